@@ -1,0 +1,58 @@
+# Perfect the Look: every target does its own set-up; `make help` lists them.
+
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-stamp
+# PyTorch's default wheel for Linux brings several gigabytes of CUDA. For the CPU build:
+#   make setup PIP_INSTALL_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_INSTALL_ARGS ?=
+
+# Real photos for tests, benchmarks and the demo; everything else works without them.
+ifneq ($(wildcard ../shared/data),)
+PERFECTLOOK_DATA ?= $(abspath ../shared/data)
+export PERFECTLOOK_DATA
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-demo demo test test-long check format bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## build .venv with everything: base, train, openvino, dev
+
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e '.[train,openvino,dev]'
+	touch $@
+
+setup-demo: ## build .venv-demo with the base install alone (no torch)
+	test -x .venv-demo/bin/python || $(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e .
+
+demo: setup ## train on real photos, evaluate, sync a catalogue, complete held-out scenes, write their sheets
+	$(BIN)/python examples/demo.py
+
+test: setup ## run the test suite
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+test-long: setup ## run the suite with the full counts
+	$(BIN)/python -m pytest -n 2
+
+check: setup ## lint, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: setup ## format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## run the benchmarks; figures in out/
+	mkdir -p out
+	$(BIN)/python benchmarks/extract.py --json out/extract.json
+	$(BIN)/python benchmarks/train.py --json out/train.json
+
+clean: ## remove what the other targets made
+	rm -rf .venv .venv-demo out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

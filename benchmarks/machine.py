@@ -1,0 +1,75 @@
+"""What every benchmark says about where it ran, and the JSON file it writes."""
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+
+LIBRARIES = ("perfectlook", "numpy", "pillow", "onnxruntime", "openvino", "torch")
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
+"""The processor's flags that decide how fast networks run on it."""
+
+
+def describe_machine() -> dict[str, object]:
+    """Cores, instructions and versions: what figures depend on, and nothing that tells whose they are."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    about = _processor()
+    flags = set(about.get("flags", about.get("Features", "")).split())
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": about.get("model name", platform.processor()),
+        "cores": cores,
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
+        "python": platform.python_version(),
+        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
+    }
+
+
+def has_bf16() -> bool:
+    """Whether the processor multiplies bf16 itself; where it does not, bf16 is emulated and slow."""
+    flags = set(_processor().get("flags", "").split())
+    return bool(flags & {"avx512_bf16", "amx_bf16"})
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """The option that every benchmark has."""
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write name, ratios, figures and machine there"
+    )
+
+
+def report(name: str, ratios: Mapping[str, float], figures: Mapping[str, object], file: Path | None) -> None:
+    """Print the ratios and figures, and write them to a file where one is named."""
+    for title, values in (("ratios", ratios), ("figures", figures)):
+        print(f"{title}:")
+        for key, value in values.items():
+            print(f"  {key:32} {f'{value:.3g}' if isinstance(value, float) else value}")
+    if file is not None:
+        content = {
+            "name": name,
+            "ratios": dict(ratios),
+            "figures": dict(figures),
+            "machine": describe_machine(),
+        }
+        file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _processor() -> dict[str, str]:
+    """The first processor's entries in /proc/cpuinfo; empty on systems without it."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in text.split("\n\n", 1)[0].splitlines())
+    return {key.strip(): value.strip() for key, _, value in lines}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None

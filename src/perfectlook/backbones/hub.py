@@ -1,0 +1,208 @@
+"""The seam for models of a hub: any torch vision model of transformers, timm or open_clip as a backbone.
+
+The global vector is the model's pooled output, the feature map its last map pooled to 7×7, and style
+statistics are taken of at most five of its maps (a stage's, or a layer's tokens), evenly spaced from first to
+last.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from perfectlook.backbones.backbone import BackboneDescription, FeatureBatch
+from perfectlook.backbones.efficientnet_lite import empty_features
+from perfectlook.backbones.hub_networks import (
+    HALF,
+    HubNetwork,
+    open_clip_network,
+    timm_network,
+    transformers_network,
+)
+from perfectlook.backbones.preprocessing import check_batch, squash
+from perfectlook.errors import BackboneError
+from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
+
+if TYPE_CHECKING:
+    import torch
+
+_STAGES = 5
+_DEFAULT_SIZE = 224
+
+
+class HubBackbone:
+    """A torch vision model as a backbone, on a CUDA device where there is one. See `Backbone`."""
+
+    def __init__(self, network: HubNetwork, name: str, *, source: str = "", threads: int = 1) -> None:
+        """Take over the model: it is put into evaluation mode, frozen, and moved to the device."""
+        import torch
+
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._network = network
+        self._threads = threads
+        network.module.float().eval().requires_grad_(False).to(self._device)
+        self.identity = f"{_slug(name)}-fp32-{_digest(network.module)[:12]}"
+        size = network.image_size
+        probe = self._run(
+            np.zeros((1, 3, size, size), np.float32)
+        )  # the only way to learn any model's dimensions
+        self.description = BackboneDescription(
+            name=name,
+            input_size=size,
+            global_dimension=probe[0].shape[1],
+            stage_channels=tuple(stage.shape[1] for stage in probe[1]),
+            map_channels=probe[2].shape[2],
+            licence="see the model's card",
+            megabytes=sum(each.numel() * each.element_size() for each in network.module.parameters()) / 1e6,
+            source=source,
+            summary="a model of a hub",
+        )
+
+    def prepare(self, picture: Image.Image) -> Float32Array:
+        """Squash an RGB picture to S×S and normalise it the way the model was trained: [3, S, S]."""
+        return squash(picture, self._network.image_size, self._network.mean, self._network.std)
+
+    def extract(self, batch: Float32Array) -> FeatureBatch:
+        """Run the model on prepared pictures [n, 3, S, S].
+
+        Raises:
+            BackboneError: the batch is of another shape or type.
+        """
+        check_batch(batch, self._network.image_size, self.description.name)
+        if len(batch) == 0:
+            return empty_features(self.description)
+        pooled, stages, regions = self._run(batch)
+        statistics = [
+            part for stage in stages for part in (stage.mean((2, 3)), stage.std((2, 3), correction=0))
+        ]
+        style = np.concatenate([part.cpu().numpy() for part in statistics], axis=1)
+        return FeatureBatch(pooled.cpu().numpy(), style, regions.cpu().numpy())
+
+    def _run(self, batch: Float32Array) -> "tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]":
+        import torch
+
+        from perfectlook.backbones.engine_torch import exact_and_repeatable, to_tensor
+
+        with torch.inference_mode(), exact_and_repeatable(self._threads):
+            pooled, maps = self._network.outputs(to_tensor(batch).to(self._device))
+            regions = torch.nn.functional.adaptive_avg_pool2d(maps[-1], (REGION_ROWS, REGION_COLUMNS))
+            spaced = sorted({round(index) for index in np.linspace(0, len(maps) - 1, _STAGES)})
+            return pooled, [maps[index] for index in spaced], regions.flatten(2).transpose(1, 2).contiguous()
+
+
+def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> HubBackbone:
+    """Load a model by name: what "transformers:MODEL", "timm:MODEL" and "open_clip:MODEL/PRETRAINED" mean.
+
+    Raises:
+        BackboneError: no such model, no way to reach the hub, or the library is not installed.
+    """
+    name = f"{hub}:{model}"
+    if engine not in {"auto", "torch"}:
+        raise BackboneError(
+            f"{name}: engine '{engine}' does not run models of a hub; choose 'torch' or 'auto'"
+        )
+    if not model:
+        raise BackboneError(f"{name}: which model? For example transformers:facebook/dinov2-small")
+    loaders: dict[str, Callable[[str], HubNetwork]] = {
+        "transformers": load_transformers,
+        "timm": _load_timm,
+        "open_clip": _load_open_clip,
+    }
+    try:
+        network = loaders[hub](model)
+    except ImportError as error:
+        library = "open_clip_torch" if hub == "open_clip" else hub
+        raise BackboneError(
+            f"{name}: {hub} cannot be imported ({error}); pip install torch torchvision {library}"
+        ) from error
+    except BackboneError:
+        raise
+    except Exception as error:  # every hub library fails in its own ways
+        raise BackboneError(
+            f"{name}: cannot be loaded ({error}); check the name and the connection, or download the model "
+            "and give its folder"
+        ) from error
+    return HubBackbone(network, name, source=hub, threads=threads)
+
+
+def load_transformers(model_id: str) -> HubNetwork:
+    """Load a model and its normalisation from a local folder or the Hugging Face hub."""
+    from transformers import AutoModel
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    model, loading = AutoModel.from_pretrained(model_id, output_loading_info=True)
+    _refuse_random_parts(model, loading["missing_keys"], model_id)
+    vision = getattr(model, "vision_model", model)
+    try:
+        processing, _ = ImageProcessingMixin.get_image_processor_dict(model_id)
+    except OSError:  # a folder with the model alone
+        processing = {}
+    size = _first_int(
+        getattr(vision.config, "image_size", None), processing.get("crop_size"), processing.get("size")
+    )
+    mean, std = (tuple(processing.get(key) or HALF) for key in ("image_mean", "image_std"))
+    return transformers_network(vision, size, mean, std)
+
+
+def _refuse_random_parts(model: "torch.nn.Module", missing: Iterable[str], model_id: str) -> None:
+    """A part that the file has no weights for is drawn at random: harmless only where it can be left out."""
+    absent = [key for key in missing if "position_ids" not in key]
+    if absent and all(key.startswith("pooler.") for key in absent) and hasattr(model, "pooler"):
+        setattr(model, "pooler", None)  # noqa: B010 - an attribute that only some models have
+    elif absent:
+        raise BackboneError(
+            f"transformers:{model_id}: no weights for {', '.join(sorted(absent)[:3])}; choose another"
+        )
+
+
+def _first_int(*candidates: object) -> int:
+    """A side in pixels out of the many shapes that configurations write it in."""
+    for candidate in candidates:
+        value = candidate
+        if isinstance(value, dict):
+            value = value.get("height") or value.get("shortest_edge")
+        if isinstance(value, list | tuple) and value:
+            value = value[0]
+        if isinstance(value, int):
+            return value
+    return _DEFAULT_SIZE
+
+
+def _load_timm(model_name: str) -> HubNetwork:
+    import timm
+
+    model = timm.create_model(model_name, pretrained=True, num_classes=0)
+    config = timm.data.resolve_model_data_config(model)
+    return timm_network(model, config["input_size"][1], tuple(config["mean"]), tuple(config["std"]))
+
+
+def _load_open_clip(model_name: str) -> HubNetwork:
+    import open_clip
+
+    architecture, _, pretrained = model_name.partition("/")
+    if not pretrained:
+        raise BackboneError(f"open_clip:{model_name}: which weights? Give open_clip:MODEL/PRETRAINED")
+    model = open_clip.create_model(architecture, pretrained=pretrained)
+    config = open_clip.get_model_preprocess_cfg(model)
+    return open_clip_network(model, _first_int(config["size"]), tuple(config["mean"]), tuple(config["std"]))
+
+
+def _slug(name: str) -> str:
+    """A name that can stand in a file name; of a folder or an owner's model only the last part."""
+    library, _, model = name.partition(":")
+    if library != "open_clip":  # there the last part names the weights, not the model
+        model = PurePath(model).name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{library}-{model}" if model else library)
+
+
+def _digest(module: "torch.nn.Module") -> str:
+    """Sha256 over the names, shapes and values of all weights."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{key} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

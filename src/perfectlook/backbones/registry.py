@@ -1,0 +1,66 @@
+"""Every backbone by name: `describe_backbones` lists them, `open_backbone` opens one.
+
+A further backbone of a family is a description in the family's file. A further family is a file with
+`DESCRIPTIONS` and `open_backbone`, named in `_FAMILIES`.
+"""
+
+import difflib
+from collections.abc import Callable
+
+from perfectlook.backbones import efficientnet_lite, tiny
+from perfectlook.backbones.backbone import Backbone, BackboneDescription, FeatureBatch
+from perfectlook.backbones.engines import ENGINES, PRECISIONS, Precision
+from perfectlook.errors import BackboneError
+
+__all__ = ["Backbone", "BackboneDescription", "FeatureBatch", "describe_backbones", "open_backbone"]
+
+_FAMILIES = (efficientnet_lite, tiny)
+_Opener = Callable[[BackboneDescription, Precision, str, int], Backbone]
+_BACKBONES: dict[str, tuple[BackboneDescription, _Opener]] = {
+    each.name: (each, family.open_backbone) for family in _FAMILIES for each in family.DESCRIPTIONS
+}
+_HUBS = ("transformers", "timm", "open_clip")
+
+
+def describe_backbones() -> list[BackboneDescription]:
+    """The backbones that come with the package, in the order a table shows them."""
+    return [description for description, _ in _BACKBONES.values()]
+
+
+def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backbone:
+    """Open a backbone, ready to extract features.
+
+    Args:
+        name: of `describe_backbones`, "efficientnet-lite2" in fp32 or "efficientnet-lite2:bf16" in bf16; or
+            of a hub: "transformers:MODEL" (or a local folder), "timm:MODEL", "open_clip:MODEL/PRETRAINED".
+        engine: "onnxruntime", "openvino", "torch", or "auto" for the fastest that is installed. In fp32 all
+            give the same features within a tolerance that the tests state.
+        threads: how many threads may work on one picture; several workers of one thread are faster.
+
+    Raises:
+        BackboneError: an unknown name, precision or engine, or weights that cannot be loaded.
+        MissingExtraError: what the backbone or engine needs is not installed.
+    """
+    if engine != "auto" and engine not in ENGINES:
+        raise BackboneError(f"unknown engine '{engine}'; known: auto, {', '.join(ENGINES)}")
+    if threads < 1:
+        raise BackboneError(f"{threads} threads cannot run a backbone; give 1 or more")
+    base, _, rest = name.partition(":")
+    if base in _HUBS:
+        from perfectlook.backbones import hub
+
+        return hub.open_backbone(base, rest, engine=engine, threads=threads)
+    if base not in _BACKBONES:
+        raise BackboneError(_unknown(base))
+    precision = rest or "fp32"
+    if precision not in PRECISIONS:
+        raise BackboneError(f"{name}: unknown precision '{rest}'; known: {', '.join(PRECISIONS)}")
+    description, opener = _BACKBONES[base]
+    return opener(description, precision, engine, threads)
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), _BACKBONES, n=1, cutoff=0.4)
+    meant = f"did you mean '{near[0]}'? " if near else ""
+    hubs = ", ".join(f"{hub}:MODEL" for hub in _HUBS)
+    return f"unknown backbone '{name}'; {meant}known: {', '.join(_BACKBONES)}, {hubs}"

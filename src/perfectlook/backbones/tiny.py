@@ -1,0 +1,90 @@
+"""A small backbone with random weights, always the same ones, for tests: numpy only, opens at once.
+
+A network of two convolutions whose kernels do not overlap, so that each is a matrix product of patches.
+"""
+
+import hashlib
+
+import numpy as np
+from PIL import Image
+
+from perfectlook.backbones.backbone import BackboneDescription, FeatureBatch
+from perfectlook.backbones.engines import Precision
+from perfectlook.backbones.preprocessing import check_batch, squash
+from perfectlook.errors import BackboneError
+from perfectlook.types import REGIONS, Float32Array
+
+_FIRST, _SECOND, _MAP, _GLOBAL = 4, 6, 8, 16
+
+DESCRIPTION = BackboneDescription(
+    name="tiny",
+    input_size=28,
+    global_dimension=_GLOBAL,
+    stage_channels=(_FIRST, _SECOND),
+    map_channels=_MAP,
+    licence="Apache-2.0",
+    megabytes=0.0,
+    source="drawn from a random number generator",
+    summary="random weights; for tests",
+)
+DESCRIPTIONS = (DESCRIPTION,)
+
+
+class Tiny:
+    """Two random convolutions of stride 2, a random projection to the map and one to the global vector."""
+
+    description = DESCRIPTION
+
+    def __init__(self) -> None:
+        # RandomState's stream is frozen for good, so these are the same numbers under every numpy
+        random = np.random.RandomState(20)
+        shapes = ((12, _FIRST), (4 * _FIRST, _SECOND), (4 * _FIRST, _MAP), (_FIRST + _SECOND, _GLOBAL))
+        self._weights = [
+            (random.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32) for shape in shapes
+        ]
+        digest = hashlib.sha256(b"".join(each.astype("<f4").tobytes() for each in self._weights)).hexdigest()
+        self.identity = f"tiny-fp32-{digest[:12]}"
+
+    def prepare(self, picture: Image.Image) -> Float32Array:
+        """Squash an RGB picture to 28×28 and scale it to -1..1: [3, 28, 28]."""
+        return squash(picture, self.description.input_size)
+
+    def extract(self, batch: Float32Array) -> FeatureBatch:
+        """Run the network on prepared pictures [n, 3, 28, 28].
+
+        Raises:
+            BackboneError: the batch is of another shape or type.
+        """
+        check_batch(batch, self.description.input_size, self.description.name)
+        to_first, to_second, to_map, to_global = self._weights
+        first = np.maximum(_product(_patches(batch.transpose(0, 2, 3, 1)), to_first), 0)  # [n, 14, 14, 4]
+        patches = _patches(first)  # [n, 7, 7, 16]
+        second = np.maximum(_product(patches, to_second), 0)
+        maps = _product(patches, to_map).reshape(len(batch), REGIONS, _MAP)
+        means = [stage.mean(axis=(1, 2)) for stage in (first, second)]
+        deviations = [stage.std(axis=(1, 2)) for stage in (first, second)]
+        statistics = np.concatenate([means[0], deviations[0], means[1], deviations[1]], axis=1)
+        global_vectors = _product(np.concatenate(means, axis=1), to_global)
+        return FeatureBatch(global_vectors, statistics, maps)
+
+
+def open_backbone(
+    description: BackboneDescription, precision: Precision, _engine: str, _threads: int
+) -> Tiny:
+    """Open the only one of `DESCRIPTIONS`; it is numpy's in one thread, whatever the engine."""
+    if precision != "fp32":
+        raise BackboneError(f"the backbone '{description.name}' has no {precision}; use it in fp32")
+    return Tiny()
+
+
+def _patches(maps: Float32Array) -> Float32Array:
+    """Patches of 2×2: [n, h, w, c] → [n, h/2, w/2, 4c]."""
+    n, height, width, channels = maps.shape
+    split = maps.reshape(n, height // 2, 2, width // 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
+    return split.reshape(n, height // 2, width // 2, 4 * channels)
+
+
+def _product(values: Float32Array, weights: Float32Array) -> Float32Array:
+    """Matrix product by a plain loop: in BLAS's a row's last bits depend on how many rows there are."""
+    product: Float32Array = np.einsum("...i,ij->...j", values, weights, optimize=False)
+    return product

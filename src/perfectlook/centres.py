@@ -1,0 +1,52 @@
+"""Centres of a catalogue's categories: the mean features of its products, shrunk to the model's."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from perfectlook.bundle import Model
+from perfectlook.types import Float32Array, Float64Array
+
+PRIOR_PRODUCTS = 20
+"""The model's centre weighs as much as so many products of the catalogue."""
+
+
+class Mean:
+    """A running mean of rows, in float64."""
+
+    def __init__(self) -> None:
+        """Start with no row."""
+        self.count = 0
+        self._sum: Float64Array | None = None
+
+    def add(self, rows: Float32Array) -> None:
+        """Take in rows [n, d]."""
+        total = rows.sum(axis=0, dtype=np.float64)
+        self._sum = total if self._sum is None else self._sum + total
+        self.count += len(rows)
+
+    def shrunk_to(self, prior: Float32Array) -> Float32Array:
+        """Return (n·mean + 20·prior) / (n + 20), float32 [d]; the prior itself when there was no row."""
+        if self._sum is None:
+            return prior
+        shrunk: Float32Array = (
+            (self._sum + PRIOR_PRODUCTS * prior.astype(np.float64)) / (self.count + PRIOR_PRODUCTS)
+        ).astype(np.float32)
+        return shrunk
+
+
+def catalogue_centres(
+    model: Model, batches: Iterable[tuple[Sequence[str], Float32Array]]
+) -> dict[str, Float32Array]:
+    """The centre of every category of a catalogue.
+
+    Args:
+        model: whose centres they are shrunk to.
+        batches: the categories of some products, and their features by `Model.product_inputs`, [n, d].
+    """
+    means: dict[str, Mean] = {}
+    for categories, inputs in batches:
+        names = np.asarray(categories)
+        for name in sorted(set(categories)):
+            means.setdefault(name, Mean()).add(inputs[names == name])
+    return {name: mean.shrunk_to(model.centre(name)) for name, mean in means.items()}

@@ -1,0 +1,53 @@
+"""`perfectlook evaluate`."""
+
+import argparse
+import json
+from pathlib import Path
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the command."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="evaluate a model on a set",
+        description="Evaluate a model on a split of a set, with 95 %% intervals over scenes.",
+    )
+    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the model")
+    parser.add_argument("set", type=Path, metavar="SET", help="folder of the set")
+    parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test")
+    parser.add_argument(
+        "--scene",
+        choices=("crop", "full"),
+        default="crop",
+        help="scenes without the product, or whole pictures",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
+    parser.add_argument("--pairs", type=Path, metavar="FILE", help="write one JSON line per pair")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes that extract features")
+    parser.add_argument("--strict", action="store_true", help="fail when anything is wrong in the set")
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, print the report, write what was asked for."""
+    from perfectlook.cli.reporting import print_problems
+    from perfectlook.evaluation import evaluate
+    from perfectlook.progress import ProgressLine
+
+    evaluation = evaluate(
+        arguments.model,
+        arguments.set,
+        split=arguments.split,
+        scene=arguments.scene,
+        strict=arguments.strict,
+        workers=arguments.workers,
+        progress=ProgressLine,
+    )
+    print_problems(evaluation.problems, evaluation.set_name)
+    print(evaluation.to_text())
+    if arguments.json:
+        content = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
+        arguments.json.write_text(content + "\n", encoding="utf-8")
+    if arguments.pairs:
+        evaluation.write_pairs(arguments.pairs)
+    return 0

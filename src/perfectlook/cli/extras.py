@@ -1,0 +1,15 @@
+"""Commands that need an optional dependency say so before they start."""
+
+from importlib.util import find_spec
+
+from perfectlook.errors import MissingExtraError
+
+
+def require_training() -> None:
+    """Make sure that training can start.
+
+    Raises:
+        MissingExtraError: torch, or what exports its models, is not installed.
+    """
+    if any(find_spec(name) is None for name in ("torch", "onnx", "safetensors", "matplotlib")):
+        raise MissingExtraError("training", "train")

@@ -1,0 +1,121 @@
+"""Distances between a scene and products; lower is better.
+
+One implementation serves numpy arrays (search, evaluation) and torch tensors (training): every function takes
+either and returns the same kind. Kang et al. 2019, sections 3.2 and 3.3; the query point is derived in
+`docs/method.md`.
+"""
+
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+import array_api_compat
+
+Norm = Literal["l2", "squared_l2"]
+NORMS: tuple[Norm, ...] = ("l2", "squared_l2")
+
+SMALLEST_SQUARE = 1e-12
+"""Squares below this are lifted to it before a root: the root's gradient at zero is infinite."""
+
+Array = Any
+"""A numpy array or a torch tensor; the standard has no common type for both."""
+
+
+class HybridDistances(NamedTuple):
+    """A hybrid distance and the two parts it is the sum of, all of one shape."""
+
+    total: Array
+    from_global: Array
+    from_local: Array
+
+
+def squared_l2(a: Array, b: Array) -> Array:
+    """Squared Euclidean distance over the last axis of two arrays that broadcast."""
+    difference = a - b
+    return _namespace(a).sum(difference * difference, axis=-1)
+
+
+def l2(a: Array, b: Array) -> Array:
+    """Euclidean distance over the last axis of two arrays that broadcast."""
+    return _root(squared_l2(a, b))
+
+
+def distance(a: Array, b: Array, norm: Norm) -> Array:
+    """The chosen norm of `a - b` over the last axis."""
+    return l2(a, b) if norm == "l2" else squared_l2(a, b)
+
+
+def pairwise(a: Array, b: Array, norm: Norm) -> Array:
+    """Distances of every row of `a` [..., n, d] to every row of `b` [..., m, d]: [..., n, m].
+
+    Computed from one matrix product, so it suits large m; `distance` is the exact form for few.
+    """
+    xp = _namespace(a)
+    squares_a = xp.sum(a * a, axis=-1)[..., :, None]
+    squares_b = xp.sum(b * b, axis=-1)[..., None, :]
+    squares = squares_a + squares_b - 2 * (a @ xp.matrix_transpose(b))
+    if norm == "l2":
+        return _root(squares)
+    return xp.where(squares > 0, squares, xp.zeros_like(squares))
+
+
+def attention_weights(logits: Array) -> Array:
+    """Softmax over the last axis, the regions: a_i for logits -‖h_i - e_c‖ / τ."""
+    xp = _namespace(logits)
+    shifted = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+    return shifted / xp.sum(shifted, axis=-1, keepdims=True)
+
+
+def hybrid(
+    scene: Array, regions: Array, attention: Array, products: Array, *, mixing: Array | float, norm: Norm
+) -> HybridDistances:
+    """The hybrid distance of one scene to many products, straight from its definition.
+
+    d = w d_global + (1 - w) d_local, with d_global = ‖f_s - f_p‖ and d_local = Σ_i a_i ‖f_i - f_p‖.
+
+    Args:
+        scene: f_s, [..., d].
+        regions: f_i, [..., R, d].
+        attention: a_i, [..., R], sums to one over the last axis.
+        products: f_p, [..., n, d].
+        mixing: w, a number in 0..1 or an array that broadcasts against [..., n].
+        norm: `l2` as written, or `squared_l2`, which squares every norm.
+
+    Returns:
+        The distance and its two weighted parts, each [..., n].
+    """
+    from_global = mixing * distance(scene[..., None, :], products, norm)
+    to_regions = pairwise(regions, products, norm)
+    from_local = (1 - mixing) * _namespace(scene).sum(attention[..., :, None] * to_regions, axis=-2)
+    return HybridDistances(from_global + from_local, from_global, from_local)
+
+
+def query_point(scene: Array, regions: Array, attention: Array, *, mixing: Array | float) -> Array:
+    """The one point whose squared distance to a product is the squared hybrid distance up to a constant.
+
+    q = w f_s + (1 - w) Σ_i a_i f_i. Since Σ a_i = 1,
+    w‖f_s - f_p‖² + (1 - w) Σ a_i ‖f_i - f_p‖² = ‖q - f_p‖² + `spread`, for vectors of any length.
+    With plain norms ‖q - f_p‖ is a lower bound of the hybrid distance (triangle inequality).
+
+    Shapes as in `hybrid`; returns [..., d].
+    """
+    local = _namespace(scene).sum(attention[..., :, None] * regions, axis=-2)
+    return mixing * scene + (1 - mixing) * local
+
+
+def spread(scene: Array, regions: Array, attention: Array, *, mixing: Array | float) -> Array:
+    """What the squared hybrid distance has over ‖q - f_p‖²: the variance around the query point, [...]."""
+    xp = _namespace(scene)
+    point = query_point(scene, regions, attention, mixing=mixing)
+    weight = mixing if isinstance(mixing, float) else mixing[..., 0]
+    of_regions = xp.sum(attention * squared_l2(regions, point[..., None, :]), axis=-1)
+    return weight * squared_l2(scene, point) + (1 - weight) * of_regions
+
+
+def _namespace(array: Array) -> ModuleType:
+    namespace: ModuleType = array_api_compat.array_namespace(array)
+    return namespace
+
+
+def _root(squares: Array) -> Array:
+    xp = _namespace(squares)
+    return xp.sqrt(xp.where(squares > SMALLEST_SQUARE, squares, xp.full_like(squares, SMALLEST_SQUARE)))

@@ -1,0 +1,45 @@
+"""Failures a user can act on: every message names the value, the file and the remedy."""
+
+
+class PerfectLookError(Exception):
+    """Base of every failure raised on purpose; the command line prints it without a traceback."""
+
+
+class UsageError(PerfectLookError):
+    """The call itself is wrong: an unknown name, a missing argument, values that exclude each other."""
+
+
+class PictureError(PerfectLookError):
+    """A picture cannot be read, or is refused: missing, empty, truncated, too large, of an unknown format."""
+
+
+class DatasetError(PerfectLookError):
+    """A set cannot be used: missing files, malformed lines under `--strict`, an empty split."""
+
+
+class BackboneError(PerfectLookError):
+    """A backbone is unknown, or its weights, its engine or the library it needs cannot be loaded."""
+
+
+class FeatureError(PerfectLookError):
+    """The feature store cannot be read or written: a full disk, a store of another backbone or format."""
+
+
+class TrainingError(PerfectLookError):
+    """Training cannot start or go on: no usable pairs, a loss that is not a number."""
+
+
+class ModelError(PerfectLookError):
+    """A model on disk is missing, incomplete, of a newer format, or was made for another backbone."""
+
+
+class CatalogueError(PerfectLookError):
+    """A catalogue is missing, corrupted, locked, or belongs to another model."""
+
+
+class MissingExtraError(PerfectLookError):
+    """A part of the package needs an optional dependency that is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'perfectlook[{extra}]'")
+        self.extra = extra

@@ -1,0 +1,283 @@
+"""Evaluate a model on a set by the protocol, and report it as JSON and as text."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perfectlook.backbones.registry import open_backbone
+from perfectlook.bundle import Model, SceneEmbedding
+from perfectlook.centres import catalogue_centres
+from perfectlook.datasets import Dataset, open_dataset
+from perfectlook.datasets.crop import scene_rectangle
+from perfectlook.errors import DatasetError, ModelError
+from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
+from perfectlook.metrics import Interval
+from perfectlook.progress import ProgressOf
+from perfectlook.protocol import (
+    DistanceFunction,
+    EvaluatedSplit,
+    Figures,
+    PairResult,
+    figures,
+    pairs_of,
+    place_pairs,
+    scenes_of_split,
+    twin_scenes,
+)
+from perfectlook.types import Float32Array, Float64Array, IntArray, Problem
+
+PRODUCTS_AT_ONCE = 1024
+SCENES_AT_ONCE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How a model did on a split of a set.
+
+    Attributes:
+        set_name: the set.
+        split: which of its splits.
+        scene: what the model saw of each scene.
+        model: name of the model.
+        results: one per pair that has candidates.
+        overall: the figures over all of them; None over no pair.
+        unseen: over the pairs whose product was in no pair the model was trained on; None over no pair.
+        per_category: category to its figures.
+        n_dropped: pairs of the split that the crop rule dropped.
+        n_twin_scenes: scenes of the split with a copy outside it.
+        n_trained_scenes: scenes of the split that the model was trained on: above 0 the figures flatter it.
+        problems: everything wrong in the set.
+    """
+
+    set_name: str
+    split: EvaluatedSplit
+    scene: SceneShown
+    model: str
+    results: list[PairResult]
+    overall: Figures
+    unseen: Figures | None
+    per_category: dict[str, Figures]
+    n_dropped: int
+    n_twin_scenes: int
+    n_trained_scenes: int
+    problems: list[Problem] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report of the command-line contract."""
+        overall = self.overall
+        return {
+            "set": self.set_name,
+            "split": self.split,
+            "scene": self.scene,
+            "model": self.model,
+            "n_pairs": overall.n_pairs,
+            "n_scenes": overall.n_scenes,
+            "n_dropped": self.n_dropped,
+            "n_twin_scenes": self.n_twin_scenes,
+            "n_trained_scenes": self.n_trained_scenes,
+            "n_problems": len(self.problems),
+            "binary_accuracy": overall.binary_accuracy.value,
+            "binary_accuracy_ci95": _bounds(overall.binary_accuracy),
+            "binary_accuracy_unseen": _unseen(self.unseen),
+            "top_k": {str(k): _with_bounds(figure) for k, figure in overall.top_k.items()},
+            "mrr": _with_bounds(overall.mrr),
+            "per_category": {category: _of_category(each) for category, each in self.per_category.items()},
+        }
+
+    def write_pairs(self, path: Path) -> None:
+        """Write one JSON line per pair: scene, product, share, rank."""
+        lines = [
+            json.dumps({"scene": r.scene, "product": r.product, "share": r.share, "rank": r.rank})
+            for r in self.results
+        ]
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+    def to_text(self) -> str:
+        """The report a person reads."""
+        overall = self.overall
+        lines = [
+            f"{self.model} on {self.set_name}, split {self.split}, scenes shown as {self.scene}: "
+            f"{overall.n_pairs:,} pairs of {overall.n_scenes:,} scenes ({self.n_dropped:,} pairs dropped by "
+            f"the crop rule; {self.n_twin_scenes:,} scenes have a copy outside the split)",
+        ]
+        if self.n_trained_scenes:
+            lines.append(f"note: the model was trained on {self.n_trained_scenes:,} of these scenes")
+        lines += ["", f"  {'binary accuracy':<18} {_text(overall.binary_accuracy)}"]
+        if self.unseen:
+            accuracy, count = self.unseen.binary_accuracy, self.unseen.n_pairs
+            lines.append(f"  {'  unseen products':<18} {_text(accuracy)}   {count:,} pairs")
+        lines += [f"  {f'top-{k}':<18} {_text(figure)}" for k, figure in overall.top_k.items()]
+        lines += [
+            f"  {'MRR':<18} {_text(overall.mrr)}",
+            "",
+            f"  {'pairs':>6}  binary accuracy            category",
+        ]
+        by_size = sorted(self.per_category.items(), key=lambda item: (-item[1].n_pairs, item[0]))
+        lines += [
+            f"  {each.n_pairs:>6,}  {_text(each.binary_accuracy)}   {category}" for category, each in by_size
+        ]
+        return "\n".join(lines)
+
+
+def evaluate(
+    model: Model | Path | str,
+    dataset: Dataset | Path | str,
+    *,
+    split: EvaluatedSplit = "test",
+    scene: SceneShown = "crop",
+    strict: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> Evaluation:
+    """Evaluate a model on a split of a set by the protocol.
+
+    Args:
+        model: a model, or its folder.
+        dataset: a set, or its folder.
+        split: by scene: train, val, test, or all.
+        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
+        strict: fail when anything is wrong in the set.
+        workers: processes that extract features.
+        progress: shows the extraction.
+
+    Raises:
+        ModelError: the model cannot be opened, or its backbone is another than the one it was trained on.
+        DatasetError: the set cannot be read, or the split holds no pair to evaluate.
+    """
+    opened = model if isinstance(model, Model) else Model.open(model)
+    check_backbone(opened)
+    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
+    features = set_features(
+        chosen,
+        opened.backbone,
+        scene=scene,
+        product_maps=opened.needs_product_maps,
+        workers=workers,
+        progress=progress,
+    )
+    return evaluate_on_features(opened, features, split=split, scene=scene)
+
+
+def evaluate_on_features(
+    model: Model, features: SetFeatures, *, split: EvaluatedSplit = "test", scene: SceneShown = "crop"
+) -> Evaluation:
+    """Evaluate a model on a set whose features are at hand; see `evaluate`."""
+    scenes = scenes_of_split(features, split)
+    indices = pairs_of(features, scenes)
+    results = place_pairs(features, indices, distance_function(model, features, indices))
+    overall = figures(results)
+    if overall is None:
+        raise DatasetError(
+            f"{features.dataset.name}: no pair of the split '{split}' can be evaluated ({len(indices)} pairs "
+            "are usable, and a pair needs another product in its category); choose another --split, or add "
+            "pairs"
+        )
+    seen = model.trained_on["products"]
+    categories = sorted({result.category for result in results})
+    of_category = {name: figures([r for r in results if r.category == name]) for name in categories}
+    return Evaluation(
+        set_name=features.dataset.name,
+        split=split,
+        scene=scene,
+        model=model.name,
+        results=results,
+        overall=overall,
+        unseen=figures([result for result in results if result.product not in seen]),
+        per_category={name: each for name, each in of_category.items() if each is not None},
+        n_dropped=_dropped(features.dataset, scenes) if scene == "crop" else 0,
+        n_twin_scenes=len(twin_scenes(features, scenes)),
+        n_trained_scenes=len(scenes & model.trained_on["scenes"]),
+        problems=[*features.dataset.problems, *features.problems],
+    )
+
+
+def check_backbone(model: Model) -> None:
+    """Make sure that the backbone here is the one a model was trained on.
+
+    Raises:
+        ModelError: it is another, by name, precision or weights.
+    """
+    here = open_backbone(model.backbone).identity
+    if here != model.record.backbone_identity:
+        raise ModelError(
+            f"model {model.name!r} was trained on the backbone {model.record.backbone_identity}, and "
+            f"{model.backbone!r} is {here} here: install the perfectlook that wrote it, or train it again"
+        )
+
+
+def distance_function(model: Model, features: SetFeatures, indices: IntArray) -> DistanceFunction:
+    """The model's distances over a set, for the scenes of some pairs.
+
+    Products are centred as a catalogue of the set's products would be.
+    """
+    vectors = _product_vectors(model, features)
+    scenes = _scene_embeddings(model, features, indices)
+
+    def distances(scene_row: int, category: str, rows: IntArray) -> Float64Array:
+        return np.asarray(scenes[scene_row].distances(category, vectors[rows]).total, np.float64)
+
+    return distances
+
+
+def _product_vectors(model: Model, features: SetFeatures) -> Float32Array:
+    count = len(features.product_ids)
+    parts = [slice(start, start + PRODUCTS_AT_ONCE) for start in range(0, count, PRODUCTS_AT_ONCE)]
+    batches = (features.products.batch(part) for part in parts)
+    inputs = (model.product_inputs(batch) for batch in batches)
+    centres = catalogue_centres(
+        model, zip((features.product_categories[p] for p in parts), inputs, strict=True)
+    )
+    rows = [np.stack([centres[name] for name in features.product_categories[part]]) for part in parts]
+    embedded = [
+        model.embed_products(features.products.batch(part), centre)
+        for part, centre in zip(parts, rows, strict=True)
+    ]
+    return np.concatenate(embedded) if embedded else np.empty((0, model.dimension), np.float32)
+
+
+def _scene_embeddings(model: Model, features: SetFeatures, indices: IntArray) -> dict[int, SceneEmbedding]:
+    rows = np.unique(features.pair_scenes[indices])
+    found: dict[int, SceneEmbedding] = {}
+    for start in range(0, len(rows), SCENES_AT_ONCE):
+        part = rows[start : start + SCENES_AT_ONCE]
+        embedded = model.embed_scenes(features.scenes.batch(part))
+        found |= {int(row): scene for row, scene in zip(part, embedded, strict=True)}
+    return found
+
+
+def _dropped(dataset: Dataset, scenes: Collection[str]) -> int:
+    """How many pairs of some scenes the crop rule drops."""
+    boxes = [pair.box for pair in dataset.pairs if pair.scene in scenes and pair.box is not None]
+    return sum(scene_rectangle(box, vertical_only=dataset.is_fashion) is None for box in boxes)
+
+
+def _bounds(figure: Interval) -> list[float]:
+    return [figure.low, figure.high]
+
+
+def _with_bounds(figure: Interval) -> dict[str, Any]:
+    return {"value": figure.value, "ci95": _bounds(figure)}
+
+
+def _unseen(unseen: Figures | None) -> dict[str, Any]:
+    if unseen is None:
+        return {"value": None, "ci95": None, "n_pairs": 0}
+    return _with_bounds(unseen.binary_accuracy) | {"n_pairs": unseen.n_pairs}
+
+
+def _of_category(each: Figures) -> dict[str, Any]:
+    return {
+        "n_pairs": each.n_pairs,
+        "binary_accuracy": each.binary_accuracy.value,
+        "ci95": _bounds(each.binary_accuracy),
+        "top_k": {str(k): figure.value for k, figure in each.top_k.items()},
+        "mrr": each.mrr.value,
+    }
+
+
+def _text(figure: Interval) -> str:
+    return f"{figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]"

@@ -1,0 +1,137 @@
+"""From picture files to rows of features: what every worker does."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from perfectlook.backbones.registry import Backbone, open_backbone
+from perfectlook.errors import PictureError
+from perfectlook.features.store import ViewKey
+from perfectlook.images import open_picture
+from perfectlook.types import Float16Array, Float32Array, Rectangle, View
+
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+class PictureTask(NamedTuple):
+    """A picture, the SHA-256 of its file, and which parts of it are wanted (None is all of it)."""
+
+    picture: Path
+    sha256: str
+    crops: tuple[Rectangle | None, ...]
+
+
+class Failure(NamedTuple):
+    """A view that has no features, and why."""
+
+    view: View
+    reason: str
+
+
+class Row(NamedTuple):
+    """The features of one view: vector [D + K], map [49, C] or None."""
+
+    key: ViewKey
+    vector: Float16Array
+    map: Float16Array | None
+
+
+class Prepared(NamedTuple):
+    """A view decoded: the backbone's input, float32 [3, S, S]."""
+
+    view: View
+    key: ViewKey
+    pixels: Float32Array
+
+
+class Extracted(NamedTuple):
+    """What came of some pictures' views."""
+
+    rows: list[Row]
+    failures: list[Failure]
+
+
+class Extractor:
+    """Reads pictures and runs a backbone on their views; what fails is named, and the rest goes on.
+
+    Every view is decoded on its own, at the scale that suits it: its features never depend on what else is
+    extracted with it.
+    """
+
+    def __init__(self, backbone: Backbone, *, maps: bool) -> None:
+        self._backbone = backbone
+        self._maps = maps
+
+    def __call__(self, tasks: Sequence[PictureTask]) -> Extracted:
+        """Extract the features of all views of some pictures, as one batch."""
+        extracted = Extracted([], [])
+        prepared: list[Prepared] = []
+        for task in tasks:
+            for crop, picture in zip(task.crops, self._read(task), strict=True):
+                view = View(task.picture, crop)
+                if isinstance(picture, str):
+                    extracted.failures.append(Failure(view, picture))
+                    continue
+                prepared.append(Prepared(view, ViewKey.of(task.sha256, crop), picture))
+        if prepared:
+            self._run(prepared, extracted)
+        return extracted
+
+    def _read(self, task: PictureTask) -> Iterator[Float32Array | str]:
+        """The backbone's input for each view of a picture, or why there is none; opens the file once."""
+        try:
+            with task.picture.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == task.sha256:
+                    yield from (self._decode(file, crop) for crop in task.crops)
+                    return
+            reason = "changed while it was waiting to be read; run again"
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror}); check the path and the disk"
+        yield from (reason for _ in task.crops)
+
+    def _decode(self, file: BinaryIO, crop: Rectangle | None) -> Float32Array | str:
+        try:
+            file.seek(0)
+            picture = open_picture(file, crop=crop, fit=self._backbone.description.input_size)
+            return self._backbone.prepare(picture)
+        except PictureError as error:
+            return str(error).removeprefix(f"{file.name}: ")
+        except (
+            Exception
+        ) as error:  # out of memory, or a decoder's own fault: one picture's problem, not the run's
+            return f"cannot be prepared ({type(error).__name__}: {error})"
+
+    def _run(self, views: Sequence[Prepared], extracted: Extracted) -> None:
+        try:
+            batch = self._backbone.extract(np.stack([view.pixels for view in views]))
+        except Exception as error:  # as above: find the one
+            if len(views) > 1:
+                for view in views:
+                    self._run([view], extracted)
+            else:
+                reason = f"the backbone failed on it ({type(error).__name__}: {error})"
+                extracted.failures.append(Failure(views[0].view, reason))
+            return
+        for place, each in enumerate(views):
+            vector = np.concatenate([batch.global_vectors[place], batch.style_statistics[place]])
+            feature_map = batch.feature_maps[place] if self._maps else None
+            if np.isfinite(vector).all() and (feature_map is None or np.isfinite(feature_map).all()):
+                half_map = None if feature_map is None else to_float16(feature_map)
+                extracted.rows.append(Row(each.key, to_float16(vector), half_map))
+            else:
+                extracted.failures.append(
+                    Failure(each.view, "the backbone's features of it are not finite numbers")
+                )
+
+
+def open_extractor(backbone: str, *, maps: bool) -> Extractor:
+    """An extractor with a backbone of its own, on one thread."""
+    return Extractor(open_backbone(backbone, threads=1), maps=maps)
+
+
+def to_float16(values: Float32Array) -> Float16Array:
+    """Finite values as float16; those beyond its range, ±65504, become its largest, never infinite."""
+    return values.clip(-FLOAT16_MAX, FLOAT16_MAX).astype(np.float16)

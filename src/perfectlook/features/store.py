@@ -1,0 +1,269 @@
+"""A folder of features: every view of a picture passes the backbone once in its life and is kept here."""
+
+import errno
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from perfectlook.backbones.registry import open_backbone
+from perfectlook.errors import FeatureError
+from perfectlook.features.arrays import FeatureArrays
+from perfectlook.features.manifest import Manifest
+from perfectlook.features.rows import RowFile
+from perfectlook.settings import cache_folder
+from perfectlook.types import REGIONS, Float16Array, Rectangle
+
+LOCK_SECONDS = 120.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS views (
+    picture TEXT NOT NULL,
+    crop TEXT NOT NULL,
+    vector_row INTEGER NOT NULL UNIQUE,
+    map_row INTEGER UNIQUE,
+    PRIMARY KEY (picture, crop)
+) WITHOUT ROWID
+"""
+_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+class ViewKey(NamedTuple):
+    """What a row is filed under: the picture's SHA-256, and the rectangle "left,top,right,bottom" or ""."""
+
+    picture: str
+    crop: str
+
+    @classmethod
+    def of(cls, sha256: str, crop: Rectangle | None) -> Self:
+        """The key of a view of the picture whose content has this hash."""
+        return cls(sha256, ",".join(map(str, crop)) if crop else "")
+
+
+class StoredRows(NamedTuple):
+    """Where a view's features are: its row in the file of vectors, and in that of maps if it has one."""
+
+    vector: int
+    map: int | None
+
+
+class FeatureStore:
+    """Features of one backbone in a folder, safe to kill at any moment and to share between processes.
+
+    `vectors.f16` holds a row per view, the global vector and then the style statistics; `maps.f16` the maps
+    of those views whose map was asked for; `index.sqlite` says which rows are whose. A batch is appended
+    inside one write transaction of the index, which gives the rows their places and commits after they are on
+    the disk: the index never names a row that is not there. The rows of a batch that did not get to its
+    commit are overwritten by the next. A store is used by the thread that opened it, and by one process.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, index: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._index = index
+        self._vectors = RowFile(folder / "vectors.f16", manifest.global_dimension + manifest.style_dimension)
+        self._maps = RowFile(folder / "maps.f16", REGIONS * manifest.map_channels)
+
+    @classmethod
+    def open(cls, wanted: Manifest, folder: Path | None = None) -> Self:
+        """Open a store of the features wanted, creating it where there is none.
+
+        Args:
+            wanted: the backbone, its precision and its sizes.
+            folder: where; by default a folder named after the identity in the cache folder.
+
+        Raises:
+            FeatureError: the folder holds other features, is damaged, or cannot be written.
+        """
+        folder = folder if folder is not None else cache_folder() / "features" / wanted.identity
+        path = folder / "manifest.json"
+        with _explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            was_used = (folder / "index.sqlite").exists()  # asked first: another process may be creating both
+            if not path.exists():
+                if was_used:
+                    raise _damaged(folder, "manifest.json is missing")
+                wanted.write(path)
+            manifest = Manifest.read(path)
+            manifest.check_same_features(wanted, folder)
+            index = sqlite3.connect(folder / "index.sqlite", timeout=LOCK_SECONDS, isolation_level=None)
+            try:
+                index.execute(_SCHEMA)
+                store = cls(folder, manifest, index)
+                store._check_whole()
+            except BaseException:
+                index.close()
+                raise
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """How many views are stored."""
+        with _explained(self.folder), closing(self._index.execute("SELECT COUNT(*) FROM views")) as rows:
+            return int(rows.fetchone()[0])
+
+    def close(self) -> None:
+        """Release the index; what was appended stays."""
+        self._index.close()
+
+    def find(self, keys: Iterable[ViewKey]) -> list[StoredRows | None]:
+        """Where each view's features are, in the order of the keys; None for those that are not stored."""
+        with _explained(self.folder):
+            return [self._find(key) for key in keys]
+
+    def append(
+        self, keys: Sequence[ViewKey], vectors: Float16Array, maps: Float16Array | None = None
+    ) -> None:
+        """Store a batch of features: all of it is on the disk when this returns, none if it fails.
+
+        What is stored already stays as it is: of a view that has its vector but lacks the map, only the map
+        is added.
+
+        Args:
+            keys: the views.
+            vectors: [n, D + K], global vectors and then style statistics, finite.
+            maps: [n, 49, C], finite, or None where they are not to be stored.
+
+        Raises:
+            FeatureError: the disk is full or cannot be written; the store stays as it was.
+        """
+        if not (np.isfinite(vectors).all() and (maps is None or np.isfinite(maps).all())):
+            raise ValueError("features that are not finite numbers are never stored")
+        with _explained(self.folder), self._transaction():
+            places: dict[ViewKey, int] = {}
+            for place, key in enumerate(keys):
+                places.setdefault(key, place)
+            stored = {key: self._find(key) for key in places}
+            fresh = [key for key in places if stored[key] is None]
+            self._write_vectors(fresh, vectors[[places[key] for key in fresh]])
+            if maps is not None:
+                without = [key for key in places if (rows := stored[key]) is None or rows.map is None]
+                self._write_maps(without, maps[[places[key] for key in without]])
+
+    def read(self, keys: Sequence[ViewKey], *, maps: bool) -> FeatureArrays:
+        """Gather the features of views, in the order of the keys; a key may come more than once.
+
+        Raises:
+            FeatureError: a view, or its map when maps are asked for, is not stored.
+        """
+        found: list[StoredRows] = []
+        for key, rows in zip(keys, self.find(keys), strict=True):
+            if rows is None or (maps and rows.map is None):
+                what = "features" if rows is None else "feature map"
+                raise FeatureError(
+                    f"{self.folder}: the {what} of picture {key.picture} (crop {key.crop or 'none'}) is not "
+                    "stored; extract it first"
+                )
+            found.append(rows)
+        with _explained(self.folder):
+            vectors = self._vectors.read(np.array([rows.vector for rows in found], np.int64))
+            feature_maps = None
+            if maps:
+                feature_maps = self._maps.read(np.array([rows.map for rows in found], np.int64))
+                feature_maps = feature_maps.reshape(len(keys), REGIONS, self.manifest.map_channels)
+        split = self.manifest.global_dimension
+        return FeatureArrays(vectors[:, :split], vectors[:, split:], feature_maps)
+
+    def _find(self, key: ViewKey) -> StoredRows | None:
+        query = "SELECT vector_row, map_row FROM views WHERE picture = ? AND crop = ?"
+        with closing(self._index.execute(query, key)) as rows:
+            row = rows.fetchone()
+        return None if row is None else StoredRows(*row)
+
+    def _next_row(self, column: str) -> int:
+        with closing(self._index.execute(f"SELECT COALESCE(MAX({column}) + 1, 0) FROM views")) as rows:
+            return int(rows.fetchone()[0])
+
+    def _write_vectors(self, keys: Sequence[ViewKey], vectors: Float16Array) -> None:
+        first = self._next_row("vector_row")
+        rows = [(*key, first + place) for place, key in enumerate(keys)]
+        self._index.executemany("INSERT INTO views (picture, crop, vector_row) VALUES (?, ?, ?)", rows)
+        if rows:
+            self._vectors.write(first, vectors)
+
+    def _write_maps(self, keys: Sequence[ViewKey], maps: Float16Array) -> None:
+        first = self._next_row("map_row")
+        rows = [(first + place, *key) for place, key in enumerate(keys)]
+        self._index.executemany("UPDATE views SET map_row = ? WHERE picture = ? AND crop = ?", rows)
+        if rows:
+            self._maps.write(first, maps.reshape(len(maps), -1))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._index.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._index.execute("COMMIT")
+        except BaseException:
+            if self._index.in_transaction:  # on a full disk SQLite may have rolled back by itself
+                self._index.execute("ROLLBACK")
+            raise
+
+    def _check_whole(self) -> None:
+        for column, file in (("vector_row", self._vectors), ("map_row", self._maps)):
+            named = self._next_row(column)
+            if file.count() < named:
+                raise _damaged(
+                    self.folder, f"{file.path.name} holds {file.count()} rows, index.sqlite names {named}"
+                )
+
+
+def open_store(backbone: str, folder: Path | None = None) -> FeatureStore:
+    """Open the store of a backbone's features, by default in the cache folder.
+
+    Raises:
+        BackboneError: the backbone is unknown or cannot be loaded.
+        FeatureError: the folder holds other features, is damaged, or cannot be written.
+    """
+    return FeatureStore.open(Manifest.of(open_backbone(backbone)), folder)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Turn failures of the disk and of the index into errors that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            raise _full(folder, error) from error
+        raise FeatureError(f"{folder}: cannot be read or written ({error}); {_ELSEWHERE}") from error
+    except sqlite3.OperationalError as error:
+        code = error.sqlite_errorcode & 0xFF  # the low byte is the kind, the rest its variant
+        if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+            raise _full(folder, error) from error
+        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise FeatureError(
+                f"{folder}: another process has been writing for over {LOCK_SECONDS:.0f} seconds; "
+                "end it, or wait for it, and run again"
+            ) from error
+        raise FeatureError(f"{folder}: index.sqlite cannot be used ({error}); {_ELSEWHERE}") from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(folder, f"index.sqlite: {error}") from error
+
+
+_ELSEWHERE = "let PERFECTLOOK_CACHE name a folder that this user may write"
+
+
+def _full(folder: Path, error: Exception) -> FeatureError:
+    free = shutil.disk_usage(folder if folder.exists() else folder.anchor or ".").free
+    return FeatureError(
+        f"{folder}: features cannot be written, {free / 2**20:,.1f} MiB are free ({error}); free some space, "
+        "or let PERFECTLOOK_CACHE name a folder on a larger disk. What was stored is kept"
+    )
+
+
+def _damaged(folder: Path, reason: str) -> FeatureError:
+    return FeatureError(
+        f"{folder}: the feature store is damaged ({reason}); delete the folder to extract again"
+    )

@@ -1,0 +1,276 @@
+"""Opens pictures safely: any common format becomes an upright RGB picture, or an error that says why not."""
+
+import functools
+import io
+import stat
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image, ImageChops, UnidentifiedImageError
+
+from perfectlook.errors import PictureError
+from perfectlook.types import ByteArray, Rectangle
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+"""What is read, by content and never by extension; Pillow's other decoders are not reachable from here."""
+
+_ORIENTATION_TAG = 0x0112
+_TO_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureLimits:
+    """What a picture may cost: bytes before anything parses them, pixels before anything decodes them.
+
+    Pillow's own limit (`PIL.Image.MAX_IMAGE_PIXELS`, 89 megapixels) holds as well, whatever is set here.
+    """
+
+    max_bytes: int = 50 * 2**20
+    max_pixels: int = 40_000_000
+
+
+DEFAULT_LIMITS = PictureLimits()
+
+
+def open_picture(
+    source: Path | str | bytes | BinaryIO,
+    *,
+    crop: Rectangle | None = None,
+    fit: int | None = None,
+    limits: PictureLimits = DEFAULT_LIMITS,
+) -> Image.Image:
+    """Decode a picture to RGB, upright (EXIF rotation applied), transparency over white.
+
+    Reads JPEG, PNG, WebP, AVIF, GIF (first frame), BMP, TIFF (first page) and HEIC, recognised by content.
+
+    Args:
+        source: a file's path, its bytes, or a stream open for reading (read, never closed).
+        crop: the part to return, in pixels of the upright full-size picture.
+        fit: allow a JPEG to be decoded 2, 4 or 8 times smaller, which is faster, as long as both sides of
+            what is returned stay at least this many pixels; edges of `crop` then fall on whole small pixels.
+        limits: the most bytes and pixels accepted.
+
+    Raises:
+        PictureError: the picture is missing, unreadable, empty, truncated, damaged, too large or of another
+            format, or `crop` is not inside it; the message names the file, what is wrong and the remedy.
+    """
+    name = _name_of(source)
+    content = _read(source, name, limits.max_bytes)
+    try:
+        return _decode(content, name, crop, fit, limits)
+    except PictureError:
+        raise
+    except UnidentifiedImageError as error:
+        raise PictureError(
+            f"{name}: not a picture of a known format ({', '.join(FORMATS)}), or its header is damaged; "
+            "convert it to one of them, or fetch it again"
+        ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        megapixels = limits.max_pixels / 1e6
+        raise PictureError(
+            f"{name}: over the limit of {megapixels:.1f} megapixels ({error}); scale it down"
+        ) from error
+    except Exception as error:  # on garbage Pillow's decoders raise nearly anything
+        reason = str(error) or type(error).__name__
+        raise PictureError(f"{name}: truncated or damaged ({reason}); fetch or copy it again") from error
+
+
+def encode_jpeg(picture: Image.Image, quality: int = 90) -> bytes:
+    """Encode an RGB or grey picture as JPEG (quality 1 to 95)."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def dhash(picture: Image.Image) -> ByteArray:
+    """256-bit difference hash, uint8 [32]: the picture grey at 17×16, each pixel against its right neighbour.
+
+    Bit 16·row + column, highest first, is set where the neighbour is brighter. Copies that were scaled or
+    saved again differ in few bits.
+    """
+    grey = np.asarray(picture.convert("L").resize((17, 16), Image.Resampling.LANCZOS))
+    return np.packbits(grey[:, 1:] > grey[:, :-1])
+
+
+def _name_of(source: Path | str | bytes | BinaryIO) -> str:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return "<bytes>"
+    if isinstance(source, Path | str):
+        return str(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) and name else "<stream>"
+
+
+def _read(source: Path | str | bytes | BinaryIO, name: str, max_bytes: int) -> bytes:
+    try:
+        if isinstance(source, bytes | bytearray | memoryview):
+            content = bytes(source)
+        elif isinstance(source, Path | str):
+            content = _read_file(Path(source), name, max_bytes)
+        else:
+            content = _read_at_most(source, max_bytes + 1)
+    except FileNotFoundError as error:
+        raise PictureError(f"{name}: no such file; check the path") from error
+    except PermissionError as error:
+        raise PictureError(f"{name}: permission denied; make it readable for this user") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise PictureError(f"{name}: cannot be read ({error}); check the path and the disk") from error
+    if not content:
+        raise PictureError(f"{name}: empty (0 bytes); fetch or copy it again")
+    if len(content) > max_bytes:
+        raise _too_many_bytes(name, max_bytes)
+    return content
+
+
+def _read_file(path: Path, name: str, max_bytes: int) -> bytes:
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise PictureError(f"{name}: a folder, not a picture; name a file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise PictureError(f"{name}: not a regular file; copy the picture to one")
+    if status.st_size > max_bytes:
+        raise _too_many_bytes(name, max_bytes)
+    with path.open("rb") as stream:
+        return _read_at_most(stream, max_bytes + 1)
+
+
+def _read_at_most(stream: BinaryIO, count: int) -> bytes:
+    """Read until the end or `count` bytes; sockets and pipes hand over less than was asked for."""
+    parts: list[bytes] = []
+    while count > 0 and (part := stream.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _too_many_bytes(name: str, max_bytes: int) -> PictureError:
+    return PictureError(
+        f"{name}: over the limit of {max_bytes:,} bytes; save it smaller or raise PictureLimits.max_bytes"
+    )
+
+
+def _decode(
+    content: bytes, name: str, crop: Rectangle | None, fit: int | None, limits: PictureLimits
+) -> Image.Image:
+    _prepare_pillow()
+    opened = Image.open(io.BytesIO(content), formats=FORMATS)
+    _check_pixels(opened, name, limits.max_pixels)
+    size, scale = opened.size, 1
+    if fit is not None and opened.format in {"JPEG", "MPO"}:
+        scale = _draft(opened, crop, fit)
+    opened.load()
+    if opened.format == "TIFF":
+        size = opened.size  # Pillow turns TIFF upright itself while loading
+    orientation = _orientation(opened)
+    picture: Image.Image = opened
+    if crop is not None:
+        picture = opened.crop(_stored_rectangle(crop, size, orientation, scale, name))
+    if opened.format in {"JPEG", "MPO"} and picture.mode == "CMYK" and "adobe" not in opened.info:
+        picture = ImageChops.invert(picture)  # Pillow takes every CMYK JPEG for Adobe's, which are inverted
+    picture = _to_rgb(picture, name)
+    if orientation in _TO_UPRIGHT:
+        picture = picture.transpose(_TO_UPRIGHT[orientation])
+    picture.info = {}  # what was read from the file, its orientation above all, is no longer true
+    return picture
+
+
+@functools.cache
+def _prepare_pillow() -> None:
+    """Teach Pillow, once, to read HEIC (not to write it) and to refuse what it would only warn about.
+
+    Both are settings of the whole process: changing them around each call would race between threads.
+    """
+    from pillow_heif import HeifImageFile
+
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+
+    brands = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+    Image.register_open("HEIF", HeifImageFile, lambda start: start[4:8] == b"ftyp" and start[8:12] in brands)
+
+
+def _check_pixels(opened: Image.Image, name: str, max_pixels: int) -> None:
+    sizes = [opened.size]
+    tags = getattr(opened, "tag_v2", None)
+    if tags:  # a TIFF's tiles are decoded whole, however little of them the picture shows
+        sizes.append((int(tags.get(322, 0)), int(tags.get(323, 0))))
+    for width, height in sizes:
+        if width * height > max_pixels:
+            raise PictureError(
+                f"{name}: {width}×{height} is {width * height / 1e6:.1f} megapixels, over the limit of "
+                f"{max_pixels / 1e6:.1f}; scale it down or raise PictureLimits.max_pixels"
+            )
+
+
+def _draft(opened: Image.Image, crop: Rectangle | None, fit: int) -> int:
+    """Ask the JPEG decoder for a smaller picture; returns how many times smaller it will be."""
+    width, height = opened.size
+    shortest = min(crop.right - crop.left, crop.bottom - crop.top) if crop else min(width, height)
+    for scale in (8, 4, 2):
+        if shortest // scale >= max(fit, 1):
+            agreed = opened.draft(None, (width // scale, height // scale))
+            return scale if agreed is not None else 1
+    return 1
+
+
+def _orientation(opened: Image.Image) -> int:
+    try:
+        return int(opened.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # damaged metadata is no reason to refuse a picture whose pixels are whole
+        return 1
+
+
+def _stored_rectangle(
+    crop: Rectangle, size: tuple[int, int], orientation: int, scale: int, name: str
+) -> tuple[int, int, int, int]:
+    """Where a rectangle of the upright picture lies in the stored one, `scale` times smaller."""
+    width, height = size
+    left, top, right, bottom = crop
+    if orientation in (5, 6, 7, 8):
+        left, top, right, bottom = top, left, bottom, right
+    if orientation in (2, 3, 7, 8):
+        left, right = width - right, width - left
+    if orientation in (3, 4, 6, 7):
+        top, bottom = height - bottom, height - top
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        upright = (height, width) if orientation in (5, 6, 7, 8) else size
+        raise PictureError(
+            f"{name}: the crop {tuple(crop)} is empty or not inside the picture of {upright[0]}×{upright[1]} "
+            "pixels; give left, top, right, bottom in pixels of the upright picture"
+        )
+    # half up, not Python's half to even: rectangles of one size stay of one size wherever they lie
+    left, top, right, bottom = ((2 * edge + scale) // (2 * scale) for edge in (left, top, right, bottom))
+    return left, top, right, bottom
+
+
+def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
+    if picture.mode.startswith("I;16"):
+        picture = _from_16_bit(picture)
+    elif picture.mode in {"I", "F"}:
+        raise PictureError(
+            f"{name}: 32-bit pixels have no agreed range; save it with 8 or 16 bits per channel"
+        )
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
+
+
+def _from_16_bit(picture: Image.Image) -> Image.Image:
+    """Grey of 16 bits to 8, scaled and rounded (Pillow's own conversion clips at 255)."""
+    values = np.asarray(picture).astype(np.uint32)
+    grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    transparent = picture.info.get("transparency")
+    if transparent is not None:
+        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    return grey

@@ -1,0 +1,98 @@
+"""Ranking figures and their intervals: pure functions of distances and of figures per pair."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from perfectlook.types import Float64Array, IntArray
+
+TOP_K = (1, 5, 10, 20)
+RESAMPLES = 1000
+
+
+class Interval(NamedTuple):
+    """A mean with the bounds of its 95 % percentile interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Placing(NamedTuple):
+    """Where the true product stands among its candidates."""
+
+    share: float
+    """The part of the candidates that lie farther than the true product, ties counting half."""
+    rank: float
+    """1 + nearer + half the ties."""
+
+
+def placing(true_distance: float, candidate_distances: Float64Array) -> Placing:
+    """Place a true product among its candidates (the true product itself is not one of them).
+
+    The share is the expected value of the two-way choice of Kang et al. 2019, section 4.3.
+
+    Raises:
+        ValueError: there is no candidate, or a distance is not a number.
+    """
+    count = len(candidate_distances)
+    if count == 0:
+        raise ValueError("a pair needs at least one candidate")
+    if np.isnan(true_distance) or np.isnan(candidate_distances).any():
+        raise ValueError("a distance is not a number")
+    nearer = int(np.count_nonzero(candidate_distances < true_distance))
+    ties = int(np.count_nonzero(candidate_distances == true_distance))
+    return Placing(share=(count - nearer - ties / 2) / count, rank=1 + nearer + ties / 2)
+
+
+def hits(ranks: Sequence[float] | Float64Array, k: int) -> Float64Array:
+    """1 for every rank within the first k, else 0."""
+    within: Float64Array = (np.asarray(ranks, np.float64) <= k).astype(np.float64)
+    return within
+
+
+def reciprocals(ranks: Sequence[float] | Float64Array) -> Float64Array:
+    """1 / rank of every pair; their mean is the mean reciprocal rank."""
+    inverse: Float64Array = 1.0 / np.asarray(ranks, np.float64)
+    return inverse
+
+
+def bootstrap_means(
+    figures: Mapping[str, Float64Array], scenes: Sequence[str], *, seed: int = 0, resamples: int = RESAMPLES
+) -> dict[str, Float64Array]:
+    """Resampled pair-weighted means of several figures over the same resamples of scenes.
+
+    Scenes are drawn with replacement; a scene drawn brings all its pairs.
+
+    Args:
+        figures: name to one number per pair.
+        scenes: the scene of each pair.
+        seed: of the generator.
+        resamples: how many.
+
+    Returns:
+        Name to `resamples` means, paired: the difference of two entries is a paired bootstrap.
+    """
+    order, of_pair = np.unique(np.asarray(scenes), return_inverse=True)
+    draws = _scene_draws(len(order), resamples, seed)
+    pairs_drawn = draws @ np.bincount(of_pair, minlength=len(order))
+    return {
+        name: (draws @ np.bincount(of_pair, weights=values, minlength=len(order))) / pairs_drawn
+        for name, values in figures.items()
+    }
+
+
+def interval(values: Float64Array, resampled: Float64Array) -> Interval:
+    """The mean of `values` with the 2.5 and 97.5 percentiles of its resampled means."""
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Interval(float(np.mean(values)), float(low), float(high))
+
+
+def _scene_draws(scenes: int, resamples: int, seed: int) -> IntArray:
+    """How often each resample draws each scene: [resamples, scenes]."""
+    generator = np.random.default_rng(seed)
+    draws = np.zeros((resamples, scenes), np.int64)
+    for resample in range(resamples):
+        draws[resample] = np.bincount(generator.integers(0, scenes, scenes), minlength=scenes)
+    return draws

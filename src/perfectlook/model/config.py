@@ -1,0 +1,100 @@
+"""What a compatibility model is made of: the choices that are stored with it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from perfectlook.distances import Norm
+from perfectlook.errors import UsageError
+
+Mode = Literal["hybrid", "global", "local"]
+EncoderKind = Literal["feedforward"]
+GlobalFeatures = Literal["head", "style", "both"]
+LinearPath = Literal["none", "random", "ridge"]
+
+MARGIN = 0.2
+"""α of Kang et al. 2019, section 3.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The shape of a compatibility model. `ModelConfig.published()` is the method as published.
+
+    Attributes:
+        backbone: name of the frozen backbone, with its precision if that is not fp32.
+        mode: which distances count: the whole scene's, the regions', or both.
+        encoder: the kind of encoder.
+        distance: `l2` as written in the paper, or `squared_l2`, which squares every norm.
+        dimension: of the style embeddings.
+        hidden: width of an encoder's hidden layer.
+        dropout: share of hidden units dropped in training.
+        tied: one encoder for scenes and products (θ_s = θ_p).
+        global_features: what stands for a whole picture: the backbone's pooled head vector, its style
+            statistics, or both.
+        centring: subtract from every product its category's mean.
+        linear_path: a linear map beside each global encoder: none, randomly initialised, or started from the
+            closed-form ridge solution.
+        mixing: w, the weight of the global distance in a hybrid one.
+        temperature: τ of the attention, the initial one when it is learned.
+        learn_temperature: whether training adjusts τ.
+    """
+
+    backbone: str = "efficientnet-lite2"
+    mode: Mode = "hybrid"
+    encoder: EncoderKind = "feedforward"
+    distance: Norm = "squared_l2"
+    dimension: int = 128
+    hidden: int = 256
+    dropout: float = 0.5
+    tied: bool = False
+    global_features: GlobalFeatures = "both"
+    centring: bool = True
+    linear_path: LinearPath = "ridge"
+    mixing: float = 0.5
+    temperature: float = 0.2
+    learn_temperature: bool = True
+
+    def __post_init__(self) -> None:
+        _check_choice("mode", self.mode, ("hybrid", "global", "local"))
+        _check_choice("encoder", self.encoder, ("feedforward",))
+        _check_choice("distance", self.distance, ("l2", "squared_l2"))
+        _check_choice("global_features", self.global_features, ("head", "style", "both"))
+        _check_choice("linear_path", self.linear_path, ("none", "random", "ridge"))
+        _check(self.dimension >= 1, "dimension", self.dimension, "at least 1")
+        _check(self.hidden >= 1, "hidden", self.hidden, "at least 1")
+        _check(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1")
+        _check(0 <= self.mixing <= 1, "mixing", self.mixing, "from 0 to 1")
+        _check(self.temperature > 0, "temperature", self.temperature, "above 0")
+
+    @classmethod
+    def published(cls, backbone: str = "efficientnet-lite2") -> "ModelConfig":
+        """The method as published: tied encoders, τ = 1, w = ½, no centring, no style statistics."""
+        return cls(
+            backbone=backbone,
+            distance="l2",
+            tied=True,
+            global_features="head",
+            centring=False,
+            linear_path="none",
+            mixing=0.5,
+            temperature=1.0,
+            learn_temperature=False,
+        )
+
+    @property
+    def uses_regions(self) -> bool:
+        """Whether the regions of a scene count."""
+        return self.mode != "global"
+
+    @property
+    def effective_mixing(self) -> float:
+        """w as the mode sets it: 1 for global, 0 for local, else `mixing`."""
+        return {"global": 1.0, "local": 0.0, "hybrid": self.mixing}[self.mode]
+
+
+def _check(holds: bool, name: str, value: object, wanted: str) -> None:
+    if not holds:
+        raise UsageError(f"{name} = {value!r}: must be {wanted}")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    _check(value in choices, name, value, "one of " + ", ".join(choices))

@@ -1,0 +1,151 @@
+"""A trained model to a folder: the mathematics is written once, in torch, and exported as two ONNX graphs."""
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from perfectlook import __version__
+from perfectlook.model.compatibility import Compatibility, Widths, select_global
+from perfectlook.model.record import (
+    CARD,
+    CENTRES,
+    CONFIG,
+    PRODUCT_GRAPH,
+    SCENE_GRAPH,
+    TRAINED_ON,
+    WEIGHTS,
+    ModelRecord,
+    identity_of,
+)
+from perfectlook.types import REGIONS, Float32Array
+
+OPSET = 17
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """All that goes into a model folder.
+
+    Attributes:
+        network: the trained network.
+        widths: of the backbone's outputs.
+        backbone_identity: of the backbone.
+        categories: the known categories, in the order of the network's category embeddings.
+        centres: one row per category, [categories, global width].
+        overall_centre: for categories nobody knows, [global width].
+        scenes: ids of the scenes trained on.
+        products: ids of the products in the pairs trained on.
+        training: how it came about; goes into the record.
+        card: the model card, Markdown.
+    """
+
+    network: Compatibility
+    widths: Widths
+    backbone_identity: str
+    categories: Sequence[str]
+    centres: Float32Array
+    overall_centre: Float32Array
+    scenes: Sequence[str]
+    products: Sequence[str]
+    training: Mapping[str, Any]
+    card: str
+
+
+def write_model(model: TrainedModel, folder: Path) -> ModelRecord:
+    """Write a model folder; `config.json` last, so that a folder which has it is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).unlink(missing_ok=True)
+    network = model.network.eval().cpu()
+    save_file({name: tensor.contiguous() for name, tensor in _weights(network)}, folder / WEIGHTS)
+    _export_scene(network, model.widths, folder / SCENE_GRAPH)
+    _export_product(network, model.widths, folder / PRODUCT_GRAPH)
+    np.savez(folder / CENTRES, centres=model.centres, overall=model.overall_centre)
+    trained_on = {"scenes": sorted(model.scenes), "products": sorted(model.products)}
+    (folder / TRAINED_ON).write_text(json.dumps(trained_on, indent=0) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(model.card, encoding="utf-8")
+    config = network.config
+    record = ModelRecord(
+        name=folder.resolve().name,
+        config=config,
+        backbone_identity=model.backbone_identity,
+        categories=tuple(model.categories),
+        mixing=config.effective_mixing,
+        temperature=network.attention.temperature if config.uses_regions else None,
+        identity=identity_of(folder),
+        training=model.training,
+        library=__version__,
+    )
+    record.write(folder)
+    return record
+
+
+def _weights(network: Compatibility) -> list[tuple[str, Tensor]]:
+    """Every tensor once: tied encoders are one module under two names."""
+    tied = "scene_encoder." if network.config.tied else None
+    weights = network.state_dict().items()
+    return [(name, tensor) for name, tensor in weights if tied is None or not name.startswith(tied)]
+
+
+class _SceneGraph(nn.Module):
+    def __init__(self, network: Compatibility) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, head: Tensor, style: Tensor, maps: Tensor) -> tuple[Tensor, ...]:
+        scene = self.network.embed_scene(select_global(head, style, self.network.config))
+        if not self.network.config.uses_regions:
+            return (scene,)
+        return scene, self.network.embed_regions(maps), self.network.attention_logits(maps)
+
+
+class _ProductGraph(nn.Module):
+    def __init__(self, network: Compatibility) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, head: Tensor, style: Tensor, centres: Tensor) -> Tensor:
+        return self.network.embed_product(select_global(head, style, self.network.config), centres)
+
+
+def _export_scene(network: Compatibility, widths: Widths, path: Path) -> None:
+    inputs = {
+        "global_vectors": torch.zeros(2, widths.head),
+        "style_statistics": torch.zeros(2, widths.style),
+        "feature_maps": torch.zeros(2, REGIONS, widths.regions),
+    }
+    outputs = ["scene", "regions", "attention_logits"] if network.config.uses_regions else ["scene"]
+    _export(_SceneGraph(network), inputs, outputs, path)
+
+
+def _export_product(network: Compatibility, widths: Widths, path: Path) -> None:
+    inputs = {
+        "global_vectors": torch.zeros(2, widths.head),
+        "style_statistics": torch.zeros(2, widths.style),
+        "centres": torch.zeros(2, widths.global_width(network.config)),
+    }
+    _export(_ProductGraph(network), inputs, ["product"], path)
+
+
+def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str], path: Path) -> None:
+    module.eval()
+    with torch.no_grad(), warnings.catch_warnings():
+        # The tracing exporter makes the smallest graphs; torch announces its successor at every call.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_axes={name: {0: "n"} for name in (*inputs, *outputs)},
+            opset_version=OPSET,
+            dynamo=False,
+        )

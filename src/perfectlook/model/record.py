@@ -1,0 +1,118 @@
+"""What a model folder holds, and `config.json`, the record that says so; needs no torch.
+
+The record is written last: a folder that has it is complete.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from perfectlook.errors import ModelError, PerfectLookError
+from perfectlook.model.config import ModelConfig
+
+FORMAT = 1
+CONFIG = "config.json"
+WEIGHTS = "weights.safetensors"
+SCENE_GRAPH = "scene.onnx"
+PRODUCT_GRAPH = "product.onnx"
+CENTRES = "centres.npz"
+TRAINED_ON = "trained_on.json"
+CARD = "MODEL_CARD.md"
+RUNTIME_FILES = (SCENE_GRAPH, PRODUCT_GRAPH, CENTRES)
+"""What inference reads; their hashes are the model's identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """The contents of `config.json`.
+
+    Attributes:
+        name: what the model is called.
+        config: its shape.
+        backbone_identity: of the backbone whose features it was trained on.
+        categories: the known categories, in the order of the graphs' outputs.
+        mixing: w.
+        temperature: τ as trained; None where there is no attention.
+        identity: sha256 over the files that inference reads.
+        training: how it came about: sets, settings, seed, figures.
+        library: version of perfectlook that wrote it.
+    """
+
+    name: str
+    config: ModelConfig
+    backbone_identity: str
+    categories: tuple[str, ...]
+    mixing: float
+    temperature: float | None
+    identity: str
+    training: Mapping[str, Any]
+    library: str
+
+    def write(self, folder: Path) -> None:
+        """Write `config.json` in one step."""
+        content = {"format": FORMAT} | dataclasses.asdict(self)
+        temporary = folder / (CONFIG + ".tmp")
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(folder / CONFIG)
+
+    @classmethod
+    def read(cls, folder: Path) -> "ModelRecord":
+        """Read the record of a model folder.
+
+        Raises:
+            ModelError: there is no model, it is incomplete, of a newer format, or not readable.
+        """
+        content = _content(folder)
+        found = content.pop("format", None)
+        if found != FORMAT:
+            raise ModelError(
+                f"{folder / CONFIG}: model format {found!r}, and this perfectlook reads format {FORMAT}: "
+                "upgrade perfectlook, or train the model again"
+            )
+        try:
+            content["config"] = ModelConfig(**content["config"])
+            content["categories"] = tuple(content["categories"])
+            return cls(**content)
+        except (KeyError, TypeError, PerfectLookError) as error:
+            raise ModelError(
+                f"{folder / CONFIG}: not a model's record ({error}); train the model again"
+            ) from error
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not folder.is_dir():
+        raise ModelError(
+            f"{folder}: there is no such model folder; make one with `perfectlook train SET --out`"
+        )
+    if not path.is_file():
+        raise ModelError(
+            f"{folder}: holds no {CONFIG}, so it is no model or its training never finished; "
+            "run the same `perfectlook train` again to finish it"
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: is not a JSON object; train the model again")
+    return content
+
+
+def identity_of(folder: Path) -> str:
+    """sha256 over the files that inference reads.
+
+    Raises:
+        ModelError: one of them is missing.
+    """
+    digest = hashlib.sha256()
+    for name in RUNTIME_FILES:
+        try:
+            digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
+        except OSError as error:
+            raise ModelError(f"{folder / name}: cannot be read ({error}); train the model again") from error
+    return digest.hexdigest()

@@ -1,0 +1,102 @@
+"""How long work shows where it is: one updating line on a terminal, plain lines now and then elsewhere."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol, TextIO
+
+REDRAW_SECONDS = 0.1
+PLAIN_SHARE = 0.1
+PLAIN_SECONDS = (1.0, 30.0)
+
+
+class Progress(Protocol):
+    """What long work calls as it goes on: how many items are done, of how many, how many of them failed."""
+
+    def __call__(self, done: int, total: int, failed: int) -> None:
+        """Take note of the state; called often, so it must be cheap."""
+
+
+ProgressOf = Callable[[str], Progress]
+"""Makes the progress of one named part of a longer work; `ProgressLine` is one."""
+
+
+class ProgressLine:
+    """Writes progress as text, by default to standard error.
+
+    A terminal gets a single line that is redrawn. A file or a pipe gets whole lines: the first and the last,
+    one every tenth of the work (at most one a second), and one whenever nothing was said for half a minute.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        unit: str = "pictures",
+        *,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._what = what
+        self._unit = unit
+        self._stream = stream if stream is not None else sys.stderr
+        self._clock = clock
+        self._terminal = self._stream.isatty()
+        self._started: float | None = None
+        self._done_at_start = 0
+        self._shown_at = 0.0
+        self._shown_done = 0
+        self._shown_width = 0
+
+    def __call__(self, done: int, total: int, failed: int) -> None:
+        """Show the state if enough has happened since the last time; the first and the last always."""
+        now = self._clock()
+        if self._started is None:
+            self._started, self._done_at_start = now, done
+        elif done < total and not self._is_due(now, done, total):
+            return
+        self._shown_at, self._shown_done = now, done
+        self._show(self._text(now, done, total, failed), last=done >= total)
+
+    def _is_due(self, now: float, done: int, total: int) -> bool:
+        waited = now - self._shown_at
+        if self._terminal:
+            return waited >= REDRAW_SECONDS
+        least, most = PLAIN_SECONDS
+        return waited >= most or (waited >= least and done - self._shown_done >= PLAIN_SHARE * total)
+
+    def _text(self, now: float, done: int, total: int, failed: int) -> str:
+        assert self._started is not None
+        elapsed = now - self._started
+        text = f"{self._what}: {done:,} of {total:,} {self._unit}"
+        if failed:
+            text += f", {failed:,} failed"
+        fresh = done - self._done_at_start
+        if elapsed > 0 and fresh > 0:
+            rate = fresh / elapsed
+            text += f", {rate:,.1f} a second"
+            text += (
+                f", {_duration((total - done) / rate)} left" if done < total else f", {_duration(elapsed)}"
+            )
+        return text
+
+    def _show(self, text: str, *, last: bool) -> None:
+        if self._terminal:
+            text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be redrawn
+            blank = " " * max(0, self._shown_width - len(text))
+            self._stream.write("\r" + text + blank + ("\n" if last else ""))
+            self._shown_width = len(text)
+        else:
+            self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them: 42 s, 3 min 05 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,49 @@
+"""Which of a catalogue's categories a question is about."""
+
+from collections.abc import Iterable, Mapping
+from difflib import SequenceMatcher
+
+from perfectlook.errors import UsageError
+from perfectlook.taxonomy import matches, split_path
+
+_NAMED = 5
+_LIKE = 0.6
+
+
+def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -> list[str]:
+    """Return the categories to answer for: all, largest first, or those that the wanted names match.
+
+    A name is a whole path, the top of a subtree or a last level. What one name matches comes largest first.
+
+    Raises:
+        UsageError: a name matches nothing; the message lists the nearest categories.
+    """
+    by_size = sorted(counts, key=lambda category: (-counts[category], category))
+    if wanted is None:
+        return by_size
+    chosen: dict[str, None] = {}
+    for name in wanted:
+        found = [category for category in by_size if matches(category, name)]
+        if not found:
+            raise UsageError(f"no category of the catalogue matches '{name}'; {_nearest(name, by_size)}")
+        chosen.update(dict.fromkeys(found))
+    return list(chosen)
+
+
+def _nearest(name: str, by_size: list[str]) -> str:
+    """What to say of the categories that a name may have been meant for."""
+    if not by_size:
+        return "the catalogue is empty: run `perfectlook catalogue sync`"
+    likeness = {category: _likeness(name, category) for category in by_size}
+    near = sorted((c for c in by_size if likeness[c] >= _LIKE), key=lambda c: -likeness[c])[:_NAMED]
+    if near:
+        return f"did you mean {'; '.join(near)}?"
+    more = "; ..." if len(by_size) > _NAMED else ""
+    return f"it has {'; '.join(by_size[:_NAMED])}{more}"
+
+
+def _likeness(name: str, category: str) -> float:
+    """How much the last level asked for is like the most similar level of a category, 0 to 1."""
+    asked = (split_path(name) or ("",))[-1].casefold()
+    levels = [level.casefold() for level in split_path(category)]
+    return max((SequenceMatcher(None, asked, level).ratio() for level in levels), default=0.0)

@@ -1,0 +1,32 @@
+"""A photo to complete, however it is given."""
+
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+from PIL import Image, ImageOps
+
+from perfectlook.images import open_picture
+
+Photo: TypeAlias = Path | str | bytes | BinaryIO | Image.Image
+"""A path, the bytes or a stream of a picture, or a picture opened by Pillow."""
+
+
+def opened_photo(photo: Photo, fit: int | None = None) -> Image.Image:
+    """Return the photo upright, in RGB, transparency over white; `fit` and errors as in `open_picture`."""
+    if not isinstance(photo, Image.Image):
+        return open_picture(photo, fit=fit)
+    upright = ImageOps.exif_transpose(photo)
+    if upright.has_transparency_data:
+        white = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(white, upright.convert("RGBA"))
+    return upright.convert("RGB")
+
+
+def name_of(photo: Photo) -> str:
+    """Return what an answer calls the photo: its path where it has one."""
+    if isinstance(photo, bytes):
+        return "<bytes>"
+    if isinstance(photo, Path | str):
+        return str(photo)
+    name = getattr(photo, "filename", None) or getattr(photo, "name", None)
+    return name if isinstance(name, str) and name else "<picture>"

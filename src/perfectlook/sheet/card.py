@@ -1,0 +1,112 @@
+"""A white card with soft corners and a shadow, and what lies on it."""
+
+import functools
+from pathlib import Path
+
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from perfectlook.errors import PictureError
+from perfectlook.images import open_picture
+from perfectlook.recommender.answer import Suggestion
+from perfectlook.sheet.palette import CARD, GLOBAL, INK, LINE, LOCAL, PAPER, QUIET
+from perfectlook.sheet.typeface import fitted, width_of, wrapped, write
+
+RADIUS = 12
+PADDING = 12
+PICTURE = 160
+"""Side of the square that a product's picture is fitted into, in pixels."""
+WIDTH = PICTURE + 2 * PADDING
+TITLE_SIZE, TITLE_LEADING, TITLE_LINES = 14, 19, 2
+RANK_SIZE, ID_SIZE = 17, 12
+HEIGHT = PADDING + PICTURE + 34 + 12 + TITLE_LINES * TITLE_LEADING + PADDING
+
+_SHADOW, _SOFTNESS, _OVERSAMPLED = 26, 9, 4
+
+
+def lay_card(sheet: Image.Image, place: tuple[int, int], size: tuple[int, int]) -> None:
+    """Put an empty card on a sheet."""
+    x, y = place
+    margin = 2 * _SOFTNESS
+    sheet.paste((70, 55, 40), (x - margin, y - margin + 4), _shadow(size))
+    sheet.paste(CARD, (x, y), _rounded(size, RADIUS))
+
+
+def lay_picture(
+    sheet: Image.Image, picture: Image.Image, place: tuple[int, int], box: tuple[int, int], radius: int = 6
+) -> None:
+    """Put a picture on a sheet in the middle of a box, as large as fits, with rounded corners."""
+    x, y = place
+    picture = contained(picture, box)
+    at = (x + (box[0] - picture.width) // 2, y + (box[1] - picture.height) // 2)
+    sheet.paste(picture, at, _rounded(picture.size, min(radius, *(side // 2 for side in picture.size))))
+
+
+def contained(picture: Image.Image, box: tuple[int, int]) -> Image.Image:
+    """Return the picture scaled to fit into a box, at least one pixel wide and high."""
+    scale = min(box[0] / picture.width, box[1] / picture.height)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def lay_product(sheet: Image.Image, place: tuple[int, int], product: Suggestion) -> None:
+    """Put a product's card on a sheet: picture, rank, distance and its two shares, and its title."""
+    lay_card(sheet, place, (WIDTH, HEIGHT))
+    x, y = place[0] + PADDING, place[1] + PADDING
+    pen = ImageDraw.Draw(sheet)
+    try:
+        lay_picture(
+            sheet, open_picture(Path(product.record.picture), fit=PICTURE), (x, y), (PICTURE, PICTURE)
+        )
+    except PictureError:
+        _lay_placeholder(pen, (x, y))
+    y += PICTURE + 24
+    write(pen, (x, y), f"{product.rank}", RANK_SIZE, INK, bold=True)
+    write(pen, (x + PICTURE, y), f"{product.distance:.3f}", TITLE_SIZE, QUIET, right=True)
+    y += 10
+    _lay_shares(pen, (x, y), product)
+    y += 12 + TITLE_LEADING
+    title = wrapped(product.record.title or "", TITLE_SIZE, PICTURE, TITLE_LINES)
+    if not title:
+        write(pen, (x, y), fitted(product.id, ID_SIZE, PICTURE), ID_SIZE, QUIET)
+    for line in title:
+        write(pen, (x, y), line, TITLE_SIZE, INK)
+        y += TITLE_LEADING
+
+
+def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], product: Suggestion) -> None:
+    """A thin bar: how much of the distance comes from the whole photo and how much from its regions."""
+    x, y = place
+    share = product.distance_global / product.distance if product.distance > 0 else 0.5
+    middle = x + round(PICTURE * min(1.0, max(0.0, share)))
+    pen.rounded_rectangle((x, y, x + PICTURE - 1, y + 4), 2, LOCAL if middle < x + PICTURE else GLOBAL)
+    if x < middle < x + PICTURE:
+        pen.rounded_rectangle((x, y, middle - 1, y + 4), 2, GLOBAL)
+        pen.rectangle((middle - 2, y, middle + 1, y + 4), CARD)
+
+
+def _lay_placeholder(pen: ImageDraw.ImageDraw, place: tuple[int, int]) -> None:
+    x, y = place
+    pen.rounded_rectangle((x, y, x + PICTURE - 1, y + PICTURE - 1), 6, PAPER, LINE)
+    for line, text in enumerate(("picture", "not found")):
+        left = x + (PICTURE - width_of(text, TITLE_SIZE)) / 2
+        write(pen, (left, y + PICTURE / 2 - 4 + line * TITLE_LEADING), text, TITLE_SIZE, QUIET)
+
+
+@functools.lru_cache(64)
+def _rounded(size: tuple[int, int], radius: int) -> Image.Image:
+    """A mask with rounded corners, drawn larger and scaled down so that they are smooth."""
+    large = Image.new("L", (size[0] * _OVERSAMPLED, size[1] * _OVERSAMPLED))
+    corner = (large.width - 1, large.height - 1)
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, *corner), radius * _OVERSAMPLED, 255)
+    return large.resize(size, Image.Resampling.BOX)
+
+
+@functools.lru_cache(16)
+def _shadow(size: tuple[int, int]) -> Image.Image:
+    margin = 2 * _SOFTNESS
+    shape = Image.new("L", (size[0] + 2 * margin, size[1] + 2 * margin))
+    shape.paste(
+        _rounded(size, RADIUS).point([round(value * _SHADOW / 255) for value in range(256)]), (margin, margin)
+    )
+    blurred = shape.filter(ImageFilter.GaussianBlur(_SOFTNESS))
+    return ImageChops.add(blurred, Image.new("L", blurred.size))

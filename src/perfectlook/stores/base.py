@@ -1,0 +1,142 @@
+"""The port behind a catalogue: points with vectors and payloads, searched by Euclidean distance."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from perfectlook.errors import UsageError
+from perfectlook.types import Float32Array
+
+Payload: TypeAlias = Mapping[str, object]
+"""What is known of a product, as JSON values; a store keeps it and does not read it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """One product in a store: its category, its vector [d] and everything an answer says about it."""
+
+    id: str
+    category: str
+    vector: Float32Array
+    payload: Payload = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """Ask for the `k` points nearest to `vector` [d] in some categories (None: all), without some ids.
+
+    `where` is the place of the filter tree; no store can filter yet, and each says so.
+    """
+
+    vector: Float32Array
+    k: int
+    categories: frozenset[str] | None = None
+    exclude: frozenset[str] = frozenset()
+    where: object | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hit:
+    """A point found: its Euclidean distance to the query's vector, its own vector [d] and its payload."""
+
+    id: str
+    category: str
+    distance: float
+    vector: Float32Array
+    payload: Payload
+
+
+class Store(Protocol):
+    """Where a catalogue's points live. Every store passes `tests/stores/test_contract.py`.
+
+    Points lie in collections, one of which is active: the one that the manifest names. A method whose
+    `collection` is None works on the active one. A new model's vectors are written into a collection of
+    their own, beside the old ones, and `write_manifest` then switches over in one step. Every write is all
+    or nothing. Reads may come from any thread, and each sees one committed state, also that of another
+    process. Every failure is a `CatalogueError`.
+    """
+
+    @property
+    def location(self) -> str:
+        """The folder or URL the store was opened at."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether `search` always returns the true nearest neighbours."""
+
+    def manifest(self) -> Payload | None:
+        """Return the document last written, or None before the first."""
+
+    def write_manifest(self, document: Payload, *, active: str | None) -> None:
+        """Replace the manifest and make `active` the active collection, in one step."""
+
+    def active(self) -> str | None:
+        """Return the name of the active collection, None before the first."""
+
+    def collections(self) -> dict[str, int]:
+        """Return the dimension of every collection by name."""
+
+    def create_collection(self, name: str, dimension: int) -> None:
+        """Make an empty collection for vectors of `dimension`; CatalogueError when it is there already."""
+
+    def drop_collection(self, name: str) -> None:
+        """Remove a collection and its points; the active one cannot be dropped."""
+
+    def upsert(self, points: Sequence[Point], *, collection: str | None = None) -> None:
+        """Add points, or replace those of the same id. Of two with one id the last counts."""
+
+    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
+        """Replace the payloads of points by id, leaving vectors alone; returns how many there were."""
+
+    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
+        """Remove points by id; returns how many there were."""
+
+    def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
+        """Return those of the points that exist, by id."""
+
+    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[list[Hit]]:
+        """Answer all queries from one state of the store: nearest first, equal distances by id."""
+
+    def count(self, category: str | None = None, *, collection: str | None = None) -> int:
+        """Return the number of points, of one category or of all."""
+
+    def categories(self, *, collection: str | None = None) -> dict[str, int]:
+        """Return the number of points of each category that has any, in the order of names."""
+
+    def scroll(
+        self, batch: int = 1000, *, collection: str | None = None, vectors: bool = True
+    ) -> Iterator[list[Point]]:
+        """Yield all points in batches, in no promised order; with `vectors` off, vectors are empty."""
+
+    def hold(self, purpose: str) -> AbstractContextManager[None]:
+        """Be the only one that syncs while the context lasts; CatalogueError says who holds it already."""
+
+    def close(self) -> None:
+        """Let go of files and connections; the store cannot be used after it."""
+
+
+def check_vector(name: str, vector: Float32Array, dimension: int) -> Float32Array:
+    """Return `vector` as contiguous float32 [dimension]; UsageError for another shape or not finite.
+
+    The limit of 1e18 on its length keeps squared norms and products within float32.
+    """
+    array = np.ascontiguousarray(vector, dtype=np.float32)
+    if array.shape != (dimension,):
+        raise UsageError(f"{name}: a vector of shape {array.shape} in a collection of dimension {dimension}")
+    if not np.all(np.isfinite(array)) or float(np.linalg.norm(array.astype(np.float64))) > 1e18:
+        raise UsageError(f"{name}: its vector has values that are not finite, or is longer than 1e18")
+    return array
+
+
+def check_queries(queries: Sequence[Query], dimension: int) -> Float32Array:
+    """Return the queries' vectors [n, dimension]; UsageError for a wrong vector, k under 1, or a filter."""
+    for query in queries:
+        if query.k < 1:
+            raise UsageError(f"k is {query.k}: ask for at least one product")
+        if query.where is not None:
+            raise UsageError("this store cannot filter: leave 'where' out")
+    vectors = [check_vector("the query", query.vector, dimension) for query in queries]
+    return np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)

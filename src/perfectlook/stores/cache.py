@@ -1,0 +1,109 @@
+"""One collection of an embedded store in memory: a block per category, kept up with the database."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from perfectlook.errors import CatalogueError
+from perfectlook.stores.base import Query
+from perfectlook.stores.blocks import Block, Nearest
+from perfectlook.types import Float32Array, IntArray
+
+VECTOR_DTYPE = np.dtype("<f4")
+_FETCH = 8192
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cache:
+    """The blocks of a collection by category, as of a revision of the database.
+
+    A cache never changes: `refreshed` returns the next, and a search that still uses this one is not
+    disturbed.
+    """
+
+    collection: int
+    dimension: int
+    revision: int
+    last_row: int
+    last_removed: int
+    blocks: Mapping[str, Block]
+
+    @classmethod
+    def load(cls, connection: sqlite3.Connection, collection: int, dimension: int, revision: int) -> "Cache":
+        """Read all vectors of a collection, within the connection's read transaction."""
+        counts = connection.execute(
+            "SELECT c.name, p.n FROM (SELECT category, count(*) AS n FROM points WHERE collection = ? "
+            "GROUP BY category) AS p JOIN categories AS c ON c.number = p.category",
+            (collection,),
+        )
+        blocks = {name: Block.empty(dimension, count) for name, count in counts}
+        _, last_removed = _last(connection)
+        return cls(collection, dimension, revision, 0, last_removed, blocks).refreshed(connection, revision)
+
+    def refreshed(self, connection: sqlite3.Connection, revision: int) -> "Cache":
+        """Return the cache of the state that the connection's read transaction sees."""
+        last_row, last_removed = _last(connection)
+        blocks = dict(self.blocks)
+        self._append(connection, blocks)
+        self._drop(connection, blocks)
+        return Cache(self.collection, self.dimension, revision, last_row, last_removed, blocks)
+
+    def scan(
+        self, queries: Sequence[Query], vectors: Float32Array, hidden: Sequence[IntArray]
+    ) -> list[list[Nearest]]:
+        """Search each category once for all queries that want it; returns each query's finds, block by block.
+
+        `vectors` [n, d] are the queries', `hidden` the rows each must not find, ascending.
+        """
+        found: list[list[Nearest]] = [[] for _ in queries]
+        for category, block in self.blocks.items():
+            asking = [
+                i
+                for i, query in enumerate(queries)
+                if query.categories is None or category in query.categories
+            ]
+            near = block.nearest(vectors[asking], [queries[i].k for i in asking], [hidden[i] for i in asking])
+            for i, nearest in zip(asking, near, strict=True):
+                found[i].append(nearest)
+        return found
+
+    def _append(self, connection: sqlite3.Connection, blocks: dict[str, Block]) -> None:
+        names = dict(connection.execute("SELECT number, name FROM categories").fetchall())
+        cursor = connection.execute(
+            "SELECT row, category, vector FROM vectors WHERE row > ? AND collection = ? ORDER BY row",
+            (self.last_row, self.collection),
+        )
+        while batch := cursor.fetchmany(_FETCH):
+            rows = np.fromiter((entry[0] for entry in batch), np.int64, len(batch))
+            categories = np.fromiter((entry[1] for entry in batch), np.int64, len(batch))
+            vectors = self._decoded([entry[2] for entry in batch])
+            for category in np.unique(categories).tolist():
+                chosen = categories == category
+                block = blocks.get(names[category]) or Block.empty(self.dimension)
+                blocks[names[category]] = block.extended(rows[chosen], vectors[chosen])
+
+    def _drop(self, connection: sqlite3.Connection, blocks: dict[str, Block]) -> None:
+        removed = connection.execute(
+            "SELECT row FROM removed WHERE number > ? AND collection = ?",
+            (self.last_removed, self.collection),
+        ).fetchall()
+        rows: IntArray = np.sort(np.array([row for (row,) in removed], np.int64))
+        for category, block in blocks.items():
+            blocks[category] = block.without(rows)
+
+    def _decoded(self, blobs: list[bytes]) -> Float32Array:
+        data = b"".join(blobs)
+        if len(data) != len(blobs) * self.dimension * VECTOR_DTYPE.itemsize:
+            raise CatalogueError(
+                f"the catalogue is damaged: a vector is not of the collection's dimension {self.dimension}; "
+                "move its folder away and run `perfectlook catalogue sync` to build it anew"
+            )
+        return np.frombuffer(data, VECTOR_DTYPE).astype(np.float32, copy=False).reshape(len(blobs), -1)
+
+
+def _last(connection: sqlite3.Connection) -> tuple[int, int]:
+    """The highest row and the highest number of a removal that were ever given out."""
+    last = dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+    return int(last.get("points", 0)), int(last.get("removed", 0))

@@ -1,0 +1,1 @@
+"""Training: sampling, the epoch loop, the closed form it starts from."""

@@ -1,0 +1,78 @@
+"""The model card that is written beside every model."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from perfectlook import __version__
+from perfectlook.training.data import TrainingData
+
+NON_COMMERCIAL = ("stl-fashion", "stl-home", "ikea-rooms")
+"""Public sets whose pictures allow research only."""
+
+
+def model_card(name: str, data: TrainingData, training: Mapping[str, Any]) -> str:
+    """A model card in Markdown: what the model is, its data, figures, limits and licence.
+
+    Args:
+        name: of the model.
+        data: what it was trained on.
+        training: the training report of its record.
+    """
+    sizes = Counter(data.features.product_categories)
+    categories = "\n".join(f"| {category} | {sizes[category]:,} |" for category in data.categories)
+    return f"""# {name}
+
+A compatibility model of perfectlook {__version__}: for the photo of a scene and a category it orders products
+by how well they go with the scene.
+
+- Mode: {data.config.mode}; distance: {data.config.distance}; dimension: {data.config.dimension}.
+- Backbone (frozen): {data.config.backbone}.
+
+## Data
+
+Sets: {", ".join(training["sets"])}. Trained on {training["n_pairs"]:,} pairs of {training["n_scenes"]:,}
+scenes, with a catalogue of {training["n_products"]:,} products. {training["n_dropped"]:,} pairs were left out
+because too little of the scene remains beside the product. Test scenes, and copies of them under other ids,
+were not trained on.
+
+| category | products |
+|---|---|
+{categories}
+
+## Figures
+
+{_figures(training)}
+
+`perfectlook evaluate` gives the figures on any split of any set.
+
+## Licence
+
+{_licence(training["sets"])}
+
+## Not for
+
+Judging people, or anything about them: the model compares the style of things. It knows the categories above;
+others are matched to the nearest of these. Pictures unlike its training scenes get poorer answers.
+"""
+
+
+def _figures(training: Mapping[str, Any]) -> str:
+    accuracy = training["binary_accuracy"]
+    if accuracy is None:
+        return "None measured in training."
+    return (
+        f"Binary accuracy {accuracy['value']:.4f} (95 % interval {accuracy['low']:.4f} to "
+        f"{accuracy['high']:.4f}) by {training['chosen_on']}, the figure that epoch "
+        f"{training['epoch']} was chosen by: a little optimistic."
+    )
+
+
+def _licence(sets: list[str]) -> str:
+    restricted = [name for name in sets if name in NON_COMMERCIAL]
+    if restricted:
+        return (
+            f"Research, non-commercial: {', '.join(restricted)} holds third-party pictures. The backbone's "
+            "weights are Apache-2.0."
+        )
+    return "That of the pictures it was trained on; the backbone's weights are Apache-2.0."

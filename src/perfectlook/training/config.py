@@ -1,0 +1,103 @@
+"""How a model is trained, and the TOML file that says so."""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from perfectlook.errors import UsageError
+from perfectlook.model.config import MARGIN, ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """Settings of one training run.
+
+    Attributes:
+        model: the shape of the model.
+        epochs: at most this many.
+        patience: stop when the validation accuracy has not risen for this many epochs.
+        batch_size: pairs per step.
+        negatives: products drawn per pair and epoch.
+        margin: α of the triplet hinge loss.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        ridge_penalty: λ of the closed-form solution that the linear path starts from.
+        ridge_whitening: each component of the closed form is divided by its standard deviation to this power.
+        seed: of everything random.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    epochs: int = 30
+    patience: int = 6
+    batch_size: int = 256
+    negatives: int = 4
+    margin: float = MARGIN
+    learning_rate: float = 3e-4
+    weight_decay: float = 1e-2
+    ridge_penalty: float = 30.0
+    ridge_whitening: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 0), ("patience", 1), ("batch_size", 2), ("negatives", 1), ("seed", 0)):
+            _check_at_least(name, getattr(self, name), least)
+        for name in ("margin", "weight_decay", "ridge_whitening"):
+            _check_at_least(name, getattr(self, name), 0.0)
+        for name in ("learning_rate", "ridge_penalty"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} = {getattr(self, name)!r}: must be above 0")
+
+    def replaced(self, changes: Mapping[str, Any], *, source: str = "settings") -> "TrainingConfig":
+        """A copy with some settings changed; keys are those of this class and, directly, of the model's.
+
+        Raises:
+            UsageError: an unknown key (the nearest known one is named), a value of the wrong type.
+        """
+        own = {each.name: each for each in dataclasses.fields(self) if each.name != "model"}
+        shape = {each.name: each for each in dataclasses.fields(ModelConfig)}
+        for key, value in changes.items():
+            if key not in own and key not in shape:
+                near = difflib.get_close_matches(key, [*own, *shape], n=1)
+                hint = f"; did you mean '{near[0]}'?" if near else ""
+                raise UsageError(f"{source}: unknown setting '{key}'{hint}")
+            current = getattr(self if key in own else self.model, key)
+            _check_type(key, value, current, source)
+        model = dataclasses.replace(self.model, **{k: v for k, v in changes.items() if k in shape})
+        return dataclasses.replace(self, model=model, **{k: v for k, v in changes.items() if k in own})
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the settings of a TOML file: keys at the top or in the tables [model] and [training].
+
+    Raises:
+        UsageError: the file cannot be read, is not TOML, or has an unknown table.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read as TOML ({error})") from error
+    settings: dict[str, Any] = {}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            if key not in ("model", "training"):
+                raise UsageError(f"{path}: unknown table [{key}]; known: [model], [training]")
+            settings |= value
+        else:
+            settings[key] = value
+    return settings
+
+
+def _check_at_least(name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise UsageError(f"{name} = {value!r}: must be at least {least}")
+
+
+def _check_type(key: str, value: object, current: object, source: str) -> None:
+    wanted = type(current)
+    numeric = wanted is float and isinstance(value, int) and not isinstance(value, bool)
+    if not numeric and type(value) is not wanted:
+        raise UsageError(f"{source}: {key} = {value!r}: must be of type {wanted.__name__}")

@@ -1,0 +1,246 @@
+"""One fit of a model: the epoch loop, seen from outside as a sequence of epochs."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from perfectlook.distances import attention_weights, hybrid, query_point, squared_l2
+from perfectlook.errors import TrainingError
+from perfectlook.model.compatibility import Compatibility
+from perfectlook.model.losses import triplet_hinge
+from perfectlook.protocol import Candidates, binary_accuracy, place_pairs
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+from perfectlook.training.sampling import NegativeSampler
+from perfectlook.training.start import start_network
+from perfectlook.types import Float64Array, IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch did. Epoch 0 is the model before training.
+
+    `loss` is None for epoch 0; `binary_accuracy` None where there is nothing to validate on.
+    """
+
+    epoch: int
+    loss: float | None
+    binary_accuracy: float | None
+    temperature: float | None
+    seconds: float
+
+
+class Fit:
+    """A network, its optimiser and its random state; `run` trains it epoch by epoch.
+
+    Seeds give the same numbers twice, also over a stop: `state` holds everything an epoch depends on.
+
+    Args:
+        data: the sets.
+        training: pairs to train on.
+        validation: pairs to measure on after each epoch; may be empty.
+        config: the settings.
+
+    Raises:
+        TrainingError: there is no pair to train on.
+    """
+
+    def __init__(
+        self, data: TrainingData, training: IntArray, validation: IntArray, config: TrainingConfig
+    ) -> None:
+        self.data = data
+        self.config = config
+        self.validation = validation
+        self._sampler = NegativeSampler(data.features, training)
+        self.without_negatives = self._sampler.without_negatives
+        self.training = np.setdiff1d(training, self.without_negatives)
+        if len(self.training) < 2:
+            raise TrainingError(
+                f"{data.features.dataset.name}: {len(self.training)} pairs to train on; at least 2 are "
+                "needed, each in a category with a product that does not belong to its scene: add pairs or "
+                "products"
+            )
+        torch.manual_seed(config.seed)
+        self.network = start_network(data, self.training, config)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.history: list[Epoch] = []
+        self.shares: list[Tensor] = []
+        self._best: dict[str, Tensor] = {}
+
+    def run(self, epochs: int, *, patience: int | None = None) -> Iterator[Epoch]:
+        """Train until `epochs` are done or, with patience, the accuracy has not risen for that many.
+
+        Yields every new epoch, the first time with epoch 0; between two of them the fit may be stopped and
+        later taken up again from its `state`.
+        """
+        if not self.history:
+            yield self._note(0, None, time.perf_counter())
+        while len(self.history) <= epochs and not self._is_out_of(patience):
+            started = time.perf_counter()
+            number = len(self.history)
+            yield self._note(number, self._train_epoch(number), started)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of the highest validation accuracy, the first of equals; without validation the last."""
+        known = [
+            (epoch.binary_accuracy, -epoch.epoch)
+            for epoch in self.history
+            if epoch.binary_accuracy is not None
+        ]
+        return -max(known)[1] if known else self.history[-1].epoch
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """All that the next epoch depends on, as tensors and plain values."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+            "history": [asdict(epoch) for epoch in self.history],
+            "shares": self.shares,
+            "best": self._best,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a fit where `state` was taken."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        torch.set_rng_state(state["random"])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.shares = state["shares"]
+        self._best = state["best"]
+
+    def keep_best(self) -> Compatibility:
+        """The network as it was at its best epoch."""
+        self.network.load_state_dict(self._best)
+        return self.network
+
+    @cached_property
+    def placed_scenes(self) -> list[str]:
+        """The scene of every validation pair that can be placed, in the order of each epoch's `shares`."""
+        candidates = Candidates(self.data.features)
+        pairs = [self.data.features.pairs[index] for index in self.validation]
+        rows = self.data.features.pair_products[self.validation]
+        categories = [self.data.features.product_categories[row] for row in rows]
+        return [
+            pair.scene
+            for pair, category in zip(pairs, categories, strict=True)
+            if candidates.mask(pair.scene, category).any()
+        ]
+
+    def _note(self, number: int, loss: float | None, started: float) -> Epoch:
+        placed = (
+            place_pairs(self.data.features, self.validation, self._distances()) if self._validates else []
+        )
+        accuracy = binary_accuracy(placed) if placed else None
+        temperature = self.network.attention.temperature if self.config.model.uses_regions else None
+        self.history.append(Epoch(number, loss, accuracy, temperature, time.perf_counter() - started))
+        self.shares.append(torch.tensor([result.share for result in placed], dtype=torch.float32))
+        if self.best_epoch == number:
+            self._best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+        return self.history[-1]
+
+    @property
+    def _validates(self) -> bool:
+        return len(self.validation) > 0
+
+    def _is_out_of(self, patience: int | None) -> bool:
+        return patience is not None and self.history[-1].epoch - self.best_epoch >= patience
+
+    def _train_epoch(self, number: int) -> float:
+        self.network.train()
+        generator = np.random.default_rng([self.config.seed, number])
+        order = generator.permutation(self.training)
+        total = 0.0
+        for batch in _batches(order, self.config.batch_size):
+            loss = self._loss(batch, generator)
+            if not torch.isfinite(loss):
+                raise TrainingError(
+                    f"epoch {number}: the loss is {loss.item()}; lower learning_rate "
+                    f"(now {self.config.learning_rate})"
+                )
+            self.optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            total += loss.item() * len(batch)
+        return total / len(order)
+
+    def _loss(self, pairs: IntArray, generator: np.random.Generator) -> Tensor:
+        true = self.data.features.pair_products[pairs]
+        negatives = self._sampler.draw(pairs, self.config.negatives, generator)
+        rows = np.concatenate([true[:, None], negatives], axis=1)
+        unique, places = np.unique(rows, return_inverse=True)
+        embedded = self.network.embed_product(*self.data.products(unique))
+        products = embedded[torch.from_numpy(places.reshape(rows.shape))]
+        found = self.network.distances(
+            self.data.scenes(pairs), self.data.pair_category(pairs), products
+        ).total
+        return triplet_hinge(found[:, 0], found[:, 1:], margin=self.config.margin)
+
+    def _distances(self) -> Callable[[int, str, IntArray], Float64Array]:
+        """Distances by the network as it stands, for the protocol."""
+        self.network.eval()
+        with torch.no_grad():
+            products = self._embedded_products()
+            scenes = self._embedded_scenes()
+        config = self.config.model
+        mixing = config.effective_mixing
+
+        def distances(scene_row: int, category: str, rows: IntArray) -> Float64Array:
+            whole, regions, logits = scenes[scene_row]
+            vectors = products[rows]
+            if not config.uses_regions:
+                regions, attention = whole[None], np.ones(1, np.float32)
+            else:
+                attention = attention_weights(logits[self.data.categories.index(category)])
+            if (
+                config.distance == "squared_l2"
+            ):  # the query point's order is the hybrid one: no need for all of it
+                point = query_point(whole, regions, attention, mixing=mixing)
+                return np.asarray(squared_l2(point, vectors), np.float64)
+            found = hybrid(whole, regions, attention, vectors, mixing=mixing, norm=config.distance).total
+            return np.asarray(found, np.float64)
+
+        return distances
+
+    def _embedded_products(self) -> Any:
+        rows = np.arange(len(self.data.product_category))
+        parts = [self.network.embed_product(*self.data.products(part)) for part in _batches(rows, 1024)]
+        return torch.cat(parts).numpy()
+
+    def _embedded_scenes(self) -> dict[int, tuple[Any, Any, Any]]:
+        """Scene row of every validation pair to f_s [d], f_i [R, d] and attention logits [categories, R]."""
+        rows = self.data.features.pair_scenes[self.validation]
+        _, first = np.unique(rows, return_index=True)
+        found: dict[int, tuple[Any, Any, Any]] = {}
+        for pairs in _batches(self.validation[first], 64):
+            scenes = self.data.scenes(pairs)
+            whole = self.network.embed_scene(scenes.whole).numpy()
+            regions: Any = [None] * len(whole)
+            logits: Any = regions
+            if scenes.regions is not None:
+                regions = self.network.embed_regions(scenes.regions).numpy()
+                logits = self.network.attention_logits(scenes.regions).numpy()
+            for row, *embedded in zip(
+                self.data.features.pair_scenes[pairs], whole, regions, logits, strict=True
+            ):
+                found[int(row)] = (embedded[0], embedded[1], embedded[2])
+        return found
+
+
+def _batches(rows: IntArray, size: int) -> Iterator[IntArray]:
+    """Slices of about `size` rows, none of a single row unless there is just one: batch norm needs two."""
+    count = max(1, math.ceil(len(rows) / size))
+    if len(rows) > 1:
+        count = min(count, len(rows) // 2)
+    yield from np.array_split(rows, count)

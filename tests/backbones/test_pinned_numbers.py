@@ -1,0 +1,44 @@
+"""The numbers each backbone gives for a fixed picture: any change of weights or preprocessing shows here."""
+
+import numpy as np
+import pytest
+
+from perfectlook.backbones.registry import describe_backbones, open_backbone
+from pictures import patterned
+
+NUMBERS = {
+    "tiny": (
+        [-0.1337, 0.0215, 0.3977, -0.0685, 0.0396, -0.2807, 0.1183, -0.0171],
+        [0.0918, 0.1094, 0.1276, 0.1556, 0.3819, 0.1027, 0.0066, 0.3457],
+        [0.7661, 0.5421, -0.0743, 0.0399, 1.2691, -0.2026, -0.9925, -0.013],
+    ),
+    "efficientnet-lite0": (
+        [0.0, 0.0, 0.0, 0.0536, 0.0, 1.45, 0.0, 0.0],
+        [0.27, 8.0124, -5.0237, 0.904, -1.1231, 3.2219, 1.2953, 1.3663],
+        [4.0197, 5.6191, 3.3436, -0.4562, -6.9469, 3.1836, -4.1474, -0.7195],
+    ),
+    "efficientnet-lite1": (
+        [0.0, 1.0398, 0.0, 0.0, 0.0, 0.0, 0.5808, 0.4833],
+        [-1.5445, 10.9867, -1.179, 1.1345, -0.5793, 0.802, 1.2195, 0.9062],
+        [4.6296, -4.7497, 8.865, -6.7234, -14.0477, 3.7427, 0.631, -1.2658],
+    ),
+    "efficientnet-lite2": (
+        [0.0, 0.3103, 0.0015, 0.8128, 0.2918, 0.1073, 0.0077, 0.1196],
+        [-0.1339, 7.6945, 2.9212, 0.6484, 0.1684, 0.7842, 2.7864, 1.5497],
+        [0.7054, -2.7889, 1.1596, -1.4574, -8.4902, 7.2339, -0.7366, 2.3373],
+    ),
+}
+"""Eight evenly spaced values of the global vector, of the style statistics and of the map's first region."""
+
+
+def test_every_backbone_is_pinned() -> None:
+    assert set(NUMBERS) == {each.name for each in describe_backbones()}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_on_a_fixed_picture(name: str) -> None:
+    backbone = open_backbone(name)
+    features = backbone.extract(backbone.prepare(patterned(320, 240))[None])
+    arrays = (features.global_vectors[0], features.style_statistics[0], features.feature_maps[0, 0])
+    for values, pinned in zip(arrays, NUMBERS[name], strict=True):
+        np.testing.assert_allclose(values[:: len(values) // 8][:8], pinned, atol=2e-3)

@@ -1,0 +1,37 @@
+"""A picture becomes a network's input: squashed whole, antialiased, normalised."""
+
+import numpy as np
+from PIL import Image
+
+from perfectlook.backbones.preprocessing import squash
+
+
+def test_white_black_and_grey_become_one_minus_one_and_zero() -> None:
+    levels = {"white": 1.0, "black": -1.0, (51, 51, 51): -0.6}
+    for colour, expected in levels.items():
+        np.testing.assert_allclose(squash(Image.new("RGB", (9, 5), colour), 8), expected, atol=1e-6)
+
+
+def test_channels_come_first_in_the_order_red_green_blue() -> None:
+    values = squash(Image.new("RGB", (5, 5), (255, 51, 0)), 4)
+    assert values.shape == (3, 4, 4)
+    np.testing.assert_allclose(values[:, 2, 1], [1.0, -0.6, -1.0], atol=1e-6)
+
+
+def test_another_mean_and_deviation() -> None:
+    values = squash(Image.new("RGB", (5, 5), (255, 51, 0)), 4, mean=(0.5, 0.2, 0.1), std=(0.25, 0.1, 0.2))
+    np.testing.assert_allclose(values[:, 0, 0], [2.0, 0.0, -0.5], atol=1e-6)
+
+
+def test_nothing_is_cropped_away() -> None:
+    wide = Image.new("RGB", (400, 50), "black")
+    wide.paste("white", (0, 0, 200, 50))
+    values = squash(wide, 20)
+    np.testing.assert_allclose(values[:, :, :9], 1.0, atol=1e-6)
+    np.testing.assert_allclose(values[:, :, 11:], -1.0, atol=1e-6)
+
+
+def test_fine_stripes_become_grey_not_moire() -> None:
+    stripes = np.zeros((512, 512, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.abs(squash(Image.fromarray(stripes), 60)).max() < 0.05

@@ -1,0 +1,80 @@
+"""Opening a catalogue, and reading one while it is synced."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drawn import drawn_set
+from perfectlook.catalogue import Catalogue
+from perfectlook.errors import CatalogueError
+from perfectlook.stores import Query
+from toy_model import BAGS, SHOES, ToyModel
+
+MODEL, OTHER = ToyModel(), ToyModel(seed=1)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return drawn_set(tmp_path / "set", scenes=1, products_per_category=6)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, source: Path) -> Path:
+    with Catalogue.open(tmp_path / "catalogue", create=True) as catalogue:
+        catalogue.sync(source, MODEL)
+    return tmp_path / "catalogue"
+
+
+def test_a_catalogue_is_there_after_closing(folder: Path) -> None:
+    with Catalogue.open(folder, MODEL) as catalogue:
+        assert (catalogue.count(), catalogue.categories()) == (12, {BAGS: 6, SHOES: 6})
+        assert catalogue.model.name == "toy-0"
+        assert catalogue.model.backbone.startswith("tiny-fp32-")
+        query = Query(np.zeros(12, np.float32), 20)
+        assert len(catalogue.search([query], MODEL)[0]) == 12
+
+
+def test_another_model_is_refused_naming_both(folder: Path) -> None:
+    with pytest.raises(CatalogueError, match=r"model 'toy-0' .* not of 'toy-1' .* catalogue sync"):
+        Catalogue.open(folder, OTHER)
+
+
+def test_no_catalogue_is_made_by_looking(tmp_path: Path) -> None:
+    with pytest.raises(CatalogueError, match="no catalogue here"):
+        Catalogue.open(tmp_path / "nowhere", MODEL)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_before_the_first_sync_has_ended_there_is_nothing_to_recommend(tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path / "new", create=True) as catalogue:
+        for read in (catalogue.count, catalogue.categories, lambda: catalogue.check(MODEL)):
+            with pytest.raises(CatalogueError, match="no sync has ended yet"):
+                read()
+
+
+def test_an_open_catalogue_sees_a_sync_by_another(folder: Path, source: Path) -> None:
+    with Catalogue.open(folder, MODEL) as reader, Catalogue.open(folder) as writer:
+        query = Query(np.zeros(12, np.float32), 20)
+        assert len(reader.search([query], MODEL)[0]) == 12
+        next((source / "products").iterdir()).unlink()
+        writer.sync(source, MODEL)
+        assert len(reader.search([query], MODEL)[0]) == 11
+
+
+def test_an_open_catalogue_never_answers_with_another_models_vectors(folder: Path, source: Path) -> None:
+    with Catalogue.open(folder, MODEL) as reader, Catalogue.open(folder) as writer:
+        writer.sync(source, OTHER)
+        with pytest.raises(CatalogueError, match=r"'toy-1'.*'toy-0'"):
+            reader.search([Query(np.zeros(12, np.float32), 1)], MODEL)
+        assert reader.count() == 12
+
+
+def test_a_catalogue_may_be_given_a_source_by_its_path(tmp_path: Path, source: Path) -> None:
+    pictures = tmp_path / "pictures" / "Shoes"
+    pictures.mkdir(parents=True)
+    for number, picture in enumerate(sorted((source / "products").iterdir())):
+        picture.rename(pictures / f"shoe {number}.jpg")
+    with Catalogue.open("memory://", create=True) as catalogue:
+        assert catalogue.sync(str(pictures.parent), MODEL).added == 12
+        assert catalogue.categories() == {"Shoes": 12}

@@ -1,0 +1,62 @@
+"""A manifest comes back as it was written, and says what is wrong with one that is damaged."""
+
+import copy
+import json
+
+import numpy as np
+import pytest
+
+from perfectlook.catalogue.manifest import FORMAT, Generation, Manifest, ModelIdentity
+from perfectlook.errors import CatalogueError
+
+MODEL = ModelIdentity("m", "0123456789abcdef", "tiny-fp32-1a2b")
+CENTRES = {"Furniture|Stühle": np.array([0.1, -2, 3e-9], np.float32), "Rugs": np.zeros(3, np.float32)}
+
+
+def manifest() -> Manifest:
+    active = Generation("vectors-1", MODEL, CENTRES, np.array([1, 2, 3], np.float32))
+    return Manifest(active, Generation("vectors-2", MODEL), counter=2)
+
+
+def test_it_comes_back_bit_for_bit() -> None:
+    back = Manifest.from_document(json.loads(json.dumps(manifest().document())), "here")
+    assert back.active is not None
+    assert back.pending is not None
+    assert (back.active.collection, back.active.model, back.counter) == ("vectors-1", MODEL, 2)
+    assert {name: centre.tolist() for name, centre in back.active.centres.items()} == {
+        name: centre.tolist() for name, centre in CENTRES.items()
+    }
+    assert back.active.overall is not None
+    assert back.active.overall.tolist() == [1, 2, 3]
+    assert (back.pending.centres, back.pending.overall) == ({}, None)
+    assert back.target is back.pending
+
+
+def test_no_document_is_an_empty_manifest() -> None:
+    assert Manifest.from_document(None, "here") == Manifest(None, None, 0)
+
+
+def test_known_centres_stay_and_new_ones_join() -> None:
+    known = Generation("c", MODEL, {"a": np.ones(1, np.float32)}, np.ones(1, np.float32))
+    more = known.with_centres({"a": np.zeros(1), "b": np.zeros(1)}, np.zeros(1))  # type: ignore[dict-item]
+    assert {name: centre.item() for name, centre in more.centres.items()} == {"a": 1, "b": 0}
+    assert more.overall is known.overall
+
+
+@pytest.mark.parametrize(
+    "path", [["active", "model"], ["active", "centres", "Rugs"], ["counter"], ["pending"]]
+)
+@pytest.mark.parametrize("value", [[], "not base64", {"x": 1}])
+def test_a_damaged_manifest_says_where_and_what_to_do(path: list[str], value: object) -> None:
+    document = copy.deepcopy(dict(manifest().document()))
+    place: dict = document
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    with pytest.raises(CatalogueError, match=r"here: its manifest is damaged .* catalogue sync"):
+        Manifest.from_document(document, "here")
+
+
+def test_a_newer_manifest_asks_for_an_upgrade() -> None:
+    with pytest.raises(CatalogueError, match="upgrade"):
+        Manifest.from_document({"format": FORMAT + 1, "whatever": 1}, "here")

@@ -1,0 +1,100 @@
+"""Folders of pictures and sets as sources of products."""
+
+from pathlib import Path
+
+import pytest
+
+from drawn import FASHION, drawn_set
+from perfectlook.catalogue.sources import FolderSource, SetSource, open_source
+from perfectlook.errors import DatasetError, UsageError
+from perfectlook.types import Product
+
+
+def listing(folder: Path) -> dict[str, Product]:
+    return {
+        product.picture.relative_to(folder).as_posix(): product for product in FolderSource(folder).products()
+    }
+
+
+def put(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    return folder
+
+
+def test_sub_folders_are_the_levels_of_the_category(tmp_path: Path) -> None:
+    put(tmp_path, "Shoes/a.jpg", "Apparel & Accessories/Shoes/b.PNG", "Furniture/Chairs/old/c.webp")
+    assert {name: product.category for name, product in listing(tmp_path).items()} == {
+        "Shoes/a.jpg": "Shoes",
+        "Apparel & Accessories/Shoes/b.PNG": "Apparel & Accessories|Shoes",
+        "Furniture/Chairs/old/c.webp": "Furniture|Chairs|old",
+    }
+
+
+def test_the_title_is_the_file_name(tmp_path: Path) -> None:
+    put(tmp_path, "Shoes/red_boot v1.2.jpg", "Shoes/Ærø-sko.jpg")
+    assert [product.title for product in listing(tmp_path).values()] == ["red boot v1.2", "Ærø-sko"]
+
+
+def test_ids_are_opaque_and_depend_only_on_the_place_in_the_folder(tmp_path: Path) -> None:
+    here = listing(put(tmp_path / "here", "Shoes/a.jpg", "Shoes/b.jpg"))
+    there = listing(put(tmp_path / "there", "Shoes/a.png"))
+    assert here["Shoes/a.jpg"].id == there["Shoes/a.png"].id != here["Shoes/b.jpg"].id
+    assert here["Shoes/a.jpg"].id == "32a9a0ca77dc49669ff3b54596f48533"
+    assert len(here["Shoes/a.jpg"].id) == 32
+
+
+def test_ids_do_not_depend_on_how_the_system_spells_accents(tmp_path: Path) -> None:
+    composed = listing(put(tmp_path / "linux", "Schuhe/sch\u00f6n.jpg"))
+    decomposed = listing(put(tmp_path / "mac", "Schuhe/scho\u0308n.jpg"))
+    assert [p.id for p in composed.values()] == [p.id for p in decomposed.values()]
+
+
+def test_what_cannot_be_a_product_is_reported(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        "loose.jpg",
+        "Shoes/a.jpg",
+        "Shoes/a.png",
+        "Shoes/notes.txt",
+        ".git/x.jpg",
+        "Shoes/.hidden.jpg",
+    )
+    source = FolderSource(tmp_path)
+    assert [product.picture.name for product in source.products()] == ["a.jpg"]
+    assert [(problem.item, problem.reason.split(";")[0]) for problem in source.problems] == [
+        ("Shoes/a.png", "has the name of a.jpg, which was taken"),
+        ("loose.jpg", "lies in no sub-folder, whose name would be its category"),
+    ]
+
+
+def test_all_products_of_a_set_are_taken(tmp_path: Path) -> None:
+    folder = drawn_set(tmp_path, scenes=2, products_per_category=3)
+    source = open_source(folder)
+    assert isinstance(source, SetSource)
+    products = list(source.products())
+    assert len(products) == 6
+    assert {product.category for product in products} == set(FASHION)
+    assert source.problems == []
+
+
+def test_of_a_sets_problems_those_of_products_are_reported(tmp_path: Path) -> None:
+    folder = drawn_set(tmp_path, scenes=2, products_per_category=3)
+    gone = sorted((folder / "products").iterdir())[0]
+    gone.unlink()
+    with (folder / "pairs.jsonl").open("a") as file:
+        file.write('{"product": "nobody", "scene": "nowhere", "bbox": null}\n')
+    source = open_source(folder)
+    assert [problem.item for problem in source.problems] == [gone.stem]
+    assert len(list(source.products())) == 5
+
+
+def test_sets_and_folders_are_told_apart(tmp_path: Path) -> None:
+    assert isinstance(open_source(put(tmp_path / "folder", "Shoes/a.jpg")), FolderSource)
+    with pytest.raises(DatasetError, match=r"pairs\.jsonl"):
+        open_source(put(tmp_path / "half a set", "categories.json", "products/a.jpg"))
+    with pytest.raises(UsageError, match="no such file or folder"):
+        open_source(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="a set or a folder of pictures"):
+        open_source(put(tmp_path, "feed.csv") / "feed.csv")

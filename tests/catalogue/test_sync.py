@@ -1,0 +1,357 @@
+"""A sync brings a catalogue into step with its source, does only what it must, and may break off anywhere."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drawn import FASHION, drawn_set
+from perfectlook.backbones.registry import open_backbone
+from perfectlook.catalogue import Catalogue, SyncReport
+from perfectlook.catalogue.records import Record
+from perfectlook.errors import CatalogueError
+from perfectlook.images import open_picture
+from perfectlook.stores import MemoryStore, Point
+from perfectlook.types import Float32Array, Problem, Product
+from toy_model import BAGS, SHOES, ToyModel
+
+MODEL, OTHER = ToyModel(), ToyModel(seed=1)
+
+
+class ListSource:
+    """Products from a list."""
+
+    name = "a list"
+
+    def __init__(self, products: list[Product], problems: list[Problem] | None = None) -> None:
+        self._products = products
+        self.problems = problems or []
+
+    def products(self) -> Iterator[Product]:
+        yield from self._products
+
+
+@pytest.fixture
+def products(tmp_path: Path) -> list[Product]:
+    """Eight shoes and eight bags, with drawn pictures."""
+    folder = drawn_set(tmp_path / "set", scenes=1, products_per_category=8)
+    listed = json.loads((folder / "categories.json").read_text(encoding="utf-8"))
+    return [
+        Product(id_, category, folder / "products" / f"{id_}.jpg", f"title {i}", {"price": f"{i}.00 EUR"})
+        for i, (id_, category) in enumerate(sorted(listed.items()))
+    ]
+
+
+@pytest.fixture
+def catalogue() -> Catalogue:
+    return Catalogue(MemoryStore())
+
+
+def counts(report: SyncReport) -> tuple[int, int, int, int, int]:
+    return report.added, report.changed, report.deleted, report.unchanged, report.embedded
+
+
+def points(catalogue: Catalogue) -> dict[str, Point]:
+    collection = catalogue.generation().collection
+    return {point.id: point for batch in catalogue.store.scroll(collection=collection) for point in batch}
+
+
+def features(pictures: list[Path]) -> Float32Array:
+    """What centres are means of [n, D], as the feature store keeps it: in float16."""
+    backbone = open_backbone("tiny")
+    batch = backbone.extract(np.stack([backbone.prepare(open_picture(path, fit=28)) for path in pictures]))
+    return MODEL.product_inputs(batch).astype(np.float16).astype(np.float32)
+
+
+def spoil(product: Product) -> None:
+    product.picture.write_bytes(b"no picture")
+
+
+def test_the_first_sync_adds_everything(catalogue: Catalogue, products: list[Product]) -> None:
+    report = catalogue.sync(ListSource(products), MODEL)
+    assert counts(report) == (16, 0, 0, 0, 16)
+    assert (report.failed, report.switched) == ([], True)
+    assert catalogue.count() == 16
+    assert catalogue.categories() == {BAGS: 8, SHOES: 8}
+    record = Record.from_payload("", points(catalogue)[products[3].id].payload)
+    assert (record.title, record.fields) == ("title 3", {"price": "3.00 EUR"})
+    assert (record.picture, record.width, record.height) == (str(products[3].picture), 96, 96)
+
+
+def test_vectors_are_the_models_around_shrunk_centres(catalogue: Catalogue, products: list[Product]) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    generation = catalogue.generation()
+    for category in FASHION:
+        members = [product for product in products if product.category == category]
+        inputs = features([product.picture for product in members])
+        centre = (8 * inputs.mean(axis=0, dtype=np.float64) + 20 * MODEL.centres[category]) / (8 + 20)
+        np.testing.assert_allclose(generation.centres[category], centre, atol=1e-5)
+        expected = (inputs - centre) @ MODEL._to_product
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        stored = np.stack([points(catalogue)[product.id].vector for product in members])
+        np.testing.assert_allclose(stored, expected, atol=1e-5)
+    everything = features([product.picture for product in products]).mean(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(
+        generation.overall, (16 * everything + 20 * MODEL.overall_centre) / 36, atol=1e-5
+    )
+
+
+def test_a_category_unknown_to_the_model_is_shrunk_to_what_stands_in_for_it(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
+    for category, prior in (
+        ("Sports|Shoes", MODEL.centres[SHOES]),
+        ("Garden|Sheds", MODEL.overall_centre),
+    ):
+        source = ListSource([replace(product, category=category) for product in products])
+        catalogue.sync(source, MODEL)
+        mean = features([product.picture for product in products]).mean(axis=0, dtype=np.float64)
+        centre = catalogue.generation().centres[category]
+        np.testing.assert_allclose(centre, (16 * mean + 20 * prior) / 36, atol=1e-5)
+
+
+def test_a_second_sync_does_nothing(catalogue: Catalogue, products: list[Product]) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    before = points(catalogue)
+    report = catalogue.sync(ListSource(products[::-1]), MODEL)
+    assert counts(report) == (0, 0, 0, 16, 0)
+    assert not report.switched
+    assert all(points(catalogue)[id_].vector is before[id_].vector for id_ in before)
+
+
+def test_a_changed_record_is_described_anew_and_not_embedded(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    before = points(catalogue)[products[0].id].vector
+    products[0] = replace(products[0], title="sale!", fields={"price": "0.99 EUR"})
+    assert counts(catalogue.sync(ListSource(products), MODEL)) == (0, 1, 0, 15, 0)
+    point = points(catalogue)[products[0].id]
+    assert point.vector is before
+    assert (point.payload["title"], point.payload["fields"]) == ("sale!", {"price": "0.99 EUR"})
+
+
+def test_a_changed_picture_is_embedded_anew(catalogue: Catalogue, products: list[Product]) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    shutil.copy(products[1].picture, products[0].picture)
+    assert counts(catalogue.sync(ListSource(products), MODEL)) == (0, 1, 0, 15, 1)
+    point, other = (points(catalogue)[product.id] for product in products[:2])
+    assert point.payload["picture_sha256"] == other.payload["picture_sha256"]
+    if point.category == other.category:
+        np.testing.assert_allclose(point.vector, other.vector, atol=1e-6)
+
+
+def test_a_changed_category_is_embedded_around_the_other_centre(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    place = next(i for i, product in enumerate(products) if product.category == SHOES)
+    before = points(catalogue)[products[place].id].vector
+    products[place] = replace(products[place], category=BAGS)
+    assert counts(catalogue.sync(ListSource(products), MODEL)) == (0, 1, 0, 15, 1)
+    assert catalogue.categories() == {BAGS: 9, SHOES: 7}
+    assert not np.allclose(points(catalogue)[products[place].id].vector, before, atol=1e-3)
+
+
+def test_what_vanished_is_deleted(catalogue: Catalogue, products: list[Product]) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    assert counts(catalogue.sync(ListSource(products[2:]), MODEL)) == (0, 0, 2, 14, 0)
+    assert points(catalogue).keys() == {product.id for product in products[2:]}
+
+
+def test_centres_are_frozen_and_a_later_category_gets_its_own(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
+    shoes = [product for product in products if product.category == SHOES]
+    bags = [product for product in products if product.category == BAGS]
+    catalogue.sync(ListSource(shoes[:3]), MODEL)
+    first = catalogue.generation()
+    catalogue.sync(ListSource([*shoes, *bags]), MODEL)
+    second = catalogue.generation()
+    assert first.centres.keys() == {SHOES}
+    assert second.centres[SHOES].tolist() == first.centres[SHOES].tolist()
+    inputs = features([product.picture for product in bags]).mean(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(second.centres[BAGS], (8 * inputs + 20 * MODEL.centres[BAGS]) / 28, atol=1e-5)
+    assert first.overall is not None
+    assert second.overall is not None
+    assert second.overall.tolist() == first.overall.tolist()
+
+
+def test_an_empty_source_is_refused_unless_allowed(catalogue: Catalogue, products: list[Product]) -> None:
+    with pytest.raises(CatalogueError, match="a list: has no products"):
+        catalogue.sync(ListSource([]), MODEL)
+    catalogue.sync(ListSource(products), MODEL)
+    with pytest.raises(CatalogueError, match="all 16 products of memory:// would be deleted"):
+        catalogue.sync(ListSource([]), MODEL)
+    assert catalogue.count() == 16
+    assert counts(catalogue.sync(ListSource([]), MODEL, allow_empty=True)) == (0, 0, 16, 0, 0)
+    assert catalogue.count() == 0
+
+
+def test_bad_pictures_are_named_and_the_others_go_on(catalogue: Catalogue, products: list[Product]) -> None:
+    spoil(products[4])
+    products[5].picture.unlink()
+    earlier = Problem("a list", "line 7", "no id")
+    report = catalogue.sync(ListSource(products, [earlier]), MODEL)
+    assert counts(report) == (14, 0, 0, 0, 14)
+    assert report.failed[0] is earlier
+    assert [problem.item for problem in report.failed[1:]] == [products[4].id, products[5].id]
+    assert str(products[4].picture) in str(report.failed[1])
+
+
+def test_a_source_without_one_good_product_is_refused(catalogue: Catalogue, products: list[Product]) -> None:
+    for product in products:
+        spoil(product)
+    with pytest.raises(CatalogueError, match="16 problems; the first: a list: "):
+        catalogue.sync(ListSource(products), MODEL)
+
+
+def test_a_product_whose_picture_cannot_be_read_any_more_stays(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    spoil(products[4])
+    report = catalogue.sync(ListSource(products), MODEL)
+    assert counts(report) == (0, 0, 0, 16, 0)
+    assert len(report.failed) == 1
+    report = catalogue.sync(ListSource(products), OTHER)  # its features are in the feature store
+    assert counts(report) == (0, 0, 0, 16, 16)
+    assert len(report.failed) == 1
+    assert products[4].id in points(catalogue)
+
+
+def test_of_two_products_with_one_id_the_first_counts(catalogue: Catalogue, products: list[Product]) -> None:
+    twice = replace(products[0], title="again")
+    nameless = replace(products[0], id="")
+    report = catalogue.sync(ListSource([*products, twice, nameless]), MODEL)
+    assert catalogue.count() == 16
+    assert points(catalogue)[products[0].id].payload["title"] == "title 0"
+    assert [problem.reason.split(";")[0] for problem in report.failed] == ["comes twice", "has no id"]
+
+
+def test_products_that_share_a_picture_all_get_vectors(catalogue: Catalogue, products: list[Product]) -> None:
+    shared = [replace(product, picture=products[0].picture) for product in products]
+    report = catalogue.sync(ListSource(shared), MODEL)
+    assert counts(report) == (16, 0, 0, 0, 16)
+    shoes = np.stack([p.vector for p in points(catalogue).values() if p.category == SHOES])
+    np.testing.assert_allclose(shoes, np.broadcast_to(shoes[0], shoes.shape), atol=1e-6)
+
+
+def test_another_model_embeds_everything_anew_without_the_backbone(
+    catalogue: Catalogue, products: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    old = catalogue.generation()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("the backbone was opened")
+
+    monkeypatch.setattr("perfectlook.features.extractor.open_backbone", refuse)
+    report = catalogue.sync(ListSource(products), OTHER)
+    assert counts(report) == (0, 0, 0, 16, 16)
+    assert report.switched
+    new = catalogue.generation()
+    assert (new.model.name, new.model.identity) == (OTHER.name, OTHER.identity)
+    assert new.collection != old.collection
+    assert list(catalogue.store.collections()) == [new.collection]
+    catalogue.check(OTHER)  # type: ignore[arg-type]
+    with pytest.raises(CatalogueError, match=r"'toy-1' .* not of 'toy-0'"):
+        catalogue.check(MODEL)  # type: ignore[arg-type]
+
+
+class UnpluggedError(Exception):
+    """Stands for a power cut."""
+
+
+class FlakyStore(MemoryStore):
+    """Fails after so many writes."""
+
+    writes_left = 10**9
+
+    def upsert(self, points, **options):  # type: ignore[no-untyped-def]
+        self._write()
+        super().upsert(points, **options)
+
+    def write_manifest(self, document, **options):  # type: ignore[no-untyped-def]
+        self._write()
+        super().write_manifest(document, **options)
+
+    def create_collection(self, name: str, dimension: int) -> None:
+        self._write()
+        super().create_collection(name, dimension)
+
+    def drop_collection(self, name: str) -> None:
+        self._write()
+        super().drop_collection(name)
+
+    def _write(self) -> None:
+        if self.writes_left == 0:
+            raise UnpluggedError
+        self.writes_left -= 1
+
+
+def test_a_change_of_model_that_breaks_off_anywhere_is_never_half_done(
+    products: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfectlook.catalogue.embedding.BATCH", 5)
+    whole = Catalogue(MemoryStore())
+    whole.sync(ListSource(products), OTHER)
+    expected = {id_: point.vector for id_, point in points(whole).items()}
+    for writes in range(12):
+        store = FlakyStore()
+        catalogue = Catalogue(store)
+        catalogue.sync(ListSource(products), MODEL)
+        store.writes_left = writes
+        try:
+            catalogue.sync(ListSource(products), OTHER)
+        except UnpluggedError:
+            switched = catalogue.generation().model.identity == OTHER.identity
+            assert catalogue.count() == 16
+            assert switched == (writes >= 8)  # collection, manifest, centres, four batches, and the switch
+        store.writes_left = 10**9
+        report = catalogue.sync(ListSource(products), OTHER)
+        assert report.embedded <= 16
+        assert list(store.collections()) == [catalogue.generation().collection]
+        assert catalogue.manifest().pending is None
+        assert points(catalogue).keys() == expected.keys()
+        for id_, point in points(catalogue).items():
+            np.testing.assert_allclose(point.vector, expected[id_], atol=1e-6)
+
+
+def test_a_change_of_model_that_broke_off_is_resumed_and_a_third_model_starts_anew(
+    products: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfectlook.catalogue.embedding.BATCH", 5)
+    store = FlakyStore()
+    catalogue = Catalogue(store)
+    catalogue.sync(ListSource(products), MODEL)
+
+    def break_off() -> None:
+        store.writes_left = 5  # collection, manifest, centres, and two batches of five
+        with pytest.raises(UnpluggedError):
+            catalogue.sync(ListSource(products), OTHER)
+        store.writes_left = 10**9
+
+    break_off()
+    assert catalogue.sync(ListSource(products), OTHER).embedded == 6
+    catalogue.sync(ListSource(products), MODEL)
+    break_off()
+    assert catalogue.sync(ListSource(products), ToyModel(seed=2)).embedded == 16
+    catalogue.sync(ListSource(products), MODEL)
+    break_off()
+    assert catalogue.sync(ListSource(products), MODEL).embedded == 0
+    assert len(store.collections()) == 1
+
+
+def test_a_sync_waits_for_nobody_and_says_who_is_at_work(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
+    with (
+        catalogue.store.hold("catalogue sync, by somebody else"),
+        pytest.raises(CatalogueError, match="by somebody else"),
+    ):
+        catalogue.sync(ListSource(products), MODEL)

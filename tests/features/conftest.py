@@ -1,0 +1,28 @@
+"""Pictures for the tests of features: small, quick to draw, all different."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Draw = Callable[..., list[Path]]
+
+
+@pytest.fixture
+def draw(tmp_path: Path) -> Draw:
+    """Draws so many different JPEG pictures in a folder and returns their paths."""
+
+    def draw(count: int, *, size: tuple[int, int] = (60, 40), folder: str = "pictures") -> list[Path]:
+        random = np.random.default_rng(count)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        paths = []
+        for number in range(count):
+            colours = Image.fromarray(random.integers(0, 256, (3, 4, 3), np.uint8))
+            path = tmp_path / folder / f"{number:04d}.jpg"
+            colours.resize(size, Image.Resampling.BICUBIC).save(path, quality=85)
+            paths.append(path)
+        return paths
+
+    return draw

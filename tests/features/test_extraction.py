@@ -1,0 +1,246 @@
+import hashlib
+import multiprocessing
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import worker_starts
+from perfectlook.backbones.registry import open_backbone
+from perfectlook.errors import BackboneError, FeatureError
+from perfectlook.features import extraction
+from perfectlook.features.extraction import extract
+from perfectlook.features.store import FeatureStore, ViewKey, open_store
+from perfectlook.images import open_picture
+from perfectlook.types import Rectangle, View
+
+
+@pytest.fixture
+def many_workers(monkeypatch):
+    """Processes even for a few pictures."""
+    monkeypatch.setattr(extraction, "VIEWS_WORTH_A_WORKER", 1)
+    monkeypatch.setattr(extraction, "VIEWS_PER_TASK", 3)
+
+
+def key(view: View) -> ViewKey:
+    return ViewKey.of(hashlib.sha256(view.picture.read_bytes()).hexdigest(), view.crop)
+
+
+def stored(views: list[View], store: FeatureStore, *, maps: bool = True) -> list[bytes]:
+    """Every value the store has of these views."""
+    found = store.read([key(view) for view in views], maps=maps)
+    parts = [found.global_vectors, found.style_statistics, *([found.feature_maps] if maps else [])]
+    return [part.tobytes() for part in parts]
+
+
+def direct(views: list[View]) -> list[bytes]:
+    """The same, one picture after the other, without any of the machinery."""
+    backbone = open_backbone("tiny")
+    rows = [
+        backbone.extract(backbone.prepare(open_picture(view.picture, crop=view.crop, fit=28))[None])
+        for view in views
+    ]
+    return [np.concatenate(part).astype(np.float16).tobytes() for part in zip(*rows, strict=True)]
+
+
+def test_features_are_those_of_a_plain_loop_and_are_not_extracted_twice(draw):
+    views = [View(picture) for picture in draw(20)]
+    with open_store("tiny") as store:
+        report = extract(views, "tiny", store, maps=True)
+        assert (report.extracted, report.skipped, report.failed) == (20, 0, [])
+        assert stored(views, store) == direct(views)
+        assert report.seconds > 0
+    report = extract(views[:5], "tiny", maps=True)  # the default store is the same one
+    assert (report.extracted, report.skipped) == (0, 5)
+
+
+def test_workers_give_the_same_features_as_one_process(draw, many_workers):
+    crops = [None, Rectangle(0, 0, 60, 20), Rectangle(10, 10, 50, 40), Rectangle(5, 5, 20, 20)]
+    views = [View(picture, crop) for picture in draw(9) for crop in crops]
+    with open_store("tiny") as store:
+        report = extract(views, "tiny", store, maps=True, workers=2)
+        assert (report.extracted, report.failed) == (36, [])
+        assert stored(views, store) == direct(views)
+
+
+def test_one_picture_under_two_names_is_one_row(draw, tmp_path: Path):
+    (picture,) = draw(1)
+    copy = tmp_path / "copy.jpg"
+    copy.write_bytes(picture.read_bytes())
+    with open_store("tiny") as store:
+        extract([View(picture), View(picture), View(copy)], "tiny", store, maps=False)
+        assert len(store) == 1
+
+
+def test_known_hashes_are_used_instead_of_reading_the_pictures_again(draw):
+    views = [View(picture) for picture in draw(3)]
+    hashes = {view.picture: key(view).picture for view in views}
+    extract(views, "tiny", maps=False)
+    for view in views:
+        view.picture.unlink()
+    assert extract(views, "tiny", maps=False, hashes=hashes).skipped == 3
+    assert len(extract(views, "tiny", maps=False).failed) == 3
+
+
+def test_maps_come_later_where_they_are_asked_for_later(draw):
+    views = [View(picture) for picture in draw(4)]
+    with open_store("tiny") as store:
+        extract(views, "tiny", store, maps=False)
+        assert extract(views, "tiny", store, maps=False).skipped == 4
+        assert extract(views[:2], "tiny", store, maps=True).extracted == 2
+        assert extract(views, "tiny", store, maps=True).skipped == 2
+        assert len(store) == 4
+        assert stored(views, store) == direct(views)
+
+
+def spoil(picture: Path, how: str) -> None:
+    content = picture.read_bytes()
+    picture.unlink()
+    if how == "empty":
+        picture.touch()
+    elif how == "truncated":
+        picture.write_bytes(content[: len(content) // 2])
+    elif how == "text":
+        picture.write_text("<html>404 not found</html>")
+    elif how == "folder":
+        picture.mkdir()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_bad_pictures_in_the_middle_are_named_and_the_rest_goes_on(draw, many_workers, workers: int):
+    pictures = draw(20)
+    bad = dict(zip(pictures[3:20:4], ["empty", "truncated", "text", "missing", "folder"], strict=True))
+    for picture, how in bad.items():
+        spoil(picture, how)
+    told: list[tuple[int, int, int]] = []
+    views = [View(picture) for picture in pictures]
+    with open_store("tiny") as store:
+        report = extract(
+            views, "tiny", store, maps=True, workers=workers, progress=lambda *state: told.append(state)
+        )
+        good = [view for view in views if view.picture not in bad]
+        assert stored(good, store) == direct(good)
+    assert report.extracted == 15
+    assert {Path(problem.where) for problem in report.failed} == set(bad)
+    reasons = {Path(problem.where): problem.reason for problem in report.failed}
+    words = {
+        "empty": "empty",
+        "truncated": "truncated",
+        "text": "format",
+        "missing": "no such",
+        "folder": "not a file",
+    }
+    for picture, how in bad.items():
+        assert words[how] in reasons[picture]
+    assert told[0] == (2, 20, 2)  # what has no file to read is known before anything is extracted
+    assert told[-1] == (20, 20, 5)
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+
+
+def test_the_picture_that_kills_its_worker_is_named_and_the_rest_goes_on(draw, many_workers, monkeypatch):
+    monkeypatch.setattr(extraction, "open_extractor", worker_starts.deadly_extractor)
+    pictures = draw(12)
+    deadly = pictures[4].rename(pictures[4].with_name("deadly.jpg"))
+    pictures[4] = deadly
+    views = [View(picture) for picture in pictures]
+    with open_store("tiny") as store:
+        report = extract(views, "tiny", store, maps=True, workers=2)
+        others = [view for view in views if view.picture != deadly]
+        assert stored(others, store) == direct(others)
+    assert report.extracted == 11
+    (problem,) = report.failed
+    assert problem.where == str(deadly)
+    assert "died" in problem.reason
+
+
+def test_workers_killed_during_a_run_cost_nothing(draw, many_workers):
+    views = [View(picture) for picture in draw(60)]
+    killed: list[int | None] = []
+
+    def kill_one(done: int, total: int, failed: int) -> None:
+        if done > 20 * len(killed) and len(killed) < 2:
+            worker = multiprocessing.active_children()[0]
+            worker.kill()
+            killed.append(worker.pid)
+
+    with open_store("tiny") as store:
+        report = extract(views, "tiny", store, maps=True, workers=2, progress=kill_one)
+        assert len(killed) == 2
+        assert (report.extracted, report.failed) == (60, [])
+        assert stored(views, store) == direct(views)
+
+
+def test_when_every_worker_dies_it_says_so_instead_of_going_on_for_ever(draw, many_workers, monkeypatch):
+    monkeypatch.setattr(extraction, "open_extractor", worker_starts.deadly_extractor)
+    monkeypatch.setattr(extraction, "DEATHS_IN_A_ROW", 2)
+    pictures = draw(9)
+    deadly = [picture.rename(picture.with_name(f"deadly{picture.name}")) for picture in pictures[3:]]
+    views = [View(picture) for picture in (*pictures[:3], *deadly)]
+    with open_store("tiny") as store:
+        with pytest.raises(FeatureError, match="3 workers in a row died"):
+            extract(views, "tiny", store, maps=True, workers=2)
+        assert stored(views[:3], store) == direct(views[:3])  # what was extracted is kept
+
+
+def test_a_full_disk_ends_the_run_with_the_remedy_and_keeps_what_was_stored(draw, monkeypatch):
+    monkeypatch.setattr(extraction, "VIEWS_PER_COMMIT", 8)
+    views = [View(picture) for picture in draw(32)]
+    with open_store("tiny") as store:
+        extract(views[:8], "tiny", store, maps=True)
+        pages = store._index.execute("PRAGMA page_count").fetchone()[0]
+        store._index.execute(f"PRAGMA max_page_count = {pages}")
+        many = [View(view.picture, Rectangle(n, 0, n + 9, 9)) for view in views for n in range(8)]
+        with pytest.raises(FeatureError, match="PERFECTLOOK_CACHE"):
+            extract(many, "tiny", store, maps=True)
+        assert stored(views[:8], store) == direct(views[:8])
+    assert extract(many, "tiny", maps=True).failed == []
+
+
+def test_an_unknown_backbone_is_refused_before_anything_else(draw):
+    with pytest.raises(BackboneError, match="gigantic"):
+        extract([View(picture) for picture in draw(1)], "gigantic", maps=False)
+
+
+def test_where_a_gpu_runs_the_backbone_one_worker_feeds_it(monkeypatch):
+    monkeypatch.setattr(extraction, "cuda_is_available", lambda: True)
+    monkeypatch.setattr(extraction, "worker_count", lambda: 8)
+    assert extraction._worker_count("efficientnet-lite2") == 1
+    assert extraction._worker_count("efficientnet-lite2:bf16") == 8  # always OpenVINO's
+
+
+def test_nothing_to_extract_is_no_problem():
+    told: list[tuple[int, int, int]] = []
+    report = extract([], "tiny", maps=True, progress=lambda *state: told.append(state))
+    assert (report.extracted, report.skipped, report.failed, told) == (0, 0, [], [(0, 0, 0)])
+
+
+def test_the_cache_holds_the_features_and_the_parent_never_more_than_a_few(draw, many_workers, monkeypatch):
+    monkeypatch.setattr(extraction, "VIEWS_PER_COMMIT", 10)
+    appended: list[int] = []
+    append = FeatureStore.append
+
+    def count(self, keys, *arrays):
+        appended.append(len(keys))
+        append(self, keys, *arrays)
+
+    monkeypatch.setattr(FeatureStore, "append", count)
+    views = [View(picture) for picture in draw(100)]
+    extract(views, "tiny", maps=True, workers=2)
+    assert sum(appended) == 100
+    assert max(appended) < 10 + extraction.VIEWS_PER_TASK
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(draw):
+    few = [View(picture) for picture in draw(16, size=(700, 700), folder="few")]
+    many = [View(picture) for picture in draw(64, size=(700, 700), folder="many")]
+    extract(few[:1], "tiny", maps=True)  # whatever is imported and cached once
+    peaks = []
+    for views in (few, many):
+        tracemalloc.start()
+        try:
+            extract(views, "tiny", maps=True, workers=1)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0]

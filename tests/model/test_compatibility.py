@@ -1,0 +1,145 @@
+"""The model's mathematics against its formulas, written out in loops."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from perfectlook.distances import attention_weights
+from perfectlook.model.compatibility import Compatibility, SceneBatch, Widths
+from perfectlook.model.config import ModelConfig
+from perfectlook.model.encoders import Encoder, FeedForward, Standardise
+from perfectlook.model.losses import triplet_hinge
+
+WIDTHS = Widths(head=6, style=4, regions=5)
+
+
+def a_network(seed: int = 0, **changes):
+    torch.manual_seed(seed)
+    config = ModelConfig(**({"dimension": 8, "hidden": 7, "linear_path": "random"} | changes))
+    return Compatibility(config, WIDTHS, categories=3).eval()
+
+
+def some_scenes(network, count: int = 4, seed: int = 1):
+    draw = torch.Generator().manual_seed(seed)
+    width = WIDTHS.global_width(network.config)
+    return SceneBatch(
+        torch.randn(count, width, generator=draw), torch.randn(count, 49, WIDTHS.regions, generator=draw)
+    )
+
+
+def test_standardised_features_have_unit_mean_square_length():
+    rows = torch.randn(500, 16) * 3 + 7
+    standardise = Standardise(16)
+    standardise.fit(rows.mean(0), rows.std(0, correction=0))
+    assert standardise(rows).square().sum(1).mean().item() == pytest.approx(1.0, rel=1e-5)
+    assert standardise(rows).mean(0).abs().max().item() < 1e-6
+
+
+def test_a_constant_feature_is_standardised_to_zero_not_to_infinity():
+    rows = torch.randn(50, 3)
+    rows[:, 1] = 4.0
+    standardise = Standardise(3)
+    standardise.fit(rows.mean(0), rows.std(0, correction=0))
+    assert (standardise(rows + 100)[:, 1] == 0).all()
+
+
+def test_embeddings_have_unit_length():
+    network = a_network()
+    scenes = some_scenes(network)
+    for embedded in (network.embed_scene(scenes.whole), network.embed_regions(scenes.regions)):
+        assert embedded.norm(dim=-1).detach().numpy() == pytest.approx(np.ones(embedded.shape[:-1]), abs=1e-5)
+
+
+def test_an_encoder_that_starts_at_its_linear_path_is_that_path():
+    encoder = Encoder(
+        5, 3, lambda width: FeedForward(width, hidden=4, dimension=3, dropout=0.5), linear=True
+    ).eval()
+    encoder.start_at_linear_path()
+    inputs = torch.randn(6, 5)
+    expected = inputs @ encoder.linear.weight.T
+    expected = expected / expected.norm(dim=1, keepdim=True)
+    assert torch.allclose(encoder(inputs), expected, atol=1e-6)
+
+
+def test_tied_encoders_are_one():
+    network = a_network(tied=True)
+    assert network.scene_encoder is network.product_encoder
+    assert a_network(tied=False).scene_encoder is not a_network(tied=False).product_encoder
+
+
+def test_attention_is_a_softmax_over_distances_to_the_category_embedding():
+    network = a_network(temperature=0.3)
+    scenes = some_scenes(network)
+    category = torch.tensor([0, 2, 1, 2])
+    with torch.no_grad():
+        found = attention_weights(network.attention_logits(scenes.regions, category)).numpy()
+        hidden = network.attention.encoder(network.standardise_regions(scenes.regions)).numpy()
+        vectors = network.attention.categories.weight.numpy()
+    for scene in range(4):
+        e = vectors[category[scene]] / np.linalg.norm(vectors[category[scene]])
+        raw = [math.exp(-np.linalg.norm(h - e) / 0.3) for h in hidden[scene]]
+        assert found[scene] == pytest.approx(np.array(raw) / sum(raw), rel=1e-4)
+
+
+def test_at_temperature_one_the_best_of_49_regions_gets_at_most_13_percent():
+    best, others = math.exp(0), 48 * math.exp(-2)  # distances of unit vectors lie between 0 and 2
+    assert best / (best + others) == pytest.approx(0.133, abs=1e-3)
+
+
+def test_logits_for_all_categories_hold_those_for_one():
+    network = a_network()
+    scenes = some_scenes(network)
+    every = network.attention_logits(scenes.regions)
+    assert every.shape == (4, 3, 49)
+    one = network.attention_logits(scenes.regions, torch.tensor([1, 1, 1, 1]))
+    assert torch.allclose(every[:, 1], one, atol=1e-6)
+
+
+@pytest.mark.parametrize("distance", ["l2", "squared_l2"])
+@pytest.mark.parametrize(("mode", "w"), [("global", 1.0), ("local", 0.0), ("hybrid", 0.3)])
+def test_distances_equal_the_formula(mode: str, w: float, distance: str):
+    network = a_network(mode=mode, distance=distance, mixing=0.3)
+    scenes = some_scenes(network)
+    category = torch.tensor([0, 1, 2, 0])
+    products = torch.nn.functional.normalize(torch.randn(4, 6, 8), dim=-1)
+    with torch.no_grad():
+        found = network.distances(scenes, category, products)
+        whole = network.embed_scene(scenes.whole)
+        if mode != "global":
+            regions = network.embed_regions(scenes.regions)
+            attention = attention_weights(network.attention_logits(scenes.regions, category))
+    power = 1 if distance == "l2" else 2
+    for s in range(4):
+        for p in range(6):
+            d_global = math.dist(whole[s], products[s, p]) ** power
+            d_local = 0.0
+            if mode != "global":
+                d_local = sum(
+                    float(a) * math.dist(f, products[s, p]) ** power
+                    for a, f in zip(attention[s], regions[s], strict=True)
+                )
+            assert found.total[s, p].item() == pytest.approx(w * d_global + (1 - w) * d_local, rel=1e-3)
+            assert found.from_global[s, p].item() == pytest.approx(w * d_global, rel=1e-3)
+
+
+def test_a_centre_is_taken_off_before_standardising():
+    network = a_network()
+    features, centres = torch.randn(5, 10), torch.randn(5, 10)
+    shifted = network.embed_product(features + centres, centres)
+    assert torch.allclose(shifted, network.embed_product(features, torch.zeros(5, 10)), atol=1e-5)
+
+
+def test_triplet_hinge_by_hand():
+    positive, negatives = torch.tensor([1.0, 0.5]), torch.tensor([[0.9, 1.5], [0.5, 0.8]])
+    # max(0, 1 - .9 + .2) = .3, max(0, 1 - 1.5 + .2) = 0, max(0, .2) = .2, max(0, .5 - .8 + .2) = 0
+    assert triplet_hinge(positive, negatives, margin=0.2).item() == pytest.approx(0.5 / 4)
+
+
+def test_triplets_that_keep_the_margin_cost_nothing_and_teach_nothing():
+    positive = torch.tensor([0.1], requires_grad=True)
+    loss = triplet_hinge(positive, torch.tensor([[1.0]]))
+    loss.backward()
+    assert loss.item() == 0
+    assert positive.grad.item() == 0

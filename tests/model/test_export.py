@@ -1,0 +1,166 @@
+"""A model folder: what torch computes and what onnxruntime and numpy compute are the same."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from perfectlook.bundle import Model
+from perfectlook.errors import ModelError
+from perfectlook.model.compatibility import Compatibility, SceneBatch, select_global
+from perfectlook.model.config import ModelConfig
+from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.training.data import TrainingData
+from styled import styled_set
+
+CONFIGS = {
+    "default": ModelConfig(dimension=8, hidden=7, linear_path="random"),
+    "published": ModelConfig.published(),
+    "global": ModelConfig(mode="global", dimension=8, linear_path="none"),
+    "local": ModelConfig(
+        mode="local", distance="l2", dimension=8, linear_path="random", global_features="style"
+    ),
+}
+
+
+def a_model(folder, config: ModelConfig):
+    """A network with random weights and constants, and the folder it was written to."""
+    torch.manual_seed(3)
+    data = TrainingData(styled_set(), config)
+    network = Compatibility(config, data.widths, len(data.categories))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm1d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    scenes = data.scenes(np.arange(50))
+    network.standardise_scene.fit(scenes.whole.mean(0), scenes.whole.std(0))
+    trained = TrainedModel(
+        network,
+        data.widths,
+        "tiny-fp32-0",
+        data.categories,
+        data.centres,
+        data.overall_centre,
+        [],
+        [],
+        {},
+        "#",
+    )
+    write_model(trained, folder)
+    return network.eval(), data
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_graphs_equal_the_torch_model(name: str, tmp_path):
+    network, data = a_model(tmp_path / "model", CONFIGS[name])
+    model = Model.open(tmp_path / "model")
+    features = data.features
+    products = np.arange(len(features.product_ids))
+    with torch.no_grad():
+        expected = network.embed_product(*data.products(products)).numpy()
+    centres = np.stack([model.centre(category) for category in features.product_categories])
+    vectors = model.embed_products(features.products.batch(products), centres)
+    assert vectors == pytest.approx(expected, abs=1e-4)
+
+    batch = features.scenes.batch(np.arange(7))
+    scenes = SceneBatch(
+        select_global(
+            torch.from_numpy(batch.global_vectors), torch.from_numpy(batch.style_statistics), network.config
+        ),
+        torch.from_numpy(batch.feature_maps),
+    )
+    for index, category in enumerate(model.categories):
+        with torch.no_grad():
+            expected_distances = network.distances(
+                scenes, torch.full((7,), index), torch.from_numpy(vectors).expand(7, -1, -1)
+            )
+        for row, scene in enumerate(model.embed_scenes(batch)):
+            found = scene.distances(category, vectors)
+            assert found.total == pytest.approx(expected_distances.total[row].numpy(), abs=1e-4)
+            assert found.from_local == pytest.approx(expected_distances.from_local[row].numpy(), abs=1e-4)
+            assert scene.attention(category).sum() == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_query_point_orders_products_as_the_hybrid_distance_does(tmp_path):
+    _, data = a_model(tmp_path / "model", CONFIGS["default"])
+    model = Model.open(tmp_path / "model")
+    products = data.features.products.batch(slice(None))
+    centres = np.stack([model.centre(name) for name in data.features.product_categories])
+    vectors = model.embed_products(products, centres)
+    scene = model.embed_scene(data.features.scenes.batch([0]))
+    category = model.categories[1]
+    distances = scene.distances(category, vectors).total
+    to_point = np.sum((vectors - scene.query_point(category)) ** 2, axis=1)
+    constant = distances - to_point
+    assert constant == pytest.approx(np.full(len(vectors), constant.mean()), abs=1e-5)
+
+
+def test_a_category_nobody_knows_gets_the_overall_centre_and_even_attention(tmp_path):
+    a_model(tmp_path / "model", CONFIGS["default"])
+    model = Model.open(tmp_path / "model")
+    data = styled_set()
+    scene = model.embed_scene(data.scenes.batch([0]))
+    assert model.resolve("Toys|Kites").how == "unknown"
+    assert (model.centre("Toys|Kites") == model.overall_centre).all()
+    assert scene.attention("Toys|Kites") == pytest.approx(np.full(49, 1 / 49))
+    assert model.resolve("Home|Lamps").category == "Lighting|Lamps"
+    assert (scene.attention("Home|Lamps") == scene.attention("Lighting|Lamps")).all()
+
+
+def test_writing_twice_gives_the_same_identity(tmp_path):
+    for name in ("one", "two"):
+        a_model(tmp_path / name, CONFIGS["default"])
+    assert Model.open(tmp_path / "one").identity == Model.open(tmp_path / "two").identity
+
+
+def damaged(tmp_path, name: str, content: bytes | None):
+    folder = tmp_path / "model"
+    a_model(folder, CONFIGS["default"])
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("config.json", None, "never finished"),
+        ("config.json", b"{", "cannot be read"),
+        ("config.json", b"[]", "not a JSON object"),
+        ("config.json", b'{"format": 99}', "upgrade perfectlook"),
+        ("config.json", b'{"format": 1, "config": {"mode": "psychic"}}', "psychic"),
+        ("centres.npz", b"", "centres.npz"),
+        ("centres.npz", b"PK\x03\x04rubbish", "centres.npz"),
+        ("scene.onnx", b"rubbish", "scene.onnx"),
+        ("scene.onnx", None, "scene.onnx"),
+    ],
+)
+def test_a_damaged_model_is_named(name: str, content: bytes | None, says: str, tmp_path):
+    folder = damaged(tmp_path, name, content)
+    with pytest.raises(ModelError, match=says):
+        Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
+
+
+def test_no_model_at_all(tmp_path):
+    with pytest.raises(ModelError, match="no such model folder"):
+        Model.open(tmp_path / "nothing")
+
+
+def test_features_of_another_backbone_are_refused(tmp_path):
+    a_model(tmp_path / "model", CONFIGS["default"])
+    batch = styled_set().scenes.batch([0])
+    wider = batch._replace(global_vectors=np.zeros((1, 99), np.float32))
+    with pytest.raises(ModelError, match=r"global_vectors of shape \(12,\), not \(99,\)"):
+        Model.open(tmp_path / "model").embed_scene(wider)
+
+
+def test_a_model_folder_may_be_moved(tmp_path):
+    a_model(tmp_path / "model", CONFIGS["default"])
+    before = Model.open(tmp_path / "model").identity
+    shutil.move(tmp_path / "model", tmp_path / "elsewhere")
+    assert Model.open(tmp_path / "elsewhere").identity == before
+    assert json.loads((tmp_path / "elsewhere" / "config.json").read_text())["format"] == 1

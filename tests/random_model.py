@@ -1,0 +1,30 @@
+"""A real model folder with random weights: everything of a model but what it has learned."""
+
+from pathlib import Path
+
+import torch
+
+from perfectlook.backbones.registry import open_backbone
+from perfectlook.datasets import open_dataset
+from perfectlook.features.setfeatures import set_features
+from perfectlook.model.compatibility import Compatibility
+from perfectlook.model.config import ModelConfig
+from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.training.data import TrainingData
+
+
+def random_model(source: Path, folder: Path, *, seed: int = 0, **config: object) -> Path:
+    """Write a model for a set's categories, on the backbone "tiny"; the same seed writes the same model."""
+    torch.manual_seed(seed)
+    shape = ModelConfig(backbone="tiny", dimension=8, hidden=8, linear_path="random", **config)  # type: ignore[arg-type]
+    data = TrainingData(set_features(open_dataset(source), "tiny", workers=1), shape)
+    network = Compatibility(shape, data.widths, len(data.categories))
+    identity = open_backbone("tiny").identity
+    centres, overall = data.centres, data.overall_centre
+    write_model(
+        TrainedModel(
+            network, data.widths, identity, data.categories, centres, overall, [], [], {}, "# random"
+        ),
+        folder,
+    )
+    return folder

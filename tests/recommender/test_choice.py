@@ -1,0 +1,49 @@
+"""Names of categories choose sections of an answer."""
+
+import pytest
+
+from perfectlook.errors import UsageError
+from perfectlook.recommender.choice import choose_categories
+
+CHAIRS, STOOLS, TABLES = "Furniture|Chairs", "Furniture|Chairs|Stools", "Furniture|Tables"
+EARRINGS, SHOES, KIDS_SHOES = "Apparel|Jewelry|Earrings", "Apparel|Shoes", "Kids|Shoes"
+COUNTS = {CHAIRS: 5, STOOLS: 9, TABLES: 7, EARRINGS: 1, SHOES: 7, KIDS_SHOES: 8}
+
+
+def test_without_names_all_categories_come_largest_first_and_equal_ones_by_name() -> None:
+    assert choose_categories(COUNTS, None) == [STOOLS, KIDS_SHOES, SHOES, TABLES, CHAIRS, EARRINGS]
+    assert choose_categories({}, None) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        ([TABLES], [TABLES]),
+        (["Furniture|Chairs"], [STOOLS, CHAIRS]),
+        (["furniture > chairs > stools"], [STOOLS]),
+        (["shoes"], [KIDS_SHOES, SHOES]),
+        (["Furniture"], [STOOLS, TABLES, CHAIRS]),
+        (["Tables", "Furniture", "Kids|Shoes"], [TABLES, STOOLS, CHAIRS, KIDS_SHOES]),
+    ],
+)
+def test_a_name_is_a_path_a_subtree_or_a_last_level(names: list[str], chosen: list[str]) -> None:
+    assert choose_categories(COUNTS, names) == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("chiars", CHAIRS), ("Jewellery", EARRINGS), ("Furniture|Tabels", TABLES)]
+)
+def test_a_name_that_matches_nothing_is_answered_with_the_nearest(name: str, meant: str) -> None:
+    with pytest.raises(UsageError, match="did you mean") as raised:
+        choose_categories(COUNTS, ["Tables", name])
+    assert f"'{name}'" in str(raised.value)
+    assert meant in str(raised.value)
+
+
+def test_a_name_like_nothing_is_answered_with_the_largest() -> None:
+    with pytest.raises(UsageError, match=r"it has Furniture\|Chairs\|Stools; .*; \.\.\."):
+        choose_categories(COUNTS, ["xyzzy"])
+    with pytest.raises(UsageError, match="the catalogue is empty"):
+        choose_categories({}, ["Tables"])
+    with pytest.raises(UsageError, match="matches ''"):
+        choose_categories(COUNTS, [""])

@@ -1,0 +1,178 @@
+"""From a photo to an answer in the shape that the command line and the API promise."""
+
+import io
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from drawn import drawn_set
+from perfectlook.backbones.registry import open_backbone
+from perfectlook.catalogue import Catalogue
+from perfectlook.errors import CatalogueError, PictureError, UsageError
+from perfectlook.images import open_picture
+from perfectlook.recommender import Answer, Recommender
+from toy_model import BAGS, SHOES, ToyModel
+
+MODELS = {norm: ToyModel(norm) for norm in ("l2", "squared_l2")}  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drawn_set(tmp_path_factory.mktemp("drawn") / "set", scenes=6, products_per_category=15)
+
+
+@pytest.fixture
+def photo(source: Path) -> Path:
+    return sorted((source / "scenes").iterdir())[0]
+
+
+@pytest.fixture(params=MODELS)
+def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
+    model = MODELS[request.param]
+    catalogue = Catalogue.open("memory://", create=True)
+    catalogue.sync(source, model)
+    return Recommender.open(model, catalogue)
+
+
+def ids(answer: Answer) -> dict[str, list[str]]:
+    return {section.category: [p.id for p in section.products] for section in answer.sections}
+
+
+def test_an_answer_has_the_promised_shape(recommender: Recommender, photo: Path) -> None:
+    answer = json.loads(json.dumps(recommender.complete(photo, k=3).as_json()))
+    assert answer.keys() == {"photo", "model", "categories"}
+    assert (answer["photo"], answer["model"]) == (str(photo), "toy-0")
+    assert [section["category"] for section in answer["categories"]] == [BAGS, SHOES]
+    for section in answer["categories"]:
+        assert section.keys() == {"category", "resolved", "proven_exact", "products", "attention"}
+        assert section["resolved"] == {"category": section["category"], "how": "exact"}
+        assert section["proven_exact"] is True
+        assert [product["rank"] for product in section["products"]] == [1, 2, 3]
+        for product in section["products"]:
+            assert product.keys() >= {
+                "id",
+                "distance",
+                "distance_global",
+                "distance_local",
+                "title",
+                "picture",
+            }
+            assert product["distance"] == round(product["distance"], 6)
+            parts = product["distance_global"] + product["distance_local"]
+            assert product["distance"] == pytest.approx(parts, abs=2e-6)
+        assert (section["attention"]["rows"], section["attention"]["columns"]) == (7, 7)
+        assert len(section["attention"]["weights"]) == 49
+        assert sum(section["attention"]["weights"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_bare_answer_keeps_full_precision(recommender: Recommender, photo: Path) -> None:
+    product = recommender.complete(photo, k=1).as_json(None)["categories"][0]["products"][0]  # type: ignore[index]
+    assert product["distance"] != round(product["distance"], 6)
+
+
+def test_the_order_is_that_of_the_models_distances(recommender: Recommender, photo: Path) -> None:
+    backbone = open_backbone("tiny")
+    picture = open_picture(photo, fit=28)
+    scene = recommender.model.embed_scene(backbone.extract(backbone.prepare(picture)[None]))
+    points = [point for batch in recommender.catalogue.store.scroll() for point in batch]
+    for category, found in ids(recommender.complete(photo, k=99, variety=False)).items():
+        members = [point for point in points if point.category == category]
+        totals = scene.distances(category, np.stack([point.vector for point in members])).total
+        expected = sorted(zip(totals.tolist(), [point.id for point in members], strict=True))
+        assert found == [id_ for _, id_ in expected]
+
+
+def test_a_photo_may_come_in_many_ways(recommender: Recommender, photo: Path, tmp_path: Path) -> None:
+    Image.open(photo).save(tmp_path / "photo.png")  # a JPEG's path may be decoded smaller, a picture is not
+    photo = tmp_path / "photo.png"
+    expected = recommender.complete(photo)
+    with photo.open("rb") as stream:
+        ways = [str(photo), photo.read_bytes(), io.BytesIO(photo.read_bytes()), stream, Image.open(photo)]
+        answers = [recommender.complete(way) for way in ways]
+    assert all(ids(answer) == ids(expected) for answer in answers)
+    names = [answer.photo for answer in answers]
+    assert names == [str(photo), "<bytes>", "<picture>", str(photo), str(photo)]
+
+
+def test_a_pillow_picture_is_turned_upright_and_laid_on_white(recommender: Recommender, photo: Path) -> None:
+    upright = Image.open(photo).convert("RGB")
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    turned.getexif()[0x0112] = 6
+    glass = upright.convert("RGBA")
+    glass.putalpha(Image.new("L", glass.size, 0))
+    assert ids(recommender.complete(turned)) == ids(recommender.complete(upright))
+    white = Image.new("RGB", upright.size, "white")
+    assert ids(recommender.complete(glass)) == ids(recommender.complete(white))
+
+
+def test_categories_are_chosen_by_name(recommender: Recommender, photo: Path) -> None:
+    assert list(ids(recommender.complete(photo, ["Shoes"]))) == [SHOES]
+    with pytest.raises(UsageError, match="'Shows'; did you mean"):
+        recommender.complete(photo, ["Shows"])
+
+
+def test_what_cannot_be_asked_is_refused(recommender: Recommender, photo: Path) -> None:
+    with pytest.raises(UsageError, match="k is 0"):
+        recommender.complete(photo, k=0)
+    with pytest.raises(UsageError, match="filters"):
+        recommender.complete(photo, where="price < 10")
+    with pytest.raises(PictureError, match="<bytes>"):
+        recommender.complete(b"no picture")
+
+
+def test_a_category_that_the_model_does_not_know_is_answered_and_says_so(
+    source: Path, photo: Path, tmp_path: Path
+) -> None:
+    model = ToyModel("squared_l2")
+    for number, picture in enumerate(sorted((source / "products").iterdir())):
+        place = tmp_path / ("Sports/Shoes" if number % 2 else "Sheds") / f"{number}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(picture.read_bytes())
+    catalogue = Catalogue.open("memory://", create=True)
+    catalogue.sync(tmp_path, model)
+    sheds, shoes = Recommender.open(model, catalogue).complete(photo).sections
+    assert (sheds.category, sheds.resolution.category, sheds.resolution.how) == ("Sheds", None, "unknown")
+    assert np.allclose(sheds.attention, 1 / 49)
+    assert (shoes.category, shoes.resolution.category) == ("Sports|Shoes", SHOES)
+    assert shoes.resolution.how == "last_level"
+    assert len(sheds.products) == len(shoes.products) == 10
+
+
+def test_another_models_catalogue_is_refused(recommender: Recommender) -> None:
+    with pytest.raises(CatalogueError, match=r"'toy-0'.*'toy-9'"):
+        Recommender.open(ToyModel(seed=9), recommender.catalogue)
+
+
+def test_a_catalogue_of_another_precision_is_refused(
+    recommender: Recommender, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfectlook.recommender.recommender.open_backbone", _other_backbone)
+    with pytest.raises(CatalogueError, match=r"tiny-fp32-.* here it is tiny-other"):
+        recommender.complete(photo)
+
+
+def _other_backbone(name: str) -> object:
+    backbone = open_backbone(name)
+    backbone.identity = "tiny-other"  # type: ignore[misc]
+    return backbone
+
+
+def test_threads_get_the_answers_they_would_get_alone(recommender: Recommender, source: Path) -> None:
+    photos = sorted((source / "scenes").iterdir())
+    alone = {photo: ids(recommender.complete(photo)) for photo in photos}
+    together: dict[Path, dict[str, list[str]]] = {}
+    threads = [
+        threading.Thread(
+            target=lambda photo=photo: together.update({photo: ids(recommender.complete(photo))})
+        )
+        for photo in photos
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == alone

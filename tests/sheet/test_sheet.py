@@ -1,0 +1,127 @@
+"""A sheet shows the photo and the products where they belong, whatever they look like."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from perfectlook.catalogue import Record
+from perfectlook.errors import PictureError
+from perfectlook.recommender import Answer, Section, Suggestion
+from perfectlook.sheet import card, draw_sheet
+from perfectlook.sheet.palette import GLOBAL, LOCAL, PAPER
+from perfectlook.taxonomy import Resolution
+
+EVEN = np.full(49, 1 / 49, np.float32)
+COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200), (180, 30, 180), (20, 160, 160), (120, 80, 20)]
+PHOTO = Image.new("RGB", (300, 200), (250, 210, 60))
+
+
+def product(rank: int, folder: Path, **changed: object) -> Suggestion:
+    """A product whose picture is a square of one colour; three quarters of its distance are global."""
+    picture = folder / f"{rank}.png"
+    Image.new("RGB", (50, 50), COLOURS[(rank - 1) % len(COLOURS)]).save(picture)
+    said = {"title": f"Product {rank}", "picture": str(picture)} | changed
+    record = Record(said["title"], said["picture"], 50, 50, "", "00", "")  # type: ignore[arg-type]
+    return Suggestion(rank, f"id-{rank}", 1.0, 0.75, 0.25, record)
+
+
+def section(products: list[Suggestion], category: str = "Furniture|Chairs") -> Section:
+    return Section(category, Resolution(category, category, "exact"), True, products, EVEN)
+
+
+def answer(*sections: Section) -> Answer:
+    return Answer("a photo.jpg", "a model", list(sections))
+
+
+def places(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, tuple[int, int, int, int]]:
+    """How many pixels have a colour, and the box around them."""
+    pixels = np.abs(np.asarray(sheet).astype(int) - colour).max(axis=2) <= 2
+    rows, columns = np.nonzero(pixels.any(axis=1))[0], np.nonzero(pixels.any(axis=0))[0]
+    return int(pixels.sum()), (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+
+
+def test_products_stand_in_order_each_as_large_as_its_card(tmp_path: Path) -> None:
+    sheet = draw_sheet(answer(section([product(rank, tmp_path) for rank in range(1, 6)])), PHOTO)
+    boxes = []
+    for colour in COLOURS[:5]:
+        count, box = places(sheet, colour)
+        assert count == pytest.approx(card.PICTURE**2, rel=0.01)
+        boxes.append(box)
+    lefts = [box[0] for box in boxes]
+    assert lefts == sorted(lefts)
+    assert {box[1] for box in boxes} == {boxes[0][1]}
+    assert max(box[2] for box in boxes) < sheet.width - 40
+
+
+def test_the_photo_is_shown_large_and_once_in_each_section(tmp_path: Path) -> None:
+    sections = [section([product(1, tmp_path)], f"Furniture|{name}") for name in ("Chairs", "Tables", "Beds")]
+    sheet = draw_sheet(answer(*sections), PHOTO)
+    count, box = places(sheet, PHOTO.getpixel((0, 0)))  # type: ignore[arg-type]
+    assert box[:2] == (68, 68)
+    assert count > 440 * 293 + 3 * 200 * 130
+
+
+def test_the_bar_shows_the_shares_of_the_distance(tmp_path: Path) -> None:
+    sheet = draw_sheet(answer(section([product(1, tmp_path)])), PHOTO)
+    _, picture = places(sheet, COLOURS[0])
+    below = sheet.crop((picture[0], picture[3], picture[2], picture[3] + 60))
+    (_, whole), (_, local) = places(below, GLOBAL), places(below, LOCAL)
+    assert whole[2] == pytest.approx(0.75 * card.PICTURE, abs=3)
+    assert local[0] == pytest.approx(0.75 * card.PICTURE, abs=3)
+    assert local[2] == card.PICTURE
+
+
+def test_twelve_products_take_two_even_lines(tmp_path: Path) -> None:
+    six = draw_sheet(answer(section([product(rank, tmp_path) for rank in range(1, 7)])), PHOTO)
+    twelve = draw_sheet(answer(section([product(rank, tmp_path) for rank in range(1, 13)])), PHOTO)
+    assert twelve.width == six.width
+    assert twelve.height > six.height + card.HEIGHT
+
+
+@pytest.mark.parametrize("picture", ["missing.png", "spoilt.png"])
+def test_a_missing_picture_leaves_a_card_that_says_so(tmp_path: Path, picture: str) -> None:
+    (tmp_path / "spoilt.png").write_bytes(b"no picture")
+    good = [product(rank, tmp_path) for rank in (1, 3)]
+    sheet = draw_sheet(
+        answer(section([good[0], product(2, tmp_path, picture=str(tmp_path / picture)), good[1]])), PHOTO
+    )
+    (_, first), (_, third) = places(sheet, COLOURS[0]), places(sheet, COLOURS[2])
+    step = (third[0] - first[0]) // 2
+    empty = sheet.crop((first[0] + step, first[1], first[2] + step, first[3]))
+    assert places(empty, PAPER)[0] > 0.9 * card.PICTURE**2
+    assert len(empty.getcolors() or []) > 10  # the words
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3000, 40), (40, 3000), (5, 4)])
+def test_a_photo_of_any_shape_is_drawn_within_the_page(tmp_path: Path, size: tuple[int, int]) -> None:
+    photo = Image.new("RGB", size, COLOURS[5])
+    sheet = draw_sheet(answer(section([product(1, tmp_path)])), photo)
+    _, box = places(sheet, COLOURS[5])
+    assert box[0] >= 56
+    assert box[2] <= sheet.width - 56
+
+
+@pytest.mark.parametrize("title", [None, "", "日本語" * 50, "A" * 100_000, "\x00\n", "👟 \ud800", "سروال"])
+def test_any_title_can_be_drawn(tmp_path: Path, title: str | None) -> None:
+    draw_sheet(answer(section([product(1, tmp_path, title=title)])), PHOTO)
+
+
+def test_an_answer_without_sections_or_products_is_drawn() -> None:
+    assert draw_sheet(answer(), PHOTO).height > 300
+    unknown = Section("Sheds", Resolution("Sheds", None, "unknown"), True, [], EVEN)
+    assert draw_sheet(answer(unknown), PHOTO).height > 600
+
+
+def test_many_categories_and_products_are_drawn(tmp_path: Path) -> None:
+    sections = [section([product(1, tmp_path)], f"A|B|{'a very long name ' * 9}{i}") for i in range(26)]
+    sections[0] = section([product(rank, tmp_path) for rank in range(1, 21)])
+    sheet = draw_sheet(answer(*sections), PHOTO)
+    assert sheet.width < 2600
+    assert sheet.height > 27 * card.HEIGHT
+
+
+def test_a_photo_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="nowhere"):
+        draw_sheet(answer(), tmp_path / "nowhere.jpg")

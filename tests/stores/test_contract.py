@@ -1,0 +1,316 @@
+"""What every store must do. Adding a store is one line of STORES."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
+from perfectlook.stores import Hit, Point, Query, Store, open_store
+
+STORES: dict[str, Callable[[Path], str]] = {
+    "embedded": lambda folder: str(folder / "catalogue"),
+    "memory": lambda _folder: "memory://",
+}
+"""Where to open an empty store of each kind, given an empty folder."""
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    store = fresh(request.param, tmp_path)
+    yield store
+    store.close()
+
+
+def fresh(kind: str, folder: Path, dimension: int = 3) -> Store:
+    store = open_store(STORES[kind](folder), create=True)
+    store.create_collection("first", dimension)
+    store.write_manifest({"model": "a"}, active="first")
+    return store
+
+
+def point(id_: str, vector: list[float], category: str = "Shoes", **payload: object) -> Point:
+    return Point(id_, category, np.array(vector, np.float32), payload)
+
+
+def ids(hits: list[Hit]) -> list[str]:
+    return [hit.id for hit in hits]
+
+
+def ask(store: Store, vector: list[float], k: int = 10, **options: object) -> list[Hit]:
+    return store.search([Query(np.array(vector, np.float32), k, **options)])[0]  # type: ignore[arg-type]
+
+
+LINE = [point("a", [0, 0, 0]), point("b", [3, 4, 0], "Bags"), point("c", [1, 0, 0]), point("d", [0, 0, 9])]
+
+
+def test_a_search_returns_the_nearest_points_in_order(store: Store) -> None:
+    store.upsert(LINE)
+    hits = ask(store, [0, 0, 0], k=3)
+    assert [(hit.id, hit.distance) for hit in hits] == [("a", 0.0), ("c", 1.0), ("b", 5.0)]
+    assert hits[2].category == "Bags"
+    assert hits[2].vector.tolist() == [3, 4, 0]
+
+
+def test_a_search_returns_what_there_is_when_k_is_larger(store: Store) -> None:
+    store.upsert(LINE)
+    assert ids(ask(store, [0, 0, 0], k=99)) == ["a", "c", "b", "d"]
+
+
+def test_a_search_keeps_to_its_categories(store: Store) -> None:
+    store.upsert([*LINE, point("e", [7, 0, 0], "Hats")])
+    assert ids(ask(store, [0, 0, 0], categories=frozenset({"Bags"}))) == ["b"]
+    assert ids(ask(store, [0, 0, 0], categories=frozenset({"Bags", "Hats"}))) == ["b", "e"]
+    assert ask(store, [0, 0, 0], categories=frozenset({"Nothing"})) == []
+    assert ask(store, [0, 0, 0], categories=frozenset()) == []
+
+
+def test_a_search_leaves_out_excluded_ids(store: Store) -> None:
+    store.upsert(LINE)
+    assert ids(ask(store, [0, 0, 0], k=2, exclude=frozenset({"a", "d", "unheard-of"}))) == ["c", "b"]
+
+
+def test_queries_of_a_batch_do_not_disturb_each_other(store: Store) -> None:
+    store.upsert(LINE)
+    origin = np.zeros(3, np.float32)
+    batch = [
+        Query(origin, 1),
+        Query(np.array([0, 0, 9], np.float32), 2),
+        Query(origin, 4, frozenset({"Bags"})),
+        Query(origin, 2, exclude=frozenset({"a"})),
+    ]
+    assert [ids(hits) for hits in store.search(batch)] == [["a"], ["d", "a"], ["b"], ["c", "b"]]
+    assert store.search([]) == []
+
+
+def test_equal_distances_are_ordered_by_id_also_where_k_cuts(store: Store) -> None:
+    corners = [point(id_, vector) for id_, vector in zip("hbgdcafe", _signs(), strict=True)]
+    store.upsert([*corners, point("z", [0, 0, 0])])
+    assert ids(ask(store, [0, 0, 0], k=9)) == ["z", *"abcdefgh"]
+    assert ids(ask(store, [0, 0, 0], k=4)) == ["z", "a", "b", "c"]
+
+
+def _signs() -> list[list[float]]:
+    return [[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)]
+
+
+def test_distances_far_from_the_origin_do_not_cancel(store: Store) -> None:
+    # ‖x‖² is 3e8 and the spacing of float32 there 32: ‖x‖² - 2x·q + ‖q‖² would be noise.
+    store.upsert([point(f"{i:02}", [10_000, 10_000 + i * 2.0**-7, 10_000]) for i in range(40)])
+    hits = ask(store, [10_000, 10_000 + 2.0**-7 * 17.25, 10_000], k=3)
+    assert ids(hits) == ["17", "18", "16"]
+    assert [hit.distance for hit in hits] == [0.25 * 2.0**-7, 0.75 * 2.0**-7, 1.25 * 2.0**-7]
+
+
+def test_a_point_comes_back_as_it_was_given(store: Store) -> None:
+    payload = {"title": "Schuh 👟\x00 ‖", "price": "12.50", "fields": {"sizes": [1, 2.5, None, True]}}
+    given_point = Point("ü/1", "Kleidung & Schuhe|Schuhe", np.array([0.1, -2, 1e-9], np.float32), payload)
+    store.upsert([given_point])
+    for found in (store.get(["ü/1"])["ü/1"], next(iter(store.scroll()))[0], ask(store, [0, 0, 0])[0]):
+        assert (found.id, found.category, found.payload) == (given_point.id, given_point.category, payload)
+        assert found.vector.dtype == np.float32
+        assert found.vector.tolist() == given_point.vector.tolist()
+
+
+def test_get_returns_those_that_exist(store: Store) -> None:
+    store.upsert(LINE)
+    assert set(store.get(["a", "nobody", "d"])) == {"a", "d"}
+    assert store.get([]) == {}
+
+
+def test_upsert_replaces_vector_category_and_payload(store: Store) -> None:
+    store.upsert(LINE)
+    store.upsert([point("a", [0, 0, 10], "Bags", title="new")])
+    assert ids(ask(store, [0, 0, 0], categories=frozenset({"Shoes"}))) == ["c", "d"]
+    assert ids(ask(store, [0, 0, 10])) == ["a", "d", "c", "b"]
+    assert store.get(["a"])["a"].payload == {"title": "new"}
+    assert store.count() == 4
+
+
+def test_of_two_points_with_one_id_the_last_counts(store: Store) -> None:
+    store.upsert([point("a", [1, 0, 0]), point("a", [2, 0, 0], "Bags")])
+    assert [(p.id, p.category, p.vector[0]) for p in store.get(["a"]).values()] == [("a", "Bags", 2)]
+    assert store.count() == 1
+
+
+def test_payloads_change_without_vectors(store: Store) -> None:
+    store.upsert(LINE)
+    assert store.set_payloads({"a": {"title": "new"}, "nobody": {"title": "?"}}) == 1
+    assert ask(store, [0, 0, 0], k=1)[0].payload == {"title": "new"}
+    assert store.get(["a"])["a"].vector.tolist() == [0, 0, 0]
+    assert store.set_payloads({}) == 0
+
+
+def test_deleted_points_are_gone_and_may_return(store: Store) -> None:
+    store.upsert(LINE)
+    assert ids(ask(store, [0, 0, 0])) == ["a", "c", "b", "d"]
+    assert store.delete(["a", "b", "nobody"]) == 2
+    assert ids(ask(store, [0, 0, 0])) == ["c", "d"]
+    assert store.categories() == {"Shoes": 2}
+    store.upsert([point("a", [5, 0, 0])])
+    assert ids(ask(store, [0, 0, 0])) == ["c", "a", "d"]
+
+
+def test_counts(store: Store) -> None:
+    assert (store.count(), store.categories()) == (0, {})
+    store.upsert(LINE)
+    assert (store.count(), store.count("Shoes"), store.count("Hats")) == (4, 3, 0)
+    assert list(store.categories().items()) == [("Bags", 1), ("Shoes", 3)]
+
+
+def test_scroll_passes_every_point_once(store: Store) -> None:
+    store.upsert([point(f"{i}", [i, 0, 0]) for i in range(25)])
+    batches = list(store.scroll(10))
+    assert [len(batch) for batch in batches] == [10, 10, 5]
+    assert sorted(p.id for batch in batches for p in batch) == sorted(f"{i}" for i in range(25))
+    records = [p for batch in store.scroll(10, vectors=False) for p in batch]
+    assert {len(p.vector) for p in records} == {0}
+    assert len(records) == 25
+
+
+def test_a_collection_beside_the_active_one_is_filled_and_switched_to(store: Store) -> None:
+    store.upsert(LINE)
+    store.create_collection("second", 2)
+    store.upsert([Point("n", "Shoes", np.array([1, 1], np.float32))], collection="second")
+    assert ids(ask(store, [0, 0, 0])) == ["a", "c", "b", "d"]
+    assert store.collections() == {"first": 3, "second": 2}
+    assert store.count(collection="second") == 1
+    store.write_manifest({"model": "b"}, active="second")
+    assert (store.active(), store.manifest()) == ("second", {"model": "b"})
+    assert ids(ask(store, [0, 0])) == ["n"]
+    store.drop_collection("first")
+    assert store.collections() == {"second": 2}
+    assert store.count() == 1
+
+
+def test_collections_refuse_what_would_lose_points(store: Store) -> None:
+    for refused in (
+        lambda: store.drop_collection("first"),
+        lambda: store.drop_collection("nothing"),
+        lambda: store.create_collection("first", 9),
+        lambda: store.write_manifest({}, active="nothing"),
+        lambda: store.count(collection="nothing"),
+    ):
+        with pytest.raises(CatalogueError, match=r"first|nothing"):
+            refused()
+    assert store.manifest() == {"model": "a"}
+
+
+def test_without_an_active_collection_a_search_says_what_to_do(store: Store) -> None:
+    store.write_manifest({}, active=None)
+    with pytest.raises(CatalogueError, match="catalogue sync"):
+        ask(store, [0, 0, 0])
+
+
+@pytest.mark.parametrize("bad", [[1, 2], [1, 2, float("nan")], [1, 2, float("inf")], [1e30, 0, 0]])
+def test_a_bad_vector_is_refused_and_its_batch_changes_nothing(store: Store, bad: list[float]) -> None:
+    store.upsert(LINE)
+    with pytest.raises(UsageError, match="culprit"):
+        store.upsert([point("a", [9, 9, 9]), point("culprit", bad)])
+    assert ids(ask(store, [0, 0, 0], k=1)) == ["a"]
+    assert store.count() == 4
+    with pytest.raises(UsageError, match="query"):
+        ask(store, bad)
+
+
+def test_a_query_for_nothing_or_with_a_filter_is_refused(store: Store) -> None:
+    with pytest.raises(UsageError, match="k is 0"):
+        ask(store, [0, 0, 0], k=0)
+    with pytest.raises(UsageError, match="filter"):
+        ask(store, [0, 0, 0], where="price < 10")
+
+
+def test_only_one_holds_a_store(store: Store) -> None:
+    with store.hold("a first sync"):
+        with pytest.raises(CatalogueError, match="a first sync"), store.hold("a second sync"):
+            pass
+        store.upsert(LINE)
+    with store.hold("a third sync"):
+        assert store.count() == 4
+
+
+def test_a_manifest_is_kept_as_it_is(store: Store) -> None:
+    document = {"centres": {"Stühle": "AAAA"}, "numbers": [1, 2.5], "nothing": None}
+    store.write_manifest(document, active="first")
+    assert store.manifest() == document
+
+
+def test_readers_see_whole_batches_while_a_writer_works(store: Store) -> None:
+    # Each batch moves all points to one place: a search that saw half of a batch would see two places.
+    def everywhere(place: float) -> list[Point]:
+        return [point(f"{i}", [place, 0, 0], "Shoes" if i % 2 else "Bags", place=place) for i in range(30)]
+
+    store.upsert(everywhere(0))
+    done, wrong = threading.Event(), []
+
+    def read() -> None:
+        while not done.is_set():
+            for hits in store.search([Query(np.zeros(3, np.float32), 40)] * 2):
+                seen = {(hit.distance, hit.payload["place"]) for hit in hits}
+                if len(hits) != 30 or len(seen) != 1 or any(d != p for d, p in seen):
+                    wrong.append(seen)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for place in range(1, 25):
+        store.upsert(everywhere(place))
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+
+
+ids_of_few = st.sampled_from("abcdefghijklmnop")
+values = st.lists(st.integers(-3, 3), min_size=3, max_size=3)
+categories = st.sampled_from(["Shoes", "Bags", "Hats"])
+actions = st.one_of(
+    st.tuples(st.just("upsert"), st.lists(st.tuples(ids_of_few, values, categories), max_size=12)),
+    st.tuples(st.just("delete"), st.lists(ids_of_few, max_size=6)),
+    st.tuples(
+        st.just("search"),
+        st.tuples(
+            values,
+            st.integers(1, 20),
+            st.none() | st.frozensets(categories),
+            st.frozensets(ids_of_few, max_size=4),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize("kind", STORES)
+@given(history=st.lists(actions, max_size=14))
+@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+def test_any_history_answers_like_brute_force(
+    kind: str, history: list[tuple[str, object]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Whole coordinates: distances are exact in any arithmetic, and ties abound.
+    store = fresh(kind, tmp_path_factory.mktemp("history"))
+    truth: dict[str, tuple[list[int], str]] = {}
+    for action, argument in [*history, ("search", ([0, 0, 0], 20, None, frozenset()))]:
+        if action == "upsert":
+            store.upsert([point(id_, vector, category) for id_, vector, category in argument])  # type: ignore[attr-defined]
+            truth |= {id_: (vector, category) for id_, vector, category in argument}  # type: ignore[attr-defined]
+        elif action == "delete":
+            assert store.delete(argument) == len(truth.keys() & set(argument))  # type: ignore[call-overload, arg-type]
+            truth = {id_: value for id_, value in truth.items() if id_ not in argument}  # type: ignore[operator]
+        else:
+            target, k, within, without = argument  # type: ignore[misc]
+            found = ask(store, target, k, categories=within, exclude=without)
+            assert [(hit.distance, hit.id) for hit in found] == sorted(
+                (sum((a - b) ** 2 for a, b in zip(vector, target, strict=True)) ** 0.5, id_)
+                for id_, (vector, category) in truth.items()
+                if (within is None or category in within) and id_ not in without
+            )[:k]
+    store.close()
+
+
+def test_an_unknown_scheme_names_the_known_ones() -> None:
+    with pytest.raises(UsageError, match=r"ftp://.*memory://"):
+        open_store("ftp://host/catalogue")
+    assert issubclass(UsageError, PerfectLookError)

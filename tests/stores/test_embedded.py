@@ -1,0 +1,324 @@
+"""What the embedded store promises beyond the contract: other processes, kills, failures in plain words."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perfectlook.errors import CatalogueError
+from perfectlook.stores import Hit, Point, Query, embedded
+from perfectlook.stores.database import FILE_NAME, FORMAT
+from perfectlook.stores.embedded import EmbeddedStore
+
+
+def point(number: int, category: str = "Shoes", dimension: int = 4) -> Point:
+    return Point(
+        f"{number:04}", category, np.full(dimension, number, np.float32), {"title": f"number {number}"}
+    )
+
+
+def nearest(store: EmbeddedStore, number: float = 0, k: int = 1000) -> list[Hit]:
+    return store.search([Query(np.full(4, number, np.float32), k)])[0]
+
+
+def look(folder: Path) -> list[Hit]:
+    with closing(EmbeddedStore.open(folder)) as store:
+        return nearest(store)
+
+
+def ids(hits: list[Hit]) -> list[str]:
+    return [hit.id for hit in hits]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A catalogue of ten shoes and five bags, closed."""
+    store = EmbeddedStore.open(tmp_path / "catalogue", create=True)
+    store.create_collection("c", 4)
+    store.write_manifest({"model": "m"}, active="c")
+    store.upsert([point(i, "Bags" if i % 3 == 0 else "Shoes") for i in range(15)])
+    store.close()
+    return tmp_path / "catalogue"
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[EmbeddedStore]:
+    store = EmbeddedStore.open(folder)
+    yield store
+    store.close()
+
+
+def run_python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+
+
+def test_everything_is_there_again_after_closing(store: EmbeddedStore) -> None:
+    assert ids(nearest(store)) == [f"{i:04}" for i in range(15)]
+    assert store.manifest() == {"model": "m"}
+    assert store.categories() == {"Bags": 5, "Shoes": 10}
+
+
+def test_an_open_store_sees_what_another_process_commits(folder: Path, store: EmbeddedStore) -> None:
+    assert len(nearest(store)) == 15
+    run_python(
+        """
+        import sys, numpy as np
+        from perfectlook.stores import Point, open_store
+        store = open_store(sys.argv[1])
+        store.upsert([Point("0003", "Hats", np.full(4, 100, np.float32)), Point("new", "Hats", np.zeros(4))])
+        store.delete(["0001"])
+        store.set_payloads({"0002": {"title": "renamed"}})
+        """,
+        folder,
+    )
+    hits = nearest(store)
+    assert ids(hits) == ["0000", "new", "0002", *(f"{i:04}" for i in range(4, 15)), "0003"]
+    assert hits[2].payload == {"title": "renamed"}
+    assert store.count("Hats") == 2
+
+
+def test_catching_up_reads_only_what_is_new(folder: Path, store: EmbeddedStore) -> None:
+    nearest(store)
+    before = store._cache
+    other = EmbeddedStore.open(folder)
+    other.upsert([point(99, "Hats")])
+    other.delete(["0003"])
+    nearest(store)
+    after = store._cache
+    assert before is not None
+    assert after is not None
+    assert after.blocks["Shoes"] is before.blocks["Shoes"]
+    assert after.blocks["Bags"] is not before.blocks["Bags"]
+    other.set_payloads({"0001": {}})
+    nearest(store)
+    assert store._cache is not after
+    assert store._cache.blocks == after.blocks
+    other.close()
+
+
+def test_a_reader_that_missed_forgotten_removals_starts_anew(
+    folder: Path, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "_REMOVED_KEPT", 2)
+    nearest(store)
+    other = EmbeddedStore.open(folder)
+    for number in range(6):
+        other.delete([f"{number:04}"])
+    assert ids(nearest(store)) == [f"{i:04}" for i in range(6, 15)]
+    other.upsert([point(0)])
+    assert ids(nearest(store))[0] == "0000"
+    other.close()
+
+
+def test_filling_a_second_collection_and_switching_is_seen_at_once(
+    folder: Path, store: EmbeddedStore
+) -> None:
+    nearest(store)
+    other = EmbeddedStore.open(folder)
+    other.create_collection("d", 4)
+    other.upsert([point(7), point(8)], collection="d")
+    assert len(nearest(store)) == 15
+    other.write_manifest({"model": "n"}, active="d")
+    other.drop_collection("c")
+    assert ids(nearest(store)) == ["0007", "0008"]
+    other.upsert([point(9)])
+    assert ids(nearest(store)) == ["0007", "0008", "0009"]
+    other.close()
+
+
+def test_a_killed_writer_loses_no_acknowledged_batch_and_leaves_no_half_one(folder: Path) -> None:
+    code = """
+        import sys, numpy as np
+        from perfectlook.stores import Point, open_store
+        store = open_store(sys.argv[1])
+        for batch in range(10_000):
+            store.upsert([Point(f"{batch}-{i}", "Shoes", np.zeros(4)) for i in range(20)])
+            print(batch, flush=True)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    acknowledged = [int(next(process.stdout)) for _ in range(12)]
+    process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+    acknowledged += [int(line) for line in process.stdout]
+    process.wait(30)
+    process.stdout.close()
+    store = EmbeddedStore.open(folder)
+    batches = {p.id.split("-")[0] for batch in store.scroll() for p in batch if "-" in p.id}
+    assert {str(batch) for batch in acknowledged} <= batches
+    assert store.count() == 15 + 20 * len(batches)
+    assert len(nearest(store)) == min(1000, store.count())
+    with store.hold("the dead hold nothing"):
+        pass
+    store.close()
+
+
+def test_a_second_process_is_told_who_syncs(folder: Path, store: EmbeddedStore) -> None:
+    code = """
+        import sys
+        from perfectlook.errors import CatalogueError
+        from perfectlook.stores import open_store
+        try:
+            with open_store(sys.argv[1]).hold("mine"):
+                print("held")
+        except CatalogueError as error:
+            print(error)
+    """
+    with store.hold("catalogue sync"):
+        said = run_python(code, folder).stdout
+    assert f"catalogue sync, process {os.getpid()}" in said
+    assert "wait" in said
+    assert run_python(code, folder).stdout == "held\n"
+
+
+def test_a_locked_database_says_so(
+    folder: Path, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfectlook.stores.database.BUSY_SECONDS", 0.05)
+    stranger = sqlite3.connect(folder / FILE_NAME, isolation_level=None)
+    stranger.execute("BEGIN IMMEDIATE")
+    other = EmbeddedStore.open(folder)
+    with pytest.raises(CatalogueError, match=r"catalogue: locked .* wait for it"):
+        other.upsert([point(77)])
+    assert len(nearest(other)) == 15
+    stranger.close()
+    other.upsert([point(77)])
+    assert len(nearest(other)) == 16
+    other.close()
+
+
+def test_a_full_disk_says_so_and_loses_nothing(folder: Path) -> None:
+    store = EmbeddedStore.open(folder)
+    with store._database.reading() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {pages + 4}")
+    with pytest.raises(CatalogueError, match="disk is full"):
+        store.upsert([point(i) for i in range(100, 2000)])
+    assert ids(nearest(store)) == [f"{i:04}" for i in range(15)]
+    store.upsert([point(16)])
+    store.close()
+    store = EmbeddedStore.open(folder)
+    assert store.count() == 16
+    store.close()
+
+
+def test_no_folder_and_an_empty_folder_are_no_catalogues(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(CatalogueError, match=r"no catalogue here; run `perfectlook catalogue sync`"):
+            EmbeddedStore.open(place)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_catalogue_is_not_made_among_other_files(tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    with pytest.raises(CatalogueError, match=r"not empty \(holiday.jpg"):
+        EmbeddedStore.open(tmp_path, create=True)
+    with pytest.raises(CatalogueError, match="cannot make a catalogue here"):
+        EmbeddedStore.open(tmp_path / "holiday.jpg" / "below", create=True)
+
+
+def test_a_creation_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"")
+    with pytest.raises(CatalogueError, match="empty catalogue"):
+        EmbeddedStore.open(tmp_path)
+    EmbeddedStore.open(tmp_path, create=True).close()
+    EmbeddedStore.open(tmp_path).close()
+
+
+def test_another_programs_database_is_no_catalogue(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("CREATE TABLE recipes (name)")
+    connection.close()
+    with pytest.raises(CatalogueError, match="but no catalogue"):
+        EmbeddedStore.open(tmp_path, create=True)
+
+
+def test_a_newer_format_asks_for_an_upgrade(folder: Path) -> None:
+    connection = sqlite3.connect(folder / FILE_NAME)
+    connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    connection.close()
+    with pytest.raises(CatalogueError, match=rf"format {FORMAT + 1}.* upgrade"):
+        EmbeddedStore.open(folder)
+
+
+@pytest.mark.parametrize("start", [0, 4096])
+def test_a_damaged_database_says_so(folder: Path, start: int) -> None:
+    whole = (folder / FILE_NAME).read_bytes()
+    (folder / FILE_NAME).write_bytes(whole[:start] + b"\xee" * (len(whole) - start))
+    with pytest.raises(CatalogueError, match=r"damaged|no catalogue"):
+        look(folder)
+
+
+def test_a_truncated_database_says_so(folder: Path) -> None:
+    whole = (folder / FILE_NAME).read_bytes()
+    (folder / FILE_NAME).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CatalogueError, match="damaged"):
+        look(folder)
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE state SET value = '{\"mod' WHERE key = 'manifest'", "manifest"),
+        ("UPDATE state SET value = '[1]' WHERE key = 'manifest'", "manifest"),
+        ("UPDATE points SET payload = '{' WHERE id = '0003'", "product '0003'"),
+        ("UPDATE vectors SET vector = x'00' WHERE row = 1", "dimension 4"),
+        ("DROP TABLE vectors", "tables"),
+    ],
+)
+def test_damaged_content_says_what(folder: Path, statement: str, what: str) -> None:
+    connection = sqlite3.connect(folder / FILE_NAME)
+    with connection:
+        connection.execute(statement)
+    connection.close()
+    store = EmbeddedStore.open(folder)
+    with pytest.raises(CatalogueError, match=what):
+        (store.manifest(), nearest(store))
+    store.close()
+
+
+def test_a_closed_store_says_so(folder: Path) -> None:
+    store = EmbeddedStore.open(folder)
+    store.close()
+    with pytest.raises(CatalogueError, match="closed"):
+        store.count()
+
+
+def test_threads_that_open_the_same_new_folder_share_it(tmp_path: Path) -> None:
+    stores: list[EmbeddedStore] = []
+    threads = [
+        threading.Thread(target=lambda: stores.append(EmbeddedStore.open(tmp_path / "c", create=True)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(stores) == 4
+    stores[0].create_collection("x", 2)
+    assert [store.collections() for store in stores] == [{"x": 2}] * 4
+    for store in stores:
+        store.close()
+
+
+def test_a_manifest_larger_than_a_page_is_written_whole(store: EmbeddedStore) -> None:
+    document = {"centres": {str(i): "A" * 1000 for i in range(500)}}
+    store.write_manifest(document, active="c")
+    assert json.dumps(store.manifest()) == json.dumps(document)

@@ -1,0 +1,43 @@
+"""The closed form against gradient-free definitions."""
+
+import numpy as np
+import pytest
+
+from perfectlook.training.ridge import fit_ridge, principal_components, ridge_regression
+
+
+@pytest.mark.parametrize(("rows", "width"), [(30, 5), (5, 30)])
+def test_ridge_is_least_squares_on_rows_extended_by_the_penalty(rows: int, width: int):
+    draw = np.random.default_rng(0)
+    x, y = draw.normal(size=(rows, width)), draw.normal(size=(rows, 3))
+    extended = np.vstack([x, np.sqrt(2.5) * np.eye(width)])
+    expected, *_ = np.linalg.lstsq(extended, np.vstack([y, np.zeros((width, 3))]), rcond=None)
+    assert ridge_regression(x, y, 2.5) == pytest.approx(expected, abs=1e-9)
+
+
+def test_principal_components_of_a_stretched_cloud():
+    cloud = np.random.default_rng(0).normal(size=(4000, 3)) * [1.0, 5.0, 2.0]
+    directions, deviations = principal_components(cloud - cloud.mean(axis=0), 2)
+    assert np.abs(directions) == pytest.approx(np.array([[0, 1, 0], [0, 0, 1]]), abs=0.05)
+    assert deviations == pytest.approx([5, 2], rel=0.05)
+
+
+def test_directions_that_the_rows_do_not_span_are_left_out():
+    flat = np.random.default_rng(0).normal(size=(50, 1)) @ np.ones((1, 4))
+    directions, deviations = principal_components(flat, 3)
+    assert directions.shape == (1, 4)
+    assert len(deviations) == 1
+
+
+def test_a_product_that_is_a_linear_picture_of_its_scene_is_found():
+    draw = np.random.default_rng(0)
+    scenes, mixing = draw.normal(size=(300, 6)), draw.normal(size=(6, 8))
+    products = scenes @ mixing
+    ridge = fit_ridge(scenes, products, products, dimension=10, penalty=1e-6, whitening=0.5)
+    assert ridge.scene.shape == (10, 6)  # six directions exist, the rest is zero
+    assert (ridge.scene[6:] == 0).all()
+    f_s, f_p = scenes @ ridge.scene.T, products @ ridge.product.T
+    cosine = (f_s / np.linalg.norm(f_s, axis=1, keepdims=True)) @ (
+        f_p / np.linalg.norm(f_p, axis=1, keepdims=True)
+    ).T
+    assert (cosine.argmax(axis=1) == np.arange(300)).mean() > 0.99

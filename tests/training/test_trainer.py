@@ -1,0 +1,197 @@
+"""Training on a set whose styles can be learned: what it reaches, and what it survives."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from perfectlook.bundle import Model
+from perfectlook.errors import TrainingError, UsageError
+from perfectlook.evaluation import evaluate_on_features
+from perfectlook.model.config import ModelConfig
+from perfectlook.training import fit as fit_module
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.trainer import train_on_features
+from styled import styled_set
+
+SMALL = TrainingConfig(
+    model=ModelConfig(backbone="tiny", dimension=8, hidden=16), epochs=3, batch_size=64, learning_rate=1e-3
+)
+BIG_SET = {"scenes": 510, "products": 24, "noise": 0.3, "categories": ("Furniture|Chairs",)}
+"""At least 500 scenes: a validation split of its own."""
+
+
+def with_model(config: TrainingConfig, **changes) -> TrainingConfig:
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, **changes))
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "global", "local"])
+def test_every_mode_learns_which_style_goes_with_which(mode: str, tmp_path):
+    features = styled_set(**BIG_SET)
+    config = with_model(SMALL, mode=mode, linear_path="none")
+    train_on_features(
+        features, tmp_path / "m", dataclasses.replace(config, epochs=12, patience=12, learning_rate=3e-3)
+    )
+    found = evaluate_on_features(Model.open(tmp_path / "m"), features).overall.binary_accuracy
+    # A quarter of the products share the true one's style: they are as good, so 7/8 is perfect.
+    assert found.low > 0.80
+
+
+def test_the_closed_form_is_a_head_start(tmp_path):
+    features = styled_set(**BIG_SET)
+    say = []
+    train_on_features(features, tmp_path / "m", SMALL, say=lambda stage, epoch: say.append(epoch))
+    assert say[0].epoch == 0
+    assert say[0].binary_accuracy > 0.8
+
+
+@pytest.mark.parametrize("distance", ["l2", "squared_l2"])
+def test_the_record_and_the_reports_agree(distance: str, tmp_path):
+    features = styled_set(**BIG_SET)
+    record = train_on_features(features, tmp_path / "m", with_model(SMALL, distance=distance))
+    model = Model.open(tmp_path / "m")
+    on_validation = evaluate_on_features(model, features, split="val")
+    # The network in training and the exported graphs place the validation pairs alike.
+    assert record.training["binary_accuracy"]["value"] == pytest.approx(
+        on_validation.overall.binary_accuracy.value, abs=2e-3
+    )
+    lines = [json.loads(line) for line in (tmp_path / "m" / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == list(range(len(lines)))
+    kept = lines[record.training["epoch"]]["binary_accuracy"]
+    assert kept == max(line["binary_accuracy"] for line in lines)
+    assert record.training["binary_accuracy"]["value"] == pytest.approx(kept, abs=1e-6)
+    assert (tmp_path / "m" / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert "3 epochs" not in (tmp_path / "m" / "MODEL_CARD.md").read_text()
+    assert not (tmp_path / "m" / "checkpoint.pt").exists()
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(tmp_path):
+    features = styled_set(**BIG_SET)
+    for name, seed in (("one", 1), ("two", 1), ("other", 2)):
+        train_on_features(features, tmp_path / name, dataclasses.replace(SMALL, seed=seed))
+    one, two, other = (Model.open(tmp_path / name).identity for name in ("one", "two", "other"))
+    assert one == two != other
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+@pytest.mark.parametrize("scenes", [560, 100], ids=["validation", "cross-validation"])
+def test_a_stopped_training_goes_on_to_the_same_model(scenes: int, epoch: int, tmp_path):
+    features = styled_set(**(BIG_SET | {"scenes": scenes}))
+    train_on_features(features, tmp_path / "straight", SMALL)
+
+    def stop(stage, seen):
+        if stage in ("fit", "fold 1") and seen.epoch == epoch:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_on_features(features, tmp_path / "stopped", SMALL, say=stop)
+    assert not (tmp_path / "stopped" / "config.json").exists()
+    said = []
+    train_on_features(features, tmp_path / "stopped", SMALL, say=lambda *each: said.append(each))
+    assert Model.open(tmp_path / "stopped").identity == Model.open(tmp_path / "straight").identity
+    assert ("fold 0" if scenes == 100 else "none") not in {stage for stage, _ in said}
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
+    features = styled_set(**BIG_SET)
+
+    def stop(stage, seen):
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_on_features(features, tmp_path / "m", SMALL, say=stop)
+    with pytest.raises(TrainingError, match="other pairs or settings"):
+        train_on_features(features, tmp_path / "m", dataclasses.replace(SMALL, seed=5))
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "checkpoint.pt").write_bytes(b"rubbish")
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt"):
+        train_on_features(styled_set(**BIG_SET), tmp_path / "m", SMALL)
+
+
+def test_a_small_set_is_cross_validated_and_then_trained_on_all_but_test(tmp_path):
+    features = styled_set(scenes=100, products=24, noise=0.3)
+    record = train_on_features(features, tmp_path / "m", SMALL)
+    assert record.training["chosen_on"] == "5-fold cross-validation"
+    assert record.training["binary_accuracy"]["value"] > 0.75
+    found = evaluate_on_features(Model.open(tmp_path / "m"), features, split="test")
+    assert found.n_trained_scenes == 0
+    on_validation = evaluate_on_features(Model.open(tmp_path / "m"), features, split="val")
+    assert on_validation.n_trained_scenes == on_validation.overall.n_scenes
+    assert "trained on" in on_validation.to_text()
+
+
+def test_twins_of_held_out_scenes_are_not_trained_on(tmp_path):
+    features = styled_set(**BIG_SET)
+    from perfectlook.protocol import scenes_of_split
+
+    copy = sorted(scenes_of_split(features, "train"))[0]
+    original = sorted(scenes_of_split(features, "test"))[0]
+    twins = {copy: frozenset({original}), original: frozenset({copy})}
+    features = dataclasses.replace(features, twins=twins)
+    train_on_features(features, tmp_path / "m", dataclasses.replace(SMALL, epochs=0))
+    assert copy not in Model.open(tmp_path / "m").trained_on["scenes"]
+
+
+def test_early_stopping_keeps_the_best_epoch(tmp_path):
+    features = styled_set(**BIG_SET)
+    config = dataclasses.replace(SMALL, epochs=30, patience=2, learning_rate=0.3)  # too fast: it gets worse
+    said = []
+    record = train_on_features(features, tmp_path / "m", config, say=lambda stage, e: said.append(e))
+    assert len(said) == record.training["epoch"] + 3 < 31
+    assert record.training["binary_accuracy"]["value"] == pytest.approx(
+        max(epoch.binary_accuracy for epoch in said), abs=1e-6
+    )
+
+
+def test_a_loss_that_is_not_a_number_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_module, "triplet_hinge", lambda *_, **__: torch.tensor(float("nan")))
+    with pytest.raises(TrainingError, match="epoch 1: the loss is nan; lower learning_rate"):
+        train_on_features(styled_set(**BIG_SET), tmp_path / "m", SMALL)
+
+
+def test_no_negatives_anywhere_is_an_error(tmp_path):
+    with pytest.raises(TrainingError, match="0 pairs to train on"):
+        train_on_features(styled_set(scenes=520, products=1, styles=1), tmp_path / "m", SMALL)
+
+
+def test_pairs_without_negatives_are_left_out_of_training(tmp_path):
+    features = styled_set(**BIG_SET)
+    lonely = features.pair_products[0]
+    categories = list(features.product_categories)
+    categories[lonely] = "Alone"
+    features = dataclasses.replace(features, product_categories=categories)
+    train_on_features(features, tmp_path / "m", dataclasses.replace(SMALL, epochs=1))
+    trained = Model.open(tmp_path / "m").trained_on["products"]
+    assert features.product_ids[lonely] not in trained
+    assert len(trained) > 10
+
+
+def test_settings_are_checked():
+    config = TrainingConfig()
+    with pytest.raises(UsageError, match="unknown setting 'lerning_rate'; did you mean 'learning_rate'"):
+        config.replaced({"lerning_rate": 1.0})
+    with pytest.raises(UsageError, match="epochs = -1: must be at least 0"):
+        config.replaced({"epochs": -1})
+    with pytest.raises(UsageError, match="mode = 'both': must be one of hybrid, global, local"):
+        config.replaced({"mode": "both"})
+    with pytest.raises(UsageError, match="epochs = '3': must be of type int"):
+        config.replaced({"epochs": "3"})
+    changed = config.replaced({"epochs": 3, "dropout": 0, "tied": True})
+    assert (changed.epochs, changed.model.dropout, changed.model.tied) == (3, 0, True)
+
+
+def test_training_is_reproducible_whatever_the_callers_random_state(tmp_path):
+    features = styled_set(**BIG_SET)
+    for name in ("one", "two"):
+        torch.manual_seed(np.random.default_rng().integers(1000))
+        train_on_features(features, tmp_path / name, dataclasses.replace(SMALL, epochs=1))
+    assert Model.open(tmp_path / "one").identity == Model.open(tmp_path / "two").identity

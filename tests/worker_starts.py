@@ -1,0 +1,60 @@
+"""What the workers of tests start with: importable by name, as a spawned process needs it."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def squarer() -> Callable[[int], int]:
+    return lambda number: number * number
+
+
+def mortal() -> Callable[[str], tuple[str, int]]:
+    """Answers with the task and its own process number; dies on command."""
+
+    def do(task: str) -> tuple[str, int]:
+        if task.startswith("die"):
+            die()
+        if task.startswith("sleep"):
+            time.sleep(0.2)
+        if task.startswith("raise"):
+            raise RuntimeError("as asked")
+        return task, os.getpid()
+
+    return do
+
+
+def loaded_modules() -> Callable[[str], bool]:
+    return lambda name: name in sys.modules
+
+
+def dead_at_start() -> Callable[[object], object]:
+    os._exit(3)
+
+
+def failing_at_start() -> Callable[[object], object]:
+    raise ValueError("no weights here")
+
+
+def deadly_extractor(backbone: str, *, maps: bool) -> Callable[[Any], Any]:
+    """An extractor that a picture named "deadly" kills outright, as a decoder's crash would."""
+    from perfectlook.features.extractor import open_extractor
+
+    extractor = open_extractor(backbone, maps=maps)
+
+    def do(tasks: Any) -> Any:
+        if any(task.picture.stem.startswith("deadly") for task in tasks):
+            die()
+        return extractor(tasks)
+
+    return do
+
+
+def die() -> None:
+    """End this process at once, with no chance to say so."""
+    if sys.platform == "win32":
+        os._exit(9)
+    os.kill(os.getpid(), signal.SIGKILL)
