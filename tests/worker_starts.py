@@ -39,11 +39,11 @@ def failing_at_start() -> Callable[[object], object]:
     raise ValueError("no weights here")
 
 
-def deadly_extractor(backbone: str, *, maps: bool) -> Callable[[Any], Any]:
+def deadly_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Any], Any]:
     """An extractor that a picture named "deadly" kills outright, as a decoder's crash would."""
     from perfectlook.features.extractor import open_extractor
 
-    extractor = open_extractor(backbone, maps=maps)
+    extractor = open_extractor(backbone, identity, maps=maps)
 
     def do(tasks: Any) -> Any:
         if any(task.picture.stem.startswith("deadly") for task in tasks):

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import multiprocessing
 import tracemalloc
@@ -11,6 +12,7 @@ from perfectlook.backbones.registry import open_backbone
 from perfectlook.errors import BackboneError, FeatureError
 from perfectlook.features import extraction
 from perfectlook.features.extraction import extract
+from perfectlook.features.manifest import Manifest
 from perfectlook.features.store import FeatureStore, ViewKey, open_store
 from perfectlook.images import open_picture
 from perfectlook.types import Rectangle, View
@@ -207,6 +209,16 @@ def test_where_a_gpu_runs_the_backbone_one_worker_feeds_it(monkeypatch):
     monkeypatch.setattr(extraction, "worker_count", lambda: 8)
     assert extraction._worker_count("efficientnet-lite2") == 1
     assert extraction._worker_count("efficientnet-lite2:bf16") == 8  # always OpenVINO's
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_store_of_another_backbone_gets_no_features(draw, many_workers, tmp_path: Path, workers: int):
+    views = [View(picture) for picture in draw(9)]
+    other = dataclasses.replace(Manifest.of(open_backbone("tiny")), identity="other-fp32-0123456789ab")
+    with FeatureStore.open(other, tmp_path / "other") as store:
+        with pytest.raises(FeatureError, match=r"tiny-fp32.*other-fp32"):
+            extract(views, "tiny", store, maps=True, workers=workers)
+        assert len(store) == 0
 
 
 def test_nothing_to_extract_is_no_problem():

@@ -10,6 +10,8 @@ from perfectlook.features.store import ViewKey
 from perfectlook.images import open_picture
 from perfectlook.types import Rectangle, View
 
+TINY = open_backbone("tiny").identity
+
 
 def task(picture: Path, *crops: Rectangle | None) -> PictureTask:
     return PictureTask(picture, hashlib.sha256(picture.read_bytes()).hexdigest(), crops or (None,))
@@ -35,7 +37,7 @@ class Spoilt:
 def test_rows_are_the_backbones_features_of_each_view(draw):
     pictures = draw(3, size=(200, 120))
     crop = Rectangle(20, 10, 120, 90)
-    extracted = open_extractor("tiny", maps=True)([task(pictures[0], None, crop), task(pictures[1])])
+    extracted = open_extractor("tiny", TINY, maps=True)([task(pictures[0], None, crop), task(pictures[1])])
     assert not extracted.failures
     backbone = open_backbone("tiny")
     wanted = [(pictures[0], None), (pictures[0], crop), (pictures[1], None)]
@@ -50,13 +52,13 @@ def test_rows_are_the_backbones_features_of_each_view(draw):
 
 def test_maps_are_left_out_where_nobody_wants_them(draw):
     (picture,) = draw(1)
-    extracted = open_extractor("tiny", maps=False)([task(picture)])
+    extracted = open_extractor("tiny", TINY, maps=False)([task(picture)])
     assert extracted.rows[0].map is None
 
 
 def test_features_do_not_depend_on_what_is_extracted_with_them(draw):
     pictures = draw(5)
-    extractor = open_extractor("tiny", maps=True)
+    extractor = open_extractor("tiny", TINY, maps=True)
     together = extractor([task(picture) for picture in pictures]).rows
     for picture, row in zip(pictures, together, strict=True):
         alone = extractor([task(picture)]).rows[0]
@@ -68,7 +70,7 @@ def test_features_do_not_depend_on_what_is_extracted_with_them(draw):
 def test_a_crop_outside_its_picture_fails_alone(draw):
     (picture,) = draw(1, size=(60, 40))
     outside = Rectangle(0, 0, 61, 40)
-    extracted = open_extractor("tiny", maps=False)([task(picture, outside, None)])
+    extracted = open_extractor("tiny", TINY, maps=False)([task(picture, outside, None)])
     assert [row.key.crop for row in extracted.rows] == [""]
     ((view, reason),) = extracted.failures
     assert view == View(picture, outside)
@@ -80,7 +82,7 @@ def test_a_file_that_changed_since_it_was_hashed_is_not_filed_under_the_old_hash
     one, other = draw(2)
     stale = task(one)
     one.write_bytes(other.read_bytes())
-    extracted = open_extractor("tiny", maps=False)([stale])
+    extracted = open_extractor("tiny", TINY, maps=False)([stale])
     assert not extracted.rows
     assert "changed" in extracted.failures[0].reason
 

@@ -43,6 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader went away (`perfectlook ... | head`): nothing left to say, also not at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:  # a file that cannot be written, a disk that is full
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"perfectlook: error: {place}{error.strerror or error}", file=sys.stderr)
+        return FAILED
     return code
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,7 @@ VIEWS_PER_TASK = 8
 VIEWS_PER_COMMIT = 64
 VIEWS_WORTH_A_WORKER = 24
 """With fewer views per process than this, starting it (most of a second) takes longer than it saves."""
+PICTURES_HASHED_AT_ONCE = 1024
 DEATHS_IN_A_ROW = 20
 """So many workers dead without a single result between them: it is not the pictures."""
 
@@ -96,7 +97,7 @@ def extract(
     if progress:
         progress(len(distinct) - missing, len(distinct), len(report.failures))
     if tasks:
-        start = partial(open_extractor, backbone, maps=maps)
+        start = partial(open_extractor, backbone, store.manifest.identity, maps=maps)
         processes = min(workers or _worker_count(backbone), missing // VIEWS_WORTH_A_WORKER)
         with _pool(start, processes) as pool:
             _Extraction(pool, _batches(tasks), store, report, progress, len(distinct)).run()
@@ -218,22 +219,33 @@ def _missing(
     for view in views:
         crops.setdefault(view.picture, []).append(view.crop)
     tasks: list[PictureTask] = []
-    with ThreadPoolExecutor() as threads:
-        read = threads.map(lambda picture: hashes.get(picture) or _sha256(picture), crops)
-        for (picture, rectangles), sha256 in zip(crops.items(), read, strict=True):
-            if isinstance(sha256, _Unreadable):
-                report.failures += (Failure(View(picture, crop), sha256.reason) for crop in rectangles)
-                continue
-            found = store.find(ViewKey.of(sha256, crop) for crop in rectangles)
-            lacking = tuple(
-                crop
-                for crop, rows in zip(rectangles, found, strict=True)
-                if rows is None or (maps and rows.map is None)
-            )
-            report.skipped += len(rectangles) - len(lacking)
-            if lacking:
-                tasks.append(PictureTask(picture, sha256, lacking))
+    for picture, sha256 in _hashed(list(crops), hashes):
+        rectangles = crops[picture]
+        if isinstance(sha256, _Unreadable):
+            report.failures += (Failure(View(picture, crop), sha256.reason) for crop in rectangles)
+            continue
+        found = store.find(ViewKey.of(sha256, crop) for crop in rectangles)
+        lacking = tuple(
+            crop
+            for crop, rows in zip(rectangles, found, strict=True)
+            if rows is None or (maps and rows.map is None)
+        )
+        report.skipped += len(rectangles) - len(lacking)
+        if lacking:
+            tasks.append(PictureTask(picture, sha256, lacking))
     return tasks
+
+
+def _hashed(
+    pictures: Sequence[Path], known: Mapping[Path, str]
+) -> Iterator[tuple[Path, "str | _Unreadable"]]:
+    """Every picture with its hash, known or read by several threads, a bounded number at a time."""
+    with ThreadPoolExecutor() as threads:
+        for start in range(0, len(pictures), PICTURES_HASHED_AT_ONCE):
+            some = pictures[start : start + PICTURES_HASHED_AT_ONCE]
+            unknown = [picture for picture in some if picture not in known]
+            read = dict(zip(unknown, threads.map(_sha256, unknown), strict=True))
+            yield from ((picture, known.get(picture) or read[picture]) for picture in some)
 
 
 def _batches(tasks: Iterable[PictureTask]) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from perfectlook.backbones.registry import Backbone, open_backbone
-from perfectlook.errors import PictureError
+from perfectlook.errors import FeatureError, PictureError
 from perfectlook.features.store import ViewKey
 from perfectlook.images import open_picture
 from perfectlook.types import Float16Array, Float32Array, Rectangle, View
@@ -127,9 +127,20 @@ class Extractor:
                 )
 
 
-def open_extractor(backbone: str, *, maps: bool) -> Extractor:
-    """An extractor with a backbone of its own, on one thread."""
-    return Extractor(open_backbone(backbone, threads=1), maps=maps)
+def open_extractor(backbone: str, identity: str, *, maps: bool) -> Extractor:
+    """An extractor with a backbone of its own, on one thread.
+
+    Raises:
+        BackboneError: the backbone cannot be loaded.
+        FeatureError: its features are not those of this identity.
+    """
+    opened = open_backbone(backbone, threads=1)
+    if opened.identity != identity:
+        raise FeatureError(
+            f"the backbone '{backbone}' is {opened.identity}, but the feature store is of {identity}; "
+            "features of two backbones never mix: open this backbone's own store"
+        )
+    return Extractor(opened, maps=maps)
 
 
 def to_float16(values: Float32Array) -> Float16Array:

@@ -24,6 +24,7 @@ class TrainingConfig:
         negatives: products drawn per pair and epoch.
         margin: α of the triplet hinge loss.
         learning_rate: of AdamW.
+        attention_learning_rate: the same for the attention and its temperature, which start from nothing.
         weight_decay: of AdamW.
         ridge_penalty: λ of the closed-form solution that the linear path starts from.
         ridge_whitening: each component of the closed form is divided by its standard deviation to this power.
@@ -31,14 +32,15 @@ class TrainingConfig:
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    epochs: int = 30
-    patience: int = 6
+    epochs: int = 15
+    patience: int = 5
     batch_size: int = 256
     negatives: int = 4
     margin: float = MARGIN
     learning_rate: float = 3e-4
+    attention_learning_rate: float = 1e-2
     weight_decay: float = 1e-2
-    ridge_penalty: float = 30.0
+    ridge_penalty: float = 20.0
     ridge_whitening: float = 0.5
     seed: int = 0
 
@@ -47,7 +49,7 @@ class TrainingConfig:
             _check_at_least(name, getattr(self, name), least)
         for name in ("margin", "weight_decay", "ridge_whitening"):
             _check_at_least(name, getattr(self, name), 0.0)
-        for name in ("learning_rate", "ridge_penalty"):
+        for name in ("learning_rate", "attention_learning_rate", "ridge_penalty"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: must be above 0")
 

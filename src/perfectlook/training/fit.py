@@ -69,9 +69,7 @@ class Fit:
             )
         torch.manual_seed(config.seed)
         self.network = start_network(data, self.training, config)
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimiser = _optimiser(self.network, config)
         self.history: list[Epoch] = []
         self.shares: list[Tensor] = []
         self._best: dict[str, Tensor] = {}
@@ -236,6 +234,14 @@ class Fit:
             ):
                 found[int(row)] = (embedded[0], embedded[1], embedded[2])
         return found
+
+
+def _optimiser(network: Compatibility, config: TrainingConfig) -> torch.optim.Optimizer:
+    named = list(network.named_parameters())
+    attention = [parameter for name, parameter in named if name.startswith("attention.")]
+    others = [parameter for name, parameter in named if not name.startswith("attention.")]
+    groups = [{"params": others}, {"params": attention, "lr": config.attention_learning_rate}]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 def _batches(rows: IntArray, size: int) -> Iterator[IntArray]:

@@ -1,0 +1,72 @@
+"""The command line as a whole: help, version, exit codes, no traceback for what a user can mend."""
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+
+import perfectlook
+from perfectlook.cli import main as main_module
+from perfectlook.cli.main import build_parser, main
+from perfectlook.errors import PictureError, UsageError
+
+
+def command_that_raises(error: BaseException):
+    """A command line of one command, `fail`, that raises."""
+
+    def run(arguments: argparse.Namespace) -> int:
+        raise error
+
+    class Command:
+        @staticmethod
+        def add_parser(subparsers) -> None:
+            subparsers.add_parser("fail").set_defaults(func=run)
+
+    return (Command,)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (PictureError("a.jpg: is empty; replace it"), 1, "perfectlook: error: a.jpg: is empty; replace it"),
+        (UsageError("k is 0"), 2, "perfectlook: error: k is 0"),
+        (OSError(28, "No space left on device", "out.json"), 1, "out.json: No space left on device"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_failures_become_a_line_and_an_exit_code(error, code, says, monkeypatch, capsys):
+    monkeypatch.setattr(main_module, "COMMANDS", command_that_raises(error))
+    assert main(["fail"]) == code
+    captured = capsys.readouterr()
+    assert says in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(main_module, "COMMANDS", command_that_raises(ZeroDivisionError()))
+    with pytest.raises(ZeroDivisionError):
+        main(["fail"])
+
+
+def test_every_command_has_help():
+    (subparsers,) = (
+        action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    assert set(subparsers.choices) == {
+        "train", "evaluate", "catalogue", "complete", "data", "backbones",
+    }  # fmt: skip
+    for parser in subparsers.choices.values():
+        assert parser.description or parser.format_help()
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "perfectlook", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"perfectlook {perfectlook.__version__}"
+
+
+def test_the_changelog_knows_this_version(pytestconfig):
+    changelog = (pytestconfig.rootpath / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{perfectlook.__version__}]" in changelog
