@@ -66,6 +66,7 @@ class Compatibility(nn.Module):
             FeedForward, hidden=config.hidden, dimension=config.dimension, dropout=config.dropout
         )
         linear = config.linear_path != "none"
+        self.drop = nn.Dropout(config.input_dropout)
         self.standardise_scene = Standardise(width)
         self.standardise_product = Standardise(width)
         self.product_encoder = Encoder(width, config.dimension, network, linear=linear)
@@ -85,22 +86,22 @@ class Compatibility(nn.Module):
 
     def embed_scene(self, whole: Tensor) -> Tensor:
         """f_s: [n, global width] to [n, d]."""
-        embedded: Tensor = self.scene_encoder(self.standardise_scene(whole))
+        embedded: Tensor = self.scene_encoder(self.drop(self.standardise_scene(whole)))
         return embedded
 
     def embed_product(self, features: Tensor, centres: Tensor) -> Tensor:
         """f_p: features [..., global width] less their categories' centres (alike) to [..., d]."""
-        embedded: Tensor = self.product_encoder(self.standardise_product(features - centres))
+        embedded: Tensor = self.product_encoder(self.drop(self.standardise_product(features - centres)))
         return embedded
 
     def embed_regions(self, regions: Tensor) -> Tensor:
         """f_i: [n, R, width] to [n, R, d]."""
-        embedded: Tensor = self.local_encoder(self.standardise_regions(regions))
+        embedded: Tensor = self.local_encoder(self.drop(self.standardise_regions(regions)))
         return embedded
 
     def attention_logits(self, regions: Tensor, category: Tensor | None = None) -> Tensor:
         """Logits of the attention for one category per scene [n, R], or for all [n, categories, R]."""
-        logits: Tensor = self.attention(self.standardise_regions(regions), category)
+        logits: Tensor = self.attention(self.drop(self.standardise_regions(regions)), category)
         return logits
 
     def distances(self, scenes: SceneBatch, category: Tensor, products: Tensor) -> HybridDistances:

@@ -27,6 +27,7 @@ class ModelConfig:
         dimension: of the style embeddings.
         hidden: width of an encoder's hidden layer.
         dropout: share of hidden units dropped in training.
+        input_dropout: share of standardised features dropped in training.
         tied: one encoder for scenes and products (θ_s = θ_p).
         global_features: what stands for a whole picture: the backbone's pooled head vector, its style
             statistics, or both.
@@ -45,6 +46,7 @@ class ModelConfig:
     dimension: int = 128
     hidden: int = 256
     dropout: float = 0.5
+    input_dropout: float = 0.5
     tied: bool = False
     global_features: GlobalFeatures = "both"
     centring: bool = True
@@ -61,7 +63,8 @@ class ModelConfig:
         _check_choice("linear_path", self.linear_path, ("none", "random", "ridge"))
         _check(self.dimension >= 1, "dimension", self.dimension, "at least 1")
         _check(self.hidden >= 1, "hidden", self.hidden, "at least 1")
-        _check(0 <= self.dropout < 1, "dropout", self.dropout, "from 0 to below 1")
+        for name in ("dropout", "input_dropout"):
+            _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 to below 1")
         _check(0 <= self.mixing <= 1, "mixing", self.mixing, "from 0 to 1")
         _check(self.temperature > 0, "temperature", self.temperature, "above 0")
 
@@ -74,6 +77,7 @@ class ModelConfig:
             tied=True,
             global_features="head",
             centring=False,
+            input_dropout=0.0,
             linear_path="none",
             mixing=0.5,
             temperature=1.0,

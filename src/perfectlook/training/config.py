@@ -37,7 +37,7 @@ class TrainingConfig:
     batch_size: int = 256
     negatives: int = 4
     margin: float = MARGIN
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-3
     attention_learning_rate: float = 1e-2
     weight_decay: float = 1e-2
     ridge_penalty: float = 20.0

@@ -240,7 +240,10 @@ def _optimiser(network: Compatibility, config: TrainingConfig) -> torch.optim.Op
     named = list(network.named_parameters())
     attention = [parameter for name, parameter in named if name.startswith("attention.")]
     others = [parameter for name, parameter in named if not name.startswith("attention.")]
-    groups = [{"params": others}, {"params": attention, "lr": config.attention_learning_rate}]
+    groups: list[dict[str, Any]] = [
+        {"params": others},
+        {"params": attention, "lr": config.attention_learning_rate},
+    ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
