@@ -46,7 +46,7 @@ def test_normalise_spells_a_path_with_bars() -> None:
         ("Apparel & Accessories|Clothing", True),
         ("Apparel & Accessories", True),
         ("pants", True),
-        ("Clothing", False),  # a level in the middle is neither a subtree nor the last level
+        ("Clothing", True),  # the subtree, by its own last level
         ("Clothing|Pants", False),
         ("Pant", False),
         ("Apparel", False),

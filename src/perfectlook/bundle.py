@@ -155,6 +155,18 @@ class Model:
         """The known category that stands in for `category`."""
         return resolve(category, self.categories)
 
+    def check_backbone(self, identity: str) -> None:
+        """Make sure that a backbone is the one the model was trained on.
+
+        Raises:
+            ModelError: it is another, by name, precision or weights.
+        """
+        if identity != self.record.backbone_identity:
+            raise ModelError(
+                f"model {self.name!r} was trained on the backbone {self.record.backbone_identity}, and "
+                f"{self.backbone!r} is {identity} here: install the perfectlook that wrote it, or train it again"
+            )
+
     def centre(self, category: str) -> Float32Array:
         """The centre of the category that stands in for `category`, or the overall one: [global width]."""
         known = self.resolve(category).category

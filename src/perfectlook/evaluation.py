@@ -13,7 +13,7 @@ from perfectlook.bundle import Model, SceneEmbedding
 from perfectlook.centres import catalogue_centres
 from perfectlook.datasets import Dataset, open_dataset
 from perfectlook.datasets.crop import scene_rectangle
-from perfectlook.errors import DatasetError, ModelError
+from perfectlook.errors import DatasetError
 from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
 from perfectlook.metrics import Interval
 from perfectlook.progress import ProgressOf
@@ -149,7 +149,7 @@ def evaluate(
         DatasetError: the set cannot be read, or the split holds no pair to evaluate.
     """
     opened = model if isinstance(model, Model) else Model.open(model)
-    check_backbone(opened)
+    opened.check_backbone(open_backbone(opened.backbone).identity)
     chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
     features = set_features(
         chosen,
@@ -193,20 +193,6 @@ def evaluate_on_features(
         n_trained_scenes=len(scenes & model.trained_on["scenes"]),
         problems=[*features.dataset.problems, *features.problems],
     )
-
-
-def check_backbone(model: Model) -> None:
-    """Make sure that the backbone here is the one a model was trained on.
-
-    Raises:
-        ModelError: it is another, by name, precision or weights.
-    """
-    here = open_backbone(model.backbone).identity
-    if here != model.record.backbone_identity:
-        raise ModelError(
-            f"model {model.name!r} was trained on the backbone {model.record.backbone_identity}, and "
-            f"{model.backbone!r} is {here} here: install the perfectlook that wrote it, or train it again"
-        )
 
 
 def distance_function(model: Model, features: SetFeatures, indices: IntArray) -> DistanceFunction:

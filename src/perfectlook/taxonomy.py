@@ -24,11 +24,11 @@ def normalise(category: str) -> str:
 
 
 def matches(category: str, wanted: str) -> bool:
-    """Whether `wanted` names the category, a subtree it lies in, or its last level; case does not matter."""
+    """Whether `wanted` names the category or a subtree it lies in, by path or by last level; case is no matter."""
     path, asked = _folded(category), _folded(wanted)
     if not path or not asked:
         return False
-    return path[: len(asked)] == asked or path[-1:] == asked
+    return path[: len(asked)] == asked or (len(asked) == 1 and asked[0] in path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     complete.add_argument(
         "--category",
         metavar="PATH",
-        action="append",
+        nargs="+",
+        action="extend",
         help="answer for these categories only: a whole path (Furniture|Chairs), the top of a subtree, or a "
         "last level; may be repeated (default: all, largest first)",
     )
