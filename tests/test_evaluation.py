@@ -57,12 +57,41 @@ def test_distances_are_the_models_own(model, features):
 
 
 def test_unseen_products_are_those_in_no_pair_trained_on(model, features):
+    test = pair_indices(features, "test")
+    # Give three test pairs products that no training pair can have had: they are new in the catalogue.
+    names = [f"new-{number}" for number in range(3)]
+    rows = features.pair_products[test[:3]]
+    ids = list(features.product_ids)
+    for name, row in zip(names, rows, strict=True):
+        old = ids[row]
+        ids[row] = name
+        features.dataset.products[name] = dataclasses.replace(features.dataset.products[old], id=name)
+        for place, pair in enumerate(features.pairs):
+            if pair.product == old:
+                features.pairs[place] = dataclasses.replace(pair, product=name)
+    features = dataclasses.replace(features, product_ids=ids)
+    features.dataset.pairs[:] = features.pairs
     found = evaluate_on_features(model, features)
-    unseen = [r for r in found.results if r.product not in model.trained_on["products"]]
-    if found.unseen is None:
-        assert not unseen
-    else:
-        assert found.unseen.n_pairs == len(unseen) < found.overall.n_pairs
+    assert found.unseen.n_pairs == sum(pair.product in names for pair in (features.pairs[i] for i in test))
+    shares = [result.share for result in found.results if result.product in names]
+    assert found.unseen.binary_accuracy.value == pytest.approx(np.mean(shares))
+    assert found.to_json()["binary_accuracy_unseen"]["n_pairs"] == len(shares) < found.overall.n_pairs
+
+
+def test_copies_outside_the_split_and_lonely_pairs_are_counted(model, features):
+    test = [features.pairs[i].scene for i in pair_indices(features, "test")]
+    train = [features.pairs[i].scene for i in pair_indices(features, "train")]
+    twins = {test[0]: frozenset({train[0]}), train[0]: frozenset({test[0]})}
+    categories = list(features.product_categories)
+    lonely = features.pair_products[pair_indices(features, "test")[0]]
+    categories[lonely] = "Alone"
+    report = evaluate_on_features(
+        model, dataclasses.replace(features, twins=twins, product_categories=categories)
+    ).to_json()
+    assert report["n_twin_scenes"] == 1
+    of_lonely = features.pair_products[pair_indices(features, "test")] == lonely
+    assert report["n_without_candidates"] == of_lonely.sum() >= 1
+    assert report["n_pairs"] + report["n_without_candidates"] == len(test)
 
 
 def test_pairs_that_the_crop_rule_drops_are_counted_for_the_split(model, features):

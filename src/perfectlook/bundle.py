@@ -13,7 +13,7 @@ import numpy as np
 from perfectlook.backbones.registry import FeatureBatch
 from perfectlook.distances import HybridDistances, Norm, attention_weights, hybrid, query_point
 from perfectlook.errors import ModelError
-from perfectlook.model.record import CENTRES, PRODUCT_GRAPH, SCENE_GRAPH, TRAINED_ON, ModelRecord
+from perfectlook.model.record import CENTRES, PRODUCT_GRAPH, SCENE_GRAPH, TRAINED_ON, ModelRecord, identity_of
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import REGIONS, Float32Array
 
@@ -104,7 +104,14 @@ class Model:
         Raises:
             ModelError: there is no model, it is incomplete, damaged or of a newer format.
         """
-        return cls(Path(folder), ModelRecord.read(Path(folder)))
+        record = ModelRecord.read(Path(folder))
+        found = identity_of(Path(folder), record.config, record.categories)
+        if found != record.identity:
+            raise ModelError(
+                f"{folder}: its files do not belong together: something has changed them since the model was "
+                "written; copy the whole folder again, or train the model again"
+            )
+        return cls(Path(folder), record)
 
     @property
     def name(self) -> str:
@@ -164,7 +171,8 @@ class Model:
         if identity != self.record.backbone_identity:
             raise ModelError(
                 f"model {self.name!r} was trained on the backbone {self.record.backbone_identity}, and "
-                f"{self.backbone!r} is {identity} here: install the perfectlook that wrote it, or train it again"
+                f"{self.backbone!r} is {identity} here: install the perfectlook that wrote it, or train it "
+                "again"
             )
 
     def centre(self, category: str) -> Float32Array:

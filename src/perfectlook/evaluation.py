@@ -47,6 +47,7 @@ class Evaluation:
         overall: the figures over all of them; None over no pair.
         unseen: over the pairs whose product was in no pair the model was trained on; None over no pair.
         per_category: category to its figures.
+        n_without_candidates: pairs left out because nothing else is in their category.
         n_dropped: pairs of the split that the crop rule dropped.
         n_twin_scenes: scenes of the split with a copy outside it.
         n_trained_scenes: scenes of the split that the model was trained on: above 0 the figures flatter it.
@@ -61,6 +62,7 @@ class Evaluation:
     overall: Figures
     unseen: Figures | None
     per_category: dict[str, Figures]
+    n_without_candidates: int
     n_dropped: int
     n_twin_scenes: int
     n_trained_scenes: int
@@ -77,6 +79,7 @@ class Evaluation:
             "n_pairs": overall.n_pairs,
             "n_scenes": overall.n_scenes,
             "n_dropped": self.n_dropped,
+            "n_without_candidates": self.n_without_candidates,
             "n_twin_scenes": self.n_twin_scenes,
             "n_trained_scenes": self.n_trained_scenes,
             "n_problems": len(self.problems),
@@ -104,6 +107,8 @@ class Evaluation:
             f"{overall.n_pairs:,} pairs of {overall.n_scenes:,} scenes ({self.n_dropped:,} pairs dropped by "
             f"the crop rule; {self.n_twin_scenes:,} scenes have a copy outside the split)",
         ]
+        if self.n_without_candidates:
+            lines.append(f"note: {self.n_without_candidates:,} pairs have no other product in their category")
         if self.n_trained_scenes:
             lines.append(f"note: the model was trained on {self.n_trained_scenes:,} of these scenes")
         lines += ["", f"  {'binary accuracy':<18} {_text(overall.binary_accuracy)}"]
@@ -158,6 +163,7 @@ def evaluate(
         product_maps=opened.needs_product_maps,
         workers=workers,
         progress=progress,
+        strict=strict,
     )
     return evaluate_on_features(opened, features, split=split, scene=scene)
 
@@ -188,6 +194,7 @@ def evaluate_on_features(
         overall=overall,
         unseen=figures([result for result in results if result.product not in seen]),
         per_category={name: each for name, each in of_category.items() if each is not None},
+        n_without_candidates=len(indices) - len(results),
         n_dropped=_dropped(features.dataset, scenes) if scene == "crop" else 0,
         n_twin_scenes=len(twin_scenes(features, scenes)),
         n_trained_scenes=len(scenes & model.trained_on["scenes"]),

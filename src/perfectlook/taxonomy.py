@@ -24,7 +24,7 @@ def normalise(category: str) -> str:
 
 
 def matches(category: str, wanted: str) -> bool:
-    """Whether `wanted` names the category or a subtree it lies in, by path or by last level; case is no matter."""
+    """Whether `wanted` names the category or a subtree around it, by path or last level, in any case."""
     path, asked = _folded(category), _folded(wanted)
     if not path or not asked:
         return False

@@ -110,6 +110,26 @@ def test_a_bad_picture_is_reported_and_the_rest_goes_on(trained, tmp_path, capsy
     assert victim.name in capsys.readouterr().err
 
 
+def test_a_picture_that_train_cannot_use_is_named_and_strict_refuses_it(trained, tmp_path, capsys):
+    drawn_set(tmp_path / "set", scenes=80)
+    victim = sorted((tmp_path / "set" / "products").iterdir())[0]
+    victim.write_bytes(victim.read_bytes()[:200])
+    arguments = ["train", str(tmp_path / "set"), "--out", str(tmp_path / "m")]
+    arguments += ["--config", str(trained / "config.toml"), "--epochs", "1"]
+    assert main(arguments) == 0
+    assert victim.name in capsys.readouterr().err
+    assert json.loads((tmp_path / "m" / "config.json").read_text())["training"]["n_problems"] == 1
+    assert main([*arguments, "--strict"]) == 1
+    assert victim.name in capsys.readouterr().err
+    assert main(["evaluate", str(tmp_path / "m"), str(tmp_path / "set"), "--strict"]) == 1
+
+
+def test_a_set_named_twice_is_wrong_use(trained, tmp_path, capsys):
+    arguments = ["train", str(trained / "set"), str(trained / "set"), "--out", str(tmp_path / "m")]
+    assert main([*arguments, "--config", str(trained / "config.toml")]) == 2
+    assert "named more than once" in capsys.readouterr().err
+
+
 def test_several_sets_train_one_model(trained, tmp_path):
     drawn_set(tmp_path / "second", scenes=40, seed=5)
     arguments = ["train", str(trained / "set"), str(tmp_path / "second"), "--out", str(tmp_path / "m")]

@@ -1,5 +1,6 @@
 """A model folder: what torch computes and what onnxruntime and numpy compute are the same."""
 
+import dataclasses
 import json
 import shutil
 
@@ -12,6 +13,7 @@ from perfectlook.errors import ModelError
 from perfectlook.model.compatibility import Compatibility, SceneBatch, select_global
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.model.record import ModelRecord, identity_of
 from perfectlook.training.data import TrainingData
 from styled import styled_set
 
@@ -128,14 +130,13 @@ def damaged(tmp_path, name: str, content: bytes | None):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
+        ("scene.onnx", b"of another model", "do not belong together"),
+        ("centres.npz", b"of another model", "do not belong together"),
         ("config.json", None, "never finished"),
         ("config.json", b"{", "cannot be read"),
         ("config.json", b"[]", "not a JSON object"),
         ("config.json", b'{"format": 99}', "upgrade perfectlook"),
         ("config.json", b'{"format": 1, "config": {"mode": "psychic"}}', "psychic"),
-        ("centres.npz", b"", "centres.npz"),
-        ("centres.npz", b"PK\x03\x04rubbish", "centres.npz"),
-        ("scene.onnx", b"rubbish", "scene.onnx"),
         ("scene.onnx", None, "scene.onnx"),
     ],
 )
@@ -143,6 +144,25 @@ def test_a_damaged_model_is_named(name: str, content: bytes | None, says: str, t
     folder = damaged(tmp_path, name, content)
     with pytest.raises(ModelError, match=says):
         Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
+
+
+@pytest.mark.parametrize("name", ["centres.npz", "scene.onnx"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04rubbish"])
+def test_a_model_that_was_written_wrong_is_named(name: str, content: bytes, tmp_path):
+    folder = damaged(tmp_path, name, content)
+    record = ModelRecord.read(folder)
+    found = identity_of(folder, record.config, record.categories)
+    dataclasses.replace(record, identity=found).write(folder)
+    with pytest.raises(ModelError, match=name):
+        Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
+
+
+def test_a_record_that_was_changed_by_hand_is_refused(tmp_path):
+    a_model(tmp_path / "model", CONFIGS["default"])
+    path = tmp_path / "model" / "config.json"
+    path.write_text(path.read_text().replace('"squared_l2"', '"l2"'))
+    with pytest.raises(ModelError, match="do not belong together"):
+        Model.open(tmp_path / "model")
 
 
 def test_no_model_at_all(tmp_path):

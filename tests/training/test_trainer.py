@@ -1,14 +1,16 @@
 """Training on a set whose styles can be learned: what it reaches, and what it survives."""
 
 import dataclasses
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from perfectlook.bundle import Model
-from perfectlook.errors import TrainingError, UsageError
+from perfectlook.errors import ModelError, TrainingError, UsageError
 from perfectlook.evaluation import evaluate_on_features
 from perfectlook.model.config import ModelConfig
 from perfectlook.training import fit as fit_module
@@ -63,7 +65,9 @@ def test_the_record_and_the_reports_agree(distance: str, tmp_path):
     assert kept == max(line["binary_accuracy"] for line in lines)
     assert record.training["binary_accuracy"]["value"] == pytest.approx(kept, abs=1e-6)
     assert (tmp_path / "m" / "training.png").read_bytes().startswith(b"\x89PNG")
-    assert "3 epochs" not in (tmp_path / "m" / "MODEL_CARD.md").read_text()
+    card = (tmp_path / "m" / "MODEL_CARD.md").read_text()
+    assert f"{kept:.4f}" in card
+    assert "styled: its licence is not stated" in card
     assert not (tmp_path / "m" / "checkpoint.pt").exists()
 
 
@@ -185,7 +189,7 @@ def test_settings_are_checked():
         config.replaced({"mode": "both"})
     with pytest.raises(UsageError, match="epochs = '3': must be of type int"):
         config.replaced({"epochs": "3"})
-    changed = config.replaced({"epochs": 3, "dropout": 0, "tied": True})
+    changed = config.replaced({"epochs": 3, "dropout": 0, "tied": True, "linear_path": "none"})
     assert (changed.epochs, changed.model.dropout, changed.model.tied) == (3, 0, True)
 
 
@@ -195,3 +199,68 @@ def test_training_is_reproducible_whatever_the_callers_random_state(tmp_path):
         torch.manual_seed(np.random.default_rng().integers(1000))
         train_on_features(features, tmp_path / name, dataclasses.replace(SMALL, epochs=1))
     assert Model.open(tmp_path / "one").identity == Model.open(tmp_path / "two").identity
+
+
+def test_a_full_disk_names_the_file_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    features = styled_set(**BIG_SET)
+    real, written = Path.open, []
+
+    def full_after_three(self, mode="r", *arguments, **keywords):
+        if self.name == "checkpoint.pt.tmp" and "w" in mode:
+            written.append(self)
+            if len(written) == 3:
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, mode, *arguments, **keywords)
+
+    monkeypatch.setattr(Path, "open", full_after_three)
+    with pytest.raises(ModelError, match=r"checkpoint\.pt: cannot be written \(No space left on device\)"):
+        train_on_features(features, tmp_path / "m", SMALL)
+    assert not list((tmp_path / "m").glob("*.tmp"))
+    said = []
+    train_on_features(features, tmp_path / "m", SMALL, say=lambda stage, epoch: said.append(epoch.epoch))
+    assert said[0] == 2
+
+
+def test_weights_that_go_astray_are_an_error_and_other_settings_may_follow(tmp_path, monkeypatch):
+    features = styled_set(**BIG_SET)
+    with pytest.raises(TrainingError, match="lower learning_rate"), monkeypatch.context() as patch:
+        patch.setattr(
+            fit_module, "_optimiser", lambda network, config: Wrecking(network.parameters(), lr=1.0)
+        )
+        train_on_features(features, tmp_path / "m", SMALL)
+    train_on_features(features, tmp_path / "m", dataclasses.replace(SMALL, epochs=1, learning_rate=1e-4))
+
+
+class Wrecking(torch.optim.SGD):
+    """An optimiser that turns every weight into no number."""
+
+    def step(self, closure=None):
+        with torch.no_grad():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.fill_(float("nan"))
+
+
+@pytest.mark.parametrize("what", ["category", "picture", "twin"])
+def test_a_checkpoint_is_of_the_very_same_data(what: str, tmp_path):
+    features = styled_set(**BIG_SET)
+
+    def stop(stage, seen):
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train_on_features(features, tmp_path / "m", SMALL, say=stop)
+    if what == "category":
+        features.product_categories[3] = "Furniture|Stools"
+    elif what == "picture":
+        features.products.global_vectors[3] += 1
+    else:
+        one, two, *_ = features.dataset.scenes
+        features.twins.update({one: frozenset({two}), two: frozenset({one})})
+    with pytest.raises(TrainingError, match="other pairs or settings"):
+        train_on_features(features, tmp_path / "m", SMALL)
+
+
+def test_tied_encoders_cannot_start_from_the_closed_form():
+    with pytest.raises(UsageError, match="tied = true with linear_path = 'ridge'"):
+        TrainingConfig().replaced({"tied": True})

@@ -37,29 +37,27 @@ def run(arguments: argparse.Namespace) -> int:
     """Train and say how it went."""
     from perfectlook.cli.extras import require_training
     from perfectlook.cli.reporting import print_problems
-    from perfectlook.datasets import open_dataset
     from perfectlook.progress import ProgressLine
     from perfectlook.training.config import TrainingConfig, read_config
 
     require_training()
-    from perfectlook.training.trainer import train
+    from perfectlook.training.sets import load_sets
+    from perfectlook.training.trainer import train_on_features
 
     config = TrainingConfig()
     if arguments.config:
         config = config.replaced(read_config(arguments.config), source=str(arguments.config))
     flags: dict[str, Any] = {name: getattr(arguments, name) for name in SETTINGS}
     config = config.replaced({name: value for name, value in flags.items() if value is not None})
-    datasets = [open_dataset(path, strict=arguments.strict) for path in arguments.sets]
-    for dataset in datasets:
-        print_problems(dataset.problems, dataset.name)
-    record = train(
-        datasets,
-        arguments.out,
-        config,
+    features = load_sets(
+        arguments.sets,
+        config.model.backbone,
+        strict=arguments.strict,
         workers=arguments.workers,
         progress=ProgressLine,
-        say=_say,
     )
+    print_problems([*features.dataset.problems, *features.problems], features.dataset.name)
+    record = train_on_features(features, arguments.out, config, say=_say)
     report = record.training
     accuracy = report["binary_accuracy"]
     measured = (
@@ -68,6 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
         if accuracy
         else ""
     )
+    if report["n_without_negatives"]:
+        print(
+            f"{report['n_without_negatives']:,} pairs were left out: nothing else is in their category",
+            file=sys.stderr,
+        )
     print(
         f"{arguments.out}: trained on {report['n_pairs']:,} pairs of {report['n_scenes']:,} scenes, "
         f"epoch {report['epoch']} kept{measured}"

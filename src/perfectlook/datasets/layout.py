@@ -33,6 +33,8 @@ class Dataset:
         pairs: the valid rows in file order; repeated rows stand here repeatedly.
         problems: everything wrong, by file, line and id.
         n_rows: the rows of the file, valid or not.
+        licence: of its pictures, as far as the set says.
+        parts: the sets it was merged from, none for a set as read.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Dataset:
     pairs: list[Pair]
     problems: list[Problem] = field(default_factory=list)
     n_rows: int = 0
+    licence: str | None = None
+    parts: tuple["Dataset", ...] = ()
 
     @cached_property
     def categories(self) -> dict[str, list[str]]:

@@ -11,6 +11,7 @@ import numpy as np
 from perfectlook.datasets.crop import scene_view
 from perfectlook.datasets.layout import Dataset
 from perfectlook.datasets.split import twins
+from perfectlook.errors import DatasetError
 from perfectlook.features.arrays import FeatureArrays
 from perfectlook.features.extraction import NO_FEATURES, extract
 from perfectlook.features.store import FeatureStore, ViewKey, open_store
@@ -63,6 +64,7 @@ def set_features(
     product_maps: bool = False,
     workers: int | None = None,
     progress: ProgressOf | None = None,
+    strict: bool = False,
 ) -> SetFeatures:
     """Read the features of a set from the backbone's store, extracting first what is missing there.
 
@@ -74,8 +76,10 @@ def set_features(
         product_maps: whether products need their feature maps too.
         workers: processes that extract, by default one per processor.
         progress: makes the progress of each part of the work from its name; `ProgressLine` is one.
+        strict: fail when any picture has no features.
 
     Raises:
+        DatasetError: with `strict`, a picture has no features.
         FeatureError: the store cannot be read or written.
         BackboneError: the backbone is unknown or cannot be loaded.
     """
@@ -97,6 +101,12 @@ def set_features(
         wanted = [view for pair, view in shown if catalogue[pair.product] in product_keys]
         scene_keys = source.keys_of(wanted, maps=True, progress=told("scenes"))
         scenes = store.read(list(scene_keys.values()), maps=True)
+    problems = _problems(shown, catalogue, source.failed)
+    if strict and problems:
+        raise DatasetError(
+            f"{dataset.root}: {len(problems):,} pictures have no features, and --strict allows none; mend or "
+            f"remove them; the first: {problems[0]}"
+        )
     scene_rows = {view: row for row, view in enumerate(scene_keys)}
     product_rows = {product: row for row, product in enumerate(product_ids)}
     usable = [(pair, view) for pair, view in shown if view in scene_rows and pair.product in product_rows]
@@ -112,7 +122,7 @@ def set_features(
         products=products,
         n_dropped=len(dataset.pairs) - len(shown),
         twins=twins(dataset, prints),
-        problems=_problems(shown, catalogue, source.failed),
+        problems=problems,
     )
 
 

@@ -61,6 +61,11 @@ class ModelConfig:
         _check_choice("distance", self.distance, ("l2", "squared_l2"))
         _check_choice("global_features", self.global_features, ("head", "style", "both"))
         _check_choice("linear_path", self.linear_path, ("none", "random", "ridge"))
+        if self.tied and self.linear_path == "ridge":
+            raise UsageError(
+                "tied = true with linear_path = 'ridge': tied encoders have one linear path, and the closed "
+                "form needs two; set linear_path to 'random' or 'none'"
+            )
         _check(self.dimension >= 1, "dimension", self.dimension, "at least 1")
         _check(self.hidden >= 1, "hidden", self.hidden, "at least 1")
         for name in ("dropout", "input_dropout"):

@@ -1,5 +1,6 @@
 """A trained model to a folder: the mathematics is written once, in torch, and exported as two ONNX graphs."""
 
+import io
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from perfectlook import __version__
@@ -24,6 +25,7 @@ from perfectlook.model.record import (
     WEIGHTS,
     ModelRecord,
     identity_of,
+    write_file,
 )
 from perfectlook.types import REGIONS, Float32Array
 
@@ -64,13 +66,17 @@ def write_model(model: TrainedModel, folder: Path) -> ModelRecord:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).unlink(missing_ok=True)
     network = model.network.eval().cpu()
-    save_file({name: tensor.contiguous() for name, tensor in _weights(network)}, folder / WEIGHTS)
-    _export_scene(network, model.widths, folder / SCENE_GRAPH)
-    _export_product(network, model.widths, folder / PRODUCT_GRAPH)
-    np.savez(folder / CENTRES, centres=model.centres, overall=model.overall_centre)
     trained_on = {"scenes": sorted(model.scenes), "products": sorted(model.products)}
-    (folder / TRAINED_ON).write_text(json.dumps(trained_on, indent=0) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(model.card, encoding="utf-8")
+    weights = {name: tensor.contiguous() for name, tensor in _weights(network)}
+    for name, content in (
+        (WEIGHTS, save(weights)),
+        (SCENE_GRAPH, _scene_graph(network, model.widths)),
+        (PRODUCT_GRAPH, _product_graph(network, model.widths)),
+        (CENTRES, _arrays(centres=model.centres, overall=model.overall_centre)),
+        (TRAINED_ON, (json.dumps(trained_on, indent=0) + "\n").encode()),
+        (CARD, model.card.encode()),
+    ):
+        write_file(folder / name, content)
     config = network.config
     record = ModelRecord(
         name=folder.resolve().name,
@@ -79,7 +85,7 @@ def write_model(model: TrainedModel, folder: Path) -> ModelRecord:
         categories=tuple(model.categories),
         mixing=config.effective_mixing,
         temperature=network.attention.temperature if config.uses_regions else None,
-        identity=identity_of(folder),
+        identity=identity_of(folder, config, model.categories),
         training=model.training,
         library=__version__,
     )
@@ -115,37 +121,45 @@ class _ProductGraph(nn.Module):
         return self.network.embed_product(select_global(head, style, self.network.config), centres)
 
 
-def _export_scene(network: Compatibility, widths: Widths, path: Path) -> None:
+def _scene_graph(network: Compatibility, widths: Widths) -> bytes:
     inputs = {
         "global_vectors": torch.zeros(2, widths.head),
         "style_statistics": torch.zeros(2, widths.style),
         "feature_maps": torch.zeros(2, REGIONS, widths.regions),
     }
     outputs = ["scene", "regions", "attention_logits"] if network.config.uses_regions else ["scene"]
-    _export(_SceneGraph(network), inputs, outputs, path)
+    return _export(_SceneGraph(network), inputs, outputs)
 
 
-def _export_product(network: Compatibility, widths: Widths, path: Path) -> None:
+def _product_graph(network: Compatibility, widths: Widths) -> bytes:
     inputs = {
         "global_vectors": torch.zeros(2, widths.head),
         "style_statistics": torch.zeros(2, widths.style),
         "centres": torch.zeros(2, widths.global_width(network.config)),
     }
-    _export(_ProductGraph(network), inputs, ["product"], path)
+    return _export(_ProductGraph(network), inputs, ["product"])
 
 
-def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str], path: Path) -> None:
+def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str]) -> bytes:
     module.eval()
+    graph = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         # The tracing exporter makes the smallest graphs; torch announces its successor at every call.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
             tuple(inputs.values()),
-            str(path),
+            graph,  # type: ignore[arg-type]
             input_names=list(inputs),
             output_names=outputs,
             dynamic_axes={name: {0: "n"} for name in (*inputs, *outputs)},
             opset_version=OPSET,
             dynamo=False,
         )
+    return graph.getvalue()
+
+
+def _arrays(**arrays: Float32Array) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)  # type: ignore[arg-type]
+    return file.getvalue()

@@ -6,7 +6,8 @@ The record is written last: a folder that has it is complete.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ CENTRES = "centres.npz"
 TRAINED_ON = "trained_on.json"
 CARD = "MODEL_CARD.md"
 RUNTIME_FILES = (SCENE_GRAPH, PRODUCT_GRAPH, CENTRES)
-"""What inference reads; their hashes are the model's identity."""
+"""What inference reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class ModelRecord:
         categories: the known categories, in the order of the graphs' outputs.
         mixing: w.
         temperature: τ as trained; None where there is no attention.
-        identity: sha256 over the files that inference reads.
+        identity: sha256 over all that inference depends on.
         training: how it came about: sets, settings, seed, figures.
         library: version of perfectlook that wrote it.
     """
@@ -55,9 +56,7 @@ class ModelRecord:
     def write(self, folder: Path) -> None:
         """Write `config.json` in one step."""
         content = {"format": FORMAT} | dataclasses.asdict(self)
-        temporary = folder / (CONFIG + ".tmp")
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(folder / CONFIG)
+        write_file(folder / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
 
     @classmethod
     def read(cls, folder: Path) -> "ModelRecord":
@@ -83,6 +82,27 @@ class ModelRecord:
             ) from error
 
 
+def write_file(path: Path, content: bytes) -> None:
+    """Replace a file in one step: afterwards it has all of the new content, or still the old.
+
+    Raises:
+        ModelError: it cannot be written, for one because the disk is full.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise ModelError(
+            f"{path}: cannot be written ({error.strerror}); free some space, or choose another "
+            "folder, and run the same command again: it goes on where it stood"
+        ) from error
+
+
 def _content(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not folder.is_dir():
@@ -103,13 +123,14 @@ def _content(folder: Path) -> dict[str, Any]:
     return content
 
 
-def identity_of(folder: Path) -> str:
-    """sha256 over the files that inference reads.
+def identity_of(folder: Path, config: ModelConfig, categories: Sequence[str]) -> str:
+    """sha256 over the model: the files that inference reads, and what the record says of them.
 
     Raises:
-        ModelError: one of them is missing.
+        ModelError: a file is missing.
     """
-    digest = hashlib.sha256()
+    said = [dataclasses.asdict(config), list(categories)]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for name in RUNTIME_FILES:
         try:
             digest.update(hashlib.sha256((folder / name).read_bytes()).digest())

@@ -7,8 +7,7 @@ from typing import Any
 from perfectlook import __version__
 from perfectlook.training.data import TrainingData
 
-NON_COMMERCIAL = ("stl-fashion", "stl-home", "ikea-rooms")
-"""Public sets whose pictures allow research only."""
+UNSTATED = "its licence is not stated: take it as research, non-commercial, until you know better"
 
 
 def model_card(name: str, data: TrainingData, training: Mapping[str, Any]) -> str:
@@ -33,8 +32,9 @@ by how well they go with the scene.
 
 Sets: {", ".join(training["sets"])}. Trained on {training["n_pairs"]:,} pairs of {training["n_scenes"]:,}
 scenes, with a catalogue of {training["n_products"]:,} products. {training["n_dropped"]:,} pairs were left out
-because too little of the scene remains beside the product. Test scenes, and copies of them under other ids,
-were not trained on.
+because too little of the scene remains beside the product, {training["n_without_negatives"]:,} because their
+category has no other product; {training["n_problems"]:,} problems were found in the sets. Test scenes, and
+copies of them under other ids, were not trained on.
 
 | category | products |
 |---|---|
@@ -48,7 +48,7 @@ were not trained on.
 
 ## Licence
 
-{_licence(training["sets"])}
+{_licence(training["licences"])}
 
 ## Not for
 
@@ -68,11 +68,8 @@ def _figures(training: Mapping[str, Any]) -> str:
     )
 
 
-def _licence(sets: list[str]) -> str:
-    restricted = [name for name in sets if name in NON_COMMERCIAL]
-    if restricted:
-        return (
-            f"Research, non-commercial: {', '.join(restricted)} holds third-party pictures. The backbone's "
-            "weights are Apache-2.0."
-        )
-    return "That of the pictures it was trained on; the backbone's weights are Apache-2.0."
+def _licence(licences: Mapping[str, str | None]) -> str:
+    lines = [f"- {name}: {licence or UNSTATED}." for name, licence in licences.items()]
+    return "\n".join(["A model carries the terms of the pictures it was trained on:", "", *lines]) + (
+        "\n\nThe backbone's weights are Apache-2.0."
+    )

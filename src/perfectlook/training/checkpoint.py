@@ -1,6 +1,7 @@
 """Where an unfinished training stands, on disk: `train` with the same settings goes on from there."""
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 
 from perfectlook.errors import TrainingError
+from perfectlook.model.record import write_file
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -49,9 +51,9 @@ class Checkpoint:
 
     def write(self, state: dict[str, Any]) -> None:
         """Replace the state on disk."""
-        temporary = self._path.with_name(self._path.name + ".tmp")
-        torch.save({"settings": self._settings, "state": state}, temporary)
-        temporary.replace(self._path)
+        content = io.BytesIO()
+        torch.save({"settings": self._settings, "state": state}, content)
+        write_file(self._path, content.getvalue())
 
     def remove(self) -> None:
         """Forget the state: the training is finished."""

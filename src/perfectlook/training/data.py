@@ -1,13 +1,12 @@
 """What training reads: features as arrays, pairs as rows, centres, categories."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from perfectlook.datasets.layout import Dataset
 from perfectlook.features.arrays import FeatureArrays
 from perfectlook.features.setfeatures import SetFeatures
 from perfectlook.model.compatibility import SceneBatch, Widths
@@ -65,13 +64,26 @@ class TrainingData:
 
     def scenes(self, pairs: IntArray) -> SceneBatch:
         """The scenes of some pairs."""
-        rows = self.features.pair_scenes[pairs]
-        whole = torch.from_numpy(self._whole[rows]).float()
-        if not self.config.uses_regions:
-            return SceneBatch(whole, None)
+        return SceneBatch(self.whole(pairs), self._regions(pairs) if self.config.uses_regions else None)
+
+    def whole(self, pairs: IntArray) -> Tensor:
+        """What stands for the whole scene of some pairs, [n, global width]."""
+        return torch.from_numpy(self._whole[self.features.pair_scenes[pairs]]).float()
+
+    def mean_regions(self, pairs: IntArray) -> Tensor:
+        """The mean over the regions of the scenes of some pairs, [n, width of the map]."""
+        return torch.cat([self._regions(part).mean(dim=1) for part in _parts(pairs)])
+
+    def region_moments(self, pairs: IntArray) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of every channel over all regions of some pairs' scenes."""
+        mean = self.mean_regions(pairs).double().mean(dim=0)
+        squares = [(self._regions(part).double() - mean).square().mean(dim=1) for part in _parts(pairs)]
+        return mean.float(), torch.cat(squares).mean(dim=0).sqrt().float()
+
+    def _regions(self, pairs: IntArray) -> Tensor:
         maps = self.features.scenes.feature_maps
         assert maps is not None
-        return SceneBatch(whole, torch.from_numpy(maps[rows]).float())
+        return torch.from_numpy(maps[self.features.pair_scenes[pairs]]).float()
 
     def products(self, rows: IntArray) -> tuple[Tensor, Tensor]:
         """Features of some products and the centres of their categories, both [n, global width]."""
@@ -93,44 +105,9 @@ def category_means(
     return means.astype(np.float32), overall.astype(np.float32)
 
 
-def merge(sets: Sequence[SetFeatures]) -> SetFeatures:
-    """Several sets as one, one after the other; a product of two sets counts once."""
-    if len(sets) == 1:
-        return sets[0]
-    row_of: dict[str, int] = {}
-    taken: list[IntArray] = []
-    for each in sets:
-        fresh = [row for row, product in enumerate(each.product_ids) if product not in row_of]
-        row_of |= {each.product_ids[row]: len(row_of) + place for place, row in enumerate(fresh)}
-        taken.append(np.asarray(fresh, np.int64))
-    scene_offsets = np.cumsum([0, *(len(each.scene_views) for each in sets)])
-    datasets = [each.dataset for each in sets]
-    dataset = Dataset(
-        name="+".join(each.name for each in datasets),
-        root=datasets[0].root,
-        scenes={key: scene for each in datasets for key, scene in each.scenes.items()},
-        products={key: product for each in reversed(datasets) for key, product in each.products.items()},
-        pairs=[pair for each in datasets for pair in each.pairs],
-        problems=[problem for each in datasets for problem in each.problems],
-        n_rows=sum(each.n_rows for each in datasets),
-    )
-    chosen = list(zip(sets, taken, strict=True))
-    return SetFeatures(
-        dataset=dataset,
-        pairs=[pair for each in sets for pair in each.pairs],
-        pair_scenes=np.concatenate(
-            [each.pair_scenes + at for each, at in zip(sets, scene_offsets[:-1], strict=True)]
-        ),
-        pair_products=np.asarray([row_of[pair.product] for each in sets for pair in each.pairs], np.int64),
-        scenes=_concatenate([each.scenes for each in sets]),
-        scene_views=[view for each in sets for view in each.scene_views],
-        product_ids=[each.product_ids[row] for each, rows in chosen for row in rows],
-        product_categories=[each.product_categories[row] for each, rows in chosen for row in rows],
-        products=_concatenate([_rows(each.products, rows) for each, rows in chosen]),
-        n_dropped=sum(each.n_dropped for each in sets),
-        twins={scene: copies for each in sets for scene, copies in each.twins.items()},
-        problems=[problem for each in sets for problem in each.problems],
-    )
+def _parts(pairs: IntArray, size: int = 1024) -> Iterator[IntArray]:
+    """Slices of pairs: the regions of all scenes at once, as float32, might not fit into memory."""
+    return (pairs[start : start + size] for start in range(0, len(pairs), size))
 
 
 def _indexed(names: Sequence[str]) -> tuple[list[str], IntArray]:
@@ -142,17 +119,3 @@ def _select(arrays: FeatureArrays, config: ModelConfig) -> Float16Array:
     if config.global_features == "both":
         return np.concatenate([arrays.global_vectors, arrays.style_statistics], axis=1)
     return arrays.global_vectors if config.global_features == "head" else arrays.style_statistics
-
-
-def _rows(arrays: FeatureArrays, rows: IntArray) -> FeatureArrays:
-    maps = None if arrays.feature_maps is None else arrays.feature_maps[rows]
-    return FeatureArrays(arrays.global_vectors[rows], arrays.style_statistics[rows], maps)
-
-
-def _concatenate(parts: Sequence[FeatureArrays]) -> FeatureArrays:
-    maps = [part.feature_maps for part in parts if part.feature_maps is not None]
-    return FeatureArrays(
-        np.concatenate([part.global_vectors for part in parts]),
-        np.concatenate([part.style_statistics for part in parts]),
-        np.concatenate(maps) if len(maps) == len(parts) else None,
-    )

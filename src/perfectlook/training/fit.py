@@ -15,7 +15,7 @@ from perfectlook.distances import attention_weights, hybrid, query_point, square
 from perfectlook.errors import TrainingError
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.losses import triplet_hinge
-from perfectlook.protocol import Candidates, binary_accuracy, place_pairs
+from perfectlook.protocol import Candidates, PairResult, binary_accuracy, place_pairs
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.sampling import NegativeSampler
@@ -137,9 +137,7 @@ class Fit:
         ]
 
     def _note(self, number: int, loss: float | None, started: float) -> Epoch:
-        placed = (
-            place_pairs(self.data.features, self.validation, self._distances()) if self._validates else []
-        )
+        placed = self._place(number) if self._validates else []
         accuracy = binary_accuracy(placed) if placed else None
         temperature = self.network.attention.temperature if self.config.model.uses_regions else None
         self.history.append(Epoch(number, loss, accuracy, temperature, time.perf_counter() - started))
@@ -147,6 +145,15 @@ class Fit:
         if self.best_epoch == number:
             self._best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
         return self.history[-1]
+
+    def _place(self, number: int) -> list[PairResult]:
+        try:
+            return place_pairs(self.data.features, self.validation, self._distances())
+        except ValueError as error:
+            raise TrainingError(
+                f"epoch {number}: {error}: the weights have gone astray; lower learning_rate "
+                f"(now {self.config.learning_rate})"
+            ) from error
 
     @property
     def _validates(self) -> bool:

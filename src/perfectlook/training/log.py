@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from perfectlook.model.record import write_file
 from perfectlook.training.fit import Epoch
 
 LOG = "log.jsonl"
@@ -20,9 +21,7 @@ def write_log(history: History, folder: Path) -> None:
     lines = [
         json.dumps({"stage": stage} | asdict(epoch)) for stage, epochs in history.items() for epoch in epochs
     ]
-    temporary = folder / (LOG + ".tmp")
-    temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    temporary.replace(folder / LOG)
+    write_file(folder / LOG, "".join(line + "\n" for line in lines).encode())
 
 
 def draw_plot(history: History, chosen: int, path: Path) -> None:

@@ -29,17 +29,15 @@ def start_network(data: TrainingData, training: IntArray, config: TrainingConfig
 
 
 def _fit_standardisation(network: Compatibility, data: TrainingData, training: IntArray) -> None:
-    scenes = data.scenes(training)
     products, centres = data.products(np.arange(len(data.product_category)))
     deviations = products - centres
-    whole = scenes.whole
+    whole = data.whole(training)
     if network.config.tied:  # one encoder sees both, so one yardstick measures both
         whole = deviations = torch.cat([whole, deviations])
     _fit(network.standardise_scene, whole, data.widths, network)
     _fit(network.standardise_product, deviations, data.widths, network)
-    if scenes.regions is not None:
-        flat = scenes.regions.reshape(-1, scenes.regions.shape[-1])
-        network.standardise_regions.fit(flat.mean(dim=0), flat.std(dim=0, correction=0))
+    if network.config.uses_regions:
+        network.standardise_regions.fit(*data.region_moments(training))
 
 
 def _fit(standardise: Standardise, rows: Tensor, widths: Widths, network: Compatibility) -> None:
@@ -62,10 +60,9 @@ def _start_from_ridge(
 
     The regions' linear path starts from the same regression on the mean over the regions.
     """
-    scenes = data.scenes(training)
     products = _float64(network.standardise_product(_centred(data)))
     pair_products = products[data.features.pair_products[training]]
-    inputs = _float64(network.standardise_scene(scenes.whole))
+    inputs = _float64(network.standardise_scene(data.whole(training)))
     ridge = fit_ridge(
         inputs,
         pair_products,
@@ -75,10 +72,9 @@ def _start_from_ridge(
         whitening=config.ridge_whitening,
     )
     _set_linear(network.product_encoder, ridge.product)
-    if not config.model.tied:
-        _set_linear(network.scene_encoder, ridge.scene)
-    if scenes.regions is not None:
-        regions = _float64(network.standardise_regions(scenes.regions)).mean(axis=1)
+    _set_linear(network.scene_encoder, ridge.scene)
+    if config.model.uses_regions:
+        regions = _float64(network.standardise_regions(data.mean_regions(training)))
         regions -= regions.mean(axis=0)
         targets = pair_products @ ridge.product.T
         local = ridge_regression(regions, targets, config.ridge_penalty).T

@@ -1,6 +1,7 @@
 """Training: sets in, a model folder out."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import numpy as np
 
 from perfectlook import __version__
 from perfectlook.backbones.registry import open_backbone
-from perfectlook.datasets import Dataset, open_dataset
+from perfectlook.datasets import Dataset
 from perfectlook.datasets.split import FOLDS, is_small
 from perfectlook.errors import TrainingError
-from perfectlook.features.setfeatures import SetFeatures, set_features
+from perfectlook.features.arrays import FeatureArrays
+from perfectlook.features.setfeatures import SetFeatures
 from perfectlook.metrics import Interval, bootstrap_means, interval
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.export import TrainedModel, write_model
@@ -28,9 +30,10 @@ from perfectlook.protocol import (
 from perfectlook.training.card import model_card
 from perfectlook.training.checkpoint import Checkpoint
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.data import TrainingData, merge
+from perfectlook.training.data import TrainingData
 from perfectlook.training.fit import Epoch, Fit
 from perfectlook.training.log import PLOT, draw_plot, write_log
+from perfectlook.training.sets import load_sets
 from perfectlook.types import Float64Array, IntArray
 
 Say = Callable[[str, Epoch], None]
@@ -46,6 +49,7 @@ class Outcome:
     epoch: int
     chosen_on: str
     accuracy: Interval | None
+    without_negatives: int
 
 
 def train(
@@ -78,10 +82,7 @@ def train(
         TrainingError: there is too little to train on, or the loss is not a number.
     """
     config = config or TrainingConfig()
-    datasets = [each if isinstance(each, Dataset) else open_dataset(each, strict=strict) for each in sets]
-    features = merge(
-        [set_features(each, config.model.backbone, workers=workers, progress=progress) for each in datasets]
-    )
+    features = load_sets(sets, config.model.backbone, strict=strict, workers=workers, progress=progress)
     return train_on_features(features, Path(out), config, say=say)
 
 
@@ -136,13 +137,20 @@ class _Stages:
         if stage in self._states:
             fit.restore(self._states[stage])
             self.history[stage] = fit.history
-        for epoch in fit.run(epochs, patience=patience):
+        for epoch in self._epochs(fit, epochs, patience):
             self._states[stage] = fit.state
             self._checkpoint.write(self._states)
             write_log(self.history, self._out)
             if self._say:
                 self._say(stage, epoch)
         return fit
+
+    def _epochs(self, fit: Fit, epochs: int, patience: int | None) -> Iterator[Epoch]:
+        try:
+            yield from fit.run(epochs, patience=patience)
+        except TrainingError:  # the weights went astray: other settings must be able to start over
+            self.finish()
+            raise
 
     def finish(self) -> None:
         """Forget what a stopped training would need."""
@@ -162,7 +170,14 @@ def _fit_by_validation(data: TrainingData, config: TrainingConfig, stages: _Stag
     stages.run("fit", fit, config.epochs, patience=config.patience)
     shares = fit.shares[fit.best_epoch].double().numpy()
     accuracy = accuracy_interval(shares, fit.placed_scenes)
-    return Outcome(fit.keep_best(), fit.training, fit.best_epoch, "validation scenes", accuracy)
+    return Outcome(
+        fit.keep_best(),
+        fit.training,
+        fit.best_epoch,
+        "validation scenes",
+        accuracy,
+        len(fit.without_negatives),
+    )
 
 
 def _fit_by_cross_validation(data: TrainingData, config: TrainingConfig, stages: _Stages) -> Outcome:
@@ -186,7 +201,8 @@ def _fit_by_cross_validation(data: TrainingData, config: TrainingConfig, stages:
     fit = Fit(data, training_indices(features, test), np.empty(0, np.int64), config)
     stages.run("all", fit, chosen)
     accuracy = accuracy_interval(shares[chosen].astype(np.float64), scenes)
-    return Outcome(fit.network, fit.training, chosen, f"{FOLDS}-fold cross-validation", accuracy)
+    chosen_on = f"{FOLDS}-fold cross-validation"
+    return Outcome(fit.network, fit.training, chosen, chosen_on, accuracy, len(fit.without_negatives))
 
 
 def accuracy_interval(shares: Float64Array, scenes: Sequence[str]) -> Interval | None:
@@ -198,14 +214,24 @@ def accuracy_interval(shares: Float64Array, scenes: Sequence[str]) -> Interval |
 
 def _settings(features: SetFeatures, config: TrainingConfig, identity: str) -> dict[str, Any]:
     """All that the numbers of a training depend on."""
-    pairs = [[pair.scene, pair.product, list(pair.box or ())] for pair in features.pairs]
     return {
         "config": asdict(config),
         "backbone": identity,
-        "pairs": pairs,
-        "products": features.product_ids,
+        "pairs": [[pair.scene, pair.product] for pair in features.pairs],
+        "products": [*zip(features.product_ids, features.product_categories, strict=True)],
+        "known": {scene: sorted(products) for scene, products in features.dataset.positives.items()},
+        "twins": {scene: sorted(copies) for scene, copies in features.twins.items()},
+        "features": [_digest(features.scenes), _digest(features.products)],
         "library": __version__,
     }
+
+
+def _digest(arrays: FeatureArrays) -> str:
+    digest = hashlib.sha256()
+    for array in (arrays.global_vectors, arrays.style_statistics, arrays.feature_maps):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _training_report(data: TrainingData, config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
@@ -214,11 +240,14 @@ def _training_report(data: TrainingData, config: TrainingConfig, outcome: Outcom
     settings = asdict(config)
     del settings["model"]
     return {
-        "sets": features.dataset.name.split("+"),
+        "sets": [part.name for part in features.dataset.parts or (features.dataset,)],
+        "licences": {part.name: part.licence for part in features.dataset.parts or (features.dataset,)},
         "n_pairs": len(outcome.training),
         "n_scenes": len({features.pairs[i].scene for i in outcome.training}),
         "n_products": len(features.product_ids),
         "n_dropped": features.n_dropped,
+        "n_without_negatives": outcome.without_negatives,
+        "n_problems": len(features.dataset.problems) + len(features.problems),
         "settings": settings,
         "epoch": outcome.epoch,
         "chosen_on": outcome.chosen_on,

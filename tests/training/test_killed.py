@@ -1,0 +1,76 @@
+"""A training that is killed at any moment goes on, when run again, to the model it would have been."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from perfectlook.bundle import Model
+
+SCRIPT = Path(__file__).with_name("train_styled.py")
+
+
+def start(folder: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder)], stdout=subprocess.PIPE, text=True, env=os.environ.copy()
+    )
+
+
+def run_to_the_end(folder: Path) -> str:
+    with start(folder) as process:
+        process.communicate()
+    assert process.returncode == 0
+    return Model.open(folder).identity
+
+
+def killed_after(folder: Path, epochs: int, seconds: float) -> None:
+    """Start, wait for some epochs and a moment more, kill."""
+    with start(folder) as process:
+        assert process.stdout is not None
+        for _ in range(epochs):
+            process.stdout.readline()
+        time.sleep(seconds)
+        process.kill()
+
+
+def check_kills(tmp_path: Path, kills: int) -> None:
+    draw = random.Random(0)
+    straight = run_to_the_end(tmp_path / "straight")
+    for _ in range(kills):
+        killed_after(tmp_path / "killed", draw.randint(1, 3), draw.uniform(0, 0.3))
+    assert run_to_the_end(tmp_path / "killed") == straight
+    assert not list((tmp_path / "killed").glob("*.tmp"))
+
+
+def test_two_kills(tmp_path):
+    check_kills(tmp_path, 2)
+
+
+@pytest.mark.long
+def test_twenty_kills(tmp_path):
+    check_kills(tmp_path, 20)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
+def test_ctrl_c_ends_with_its_exit_code_and_keeps_what_is_done(tmp_path):
+    from drawn import drawn_set
+
+    drawn_set(tmp_path / "set", scenes=60)
+    config = tmp_path / "config.toml"
+    config.write_text("backbone = 'tiny'\ndimension = 8\nhidden = 16\nepochs = 200\n")
+    command = [sys.executable, "-m", "perfectlook", "train", str(tmp_path / "set")]
+    command += ["--out", str(tmp_path / "m"), "--config", str(config)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        while "epoch 2" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert (tmp_path / "m" / "checkpoint.pt").exists()
