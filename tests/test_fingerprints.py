@@ -15,7 +15,7 @@ from PIL import Image
 from drawn import drawn_set
 from perfectlook import fingerprints as module
 from perfectlook.errors import FeatureError
-from perfectlook.fingerprints import Fingerprint, fingerprints, groups_within, hashes_of, within
+from perfectlook.fingerprints import Fingerprint, fingerprints, forget, groups_within, hashes_of, within
 from perfectlook.images import dhash, open_picture
 from perfectlook.types import ByteArray
 
@@ -127,6 +127,44 @@ def test_a_damaged_cache_is_begun_anew(tmp_path: Path) -> None:
     cache.write_bytes(b"this is no database" * 100)
     assert fingerprints([path], cache=cache)[0].keys() == {path}
     assert fingerprints([path], cache=cache)[0].keys() == {path}
+
+
+def test_what_a_damaged_cache_has_left_beside_it_goes_too(tmp_path: Path) -> None:
+    path, cache = picture(tmp_path / "a.png"), tmp_path / "prints.sqlite"
+    fingerprints([path], cache=cache)
+    with closing(sqlite3.connect(cache)) as store:
+        store.execute("DELETE FROM fingerprints_1")
+        store.commit()
+        log = cache.with_name("prints.sqlite-wal").read_bytes()  # changes to a database that is about to go
+    cache.write_bytes(b"this is no database" * 100)
+    cache.with_name("prints.sqlite-wal").write_bytes(log)
+    assert fingerprints([path], cache=cache)[0].keys() == {path}
+
+
+@pytest.mark.parametrize("work", ["look up", "keep", "forget"])
+def test_a_cache_whose_damage_shows_later_is_begun_anew(work: str, tmp_path: Path) -> None:
+    path, cache = picture(tmp_path / "a.png"), tmp_path / "prints.sqlite"
+    expected, _ = fingerprints([path], cache=cache)
+    content = bytearray(cache.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)  # the first page, which says what there is, stays whole
+    cache.write_bytes(content)
+    if work == "forget":
+        forget([path], cache=cache)
+    other = picture(tmp_path / "b.png", seed=1)
+    wanted = [other] if work == "keep" else [path]
+    assert list(fingerprints(wanted, cache=cache)[0]) == wanted
+    assert fingerprints([path], cache=cache)[0] == expected
+
+
+def test_a_forgotten_picture_is_read_again(tmp_path: Path) -> None:
+    one, other = picture(tmp_path / "a.bmp", seed=1), picture(tmp_path / "b.bmp", seed=2)
+    before, _ = fingerprints([one, other])
+    times = one.stat()
+    one.write_bytes(other.read_bytes())
+    os.utime(one, ns=(times.st_atime_ns, times.st_mtime_ns))  # same size, same time
+    assert fingerprints([one])[0][one] == before[one]
+    forget([one])
+    assert fingerprints([one])[0][one] == before[other]
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path) -> None:

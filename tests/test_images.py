@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
 
 from perfectlook.errors import PictureError
-from perfectlook.images import dhash, encode_jpeg, open_picture
+from perfectlook.images import dhash, encode_jpeg, open_picture, to_rgb
 from perfectlook.types import Rectangle
 from pictures import FORMATS, drawn, encoded, png
 
@@ -249,6 +249,41 @@ def test_palette_with_transparency(kind: str, transparency: int | bytes) -> None
 def test_pixels_without_an_agreed_range_are_refused(dtype: type) -> None:
     with pytest.raises(PictureError, match=r"32-bit pixels have no agreed range"):
         open_picture(encoded(Image.fromarray(np.ones((4, 4), dtype)), "TIFF"))
+
+
+# --- pictures that Pillow has opened
+
+
+def opened_otherwise() -> dict[str, bytes]:
+    inks = Image.new("CMYK", (16, 16), RED_INK)
+    grey = Image.fromarray(np.linspace(0, 65535, 4096).astype(np.uint16).reshape(64, 64))
+    return {
+        "cmyk of Adobe": encoded(inks, "JPEG"),
+        "cmyk": without_adobe_marker(encoded(ImageChops.invert(inks), "JPEG")),
+        "16 bits": encoded(grey, "PNG"),
+        "alpha": encoded(Image.new("RGBA", (4, 4), (200, 100, 0, 102)), "PNG"),
+        "turned JPEG": turned(drawn(), 6, "JPEG"),
+        "turned TIFF": turned(drawn(), 6, "TIFF"),
+    }
+
+
+@pytest.mark.parametrize("kind", opened_otherwise())
+def test_a_pillow_picture_becomes_what_its_file_becomes(kind: str) -> None:
+    content = opened_otherwise()[kind]
+    picture = Image.open(io.BytesIO(content))
+    converted = to_rgb(picture)
+    assert (converted.mode, converted.info) == ("RGB", {})
+    assert difference(converted, open_picture(content)) == 0
+    assert difference(to_rgb(picture), converted) == 0  # the picture itself is as it was
+    assert difference(to_rgb(converted), converted) == 0
+
+
+def test_a_pillow_picture_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(PictureError, match="chair: 32-bit pixels"):
+        to_rgb(Image.fromarray(np.ones((4, 4), np.float32)), "chair")
+    truncated = Image.open(io.BytesIO(encoded(drawn(), "PNG")[:300]))
+    with pytest.raises(PictureError, match="<picture>: truncated or damaged"):
+        to_rgb(truncated)
 
 
 # --- hash and encoding

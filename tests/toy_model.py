@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perfectlook.backbones.registry import FeatureBatch, describe_backbones
+from perfectlook.backbones.registry import FeatureBatch, describe_backbones, open_backbone
 from perfectlook.bundle import SceneEmbedding
 from perfectlook.distances import Norm
+from perfectlook.errors import ModelError
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import Float32Array
 
@@ -33,6 +34,7 @@ class ToyModel:
         self.identity = hashlib.sha256(
             f"{distance} {sorted(categories)} {seed} {dimension}".encode()
         ).hexdigest()
+        self.backbone_identity = open_backbone(self.backbone).identity
         self.distance = distance
         self.dimension = dimension
         self.categories = tuple(categories)
@@ -51,6 +53,10 @@ class ToyModel:
         )
         self.overall_centre = 0.1 * weights(width)
         self.centres = {category: 0.1 * weights(width) for category in categories}
+
+    def check_backbone(self, identity: str) -> None:
+        if identity != self.backbone_identity:
+            raise ModelError(f"{self.name}: made for {self.backbone_identity}, not {identity}")
 
     def resolve(self, category: str) -> Resolution:
         return resolve(category, self.categories)

@@ -3,11 +3,12 @@
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -57,9 +58,10 @@ def fingerprints(
         FeatureError: the cache cannot be written.
     """
     paths = list(dict.fromkeys(pictures))
-    found: dict[Path, Fingerprint] = {}
-    failed: dict[Path, str] = {}
-    with _open_cache(cache or cache_folder() / "fingerprints.sqlite") as store:
+
+    def read(store: sqlite3.Connection) -> tuple[dict[Path, Fingerprint], dict[Path, str]]:
+        found: dict[Path, Fingerprint] = {}
+        failed: dict[Path, str] = {}
         pool = ThreadPoolExecutor(workers or worker_count())
         try:
             for start in range(0, len(paths), BATCH):
@@ -79,7 +81,25 @@ def fingerprints(
                     progress(start + len(batch), len(paths), len(failed))
         finally:
             pool.shutdown(cancel_futures=True)
-    return found, failed
+        return found, failed
+
+    return _with_cache(cache, read)
+
+
+def forget(pictures: Iterable[Path], *, cache: Path | None = None) -> None:
+    """Drop the fingerprints kept of pictures that turned out to be others, of the same size and time.
+
+    Raises:
+        FeatureError: the cache cannot be written.
+    """
+    rows = [(os.fsencode(path.absolute()),) for path in pictures]
+
+    def drop(store: sqlite3.Connection) -> None:
+        with store:
+            store.executemany("DELETE FROM fingerprints_1 WHERE path = ?", rows)
+
+    if rows:
+        _with_cache(cache, drop)
 
 
 def within(hashes: ByteArray, bits: int) -> list[tuple[int, int]]:
@@ -172,11 +192,20 @@ def _stamp(path: Path) -> _Stamp | None:
     return os.fsencode(path.absolute()), status.st_size, status.st_mtime_ns
 
 
-@contextmanager
-def _open_cache(file: Path) -> Iterator[sqlite3.Connection]:
+Result = TypeVar("Result")
+
+
+def _with_cache(cache: Path | None, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    """Do some work with a cache; a damaged one is begun anew, whenever that shows, for it is only a cache."""
+    file = cache or cache_folder() / "fingerprints.sqlite"
     try:
-        with closing(_connect_or_renew(file)) as store:
-            yield store
+        try:
+            return _with_connection(file, work)
+        except sqlite3.OperationalError:
+            raise  # locked, full, or not writable: nothing is wrong with what it holds
+        except sqlite3.DatabaseError:
+            _remove(file)
+            return _with_connection(file, work)
     except sqlite3.Error as error:
         raise FeatureError(
             f"{file}: cannot keep fingerprints there ({error}); free some space, or let PERFECTLOOK_CACHE "
@@ -184,22 +213,25 @@ def _open_cache(file: Path) -> Iterator[sqlite3.Connection]:
         ) from error
 
 
-def _connect_or_renew(file: Path) -> sqlite3.Connection:
-    """The cache in `file`; a damaged one is begun anew, for it is only a cache."""
+def _with_connection(file: Path, work: Callable[[sqlite3.Connection], Result]) -> Result:
+    with closing(_connect(file)) as store:
+        return work(store)
+
+
+def _remove(file: Path) -> None:
+    """Remove a database with what SQLite keeps beside it, which would be taken for the new one's."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return _connect(file)
-        except sqlite3.OperationalError:
-            raise  # locked, or not writable: nothing is wrong with what it holds
-        except sqlite3.DatabaseError:
-            file.unlink()
-            return _connect(file)
+        for suffix in ("", "-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
     except OSError as error:
         raise sqlite3.OperationalError(str(error)) from error
 
 
 def _connect(file: Path) -> sqlite3.Connection:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise sqlite3.OperationalError(str(error)) from error
     store = sqlite3.connect(file, timeout=60)
     try:
         store.execute("PRAGMA journal_mode=WAL")

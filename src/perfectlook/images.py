@@ -4,6 +4,8 @@ import functools
 import io
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -67,8 +69,26 @@ def open_picture(
     """
     name = _name_of(source)
     content = _read(source, name, limits.max_bytes)
-    try:
+    with _explained(name, limits):
         return _decode(content, name, crop, fit, limits)
+
+
+def to_rgb(picture: Image.Image, name: str = "<picture>") -> Image.Image:
+    """Turn a picture that Pillow has opened or made into what `open_picture` returns; a new picture.
+
+    Raises:
+        PictureError: it is truncated, damaged or of 32-bit pixels; the message calls it `name`.
+    """
+    with _explained(name, DEFAULT_LIMITS):
+        picture.load()
+        return _upright_rgb(picture, picture, _orientation(picture), name)
+
+
+@contextmanager
+def _explained(name: str, limits: PictureLimits) -> Iterator[None]:
+    """Turn whatever Pillow raises on a picture into a PictureError that says what to do."""
+    try:
+        yield
     except PictureError:
         raise
     except UnidentifiedImageError as error:
@@ -176,6 +196,11 @@ def _decode(
     picture: Image.Image = opened
     if crop is not None:
         picture = opened.crop(_stored_rectangle(crop, size, orientation, scale, name))
+    return _upright_rgb(picture, opened, orientation, name)
+
+
+def _upright_rgb(picture: Image.Image, opened: Image.Image, orientation: int, name: str) -> Image.Image:
+    """An opened picture, or the part of it that is wanted, as RGB and upright."""
     if opened.format in {"JPEG", "MPO"} and picture.mode == "CMYK" and "adobe" not in opened.info:
         picture = ImageChops.invert(picture)  # Pillow takes every CMYK JPEG for Adobe's, which are inverted
     picture = _to_rgb(picture, name)

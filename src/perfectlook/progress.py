@@ -18,8 +18,11 @@ class Progress(Protocol):
         """Take note of the state; called often, so it must be cheap."""
 
 
-ProgressOf = Callable[[str], Progress]
-"""Makes the progress of one named part of a longer work; `ProgressLine` is one."""
+class ProgressOf(Protocol):
+    """Makes the progress of one named part of a longer work; `ProgressLine` is one."""
+
+    def __call__(self, what: str, unit: str = "pictures") -> Progress:
+        """Begin a part; `unit` is what is counted in it."""
 
 
 class ProgressLine:

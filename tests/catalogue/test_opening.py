@@ -1,5 +1,6 @@
 """Opening a catalogue, and reading one while it is synced."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,9 @@ def test_an_open_catalogue_sees_a_sync_by_another(folder: Path, source: Path) ->
     with Catalogue.open(folder, MODEL) as reader, Catalogue.open(folder) as writer:
         query = Query(np.zeros(12, np.float32), 20)
         assert len(reader.search([query], MODEL)[0]) == 12
-        next((source / "products").iterdir()).unlink()
+        listed = json.loads((source / "categories.json").read_text(encoding="utf-8"))
+        listed.popitem()
+        (source / "categories.json").write_text(json.dumps(listed), encoding="utf-8")
         writer.sync(source, MODEL)
         assert len(reader.search([query], MODEL)[0]) == 11
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from closed import closed_to
 from drawn import FASHION, drawn_set
 from perfectlook.catalogue.sources import FolderSource, SetSource, open_source
 from perfectlook.errors import DatasetError, UsageError
@@ -69,6 +70,24 @@ def test_what_cannot_be_a_product_is_reported(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_that_cannot_be_read_is_reported_and_the_list_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "Shoes/a.jpg", "Bags/b.jpg")
+    source = FolderSource(tmp_path)
+    assert len(list(source.products())) == 2
+    assert source.unavailable == frozenset()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", closed_to(tmp_path / "Shoes"))
+        assert [product.category for product in source.products()] == ["Bags"]
+    assert source.unavailable is None
+    assert [(problem.item, problem.reason) for problem in source.problems] == [
+        ("Shoes", "the folder cannot be read (Permission denied); make it readable for this user")
+    ]
+    assert len(list(source.products())) == 2
+    assert source.unavailable == frozenset()
+
+
 def test_all_products_of_a_set_are_taken(tmp_path: Path) -> None:
     folder = drawn_set(tmp_path, scenes=2, products_per_category=3)
     source = open_source(folder)
@@ -88,6 +107,21 @@ def test_of_a_sets_problems_those_of_products_are_reported(tmp_path: Path) -> No
     source = open_source(folder)
     assert [problem.item for problem in source.problems] == [gone.stem]
     assert len(list(source.products())) == 5
+    assert source.unavailable == {gone.stem}  # still listed, so not gone from the shop
+
+
+def test_every_problem_of_a_sets_products_is_reported(tmp_path: Path) -> None:
+    folder = drawn_set(tmp_path, scenes=2, products_per_category=3)
+    first, second = (path.stem for path in sorted((folder / "products").iterdir())[:2])
+    (folder / "products" / f"{second}.png").write_bytes(b"")
+    listed = (folder / "categories.json").read_text(encoding="utf-8").rstrip().removesuffix("}")
+    more = f', "{first}": "Furniture|Chairs", "../x": "Furniture|Chairs"}}'
+    (folder / "categories.json").write_text(listed + more, encoding="utf-8")
+    assert {(problem.item, str(problem.kind)) for problem in open_source(folder).problems} == {
+        (second, "two pictures of one id"),
+        (first, "duplicate id"),
+        ("'../x'", "unusable id"),
+    }
 
 
 def test_sets_and_folders_are_told_apart(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from closed import closed_to
 from drawn import FASHION, drawn_set
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.catalogue import Catalogue, SyncReport
 from perfectlook.catalogue.records import Record
-from perfectlook.errors import CatalogueError
+from perfectlook.errors import CatalogueError, ModelError
 from perfectlook.images import open_picture
 from perfectlook.stores import MemoryStore, Point
 from perfectlook.types import Float32Array, Problem, Product
@@ -30,6 +31,7 @@ class ListSource:
     def __init__(self, products: list[Product], problems: list[Problem] | None = None) -> None:
         self._products = products
         self.problems = problems or []
+        self.unavailable: frozenset[str] | None = frozenset()
 
     def products(self) -> Iterator[Product]:
         yield from self._products
@@ -222,6 +224,78 @@ def test_a_product_whose_picture_cannot_be_read_any_more_stays(
     assert counts(report) == (0, 0, 0, 16, 16)
     assert len(report.failed) == 1
     assert products[4].id in points(catalogue)
+
+
+def test_a_listed_product_whose_picture_has_gone_stays(catalogue: Catalogue, tmp_path: Path) -> None:
+    folder = drawn_set(tmp_path / "shop", scenes=1, products_per_category=4)
+    catalogue.sync(folder, MODEL)
+    gone = sorted((folder / "products").iterdir())[0]
+    gone.unlink()
+    for model, embedded in ((MODEL, 0), (OTHER, 8)):
+        report = catalogue.sync(folder, model)
+        assert counts(report) == (0, 0, 0, 8, embedded)
+        assert (report.kept, report.is_whole) == (1, True)
+        assert [problem.item for problem in report.failed] == [gone.stem]
+        assert gone.stem in points(catalogue)
+    listed = json.loads((folder / "categories.json").read_text(encoding="utf-8"))
+    del listed[gone.stem]
+    (folder / "categories.json").write_text(json.dumps(listed), encoding="utf-8")
+    report = catalogue.sync(folder, OTHER)
+    assert (counts(report), report.kept) == ((0, 0, 1, 7, 0), 0)
+
+
+def test_nothing_is_deleted_while_a_sub_folder_cannot_be_read(
+    catalogue: Catalogue, products: list[Product], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pictures"
+    for product in products:
+        place = folder / ("Shoes" if product.category == SHOES else "Bags") / product.picture.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(product.picture, place)
+    catalogue.sync(folder, MODEL)
+    removed = sorted((folder / "Bags").iterdir())[0]
+    removed.unlink()  # cannot be told from one that the closed folder holds now
+    with monkeypatch.context() as patch:
+        patch.setattr("os.scandir", closed_to(folder / "Shoes"))
+        for model, embedded in ((MODEL, 0), (OTHER, 16)):
+            report = catalogue.sync(folder, model)
+            assert counts(report) == (0, 0, 0, 16, embedded)
+            assert (report.kept, report.is_whole) == (9, False)
+            assert "cannot be read (Permission denied)" in report.failed[0].reason
+    report = catalogue.sync(folder, OTHER)
+    assert (counts(report), report.kept, report.is_whole) == ((0, 0, 1, 15, 0), 0, True)
+
+
+def test_duplicate_ids_of_a_set_are_reported_and_the_last_counts(
+    catalogue: Catalogue, tmp_path: Path
+) -> None:
+    folder = drawn_set(tmp_path / "shop", scenes=1, products_per_category=4)
+    id_ = sorted((folder / "products").iterdir())[0].stem
+    listed = (folder / "categories.json").read_text(encoding="utf-8").rstrip().removesuffix("}")
+    (folder / "categories.json").write_text(f'{listed}, "{id_}": "Sports|Shoes"}}', encoding="utf-8")
+    report = catalogue.sync(folder, MODEL)
+    assert counts(report) == (8, 0, 0, 0, 8)
+    assert [(problem.item, str(problem.kind)) for problem in report.failed] == [(id_, "duplicate id")]
+    assert points(catalogue)[id_].category == "Sports|Shoes"
+
+
+def test_what_is_not_unicode_is_reported_and_the_others_go_on(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
+    products[1] = replace(products[1], title="caf\udce9")
+    products[2] = replace(products[2], category="Caf\udce9s")
+    report = catalogue.sync(ListSource(products), MODEL)
+    assert counts(report) == (14, 0, 0, 0, 14)
+    assert [problem.item for problem in report.failed] == [products[1].id, products[2].id]
+    assert all("not Unicode" in problem.reason for problem in report.failed)
+
+
+def test_a_model_of_another_backbone_is_refused(catalogue: Catalogue, products: list[Product]) -> None:
+    model = ToyModel()
+    model.backbone_identity = "tiny-fp32-000000000000"
+    with pytest.raises(ModelError, match="tiny-fp32-000000000000"):
+        catalogue.sync(ListSource(products), model)
+    assert catalogue.manifest().active is None
 
 
 def test_of_two_products_with_one_id_the_first_counts(catalogue: Catalogue, products: list[Product]) -> None:

@@ -22,7 +22,7 @@ from toy_model import ToyModel
 from perfectlook.catalogue import Catalogue, embedding
 embedding.BATCH = 4
 
-def progress(part):
+def progress(part, unit='pictures'):
     return lambda done, total, failed: print(part, done, flush=True)
 
 catalogue = Catalogue.open(sys.argv[3], create=True)

@@ -1,5 +1,7 @@
 """A small shop for the commands: a drawn set, two models with random weights."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,3 +31,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         model = random_model(source, folder / "model")
         other = random_model(source, folder / "other", seed=1, distance="l2")
     return Shop(source, model, other)
+
+
+@pytest.fixture
+def foreign_model(shop: Shop, tmp_path: Path) -> Path:
+    """The shop's model as if it had been trained on another backbone of the same name."""
+    folder = Path(shutil.copytree(shop.model, tmp_path / "foreign"))
+    record = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    record["backbone_identity"] = "tiny-fp32-000000000000"
+    (folder / "config.json").write_text(json.dumps(record), encoding="utf-8")
+    return folder

@@ -1,15 +1,20 @@
 """`perfectlook catalogue sync`, run as a user runs it."""
 
 import json
+import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from closed import closed_to
 from perfectlook.catalogue import Catalogue
 from perfectlook.cli.main import main
 
@@ -59,9 +64,97 @@ def test_it_says_what_it_did(
     a_product(source).unlink()
     shutil.copy(a_product(source, 1), a_product(source, 2))
     assert sync(source, shop.model, folder) == 0
-    assert "  0 added, 1 changed, 1 deleted, 16 unchanged; 1 embedded, 1 failed" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[1:] == [
+        "  0 added, 1 changed, 0 deleted, 17 unchanged; 1 embedded, 1 failed",
+        "  1 kept as they were, because the source cannot give them now",
+    ]
+    assert "embedding: 1 of 1 products" in captured.err
+    unlist(source, a_product(source).stem)
     assert sync(source, shop.other_model, folder) == 0
-    assert "  0 added, 0 changed, 0 deleted, 17 unchanged; 17 embedded, 1 failed" in capsys.readouterr().out
+    assert "  0 added, 0 changed, 1 deleted, 17 unchanged; 17 embedded, 1 failed" in capsys.readouterr().out
+
+
+def unlist(source: Path, id_: str) -> None:
+    listed = json.loads((source / "categories.json").read_text(encoding="utf-8"))
+    del listed[id_]
+    (source / "categories.json").write_text(json.dumps(listed), encoding="utf-8")
+
+
+def test_it_says_that_nothing_is_deleted_when_a_folder_cannot_be_read(
+    shop: "Shop",
+    source: Path,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pictures = source / "pictures"
+    for place in range(4):
+        (pictures / f"Shoes {place % 2}").mkdir(parents=True, exist_ok=True)
+        shutil.copy(a_product(source, place), pictures / f"Shoes {place % 2}")
+    assert sync(pictures, shop.model, folder) == 0
+    monkeypatch.setattr("os.scandir", closed_to(pictures / "Shoes 0"))
+    assert sync(pictures, shop.model, folder, "--strict") == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[-3:] == [
+        "  0 added, 0 changed, 0 deleted, 4 unchanged; 0 embedded, 1 failed",
+        "  2 kept as they were, because the source cannot give them now",
+        "  nothing was deleted, because the source could not be listed whole",
+    ]
+    assert "Shoes 0: the folder cannot be read" in captured.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
+def test_a_file_name_that_is_no_text_is_reported_and_the_others_go_on(
+    shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shoes = tmp_path / "pictures" / "Shoes"
+    shoes.mkdir(parents=True)
+    shutil.copy(a_product(source), shoes / "good.jpg")
+    shutil.copy(a_product(source), os.fsdecode(os.fsencode(shoes) + b"/caf\xe9.jpg"))
+    assert sync(shoes.parent, shop.model, folder, "--json", tmp_path / "report.json") == 0
+    captured = capsys.readouterr()
+    assert "1 added" in captured.out
+    assert "caf\\udce9.jpg: its file name or its text is not Unicode; rename the file" in captured.err
+    (problem,) = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["failed"]
+    assert "caf\udce9.jpg" in problem["reason"]
+
+
+def test_a_model_of_another_backbone_is_refused(
+    shop: "Shop", folder: Path, foreign_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sync(shop.source, foreign_model, folder) == 1
+    assert "was trained on the backbone tiny-fp32-000000000000" in capsys.readouterr().err
+    with Catalogue.open(folder, create=True) as catalogue:
+        assert catalogue.manifest().active is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
+def test_interrupted_it_exits_with_130_and_run_again_it_ends(
+    shop: "Shop", folder: Path, tmp_path: Path
+) -> None:
+    shoes = tmp_path / "pictures" / "Shoes"
+    shoes.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(600):
+        colours = Image.fromarray(random.integers(0, 256, (3, 4, 3), np.uint8))
+        colours.resize((64, 48)).save(shoes / f"{number}.png")
+    command = [sys.executable, "-m", "perfectlook", "catalogue", "sync", str(shoes.parent)]
+    command += ["--model", str(shop.model), "--catalogue", str(folder), "--workers", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("reading pictures")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said.endswith("perfectlook: interrupted\n")
+    assert "Traceback" not in said
+    with Catalogue.open(folder, create=True) as catalogue:
+        assert catalogue.manifest().active is None
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    with Catalogue.open(folder) as catalogue:
+        assert catalogue.count() == 600
+        assert catalogue.manifest().pending is None
 
 
 def test_a_folder_of_pictures_is_a_source(
@@ -130,7 +223,8 @@ def test_a_damaged_catalogue_is_said_to_be(
 
 
 def test_wrong_use_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["catalogue"], ["catalogue", "sync"], ["catalogue", "sync", "X", "--model", "M"]):
+    whole = ["catalogue", "sync", "X", "--model", "M", "--catalogue", "C"]
+    for arguments in (["catalogue"], whole[:2], [*whole, "--workers", "0"], whole[:5]):
         with pytest.raises(SystemExit) as raised:
             main(arguments)
         assert raised.value.code == 2

@@ -1,7 +1,10 @@
 """`perfectlook complete`, run as a user runs it."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,13 +119,64 @@ def test_when_every_photo_is_bad_it_fails(complete, tmp_path: Path, capsys) -> N
     ("arguments", "said"),
     [
         (["--category", "Shows"], "did you mean Apparel & Accessories|Shoes"),
-        (["-k", "0"], "k is 0"),
         (["--sheet", "sheet.doc"], "sheet.doc"),
     ],
 )
 def test_wrong_use_exits_with_2(arguments: list[str], said: str, complete, photo: Path, capsys) -> None:
     assert complete(photo, *arguments) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("k", ["0", "-1", "ten"])
+def test_a_number_of_products_that_is_none_exits_with_2(k: str, complete, photo: Path, capsys) -> None:
+    with pytest.raises(SystemExit) as raised:
+        complete(photo, "-k", k)
+    assert raised.value.code == 2
+    assert f"argument -k: '{k}' is not a whole number from 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "categories"),
+    [
+        (["--category", "Shoes", "Handbags"], [SHOES, BAGS]),
+        (["--category", "Shoes", "--category", "Handbags"], [SHOES, BAGS]),
+        (["--category", "Handbags, Wallets & Cases"], [BAGS]),
+    ],
+)
+def test_several_categories_follow_one_flag_or_several(
+    arguments: list[str], categories: list[str], complete, photo: Path, capsys
+) -> None:
+    assert complete(photo, *arguments, "--json", "-") == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [section["category"] for section in answer["categories"]] == categories
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+def test_a_photo_whose_name_is_no_text_is_answered_on_any_output(
+    encoding: str, shop: "Shop", catalogue: Path, photo: Path, tmp_path: Path
+) -> None:
+    named = os.fsencode(tmp_path) + "/sch\N{LATIN SMALL LETTER O WITH DIAERESIS}n".encode() + b" caf\xe9.jpg"
+    shutil.copy(photo, os.fsdecode(named))
+    command = [sys.executable, "-m", "perfectlook", "complete", named, "-k", "1"]
+    command += ["--model", shop.model, "--catalogue", catalogue]
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    file = tmp_path / "answer.json"
+    for more in ([], ["--json", "-"], ["--json", file]):
+        done = subprocess.run([*command, *more], env=environment, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        if more:
+            answer = json.loads(file.read_bytes() if more[1] == file else done.stdout)
+            assert os.fsencode(answer["photo"]) == named
+        else:
+            assert b"caf" in done.stdout
+
+
+def test_a_model_of_another_backbone_is_refused(
+    foreign_model: Path, catalogue: Path, photo: Path, capsys
+) -> None:
+    assert main(["complete", str(photo), "--model", str(foreign_model), "--catalogue", str(catalogue)]) == 1
+    assert "was trained on the backbone tiny-fp32-000000000000" in capsys.readouterr().err
 
 
 def test_another_model_and_no_catalogue_are_refused(

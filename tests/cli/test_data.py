@@ -9,7 +9,7 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.cli import data
-from perfectlook.errors import DatasetError
+from perfectlook.errors import DatasetError, PerfectLookError
 
 
 def stats(*arguments: str | Path) -> int:
@@ -108,7 +108,7 @@ def test_what_is_no_set_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_json_file_that_cannot_be_written_is_an_error(drawn: Path) -> None:
-    with pytest.raises(DatasetError, match="cannot be written"):
+    with pytest.raises(PerfectLookError, match="cannot be written"):
         stats(drawn, "--json", drawn)
 
 

@@ -1,6 +1,8 @@
 """The command line as a whole: help, version, exit codes, no traceback for what a user can mend."""
 
 import argparse
+import io
+import os
 import subprocess
 import sys
 
@@ -47,6 +49,30 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(main_module, "COMMANDS", command_that_raises(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         main(["fail"])
+
+
+def test_any_text_can_be_printed_to_any_output():
+    code = (
+        "import argparse, sys\n"
+        "from perfectlook.cli import main\n"
+        "class Command:\n"
+        "    def add_parser(subparsers): subparsers.add_parser('say').set_defaults(func=say)\n"
+        "def say(arguments): print('\\u6728 caf\\udce9'); return 0\n"
+        "main.COMMANDS = (Command,)\n"
+        "sys.exit(main.main(['say']))\n"
+    )
+    for encoding, said in (("ascii", b"\\u6728 caf\\udce9"), ("utf-8", "木 caf\\udce9".encode())):
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+        assert done.stdout.rstrip() == said
+
+
+def test_without_streams_it_runs_too(monkeypatch):
+    monkeypatch.setattr(main_module, "COMMANDS", command_that_raises(UsageError("k is 0")))
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert main(["fail"]) == 2
+    assert "k is 0" in sys.stderr.getvalue()
 
 
 def test_every_command_has_help():

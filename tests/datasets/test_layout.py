@@ -218,6 +218,70 @@ def test_boxes_are_clipped_to_the_picture(tmp_path: Path, box: list[float], clip
     assert problems(dataset) == [("pairs.jsonl:1", "s", "box outside 0..1")]
 
 
+@pytest.mark.parametrize("box", ["[0.3, 0.2, 0.1, 0.4]", "[NaN, 0, 1, 1]", "[2, 2, 3, 3]", '"here"'])
+def test_a_product_in_an_unusable_box_is_known_to_its_scene_all_the_same(tmp_path: Path, box: str) -> None:
+    dataset = read(tmp_path, row("s", "q"), f'{{"scene": "s", "product": "p", "bbox": {box}}}')
+    assert dataset.pairs == [Pair("s", "q")]
+    assert dataset.known == [("s", "q"), ("s", "p")]
+    assert dataset.positives == {"s": {"p", "q"}}
+
+
+def test_only_scenes_and_products_of_the_set_are_positives(tmp_path: Path) -> None:
+    reversed_box = [0.3, 0.2, 0.1, 0.4]
+    dataset = read(tmp_path, row("s", "p"), row("s", "nobody"), row("t", "q", reversed_box), row("gone", "p"))
+    assert dataset.positives == {"s": {"p"}}
+
+
+def test_ids_and_file_names_may_spell_accents_in_two_ways(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    dataset = read(
+        tmp_path,
+        row(decomposed, composed),
+        categories={decomposed: CHAIRS},
+        scenes=[f"{composed}.jpg"],
+        products=[f"{decomposed}.jpg"],
+        details={decomposed: {"title": "Chair"}},
+    )
+    assert dataset.pairs == [Pair(composed, composed)]
+    assert dataset.products[composed].title == "Chair"
+    assert not dataset.problems
+
+
+def test_a_set_may_say_its_licence(tmp_path: Path) -> None:
+    assert read(tmp_path).licence is None
+    about = tmp_path / "set" / "set.json"
+    about.write_text('{"licence": "CC BY 4.0", "maker": "somebody"}')
+    assert open_dataset(tmp_path / "set").licence == "CC BY 4.0"
+    about.write_text("{}")
+    assert open_dataset(tmp_path / "set").licence is None
+    about.write_text('{"licence": 4}')
+    with pytest.raises(DatasetError, match=r"set\.json: the licence is 4; write it as text"):
+        open_dataset(tmp_path / "set")
+
+
+def test_problems_of_the_catalogue_are_told_from_those_of_scenes_and_rows(tmp_path: Path) -> None:
+    dataset = read(
+        tmp_path,
+        row("s", "q"),
+        row("s", "../p"),
+        "{",
+        categories=f'{{"p": "{CHAIRS}",\n"p": "{CHAIRS}", "a/b": "{CHAIRS}", "q": "{CHAIRS}", "r": ""}}',
+        scenes=["s.jpg", "s.png"],
+        products=["p.jpg", "p.png"],
+        details={"p": 3, "x": {}},
+    )
+    assert [(each.item, str(each.kind)) for each in dataset.product_problems] == [
+        ("p", "two pictures of one id"),
+        ("p", "duplicate id"),
+        ("p", "unusable product details"),
+        ("'x'", "unknown product"),
+        ("'a/b'", "unusable id"),
+        ("q", "missing product picture"),
+        ("r", "product without category"),
+    ]
+    assert len(dataset.problems) == len(dataset.product_problems) + 4
+
+
 def test_a_row_without_bbox_is_kept_and_reported(tmp_path: Path) -> None:
     dataset = read(tmp_path, {"scene": "s", "product": "p"})
     assert dataset.pairs == [Pair("s", "p")]

@@ -48,3 +48,8 @@ def test_of_two_pictures_of_an_id_one_counts_and_the_other_is_reported(tmp_path:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="scenes: cannot be listed"):
         list_pictures(tmp_path / "scenes", [])
+
+
+def test_ids_do_not_depend_on_how_the_system_spells_accents(tmp_path: Path) -> None:
+    folder = touch(tmp_path, "scho\u0308n.jpg")
+    assert list_pictures(folder, []) == {"sch\u00f6n": folder / "scho\u0308n.jpg"}

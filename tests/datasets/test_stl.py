@@ -45,6 +45,7 @@ def test_the_release_is_a_set_wherever_its_pictures_lie(tmp_path: Path, pictures
     for path in (folder, folder / "fashion.json"):
         dataset = open_dataset(path, strict=True)
         assert dataset.name == "STL-fashion"
+        assert dataset.licence == "research, non-commercial"
         assert dataset.scenes[SCENE].picture == folder / pictures[0]
         assert [product.picture for product in dataset.products.values()] == [
             folder / picture for picture in pictures[1:]
@@ -64,6 +65,14 @@ def test_missing_pictures_leave_pairs_out(tmp_path: Path) -> None:
     assert [str(each.kind) for each in dataset.problems] == ["missing product picture"] * 2
     assert dataset.problems[0].where == f"{folder / 'home-cat.json'}:1"
     assert dataset.problems[1].where == f"{folder / 'home.json'}:2"
+
+
+def test_of_two_pictures_those_of_products_concern_the_catalogue(tmp_path: Path) -> None:
+    folder = released(tmp_path, "fashion")
+    touch(folder, *(f"images/{signature}.{kind}" for signature in (SCENE, SHOE) for kind in ("jpg", "png")))
+    dataset = open_dataset(folder)
+    assert [each.item for each in dataset.product_problems] == [SHOE, TROUSERS]
+    assert len(dataset.problems) == 4  # a scene's two pictures, and a row
 
 
 def test_a_folder_with_both_parts_asks_for_one(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 import dataclasses
 import hashlib
 import multiprocessing
+import os
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import worker_starts
 from perfectlook.backbones.registry import open_backbone
@@ -14,6 +16,7 @@ from perfectlook.features import extraction
 from perfectlook.features.extraction import extract
 from perfectlook.features.manifest import Manifest
 from perfectlook.features.store import FeatureStore, ViewKey, open_store
+from perfectlook.fingerprints import fingerprints
 from perfectlook.images import open_picture
 from perfectlook.types import Rectangle, View
 
@@ -219,6 +222,25 @@ def test_a_store_of_another_backbone_gets_no_features(draw, many_workers, tmp_pa
         with pytest.raises(FeatureError, match=r"tiny-fp32.*other-fp32"):
             extract(views, "tiny", store, maps=True, workers=workers)
         assert len(store) == 0
+
+
+def test_a_picture_replaced_by_one_of_the_same_size_and_time_fails_once_and_works_the_next_time(
+    tmp_path: Path,
+):
+    path = tmp_path / "a.bmp"
+    Image.new("RGB", (40, 30), "red").save(path)
+    times = path.stat()
+    fingerprints([path])
+    Image.new("RGB", (40, 30), "blue").save(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    def run() -> extraction.ExtractionReport:
+        found, _ = fingerprints([path])
+        return extract([View(path)], "tiny", maps=False, hashes={path: found[path].sha256})
+
+    (failure,) = run().failures
+    assert "changed" in failure.reason
+    assert run().extracted == 1
 
 
 def test_nothing_to_extract_is_no_problem():

@@ -12,7 +12,7 @@ from PIL import Image
 from drawn import drawn_set
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.catalogue import Catalogue
-from perfectlook.errors import CatalogueError, PictureError, UsageError
+from perfectlook.errors import CatalogueError, ModelError, PictureError, UsageError
 from perfectlook.images import open_picture
 from perfectlook.recommender import Answer, Recommender
 from toy_model import BAGS, SHOES, ToyModel
@@ -153,6 +153,15 @@ def test_a_catalogue_of_another_precision_is_refused(
     monkeypatch.setattr("perfectlook.recommender.recommender.open_backbone", _other_backbone)
     with pytest.raises(CatalogueError, match=r"tiny-fp32-.* here it is tiny-other"):
         recommender.complete(photo)
+
+
+def test_a_model_of_another_backbone_is_refused(source: Path, photo: Path) -> None:
+    model = ToyModel()
+    with Catalogue.open("memory://", create=True) as catalogue:
+        catalogue.sync(source, model)
+        model.backbone_identity = "tiny-fp32-000000000000"
+        with pytest.raises(ModelError, match="tiny-fp32-000000000000"):
+            Recommender.open(model, catalogue).complete(photo)
 
 
 def _other_backbone(name: str) -> object:

@@ -1,6 +1,7 @@
 """What a sync has to do: the difference between what a source has and what a catalogue has."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -42,13 +43,19 @@ class Item(NamedTuple):
 class Listing:
     """All a source has: its products by id, in the order of ids, and those that cannot be used.
 
-    `unreadable` are the ids of products whose picture cannot be read at the moment: they are neither new
-    nor gone.
+    `unreadable` are the ids of products that cannot be read at the moment: they are neither new nor gone.
+    Neither is anything else, unless the listing `is_whole`.
     """
 
     items: dict[str, Item]
     unreadable: frozenset[str]
     problems: list[Problem]
+    is_whole: bool = True
+
+    def staying(self, stored: Set[str]) -> set[str]:
+        """Return those of the stored products that are not in the listing and yet not gone."""
+        unlisted = set(stored - self.items.keys())
+        return unlisted & self.unreadable if self.is_whole else unlisted
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +80,36 @@ def list_products(source: Source, *, workers: int | None = None, progress: Progr
         else:
             products[product.id] = product
     prints, reasons = fingerprints((p.picture for p in products.values()), workers=workers, progress=progress)
-    unreadable = {id_: p for id_, p in products.items() if p.picture not in prints}
-    problems += [
-        Problem(source.name, id_, f"{product.picture}: {reasons.get(product.picture, 'cannot be read')}")
-        for id_, product in unreadable.items()
+    items: dict[str, Item] = {}
+    unreadable = set(source.unavailable or ())
+    for id_, product in sorted(products.items()):
+        reason = reasons.get(product.picture) or (None if _is_text(product) else _NOT_TEXT)
+        if reason:
+            unreadable.add(id_)
+            problems.append(Problem(source.name, id_, f"{product.picture}: {reason}"))
+        else:
+            items[id_] = Item(product.category, Record.of(product, prints[product.picture]))
+    is_whole = source.unavailable is not None
+    return Listing(items, frozenset(unreadable), [*source.problems, *problems], is_whole)
+
+
+_NOT_TEXT = "its file name or its text is not Unicode; rename the file or mend the text"
+
+
+def _is_text(product: Product) -> bool:
+    """Whether a store can write all that is said of a product; file names may be any bytes."""
+    said = [
+        product.id,
+        product.category,
+        product.title,
+        str(product.picture.absolute()),
+        *product.fields.items(),
     ]
-    items = {
-        id_: Item(products[id_].category, Record.of(products[id_], prints[products[id_].picture]))
-        for id_ in sorted(products.keys() - unreadable.keys())
-    }
-    return Listing(items, frozenset(unreadable), [*source.problems, *problems])
+    try:
+        json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def stored_states(store: Store, collection: str) -> dict[str, State]:
@@ -96,7 +123,7 @@ def stored_states(store: Store, collection: str) -> dict[str, State]:
 
 
 def make_plan(listing: Listing, stored: Mapping[str, State]) -> Plan:
-    """Compare a source with a collection; products whose picture cannot be read stay as they are stored."""
+    """Compare a source with a collection; products that cannot be read now stay as they are stored."""
     plan = Plan()
     for id_, item in listing.items.items():
         now, before = item.state, stored.get(id_)
@@ -106,6 +133,7 @@ def make_plan(listing: Listing, stored: Mapping[str, State]) -> Plan:
             plan.describe.append(id_)
         else:
             plan.keep.append(id_)
-    plan.keep.extend(sorted(listing.unreadable & stored.keys()))
-    plan.remove.extend(sorted(stored.keys() - listing.items.keys() - listing.unreadable))
+    staying = listing.staying(stored.keys())
+    plan.keep.extend(sorted(staying))
+    plan.remove.extend(sorted(stored.keys() - listing.items.keys() - staying))
     return plan

@@ -18,7 +18,7 @@ from perfectlook.types import Problem, Product
 
 
 class Source(Protocol):
-    """Products to put into a catalogue. A new kind of source is one class with these three."""
+    """Products to put into a catalogue. A new kind of source is one class with these four."""
 
     @property
     def name(self) -> str:
@@ -26,7 +26,15 @@ class Source(Protocol):
 
     @property
     def problems(self) -> list[Problem]:
-        """The products that could not be read, and why; complete when `products` has ended."""
+        """What is wrong with its products; complete when `products` has ended."""
+
+    @property
+    def unavailable(self) -> frozenset[str] | None:
+        """Ids of products that it has but cannot give now, which a catalogue keeps as they were.
+
+        None when it could not list all it has: a catalogue then deletes nothing. Complete when `products`
+        has ended.
+        """
 
     def products(self) -> Iterator[Product]:
         """Yield every product that can be read."""
@@ -39,18 +47,17 @@ class SetSource:
         """Take an open set."""
         self._dataset = dataset
         self.name = str(dataset.root)
-        of_products = (problem for problem in dataset.problems if problem.kind in _OF_PRODUCTS)
-        first: dict[tuple[str, str], Problem] = {}  # the rows that name the product repeat it
-        for problem in of_products:
-            first.setdefault((problem.kind, problem.item), problem)
-        self.problems = list(first.values())
+        self.problems = dataset.product_problems
+        self.unavailable: frozenset[str] | None = frozenset(
+            problem.item for problem in self.problems if problem.kind in _STILL_LISTED
+        )
 
     def products(self) -> Iterator[Product]:
         """Yield the products."""
         yield from self._dataset.products.values()
 
 
-_OF_PRODUCTS = {ProblemKind.NO_CATEGORY, ProblemKind.MISSING_PRODUCT, ProblemKind.UNUSABLE_DETAILS}
+_STILL_LISTED = {ProblemKind.NO_CATEGORY, ProblemKind.MISSING_PRODUCT}
 
 
 class FolderSource:
@@ -66,10 +73,12 @@ class FolderSource:
         self._folder = folder
         self.name = str(folder)
         self.problems: list[Problem] = []
+        self.unavailable: frozenset[str] | None = frozenset()
 
     def products(self) -> Iterator[Product]:
         """Yield a product for each picture, in the order of paths; hidden ones are passed over."""
         self.problems = []
+        self.unavailable = frozenset()
         seen: dict[str, Path] = {}
         for path in self._pictures(self._folder):
             place = PurePosixPath(unicodedata.normalize("NFC", path.relative_to(self._folder).as_posix()))
@@ -91,7 +100,9 @@ class FolderSource:
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            self._report(folder, f"the folder cannot be read: {error.strerror or error}")
+            self.unavailable = None
+            reason = f"the folder cannot be read ({error.strerror or error}); make it readable for this user"
+            self._report(folder, reason)
             return
         for entry in entries:
             if entry.name.startswith("."):

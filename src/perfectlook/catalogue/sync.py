@@ -32,8 +32,10 @@ class SyncReport:
         deleted: those that the source no longer has.
         unchanged: those that are as they were.
         embedded: those whose vector was computed, be it only because the model is another one.
-        failed: what could not be added or changed, and why.
+        failed: what is wrong with the source's products, and why: what could not be added or changed.
         switched: whether the catalogue now answers with the vectors of another model, or for the first time.
+        kept: those that stay as they were because the source cannot give them now.
+        is_whole: whether the source could list all it has; if not, nothing was deleted.
     """
 
     added: int = 0
@@ -43,6 +45,8 @@ class SyncReport:
     embedded: int = 0
     failed: list[Problem] = field(default_factory=list)
     switched: bool = False
+    kept: int = 0
+    is_whole: bool = True
 
 
 def sync(
@@ -62,6 +66,7 @@ def sync(
     looks at what is there before it acts, so a run that was killed is finished by the next.
 
     Raises:
+        ModelError: the model was trained on another backbone than the one installed.
         CatalogueError: the source is empty (unless allowed) or none of it can be used, another sync is at
             work, or the store fails.
         FeatureError: features cannot be stored.
@@ -69,14 +74,16 @@ def sync(
     """
     told = progress or _nobody
     with store.hold("catalogue sync"), open_feature_store(model.backbone) as features:
+        model.check_backbone(features.manifest.identity)
         listing = list_products(source, workers=workers, progress=told("reading pictures"))
         manifest = Manifest.from_document(store.manifest(), store.location)
         before = stored_states(store, manifest.active.collection) if manifest.active else {}
         _refuse_if_empty(source, listing, len(before), store.location, allow_empty=allow_empty)
+        staying = listing.staying(before.keys())
         identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
         manifest = _prepared(store, manifest, identity, model.dimension)
         if manifest.active and manifest.pending:
-            _carry_over(store, manifest.active.collection, listing)
+            _carry_over(store, manifest.active.collection, staying, listing)
         stored = stored_states(store, manifest.pending.collection) if manifest.pending else before
         plan = make_plan(listing, stored)
         embedder = Embedder(model, features)
@@ -84,14 +91,13 @@ def sync(
         failed = embedder.extract(wanted, workers=workers, progress=told("extracting features"))
         wanted = {id_: item for id_, item in wanted.items() if id_ not in failed}
         manifest = _with_centres(store, manifest, embedder.centres(wanted, manifest.target))
-        _embed(store, manifest.target, embedder, wanted, told("embedding products"))
+        _embed(store, manifest.target, embedder, wanted, told("embedding", "products"))
         _describe_and_remove(store, manifest.target.collection, listing.items, plan)
         if manifest.pending:
             _switch(store, manifest)
     after = (stored.keys() - set(plan.remove)) | wanted.keys()
-    return _report(
-        source, listing, before, after, failed, embedded=len(wanted), switched=bool(manifest.pending)
-    )
+    report = _report(source, listing, before, after, failed)
+    return replace(report, embedded=len(wanted), switched=bool(manifest.pending), kept=len(staying & after))
 
 
 def _refuse_if_empty(
@@ -126,9 +132,9 @@ def _prepared(store: Store, manifest: Manifest, identity: ModelIdentity, dimensi
     return manifest
 
 
-def _carry_over(store: Store, collection: str, listing: Listing) -> None:
-    """Take products whose picture cannot be read now as they are: their features may be stored."""
-    for id_, point in store.get(listing.unreadable, collection=collection).items():
+def _carry_over(store: Store, collection: str, staying: Set[str], listing: Listing) -> None:
+    """Take products that cannot be read now as they are: their features may be stored."""
+    for id_, point in store.get(staying, collection=collection).items():
         listing.items[id_] = Item(point.category, Record.from_payload(id_, point.payload))
 
 
@@ -193,9 +199,6 @@ def _report(
     before: Mapping[str, State],
     after: Set[str],
     failed: Mapping[str, str],
-    *,
-    embedded: int,
-    switched: bool,
 ) -> SyncReport:
     common = before.keys() & after
     changed = sum(
@@ -212,11 +215,10 @@ def _report(
         changed=changed,
         deleted=len(before.keys() - after),
         unchanged=len(common) - changed,
-        embedded=embedded,
         failed=[*listing.problems, *problems],
-        switched=switched,
+        is_whole=listing.is_whole,
     )
 
 
-def _nobody(_: str) -> None:
+def _nobody(_: str, unit: str = "") -> None:
     """Nobody asked for progress."""

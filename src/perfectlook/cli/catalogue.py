@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perfectlook.cli.numbers import positive
+
 if TYPE_CHECKING:
     from perfectlook.catalogue import Catalogue, SyncReport
 
@@ -39,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--json", metavar="FILE", type=Path, help="write the report, with all that failed, as JSON"
     )
     sync.add_argument(
-        "--workers", metavar="N", type=int, help="processes that read pictures (one per processor)"
+        "--workers", metavar="N", type=positive, help="processes that read pictures (one per processor)"
     )
     sync.set_defaults(func=run)
 
@@ -50,8 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         PerfectLookError: the source, the model or the catalogue cannot be used.
     """
+    from dataclasses import asdict
+
     from perfectlook.bundle import Model
     from perfectlook.catalogue import Catalogue, open_source
+    from perfectlook.cli.jsonfile import write_json
     from perfectlook.cli.reporting import print_problems
     from perfectlook.progress import ProgressLine
 
@@ -64,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         print_problems(report.failed, source.name)
         _print(catalogue, report, model.name)
     if arguments.json:
-        _write_json(arguments.json, report)
+        write_json(arguments.json, asdict(report))
     return 1 if arguments.strict and report.failed else 0
 
 
@@ -76,15 +81,7 @@ def _print(catalogue: "Catalogue", report: "SyncReport", model: str) -> None:
         f"  {report.added:,} added, {report.changed:,} changed, {report.deleted:,} deleted, "
         f"{report.unchanged:,} unchanged; {report.embedded:,} embedded, {len(report.failed):,} failed"
     )
-
-
-def _write_json(file: Path, report: "SyncReport") -> None:
-    import json
-    from dataclasses import asdict
-
-    from perfectlook.errors import PerfectLookError
-
-    try:
-        file.write_text(json.dumps(asdict(report), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise PerfectLookError(f"{file}: cannot be written ({error.strerror}); name another file") from error
+    if report.kept:
+        print(f"  {report.kept:,} kept as they were, because the source cannot give them now")
+    if not report.is_whole:
+        print("  nothing was deleted, because the source could not be listed whole")

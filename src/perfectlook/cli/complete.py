@@ -2,9 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from perfectlook.cli.numbers import positive
 
 if TYPE_CHECKING:
     from perfectlook.recommender import Answer, Recommender, Section
@@ -32,11 +34,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="PATH",
         nargs="+",
         action="extend",
-        help="answer for these categories only: a whole path (Furniture|Chairs), the top of a subtree, or a "
-        "last level; may be repeated (default: all, largest first)",
+        help="answer for these categories only, one or several: a whole path (Furniture|Chairs), the top of "
+        "a subtree, or one level by itself (default: all, largest first)",
     )
     complete.add_argument(
-        "-k", metavar="N", type=int, default=10, help="products of each category (default: 10)"
+        "-k", metavar="N", type=positive, default=10, help="products of each category (default: 10)"
     )
     complete.add_argument(
         "--all",
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
     """
+    from perfectlook.cli.jsonfile import write_json
     from perfectlook.errors import UsageError
     from perfectlook.recommender import Recommender
 
@@ -80,7 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
             if not arguments.json:
                 print(*_text(answer, bare=arguments.all), sep="\n")
     if arguments.json and answers:
-        _write_json(arguments.json, answers, several=len(arguments.photos) > 1, bare=arguments.all)
+        documents = [answer.as_json(None) if arguments.all else answer.as_json() for answer in answers]
+        write_json(arguments.json, documents if len(arguments.photos) > 1 else documents[0])
     skipped = len(arguments.photos) - len(answers)
     if skipped and len(arguments.photos) > 1:
         print(f"{skipped} of {len(arguments.photos)} photos skipped", file=sys.stderr)
@@ -143,19 +147,3 @@ def _write_sheet(file: Path, answer: "Answer", photo: str) -> None:
         sheet.save(file)
     except OSError as error:
         raise PerfectLookError(f"{file}: cannot be written ({error}); name another file") from error
-
-
-def _write_json(file: str, answers: Sequence["Answer"], *, several: bool, bare: bool) -> None:
-    import json
-
-    from perfectlook.errors import PerfectLookError
-
-    documents = [answer.as_json(None) if bare else answer.as_json() for answer in answers]
-    text = json.dumps(documents if several else documents[0], indent=2, ensure_ascii=False) + "\n"
-    if file == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        Path(file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise PerfectLookError(f"{file}: cannot be written ({error.strerror}); name another file") from error

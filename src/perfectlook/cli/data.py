@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the numbers of every set at a path; 1 when `--strict` is given and anything is wrong.
 
     Raises:
-        DatasetError: there is no set at the path, or the JSON file cannot be written.
+        DatasetError: there is no set at the path.
+        PerfectLookError: the JSON file cannot be written.
     """
     from perfectlook.datasets.audit import audit_at
     from perfectlook.progress import ProgressLine
@@ -125,17 +126,12 @@ def _release(release: dict[str, dict[str, int]]) -> Iterator[str]:
 
 
 def _write_json(file: Path, found: "Audits") -> None:
-    import json
     from dataclasses import asdict
 
-    from perfectlook.errors import DatasetError
+    from perfectlook.cli.jsonfile import write_json
 
     release = {
         part: {"products": sum(categories.values()), "categories": categories}
         for part, categories in found.release.items()
     }
-    content = {"sets": [asdict(each) for each in found.sets], "release": release}
-    try:
-        file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DatasetError(f"{file}: cannot be written ({error.strerror}); name another file") from error
+    write_json(file, {"sets": [asdict(each) for each in found.sets], "release": release})

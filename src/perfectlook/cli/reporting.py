@@ -1,8 +1,9 @@
-"""How commands tell of what was skipped."""
+"""How commands tell of what is wrong."""
 
 import sys
 from collections.abc import Sequence
 
+from perfectlook.datasets.problems import KEPT
 from perfectlook.types import Problem
 
 SHOWN = 20
@@ -13,6 +14,6 @@ def print_problems(problems: Sequence[Problem], what: str) -> None:
     if not problems:
         return
     for problem in problems[:SHOWN]:
-        print(f"skipped: {problem}", file=sys.stderr)
+        print(f"{'problem' if problem.kind in KEPT else 'skipped'}: {problem}", file=sys.stderr)
     more = f" (the first {SHOWN} are listed)" if len(problems) > SHOWN else ""
     print(f"{what}: {len(problems):,} problems{more}", file=sys.stderr)

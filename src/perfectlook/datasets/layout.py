@@ -4,13 +4,16 @@ SET/pairs.jsonl        one {"product": id, "scene": id, "bbox": [left, top, righ
 SET/categories.json    {product id: "Furniture|Chairs"}
 SET/scenes/ID.jpg      SET/products/ID.jpg      (or another picture format)
 SET/products.json      optional: {product id: {"title": ..., further fields}}
+SET/set.json           optional: {"licence": "of the pictures"}
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from perfectlook.datasets.jsonfiles import JsonObject
 from perfectlook.datasets.pictures import list_pictures
+from perfectlook.datasets.problems import shown
 from perfectlook.datasets.products import read_products
 from perfectlook.datasets.rows import read_rows
 from perfectlook.errors import DatasetError
@@ -18,7 +21,7 @@ from perfectlook.taxonomy import split_path
 from perfectlook.types import Pair, Problem, Product, Scene
 
 FASHION = "Apparel & Accessories"
-PAIRS, CATEGORIES, DETAILS = "pairs.jsonl", "categories.json", "products.json"
+PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.json", "set.json"
 
 
 @dataclass
@@ -35,6 +38,8 @@ class Dataset:
         n_rows: the rows of the file, valid or not.
         licence: of its pictures, as far as the set says.
         parts: the sets it was merged from, none for a set as read.
+        known: scene and product of every row whose ids are valid, left out or not.
+        product_problems: those of the problems that concern the catalogue.
     """
 
     name: str
@@ -46,6 +51,8 @@ class Dataset:
     n_rows: int = 0
     licence: str | None = None
     parts: tuple["Dataset", ...] = ()
+    known: list[tuple[str, str]] = field(default_factory=list)
+    product_problems: list[Problem] = field(default_factory=list)
 
     @cached_property
     def categories(self) -> dict[str, list[str]]:
@@ -57,11 +64,14 @@ class Dataset:
 
     @cached_property
     def positives(self) -> dict[str, frozenset[str]]:
-        """The known products of every scene, over all valid rows: never its negatives."""
-        known: dict[str, set[str]] = {}
+        """The known products of every scene, also those whose box is unusable: never its negatives."""
+        positives: dict[str, set[str]] = {}
         for pair in self.pairs:
-            known.setdefault(pair.scene, set()).add(pair.product)
-        return {scene: frozenset(products) for scene, products in known.items()}
+            positives.setdefault(pair.scene, set()).add(pair.product)
+        for scene, product in self.known:
+            if scene in positives and product in self.products:
+                positives[scene].add(product)
+        return {scene: frozenset(products) for scene, products in positives.items()}
 
     @cached_property
     def is_fashion(self) -> bool:
@@ -73,18 +83,38 @@ def read_layout(root: Path) -> Dataset:
     """Read a set in the layout above; everything wrong in it becomes one of its problems.
 
     Raises:
-        DatasetError: a file or a folder of the layout is missing, or the categories are not one JSON object.
+        DatasetError: a file or a folder of the layout is missing, a JSON file is not one object, or the
+            licence is not text.
     """
     missing = [name for name in (PAIRS, CATEGORIES) if not (root / name).is_file()]
     if missing:
         raise DatasetError(f"{root}: no {' and no '.join(missing)}; a set needs {PAIRS} and {CATEGORIES}")
-    problems: list[Problem] = []
-    scene_pictures = list_pictures(root / "scenes", problems)
-    product_pictures = list_pictures(root / "products", problems)
+    of_scenes: list[Problem] = []
+    of_products: list[Problem] = []
+    of_rows: list[Problem] = []
+    scene_pictures = list_pictures(root / "scenes", of_scenes)
+    product_pictures = list_pictures(root / "products", of_products)
     details = root / DETAILS
     products, left_out = read_products(
-        root / CATEGORIES, product_pictures.get, problems, details=details if details.is_file() else None
+        root / CATEGORIES, product_pictures.get, of_products, details=details if details.is_file() else None
     )
-    rows = read_rows(root / PAIRS, products, left_out, scene_pictures.get, problems)
-    name = root.name or root.resolve().name
-    return Dataset(name, root, rows.scenes, products, rows.pairs, problems, rows.n_rows)
+    rows = read_rows(root / PAIRS, products, left_out, scene_pictures.get, of_rows)
+    return Dataset(
+        root.name or root.resolve().name,
+        root,
+        rows.scenes,
+        products,
+        rows.pairs,
+        [*of_scenes, *of_products, *of_rows],
+        rows.n_rows,
+        licence=_licence(root / ABOUT),
+        known=rows.known,
+        product_problems=of_products,
+    )
+
+
+def _licence(about: Path) -> str | None:
+    licence = JsonObject(about).entries.get("licence") if about.is_file() else None
+    if licence is None or isinstance(licence, str):
+        return licence
+    raise DatasetError(f"{about}: the licence is {shown(licence)}; write it as text, or leave it out")

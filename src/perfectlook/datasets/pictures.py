@@ -1,6 +1,7 @@
 """Which picture belongs to which id: one listing of a folder, never a look per id."""
 
 import os
+import unicodedata
 from pathlib import Path
 
 from perfectlook.datasets.problems import ProblemKind
@@ -24,7 +25,9 @@ SUFFIXES = (
 
 
 def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False) -> dict[str, Path]:
-    """The pictures of a folder by id, which is the file's name without its suffix, in order of the names.
+    """The pictures of a folder by id, in order of the names.
+
+    An id is the file's name without its suffix, normalised (NFC): systems spell accents differently.
 
     With `nested`, those of its sub-folders too. Two pictures of one id are added to `problems`.
 
@@ -33,10 +36,11 @@ def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False
     """
     found: dict[str, Path] = {}
     for path in sorted(_picture_files(folder, nested=nested), key=_preference):
-        kept = found.setdefault(path.stem, path)
+        id_ = unicodedata.normalize("NFC", path.stem)
+        kept = found.setdefault(id_, path)
         if kept is not path:
             reason = f"{kept.name} has the same id and is the one that counts; remove one of them"
-            problems.append(Problem(str(path), path.stem, reason, ProblemKind.TWO_PICTURES))
+            problems.append(Problem(str(path), id_, reason, ProblemKind.TWO_PICTURES))
     return found
 
 

@@ -1,5 +1,6 @@
 """The sorts of things that can be wrong in a set."""
 
+import unicodedata
 from enum import StrEnum
 from reprlib import Repr
 
@@ -23,6 +24,19 @@ class ProblemKind(StrEnum):
     TWO_PICTURES = "two pictures of one id"
     UNREADABLE = "unreadable picture"
     UNUSABLE_DETAILS = "unusable product details"
+
+
+KEPT = frozenset(
+    {
+        ProblemKind.DUPLICATE_ROW,
+        ProblemKind.DUPLICATE_ID,
+        ProblemKind.NO_BOX,
+        ProblemKind.BOX_OUTSIDE,
+        ProblemKind.TWO_PICTURES,
+        ProblemKind.UNUSABLE_DETAILS,
+    }
+)
+"""What is wrong with rows and products that are used all the same."""
 
 
 class UnusableError(Exception):
@@ -49,7 +63,7 @@ def shown(value: object) -> str:
 
 
 def checked_id(value: object, what: str) -> str:
-    """The id, if it is one: text that names a file in a folder and nothing outside of it.
+    """The id, if it is one: text that names a file in a folder and nothing outside of it; normalised (NFC).
 
     Raises:
         UnusableError: it is not text, is empty, or could leave the folder as part of a path.
@@ -62,4 +76,4 @@ def checked_id(value: object, what: str) -> str:
     if not value.strip(" .") or drive or unfit:
         reason = f"the {what} id {shown(value)} cannot name a file; use letters, digits, '-' and '_'"
         raise UnusableError(ProblemKind.UNUSABLE_ID, shown(value), reason)
-    return value
+    return unicodedata.normalize("NFC", value)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,9 +37,9 @@ def read_products(
             category = _checked_category(product, value)
             picture = _existing_picture(product, picture_of)
         except UnusableError as unusable:
-            left_out[key] = unusable.at(listed.where(key))
+            left_out[unicodedata.normalize("NFC", key)] = unusable.at(listed.where(key))
             continue
-        fields = dict(further.get(product, {}))
+        fields = dict(further.get(key, {}))
         title = fields.pop("title", None) or _title_of(fields, category)
         products[product] = Product(product, category, picture, title, fields)
     problems.extend(left_out.values())

@@ -12,11 +12,15 @@ from perfectlook.types import Box, Pair, Problem, Product, Scene
 
 
 class Rows(NamedTuple):
-    """What a file of rows holds: the valid pairs, their scenes, and how many rows there were in all."""
+    """What a file of rows holds: the valid pairs, their scenes, and how many rows there were in all.
+
+    `known` are the scene and the product of every row whose ids are valid, whatever else is wrong with it.
+    """
 
     pairs: list[Pair]
     scenes: dict[str, Scene]
     n_rows: int
+    known: list[tuple[str, str]]
 
 
 def read_rows(
@@ -45,7 +49,7 @@ def read_rows(
             reader.remarks.append(unusable)
         problems.extend(remark.at(f"{path}:{line}") for remark in reader.remarks)
         reader.remarks.clear()
-    return Rows(pairs, reader.scenes, n_rows)
+    return Rows(pairs, reader.scenes, n_rows, reader.known)
 
 
 class _RowReader:
@@ -55,6 +59,7 @@ class _RowReader:
         self, products: Mapping[str, Product], left_out: Mapping[str, Problem], picture_of_scene: PictureOf
     ) -> None:
         self.scenes: dict[str, Scene] = {}
+        self.known: list[tuple[str, str]] = []
         self.remarks: list[UnusableError] = []
         self._products = products
         self._left_out = left_out
@@ -63,6 +68,7 @@ class _RowReader:
 
     def pair_of(self, row: dict[str, object], line: int) -> Pair:
         scene, product = _id_in(row, "scene"), _id_in(row, "product")
+        self.known.append((scene, product))
         marked = self._marked_box(row, scene, product)
         self._remark_repeated(scene, product, marked, line)
         box = self._clipped(marked, scene, product) if marked else None

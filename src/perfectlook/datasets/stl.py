@@ -23,6 +23,8 @@ from perfectlook.types import Problem
 
 PARTS = ("fashion", "home")
 FOLDERS = ("images", "pictures", "scenes", "products")
+LICENCE = "research, non-commercial"
+"""Of the pictures, which are of Pinterest's users and of shops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,19 @@ def read_release_without_pictures(release: Release) -> Dataset:
 
 
 def _read(release: Release, picture_of: PictureOf, problems: list[Problem]) -> Dataset:
-    products, left_out = read_products(release.categories, picture_of, problems)
-    rows = read_rows(release.rows, products, left_out, picture_of, problems)
-    folder = release.rows.parent
-    return Dataset(release.name, folder, rows.scenes, products, rows.pairs, problems, rows.n_rows)
+    of_products: list[Problem] = []
+    of_rows: list[Problem] = []
+    products, left_out = read_products(release.categories, picture_of, of_products)
+    rows = read_rows(release.rows, products, left_out, picture_of, of_rows)
+    return Dataset(
+        release.name,
+        release.rows.parent,
+        rows.scenes,
+        products,
+        rows.pairs,
+        [*problems, *of_products, *of_rows],
+        rows.n_rows,
+        licence=LICENCE,
+        known=rows.known,
+        product_problems=[*(each for each in problems if each.item in products), *of_products],
+    )

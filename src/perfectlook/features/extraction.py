@@ -13,9 +13,17 @@ from typing import NamedTuple
 import numpy as np
 
 from perfectlook.backbones.engines import cuda_is_available
-from perfectlook.features.extractor import Extracted, Failure, PictureTask, Row, open_extractor
+from perfectlook.features.extractor import (
+    CHANGED,
+    Extracted,
+    Failure,
+    PictureTask,
+    Row,
+    open_extractor,
+)
 from perfectlook.features.pool import Died, Done, InProcess, WorkerError, WorkerPool
 from perfectlook.features.store import FeatureStore, ViewKey, open_store
+from perfectlook.fingerprints import forget
 from perfectlook.progress import Progress
 from perfectlook.settings import worker_count
 from perfectlook.types import Problem, Rectangle, View
@@ -101,6 +109,8 @@ def extract(
         processes = min(workers or _worker_count(backbone), missing // VIEWS_WORTH_A_WORKER)
         with _pool(start, processes) as pool:
             _Extraction(pool, _batches(tasks), store, report, progress, len(distinct)).run()
+        # with the same size and time as before, the next run would otherwise find the old hash again
+        forget(failure.view.picture for failure in report.failures if failure.reason == CHANGED)
     report.seconds = time.monotonic() - started
     return report
 

@@ -14,6 +14,8 @@ from perfectlook.images import open_picture
 from perfectlook.types import Float16Array, Float32Array, Rectangle, View
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
+CHANGED = "changed since it was last looked at; run again"
+"""Why a picture fails whose file is not the one that the hash is of."""
 
 
 class PictureTask(NamedTuple):
@@ -87,7 +89,7 @@ class Extractor:
                 if hashlib.file_digest(file, "sha256").hexdigest() == task.sha256:
                     yield from (self._decode(file, crop) for crop in task.crops)
                     return
-            reason = "changed while it was waiting to be read; run again"
+            reason = CHANGED
         except OSError as error:
             reason = f"cannot be read ({error.strerror}); check the path and the disk"
         yield from (reason for _ in task.crops)

@@ -13,7 +13,8 @@ _LIKE = 0.6
 def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -> list[str]:
     """Return the categories to answer for: all, largest first, or those that the wanted names match.
 
-    A name is a whole path, the top of a subtree or a last level. What one name matches comes largest first.
+    A name is a whole path, the top of a subtree, or one level by itself. What one name matches comes largest
+    first.
 
     Raises:
         UsageError: a name matches nothing; the message lists the nearest categories.

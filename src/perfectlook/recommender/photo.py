@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from perfectlook.images import open_picture
+from perfectlook.images import open_picture, to_rgb
 
 Photo: TypeAlias = Path | str | bytes | BinaryIO | Image.Image
 """A path, the bytes or a stream of a picture, or a picture opened by Pillow."""
@@ -13,13 +13,9 @@ Photo: TypeAlias = Path | str | bytes | BinaryIO | Image.Image
 
 def opened_photo(photo: Photo, fit: int | None = None) -> Image.Image:
     """Return the photo upright, in RGB, transparency over white; `fit` and errors as in `open_picture`."""
-    if not isinstance(photo, Image.Image):
-        return open_picture(photo, fit=fit)
-    upright = ImageOps.exif_transpose(photo)
-    if upright.has_transparency_data:
-        white = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(white, upright.convert("RGBA"))
-    return upright.convert("RGB")
+    if isinstance(photo, Image.Image):
+        return to_rgb(photo, name_of(photo))
+    return open_picture(photo, fit=fit)
 
 
 def name_of(photo: Photo) -> str:

@@ -56,14 +56,15 @@ class Recommender:
 
         Args:
             photo: a path, the bytes or a stream of a picture, or a Pillow picture.
-            categories: whole paths, subtrees or last levels of the catalogue's categories; by default all of
-                them, largest first.
+            categories: whole paths, subtrees or single levels of the catalogue's categories; by default all
+                of them, largest first.
             k: products of a category, at most.
             where: the place of filters; none can be given yet.
             variety: pass over products whose picture is a copy of one already shown.
 
         Raises:
             PictureError: the photo cannot be read.
+            ModelError: the model was trained on another backbone than the one installed.
             UsageError: a category matches nothing, k is below one, or a filter is given.
             CatalogueError: the catalogue fails, or has been switched to another model.
         """
@@ -109,6 +110,7 @@ class Recommender:
                     f"{self.catalogue.location} was made with the backbone {held}, and here it is "
                     f"{backbone.identity}; run `perfectlook catalogue sync` again"
                 )
+            self.model.check_backbone(backbone.identity)
             self._backbone = backbone
         return self._backbone
 

@@ -19,7 +19,8 @@ def model_card(name: str, data: TrainingData, training: Mapping[str, Any]) -> st
         training: the training report of its record.
     """
     sizes = Counter(data.features.product_categories)
-    categories = "\n".join(f"| {category} | {sizes[category]:,} |" for category in data.categories)
+    rows = [(category.replace("|", " › "), sizes[category]) for category in data.categories]
+    categories = "\n".join(f"| {name} | {size:,} |" for name, size in rows)
     return f"""# {name}
 
 A compatibility model of perfectlook {__version__}: for the photo of a scene and a category it orders products
