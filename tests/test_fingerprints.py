@@ -129,18 +129,6 @@ def test_a_damaged_cache_is_begun_anew(tmp_path: Path) -> None:
     assert fingerprints([path], cache=cache)[0].keys() == {path}
 
 
-def test_what_a_damaged_cache_has_left_beside_it_goes_too(tmp_path: Path) -> None:
-    path, cache = picture(tmp_path / "a.png"), tmp_path / "prints.sqlite"
-    fingerprints([path], cache=cache)
-    with closing(sqlite3.connect(cache)) as store:
-        store.execute("DELETE FROM fingerprints_1")
-        store.commit()
-        log = cache.with_name("prints.sqlite-wal").read_bytes()  # changes to a database that is about to go
-    cache.write_bytes(b"this is no database" * 100)
-    cache.with_name("prints.sqlite-wal").write_bytes(log)
-    assert fingerprints([path], cache=cache)[0].keys() == {path}
-
-
 @pytest.mark.parametrize("work", ["look up", "keep", "forget"])
 def test_a_cache_whose_damage_shows_later_is_begun_anew(work: str, tmp_path: Path) -> None:
     path, cache = picture(tmp_path / "a.png"), tmp_path / "prints.sqlite"

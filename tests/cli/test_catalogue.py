@@ -136,7 +136,7 @@ def test_interrupted_it_exits_with_130_and_run_again_it_ends(
     shoes = tmp_path / "pictures" / "Shoes"
     shoes.mkdir(parents=True)
     random = np.random.default_rng(0)
-    for number in range(600):
+    for number in range(400):
         colours = Image.fromarray(random.integers(0, 256, (3, 4, 3), np.uint8))
         colours.resize((64, 48)).save(shoes / f"{number}.png")
     command = [sys.executable, "-m", "perfectlook", "catalogue", "sync", str(shoes.parent)]
@@ -153,7 +153,7 @@ def test_interrupted_it_exits_with_130_and_run_again_it_ends(
         assert catalogue.manifest().active is None
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     with Catalogue.open(folder) as catalogue:
-        assert catalogue.count() == 600
+        assert catalogue.count() == 400
         assert catalogue.manifest().pending is None
 
 

@@ -56,3 +56,13 @@ def test_the_same_generator_draws_the_same():
     sampler = NegativeSampler(features, np.arange(30))
     one, two = (sampler.draw(np.arange(30), 4, np.random.default_rng(7)) for _ in range(2))
     assert (one == two).all()
+
+
+def test_a_product_of_a_row_with_a_bad_box_still_belongs_to_its_scene():
+    features = styled_set(scenes=1, products=3, styles=1, categories=("Chairs",))
+    true = features.pair_products[0]
+    other = (true + 1) % 3
+    (scene,) = features.dataset.scenes
+    features.dataset.known.append((scene, features.product_ids[other]))
+    drawn = NegativeSampler(features, np.array([0])).draw(np.array([0]), 50, np.random.default_rng(0))
+    assert set(drawn[0]) == {3 - true - other}

@@ -4,6 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
+from perfectlook.cli.numbers import positive
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register the command."""
@@ -23,7 +25,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="write one JSON line per pair")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that extract features")
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes that extract features")
     parser.add_argument("--strict", action="store_true", help="fail when anything is wrong in the set")
     parser.set_defaults(func=run)
 

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from perfectlook.cli.numbers import natural, positive
+
 if TYPE_CHECKING:
     from perfectlook.training.fit import Epoch
 
@@ -26,9 +28,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--encoder", choices=("feedforward",), help="kind of encoder")
     parser.add_argument("--distance", choices=("l2", "squared_l2"), help="the norm")
     parser.add_argument("--backbone", metavar="NAME", help="see `perfectlook backbones`")
-    parser.add_argument("--seed", type=int, metavar="N", help="of everything random")
-    parser.add_argument("--epochs", type=int, metavar="N", help="at most this many")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes that extract features")
+    parser.add_argument("--seed", type=natural, metavar="N", help="of everything random")
+    parser.add_argument("--epochs", type=natural, metavar="N", help="at most this many")
+    parser.add_argument("--workers", type=positive, metavar="N", help="processes that extract features")
     parser.add_argument("--strict", action="store_true", help="fail when anything is wrong in a set")
     parser.set_defaults(func=run)
 

@@ -65,6 +65,7 @@ def merge(sets: Sequence[SetFeatures]) -> SetFeatures:
         pairs=[pair for each in datasets for pair in each.pairs],
         problems=[problem for each in datasets for problem in each.problems],
         n_rows=sum(each.n_rows for each in datasets),
+        known=[row for each in datasets for row in each.known],
         parts=tuple(datasets),
     )
     chosen = list(zip(sets, taken, strict=True))
