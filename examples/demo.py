@@ -13,6 +13,7 @@ from pathlib import Path
 from perfectlook.cli.main import main as perfectlook
 from perfectlook.datasets import open_dataset
 from perfectlook.datasets.split import split_of
+from perfectlook.types import Scene
 
 SCENES = 5
 MISSING = """\
@@ -39,19 +40,22 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="FOLDER")
     parser.add_argument("--epochs", default=None, help="at most this many")
     arguments = parser.parse_args()
-    chosen = arguments.set or Path(os.environ.get("PERFECTLOOK_DATA", "PERFECTLOOK_DATA")) / "stl-fashion"
-    if not chosen.is_dir():
-        print(MISSING.format(looked_for=chosen), file=sys.stderr)
+    data = os.environ.get("PERFECTLOOK_DATA")
+    chosen = arguments.set or (Path(data) / "stl-fashion" if data else None)
+    if chosen is None or not chosen.is_dir():
+        looked_for = chosen or "nothing: PERFECTLOOK_DATA is not set"
+        print(MISSING.format(looked_for=looked_for), file=sys.stderr)
         return 1
-    model, catalogue = str(arguments.out / "model"), str(arguments.out / "catalogue")
+    model, catalogue = str(arguments.out / chosen.name), str(arguments.out / "catalogue")
     epochs = ["--epochs", arguments.epochs] if arguments.epochs else []
+    answers, sheet = str(arguments.out / "answers.json"), str(arguments.out / "sheet.png")
     scenes = [str(picture) for picture in held_out_scenes(chosen)]
     on_catalogue = ["--model", model, "--catalogue", catalogue]
     steps = [
         ["train", str(chosen), "--out", model, *epochs],
         ["evaluate", model, str(chosen), "--split", "test", "--json", str(arguments.out / "evaluation.json")],
         ["catalogue", "sync", str(chosen), *on_catalogue],
-        ["complete", *scenes, *on_catalogue, "-k", "6", "--sheet", str(arguments.out / "sheet.png")],
+        ["complete", *scenes, *on_catalogue, "-k", "6", "--json", answers, "--sheet", sheet],
     ]
     for step in steps:
         print("\n$ perfectlook", " ".join(step), flush=True)
@@ -64,11 +68,16 @@ def main() -> int:
 
 
 def held_out_scenes(folder: Path) -> list[Path]:
-    """Pictures of the test scenes with the most products, so that there is something to compare with."""
+    """Pictures of test scenes with products of several categories, one of each: outfits, not collages."""
     dataset = open_dataset(folder)
     test = [scene for scene in dataset.scenes.values() if split_of(scene.id) == "test"]
-    test.sort(key=lambda scene: (-len(dataset.positives[scene.id]), scene.id))
-    return [scene.picture for scene in test[:SCENES]]
+
+    def merit(scene: Scene) -> tuple[bool, int, str]:
+        known = dataset.positives[scene.id]
+        categories = {dataset.products[product].category for product in known}
+        return len(categories) < len(known), -len(categories), scene.id
+
+    return [scene.picture for scene in sorted(test, key=merit)[:SCENES]]
 
 
 if __name__ == "__main__":

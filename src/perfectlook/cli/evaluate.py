@@ -12,7 +12,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "evaluate",
         help="evaluate a model on a set",
-        description="Evaluate a model on a split of a set, with 95 %% intervals over scenes.",
+        description="Evaluate a model on a split of a set, with 95 % intervals over scenes.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the model")
     parser.add_argument("set", type=Path, metavar="SET", help="folder of the set")
