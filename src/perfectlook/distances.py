@@ -106,7 +106,9 @@ def spread(scene: Array, regions: Array, attention: Array, *, mixing: Array | fl
     """What the squared hybrid distance has over ‖q - f_p‖²: the variance around the query point, [...]."""
     xp = _namespace(scene)
     point = query_point(scene, regions, attention, mixing=mixing)
-    weight = mixing[..., 0] if getattr(mixing, "ndim", 0) else mixing
+    weight: Any = mixing
+    if getattr(weight, "ndim", 0):
+        weight = weight[..., 0]
     of_regions = xp.sum(attention * squared_l2(regions, point[..., None, :]), axis=-1)
     return weight * squared_l2(scene, point) + (1 - weight) * of_regions
 
