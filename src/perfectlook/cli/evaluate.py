@@ -1,7 +1,6 @@
 """`perfectlook evaluate`."""
 
 import argparse
-import json
 from pathlib import Path
 
 from perfectlook.cli.numbers import positive
@@ -32,6 +31,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print the report, write what was asked for."""
+    from perfectlook.cli.jsonfile import write_json
     from perfectlook.cli.reporting import print_problems
     from perfectlook.evaluation import evaluate
     from perfectlook.progress import ProgressLine
@@ -48,8 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     print_problems(evaluation.problems, evaluation.set_name)
     print(evaluation.to_text())
     if arguments.json:
-        content = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
-        arguments.json.write_text(content + "\n", encoding="utf-8")
+        write_json(arguments.json, evaluation.to_json())
     if arguments.pairs:
         evaluation.write_pairs(arguments.pairs)
     return 0

@@ -137,7 +137,7 @@ class Fit:
         ]
 
     def _note(self, number: int, loss: float | None, started: float) -> Epoch:
-        placed = self._place(number) if self._validates else []
+        placed = self._place(number) if len(self.validation) else []
         accuracy = binary_accuracy(placed) if placed else None
         temperature = self.network.attention.temperature if self.config.model.uses_regions else None
         self.history.append(Epoch(number, loss, accuracy, temperature, time.perf_counter() - started))
@@ -154,10 +154,6 @@ class Fit:
                 f"epoch {number}: {error}: the weights have gone astray; lower learning_rate "
                 f"(now {self.config.learning_rate})"
             ) from error
-
-    @property
-    def _validates(self) -> bool:
-        return len(self.validation) > 0
 
     def _is_out_of(self, patience: int | None) -> bool:
         return patience is not None and self.history[-1].epoch - self.best_epoch >= patience

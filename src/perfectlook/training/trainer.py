@@ -237,11 +237,12 @@ def _digest(arrays: FeatureArrays) -> str:
 def _training_report(data: TrainingData, config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
     """How the model came about, for its record and card."""
     features = data.features
+    parts = features.dataset.parts or (features.dataset,)
     settings = asdict(config)
     del settings["model"]
     return {
-        "sets": [part.name for part in features.dataset.parts or (features.dataset,)],
-        "licences": {part.name: part.licence for part in features.dataset.parts or (features.dataset,)},
+        "sets": [part.name for part in parts],
+        "licences": {part.name: part.licence for part in parts},
         "n_pairs": len(outcome.training),
         "n_scenes": len({features.pairs[i].scene for i in outcome.training}),
         "n_products": len(features.product_ids),
