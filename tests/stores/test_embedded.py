@@ -301,12 +301,16 @@ def test_a_closed_store_says_so(folder: Path) -> None:
         store.count()
 
 
-def test_threads_that_open_the_same_new_folder_share_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("attempt", range(10))
+def test_threads_that_open_the_same_new_folder_share_it(tmp_path: Path, attempt: int) -> None:
     stores: list[EmbeddedStore] = []
-    threads = [
-        threading.Thread(target=lambda: stores.append(EmbeddedStore.open(tmp_path / "c", create=True)))
-        for _ in range(4)
-    ]
+    start = threading.Barrier(4)
+
+    def open_store() -> None:
+        start.wait()
+        stores.append(EmbeddedStore.open(tmp_path / "c", create=True))
+
+    threads = [threading.Thread(target=open_store) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:

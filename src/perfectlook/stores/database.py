@@ -173,8 +173,10 @@ class Database:
 
     def _check_format(self, *, create: bool) -> None:
         with self._connection() as connection:
+            # the tables first: whoever sees them sees the identity that was committed with them
+            empty = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
             application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-            if application == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            if empty and application in (0, APPLICATION_ID):
                 if not create:
                     raise CatalogueError(
                         f"{self.folder}: an empty catalogue; run `perfectlook catalogue sync` to fill it"
