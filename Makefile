@@ -15,7 +15,7 @@ export PERFECTLOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test test-long check format bench clean
+.PHONY: help setup setup-demo demo test test-long check format bench results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ bench: setup ## run the benchmarks; figures in out/
 	mkdir -p out
 	$(BIN)/python benchmarks/extract.py --json out/extract.json
 	$(BIN)/python benchmarks/train.py --json out/train.json
+
+results: setup ## train and compare every variant and baseline on the three sets; docs/results.md (resumable)
+	$(BIN)/python tools/results.py
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-demo out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

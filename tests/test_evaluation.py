@@ -8,7 +8,7 @@ import pytest
 from perfectlook.bundle import Model
 from perfectlook.centres import PRIOR_PRODUCTS, catalogue_centres
 from perfectlook.errors import DatasetError
-from perfectlook.evaluation import distance_function, evaluate_on_features
+from perfectlook.evaluation import evaluate_on_features
 from perfectlook.model.config import ModelConfig
 from perfectlook.protocol import pair_indices
 from perfectlook.training.config import TrainingConfig
@@ -43,7 +43,7 @@ def test_centres_are_the_catalogues_shrunk_to_the_models(model, features):
 
 def test_distances_are_the_models_own(model, features):
     indices = pair_indices(features, "test")
-    distances = distance_function(model, features, indices)
+    distances = model.distances_over(features, indices)
     inputs = model.product_inputs(features.products.batch(slice(None)))
     centres = catalogue_centres(model, [(features.product_categories, inputs)])
     rows = np.arange(3, 20)

@@ -12,18 +12,23 @@ import perfectlook
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
     {"errors", "types", "settings", "progress"},
-    {"images", "taxonomy", "distances", "metrics"},
+    {"images", "taxonomy", "distances", "metrics", "charts"},
+    {"tables"},
     {"fingerprints"},
     {"datasets"},
     {"backbones"},
     {"features"},
     {"protocol"},
     {"model"},
+    {"suggestion"},
     {"training"},
-    {"bundle"},
     {"centres"},
+    {"bundle"},
+    {"attribution", "deletion"},
     {"evaluation"},
+    {"comparison"},
     {"stores"},
+    {"study"},
     {"catalogue"},
     {"recommender"},
     {"sheet"},
@@ -88,7 +93,8 @@ def test_the_layers_have_no_cycle_within_a_package():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["train", "--help"], ["complete", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["train", "--help"], ["complete", "--help"], ["explain", "--help"]],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]):
     code = (

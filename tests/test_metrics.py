@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.metrics import bootstrap_means, hits, interval, placing, reciprocals
+from perfectlook.metrics import (
+    average_precision,
+    bootstrap_means,
+    hits,
+    interval,
+    paired_difference,
+    placing,
+    recall_at,
+    reciprocals,
+)
 
 
 def test_placing_by_hand():
@@ -63,3 +72,51 @@ def test_the_same_seed_gives_the_same_interval():
     figures = {"x": np.arange(5.0)}
     again = [bootstrap_means(figures, list("abcde"), seed=3)["x"].tolist() for _ in range(2)]
     assert again[0] == again[1]
+
+
+def test_a_paired_difference_is_that_of_a_loop_over_resamples():
+    draw = np.random.default_rng(5)
+    scenes = [f"scene {number}" for number in draw.integers(0, 30, 120)]
+    hard = dict(zip(sorted(set(scenes)), draw.normal(size=30), strict=False))
+    first = np.array([hard[scene] for scene in scenes]) + draw.normal(0.1, 0.2, 120)
+    second = np.array([hard[scene] for scene in scenes]) + draw.normal(0.0, 0.2, 120)
+    value, low, high = paired_difference(first, second, scenes)
+    names = sorted(set(scenes))
+    rows = {name: [i for i, scene in enumerate(scenes) if scene == name] for name in names}
+    generator = np.random.default_rng(0)
+    found = []
+    for _ in range(1000):
+        drawn = [row for place in generator.integers(0, len(names), len(names)) for row in rows[names[place]]]
+        found.append(np.mean([first[row] for row in drawn]) - np.mean([second[row] for row in drawn]))
+    assert value == pytest.approx(first.mean() - second.mean())
+    assert [low, high] == pytest.approx(np.percentile(found, [2.5, 97.5]))
+
+
+def test_what_is_hard_for_both_does_not_widen_a_paired_interval():
+    draw = np.random.default_rng(2)
+    hard = draw.normal(size=200)
+    scenes = [str(number) for number in range(200)]
+    value, low, high = paired_difference(hard + 0.01, hard, scenes)
+    assert [value, low, high] == pytest.approx([0.01, 0.01, 0.01])
+
+
+def test_a_paired_difference_needs_the_same_pairs():
+    with pytest.raises(ValueError, match="2, 3 and 2 pairs"):
+        paired_difference(np.zeros(2), np.zeros(3), ["a", "b"])
+
+
+def test_average_precision_by_hand():
+    # Relevant at places 1, 3 and 4: precisions 1, 2/3 and 3/4.
+    assert average_precision(np.array([1, 0, 1, 1, 0], bool)) == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+    assert average_precision(np.array([0, 0, 1], bool)) == pytest.approx(1 / 3)
+
+
+def test_recall_by_hand():
+    ranking = np.array([1, 0, 1, 1, 0], bool)
+    assert [recall_at(ranking, k) for k in (1, 2, 3, 9)] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 1])
+
+
+def test_a_ranking_of_nothing_relevant_has_neither():
+    for measure in (average_precision, lambda ranking: recall_at(ranking, 1)):
+        with pytest.raises(ValueError, match="relevant"):
+            measure(np.zeros(3, bool))

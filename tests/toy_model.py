@@ -9,6 +9,7 @@ from perfectlook.backbones.registry import FeatureBatch, describe_backbones, ope
 from perfectlook.bundle import SceneEmbedding
 from perfectlook.distances import Norm
 from perfectlook.errors import ModelError
+from perfectlook.suggestion import CategorySuggester
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import Float32Array
 
@@ -20,6 +21,7 @@ class ToyModel:
 
     backbone = "tiny"
     needs_product_maps = False
+    suggester: CategorySuggester | None = None
 
     def __init__(
         self,

@@ -5,7 +5,8 @@
 One graph computes everything a picture is known by, from `pictures` [n, 3, S, S]:
 `global_vectors` [n, 1280], the pooled head; `style_statistics` [n, K], for the last map at strides 2, 4, 8,
 16 and 32 its channel means then its channel standard deviations; `feature_maps` [n, 49, C], the last map at
-stride 16, average-pooled to 7×7 as torch's `adaptive_avg_pool2d` does, regions row by row.
+stride 16, average-pooled to 7×7 as torch's `adaptive_avg_pool2d` does, regions row by row; `head_maps`
+[n, 49, 1280], the same of the head's map. Runtimes compute the outputs that they are asked for.
 
 The graph is written node by node instead of traced: TensorFlow's uneven "same" padding goes into each Conv,
 batch norms are folded into its weights, and no shape arithmetic remains. The weights of 1×1 convolutions,
@@ -87,13 +88,13 @@ class Graph:
         root = self.constant(f"{source}.root", positions**-0.5)
         return mean, self.node("Mul", [norm, root], f"{source}.deviation")
 
-    def regions(self, source: str, channels: int, side: int) -> str:
+    def regions(self, source: str, channels: int, side: int, output: str) -> str:
         """The map pooled to 7×7, one row per region: a constant matrix product whatever the map's side."""
-        flat = self.constant("flat_shape", np.array([0, channels, side * side], np.int64))
-        pooling = self.constant("pooling", pooling_matrix(side))
-        rows = self.node("Reshape", [source, flat], "map.flat")
-        pooled = self.node("MatMul", [rows, pooling], "map.pooled")
-        return self.node("Transpose", [pooled], "feature_maps", perm=[0, 2, 1])
+        flat = self.constant(f"{output}.flat_shape", np.array([0, channels, side * side], np.int64))
+        pooling = self.constant(f"{output}.pooling", pooling_matrix(side))
+        rows = self.node("Reshape", [source, flat], f"{output}.flat")
+        pooled = self.node("MatMul", [rows, pooling], f"{output}.pooled")
+        return self.node("Transpose", [pooled], output, perm=[0, 2, 1])
 
 
 def load_network(name: str) -> EfficientNet:
@@ -158,14 +159,20 @@ def build(name: str) -> onnx.ModelProto:
     joined = graph.node("Concat", statistics, "statistics.joined", axis=1)
     shape = graph.constant("statistics_shape", np.array([0, -1], np.int64))
     graph.node("Reshape", [joined, shape], "style_statistics")
+    graph.regions(head, 1280, side, "head_maps")
     side, (last, channels) = list(maps.items())[-2]
-    graph.regions(last, channels, side)
+    graph.regions(last, channels, side, "feature_maps")
     width = 2 * sum(channels for _, channels in maps.values())
     return finished(
         graph,
         name,
         size,
-        {"global_vectors": [1280], "style_statistics": [width], "feature_maps": [49, channels]},
+        {
+            "global_vectors": [1280],
+            "style_statistics": [width],
+            "feature_maps": [49, channels],
+            "head_maps": [49, 1280],
+        },
     )
 
 

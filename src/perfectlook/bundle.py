@@ -1,24 +1,39 @@
 """A trained model on disk, run by onnxruntime and numpy: no torch."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 
 from perfectlook.backbones.registry import FeatureBatch
+from perfectlook.centres import catalogue_centres
 from perfectlook.distances import HybridDistances, Norm, attention_weights, hybrid, query_point
 from perfectlook.errors import ModelError
-from perfectlook.model.record import CENTRES, PRODUCT_GRAPH, SCENE_GRAPH, TRAINED_ON, ModelRecord, identity_of
+from perfectlook.features.setfeatures import SetFeatures
+from perfectlook.model.popularity import POPULARITY, Popularity
+from perfectlook.model.record import (
+    CENTRES,
+    PRODUCT_GRAPH,
+    SCENE_GRAPH,
+    ModelRecord,
+    identity_of,
+    read_centres,
+    read_trained_on,
+)
+from perfectlook.model.whole import pooled, whole_picture
+from perfectlook.protocol import DistanceFunction
+from perfectlook.suggestion import CategorySuggester
 from perfectlook.taxonomy import Resolution, resolve
-from perfectlook.types import REGIONS, Float32Array
+from perfectlook.types import REGIONS, Float32Array, Float64Array, IntArray
 
 CHUNK = 64
 """Scenes embedded at once: the regions of more would not stay in the processor's cache."""
+SCENES_READ = 256
+PRODUCTS_READ = 1024
+"""Rows of a set that become float32 at once."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,7 @@ class SceneEmbedding:
         categories: the known categories, in the order of those rows.
         mixing: w.
         norm: of the distances.
+        category_mixing: w of each known category, where each has its own; `mixing` is then their mean.
     """
 
     scene: Float32Array
@@ -40,6 +56,14 @@ class SceneEmbedding:
     categories: tuple[str, ...]
     mixing: float
     norm: Norm
+    category_mixing: Float32Array | None = None
+
+    def mixing_of(self, category: str) -> float:
+        """w for a category; the mean one for a category nobody knows."""
+        known = resolve(category, self.categories).category
+        if self.category_mixing is None or known is None:
+            return self.mixing
+        return float(self.category_mixing[self.categories.index(known)])
 
     def attention(self, category: str) -> Float32Array:
         """The attention over the regions for a category, [R], sums to 1; uniform for one nobody knows."""
@@ -57,7 +81,7 @@ class SceneEmbedding:
         if self.regions is None:
             return self.scene
         point: Float32Array = query_point(
-            self.scene, self.regions, self.attention(category), mixing=self.mixing
+            self.scene, self.regions, self.attention(category), mixing=self.mixing_of(category)
         )
         return point
 
@@ -73,7 +97,7 @@ class SceneEmbedding:
             self.regions,
             self.attention(category),
             vectors,
-            mixing=self.mixing,
+            mixing=self.mixing_of(category),
             norm=self.norm,
         )
 
@@ -88,7 +112,7 @@ class Model:
     def __init__(self, folder: Path, record: ModelRecord) -> None:
         self._folder = folder
         self.record = record
-        centres = _read_centres(folder)
+        centres = read_centres(folder)
         if len(centres["centres"]) != len(record.categories):
             raise ModelError(
                 f"{folder / CENTRES}: {len(centres['centres'])} centres for {len(record.categories)} "
@@ -96,15 +120,23 @@ class Model:
             )
         self.centres = dict(zip(record.categories, centres["centres"], strict=True))
         self.overall_centre: Float32Array = centres["overall"]
+        self._category_mixing = centres.get("mixing")
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
         """Open a model folder.
 
         Raises:
-            ModelError: there is no model, it is incomplete, damaged or of a newer format.
+            ModelError: there is no model, it is incomplete, damaged or of a newer format; or it is the
+                popularity baseline, which has no vectors.
         """
         record = ModelRecord.read(Path(folder))
+        if record.baseline == POPULARITY:
+            raise ModelError(
+                f"{folder}: is the baseline 'popularity', and it has no product vectors: it can be "
+                "evaluated, but no catalogue can be synced or searched with it; train a model that looks at "
+                "pictures"
+            )
         found = identity_of(Path(folder), record.config, record.categories)
         if found != record.identity:
             raise ModelError(
@@ -146,17 +178,21 @@ class Model:
     @property
     def needs_product_maps(self) -> bool:
         """Whether products need their feature maps too."""
-        return False
+        return self.record.config.needs_product_maps
 
     @cached_property
     def trained_on(self) -> dict[str, frozenset[str]]:
         """Ids of the `scenes` and `products` in the pairs it was trained on."""
-        path = self._folder / TRAINED_ON
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return {kind: frozenset(content[kind]) for kind in ("scenes", "products")}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
+        return read_trained_on(self._folder)
+
+    @cached_property
+    def suggester(self) -> CategorySuggester | None:
+        """What suggests categories for a scene; None where the model suggests none.
+
+        Raises:
+            ModelError: its file cannot be read.
+        """
+        return CategorySuggester.open(self._folder)
 
     def resolve(self, category: str) -> Resolution:
         """The known category that stands in for `category`."""
@@ -168,12 +204,7 @@ class Model:
         Raises:
             ModelError: it is another, by name, precision or weights.
         """
-        if identity != self.record.backbone_identity:
-            raise ModelError(
-                f"model {self.name!r} was trained on the backbone {self.record.backbone_identity}, and "
-                f"{self.backbone!r} is {identity} here: install the perfectlook that wrote it, or train it "
-                "again"
-            )
+        self.record.check_backbone(identity)
 
     def centre(self, category: str) -> Float32Array:
         """The centre of the category that stands in for `category`, or the overall one: [global width]."""
@@ -182,10 +213,8 @@ class Model:
 
     def product_inputs(self, batch: FeatureBatch) -> Float32Array:
         """The features that centres are means of, [n, global width]."""
-        chosen = self.record.config.global_features
-        if chosen == "both":
-            return np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
-        return batch.global_vectors if chosen == "head" else batch.style_statistics
+        inputs: Float32Array = pooled(whole_picture(self.record.config, *batch))
+        return inputs
 
     def embed_products(self, batch: FeatureBatch, centres: Float32Array) -> Float32Array:
         """f_p, [n, d], for products' features and the centre of each one's category [n, global width].
@@ -197,6 +226,7 @@ class Model:
         inputs = {
             "global_vectors": batch.global_vectors,
             "style_statistics": batch.style_statistics,
+            "feature_maps": batch.feature_maps,
             "centres": centres,
         }
         vectors: Float32Array = self._run(self._product_session, inputs)[0]
@@ -222,9 +252,47 @@ class Model:
                     self.categories,
                     self.record.mixing,
                     self.distance,
+                    self._category_mixing,
                 )
                 for row, scene in enumerate(scenes)
             ]
+        return found
+
+    def distances_over(self, features: SetFeatures, indices: IntArray) -> DistanceFunction:
+        """The model's distances over a set, for the scenes of some pairs.
+
+        Products are centred as a catalogue of the set's products would be.
+        """
+        vectors = self.product_vectors(features)
+        scenes = self.scene_embeddings(features, indices)
+
+        def distances(scene_row: int, category: str, rows: IntArray) -> Float64Array:
+            return np.asarray(scenes[scene_row].distances(category, vectors[rows]).total, np.float64)
+
+        return distances
+
+    def product_vectors(self, features: SetFeatures) -> Float32Array:
+        """f_p of every product of a set, centred as a catalogue of them would be: [products, d]."""
+        count, categories = len(features.product_ids), features.product_categories
+        parts = [slice(start, start + PRODUCTS_READ) for start in range(0, count, PRODUCTS_READ)]
+        inputs = (self.product_inputs(features.products.batch(part)) for part in parts)
+        centres = catalogue_centres(self, zip((categories[part] for part in parts), inputs, strict=True))
+        embedded = [
+            self.embed_products(
+                features.products.batch(part), np.stack([centres[name] for name in categories[part]])
+            )
+            for part in parts
+        ]
+        return np.concatenate(embedded) if embedded else np.empty((0, self.dimension), np.float32)
+
+    def scene_embeddings(self, features: SetFeatures, indices: IntArray) -> dict[int, SceneEmbedding]:
+        """The scene of every one of some pairs, by its row in the set's scenes."""
+        rows = np.unique(features.pair_scenes[indices])
+        found: dict[int, SceneEmbedding] = {}
+        for start in range(0, len(rows), SCENES_READ):
+            part = rows[start : start + SCENES_READ]
+            embedded = self.embed_scenes(features.scenes.batch(part))
+            found |= {int(row): scene for row, scene in zip(part, embedded, strict=True)}
         return found
 
     @cached_property
@@ -248,6 +316,17 @@ class Model:
         return outputs
 
 
+def open_model(folder: Path | str) -> Model | Popularity:
+    """Open any model on disk: all can be evaluated (`distances_over`), only a `Model` has product vectors.
+
+    Raises:
+        ModelError: there is no model, it is incomplete, damaged or of a newer format.
+    """
+    if ModelRecord.read(Path(folder)).baseline == POPULARITY:
+        return Popularity.open(folder)
+    return Model.open(folder)
+
+
 def _open_session(path: Path) -> Any:
     import onnxruntime
 
@@ -259,12 +338,3 @@ def _open_session(path: Path) -> Any:
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a family of exceptions of its own, without a common base
         raise ModelError(f"{path}: cannot be loaded ({error}); train the model again") from error
-
-
-def _read_centres(folder: Path) -> dict[str, Float32Array]:
-    path = folder / CENTRES
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return {name: stored[name].astype(np.float32) for name in ("centres", "overall")}
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error

@@ -1,14 +1,21 @@
 """Centres of a catalogue's categories: the mean features of its products, shrunk to the model's."""
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from perfectlook.bundle import Model
 from perfectlook.types import Float32Array, Float64Array
 
 PRIOR_PRODUCTS = 20
 """The model's centre weighs as much as so many products of the catalogue."""
+
+
+class HasCentres(Protocol):
+    """A model, as far as centres need it."""
+
+    def centre(self, category: str) -> Float32Array:
+        """The model's own centre for a category, [d]."""
 
 
 class Mean:
@@ -36,7 +43,7 @@ class Mean:
 
 
 def catalogue_centres(
-    model: Model, batches: Iterable[tuple[Sequence[str], Float32Array]]
+    model: HasCentres, batches: Iterable[tuple[Sequence[str], Float32Array]]
 ) -> dict[str, Float32Array]:
     """The centre of every category of a catalogue.
 

@@ -6,19 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from perfectlook.backbones.registry import open_backbone
-from perfectlook.bundle import Model, SceneEmbedding
-from perfectlook.centres import catalogue_centres
+from perfectlook.bundle import Model, open_model
 from perfectlook.datasets import Dataset, open_dataset
 from perfectlook.datasets.crop import scene_rectangle
 from perfectlook.errors import DatasetError
 from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
 from perfectlook.metrics import Interval
+from perfectlook.model.popularity import Popularity
 from perfectlook.progress import ProgressOf
 from perfectlook.protocol import (
-    DistanceFunction,
     EvaluatedSplit,
     Figures,
     PairResult,
@@ -28,10 +25,7 @@ from perfectlook.protocol import (
     scenes_of_split,
     twin_scenes,
 )
-from perfectlook.types import Float32Array, Float64Array, IntArray, Problem
-
-PRODUCTS_AT_ONCE = 1024
-SCENES_AT_ONCE = 256
+from perfectlook.types import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +123,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: Model | Path | str,
+    model: Model | Popularity | Path | str,
     dataset: Dataset | Path | str,
     *,
     split: EvaluatedSplit = "test",
@@ -153,7 +147,7 @@ def evaluate(
         ModelError: the model cannot be opened, or its backbone is another than the one it was trained on.
         DatasetError: the set cannot be read, or the split holds no pair to evaluate.
     """
-    opened = model if isinstance(model, Model) else Model.open(model)
+    opened = open_model(model) if isinstance(model, Path | str) else model
     opened.check_backbone(open_backbone(opened.backbone).identity)
     chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
     features = set_features(
@@ -169,12 +163,16 @@ def evaluate(
 
 
 def evaluate_on_features(
-    model: Model, features: SetFeatures, *, split: EvaluatedSplit = "test", scene: SceneShown = "crop"
+    model: Model | Popularity,
+    features: SetFeatures,
+    *,
+    split: EvaluatedSplit = "test",
+    scene: SceneShown = "crop",
 ) -> Evaluation:
     """Evaluate a model on a set whose features are at hand; see `evaluate`."""
     scenes = scenes_of_split(features, split)
     indices = pairs_of(features, scenes)
-    results = place_pairs(features, indices, distance_function(model, features, indices))
+    results = place_pairs(features, indices, model.distances_over(features, indices))
     overall = figures(results)
     if overall is None:
         raise DatasetError(
@@ -200,46 +198,6 @@ def evaluate_on_features(
         n_trained_scenes=len(scenes & model.trained_on["scenes"]),
         problems=[*features.dataset.problems, *features.problems],
     )
-
-
-def distance_function(model: Model, features: SetFeatures, indices: IntArray) -> DistanceFunction:
-    """The model's distances over a set, for the scenes of some pairs.
-
-    Products are centred as a catalogue of the set's products would be.
-    """
-    vectors = _product_vectors(model, features)
-    scenes = _scene_embeddings(model, features, indices)
-
-    def distances(scene_row: int, category: str, rows: IntArray) -> Float64Array:
-        return np.asarray(scenes[scene_row].distances(category, vectors[rows]).total, np.float64)
-
-    return distances
-
-
-def _product_vectors(model: Model, features: SetFeatures) -> Float32Array:
-    count = len(features.product_ids)
-    parts = [slice(start, start + PRODUCTS_AT_ONCE) for start in range(0, count, PRODUCTS_AT_ONCE)]
-    batches = (features.products.batch(part) for part in parts)
-    inputs = (model.product_inputs(batch) for batch in batches)
-    centres = catalogue_centres(
-        model, zip((features.product_categories[p] for p in parts), inputs, strict=True)
-    )
-    rows = [np.stack([centres[name] for name in features.product_categories[part]]) for part in parts]
-    embedded = [
-        model.embed_products(features.products.batch(part), centre)
-        for part, centre in zip(parts, rows, strict=True)
-    ]
-    return np.concatenate(embedded) if embedded else np.empty((0, model.dimension), np.float32)
-
-
-def _scene_embeddings(model: Model, features: SetFeatures, indices: IntArray) -> dict[int, SceneEmbedding]:
-    rows = np.unique(features.pair_scenes[indices])
-    found: dict[int, SceneEmbedding] = {}
-    for start in range(0, len(rows), SCENES_AT_ONCE):
-        part = rows[start : start + SCENES_AT_ONCE]
-        embedded = model.embed_scenes(features.scenes.batch(part))
-        found |= {int(row): scene for row, scene in zip(part, embedded, strict=True)}
-    return found
 
 
 def _dropped(dataset: Dataset, scenes: Collection[str]) -> int:

@@ -8,7 +8,13 @@ from perfectlook.errors import BackboneError
 
 def test_descriptions_say_all_that_is_known_before_opening() -> None:
     described = {each.name: each for each in describe_backbones()}
-    assert list(described) == ["efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2", "tiny"]
+    assert list(described) == [
+        "efficientnet-lite0",
+        "efficientnet-lite1",
+        "efficientnet-lite2",
+        "efficientnet-lite2-head",
+        "tiny",
+    ]
     for each in described.values():
         assert each.licence == "Apache-2.0"
         assert each.source

@@ -80,7 +80,7 @@ def test_every_command_has_help():
         action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
     assert set(subparsers.choices) == {
-        "train", "evaluate", "catalogue", "complete", "data", "backbones",
+        "train", "evaluate", "compare", "study", "catalogue", "complete", "explain", "data", "backbones",
     }  # fmt: skip
     for parser in subparsers.choices.values():
         assert parser.description or parser.format_help()

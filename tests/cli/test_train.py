@@ -138,3 +138,79 @@ def test_several_sets_train_one_model(trained, tmp_path):
     assert record["training"]["sets"] == ["set", "second"]
     assert record["training"]["n_scenes"] > 80
     assert main(["evaluate", str(tmp_path / "m"), str(tmp_path / "second")]) == 0
+
+
+@pytest.fixture(scope="module")
+def baselines(trained):
+    """A popularity model and a ridge, trained as a user does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(trained / "cache"))
+        for name in ("popularity", "ridge"):
+            arguments = ["train", str(trained / "set"), "--out", str(trained / name), "--baseline", name]
+            assert main([*arguments, "--backbone", "tiny", "--seed", "1"]) == 0
+    return trained
+
+
+@pytest.mark.parametrize("name", ["popularity", "ridge"])
+def test_a_baseline_is_trained_and_evaluated_like_a_model(baselines, name: str, capsys):
+    report = baselines / f"{name}.json"
+    assert main(["evaluate", str(baselines / name), str(baselines / "set"), "--json", str(report)]) == 0
+    found = json.loads(report.read_text())
+    assert found["model"] == name
+    assert found["n_trained_scenes"] == 0
+    assert json.loads((baselines / name / "config.json").read_text())["baseline"] == name
+
+
+def test_a_baseline_with_vectors_completes_looks(baselines, tmp_path, capsys):
+    model, catalogue = str(baselines / "ridge"), str(tmp_path / "catalogue")
+    assert (
+        main(["catalogue", "sync", str(baselines / "set"), "--model", model, "--catalogue", catalogue]) == 0
+    )
+    photo = str(sorted((baselines / "set" / "scenes").iterdir())[0])
+    arguments = ["complete", photo, "--model", model, "--catalogue", catalogue, "-k", "3"]
+    assert main([*arguments, "--json", str(tmp_path / "looks.json")]) == 0
+    sections = json.loads((tmp_path / "looks.json").read_text())["categories"]
+    for section in sections:
+        distances = [product["distance"] for product in section["products"]]
+        assert len(distances) == 3
+        assert distances == sorted(distances)
+
+
+def test_popularity_has_nothing_to_search_with(baselines, tmp_path, capsys):
+    model, catalogue = str(baselines / "popularity"), str(tmp_path / "catalogue")
+    assert (
+        main(["catalogue", "sync", str(baselines / "set"), "--model", model, "--catalogue", catalogue]) == 1
+    )
+    assert "it has no product vectors" in capsys.readouterr().err
+    photo = str(sorted((baselines / "set" / "scenes").iterdir())[0])
+    assert main(["complete", photo, "--model", model, "--catalogue", catalogue]) == 1
+    assert "it has no product vectors" in capsys.readouterr().err
+
+
+def test_popularity_of_a_catalogue_it_never_saw_is_an_error(baselines, tmp_path, capsys):
+    drawn_set(tmp_path / "other", scenes=30, seed=9)
+    assert main(["evaluate", str(baselines / "popularity"), str(tmp_path / "other"), "--split", "all"]) == 1
+    assert "popularity knows only the" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--baseline", "popularty"], "unknown baseline 'popularty'; did you mean 'popularity'?"),
+        (["--baseline", "ibr", "--mode", "local"], "mode = 'local': the baseline 'ibr' has no use for it"),
+        (["--baseline", "visual", "--epochs", "3"], "epochs = 3: the baseline 'visual' has no use for it"),
+    ],
+)
+def test_wrong_use_of_baselines(trained, tmp_path, capsys, arguments: list[str], says: str):
+    assert main(["train", str(trained / "set"), "--out", str(tmp_path / "m"), *arguments]) == 2
+    assert says in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+def test_the_help_names_every_baseline(capsys):
+    from perfectlook.training.baselines.registry import BASELINES
+
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert all(name in said for name in BASELINES)

@@ -12,7 +12,7 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.model.encoders import Encoder, FeedForward, Standardise
 from perfectlook.model.losses import triplet_hinge
 
-WIDTHS = Widths(head=6, style=4, regions=5)
+WIDTHS = Widths(head=6, stages=(4,), regions=5)
 
 
 def a_network(seed: int = 0, **changes):
@@ -53,9 +53,7 @@ def test_embeddings_have_unit_length():
 
 
 def test_an_encoder_that_starts_at_its_linear_path_is_that_path():
-    encoder = Encoder(
-        5, 3, lambda width: FeedForward(width, hidden=4, dimension=3, dropout=0.5), linear=True
-    ).eval()
+    encoder = Encoder(5, 3, FeedForward(5, hidden=4, dimension=3, dropout=0.5), linear=True).eval()
     encoder.start_at_linear_path()
     inputs = torch.randn(6, 5)
     expected = inputs @ encoder.linear.weight.T

@@ -10,10 +10,11 @@ import torch
 
 from perfectlook.bundle import Model
 from perfectlook.errors import ModelError
-from perfectlook.model.compatibility import Compatibility, SceneBatch, select_global
+from perfectlook.model.compatibility import Compatibility, SceneBatch
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.export import TrainedModel, write_model
 from perfectlook.model.record import ModelRecord, identity_of
+from perfectlook.model.whole import whole_picture
 from perfectlook.training.data import TrainingData
 from styled import styled_set
 
@@ -24,6 +25,9 @@ CONFIGS = {
     "local": ModelConfig(
         mode="local", distance="l2", dimension=8, linear_path="random", global_features="style"
     ),
+    "recurrent": ModelConfig(encoder="recurrent", dimension=8, hidden=6, linear_path="random"),
+    "autoencoder": ModelConfig(encoder="autoencoder", dimension=8, hidden=6, linear_path="none"),
+    "mixing per category": ModelConfig(learn_mixing=True, dimension=8, hidden=6, linear_path="random"),
 }
 
 
@@ -37,7 +41,10 @@ def a_model(folder, config: ModelConfig):
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
     scenes = data.scenes(np.arange(50))
-    network.standardise_scene.fit(scenes.whole.mean(0), scenes.whole.std(0))
+    rows = scenes.whole.reshape(-1, scenes.whole.shape[-1])
+    network.standardise_scene.fit(rows.mean(0), rows.std(0))
+    if config.learns_mixing:
+        network.mixing_logits.weight.data.normal_()
     trained = TrainedModel(
         network,
         data.widths,
@@ -68,9 +75,7 @@ def test_the_graphs_equal_the_torch_model(name: str, tmp_path):
 
     batch = features.scenes.batch(np.arange(7))
     scenes = SceneBatch(
-        select_global(
-            torch.from_numpy(batch.global_vectors), torch.from_numpy(batch.style_statistics), network.config
-        ),
+        torch.from_numpy(whole_picture(network.config, *batch)),
         torch.from_numpy(batch.feature_maps),
     )
     for index, category in enumerate(model.categories):
@@ -184,3 +189,12 @@ def test_a_model_folder_may_be_moved(tmp_path):
     shutil.move(tmp_path / "model", tmp_path / "elsewhere")
     assert Model.open(tmp_path / "elsewhere").identity == before
     assert json.loads((tmp_path / "elsewhere" / "config.json").read_text())["format"] == 1
+
+
+def test_a_record_from_before_there_were_baselines_is_of_a_compatibility_model(tmp_path):
+    a_model(tmp_path / "model", CONFIGS["default"])
+    path = tmp_path / "model" / "config.json"
+    record = json.loads(path.read_text())
+    assert record.pop("baseline") is None
+    path.write_text(json.dumps(record))
+    assert Model.open(tmp_path / "model").record.baseline is None

@@ -3,7 +3,7 @@
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.recommender.choice import choose_categories
+from perfectlook.recommender.choice import by_probability, choose_categories
 
 CHAIRS, STOOLS, TABLES = "Furniture|Chairs", "Furniture|Chairs|Stools", "Furniture|Tables"
 EARRINGS, SHOES, KIDS_SHOES = "Apparel|Jewelry|Earrings", "Apparel|Shoes", "Kids|Shoes"
@@ -47,3 +47,12 @@ def test_a_name_like_nothing_is_answered_with_the_largest() -> None:
         choose_categories({}, ["Tables"])
     with pytest.raises(UsageError, match="matches ''"):
         choose_categories(COUNTS, [""])
+
+
+def test_the_likeliest_categories_come_first_then_those_nothing_is_known_of_by_size() -> None:
+    by_size = choose_categories(COUNTS, None)
+    suggested = {"Chairs": 0.2, "Shoes": 0.9}
+    stand_ins = dict.fromkeys(by_size) | {STOOLS: "Chairs", CHAIRS: "Chairs", SHOES: "Shoes", TABLES: "Beds"}
+    found = by_probability(by_size, suggested, stand_ins)
+    assert list(found) == [SHOES, STOOLS, CHAIRS, KIDS_SHOES, TABLES, EARRINGS]
+    assert [*found.values()] == [0.9, 0.2, 0.2, None, None, None]

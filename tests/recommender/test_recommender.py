@@ -15,6 +15,7 @@ from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, ModelError, PictureError, UsageError
 from perfectlook.images import open_picture
 from perfectlook.recommender import Answer, Recommender
+from perfectlook.suggestion import CategorySuggester
 from toy_model import BAGS, SHOES, ToyModel
 
 MODELS = {norm: ToyModel(norm) for norm in ("l2", "squared_l2")}  # type: ignore[arg-type]
@@ -185,3 +186,29 @@ def test_threads_get_the_answers_they_would_get_alone(recommender: Recommender, 
     for thread in threads:
         thread.join()
     assert together == alone
+
+
+def suggester(model: ToyModel, *, bags: float, shoes: float) -> CategorySuggester:
+    """Says the same of every scene, as log-odds."""
+    logits = np.asarray([shoes, bags], np.float32)
+    width = len(model.overall_centre)
+    blank, scale = np.zeros(width, np.float32), np.ones(width, np.float32)
+    return CategorySuggester(
+        model.categories, "both", blank, scale, np.zeros((2, width), np.float32), logits, logits
+    )
+
+
+def test_categories_come_in_the_order_in_which_the_model_suggests_them(source: Path, photo: Path) -> None:
+    model = ToyModel("squared_l2")
+    with Catalogue.open("memory://", create=True) as catalogue:
+        catalogue.sync(source, model)
+        for bags, shoes, order in ((1.0, 0.0, [BAGS, SHOES]), (-1.0, 0.0, [SHOES, BAGS])):
+            model.suggester = suggester(model, bags=bags, shoes=shoes)
+            recommender = Recommender(model, catalogue)
+            answer = json.loads(json.dumps(recommender.complete(photo, k=1).as_json()))
+            assert [section["category"] for section in answer["categories"]] == order
+            found = {section["category"]: section["suggested"] for section in answer["categories"]}
+            assert found == {SHOES: 0.5, BAGS: pytest.approx(1 / (1 + np.exp(-bags)), abs=1e-6)}
+            asked = recommender.complete(photo, [BAGS, "Shoes"], k=1)
+            assert list(ids(asked)) == [BAGS, SHOES]  # as they were asked for
+            assert [section.suggested is None for section in asked.sections] == [False, False]

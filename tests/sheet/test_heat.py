@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.sheet.heat import attended, strongest
+from perfectlook.sheet.heat import attended, contributed, strongest
 from perfectlook.sheet.palette import LOCAL
 from perfectlook.types import Float32Array
 
@@ -71,3 +71,24 @@ def test_no_more_than_eight_are_outlined() -> None:
     weights = np.full(49, 0.01, np.float32)
     weights[10:22] = (1 - 0.37) / 12
     assert strongest(weights).sum() == 8
+
+
+def test_regions_that_pull_are_of_one_colour_and_those_that_push_of_another() -> None:
+    photo = Image.new("RGB", (140, 210), (120, 120, 120))
+    parts = np.zeros(49)
+    parts[0], parts[48] = -0.2, 0.2
+    shown = contributed(photo, parts, 0.2)
+    nearer, neither, farther = (shown.getpixel(place) for place in ((5, 5), (70, 105), (135, 205)))
+    assert nearer[0] > nearer[2] + 60  # orange
+    assert farther[2] > farther[0] + 30  # blue
+    assert saturation(neither) == 0
+
+
+def test_a_part_half_as_large_is_coloured_less_and_none_at_all_leaves_a_grey_photo() -> None:
+    photo = Image.new("RGB", (140, 210), BLUE)
+    parts = np.zeros(49)
+    parts[0] = -0.1
+    full, half = (contributed(photo, parts, greatest).getpixel((5, 5)) for greatest in (0.1, 0.2))
+    assert saturation(full) > saturation(half) > 0
+    blank = contributed(photo, np.zeros(49), 0.0)
+    assert {saturation(colour) for _, colour in blank.getcolors() or []} <= {0, 1}

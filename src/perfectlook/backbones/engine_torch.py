@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 class TorchEngine:
     """Executes an ONNX graph of the few operators that the shipped ones need, in fp32, a batch at once."""
 
-    def __init__(self, weights: Path, threads: int, device: str | None = None) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        threads: int,
+        device: str | None = None,
+        outputs: Sequence[str] = FeatureBatch._fields,
+    ) -> None:
         try:
             import onnx
             import torch
@@ -30,6 +36,7 @@ class TorchEngine:
 
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._threads = threads
+        self._outputs = tuple(outputs)
         graph = onnx.load(str(weights)).graph
         self._values = {
             each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy()) for each in graph.initializer
@@ -60,7 +67,7 @@ class TorchEngine:
                 for name in names:  # memory holds what is still needed, not the whole network's maps
                     if self._last_use[name] == index:
                         values.pop(name, None)
-            return FeatureBatch(*(values[name].cpu().numpy() for name in FeatureBatch._fields))
+            return FeatureBatch(*(values[name].cpu().numpy() for name in self._outputs))
 
 
 def to_tensor(batch: Float32Array) -> "Tensor":

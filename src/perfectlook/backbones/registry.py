@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from perfectlook.backbones import efficientnet_lite, tiny
 from perfectlook.backbones.backbone import Backbone, BackboneDescription, FeatureBatch
+from perfectlook.backbones.concatenated import SEPARATOR, Concatenated
 from perfectlook.backbones.engines import ENGINES, PRECISIONS, Precision
 from perfectlook.errors import BackboneError
 
@@ -33,6 +34,7 @@ def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backb
     Args:
         name: of `describe_backbones`, "efficientnet-lite2" in fp32 or "efficientnet-lite2:bf16" in bf16; or
             of a hub: "transformers:MODEL" (or a local folder), "timm:MODEL", "open_clip:MODEL/PRETRAINED".
+            "efficientnet-lite0+efficientnet-lite2" is both, their features side by side.
         engine: "onnxruntime", "openvino", "torch", or "auto" for the fastest that is installed. In fp32 all
             give the same features within a tolerance that the tests state.
         threads: how many threads may work on one picture; several workers of one thread are faster.
@@ -46,6 +48,9 @@ def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backb
     if threads < 1:
         raise BackboneError(f"{threads} threads cannot run a backbone; give 1 or more")
     base, _, rest = name.partition(":")
+    if SEPARATOR in name and base not in _HUBS:
+        parts = [open_backbone(part, engine=engine, threads=threads) for part in name.split(SEPARATOR)]
+        return Concatenated(parts)
     if base in _HUBS:
         from perfectlook.backbones import hub
 

@@ -35,7 +35,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         nargs="+",
         action="extend",
         help="answer for these categories only, one or several: a whole path (Furniture|Chairs), the top of "
-        "a subtree, or one level by itself (default: all, largest first)",
+        "a subtree, or one level by itself (default: all, likeliest to complete the photo first; largest "
+        "first with a model that does not suggest categories)",
     )
     complete.add_argument(
         "-k", metavar="N", type=positive, default=10, help="products of each category (default: 10)"
@@ -129,13 +130,12 @@ def _text(answer: "Answer", *, bare: bool) -> Iterator[str]:
 
 def _note(section: "Section") -> str:
     known = section.resolution
+    likely = "" if section.suggested is None else f"  {section.suggested:.0%}"
     if known.how == "exact":
-        return ""
-    return (
-        "  (a category the model does not know)"
-        if known.category is None
-        else f"  (looked at as {known.category})"
-    )
+        return likely
+    if known.category is None:
+        return f"{likely}  (a category the model does not know)"
+    return f"{likely}  (looked at as {known.category})"
 
 
 def _write_sheet(file: Path, answer: "Answer", photo: str) -> None:

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from perfectlook import __version__
-from perfectlook.cli import backbones, catalogue, complete, data, evaluate, train
+from perfectlook.cli import backbones, catalogue, compare, complete, data, evaluate, explain, study, train
 from perfectlook.errors import PerfectLookError, UsageError
 
-COMMANDS = (train, evaluate, catalogue, complete, data, backbones)
+COMMANDS = (train, evaluate, compare, study, catalogue, complete, explain, data, backbones)
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 

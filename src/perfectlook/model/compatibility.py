@@ -4,6 +4,7 @@ Kang et al. 2019, section 3: a global distance between the whole scene and a pro
 regions and the product weighted by category-aware attention, and the hybrid of the two.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,40 +14,50 @@ from torch import Tensor, nn
 from perfectlook.distances import HybridDistances, attention_weights, distance, hybrid
 from perfectlook.model.attention import CategoryAttention
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.encoders import Encoder, FeedForward, Standardise
+from perfectlook.model.encoders import Standardise, make_encoder
 
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """How wide the backbone's outputs are."""
+    """How wide the backbone's outputs are.
+
+    Attributes:
+        head: the global vector.
+        stages: the style statistics of each stage.
+        regions: one region of the feature map.
+    """
 
     head: int
-    style: int
+    stages: tuple[int, ...]
     regions: int
 
+    @property
+    def style(self) -> int:
+        """Width of the style statistics."""
+        return sum(self.stages)
+
+    def blocks(self, config: ModelConfig) -> tuple[int, ...]:
+        """Widths of the parts of what stands for a whole picture: head vector, stages, or a region."""
+        if config.encoder == "recurrent":
+            return (self.regions,)
+        parts = {"head": (self.head,), "style": self.stages, "both": (self.head, *self.stages)}
+        return parts[config.global_features]
+
     def global_width(self, config: ModelConfig) -> int:
-        """Width of the features that stand for a whole picture."""
-        return {"head": self.head, "style": self.style, "both": self.head + self.style}[
-            config.global_features
-        ]
+        """Width of the features that stand for a whole picture, of one region where those are maps."""
+        return sum(self.blocks(config))
 
 
 @dataclass(slots=True)
 class SceneBatch:
     """What the model sees of n scenes, as the backbone gave it.
 
-    `whole` is [n, global width]; `regions` [n, R, width of the map], None when regions do not count.
+    `whole` is [n, global width], or maps [n, R, width of the map] for a recurrent encoder; `regions`
+    [n, R, width of the map], None when regions do not count.
     """
 
     whole: Tensor
     regions: Tensor | None
-
-
-def select_global(head: Tensor, style: Tensor, config: ModelConfig) -> Tensor:
-    """The features that stand for a whole picture: head vector [n, D], style statistics [n, K] or both."""
-    if config.global_features == "both":
-        return torch.cat([head, style], dim=-1)
-    return head if config.global_features == "head" else style
 
 
 class Compatibility(nn.Module):
@@ -62,37 +73,41 @@ class Compatibility(nn.Module):
         super().__init__()
         self.config = config
         width = widths.global_width(config)
-        network = partial(
-            FeedForward, hidden=config.hidden, dimension=config.dimension, dropout=config.dropout
-        )
-        linear = config.linear_path != "none"
+        encoder = partial(make_encoder, config, linear=config.linear_path != "none", decodes=True)
         self.drop = nn.Dropout(config.input_dropout)
         self.standardise_scene = Standardise(width)
         self.standardise_product = Standardise(width)
-        self.product_encoder = Encoder(width, config.dimension, network, linear=linear)
-        self.scene_encoder = (
-            self.product_encoder if config.tied else Encoder(width, config.dimension, network, linear=linear)
-        )
+        self.product_encoder = encoder(width, sweeps=True)
+        self.scene_encoder = self.product_encoder if config.tied else encoder(width, sweeps=True)
         if config.uses_regions:
             self.standardise_regions = Standardise(widths.regions)
-            self.local_encoder = Encoder(widths.regions, config.dimension, network, linear=linear)
+            self.local_encoder = encoder(widths.regions, sweeps=False)
             self.attention = CategoryAttention(
-                Encoder(widths.regions, config.dimension, network, linear=False),
+                make_encoder(config, widths.regions, sweeps=False, linear=False, decodes=False),
                 categories=categories,
                 dimension=config.dimension,
                 temperature=config.temperature,
                 learned=config.learn_temperature,
             )
+        if config.learns_mixing:
+            self.mixing_logits = nn.Embedding(categories, 1)
+            nn.init.constant_(self.mixing_logits.weight, math.log(config.mixing / (1 - config.mixing)))
 
     def embed_scene(self, whole: Tensor) -> Tensor:
-        """f_s: [n, global width] to [n, d]."""
+        """f_s: [n, global width], or maps [n, R, width], to [n, d]."""
         embedded: Tensor = self.scene_encoder(self.drop(self.standardise_scene(whole)))
         return embedded
 
     def embed_product(self, features: Tensor, centres: Tensor) -> Tensor:
-        """f_p: features [..., global width] less their categories' centres (alike) to [..., d]."""
-        embedded: Tensor = self.product_encoder(self.drop(self.standardise_product(features - centres)))
+        """f_p: features [n, global width], or maps [n, R, width], less centres [n, width], to [n, d]."""
+        embedded: Tensor = self.product_encoder(self.drop(self.standardised_product(features, centres)))
         return embedded
+
+    def standardised_product(self, features: Tensor, centres: Tensor) -> Tensor:
+        """Products as their encoder sees them: less their categories' centres, standardised."""
+        less = centres if features.ndim == centres.ndim else centres[:, None, :]
+        standardised: Tensor = self.standardise_product(features - less)
+        return standardised
 
     def embed_regions(self, regions: Tensor) -> Tensor:
         """f_i: [n, R, width] to [n, R, d]."""
@@ -115,11 +130,26 @@ class Compatibility(nn.Module):
         Returns:
             The distance and its two weighted parts, each [n, m].
         """
-        norm, mixing = self.config.distance, self.config.effective_mixing
+        norm = self.config.distance
         if scenes.regions is None or not self.config.uses_regions:
             whole = distance(self.embed_scene(scenes.whole)[:, None, :], products, norm)
             return HybridDistances(whole, whole, torch.zeros_like(whole))
         local = self.embed_regions(scenes.regions)
         attention = attention_weights(self.attention_logits(scenes.regions, category))
-        whole = self.embed_scene(scenes.whole) if mixing > 0 else local[:, 0, :]
-        return hybrid(whole, local, attention, products, mixing=mixing, norm=norm)
+        whole = self.embed_scene(scenes.whole) if self.config.effective_mixing > 0 else local[:, 0, :]
+        return hybrid(whole, local, attention, products, mixing=self.mixing(category), norm=norm)
+
+    def mixing(self, category: Tensor) -> Tensor | float:
+        """w for the category of each of n scenes: a number, or [n, 1] where every category has its own."""
+        if not self.config.learns_mixing:
+            return self.config.effective_mixing
+        learned: Tensor = torch.sigmoid(self.mixing_logits(category))
+        return learned
+
+    def reconstruction_error(self, scenes: SceneBatch, products: Tensor, centres: Tensor) -> Tensor:
+        """Sum over the encoders of how badly they reconstruct their inputs (autoencoders only)."""
+        inputs = [(self.scene_encoder, self.standardise_scene(scenes.whole))]
+        inputs.append((self.product_encoder, self.standardised_product(products, centres)))
+        if scenes.regions is not None:
+            inputs.append((self.local_encoder, self.standardise_regions(scenes.regions)))
+        return torch.stack([each.reconstruction_error(x, self.drop(x)) for each, x in inputs]).sum()

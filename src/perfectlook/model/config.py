@@ -7,7 +7,8 @@ from perfectlook.distances import Norm
 from perfectlook.errors import UsageError
 
 Mode = Literal["hybrid", "global", "local"]
-EncoderKind = Literal["feedforward"]
+EncoderKind = Literal["feedforward", "autoencoder", "recurrent"]
+Scaling = Literal["features", "stages"]
 GlobalFeatures = Literal["head", "style", "both"]
 LinearPath = Literal["none", "random", "ridge"]
 
@@ -22,7 +23,9 @@ class ModelConfig:
     Attributes:
         backbone: name of the frozen backbone, with its precision if that is not fp32.
         mode: which distances count: the whole scene's, the regions', or both.
-        encoder: the kind of encoder.
+        encoder: `feedforward`; `autoencoder`, the same with a decoder, which learns to reconstruct too; or
+            `recurrent`, which sweeps over the feature map of scenes and products instead of seeing a vector
+            of the whole picture.
         distance: `l2` as written in the paper, or `squared_l2`, which squares every norm.
         dimension: of the style embeddings.
         hidden: width of an encoder's hidden layer.
@@ -30,11 +33,13 @@ class ModelConfig:
         input_dropout: share of standardised features dropped in training.
         tied: one encoder for scenes and products (θ_s = θ_p).
         global_features: what stands for a whole picture: the backbone's pooled head vector, its style
-            statistics, or both.
+            statistics, or both. A recurrent encoder reads the feature map instead.
+        scaling: what has equal weight in them: every feature, or the head vector and every stage.
         centring: subtract from every product its category's mean.
         linear_path: a linear map beside each global encoder: none, randomly initialised, or started from the
             closed-form ridge solution.
-        mixing: w, the weight of the global distance in a hybrid one.
+        mixing: w, the weight of the global distance in a hybrid one, the initial one when it is learned.
+        learn_mixing: whether training learns a w for each category.
         temperature: τ of the attention, the initial one when it is learned.
         learn_temperature: whether training adjusts τ.
     """
@@ -43,23 +48,26 @@ class ModelConfig:
     mode: Mode = "hybrid"
     encoder: EncoderKind = "feedforward"
     distance: Norm = "squared_l2"
-    dimension: int = 128
+    dimension: int = 256
     hidden: int = 256
     dropout: float = 0.5
     input_dropout: float = 0.5
     tied: bool = False
     global_features: GlobalFeatures = "both"
+    scaling: Scaling = "stages"
     centring: bool = True
     linear_path: LinearPath = "ridge"
-    mixing: float = 0.5
+    mixing: float = 0.7
+    learn_mixing: bool = False
     temperature: float = 0.2
     learn_temperature: bool = True
 
     def __post_init__(self) -> None:
         _check_choice("mode", self.mode, ("hybrid", "global", "local"))
-        _check_choice("encoder", self.encoder, ("feedforward",))
+        _check_choice("encoder", self.encoder, ("feedforward", "autoencoder", "recurrent"))
         _check_choice("distance", self.distance, ("l2", "squared_l2"))
         _check_choice("global_features", self.global_features, ("head", "style", "both"))
+        _check_choice("scaling", self.scaling, ("features", "stages"))
         _check_choice("linear_path", self.linear_path, ("none", "random", "ridge"))
         if self.tied and self.linear_path == "ridge":
             raise UsageError(
@@ -71,6 +79,8 @@ class ModelConfig:
         for name in ("dropout", "input_dropout"):
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 to below 1")
         _check(0 <= self.mixing <= 1, "mixing", self.mixing, "from 0 to 1")
+        if self.learn_mixing:
+            _check(0 < self.mixing < 1, "mixing", self.mixing, "above 0 and below 1 where it is learned")
         _check(self.temperature > 0, "temperature", self.temperature, "above 0")
 
     @classmethod
@@ -79,8 +89,10 @@ class ModelConfig:
         return cls(
             backbone=backbone,
             distance="l2",
+            dimension=128,
             tied=True,
             global_features="head",
+            scaling="features",
             centring=False,
             input_dropout=0.0,
             linear_path="none",
@@ -93,6 +105,16 @@ class ModelConfig:
     def uses_regions(self) -> bool:
         """Whether the regions of a scene count."""
         return self.mode != "global"
+
+    @property
+    def learns_mixing(self) -> bool:
+        """Whether every category has a w of its own."""
+        return self.learn_mixing and self.mode == "hybrid"
+
+    @property
+    def needs_product_maps(self) -> bool:
+        """Whether products are seen by their feature maps."""
+        return self.encoder == "recurrent"
 
     @property
     def effective_mixing(self) -> float:

@@ -7,13 +7,17 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
 
 from perfectlook.errors import ModelError, PerfectLookError
 from perfectlook.model.config import ModelConfig
+from perfectlook.types import Float32Array
 
 FORMAT = 1
 CONFIG = "config.json"
@@ -23,6 +27,7 @@ PRODUCT_GRAPH = "product.onnx"
 CENTRES = "centres.npz"
 TRAINED_ON = "trained_on.json"
 CARD = "MODEL_CARD.md"
+SUGGESTION = "suggestion.npz"
 RUNTIME_FILES = (SCENE_GRAPH, PRODUCT_GRAPH, CENTRES)
 """What inference reads."""
 
@@ -36,11 +41,12 @@ class ModelRecord:
         config: its shape.
         backbone_identity: of the backbone whose features it was trained on.
         categories: the known categories, in the order of the graphs' outputs.
-        mixing: w.
+        mixing: w, the mean one where every category has its own.
         temperature: τ as trained; None where there is no attention.
         identity: sha256 over all that inference depends on.
         training: how it came about: sets, settings, seed, figures.
         library: version of perfectlook that wrote it.
+        baseline: name of the baseline that the model is; None for a compatibility model.
     """
 
     name: str
@@ -52,6 +58,20 @@ class ModelRecord:
     identity: str
     training: Mapping[str, Any]
     library: str
+    baseline: str | None = None
+
+    def check_backbone(self, identity: str) -> None:
+        """Make sure that a backbone is the one the model was trained on.
+
+        Raises:
+            ModelError: it is another, by name, precision or weights.
+        """
+        if identity != self.backbone_identity:
+            raise ModelError(
+                f"model {self.name!r} was trained on the backbone {self.backbone_identity}, and "
+                f"{self.config.backbone!r} is {identity} here: install the perfectlook that wrote it, or "
+                "train it again"
+            )
 
     def write(self, folder: Path) -> None:
         """Write `config.json` in one step."""
@@ -123,7 +143,44 @@ def _content(folder: Path) -> dict[str, Any]:
     return content
 
 
-def identity_of(folder: Path, config: ModelConfig, categories: Sequence[str]) -> str:
+def read_centres(folder: Path) -> dict[str, Float32Array]:
+    """The arrays `centres` [categories, width], `overall` [width] and, where it is learned, `mixing`.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    path = folder / CENTRES
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name].astype(np.float32) for name in stored.files}
+            return {"centres": arrays["centres"], "overall": arrays["overall"]} | arrays
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
+
+
+def read_trained_on(folder: Path) -> dict[str, frozenset[str]]:
+    """Ids of the `scenes` and `products` in the pairs that a model was trained on.
+
+    Raises:
+        ModelError: the file cannot be read.
+    """
+    path = folder / TRAINED_ON
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {kind: frozenset(content[kind]) for kind in ("scenes", "products")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
+
+
+def trained_on_file(scenes: Iterable[str], products: Iterable[str]) -> bytes:
+    """The contents of the file that `read_trained_on` reads."""
+    content = {"scenes": sorted(scenes), "products": sorted(products)}
+    return (json.dumps(content, indent=0) + "\n").encode()
+
+
+def identity_of(
+    folder: Path, config: ModelConfig, categories: Sequence[str], files: Sequence[str] = RUNTIME_FILES
+) -> str:
     """sha256 over the model: the files that inference reads, and what the record says of them.
 
     Raises:
@@ -131,7 +188,7 @@ def identity_of(folder: Path, config: ModelConfig, categories: Sequence[str]) ->
     """
     said = [dataclasses.asdict(config), list(categories)]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    for name in RUNTIME_FILES:
+    for name in files:
         try:
             digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
         except OSError as error:

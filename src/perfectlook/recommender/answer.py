@@ -29,9 +29,9 @@ class Suggestion:
         return {
             "rank": self.rank,
             "id": self.id,
-            "distance": _rounded(self.distance, digits),
-            "distance_global": _rounded(self.distance_global, digits),
-            "distance_local": _rounded(self.distance_local, digits),
+            "distance": rounded(self.distance, digits),
+            "distance_global": rounded(self.distance_global, digits),
+            "distance_local": rounded(self.distance_local, digits),
             "title": self.record.title,
             "picture": self.record.picture,
             **{name: self.record.fields[name] for name in SAID if name in self.record.fields},
@@ -43,7 +43,8 @@ class Section:
     """The answer in one category of the catalogue.
 
     `resolution` says which category of the model stood in for it, `attention` [49] are the weights of the
-    photo's regions, `proven_exact` whether these are surely the nearest products of all.
+    photo's regions, `proven_exact` whether these are surely the nearest products of all. `suggested` is the
+    probability that a product of the category completes the photo, None where the model cannot say.
     """
 
     category: str
@@ -51,18 +52,21 @@ class Section:
     proven_exact: bool
     products: list[Suggestion]
     attention: Float32Array
+    suggested: float | None = None
 
     def as_json(self, digits: int | None) -> dict[str, object]:
         """Return the section as the command line and the API say it."""
+        said = {} if self.suggested is None else {"suggested": rounded(self.suggested, digits)}
         return {
             "category": self.category,
+            **said,
             "resolved": {"category": self.resolution.category, "how": self.resolution.how},
             "proven_exact": self.proven_exact,
             "products": [product.as_json(digits) for product in self.products],
             "attention": {
                 "rows": REGION_ROWS,
                 "columns": REGION_COLUMNS,
-                "weights": [_rounded(weight, digits) for weight in self.attention.tolist()],
+                "weights": [rounded(weight, digits) for weight in self.attention.tolist()],
             },
         }
 
@@ -84,5 +88,6 @@ class Answer:
         }
 
 
-def _rounded(value: float, digits: int | None) -> float:
+def rounded(value: float, digits: int | None) -> float:
+    """Return a number as answers say it: to so many places, or as it is."""
     return value if digits is None else round(value, digits)

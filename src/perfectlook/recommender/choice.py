@@ -31,6 +31,23 @@ def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -
     return list(chosen)
 
 
+def by_probability(
+    categories: Iterable[str], suggested: Mapping[str, float], resolved: Mapping[str, str | None]
+) -> dict[str, float | None]:
+    """Order a catalogue's categories by how likely they are to complete a scene.
+
+    Args:
+        categories: largest first: equal ones, and at the end those that nothing is known of, stay so.
+        suggested: probability of each category of the model.
+        resolved: the category of the model that stands in for each of the catalogue's.
+
+    Returns:
+        Category to its probability, likeliest first.
+    """
+    found = {name: suggested.get(resolved[name] or "") for name in categories}
+    return dict(sorted(found.items(), key=lambda item: -1.0 if item[1] is None else item[1], reverse=True))
+
+
 def _nearest(name: str, by_size: list[str]) -> str:
     """What to say of the categories that a name may have been meant for."""
     if not by_size:

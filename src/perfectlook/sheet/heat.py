@@ -3,8 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from perfectlook.sheet.palette import CARD, LOCAL
-from perfectlook.types import REGION_COLUMNS, REGION_ROWS, REGIONS, BoolArray, Float32Array
+from perfectlook.sheet.palette import CARD, GLOBAL, LOCAL
+from perfectlook.types import REGION_COLUMNS, REGION_ROWS, REGIONS, BoolArray, Float32Array, Float64Array
 
 STRONG = 2.0 / REGIONS
 """A region is outlined when it has at least twice its even share of the attention,"""
@@ -14,7 +14,7 @@ MOST_OUTLINED = 8
 FULL_STRENGTH = 2.5
 """How many times its even share the strongest region has when the rest fades fully."""
 
-_PALE, _TINT, _OVERSAMPLED = 0.45, 0.18, 3
+_PALE, _TINT, _COLOURED, _OVERSAMPLED = 0.45, 0.18, 0.75, 3
 
 
 def attended(photo: Image.Image, attention: Float32Array) -> Image.Image:
@@ -34,6 +34,24 @@ def attended(photo: Image.Image, attention: Float32Array) -> Image.Image:
     tint = heat.point([round(value * _TINT * strength) for value in range(256)])
     shown.paste(LOCAL, (0, 0, *shown.size), tint)
     return _outlined(shown, strongest(attention))
+
+
+def contributed(photo: Image.Image, parts: Float64Array, greatest: float) -> Image.Image:
+    """Return the photo in grey, coloured where regions pull nearer (below zero) or push away; parts [49].
+
+    A part of the size `greatest` has the full colour, so that photos of one page compare; nothing is coloured
+    where that is zero.
+    """
+    grey = photo.convert("L").convert("RGB")
+    shown = Image.blend(grey, Image.new("RGB", photo.size, CARD), _PALE)
+    if greatest <= 0:
+        return shown
+    for sign, colour in ((-1, LOCAL), (1, GLOBAL)):
+        strength = np.maximum(sign * parts / greatest, 0).astype(np.float32)
+        regions = Image.fromarray(strength.reshape(REGION_ROWS, REGION_COLUMNS))
+        mask = np.asarray(regions.resize(photo.size, Image.Resampling.BICUBIC)).clip(0, 1)
+        shown.paste(colour, (0, 0, *photo.size), Image.fromarray((_COLOURED * 255 * mask).astype(np.uint8)))
+    return shown
 
 
 def strongest(attention: Float32Array) -> BoolArray:

@@ -128,7 +128,8 @@ def _draw_title(pen: ImageDraw.ImageDraw, layout: _Layout, y: float, section: Se
     room = layout.width - 2 * MARGIN
     name = fitted(levels[-1], 25, room)
     x = MARGIN + write(pen, (MARGIN, y), name, 25, INK, bold=True) + 16
-    notes = [" › ".join(levels[:-1]), _note(section)]
+    likely = "" if section.suggested is None else f"completes the photo: {section.suggested:.0%}"
+    notes = [" › ".join(levels[:-1]), likely, _note(section)]
     text = "   ·   ".join(note for note in notes if note)
     left = layout.width - MARGIN - x
     if text and left > width_of("…", 16):

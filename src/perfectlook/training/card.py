@@ -5,29 +5,40 @@ from collections.abc import Mapping
 from typing import Any
 
 from perfectlook import __version__
+from perfectlook.model.config import ModelConfig
 from perfectlook.training.data import TrainingData
 
 UNSTATED = "its licence is not stated: take it as research, non-commercial, until you know better"
 
 
-def model_card(name: str, data: TrainingData, training: Mapping[str, Any]) -> str:
+def model_card(
+    name: str,
+    data: TrainingData,
+    training: Mapping[str, Any],
+    *,
+    shape: ModelConfig | None = None,
+    baseline: str | None = None,
+) -> str:
     """A model card in Markdown: what the model is, its data, figures, limits and licence.
 
     Args:
         name: of the model.
         data: what it was trained on.
         training: the training report of its record.
+        shape: of the model, where it is another than that of its data.
+        baseline: name of the baseline that it is, if it is one.
     """
+    config = shape or data.config
     sizes = Counter(data.features.product_categories)
     rows = [(category.replace("|", " › "), sizes[category]) for category in data.categories]
     categories = "\n".join(f"| {name} | {size:,} |" for name, size in rows)
     return f"""# {name}
 
-A compatibility model of perfectlook {__version__}: for the photo of a scene and a category it orders products
+{_kind(baseline)} of perfectlook {__version__}: for the photo of a scene and a category it orders products
 by how well they go with the scene.
 
-- Mode: {data.config.mode}; distance: {data.config.distance}; dimension: {data.config.dimension}.
-- Backbone (frozen): {data.config.backbone}.
+- Mode: {config.mode}; distance: {config.distance}; dimension: {config.dimension}.
+- Backbone (frozen): {config.backbone}.
 
 ## Data
 
@@ -58,14 +69,21 @@ others are matched to the nearest of these. Pictures unlike its training scenes 
 """
 
 
+def _kind(baseline: str | None) -> str:
+    if baseline is None:
+        return "A compatibility model"
+    return f"The baseline `{baseline}`, something for compatibility models to beat,"
+
+
 def _figures(training: Mapping[str, Any]) -> str:
     accuracy = training["binary_accuracy"]
     if accuracy is None:
         return "None measured in training."
+    chosen = "the settings were" if training["epoch"] is None else f"epoch {training['epoch']} was"
     return (
         f"Binary accuracy {accuracy['value']:.4f} (95 % interval {accuracy['low']:.4f} to "
-        f"{accuracy['high']:.4f}) by {training['chosen_on']}, the figure that epoch "
-        f"{training['epoch']} was chosen by: a little optimistic."
+        f"{accuracy['high']:.4f}) by {training['chosen_on']}, the figure that {chosen} chosen by: a little "
+        "optimistic."
     )
 
 

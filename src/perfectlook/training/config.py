@@ -24,9 +24,14 @@ class TrainingConfig:
         negatives: products drawn per pair and epoch.
         margin: α of the triplet hinge loss.
         learning_rate: of AdamW.
-        attention_learning_rate: the same for the attention and its temperature, which start from nothing.
+        attention_learning_rate: the same for the attention, its temperature and learned mixing, which start
+            from nothing.
         weight_decay: of AdamW.
-        ridge_penalty: λ of the closed-form solution that the linear path starts from.
+        averaging: decay per step of the running average of the weights, which is the network that is kept.
+        reconstruction: weight of an autoencoder's reconstruction error beside the ranking loss.
+        anchor: what a model that goes on from another pays for moving its weights away from that one's.
+        ridge_choose: choose λ and the intercept of the closed form by cross-validation over training scenes.
+        ridge_penalty: λ of the closed-form solution that the linear path starts from, where it is not chosen.
         ridge_whitening: each component of the closed form is divided by its standard deviation to this power.
         seed: of everything random.
     """
@@ -39,16 +44,22 @@ class TrainingConfig:
     margin: float = MARGIN
     learning_rate: float = 1e-3
     attention_learning_rate: float = 1e-2
-    weight_decay: float = 1e-2
+    weight_decay: float = 0.1
+    averaging: float = 0.98
+    reconstruction: float = 0.1
+    anchor: float = 0.1
+    ridge_choose: bool = True
     ridge_penalty: float = 20.0
-    ridge_whitening: float = 0.5
+    ridge_whitening: float = 0.75
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("patience", 1), ("batch_size", 2), ("negatives", 1), ("seed", 0)):
             _check_at_least(name, getattr(self, name), least)
-        for name in ("margin", "weight_decay", "ridge_whitening"):
+        for name in ("margin", "weight_decay", "reconstruction", "anchor", "ridge_whitening"):
             _check_at_least(name, getattr(self, name), 0.0)
+        if not 0 <= self.averaging < 1:
+            raise UsageError(f"averaging = {self.averaging!r}: must be from 0 to below 1")
         for name in ("learning_rate", "attention_learning_rate", "ridge_penalty"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: must be above 0")

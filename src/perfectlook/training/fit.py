@@ -1,8 +1,7 @@
 """One fit of a model: the epoch loop, seen from outside as a sequence of epochs."""
 
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -10,17 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from perfectlook.distances import attention_weights, hybrid, query_point, squared_l2
 from perfectlook.errors import TrainingError
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.losses import triplet_hinge
 from perfectlook.protocol import Candidates, PairResult, binary_accuracy, place_pairs
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.data import TrainingData
+from perfectlook.training.data import TrainingData, batches
 from perfectlook.training.sampling import NegativeSampler
-from perfectlook.training.start import start_network
-from perfectlook.types import Float64Array, IntArray
+from perfectlook.training.start import ClosedForm, closed_form, start_network
+from perfectlook.training.validation import distances_of
+from perfectlook.types import IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,22 @@ class Fit:
         training: pairs to train on.
         validation: pairs to measure on after each epoch; may be empty.
         config: the settings.
+        form: the closed form to start from; by default it is made from the training pairs.
+        weights: of a network to go on from, instead of a start; training is drawn back to them.
 
     Raises:
         TrainingError: there is no pair to train on.
     """
 
     def __init__(
-        self, data: TrainingData, training: IntArray, validation: IntArray, config: TrainingConfig
+        self,
+        data: TrainingData,
+        training: IntArray,
+        validation: IntArray,
+        config: TrainingConfig,
+        *,
+        form: ClosedForm | None = None,
+        weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.data = data
         self.config = config
@@ -67,9 +76,18 @@ class Fit:
                 "needed, each in a category with a product that does not belong to its scene: add pairs or "
                 "products"
             )
+        if form is None and weights is None:
+            form = closed_form(data, self.training, config)
         torch.manual_seed(config.seed)
-        self.network = start_network(data, self.training, config)
+        self.network = start_network(data, self.training, config, form)
+        self._anchors: dict[str, Tensor] = {}
+        if weights is not None:
+            self.network.load_state_dict(weights)
+            parameters = self.network.named_parameters()
+            self._anchors = {name: each.detach().clone() for name, each in parameters}
         self.optimiser = _optimiser(self.network, config)
+        average = get_ema_multi_avg_fn(config.averaging)  # type: ignore[no-untyped-call]
+        self._averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.history: list[Epoch] = []
         self.shares: list[Tensor] = []
         self._best: dict[str, Tensor] = {}
@@ -88,6 +106,13 @@ class Fit:
             yield self._note(number, self._train_epoch(number), started)
 
     @property
+    def averaged(self) -> Compatibility:
+        """The network whose weights are the running average over the steps: what is measured and kept."""
+        network = self._averaged.module
+        assert isinstance(network, Compatibility)
+        return network
+
+    @property
     def best_epoch(self) -> int:
         """The epoch of the highest validation accuracy, the first of equals; without validation the last."""
         known = [
@@ -102,6 +127,7 @@ class Fit:
         """All that the next epoch depends on, as tensors and plain values."""
         return {
             "network": self.network.state_dict(),
+            "averaged": self._averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "random": torch.get_rng_state(),
             "history": [asdict(epoch) for epoch in self.history],
@@ -112,6 +138,7 @@ class Fit:
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a fit where `state` was taken."""
         self.network.load_state_dict(state["network"])
+        self._averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
         self.history = [Epoch(**epoch) for epoch in state["history"]]
@@ -139,16 +166,19 @@ class Fit:
     def _note(self, number: int, loss: float | None, started: float) -> Epoch:
         placed = self._place(number) if len(self.validation) else []
         accuracy = binary_accuracy(placed) if placed else None
-        temperature = self.network.attention.temperature if self.config.model.uses_regions else None
+        averaged = self.averaged
+        temperature = averaged.attention.temperature if self.config.model.uses_regions else None
         self.history.append(Epoch(number, loss, accuracy, temperature, time.perf_counter() - started))
         self.shares.append(torch.tensor([result.share for result in placed], dtype=torch.float32))
         if self.best_epoch == number:
-            self._best = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+            self._best = {name: tensor.clone() for name, tensor in averaged.state_dict().items()}
         return self.history[-1]
 
     def _place(self, number: int) -> list[PairResult]:
         try:
-            return place_pairs(self.data.features, self.validation, self._distances())
+            return place_pairs(
+                self.data.features, self.validation, distances_of(self.averaged, self.data, self.validation)
+            )
         except ValueError as error:
             raise TrainingError(
                 f"epoch {number}: {error}: the weights have gone astray; lower learning_rate "
@@ -163,7 +193,7 @@ class Fit:
         generator = np.random.default_rng([self.config.seed, number])
         order = generator.permutation(self.training)
         total = 0.0
-        for batch in _batches(order, self.config.batch_size):
+        for batch in batches(order, self.config.batch_size):
             loss = self._loss(batch, generator)
             if not torch.isfinite(loss):
                 raise TrainingError(
@@ -173,6 +203,7 @@ class Fit:
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimiser.step()
+            self._averaged.update_parameters(self.network)
             total += loss.item() * len(batch)
         return total / len(order)
 
@@ -181,78 +212,33 @@ class Fit:
         negatives = self._sampler.draw(pairs, self.config.negatives, generator)
         rows = np.concatenate([true[:, None], negatives], axis=1)
         unique, places = np.unique(rows, return_inverse=True)
-        embedded = self.network.embed_product(*self.data.products(unique))
+        scenes, (features, centres) = self.data.scenes(pairs), self.data.products(unique)
+        embedded = self.network.embed_product(features, centres)
         products = embedded[torch.from_numpy(places.reshape(rows.shape))]
-        found = self.network.distances(
-            self.data.scenes(pairs), self.data.pair_category(pairs), products
-        ).total
-        return triplet_hinge(found[:, 0], found[:, 1:], margin=self.config.margin)
+        found = self.network.distances(scenes, self.data.pair_category(pairs), products).total
+        loss = triplet_hinge(found[:, 0], found[:, 1:], margin=self.config.margin)
+        if self.config.model.encoder == "autoencoder":
+            error = self.network.reconstruction_error(scenes, features, centres)
+            loss = loss + self.config.reconstruction * error
+        return loss + self.config.anchor * self._drift() if self._anchors else loss
 
-    def _distances(self) -> Callable[[int, str, IntArray], Float64Array]:
-        """Distances by the network as it stands, for the protocol."""
-        self.network.eval()
-        with torch.no_grad():
-            products = self._embedded_products()
-            scenes = self._embedded_scenes()
-        config = self.config.model
-        mixing = config.effective_mixing
+    def _drift(self) -> Tensor:
+        """Squared distance of the weights from those that training went on from (L2-SP, Li et al. 2018)."""
+        moved = [
+            (each - self._anchors[name]).square().sum() for name, each in self.network.named_parameters()
+        ]
+        return torch.stack(moved).sum()
 
-        def distances(scene_row: int, category: str, rows: IntArray) -> Float64Array:
-            whole, regions, logits = scenes[scene_row]
-            vectors = products[rows]
-            if not config.uses_regions:
-                regions, attention = whole[None], np.ones(1, np.float32)
-            else:
-                attention = attention_weights(logits[self.data.categories.index(category)])
-            if (
-                config.distance == "squared_l2"
-            ):  # the query point's order is the hybrid one: no need for all of it
-                point = query_point(whole, regions, attention, mixing=mixing)
-                return np.asarray(squared_l2(point, vectors), np.float64)
-            found = hybrid(whole, regions, attention, vectors, mixing=mixing, norm=config.distance).total
-            return np.asarray(found, np.float64)
 
-        return distances
-
-    def _embedded_products(self) -> Any:
-        rows = np.arange(len(self.data.product_category))
-        parts = [self.network.embed_product(*self.data.products(part)) for part in _batches(rows, 1024)]
-        return torch.cat(parts).numpy()
-
-    def _embedded_scenes(self) -> dict[int, tuple[Any, Any, Any]]:
-        """Scene row of every validation pair to f_s [d], f_i [R, d] and attention logits [categories, R]."""
-        rows = self.data.features.pair_scenes[self.validation]
-        _, first = np.unique(rows, return_index=True)
-        found: dict[int, tuple[Any, Any, Any]] = {}
-        for pairs in _batches(self.validation[first], 64):
-            scenes = self.data.scenes(pairs)
-            whole = self.network.embed_scene(scenes.whole).numpy()
-            regions: Any = [None] * len(whole)
-            logits: Any = regions
-            if scenes.regions is not None:
-                regions = self.network.embed_regions(scenes.regions).numpy()
-                logits = self.network.attention_logits(scenes.regions).numpy()
-            for row, *embedded in zip(
-                self.data.features.pair_scenes[pairs], whole, regions, logits, strict=True
-            ):
-                found[int(row)] = (embedded[0], embedded[1], embedded[2])
-        return found
+_OF_ATTENTION = ("attention.", "mixing_logits.")
 
 
 def _optimiser(network: Compatibility, config: TrainingConfig) -> torch.optim.Optimizer:
     named = list(network.named_parameters())
-    attention = [parameter for name, parameter in named if name.startswith("attention.")]
-    others = [parameter for name, parameter in named if not name.startswith("attention.")]
+    attention = [parameter for name, parameter in named if name.startswith(_OF_ATTENTION)]
+    others = [parameter for name, parameter in named if not name.startswith(_OF_ATTENTION)]
     groups: list[dict[str, Any]] = [
         {"params": others},
         {"params": attention, "lr": config.attention_learning_rate},
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
-
-
-def _batches(rows: IntArray, size: int) -> Iterator[IntArray]:
-    """Slices of about `size` rows, none of a single row unless there is just one: batch norm needs two."""
-    count = max(1, math.ceil(len(rows) / size))
-    if len(rows) > 1:
-        count = min(count, len(rows) // 2)
-    yield from np.array_split(rows, count)

@@ -10,7 +10,7 @@ from perfectlook.datasets import Dataset, open_dataset
 from perfectlook.datasets.split import twins
 from perfectlook.errors import UsageError
 from perfectlook.features.arrays import FeatureArrays
-from perfectlook.features.setfeatures import SetFeatures, set_features
+from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
 from perfectlook.fingerprints import fingerprints
 from perfectlook.progress import ProgressOf
 from perfectlook.types import IntArray
@@ -20,11 +20,22 @@ def load_sets(
     sets: Iterable[Path | str | Dataset],
     backbone: str,
     *,
+    scene: SceneShown = "crop",
+    product_maps: bool = False,
     strict: bool = False,
     workers: int | None = None,
     progress: ProgressOf | None = None,
 ) -> SetFeatures:
     """Read several sets with their features, as one. Copies of a scene are found across the sets.
+
+    Args:
+        sets: folders of sets, or sets.
+        backbone: name of the backbone.
+        scene: what is shown of scenes; compatibility is learned from crops, category suggestion from all.
+        product_maps: whether products need their feature maps too.
+        strict: fail when anything is wrong in a set.
+        workers: processes that extract features.
+        progress: shows the extraction.
 
     Raises:
         UsageError: a set is named twice.
@@ -37,7 +48,18 @@ def load_sets(
         if roots.count(root) > 1:
             raise UsageError(f"{root}: the set is named more than once; name each set once")
     merged = merge(
-        [set_features(each, backbone, workers=workers, progress=progress, strict=strict) for each in datasets]
+        [
+            set_features(
+                each,
+                backbone,
+                scene=scene,
+                product_maps=product_maps,
+                workers=workers,
+                progress=progress,
+                strict=strict,
+            )
+            for each in datasets
+        ]
     )
     if len(datasets) == 1:
         return merged

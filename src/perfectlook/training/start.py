@@ -1,98 +1,213 @@
 """The network before the first epoch: fitted standardisation, and the closed form in its linear path."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perfectlook.model.compatibility import Compatibility, Widths
-from perfectlook.model.encoders import Encoder, Standardise
+from perfectlook.datasets.split import fold_of
+from perfectlook.model.compatibility import Compatibility
+from perfectlook.model.encoders import Encoder
+from perfectlook.model.whole import pooled
+from perfectlook.protocol import place_pairs, training_indices
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.ridge import fit_ridge, ridge_regression
+from perfectlook.training.ridge import (
+    Components,
+    Ridge,
+    fit_ridge,
+    fit_ridges,
+    principal_components,
+    ridge_regression,
+)
 from perfectlook.types import Float64Array, IntArray
 
+PENALTIES = (5.0, 20.0, 80.0)
+INTERCEPTS = (0.0, 1.0)
 
-def start_network(data: TrainingData, training: IntArray, config: TrainingConfig) -> Compatibility:
+
+@dataclass(frozen=True, slots=True)
+class ClosedForm:
+    """What all fits of one training share: the target space and the settings of the regression.
+
+    Attributes:
+        components: of the catalogue's standardised, centred products.
+        penalty: λ.
+        intercept: share of the mean target that is added to every prediction.
+    """
+
+    components: Components
+    penalty: float
+    intercept: float
+
+
+def closed_form(data: TrainingData, training: IntArray, config: TrainingConfig) -> ClosedForm | None:
+    """The closed form for a training; None for a model that does not start from it.
+
+    With `ridge_choose`, λ and whether to predict the mean target too are chosen by scene-wise
+    cross-validation over the training pairs: where every product belongs to just one scene, what was liked
+    there says nothing about others, and an intercept would only remember it.
+    """
+    if config.model.linear_path != "ridge":
+        return None
+    with torch.no_grad():
+        network = Compatibility(config.model, data.widths, len(data.categories))
+        _fit_standardisation(network, data, training)
+        components = principal_components(_products(network, data), config.model.dimension)
+        form = ClosedForm(components, config.ridge_penalty, 0.0)
+        if not config.ridge_choose:
+            return form
+        return _choose(network, data, training, form, config)
+
+
+def start_network(
+    data: TrainingData, training: IntArray, config: TrainingConfig, form: ClosedForm | None
+) -> Compatibility:
     """A network for some pairs, its weights drawn from torch's generator.
 
     Args:
         data: the sets.
         training: the pairs to train on; constants are fitted to nothing else but the catalogue's pictures.
         config: the settings.
+        form: where its linear paths start; at random without one.
     """
     network = Compatibility(config.model, data.widths, len(data.categories))
     with torch.no_grad():
         _fit_standardisation(network, data, training)
-        if config.model.linear_path == "ridge":
-            _start_from_ridge(network, data, training, config)
+        if form is not None:
+            _start_from_ridge(network, data, training, form, config)
     return network
 
 
 def _fit_standardisation(network: Compatibility, data: TrainingData, training: IntArray) -> None:
+    config = network.config
     products, centres = data.products(np.arange(len(data.product_category)))
-    deviations = products - centres
-    whole = data.whole(training)
-    if network.config.tied:  # one encoder sees both, so one yardstick measures both
+    deviations = _flat(products - (centres if products.ndim == centres.ndim else centres[:, None, :]))
+    whole = _flat(data.whole(training))
+    if config.tied:  # one encoder sees both, so one yardstick measures both
         whole = deviations = torch.cat([whole, deviations])
-    _fit(network.standardise_scene, whole, data.widths, network)
-    _fit(network.standardise_product, deviations, data.widths, network)
-    if network.config.uses_regions:
+    blocks = data.widths.blocks(config) if config.scaling == "stages" else None
+    for standardise, rows in (
+        (network.standardise_scene, whole),
+        (network.standardise_product, deviations),
+    ):
+        standardise.fit(rows.mean(dim=0), rows.std(dim=0, correction=0), blocks)
+    if config.uses_regions:
         network.standardise_regions.fit(*data.region_moments(training))
 
 
-def _fit(standardise: Standardise, rows: Tensor, widths: Widths, network: Compatibility) -> None:
-    standardise.fit(rows.mean(dim=0), rows.std(dim=0, correction=0))
-    if network.config.global_features == "both":
-        _balance(standardise, widths)
+def _flat(features: Tensor) -> Tensor:
+    """Maps [n, R, width] as [n * R, width]; vectors as they are."""
+    return features.reshape(-1, features.shape[-1])
 
 
-def _balance(standardise: Standardise, widths: Widths) -> None:
-    """Give the head vector and the style statistics equal weight, whatever their widths."""
-    width = widths.head + widths.style
-    standardise.scale[: widths.head] *= (width / widths.head / 2) ** 0.5
-    standardise.scale[widths.head :] *= (width / widths.style / 2) ** 0.5
+def _choose(
+    network: Compatibility, data: TrainingData, training: IntArray, form: ClosedForm, config: TrainingConfig
+) -> ClosedForm:
+    """The form with the settings that predict best for scenes left out, the first of equals."""
+    inputs, products = _scenes(network, data, training), _products(network, data)
+    folds = np.asarray([fold_of(data.features.pairs[index].scene) for index in training])
+    tried = [replace(form, penalty=penalty, intercept=share) for penalty in PENALTIES for share in INTERCEPTS]
+    correct = np.zeros(len(tried))
+    for fold in np.unique(folds):  # without copies of what is left out, or a small λ would remember those
+        left_out = training[folds == fold]
+        held_out = {data.features.pairs[index].scene for index in left_out}
+        is_kept = np.isin(training, training_indices(data.features, held_out))
+        if not is_kept.any():
+            continue
+        ridges = fit_ridges(
+            inputs[is_kept],
+            products[data.features.pair_products[training[is_kept]]],
+            products,
+            components=form.components,
+            dimension=config.model.dimension,
+            penalties=PENALTIES,
+            whitening=config.ridge_whitening,
+        )
+        by_penalty = dict(zip(PENALTIES, ridges, strict=True))
+        correct += [
+            _correct(
+                data, left_out, inputs[folds == fold], products, by_penalty[each.penalty], each.intercept
+            )
+            for each in tried
+        ]
+    return tried[int(np.argmax(correct))]
+
+
+def _correct(
+    data: TrainingData,
+    pairs: IntArray,
+    inputs: Float64Array,
+    products: Float64Array,
+    ridge: Ridge,
+    intercept: float,
+) -> float:
+    """Sum of the shares of some pairs by the direction of the predictions for their scenes."""
+    points = _unit(inputs @ ridge.scene.T + intercept * ridge.intercept)
+    vectors = _unit(products @ ridge.product.T)
+    point = dict(zip(data.features.pair_scenes[pairs].tolist(), points, strict=True))
+
+    def distances(scene_row: int, _category: str, rows: IntArray) -> Float64Array:
+        similarity: Float64Array = vectors[rows] @ point[scene_row]
+        return -similarity
+
+    return sum(result.share for result in place_pairs(data.features, pairs, distances))
 
 
 def _start_from_ridge(
-    network: Compatibility, data: TrainingData, training: IntArray, config: TrainingConfig
+    network: Compatibility,
+    data: TrainingData,
+    training: IntArray,
+    form: ClosedForm,
+    config: TrainingConfig,
 ) -> None:
     """Put the closed form into the linear paths and let the networks beside them start at zero.
 
     The regions' linear path starts from the same regression on the mean over the regions.
     """
-    products = _float64(network.standardise_product(_centred(data)))
+    products = _products(network, data)
     pair_products = products[data.features.pair_products[training]]
-    inputs = _float64(network.standardise_scene(data.whole(training)))
     ridge = fit_ridge(
-        inputs,
+        _scenes(network, data, training),
         pair_products,
         products,
+        components=form.components,
         dimension=config.model.dimension,
-        penalty=config.ridge_penalty,
+        penalty=form.penalty,
         whitening=config.ridge_whitening,
     )
     _set_linear(network.product_encoder, ridge.product)
-    _set_linear(network.scene_encoder, ridge.scene)
+    _set_linear(network.scene_encoder, ridge.scene, form.intercept * ridge.intercept)
     if config.model.uses_regions:
-        regions = _float64(network.standardise_regions(data.mean_regions(training)))
+        regions = network.standardise_regions(data.mean_regions(training)).double().numpy()
         regions -= regions.mean(axis=0)
         targets = pair_products @ ridge.product.T
-        local = ridge_regression(regions, targets, config.ridge_penalty).T
+        local = ridge_regression(regions, targets, form.penalty).T
         length = float(np.sqrt(np.mean(np.sum((regions @ local.T) ** 2, axis=1)))) or 1.0
         _set_linear(network.local_encoder, local / length)
 
 
-def _centred(data: TrainingData) -> Tensor:
-    products, centres = data.products(np.arange(len(data.product_category)))
-    return products - centres
+def _scenes(network: Compatibility, data: TrainingData, pairs: IntArray) -> Float64Array:
+    scenes: Float64Array = pooled(network.standardise_scene(data.whole(pairs))).double().numpy()
+    return scenes
 
 
-def _set_linear(encoder: nn.Module, weights: Float64Array) -> None:
+def _products(network: Compatibility, data: TrainingData) -> Float64Array:
+    everything = np.arange(len(data.product_category))
+    products: Float64Array = pooled(network.standardised_product(*data.products(everything))).double().numpy()
+    return products
+
+
+def _unit(vectors: Float64Array) -> Float64Array:
+    lengths: Float64Array = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-12)
+
+
+def _set_linear(encoder: nn.Module, weights: Float64Array, bias: Float64Array | None = None) -> None:
     assert isinstance(encoder, Encoder)
     assert encoder.linear is not None
     encoder.linear.weight.copy_(torch.from_numpy(weights))
+    if bias is not None:
+        encoder.linear.bias.copy_(torch.from_numpy(bias))
     encoder.start_at_linear_path()
-
-
-def _float64(tensor: Tensor) -> Float64Array:
-    return tensor.double().numpy()

@@ -1,7 +1,9 @@
 """Training: sets in, a model folder out."""
 
+import dataclasses
+import functools
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,17 +29,19 @@ from perfectlook.protocol import (
     scenes_of_split,
     training_indices,
 )
+from perfectlook.suggestion import CategorySuggester
+from perfectlook.training.begun import Begun
 from perfectlook.training.card import model_card
-from perfectlook.training.checkpoint import Checkpoint
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.data import TrainingData
-from perfectlook.training.fit import Epoch, Fit
-from perfectlook.training.log import PLOT, draw_plot, write_log
+from perfectlook.training.data import TrainingData, stage_widths
+from perfectlook.training.fit import Fit
+from perfectlook.training.log import PLOT, draw_plot
+from perfectlook.training.report import training_report
 from perfectlook.training.sets import load_sets
-from perfectlook.types import Float64Array, IntArray
-
-Say = Callable[[str, Epoch], None]
-"""Told of every epoch: the stage it belongs to, and the epoch."""
+from perfectlook.training.stages import Say, Stages
+from perfectlook.training.start import ClosedForm, closed_form
+from perfectlook.training.suggestion import fit_suggester
+from perfectlook.types import Float64Array, IntArray, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ def train(
     workers: int | None = None,
     progress: ProgressOf | None = None,
     say: Say | None = None,
+    continued: Path | str | None = None,
 ) -> ModelRecord:
     """Train a compatibility model on one or several sets.
 
@@ -76,31 +81,72 @@ def train(
         workers: processes that extract features.
         progress: shows the extraction.
         say: told of every epoch.
+        continued: folder of a model to go on from; its shape counts, not the one of `config`.
 
     Raises:
         DatasetError: a set cannot be read.
+        ModelError: the model to go on from cannot be read, or has another backbone.
         TrainingError: there is too little to train on, or the loss is not a number.
     """
     config = config or TrainingConfig()
-    features = load_sets(sets, config.model.backbone, strict=strict, workers=workers, progress=progress)
-    return train_on_features(features, Path(out), config, say=say)
+    begun = Begun.read(Path(continued)) if continued else None
+    shape = begun.record.config if begun else config.model
+    read = functools.partial(
+        load_sets, backbone=shape.backbone, strict=strict, workers=workers, progress=progress
+    )
+    features = read(sets, product_maps=shape.needs_product_maps)
+    whole = read(features.dataset.parts or [features.dataset], scene="full")
+    return train_on_features(features, Path(out), config, whole=whole, begun=begun, say=say)
 
 
 def train_on_features(
-    features: SetFeatures, out: Path, config: TrainingConfig, *, say: Say | None = None
+    features: SetFeatures,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    whole: SetFeatures | None = None,
+    begun: Begun | None = None,
+    say: Say | None = None,
 ) -> ModelRecord:
-    """Train on a set whose features are at hand; see `train`."""
+    """Train on a set whose features are at hand; see `train`.
+
+    Args:
+        features: the set, as the crop rule shows it.
+        out: folder of the model.
+        config: settings.
+        whole: the same set with whole scenes, to learn category suggestion from; without it the model
+            suggests none.
+        begun: a model to go on from.
+        say: told of every epoch.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    data = TrainingData(features, config.model)
-    identity = open_backbone(config.model.backbone).identity
-    stages = _Stages(out, _settings(features, config, identity), say)
-    outcome = (
-        _fit_by_cross_validation(data, config, stages)
-        if is_small(features.dataset)
-        else _fit_by_validation(data, config, stages)
+    if begun:
+        config = dataclasses.replace(config, model=begun.record.config)
+    backbone = open_backbone(config.model.backbone)
+    identity = backbone.identity
+    data = TrainingData(features, config.model, stage_widths(features, backbone.description))
+    if begun:
+        begun.record.check_backbone(identity)
+        begun.extend(data)
+    settings = _settings(features, config, identity) | {"from": begun.record.identity if begun else None}
+    stages = Stages(out, settings, say)
+    plan = _Plan(data, config, stages, begun)
+    outcome = _fit_by_cross_validation(plan) if is_small(features.dataset) else _fit_by_validation(plan)
+    trained = asdict(config)
+    del trained["model"]
+    training = training_report(
+        features,
+        outcome.training,
+        settings=trained,
+        epoch=outcome.epoch,
+        chosen_on=outcome.chosen_on,
+        accuracy=outcome.accuracy,
+        without_negatives=outcome.without_negatives,
     )
-    training = _training_report(data, config, outcome)
+    if begun:
+        training["continued"] = {"model": begun.record.name, "identity": begun.record.identity}
     pairs = [features.pairs[i] for i in outcome.training]
+    suggester = _fit_suggester(whole, features, pairs, data.categories, config) if whole else None
     draw_plot(stages.history, outcome.epoch, out / PLOT)
     record = write_model(
         TrainedModel(
@@ -110,10 +156,11 @@ def train_on_features(
             categories=data.categories,
             centres=data.centres,
             overall_centre=data.overall_centre,
-            scenes=sorted({pair.scene for pair in pairs}),
-            products=sorted({pair.product for pair in pairs}),
+            scenes=sorted({pair.scene for pair in pairs} | (begun.scenes if begun else frozenset())),
+            products=sorted({pair.product for pair in pairs} | (begun.products if begun else frozenset())),
             training=training,
             card=model_card(out.resolve().name, data, training),
+            suggestion=suggester.content() if suggester else None,
         ),
         out,
     )
@@ -121,44 +168,40 @@ def train_on_features(
     return record
 
 
-class _Stages:
-    """The fits of one training, one after the other, each remembered over a stop."""
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the fits of one training have in common."""
 
-    def __init__(self, out: Path, settings: dict[str, Any], say: Say | None) -> None:
-        self._out = out
-        self._say = say
-        self._checkpoint = Checkpoint(out, settings)
-        self._states: dict[str, dict[str, Any]] = self._checkpoint.read() or {}
-        self.history: dict[str, Sequence[Epoch]] = {}
+    data: TrainingData
+    config: TrainingConfig
+    stages: Stages
+    begun: Begun | None
 
-    def run(self, stage: str, fit: Fit, epochs: int, *, patience: int | None = None) -> Fit:
-        """Run a fit to its end, from where it was stopped if it was."""
-        self.history[stage] = fit.history
-        if stage in self._states:
-            fit.restore(self._states[stage])
-            self.history[stage] = fit.history
-        for epoch in self._epochs(fit, epochs, patience):
-            self._states[stage] = fit.state
-            self._checkpoint.write(self._states)
-            write_log(self.history, self._out)
-            if self._say:
-                self._say(stage, epoch)
-        return fit
+    def form(self, training: IntArray) -> ClosedForm | None:
+        """The closed form that the fits start from; one that goes on from a model has its weights."""
+        return None if self.begun else closed_form(self.data, training, self.config)
 
-    def _epochs(self, fit: Fit, epochs: int, patience: int | None) -> Iterator[Epoch]:
-        try:
-            yield from fit.run(epochs, patience=patience)
-        except TrainingError:  # the weights went astray: other settings must be able to start over
-            self.finish()
-            raise
-
-    def finish(self) -> None:
-        """Forget what a stopped training would need."""
-        self._checkpoint.remove()
+    def fit(self, training: IntArray, validation: IntArray, form: ClosedForm | None) -> Fit:
+        """A fit, not yet run."""
+        weights = self.begun.weights(self.data) if self.begun else None
+        return Fit(self.data, training, validation, self.config, form=form, weights=weights)
 
 
-def _fit_by_validation(data: TrainingData, config: TrainingConfig, stages: _Stages) -> Outcome:
-    features = data.features
+def _fit_suggester(
+    whole: SetFeatures,
+    features: SetFeatures,
+    pairs: Sequence[Pair],
+    categories: Sequence[str],
+    config: TrainingConfig,
+) -> CategorySuggester:
+    scenes = {pair.scene for pair in pairs}
+    held_out = {pair.scene for pair in features.dataset.pairs} - scenes
+    training = np.setdiff1d(training_indices(whole, held_out), pairs_of(whole, held_out))
+    return fit_suggester(whole, training, categories, global_features=config.model.global_features).suggester
+
+
+def _fit_by_validation(plan: _Plan) -> Outcome:
+    features = plan.data.features
     held_out = scenes_of_split(features, "val") | scenes_of_split(features, "test")
     validation = pair_indices(features, "val")
     if not len(validation):
@@ -166,8 +209,9 @@ def _fit_by_validation(data: TrainingData, config: TrainingConfig, stages: _Stag
             f"{features.dataset.name}: no pair is in the validation split, so there is nothing to choose the "
             "epoch by; add scenes with pairs"
         )
-    fit = Fit(data, training_indices(features, held_out), validation, config)
-    stages.run("fit", fit, config.epochs, patience=config.patience)
+    training = training_indices(features, held_out)
+    fit = plan.fit(training, validation, plan.form(training))
+    plan.stages.run("fit", fit, plan.config.epochs, patience=plan.config.patience)
     shares = fit.shares[fit.best_epoch].double().numpy()
     accuracy = accuracy_interval(shares, fit.placed_scenes)
     return Outcome(
@@ -180,17 +224,18 @@ def _fit_by_validation(data: TrainingData, config: TrainingConfig, stages: _Stag
     )
 
 
-def _fit_by_cross_validation(data: TrainingData, config: TrainingConfig, stages: _Stages) -> Outcome:
-    features = data.features
+def _fit_by_cross_validation(plan: _Plan) -> Outcome:
+    features = plan.data.features
     test = scenes_of_split(features, "test")
     folds: list[Fit] = []
+    form = plan.form(training_indices(features, test))
     for fold in range(FOLDS):
         held_out = scenes_of_fold(features, fold)
         validation = pairs_of(features, held_out)
         training = training_indices(features, held_out | test)
         if len(validation):
-            fit = Fit(data, training, validation, config)
-            folds.append(stages.run(f"fold {fold}", fit, config.epochs))
+            fit = plan.fit(training, validation, form)
+            folds.append(plan.stages.run(f"fold {fold}", fit, plan.config.epochs))
     if not folds:
         raise TrainingError(
             f"{features.dataset.name}: no pair to train on outside the test split; add scenes with pairs"
@@ -198,11 +243,11 @@ def _fit_by_cross_validation(data: TrainingData, config: TrainingConfig, stages:
     shares = [np.concatenate(epoch) for epoch in zip(*(fit.shares for fit in folds), strict=True)]
     chosen = int(np.argmax([epoch.mean() for epoch in shares]))
     scenes = [scene for fit in folds for scene in fit.placed_scenes]
-    fit = Fit(data, training_indices(features, test), np.empty(0, np.int64), config)
-    stages.run("all", fit, chosen)
+    fit = plan.fit(training_indices(features, test), np.empty(0, np.int64), form)
+    plan.stages.run("all", fit, chosen)
     accuracy = accuracy_interval(shares[chosen].astype(np.float64), scenes)
     chosen_on = f"{FOLDS}-fold cross-validation"
-    return Outcome(fit.network, fit.training, chosen, chosen_on, accuracy, len(fit.without_negatives))
+    return Outcome(fit.averaged, fit.training, chosen, chosen_on, accuracy, len(fit.without_negatives))
 
 
 def accuracy_interval(shares: Float64Array, scenes: Sequence[str]) -> Interval | None:
@@ -232,25 +277,3 @@ def _digest(arrays: FeatureArrays) -> str:
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def _training_report(data: TrainingData, config: TrainingConfig, outcome: Outcome) -> dict[str, Any]:
-    """How the model came about, for its record and card."""
-    features = data.features
-    parts = features.dataset.parts or (features.dataset,)
-    settings = asdict(config)
-    del settings["model"]
-    return {
-        "sets": [part.name for part in parts],
-        "licences": {part.name: part.licence for part in parts},
-        "n_pairs": len(outcome.training),
-        "n_scenes": len({features.pairs[i].scene for i in outcome.training}),
-        "n_products": len(features.product_ids),
-        "n_dropped": features.n_dropped,
-        "n_without_negatives": outcome.without_negatives,
-        "n_problems": len(features.dataset.problems) + len(features.problems),
-        "settings": settings,
-        "epoch": outcome.epoch,
-        "chosen_on": outcome.chosen_on,
-        "binary_accuracy": outcome.accuracy._asdict() if outcome.accuracy else None,
-    }

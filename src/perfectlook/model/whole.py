@@ -1,0 +1,33 @@
+"""Which of a picture's features stand for the whole of it."""
+
+from typing import Any
+
+import array_api_compat
+
+from perfectlook.model.config import ModelConfig
+
+
+def whole_picture(config: ModelConfig, head: Any, style: Any, maps: Any) -> Any:
+    """What a model sees of whole pictures, from numpy arrays or torch tensors of n pictures.
+
+    Args:
+        config: the shape of the model.
+        head: global vectors, [n, D].
+        style: style statistics, [n, K].
+        maps: feature maps, [n, R, C]; anything where the encoder does not sweep over them.
+
+    Returns:
+        The maps for a recurrent encoder, else [n, width]: head vectors, style statistics, or both.
+    """
+    if config.encoder == "recurrent":
+        return maps
+    if config.global_features == "both":
+        return array_api_compat.array_namespace(head).concat([head, style], axis=-1)
+    return head if config.global_features == "head" else style
+
+
+def pooled(whole: Any) -> Any:
+    """One vector per picture, [n, width]: the mean over the regions where a model sees maps [n, R, C]."""
+    if whole.ndim == 2:
+        return whole
+    return array_api_compat.array_namespace(whole).mean(whole, axis=1)

@@ -1,0 +1,49 @@
+"""Times and sizes, as people write them."""
+
+import math
+import re
+
+from perfectlook.errors import UsageError
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of "2h", "90m", "45s" or "1h30m".
+
+    Raises:
+        UsageError: it is none of these, or nothing.
+    """
+    found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    seconds = 0.0
+    if found:
+        seconds = sum(
+            float(part) * size for part, size in zip(found.groups(), (3600, 60, 1), strict=True) if part
+        )
+    if seconds <= 0:
+        raise UsageError(f"budget '{text}': not a time; write it like 2h, 90m or 45s")
+    return seconds
+
+
+def duration_argument(seconds: float) -> str:
+    """A time as `parse_duration` reads it, rounded up: to seconds, from ten minutes on to minutes."""
+    if seconds < 600:
+        return f"{max(1, math.ceil(seconds))}s"
+    return f"{math.ceil(seconds / 60)}m"
+
+
+def spoken(seconds: float) -> str:
+    """A time as a table shows it: 0.31 ms, 4.2 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 1:
+        return f"{seconds * 1e3:.2g} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def spoken_bytes(count: float | None) -> str:
+    """Memory as a table shows it: 312 MiB, 2.4 GiB; a dash where nobody knows."""
+    if count is None:
+        return "–"
+    return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:,.1f} GiB"

@@ -1,0 +1,22 @@
+"""Popularity: products of many training pairs first, whatever the scene.
+
+A baseline of Kang et al. 2019, section 4. It says how much of a figure needs no picture at all.
+"""
+
+from collections import Counter
+from collections.abc import Collection
+
+from perfectlook.training.baselines.learned import Learned
+from perfectlook.training.baselines.rounds import learning_pairs
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+
+
+def learn(data: TrainingData, _config: TrainingConfig, _given: Collection[str]) -> Learned:
+    """Count the pairs of every product; there is nothing to choose.
+
+    Raises:
+        TrainingError: there is no pair to count.
+    """
+    training = learning_pairs(data.features)
+    return Learned(Counter(data.features.pairs[i].product for i in training), training)

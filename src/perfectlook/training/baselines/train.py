@@ -1,0 +1,129 @@
+"""Sets in, the model folder of a baseline out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from perfectlook.backbones.registry import open_backbone
+from perfectlook.datasets import Dataset
+from perfectlook.features.setfeatures import SetFeatures
+from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.model.global_network import GlobalNetwork
+from perfectlook.model.popularity import Counted, write_popularity
+from perfectlook.model.record import ModelRecord
+from perfectlook.progress import ProgressOf
+from perfectlook.training.baselines.learned import Learned
+from perfectlook.training.baselines.registry import baseline
+from perfectlook.training.card import model_card
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData, stage_widths
+from perfectlook.training.log import PLOT, draw_plot, write_log
+from perfectlook.training.report import training_report
+from perfectlook.training.sets import load_sets
+
+
+def train_baseline(
+    sets: Sequence[Path | str | Dataset],
+    out: Path | str,
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    strict: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> ModelRecord:
+    """Train a baseline on one or several sets, by the rules of `training.trainer.train`.
+
+    It takes seconds to a minute, so there is nothing to resume: a training that was stopped starts over.
+
+    Args:
+        sets: folders of sets, or sets.
+        out: folder of the model; made if missing. A finished model in it is replaced at the end.
+        name: of the baseline, one of `BASELINES`.
+        settings: those of `TrainingConfig` and its model that the baseline uses.
+        strict: fail when anything is wrong in a set.
+        workers: processes that extract features.
+        progress: shows the extraction.
+
+    Raises:
+        UsageError: there is no such baseline, or a setting is unknown or not one that it uses.
+        DatasetError: a set cannot be read.
+        TrainingError: there is too little to train on, or the loss is not a number.
+    """
+    config = baseline(name).config(settings or {}, name=name)
+    features = load_sets(sets, config.model.backbone, strict=strict, workers=workers, progress=progress)
+    return train_baseline_on_features(features, Path(out), name, settings)
+
+
+def train_baseline_on_features(
+    features: SetFeatures, out: Path, name: str, settings: Mapping[str, Any] | None = None
+) -> ModelRecord:
+    """Train a baseline on a set whose features are at hand; see `train_baseline`."""
+    given = settings or {}
+    chosen = baseline(name)
+    config = chosen.config(given, name=name)
+    out.mkdir(parents=True, exist_ok=True)
+    stages = stage_widths(features, open_backbone(config.model.backbone).description)
+    data = TrainingData(features, config.model, stages)
+    learned = chosen.learn(data, config, given.keys())
+    if learned.history:
+        write_log(dict(learned.history), out)
+        draw_plot(dict(learned.history), learned.epoch or 0, out / PLOT)
+    return _write(name, data, config, learned, out)
+
+
+def _write(name: str, data: TrainingData, config: TrainingConfig, learned: Learned, out: Path) -> ModelRecord:
+    result = learned.result
+    shape = result.config if isinstance(result, GlobalNetwork) else config.model
+    identity = open_backbone(shape.backbone).identity
+    training = _report(name, data, config, learned)
+    card = model_card(out.resolve().name, data, training, shape=shape, baseline=name)
+    pairs = [data.features.pairs[i] for i in learned.training]
+    scenes = sorted({pair.scene for pair in pairs})
+    if not isinstance(result, GlobalNetwork):
+        return write_popularity(
+            Counted(
+                counts=result,
+                config=shape,
+                backbone_identity=identity,
+                categories=data.categories,
+                scenes=scenes,
+                training=training,
+                card=card,
+            ),
+            out,
+        )
+    return write_model(
+        TrainedModel(
+            network=result,
+            widths=data.widths,
+            backbone_identity=identity,
+            categories=data.categories,
+            centres=data.centres,
+            overall_centre=data.overall_centre,
+            scenes=scenes,
+            products=sorted({pair.product for pair in pairs}),
+            training=training,
+            card=card,
+            baseline=name,
+        ),
+        out,
+    )
+
+
+def _report(name: str, data: TrainingData, config: TrainingConfig, learned: Learned) -> dict[str, Any]:
+    """Of the settings, only those that the baseline uses, and what it found itself."""
+    everything = asdict(config)
+    everything |= everything.pop("model")
+    used = baseline(name).settings | {"seed"}
+    settings = {key: everything[key] for key in sorted(used)} | dict(learned.found)
+    return training_report(
+        data.features,
+        learned.training,
+        settings=settings,
+        epoch=learned.epoch,
+        chosen_on=learned.chosen_on,
+        accuracy=learned.accuracy,
+        without_negatives=learned.without_negatives,
+    )

@@ -1,0 +1,138 @@
+"""`perfectlook explain` and `evaluate --explain`, run as a user runs them."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from perfectlook.cli.main import main
+from perfectlook.suggestion import CategorySuggester
+from random_model import random_model
+
+if TYPE_CHECKING:
+    from conftest import Shop
+
+SHOES, BAGS = "Apparel & Accessories|Shoes", "Apparel & Accessories|Handbags, Wallets & Cases|Handbags"
+
+
+@pytest.fixture(scope="module")
+def catalogue(shop: "Shop", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("explain") / "catalogue"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder.with_name("cache")))
+        place = ["--model", str(shop.model), "--catalogue", str(folder)]
+        assert main(["catalogue", "sync", str(shop.source), *place]) == 0
+    return folder
+
+
+@pytest.fixture
+def explain(shop: "Shop", catalogue: Path):
+    def run(*arguments: str | Path) -> int:
+        place = ["--model", str(shop.model), "--catalogue", str(catalogue)]
+        return main(["explain", str(shop.photos[0]), *map(str, arguments), *place])
+
+    return run
+
+
+def test_the_explanation_is_printed(explain, shop: "Shop", capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain("--category", "Shoes", "-k", "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(shop.photos[0])
+    assert lines[2].startswith(f"  {SHOES}: 9 products, at ")
+    products = [line.split() for line in lines if line[:6].strip().isdigit()]
+    assert [product[0] for product in products] == ["1", "2"]
+    shares = [line for line in lines if "of the distance: whole scene" in line]
+    assert len(shares) == 2
+    assert sum(float(word.strip("%,")) for word in shares[0].split() if "%" in word) == pytest.approx(100)
+    assert sum("row " in line and "column " in line for line in lines) >= 4
+    assert sum("than the average product by" in line for line in lines) == 2
+
+
+def test_the_explanation_is_written_as_json_and_drawn(explain, shop: "Shop", tmp_path: Path, capsys) -> None:
+    files = ["--json", tmp_path / "why.json", "--sheet", tmp_path / "why.png"]
+    assert explain("--category", SHOES, *files) == 0
+    assert capsys.readouterr().out == ""
+    found = json.loads((tmp_path / "why.json").read_text(encoding="utf-8"))
+    assert (found["photo"], found["model"], found["category"]) == (str(shop.photos[0]), "model", SHOES)
+    assert [product["rank"] for product in found["products"]] == [1, 2, 3]
+    with Image.open(tmp_path / "why.png") as sheet:
+        assert sheet.width > 1000
+    last = found["products"][2]["id"]
+    assert explain("--category", SHOES, "--product", last, "--json", "-") == 0
+    (product,) = json.loads(capsys.readouterr().out)["products"]
+    assert (product["id"], product["rank"]) == (last, 3)
+
+
+def test_wrong_use_exits_with_2(explain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (["--category", "Shows"], "did you mean Apparel & Accessories|Shoes"),
+        (["--category", "Apparel & Accessories"], "matches 2 categories"),
+        (["--category", SHOES, "--product", "nothing"], "no such product"),
+        (["--category", SHOES, "--sheet", "why.doc"], "why.doc"),
+    ):
+        assert explain(*arguments) == 2
+        assert said in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        explain("--category", SHOES, "-k", "2", "--product", "x")
+    assert explain("--category", SHOES, "--sheet", tmp_path / "nowhere" / "why.png") == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_model_of_whole_scenes_is_explained_without_regions(shop: "Shop", tmp_path: Path, capsys) -> None:
+    model = random_model(shop.source, tmp_path / "global", mode="global")
+    place = ["--model", str(model), "--catalogue", str(tmp_path / "catalogue")]
+    assert main(["catalogue", "sync", str(shop.source), *place]) == 0
+    capsys.readouterr()
+    assert main(["explain", str(shop.photos[0]), "--category", "Shoes", *place]) == 0
+    said = capsys.readouterr().out
+    assert "the model looks at the whole scene only" in said
+    assert "row " not in said
+    assert main(["evaluate", str(model), str(shop.source), "--explain"]) == 1
+    assert "has no attention to mask" in capsys.readouterr().err
+
+
+def test_evaluate_reports_the_deletion_test(shop: "Shop", tmp_path: Path, capsys) -> None:
+    arguments = ["evaluate", str(shop.model), str(shop.source), "--split", "all", "--explain"]
+    assert main([*arguments, "--json", str(tmp_path / "report.json")]) == 0
+    assert "deletion test over" in capsys.readouterr().out
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert report["explain"]["n_pairs"] == report["n_pairs"]
+    assert report["explain"]["binary_accuracy"]["value"] == pytest.approx(report["binary_accuracy"])
+    assert {each["regions"] for each in report["explain"]["masked"]} == {5, 10}
+
+
+def test_complete_orders_categories_as_the_model_suggests(
+    shop: "Shop", catalogue: Path, tmp_path: Path, capsys
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for file in shop.model.iterdir():
+        (model / file.name).write_bytes(file.read_bytes())
+    arguments = ["complete", str(shop.photos[0]), "-k", "1", "--model", str(model)]
+    arguments += ["--catalogue", str(catalogue)]
+    for shoes, order in ((2.0, [SHOES, BAGS]), (-2.0, [BAGS, SHOES])):
+        _suggester({BAGS: 0.0, SHOES: shoes}).write(model)
+        assert main([*arguments, "--json", "-"]) == 0
+        sections = json.loads(capsys.readouterr().out)["categories"]
+        assert [section["category"] for section in sections] == order
+        assert sections[order.index(BAGS)]["suggested"] == 0.5
+        assert main(arguments) == 0
+        assert f"{BAGS}  50%" in capsys.readouterr().out
+    (model / "suggestion.npz").write_bytes(b"spoilt")
+    assert main(arguments) == 1
+    assert "suggestion.npz: cannot be read" in capsys.readouterr().err
+
+
+def _suggester(logits: dict[str, float]) -> CategorySuggester:
+    """Says the same of every scene. The backbone "tiny" has head vectors of so many numbers."""
+    from perfectlook.backbones.registry import describe_backbones
+
+    width = next(each.global_dimension for each in describe_backbones() if each.name == "tiny")
+    said = np.asarray([*logits.values()], np.float32)
+    blank = np.zeros(width, np.float32)
+    return CategorySuggester(
+        tuple(logits), "head", blank, blank, np.zeros((len(said), width), np.float32), said, said
+    )

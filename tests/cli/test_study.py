@@ -1,0 +1,120 @@
+"""`perfectlook study` on a drawn set: measured, reported, resumed."""
+
+import json
+
+import pytest
+
+from drawn import drawn_set
+from perfectlook.cli.main import main
+from perfectlook.errors import TrainingError
+from perfectlook.study.durations import parse_duration
+from perfectlook.study.study import Study, run_study
+from perfectlook.training.config import TrainingConfig, read_config
+
+CONFIG = """
+[model]
+backbone = "tiny"
+dimension = 8
+hidden = 16
+
+[training]
+epochs = 1
+"""
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory):
+    """A finished study of a small set, by the command; its folder, and what lies beside it."""
+    folder = tmp_path_factory.mktemp("studied")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        drawn_set(folder / "set", scenes=60)
+        (folder / "config.toml").write_text(CONFIG)
+        assert main(arguments_of(folder, "--budget", "2h")) == 0
+    return folder
+
+
+def arguments_of(folder, *more: str) -> list[str]:
+    arguments = ["study", str(folder / "set"), "--out", str(folder / "out"), "--shares", "1", "0.4"]
+    return [*arguments, "--config", str(folder / "config.toml"), "--seeds", "1", "--workers", "1", *more]
+
+
+def test_every_step_is_measured_and_reported(studied):
+    found = json.loads((studied / "out" / "study.json").read_text())
+    smaller, larger = found["subsets"]
+    assert (smaller["share"], larger["share"]) == (0.4, 1.0)
+    assert smaller["scenes"] < larger["scenes"]
+    for each in found["subsets"]:
+        low, high = each["accuracy"]["ci95"]
+        assert low <= each["accuracy"]["value"] <= high
+        assert each["by_seed"] == [pytest.approx(each["accuracy"]["value"])]
+        assert each["peak_bytes"] is None or each["peak_bytes"] > 2**20
+    assert [each["products"] for each in found["search"]] == [1000, 3000, 10000, 38111, 41306]
+    assert set(found["growth"]) == {"extraction", "training", "search"}
+    assert {each["name"]: each["pairs"] for each in found["releases"]} == {
+        "STL-Fashion": 72198,
+        "STL-Home": 93274,
+    }
+    assert found["advice"]["budget_seconds"] == 7200
+    assert found["advice"]["seconds"] <= 7200
+    text = (studied / "out" / "study.md").read_text()
+    assert f"{larger['accuracy']['value']:.3f}" in text
+    assert "use all 60 scenes" in text
+    assert (studied / "out" / "study.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_run_measures_nothing_again(studied, monkeypatch, capsys):
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
+    before = (studied / "out" / "study.jsonl").read_bytes()
+    assert main(arguments_of(studied, "--budget", "2h")) == 0
+    assert (studied / "out" / "study.jsonl").read_bytes() == before
+    said = capsys.readouterr().err
+    assert "training on" in said
+    assert all("measured before" in line for line in said.splitlines() if line.startswith("training on"))
+
+
+def test_a_budget_too_small_names_the_least_that_works(studied, monkeypatch, capsys):
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
+    assert main(arguments_of(studied, "--budget", "0.001s")) == 2
+    said = capsys.readouterr().err
+    least = said.rsplit("--budget ", 1)[1].strip()
+    assert parse_duration(least) > 0
+    assert main(arguments_of(studied, "--budget", least)) == 0
+    assert "use " in capsys.readouterr().out
+
+
+def test_wrong_use_is_said_before_anything_is_measured(studied, tmp_path, capsys):
+    rest = ["study", str(studied / "set"), "--out", str(tmp_path / "out")]
+    assert main([*rest, "--budget", "soon"]) == 2
+    assert "write it like 2h, 90m or 45s" in capsys.readouterr().err
+    assert main([*rest, "--shares", "1.5"]) == 2
+    assert "share 1.5" in capsys.readouterr().err
+    assert main(["study", str(tmp_path / "absent"), "--out", str(tmp_path / "out")]) == 1
+    assert "absent" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*rest, "--seeds", "0"])
+
+
+def studied_again(studied, **settings) -> Study:
+    """The same set and folder with other shares or seeds: only what is new is measured."""
+    config = TrainingConfig().replaced(read_config(studied / "config.toml"))
+    return run_study(studied / "set", studied / "out", config=config, workers=1, **settings)
+
+
+def test_a_share_too_small_to_train_on_is_skipped_and_said(studied, monkeypatch):
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
+    found = studied_again(studied, shares=(0.001, 1.0), seeds=1)
+    assert [each.share for each in found.subsets] == [1.0]
+    (skipped,) = found.skipped
+    assert skipped.startswith("0.1 % (1 scenes): ")
+    with pytest.raises(TrainingError):
+        studied_again(studied, shares=(0.001,), seeds=1)
+
+
+def test_seeds_are_averaged_pair_by_pair(studied, monkeypatch):
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
+    said: list[str] = []
+    (subset,) = studied_again(studied, shares=(0.4,), seeds=2, products=(1000,), say=said.append).subsets
+    assert len(subset.by_seed) == len(subset.seconds) == 2
+    assert subset.accuracy.value == pytest.approx(sum(subset.by_seed) / 2)
+    assert [line.endswith("measured before") for line in said if line.startswith("training")] == [True, False]

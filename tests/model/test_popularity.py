@@ -1,0 +1,83 @@
+"""A popularity model on disk."""
+
+import json
+
+import pytest
+
+from perfectlook.bundle import Model, open_model
+from perfectlook.errors import ModelError
+from perfectlook.model.config import ModelConfig
+from perfectlook.model.popularity import Counted, Popularity, write_popularity
+from perfectlook.protocol import pair_indices
+from styled import an_id, styled_set
+
+CHAIR, STOOL, BENCH = (an_id("product", number) for number in range(3))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    counted = Counted(
+        counts={CHAIR: 5, STOOL: 2},
+        config=ModelConfig(mode="global", backbone="tiny"),
+        backbone_identity="tiny-fp32-0",
+        categories=["Furniture|Chairs"],
+        scenes=["a scene"],
+        training={},
+        card="# counted",
+    )
+    write_popularity(counted, tmp_path / "m")
+    return tmp_path / "m"
+
+
+def test_the_most_popular_is_the_nearest_and_a_product_nobody_knows_has_popularity_0(folder):
+    model = open_model(folder)
+    assert isinstance(model, Popularity)
+    assert model.distances([STOOL, BENCH, CHAIR]).tolist() == [-2, 0, -5]
+    features = styled_set(scenes=30)
+    distances = model.distances_over(features, pair_indices(features, "all"))
+    assert distances(7, "Furniture|Chairs", [0, 1, 2]).tolist() == [-5, -2, 0]
+
+
+def test_what_the_folder_says_of_itself(folder):
+    model = open_model(folder)
+    assert model.name == "m"
+    assert model.backbone == "tiny"
+    assert model.trained_on == {"scenes": {"a scene"}, "products": {CHAIR, STOOL}}
+    assert model.identity == model.record.identity
+    model.check_backbone("any other")  # no feature is read
+
+
+def test_a_set_of_which_it_knows_no_product_is_an_error(folder):
+    features = styled_set(scenes=30)
+    for place, product in enumerate(features.product_ids):
+        features.product_ids[place] = f"other {product}"
+    says = "popularity knows only the 2 products of the pairs it has counted, and none of the 120 products of"
+    with pytest.raises(ModelError, match=f"model 'm': {says} styled"):
+        open_model(folder).distances_over(features, pair_indices(features, "all"))
+
+
+def test_it_has_no_product_vectors(folder):
+    with pytest.raises(ModelError, match="the baseline 'popularity', and it has no product vectors"):
+        Model.open(folder)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"p": "many"}'])
+def test_damaged_counts_are_named(folder, content: str):
+    (folder / "counts.json").write_text(content)
+    with pytest.raises(ModelError, match="do not belong together"):
+        open_model(folder)
+    with pytest.raises(ModelError, match=r"counts\.json: cannot be read"):
+        Popularity(folder, open_record(folder))
+
+
+def open_record(folder):
+    from perfectlook.model.record import ModelRecord
+
+    return ModelRecord.read(folder)
+
+
+def test_another_model_is_not_opened_as_one(folder):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"baseline": None}))
+    with pytest.raises(ModelError, match="is no popularity model"):
+        Popularity.open(folder)

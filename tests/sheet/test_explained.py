@@ -1,0 +1,68 @@
+"""The sheet of an explanation: a line for each product, with the photo coloured by what pulls it nearer."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from perfectlook.attribution import Attribution
+from perfectlook.catalogue import Record
+from perfectlook.errors import PictureError
+from perfectlook.recommender import ExplainedProduct, Explanation, Suggestion
+from perfectlook.sheet import card, draw_explanation
+from perfectlook.sheet.explained import CAPTION, FOOT
+from perfectlook.taxonomy import Resolution
+
+PHOTO = Image.new("RGB", (300, 200), (128, 128, 128))
+
+
+def product(rank: int, picture: Path, pull: float) -> ExplainedProduct:
+    regions = np.zeros((1, 49))
+    regions[0, 0] = pull
+    relative = Attribution(np.array([-0.25]), regions)
+    suggestion = Suggestion(
+        rank, f"id-{rank}", 1.0, 0.5, 0.5, Record("A chair", str(picture), 9, 9, "", "00", "")
+    )
+    return ExplainedProduct(suggestion, Attribution(np.array([0.5]), np.full((1, 49), 0.5 / 49)), relative)
+
+
+def explanation(*products: ExplainedProduct, has_regions: bool = True) -> Explanation:
+    chairs = Resolution("Furniture|Chairs", "Furniture|Chairs", "exact")
+    even = np.full(49, 1 / 49, np.float32)
+    return Explanation(
+        "a photo.jpg", "a model", "Furniture|Chairs", chairs, 9, 1.5, even, has_regions, [*products]
+    )
+
+
+def coloured(sheet: Image.Image, top: int) -> int:
+    """How many pixels of a product's line are orange, in its right third, where the photo is coloured."""
+    line = sheet.crop((2 * sheet.width // 3, top, sheet.width, top + CAPTION + card.HEIGHT))
+    pixels = np.asarray(line).astype(int)
+    return int((pixels[..., 0] > pixels[..., 2] + 40).sum())
+
+
+def test_each_product_has_a_line_and_the_stronger_pull_the_stronger_colour(tmp_path: Path) -> None:
+    picture = tmp_path / "product.png"
+    Image.new("RGB", (50, 50), (30, 30, 200)).save(picture)
+    one = draw_explanation(explanation(product(1, picture, -0.2)), PHOTO)
+    two = draw_explanation(explanation(product(1, picture, -0.2), product(2, picture, -0.05)), PHOTO)
+    line = CAPTION + card.HEIGHT + FOOT
+    assert two.height - one.height == line
+    top = two.height - 2 * line
+    assert coloured(two, top - FOOT) > coloured(two, top - FOOT + line) >= 0
+
+
+def test_the_photo_of_a_model_of_whole_scenes_and_a_missing_picture_are_drawn(tmp_path: Path) -> None:
+    missing = product(1, tmp_path / "nowhere.png", 0.0)
+    sheet = draw_explanation(explanation(missing, has_regions=False), PHOTO)
+    assert sheet.height > card.HEIGHT
+
+
+def test_an_explanation_of_nothing_is_drawn() -> None:
+    assert draw_explanation(explanation(), PHOTO).width > 800
+
+
+def test_a_photo_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="nowhere"):
+        draw_explanation(explanation(), tmp_path / "nowhere.jpg")

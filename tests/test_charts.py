@@ -1,0 +1,36 @@
+"""Charts in files."""
+
+from pathlib import Path
+
+import pytest
+
+from perfectlook.charts import check_chart, open_pyplot, save_chart
+from perfectlook.errors import MissingExtraError, UsageError
+
+
+def draw(path: Path) -> bytes:
+    pyplot = open_pyplot()
+    figure, axes = pyplot.subplots()
+    axes.plot([1, 2, 3])
+    save_chart(figure, path)
+    return path.read_bytes()
+
+
+def test_the_same_figure_is_the_same_svg(tmp_path):
+    assert draw(tmp_path / "a.svg") == draw(tmp_path / "b.svg")
+
+
+def test_a_png_is_a_png(tmp_path):
+    assert draw(tmp_path / "a.png").startswith(b"\x89PNG")
+
+
+def test_a_chart_of_another_kind_is_refused(tmp_path):
+    check_chart(tmp_path / "a.SVG")
+    with pytest.raises(UsageError, match=r"a\.gif: charts are drawn as \.png or \.svg"):
+        check_chart(tmp_path / "a.gif")
+
+
+def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'perfectlook\[train\]'"):
+        check_chart(tmp_path / "a.png")

@@ -1,0 +1,113 @@
+"""The tool that makes docs/results.md: what it trains, what it writes, what it does a second time."""
+
+import importlib
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from drawn import HOME, drawn_set
+from perfectlook.errors import TrainingError
+
+TOOLS = Path(__file__).parents[2] / "tools"
+SMALL = {"backbone": "tiny", "dimension": 8, "hidden": 8, "epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def tool() -> Iterator[ModuleType]:
+    pytest.importorskip("torch", reason="training is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOOLS)
+        yield importlib.import_module("results")
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of data with one small set."""
+    drawn_set(tmp_path / "data" / "rooms", scenes=50, categories=HOME)
+    monkeypatch.setenv("PERFECTLOOK_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_all_settings_in_the_tables_can_be_used(tool):
+    found = tool.entrants()
+    assert found[0].name == "default"
+    assert {each.name for each in found} == {*tool.VARIANTS, *tool.BASELINES}
+    assert [each.name for each in tool.entrants(["ridge"])] == ["default", "ridge"]
+
+
+def test_settings_become_toml_and_back(tool):
+    settings = {"mode": "hybrid", "dropout": 0.5, "tied": True, "dimension": 64}
+    assert tomllib.loads(importlib.import_module("trainings").to_toml(settings)) == settings
+
+
+def test_trains_compares_and_writes_the_page_it_prints(tool, data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tool, "VARIANTS", {"default": SMALL})
+    monkeypatch.setattr(tool, "BASELINES", {"popularity": ("popularity", {"backbone": "tiny"})})
+    work, docs = tmp_path / "work", tmp_path / "docs"
+    docs.mkdir()
+    arguments = ["--sets", "rooms", "--work", str(work), "--docs", str(docs), "--jobs", "2"]
+    assert tool.main(arguments) == 0
+    page, said = (docs / "results.md").read_text(), capsys.readouterr()
+    assert said.out == page
+    assert "2 trainings, 0 of them done before" in said.err
+    found = json.loads((docs / "results.json").read_text())["sets"]["rooms"]
+    assert found["reference"] == "default"
+    assert {each["model"] for each in found["models"]} == {"default", "popularity"}
+    default = next(each for each in found["models"] if each["model"] == "default")
+    value = default["trained"]["cross_validated"]["value"]
+    assert default["trained"]["settings"] == SMALL
+    assert "| cross-validated | trained in |" in page
+    assert f"{value:.3f} [" in page
+    assert (docs / "results-rooms.svg").stat().st_size > 0
+    assert "](results-rooms.svg)" in page
+
+    assert tool.main(arguments) == 0  # nothing is trained twice
+    again = capsys.readouterr()
+    assert "2 trainings, 2 of them done before" in again.err
+    assert again.out == page
+
+
+def test_a_training_with_other_settings_or_on_another_set_is_not_done(tool, data, tmp_path):
+    def training(**settings: object) -> object:
+        return tool.Training(tool.Entrant("x", None, settings), data / "rooms", tmp_path / "work" / "x")
+
+    first = training(epochs=1)
+    first.folder.mkdir(parents=True)
+    (first.folder / "config.json").write_text("{}")
+    done = {"about": first.about, "seconds": 61.0, "resumed": True}
+    (tmp_path / "work" / "x.done.json").write_text(json.dumps(done))
+    assert training(epochs=1).done == done
+    assert training(epochs=1).took == "1 min 01 s (resumed)"
+    assert training(epochs=2).done is None
+    pairs = data / "rooms" / "pairs.jsonl"
+    pairs.write_text(pairs.read_text().split("\n", 1)[1])
+    assert training(epochs=1).done is None
+
+
+def test_a_failed_training_is_told_and_the_rest_goes_on(tool, data, tmp_path, monkeypatch, capsys):
+    broken = data / "rooms"
+    (broken / "categories.json").write_text("[]")
+    training = tool.Training(tool.Entrant("x", None, SMALL), broken, tmp_path / "work" / "x")
+    tool.train([training], 1, fresh=False)
+    assert "rooms/x: training failed with code 1" in capsys.readouterr().err
+    assert training.done is None
+    with pytest.raises(TrainingError, match="rooms: the model 'default' could not be trained"):
+        tool.report([broken], [], tmp_path)
+
+
+def test_missing_data_and_wrong_names_fail_clearly(tool, data, monkeypatch, capsys):
+    assert tool.main(["--sets", "rooms", "absent"]) == 1
+    assert "holds no set absent" in capsys.readouterr().err
+    assert tool.main(["--sets", "rooms", "--only", "rigde"]) == 2
+    assert "--only rigde: unknown; there are default" in capsys.readouterr().err
+    monkeypatch.delenv("PERFECTLOOK_DATA")
+    assert tool.main([]) == 1
+    assert "PERFECTLOOK_DATA names no folder" in capsys.readouterr().err
+    monkeypatch.setenv("PERFECTLOOK_DATA", str(data))
+    monkeypatch.setitem(tool.VARIANTS, "default", {"epoch": 3})
+    assert tool.main(["--sets", "rooms"]) == 2
+    assert "variant 'default': unknown setting 'epoch'; did you mean 'epochs'?" in capsys.readouterr().err

@@ -1,0 +1,43 @@
+"""Visual similarity is the cosine."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from perfectlook.model.compatibility import Widths
+from perfectlook.model.config import ModelConfig
+from perfectlook.training.baselines.visual import Visual
+
+HEAD, STYLE = 3, 2
+
+
+def embedded(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    torch.manual_seed(0)
+    network = Visual(ModelConfig(mode="global", global_features=kind), Widths(HEAD, (STYLE,), 1))
+    width = network.config.dimension
+    scene, products = torch.randn(1, width), torch.randn(9, width)
+    f_s, f_p = network.embed_scene(scene), network.embed_product(products, torch.zeros(9, width))
+    return scene.numpy()[0], products.numpy(), f_s.numpy()[0], f_p.numpy()
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (b @ a) / np.linalg.norm(a) / np.linalg.norm(b, axis=1)
+
+
+@pytest.mark.parametrize("kind", ["head", "style"])
+def test_squared_distance_is_two_less_two_cosines(kind: str):
+    scene, products, f_s, f_p = embedded(kind)
+    assert np.sum((f_s - f_p) ** 2, axis=1) == pytest.approx(2 - 2 * cosine(scene, products), abs=1e-6)
+
+
+def test_both_kinds_count_the_same():
+    scene, products, f_s, f_p = embedded("both")
+    halves = cosine(scene[:HEAD], products[:, :HEAD]), cosine(scene[HEAD:], products[:, HEAD:])
+    assert np.sum((f_s - f_p) ** 2, axis=1) == pytest.approx(2 - sum(halves), abs=1e-6)
+
+
+def test_vectors_are_as_wide_as_the_features():
+    config = ModelConfig(mode="global", global_features="both")
+    assert Visual(config, Widths(HEAD, (STYLE,), 1)).config == dataclasses.replace(config, dimension=5)

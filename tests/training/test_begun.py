@@ -1,0 +1,109 @@
+"""Going on from a model: new pairs and categories are learned, the old ones are not forgotten."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from perfectlook.bundle import Model
+from perfectlook.errors import ModelError
+from perfectlook.evaluation import evaluate_on_features
+from perfectlook.model.config import ModelConfig
+from perfectlook.training.baselines.train import train_baseline_on_features
+from perfectlook.training.begun import Begun
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+from perfectlook.training.trainer import train_on_features
+from styled import styled_set
+
+SHAPE = ModelConfig(backbone="tiny", dimension=8, hidden=16)
+CONFIG = TrainingConfig(model=SHAPE, epochs=4, batch_size=64)
+OLD = {"scenes": 150, "products": 24, "noise": 0.3, "categories": ("Furniture|Chairs", "Lighting|Lamps")}
+NEW = {"scenes": 150, "products": 24, "noise": 0.3, "categories": ("Decor|Rugs", "Furniture|Chairs")}
+
+
+def accuracy(model, features) -> float:
+    return evaluate_on_features(Model.open(model), features, split="all").overall.binary_accuracy.value
+
+
+def turned(features):
+    """The same set, its scenes' features in another order: what goes together has to be learned anew."""
+    scenes = dataclasses.replace(
+        features.scenes,
+        global_vectors=features.scenes.global_vectors[:, ::-1].copy(),
+        style_statistics=features.scenes.style_statistics[:, ::-1].copy(),
+        feature_maps=features.scenes.feature_maps[:, :, ::-1].copy(),
+    )
+    return dataclasses.replace(features, scenes=scenes)
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("begun") / "old"
+    train_on_features(styled_set(**OLD), folder, CONFIG)
+    return folder
+
+
+def test_what_was_known_stays_and_the_new_is_learned(old, tmp_path):
+    before, new = styled_set(**OLD), turned(styled_set(**NEW))
+    config = dataclasses.replace(CONFIG, epochs=15, learning_rate=3e-3, anchor=0.02)
+    record = train_on_features(new, tmp_path / "on", config, begun=Begun.read(old))
+    untouched = train_on_features(
+        new, tmp_path / "same", dataclasses.replace(CONFIG, epochs=0), begun=Begun.read(old)
+    )
+    assert accuracy(tmp_path / "on", before) > accuracy(old, before) - 0.05
+    assert accuracy(tmp_path / "on", new) > accuracy(tmp_path / "same", new) + 0.05
+    assert record.categories == untouched.categories == ("Decor|Rugs", "Furniture|Chairs", "Lighting|Lamps")
+    assert record.training["continued"]["model"] == "old"
+    assert Model.open(old).trained_on["scenes"] <= Model.open(tmp_path / "on").trained_on["scenes"]
+
+
+def test_without_an_epoch_the_old_distances_are_the_same(old, tmp_path):
+    """New categories change nothing for the old ones: centres, attention and weights are what they were."""
+    none = dataclasses.replace(CONFIG, epochs=0)
+    train_on_features(styled_set(**NEW), tmp_path / "on", none, begun=Begun.read(old))
+    first, second = Model.open(old), Model.open(tmp_path / "on")
+    batch = styled_set(**OLD).scenes.batch(slice(0, 5))
+    for one, two in zip(first.embed_scenes(batch), second.embed_scenes(batch), strict=True):
+        for category in first.categories:
+            np.testing.assert_allclose(one.query_point(category), two.query_point(category), atol=1e-6)
+            np.testing.assert_allclose(first.centre(category), second.centre(category), atol=1e-6)
+
+
+def test_a_new_category_starts_as_the_nearest_known_one(old):
+    features = styled_set(categories=("Furniture|Chairs|Armchairs", "Decor|Rugs"))
+    begun, data = Begun.read(old), TrainingData(features, SHAPE)
+    begun.extend(data)
+    assert data.categories == [
+        "Decor|Rugs",
+        "Furniture|Chairs",
+        "Furniture|Chairs|Armchairs",
+        "Lighting|Lamps",
+    ]
+    rows, stored = begun.weights(data)["attention.categories.weight"], begun.stored
+    known = stored["attention.categories.weight"]
+    assert torch.equal(rows[2], known[0])  # Armchairs as Chairs
+    assert torch.allclose(rows[0], known.mean(dim=0))  # Rugs as nothing in particular
+    assert [data.categories[row] for row in data.product_category] == features.product_categories
+
+
+def test_tied_encoders_go_on_too(tmp_path):
+    tied = dataclasses.replace(SHAPE, tied=True, linear_path="none", centring=False)
+    config = dataclasses.replace(CONFIG, model=tied, epochs=1)
+    train_on_features(styled_set(**OLD), tmp_path / "old", config)
+    train_on_features(styled_set(**NEW), tmp_path / "on", config, begun=Begun.read(tmp_path / "old"))
+    assert Model.open(tmp_path / "on").record.config == tied
+
+
+def test_what_cannot_go_on_is_refused(old, tmp_path):
+    train_baseline_on_features(styled_set(**OLD), tmp_path / "b", "visual", {"backbone": "tiny"})
+    with pytest.raises(ModelError, match="the baseline 'visual' cannot go on"):
+        Begun.read(tmp_path / "b")
+    begun = Begun.read(old)
+    with pytest.raises(ModelError, match="trained on the backbone"):
+        begun.record.check_backbone("another-fp32-0")
+    with pytest.raises(ModelError, match="weights are those of another version"):
+        Begun(begun.record, begun.centres, {"x": torch.zeros(1)}, begun.scenes, begun.products).weights(
+            TrainingData(styled_set(**OLD), SHAPE)
+        )
