@@ -40,7 +40,7 @@ class Recommender:
             ModelError: the model cannot be used.
             CatalogueError: the catalogue cannot be used, or holds the vectors of another model.
         """
-        opened = model if isinstance(model, Model) else Model.open(model)
+        opened = Model.open(model) if isinstance(model, Path | str) else model
         if isinstance(catalogue, Path | str):
             return cls(opened, Catalogue.open(catalogue, opened))
         catalogue.check(opened)
