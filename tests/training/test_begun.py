@@ -47,7 +47,7 @@ def old(tmp_path_factory):
 
 def test_what_was_known_stays_and_the_new_is_learned(old, tmp_path):
     before, new = styled_set(**OLD), turned(styled_set(**NEW))
-    config = dataclasses.replace(CONFIG, epochs=15, learning_rate=3e-3, anchor=0.02)
+    config = dataclasses.replace(CONFIG, epochs=8, learning_rate=3e-3)
     record = train_on_features(new, tmp_path / "on", config, begun=Begun.read(old))
     untouched = train_on_features(
         new, tmp_path / "same", dataclasses.replace(CONFIG, epochs=0), begun=Begun.read(old)

@@ -26,7 +26,7 @@ class TrainingConfig:
         learning_rate: of AdamW.
         attention_learning_rate: the same for the attention, its temperature and learned mixing, which start
             from nothing.
-        weight_decay: of AdamW.
+        weight_decay: of AdamW; none where training goes on from a model.
         averaging: decay per step of the running average of the weights, which is the network that is kept.
         reconstruction: weight of an autoencoder's reconstruction error beside the ranking loss.
         anchor: what a model that goes on from another pays for moving its weights away from that one's.
@@ -47,7 +47,7 @@ class TrainingConfig:
     weight_decay: float = 0.1
     averaging: float = 0.98
     reconstruction: float = 0.1
-    anchor: float = 0.1
+    anchor: float = 1e-3
     ridge_choose: bool = True
     ridge_penalty: float = 20.0
     ridge_whitening: float = 0.75

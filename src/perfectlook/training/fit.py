@@ -85,7 +85,8 @@ class Fit:
             self.network.load_state_dict(weights)
             parameters = self.network.named_parameters()
             self._anchors = {name: each.detach().clone() for name, each in parameters}
-        self.optimiser = _optimiser(self.network, config)
+        decay = config.weight_decay if weights is None else 0.0  # drawn back to those weights, not to zero
+        self.optimiser = _optimiser(self.network, config, decay)
         average = get_ema_multi_avg_fn(config.averaging)  # type: ignore[no-untyped-call]
         self._averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
         self.history: list[Epoch] = []
@@ -233,7 +234,7 @@ class Fit:
 _OF_ATTENTION = ("attention.", "mixing_logits.")
 
 
-def _optimiser(network: Compatibility, config: TrainingConfig) -> torch.optim.Optimizer:
+def _optimiser(network: Compatibility, config: TrainingConfig, decay: float) -> torch.optim.Optimizer:
     named = list(network.named_parameters())
     attention = [parameter for name, parameter in named if name.startswith(_OF_ATTENTION)]
     others = [parameter for name, parameter in named if not name.startswith(_OF_ATTENTION)]
@@ -241,4 +242,4 @@ def _optimiser(network: Compatibility, config: TrainingConfig) -> torch.optim.Op
         {"params": others},
         {"params": attention, "lr": config.attention_learning_rate},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=decay)
