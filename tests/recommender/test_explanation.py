@@ -92,3 +92,19 @@ def test_what_cannot_be_explained_is_refused(recommender: Recommender, photo: Pa
         recommender.explain(photo, SHOES, products=[bag])
     with pytest.raises(UsageError, match="k is 0"):
         recommender.explain(photo, SHOES, 0)
+
+
+def test_a_whole_path_is_itself_whatever_lies_below_it(source: Path, photo: Path, tmp_path: Path) -> None:
+    below = f"{SHOES}|Boots"
+    for category in (SHOES, below):
+        folder = tmp_path.joinpath(*category.split("|"))
+        folder.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(sorted((source / "products").iterdir())[:3]):
+            (folder / f"{number}{picture.suffix}").write_bytes(picture.read_bytes())
+    with Catalogue.open("memory://", create=True) as catalogue:
+        catalogue.sync(tmp_path, MODELS["squared_l2"])
+        recommender = Recommender.open(MODELS["squared_l2"], catalogue)
+        assert recommender.explain(photo, SHOES).category == SHOES
+        assert recommender.explain(photo, "Boots").category == below
+        with pytest.raises(UsageError, match="matches 2 categories"):
+            recommender.explain(photo, "Shoes")

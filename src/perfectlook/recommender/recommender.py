@@ -17,6 +17,7 @@ from perfectlook.recommender.explanation import Explanation, explained
 from perfectlook.recommender.photo import Photo, name_of, opened_photo
 from perfectlook.recommender.ranking import Ranking
 from perfectlook.stores import Query
+from perfectlook.taxonomy import normalise
 
 if TYPE_CHECKING:
     from perfectlook.backbones.registry import FeatureBatch
@@ -111,7 +112,9 @@ class Recommender:
         """
         counts = self.catalogue.categories()
         chosen, *others = choose_categories(counts, [category])
-        if others:
+        if (path := normalise(category)) in counts:  # itself, whatever lies below it
+            chosen = path
+        elif others:
             raise UsageError(
                 f"'{category}' matches {len(others) + 1} categories of the catalogue; name one of them: "
                 + "; ".join([chosen, *others])
