@@ -224,9 +224,7 @@ def test_a_full_disk_names_the_file_and_keeps_the_last_checkpoint(tmp_path, monk
 def test_weights_that_go_astray_are_an_error_and_other_settings_may_follow(tmp_path, monkeypatch):
     features = styled_set(**BIG_SET)
     with pytest.raises(TrainingError, match="lower learning_rate"), monkeypatch.context() as patch:
-        patch.setattr(
-            fit_module, "_optimiser", lambda network, config: Wrecking(network.parameters(), lr=1.0)
-        )
+        patch.setattr(fit_module, "_optimiser", lambda network, *_: Wrecking(network.parameters(), lr=1.0))
         train_on_features(features, tmp_path / "m", SMALL)
     train_on_features(features, tmp_path / "m", dataclasses.replace(SMALL, epochs=1, learning_rate=1e-4))
 
