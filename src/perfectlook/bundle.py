@@ -19,7 +19,6 @@ from perfectlook.model.record import (
     PRODUCT_GRAPH,
     SCENE_GRAPH,
     ModelRecord,
-    identity_of,
     read_centres,
     read_trained_on,
 )
@@ -137,12 +136,7 @@ class Model:
                 "evaluated, but no catalogue can be synced or searched with it; train a model that looks at "
                 "pictures"
             )
-        found = identity_of(Path(folder), record.config, record.categories)
-        if found != record.identity:
-            raise ModelError(
-                f"{folder}: its files do not belong together: something has changed them since the model was "
-                "written; copy the whole folder again, or train the model again"
-            )
+        record.check_files(Path(folder))
         return cls(Path(folder), record)
 
     @property

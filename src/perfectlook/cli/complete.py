@@ -11,7 +11,6 @@ from perfectlook.cli.numbers import positive
 if TYPE_CHECKING:
     from perfectlook.recommender import Answer, Recommender, Section
 
-SHEETS = (".png", ".jpg", ".jpeg", ".webp")
 FAILED = 1
 
 
@@ -70,13 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
     """
     from perfectlook.cli.jsonfile import write_json
-    from perfectlook.errors import UsageError
+    from perfectlook.cli.sheetfile import check_sheet
     from perfectlook.recommender import Recommender
 
-    if arguments.sheet and arguments.sheet.suffix.lower() not in SHEETS:
-        raise UsageError(
-            f"--sheet {arguments.sheet}: a sheet is a picture; end its name with one of {' '.join(SHEETS)}"
-        )
+    check_sheet(arguments.sheet)
     answers = []
     with Recommender.open(arguments.model, arguments.catalogue) as recommender:
         for answer in _answers(recommender, arguments):
@@ -94,19 +90,22 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _answers(recommender: "Recommender", arguments: argparse.Namespace) -> Iterator["Answer"]:
     """Answer for each photo that can be read, and draw its sheet."""
+    from perfectlook.cli.sheetfile import write_sheet
     from perfectlook.errors import PictureError
 
     for number, photo in enumerate(arguments.photos, 1):
         try:
             answer = recommender.complete(photo, arguments.category, arguments.k, variety=not arguments.all)
             if arguments.sheet:
+                from perfectlook.sheet import draw_sheet
+
                 several = len(arguments.photos) > 1
                 file = (
                     arguments.sheet.with_stem(f"{arguments.sheet.stem}-{number}")
                     if several
                     else arguments.sheet
                 )
-                _write_sheet(file, answer, photo)
+                write_sheet(file, draw_sheet(answer, photo))
         except PictureError as error:
             print(f"skipped: {error}", file=sys.stderr)
         else:
@@ -136,14 +135,3 @@ def _note(section: "Section") -> str:
     if known.category is None:
         return f"{likely}  (a category the model does not know)"
     return f"{likely}  (looked at as {known.category})"
-
-
-def _write_sheet(file: Path, answer: "Answer", photo: str) -> None:
-    from perfectlook.errors import PerfectLookError
-    from perfectlook.sheet import draw_sheet
-
-    sheet = draw_sheet(answer, photo)
-    try:
-        sheet.save(file)
-    except OSError as error:
-        raise PerfectLookError(f"{file}: cannot be written ({error}); name another file") from error

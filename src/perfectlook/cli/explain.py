@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfectlook.cli.complete import SHEETS
 from perfectlook.cli.numbers import positive
 
 if TYPE_CHECKING:
@@ -68,17 +67,16 @@ def run(arguments: argparse.Namespace) -> int:
             file cannot be written.
     """
     from perfectlook.cli.jsonfile import write_json
-    from perfectlook.errors import UsageError
+    from perfectlook.cli.sheetfile import check_sheet, write_sheet
     from perfectlook.recommender import Recommender
 
-    if arguments.sheet and arguments.sheet.suffix.lower() not in SHEETS:
-        raise UsageError(
-            f"--sheet {arguments.sheet}: a sheet is a picture; end its name with one of {' '.join(SHEETS)}"
-        )
+    check_sheet(arguments.sheet)
     with Recommender.open(arguments.model, arguments.catalogue) as recommender:
         explanation = recommender.explain(arguments.photo, arguments.category, arguments.k, arguments.product)
     if arguments.sheet:
-        _write_sheet(arguments.sheet, explanation, arguments.photo)
+        from perfectlook.sheet import draw_explanation
+
+        write_sheet(arguments.sheet, draw_explanation(explanation, arguments.photo))
     if arguments.json:
         write_json(arguments.json, explanation.as_json())
     else:
@@ -136,14 +134,3 @@ def _regions(head: str, order: "Float64Array", values: "Float64Array", form: str
         said.append(f"row {row}, column {column} ({place_of(region)}) {form.format(values[region])}")
     if said:
         yield f"{head} {'; '.join(said)}"
-
-
-def _write_sheet(file: Path, explanation: "Explanation", photo: str) -> None:
-    from perfectlook.errors import PerfectLookError
-    from perfectlook.sheet import draw_explanation
-
-    sheet = draw_explanation(explanation, photo)
-    try:
-        sheet.save(file)
-    except OSError as error:
-        raise PerfectLookError(f"{file}: cannot be written ({error}); name another file") from error

@@ -15,6 +15,7 @@ from perfectlook.distances import HybridDistances, attention_weights, distance, 
 from perfectlook.model.attention import CategoryAttention
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.encoders import Standardise, make_encoder
+from perfectlook.model.whole import less_centres
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,7 @@ class Compatibility(nn.Module):
 
     def standardised_product(self, features: Tensor, centres: Tensor) -> Tensor:
         """Products as their encoder sees them: less their categories' centres, standardised."""
-        less = centres if features.ndim == centres.ndim else centres[:, None, :]
-        standardised: Tensor = self.standardise_product(features - less)
+        standardised: Tensor = self.standardise_product(less_centres(features, centres))
         return standardised
 
     def embed_regions(self, regions: Tensor) -> Tensor:

@@ -59,11 +59,6 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.second = nn.Linear(hidden, dimension)
 
-    def start_at_zero(self) -> None:
-        """Make the output zero until training says otherwise."""
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
-
     def forward(self, inputs: Tensor) -> Tensor:
         """Encode standardised features [..., width]; all leading axes are one batch."""
         flat = inputs.reshape(-1, inputs.shape[-1])
@@ -87,11 +82,6 @@ class Recurrent(nn.Module):
         self.columns = nn.GRU(2 * each, each, batch_first=True, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
         self.second = nn.Linear(2 * each, dimension)
-
-    def start_at_zero(self) -> None:
-        """Make the output zero until training says otherwise."""
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Encode standardised maps [n, R, width], regions row by row."""
@@ -134,7 +124,8 @@ class Encoder(nn.Module):
 
     def start_at_linear_path(self) -> None:
         """Leave everything to the linear path until training says otherwise."""
-        self.network.start_at_zero()
+        nn.init.zeros_(self.network.second.weight)
+        nn.init.zeros_(self.network.second.bias)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Embed [..., width] as unit vectors [..., dimension]."""

@@ -105,11 +105,7 @@ class Popularity:
         record = ModelRecord.read(Path(folder))
         if record.baseline != POPULARITY:
             raise ModelError(f"{folder}: is no popularity model; open it with `open_model`")
-        if identity_of(Path(folder), record.config, record.categories, (COUNTS,)) != record.identity:
-            raise ModelError(
-                f"{folder}: its files do not belong together: something has changed them since the model was "
-                "written; copy the whole folder again, or train the model again"
-            )
+        record.check_files(Path(folder), (COUNTS,))
         return cls(Path(folder), record)
 
     @property

@@ -73,6 +73,18 @@ class ModelRecord:
                 "train it again"
             )
 
+    def check_files(self, folder: Path, files: Sequence[str] = RUNTIME_FILES) -> None:
+        """Make sure that a folder holds the files that the model was written with.
+
+        Raises:
+            ModelError: a file is missing, or is another than it was.
+        """
+        if identity_of(folder, self.config, self.categories, files) != self.identity:
+            raise ModelError(
+                f"{folder}: its files do not belong together: something has changed them since the model was "
+                "written; copy the whole folder again, or train the model again"
+            )
+
     def write(self, folder: Path) -> None:
         """Write `config.json` in one step."""
         content = {"format": FORMAT} | dataclasses.asdict(self)

@@ -26,6 +26,11 @@ def whole_picture(config: ModelConfig, head: Any, style: Any, maps: Any) -> Any:
     return head if config.global_features == "head" else style
 
 
+def less_centres(whole: Any, centres: Any) -> Any:
+    """Products [n, width], or maps [n, R, width], less their categories' centres [n, width]."""
+    return whole - (centres if whole.ndim == centres.ndim else centres[:, None, :])
+
+
 def pooled(whole: Any) -> Any:
     """One vector per picture, [n, width]: the mean over the regions where a model sees maps [n, R, C]."""
     if whole.ndim == 2:

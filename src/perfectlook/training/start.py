@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from perfectlook.datasets.split import fold_of
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.encoders import Encoder
-from perfectlook.model.whole import pooled
+from perfectlook.model.whole import less_centres, pooled
 from perfectlook.protocol import place_pairs, training_indices
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
@@ -82,8 +82,7 @@ def start_network(
 
 def _fit_standardisation(network: Compatibility, data: TrainingData, training: IntArray) -> None:
     config = network.config
-    products, centres = data.products(np.arange(len(data.product_category)))
-    deviations = _flat(products - (centres if products.ndim == centres.ndim else centres[:, None, :]))
+    deviations = _flat(less_centres(*data.products(np.arange(len(data.product_category)))))
     whole = _flat(data.whole(training))
     if config.tied:  # one encoder sees both, so one yardstick measures both
         whole = deviations = torch.cat([whole, deviations])

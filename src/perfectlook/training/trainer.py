@@ -196,7 +196,7 @@ def _fit_suggester(
 ) -> CategorySuggester:
     scenes = {pair.scene for pair in pairs}
     held_out = {pair.scene for pair in features.dataset.pairs} - scenes
-    training = np.setdiff1d(training_indices(whole, held_out), pairs_of(whole, held_out))
+    training = training_indices(whole, held_out)
     return fit_suggester(whole, training, categories, global_features=config.model.global_features).suggester
 
 

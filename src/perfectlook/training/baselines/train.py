@@ -64,19 +64,20 @@ def train_baseline_on_features(
     chosen = baseline(name)
     config = chosen.config(given, name=name)
     out.mkdir(parents=True, exist_ok=True)
-    stages = stage_widths(features, open_backbone(config.model.backbone).description)
-    data = TrainingData(features, config.model, stages)
+    backbone = open_backbone(config.model.backbone)
+    data = TrainingData(features, config.model, stage_widths(features, backbone.description))
     learned = chosen.learn(data, config, given.keys())
     if learned.history:
         write_log(dict(learned.history), out)
         draw_plot(dict(learned.history), learned.epoch or 0, out / PLOT)
-    return _write(name, data, config, learned, out)
+    return _write(name, data, config, learned, backbone.identity, out)
 
 
-def _write(name: str, data: TrainingData, config: TrainingConfig, learned: Learned, out: Path) -> ModelRecord:
+def _write(
+    name: str, data: TrainingData, config: TrainingConfig, learned: Learned, identity: str, out: Path
+) -> ModelRecord:
     result = learned.result
     shape = result.config if isinstance(result, GlobalNetwork) else config.model
-    identity = open_backbone(shape.backbone).identity
     training = _report(name, data, config, learned)
     card = model_card(out.resolve().name, data, training, shape=shape, baseline=name)
     pairs = [data.features.pairs[i] for i in learned.training]
