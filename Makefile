@@ -53,6 +53,7 @@ bench: setup ## run the benchmarks; figures in out/
 	mkdir -p out
 	$(BIN)/python benchmarks/extract.py --json out/extract.json
 	$(BIN)/python benchmarks/train.py --json out/train.json
+	$(BIN)/python benchmarks/search.py --json out/search.json
 
 results: setup ## train and compare every variant and baseline on the three sets; docs/results.md (resumable)
 	$(BIN)/python tools/results.py

@@ -13,9 +13,11 @@ ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
     {"errors", "types", "settings", "progress"},
     {"images", "taxonomy", "distances", "metrics", "charts"},
+    {"fetch"},
     {"tables"},
     {"fingerprints"},
     {"datasets"},
+    {"feeds"},
     {"backbones"},
     {"features"},
     {"protocol"},
@@ -27,11 +29,13 @@ LAYERS = [
     {"attribution", "deletion"},
     {"evaluation"},
     {"comparison"},
+    {"filters"},
     {"stores"},
     {"study"},
     {"catalogue"},
     {"recommender"},
     {"sheet"},
+    {"service"},
     {"cli"},
     {"__main__"},
 ]
@@ -75,7 +79,7 @@ def test_imports_point_up(path: Path):
 def test_the_layers_have_no_cycle_within_a_package():
     for package in (path for path in ROOT.iterdir() if path.is_dir()):
         graph = {
-            f"perfectlook.{package.name}.{path.stem}": imports_of(path)
+            ".".join(("perfectlook", *path.relative_to(ROOT).with_suffix("").parts)): imports_of(path)
             for path in package.rglob("*.py")
             if path.stem != "__init__"
         }
@@ -94,7 +98,14 @@ def test_the_layers_have_no_cycle_within_a_package():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["--version"], ["train", "--help"], ["complete", "--help"], ["explain", "--help"]],
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["complete", "--help"],
+        ["explain", "--help"],
+        ["serve", "--help"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]):
     code = (

@@ -66,11 +66,15 @@ class SceneEmbedding:
 
     def attention(self, category: str) -> Float32Array:
         """The attention over the regions for a category, [R], sums to 1; uniform for one nobody knows."""
-        known = resolve(category, self.categories).category
-        if self.attention_logits is None or known is None:
-            return np.full(REGIONS, 1 / REGIONS, np.float32)
-        weights: Float32Array = attention_weights(self.attention_logits[self.categories.index(known)])
-        return weights
+        kept: dict[str, Float32Array] = vars(self).setdefault("_attentions", {})
+        if (found := kept.get(category)) is None:
+            known = resolve(category, self.categories).category
+            if self.attention_logits is None or known is None:
+                found = np.full(REGIONS, 1 / REGIONS, np.float32)
+            else:
+                found = attention_weights(self.attention_logits[self.categories.index(known)])
+            kept[category] = found
+        return found
 
     def query_point(self, category: str) -> Float32Array:
         """q, [d]: the products nearest to it are the nearest to the scene when the norm is squared.

@@ -13,6 +13,21 @@ class PictureError(PerfectLookError):
     """A picture cannot be read, or is refused: missing, empty, truncated, too large, of an unknown format."""
 
 
+class FetchError(PerfectLookError):
+    """A URL is refused, cannot be reached, or does not give what was asked for within the limits.
+
+    `passing` says whether trying again later may help.
+    """
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+class FeedError(PerfectLookError):
+    """A feed cannot be read: an unknown format, another encoding than UTF-8, columns that are not there."""
+
+
 class DatasetError(PerfectLookError):
     """A set cannot be used: missing files, malformed lines under `--strict`, an empty split."""
 
@@ -35,6 +50,10 @@ class ModelError(PerfectLookError):
 
 class CatalogueError(PerfectLookError):
     """A catalogue is missing, corrupted, locked, or belongs to another model."""
+
+
+class CatalogueInUseError(CatalogueError):
+    """Another sync is at work on the catalogue; the text says whose."""
 
 
 class MissingExtraError(PerfectLookError):

@@ -73,6 +73,24 @@ def open_picture(
         return _decode(content, name, crop, fit, limits)
 
 
+def upright_size(
+    source: Path | str | bytes | BinaryIO, *, limits: PictureLimits = DEFAULT_LIMITS
+) -> tuple[int, int]:
+    """Return width and height of a picture as `open_picture` would return it, from its header alone.
+
+    Raises:
+        PictureError: as `open_picture`, where the header tells.
+    """
+    name = _name_of(source)
+    content = _read(source, name, limits.max_bytes)
+    with _explained(name, limits):
+        _prepare_pillow()
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+        _check_pixels(opened, name, limits.max_pixels)
+        width, height = opened.size
+        return (height, width) if _orientation(opened) in (5, 6, 7, 8) else (width, height)
+
+
 def to_rgb(picture: Image.Image, name: str = "<picture>") -> Image.Image:
     """Turn a picture that Pillow has opened or made into what `open_picture` returns; a new picture.
 

@@ -25,6 +25,15 @@ class ProgressOf(Protocol):
         """Begin a part; `unit` is what is counted in it."""
 
 
+def nobody(_what: str, _unit: str = "pictures") -> Progress:
+    """The progress of those who did not ask for it."""
+    return _unheard
+
+
+def _unheard(_done: int, _total: int, _failed: int) -> None:
+    """Nobody listens."""
+
+
 class ProgressLine:
     """Writes progress as text, by default to standard error.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 SEPARATOR = "|"
@@ -65,5 +66,6 @@ def resolve(category: str, known: Collection[str]) -> Resolution:
     return Resolution(category, None, "unknown")
 
 
+@lru_cache(16_384)
 def _folded(category: str) -> tuple[str, ...]:
     return split_path(category.casefold())

@@ -6,7 +6,8 @@ import pytest
 
 from closed import closed_to
 from drawn import FASHION, drawn_set
-from perfectlook.catalogue.sources import FolderSource, SetSource, open_source
+from perfectlook.catalogue.opening import open_source
+from perfectlook.catalogue.sources import FolderSource, SetSource
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.types import Product
 
@@ -130,5 +131,5 @@ def test_sets_and_folders_are_told_apart(tmp_path: Path) -> None:
         open_source(put(tmp_path / "half a set", "categories.json", "products/a.jpg"))
     with pytest.raises(UsageError, match="no such file or folder"):
         open_source(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="a set or a folder of pictures"):
-        open_source(put(tmp_path, "feed.csv") / "feed.csv")
+    with pytest.raises(UsageError, match="a set, a folder of pictures, or a feed"):
+        open_source(put(tmp_path, "feed.doc") / "feed.doc")

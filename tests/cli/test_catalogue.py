@@ -184,6 +184,117 @@ def test_bad_products_are_named_and_fail_only_when_strict(
     assert sync(source, shop.model, folder, "--strict") == 1
 
 
+def write_feed(source: Path, **first: str) -> Path:
+    """A feed of the shop's set, semicolons and foreign names of columns and all; the first row may differ."""
+    listed = json.loads((source / "categories.json").read_text(encoding="utf-8"))
+    rows = [
+        {
+            "sku": id_,
+            "name": f"Nr {place}",
+            "bild": f"products/{id_}.jpg",
+            "art": category,
+            "preis": f"{place},50",
+        }
+        for place, (id_, category) in enumerate(sorted(listed.items()))
+    ]
+    rows[0] |= first
+    lines = [";".join(rows[0]), *(";".join(row.values()) for row in rows)]
+    (source / "feed.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return source / "feed.csv"
+
+
+NAMED = [
+    option
+    for named in ("id=sku", "image_link=bild", "category=art", "price=preis")
+    for option in ("--field", named)
+]
+
+
+def test_a_feed_is_a_source(
+    shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    feed = write_feed(source, preis="gratis")
+    more = [*NAMED, "--currency", "EUR", "--json", tmp_path / "report.json"]
+    assert sync(feed, shop.model, folder, *more) == 0
+    captured = capsys.readouterr()
+    assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 1 failed" in captured.out
+    assert f"problem: {feed}, row 2: " in captured.err
+    assert "goes without price: 'gratis' is no price; write it as '49.90 EUR'" in captured.err
+    with Catalogue.open(folder) as catalogue:
+        fields = [point.payload["fields"] for batch in catalogue.store.scroll() for point in batch]
+    assert {"price": "7.50 EUR"} in fields
+    write_feed(source, name="new")
+    assert sync(feed, shop.model, folder, *more) == 0
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert list(report["changes"]["changed"].values()) == [["record"]]
+    assert report["failed"] == []
+
+
+def test_a_dry_run_makes_no_catalogue(
+    shop: "Shop", source: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sync(write_feed(source), shop.model, folder, *NAMED, "--currency", "EUR", "--dry-run") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{folder}: nothing was changed; a sync with model model would do this:",
+        "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 failed",
+    ]
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (
+            [],
+            1,
+            "no column 'id'; it has sku, name, bild, art, preis; name the one that holds it: --field id=",
+        ),
+        (["--field", "id=nr"], 1, "no column 'nr' (--field id=nr)"),
+        (["--field", "colour=name"], 2, "--field colour=...: no such field"),
+        (["--format", "excel"], 1, "'excel' is no format of feeds; choose csv, tsv"),
+        (["--currency", "euro"], 2, "--currency euro: no such currency"),
+    ],
+)
+def test_what_is_wrong_with_a_feed_as_a_whole_is_said(
+    options: list[str],
+    status: int,
+    said: str,
+    shop: "Shop",
+    source: Path,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert sync(write_feed(source), shop.model, folder, *options) == status
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
+def test_a_full_disk_is_said_and_the_next_run_ends_what_was_begun(
+    shop: "Shop", source: Path, folder: Path, tmp_path: Path
+) -> None:
+    for place in range(1, 60):
+        shutil.copy(a_product(source), source / "products" / f"copy{place}.jpg")
+    listed = json.loads((source / "categories.json").read_text(encoding="utf-8"))
+    listed |= {f"copy{place}": f"Kind {place}" for place in range(1, 60)}
+    (source / "categories.json").write_text(json.dumps(listed), encoding="utf-8")
+    command = [sys.executable, "-m", "perfectlook", "catalogue", "sync", str(source), "--workers", "1"]
+    command += ["--model", str(shop.model), "--catalogue", str(folder)]
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
+    code += "sys.argv = sys.argv[1:]; from perfectlook.cli.main import main; sys.exit(main())"
+    for size in (30_000, 60_000, 100_000):
+        full = [sys.executable, "-c", code, str(size), *command[3:]]
+        done = subprocess.run(full, capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("perfectlook: error: ")
+        if (folder / "catalogue.sqlite").exists():
+            with Catalogue.open(folder, create=True) as catalogue:
+                assert catalogue.manifest().active is None  # nothing half-switched
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    with Catalogue.open(folder) as catalogue:
+        assert catalogue.count() == 18 + 59
+
+
 def test_an_empty_source_is_refused_unless_allowed(
     shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

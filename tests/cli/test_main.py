@@ -80,7 +80,8 @@ def test_every_command_has_help():
         action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
     assert set(subparsers.choices) == {
-        "train", "evaluate", "compare", "study", "catalogue", "complete", "explain", "data", "backbones",
+        "train", "evaluate", "compare", "study", "catalogue", "embed", "complete", "similar", "explain",
+        "data", "backbones", "serve", "keys",
     }  # fmt: skip
     for parser in subparsers.choices.values():
         assert parser.description or parser.format_help()

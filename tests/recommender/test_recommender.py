@@ -119,8 +119,11 @@ def test_categories_are_chosen_by_name(recommender: Recommender, photo: Path) ->
 def test_what_cannot_be_asked_is_refused(recommender: Recommender, photo: Path) -> None:
     with pytest.raises(UsageError, match="k is 0"):
         recommender.complete(photo, k=0)
-    with pytest.raises(UsageError, match="filters"):
-        recommender.complete(photo, where="price < 10")
+    with pytest.raises(UsageError, match=r"--where: column 9: expected a value"):
+        recommender.complete(photo, where="price <=")
+    for spread in (-0.1, 1.1, float("nan")):
+        with pytest.raises(UsageError, match="spread is"):
+            recommender.complete(photo, spread=spread)
     with pytest.raises(PictureError, match="<bytes>"):
         recommender.complete(b"no picture")
 

@@ -23,7 +23,7 @@ def brute_force(vectors: Float32Array, query: Float32Array, k: int) -> list[tupl
 
 
 def found(block: Block, query: Float32Array, k: int) -> list[tuple[float, int]]:
-    near = block.nearest(query[None], [k], [NONE])[0]
+    near = block.nearest(query[None], [k], [NONE], [None])[0]
     assert np.all(np.diff(near.distances) >= 0)
     return sorted(zip(near.distances.tolist(), near.rows.tolist(), strict=True))
 
@@ -51,7 +51,7 @@ def test_ties_with_the_last_place_are_all_returned(values: list[int], target: in
 def test_hidden_rows_are_hidden_from_their_query_only() -> None:
     block = block_of(np.arange(6, dtype=np.float32)[:, None])
     origin = np.zeros((2, 1), np.float32)
-    first, second = block.nearest(origin, [2, 2], [np.array([0, 20, 77]), NONE])
+    first, second = block.nearest(origin, [2, 2], [np.array([0, 20, 77]), NONE], [None, None])
     assert (first.rows.tolist(), second.rows.tolist()) == ([10, 30], [0, 10])
 
 
@@ -88,5 +88,5 @@ def test_an_empty_block_finds_nothing() -> None:
     query = np.zeros((1, 4), np.float32)
     emptied = block_of(np.ones((1, 4), np.float32)).without(np.array([0]))
     for block in (Block.empty(4), emptied):
-        assert len(block.nearest(query, [3], [NONE])[0].rows) == 0
-    assert Block.empty(4).nearest(query[:0], [], []) == []
+        assert len(block.nearest(query, [3], [NONE], [None])[0].rows) == 0
+    assert Block.empty(4).nearest(query[:0], [], [], []) == []

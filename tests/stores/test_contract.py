@@ -9,12 +9,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clusters import clusters
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
+from perfectlook.filters import matches, parse_filter
 from perfectlook.stores import Hit, Point, Query, Store, open_store
 
 STORES: dict[str, Callable[[Path], str]] = {
     "embedded": lambda folder: str(folder / "catalogue"),
     "memory": lambda _folder: "memory://",
+    **clusters(),
 }
 """Where to open an empty store of each kind, given an empty folder."""
 
@@ -72,6 +75,70 @@ def test_a_search_keeps_to_its_categories(store: Store) -> None:
 def test_a_search_leaves_out_excluded_ids(store: Store) -> None:
     store.upsert(LINE)
     assert ids(ask(store, [0, 0, 0], k=2, exclude=frozenset({"a", "d", "unheard-of"}))) == ["c", "b"]
+
+
+PRICED = [
+    point("a", [0, 0, 0], fields={"price": "80.00 EUR", "sale_price": "20.00 EUR", "brand": "Hay"}),
+    point("b", [1, 0, 0], "Bags|Totes", fields={"price": "30.00 EUR", "brand": "HAY"}),
+    point("c", [2, 0, 0], fields={"price": "30.00 USD", "brand": "Muji", 'a "b"\nc': "x"}),
+    point("d", [3, 0, 0], "Bags", fields={"brand": "Muji", "price": "", "size": "42"}),
+    point("e", [4, 0, 0], "Bags"),
+    point("f", [5, 0, 0], "Bags", fields={"price": 30, "brand": ["Hay"], "size": None}),
+    point("g", [6, 0, 0], "Bags", fields="none"),
+]
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("price <= 30", "abc"),
+        ("price <= 30 EUR", "ab"),
+        ("price < 30 EUR", "a"),
+        ("price != 30 EUR", "acdefg"),
+        ("brand = hay", "ab"),
+        ("brand in (hay, muji) and not has price", "d"),
+        ("brand >= I", "cd"),
+        ("has brand", "abcd"),
+        ("size = 42", "d"),
+        ("size = 42 or brand = hay", "abd"),
+        ("id not in (a, c, e)", "bdfg"),
+        ("id = A", ""),
+        ("category under Bags", "bdefg"),
+        ("category = bags", "defg"),
+        ("not category under Totes and has price", "ac"),
+        (r'"a \"b\"nc" = x', ""),
+        ('"a \\"b\\"\nc" = x', "c"),
+    ],
+)
+def test_a_search_keeps_to_its_filter(store: Store, where: str, found: str) -> None:
+    store.upsert(PRICED)
+    assert "".join(ids(ask(store, [0, 0, 0], where=parse_filter(where)))) == found
+    assert "".join(ids(ask(store, [0, 0, 0], k=2, where=parse_filter(where)))) == found[:2]
+
+
+def test_filters_of_a_batch_are_each_querys_own(store: Store) -> None:
+    store.upsert(PRICED)
+    origin = np.zeros(3, np.float32)
+    hay, shoes = parse_filter("brand = hay"), frozenset({"Shoes"})
+    batch = [
+        Query(origin, 9, where=hay),
+        Query(origin, 2),
+        Query(origin, 9, shoes, where=hay),
+        Query(origin, 9, exclude=frozenset({"a"}), where=hay),
+    ]
+    assert ["".join(ids(hits)) for hits in store.search(batch)] == ["ab", "ab", "a", "b"]
+
+
+def test_filters_see_what_has_changed(store: Store) -> None:
+    store.upsert(PRICED)
+    hay = parse_filter("brand = hay")
+    assert ids(ask(store, [0, 0, 0], where=hay)) == ["a", "b"]
+    store.set_payloads({"a": {"fields": {"brand": "Muji"}}, "e": {"fields": {"brand": "Hay"}}})
+    assert ids(ask(store, [0, 0, 0], where=hay)) == ["b", "e"]
+    store.upsert([point("b", [9, 0, 0], fields={"brand": "Hay"}), point("z", [8, 0, 0])])
+    store.delete(["e"])
+    assert ids(ask(store, [0, 0, 0], where=hay)) == ["b"]
+    assert ids(ask(store, [0, 0, 0], where=parse_filter("not has brand"))) == ["f", "g", "z"]
 
 
 def test_queries_of_a_batch_do_not_disturb_each_other(store: Store) -> None:
@@ -162,6 +229,12 @@ def test_counts(store: Store) -> None:
     assert list(store.categories().items()) == [("Bags", 1), ("Shoes", 3)]
 
 
+def test_excerpts_name_what_is_asked_of_every_point(store: Store) -> None:
+    store.upsert([point("ü 1", [0, 0, 1], "A", x="é", y="2", z={"x": 3}), point("2", [0, 1, 0], "B|C")])
+    assert sorted(store.excerpts("y", "x")) == [("2", "B|C", None, None), ("ü 1", "A", "2", "é")]
+    assert sorted(store.excerpts()) == [("2", "B|C"), ("ü 1", "A")]
+
+
 def test_scroll_passes_every_point_once(store: Store) -> None:
     store.upsert([point(f"{i}", [i, 0, 0]) for i in range(25)])
     batches = list(store.scroll(10))
@@ -217,11 +290,9 @@ def test_a_bad_vector_is_refused_and_its_batch_changes_nothing(store: Store, bad
         ask(store, bad)
 
 
-def test_a_query_for_nothing_or_with_a_filter_is_refused(store: Store) -> None:
+def test_a_query_for_nothing_is_refused(store: Store) -> None:
     with pytest.raises(UsageError, match="k is 0"):
         ask(store, [0, 0, 0], k=0)
-    with pytest.raises(UsageError, match="filter"):
-        ask(store, [0, 0, 0], where="price < 10")
 
 
 def test_only_one_holds_a_store(store: Store) -> None:
@@ -241,6 +312,9 @@ def test_a_manifest_is_kept_as_it_is(store: Store) -> None:
 
 def test_readers_see_whole_batches_while_a_writer_works(store: Store) -> None:
     # Each batch moves all points to one place: a search that saw half of a batch would see two places.
+    if store.location.startswith("qdrant+http"):
+        pytest.skip("a cluster's batch becomes visible point by point, as docs/cluster.md says")
+
     def everywhere(place: float) -> list[Point]:
         return [point(f"{i}", [place, 0, 0], "Shoes" if i % 2 else "Bags", place=place) for i in range(30)]
 
@@ -268,8 +342,20 @@ def test_readers_see_whole_batches_while_a_writer_works(store: Store) -> None:
 ids_of_few = st.sampled_from("abcdefghijklmnop")
 values = st.lists(st.integers(-3, 3), min_size=3, max_size=3)
 categories = st.sampled_from(["Shoes", "Bags", "Hats"])
+prices = st.sampled_from(
+    ["", "5.00 EUR", "10.00 EUR", "10.00 USD", "12345678901234567890.1 EUR", "free", "7"]
+)
+filters = st.sampled_from(
+    [
+        *("price <= 10", "price > 5 EUR", "price != 10.0 USD", "price in (5, 10 USD, free)"),
+        *("price < 12345678901234567890.2", "price >= 12345678901234567890.2", "not price = FREE"),
+        *("price > f", "id > e", "has price and category under Bags"),
+        "id in (a, b, c) or category = hats or price = 7",
+    ]
+).map(parse_filter)
 actions = st.one_of(
-    st.tuples(st.just("upsert"), st.lists(st.tuples(ids_of_few, values, categories), max_size=12)),
+    st.tuples(st.just("upsert"), st.lists(st.tuples(ids_of_few, values, categories, prices), max_size=12)),
+    st.tuples(st.just("reprice"), st.dictionaries(ids_of_few, prices, max_size=6)),
     st.tuples(st.just("delete"), st.lists(ids_of_few, max_size=6)),
     st.tuples(
         st.just("search"),
@@ -278,6 +364,7 @@ actions = st.one_of(
             st.integers(1, 20),
             st.none() | st.frozensets(categories),
             st.frozensets(ids_of_few, max_size=4),
+            st.none() | filters,
         ),
     ),
 )
@@ -291,21 +378,28 @@ def test_any_history_answers_like_brute_force(
 ) -> None:
     # Whole coordinates: distances are exact in any arithmetic, and ties abound.
     store = fresh(kind, tmp_path_factory.mktemp("history"))
-    truth: dict[str, tuple[list[int], str]] = {}
-    for action, argument in [*history, ("search", ([0, 0, 0], 20, None, frozenset()))]:
+    truth: dict[str, tuple[list[int], str, str]] = {}
+    everything = ("search", ([0, 0, 0], 20, None, frozenset(), parse_filter("price <= 10")))
+    for action, argument in [*history, everything]:
         if action == "upsert":
-            store.upsert([point(id_, vector, category) for id_, vector, category in argument])  # type: ignore[attr-defined]
-            truth |= {id_: (vector, category) for id_, vector, category in argument}  # type: ignore[attr-defined]
+            store.upsert([point(i, v, c, fields={"price": price}) for i, v, c, price in argument])  # type: ignore[attr-defined]
+            truth |= {id_: tuple(rest) for id_, *rest in argument}  # type: ignore[attr-defined, misc]
+        elif action == "reprice":
+            known = {id_: price for id_, price in argument.items() if id_ in truth}  # type: ignore[attr-defined]
+            payloads = {id_: {"fields": {"price": price}} for id_, price in argument.items()}  # type: ignore[attr-defined]
+            assert store.set_payloads(payloads) == len(known)
+            truth |= {id_: (*truth[id_][:2], price) for id_, price in known.items()}
         elif action == "delete":
             assert store.delete(argument) == len(truth.keys() & set(argument))  # type: ignore[call-overload, arg-type]
             truth = {id_: value for id_, value in truth.items() if id_ not in argument}  # type: ignore[operator]
         else:
-            target, k, within, without = argument  # type: ignore[misc]
-            found = ask(store, target, k, categories=within, exclude=without)
+            target, k, within, without, where = argument  # type: ignore[misc]
+            found = ask(store, target, k, categories=within, exclude=without, where=where)
             assert [(hit.distance, hit.id) for hit in found] == sorted(
                 (sum((a - b) ** 2 for a, b in zip(vector, target, strict=True)) ** 0.5, id_)
-                for id_, (vector, category) in truth.items()
+                for id_, (vector, category, price) in truth.items()
                 if (within is None or category in within) and id_ not in without
+                if where is None or matches(where, id_, category, {"price": price})
             )[:k]
     store.close()
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from perfectlook.errors import CatalogueError
-from perfectlook.stores import Hit, Point, Query, embedded
+from perfectlook.stores import Hit, Point, Query, rows
 from perfectlook.stores.database import FILE_NAME, FORMAT
 from perfectlook.stores.embedded import EmbeddedStore
 
@@ -105,17 +105,19 @@ def test_catching_up_reads_only_what_is_new(folder: Path, store: EmbeddedStore) 
     assert after is not None
     assert after.blocks["Shoes"] is before.blocks["Shoes"]
     assert after.blocks["Bags"] is not before.blocks["Bags"]
-    other.set_payloads({"0001": {}})
+    assert other.set_payloads({"0001": {"title": "number 1"}, "0006": {"title": "new"}}) == 2
     nearest(store)
-    assert store._cache is not after
-    assert store._cache.blocks == after.blocks
+    last = store._cache
+    assert last is not None
+    assert last.blocks["Shoes"] is after.blocks["Shoes"]
+    assert last.blocks["Bags"] is not after.blocks["Bags"]
     other.close()
 
 
 def test_a_reader_that_missed_forgotten_removals_starts_anew(
     folder: Path, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "_REMOVED_KEPT", 2)
+    monkeypatch.setattr(rows, "_REMOVED_KEPT", 2)
     nearest(store)
     other = EmbeddedStore.open(folder)
     for number in range(6):

@@ -1,16 +1,19 @@
 """A shop's products as vectors of one model, in a store."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
-from perfectlook.catalogue.sources import Source, open_source
-from perfectlook.catalogue.sync import SyncReport, sync
+from perfectlook.catalogue.opening import open_source
+from perfectlook.catalogue.report import SyncReport
+from perfectlook.catalogue.shelf import Shelf
+from perfectlook.catalogue.sources import Source
+from perfectlook.catalogue.sync import sync
 from perfectlook.errors import CatalogueError
 from perfectlook.progress import ProgressOf
-from perfectlook.stores import Hit, Query, Store, open_store
+from perfectlook.stores import Hit, Point, Query, Store, open_store
 
 if TYPE_CHECKING:
     from perfectlook.bundle import Model
@@ -89,16 +92,32 @@ class Catalogue:
         model: "Model",
         *,
         allow_empty: bool = False,
+        verify: bool = False,
+        recentre: bool = False,
+        dry_run: bool = False,
+        wait: float = 0.0,
         workers: int | None = None,
         progress: ProgressOf | None = None,
     ) -> SyncReport:
-        """Bring the catalogue into step with a source: a set, a folder of pictures, or any `Source`.
+        """Bring the catalogue into step with a source: a set, a folder of pictures, a feed, or any `Source`.
 
         Only what is new or has changed is embedded; with another model than before, everything is, beside
         the old vectors, and the catalogue switches over in one step. See `perfectlook.catalogue.sync`.
         """
-        opened = open_source(source) if isinstance(source, Path | str) else source
-        return sync(self.store, opened, model, allow_empty=allow_empty, workers=workers, progress=progress)
+        if isinstance(source, Path | str):
+            source = open_source(source, shelf=Shelf.of(self.location))
+        return sync(
+            self.store,
+            source,
+            model,
+            allow_empty=allow_empty,
+            verify=verify,
+            recentre=recentre,
+            dry_run=dry_run,
+            wait=wait,
+            workers=workers,
+            progress=progress,
+        )
 
     def count(self) -> int:
         """Return the number of products."""
@@ -107,6 +126,16 @@ class Catalogue:
     def categories(self) -> dict[str, int]:
         """Return the number of products of each category."""
         return self._read(lambda collection: self.store.categories(collection=collection))
+
+    def get(self, ids: Iterable[str], model: "Model") -> dict[str, Point]:
+        """Return those of the products that are there, by id, with their vectors of `model` and no other."""
+        wanted = list(ids)
+
+        def get(collection: str) -> dict[str, Point]:
+            self.check(model)
+            return self.store.get(wanted, collection=collection)
+
+        return self._read(get)
 
     def search(self, queries: Sequence[Query], model: "Model") -> list[list[Hit]]:
         """Answer queries about vectors of `model` and of no other, whatever is synced meanwhile."""

@@ -1,6 +1,6 @@
 """From products' pictures to vectors: features out of the feature store, through a model, around centres."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from perfectlook.catalogue.manifest import Generation
 from perfectlook.catalogue.plan import Item
 from perfectlook.centres import Mean, catalogue_centres
-from perfectlook.features.extraction import extract
+from perfectlook.features.extraction import ExtractionReport, extract
 from perfectlook.features.store import FeatureStore, ViewKey
 from perfectlook.progress import Progress
 from perfectlook.stores import Point
@@ -25,10 +25,16 @@ BATCH = 512
 class Embedder:
     """Embeds products with one model. Pictures pass its backbone only when the feature store lacks them."""
 
-    def __init__(self, model: "Model", features: FeatureStore) -> None:
-        """Take a model and the feature store of its backbone."""
+    def __init__(
+        self,
+        model: "Model",
+        features: FeatureStore,
+        extract: Callable[..., ExtractionReport] = extract,
+    ) -> None:
+        """Take a model, the feature store of its backbone, and what extracts: by default, `extract`."""
         self._model = model
         self._features = features
+        self._extract = extract
 
     def extract(
         self, items: Mapping[str, Item], *, workers: int | None = None, progress: Progress | None = None
@@ -38,7 +44,7 @@ class Embedder:
         if not missing:
             return {}
         views = {id_: View(items[id_].picture) for id_ in missing}
-        report = extract(
+        report = self._extract(
             views.values(),
             self._model.backbone,
             self._features,

@@ -6,20 +6,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from perfectlook.catalogue.records import Record
-from perfectlook.catalogue.sources import Source
-from perfectlook.fingerprints import fingerprints
-from perfectlook.progress import Progress
+from perfectlook.catalogue.records import Record, stamp_of
+from perfectlook.catalogue.sources import Fetching, Source, listed
+from perfectlook.catalogue.vectors import VectorFile
+from perfectlook.errors import CatalogueError
+from perfectlook.fingerprints import Fingerprint, fingerprints, forget
+from perfectlook.progress import ProgressOf, nobody
 from perfectlook.stores import Store
 from perfectlook.types import Problem, Product
 
 
 class State(NamedTuple):
-    """What tells whether a product has changed: a vector depends on the first two only."""
+    """What tells whether a product has changed: a vector depends on the first two only.
+
+    The stamp is only what spares a look at the picture: another one alone is no change.
+    """
 
     category: str
     picture_sha256: str
     record_sha256: str
+    stamp: str = ""
+
+    def changes_from(self, before: "State") -> list[str]:
+        """What has changed since: `category`, `picture`, `record`."""
+        parts = zip(("category", "picture", "record"), before, self, strict=False)
+        return [name for name, then, now in parts if then != now]
 
 
 class Item(NamedTuple):
@@ -36,25 +47,33 @@ class Item(NamedTuple):
     @property
     def state(self) -> State:
         """Its state."""
-        return State(self.category, self.record.picture_sha256, self.record.record_sha256)
+        record = self.record
+        return State(self.category, record.picture_sha256, record.record_sha256, record.stamp)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All a source has: its products by id, in the order of ids, and those that cannot be used.
+    """All a source has: products that were looked at, by id in the order of ids, and the others.
 
-    `unreadable` are the ids of products that cannot be read at the moment: they are neither new nor gone.
-    Neither is anything else, unless the listing `is_whole`.
+    `unchanged` are the ids of those that are just as the catalogue has them. `unreadable` are the ids of
+    products that cannot be read at the moment: they are neither new nor gone. Neither is anything else,
+    unless the listing `is_whole`.
     """
 
     items: dict[str, Item]
     unreadable: frozenset[str]
     problems: list[Problem]
     is_whole: bool = True
+    unchanged: frozenset[str] = frozenset()
+
+    @property
+    def count(self) -> int:
+        """How many products can be used."""
+        return len(self.items) + len(self.unchanged)
 
     def staying(self, stored: Set[str]) -> set[str]:
         """Return those of the stored products that are not in the listing and yet not gone."""
-        unlisted = set(stored - self.items.keys())
+        unlisted = set(stored - self.items.keys() - self.unchanged)
         return unlisted & self.unreadable if self.is_whole else unlisted
 
 
@@ -68,29 +87,88 @@ class Plan:
     keep: list[str] = field(default_factory=list)
 
 
-def list_products(source: Source, *, workers: int | None = None, progress: Progress | None = None) -> Listing:
-    """Read a source and fingerprint its pictures; of two products with one id the first counts."""
-    products: dict[str, Product] = {}
-    problems: list[Problem] = []
-    for product in source.products():
-        if not product.id:
-            problems.append(Problem(source.name, str(product.picture), "has no id; give it one"))
-        elif product.id in products:
-            problems.append(Problem(source.name, product.id, "comes twice; the first one counts"))
+def list_products(
+    source: Source,
+    known: Mapping[str, State] | None = None,
+    *,
+    verify: bool = False,
+    fetch: bool = True,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> Listing:
+    """Read a source, fetch pictures where it does that, and fingerprint them.
+
+    A product is passed over as unchanged where what the source says of it, and the size and the time of
+    change of its picture, are as in `known`; with `verify`, every picture is read, or its server asked.
+    Without `fetch`, a picture that would have to be fetched may be anything. Of two products with one id the
+    first counts.
+    """
+    told = progress or nobody
+    fresh, unchanged, problems = _sorted_out(source, {} if verify else known or {})
+    pictures = list(dict.fromkeys(each.product.picture for each in fresh.values()))
+    reasons: dict[Path, str] = {}
+    prints: dict[Path, Fingerprint] = {}
+    if isinstance(source, Fetching):
+        if fetch:
+            reasons.update(source.fetch(pictures, verify=verify, progress=told("fetching pictures")))
         else:
-            products[product.id] = product
-    prints, reasons = fingerprints((p.picture for p in products.values()), workers=workers, progress=progress)
+            prints.update(dict.fromkeys(source.absent(pictures), _UNSEEN))
+    stamps = {id_: stamp_of(each.product.picture, each.digest) for id_, each in fresh.items()}
+    there = [picture for picture in pictures if picture not in reasons and picture not in prints]
+    if verify:
+        forget(there)
+    read, unreadable = fingerprints(there, workers=workers, progress=told("reading pictures"))
+    prints.update(read)
+    reasons.update((picture, f"{picture}: {reason}") for picture, reason in unreadable.items())
     items: dict[str, Item] = {}
-    unreadable = set(source.unavailable or ())
-    for id_, product in sorted(products.items()):
-        reason = reasons.get(product.picture) or (None if _is_text(product) else _NOT_TEXT)
+    not_now = set(source.unavailable or ())
+    for id_, (product, _) in sorted(fresh.items()):
+        picture = product.picture
+        reason = reasons.get(picture) or (None if _is_text(product) else f"{picture}: {_NOT_TEXT}")
         if reason:
-            unreadable.add(id_)
-            problems.append(Problem(source.name, id_, f"{product.picture}: {reason}"))
+            not_now.add(id_)
+            problems.append(Problem(source.name, id_, reason))
         else:
-            items[id_] = Item(product.category, Record.of(product, prints[product.picture]))
+            items[id_] = Item(product.category, Record.of(product, prints[picture], stamps[id_]))
     is_whole = source.unavailable is not None
-    return Listing(items, frozenset(unreadable), [*source.problems, *problems], is_whole)
+    problems = [*source.problems, *problems]
+    return Listing(items, frozenset(not_now), problems, is_whole, frozenset(unchanged))
+
+
+_UNSEEN = Fingerprint("", 0, 0, b"")
+
+
+class _Fresh(NamedTuple):
+    product: Product
+    digest: str
+
+
+def _sorted_out(
+    source: Source, known: Mapping[str, State]
+) -> tuple[dict[str, _Fresh], set[str], list[Problem]]:
+    """A source's products that have to be looked at, the ids of those that have not, and what is wrong."""
+    fresh: dict[str, _Fresh] = {}
+    unchanged: set[str] = set()
+    problems: list[Problem] = []
+    for each in listed(source):
+        id_ = each.id
+        before = known.get(id_)
+        if id_ in fresh or id_ in unchanged:
+            problems.append(each.repeated())
+        elif before and before.stamp and before.stamp == stamp_of(each.picture, each.digest):
+            unchanged.add(id_)
+        elif product := each.product():
+            if id_:
+                fresh[id_] = _Fresh(product, each.digest)
+            else:
+                problems.append(Problem(source.name, each.picture, "has no id; give it one"))
+    return fresh, unchanged, problems
+
+
+def list_vectors(file: VectorFile) -> Listing:
+    """Read what a file of vectors has: records are in it, and pictures are not looked at."""
+    items = {id_: Item(category, record) for id_, category, record in file.records()}
+    return Listing(dict(sorted(items.items())), frozenset(), list(file.problems))
 
 
 _NOT_TEXT = "its file name or its text is not Unicode; rename the file or mend the text"
@@ -114,11 +192,15 @@ def _is_text(product: Product) -> bool:
 
 def stored_states(store: Store, collection: str) -> dict[str, State]:
     """Return the state of every product in a collection."""
+    names = ("picture_sha256", "record_sha256", "stamp")
     states = {}
-    for batch in store.scroll(5000, collection=collection, vectors=False):
-        for point in batch:
-            record = Record.from_payload(point.id, point.payload)
-            states[point.id] = State(point.category, record.picture_sha256, record.record_sha256)
+    for id_, category, picture, record, stamp in store.excerpts(*names, collection=collection):
+        if id_ is None or category is None or picture is None or record is None:
+            raise CatalogueError(
+                f"{store.location}: product '{id_}' has no hashes: it was written by something else; run "
+                "`perfectlook catalogue sync` into a new folder"
+            )
+        states[id_] = State(category, picture, record, stamp or "")
     return states
 
 
@@ -133,7 +215,7 @@ def make_plan(listing: Listing, stored: Mapping[str, State]) -> Plan:
             plan.describe.append(id_)
         else:
             plan.keep.append(id_)
-    staying = listing.staying(stored.keys())
-    plan.keep.extend(sorted(staying))
-    plan.remove.extend(sorted(stored.keys() - listing.items.keys() - staying))
+    kept = stored.keys() & listing.unchanged | listing.staying(stored.keys())
+    plan.keep.extend(sorted(kept))
+    plan.remove.extend(sorted(stored.keys() - listing.items.keys() - kept))
     return plan

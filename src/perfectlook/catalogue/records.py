@@ -1,9 +1,10 @@
 """What a catalogue keeps of a product beside its vector, and the hashes that tell whether it has changed."""
 
 import hashlib
-import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Self
 
 from perfectlook.errors import CatalogueError
@@ -20,7 +21,8 @@ class Record:
     """A product's title, picture and further fields: price, brand, link ... as the source has them.
 
     `picture_sha256` is of the picture's file, `dhash` the difference hash in hexadecimal digits,
-    `record_sha256` of everything else here.
+    `record_sha256` of title, picture's place and fields. `stamp` is what all that and the file looked
+    like at a glance, see `stamp_of`.
     """
 
     title: str | None
@@ -31,12 +33,12 @@ class Record:
     dhash: str
     record_sha256: str
     fields: Mapping[str, str] = field(default_factory=dict)
+    stamp: str = ""
 
     @classmethod
-    def of(cls, product: Product, fingerprint: Fingerprint) -> Self:
+    def of(cls, product: Product, fingerprint: Fingerprint, stamp: str = "") -> Self:
         """Make the record of a product as its source and its picture are now."""
         picture = str(product.picture.absolute())
-        said = [product.title, picture, sorted(product.fields.items())]
         return cls(
             title=product.title,
             picture=picture,
@@ -44,15 +46,16 @@ class Record:
             height=fingerprint.height,
             picture_sha256=fingerprint.sha256,
             dhash=fingerprint.dhash.hex(),
-            record_sha256=hashlib.sha256(json.dumps(said).encode()).hexdigest(),
+            record_sha256=record_hash(product.title, picture, product.fields),
             fields=dict(product.fields),
+            stamp=stamp,
         )
 
     @classmethod
     def from_payload(cls, id_: str, payload: Payload) -> Self:
         """Read a record back; CatalogueError when the payload is not one."""
         try:
-            return cls(**{name: payload[name] for name in _NAMES})  # type: ignore[arg-type]
+            return cls(**{name: payload[name] for name in _NAMES}, stamp=str(payload.get("stamp", "")))  # type: ignore[arg-type]
         except KeyError as error:
             raise CatalogueError(
                 f"product '{id_}' has no {error} in the catalogue: it was written by something else; run "
@@ -70,4 +73,28 @@ class Record:
         return (int(self.dhash, 16) ^ int(other.dhash, 16)).bit_count() <= NEAR_IDENTICAL_BITS
 
 
-_NAMES = [each.name for each in fields(Record)]
+def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> str:
+    """The hash of what a source says of a product: another one means that its record has changed."""
+    said = [title or "", picture]
+    for name in sorted(fields):
+        said += name, fields[name]
+    return hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def stamp_of(picture: Path | str, digest: str) -> str:
+    """What a product looks like at a glance: as long as that stays the same, the product has not changed.
+
+    It is the size and the time of change of the picture's file, and the digest of what the source says; ""
+    where there is no such file or no digest, and the product has to be looked at.
+    """
+    if not digest or not picture:
+        return ""
+    try:
+        status = os.stat(picture)  # noqa: PTH116  # a hundred thousand of them; Path.stat is slower
+    except (OSError, ValueError):
+        return ""
+    return f"{status.st_size}-{status.st_mtime_ns}-{digest}"
+
+
+_NAMES = [each.name for each in fields(Record) if each.name != "stamp"]
+"""What every record has; those of earlier versions have no stamp."""

@@ -1,20 +1,41 @@
-"""Where a catalogue's products come from: a set, or a folder of pictures."""
+"""Where a catalogue's products come from: a set, a folder of pictures, a feed, or a file of vectors."""
 
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from perfectlook.datasets import Dataset, open_dataset
-from perfectlook.datasets.layout import CATEGORIES, PAIRS
+from perfectlook.datasets import Dataset
 from perfectlook.datasets.pictures import SUFFIXES
 from perfectlook.datasets.problems import ProblemKind
-from perfectlook.datasets.stl import releases_in
-from perfectlook.errors import UsageError
+from perfectlook.progress import Progress
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
+
+
+class Listed(Protocol):
+    """What a source says of a product, at a glance."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def picture(self) -> str:
+        """The absolute path of its picture, "" where it has none."""
+
+    @property
+    def digest(self) -> str:
+        """Stands for all that the source says of it; "" where that has to be looked at every time."""
+
+    def product(self) -> Product | None:
+        """Return the product, None where there is none after all; the source then says why."""
+
+    def repeated(self) -> Problem:
+        """Return the problem that it is when its id came before."""
 
 
 class Source(Protocol):
@@ -38,6 +59,56 @@ class Source(Protocol):
 
     def products(self) -> Iterator[Product]:
         """Yield every product that can be read."""
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A source of many products, some of whose pictures lie elsewhere.
+
+    What it says of a product is where its picture will be once it is fetched.
+    """
+
+    def listed(self) -> Iterator[Listed]:
+        """Yield every product, without looking at it closely: most have not changed."""
+
+    def fetch(
+        self, pictures: Iterable[Path], *, verify: bool = False, progress: Progress | None = None
+    ) -> dict[Path, str]:
+        """Fetch those of the pictures that are not there; returns why, for those that cannot be had.
+
+        With `verify`, servers are asked whether those that are there have changed.
+        """
+
+    def absent(self, pictures: Iterable[Path]) -> list[Path]:
+        """Return those of the pictures that would have to be fetched."""
+
+    def drop(self, pictures: Iterable[Path]) -> None:
+        """Remove fetched pictures that no product has any more; others are not touched."""
+
+
+def listed(source: Source) -> Iterator[Listed]:
+    """Yield the products of any source at a glance."""
+    if isinstance(source, Fetching):
+        yield from source.listed()
+        return
+    for product in source.products():
+        yield _ListedProduct(source.name, product)
+
+
+class _ListedProduct:
+    def __init__(self, source: str, product: Product) -> None:
+        self._source = source
+        self._product = product
+        self.id = product.id
+        self.picture = str(product.picture.absolute())
+        said = [product.category, product.title, self.picture, sorted(product.fields.items())]
+        self.digest = blake2b(ascii(said).encode(), digest_size=16).hexdigest()
+
+    def product(self) -> Product:
+        return self._product
+
+    def repeated(self) -> Problem:
+        return Problem(self._source, self.id, "comes twice; the first one counts")
 
 
 class SetSource:
@@ -114,24 +185,3 @@ class FolderSource:
 
     def _report(self, path: Path, reason: str) -> None:
         self.problems.append(Problem(self.name, path.relative_to(self._folder).as_posix(), reason))
-
-
-def open_source(location: Path | str) -> Source:
-    """Open what lies at a path: a set (either layout), or else a folder of pictures.
-
-    Raises:
-        UsageError: there is nothing, or something that is neither.
-        DatasetError: there is a set that cannot be read.
-    """
-    path = Path(location)
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder; a source is a set or a folder of pictures")
-    if path.is_file() and path.suffix != ".json":
-        raise UsageError(f"{path}: a file; a source is a set or a folder of pictures")
-    if path.is_dir() and not _holds_a_set(path):
-        return FolderSource(path)
-    return SetSource(open_dataset(path))
-
-
-def _holds_a_set(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (PAIRS, CATEGORIES)) or bool(releases_in(folder))

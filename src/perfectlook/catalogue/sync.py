@@ -1,19 +1,32 @@
 """Brings a catalogue into step with a source; may be killed at any moment and simply run again."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfectlook.catalogue.embedding import Embedder
 from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
-from perfectlook.catalogue.plan import Item, Listing, Plan, State, list_products, make_plan, stored_states
+from perfectlook.catalogue.plan import (
+    Item,
+    Listing,
+    Plan,
+    State,
+    list_products,
+    list_vectors,
+    make_plan,
+    stored_states,
+)
 from perfectlook.catalogue.records import Record
-from perfectlook.catalogue.sources import Source
-from perfectlook.errors import CatalogueError
+from perfectlook.catalogue.report import SyncReport, make_report
+from perfectlook.catalogue.sources import Fetching, Source
+from perfectlook.catalogue.vectors import VectorFile
+from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.features.store import open_store as open_feature_store
-from perfectlook.progress import Progress, ProgressOf
+from perfectlook.progress import Progress, ProgressOf, nobody
 from perfectlook.stores import Store
-from perfectlook.types import Problem
 
 if TYPE_CHECKING:
     from perfectlook.bundle import Model
@@ -21,32 +34,8 @@ if TYPE_CHECKING:
 TOGETHER = 5000
 """Records that are written, or products that are removed, in one transaction."""
 
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What a sync did to a catalogue, in products.
-
-    Attributes:
-        added: new ones.
-        changed: those with another picture, category or record than before.
-        deleted: those that the source no longer has.
-        unchanged: those that are as they were.
-        embedded: those whose vector was computed, be it only because the model is another one.
-        failed: what is wrong with the source's products, and why: what could not be added or changed.
-        switched: whether the catalogue now answers with the vectors of another model, or for the first time.
-        kept: those that stay as they were because the source cannot give them now.
-        is_whole: whether the source could list all it has; if not, nothing was deleted.
-    """
-
-    added: int = 0
-    changed: int = 0
-    deleted: int = 0
-    unchanged: int = 0
-    embedded: int = 0
-    failed: list[Problem] = field(default_factory=list)
-    switched: bool = False
-    kept: int = 0
-    is_whole: bool = True
+LOOK_AGAIN_SECONDS = 0.2
+"""How often a sync that waits for another looks whether that is still at work."""
 
 
 def sync(
@@ -55,6 +44,10 @@ def sync(
     model: "Model",
     *,
     allow_empty: bool = False,
+    verify: bool = False,
+    recentre: bool = False,
+    dry_run: bool = False,
+    wait: float = 0.0,
     workers: int | None = None,
     progress: ProgressOf | None = None,
 ) -> SyncReport:
@@ -65,45 +58,100 @@ def sync(
     a single step at the end; until then the old one answers. Each batch is one transaction and every step
     looks at what is there before it acts, so a run that was killed is finished by the next.
 
+    Args:
+        store: the catalogue's.
+        source: the products that it is to hold.
+        model: whose vectors.
+        allow_empty: delete everything where the source is empty.
+        verify: look at every picture, or ask its server, also where nothing says that it has changed.
+        recentre: compute the centres anew and embed everything around them, beside the old vectors.
+        dry_run: change nothing and fetch nothing; the report says what would be done.
+        wait: seconds to wait for another sync that is at work.
+        workers: processes that extract features.
+        progress: makes the progress of each part of the work.
+
     Raises:
         ModelError: the model was trained on another backbone than the one installed.
-        CatalogueError: the source is empty (unless allowed) or none of it can be used, another sync is at
-            work, or the store fails.
+        CatalogueInUseError: another sync is at work, and was for as long as this one waited.
+        CatalogueError: the source is empty (unless allowed) or none of it can be used, or the store fails.
+        FeedError: the source is a feed that cannot be read.
         FeatureError: features cannot be stored.
         BackboneError: the model's backbone cannot be loaded.
     """
-    told = progress or _nobody
-    with store.hold("catalogue sync"), open_feature_store(model.backbone) as features:
+    told = progress or nobody
+    held = nullcontext() if dry_run else _held(store, wait)
+    with held, open_feature_store(model.backbone) as features:
         model.check_backbone(features.manifest.identity)
-        listing = list_products(source, workers=workers, progress=told("reading pictures"))
+        identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
         manifest = Manifest.from_document(store.manifest(), store.location)
         before = stored_states(store, manifest.active.collection) if manifest.active else {}
+        if isinstance(source, VectorFile):
+            source.check(identity)
+            listing = list_vectors(source)
+        else:
+            listing = list_products(
+                source, before, verify=verify, fetch=not dry_run, workers=workers, progress=progress
+            )
         _refuse_if_empty(source, listing, len(before), store.location, allow_empty=allow_empty)
         staying = listing.staying(before.keys())
-        identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
-        manifest = _prepared(store, manifest, identity, model.dimension)
+        target = _to_fill(manifest, identity, source, recentre=recentre)
+        switches = target is None or target is not manifest.active
+        if dry_run:
+            return _foreseen(source, listing, before, staying, switches=switches)
+        manifest = _prepared(store, manifest, target, identity, model.dimension)
         if manifest.active and manifest.pending:
-            _carry_over(store, manifest.active.collection, staying, listing)
+            _carry_over(store, manifest.active.collection, staying | listing.unchanged, listing)
         stored = stored_states(store, manifest.pending.collection) if manifest.pending else before
         plan = make_plan(listing, stored)
-        embedder = Embedder(model, features)
+        embedder = source if isinstance(source, VectorFile) else Embedder(model, features)
         wanted = {id_: listing.items[id_] for id_ in plan.embed}
         failed = embedder.extract(wanted, workers=workers, progress=told("extracting features"))
         wanted = {id_: item for id_, item in wanted.items() if id_ not in failed}
         manifest = _with_centres(store, manifest, embedder.centres(wanted, manifest.target))
+        after = (stored.keys() - set(plan.remove)) | wanted.keys()
+        report = make_report(source, listing, before, after, failed)
+        fetched = _no_longer_shown(store, manifest, source, report, staying)
         _embed(store, manifest.target, embedder, wanted, told("embedding", "products"))
         _describe_and_remove(store, manifest.target.collection, listing.items, plan)
         if manifest.pending:
             _switch(store, manifest)
-    after = (stored.keys() - set(plan.remove)) | wanted.keys()
-    report = _report(source, listing, before, after, failed)
+        if isinstance(source, Fetching):
+            source.drop(fetched)
     return replace(report, embedded=len(wanted), switched=bool(manifest.pending), kept=len(staying & after))
+
+
+@contextmanager
+def _held(store: Store, wait: float) -> Iterator[None]:
+    """Hold the store, waiting for whoever holds it."""
+    deadline = time.monotonic() + wait
+    with ExitStack() as holding:
+        while True:
+            try:
+                holding.enter_context(store.hold("catalogue sync"))
+                break
+            except CatalogueInUseError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+                time.sleep(min(LOOK_AGAIN_SECONDS, left))
+        yield
+
+
+def _foreseen(
+    source: Source, listing: Listing, before: Mapping[str, State], staying: Set[str], *, switches: bool
+) -> SyncReport:
+    """What a sync would do, as far as that can be told without looking into new pictures."""
+    plan = make_plan(listing, before)
+    after = listing.items.keys() | listing.unchanged | staying
+    report = make_report(source, listing, before, after, {})
+    embedded = len(after) if switches else len(plan.embed)
+    return replace(report, embedded=embedded, switched=switches, kept=len(staying), dry_run=True)
 
 
 def _refuse_if_empty(
     source: Source, listing: Listing, count: int, location: str, *, allow_empty: bool
 ) -> None:
-    if listing.items or allow_empty:
+    if listing.items or listing.unchanged or allow_empty:
         return
     if listing.problems:
         raise CatalogueError(
@@ -116,26 +164,60 @@ def _refuse_if_empty(
     )
 
 
-def _prepared(store: Store, manifest: Manifest, identity: ModelIdentity, dimension: int) -> Manifest:
-    """Return the manifest with the generation to fill: the active, the pending, or a new pending one."""
-    if manifest.active and manifest.active.model == identity:
-        manifest = replace(manifest, pending=None)
-    elif not (manifest.pending and manifest.pending.model == identity):
+def _to_fill(
+    manifest: Manifest, identity: ModelIdentity, source: Source, *, recentre: bool
+) -> Generation | None:
+    """The generation to fill, if it is there: the active one, or a pending one that was broken off."""
+
+    def takes(generation: Generation | None) -> bool:
+        if generation is None or generation.model != identity:
+            return False
+        return not isinstance(source, VectorFile) or source.has_centres_of(generation)
+
+    if takes(manifest.active) and not recentre:
+        return manifest.active
+    return manifest.pending if takes(manifest.pending) else None
+
+
+def _prepared(
+    store: Store, manifest: Manifest, target: Generation | None, identity: ModelIdentity, dimension: int
+) -> Manifest:
+    """Return the manifest with the generation to fill, a new pending one where there is none."""
+    if target is None:
         manifest = replace(manifest, pending=None)
         _drop_strays(store, manifest)
         counter = manifest.counter + 1
         collection = f"vectors-{counter}"
         store.create_collection(collection, dimension)
         manifest = replace(manifest, pending=Generation(collection, identity), counter=counter)
+    elif target is manifest.active:
+        manifest = replace(manifest, pending=None)
     _write(store, manifest)
     _drop_strays(store, manifest)
     return manifest
 
 
-def _carry_over(store: Store, collection: str, staying: Set[str], listing: Listing) -> None:
-    """Take products that cannot be read now as they are: their features may be stored."""
-    for id_, point in store.get(staying, collection=collection).items():
-        listing.items[id_] = Item(point.category, Record.from_payload(id_, point.payload))
+def _carry_over(store: Store, collection: str, ids: Set[str], listing: Listing) -> None:
+    """Take products that were not looked at as they are: their features may be stored."""
+    for some in _batches(sorted(ids)):
+        for id_, point in store.get(some, collection=collection).items():
+            listing.items[id_] = Item(point.category, Record.from_payload(id_, point.payload))
+
+
+def _no_longer_shown(
+    store: Store, manifest: Manifest, source: Source, report: SyncReport, staying: Set[str]
+) -> list[Path]:
+    """Pictures that answers show now and will not after this sync, as far as a source fetches any."""
+    if manifest.active is None or not isinstance(source, Fetching):
+        return []
+    renewed = [id_ for id_, what in report.changes.changed.items() if "record" in what]
+
+    def pictures(ids: Iterable[str]) -> set[str]:
+        found = store.get(ids, collection=manifest.active.collection) if manifest.active else {}
+        return {Record.from_payload(id_, point.payload).picture for id_, point in found.items()}
+
+    shown = pictures([*report.changes.deleted, *renewed])
+    return [Path(picture) for picture in sorted(shown - pictures(staying))] if shown else []
 
 
 def _with_centres(store: Store, manifest: Manifest, generation: Generation) -> Manifest:
@@ -153,7 +235,7 @@ def _with_centres(store: Store, manifest: Manifest, generation: Generation) -> M
 def _embed(
     store: Store,
     generation: Generation,
-    embedder: Embedder,
+    embedder: Embedder | VectorFile,
     wanted: Mapping[str, Item],
     progress: Progress | None,
 ) -> None:
@@ -191,34 +273,3 @@ def _drop_strays(store: Store, manifest: Manifest) -> None:
     known = {each.collection for each in (manifest.active, manifest.pending) if each}
     for name in store.collections().keys() - known:
         store.drop_collection(name)
-
-
-def _report(
-    source: Source,
-    listing: Listing,
-    before: Mapping[str, State],
-    after: Set[str],
-    failed: Mapping[str, str],
-) -> SyncReport:
-    common = before.keys() & after
-    changed = sum(
-        id_ in listing.items and id_ not in failed and listing.items[id_].state != before[id_]
-        for id_ in common
-    )
-    problems = [
-        Problem(source.name, id_, f"{listing.items[id_].record.picture}: {reason}")
-        for id_, reason in failed.items()
-        if id_ not in listing.unreadable
-    ]
-    return SyncReport(
-        added=len(after - before.keys()),
-        changed=changed,
-        deleted=len(before.keys() - after),
-        unchanged=len(common) - changed,
-        failed=[*listing.problems, *problems],
-        is_whole=listing.is_whole,
-    )
-
-
-def _nobody(_: str, unit: str = "") -> None:
-    """Nobody asked for progress."""

@@ -2,16 +2,24 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfectlook.cli.numbers import positive
+from perfectlook.cli.choosing import add_choosing, check_choosing, chosen_rules
+from perfectlook.cli.numbers import positive, share, weight
+from perfectlook.cli.productline import product_line
 
 if TYPE_CHECKING:
-    from perfectlook.recommender import Answer, Recommender, Section
+    from collections.abc import Mapping
+
+    from PIL.Image import Image
+
+    from perfectlook.recommender import Answer, Look, Recommender, Section, Suggestion
 
 FAILED = 1
+PRODUCTS, ALTERNATIVES = 10, 3
+"""What -k is where it is not given."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -38,12 +46,40 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "first with a model that does not suggest categories)",
     )
     complete.add_argument(
-        "-k", metavar="N", type=positive, default=10, help="products of each category (default: 10)"
+        "-k",
+        metavar="N",
+        type=positive,
+        help="products of each category (default: 10); with --look alternatives of each slot (default: 3)",
+    )
+    add_choosing(complete)
+    complete.add_argument(
+        "--spread",
+        metavar="0..1",
+        type=share,
+        default=0.0,
+        help="how much products should differ from those before them, rather than be near (default: 0, off)",
     )
     complete.add_argument(
-        "--all",
+        "--look",
         action="store_true",
-        help="the bare ranking: copies are not passed over, distances are not rounded",
+        help="compose a whole look: one product for each category, near the photo and near each other",
+    )
+    complete.add_argument(
+        "--weight",
+        metavar="W",
+        type=weight,
+        help="with --look: how much its products should go with each other (default: 0.5)",
+    )
+    complete.add_argument(
+        "--budget", metavar="AMOUNT", help='with --look: what all may cost together, 500 or "500 EUR"'
+    )
+    complete.add_argument(
+        "--lock",
+        metavar="CATEGORY=ID",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="with --look: products that keep the slot of their category",
     )
     complete.add_argument(
         "--json",
@@ -73,12 +109,13 @@ def run(arguments: argparse.Namespace) -> int:
     from perfectlook.recommender import Recommender
 
     check_sheet(arguments.sheet)
-    answers = []
+    _check_look(arguments)
+    answers: list[Answer | Look] = []
     with Recommender.open(arguments.model, arguments.catalogue) as recommender:
         for answer in _answers(recommender, arguments):
             answers.append(answer)
             if not arguments.json:
-                print(*_text(answer, bare=arguments.all), sep="\n")
+                print(*_lines(answer, bare=arguments.all), sep="\n")
     if arguments.json and answers:
         documents = [answer.as_json(None) if arguments.all else answer.as_json() for answer in answers]
         write_json(arguments.json, documents if len(arguments.photos) > 1 else documents[0])
@@ -88,28 +125,100 @@ def run(arguments: argparse.Namespace) -> int:
     return FAILED if not answers or (arguments.strict and skipped) else 0
 
 
-def _answers(recommender: "Recommender", arguments: argparse.Namespace) -> Iterator["Answer"]:
+def _check_look(arguments: argparse.Namespace) -> None:
+    """Make sure that flags fit together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    from perfectlook.errors import UsageError
+
+    check_choosing(arguments)
+    if arguments.look and arguments.all:
+        raise UsageError("--all shows the bare ranking, and --look chooses: leave one of them out")
+    if arguments.look and arguments.spread:
+        raise UsageError("--spread is of rankings, and a look is none: use --weight with --look")
+    for flag, value in (("weight", arguments.weight), ("budget", arguments.budget), ("lock", arguments.lock)):
+        if value not in (None, []) and not arguments.look:
+            raise UsageError(f"--{flag} is of whole looks: add --look")
+
+
+def _answers(recommender: "Recommender", arguments: argparse.Namespace) -> "Iterator[Answer | Look]":
     """Answer for each photo that can be read, and draw its sheet."""
     from perfectlook.cli.sheetfile import write_sheet
     from perfectlook.errors import PictureError
 
+    answering = _answering(recommender, arguments)
     for number, photo in enumerate(arguments.photos, 1):
         try:
-            answer = recommender.complete(photo, arguments.category, arguments.k, variety=not arguments.all)
+            answer = answering(photo)
             if arguments.sheet:
-                from perfectlook.sheet import draw_sheet
-
                 several = len(arguments.photos) > 1
                 file = (
                     arguments.sheet.with_stem(f"{arguments.sheet.stem}-{number}")
                     if several
                     else arguments.sheet
                 )
-                write_sheet(file, draw_sheet(answer, photo))
+                write_sheet(file, _sheet(answer, photo))
         except PictureError as error:
             print(f"skipped: {error}", file=sys.stderr)
         else:
             yield answer
+
+
+def _answering(recommender: "Recommender", arguments: argparse.Namespace) -> "Callable[[str], Answer | Look]":
+    """What to do with each photo; wrong use that no photo changes is found before the first."""
+    rules, unavailable = chosen_rules(arguments), arguments.include_unavailable or arguments.all
+    if not arguments.look:
+        return lambda photo: recommender.complete(
+            photo,
+            arguments.category,
+            arguments.k or PRODUCTS,
+            arguments.where,
+            variety=not arguments.all,
+            spread=arguments.spread,
+            rules=rules,
+            include_unavailable=unavailable,
+        )
+    from perfectlook.recommender.stylist import WEIGHT
+
+    locked = _locked(arguments.lock)
+    return lambda photo: recommender.look(
+        photo,
+        arguments.category,
+        arguments.where,
+        weight=WEIGHT if arguments.weight is None else arguments.weight,
+        budget=arguments.budget,
+        locked=locked,
+        alternatives=arguments.k or ALTERNATIVES,
+        rules=rules,
+        include_unavailable=unavailable,
+    )
+
+
+def _locked(pairs: list[str]) -> "Mapping[str, str]":
+    from perfectlook.errors import UsageError
+
+    locked = {}
+    for pair in pairs:
+        category, separator, id_ = pair.rpartition("=")
+        if not separator or not category or not id_:
+            raise UsageError(f"--lock {pair}: write a whole category and a product's id: Furniture|Chairs=ID")
+        locked[category] = id_
+    return locked
+
+
+def _sheet(answer: "Answer | Look", photo: str) -> "Image":
+    from perfectlook.recommender import Answer
+    from perfectlook.sheet import draw_look, draw_sheet
+
+    return draw_sheet(answer, photo) if isinstance(answer, Answer) else draw_look(answer, photo)
+
+
+def _lines(answer: "Answer | Look", *, bare: bool) -> "Iterator[str]":
+    from perfectlook.recommender import Answer
+
+    return _text(answer, bare=bare) if isinstance(answer, Answer) else _look_text(answer)
 
 
 def _text(answer: "Answer", *, bare: bool) -> Iterator[str]:
@@ -121,10 +230,40 @@ def _text(answer: "Answer", *, bare: bool) -> Iterator[str]:
         if not section.products:
             yield "      nothing"
         for product in section.products:
-            distance = f"{product.distance!r}" if bare else f"{product.distance:.3f}"
-            title = " ".join((product.record.title or "").split())[:60]
-            yield f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip()
+            yield product_line(product, bare=bare)
     yield ""
+    for rule in answer.unused_rules:
+        yield f"  rule {rule.number} ({rule.action}) is not followed: {rule.reason}"
+
+
+def _look_text(look: "Look") -> Iterator[str]:
+    """The lines of a look as a person reads it."""
+    yield look.photo
+    for slot in look.slots:
+        likely = "" if slot.suggested is None else f"  {slot.suggested:.0%}"
+        yield ""
+        yield f"  {slot.category}{likely}{'  (locked)' if slot.locked else ''}"
+        yield f"{product_line(slot.product)}{_price(slot.product)}"
+        for other in slot.alternatives:
+            yield f"  or{product_line(other.product)[4:]}{_price(other.product)}  ({other.objective:.3f})"
+    for category in look.missing:
+        yield ""
+        yield f"  {category}"
+        yield "      nothing"
+    yield ""
+    best = "no look is better" if look.proven_exact else f"no look is below {look.lower_bound:.3f}"
+    cost = f"; {look.price}" if look.price else ""
+    yield (
+        f"  distances {look.distance:.3f} + {look.weight:g} x {look.apart:.3f} apart = {look.objective:.3f} "
+        f"({best}){cost}"
+    )
+    yield ""
+
+
+def _price(product: "Suggestion") -> str:
+    fields = product.record.fields
+    price = fields.get("sale_price") or fields.get("price")
+    return f"  {price}" if price else ""
 
 
 def _note(section: "Section") -> str:

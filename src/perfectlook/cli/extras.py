@@ -13,3 +13,13 @@ def require_training() -> None:
     """
     if any(find_spec(name) is None for name in ("torch", "onnx", "safetensors", "matplotlib")):
         raise MissingExtraError("training", "train")
+
+
+def require(extra: str, what: str, *modules: str) -> None:
+    """Make sure that the modules of an extra are installed.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    if any(find_spec(name) is None for name in modules):
+        raise MissingExtraError(what, extra)

@@ -6,10 +6,38 @@ import sys
 from collections.abc import Sequence
 
 from perfectlook import __version__
-from perfectlook.cli import backbones, catalogue, compare, complete, data, evaluate, explain, study, train
+from perfectlook.cli import (
+    backbones,
+    catalogue,
+    compare,
+    complete,
+    data,
+    embed,
+    evaluate,
+    explain,
+    keys,
+    serve,
+    similar,
+    study,
+    train,
+)
 from perfectlook.errors import PerfectLookError, UsageError
 
-COMMANDS = (train, evaluate, compare, study, catalogue, complete, explain, data, backbones)
+COMMANDS = (
+    train,
+    evaluate,
+    compare,
+    study,
+    catalogue,
+    embed,
+    complete,
+    similar,
+    explain,
+    data,
+    backbones,
+    serve,
+    keys,
+)
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 

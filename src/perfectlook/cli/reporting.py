@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-from perfectlook.datasets.problems import KEPT
+from perfectlook.datasets.problems import KEPT as OF_SETS
+from perfectlook.feeds.problems import KEPT as OF_FEEDS
 from perfectlook.types import Problem
 
 SHOWN = 20
+KEPT = OF_SETS | OF_FEEDS
 
 
 def print_problems(problems: Sequence[Problem], what: str) -> None:

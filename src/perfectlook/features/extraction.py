@@ -100,7 +100,7 @@ def extract(
     started = time.monotonic()
     report = ExtractionReport()
     distinct = dict.fromkeys(views)
-    tasks = _missing(distinct, store, report, maps=maps, hashes=hashes or {})
+    tasks = missing_tasks(distinct, store, report, maps=maps, hashes=hashes or {})
     missing = sum(len(task.crops) for task in tasks)
     if progress:
         progress(len(distinct) - missing, len(distinct), len(report.failures))
@@ -216,7 +216,7 @@ def _pool(start: Callable[[], Callable[[Batch], Extracted]], processes: int) -> 
     return WorkerPool(start, processes) if processes > 1 else InProcess(start)
 
 
-def _missing(
+def missing_tasks(
     views: Iterable[View],
     store: FeatureStore,
     report: ExtractionReport,

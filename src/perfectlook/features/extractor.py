@@ -1,16 +1,16 @@
 """From picture files to rows of features: what every worker does."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from perfectlook.backbones.registry import Backbone, open_backbone
 from perfectlook.errors import FeatureError, PictureError
 from perfectlook.features.store import ViewKey
-from perfectlook.images import open_picture
+from perfectlook.images import DEFAULT_LIMITS, open_picture
 from perfectlook.types import Float16Array, Float32Array, Rectangle, View
 
 FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -56,12 +56,15 @@ class Extracted(NamedTuple):
     failures: list[Failure]
 
 
-class Extractor:
-    """Reads pictures and runs a backbone on their views; what fails is named, and the rest goes on.
+class Content(NamedTuple):
+    """The bytes of a picture's file, and what is wanted of it."""
 
-    Every view is decoded on its own, at the scale that suits it: its features never depend on what else is
-    extracted with it.
-    """
+    task: PictureTask
+    data: bytes
+
+
+class Extractor:
+    """Reads pictures and runs a backbone on their views; what fails is named, and the rest goes on."""
 
     def __init__(self, backbone: Backbone, *, maps: bool) -> None:
         self._backbone = backbone
@@ -69,64 +72,84 @@ class Extractor:
 
     def __call__(self, tasks: Sequence[PictureTask]) -> Extracted:
         """Extract the features of all views of some pictures, as one batch."""
-        extracted = Extracted([], [])
-        prepared: list[Prepared] = []
+        contents: list[Content] = []
+        failures: list[Failure] = []
         for task in tasks:
-            for crop, picture in zip(task.crops, self._read(task), strict=True):
-                view = View(task.picture, crop)
-                if isinstance(picture, str):
-                    extracted.failures.append(Failure(view, picture))
-                    continue
-                prepared.append(Prepared(view, ViewKey.of(task.sha256, crop), picture))
-        if prepared:
-            self._run(prepared, extracted)
-        return extracted
-
-    def _read(self, task: PictureTask) -> Iterator[Float32Array | str]:
-        """The backbone's input for each view of a picture, or why there is none; opens the file once."""
-        try:
-            with task.picture.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == task.sha256:
-                    yield from (self._decode(file, crop) for crop in task.crops)
-                    return
-            reason = CHANGED
-        except OSError as error:
-            reason = f"cannot be read ({error.strerror}); check the path and the disk"
-        yield from (reason for _ in task.crops)
-
-    def _decode(self, file: BinaryIO, crop: Rectangle | None) -> Float32Array | str:
-        try:
-            file.seek(0)
-            picture = open_picture(file, crop=crop, fit=self._backbone.description.input_size)
-            return self._backbone.prepare(picture)
-        except PictureError as error:
-            return str(error).removeprefix(f"{file.name}: ")
-        except (
-            Exception
-        ) as error:  # out of memory, or a decoder's own fault: one picture's problem, not the run's
-            return f"cannot be prepared ({type(error).__name__}: {error})"
-
-    def _run(self, views: Sequence[Prepared], extracted: Extracted) -> None:
-        try:
-            batch = self._backbone.extract(np.stack([view.pixels for view in views]))
-        except Exception as error:  # as above: find the one
-            if len(views) > 1:
-                for view in views:
-                    self._run([view], extracted)
+            found = _read(task)
+            if isinstance(found, Content):
+                contents.append(found)
             else:
-                reason = f"the backbone failed on it ({type(error).__name__}: {error})"
-                extracted.failures.append(Failure(views[0].view, reason))
-            return
-        for place, each in enumerate(views):
-            vector = np.concatenate([batch.global_vectors[place], batch.style_statistics[place]])
-            feature_map = batch.feature_maps[place] if self._maps else None
-            if np.isfinite(vector).all() and (feature_map is None or np.isfinite(feature_map).all()):
-                half_map = None if feature_map is None else to_float16(feature_map)
-                extracted.rows.append(Row(each.key, to_float16(vector), half_map))
+                failures += (Failure(View(task.picture, crop), found) for crop in task.crops)
+        extracted = features_of(self._backbone, contents, maps=self._maps)
+        return Extracted(extracted.rows, failures + extracted.failures)
+
+
+def features_of(backbone: Backbone, contents: Iterable[Content], *, maps: bool) -> Extracted:
+    """From bytes to features: depends on nothing but what it is given, wherever it runs.
+
+    Every view is decoded on its own, at the scale that suits it: its features never depend on what else is
+    extracted with it.
+    """
+    extracted = Extracted([], [])
+    prepared: list[Prepared] = []
+    for task, data in contents:
+        for crop in task.crops:
+            view = View(task.picture, crop)
+            pixels = _decode(backbone, data, crop)
+            if isinstance(pixels, str):
+                extracted.failures.append(Failure(view, pixels))
             else:
-                extracted.failures.append(
-                    Failure(each.view, "the backbone's features of it are not finite numbers")
-                )
+                prepared.append(Prepared(view, ViewKey.of(task.sha256, crop), pixels))
+    if prepared:
+        _run(backbone, prepared, extracted, maps=maps)
+    return extracted
+
+
+def _read(task: PictureTask) -> Content | str:
+    """The bytes of a picture, or why there are none; too large a one is cut, and the decoder refuses it."""
+    try:
+        with task.picture.open("rb") as file:
+            data = file.read(DEFAULT_LIMITS.max_bytes + 1)
+    except OSError as error:
+        return f"cannot be read ({error.strerror}); check the path and the disk"
+    if len(data) <= DEFAULT_LIMITS.max_bytes and hashlib.sha256(data).hexdigest() != task.sha256:
+        return CHANGED
+    return Content(task, data)
+
+
+def _decode(backbone: Backbone, data: bytes, crop: Rectangle | None) -> Float32Array | str:
+    try:
+        picture = open_picture(data, crop=crop, fit=backbone.description.input_size)
+        return backbone.prepare(picture)
+    except PictureError as error:
+        return str(error).removeprefix("<bytes>: ")
+    except (
+        Exception
+    ) as error:  # out of memory, or a decoder's own fault: one picture's problem, not the run's
+        return f"cannot be prepared ({type(error).__name__}: {error})"
+
+
+def _run(backbone: Backbone, views: Sequence[Prepared], extracted: Extracted, *, maps: bool) -> None:
+    try:
+        batch = backbone.extract(np.stack([view.pixels for view in views]))
+    except Exception as error:  # as above: find the one
+        if len(views) > 1:
+            for view in views:
+                _run(backbone, [view], extracted, maps=maps)
+        else:
+            reason = f"the backbone failed on it ({type(error).__name__}: {error})"
+            extracted.failures.append(Failure(views[0].view, reason))
+        return
+    for place, each in enumerate(views):
+        vector = np.concatenate([batch.global_vectors[place], batch.style_statistics[place]])
+        feature_map = batch.feature_maps[place] if maps else None
+        if np.isfinite(vector).all() and (feature_map is None or np.isfinite(feature_map).all()):
+            half_map = None if feature_map is None else to_float16(feature_map)
+            extracted.rows.append(Row(each.key, to_float16(vector), half_map))
+        else:
+            extracted.failures.append(
+                Failure(each.view, "the backbone's features of it are not finite numbers")
+            )
 
 
 def open_extractor(backbone: str, identity: str, *, maps: bool) -> Extractor:

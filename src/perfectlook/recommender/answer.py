@@ -1,16 +1,65 @@
 """What a photo is answered with: for each category, products in order, and where the model looked."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from perfectlook.catalogue.records import Record
+from perfectlook.recommender.rules import Action, Rule
 from perfectlook.taxonomy import Resolution
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
+
+if TYPE_CHECKING:
+    from perfectlook.recommender.candidates import Ranked
 
 DIGITS = 6
 """Decimal places of distances and weights for people; all of them in a bare answer."""
 
-SAID = ("price", "availability", "brand", "link")
+SAID = ("price", "sale_price", "availability", "brand", "link", "item_group_id")
 """Fields of a source that an answer repeats where the product has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedRule:
+    """A rule that moved a product, and the product's rank by distance alone.
+
+    That counts every product that filters and exclusions let through; it is None where the product is so far
+    behind that nobody counted.
+    """
+
+    number: int
+    action: Action
+    name: str | None
+    from_rank: int | None
+
+    @classmethod
+    def of(cls, rule: Rule, from_rank: int | None) -> "AppliedRule":
+        """Say that a rule moved a product from a rank."""
+        return cls(rule.number, rule.action, rule.name, from_rank)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the rule as the command line and the API say it."""
+        named = {} if self.name is None else {"name": self.name}
+        return {"rule": self.number, **named, "action": self.action, "from_rank": self.from_rank}
+
+    def __str__(self) -> str:
+        name = f" '{self.name}'" if self.name else ""
+        rank = "far behind" if self.from_rank is None else f"rank {self.from_rank}"
+        return f"rule {self.number}{name}: {self.action} from {rank}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedRule:
+    """A rule that could not be followed, and why."""
+
+    number: int
+    action: Action
+    name: str | None
+    reason: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the rule as the command line and the API say it."""
+        named = {} if self.name is None else {"name": self.name}
+        return {"rule": self.number, **named, "action": self.action, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +72,24 @@ class Suggestion:
     distance_global: float
     distance_local: float
     record: Record
+    rules: tuple[AppliedRule, ...] = ()
+
+    @classmethod
+    def of(cls, rank: int, product: "Ranked") -> "Suggestion":
+        """Say a product that was ranked."""
+        return cls(rank, product.id, product.total, product.from_global, product.from_local, product.record)
 
     def as_json(self, digits: int | None) -> dict[str, object]:
         """Return the product as the command line and the API say it."""
+        moved = {"rules": [rule.as_json() for rule in self.rules]} if self.rules else {}
         return {
             "rank": self.rank,
             "id": self.id,
             "distance": rounded(self.distance, digits),
             "distance_global": rounded(self.distance_global, digits),
             "distance_local": rounded(self.distance_local, digits),
-            "title": self.record.title,
-            "picture": self.record.picture,
-            **{name: self.record.fields[name] for name in SAID if name in self.record.fields},
+            **said_of(self.record),
+            **moved,
         }
 
 
@@ -73,19 +128,28 @@ class Section:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """The products that go with a photo, category by category."""
+    """The products that go with a photo, category by category, and the rules that could not be followed."""
 
     photo: str
     model: str
     sections: list[Section]
+    unused_rules: tuple[UnusedRule, ...] = ()
 
     def as_json(self, digits: int | None = DIGITS) -> dict[str, object]:
         """Return the answer as the command line and the API say it; `digits` None keeps full precision."""
+        unused = {"unused_rules": [rule.as_json() for rule in self.unused_rules]} if self.unused_rules else {}
         return {
             "photo": self.photo,
             "model": self.model,
             "categories": [section.as_json(digits) for section in self.sections],
+            **unused,
         }
+
+
+def said_of(record: Record) -> dict[str, object]:
+    """What answers say of a product beside its id and distance."""
+    fields = {name: record.fields[name] for name in SAID if name in record.fields}
+    return {"title": record.title, "picture": record.picture, **fields}
 
 
 def rounded(value: float, digits: int | None) -> float:

@@ -1,102 +1,116 @@
-"""The nearest products of one category by the hybrid distance, out of searches for one query point."""
+"""The first products of one category: by distance and rules, each look once, as spread out as asked."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from perfectlook.catalogue.records import Record
-from perfectlook.stores import Hit, Query
-from perfectlook.types import Float64Array
+from perfectlook.filters import Filter
+from perfectlook.recommender.candidates import Candidates, Ranked
+from perfectlook.recommender.rules import NO_RULES, Rule, Rules
+from perfectlook.recommender.variety import distinct, spread_out
+from perfectlook.stores import Hit, Point, Query
 
 if TYPE_CHECKING:
     from perfectlook.bundle import SceneEmbedding
     from perfectlook.distances import Norm
 
 _FIRST = {"squared_l2": 8, "l2": 48}
-_GROWTH = 4
-_ROUNDING = 1e-4
-"""Distances are computed in float32: bounds are believed up to this."""
-
-
-class Ranked(NamedTuple):
-    """A product and its distance, the sum of its two parts."""
-
-    total: float
-    id: str
-    from_global: float
-    from_local: float
-    record: Record
+_COUNTED = 1000
+"""How many products are retrieved to say from which rank a rule moved one."""
 
 
 class Ranking:
-    """Finds the `k` products nearest to a scene in a category, exactly when the searches are.
+    """Finds the `k` products that answer for a category, exactly when the searches are.
 
-    Products are retrieved by their distance r to the query point q, more and more of them, and measured by
-    the hybrid distance. With squared norms that is r² plus a constant of the scene and the category; with
-    plain norms it is at least r (triangle inequality, since q is the weighted mean of the points that
-    distances are taken to). So no product that has not been retrieved can be nearer than what the largest r
-    allows, and once the k-th is nearer than that, the first k are final.
+    With a spread, they are chosen among the nearest `spread_pool(k)` that look different.
     """
 
     def __init__(
-        self, scene: "SceneEmbedding", category: str, k: int, *, norm: "Norm", variety: bool
+        self,
+        scene: "SceneEmbedding",
+        category: str,
+        k: int,
+        *,
+        norm: "Norm",
+        variety: bool = True,
+        spread: float = 0.0,
+        where: Filter | None = None,
+        rules: Rules = NO_RULES,
+        pins: Sequence[tuple[Rule, Point]] = (),
+        shown: Sequence[Point] = (),
     ) -> None:
-        """Begin: `category` is the catalogue's; `variety` passes over copies of products that are shown."""
+        """Begin.
+
+        Args:
+            scene: what distances are to.
+            category: the catalogue's.
+            k: how many products.
+            norm: of the distances.
+            variety: pass over products that look the same as one that is shown.
+            spread: 0 to 1; see `variety.spread_out`.
+            where: what products must match.
+            rules: boost and bury; what they exclude is in `where`.
+            pins: products of the category with the rule that pins each.
+            shown: products that variety does not repeat.
+        """
         self.category = category
         self.products: list[Ranked] = []
         self.done = False
-        self._scene = scene
         self._k = k
         self._norm = norm
         self._variety = variety
-        self._asked = k + _FIRST[norm]
-        self._point = scene.query_point(category)
+        self._spread = spread
+        self._pool = spread_pool(k) if spread else k
+        self._candidates = Candidates(
+            scene, category, norm=norm, first=self._pool + _FIRST[norm], where=where, rules=rules
+        )
+        self._pins = _placed(pins, self._candidates)
+        self._shown = [*self._candidates.measured(shown), *_within(self._pins, k)]
+        self._rule_of = {point.id: rule for rule, point in pins}
 
     @property
-    def query(self) -> Query:
+    def queries(self) -> list[Query]:
         """What to search for next."""
-        return Query(self._point, self._asked, frozenset({self.category}))
+        return self._candidates.queries
 
-    def take(self, hits: list[Hit]) -> None:
-        """Take what the search for `query` found, which replaces what earlier ones found."""
-        exhausted = len(hits) < self._asked
-        ranked = self._measured(hits)
-        self.products = _distinct(ranked, self._k) if self._variety else ranked[: self._k]
-        complete = len(self.products) == self._k
-        if exhausted or (complete and self.products[-1].total + _ROUNDING < self._least_unseen(hits, ranked)):
-            self.done = True
-        self._asked *= _GROWTH
+    def take(self, found: Sequence[Sequence[Hit]]) -> None:
+        """Take what the searches for `queries` found."""
+        self._candidates.take(found)
+        pinned = {each.id for each in self._pins.values()}
+        free = [each for each in self._candidates.ranked if each.id not in pinned]
+        pool = distinct(free, self._pool, shown=self._shown) if self._variety else free[: self._pool]
+        self.products = spread_out(pool, self._k, self._spread, self._norm, pins=self._pins)
+        last = pool[-1].place if len(pool) == self._pool else float("inf")
+        self.done = not self._candidates.want(last) and not self._counts_on()
 
-    def _measured(self, hits: list[Hit]) -> list[Ranked]:
-        if not hits:
-            return []
-        # Equal vectors are measured once: a matrix product may round equal rows differently; they must tie.
-        distinct = {hit.vector.tobytes(): hit.vector for hit in hits}
-        place_of = {content: place for place, content in enumerate(distinct)}
-        places = [place_of[hit.vector.tobytes()] for hit in hits]
-        distances = self._scene.distances(self.category, np.stack(list(distinct.values())))
-        columns: list[Float64Array] = [np.asarray(part, np.float64)[places] for part in distances]
-        parts = zip(hits, *(column.tolist() for column in columns), strict=True)
-        return sorted(
-            Ranked(total, hit.id, from_global, from_local, Record.from_payload(hit.id, hit.payload))
-            for hit, total, from_global, from_local in parts
-        )
+    def moved(self, product: Ranked) -> list[tuple[Rule, int | None]]:
+        """The rules that moved a product, with its rank by distance alone; None where that is far behind."""
+        rules = [*product.rules, *([self._rule_of[product.id]] if product.id in self._rule_of else [])]
+        rank = self._candidates.bare_rank(product) if rules else None
+        return [(rule, rank) for rule in rules]
 
-    def _least_unseen(self, hits: list[Hit], ranked: list[Ranked]) -> float:
-        """The least distance that a product behind the last hit can have."""
-        farthest = hits[-1].distance
-        if self._norm == "l2":
-            return farthest
-        constant = ranked[0].total - next(hit.distance for hit in hits if hit.id == ranked[0].id) ** 2
-        return farthest**2 + constant
+    def _counts_on(self) -> bool:
+        """Go on retrieving, within bounds, where the rank that a rule moved a product from is not known."""
+        open_ = [each for each in self.products for _, rank in self.moved(each) if rank is None]
+        if not open_ or self._candidates.asked >= _COUNTED:
+            return False
+        return self._candidates.want(float("inf"))
 
 
-def _distinct(ranked: list[Ranked], k: int) -> list[Ranked]:
-    """The first k products that are no copies of an earlier one of them."""
-    shown: list[Ranked] = []
-    for candidate in ranked:
-        if len(shown) == k:
-            break
-        if not any(candidate.record.is_copy_of(other.record) for other in shown):
-            shown.append(candidate)
-    return shown
+def spread_pool(k: int) -> int:
+    """How many of the nearest products a spread list of `k` is chosen from."""
+    return max(50, 5 * k)
+
+
+def _within(pins: Mapping[int, Ranked], k: int) -> list[Ranked]:
+    return [each for rank, each in pins.items() if rank <= k]
+
+
+def _placed(pins: Sequence[tuple[Rule, Point]], candidates: Candidates) -> Mapping[int, Ranked]:
+    """Each pinned product at its rank, or at the next that no earlier rule has taken."""
+    placed: dict[int, Ranked] = {}
+    for rule, point in pins:
+        rank = rule.rank
+        while rank in placed:
+            rank += 1
+        (placed[rank],) = candidates.measured([point])
+    return placed

@@ -1,6 +1,7 @@
 """Completes the look of a photo: products that go with it, out of a catalogue."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -11,13 +12,27 @@ from perfectlook.backbones.registry import Backbone, open_backbone
 from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, UsageError
-from perfectlook.recommender.answer import Answer, Section, Suggestion
+from perfectlook.filters import Filter
+from perfectlook.filters.tree import Comparison
+from perfectlook.recommender.answer import Answer, Section
+from perfectlook.recommender.budget import Budget
+from perfectlook.recommender.candidates import retrieve
 from perfectlook.recommender.choice import by_probability, choose_categories
 from perfectlook.recommender.explanation import Explanation, explained
+from perfectlook.recommender.look import Look
+from perfectlook.recommender.lookalikes import AlikeSection, Lookalikes
 from perfectlook.recommender.photo import Photo, name_of, opened_photo
+from perfectlook.recommender.pins import placed_pins
 from perfectlook.recommender.ranking import Ranking
+from perfectlook.recommender.restriction import every, restriction
+from perfectlook.recommender.rules import NO_RULES, Rules
+from perfectlook.recommender.saying import itself, suggestions
+from perfectlook.recommender.seen import Seen
+from perfectlook.recommender.similarity import as_product, nearest_categories, point_scene
+from perfectlook.recommender.stylist import MOST_SLOTS, SLOTS, WEIGHT, Stylist, Wishes, locked_products
 from perfectlook.stores import Query
 from perfectlook.taxonomy import normalise
+from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
     from perfectlook.backbones.registry import FeatureBatch
@@ -49,49 +64,182 @@ class Recommender:
 
     def complete(
         self,
-        photo: Photo,
+        photo: Photo | Seen,
         categories: Sequence[str] | None = None,
         k: int = 10,
-        where: str | None = None,
+        where: str | Filter | None = None,
         *,
         variety: bool = True,
+        spread: float = 0.0,
+        rules: Rules = NO_RULES,
+        include_unavailable: bool = False,
+        limit: int | None = None,
     ) -> Answer:
         """Return the `k` products of each category that go best with a photo.
 
         Args:
-            photo: a path, the bytes or a stream of a picture, or a Pillow picture.
+            photo: a path, the bytes or a stream of a picture, a Pillow picture, or one seen before (`see`).
             categories: whole paths, subtrees or single levels of the catalogue's categories; by default all
                 of them, those first that are likeliest to complete the photo, or without a suggester the
                 largest.
             k: products of a category, at most.
-            where: the place of filters; none can be given yet.
-            variety: pass over products whose picture is a copy of one already shown.
+            where: what products must match, in the syntax of docs/filters.md.
+            variety: pass over products that look the same as one already shown: copies of its picture, and
+                variants of its `item_group_id`.
+            spread: 0 to 1: how much products should differ from those before them, rather than be near.
+            rules: products to pin, boost, bury and exclude.
+            include_unavailable: also show products that are out of stock.
+            limit: where no categories are named, how many of them to answer for; all by default.
 
         Raises:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
-            UsageError: a category matches nothing, k is below one, or a filter is given.
+            UsageError: a category matches nothing, k or spread is out of range, or the filter is none.
             CatalogueError: the catalogue fails, or has been switched to another model.
         """
-        if where is not None:
-            raise UsageError("where: filters are not supported yet; leave it out")
-        if k < 1:
-            raise UsageError(f"k is {k}: ask for at least one product")
+        _check_count(k)
+        if not 0 <= spread <= 1:
+            raise UsageError(f"spread is {spread:g}: give a number from 0 (off) to 1")
+        wanted = restriction(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         chosen = choose_categories(self.catalogue.categories(), categories)
         features = self._features(photo)
-        scene = self.model.embed_scene(features)
+        scene = self._scene(photo, features)
         suggested = self._suggested(features, chosen)
         if categories is None:
-            chosen = list(suggested)
+            chosen = list(suggested)[:limit]
+        pins = placed_pins(self.catalogue, self.model, rules, wanted)
         rankings = [
-            Ranking(scene, category, k, norm=self.model.distance, variety=variety) for category in chosen
+            Ranking(
+                scene,
+                category,
+                k,
+                norm=self.model.distance,
+                variety=variety,
+                spread=spread,
+                where=wanted,
+                rules=rules,
+                pins=pins.of(category),
+            )
+            for category in chosen
         ]
-        while unfinished := [ranking for ranking in rankings if not ranking.done]:
-            found = self.catalogue.search([ranking.query for ranking in unfinished], self.model)
-            for ranking, hits in zip(unfinished, found, strict=True):
-                ranking.take(hits)
+        self._finish(rankings)
         sections = [self._section(scene, each, suggested[each.category]) for each in rankings]
-        return Answer(name_of(photo), self.model.name, sections)
+        return Answer(_name(photo), self.model.name, sections, pins.unused)
+
+    def similar(
+        self,
+        like: Photo | Seen,
+        categories: Sequence[str] | None = None,
+        k: int = 10,
+        where: str | Filter | None = None,
+        *,
+        variety: bool = True,
+        rules: Rules = NO_RULES,
+        include_unavailable: bool = False,
+    ) -> Lookalikes:
+        """Return the `k` products of each category that look most like a product or a photo.
+
+        Distances are ‖f_p - f_q‖ of product vectors. A photo is embedded as a product of each category would
+        be, around the catalogue's centre of that category.
+
+        Args:
+            like: the id of a product of the catalogue, or else a photo as for `complete`.
+            categories: as for `complete`; by default that of the product, or those whose centres the photo's
+                features are nearest to, nearest first.
+            k: products of a category, at most.
+            where: what products must match.
+            variety: pass over products that look the same as the one asked for, or as one already shown.
+            rules: products to boost, bury and exclude; pins do not count here.
+            include_unavailable: also show products that are out of stock.
+
+        Raises:
+            PictureError: the photo cannot be read.
+            ModelError: the model was trained on another backbone than the one installed.
+            UsageError: there is neither such a product nor such a file; a category matches nothing, k is
+            below
+                one, or the filter is none.
+            CatalogueError: the catalogue fails, or has been switched to another model.
+        """
+        _check_count(k)
+        wanted = restriction(where, include_unavailable=include_unavailable, excluded=rules.excluded)
+        product = self.catalogue.get([like], self.model).get(like) if isinstance(like, str) else None
+        if product is not None:
+            named = [product.category] if categories is None else self._chosen(categories)
+            vectors = dict.fromkeys(named, product.vector)
+            wanted = every([*([wanted] if wanted else []), Comparison("id", "!=", product.id)])
+        else:
+            vectors = self._as_product(like, categories)
+        rankings = [
+            Ranking(
+                point_scene(vector),
+                category,
+                k,
+                norm="l2",
+                variety=variety,
+                where=wanted,
+                rules=rules,
+                shown=[] if product is None else [product],
+            )
+            for category, vector in vectors.items()
+        ]
+        self._finish(rankings)
+        exact = self.catalogue.store.exact
+        sections = [AlikeSection(each.category, exact, suggestions(each)) for each in rankings]
+        return Lookalikes(
+            _name(like), None if product is None else itself(product), self.model.name, sections
+        )
+
+    def look(
+        self,
+        photo: Photo | Seen,
+        categories: Sequence[str] | None = None,
+        where: str | Filter | None = None,
+        *,
+        weight: float = WEIGHT,
+        budget: Budget | Decimal | int | str | None = None,
+        locked: Mapping[str, str] | None = None,
+        alternatives: int = 3,
+        rules: Rules = NO_RULES,
+        include_unavailable: bool = False,
+    ) -> Look:
+        """Return a whole look: one product for each category, near the scene and near each other.
+
+        The look minimises Σ_c d(s, p_c) + weight · mean over pairs of slots of ‖f_p - f_q‖.
+
+        Args:
+            photo: as for `complete`.
+            categories: as for `complete`; by default the five that are likeliest to complete the photo, or
+                without a suggester the largest.
+            where: what products must match.
+            weight: λ, from 0: how much products should go with each other.
+            budget: the most that all may cost together: 500, "500 EUR". Only products with a price in its
+                currency can be chosen then.
+            locked: products that stay, by category, whatever filters say; categories not named get a slot.
+            alternatives: how many other products to name for each slot.
+            rules: products to boost, bury and exclude; pins do not count here.
+            include_unavailable: also choose products that are out of stock.
+
+        Raises:
+            PictureError: the photo cannot be read.
+            ModelError: the model was trained on another backbone than the one installed.
+            UsageError: a category matches nothing, there are too many, a locked product is not of its
+                category, weight or budget is no such number, nothing fits the budget, or the filter is none.
+            CatalogueError: the catalogue fails, or has been switched to another model.
+        """
+        if not 0 <= weight < float("inf"):
+            raise UsageError(f"weight is {weight:g}: give a number from 0")
+        wishes = Wishes(
+            weight=weight,
+            budget=None if budget is None else Budget.of(budget),
+            where=restriction(where, include_unavailable=include_unavailable, excluded=rules.excluded),
+            rules=rules,
+            locked=locked_products(self.catalogue, self.model, locked or {}),
+            alternatives=alternatives,
+        )
+        features = self._features(photo)
+        slots = self._slots(features, categories, list(wishes.locked))
+        stylist = Stylist(self._scene(photo, features), self.catalogue, self.model, wishes)
+        return stylist.look(_name(photo), slots)
 
     def explain(
         self, photo: Photo, category: str, k: int = 3, products: Sequence[str] | None = None
@@ -124,6 +272,11 @@ class Recommender:
         (hits,) = self.catalogue.search([query], self.model)
         return explained(scene, hits, self.model, chosen, photo=name_of(photo), k=k, products=products)
 
+    def see(self, photo: Photo) -> Seen:
+        """Pass a photo through backbone and model, once for all that is then asked about it."""
+        features = self._features(photo)
+        return Seen(name_of(photo), features, self.model.embed_scene(features))
+
     def embed(self, photo: Photo) -> "SceneEmbedding":
         """Return what the model makes of a photo."""
         return self.model.embed_scene(self._features(photo))
@@ -140,10 +293,54 @@ class Recommender:
     ) -> None:
         self.close()
 
-    def _features(self, photo: Photo) -> "FeatureBatch":
-        backbone = self._opened_backbone()
+    def _chosen(self, categories: Sequence[str] | None) -> list[str]:
+        return choose_categories(self.catalogue.categories(), categories)
+
+    def _finish(self, rankings: Sequence[Ranking]) -> None:
+        """Search for all rankings at once, until each is done."""
+        while unfinished := [ranking for ranking in rankings if not ranking.done]:
+            retrieve(self.catalogue, self.model, unfinished)
+
+    def _as_product(self, photo: Photo | Seen, categories: Sequence[str] | None) -> dict[str, Float32Array]:
+        if isinstance(photo, str) and not Path(photo).exists():
+            raise UsageError(
+                f"'{photo}': neither a product of {self.catalogue.location} nor the file of a picture; see "
+                "`perfectlook complete --all` for ids"
+            )
+        features, generation = self._features(photo), self.catalogue.generation()
+        if categories is None:
+            counts = self.catalogue.categories()
+            chosen = nearest_categories(features, self.model, generation, counts)
+        else:
+            chosen = self._chosen(categories)
+        return as_product(features, self.model, generation, chosen)
+
+    def _slots(
+        self, features: "FeatureBatch", categories: Sequence[str] | None, locked: Sequence[str]
+    ) -> dict[str, float | None]:
+        """The categories of a look, and how likely each completes the scene."""
+        chosen = self._chosen(categories)
+        suggested = self._suggested(features, list(dict.fromkeys([*chosen, *locked])))
+        if categories is None:
+            others = [category for category in suggested if category not in locked]
+            kept = {*locked, *others[: max(0, SLOTS - len(locked))]}
+            return {category: likely for category, likely in suggested.items() if category in kept}
+        slots = {category: suggested[category] for category in dict.fromkeys([*chosen, *locked])}
+        if len(slots) > MOST_SLOTS:
+            raise UsageError(
+                f"a look of {len(slots)} categories: name at most {MOST_SLOTS}, of {'; '.join(slots)}"
+            )
+        return slots
+
+    def _features(self, photo: Photo | Seen) -> "FeatureBatch":
+        if isinstance(photo, Seen):
+            return photo.features
+        backbone = self.backbone
         picture = opened_photo(photo, backbone.description.input_size)
         return backbone.extract(backbone.prepare(picture)[None])
+
+    def _scene(self, photo: Photo | Seen, features: "FeatureBatch") -> "SceneEmbedding":
+        return photo.scene if isinstance(photo, Seen) else self.model.embed_scene(features)
 
     def _suggested(self, features: "FeatureBatch", categories: Sequence[str]) -> dict[str, float | None]:
         """How likely each category completes the scene, likeliest first; None where nothing is known."""
@@ -153,7 +350,14 @@ class Recommender:
         resolved = {name: self.model.resolve(name).category for name in categories}
         return by_probability(categories, dict(suggester.rank(features)), resolved)
 
-    def _opened_backbone(self) -> Backbone:
+    @property
+    def backbone(self) -> Backbone:
+        """The model's backbone, opened when it is first needed.
+
+        Raises:
+            ModelError: the model was trained on another backbone than the one installed.
+            CatalogueError: the catalogue was made with another one.
+        """
         if self._backbone is None:
             backbone = open_backbone(self.model.backbone)
             held = self.catalogue.model.backbone
@@ -171,10 +375,16 @@ class Recommender:
             category=ranking.category,
             resolution=self.model.resolve(ranking.category),
             proven_exact=self.catalogue.store.exact,
-            products=[
-                Suggestion(rank, each.id, each.total, each.from_global, each.from_local, each.record)
-                for rank, each in enumerate(ranking.products, 1)
-            ],
+            products=suggestions(ranking),
             attention=np.asarray(scene.attention(ranking.category), np.float32),
             suggested=suggested,
         )
+
+
+def _name(photo: Photo | Seen) -> str:
+    return photo.name if isinstance(photo, Seen) else name_of(photo)
+
+
+def _check_count(k: int) -> None:
+    if k < 1:
+        raise UsageError(f"k is {k}: ask for at least one product")

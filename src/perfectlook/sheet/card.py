@@ -48,8 +48,14 @@ def contained(picture: Image.Image, box: tuple[int, int]) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def lay_product(sheet: Image.Image, place: tuple[int, int], product: Suggestion) -> None:
-    """Put a product's card on a sheet: picture, rank, distance and its two shares, and its title."""
+def lay_product(
+    sheet: Image.Image, place: tuple[int, int], product: Suggestion, *, shares: bool = True, note: str = ""
+) -> None:
+    """Put a product's card on a sheet: picture, rank, distance and its two shares, and its title.
+
+    A `note` stands beside the rank, by default the rules that moved the product; a distance that is no sum of
+    two parts has no `shares`.
+    """
     lay_card(sheet, place, (WIDTH, HEIGHT))
     x, y = place[0] + PADDING, place[1] + PADDING
     pen = ImageDraw.Draw(sheet)
@@ -60,10 +66,14 @@ def lay_product(sheet: Image.Image, place: tuple[int, int], product: Suggestion)
     except PictureError:
         _lay_placeholder(pen, (x, y))
     y += PICTURE + 24
-    write(pen, (x, y), f"{product.rank}", RANK_SIZE, INK, bold=True)
-    write(pen, (x + PICTURE, y), f"{product.distance:.3f}", TITLE_SIZE, QUIET, right=True)
+    distance = f"{product.distance:.3f}"
+    begin = x + write(pen, (x, y), f"{product.rank}", RANK_SIZE, INK, bold=True) + 6
+    end = x + PICTURE - write(pen, (x + PICTURE, y), distance, TITLE_SIZE, QUIET, right=True) - 6
+    if note := note or _moved(product):
+        write(pen, (begin, y), fitted(note, ID_SIZE, end - begin), ID_SIZE, QUIET)
     y += 10
-    _lay_shares(pen, (x, y), product)
+    if shares:
+        _lay_shares(pen, (x, y), product)
     y += 12 + TITLE_LEADING
     title = wrapped(product.record.title or "", TITLE_SIZE, PICTURE, TITLE_LINES)
     if not title:
@@ -71,6 +81,10 @@ def lay_product(sheet: Image.Image, place: tuple[int, int], product: Suggestion)
     for line in title:
         write(pen, (x, y), line, TITLE_SIZE, INK)
         y += TITLE_LEADING
+
+
+def _moved(product: Suggestion) -> str:
+    return ", ".join(f"{rule.action} {rule.number}" for rule in product.rules)
 
 
 def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], product: Suggestion) -> None:

@@ -1,5 +1,6 @@
 """An answer on one page: the photo, and for each category where the model looks and what it suggests."""
 
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -109,7 +110,8 @@ def _draw_head(sheet: Image.Image, layout: _Layout, answer: Answer, photo: Image
 def _draw_section(sheet: Image.Image, layout: _Layout, y: int, section: Section, photo: Image.Image) -> None:
     pen = ImageDraw.Draw(sheet)
     pen.line((MARGIN, y, layout.width - MARGIN, y), LINE)
-    _draw_title(pen, layout, y + 36, section)
+    likely = "" if section.suggested is None else f"completes the photo: {section.suggested:.0%}"
+    draw_title(pen, (MARGIN, y + 36), layout.width - 2 * MARGIN, section.category, [likely, _note(section)])
     y += SECTION_HEAD
     card.lay_card(sheet, (MARGIN, y), layout.look)
     inner = (layout.look[0] - 2 * card.PADDING, layout.look[1] - 2 * card.PADDING)
@@ -123,17 +125,15 @@ def _draw_section(sheet: Image.Image, layout: _Layout, y: int, section: Section,
         write(pen, (layout.products, y + card.HEIGHT // 2), "nothing of this category", 17, QUIET)
 
 
-def _draw_title(pen: ImageDraw.ImageDraw, layout: _Layout, y: float, section: Section) -> None:
-    levels = split_path(section.category) or ("",)
-    room = layout.width - 2 * MARGIN
-    name = fitted(levels[-1], 25, room)
-    x = MARGIN + write(pen, (MARGIN, y), name, 25, INK, bold=True) + 16
-    likely = "" if section.suggested is None else f"completes the photo: {section.suggested:.0%}"
-    notes = [" › ".join(levels[:-1]), likely, _note(section)]
-    text = "   ·   ".join(note for note in notes if note)
-    left = layout.width - MARGIN - x
-    if text and left > width_of("…", 16):
-        write(pen, (x, y), fitted(text, 16, left), 16, QUIET)
+def draw_title(
+    pen: ImageDraw.ImageDraw, place: tuple[int, float], room: int, category: str, notes: Sequence[str] = ()
+) -> None:
+    """Write the last level of a category large, the levels above it and notes small beside it."""
+    levels = split_path(category) or ("",)
+    used = write(pen, place, fitted(levels[-1], 25, room), 25, INK, bold=True) + 16
+    text = "   ·   ".join(note for note in (" › ".join(levels[:-1]), *notes) if note)
+    if text and room - used > width_of("…", 16):
+        write(pen, (place[0] + used, place[1]), fitted(text, 16, room - used), 16, QUIET)
 
 
 def _note(section: Section) -> str:

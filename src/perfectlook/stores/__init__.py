@@ -8,9 +8,19 @@ from perfectlook.stores.base import Hit, Payload, Point, Query, Store
 from perfectlook.stores.embedded import EmbeddedStore
 from perfectlook.stores.memory import MemoryStore
 
+
+def _open_cluster(location: str, create: bool) -> Store:
+    from perfectlook.stores.cluster import ClusterStore
+
+    return ClusterStore.open(location, create=create)
+
+
 STORES: dict[str, Callable[[str, bool], Store]] = {
     "": lambda location, create: EmbeddedStore.open(Path(location), create=create),
     "memory": lambda location, _create: MemoryStore(location),
+    "qdrant+http": _open_cluster,
+    "qdrant+https": _open_cluster,
+    "qdrant+memory": _open_cluster,
 }
 """How to open a store, by the scheme of its URL; a plain path has none."""
 

@@ -8,10 +8,11 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from perfectlook.errors import UsageError
+from perfectlook.filters import Filter
 from perfectlook.types import Float32Array
 
 Payload: TypeAlias = Mapping[str, object]
-"""What is known of a product, as JSON values; a store keeps it and does not read it."""
+"""What is known of a product, as JSON values; a store reads of it only `fields`, for filters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,19 +29,22 @@ class Point:
 class Query:
     """Ask for the `k` points nearest to `vector` [d] in some categories (None: all), without some ids.
 
-    `where` is the place of the filter tree; no store can filter yet, and each says so.
+    With `where`, only those that match the filter count: k of them, where there are so many.
     """
 
     vector: Float32Array
     k: int
     categories: frozenset[str] | None = None
     exclude: frozenset[str] = frozenset()
-    where: object | None = None
+    where: Filter | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hit:
-    """A point found: its Euclidean distance to the query's vector, its own vector [d] and its payload."""
+    """A point found: its Euclidean distance to the query's vector, its own vector [d] and its payload.
+
+    The payload may be shared with other hits: it is not to be changed.
+    """
 
     id: str
     category: str
@@ -111,11 +115,31 @@ class Store(Protocol):
     ) -> Iterator[list[Point]]:
         """Yield all points in batches, in no promised order; with `vectors` off, vectors are empty."""
 
+    def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
+        """Yield of every point its id, its category, and those entries of its payload, None for missing ones.
+
+        The entries must be texts; nothing else is read.
+        """
+
     def hold(self, purpose: str) -> AbstractContextManager[None]:
-        """Be the only one that syncs while the context lasts; CatalogueError says who holds it already."""
+        """Be the only one that syncs while the context lasts; CatalogueInUseError says who does already."""
 
     def close(self) -> None:
         """Let go of files and connections; the store cannot be used after it."""
+
+
+def excerpt_of(point: Point, names: Sequence[str]) -> tuple[str | None, ...]:
+    """What `Store.excerpts` yields of a point, from the whole of it."""
+    entries = (point.payload.get(name) for name in names)
+    return point.id, point.category, *(None if entry is None else str(entry) for entry in entries)
+
+
+def fields_of(payload: Payload) -> dict[str, str]:
+    """The fields of a product that filters can ask for: texts by name."""
+    fields = payload.get("fields")
+    if not isinstance(fields, dict):
+        return {}
+    return {name: text for name, text in fields.items() if isinstance(text, str)}
 
 
 def check_vector(name: str, vector: Float32Array, dimension: int) -> Float32Array:
@@ -126,17 +150,23 @@ def check_vector(name: str, vector: Float32Array, dimension: int) -> Float32Arra
     array = np.ascontiguousarray(vector, dtype=np.float32)
     if array.shape != (dimension,):
         raise UsageError(f"{name}: a vector of shape {array.shape} in a collection of dimension {dimension}")
-    if not np.all(np.isfinite(array)) or float(np.linalg.norm(array.astype(np.float64))) > 1e18:
+    exact = array.astype(np.float64)
+    if not np.dot(exact, exact) <= 1e36:  # also where it is not a number
         raise UsageError(f"{name}: its vector has values that are not finite, or is longer than 1e18")
     return array
 
 
 def check_queries(queries: Sequence[Query], dimension: int) -> Float32Array:
-    """Return the queries' vectors [n, dimension]; UsageError for a wrong vector, k under 1, or a filter."""
+    """Return the queries' vectors [n, dimension]; UsageError for a wrong vector or k under 1."""
     for query in queries:
         if query.k < 1:
             raise UsageError(f"k is {query.k}: ask for at least one product")
-        if query.where is not None:
-            raise UsageError("this store cannot filter: leave 'where' out")
-    vectors = [check_vector("the query", query.vector, dimension) for query in queries]
-    return np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)
+        if query.vector.shape != (dimension,):
+            check_vector("the query", query.vector, dimension)
+    if not queries:
+        return np.empty((0, dimension), np.float32)
+    vectors = np.array([query.vector for query in queries], np.float32)
+    if not np.vdot(vectors, vectors) < 1e30:  # far from what is refused: looking at all at once is enough
+        for query in queries:
+            check_vector("the query", query.vector, dimension)
+    return vectors

@@ -1,5 +1,7 @@
 """One category's vectors as one array, searched exactly, changed without disturbing who reads it."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self, TypeAlias
 
@@ -12,14 +14,20 @@ IndexArray: TypeAlias = NDArray[np.intp]
 
 _UNIT_ROUNDOFF = 2.0**-24
 _GROUP = 64
+_LONG = 16_384
 _RECOMPUTE_ROWS = 16_384
 
 
+_SELECTIVE = 0.4
+"""Where a filter keeps a smaller share, copying what it keeps costs less than measuring everything."""
+
+
 class Nearest(NamedTuple):
-    """Rows of a store [n] and their Euclidean distances [n], nearest first."""
+    """Rows of a store [n], their Euclidean distances [n] and vectors [n, d], nearest first."""
 
     rows: IntArray
     distances: Float64Array
+    vectors: Float32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +71,7 @@ class Block:
 
     def without(self, rows: IntArray) -> "Block":
         """Return this block less some rows; those that are not here are passed over."""
-        places = self._places(rows)
+        places = self.places_of(rows)
         places = places[np.isfinite(self.squares[places])]
         if len(places) == 0:
             return self
@@ -72,43 +80,82 @@ class Block:
         smaller = Block(self.rows, self.vectors, squares, self.size, self.alive - len(places), self.longest)
         return smaller._compacted() if smaller.alive < self.size * 3 // 4 else smaller
 
-    def nearest(self, queries: Float32Array, ks: list[int], hidden: list[IntArray]) -> list[Nearest]:
+    def nearest(
+        self,
+        queries: Float32Array,
+        ks: Sequence[int],
+        hidden: Sequence[IntArray],
+        kept: Sequence[BoolArray | None],
+    ) -> list[Nearest]:
         """Return for each query [m, d] its k nearest vectors and all that are exactly as far as the k-th.
 
         The squared distances of one matrix product in float32 only choose candidates: whatever can be among
         the nearest within their rounding error is measured again in float64, by differences, so nothing
-        cancels. `hidden` are rows not to be found, for each query.
+        cancels. For each query, `hidden` are rows not to be found, and `kept` says for each place whether a
+        filter keeps it (None: all).
         """
-        if self.alive == 0 or len(queries) == 0:
-            return [_NOTHING] * len(queries)
-        vectors, squares = self.vectors[: self.size], self.squares[: self.size]
-        products = queries @ vectors.T
-        products *= -2.0
-        products += squares
-        return [
-            self._nearest(query, k, gone, approximate)
-            for query, k, gone, approximate in zip(queries, ks, hidden, products, strict=True)
-        ]
+        found = [_NOTHING] * len(queries)
+        if self.alive == 0:
+            return found
+        whole: list[int] = []
+        for i, mask in enumerate(kept):
+            if mask is None or np.count_nonzero(mask) > _SELECTIVE * self.size:
+                whole.append(i)
+            else:
+                found[i] = self.nearest_among(queries[i], ks[i], hidden[i], mask.nonzero()[0])
+        if whole:
+            chosen = queries if len(whole) == len(queries) else queries[whole]
+            products = self._approximate(chosen, self.vectors[: self.size], self.squares[: self.size])
+            for i, approximate in zip(whole, products, strict=True):
+                if (mask := kept[i]) is not None:
+                    approximate[~mask] = np.inf
+                if len(hidden[i]):
+                    approximate[self.places_of(hidden[i])] = np.inf
+                found[i] = self._measured(queries[i], ks[i], approximate, None)
+        return found
 
-    def _nearest(self, query: Float32Array, k: int, hidden: IntArray, approximate: Float32Array) -> Nearest:
+    def nearest_among(self, query: Float32Array, k: int, hidden: IntArray, places: IndexArray) -> Nearest:
+        """Return the k nearest of some places [m] (ascending), as `nearest` does of all."""
         if len(hidden):
-            approximate[self._places(hidden)] = np.inf
+            places = places[~np.isin(places, self.places_of(hidden))]
+        [approximate] = self._approximate(
+            query[None], self.vectors.take(places, axis=0), self.squares[places]
+        )
+        return self._measured(query, k, approximate, places)
+
+    @staticmethod
+    def _approximate(queries: Float32Array, vectors: Float32Array, squares: Float32Array) -> Float32Array:
+        """Return ‖x‖² - 2x·q [m, n] in float32: ‖x - q‖² but for what is the same for all x."""
+        scaled = queries * np.float32(-2.0)  # exact, and cheaper here than on all products
+        products: Float32Array = np.dot(scaled, vectors.T)
+        np.add(products, squares, out=products)
+        return products
+
+    def _measured(
+        self, query: Float32Array, k: int, approximate: Float32Array, within: IndexArray | None
+    ) -> Nearest:
+        """Measure again what can be among the k nearest; `within` are the places that `approximate` is of."""
         places = _within(approximate, k, 2.0 * self._error(query))
+        if within is not None:
+            places = within[places]
         distances = _distances(self.vectors, places, query)
-        if len(places) > k:
-            keep = distances <= np.partition(distances, k - 1)[k - 1]
-            places, distances = places[keep], distances[keep]
-        order = np.argsort(distances, kind="stable")
-        return Nearest(self.rows[places[order]], distances[order])
+        order = distances.argsort(kind="stable")
+        distances = distances[order]
+        if len(order) > k:
+            last = int(distances.searchsorted(distances[k - 1], side="right"))
+            distances, order = distances[:last], order[:last]
+        places = places[order]
+        return Nearest(self.rows[places], distances, self.vectors[places])
 
     def _error(self, query: Float32Array) -> float:
         """Bound the rounding error of ‖x‖² - 2x·q in float32 (Higham, Accuracy and Stability, 3.1)."""
-        dimension = self.vectors.shape[1]
-        length = float(np.linalg.norm(query.astype(np.float64)))
-        bound = (dimension + 4) * _UNIT_ROUNDOFF * (self.longest**2 + 2.0 * self.longest * length)
-        return float(bound)
+        dimension = int(self.vectors.shape[1])
+        exact = query.astype(np.float64)
+        length = math.sqrt(float(np.dot(exact, exact)))
+        return (dimension + 4) * _UNIT_ROUNDOFF * self.longest * (self.longest + 2.0 * length)
 
-    def _places(self, rows: IntArray) -> IndexArray:
+    def places_of(self, rows: IntArray) -> IndexArray:
+        """Return the places of some rows; those that are not here are passed over."""
         known = self.rows[: self.size]
         places = np.searchsorted(known, rows)
         inside = places < self.size
@@ -129,7 +176,7 @@ class Block:
         return compact.extended(self.rows[: self.size][keep], self.vectors[: self.size][keep])
 
 
-_NOTHING = Nearest(np.empty(0, np.int64), np.empty(0, np.float64))
+_NOTHING = Nearest(np.empty(0, np.int64), np.empty(0, np.float64), np.empty((0, 0), np.float32))
 
 
 def _within(values: Float32Array, k: int, slack: float) -> IndexArray:
@@ -138,30 +185,27 @@ def _within(values: Float32Array, k: int, slack: float) -> IndexArray:
     In a long array the k-th smallest minimum of groups bounds the k-th smallest value from above, and
     finding it costs one fast pass; only what lies under the bound is then ordered.
     """
-    if len(values) > 4 * _GROUP * k:
+    places: IndexArray | None = None
+    near = values
+    if len(values) > max(_LONG, 4 * _GROUP * k):
         whole = len(values) // _GROUP * _GROUP
         minima = values[:whole].reshape(-1, _GROUP).min(axis=1)
         bound = float(np.partition(minima, k - 1)[k - 1])
         places = np.flatnonzero(values <= np.float32(bound + slack))
-        if not np.isfinite(bound):
-            places = places[np.isfinite(values[places])]
-    else:
-        places = np.flatnonzero(np.isfinite(values))
-    near = values[places]
-    if len(places) <= k:
-        return places
-    limit = float(np.partition(near, k - 1)[k - 1]) + slack
-    chosen: IndexArray = places[near <= np.nextafter(np.float32(limit), np.float32(np.inf))]
-    return chosen
+        near = values[places]
+    limit = math.inf
+    if len(near) > k:  # the next float32 above it, at least
+        limit = float(np.partition(near, k - 1)[k - 1]) + slack
+        limit += abs(limit) * 2.0**-22
+    chosen: IndexArray = (near <= np.float32(limit) if limit < math.inf else near < np.inf).nonzero()[0]
+    return chosen if places is None else places[chosen]
 
 
 def _distances(vectors: Float32Array, places: IndexArray, query: Float32Array) -> Float64Array:
     exact = np.empty(len(places), np.float64)
     target = query.astype(np.float64)
     for start in range(0, len(places), _RECOMPUTE_ROWS):
-        part = places[start : start + _RECOMPUTE_ROWS]
-        difference = vectors[part].astype(np.float64)
-        difference -= target
+        difference = vectors[places[start : start + _RECOMPUTE_ROWS]] - target
         np.square(difference, out=difference)
-        exact[start : start + _RECOMPUTE_ROWS] = np.sqrt(difference.sum(axis=1))
-    return exact
+        difference.sum(axis=1, out=exact[start : start + _RECOMPUTE_ROWS])
+    return np.sqrt(exact, out=exact)

@@ -3,16 +3,28 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
 from perfectlook.errors import CatalogueError
+from perfectlook.filters import Filter
+from perfectlook.stores.approximate import Index, Indexes
 from perfectlook.stores.base import Query
 from perfectlook.stores.blocks import Block, Nearest
-from perfectlook.types import Float32Array, IntArray
+from perfectlook.stores.facets import Facets
+from perfectlook.types import BoolArray, Float32Array, IntArray
 
 VECTOR_DTYPE = np.dtype("<f4")
-_FETCH = 8192
+_FETCH = 32_768
+
+
+class Found(NamedTuple):
+    """What one category's block has nearest to a query."""
+
+    category: str
+    nearest: Nearest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +41,7 @@ class Cache:
     last_row: int
     last_removed: int
     blocks: Mapping[str, Block]
+    facets: Mapping[str, Facets]
 
     @classmethod
     def load(cls, connection: sqlite3.Connection, collection: int, dimension: int, revision: int) -> "Cache":
@@ -40,7 +53,9 @@ class Cache:
         )
         blocks = {name: Block.empty(dimension, count) for name, count in counts}
         _, last_removed = _last(connection)
-        return cls(collection, dimension, revision, 0, last_removed, blocks).refreshed(connection, revision)
+        return cls(collection, dimension, revision, 0, last_removed, blocks, {}).refreshed(
+            connection, revision
+        )
 
     def refreshed(self, connection: sqlite3.Connection, revision: int) -> "Cache":
         """Return the cache of the state that the connection's read transaction sees."""
@@ -48,26 +63,55 @@ class Cache:
         blocks = dict(self.blocks)
         self._append(connection, blocks)
         self._drop(connection, blocks)
-        return Cache(self.collection, self.dimension, revision, last_row, last_removed, blocks)
+        facets = {
+            name: self.facets[name].inherited() if name in self.facets else Facets(self.collection, name)
+            for name in blocks
+        }
+        return Cache(self.collection, self.dimension, revision, last_row, last_removed, blocks, facets)
 
     def scan(
-        self, queries: Sequence[Query], vectors: Float32Array, hidden: Sequence[IntArray]
-    ) -> list[list[Nearest]]:
+        self,
+        connection: sqlite3.Connection | None,
+        queries: Sequence[Query],
+        vectors: Float32Array,
+        hidden: Sequence[IntArray],
+        indexes: Indexes | None = None,
+    ) -> list[list[Found]]:
         """Search each category once for all queries that want it; returns each query's finds, block by block.
 
-        `vectors` [n, d] are the queries', `hidden` the rows each must not find, ascending.
+        `vectors` [n, d] are the queries', `hidden` the rows each must not find, ascending. The connection's
+        read transaction sees the state that this cache is of; without one, NotInMemory when a filter needs
+        it.
+        With `indexes`, large blocks are searched approximately.
         """
-        found: list[list[Nearest]] = [[] for _ in queries]
-        for category, block in self.blocks.items():
-            asking = [
-                i
-                for i, query in enumerate(queries)
-                if query.categories is None or category in query.categories
-            ]
-            near = block.nearest(vectors[asking], [queries[i].k for i in asking], [hidden[i] for i in asking])
+        found: list[list[Found]] = [[] for _ in queries]
+        for category, asking in self._asked(queries).items():
+            block = self.blocks[category]
+            kept = [self._kept(connection, category, queries[i].where) for i in asking]
+            index = None if indexes is None else indexes.of(self.collection, category, block)
+            ask = block.nearest if index is None else partial(_nearest_by, index, block)
+            near = ask(vectors[asking], [queries[i].k for i in asking], [hidden[i] for i in asking], kept)
             for i, nearest in zip(asking, near, strict=True):
-                found[i].append(nearest)
+                if len(nearest.rows):
+                    found[i].append(Found(category, nearest))
         return found
+
+    def _asked(self, queries: Sequence[Query]) -> dict[str, list[int]]:
+        """Return the queries that want each category."""
+        asked: dict[str, list[int]] = {}
+        for i, query in enumerate(queries):
+            wanted = self.blocks if query.categories is None else query.categories
+            for category in wanted:
+                if category in self.blocks:
+                    asked.setdefault(category, []).append(i)
+        return asked
+
+    def _kept(
+        self, connection: sqlite3.Connection | None, category: str, where: Filter | None
+    ) -> BoolArray | None:
+        if where is None:
+            return None
+        return self.facets[category].mask(connection, self.blocks[category], where)
 
     def _append(self, connection: sqlite3.Connection, blocks: dict[str, Block]) -> None:
         names = dict(connection.execute("SELECT number, name FROM categories").fetchall())
@@ -79,8 +123,9 @@ class Cache:
             rows = np.fromiter((entry[0] for entry in batch), np.int64, len(batch))
             categories = np.fromiter((entry[1] for entry in batch), np.int64, len(batch))
             vectors = self._decoded([entry[2] for entry in batch])
-            for category in np.unique(categories).tolist():
-                chosen = categories == category
+            order = np.argsort(categories, kind="stable")
+            numbers, starts = np.unique(categories[order], return_index=True)
+            for category, chosen in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
                 block = blocks.get(names[category]) or Block.empty(self.dimension)
                 blocks[names[category]] = block.extended(rows[chosen], vectors[chosen])
 
@@ -101,6 +146,25 @@ class Cache:
                 "move its folder away and run `perfectlook catalogue sync` to build it anew"
             )
         return np.frombuffer(data, VECTOR_DTYPE).astype(np.float32, copy=False).reshape(len(blobs), -1)
+
+
+def _nearest_by(
+    index: Index,
+    block: Block,
+    queries: Float32Array,
+    ks: Sequence[int],
+    hidden: Sequence[IntArray],
+    kept: Sequence[BoolArray | None],
+) -> list[Nearest]:
+    """Answer as `Block.nearest` does, but for what the index misses."""
+    found = []
+    for query, k, gone, mask in zip(queries, ks, hidden, kept, strict=True):
+        places = index.candidates(query, k + len(gone), mask, block)
+        if places is None:
+            found += block.nearest(query[None], [k], [gone], [mask])
+        else:
+            found.append(block.nearest_among(query, k, gone, places))
+    return found
 
 
 def _last(connection: sqlite3.Connection) -> tuple[int, int]:

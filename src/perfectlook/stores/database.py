@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from perfectlook.errors import CatalogueError
+from perfectlook.errors import CatalogueError, CatalogueInUseError
 
 FILE_NAME = "catalogue.sqlite"
 LOCK_NAME = "sync.lock"
@@ -56,6 +56,8 @@ class Database:
         self._closed = False
         self._pool_lock = threading.Lock()
         self._write_lock = threading.Lock()
+        self._watch_lock = threading.Lock()
+        self._watcher: sqlite3.Connection | None = None
 
     @classmethod
     def open(cls, folder: Path, *, create: bool) -> Self:
@@ -90,6 +92,22 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
+    def version(self) -> int:
+        """Return a number that is another one after any commit, by whichever process or thread.
+
+        Much cheaper than a transaction: it tells that nothing has changed, not what has.
+        """
+        with self._watch_lock:
+            if self._watcher is None:
+                with self.translated():
+                    self._watcher = self._watching()
+            try:
+                return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
+            except sqlite3.Error as error:
+                raise CatalogueError(
+                    f"{self.folder}: {self._explanation(error)} (SQLite: {error})"
+                ) from error
+
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A write transaction: all of it is on the disk when the context ends, or none of it."""
@@ -111,7 +129,7 @@ class Database:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
                 if _kind(error) in _BUSY:
-                    raise CatalogueError(
+                    raise CatalogueInUseError(
                         f"{self.folder} is in use: {self._holder()}; wait until it has finished, or end it"
                     ) from error
                 raise
@@ -128,7 +146,9 @@ class Database:
         with self._pool_lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for connection in idle:
+        with self._watch_lock:
+            watcher, self._watcher = self._watcher, None
+        for connection in (*idle, *filter(None, [watcher])):
             connection.close()
 
     @contextmanager
@@ -166,6 +186,12 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def _watching(self) -> sqlite3.Connection:
+        with self._pool_lock:
+            if self._closed:
+                raise CatalogueError(f"{self.folder}: this catalogue has been closed")
+        return self._connect()
 
     def _lock_file(self, timeout: float) -> sqlite3.Connection:
         """A database of nothing: locking it exclusively locks no reader out, no dead process keeps it."""

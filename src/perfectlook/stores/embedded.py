@@ -4,20 +4,35 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from itertools import repeat
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 
 from perfectlook.errors import CatalogueError
+from perfectlook.stores.approximate import Indexes
 from perfectlook.stores.base import Hit, Payload, Point, Query, check_queries, check_vector
-from perfectlook.stores.blocks import Nearest
-from perfectlook.stores.cache import VECTOR_DTYPE, Cache
+from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Found
 from perfectlook.stores.database import Database
-from perfectlook.types import IntArray
+from perfectlook.stores.records import NotInMemory, Records
+from perfectlook.stores.rows import (
+    SELECT_POINTS,
+    SELECT_RECORDS,
+    category_numbers,
+    insert,
+    move,
+    payloads_of,
+    remove,
+    rows_of,
+    state,
+    state_number,
+)
+from perfectlook.types import Float32Array, IntArray
 
-_REMOVED_KEPT = 200_000
+_EXCERPTS_TOGETHER = 10_000
 
 
 class _Collection(NamedTuple):
@@ -25,30 +40,62 @@ class _Collection(NamedTuple):
     dimension: int
 
 
+class _Seen(NamedTuple):
+    """A collection's blocks, what it was asked by, and the database's version before they were read."""
+
+    version: int
+    asked: str | None
+    collection: _Collection
+    cache: Cache
+
+
+class _Counted(NamedTuple):
+    """How many points each category has, what was asked for, and the database's version before."""
+
+    version: int
+    asked: str | None
+    counts: dict[str, int]
+
+
+_Near: TypeAlias = tuple[float, int, str, Float32Array]
+"""Distance, row, category and vector of what a block found."""
+
+
 class EmbeddedStore:
-    """Exact search of a catalogue that lies on this machine.
+    """Search of a catalogue that lies on this machine, exact unless asked otherwise.
 
     A search runs inside one read transaction: it compares the database's revision with that of the blocks
     in memory, catches up with what other connections or processes have committed since, and reads the
     payloads of what it found from the very same state.
     """
 
-    exact = True
-
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, approximate_above: int | None = None) -> None:
         """Serve an open database; `EmbeddedStore.open` is the way in."""
+        self.indexes = None if approximate_above is None else Indexes(approximate_above)
         self._database = database
         self._cache: Cache | None = None
+        self._seen: _Seen | None = None
         self._refreshing = threading.Lock()
+        self._counted: _Counted | None = None
+        self._records = Records(self._record)
 
     @classmethod
-    def open(cls, folder: Path, *, create: bool = False) -> Self:
+    def open(cls, folder: Path, *, create: bool = False, approximate_above: int | None = None) -> Self:
         """Open the store in a folder; with `create`, make an empty one where there is none.
+
+        With `approximate_above`, categories of more products are searched by an approximate index (extra
+        `ann`), which is built in the background when such a category is first asked for.
 
         Raises:
             CatalogueError: there is none, or it is damaged, of a newer format or not a catalogue.
+            MissingExtraError: `approximate_above` without the extra `ann`.
         """
-        return cls(Database.open(folder, create=create))
+        return cls(Database.open(folder, create=create), approximate_above)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every category is scanned; where indexes were asked for, no answer is called exact."""
+        return self.indexes is None
 
     @property
     def location(self) -> str:
@@ -58,7 +105,7 @@ class EmbeddedStore:
     def manifest(self) -> Payload | None:
         """Return the document last written; CatalogueError when it is damaged."""
         with self._database.reading() as connection:
-            text = _state(connection, "manifest")
+            text = state(connection, "manifest")
         return None if text is None else self._parsed(text, "its manifest")
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
@@ -73,7 +120,7 @@ class EmbeddedStore:
     def active(self) -> str | None:
         """Return the active collection's name."""
         with self._database.reading() as connection:
-            name = _state(connection, "active")
+            name = state(connection, "active")
         return None if name is None else str(name)
 
     def collections(self) -> dict[str, int]:
@@ -93,7 +140,7 @@ class EmbeddedStore:
     def drop_collection(self, name: str) -> None:
         """Remove a collection that is not active."""
         with self._database.writing() as connection:
-            if _state(connection, "active") == name:
+            if state(connection, "active") == name:
                 raise CatalogueError(f"{self.location}: collection '{name}' is active and cannot be dropped")
             number = self._named(connection, name).number
             for table in ("vectors", "points", "removed"):
@@ -106,53 +153,60 @@ class EmbeddedStore:
             number, dimension = self._named(connection, collection)
             latest = {point.id: point for point in points}
             vectors = [check_vector(point.id, point.vector, dimension) for point in latest.values()]
-            categories = _category_numbers(connection, {point.category for point in latest.values()})
-            _remove(connection, number, latest)
-            for point, vector in zip(latest.values(), vectors, strict=True):
-                category = categories[point.category]
-                row = connection.execute(
-                    "INSERT INTO points (collection, id, category, payload) VALUES (?, ?, ?, ?)",
-                    (number, point.id, category, json.dumps(point.payload, ensure_ascii=False)),
-                ).lastrowid
-                connection.execute(
-                    "INSERT INTO vectors VALUES (?, ?, ?, ?)",
-                    (row, number, category, vector.astype(VECTOR_DTYPE, copy=False).tobytes()),
+            categories = category_numbers(connection, {point.category for point in latest.values()})
+            remove(connection, number, latest)
+            entries = [
+                (
+                    point.id,
+                    categories[point.category],
+                    json.dumps(point.payload, ensure_ascii=False),
+                    vector.astype(VECTOR_DTYPE, copy=False).tobytes(),
                 )
+                for point, vector in zip(latest.values(), vectors, strict=True)
+            ]
+            insert(connection, number, entries)
 
     def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
-        """Replace payloads in one transaction; vectors in memory stay as they are."""
+        """Replace payloads in one transaction; a point whose payload changes gets a new row."""
         with self._database.writing() as connection:
             number = self._named(connection, collection).number
-            cursor = connection.executemany(
-                "UPDATE points SET payload = ? WHERE collection = ? AND id = ?",
-                [(json.dumps(p, ensure_ascii=False), number, id_) for id_, p in payloads.items()],
-            )
-            return cursor.rowcount if payloads else 0
+            known = payloads_of(connection, number, payloads)
+            texts = {id_: json.dumps(payloads[id_], ensure_ascii=False) for id_ in known}
+            move(connection, number, {id_: text for id_, text in texts.items() if text != known[id_]})
+            return len(known)
 
     def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
         """Remove points in one transaction."""
         with self._database.writing() as connection:
-            return _remove(connection, self._named(connection, collection).number, ids)
+            return remove(connection, self._named(connection, collection).number, ids)
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return points by id."""
         with self._database.reading() as connection:
             found = connection.execute(
-                f"{_SELECT_POINTS} WHERE p.collection = ? AND p.id IN (SELECT value FROM json_each(?))",
+                f"{SELECT_POINTS} WHERE p.collection = ? AND p.id IN (SELECT value FROM json_each(?))",
                 (self._named(connection, collection).number, json.dumps(list(ids))),
             ).fetchall()
         return {point.id: point for point in map(self._point, found)}
 
     def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[list[Hit]]:
         """Answer all queries from one state: one matrix product a block, then the winners' records."""
+        version = self._database.version()
+        seen, near = self._seen, None
+        if seen is not None and (seen.version, seen.asked) == (version, collection):
+            with suppress(NotInMemory):
+                near = self._near(None, seen, queries)
+                return self._hits(None, queries, near)
         while True:
             with self._database.reading() as connection:
-                named = self._named(connection, collection)
-                vectors = check_queries(queries, named.dimension)
-                cache = self._current(connection, named)
+                named, revision = self._named_now(connection, collection)
+                check_queries(queries, named.dimension)  # before the first vector is read
+                cache = self._current(connection, named, revision)
                 if cache is not None:
-                    found = cache.scan(queries, vectors, _hidden(connection, named.number, queries))
-                    return self._hits(connection, _winners(connection, queries, found))
+                    if near is None or seen is None or seen.cache is not cache:
+                        self._seen = seen = _Seen(version, collection, named, cache)
+                        near = self._near(connection, seen, queries)
+                    return self._hits(connection, queries, near)
 
     def count(self, category: str | None = None, *, collection: str | None = None) -> int:
         """Count points."""
@@ -160,7 +214,13 @@ class EmbeddedStore:
         return sum(counts.values()) if category is None else counts.get(category, 0)
 
     def categories(self, *, collection: str | None = None) -> dict[str, int]:
-        """Count points by category."""
+        """Count points by category; counted once as long as nothing is committed."""
+        version, counted = self._database.version(), self._counted
+        if counted is None or (counted.version, counted.asked) != (version, collection):
+            self._counted = counted = _Counted(version, collection, self._count_by_category(collection))
+        return dict(counted.counts)
+
+    def _count_by_category(self, collection: str | None) -> dict[str, int]:
         with self._database.reading() as connection:
             counts = connection.execute(
                 "SELECT c.name, p.n FROM (SELECT category, count(*) AS n FROM points WHERE collection = ? "
@@ -174,18 +234,38 @@ class EmbeddedStore:
     ) -> Iterator[list[Point]]:
         """Yield all points in batches, each read in a transaction of its own."""
         last = 0
-        select = _SELECT_POINTS if vectors else _SELECT_RECORDS
+        select = SELECT_POINTS if vectors else SELECT_RECORDS
         while True:
             with self._database.reading() as connection:
                 number = self._named(connection, collection).number
+                # the + keeps SQLite from an index that would have it sort all rows again for every batch
                 found = connection.execute(
-                    f"{select} WHERE p.row > ? AND p.collection = ? ORDER BY p.row LIMIT ?",
+                    f"{select} WHERE p.row > ? AND +p.collection = ? ORDER BY p.row LIMIT ?",
                     (last, number, batch),
                 ).fetchall()
             if not found:
                 return
             last = found[-1][0]
             yield [self._point(entry) for entry in found]
+
+    def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
+        """Yield ids, categories and entries of payloads, which SQLite picks out of the JSON."""
+        entries = "".join(f", json_extract(payload, '$.{name}')" for name in names)
+        last = 0
+        while True:
+            with self._database.reading() as connection:
+                number = self._named(connection, collection).number
+                categories = dict(connection.execute("SELECT number, name FROM categories").fetchall())
+                found = connection.execute(
+                    f"SELECT row, id, category{entries} FROM points "
+                    "WHERE row > ? AND +collection = ? ORDER BY row LIMIT ?",
+                    (last, number, _EXCERPTS_TOGETHER),
+                ).fetchall()
+            if not found:
+                return
+            last = found[-1][0]
+            for _, id_, category, *values in found:
+                yield id_, categories[category], *values
 
     def hold(self, purpose: str) -> AbstractContextManager[None]:
         """Keep other processes and threads from syncing."""
@@ -194,10 +274,12 @@ class EmbeddedStore:
     def close(self) -> None:
         """Close the connections and forget the blocks."""
         self._database.close()
-        self._cache = None
+        if self.indexes is not None:
+            self.indexes.close()
+        self._cache = self._seen = None
 
     def _named(self, connection: sqlite3.Connection, name: str | None) -> _Collection:
-        wanted = _state(connection, "active") if name is None else name
+        wanted = state(connection, "active") if name is None else name
         if wanted is None:
             raise CatalogueError(
                 f"{self.location} has no finished sync yet: run `perfectlook catalogue sync` to its end"
@@ -209,12 +291,33 @@ class EmbeddedStore:
             raise CatalogueError(f"{self.location} has no collection '{wanted}'")
         return _Collection(*found)
 
-    def _current(self, connection: sqlite3.Connection, collection: _Collection) -> Cache | None:
+    def _near(
+        self, connection: sqlite3.Connection | None, seen: "_Seen", queries: Sequence[Query]
+    ) -> list[list[_Near]]:
+        vectors = check_queries(queries, seen.collection.dimension)
+        hidden = _hidden(connection, seen.collection.number, queries)
+        found = seen.cache.scan(connection, queries, vectors, hidden, self.indexes)
+        return [_nearest(query, each) for query, each in zip(queries, found, strict=True)]
+
+    def _named_now(self, connection: sqlite3.Connection, name: str | None) -> tuple[_Collection, int]:
+        """Return a collection and the database's revision, in one question."""
+        found = connection.execute(
+            "SELECT number, dimension, (SELECT value FROM state WHERE key = 'revision') FROM collections "
+            "WHERE name = COALESCE(?, (SELECT value FROM state WHERE key = 'active'))",
+            (name,),
+        ).fetchone()
+        if found is None:
+            return self._named(connection, name), 0  # which says what is missing
+        number, dimension, revision = found
+        return _Collection(number, dimension), revision
+
+    def _current(
+        self, connection: sqlite3.Connection, collection: _Collection, revision: int
+    ) -> Cache | None:
         """Return the blocks of the state this transaction sees; one thread catches up, others wait.
 
         None when another thread has caught up with a later state in the meantime: look again from there.
         """
-        revision = _number(connection, "revision")
         cache = self._cache
         if _is_of(cache, collection, revision):
             return cache
@@ -231,31 +334,34 @@ class EmbeddedStore:
         if (
             cache is None
             or cache.collection != collection.number
-            or cache.last_removed < _number(connection, "horizon")
+            or cache.last_removed < state_number(connection, "horizon")
         ):
             return Cache.load(connection, *collection, revision)
         return cache.refreshed(connection, revision)
 
     def _hits(
-        self, connection: sqlite3.Connection, winners: Sequence[Sequence[tuple[float, str, int]]]
+        self, connection: sqlite3.Connection | None, queries: Sequence[Query], near: Sequence[list[_Near]]
     ) -> list[list[Hit]]:
-        rows = sorted({row for found in winners for _, _, row in found})
-        entries = connection.execute(
-            f"{_SELECT_POINTS} WHERE p.row IN (SELECT value FROM json_each(?))", (json.dumps(rows),)
-        )
-        points = {entry[0]: self._point(entry) for entry in entries}
-        return [
-            [
-                Hit(id_, points[row].category, distance, points[row].vector, points[row].payload)
-                for distance, id_, row in found
-            ]
-            for found in winners
-        ]
+        """Read the records of what was found; of equal distances the first by id come first, then k stay."""
+        records = self._records.of(connection, [row for found in near for _, row, _, _ in found])
+        hits = []
+        for query, found in zip(queries, near, strict=True):
+            found.sort(key=lambda each: (each[0], records[each[1]].id))
+            hits.append(
+                [
+                    Hit(records[row].id, category, distance, vector, records[row].payload)
+                    for distance, row, category, vector in found[: query.k]
+                ]
+            )
+        return hits
 
     def _point(self, entry: tuple[int, str, str, str, bytes]) -> Point:
         _, id_, category, payload, vector = entry
         array = np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32, copy=False)
-        return Point(id_, category, array, self._parsed(payload, f"the record of product '{id_}'"))
+        return Point(id_, category, array, self._record(id_, payload))
+
+    def _record(self, id_: str, text: str) -> Payload:
+        return self._parsed(text, f"the record of product '{id_}'")
 
     def _parsed(self, text: object, what: str) -> Payload:
         try:
@@ -270,72 +376,36 @@ class EmbeddedStore:
         return document
 
 
-_SELECT_POINTS = (
-    "SELECT p.row, p.id, c.name, p.payload, v.vector FROM points AS p "
-    "JOIN categories AS c ON c.number = p.category JOIN vectors AS v ON v.row = p.row"
-)
-_SELECT_RECORDS = (
-    "SELECT p.row, p.id, c.name, p.payload, x'' FROM points AS p "
-    "JOIN categories AS c ON c.number = p.category"
-)
-
-
-def _state(connection: sqlite3.Connection, key: str) -> object:
-    found = connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
-    return None if found is None else found[0]
-
-
-def _number(connection: sqlite3.Connection, key: str) -> int:
-    return int(str(_state(connection, key)))
-
-
 def _is_of(cache: Cache | None, collection: _Collection, revision: int) -> bool:
     return cache is not None and (cache.collection, cache.revision) == (collection.number, revision)
 
 
-def _category_numbers(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
-    connection.executemany("INSERT OR IGNORE INTO categories (name) VALUES (?)", [(name,) for name in names])
-    return dict(connection.execute("SELECT name, number FROM categories").fetchall())
+_NO_ROWS = np.empty(0, np.int64)
 
 
-def _rows(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> dict[str, int]:
-    return dict(
-        connection.execute(
-            "SELECT id, row FROM points WHERE collection = ? AND id IN (SELECT value FROM json_each(?))",
-            (collection, json.dumps(list(ids))),
-        ).fetchall()
-    )
-
-
-def _remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> int:
-    rows = [(row,) for row in _rows(connection, collection, ids).values()]
-    connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
-    connection.executemany("DELETE FROM points WHERE row = ?", rows)
-    connection.executemany(f"INSERT INTO removed (collection, row) VALUES ({collection}, ?)", rows)
-    horizon = f"(SELECT seq - {_REMOVED_KEPT} FROM sqlite_sequence WHERE name = 'removed')"
-    if rows and connection.execute(f"DELETE FROM removed WHERE number <= {horizon}").rowcount:
-        connection.execute(f"UPDATE state SET value = {horizon} WHERE key = 'horizon'")
-    return len(rows)
-
-
-def _hidden(connection: sqlite3.Connection, collection: int, queries: Sequence[Query]) -> list[IntArray]:
-    excluded: set[str] = set().union(*(query.exclude for query in queries))
-    rows = _rows(connection, collection, excluded) if excluded else {}
+def _hidden(
+    connection: sqlite3.Connection | None, collection: int, queries: Sequence[Query]
+) -> list[IntArray]:
+    excluded = {id_ for query in queries for id_ in query.exclude}
+    if not excluded:
+        return [_NO_ROWS] * len(queries)
+    if connection is None:
+        raise NotInMemory
+    rows = rows_of(connection, collection, excluded)
     return [np.sort(np.array([rows[i] for i in query.exclude if i in rows], np.int64)) for query in queries]
 
 
-def _winners(
-    connection: sqlite3.Connection, queries: Sequence[Query], found: Sequence[Sequence[Nearest]]
-) -> list[list[tuple[float, str, int]]]:
-    """Merge what the blocks returned: the k nearest of each query as (distance, id, row), ties by id."""
-    rows = sorted({row for blocks in found for near in blocks for row in near.rows.tolist()})
-    select = "SELECT row, id FROM points WHERE row IN (SELECT value FROM json_each(?))"
-    ids = dict(connection.execute(select, (json.dumps(rows),)).fetchall())
-    return [
-        sorted(
-            (distance, ids[row], row)
-            for near in blocks
-            for row, distance in zip(near.rows.tolist(), near.distances.tolist(), strict=True)
-        )[: query.k]
-        for query, blocks in zip(queries, found, strict=True)
+def _nearest(query: Query, found: Sequence[Found]) -> list[_Near]:
+    """Merge what the blocks returned: the k nearest and all that are exactly as far as the k-th."""
+    near = [
+        entry
+        for category, block in found
+        for entry in zip(
+            block.distances.tolist(), block.rows.tolist(), repeat(category), block.vectors, strict=False
+        )
     ]
+    if len(found) > 1 and len(near) > query.k:
+        near.sort(key=itemgetter(0))
+        limit = near[query.k - 1][0]
+        near = [entry for entry in near if entry[0] <= limit]
+    return near

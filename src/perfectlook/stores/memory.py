@@ -9,8 +9,18 @@ from dataclasses import replace
 
 import numpy as np
 
-from perfectlook.errors import CatalogueError
-from perfectlook.stores.base import Hit, Payload, Point, Query, check_queries, check_vector
+from perfectlook.errors import CatalogueError, CatalogueInUseError
+from perfectlook.filters import matches
+from perfectlook.stores.base import (
+    Hit,
+    Payload,
+    Point,
+    Query,
+    check_queries,
+    check_vector,
+    excerpt_of,
+    fields_of,
+)
 
 
 class MemoryStore:
@@ -120,12 +130,19 @@ class MemoryStore:
         for start in range(0, len(points), batch):
             yield points[start : start + batch]
 
+    def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
+        """Yield ids, categories and entries of payloads."""
+        for batch in self.scroll(collection=collection, vectors=False):
+            yield from (excerpt_of(point, names) for point in batch)
+
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
         """Refuse a second holder."""
         with self._lock:
             if self._holder is not None:
-                raise CatalogueError(f"{self.location} is in use: {self._holder}; wait until it has finished")
+                raise CatalogueInUseError(
+                    f"{self.location} is in use: {self._holder}; wait until it has finished"
+                )
             self._holder = purpose
         try:
             yield
@@ -148,12 +165,16 @@ class MemoryStore:
         return name
 
 
-def _nearest(query: Query, vector: np.ndarray, points: Mapping[str, Point]) -> list[Hit]:
-    wanted = (
-        point
-        for point in points.values()
-        if (query.categories is None or point.category in query.categories) and point.id not in query.exclude
+def _wants(query: Query, point: Point) -> bool:
+    return (
+        (query.categories is None or point.category in query.categories)
+        and point.id not in query.exclude
+        and (query.where is None or matches(query.where, point.id, point.category, fields_of(point.payload)))
     )
+
+
+def _nearest(query: Query, vector: np.ndarray, points: Mapping[str, Point]) -> list[Hit]:
+    wanted = (point for point in points.values() if _wants(query, point))
     hits = [
         Hit(p.id, p.category, float(np.linalg.norm(p.vector.astype(float) - vector)), p.vector, p.payload)
         for p in wanted

@@ -1,0 +1,379 @@
+"""The service under load, against bare decoding and backbone on the same photos in the same run.
+
+    python benchmarks/serve.py [--model MODEL] [--photos FOLDER] [--n 38111] [--requests 2000] [--json FILE]
+
+The server is a process of its own (`perfectlook serve`); this one sends the load, over connections that
+stay open. Photos are real ones from `PERFECTLOOK_DATA` (or `--photos`), saved with 1280 pixels on their long
+side and about 100 kB. The catalogue is synthetic: n unit vectors in 60 categories of sizes as rank^-0.8.
+Without `--model`, the model has random weights on the default backbone. Every request asks for 10 categories
+of 10 products.
+
+- `p50_over_bare`, `p99_over_bare`: one request at a time, each beside the bare work on its photo in this
+  process: p50 of requests over p50 of bare work, and p99 over p99.
+- `throughput_over_bare`: answers a second with `--connections` at once, over what bare work alone does with
+  one thread for each processor. The load comes from the same processors.
+- `figures.refused_*`: twice as many connections as the server has places: statuses, and p99 of what it
+  accepted.
+- `figures.rss_mb_*`: memory of the server after the first tenth of `--requests`, and after all of them.
+- `figures.seconds_to_ready`: from the start of the process to the first 200 of `/ready`.
+"""
+
+import argparse
+import http.client
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+from urllib.parse import quote
+
+import numpy as np
+import psutil
+from PIL import Image
+
+from machine import add_json_option, report
+from perfectlook.backbones.registry import Backbone, describe_backbones, open_backbone
+from perfectlook.bundle import Model
+from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
+from perfectlook.images import open_picture
+from perfectlook.service.settings import Settings
+from perfectlook.settings import data_folder, worker_count
+from perfectlook.stores import Point, open_store
+
+BACKBONE = "efficientnet-lite2"
+CATEGORIES = 60
+ASKED, K = 10, 10
+BATCH = 5_000
+SIDE, BYTES = 1280, 100_000
+PHOTOS = 40
+BOUNDARY = "perfectlook-benchmark"
+
+
+class Load(NamedTuple):
+    """What came of many requests: seconds of those answered, all statuses, and how long it took."""
+
+    seconds: list[float]
+    statuses: Counter[int | str]
+    wall: float
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a trained model (default: random weights)")
+    parser.add_argument("--photos", type=Path, help="a folder of photos (default: of PERFECTLOOK_DATA)")
+    parser.add_argument("--n", type=int, default=38_111, help="products (default %(default)s)")
+    parser.add_argument(
+        "--single", type=int, default=200, help="requests one at a time (default %(default)s)"
+    )
+    parser.add_argument("--requests", type=int, default=2_000, help="of the load (default %(default)s)")
+    parser.add_argument(
+        "--connections",
+        type=int,
+        default=2 * worker_count(),
+        help="of the load (default two for each processor: %(default)s)",
+    )
+    add_json_option(parser)
+    options = parser.parse_args()
+    photos = _photos(options.photos)
+    ratios: dict[str, float] = {}
+    figures: dict[str, object] = {
+        "products": options.n,
+        "photos": len(photos),
+        "photo_kb": round(sum(map(len, photos)) / len(photos) / 1000),
+        "workers": worker_count(),
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        model = options.model or _random_model(Path(scratch) / "model")
+        categories = _catalogue(Path(scratch) / "catalogue", Model.open(model), options.n)
+        path = "/v1/complete?k=10" + "".join(f"&category={quote(each)}" for each in categories[:ASKED])
+        backbone = open_backbone(Model.open(model).backbone)
+        with _server(model, Path(scratch) / "catalogue", figures) as (port, process):
+            load = _Requests(port, path, photos)
+            _one_at_a_time(load, backbone, photos, options.single, ratios, figures)
+            _saturated(load, backbone, photos, options, process, ratios, figures)
+            _beyond(load, options, figures)
+    report("serve", ratios, figures, options.json)
+
+
+def _one_at_a_time(
+    load: "_Requests",
+    backbone: Backbone,
+    photos: list[bytes],
+    count: int,
+    ratios: dict[str, float],
+    figures: dict[str, object],
+) -> None:
+    connection = load.connected()
+    bare, whole = [], []
+    for number in range(count + 5):
+        photo = photos[number % len(photos)]
+        bare.append(_seconds(lambda photo=photo: _bare(backbone, photo)))  # type: ignore[misc]
+        whole.append(_seconds(lambda number=number: load.ask(connection, number)))  # type: ignore[misc]
+    bare, whole = bare[5:], whole[5:]
+    p99 = (quantiles(bare, n=100)[98], quantiles(whole, n=100)[98])
+    ratios["p50_over_bare"] = median(whole) / median(bare)
+    ratios["p99_over_bare"] = p99[1] / p99[0]
+    figures |= {
+        "ms_bare_p50": 1000 * median(bare),
+        "ms_bare_p99": 1000 * p99[0],
+        "ms_p50": 1000 * median(whole),
+        "ms_p99": 1000 * p99[1],
+    }
+
+
+def _saturated(
+    load: "_Requests",
+    backbone: Backbone,
+    photos: list[bytes],
+    options: argparse.Namespace,
+    process: psutil.Process,
+    ratios: dict[str, float],
+    figures: dict[str, object],
+) -> None:
+    first = max(options.connections, options.requests // 10)
+    rest = max(options.connections, options.requests - first)
+    bare = [_bare_throughput(backbone, photos)]
+    load.run(first, options.connections)
+    figures["rss_mb_early"] = process.memory_info().rss / 2**20
+    done = load.run(rest, options.connections)
+    bare.append(_bare_throughput(backbone, photos))
+    figures["rss_mb_late"] = process.memory_info().rss / 2**20
+    figures["per_second"] = done.statuses[200] / done.wall
+    figures["bare_per_second"] = sum(bare) / len(bare)
+    figures["statuses"] = dict(done.statuses)
+    ratios["throughput_over_bare"] = done.statuses[200] / done.wall / (sum(bare) / len(bare))
+
+
+def _beyond(load: "_Requests", options: argparse.Namespace, figures: dict[str, object]) -> None:
+    places = worker_count() * (1 + Settings().queue)
+    done = load.run(max(2 * places, options.requests // 2), 2 * places)
+    figures["refused_statuses"] = dict(done.statuses)
+    figures["refused_ms_p99_of_accepted"] = 1000 * quantiles(done.seconds, n=100)[98]
+
+
+class _Requests:
+    """Sends photos as forms, as a page would."""
+
+    def __init__(self, port: int, path: str, photos: list[bytes]) -> None:
+        self._port = port
+        self._path = path
+        self._bodies = [_form(photo) for photo in photos]
+        self._headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+
+    def connected(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+
+    def ask(self, connection: http.client.HTTPConnection, number: int) -> int:
+        body = self._bodies[number % len(self._bodies)]
+        connection.request("POST", self._path, body, self._headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status == 200 and content.count(b'"rank":') != ASKED * K:
+            raise SystemExit(f"an answer without {ASKED * K} products")
+        return answer.status
+
+    def run(self, count: int, connections: int) -> Load:
+        numbers = iter(range(count))
+        lock = threading.Lock()
+        seconds: list[float] = []
+        statuses: Counter[int | str] = Counter()
+
+        def work() -> None:
+            connection = self.connected()
+            while True:
+                with lock:
+                    number = next(numbers, None)
+                if number is None:
+                    connection.close()
+                    return
+                began = time.perf_counter()
+                try:
+                    status: int | str = self.ask(connection, number)
+                except (OSError, http.client.HTTPException) as error:
+                    status = type(error).__name__
+                    connection.close()
+                    connection = self.connected()
+                with lock:
+                    statuses[status] += 1
+                    if status == 200:
+                        seconds.append(time.perf_counter() - began)
+
+        began = time.perf_counter()
+        _together([work] * connections)
+        return Load(seconds, statuses, time.perf_counter() - began)
+
+
+def _bare(backbone: Backbone, photo: bytes) -> None:
+    picture = open_picture(photo, fit=backbone.description.input_size)
+    backbone.extract(backbone.prepare(picture)[None])
+
+
+def _bare_throughput(backbone: Backbone, photos: list[bytes], rounds: int = 3) -> float:
+    def work() -> None:
+        for photo in photos * rounds:
+            _bare(backbone, photo)
+
+    threads = worker_count()
+    return threads * rounds * len(photos) / _seconds(lambda: _together([work] * threads))
+
+
+def _together(works: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _form(photo: bytes) -> bytes:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n'
+    return head.encode() + b"Content-Type: image/jpeg\r\n\r\n" + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+@contextmanager
+def _server(model: Path, catalogue: Path, figures: dict[str, object]) -> Iterator[tuple[int, psutil.Process]]:
+    command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(model), "--rate", "0"]
+    command += ["--catalogue", str(catalogue), "--port", "0"]
+    log = catalogue.parent / "log"
+    with log.open("w") as stream:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stderr=stream, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    try:
+        port = _port(log, process)
+        while _status(port) != 200:
+            time.sleep(0.01)
+        figures["seconds_to_ready"] = time.perf_counter() - began
+        yield port, psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _port(log: Path, process: "subprocess.Popen[bytes]") -> int:
+    while True:
+        for line in log.read_text().splitlines():
+            if "running on" in line:
+                return int(str(json.loads(line)["event"]).split("127.0.0.1:")[1].split(" ")[0])
+        if process.poll() is not None:
+            raise SystemExit(log.read_text())
+        time.sleep(0.01)
+
+
+def _status(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/ready")
+    return connection.getresponse().status
+
+
+def _photos(folder: Path | None) -> list[bytes]:
+    place = folder or data_folder()
+    files = (
+        []
+        if place is None
+        else sorted(each for each in place.rglob("*.jpg") if folder or "scenes" in each.parts)
+    )
+    if not files:
+        raise SystemExit("no photos: set PERFECTLOOK_DATA, or name a folder with --photos")
+    step = max(1, len(files) // PHOTOS)
+    return [_saved(file) for file in files[::step][:PHOTOS]]
+
+
+def _saved(file: Path) -> bytes:
+    """A photo with 1280 pixels on its long side, in the best quality that is about 100 kB."""
+    picture = open_picture(file)
+    scale = SIDE / max(picture.size)
+    picture = picture.resize(
+        (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
+    )
+    content = b""
+    for quality in range(95, 40, -5):
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=quality)
+        content = buffer.getvalue()
+        if len(content) <= BYTES:
+            break
+    return content
+
+
+def _random_model(folder: Path) -> Path:
+    import torch
+
+    from perfectlook.model.compatibility import Compatibility, Widths
+    from perfectlook.model.config import ModelConfig
+    from perfectlook.model.export import TrainedModel, write_model
+
+    torch.manual_seed(0)
+    config = ModelConfig(backbone=BACKBONE, linear_path="random")
+    described = next(each for each in describe_backbones() if each.name == BACKBONE)
+    widths = Widths(described.global_dimension, (described.style_dimension,), described.map_channels)
+    categories = [f"Shop|Category {number:02d}" for number in range(CATEGORIES)]
+    width = widths.global_width(config)
+    centres = np.zeros((CATEGORIES, width), np.float32)
+    network = Compatibility(config, widths, CATEGORIES)
+    identity = open_backbone(BACKBONE).identity
+    overall = np.zeros(width, np.float32)
+    write_model(
+        TrainedModel(network, widths, identity, categories, centres, overall, [], [], {}, "# random"), folder
+    )
+    return folder
+
+
+def _catalogue(folder: Path, model: Model, n: int) -> list[str]:
+    """Fill a catalogue with n products; returns its categories, largest first."""
+    random = np.random.default_rng(0)
+    names = [f"Shop|Category {number:02d}" for number in range(CATEGORIES)]
+    shares = np.arange(1, CATEGORIES + 1) ** -0.8
+    chosen = random.choice(CATEGORIES, n, p=shares / shares.sum())
+    identity = ModelIdentity(model.name, model.identity, open_backbone(model.backbone).identity)
+    store = open_store(folder, create=True)
+    store.create_collection("all", model.dimension)
+    for start in range(0, n, BATCH):
+        vectors = random.standard_normal((min(BATCH, n - start), model.dimension), dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        points = [
+            Point(f"{start + row:032x}", names[chosen[start + row]], vector, _payload(start + row, random))
+            for row, vector in enumerate(vectors)
+        ]
+        store.upsert(points, collection="all")
+    store.write_manifest(Manifest(Generation("all", identity), None, 1).document(), active="all")
+    store.close()
+    return names
+
+
+def _payload(number: int, random: np.random.Generator) -> dict[str, object]:
+    fields = {
+        "price": f"{random.uniform(5, 500):.2f} EUR",
+        "availability": "in_stock",
+        "brand": f"brand{number % 30}",
+        "link": f"https://shop.example/products/{number}",
+    }
+    return {
+        "title": f"Product {number}",
+        "picture": f"/pictures/{number}.jpg",
+        "width": 500,
+        "height": 500,
+        "picture_sha256": f"{number:064x}",
+        "dhash": random.bytes(32).hex(),
+        "record_sha256": f"{number:064x}",
+        "fields": fields,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""How long a sync takes that has nothing to do: a feed of many products, none of which has changed.
+
+    python benchmarks/sync.py [--n 100000] [--rounds 3] [--json FILE]
+
+The feed is a CSV file with titles, prices, links and local pictures; the catalogue holds all of it, as a sync
+leaves it (its vectors are random, because a sync without changes looks at none). What is timed is
+`Catalogue.sync` from its call to its return: reading every row, looking at every picture's size and time of
+change, comparing all with the catalogue, and the report. Files are in the system's cache.
+
+`over_bare` is that time over what no sync can do without: reading the feed's rows with the csv module, asking
+for the status of every picture, and reading every product's payload from SQLite, in the same rounds.
+
+Then two rows change and one goes, to see that it is noticed.
+"""
+
+import argparse
+import csv
+import json
+import os
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from machine import add_json_option, report
+from perfectlook.catalogue import Catalogue, Record, open_source
+from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
+from perfectlook.catalogue.records import stamp_of
+from perfectlook.catalogue.sources import listed
+from perfectlook.features.store import open_store
+from perfectlook.fingerprints import fingerprints
+from perfectlook.images import encode_jpeg
+from perfectlook.stores import Point
+
+DIMENSION = 128
+FILLED_TOGETHER = 5_000
+HEADER = "id,title,image_link,google_product_category,price,availability,brand,gender,item_group_id,link"
+
+
+class NoModel:
+    """A model, as far as a sync asks for one that has nothing to embed."""
+
+    name = "none"
+    identity = "0" * 64
+    backbone = "tiny"
+    dimension = DIMENSION
+    needs_product_maps = False
+
+    def check_backbone(self, _: str) -> None:
+        """Any backbone will do."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--n", type=int, default=100_000, help="products (100000)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements, of which the median counts (3)")
+    add_json_option(parser)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["PERFECTLOOK_CACHE"] = str(Path(folder) / "cache")
+        measure(Path(folder), arguments.n, arguments.rounds, arguments.json)
+    return 0
+
+
+def measure(folder: Path, n: int, rounds: int, file: Path | None) -> None:
+    feed = write_feed(folder / "shop", n)
+    filled = timed(lambda: fill(folder / "catalogue", feed))
+    seconds, bare, processor = [], [], []
+    for _ in range(rounds):
+        bare.append(timed(lambda: do_the_least(feed, folder / "catalogue" / "catalogue.sqlite")))
+        before = time.process_time()
+        seconds.append(timed(lambda: check(sync(folder / "catalogue", feed), unchanged=n)))
+        processor.append(time.process_time() - before)
+    change_three(feed)
+    check(sync(folder / "catalogue", feed, dry_run=True), changed=2, deleted=1, unchanged=n - 3)
+    middle = statistics.median(seconds)
+    figures: dict[str, object] = {
+        "n": n,
+        "seconds_unchanged": middle,
+        "processor_seconds_unchanged": statistics.median(processor),
+        "seconds_bare": statistics.median(bare),
+        "rows_a_second": round(n / middle),
+        "seconds_to_fill_the_store": filled,
+    }
+    if n == 100_000:
+        figures["seconds_100k_unchanged"] = middle
+    over = statistics.median(one / other for one, other in zip(seconds, bare, strict=True))
+    report("sync", {"over_bare": over}, figures, file)
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def write_feed(folder: Path, n: int) -> Path:
+    """A feed and its pictures, a hundred to a folder; all are the same, for none is opened."""
+    chance = random.Random(0)
+    categories = [f"Home & Garden > Kind {i} > Sort {i % 7}" for i in range(60)]
+    content = encode_jpeg(Image.new("RGB", (24, 24), "red"))
+    folder.mkdir(parents=True)
+    with (folder / "feed.csv").open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(HEADER.split(","))
+        for i in range(n):
+            picture = f"pictures/{i // 100:05}/{i}.jpg"
+            if i % 100 == 0:
+                (folder / picture).parent.mkdir(parents=True)
+            (folder / picture).write_bytes(content)
+            title = f"Product number {i} in a colour that goes with everything"
+            price = f"{chance.randint(1, 300)}.{chance.randint(0, 99):02} EUR"
+            brand, gender = chance.choice(("Ikea", "Muji")), chance.choice(("female", "male"))
+            link = f"https://shop.example/products/{i}"
+            rows.writerow(
+                [
+                    *(f"sku-{i}", title, picture, chance.choice(categories), price, "in stock"),
+                    *(brand, gender, f"group-{i // 3}", link),
+                ]
+            )
+    return folder / "feed.csv"
+
+
+def fill(folder: Path, feed: Path) -> None:
+    """Make the catalogue that a sync of the feed would leave, with random vectors."""
+    random_vectors = np.random.default_rng(0)
+    products = [(each.product(), each.digest) for each in listed(open_source(feed))]
+    (seen,) = fingerprints(product.picture for product, _ in products[:1] if product)[0].values()
+    model = NoModel()
+    with Catalogue.open(folder, create=True) as catalogue, open_store(model.backbone) as features:
+        identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
+        catalogue.store.create_collection("vectors-1", DIMENSION)
+        for start in range(0, len(products), FILLED_TOGETHER):
+            points = [
+                Point(
+                    each.id,
+                    each.category,
+                    random_vectors.standard_normal(DIMENSION).astype(np.float32),
+                    Record.of(each, seen, stamp_of(each.picture, digest)).payload(),
+                )
+                for each, digest in products[start : start + FILLED_TOGETHER]
+                if each
+            ]
+            catalogue.store.upsert(points, collection="vectors-1")
+        manifest = Manifest(Generation("vectors-1", identity), None, 1)
+        catalogue.store.write_manifest(manifest.document(), active="vectors-1")
+
+
+def sync(folder: Path, feed: Path, *, dry_run: bool = False) -> dict[str, int]:
+    with Catalogue.open(folder) as catalogue:
+        done = catalogue.sync(open_source(feed), NoModel(), dry_run=dry_run)  # type: ignore[arg-type]
+    return {
+        "added": done.added,
+        "changed": done.changed,
+        "deleted": done.deleted,
+        "unchanged": done.unchanged,
+        "failed": len(done.failed),
+    }
+
+
+def check(found: dict[str, int], **expected: int) -> None:
+    wanted = dict.fromkeys(found, 0) | expected
+    if found != wanted:
+        raise SystemExit(f"the sync found {found}, and should have found {wanted}")
+
+
+def do_the_least(feed: Path, database: Path) -> None:
+    with feed.open(newline="", encoding="utf-8") as stream:
+        rows = csv.reader(stream)
+        next(rows)
+        for row in rows:
+            (feed.parent / row[2]).stat()
+    with closing(sqlite3.connect(database)) as connection:
+        for _, payload in connection.execute("SELECT id, payload FROM points"):
+            json.loads(payload)
+
+
+def change_three(feed: Path) -> None:
+    """Another title, another availability, and one row less."""
+    lines = feed.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines[1] = lines[1].replace("Product number", "Other")
+    lines[2] = lines[2].replace("in stock", "out of stock")
+    feed.write_text("".join(lines[:-1]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,285 @@
+"""The best choice of one product for each slot of a look, by branch and bound.
+
+The objective of a look is Σ_c cost(p_c) + λ · mean over pairs of slots of ‖f_p - f_q‖, with prices that may
+have to stay within a budget. A part of a look is bounded from below by giving every open slot its best
+product, where a pair of open slots counts with half of the least distance that each of the two products can
+have to the other's slot, and a pair with one decided slot counts as it is. A budget enters the bound with a
+multiplier μ ≥ 0 (Lagrange): cost + μ · price, less μ · budget, is never more than the cost of a look within
+the budget.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb, inf
+from typing import NamedTuple
+
+import numpy as np
+
+from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
+
+EXPANDED = 2000
+"""Parts of looks that are looked into, at most."""
+
+_SLACK = 1e-9
+"""Sums of floats in another order differ by less."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pool:
+    """The products that may fill a slot: costs [m], vectors [m, d], prices [m] in the smallest unit.
+
+    `unseen`: no product of the slot that is not in the pool costs less; infinite where the pool has them all.
+    """
+
+    costs: Float64Array
+    vectors: Float32Array
+    prices: IntArray
+    unseen: float = inf
+
+
+class Composition(NamedTuple):
+    """The row of the product chosen for each slot, its objective, and what no look at all can be below."""
+
+    rows: tuple[int, ...]
+    objective: float
+    lower_bound: float
+
+    @property
+    def proven(self) -> bool:
+        """Whether no other look is better."""
+        return self.objective <= self.lower_bound + _SLACK
+
+
+def compose(problem: "Problem", *, most: int = EXPANDED) -> Composition | None:
+    """Find the look of the least objective; None where the pools have none within the budget.
+
+    `most` parts of looks are looked into; then the best look found so far is taken.
+    """
+    found = problem.start()
+    if found is None:
+        return None
+    rows, objective, bound = _Search(problem, found).run(most)
+    return Composition(rows, objective, min(bound, objective, problem.least_with_unseen()))
+
+
+class Problem:
+    """What a look is chosen from, as arrays: what products of each slot cost, and those of two are apart."""
+
+    def __init__(self, pools: Sequence[Pool], weight: float, budget: int | None = None) -> None:
+        """Measure every pair of products of two slots.
+
+        Args:
+            pools: of one slot each, none empty.
+            weight: λ, from 0.
+            budget: the most that the prices may sum to.
+        """
+        self.pools = pools
+        self.budget = budget
+        self.slots = range(len(pools))
+        scale = weight / comb(len(pools), 2) if len(pools) > 1 else 0.0
+        self.pairs: dict[tuple[int, int], Float64Array] = {}
+        for one, other in combinations(self.slots, 2):
+            between = scale * _apart(pools[one].vectors, pools[other].vectors)
+            self.pairs[one, other], self.pairs[other, one] = between, between.T
+        self.cheapest = [int(pool.prices.min()) for pool in pools]
+
+    def objective(self, rows: Sequence[int]) -> float:
+        """The objective of a look."""
+        alone = sum(float(pool.costs[row]) for pool, row in zip(self.pools, rows, strict=True))
+        return alone + sum(float(self.pairs[a, b][rows[a], rows[b]]) for a, b in combinations(self.slots, 2))
+
+    def price(self, rows: Sequence[int]) -> int:
+        """The price of a look in the smallest unit."""
+        return sum(int(pool.prices[row]) for pool, row in zip(self.pools, rows, strict=True))
+
+    def exchanged(self, rows: Sequence[int], slot: int) -> Float64Array:
+        """The objective with each product of a slot, the others as they are [m]; inf above the budget."""
+        changed = self.pools[slot].costs + sum(
+            (self.pairs[slot, other][:, rows[other]] for other in self.slots if other != slot), np.float64(0)
+        )
+        rest = [each for each in self.slots if each != slot]
+        kept = sum(float(self.pools[each].costs[rows[each]]) for each in rest)
+        kept += sum(float(self.pairs[a, b][rows[a], rows[b]]) for a, b in combinations(rest, 2))
+        spent = sum(int(self.pools[each].prices[rows[each]]) for each in rest)
+        return np.where(self._affordable(slot, spent), changed + kept, inf)
+
+    def start(self) -> tuple[int, ...] | None:
+        """A good look: improved slot by slot from the best of each, or from the cheapest."""
+        looks = [
+            self._improved([int(np.argmin(pool.costs)) for pool in self.pools]),
+            self._improved([int(np.lexsort((pool.costs, pool.prices))[0]) for pool in self.pools]),
+        ]
+        within = [rows for rows in looks if self.budget is None or self.price(rows) <= self.budget]
+        return min(within, key=self.objective, default=None)
+
+    def _improved(self, rows: list[int]) -> tuple[int, ...]:
+        if self.budget is not None and self.price(rows) > self.budget:
+            return tuple(rows)
+        best = self.objective(rows)
+        while True:
+            for slot in self.slots:
+                rows[slot] = int(np.argmin(self.exchanged(rows, slot)))
+            if (now := self.objective(rows)) >= best - _SLACK:
+                return tuple(rows)
+            best = now
+
+    def _affordable(self, slot: int, spent: int) -> BoolArray:
+        prices = self.pools[slot].prices
+        affordable: BoolArray = prices <= (
+            np.iinfo(np.int64).max if self.budget is None else self.budget - spent
+        )
+        return affordable
+
+    def least_with_unseen(self) -> float:
+        """What no look with a product that is in no pool can be below.
+
+        For any set of slots that have such a product: those cost at least `unseen`, the others at least their
+        least cost and what their pools are apart; pairs of the two kinds may be no distance apart.
+        """
+        least = inf
+        open_ = [slot for slot in self.slots if self.pools[slot].unseen < inf]
+        for count in range(1, len(open_) + 1):
+            for unseen in combinations(open_, count):
+                rest = [slot for slot in self.slots if slot not in unseen]
+                bound = sum(self.pools[slot].unseen for slot in unseen)
+                bound += sum(float(self.pools[slot].costs.min()) for slot in rest)
+                bound += sum(float(self.pairs[a, b].min()) for a, b in combinations(rest, 2))
+                least = min(least, bound)
+        return least
+
+
+class _Search:
+    """Best first: the part of a look with the least bound is looked into next."""
+
+    def __init__(self, problem: Problem, start: tuple[int, ...]) -> None:
+        self._problem = problem
+        self._best = start
+        self._objective = problem.objective(start)
+        self._keep = [np.arange(len(pool.costs)) for pool in problem.pools]
+        self._multiplier = _multiplier(problem)
+        self._constant = 0.0 if problem.budget is None else self._multiplier * problem.budget
+        self._costs = [pool.costs + self._multiplier * pool.prices for pool in problem.pools]
+        self._shrink()
+
+    def run(self, most: int) -> tuple[tuple[int, ...], float, float]:
+        """Return the best look, its objective, and what no look of the pools is below."""
+        waiting: list[tuple[float, tuple[int, ...]]] = [(-inf, ())]
+        expanded = 0
+        while waiting and waiting[0][0] < self._objective - _SLACK:
+            if expanded == most:
+                return self._best, self._objective, waiting[0][0]
+            expanded += 1
+            _, part = heapq.heappop(waiting)
+            bounds = self._bounds(part)
+            if len(part) == len(self._order) - 1:
+                self._finish(part, bounds)
+                continue
+            for place in np.flatnonzero(bounds < self._objective - _SLACK).tolist():
+                heapq.heappush(waiting, (float(bounds[place]), (*part, place)))
+        return self._best, self._objective, self._objective
+
+    def _finish(self, part: tuple[int, ...], bounds: Float64Array) -> None:
+        """Take the best of the whole looks that differ in the last slot."""
+        rows = [0] * len(self._order)
+        for slot, place in zip(self._order, part, strict=False):
+            rows[slot] = int(self._keep[slot][place])
+        last = self._order[-1]
+        exchanged = self._problem.exchanged(rows, last)[self._keep[last]]
+        exchanged = np.where(np.isfinite(bounds), exchanged, inf)
+        place = int(np.argmin(exchanged))
+        rows[last] = int(self._keep[last][place])
+        if np.isfinite(exchanged[place]) and (found := self._problem.objective(rows)) < self._objective:
+            self._best, self._objective = tuple(rows), found
+
+    def _shrink(self) -> None:
+        """Drop the products that no look better than the best has; then decide the smallest slots first."""
+        before = -1
+        while before != (now := sum(map(len, self._keep))):
+            before = now
+            for slot in self._problem.slots:
+                self._arrange([slot, *(each for each in self._problem.slots if each != slot)])
+                stays = self._bounds(()) <= self._objective + _SLACK
+                self._keep[slot] = self._keep[slot][stays]
+        self._arrange(sorted(self._problem.slots, key=lambda slot: len(self._keep[slot])))
+
+    def _arrange(self, order: list[int]) -> None:
+        """Fix the order in which slots are decided, and what their products cost and are apart."""
+        self._order = order
+        keep = self._keep
+        self._alone = {slot: self._costs[slot][keep[slot]] for slot in order}
+        self._prices = {slot: self._problem.pools[slot].prices[keep[slot]] for slot in order}
+        self._between = {
+            (a, b): self._problem.pairs[a, b][np.ix_(keep[a], keep[b])]
+            for a in order
+            for b in order
+            if a != b
+        }
+        least = {pair: between.min(axis=1) for pair, between in self._between.items()}
+        self._halves = [
+            {
+                slot: 0.5
+                * sum((least[slot, other] for other in order[depth:] if other != slot), np.float64(0))
+                for slot in order[depth:]
+            }
+            for depth in range(len(order) + 1)
+        ]
+
+    def _bounds(self, part: tuple[int, ...]) -> Float64Array:
+        """What no look that begins with a part and one more product can be below, for each product [m]."""
+        depth = len(part)
+        decided, slot, rest = self._order[:depth], self._order[depth], self._order[depth + 1 :]
+        done = list(zip(decided, part, strict=True))
+        settled = sum(float(self._alone[each][place]) for each, place in done) - self._constant
+        settled += sum(float(self._between[a, b][i, j]) for (a, i), (b, j) in combinations(done, 2))
+
+        def reached(each: int) -> Float64Array:
+            sums: Float64Array = self._alone[each] + sum(
+                (self._between[other, each][place] for other, place in done), np.float64(0)
+            )
+            return sums
+
+        bounds = settled + reached(slot)
+        for each in rest:
+            open_ = reached(each) + self._halves[depth + 1][each]
+            bounds = bounds + (self._between[slot, each] + open_[None, :]).min(axis=1)
+        if self._problem.budget is not None:
+            spent = sum(int(self._prices[each][place]) for each, place in done)
+            spent += sum(int(self._prices[each].min()) for each in rest)
+            bounds = np.where(self._prices[slot] <= self._problem.budget - spent, bounds, inf)
+        return bounds
+
+
+def _multiplier(problem: Problem) -> float:
+    """The μ that makes the bound of all looks greatest; 0 where the budget does not bind."""
+    if problem.budget is None:
+        return 0.0
+    halves = [
+        pool.costs
+        + 0.5 * sum((problem.pairs[slot, b].min(axis=1) for b in problem.slots if b != slot), np.float64(0))
+        for slot, pool in enumerate(problem.pools)
+    ]
+
+    def over(multiplier: float) -> bool:
+        """Whether the best products at this price of money are dearer than the budget."""
+        rows = [int(np.argmin(h + multiplier * p.prices)) for h, p in zip(halves, problem.pools, strict=True)]
+        return problem.budget is not None and problem.price(rows) > problem.budget
+
+    low, high = 0.0, 1e-9
+    if not over(low):
+        return 0.0
+    while over(high) and high < 1e6:
+        low, high = high, 2 * high
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if over(middle) else (low, middle)
+    return high
+
+
+def _apart(one: Float32Array, other: Float32Array) -> Float64Array:
+    """Euclidean distances of every row of `one` to every row of `other`, [n, m]."""
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2 * (a @ b.T)
+    apart: Float64Array = np.sqrt(np.maximum(squares, 0.0))
+    return apart

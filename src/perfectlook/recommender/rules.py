@@ -1,0 +1,183 @@
+"""A shop's own rules: products it pins to a rank, brings forward, holds back or leaves out."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self, TypeAlias, cast, get_args
+
+from perfectlook.errors import UsageError
+from perfectlook.filters import Filter, parse_filter
+from perfectlook.filters.tree import Under
+from perfectlook.recommender.restriction import either, every
+
+Action: TypeAlias = Literal["pin", "boost", "bury", "exclude"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
+_ANYWHERE = ("action", "name", "category")
+_FIELDS: dict[Action, tuple[str, ...]] = {
+    "pin": ("id", "rank"),
+    "boost": ("where", "factor", "offset"),
+    "bury": ("where", "factor", "offset"),
+    "exclude": ("where",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule, number `number` (from 1) of its file.
+
+    A pin puts the product `id` at `rank` of its category. The others are about all products that match
+    `where`: boost and bury rank them as if their distance were `factor` times it plus `offset`.
+    """
+
+    number: int
+    action: Action
+    name: str | None = None
+    category: str | None = None
+    where: Filter | None = None
+    factor: float = 1.0
+    offset: float = 0.0
+    id: str = ""
+    rank: int = 0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All rules of a file, in its order."""
+
+    source: str
+    rules: tuple[Rule, ...]
+
+    @classmethod
+    def read(cls, file: Path | str) -> Self:
+        """Read a rule file.
+
+        Raises:
+            UsageError: it cannot be read, is not TOML, or a rule is none; names file, rule and reason.
+        """
+        try:
+            document = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise UsageError(f"{file}: cannot be read ({error.strerror}); name a rule file") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UsageError(f"{file}: not TOML ({error}); see docs/rules.md for an example") from error
+        return cls.of(document, str(file))
+
+    @classmethod
+    def of(cls, document: Mapping[str, object], source: str = "rules") -> Self:
+        """Make rules of the document of a rule file; `source` is what errors call it.
+
+        Raises:
+            UsageError: a rule is none; names source, rule and reason.
+        """
+        for name in document:
+            if name != "rule":
+                raise UsageError(f"{source}: unknown key '{name}'; a rule file holds [[rule]] tables only")
+        tables = document.get("rule", [])
+        if not isinstance(tables, list):
+            raise UsageError(f"{source}: 'rule' is not a list of tables; begin each rule with [[rule]]")
+        return cls(source, tuple(_rule(number, table, source) for number, table in enumerate(tables, 1)))
+
+    @cached_property
+    def pins(self) -> list[Rule]:
+        """The rules that pin a product."""
+        return [rule for rule in self.rules if rule.action == "pin"]
+
+    @cached_property
+    def boosts(self) -> list[Rule]:
+        """The rules that bring products forward."""
+        return [rule for rule in self.rules if rule.action == "boost"]
+
+    @cached_property
+    def weighing(self) -> list[Rule]:
+        """The rules that change distances: boost and bury."""
+        return [rule for rule in self.rules if rule.action in ("boost", "bury")]
+
+    @cached_property
+    def excluded(self) -> Filter | None:
+        """What exclude rules match, None without any."""
+        return either([rule.where for rule in self.rules if rule.action == "exclude" and rule.where])
+
+
+NO_RULES = Rules("no rules", ())
+
+
+def _rule(number: int, table: object, source: str) -> Rule:
+    where = f"{source}: rule {number}"
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: not a table; begin each rule with [[rule]]")
+    action = table.get("action")
+    if action not in ACTIONS:
+        said = "has no 'action'" if action is None else f"the action is {action!r}"
+        raise UsageError(f"{where}: {said}; an action is one of {', '.join(ACTIONS)}")
+    where = f"{where} ({action})"
+    for key in table:
+        if key not in (*_ANYWHERE, *_FIELDS[action]):
+            known = ", ".join((*_ANYWHERE, *_FIELDS[action]))
+            raise UsageError(f"{where}: unknown key '{key}'; a rule of this action has {known}")
+    name, category = _text(table, "name", where), _text(table, "category", where)
+    if action == "pin":
+        id_ = _text(table, "id", where)
+        if id_ is None:
+            raise UsageError(f"{where}: has no 'id'; say which product to pin")
+        return Rule(number, action, name, category, id=id_, rank=_rank(table, where))
+    chosen = _matching(table, category, where)
+    if action == "exclude":
+        return Rule(number, action, name, category, chosen)
+    factor, offset = _weights(table, cast('Literal["boost", "bury"]', action), where)
+    return Rule(number, action, name, category, chosen, factor, offset)
+
+
+def _text(table: Mapping[str, object], key: str, where: str) -> str | None:
+    value = table.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"{where}: '{key}' is {value!r}; write a text in quotes")
+    return value
+
+
+def _rank(table: Mapping[str, object], where: str) -> int:
+    rank = table.get("rank", 1)
+    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
+        raise UsageError(f"{where}: 'rank' is {rank!r}; a rank is a whole number from 1")
+    return rank
+
+
+def _matching(table: Mapping[str, object], category: str | None, where: str) -> Filter:
+    text = _text(table, "where", where)
+    parts: list[Filter] = [] if category is None else [Under(category)]
+    if text is not None:
+        parts.append(parse_filter(text, f"{where}: where"))
+    whole = every(parts)
+    if whole is None:
+        raise UsageError(f"{where}: has neither 'where' nor 'category'; say which products it is about")
+    return whole
+
+
+def _weights(
+    table: Mapping[str, object], action: Literal["boost", "bury"], where: str
+) -> tuple[float, float]:
+    """The factor and the signed offset of a boost, which shortens distances, or a bury, which lengthens."""
+    factor, offset = _number(table, "factor", where), _number(table, "offset", where)
+    if factor is None and offset is None:
+        raise UsageError(f"{where}: has neither 'factor' nor 'offset'; say by how much")
+    if factor is not None and not (0 < factor <= 1 if action == "boost" else 1 <= factor <= 1e6):
+        room = "above 0 and up to 1" if action == "boost" else "from 1 to a million"
+        raise UsageError(f"{where}: 'factor' is {factor:g}; a {action} multiplies distances by {room}")
+    if offset is not None and not 0 <= offset <= 1e6:
+        verb = "subtracted from" if action == "boost" else "added to"
+        raise UsageError(f"{where}: 'offset' is {offset:g}; it is {verb} distances: write it from 0 up")
+    sign = -1.0 if action == "boost" else 1.0
+    return factor or 1.0, sign * (offset or 0.0)
+
+
+def _number(table: Mapping[str, object], key: str, where: str) -> float | None:
+    value = table.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise UsageError(f"{where}: '{key}' is {value!r}; write a number")
+    return float(value)

@@ -1,0 +1,1 @@
+"""The service: the recommender over HTTP, and the page that shows it."""

@@ -1,0 +1,121 @@
+"""What shoppers did with what they were shown: kept in SQLite, and summed up."""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from perfectlook.errors import PerfectLookError
+from perfectlook.service.refusal import Refusal
+
+Event: TypeAlias = Literal["shown", "clicked", "kept", "rejected"]
+EVENTS: tuple[Event, ...] = ("shown", "clicked", "kept", "rejected")
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS feedback (
+    request_id TEXT NOT NULL, product TEXT NOT NULL, category TEXT NOT NULL, rank INTEGER NOT NULL,
+    event TEXT NOT NULL, model TEXT NOT NULL, time REAL NOT NULL,
+    PRIMARY KEY (request_id, category, product, event)
+) WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One event: a product of a category at a rank."""
+
+    product: str
+    category: str
+    rank: int
+    event: Event
+
+
+class FeedbackStore:
+    """Events, each at most once, whoever sends it again. `add` returns when the disk has them."""
+
+    def __init__(self, file: Path, most_pages: int | None = None) -> None:
+        """Open the file, or make it; `most_pages` of 4 KiB bound its size.
+
+        Raises:
+            PerfectLookError: it cannot be opened.
+        """
+        self._file = file
+        self._most_pages = most_pages
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._connected()
+        except (OSError, sqlite3.Error) as error:
+            raise PerfectLookError(f"{file}: feedback cannot be kept there ({error})") from error
+
+    def add(self, request_id: str, model: str, events: Sequence[Seen]) -> None:
+        """Keep events, all or none.
+
+        Raises:
+            Refusal: 507 where the disk is full or the file cannot be written; nothing was kept.
+        """
+        now = time.time()
+        rows = [
+            (request_id, each.product, each.category, each.rank, each.event, model, now) for each in events
+        ]
+        with self._lock:
+            try:
+                with (connection := self._connected()):
+                    connection.executemany("INSERT OR IGNORE INTO feedback VALUES (?,?,?,?,?,?,?)", rows)
+            except (OSError, sqlite3.Error) as error:
+                self._drop()
+                raise Refusal(
+                    507, "not_stored", "feedback cannot be stored now; send it again later", retry_after=30
+                ) from error
+
+    def stats(self) -> dict[str, object]:
+        """Return counts of events, and clicks over shown, by category and by rank."""
+        with self._lock, closing(self._read_only()) as connection:
+            return {
+                "by_category": _counted(connection, "category"),
+                "by_rank": _counted(connection, "rank"),
+            }
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._drop()
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(self._file, timeout=10, check_same_thread=False)
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
+                connection.execute(_SCHEMA)
+                if self._most_pages is not None:
+                    connection.execute(f"PRAGMA max_page_count = {self._most_pages}")
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _read_only(self) -> sqlite3.Connection:
+        return sqlite3.connect(f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _counted(connection: sqlite3.Connection, column: str) -> list[dict[str, object]]:
+    sums = ", ".join(f"sum(event = '{event}')" for event in EVENTS)
+    found = connection.execute(f"SELECT {column}, {sums} FROM feedback GROUP BY {column} ORDER BY {column}")
+    rows = []
+    for value, *counts in found:
+        row: dict[str, object] = {column: value, **dict(zip(EVENTS, counts, strict=True))}
+        shown, clicked = counts[0], counts[1]
+        row["click_through"] = round(clicked / shown, 6) if shown else None
+        rows.append(row)
+    return rows

@@ -1,0 +1,29 @@
+"""Who may call what, as dependencies of endpoints."""
+
+from fastapi import Request
+
+from perfectlook.service.call import call_of
+from perfectlook.service.refusal import Refusal
+from perfectlook.service.service import Service
+
+
+def service_of(request: Request) -> Service:
+    """Return the service that answers a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+def writing(request: Request) -> None:
+    """Let only calls with a key through.
+
+    Raises:
+        Refusal: it has none, or one that is not known (401).
+    """
+    if call_of(request).key is None:
+        raise Refusal(401, "no_key", "this call needs an API key: send 'Authorization: Bearer KEY'")
+
+
+def reading(request: Request) -> None:
+    """Let every call through, unless the service demands keys for reading too."""
+    if service_of(request).settings.keyed_reading:
+        writing(request)

@@ -1,0 +1,76 @@
+// Where the model looked, drawn over the photo: the scene dims and what counted stays lit.
+
+import { s } from "./element.js";
+import { listed, place } from "./words.js";
+
+const OUTLINED = 3;
+const STRONG = 0.35;
+const NEARLY_EVEN = 1.5;
+const DARKEST = 140;
+
+/** The strongest regions: at most three, none weaker than a third of the first, as {row, column, weight}. */
+export function strongest({ rows, columns, weights }) {
+  const ordered = weights.map((weight, at) => ({
+    row: Math.floor(at / columns),
+    column: at % columns,
+    weight,
+  }));
+  ordered.sort((one, other) => other.weight - one.weight);
+  return ordered
+    .slice(0, OUTLINED)
+    .filter(({ weight }) => weight >= STRONG * ordered[0].weight && weight > 1.05 / (rows * columns));
+}
+
+/** Draw the veil on a canvas: as dark as a region counts little. Small on purpose; the browser smooths it. */
+export function veil(canvas, { rows, columns, weights }) {
+  const grid = new OffscreenCanvas(columns, rows);
+  const pen = grid.getContext("2d");
+  const pixels = pen.createImageData(columns, rows);
+  const most = Math.max(...weights);
+  weights.forEach((weight, at) =>
+    pixels.data.set([14, 11, 8, DARKEST * (1 - (weight / most) ** 0.55)], 4 * at),
+  );
+  pen.putImageData(pixels, 0, 0);
+  canvas.width = columns * 24;
+  canvas.height = rows * 24;
+  const over = canvas.getContext("2d");
+  over.imageSmoothingEnabled = true;
+  over.imageSmoothingQuality = "high";
+  over.clearRect(0, 0, canvas.width, canvas.height);
+  over.drawImage(grid, 0, 0, canvas.width, canvas.height);
+}
+
+/** The strongest regions as outlines, in a drawing that stretches over the photo. */
+export function outlines(attention) {
+  const { rows, columns } = attention;
+  return s(
+    "svg",
+    {
+      class: "outlines",
+      viewBox: `0 0 ${columns} ${rows}`,
+      preserveAspectRatio: "none",
+      "aria-hidden": "true",
+    },
+    ...strongest(attention).map(({ row, column }, at) =>
+      s("rect", {
+        class: at === 0 ? "first" : "",
+        x: column + 0.04,
+        y: row + 0.04,
+        width: 0.92,
+        height: 0.92,
+        rx: 0.14,
+        "vector-effect": "non-scaling-stroke",
+      }),
+    ),
+  );
+}
+
+/** Where the model looked, in words. */
+export function inWords(attention) {
+  const { rows, columns } = attention;
+  const found = strongest(attention);
+  if (!found.length) return "at all of it alike";
+  const places = [...new Set(found.map(({ row, column }) => place(row, column, rows, columns)))];
+  const even = found[0].weight < NEARLY_EVEN / (rows * columns);
+  return `${even ? "at all of it, a little more" : "most"} at the ${listed(places)}`;
+}

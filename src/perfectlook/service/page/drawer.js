@@ -1,0 +1,143 @@
+// One product closer, and what is like it.
+
+import { picture } from "./api.js";
+import { card, paintVotes, priceOf, thumb, why } from "./card.js";
+import { h, icon } from "./element.js";
+import { get, listen } from "./state.js";
+import { nameOf, stock } from "./words.js";
+
+/** Keep the dialog as the state says. */
+export function mount(dialog, act) {
+  let opener = null;
+  dialog.addEventListener("close", () => {
+    if (get().drawer) act.closeProduct();
+    if (opener?.isConnected) opener.focus();
+  });
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  let shown = null;
+  listen(
+    ({ drawer }) => [drawer],
+    (drawer) => {
+      if (!drawer) return dialog.open && dialog.close();
+      const moved = shown !== drawer.product;
+      shown = drawer.product;
+      if (!dialog.open) opener = document.activeElement;
+      if (moved || !dialog.open) dialog.replaceChildren(...inside(drawer, act));
+      dialog.querySelector(".alike")?.replaceWith(alike(drawer, act));
+      paintVotes(dialog, get().votes);
+      if (!dialog.open) dialog.showModal();
+      if (moved) {
+        dialog.scrollTop = 0;
+        dialog.querySelector("h2").focus();
+      }
+      return null;
+    },
+  );
+  listen(
+    ({ votes }) => [votes],
+    (votes) => paintVotes(dialog, votes),
+  );
+}
+
+function inside(drawer, act) {
+  const { product, category, requestId, trail } = drawer;
+  const name = nameOf(product, category);
+  const vote = (judgement) => () => act.vote(product, category, requestId, judgement);
+  return [
+    h(
+      "div",
+      { class: "drawer-bar" },
+      trail.length
+        ? h("button", { type: "button", class: "quiet", onclick: act.backInDrawer }, icon("left"), "Back")
+        : h("span", {}),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "round",
+          aria: { label: "Close" },
+          onclick: ({ target }) => target.closest("dialog").close(),
+        },
+        icon("close"),
+      ),
+    ),
+    h(
+      "div",
+      { class: "drawer-product", data: { product: product.id } },
+      h(
+        "div",
+        { class: "tile large" },
+        h("img", {
+          src: picture(product, 640),
+          alt: name,
+          onload: ({ target }) => target.classList.add("here"),
+        }),
+      ),
+      h(
+        "div",
+        { class: "drawer-words" },
+        h("h2", { id: "drawer-title", tabIndex: -1 }, name),
+        priceOf(product),
+        stock(product) && h("p", { class: "drawer-stock" }, stock(product)),
+      ),
+      why(product.why, { long: true }),
+      h(
+        "div",
+        { class: "drawer-actions" },
+        product.link &&
+          /^https?:/i.test(product.link) &&
+          h(
+            "a",
+            { class: "primary small", href: product.link, target: "_blank", rel: "noopener noreferrer" },
+            "Visit the shop",
+            icon("out"),
+          ),
+        h(
+          "button",
+          { type: "button", class: "secondary small", onclick: () => act.useInLook(product, category) },
+          icon("look"),
+          "Build a look with it",
+        ),
+        h(
+          "span",
+          { class: "drawer-votes" },
+          thumb("up", "kept", "Good match", null, vote("kept")),
+          thumb("down", "rejected", "Not a match", null, vote("rejected")),
+        ),
+      ),
+    ),
+    h("h3", {}, "More like this"),
+    h("div", { class: "alike" }),
+  ];
+}
+
+function alike({ phase, alike: products, alikeId, category, failure }, act) {
+  const busy = { class: "alike", aria: { busy: String(phase === "loading") } };
+  if (phase === "failed")
+    return h("div", { ...busy, role: "alert" }, h("p", { class: "barren" }, failure.text));
+  if (phase === "loading")
+    return h(
+      "div",
+      busy,
+      h(
+        "div",
+        { class: "alike-list" },
+        [0, 1, 2, 3].map(() =>
+          h("div", { class: "card" }, h("div", { class: "tile bone" }), h("div", { class: "bone line" })),
+        ),
+      ),
+    );
+  if (!products.length) return h("div", busy, h("p", { class: "barren" }, "There is nothing else like it."));
+  const votes = get().votes;
+  return h(
+    "div",
+    busy,
+    h(
+      "ul",
+      { class: "alike-list", role: "list" },
+      products.map((each) =>
+        card({ ...each, why: null }, each.category ?? category, alikeId, act, votes[each.id]),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,83 @@
+// Puts the parts together.
+
+import * as ask from "./ask.js";
+import * as asklook from "./asklook.js";
+import * as askproduct from "./askproduct.js";
+import * as api from "./api.js";
+import * as drawer from "./drawer.js";
+import * as look from "./look.js";
+import * as problem from "./problem.js";
+import * as rows from "./rows.js";
+import * as scene from "./scene.js";
+import * as share from "./share.js";
+import * as start from "./start.js";
+import * as tools from "./tools.js";
+import { listen, set } from "./state.js";
+
+const at = (id) => document.getElementById(id);
+
+function leave() {
+  ask.close();
+  history.pushState(null, "", location.pathname);
+  at("main").focus({ preventScroll: true });
+  scrollTo({ top: 0 });
+}
+
+function mountTheme(button) {
+  const dark = () =>
+    (document.documentElement.dataset.theme ??
+      (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  const paint = () => button.setAttribute("aria-pressed", String(dark()));
+  button.addEventListener("click", () => {
+    const next = dark() ? "light" : "dark";
+    document.documentElement.dataset.theme = next;
+    try {
+      localStorage.setItem("theme", next);
+    } catch {
+      // a browser that keeps nothing still shows the colours until the page is left
+    }
+    paint();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  paint();
+}
+
+function mountScreens() {
+  listen(
+    ({ phase, scene: shown }) => [phase === "start", shown],
+    (starting) => {
+      at("start").hidden = !starting;
+      at("studio").hidden = starting;
+      at("fresh").hidden = starting;
+      at("share").hidden = starting;
+      if (!starting) scrollTo({ top: 0 });
+    },
+  );
+}
+
+async function learn() {
+  const [known, samples] = await Promise.all([
+    api.categories().catch(() => []),
+    api.samples().catch(() => []),
+  ]);
+  set({ known: known.toSorted((one, other) => one.category.localeCompare(other.category)), samples });
+}
+
+const act = { ...ask, ...asklook, ...askproduct, leave };
+mountTheme(at("theme"));
+mountScreens();
+start.mount(act);
+scene.mount(at("scene"), act);
+tools.mount(at("tools"), act);
+problem.mount(at("failure"), act);
+rows.mount(at("rows"), act);
+look.mount(at("look"), act);
+drawer.mount(at("drawer"), act);
+at("fresh").addEventListener("click", leave);
+at("home").addEventListener("click", (event) => {
+  event.preventDefault();
+  leave();
+});
+if (new URLSearchParams(location.search).size) share.restore(act);
+share.mount(at("share"), act);
+learn();

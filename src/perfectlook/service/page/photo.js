@@ -1,0 +1,28 @@
+// From what a person gives to a photo that can be sent.
+
+const HEAVY = 3 * 1024 * 1024;
+const LONGEST = 2048;
+
+/** A photo as it is, or, where it is heavy and this browser can read it, made smaller: the model needs no more. */
+export async function lightened(file) {
+  if (file.size <= HEAVY) return file;
+  try {
+    const bitmap = await createImageBitmap(file);
+    const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(bitmap.width * scale);
+    canvas.height = Math.round(bitmap.height * scale);
+    canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    bitmap.close();
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+    return blob ?? file;
+  } catch {
+    return file; // the server reads formats that browsers do not
+  }
+}
+
+/** The first picture in what was dropped or pasted, else the first file, else null. */
+export function pictureIn(transfer) {
+  const files = [...(transfer?.files ?? [])];
+  return files.find((file) => file.type.startsWith("image/")) ?? files[0] ?? null;
+}

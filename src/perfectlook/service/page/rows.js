@@ -1,0 +1,168 @@
+// A row of products for each category.
+
+import { card, paintVotes } from "./card.js";
+import { arrange, h, icon } from "./element.js";
+import { get, listen } from "./state.js";
+import { above, leaf, percent } from "./words.js";
+
+const drawn = new WeakMap();
+
+/** Keep `host` as the state says. */
+export function mount(host, act) {
+  const waiting = skeletons();
+  listen(
+    ({ answer, phase, view, adding }) => [answer, phase, view, adding],
+    (answer, phase, view, adding) => {
+      host.hidden = view !== "rows" || phase === "failed" || phase === "start";
+      host.setAttribute("aria-busy", String(phase === "loading"));
+      if (!answer) return arrange(host, phase === "loading" ? waiting : []);
+      const rows = answer.sections.map((section) => rowOf(section, act));
+      arrange(host, [
+        ...rows,
+        ...(adding ? [waiting[0]] : []),
+        ...(barren(answer.sections) && !adding ? [empty(answer.sections, act)] : []),
+      ]);
+    },
+  );
+  listen(
+    ({ votes, answer }) => [votes, answer],
+    (votes) => paintVotes(host, votes),
+  );
+  listen(
+    ({ pinned, answer }) => [pinned, answer],
+    (pinned) => {
+      for (const row of host.querySelectorAll(".row")) {
+        row.querySelector(".where")?.setAttribute("aria-pressed", String(row.dataset.category === pinned));
+      }
+    },
+  );
+}
+
+const barren = (sections) => sections.every((section) => section.products.length === 0);
+
+function rowOf(section, act) {
+  if (!drawn.has(section)) drawn.set(section, row(section, act, get().votes));
+  return drawn.get(section);
+}
+
+/** A category with its products. */
+export function row(section, act, votes) {
+  const { category, products, requestId } = section;
+  const name = leaf(category);
+  const list = h(
+    "ul",
+    { class: "cards", role: "list" },
+    products.map((each) => card(each, category, requestId, act, votes[each.id])),
+  );
+  const element = h(
+    "section",
+    {
+      class: "row",
+      data: { category },
+      aria: { label: name },
+      onpointerenter: (event) => event.pointerType === "mouse" && act.light(category),
+      onpointerleave: (event) => event.pointerType === "mouse" && act.light(null),
+      onfocusin: () => act.light(category),
+      onfocusout: () => act.light(null),
+    },
+    h(
+      "header",
+      { class: "row-head" },
+      h("div", { class: "row-words" }, h("h2", {}, name), h("p", {}, subtitle(section))),
+      h(
+        "div",
+        { class: "row-actions" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "round where",
+            title: "Where the model looked",
+            aria: { pressed: "false", label: `Show where the model looked for ${name}` },
+            onclick: () => act.pin(category),
+          },
+          icon("eye"),
+        ),
+        ...slides(list, name),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "round",
+            title: "Remove",
+            aria: { label: `Remove ${name}` },
+            onclick: () => act.removeCategory(category),
+          },
+          icon("close"),
+        ),
+      ),
+    ),
+    products.length ? list : h("p", { class: "barren" }, "Nothing here fits the filters."),
+  );
+  return element;
+}
+
+function subtitle({ category, suggested }) {
+  const likely =
+    suggested === undefined || suggested === null ? null : `${percent(suggested)} likely to belong here`;
+  return [likely, above(category)].filter(Boolean).join(" · ");
+}
+
+function slides(list, name) {
+  const slide = (way) => () => list.scrollBy({ left: way * list.clientWidth * 0.8, behavior: "smooth" });
+  const button = (way, label, symbol) =>
+    h(
+      "button",
+      { type: "button", class: "round slide", aria: { label: `${label} in ${name}` }, onclick: slide(way) },
+      icon(symbol),
+    );
+  const [back, on] = [button(-1, "Back", "left"), button(1, "On", "right")];
+  const check = () => {
+    back.disabled = list.scrollLeft < 4;
+    on.disabled = list.scrollLeft + list.clientWidth > list.scrollWidth - 4;
+  };
+  list.addEventListener("scroll", check, { passive: true });
+  new ResizeObserver(check).observe(list);
+  return [back, on];
+}
+
+function empty(sections, act) {
+  if (!sections.length) {
+    return h(
+      "div",
+      { class: "state" },
+      h("h2", {}, "No categories chosen"),
+      h("p", {}, "Add one above, or let the model suggest them."),
+      h("button", { type: "button", class: "secondary", onclick: act.suggestAgain }, "Suggest categories"),
+    );
+  }
+  return h(
+    "div",
+    { class: "state" },
+    h("h2", {}, "Nothing fits these filters"),
+    h("p", {}, "Widen the price or allow what is not in stock."),
+    h("button", { type: "button", class: "secondary", onclick: act.clearFilters }, "Clear filters"),
+  );
+}
+
+const skeletons = () =>
+  [0, 1, 2].map(() =>
+    h(
+      "div",
+      { class: "row skeleton", aria: { hidden: "true" } },
+      h("div", { class: "bone title" }),
+      h(
+        "div",
+        { class: "cards" },
+        [0, 1, 2, 3, 4, 5].map(() =>
+          h(
+            "div",
+            { class: "card" },
+            h("div", { class: "tile bone" }),
+            h("div", { class: "bone line" }),
+            h("div", { class: "bone line short" }),
+          ),
+        ),
+      ),
+    ),
+  );

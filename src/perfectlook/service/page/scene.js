@@ -1,0 +1,117 @@
+// The photo as the hero: attention softly over it, a box on it, and a line that says what is seen.
+
+import { inWords, outlines, veil } from "./attention.js";
+import { boxElement, draggable } from "./box.js";
+import { h, icon, replace } from "./element.js";
+import { get, listen, set } from "./state.js";
+import { leaf } from "./words.js";
+
+const FIRST = [0.25, 0.25, 0.75, 0.75];
+
+/** Keep `host` as the state says. */
+export function mount(host, act) {
+  const image = h("img", { class: "scene-photo", alt: "", draggable: false });
+  const glow = h("div", { class: "glow", aria: { hidden: "true" } });
+  const marks = h("div", { class: "marks" });
+  const frame = h(
+    "div",
+    { class: "frame" },
+    image,
+    glow,
+    marks,
+    h("div", { class: "scan", aria: { hidden: "true" } }),
+  );
+  const caption = h("figcaption", { class: "caption" });
+  const tools = h("div", { class: "scene-tools" });
+  host.append(h("figure", { class: "scene" }, frame, caption), tools);
+  const boxed = {
+    draft: (draft) => set({ draft }),
+    done: act.setBox,
+    gone: () => (get().box ? act.setBox(null) : set({ draft: null })),
+  };
+  draggable(frame, { now: () => get().draft ?? get().box, choosing: () => get().draft !== null, act: boxed });
+  image.addEventListener("load", () => {
+    frame.classList.remove("blank");
+    ratio(frame, image.naturalWidth / image.naturalHeight);
+  });
+  image.addEventListener("error", () => frame.classList.add("blank"));
+  listen(
+    ({ scene }) => [scene],
+    (scene) => {
+      image.alt = scene?.title ? `Your scene: ${scene.title}` : "Your scene";
+      if (scene?.picture) image.src = scene.picture;
+      else image.removeAttribute("src");
+      frame.classList.toggle("blank", Boolean(scene) && !scene.picture);
+    },
+  );
+  listen(
+    ({ size }) => [size],
+    (size) => size && ratio(frame, size.width / size.height),
+  );
+  listen(
+    ({ phase }) => [phase],
+    (phase) => frame.classList.toggle("looking", phase === "loading"),
+  );
+  listen(
+    ({ box, draft }) => [box, draft],
+    (box, draft) => {
+      const shown = draft ?? box;
+      frame.classList.toggle("choosing", draft !== null);
+      replace(marks, shown ? boxElement(shown, boxed) : null);
+    },
+  );
+  listen(
+    ({ box, draft, phase }) => [box, draft, phase],
+    (box, draft, phase) => replace(tools, ...sceneTools(box, draft, phase, boxed)),
+  );
+  listen(
+    ({ lit, pinned, answer, box, draft }) => [lit ?? pinned, answer, box, draft],
+    (category, answer, box, draft) => {
+      const section = draft ? null : answer?.sections.find((each) => each.category === category);
+      showAttention(glow, section?.attention, box);
+      caption.textContent = section?.attention
+        ? `For ${leaf(category).toLowerCase()} the model looked ${inWords(section.attention)}.`
+        : HINT;
+    },
+  );
+}
+
+const HINT = matchMedia("(hover: none)").matches
+  ? "Tap the eye of a row to see where the model looked."
+  : "Point at products to see where the model looked. Drag on the photo to complete only a part.";
+
+const ratio = (frame, value) => frame.style.setProperty("--ratio", value.toFixed(4));
+
+function showAttention(glow, attention, box) {
+  glow.classList.toggle("shown", Boolean(attention));
+  if (!attention) return;
+  const canvas = h("canvas", {});
+  veil(canvas, attention);
+  glow.replaceChildren(canvas, outlines(attention));
+  const [left, top, right, bottom] = box ?? [0, 0, 1, 1];
+  Object.assign(glow.style, {
+    left: `${left * 100}%`,
+    top: `${top * 100}%`,
+    width: `${(right - left) * 100}%`,
+    height: `${(bottom - top) * 100}%`,
+  });
+}
+
+function sceneTools(box, draft, phase, boxed) {
+  const button = (label, symbol, kind, key, onclick) =>
+    h("button", { type: "button", class: kind, data: { key }, onclick }, icon(symbol), label);
+  if (draft) {
+    return [
+      button("Complete this part", "crop", "primary small", "apply", () => boxed.done(draft)),
+      button("Cancel", "close", "quiet", "cancel", () => set({ draft: null })),
+    ];
+  }
+  const choose = () => {
+    set({ draft: box ?? FIRST });
+    document.querySelector(".box")?.focus();
+  };
+  return [
+    button(box ? "Change the part" : "Choose a part", "crop", "quiet", "choose", choose),
+    box && button("Whole photo", "photo", "quiet", "whole", () => boxed.done(null)),
+  ].filter(Boolean);
+}

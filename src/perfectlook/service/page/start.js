@@ -1,0 +1,77 @@
+// The beginning: a photo dropped, pasted, picked or photographed, an address on the web, or a sample.
+
+import { h } from "./element.js";
+import { pictureIn } from "./photo.js";
+import { listen } from "./state.js";
+
+/** Wire the start and, all over the page, dropping and pasting. `act`: {open, openFile}. */
+export function mount(act) {
+  for (const id of ["file", "camera"]) {
+    document.getElementById(id).addEventListener("change", ({ target }) => {
+      const [file] = target.files;
+      target.value = "";
+      if (file) act.openFile(file);
+    });
+  }
+  document.getElementById("by-url").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const url = event.target.elements.url.value.trim();
+    if (url) act.open({ kind: "url", url });
+  });
+  document.addEventListener("paste", (event) => {
+    const file = pictureIn(event.clipboardData);
+    if (file) act.openFile(file);
+  });
+  mountDrop(act);
+  mountSamples(document.getElementById("samples"), act);
+}
+
+function mountDrop(act) {
+  const carries = (event) => event.dataTransfer?.types.includes("Files");
+  const over = (shown) => document.body.classList.toggle("dragging", shown);
+  addEventListener("dragover", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    over(true);
+  });
+  addEventListener("dragleave", (event) => event.relatedTarget === null && over(false));
+  addEventListener("drop", (event) => {
+    if (!carries(event)) return;
+    event.preventDefault();
+    over(false);
+    const file = pictureIn(event.dataTransfer);
+    if (file) act.openFile(file);
+  });
+}
+
+function mountSamples(host, act) {
+  listen(
+    ({ samples }) => [samples],
+    (samples) => {
+      host.hidden = !samples.length;
+      host.replaceChildren(
+        h("h2", {}, "Or try one of these"),
+        h(
+          "ul",
+          { role: "list" },
+          samples.map((sample) =>
+            h(
+              "li",
+              {},
+              h(
+                "button",
+                {
+                  type: "button",
+                  class: "sample",
+                  onclick: () => act.open({ kind: "sample", name: sample.name, title: sample.title }),
+                },
+                h("img", { src: sample.picture, alt: "", loading: "lazy" }),
+                h("span", {}, sample.title ?? sample.name),
+              ),
+            ),
+          ),
+        ),
+      );
+    },
+  );
+}

@@ -1,0 +1,68 @@
+"""Runs the service behind uvicorn, until it is asked to stop."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from perfectlook.service.logs import LOGGER, log_as_json
+from perfectlook.service.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from perfectlook.service.service import Service
+
+KEEP_ALIVE = 30
+
+
+def run(settings: Settings) -> None:
+    """Open everything, listen, and return when a signal has asked to stop and all accepted work is done.
+
+    Raises:
+        PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
+    """
+    log_as_json()
+    with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:  # both take about as long
+        opening = beside.submit(_opened, settings)
+        from perfectlook.service import app  # noqa: F401
+
+        service = opening.result()
+    server(service).run()
+
+
+def server(service: "Service") -> "uvicorn.Server":
+    """Return the server of an open service."""
+    import uvicorn
+
+    from perfectlook.service.app import wrapped
+    from perfectlook.service.protocol import patient
+
+    settings = service.settings
+    LOGGER.info(
+        "open",
+        extra={"model": service.recommender.model.name, "host": settings.host, "port": settings.port},
+    )
+    return uvicorn.Server(
+        uvicorn.Config(
+            wrapped(service),
+            host=settings.host,
+            port=settings.port,
+            http=patient(settings.read_seconds),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=bool(settings.trusted_proxies),
+            forwarded_allow_ips=settings.trusted_proxies or None,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
+            backlog=2048,
+        )
+    )
+
+
+def _opened(settings: Settings) -> "Service":
+    from perfectlook.service.service import Service
+
+    return Service.open(settings)

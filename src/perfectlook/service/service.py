@@ -1,0 +1,122 @@
+"""All that endpoints share: the recommender, its workers, and what the service keeps."""
+
+import asyncio
+import hashlib
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from perfectlook.fetch import Fetcher, FetchLimits
+from perfectlook.images import PictureLimits
+from perfectlook.recommender import Recommender, Rules
+from perfectlook.recommender.rules import NO_RULES
+from perfectlook.service.admission import Workers
+from perfectlook.service.feedback import FeedbackStore
+from perfectlook.service.jobs import Jobs
+from perfectlook.service.keys import Keys
+from perfectlook.service.metrics import Metrics
+from perfectlook.service.pictures import Pictures
+from perfectlook.service.samples import Samples
+from perfectlook.service.settings import Settings
+from perfectlook.service.usual import Usual
+from perfectlook.settings import cache_folder, worker_count
+
+FETCHING_THREADS, FETCHING_PLACES = 8, 32
+READING_THREADS, READING_PLACES = 4, 512
+WRITING_PLACES = 32
+FETCH_SECONDS = 10.0
+
+
+class Service:
+    """Everything that is open while a service runs."""
+
+    def __init__(self, settings: Settings, recommender: Recommender) -> None:
+        """Take an open recommender; `Service.open` is the way in."""
+        self.settings = settings
+        self.recommender = recommender
+        self.rules = Rules.read(settings.rules) if settings.rules else NO_RULES
+        self.keys = Keys(Path(settings.keys) if settings.keys else None)
+        self.samples = Samples(Path(settings.samples) if settings.samples else None)
+        self.feedback = FeedbackStore(_feedback_file(settings))
+        self.metrics = Metrics()
+        self.pictures = Pictures()
+        self.usual = Usual(recommender)
+        self.limits = PictureLimits(max_bytes=settings.max_upload)
+        threads = settings.workers or worker_count()
+        self.workers = Workers("model", threads, threads * settings.queue, settings.queue_seconds)
+        self.readers = Workers("reader", READING_THREADS, READING_PLACES)
+        self.writers = Workers("writer", 1, WRITING_PLACES)
+        self._fetchers = Workers("fetcher", FETCHING_THREADS, FETCHING_PLACES)
+        self.jobs = Jobs(recommender, self.usual.forget, allow_private=settings.allow_private)
+        self.metrics.gauge("queue", "Photos that are looked at or wait for it.", lambda: self.workers.inside)
+        self.metrics.gauge("jobs", "Syncs that run or wait.", lambda: self.jobs.unfinished)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open everything, so that the first request is answered as fast as the second.
+
+        Raises:
+            PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
+        """
+        recommender = Recommender.open(settings.model, settings.catalogue)
+        try:
+            service = cls(settings, recommender)
+            service.warm()
+        except BaseException:
+            recommender.close()
+            raise
+        return service
+
+    def warm(self) -> None:
+        """Load what is otherwise loaded by the first request: the networks, and the catalogue's vectors."""
+        from PIL import Image
+
+        photo = Image.new("RGB", (64, 64), "grey")
+        answer = self.recommender.complete(photo, k=1, limit=1)
+        self.usual.parts(self.recommender.embed(photo), [each.category for each in answer.sections])
+
+    @cached_property
+    def _fetcher(self) -> Fetcher:
+        """Made for the first URL: reading the certificates of the system takes its time."""
+        return Fetcher(
+            FetchLimits(
+                max_bytes=self.settings.max_upload,
+                seconds=FETCH_SECONDS,
+                tries=1,
+                allow_private=self.settings.allow_private,
+            )
+        )
+
+    async def fetched(self, url: str) -> bytes:
+        """Return what lies at a URL; FetchError where that is nothing, Refusal where too many are fetched."""
+        content = (await self._fetchers.run(lambda: self._fetcher.fetch(url))).content
+        assert content is not None  # no validators, so it cannot be unchanged
+        return content
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """Texts that no answer may tell."""
+        places = (self.settings.catalogue, self.settings.model, self.recommender.catalogue.location)
+        return tuple(place for place in places if place)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then close."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self.jobs.close(self.settings.grace_seconds)
+        for workers in (self.workers, self.readers, self.writers, self._fetchers):
+            workers.close()
+        if "_fetcher" in vars(self):
+            self._fetcher.close()
+        self.feedback.close()
+        self.recommender.close()
+
+
+def _feedback_file(settings: Settings) -> Path:
+    if settings.feedback:
+        return Path(settings.feedback)
+    if "://" not in settings.catalogue:
+        return Path(settings.catalogue) / "feedback.sqlite"
+    name = hashlib.sha256(settings.catalogue.encode()).hexdigest()[:16]
+    return cache_folder() / f"feedback-{name}.sqlite"

@@ -1,0 +1,131 @@
+"""The way to a Qdrant server: opened, checked, and its failures in plain words."""
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from perfectlook.errors import CatalogueError, MissingExtraError, PerfectLookError
+from perfectlook.stores.cluster_settings import MEMORY, ClusterAddress
+
+API_KEY = "PERFECTLOOK_QDRANT_API_KEY"
+OLDEST = (1, 16)
+"""The first version that can write on a condition, which the lease of a sync needs."""
+
+
+class ClusterConnection:
+    """A client of `qdrant_client`, used inside `with connection.asking(...) as client:`."""
+
+    def __init__(self, client: Any, location: str, *, in_memory: bool = False) -> None:
+        """Take an open client; with `in_memory`, the official stand-in, which is not safe between threads."""
+        self._client = client
+        self.location = location
+        self.is_server = not in_memory
+        self._turn = threading.RLock() if in_memory else nullcontext()
+        self._closed = False
+
+    @classmethod
+    def open(cls, address: ClusterAddress) -> "ClusterConnection":
+        """Connect to a server and check its version.
+
+        Raises:
+            MissingExtraError: qdrant-client is not installed.
+            CatalogueError: the server does not answer, refuses the key or is too old.
+        """
+        try:
+            from qdrant_client import QdrantClient
+        except ImportError as error:
+            raise MissingExtraError("a catalogue on a Qdrant cluster", "cluster") from error
+        if address.scheme == MEMORY:
+            return cls(QdrantClient(":memory:"), address.location, in_memory=True)
+        settings = address.settings
+        client = QdrantClient(
+            url=address.url,
+            port=address.port,
+            grpc_port=settings.grpc_port or 6334,
+            prefer_grpc=settings.grpc_port > 0,
+            timeout=settings.timeout,
+            metadata={"api-key": os.environ[API_KEY]} if os.environ.get(API_KEY) else {},
+            check_compatibility=False,
+        )
+        connection = cls(client, address.location)
+        try:
+            connection._check_version()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def asking(self, what: str) -> Iterator[Any]:
+        """Lend the client; whatever it fails with becomes a CatalogueError that says what was asked for."""
+        if self._closed:
+            raise CatalogueError(f"{self.location}: was closed; open the catalogue again")
+        with self._turn:
+            try:
+                yield self._client
+            except (PerfectLookError, AssertionError):
+                raise
+            except Exception as error:
+                raise CatalogueError(f"{self.location}: {what} failed: {_explained(error)}") from error
+
+    def close(self) -> None:
+        """Close the client."""
+        if not self._closed:
+            self._closed = True
+            self._client.close()
+
+    def _check_version(self) -> None:
+        with self.asking("connecting") as client:
+            found = client.info()
+        version = re.match(r"(\d+)\.(\d+)", found.version or "")
+        if version is None or (int(version[1]), int(version[2])) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise CatalogueError(
+                f"{self.location}: the server is Qdrant {found.version}, and {oldest} is the oldest that "
+                "will do; upgrade it"
+            )
+
+
+def _explained(error: Exception) -> str:
+    """What went wrong and what to do, for a failure of the client."""
+    code = getattr(error, "status_code", None)
+    if isinstance(code, int):
+        return _refused(code, _said_by(error))
+    source = getattr(error, "source", None) or error
+    if callable(code := getattr(source, "code", None)):  # gRPC
+        name = str(getattr(code(), "name", code()))
+        if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+            return _refused(401, name)
+        if name not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+            return f"the server said {name}: {getattr(source, 'details', str)()}"
+        late = name == "DEADLINE_EXCEEDED"
+    else:
+        late = "Timeout" in type(source).__name__ or "timed out" in str(source)
+    if late:
+        return "no answer in time; look at the server's load, or give it longer with ?timeout=SECONDS"
+    if isinstance(source, ConnectionError | OSError) or type(source).__module__.startswith("httpx"):
+        return f"no connection ({source}); check the URL and the network, and that the server runs"
+    return f"{type(source).__name__}: {source}"
+
+
+def _refused(code: int, said: str) -> str:
+    if code in (401, 403):
+        return f"the server refused ({said}); put the right key into {API_KEY}"
+    if code == 404:
+        return f"the collection is not there any more ({said}); open the catalogue again"
+    if code in (429, 502, 503, 504):
+        return f"the server is overloaded or on its way down or up ({code} {said}); try again in a while"
+    if code == 507 or "disk" in said.lower():
+        return f"the server has no room ({said}); give it a larger disk, or delete catalogues"
+    return f"the server said {code}: {said}"
+
+
+def _said_by(error: Exception) -> str:
+    try:
+        status = error.structured()["status"]  # type: ignore[attr-defined]
+        return str(status["error"] if isinstance(status, dict) else status)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return str(getattr(error, "reason_phrase", "")) or str(error)[:200]

@@ -1,0 +1,53 @@
+"""A real browser for tests of the page: Debian's Chromium through playwright, or a test that says why not."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
+WIDTHS = {"phone": (390, 844), "tablet": (820, 1100), "desktop": (1440, 900)}
+ARTEFACTS = Path(__file__).parents[1] / "out" / "page"
+"""Where screenshots are kept to be looked at; not part of the repository."""
+
+
+def chromium() -> str:
+    """The browser's executable; without one the test is skipped, and fails where CI=true."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if found := next(filter(None, map(shutil.which, names)), None):
+        return found
+    reason = "there is no Chromium; on Debian: apt-get install chromium"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core finds wrong with the page as it is, one line each."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(
+        page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+    )
+    return [
+        f"{each['id']}: {each['help']}: {node['html'][:160]}"
+        for each in found.response["violations"]
+        for node in each["nodes"]
+    ]
+
+
+def keep(page: Any, name: str) -> None:
+    """Keep a screenshot."""
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=str(ARTEFACTS / f"{name}.png"))

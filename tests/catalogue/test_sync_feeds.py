@@ -1,0 +1,385 @@
+"""A sync with a feed looks at what may have changed, fetches what is new, and leaves the rest alone."""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drawn import drawn_set
+from perfectlook.catalogue import Catalogue, Shelf, SyncReport, open_source
+from perfectlook.catalogue.records import Record
+from perfectlook.errors import CatalogueError, CatalogueInUseError, FeedError
+from perfectlook.fetch import FetchLimits
+from perfectlook.stores import Point
+from toy_model import BAGS, SHOES, ToyModel
+from web import Web, fail, serve, web, with_etag
+
+MODEL, OTHER = ToyModel(), ToyModel(seed=1)
+LIMITS = FetchLimits(allow_private=True, seconds=5, tries=1)
+
+
+class Shop:
+    """A feed of eight products, whose pictures lie beside it or on a server, and its catalogue."""
+
+    def __init__(self, folder: Path, server: Web | None) -> None:
+        self.folder = folder / "shop"
+        self.catalogue_folder = folder / "catalogue"
+        self.server = server
+        drawn = drawn_set(folder / "drawn", scenes=1, products_per_category=4)
+        listed = json.loads((drawn / "categories.json").read_text(encoding="utf-8"))
+        shutil.copytree(drawn / "products", self.folder)
+        self.rows = [
+            {
+                "id": id_[:4],
+                "title": f"title {n}",
+                "category": category,
+                "image_link": self.image(f"{id_}.jpg"),
+            }
+            for n, (id_, category) in enumerate(sorted(listed.items()))
+        ]
+
+    def image(self, name: str) -> str:
+        """Where the picture of that name lies."""
+        if self.server is None:
+            return name
+        self.server.answers[f"/{name}"] = with_etag((self.folder / name).read_bytes(), '"1"')
+        return self.server.url(f"/{name}")
+
+    def picture(self, place: int) -> Path:
+        return self.folder / self.rows[place]["image_link"].rpartition("/")[2]
+
+    def sync(self, model: ToyModel = MODEL, **options: object) -> SyncReport:
+        feed = self.folder / "feed.jsonl"
+        feed.write_text("\n".join(json.dumps(row) for row in self.rows), encoding="utf-8")
+        source = open_source(feed, shelf=Shelf.of(self.catalogue_folder, LIMITS))
+        with Catalogue.open(self.catalogue_folder, create=True) as catalogue:
+            return catalogue.sync(source, model, workers=1, **options)  # type: ignore[arg-type]
+
+    def points(self) -> dict[str, Point]:
+        with Catalogue.open(self.catalogue_folder) as catalogue:
+            return {point.id: point for batch in catalogue.store.scroll() for point in batch}
+
+    def fetched(self) -> list[Path]:
+        return sorted((self.catalogue_folder / "pictures").glob("*/*.jpg"))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path, None)
+
+
+@pytest.fixture
+def online(tmp_path: Path) -> Iterator[Shop]:
+    with web() as server:
+        yield Shop(tmp_path, server)
+
+
+def counts(report: SyncReport) -> tuple[int, int, int, int, int]:
+    return report.added, report.changed, report.deleted, report.unchanged, report.embedded
+
+
+def rewritten_unnoticed(picture: Path, other: Path) -> None:
+    """Put another picture in a picture's place, of the same size and time of change."""
+    status = picture.stat()
+    content = other.read_bytes()
+    smaller, larger = sorted((len(content), status.st_size))
+    picture.write_bytes(content + b"\0" * (larger - smaller) if len(content) < status.st_size else content)
+    os.truncate(picture, status.st_size)
+    os.utime(picture, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_a_second_sync_does_nothing(shop: Shop) -> None:
+    assert counts(shop.sync()) == (8, 0, 0, 0, 8)
+    before = shop.points()
+    report = shop.sync()
+    assert counts(report) == (0, 0, 0, 8, 0)
+    assert report.changes.changed == {}
+    assert {id_: point.payload for id_, point in shop.points().items()} == {
+        id_: point.payload for id_, point in before.items()
+    }
+
+
+def test_the_report_says_which_products_changed_and_in_what(shop: Shop) -> None:
+    shop.sync()
+    ids = [row["id"] for row in shop.rows]
+    shop.rows[0]["title"] = "another"
+    shop.rows[1]["price"] = "49 EUR"
+    shop.rows[2]["category"] = BAGS if shop.rows[2]["category"] == SHOES else SHOES
+    shutil.copy(shop.picture(4), shop.picture(3))
+    shop.rows.append({**shop.rows.pop(5), "id": "new"})
+    report = shop.sync()
+    assert counts(report) == (1, 4, 1, 3, 3)
+    assert report.changes.added == ["new"]
+    assert report.changes.deleted == [ids[5]]
+    assert report.changes.changed == {
+        ids[0]: ["record"],
+        ids[1]: ["record"],
+        ids[2]: ["category"],
+        ids[3]: ["picture"],
+    }
+    assert shop.points()[ids[1]].payload["fields"] == {"price": "49.00 EUR"}
+
+
+def test_a_picture_of_the_same_size_and_time_is_looked_at_only_to_verify(shop: Shop) -> None:
+    shutil.copy(shop.picture(1), shop.folder / "other.jpg")
+    shop.sync()
+    rewritten_unnoticed(shop.picture(0), shop.folder / "other.jpg")
+    assert counts(shop.sync()) == (0, 0, 0, 8, 0)
+    report = shop.sync(verify=True)
+    assert counts(report) == (0, 1, 0, 7, 1)
+    assert report.changes.changed == {shop.rows[0]["id"]: ["picture"]}
+
+
+def test_a_picture_that_was_only_touched_has_not_changed(shop: Shop) -> None:
+    shop.sync()
+    os.utime(shop.picture(0), ns=(1, 10**18))
+    assert counts(shop.sync()) == (0, 0, 0, 8, 0)
+    record = Record.from_payload("", shop.points()[shop.rows[0]["id"]].payload)
+    assert record.stamp.startswith(f"{shop.picture(0).stat().st_size}-{10**18}-")
+
+
+def test_catalogues_of_before_stamps_are_brought_up_to_date(shop: Shop) -> None:
+    shop.sync()
+    with Catalogue.open(shop.catalogue_folder) as catalogue:
+        payloads = {id_: dict(point.payload) for id_, point in shop.points().items()}
+        for payload in payloads.values():
+            del payload["stamp"]
+        catalogue.store.set_payloads(payloads)
+    assert counts(shop.sync()) == (0, 0, 0, 8, 0)
+    assert all(point.payload["stamp"] for point in shop.points().values())
+
+
+def test_what_is_wrong_with_a_row_is_said_every_time(shop: Shop) -> None:
+    shop.rows[0]["price"] = "cheap"
+    assert counts(shop.sync()) == (8, 0, 0, 0, 8)
+    report = shop.sync()
+    assert counts(report) == (0, 0, 0, 8, 0)
+    assert "goes without price" in report.failed[0].reason
+
+
+def test_of_one_id_the_first_row_counts(shop: Shop) -> None:
+    for _ in range(2):
+        shop.rows.append({**shop.rows[0], "title": "again"})
+        report = shop.sync()
+        assert report.failed[0].where == f"{shop.folder / 'feed.jsonl'}, row 9"
+        assert shop.points()[shop.rows[0]["id"]].payload["title"] == "title 0"
+
+
+def test_a_feed_that_moves_takes_its_pictures_along(shop: Shop) -> None:
+    shop.sync()
+    shop.folder = shop.folder.rename(shop.folder.with_name("moved"))
+    report = shop.sync()
+    assert (counts(report), set(map(tuple, report.changes.changed.values()))) == (
+        (0, 8, 0, 0, 0),
+        {("record",)},
+    )
+    assert all("moved" in str(point.payload["picture"]) for point in shop.points().values())
+
+
+def test_rotten_rows_keep_their_products(shop: Shop) -> None:
+    shop.sync()
+    del shop.rows[0]["category"]
+    shop.rows[1]["title"] = "nul\0"
+    report = shop.sync()
+    assert counts(report) == (0, 0, 0, 8, 0)
+    assert (report.kept, report.is_whole) == (2, True)
+    assert [problem.where for problem in report.failed] == [
+        f"{shop.folder / 'feed.jsonl'}, row {row}" for row in (1, 2)
+    ]
+
+
+def test_a_row_whose_product_is_unknown_deletes_nothing(shop: Shop) -> None:
+    shop.sync()
+    shop.rows[0]["id"] = ""
+    del shop.rows[1]
+    report = shop.sync()
+    assert (counts(report), report.is_whole, report.kept) == ((0, 0, 0, 8, 0), False, 2)
+
+
+def test_a_feed_that_cannot_be_read_changes_nothing(shop: Shop) -> None:
+    shop.sync()
+    before = shop.points().keys()
+    (shop.folder / "feed.csv").write_bytes(b"id,title,image_link,category\n9,caf\xe9,9.jpg,A\n")
+    with (
+        Catalogue.open(shop.catalogue_folder) as catalogue,
+        pytest.raises(FeedError, match="line 2, byte 6"),
+    ):
+        catalogue.sync(shop.folder / "feed.csv", MODEL)
+    assert shop.points().keys() == before
+
+
+def test_pictures_are_fetched_once(online: Shop) -> None:
+    assert online.server is not None
+    assert counts(online.sync()) == (8, 0, 0, 0, 8)
+    assert len(online.server.asked) == 8
+    shown = {Path(str(point.payload["picture"])) for point in online.points().values()}
+    assert shown == set(online.fetched())
+    assert counts(online.sync()) == (0, 0, 0, 8, 0)
+    online.rows[0]["title"] = "another"
+    assert counts(online.sync()) == (0, 1, 0, 7, 0)
+    assert counts(online.sync(OTHER)) == (0, 0, 0, 8, 8)
+    assert len(online.server.asked) == 8
+
+
+def test_a_new_link_is_fetched_and_what_is_no_longer_shown_is_removed(online: Shop) -> None:
+    assert online.server is not None
+    online.sync()
+    shutil.copy(online.folder / online.picture(1).name, online.folder / "other.jpg")
+    online.rows[0]["image_link"] = online.image("other.jpg")
+    gone = online.rows.pop()
+    before = online.fetched()
+    assert counts(online.sync()) == (0, 1, 1, 6, 1)
+    assert online.server.paths[8:] == ["/other.jpg"]
+    assert len(online.fetched()) == 7
+    assert len(set(before) - set(online.fetched())) == 2
+    online.rows.append(gone)
+    online.sync()
+    assert len(online.server.asked) == 10
+
+
+def test_a_picture_that_products_share_stays_until_the_last_has_gone(online: Shop) -> None:
+    online.rows[1]["image_link"] = online.rows[0]["image_link"]
+    online.sync()
+    assert len(online.fetched()) == 7
+    del online.rows[0]
+    online.sync()
+    assert len(online.fetched()) == 7
+
+
+def test_to_verify_servers_are_asked(online: Shop) -> None:
+    assert online.server is not None
+    online.sync()
+    assert counts(online.sync(verify=True)) == (0, 0, 0, 8, 0)
+    assert [headers.get("if-none-match") for _, headers in online.server.asked[8:]] == ['"1"'] * 8
+    name = online.picture(0).name
+    online.server.answers[f"/{name}"] = with_etag(online.picture(1).read_bytes(), '"2"')
+    report = online.sync(verify=True)
+    assert report.changes.changed == {online.rows[0]["id"]: ["picture"]}
+    online.server.answers[f"/{name}"] = fail(404)
+    report = online.sync(verify=True)
+    assert (counts(report), report.kept) == ((0, 0, 0, 8, 0), 1)
+    assert "answers 404 Not Found" in report.failed[0].reason
+
+
+def test_a_picture_that_cannot_be_fetched_is_reported_and_tried_again(online: Shop) -> None:
+    assert online.server is not None
+    name = online.picture(0).name
+    online.server.answers[f"/{name}"] = fail(500)
+    report = online.sync()
+    assert counts(report) == (7, 0, 0, 0, 7)
+    assert [problem.item for problem in report.failed] == [online.rows[0]["id"]]
+    online.server.answers[f"/{name}"] = serve(online.picture(0).read_bytes())
+    assert counts(online.sync()) == (1, 0, 0, 7, 1)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but those that SQLite makes for readers."""
+    files = (
+        path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "-wal"))
+    )
+    return {str(path): path.read_bytes() for path in files}
+
+
+def test_a_dry_run_says_what_would_be_done_and_changes_nothing(online: Shop) -> None:
+    assert online.server is not None
+    first = online.sync(dry_run=True)
+    assert (counts(first), first.switched, first.dry_run) == ((8, 0, 0, 0, 8), True, True)
+    online.sync()
+    online.rows[0]["title"] = "another"
+    shutil.copy(online.picture(2), online.folder / "other.jpg")
+    online.rows[1]["image_link"] = online.image("other.jpg")
+    gone = online.rows.pop()["id"]
+    before, points, asked = contents(online.catalogue_folder), online.points(), len(online.server.asked)
+    report = online.sync(dry_run=True)
+    assert counts(report) == (0, 2, 1, 5, 1)
+    assert report.changes.changed == {
+        online.rows[0]["id"]: ["record"],
+        online.rows[1]["id"]: ["picture", "record"],
+    }
+    assert report.changes.deleted == [gone]
+    assert counts(online.sync(OTHER, dry_run=True)) == (0, 2, 1, 5, 7)
+    assert counts(online.sync(recentre=True, dry_run=True)) == (0, 2, 1, 5, 7)
+    assert contents(online.catalogue_folder) == before
+    assert {id_: point.payload for id_, point in online.points().items()} == {
+        id_: point.payload for id_, point in points.items()
+    }
+    assert len(online.server.asked) == asked
+    done = online.sync()
+    assert (counts(done), done.changes) == (counts(report), report.changes)
+
+
+def test_recentring_moves_centres_and_vectors_in_one_step(shop: Shop) -> None:
+    rest = [shop.rows.pop() for _ in range(3)]
+    shop.sync()
+    shop.rows += rest
+    shop.sync()
+    with Catalogue.open(shop.catalogue_folder) as catalogue:
+        frozen = catalogue.generation()
+    before = shop.points()
+    report = shop.sync(recentre=True)
+    assert (counts(report), report.switched) == ((0, 0, 0, 8, 8), True)
+    with Catalogue.open(shop.catalogue_folder) as catalogue:
+        moved = catalogue.generation()
+        assert list(catalogue.store.collections()) == [moved.collection]
+        assert moved.collection != frozen.collection
+        with Catalogue.open("memory://", create=True) as whole:  # as if all had been there from the first
+            whole.sync(shop.folder / "feed.jsonl", MODEL)
+            expected = whole.generation()
+            for point in next(whole.store.scroll()):
+                np.testing.assert_allclose(shop.points()[point.id].vector, point.vector, atol=1e-6)
+    for category in (SHOES, BAGS):
+        np.testing.assert_allclose(moved.centres[category], expected.centres[category], atol=1e-6)
+    assert any(not np.allclose(moved.centres[name], frozen.centres[name]) for name in (SHOES, BAGS))
+    assert {id_: point.payload for id_, point in shop.points().items()} == {
+        id_: point.payload for id_, point in before.items()
+    }
+
+
+def test_recentring_that_broke_off_is_forgotten_by_a_plain_sync(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.sync()
+    with monkeypatch.context() as patch:
+        patch.setattr("perfectlook.catalogue.sync._switch", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            shop.sync(recentre=True)
+    with Catalogue.open(shop.catalogue_folder) as catalogue:
+        assert len(catalogue.store.collections()) == 2
+        assert catalogue.count() == 8
+    assert counts(shop.sync()) == (0, 0, 0, 8, 0)
+    with Catalogue.open(shop.catalogue_folder) as catalogue:
+        assert len(catalogue.store.collections()) == 1
+
+
+def test_a_second_sync_waits_for_the_first_or_says_who_is_at_work(shop: Shop) -> None:
+    shop.sync()
+    with Catalogue.open(shop.catalogue_folder) as other:
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with other.store.hold("catalogue sync, the night's"):
+                held.set()
+                done.wait(10)
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        held.wait(10)
+        for wait in (0.0, 0.3):
+            with pytest.raises(CatalogueInUseError, match="the night's"):
+                shop.sync(wait=wait)
+        threading.Timer(0.3, done.set).start()
+        assert counts(shop.sync(wait=10)) == (0, 0, 0, 8, 0)
+        thread.join()
+
+
+def test_a_catalogue_that_something_else_wrote_says_so(shop: Shop) -> None:
+    shop.sync()
+    with Catalogue.open(shop.catalogue_folder) as catalogue:
+        catalogue.store.set_payloads({shop.rows[0]["id"]: {"title": "x"}})
+    with pytest.raises(CatalogueError, match="has no hashes: it was written by something else"):
+        shop.sync()

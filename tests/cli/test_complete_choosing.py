@@ -1,0 +1,159 @@
+"""`perfectlook complete` with filters, rules, spread and whole looks, run as a user runs it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+
+from perfectlook.bundle import Model
+from perfectlook.catalogue import Catalogue
+from perfectlook.cli.main import main
+from priced import PricedSet
+
+if TYPE_CHECKING:
+    from conftest import Shop
+
+SHOES, BAGS = "Apparel & Accessories|Shoes", "Apparel & Accessories|Handbags, Wallets & Cases|Handbags"
+
+
+@pytest.fixture(scope="module")
+def catalogue(shop: "Shop", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("choosing") / "catalogue"
+    with pytest.MonkeyPatch.context() as patch, Catalogue.open(folder, create=True) as opened:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder.with_name("cache")))
+        opened.sync(PricedSet(shop.source), Model.open(shop.model))
+    return folder
+
+
+@pytest.fixture
+def complete(shop: "Shop", catalogue: Path):
+    def run(*arguments: str | Path) -> int:
+        photo = ["complete", shop.photos[0], "--model", shop.model, "--catalogue", catalogue]
+        return main([str(argument) for argument in (*photo, *arguments)])
+
+    return run
+
+
+@pytest.fixture
+def answer(complete, capsys: pytest.CaptureFixture[str]):
+    def run(*arguments: str | Path) -> dict:
+        assert complete(*arguments, "--json", "-") == 0
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def products(answer: dict, category: str) -> list[dict]:
+    (section,) = (each for each in answer["categories"] if each["category"] == category)
+    return section["products"]
+
+
+def test_a_filter_chooses_and_availability_is_looked_at(answer) -> None:
+    whole = products(answer("--all", "-k", "99"), SHOES)
+    assert len(whole) == 9
+    cheap = [each["id"] for each in whole if float(each["price"].split()[0]) < 40]
+    in_stock = [each["id"] for each in whole if each["availability"] == "in_stock"]
+    assert [each["id"] for each in products(answer("-k", "99"), SHOES)] == in_stock
+    found = products(answer("-k", "99", "--where", "price < 40 EUR"), SHOES)
+    assert [each["id"] for each in found] == [id_ for id_ in in_stock if id_ in cheap]
+    found = products(answer("-k", "99", "--where", "price < 40 EUR", "--include-unavailable"), SHOES)
+    assert [each["id"] for each in found] == cheap
+
+
+def test_a_filter_that_is_none_is_wrong_use_at_its_column(complete, capsys) -> None:
+    assert complete("--where", "price <=") == 2
+    assert "--where: column 9: expected a value" in capsys.readouterr().err
+
+
+def test_rules_move_products_and_say_so(answer, complete, tmp_path: Path, capsys) -> None:
+    bare = products(answer("--all", "-k", "99"), SHOES)
+    pinned, boosted = bare[-1]["id"], bare[3]["brand"]
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        f'[[rule]]\naction = "pin"\nid = "{pinned}"\nrank = 2\n'
+        f'[[rule]]\naction = "boost"\nname = "sale"\nwhere = \'brand = "{boosted}"\'\noffset = 9\n'
+        '[[rule]]\naction = "pin"\nid = "nobody"\n',
+        encoding="utf-8",
+    )
+    found = answer("--rules", rules, "--include-unavailable", "-k", "9")
+    shoes = products(found, SHOES)
+    assert shoes[1]["id"] == pinned
+    assert shoes[1]["rules"][-1] == {"rule": 1, "action": "pin", "from_rank": len(bare)}
+    rank_of = {each["id"]: each["rank"] for each in bare}
+    for each in shoes:
+        if each["brand"] == boosted:
+            assert each["rules"][0] == {
+                "rule": 2,
+                "name": "sale",
+                "action": "boost",
+                "from_rank": rank_of[each["id"]],
+            }
+        elif each["id"] != pinned:
+            assert "rules" not in each
+    assert found["unused_rules"] == [
+        {"rule": 3, "action": "pin", "reason": "the catalogue has no product 'nobody'"}
+    ]
+    assert complete("--rules", rules, "--include-unavailable") == 0
+    printed = capsys.readouterr().out
+    assert f"rule 1: pin from rank {len(bare)}]" in printed
+    assert "rule 2 'sale': boost from rank" in printed
+    assert "rule 3 (pin) is not followed: the catalogue has no product 'nobody'" in printed
+
+
+def test_a_spread_list_begins_with_the_nearest(answer) -> None:
+    near, spread = (products(answer("-k", "3", "--spread", each), SHOES) for each in ("0", "1"))
+    assert near[0]["id"] == spread[0]["id"]
+    assert [each["distance"] for each in near] == sorted(each["distance"] for each in near)
+    assert sum(each["distance"] for each in spread) > sum(each["distance"] for each in near)
+
+
+def test_a_whole_look_is_printed_written_and_drawn(answer, complete, tmp_path: Path, capsys) -> None:
+    found = answer("--look", "--budget", "120 EUR", "-k", "2", "--sheet", tmp_path / "look.png")
+    look = found["look"]
+    assert {slot["category"] for slot in look["slots"]} == {SHOES, BAGS}
+    prices = [float(slot["product"]["price"].split()[0]) for slot in look["slots"]]
+    assert sum(prices) <= 120
+    assert look["price"] == f"{sum(prices):.2f} EUR"
+    assert [len(slot["alternatives"]) for slot in look["slots"]] == [2, 2]
+    with Image.open(tmp_path / "look.png") as sheet:
+        assert sheet.height > 1000
+    assert complete("--look", "--weight", "2") == 0
+    printed = capsys.readouterr().out
+    assert " + 2 x " in printed
+    assert "(no look is better)" in printed
+    locked = products(answer("--all", "-k", "99"), SHOES)[-1]["id"]
+    slots = answer("--look", "--lock", f"{SHOES}={locked}")["look"]["slots"]
+    assert {slot["category"]: slot["product"]["id"] for slot in slots}[SHOES] == locked
+    assert complete("--look", "--lock", f"{SHOES}={locked}") == 0
+    assert "(locked)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--all", "--rules", "r.toml"], "--all shows the bare ranking: leave --rules out"),
+        (["--all", "--spread", "0.5"], "leave --spread out"),
+        (["--all", "--look"], "leave one of them out"),
+        (["--look", "--spread", "0.5"], "use --weight"),
+        (["--budget", "5"], "--budget is of whole looks: add --look"),
+        (["--weight", "0"], "--weight is of whole looks"),
+        (["--lock", "a=b"], "--lock is of whole looks"),
+        (["--look", "--lock", "b"], "--lock b: write a whole category"),
+        (["--look", "--budget", "x"], "budget 'x': write an amount"),
+        (["--look", "--budget", "1"], "budget 1 EUR: the cheapest look"),
+        (["--rules", "nowhere.toml"], "nowhere.toml: cannot be read"),
+    ],
+)
+def test_wrong_use_exits_with_2(arguments: list[str], said: str, complete, capsys) -> None:
+    assert complete(*arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--spread", "1.5"], ["--spread", "x"], ["--weight", "-1"]])
+def test_numbers_out_of_range_exit_with_2(arguments: list[str], complete, capsys) -> None:
+    with pytest.raises(SystemExit) as raised:
+        complete(*arguments)
+    assert raised.value.code == 2
+    assert "is not a number from 0" in capsys.readouterr().err

@@ -1,0 +1,235 @@
+"""The products of a feed, in this package's terms, and what is wrong with the other rows."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from perfectlook.errors import FeedError, UsageError
+from perfectlook.feeds import Feed, FeedOptions, FeedProduct
+
+CHAIR = {
+    "id": "1",
+    "title": "A  chair",
+    "image_link": "1.jpg",
+    "product_type": "Furniture > Chairs",
+    "price": "49,9 €",
+    "sale_price": "39.90 EUR",
+    "availability": "in stock",
+    "brand": "Ikea",
+    "gender": "Unisex",
+    "item_group_id": "g1",
+    "link": "https://shop.example/1",
+    "Colour": "red",
+}
+
+
+def feed_of(folder: Path, *rows: dict[str, str | None], **options: object) -> Feed:
+    """A feed of JSON lines; each row is a chair with other values."""
+    lines = [json.dumps({**CHAIR, "id": str(number), **row}) for number, row in enumerate(rows, 1)]
+    (folder / "feed.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return Feed(folder / "feed.jsonl", FeedOptions(**options))  # type: ignore[arg-type]
+
+
+def products(feed: Feed) -> list[FeedProduct]:
+    return list(feed.products())
+
+
+def problems(feed: Feed) -> list[tuple[str, str, str]]:
+    """Row, id and kind."""
+    return [(each.where.rpartition(" ")[2], each.item, str(each.kind)) for each in feed.problems]
+
+
+def test_a_row_becomes_a_product(tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, {})
+    (product,) = products(feed)
+    assert [product._replace(digest="")] == [
+        FeedProduct(
+            row=1,
+            id="1",
+            category="Furniture|Chairs",
+            title="A chair",
+            image="1.jpg",
+            fields={
+                "price": "49.90 EUR",
+                "sale_price": "39.90 EUR",
+                "availability": "in_stock",
+                "brand": "Ikea",
+                "gender": "unisex",
+                "item_group_id": "g1",
+                "link": "https://shop.example/1",
+                "colour": "red",
+            },
+        )
+    ]
+    assert (feed.problems, feed.unavailable, feed.is_whole) == ([], set(), True)
+
+
+def digests(feed: Feed) -> list[str]:
+    return [row.digest for row in feed.rows()]
+
+
+def test_a_digest_stands_for_all_that_a_row_says(tmp_path: Path) -> None:
+    (digest,) = digests(feed_of(tmp_path, {}))
+    assert digests(feed_of(tmp_path, {"id": "0"}, {"id": "1"}))[1] == digest
+    for other in ({"price": "48 EUR"}, {"Colour": "blue"}, {"Colour": None}, {"size": "L"}):
+        assert digests(feed_of(tmp_path, {}, {"id": "1", **other}))[1] != digest
+    for options in ({"currency": "SEK"}, {"columns": {"brand": "Colour"}}):
+        assert digests(feed_of(tmp_path, {}, **options)) != [digest]
+
+
+def test_a_row_with_problems_has_no_digest_so_that_they_are_said_again(tmp_path: Path) -> None:
+    (product,) = products(feed_of(tmp_path, {"price": "cheap"}))
+    assert product.digest == ""
+
+
+def test_the_category_is_the_first_path_there_is(tmp_path: Path) -> None:
+    feed = feed_of(
+        tmp_path,
+        {"category": "A|B", "google_product_category": "C > D"},
+        {"google_product_category": "C>D"},
+        {"google_product_category": "436"},
+        {"google_product_category": "436", "product_type": None},
+        {"product_type": " > "},
+    )
+    found = products(feed)
+    assert [product.category for product in found] == ["A|B", "C|D", "Furniture|Chairs"]
+    assert found[1].fields["product_type"] == "Furniture > Chairs"  # what is not the category stays a field
+    assert [problem.reason.split(";")[0] for problem in feed.problems] == [
+        "its google_product_category '436' is a number",
+        "has no category",
+    ]
+    assert (feed.unavailable, feed.is_whole) == ({"4", "5"}, True)
+
+
+def test_what_is_not_usable_in_a_field_leaves_the_product_without_it(tmp_path: Path) -> None:
+    unusable = {
+        "price": "cheap",
+        "sale_price": "1 XXX",
+        "availability": "soon",
+        "link": "javascript:alert(1)",
+    }
+    feed = feed_of(tmp_path, unusable)
+    (product,) = products(feed)
+    assert not product.fields.keys() & unusable.keys()
+    assert problems(feed) == [("1", "1", "unusable field")] * 4
+    assert feed.problems[0].reason == "goes without price: 'cheap' is no price; write it as '49.90 EUR'"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("in stock", "in_stock"),
+        ("in_stock", "in_stock"),
+        ("https://schema.org/InStock", "in_stock"),
+        ("Out of Stock", "out_of_stock"),
+        ("sold-out", "out_of_stock"),
+        ("preorder", "preorder"),
+        ("Pre-Order", "preorder"),
+        ("backorder", "backorder"),
+    ],
+)
+def test_availability_is_one_of_four_words(text: str, word: str, tmp_path: Path) -> None:
+    (product,) = products(feed_of(tmp_path, {"availability": text}))
+    assert product.fields["availability"] == word
+
+
+def test_prices_take_the_feeds_currency(tmp_path: Path) -> None:
+    (product,) = products(feed_of(tmp_path, {"price": "49"}, currency="SEK"))
+    assert product.fields["price"] == "49.00 SEK"
+    with pytest.raises(UsageError, match="--currency sek: no such currency"):
+        FeedOptions(currency="sek")
+
+
+def test_of_one_id_the_first_row_counts(tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, {"id": "a"}, {"id": "a", "title": "again"}, {"id": "b"})
+    assert [(product.id, product.title) for product in products(feed)] == [("a", "A chair"), ("b", "A chair")]
+    assert problems(feed) == [("2", "a", "repeated id")]
+    assert feed.unavailable == set()
+
+
+def test_rows_that_cannot_be_used_are_named_and_their_products_are_not_gone(tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, {"image_link": None}, {"image_link": "x" * 3000}, {"title": "nul\0"}, {})
+    assert [product.id for product in products(feed)] == ["4"]
+    assert problems(feed) == [
+        ("1", "1", "row without picture"),
+        ("2", "2", "row without picture"),
+        ("3", "3", "unreadable row"),
+    ]
+    assert (feed.unavailable, feed.is_whole) == ({"1", "2", "3"}, True)
+
+
+@pytest.mark.parametrize("id_", [None, "  ", "x" * 201, "a\0b", "a\nb"])
+def test_a_row_whose_product_is_unknown_makes_the_list_not_whole(id_: str | None, tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, {}, {"id": id_})
+    assert len(products(feed)) == 1
+    assert [problem.item for problem in feed.problems] == ["?"]
+    assert not feed.is_whole
+
+
+def test_very_long_texts_are_cut_and_said_to_be(tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, {"title": "x" * 100_000, "description": "y" * 100_000})
+    (product,) = products(feed)
+    assert product.title == "x" * 1_000
+    assert product.fields["description"] == "y" * 10_000
+    assert [problem.reason for problem in feed.problems] == [
+        "its title of 100,000 characters is cut to 1,000",
+        "its description of 100,000 characters is cut to 10,000",
+    ]
+
+
+def test_formulas_are_text(tmp_path: Path) -> None:
+    (product,) = products(feed_of(tmp_path, {"title": "=HYPERLINK(1)", "brand": "@SUM(1)", "Colour": "+1"}))
+    assert (product.title, product.fields["brand"], product.fields["colour"]) == (
+        "=HYPERLINK(1)",
+        "@SUM(1)",
+        "+1",
+    )
+
+
+def csv_feed(folder: Path, header: str, *lines: str, **columns: str) -> Feed:
+    (folder / "feed.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return Feed(folder / "feed.csv", FeedOptions(columns=columns))
+
+
+def test_columns_are_named_by_field(tmp_path: Path) -> None:
+    feed = csv_feed(
+        tmp_path,
+        "Art. No,name,id,foto,Kategorie",
+        "7,Stuhl,x,7.jpg,Möbel > Stühle",
+        id="Art. No",
+        image_link="foto",
+        category="Kategorie",
+    )
+    (product,) = products(feed)
+    assert product[1:5] == ("7", "Möbel|Stühle", "Stuhl", "7.jpg")
+    assert product.fields == {}  # the feed's own `id` is not the id, and is not taken for it
+
+
+def test_usual_other_names_of_columns_are_understood(tmp_path: Path) -> None:
+    (product,) = products(csv_feed(tmp_path, "id,name,image,url,category", "1,A,1.jpg,http://s.example/,B"))
+    assert (product.title, product.image, product.fields) == ("A", "1.jpg", {"link": "http://s.example/"})
+
+
+def test_columns_that_are_missing_are_said_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match=r"no column 'id'; it has sku, name; .* --field id=COLUMN"):
+        products(csv_feed(tmp_path, "sku,name", "1,A"))
+    with pytest.raises(FeedError, match=r"no column 'nr' \(--field id=nr\); it has sku, name"):
+        products(csv_feed(tmp_path, "sku,name", "1,A", id="nr"))
+    with pytest.raises(FeedError, match="no column 'category'"):
+        products(csv_feed(tmp_path, "id,image", "1,A"))
+    with pytest.raises(UsageError, match=r"--field colour=\.\.\.: no such field; choose one of id, title"):
+        csv_feed(tmp_path, "id", "1", colour="Farbe")
+
+
+def test_a_tenth_of_rotten_rows_leaves_nine_tenths(tmp_path: Path) -> None:
+    rotten = ["{}", '{},"open,1.jpg,B', "{},a,b,1.jpg,B", "{},\0,1.jpg,B", "{},T,,B", "{},T,1.jpg,"]
+    lines = [
+        rotten[i // 10 % len(rotten)].format(i) if i % 10 == 0 else f"{i},Title {i},{i}.jpg,B"
+        for i in range(1000)
+    ]
+    feed = csv_feed(tmp_path, "id,title,image_link,category", *lines)
+    assert [product.id for product in products(feed)] == [str(i) for i in range(1000) if i % 10]
+    assert feed.unavailable == {str(i) for i in range(0, 1000, 10)}
+    assert len(feed.problems) == 100
+    assert feed.is_whole

@@ -1,0 +1,88 @@
+"""Prices as shops of many countries write them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfectlook.feeds.prices import UnusablePriceError, canonical_price
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("49.90 EUR", "49.90 EUR"),
+        ("49.9 EUR", "49.90 EUR"),
+        ("49 EUR", "49.00 EUR"),
+        ("EUR 49.90", "49.90 EUR"),
+        ("49.90EUR", "49.90 EUR"),
+        ("49,90 €", "49.90 EUR"),
+        ("€49.90", "49.90 EUR"),
+        ("1,299.00 usd", "1299.00 USD"),
+        ("1.299,5 €", "1299.50 EUR"),
+        ("1 299,50 EUR", "1299.50 EUR"),
+        ("1\u202f299,50 €", "1299.50 EUR"),
+        ("1'299.50 CHF", "1299.50 CHF"),
+        ("1,299 GBP", "1299.00 GBP"),
+        ("1.234.567 EUR", "1234567.00 EUR"),
+        ("1.234.567,89 EUR", "1234567.89 EUR"),
+        ("1500 JPY", "1500 JPY"),
+        ("1500.00 JPY", "1500 JPY"),
+        ("1.5 KWD", "1.500 KWD"),
+        ("1.234 KWD", "1.234 KWD"),
+        ("0 EUR", "0.00 EUR"),
+        (".99 EUR", "0.99 EUR"),
+        ("49.9900 EUR", "49.99 EUR"),
+        ("12,5 zł", "12.50 PLN"),
+    ],
+)
+def test_prices_become_amount_and_currency(text: str, price: str) -> None:
+    assert canonical_price(text) == price
+    assert canonical_price(price) == price
+
+
+def test_a_price_without_currency_takes_that_of_the_feed() -> None:
+    assert canonical_price("49.90", "EUR") == "49.90 EUR"
+    assert canonical_price("$49.90", "CAD") == "49.90 CAD"  # $ may be many
+    assert canonical_price("49.90 SEK", "EUR") == "49.90 SEK"
+    for text in ("49.90", "$49.90", "49 kr"):
+        with pytest.raises(UnusablePriceError, match=r"does not say its currency; .* or give --currency"):
+            canonical_price(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "is no price"),
+        ("free", "is no price"),
+        ("=1+1", "is no price"),
+        ("1e5 EUR", "is no price"),
+        ("10-20 EUR", "is no price"),
+        ("٤٩ EUR", "is no price"),
+        ("-5 EUR", "is below zero"),
+        ("49.90 XYZ", "'XYZ' is no currency"),
+        ("EUR 49.90 USD", "names two currencies"),
+        ("1.299 EUR", r"may mean 1\.299 or 1299"),
+        ("0.001 EUR", "may mean"),
+        ("1,2,3 EUR", "is no amount"),
+        ("12.34.56 EUR", "is no amount"),
+        ("9" * 40 + " EUR", "too many digits"),
+    ],
+)
+def test_what_is_no_price_says_why(text: str, reason: str) -> None:
+    with pytest.raises(UnusablePriceError, match=reason):
+        canonical_price(text)
+
+
+@given(st.integers(0, 10**12), st.sampled_from(["EUR", "JPY", "KWD"]))
+def test_every_amount_comes_back(units: int, currency: str) -> None:
+    places = {"EUR": 2, "JPY": 0, "KWD": 3}[currency]
+    text = f"{units / 10**places:.{places}f} {currency}"
+    assert canonical_price(text) == text
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_price_or_says_why(text: str) -> None:
+    try:
+        canonical_price(text, "EUR")
+    except UnusablePriceError as error:
+        assert "write" in str(error)

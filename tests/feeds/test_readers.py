@@ -1,0 +1,241 @@
+"""Each format gives its rows as text by column, and names the rows that are broken."""
+
+import datetime
+import json
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from perfectlook.errors import FeedError
+from perfectlook.feeds.formats import FORMATS, format_of
+from perfectlook.feeds.rows import Row, Unreadable, as_text, column_name
+
+
+def rows(path: Path, content: str | bytes, id_column: str = "id") -> list[Row | Unreadable]:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return list(format_of(path).read(path, id_column))
+
+
+def values(found: Iterable[Row | Unreadable]) -> list[dict[str, str]]:
+    return [dict(row.values) for row in found if isinstance(row, Row)]
+
+
+def unreadable(found: Iterable[Row | Unreadable]) -> list[tuple[int, str | None]]:
+    return [(row.number, row.id) for row in found if isinstance(row, Unreadable)]
+
+
+def test_a_format_goes_by_the_files_name_unless_it_is_given(tmp_path: Path) -> None:
+    assert format_of(Path("a.CSV")) is FORMATS["csv"]
+    assert format_of(Path("a.txt")) is FORMATS["tsv"]
+    assert format_of(Path("a.txt"), "jsonl") is FORMATS["jsonl"]
+    with pytest.raises(FeedError, match=r"a\.doc: no feed is known by this suffix \(\.csv, .* give --format"):
+        format_of(Path("a.doc"))
+    with pytest.raises(FeedError, match="'excel' is no format of feeds; choose csv, tsv"):
+        format_of(Path("a.csv"), "excel")
+
+
+def test_names_of_columns_lose_prefix_case_and_spaces() -> None:
+    assert [column_name(name) for name in ("g:ID", " Image Link ", "g:image_link", "Größe")] == [
+        "id",
+        "image_link",
+        "image_link",
+        "größe",
+    ]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "|"])
+def test_csv_is_separated_by_what_its_header_has_most_of(separator: str, tmp_path: Path) -> None:
+    lines = [["id", "title", "price"], ["1", '"a, b; c | ""d"""', "4"], ["2", "", "=1+1"]]
+    found = rows(tmp_path / "f.csv", "\r\n".join(separator.join(line) for line in lines) + "\r\n")
+    assert values(found) == [
+        {"id": "1", "title": 'a, b; c | "d"', "price": "4"},
+        {"id": "2", "title": "", "price": "=1+1"},
+    ]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    assert values(rows(tmp_path / "f.csv", b"\xef\xbb\xbfid,title\n1,\xc3\xa9\n")) == [
+        {"id": "1", "title": "é"}
+    ]
+    assert values(rows(tmp_path / "f.jsonl", b'\xef\xbb\xbf{"id": 1}\n')) == [{"id": "1"}]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_another_encoding_is_refused_naming_the_byte(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match=r"line 2, byte 7 \(0xE9, after '1,\"caf'\) is not UTF-8; save"):
+        rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("latin-1"))
+    with pytest.raises(FeedError, match="is in UTF-16; save it as UTF-8"):
+        rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("utf-16"))
+
+
+def test_rows_of_other_lengths_are_named_and_the_others_go_on(tmp_path: Path) -> None:
+    found = rows(tmp_path / "f.csv", "id,title\n1,a\n2\n\n3,b,c\n4,d\n")
+    assert [row.number for row in found] == [2, 3, 5, 6]
+    assert unreadable(found) == [(3, "2"), (5, "3")]
+    assert isinstance(found[2], Unreadable)
+    assert found[2].reason == "has 3 columns, and the header 2; check its quotation marks"
+
+
+def test_a_title_may_span_lines_and_numbers_are_those_of_lines(tmp_path: Path) -> None:
+    found = rows(tmp_path / "f.csv", 'id,title\n1,"a\nb"\n2,c\n')
+    assert [(row.number, row.values["title"]) for row in found if isinstance(row, Row)] == [
+        (3, "a\nb"),
+        (4, "c"),
+    ]
+
+
+def test_an_open_quotation_mark_does_not_take_in_the_rows_that_follow(tmp_path: Path) -> None:
+    content = 'id,title,price\n1,"open,1\n2,b,2\n3,"c",3\n4,"open too,4\n5,e,5\n'
+    found = rows(tmp_path / "f.csv", content)
+    assert [row["id"] for row in values(found)] == ["2", "3", "5"]
+    assert unreadable(found) == [(2, "1"), (5, "4")]
+
+
+def test_an_open_quotation_mark_before_a_long_file_does_not_either(tmp_path: Path) -> None:
+    content = 'id,title\n1,"open\n' + "".join(f"{i},{'x' * 50}\n" for i in range(2, 10_000))
+    found = rows(tmp_path / "f.csv", content)
+    assert (len(values(found)), unreadable(found)) == (9_998, [(2, "1")])
+
+
+def test_the_id_of_a_broken_row_is_known_only_where_it_stands_first(tmp_path: Path) -> None:
+    assert unreadable(rows(tmp_path / "f.csv", "title,id\na,b,1\n")) == [(2, None)]
+    assert unreadable(rows(tmp_path / "f.csv", "sku,title\n1,a,b\n", id_column="sku")) == [(2, "1")]
+
+
+def test_inches_in_a_tsv_are_no_quotation_marks(tmp_path: Path) -> None:
+    found = rows(tmp_path / "f.tsv", 'id\ttitle\n1\t5" pot\n2\t"Big" pot\n3\t"a\tb"\n')
+    assert [row["title"] for row in values(found)] == ['5" pot', '"Big" pot', "a\tb"]
+
+
+def test_an_empty_file_names_no_columns(tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match="does not name columns; write a header"):
+        rows(tmp_path / "f.csv", "")
+
+
+def test_json_lines_keep_numbers_as_they_are_written(tmp_path: Path) -> None:
+    entry = '{"g:ID": 7, "price": 49.90, "on": true, "off": null, "tags": ["a", 1.50], "Big": 1%s}' % (
+        "0" * 30
+    )
+    found = rows(
+        tmp_path / "f.jsonl", f'{entry}\n\n{{"id": "8", "price": {{"value": 5, "currency": "EUR"}}}}\n'
+    )
+    assert values(found) == [
+        {
+            "id": "7",
+            "price": "49.90",
+            "on": "true",
+            "off": "",
+            "tags": '["a", "1.50"]',
+            "big": "1" + "0" * 30,
+        },
+        {"id": "8", "price": "5 EUR"},
+    ]
+
+
+def test_broken_json_lines_are_named_with_the_id_they_show(tmp_path: Path) -> None:
+    content = '{"id": "1"}\n{"id": "2", "title": }\n[1]\n{"id": "4"\n' + "[" * 100_000 + '\n{"id": "5"}\n'
+    found = rows(tmp_path / "f.jsonl", content)
+    assert [row["id"] for row in values(found)] == ["1", "5"]
+    assert unreadable(found) == [(2, "2"), (3, None), (4, "4"), (5, None)]
+
+
+def test_parquet_values_become_the_text_a_person_would_write(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table(
+        {
+            "ID": [1, 2],
+            "price": [Decimal("49.90"), None],
+            "weight": [0.1, 2.0],
+            "since": [datetime.date(2024, 5, 1), None],
+            "tags": [["a"], []],
+            "raw": [b"caf\xc3\xa9", b"caf\xe9"],
+        }
+    )
+    parquet.write_table(table, tmp_path / "f.parquet")
+    good, bad = format_of(tmp_path / "f.parquet").read(tmp_path / "f.parquet", "id")
+    assert isinstance(good, Row)
+    assert good.values == {
+        "id": "1",
+        "price": "49.90",
+        "weight": "0.1",
+        "since": "2024-05-01",
+        "tags": '["a"]',
+        "raw": "café",
+    }
+    assert isinstance(bad, Unreadable)
+    assert "not UTF-8" in bad.reason
+    with pytest.raises(FeedError, match="no Parquet file"):
+        rows(tmp_path / "g.parquet", b"PAR1 not really")
+
+
+ITEM = """<item><title>plain</title><g:title>A chair</g:title><g:id>{}</g:id><g:price>49.90 EUR</g:price>
+<g:shipping><g:country>DE</g:country></g:shipping><description><![CDATA[<b>nice</b>]]></description></item>"""
+RSS = '<?xml version="1.0"?><rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel><title>Shop</title>{}'
+
+
+def test_items_of_an_rss_channel_are_rows(tmp_path: Path) -> None:
+    items = "".join(ITEM.format(i) for i in range(3))
+    found = rows(tmp_path / "f.xml", RSS.format(items) + "</channel></rss>")
+    assert values(found)[2] == {
+        "title": "A chair",
+        "id": "2",
+        "price": "49.90 EUR",
+        "description": "<b>nice</b>",
+    }
+    assert [row.number for row in found] == [1, 2, 3]
+
+
+def test_entries_of_an_atom_feed_are_rows(tmp_path: Path) -> None:
+    content = (
+        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:g="http://base.google.com/ns/1.0"><title>Shop</title>'
+        '<entry><g:id>1</g:id><title>A</title><link href="https://shop.example/1"/></entry></feed>'
+    )
+    assert values(rows(tmp_path / "f.atom", content)) == [
+        {"id": "1", "title": "A", "link": "https://shop.example/1"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        '<!DOCTYPE rss [<!ENTITY x SYSTEM "file:///etc/passwd">]>',
+        '<!DOCTYPE rss [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>',
+        '<!DOCTYPE rss SYSTEM "http://127.0.0.1/x.dtd">',
+        '<!DOCTYPE rss [<!ENTITY % p SYSTEM "file:///etc/passwd">%p;]>',
+    ],
+)
+def test_document_types_and_entities_are_refused(start: str, tmp_path: Path) -> None:
+    content = f"{start}<rss><channel><item><id>&x;</id></item></channel></rss>"
+    with pytest.raises(FeedError, match="declares a document type or an entity, which is refused"):
+        rows(tmp_path / "f.xml", content)
+
+
+def test_xml_that_breaks_off_gives_what_stands_before(tmp_path: Path) -> None:
+    *good, bad = rows(tmp_path / "f.xml", RSS.format(ITEM.format(1) + ITEM.format(2) + "<item><g:id>3"))
+    assert [row["id"] for row in values(good)] == ["1", "2"]
+    assert isinstance(bad, Unreadable)
+    assert (bad.number, bad.is_end) == (3, True)
+
+
+def test_xml_in_another_encoding_than_it_says_is_refused_naming_the_byte(tmp_path: Path) -> None:
+    text = RSS.format("<item><g:id>café</g:id></item>") + "</channel></rss>"
+    with pytest.raises(FeedError, match=r"line 1, byte \d+ \(0xE9, .*\) is not UTF-8"):
+        rows(tmp_path / "f.xml", text.encode("latin-1"))
+    declared = text.replace('"1.0"?', '"1.0" encoding="ISO-8859-1"?').encode("latin-1")
+    assert values(rows(tmp_path / "f.xml", declared)) == [{"id": "café"}]
+    with pytest.raises(FeedError, match="encoding that cannot be read"):
+        rows(tmp_path / "f.xml", text.replace('"1.0"?', '"1.0" encoding="klingon"?'))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet", "xml"])
+def test_a_feed_that_is_not_there_is_said(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"f.{suffix}"
+    with pytest.raises(FeedError, match=rf"f\.{suffix}: cannot be read"):
+        list(format_of(path).read(path, "id"))
+
+
+def test_nested_values_are_json() -> None:
+    assert as_text({"a": [1, None]}) == json.dumps({"a": [1, None]})

@@ -1,0 +1,99 @@
+"""A drawn shop with prices, served by the real server, in a real browser."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser import ARGUMENTS, WIDTHS, chromium
+from drawn import FASHION, HOME, drawn_set
+from perfectlook.bundle import Model
+from perfectlook.catalogue import Catalogue
+from priced import PricedSet
+from random_model import random_model
+from serving import Running, Store, running
+
+Opens = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        source = drawn_set(folder / "set", scenes=8, products_per_category=14, categories=(*FASHION, *HOME))
+        model = random_model(source, folder / "model", temperature=0.05)
+        with Catalogue.open(folder / "catalogue", create=True) as catalogue:
+            catalogue.sync(PricedSet(source), Model.open(model), workers=1)
+        return Store(source, model, folder / "catalogue")
+
+
+@pytest.fixture(scope="session")
+def samples(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("samples")
+    for photo, name in zip(store.photos, ("stripes", "checks", "slopes"), strict=False):
+        shutil.copy(photo, folder / f"{name}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shop(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("shop")
+    with running(store, folder, samples=str(samples), allow_private=True, max_upload=400_000) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    executable = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def opens(browser: Any, shop: Running) -> Iterator[Opens]:
+    """Opens the page at an address; when the test ends, nothing may be on the browser's console."""
+    contexts, said = [], []
+
+    def open_page(
+        query: str = "", *, width: str = "desktop", scheme: str = "light", url: str = shop.url, **more: Any
+    ) -> Any:
+        across, down = WIDTHS[width]
+        phone = {"has_touch": True, "is_mobile": True} if width == "phone" else {}
+        context = browser.new_context(
+            viewport={"width": across, "height": down},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            **phone,
+            **more,
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda line: line.type == "error" and said.append(line.text))
+        page.goto(url + "/" + query)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    expected = "Failed to load resource"  # the browser's own words for every status from 400
+    assert [each for each in said if expected not in each] == []
+
+
+@pytest.fixture
+def page(opens: Opens) -> Any:
+    """A sample scene with its rows."""
+    return rows(opens("?sample=stripes"))
+
+
+def rows(page: Any) -> Any:
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    return page

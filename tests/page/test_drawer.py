@@ -1,0 +1,64 @@
+"""One product closer: more like it, and a look around it."""
+
+from typing import Any
+
+import pytest
+
+from serving import Running
+
+
+@pytest.fixture
+def drawer(page: Any) -> Any:
+    page.locator(".card-open").first.click()
+    page.wait_for_selector(".alike[aria-busy=false] .card")
+    return page.locator(".drawer")
+
+
+def test_more_like_this(page: Any, drawer: Any, shop: Running) -> None:
+    product = page.locator(".row .card").first.get_attribute("data-product")
+
+    found = shop.client.post("/v1/similar", json={"id": product, "k": 12}).json()["products"]
+
+    ids = drawer.locator(".alike .card").evaluate_all("cards => cards.map(card => card.dataset.product)")
+    assert ids == [each["id"] for each in found]
+    assert (
+        drawer.get_by_role("heading", level=2).inner_text() == page.locator(".card-name").first.inner_text()
+    )
+
+
+def test_from_one_to_the_next_and_back(drawer: Any, page: Any) -> None:
+    first = drawer.locator(".drawer-product").get_attribute("data-product")
+    second = drawer.locator(".alike .card").first.get_attribute("data-product")
+
+    drawer.locator(".alike .card-open").first.click()
+    page.wait_for_selector(f".drawer-product[data-product='{second}']")
+    drawer.get_by_role("button", name="Back").click()
+
+    page.wait_for_selector(f".drawer-product[data-product='{first}']")
+    assert drawer.get_by_role("button", name="Back").count() == 0
+
+
+def test_escape_gives_the_focus_back(drawer: Any, page: Any) -> None:
+    assert page.evaluate("document.activeElement.id") == "drawer-title"
+
+    page.keyboard.press("Escape")
+
+    assert drawer.is_hidden()
+    assert page.evaluate("document.activeElement === document.querySelector('.card-open')")
+
+
+def test_judging_in_the_drawer_shows_on_the_card(drawer: Any, page: Any) -> None:
+    drawer.locator(".drawer-votes").get_by_role("button", name="Good match").click()
+    drawer.get_by_role("button", name="Close").click()
+
+    up = page.locator(".row .card").first.get_by_role("button", name="Good match")
+    assert up.get_attribute("aria-pressed") == "true"
+
+
+def test_a_look_is_built_around_it(drawer: Any, page: Any) -> None:
+    product = drawer.locator(".drawer-product").get_attribute("data-product")
+
+    drawer.get_by_role("button", name="Build a look with it").click()
+
+    page.wait_for_selector(".look[aria-busy=false] .slot.held")
+    assert f"/{product}/" in page.locator(".slot.held img").get_attribute("src")

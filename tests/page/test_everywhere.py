@@ -1,0 +1,124 @@
+"""Phone to desktop, light and dark, keyboard and screen reader: nothing overflows, axe-core finds nothing."""
+
+from typing import Any
+
+import pytest
+
+from browser import WIDTHS, keep, violations
+
+
+def overflow(page: Any) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+SCHEMES = {"phone": "light", "tablet": "dark", "desktop": "light"}
+"""Of each width in the short suite; the other one in the long suite."""
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        pytest.param(width, scheme, marks=() if SCHEMES[width] == scheme else pytest.mark.long)
+        for width in WIDTHS
+        for scheme in ("light", "dark")
+    ],
+)
+def test_every_state_at_every_width(opens: Any, width: str, scheme: str) -> None:
+    page = opens(width=width, scheme=scheme)
+    wrong: dict[str, object] = {}
+
+    def look_at(state: str) -> None:
+        page.wait_for_timeout(150)
+        keep(page, f"{width}-{scheme}-{state}")
+        wrong[state] = [*violations(page), *(["overflows"] if overflow(page) > 0 else [])]
+
+    page.wait_for_selector(".sample img")
+    look_at("1-start")
+    page.get_by_role("button", name="Stripes").click()
+    page.wait_for_selector(".rows[aria-busy=false] .tile img.here")
+    look_at("2-rows")
+    page.locator(".where").first.click()
+    page.wait_for_selector(".glow.shown")
+    look_at("3-attention")
+    page.get_by_role("button", name="Remove category Rugs").click()
+    page.get_by_role("button", name="Category", exact=True).click()
+    look_at("4-picker")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Choose a part").click()
+    look_at("5-box")
+    page.get_by_role("button", name="Cancel").click()
+    page.locator(".card-open").first.click()
+    page.wait_for_selector(".alike[aria-busy=false] .card")
+    look_at("6-drawer")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Whole look").click()
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    page.locator("[data-key^='swap']").first.click()
+    look_at("7-look")
+    page.get_by_label("Price from in EUR").fill("9000")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Products").click()
+    page.get_by_role("heading", name="Nothing fits these filters").wait_for()
+    look_at("8-empty")
+
+    assert {state: found for state, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_failure_at_every_width(opens: Any, width: str) -> None:
+    page = opens("?sample=nowhere", width=width)
+    page.get_by_role("alert").wait_for()
+    keep(page, f"{width}-light-9-failure")
+
+    assert violations(page) == []
+    assert overflow(page) <= 0
+
+
+def test_colours_can_be_chosen_and_are_remembered(opens: Any) -> None:
+    page = opens(scheme="light")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+
+    page.get_by_role("button", name="Dark colours").click()
+    dark = page.evaluate(paper)
+    page.reload()
+
+    assert dark != light
+    assert page.evaluate(paper) == dark
+    assert page.get_by_role("button", name="Dark colours").get_attribute("aria-pressed") == "true"
+
+
+def test_the_whole_way_by_keyboard(opens: Any) -> None:
+    page = opens()
+    page.wait_for_selector(".sample")
+
+    def tab_to(selector: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"no way to {selector}")
+
+    tab_to(".sample")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    tab_to(".card-open")
+    page.wait_for_selector(".glow.shown")  # focus lights up as pointing does
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".drawer[open]")
+    page.keyboard.press("Escape")
+    tab_to(".thumb")
+    page.keyboard.press("Space")
+
+    assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
+def test_a_finger_draws_a_box_only_after_asking_to(opens: Any) -> None:
+    page = opens("?sample=stripes", width="phone")
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    frame = page.locator(".frame")
+
+    assert frame.evaluate("frame => getComputedStyle(frame).touchAction") == "auto"  # the page scrolls
+    page.get_by_role("button", name="Choose a part").click()
+
+    assert frame.evaluate("frame => getComputedStyle(frame).touchAction") == "none"

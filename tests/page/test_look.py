@@ -1,0 +1,112 @@
+"""The whole look: a product for each category, swapped, locked and added up."""
+
+from typing import Any
+
+import pytest
+
+from serving import Running
+
+
+@pytest.fixture
+def look(page: Any) -> Any:
+    page.get_by_role("button", name="Whole look").click()
+    return settled(page)
+
+
+def settled(page: Any) -> Any:
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    return page
+
+
+def chosen(page: Any) -> dict[str, str]:
+    """The prices of the slots, by category."""
+    prices = page.locator(".slot .card-open .price").all_inner_texts()
+    return dict(zip(page.locator(".slot-name").all_inner_texts(), prices, strict=True))
+
+
+def cents(price: str) -> int:
+    return round(100 * float(price.split(maxsplit=1)[0].lstrip("€").replace(",", "")))
+
+
+def total(page: Any) -> int:
+    return cents(page.locator(".total strong").inner_text())
+
+
+def test_it_has_a_piece_for_each_category_and_their_sum(look: Any, shop: Running) -> None:
+    categories = [
+        each["category"]
+        for each in shop.client.post("/v1/complete", json={"sample": "stripes"}).json()["categories"]
+    ]
+    said = shop.client.post(
+        "/v1/complete", json={"sample": "stripes", "look": True, "category": categories}
+    ).json()["look"]
+
+    assert list(chosen(look)) == [each["category"].split("|")[-1] for each in said["slots"]]
+    assert total(look) == sum(map(cents, chosen(look).values())) == cents(said["price"].split()[0])
+
+
+def test_swapping_a_piece_keeps_the_others_and_adds_up_again(look: Any) -> None:
+    before = chosen(look)
+    first = next(iter(before))
+
+    look.get_by_role("button", name=f"Swap {first}").click()
+    other = look.locator(".tray .other").last
+    price = other.locator(".price").inner_text()
+    other.click()
+
+    after = chosen(look)
+    assert cents(after.pop(first)) == cents(price)
+    assert after == {name: before[name] for name in after}
+    assert total(look) == sum(map(cents, chosen(look).values()))
+    assert look.get_by_role("button", name=f"Lock {first}").get_attribute("aria-pressed") == "true"
+
+
+def test_a_locked_piece_stays_when_the_rest_is_restyled(look: Any) -> None:
+    first = next(iter(chosen(look)))
+    look.get_by_role("button", name=f"Swap {first}").click()
+    look.locator(".tray .other").last.click()
+    own = look.locator(".slot").first.locator("img").get_attribute("src")
+
+    look.get_by_role("button", name="Restyle the rest").click()
+    look.wait_for_function("() => document.querySelector('#spoken').textContent.startsWith('A look of')")
+    settled(look)
+
+    assert look.locator(".slot").first.locator("img").get_attribute("src") == own
+
+
+def test_a_budget_is_kept(look: Any) -> None:
+    dear = total(look)
+
+    look.get_by_label("Budget EUR").fill(str(dear // 100 - 20))
+    look.keyboard.press("Enter")
+    look.wait_for_function(
+        "dear => !document.querySelector('.total strong').textContent.includes(dear)", arg=f"{dear / 100:.2f}"
+    )
+    settled(look)
+
+    assert total(look) <= dear - 2000
+
+
+def test_a_budget_that_nothing_fits_says_so_and_can_be_changed(look: Any) -> None:
+    look.get_by_label("Budget EUR").fill("1")
+    look.keyboard.press("Enter")
+
+    look.get_by_role("alert").wait_for()
+    assert "cheapest" in look.get_by_role("alert").inner_text()
+    look.get_by_label("Budget EUR").fill("")
+    look.keyboard.press("Enter")
+    settled(look)
+    assert total(look) > 100
+
+
+def test_removing_a_category_removes_its_piece(look: Any) -> None:
+    look.get_by_role("button", name="Remove category Chairs").click()
+
+    look.wait_for_function("() => document.querySelectorAll('.slot').length === 3")
+    assert "Chairs" not in chosen(look)
+
+
+def test_pointing_at_a_piece_lights_up_what_counted(look: Any) -> None:
+    look.locator(".slot").first.hover()
+
+    look.wait_for_selector(".glow.shown")

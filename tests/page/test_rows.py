@@ -1,0 +1,196 @@
+"""Rows of products: why, where the model looked, categories, filters and judging."""
+
+import re
+from typing import Any
+
+import pytest
+
+from serving import Running, eventually
+
+SHOES, BAGS, CHAIRS, RUGS = "Shoes", "Handbags", "Chairs", "Rugs"
+ALL = {SHOES, BAGS, CHAIRS, RUGS}
+
+
+def titles(page: Any) -> list[str]:
+    return page.locator(".row h2").all_inner_texts()
+
+
+def settled(page: Any) -> None:
+    page.wait_for_selector(".rows[aria-busy=false]")
+
+
+def answer(shop: Running, **options: Any) -> Any:
+    return shop.client.post("/v1/complete", json={"sample": "stripes", "k": 12, **options}).json()
+
+
+def test_a_card_says_name_price_and_why(page: Any, shop: Running) -> None:
+    first = answer(shop)["categories"][0]
+    product = first["products"][0]
+
+    card = page.locator(".card").first
+
+    assert card.locator(".card-name").inner_text() == f"{titles(page)[0]} 1"  # the drawn shop has no titles
+    amount = product["price"].split()[0]
+    assert card.locator(".price").inner_text().startswith(f"€{amount}")
+    whole, regions = (round(100 * product["why"][part]) for part in ("whole", "regions"))
+    assert (
+        card.locator(".why .unseen").inner_text()
+        == f"Why: {whole} % the whole scene, {regions} % its regions"
+    )
+    bar, part = (card.locator(each).bounding_box()["width"] for each in (".why-bar", ".why-whole"))
+    assert part / bar == pytest.approx(product["why"]["whole"], abs=0.02)
+
+
+def test_pointing_at_a_row_lights_up_what_counted(page: Any, shop: Running) -> None:
+    assert "shown" not in page.locator(".glow").get_attribute("class")
+
+    page.locator(".row").first.hover()
+
+    page.wait_for_selector(".glow.shown canvas")
+    weights = answer(shop, attention=True)["categories"][0]["attention"]["weights"]
+    best = max(range(49), key=weights.__getitem__)
+    outline = page.locator(".outlines rect.first")
+    place = int(float(outline.get_attribute("y"))) * 7 + int(float(outline.get_attribute("x")))
+    assert place == best
+    caption = page.locator(".caption").inner_text()
+    assert caption.startswith(f"For {titles(page)[0].lower()} the model looked")
+    page.locator(".brand").hover()
+    page.wait_for_selector(".glow:not(.shown)", state="attached")
+
+
+def test_the_veil_is_thinnest_where_the_model_looked_most(page: Any, shop: Running) -> None:
+    page.locator(".row").first.hover()
+    page.wait_for_selector(".glow.shown canvas")
+    weights = answer(shop, attention=True)["categories"][0]["attention"]["weights"]
+
+    dark = page.locator(".glow canvas").evaluate(
+        """canvas => {
+          const pen = canvas.getContext("2d");
+          return [...Array(49).keys()].map(region => {
+            const x = (region % 7 + 0.5) * canvas.width / 7;
+            const y = (Math.floor(region / 7) + 0.5) * canvas.height / 7;
+            return pen.getImageData(x, y, 1, 1).data[3];
+          });
+        }"""
+    )
+
+    assert dark.index(min(dark)) == weights.index(max(weights))
+
+
+def test_where_it_looked_can_be_kept_without_a_mouse(page: Any) -> None:
+    eye = page.get_by_role("button", name=re.compile("^Show where the model looked")).first
+
+    eye.focus()
+    page.keyboard.press("Enter")
+    page.locator("#theme").focus()
+
+    assert eye.get_attribute("aria-pressed") == "true"
+    assert "shown" in page.locator(".glow").get_attribute("class")
+
+
+def test_a_category_is_removed_and_added_by_keyboard(page: Any) -> None:
+    before = titles(page)
+    assert set(before) == ALL
+
+    page.get_by_role("button", name=f"Remove category {CHAIRS}").click()
+    assert CHAIRS not in titles(page)
+
+    page.get_by_role("button", name="Category", exact=True).click()
+    page.keyboard.type("chai")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f".row[aria-label={CHAIRS}] .card")
+
+    assert titles(page) == [*(each for each in before if each != CHAIRS), CHAIRS]
+    page.get_by_role("button", name="Suggested").click()
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('.row h2')].map(e => e.textContent).join() === before",
+        arg=",".join(before),
+    )
+
+
+def test_the_picker_closes_on_escape_and_says_when_nothing_is_left(page: Any) -> None:
+    page.get_by_role("button", name="Category", exact=True).click()
+    assert page.locator(".picker-panel").inner_text().strip() == "No further category."
+
+    page.keyboard.press("Escape")
+
+    assert page.locator(".picker-panel").is_hidden()
+    assert page.evaluate("document.activeElement.className") == "chip-add"
+
+
+def test_without_any_category_the_model_is_asked_again(page: Any) -> None:
+    for name in titles(page):
+        page.get_by_role("button", name=f"Remove category {name}").click()
+    page.get_by_role("heading", name="No categories chosen").wait_for()
+
+    page.get_by_role("button", name="Suggest categories").click()
+
+    page.wait_for_selector(".row .card")
+    assert set(titles(page)) == ALL
+
+
+def test_prices_and_stock(page: Any, shop: Running) -> None:
+    page.get_by_label("Price to in EUR").fill("40")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => location.search.includes('to=40')")
+    settled(page)
+
+    shown = [float(text.split()[0].lstrip("€")) for text in page.locator(".card .price").all_inner_texts()]
+    assert shown
+    assert max(shown) <= 40
+    page.get_by_role("switch", name="In stock").click()
+    page.wait_for_function("() => location.search.includes('stock=in')")
+    settled(page)
+    ids = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.product)")
+    wanted = answer(shop, where="price <= 40 EUR and availability = in_stock")["categories"]
+    assert ids == [each["id"] for section in wanted for each in section["products"]]
+
+
+def test_filters_that_leave_nothing_can_be_cleared(page: Any) -> None:
+    page.get_by_label("Price from in EUR").fill("9000")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Nothing fits these filters").wait_for()
+
+    page.get_by_role("button", name="Clear filters").click()
+
+    page.wait_for_selector(".row .card")
+    assert page.get_by_label("Price from in EUR").input_value() == ""
+
+
+def test_what_is_no_amount_is_no_filter(page: Any) -> None:
+    page.get_by_label("Price to in EUR").fill("cheap")
+    page.keyboard.press("Enter")
+    settled(page)
+
+    assert page.locator(".row .card").count() > 0
+    assert "to=" not in page.url
+
+
+def test_thumbs_are_kept_by_the_server(page: Any, shop: Running) -> None:
+    card = page.locator(".card").first
+    up, down = card.get_by_role("button", name="Good match"), card.get_by_role("button", name="Not a match")
+
+    def count(event: str) -> int:
+        return sum(each[event] for each in shop.client.get("/v1/stats").json()["by_rank"])
+
+    before = count("kept"), count("rejected"), count("shown")
+    up.click()
+    assert up.get_attribute("aria-pressed") == "true"
+    down.click()
+    assert (up.get_attribute("aria-pressed"), down.get_attribute("aria-pressed")) == ("false", "true")
+    assert "rejected" in card.get_attribute("class")
+
+    eventually(lambda: count("kept") == before[0] + 1 and count("rejected") == before[1] + 1)
+    eventually(lambda: count("shown") > before[2])  # cards that were on the screen
+
+
+def test_a_row_slides(page: Any) -> None:
+    row = page.locator(".row").first
+    back = row.get_by_role("button", name=re.compile("^Back in"))
+    assert back.is_disabled()
+
+    row.get_by_role("button", name=re.compile("^On in")).click()
+
+    page.wait_for_function("() => document.querySelector('.cards').scrollLeft > 50")
+    assert back.is_enabled()

@@ -1,0 +1,34 @@
+"""A drawn set whose products have prices, brands and availability, as a shop's feed would give them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+from perfectlook.datasets import open_dataset
+from perfectlook.types import Problem, Product
+
+
+class PricedSet:
+    """A source: the n-th product of each category costs 10.90 EUR + 7·(n mod 13), every fifth is sold out."""
+
+    unavailable: frozenset[str] | None = frozenset()
+
+    def __init__(self, folder: Path) -> None:
+        self.name = str(folder)
+        self.problems: list[Problem] = []
+        self._products = open_dataset(folder).products.values()
+
+    def products(self) -> Iterator[Product]:
+        ordered = sorted(self._products, key=lambda product: (product.category, product.id))
+        for _, members in groupby(ordered, key=lambda product: product.category):
+            for number, product in enumerate(members):
+                yield replace(product, fields=fields_of(number))
+
+
+def fields_of(number: int) -> dict[str, str]:
+    return {
+        "price": f"{10 + 7 * (number % 13)}.90 EUR",
+        "brand": ("Acme", "Muji", "Odd & Sons")[number % 3],
+        "availability": "out_of_stock" if number % 5 == 4 else "in_stock",
+    }

@@ -1,0 +1,45 @@
+"""Budgets are read exactly, and prices summed in whole units."""
+
+from decimal import Decimal
+
+import pytest
+
+from perfectlook.errors import UsageError
+from perfectlook.filters.match import Number
+from perfectlook.filters.tree import Comparison, Money
+from perfectlook.recommender import Budget
+from perfectlook.recommender.budget import in_its_currency, units_of
+
+
+def test_a_budget_is_an_amount_with_a_currency_or_without() -> None:
+    for given in ("500 EUR", "500eur", " 500 Eur "):
+        assert Budget.of(given) == Budget(Decimal(500), "EUR")
+    for plain in (500, "500", Decimal(500)):
+        assert Budget.of(plain) == Budget(Decimal(500))
+    assert str(Budget.of("49.90 EUR")) == "49.90 EUR"
+    assert Budget.of("49.90").affordable == Comparison("price", "<=", Decimal("49.90"))
+    assert Budget.of("49.90 EUR").affordable == Comparison("price", "<=", Money(Decimal("49.90"), "EUR"))
+
+
+@pytest.mark.parametrize("given", ["", "EUR", "-1", "0", "1e3", "nan", "5 EURO", "1,000", "9" * 20])
+def test_what_is_no_budget_is_refused(given: str) -> None:
+    with pytest.raises(UsageError, match=r"budget '.*': write an amount above 0"):
+        Budget.of(given)
+
+
+def test_sums_never_pass_for_less_than_they_are() -> None:
+    tenth = units_of(Number(Decimal("0.1"), "EUR"))
+    assert 3 * tenth == Budget.of("0.3").units  # which floats would deny
+    assert units_of(Number(Decimal("0.00011"), None)) == 2
+    assert Budget.of("0.00019").units == 1
+    assert list(map(str, Budget.from_units([499_000, 12_345], "EUR"))) == ["49.90 EUR", "1.2345 EUR"]
+
+
+def test_a_budget_takes_the_only_currency_there_is() -> None:
+    euros, francs, bare = (Number(Decimal(5), currency) for currency in ("EUR", "CHF", None))
+    assert in_its_currency(Budget.of(5), [euros, euros]) == Budget.of("5 EUR")
+    assert in_its_currency(Budget.of(5), [bare]) == Budget.of(5)
+    assert in_its_currency(Budget.of(5), []) == Budget.of(5)
+    assert in_its_currency(Budget.of("5 CHF"), [euros, francs]) == Budget.of("5 CHF")
+    with pytest.raises(UsageError, match=r"several currencies \(none, CHF, EUR\); name one"):
+        in_its_currency(Budget.of(5), [euros, francs, bare])

@@ -1,0 +1,111 @@
+"""The look found is the best of all there are, counted one by one."""
+
+from itertools import combinations, product
+
+import numpy as np
+import pytest
+
+from perfectlook.recommender.composition import Pool, Problem, compose
+
+
+def objective(pools: list[Pool], rows: tuple[int, ...], weight: float) -> float:
+    """The definition: costs, and λ times the mean distance over pairs of slots."""
+    vectors = [pool.vectors[row].astype(float) for pool, row in zip(pools, rows, strict=True)]
+    apart = [float(np.linalg.norm(a - b)) for a, b in combinations(vectors, 2)]
+    costs = sum(float(pool.costs[row]) for pool, row in zip(pools, rows, strict=True))
+    return costs + weight * (float(np.mean(apart)) if apart else 0.0)
+
+
+def price(pools: list[Pool], rows: tuple[int, ...]) -> int:
+    return sum(int(pool.prices[row]) for pool, row in zip(pools, rows, strict=True))
+
+
+def all_looks(pools: list[Pool]) -> list[tuple[int, ...]]:
+    return list(product(*(range(len(pool.costs)) for pool in pools)))
+
+
+def random_pools(random: np.random.Generator, slots: int, most: int, spread: float = 1.0) -> list[Pool]:
+    pools = []
+    for _ in range(slots):
+        count = int(random.integers(1, most + 1))
+        vectors = random.standard_normal((count, 3)).astype(np.float32)
+        pools.append(Pool(spread * random.random(count), vectors, random.integers(1, 50, count)))
+    return pools
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_it_is_the_best_of_all_looks(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    pools = random_pools(random, int(random.integers(1, 5)), 7)
+    weight = float(random.choice([0.0, 0.3, 1.0, 5.0]))
+    budget = None if seed % 3 == 0 else int(random.integers(5, 110))
+    within = [rows for rows in all_looks(pools) if budget is None or price(pools, rows) <= budget]
+    found = compose(Problem(pools, weight, budget))
+    if not within:
+        assert found is None
+        return
+    assert found is not None
+    assert found.objective == pytest.approx(min(objective(pools, rows, weight) for rows in within), abs=1e-9)
+    assert found.objective == pytest.approx(objective(pools, found.rows, weight), abs=1e-9)
+    assert budget is None or price(pools, found.rows) <= budget
+    assert found.proven
+
+
+def test_by_hand() -> None:
+    line = np.asarray([[0.0], [3.0]], np.float32)
+    pools = [Pool(np.asarray(costs), line, np.asarray(prices)) for costs, prices in (
+        ([1.0, 1.5], [10, 1]), ([2.0, 1.0], [10, 1]), ([1.0, 1.0], [10, 1])
+    )]  # fmt: skip
+    alone = compose(Problem(pools, 0.0))
+    assert alone is not None
+    assert (alone.rows[:2], alone.objective) == ((0, 1), 3.0)
+    # together: all at 3 costs 3.5 and is 0 apart; the one above is 2 apart on average (3, 3 and 0)
+    together = compose(Problem(pools, 1.0))
+    assert together == ((1, 1, 1), 3.5, 3.5)
+    cheap = compose(Problem(pools, 0.0, 12))
+    assert cheap is not None
+    assert (cheap.rows, cheap.objective) == ((0, 1, 1), 3.0)
+    assert compose(Problem(pools, 0.0, 2)) is None
+
+
+def test_what_is_not_in_the_pools_may_be_better_unless_it_costs_too_much() -> None:
+    random = np.random.default_rng(1)
+    whole = random_pools(random, 3, 12)
+    whole = [Pool(np.sort(pool.costs), pool.vectors, pool.prices) for pool in whole]
+    exact = min(objective(whole, rows, 0.5) for rows in all_looks(whole))
+    proven = []
+    for count in range(1, 13):
+        pools = [
+            Pool(p.costs[:count], p.vectors[:count], p.prices[:count], *p.costs[count : count + 1])
+            for p in whole
+        ]
+        found = compose(Problem(pools, 0.5))
+        assert found is not None
+        assert found.lower_bound <= exact + 1e-9
+        assert found.objective >= exact - 1e-9
+        if found.proven:
+            assert found.objective == pytest.approx(exact)
+        proven.append(found.proven)
+    assert not proven[0]
+    assert proven[-1]
+
+
+def test_where_it_stops_early_the_bound_still_holds() -> None:
+    pools = random_pools(np.random.default_rng(5), 4, 9, spread=0.1)
+    exact = min(objective(pools, rows, 4.0) for rows in all_looks(pools))
+    for most in (0, 1, 3):
+        found = compose(Problem(pools, 4.0), most=most)
+        assert found is not None
+        assert found.lower_bound <= exact + 1e-9 <= found.objective + 2e-9
+
+
+def test_the_objective_with_one_product_exchanged() -> None:
+    pools = random_pools(np.random.default_rng(8), 4, 6)
+    problem = Problem(pools, 1.5, 80)
+    rows = tuple(0 for _ in pools)
+    for slot, pool in enumerate(pools):
+        exchanged = problem.exchanged(rows, slot)
+        for row in range(len(pool.costs)):
+            changed = (*rows[:slot], row, *rows[slot + 1 :])
+            expected = objective(pools, changed, 1.5) if price(pools, changed) <= 80 else np.inf
+            assert exchanged[row] == pytest.approx(expected)

@@ -1,0 +1,141 @@
+"""Rules change a ranking exactly as their formula does to all products, and say what they moved."""
+
+import numpy as np
+import pytest
+
+from perfectlook.catalogue import Record
+from perfectlook.distances import Norm
+from perfectlook.filters import matches, parse_filter
+from perfectlook.recommender.ranking import Ranking
+from perfectlook.recommender.restriction import restriction
+from perfectlook.recommender.rules import Rules
+from perfectlook.stores import Point
+from scenes import CATEGORY, D, by_definition, scene, store_of, unit
+
+BRANDS = ("Acme", "Muji", "Odd & Sons")
+
+
+def shop(n: int = 600) -> list[Point]:
+    vectors = unit(np.random.default_rng(7).standard_normal((n, D)))
+    return [
+        Point(f"{i:05}", CATEGORY, vector, record(i, brand=BRANDS[i % 3], price=f"{i % 50}.00 EUR").payload())
+        for i, vector in enumerate(vectors)
+    ]
+
+
+def record(number: int, **fields: str) -> Record:
+    return Record(f"{number}", f"{number}", 9, 9, f"{number:064x}", f"{number * 7919:064x}", "", fields)
+
+
+def ranking_of(norm: Norm, points: list[Point], k: int, rules: Rules, where: str | None = None) -> Ranking:
+    store = store_of(points)
+    by_id = {point.id: point for point in points}
+    ranking = Ranking(
+        scene(norm),
+        CATEGORY,
+        k,
+        norm=norm,
+        variety=False,
+        where=restriction(where, excluded=rules.excluded),
+        rules=rules,
+        pins=[(rule, by_id[rule.id]) for rule in rules.pins],
+    )
+    while not ranking.done:
+        ranking.take(store.search(ranking.queries))
+    return ranking
+
+
+def weighed(norm: Norm, points: list[Point], rules: Rules) -> list[str]:
+    """What boosts and burials make of all distances, sorted."""
+    fields = {point.id: point.payload["fields"] for point in points}
+    found = []
+    for distance, id_ in by_definition(scene(norm), np.stack([point.vector for point in points])):
+        place, offset = distance, 0.0
+        for rule in rules.weighing:
+            if matches(rule.where, id_, CATEGORY, fields[id_]):
+                place, offset = place * rule.factor, offset + rule.offset
+        found.append((place + offset, id_))
+    return [id_ for _, id_ in sorted(found)]
+
+
+RULES = [
+    {"action": "boost", "where": "brand = Acme", "factor": 0.9},
+    {"action": "boost", "where": "price < 5", "factor": 0.8, "offset": 0.05},
+    {"action": "bury", "where": "brand = Muji", "offset": 0.3},
+    {"action": "bury", "where": "price > 40", "factor": 1.4},
+]
+
+
+@pytest.mark.parametrize("norm", ["l2", "squared_l2"])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_ranking_is_that_of_all_weighed_distances(norm: Norm, count: int) -> None:
+    points, rules = shop(), Rules.of({"rule": RULES[:count]})
+    for k in (3, 25):
+        products = ranking_of(norm, points, k, rules).products
+        assert [product.id for product in products] == weighed(norm, points, rules)[:k]
+
+
+@pytest.mark.parametrize("norm", ["l2", "squared_l2"])
+def test_every_product_that_a_rule_is_about_says_so_and_its_rank_by_distance_alone(norm: Norm) -> None:
+    points, rules = shop(), Rules.of({"rule": RULES})
+    ranking = ranking_of(norm, points, 12, rules)
+    order = [id_ for _, id_ in by_definition(scene(norm), np.stack([point.vector for point in points]))]
+    told = 0
+    for product in ranking.products:
+        fields = product.record.fields
+        expected = [
+            (rule, order.index(product.id) + 1)
+            for rule in rules.weighing
+            if matches(rule.where, product.id, CATEGORY, fields)
+        ]
+        assert ranking.moved(product) == expected
+        told += len(expected)
+    assert told > 5
+
+
+def test_a_pin_is_where_it_is_pinned_and_no_where_else() -> None:
+    points = shop()
+    order = weighed("squared_l2", points, Rules.of({}))
+    pins = [(order[4], 1), (order[0], 3), (order[400], 3), (order[1], 99)]
+    rules = Rules.of({"rule": [{"action": "pin", "id": id_, "rank": rank} for id_, rank in pins]})
+    ranking = ranking_of("squared_l2", points, 6, rules)
+    found = [product.id for product in ranking.products]
+    # 3 is taken by the second rule, so the third gets 4; the last one is out of sight
+    assert found == [order[4], order[2], order[0], order[400], order[3], order[5]]
+    moved = [ranking.moved(product) for product in ranking.products]
+    assert moved == [[(rules.rules[0], 5)], [], [(rules.rules[1], 1)], [(rules.rules[2], 401)], [], []]
+
+
+def test_what_is_excluded_is_not_there_and_counts_in_no_rank() -> None:
+    points = shop()
+    rules = Rules.of({"rule": [{"action": "exclude", "where": "brand = Acme"}, RULES[2]]})
+    ranking = ranking_of("l2", points, 300, rules)
+    assert {product.record.fields["brand"] for product in ranking.products} == {"Muji", "Odd & Sons"}
+    left = [point for point in points if point.payload["fields"]["brand"] != "Acme"]  # type: ignore[index]
+    alone = ranking_of("l2", left, 400, Rules.of({}))
+    rank_of = {product.id: rank for rank, product in enumerate(alone.products, 1)}
+    moved = [(product.id, ranking.moved(product)) for product in ranking.products]
+    assert all(rank == rank_of[id_] for id_, rules_ in moved for _, rank in rules_)
+
+
+def test_a_rank_beyond_what_is_counted_is_not_made_up() -> None:
+    points = shop(4500)
+    last = weighed("squared_l2", points, Rules.of({}))[-1]
+    rules = Rules.of({"rule": [{"action": "pin", "id": last}]})
+    ranking = ranking_of("squared_l2", points, 5, rules)
+    assert ranking.products[0].id == last
+    assert ranking.moved(ranking.products[0]) == [(rules.rules[0], None)]
+
+
+def test_what_is_sold_out_is_shown_only_where_it_is_asked_for() -> None:
+    sold_out = restriction(None)
+    assert sold_out is not None
+    assert not matches(sold_out, "1", "C", {"availability": "out_of_stock"})
+    assert matches(sold_out, "1", "C", {"availability": "preorder"})
+    assert matches(sold_out, "1", "C", {})
+    assert restriction(None, include_unavailable=True) is None
+    asked = "not (brand = a or availability = in_stock)"
+    assert restriction(asked) == parse_filter(asked)  # it speaks of availability itself
+    both = restriction("price < 5")
+    assert both is not None
+    assert not matches(both, "1", "C", {"availability": "out_of_stock", "price": "4 EUR"})

@@ -1,0 +1,103 @@
+"""A rule file is read or refused, with the number of the rule and the reason."""
+
+from pathlib import Path
+
+import pytest
+
+from perfectlook.errors import UsageError
+from perfectlook.filters import parse_filter
+from perfectlook.filters.tree import And, Under
+from perfectlook.recommender import Rules
+
+FILE = """
+[[rule]]
+action = "pin"
+id = "p1"
+rank = 2
+
+[[rule]]
+name = "spring sale"
+action = "boost"
+where = 'brand = "Acme"'
+factor = 0.8
+
+[[rule]]
+action = "bury"
+category = "Furniture|Chairs"
+where = "availability = preorder"
+factor = 1.5
+offset = 0.25
+
+[[rule]]
+action = "exclude"
+category = "Toys"
+"""
+
+
+def test_a_file_of_rules_is_read(tmp_path: Path) -> None:
+    (tmp_path / "rules.toml").write_text(FILE, encoding="utf-8")
+    rules = Rules.read(tmp_path / "rules.toml")
+    pin, boost, bury, exclude = rules.rules
+    assert (pin.number, pin.action, pin.id, pin.rank) == (1, "pin", "p1", 2)
+    assert (boost.name, boost.where, boost.factor, boost.offset) == (
+        "spring sale",
+        parse_filter("brand = Acme"),
+        0.8,
+        0.0,
+    )
+    chairs = And((Under("Furniture|Chairs"), parse_filter("availability = preorder")))
+    assert (bury.where, bury.factor, bury.offset) == (chairs, 1.5, 0.25)
+    assert (exclude.where, rules.excluded) == (Under("Toys"), Under("Toys"))
+    assert (rules.pins, rules.boosts, rules.weighing) == ([pin], [boost], [boost, bury])
+
+
+def test_the_offset_of_a_boost_is_subtracted() -> None:
+    (rule,) = Rules.of({"rule": [{"action": "boost", "where": "brand = Acme", "offset": 0.1}]}).rules
+    assert (rule.factor, rule.offset) == (1.0, -0.1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({}, "rule 2: has no 'action'"),
+        ("pin", "rule 2: not a table"),
+        ({"action": "hide"}, "rule 2: the action is 'hide'; an action is one of pin, boost, bury, exclude"),
+        ({"action": "pin"}, r"rule 2 \(pin\): has no 'id'"),
+        ({"action": "pin", "id": "a", "rank": 0}, "'rank' is 0; a rank is a whole number from 1"),
+        ({"action": "pin", "id": "a", "rank": True}, "'rank' is True"),
+        ({"action": "pin", "id": "a", "where": "x = 1"}, "unknown key 'where'; .* has action, name"),
+        ({"action": "boost", "factor": 0.5}, "neither 'where' nor 'category'"),
+        ({"action": "boost", "where": "a = 1"}, "neither 'factor' nor 'offset'"),
+        ({"action": "boost", "where": "a = 1", "factor": 1.2}, "'factor' is 1.2; .* above 0 and up to 1"),
+        ({"action": "bury", "where": "a = 1", "factor": 0.9}, "'factor' is 0.9; .* from 1"),
+        ({"action": "bury", "where": "a = 1", "factor": float("nan")}, "'factor' is nan"),
+        ({"action": "bury", "where": "a = 1", "offset": -1}, "'offset' is -1; it is added to distances"),
+        ({"action": "bury", "where": "a = 1", "factor": "x"}, "'factor' is 'x'; write a number"),
+        (
+            {"action": "exclude", "where": "price <="},
+            r"rule 2 \(exclude\): where: column 9: expected a value",
+        ),
+        ({"action": "exclude", "where": ""}, "'where' is ''; write a text"),
+    ],
+)
+def test_what_is_no_rule_is_refused_with_its_number(rule: object, said: str) -> None:
+    good = {"action": "exclude", "category": "Toys"}
+    with pytest.raises(UsageError, match=said) as raised:
+        Rules.of({"rule": [good, rule]}, "shop.toml")
+    assert str(raised.value).startswith("shop.toml: rule 2")
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    with pytest.raises(UsageError, match=r"rules.toml: cannot be read"):
+        Rules.read(file)
+    for content, said in (
+        (b"[[rule", "not TOML"),
+        (b"\xff", "not TOML"),
+        (b"[rules]\n", "unknown key 'rules'"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(UsageError, match=said):
+            Rules.read(file)
+    with pytest.raises(UsageError, match="not a list of tables"):
+        Rules.of({"rule": 3})

@@ -1,0 +1,42 @@
+"""A shop and its server, made once; tests that write make their own."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving import Running, Store, running, small_store
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Not to be changed by tests."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        return small_store(folder)
+
+
+@pytest.fixture(scope="session")
+def shop(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that tests only read from."""
+    folder = tmp_path_factory.mktemp("shop")
+    samples = folder / "samples"
+    samples.mkdir()
+    shutil.copy(store.photos[0], samples / "living-room.jpg")
+    with running(store, folder, samples=str(samples)) as found:
+        yield found
+
+
+@pytest.fixture
+def own_store(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A copy that may be changed."""
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
+    return store._replace(catalogue=Path(shutil.copytree(store.catalogue, tmp_path / "catalogue")))
+
+
+@pytest.fixture
+def own_shop(own_store: Store, tmp_path: Path) -> Iterator[Running]:
+    with running(own_store, tmp_path) as found:
+        yield found

@@ -1,0 +1,81 @@
+"""What does not fit is refused at once; what was accepted is done."""
+
+import asyncio
+import threading
+
+import pytest
+
+from perfectlook.service.admission import Workers
+from perfectlook.service.refusal import Refusal
+
+
+def test_so_many_and_no_more():
+    workers = Workers("test", 1, 2)
+    gate = threading.Event()
+
+    async def work() -> None:
+        accepted = [asyncio.ensure_future(workers.run(gate.wait)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert workers.inside == 3
+        with pytest.raises(Refusal) as refused:
+            await workers.run(gate.wait)
+        assert (refused.value.status_code, refused.value.headers) == (503, {"Retry-After": "1"})
+        with pytest.raises(Refusal):
+            workers.check()
+        gate.set()
+        assert await asyncio.gather(*accepted) == [True] * 3
+        assert await workers.run(lambda: 7) == 7
+
+    asyncio.run(work())
+    workers.close()
+    assert workers.inside == 0
+
+
+def test_work_that_fails_leaves_its_place():
+    workers = Workers("test", 1, 0)
+
+    def fail() -> None:
+        raise ValueError("no")
+
+    async def work() -> None:
+        for _ in range(3):
+            with pytest.raises(ValueError, match="no"):
+                await workers.run(fail)
+
+    asyncio.run(work())
+    workers.close()
+    assert workers.inside == 0
+
+
+def test_where_work_takes_long_fewer_may_wait():
+    workers = Workers("test", 1, 100, longest=0.5)
+    workers._seconds = 0.2  # two may be expected to wait for half a second
+    gate = threading.Event()
+
+    async def work() -> None:
+        accepted = [asyncio.ensure_future(workers.run(gate.wait)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(Refusal):
+            await workers.run(gate.wait)
+        gate.set()
+        await asyncio.gather(*accepted)
+
+    asyncio.run(work())
+    workers.close()
+
+
+def test_work_that_takes_very_long_is_done_all_the_same():
+    workers = Workers("test", 2, 100, longest=0.5)
+    workers._seconds = 60.0
+    gate = threading.Event()
+
+    async def work() -> None:
+        accepted = [asyncio.ensure_future(workers.run(gate.wait)) for _ in range(4)]
+        await asyncio.sleep(0)
+        with pytest.raises(Refusal):
+            workers.check()
+        gate.set()
+        assert len(await asyncio.gather(*accepted)) == 4
+
+    asyncio.run(work())
+    workers.close()

@@ -1,0 +1,188 @@
+"""Photos are completed, however they come; the numbers are the recommender's own."""
+
+import io
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from drawn import FASHION
+from perfectlook.recommender import Recommender
+from pictures import drawn
+from serving import Running, Store, running
+
+
+def test_a_photo_is_answered_as_the_recommender_does(shop: Running, store: Store):
+    answer = shop.photo(store.photos[0], k="3")
+    assert answer.status_code == 200
+    found = answer.json()
+    with Recommender.open(store.model, store.catalogue) as recommender:
+        own = recommender.complete(store.photos[0], k=3, limit=8)
+    assert [each["category"] for each in found["categories"]] == [each.category for each in own.sections]
+    for section, expected in zip(found["categories"], own.sections, strict=True):
+        assert [each["id"] for each in section["products"]] == [each.id for each in expected.products]
+        assert [each["distance"] for each in section["products"]] == pytest.approx(
+            [each.distance for each in expected.products], abs=1e-5
+        )
+    with Image.open(store.photos[0]) as photo:
+        assert (found["photo"]["width"], found["photo"]["height"]) == photo.size
+    assert found["model"] == "model"
+    assert found["request_id"] == answer.headers["x-request-id"]
+    assert set(found["timings"]) == {"decode", "features", "embed", "search", "total"}
+
+
+def test_every_product_says_all_there_is_to_show_it(shop: Running, store: Store):
+    product = shop.photo(store.photos[0]).json()["categories"][0]["products"][0]
+    assert {"rank", "id", "title", "price", "sale_price", "brand", "availability", "link", "rules"} <= set(
+        product
+    )
+    assert product["picture"] == f"/v1/products/{product['id']}/picture"
+    assert shop.client.get(product["picture"]).headers["content-type"] == "image/jpeg"
+    why = product["why"]
+    assert why == {"whole": 0, "regions": 0} or why["whole"] + why["regions"] == pytest.approx(1)
+
+
+def test_the_ways_to_give_a_photo_agree(shop: Running):
+    content = (shop.client.get("/v1/samples/living-room/picture")).content
+    form = shop.client.post("/v1/complete", files={"photo": content}, data={"k": "2"})
+    raw = shop.client.post(
+        "/v1/complete", params={"k": 2}, content=content, headers={"Content-Type": "image/jpeg"}
+    )
+    sample = shop.client.post("/v1/complete", json={"sample": "living-room", "k": 2})
+    assert form.json()["categories"] == raw.json()["categories"] == sample.json()["categories"]
+    assert len(form.json()["categories"][0]["products"]) == 2
+
+
+def test_categories_filters_and_attention(shop: Running, store: Store):
+    one = shop.photo(store.photos[1], category="Shoes", attention="true").json()
+    assert [each["category"] for each in one["categories"]] == [FASHION[0]]
+    assert sum(one["categories"][0]["attention"]["weights"]) == pytest.approx(1, abs=1e-4)
+    both = shop.photo(store.photos[1], category=["Shoes", "Handbags"], where="price <= 5 EUR").json()
+    assert [each["products"] for each in both["categories"]] == [[], []]
+    assert "attention" not in both["categories"][0]
+    assert len(shop.photo(store.photos[1], limit_categories="1").json()["categories"]) == 1
+
+
+def test_a_box_is_answered_as_the_part_of_the_photo_would_be(shop: Running):
+    photo = drawn(160, 120)
+    parts = []
+    for picture in (photo, photo.crop((40, 30, 120, 90))):
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG")
+        parts.append(buffer.getvalue())
+    whole, part = parts
+    boxed = shop.client.post(
+        "/v1/complete", files={"photo": whole}, data={"box": "0.25,0.25,0.75,0.75"}
+    ).json()
+    alone = shop.client.post("/v1/complete", files={"photo": part}).json()
+    assert boxed["categories"] == alone["categories"]
+    assert boxed["photo"] == {"width": 160, "height": 120}
+
+
+def test_a_whole_look_with_a_locked_slot(shop: Running, store: Store):
+    found = shop.photo(store.photos[2], look="true").json()["look"]
+    assert [each["category"] for each in found["slots"]]
+    other = found["slots"][0]["alternatives"][0]["id"]
+    category = found["slots"][0]["category"]
+    locked = shop.photo(store.photos[2], look="true", locked=f"{category}={other}").json()["look"]
+    slot = next(each for each in locked["slots"] if each["category"] == category)
+    assert slot["locked"]
+    assert slot["product"]["id"] == other
+    assert slot["product"]["picture"].startswith("/v1/products/")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "where"),
+    [
+        ({"k": "0"}, 422, "k"),
+        ({"k": "101"}, 422, "k"),
+        ({"colour": "red"}, 422, "colour"),
+        ({"box": "0,0,2,1"}, 422, "box"),
+        ({"box": "0.5,0,0.5,1"}, 422, "box"),
+        ({"box": "0.5,0.5,0.5001,0.5001"}, 422, "box"),
+        ({"locked": "no id"}, 422, "locked"),
+        ({"where": "price <"}, 400, "where: column"),
+        ({"category": "Spaceships"}, 400, "Spaceships"),
+        ({"look": "true", "budget": "lots"}, 400, "budget"),
+        ({"sample": "living-room"}, 400, "more than once"),
+    ],
+)
+def test_wrong_use_is_said(shop: Running, store: Store, options: dict[str, str], status: int, where: str):
+    answer = shop.photo(store.photos[0], **options)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert where in error["message"]
+    assert error["request_id"] == answer.headers["x-request-id"]
+    assert str(store.catalogue) not in answer.text
+
+
+def test_what_is_no_photo_is_refused(shop: Running):
+    def asked(content: bytes, type_: str = "image/jpeg") -> httpx.Response:
+        return shop.client.post("/v1/complete", content=content, headers={"Content-Type": type_})
+
+    assert asked(b"hello").status_code == 415
+    assert asked(b"hello").json()["error"]["code"] == "not_a_picture"
+    assert asked(b"").status_code == 400
+    assert asked(b"hello", "text/plain").status_code == 415
+    assert asked(b"{", "application/json").status_code == 400
+    assert asked(b"[]", "application/json").status_code == 400
+    assert asked(b"{}", "application/json").json()["error"]["code"] == "no_photo"
+    assert asked(b"x", "multipart/form-data").status_code == 400
+    buffer = io.BytesIO()
+    drawn().save(buffer, "JPEG")
+    assert asked(buffer.getvalue()[:400]).json()["error"]["code"] == "bad_picture"
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(shop: Running):
+    buffer = io.BytesIO()
+    Image.new("1", (9_000, 9_000)).save(buffer, "PNG")
+    answer = shop.client.post("/v1/complete", files={"photo": buffer.getvalue()})
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1/a.jpg",
+        "http://[::1]/",
+        "http://169.254.169.254/latest",
+        "file:///etc/passwd",
+        "ftp://a/b.jpg",
+    ],
+)
+def test_urls_lead_nowhere_private(shop: Running, url: str):
+    answer = shop.client.post("/v1/complete", json={"url": url})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "bad_url"
+    assert "127.0.0.1" not in answer.json()["error"]["message"]
+
+
+def test_a_photo_at_a_url(own_store: Store, tmp_path: Path, shop: Running):
+    with running(own_store, tmp_path, allow_private=True) as own:
+        place = f"{shop.url}/v1/samples/living-room/picture"
+        found = own.client.post("/v1/complete", json={"url": place, "k": 1})
+        assert found.status_code == 200, found.text
+        gone = own.client.post("/v1/complete", json={"url": f"{shop.url}/nothing.jpg"})
+        assert gone.json()["error"]["code"] == "bad_url"
+
+
+def test_samples_are_listed_and_names_are_no_paths(shop: Running):
+    (sample,) = shop.client.get("/v1/samples").json()
+    assert sample == {
+        "name": "living-room",
+        "picture": "/v1/samples/living-room/picture",
+        "title": "Living room",
+    }
+    for name in ("../keys", "..%2Fkeys", "/etc/passwd", "living-room.jpg"):
+        assert shop.client.post("/v1/complete", json={"sample": name}).status_code == 404
+        assert shop.client.get(f"/v1/samples/{name}/picture").status_code == 404
+
+
+def test_the_answer_is_json_of_plain_numbers(shop: Running, store: Store):
+    text = shop.photo(store.photos[3], look="true", attention="true").text
+    assert "NaN" not in text
+    assert "Infinity" not in text
+    assert str(store.source) not in text
+    json.loads(text)

@@ -1,0 +1,88 @@
+"""Feedback is on the disk when it is acknowledged, counts once, and is summed up."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perfectlook.service.feedback import FeedbackStore, Seen
+from perfectlook.service.refusal import Refusal
+from serving import Running
+
+
+def event(product: str = "p", rank: int = 1, what: str = "shown", category: str = "A") -> dict[str, Any]:
+    return {"product": product, "category": category, "rank": rank, "event": what}
+
+
+def test_feedback_counts_once_and_is_summed_up(own_shop: Running):
+    events = [event("p", 1), event("q", 2), event("q", 2, "clicked"), event("r", 1, "kept", "B")]
+    for _ in range(2):
+        answer = own_shop.client.post("/v1/feedback", json={"request_id": "request-1", "events": events})
+        assert (answer.status_code, answer.json()) == (202, {"stored": 4})
+    stats = own_shop.client.get("/v1/stats").json()
+    none = {"shown": 0, "clicked": 0, "kept": 0, "rejected": 0}
+    assert stats["by_category"] == [
+        {"category": "A", **none, "shown": 2, "clicked": 1, "click_through": 0.5},
+        {"category": "B", **none, "kept": 1, "click_through": None},
+    ]
+    assert [(each["rank"], each["click_through"]) for each in stats["by_rank"]] == [(1, 0.0), (2, 1.0)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"request_id": "request-1", "events": []},
+        {"request_id": "request-1", "events": [{**event(), "event": "bought"}]},
+        {"request_id": "request-1", "events": [{**event(), "rank": -1}]},
+        {"request_id": "request-1", "events": [{**event(), "more": 1}]},
+        {"request_id": "' OR 1", "events": [event()]},
+        {"events": [event()]},
+        [],
+    ],
+)
+def test_what_is_no_feedback_is_refused(shop: Running, body: object):
+    answer = shop.client.post("/v1/feedback", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["details"]
+
+
+def test_what_was_acknowledged_is_there_for_another_reader(tmp_path: Path):
+    store = FeedbackStore(tmp_path / "feedback.sqlite")
+    store.add("request-1", "model-7", [Seen("p", "A", 3, "clicked")])
+    with sqlite3.connect(tmp_path / "feedback.sqlite") as other:
+        rows = other.execute(
+            "SELECT request_id, product, category, rank, event, model FROM feedback"
+        ).fetchall()
+    other.close()
+    assert rows == [("request-1", "p", "A", 3, "clicked", "model-7")]
+    store.close()
+
+
+def test_a_full_disk_is_said_and_loses_nothing_acknowledged(tmp_path: Path):
+    store = FeedbackStore(tmp_path / "feedback.sqlite", most_pages=12)
+    kept = 0
+    with pytest.raises(Refusal) as full:
+        for number in range(10_000):
+            store.add(f"request-{number}", "m", [Seen("p" * 200, "A", 1, "shown")])
+            kept += 1
+    assert (full.value.status_code, full.value.code) == (507, "not_stored")
+    assert full.value.headers == {"Retry-After": "30"}
+    store.close()
+    again = FeedbackStore(tmp_path / "feedback.sqlite")  # the disk has room again
+    again.add("request-later", "m", [Seen("p", "A", 1, "shown")])
+    assert again.stats()["by_category"][0]["shown"] == kept + 1  # type: ignore[index]
+    again.close()
+
+
+def test_a_file_that_cannot_be_written_is_said_while_it_lasts(own_shop: Running, tmp_path: Path):
+    file = tmp_path / "feedback.sqlite"
+    locker = sqlite3.connect(file)
+    body = {"request_id": "request-1", "events": [event()]}
+    own_shop.service.feedback._connected().execute("PRAGMA busy_timeout = 10")
+    locker.execute("BEGIN EXCLUSIVE")
+    answer = own_shop.client.post("/v1/feedback", json=body)
+    assert (answer.status_code, answer.headers["retry-after"]) == (507, "30")
+    locker.rollback()
+    locker.close()
+    assert own_shop.client.post("/v1/feedback", json=body).status_code == 202

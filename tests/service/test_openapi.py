@@ -1,0 +1,88 @@
+"""The description of the API is whole, and the API keeps to it: schemathesis asks what it describes."""
+
+from contextlib import suppress
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
+
+from serving import Running
+
+CALLS = {
+    ("/v1/complete", "post"),
+    ("/v1/similar", "post"),
+    ("/v1/products", "get"),
+    ("/v1/products/{id}", "get"),
+    ("/v1/products/{id}", "put"),
+    ("/v1/products/{id}", "delete"),
+    ("/v1/products/{id}/picture", "get"),
+    ("/v1/products:sync", "post"),
+    ("/v1/jobs/{id}", "get"),
+    ("/v1/categories", "get"),
+    ("/v1/samples", "get"),
+    ("/v1/samples/{name}/picture", "get"),
+    ("/v1/feedback", "post"),
+    ("/v1/stats", "get"),
+    ("/health", "get"),
+    ("/ready", "get"),
+    ("/metrics", "get"),
+}
+
+
+def test_every_call_is_described_with_an_example(shop: Running):
+    paths = shop.client.get("/v1/openapi.json").json()["paths"]
+    assert {(path, method) for path, calls in paths.items() for method in calls} == CALLS
+    for path, calls in paths.items():
+        for method, call in calls.items():
+            assert call["summary"], path
+            good = next(answer for code, answer in call["responses"].items() if code.startswith("2"))
+            for type_, content in good["content"].items():
+                assert type_ != "application/json" or "example" in content, (path, method)
+
+
+def ask_everything(shop: Running, examples: int) -> None:
+    """Ask every call what its description allows, and what it does not."""
+    schema = schemathesis.openapi.from_url(f"{shop.url}/v1/openapi.json")
+    headers = {"Authorization": str(shop.keyed.headers["authorization"])}
+    for found in schema.get_all_operations():
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            answered(found.ok(), mode, headers, examples)
+    assert shop.client.get("/ready").status_code == 200
+
+
+def answered(
+    operation: schemathesis.APIOperation, mode: GenerationMode, headers: dict[str, str], examples: int
+) -> None:
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: schemathesis.Case) -> None:
+        answer = case.call(headers=headers)
+        said = f"{case.as_curl_command()}: {answer.status_code} {answer.text[:300]}"
+        assert answer.status_code < 500 or answer.status_code == 502, said  # 502: a URL that leads nowhere
+        known = operation.definition.raw["responses"]
+        assert str(answer.status_code) in known or answer.status_code in (404, 405), said
+        if answer.status_code >= 400:
+            assert set(answer.json()["error"]) >= {"code", "message", "request_id"}, said
+        case.validate_response(answer, checks=[response_schema_conformance, content_type_conformance])
+
+    with suppress(Unsatisfiable):  # nothing about such a call can be wrong
+        ask()
+
+
+def test_the_api_keeps_to_its_description(own_shop: Running):
+    ask_everything(own_shop, 5)
+
+
+@pytest.mark.long
+def test_the_api_keeps_to_its_description_long(own_shop: Running):
+    ask_everything(own_shop, 200)

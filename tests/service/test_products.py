@@ -1,0 +1,174 @@
+"""Products are listed, read, put and deleted; writing needs a key."""
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from drawn import FASHION
+from pictures import drawn
+from serving import Running, Store, eventually, feed_of, running
+
+
+def png(width: int = 96) -> bytes:
+    buffer = io.BytesIO()
+    drawn(width, 96).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_the_list_goes_through_all_products_page_by_page(shop: Running):
+    seen, after = [], None
+    while True:
+        page = shop.client.get(
+            "/v1/products", params={"limit": 5, **({"after": after} if after else {})}
+        ).json()
+        seen += [each["id"] for each in page["products"]]
+        after = page["next"]
+        if after is None:
+            break
+    counts = shop.client.get("/v1/categories").json()["categories"]
+    assert counts == [{"category": name, "products": 9} for name in sorted(FASHION)]
+    assert len(seen) == len(set(seen)) == 18
+    assert seen == sorted(seen)
+    some = shop.client.get("/v1/products", params={"category": FASHION[0]}).json()["products"]
+    assert {each["category"] for each in some} == {FASHION[0]}
+
+
+def test_a_picture_as_it_is_and_smaller(shop: Running, store: Store):
+    place = f"/v1/products/{store.product}/picture"
+    whole = shop.client.get(place)
+    assert whole.content == (store.source / "products" / f"{store.product}.jpg").read_bytes()
+    small = shop.client.get(place, params={"size": 60})
+    assert Image.open(io.BytesIO(small.content)).size == (64, 64)
+    again = shop.client.get(place, params={"size": 60}, headers={"If-None-Match": small.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert small.headers["etag"] != whole.headers["etag"]
+    assert shop.client.get(place, params={"size": 100_000}).status_code == 422
+    assert shop.client.get("/v1/products/nobody/picture").status_code == 404
+
+
+@pytest.mark.parametrize("id_", ["../../keys", "..%2F..%2Fkeys", "%00", "a/../b", "' OR 1=1 --", "🪑"])
+def test_ids_are_looked_up_and_nothing_else(shop: Running, id_: str):
+    assert shop.client.get(f"/v1/products/{id_}").status_code == 404
+
+
+def test_writing_needs_a_key(shop: Running):
+    for method, place in (
+        ("PUT", "/v1/products/x"),
+        ("DELETE", "/v1/products/x"),
+        ("POST", "/v1/products:sync"),
+        ("GET", "/v1/jobs/x"),
+    ):
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic x"}):
+            answer = shop.client.request(method, place, headers=headers)
+            assert answer.status_code == 401, (method, place)
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_product_that_is_put_is_found_at_once_and_gone_when_deleted(own_shop: Running):
+    product = {"category": FASHION[0], "title": "Mine", "fields": {"price": "12.00 EUR", "Brand": "Own"}}
+    coded = base64.b64encode(png()).decode()
+    put = own_shop.keyed.put("/v1/products/mine%2F1", json={**product, "picture_base64": coded})
+    assert put.status_code == 200, put.text
+    assert (put.json()["title"], put.json()["price"], put.json()["brand"]) == ("Mine", "12.00 EUR", "Own")
+    assert own_shop.client.get(put.json()["picture"]).content == png()
+    like = own_shop.client.post("/v1/similar", files={"photo": png()}, data={"category": "Shoes"}).json()
+    assert like["products"][0]["id"] == "mine/1"
+    assert own_shop.client.get("/v1/categories").json()["categories"][0]["products"] == 10
+
+    changed = own_shop.keyed.put("/v1/products/mine%2F1", json={**product, "title": "Renamed"})
+    assert changed.json()["title"] == "Renamed"
+    assert own_shop.client.get(put.json()["picture"]).content == png()
+
+    assert own_shop.keyed.delete("/v1/products/mine%2F1").json() == {"deleted": "mine/1"}
+    assert own_shop.keyed.delete("/v1/products/mine%2F1").status_code == 404
+    assert own_shop.client.get(put.json()["picture"]).status_code == 404
+
+
+def test_what_cannot_be_put_is_refused(own_shop: Running):
+    put = own_shop.keyed.put
+    assert put("/v1/products/x", json={"category": FASHION[0]}).status_code == 422  # no picture
+    assert put("/v1/products/x", json={"category": "|", "picture_base64": "AAAA"}).status_code == 422
+    assert put("/v1/products/x", json={"category": "A", "picture_base64": "*"}).status_code == 422
+    assert put("/v1/products/x", json={"category": "A", "picture_base64": "AAAA"}).status_code == 415
+    private = {"category": "A", "picture_url": "http://127.0.0.1/a.jpg"}
+    assert put("/v1/products/x", json=private).json()["error"]["code"] == "bad_url"
+    assert put("/v1/products/x", content=b"x").status_code == 415
+    assert own_shop.client.get("/v1/products/x").status_code == 404
+
+
+def test_a_form_with_the_picture(own_shop: Running):
+    answer = own_shop.keyed.put(
+        "/v1/products/new", data={"product": '{"category": "Furniture|Chairs"}'}, files={"picture": png(64)}
+    )
+    assert answer.json()["category"] == "Furniture|Chairs"
+    found = own_shop.client.post("/v1/complete", files={"photo": png()}, data={"category": "Chairs"}).json()
+    assert [each["id"] for each in found["categories"][0]["products"]] == ["new"]
+
+
+def job_of(shop: Running, accepted: httpx.Response) -> dict[str, Any]:
+    """What became of a job."""
+    assert accepted.status_code == 202, accepted.text
+    place = f"/v1/jobs/{accepted.json()['job']}"
+    return eventually(lambda: (job := shop.keyed.get(place).json())["state"] in ("done", "failed") and job)
+
+
+def test_a_feed_is_synced_by_a_job(own_store: Store, tmp_path: Path, shop: Running):
+    pictures = [
+        (f"p{number}", shop.url + each["picture"])
+        for number, each in enumerate(shop.client.get("/v1/products").json()["products"][:3])
+    ]
+    feed = feed_of(pictures, tmp_path)
+    with running(own_store, tmp_path, allow_private=True) as own:
+        file = {"feed": ("../feed.csv", feed.read_bytes())}
+        job = job_of(own, own.keyed.post("/v1/products:sync", files=file))
+        assert job["state"] == "done", job
+        assert (job["report"]["added"], job["report"]["deleted"], job["report"]["failed"]) == (3, 18, 0)
+        assert job["progress"]["done"] == job["progress"]["total"] == 3
+        assert [each["id"] for each in own.client.get("/v1/products").json()["products"]] == [
+            "p0",
+            "p1",
+            "p2",
+        ]
+        answer = own.client.post("/v1/similar", json={"id": "p0"})
+        assert {each["id"] for each in answer.json()["products"]} <= {"p1", "p2"}
+
+
+def test_pictures_of_a_feed_are_not_fetched_from_private_addresses(
+    own_shop: Running, tmp_path: Path, shop: Running
+):
+    feed = feed_of([("p", f"{shop.url}/v1/samples/living-room/picture")], tmp_path)
+    job = job_of(
+        own_shop, own_shop.keyed.post("/v1/products:sync", files={"feed": ("f.csv", feed.read_bytes())})
+    )
+    assert job["state"] == "failed"
+    assert "public internet" in job["error"]
+    assert str(tmp_path) not in job["error"]
+    assert own_shop.client.get("/ready").json()["products"] == 18  # nothing was lost
+
+
+def test_feeds_that_are_none_are_refused(own_shop: Running):
+    sync = own_shop.keyed.post
+    assert sync("/v1/products:sync", json={"source": "/etc/passwd"}).status_code == 400
+    assert (
+        sync("/v1/products:sync", json={"source": "https://a.example/feed"}).status_code == 422
+    )  # no format
+    assert sync("/v1/products:sync", files={"feed": ("feed.exe", b"x")}).status_code == 422
+    assert sync("/v1/products:sync", content=b"x").status_code == 415
+    assert own_shop.keyed.get("/v1/jobs/none").status_code == 404
+    accepted = sync("/v1/products:sync", files={"feed": ("f.csv", b"nothing\n1\n")})
+    job = job_of(own_shop, accepted)
+    assert job["error"].startswith("feed.csv")
+
+
+def test_local_pictures_of_an_uploaded_feed_are_not_read(own_shop: Running, own_store: Store, tmp_path: Path):
+    picture = own_store.source / "products" / f"{own_store.product}.jpg"
+    feed = feed_of([("a", str(picture)), ("b", "../feed.csv"), ("c", "feed.csv")], tmp_path)
+    accepted = own_shop.keyed.post("/v1/products:sync", files={"feed": ("f.csv", feed.read_bytes())})
+    job = job_of(own_shop, accepted)
+    assert own_shop.client.get("/ready").json()["products"] == 18
+    assert job["report"] is None

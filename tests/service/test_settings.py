@@ -1,0 +1,66 @@
+"""Settings: flags before the environment before the file; wrong ones are named; secrets are not printed."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from perfectlook.errors import UsageError
+from perfectlook.service.settings import Settings
+
+NEEDED = {"model": "m", "catalogue": "c"}
+
+
+def test_flags_then_the_environment_then_the_file(tmp_path: Path):
+    file = tmp_path / "serve.toml"
+    file.write_text(
+        'model = "m"\ncatalogue = "c"\nport = 1\nqueue = 2\nrate = 3\nallow_origin = ["https://a"]\n'
+    )
+    environment = {"PERFECTLOOK_PORT": "10", "PERFECTLOOK_QUEUE": "20", "PERFECTLOOK_KEYED_READING": "true"}
+    settings = Settings.of({"port": 100, "host": None}, environment, str(file))
+    assert (settings.port, settings.queue, settings.rate) == (100, 20, 3.0)
+    assert settings.keyed_reading
+    assert settings.allow_origin == ("https://a",)
+    assert settings.host == "127.0.0.1"
+
+
+def test_what_is_printed_is_a_file_with_the_same_settings(tmp_path: Path):
+    settings = Settings.of({**NEEDED, "allow_origin": ("https://a", 'b"'), "samples": "C:\\photos"}, {})
+    (tmp_path / "again.toml").write_text(settings.as_toml())
+    assert Settings.of({}, {}, str(tmp_path / "again.toml")) == settings
+
+
+def test_secrets_are_not_printed():
+    settings = Settings.of(
+        {"model": "m", "catalogue": "qdrant+https://me:secret@host/c?api_key=hush&x=1"}, {}
+    )
+    printed = settings.as_toml()
+    assert "secret" not in printed
+    assert "hush" not in printed
+    assert tomllib.loads(printed)["catalogue"] == "qdrant+https://***@host/c?api_key=***&x=1"
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "named"),
+    [
+        ({}, {}, "--model"),
+        ({"model": "m"}, {}, "--catalogue"),
+        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT"),
+        (NEEDED, {"PERFECTLOOK_KEYED_READING": "perhaps"}, "PERFECTLOOK_KEYED_READING"),
+        ({**NEEDED, "port": 70_000}, {}, "--port"),
+        ({**NEEDED, "queue": -1}, {}, "--queue"),
+        ({**NEEDED, "read_seconds": 0.0}, {}, "--read-seconds"),
+    ],
+)
+def test_wrong_settings_are_named(flags: dict[str, object], environment: dict[str, str], named: str):
+    with pytest.raises(UsageError, match=named):
+        Settings.of(flags, environment)
+
+
+@pytest.mark.parametrize("text", ["prot = 1", 'port = "1"', "port = true", "port 1", "allow_origin = [1]"])
+def test_wrong_files_are_named(tmp_path: Path, text: str):
+    (tmp_path / "serve.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"serve\.toml"):
+        Settings.of(NEEDED, {}, str(tmp_path / "serve.toml"))
+    with pytest.raises(UsageError, match="absent"):
+        Settings.of(NEEDED, {}, str(tmp_path / "absent"))

@@ -1,0 +1,25 @@
+"""Look-alikes of products and of photos."""
+
+from serving import Running, Store
+
+
+def test_a_product_and_what_looks_like_it(shop: Running, store: Store):
+    found = shop.client.post("/v1/similar", json={"id": store.product, "k": 4}).json()
+    assert len(found["products"]) == 4
+    assert [each["rank"] for each in found["products"]] == [1, 2, 3, 4]
+    distances = [each["distance"] for each in found["products"]]
+    assert distances == sorted(distances)
+    assert store.product not in [each["id"] for each in found["products"]]
+    assert set(found["timings"]) == {"search", "total"}
+
+
+def test_the_picture_of_a_product_finds_the_product(shop: Running, store: Store):
+    picture = shop.client.get(f"/v1/products/{store.product}/picture").content
+    found = shop.client.post("/v1/similar", files={"photo": picture}).json()
+    assert found["products"][0]["id"] == store.product
+
+
+def test_what_is_not_there_is_said(shop: Running):
+    assert shop.client.post("/v1/similar", json={"id": "nobody"}).status_code == 404
+    assert shop.client.post("/v1/similar", json={"id": "/etc/passwd"}).status_code == 404
+    assert shop.client.post("/v1/similar", json={}).json()["error"]["code"] == "no_photo"

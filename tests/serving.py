@@ -1,0 +1,111 @@
+"""A real server on a port of its own, in a thread of the tests, over a small drawn shop."""
+
+import csv
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+
+from drawn import drawn_set
+from perfectlook.bundle import Model
+from perfectlook.catalogue import Catalogue
+from perfectlook.service.keys import new_key
+from perfectlook.service.running import server
+from perfectlook.service.service import Service
+from perfectlook.service.settings import Settings
+from random_model import random_model
+
+
+class Store(NamedTuple):
+    """A set, a model of random weights and the catalogue of all its products."""
+
+    source: Path
+    model: Path
+    catalogue: Path
+
+    @property
+    def photos(self) -> list[Path]:
+        return sorted((self.source / "scenes").iterdir())
+
+    @property
+    def product(self) -> str:
+        return min(json.loads((self.source / "categories.json").read_text(encoding="utf-8")))
+
+
+class Running(NamedTuple):
+    """A server that answers at `url`; `client` has its address, `keyed` a key as well."""
+
+    url: str
+    service: Service
+    client: httpx.Client
+    keyed: httpx.Client
+
+    def photo(self, path: Path, **options: Any) -> httpx.Response:
+        return self.client.post("/v1/complete", files={"photo": path.read_bytes()}, data=options)
+
+
+def small_store(folder: Path) -> Store:
+    source = drawn_set(folder / "set", scenes=8, products_per_category=9)
+    model = random_model(source, folder / "model")
+    with Catalogue.open(folder / "catalogue", create=True) as catalogue:
+        catalogue.sync(source, Model.open(model), workers=1)
+    return Store(source, model, folder / "catalogue")
+
+
+@contextmanager
+def running(store: Store, folder: Path, **settings: Any) -> Iterator[Running]:
+    """Serve a store; what the service keeps lies in `folder`."""
+    key, line = new_key("tests")
+    keys = folder / "keys"
+    keys.write_text(line + "\n", encoding="utf-8")
+    given = {"keys": str(keys), "feedback": str(folder / "feedback.sqlite"), "rate": 0.0, **settings}
+    service = Service.open(Settings(str(store.model), str(store.catalogue), port=0, **given))
+    with serving(service) as url:
+        bearer = {"Authorization": f"Bearer {key}"}
+        with (
+            httpx.Client(base_url=url, timeout=30) as client,
+            httpx.Client(base_url=url, timeout=60, headers=bearer) as keyed,
+        ):
+            yield Running(url, service, client, keyed)
+
+
+@contextmanager
+def serving(service: Service) -> Iterator[str]:
+    """Serve an open service at the URL that is yielded; closes it."""
+    runner = server(service)
+    thread = threading.Thread(target=runner.run)
+    thread.start()
+    try:
+        while not runner.started:
+            assert thread.is_alive(), "the server has ended"
+            time.sleep(0.01)
+        port = runner.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        runner.should_exit = True
+        thread.join()
+
+
+def eventually(done: Any, seconds: float = 60.0) -> Any:
+    """Ask until something is so."""
+    deadline = time.monotonic() + seconds
+    while not (found := done()):
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.02)
+    return found
+
+
+def feed_of(pictures: list[tuple[str, str]], folder: Path) -> Path:
+    """A CSV feed of (id, address of the picture)."""
+    file = folder / "feed.csv"
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["id", "title", "image_link", "google_product_category", "price"])
+        for id_, address in pictures:
+            rows.writerow([id_, f"Product {id_}", address, "Apparel & Accessories > Shoes", "10.00 EUR"])
+    return file

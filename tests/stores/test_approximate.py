@@ -1,0 +1,137 @@
+"""The approximate index: asked for, built beside, measured, and only ever candidates for exact distances."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perfectlook.filters import parse_filter
+from perfectlook.stores import Hit, Point, Query, open_store
+from perfectlook.stores.approximate import Index
+from perfectlook.stores.blocks import Block
+from perfectlook.stores.embedded import EmbeddedStore
+from perfectlook.types import Float32Array
+
+pytest.importorskip("faiss")
+
+COUNT = 3000
+NOBODY = np.empty(0, np.int64)
+
+
+def drawn(count: int = COUNT, seed: int = 0) -> Float32Array:
+    return np.random.default_rng(seed).standard_normal((count, 8), dtype=np.float32)
+
+
+def point(number: int, vector: Float32Array, category: str = "Shoes") -> Point:
+    return Point(f"{number:05}", category, vector, {"fields": {"price": f"{number} EUR"}})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    store = EmbeddedStore.open(tmp_path / "c", create=True)
+    store.create_collection("a", 8)
+    store.write_manifest({}, active="a")
+    store.upsert([point(i, vector) for i, vector in enumerate(drawn())])
+    store.upsert([point(90_000 + i, vector, "Bags") for i, vector in enumerate(drawn(50, 1))])
+    store.close()
+    return tmp_path / "c"
+
+
+@pytest.fixture
+def store(folder: Path) -> Iterator[EmbeddedStore]:
+    store = EmbeddedStore.open(folder, approximate_above=1000)
+    yield store
+    store.close()
+
+
+def ask(store: EmbeddedStore, vector: Float32Array, **options: object) -> list[Hit]:
+    return store.search([Query(vector, 10, frozenset({"Shoes"}), **options)])[0]  # type: ignore[arg-type]
+
+
+def ids(hits: list[Hit]) -> list[str]:
+    return [hit.id for hit in hits]
+
+
+def test_it_is_only_there_when_asked_for_and_then_says_so(folder: Path, store: EmbeddedStore) -> None:
+    exact = EmbeddedStore.open(folder)
+    assert (exact.exact, store.exact) == (True, False)
+    assert exact.indexes is None
+    exact.close()
+
+
+def test_answers_are_exact_until_it_is_built_and_close_to_it_after(
+    folder: Path, store: EmbeddedStore
+) -> None:
+    exact = EmbeddedStore.open(folder)
+    queries = drawn(40, 2)
+    assert ids(ask(store, queries[0])) == ids(ask(exact, queries[0]))
+    assert store.indexes is not None
+    [(key, recall)] = store.indexes.settle().items()
+    assert key[1] == "Shoes"  # and none of the few bags
+    assert recall >= 0.95
+    same = 0
+    for query in queries:
+        near, true = ask(store, query), ask(exact, query)
+        distances = {hit.id: hit.distance for hit in true}
+        assert all(distances.get(hit.id, hit.distance) == hit.distance for hit in near)
+        assert [hit.distance for hit in near] == sorted(hit.distance for hit in near)
+        same += len(set(ids(near)) & set(ids(true)))
+    assert same >= 0.9 * 10 * len(queries)
+    exact.close()
+
+
+def test_a_filter_and_exclusions_hold(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perfectlook.stores.approximate._FEW", 10)
+    query = drawn(1, 3)[0]
+    ask(store, query)
+    assert store.indexes is not None
+    store.indexes.settle()
+    first = ids(ask(store, query))
+    assert not set(first[:5]) & set(ids(ask(store, query, exclude=frozenset(first[:5]))))
+    cheap = ids(ask(store, query, where=parse_filter("price < 600 EUR")))
+    assert len(cheap) == 10
+    assert max(map(int, cheap)) < 600
+
+
+def test_what_is_new_is_found_and_what_is_gone_is_not(store: EmbeddedStore) -> None:
+    query = drawn(1, 4)[0]
+    ask(store, query)
+    assert store.indexes is not None
+    store.indexes.settle()
+    [nearest, *_] = ids(ask(store, query))
+    store.delete([nearest])
+    store.upsert([point(70_000, query)])
+    hits = ask(store, query)
+    assert (hits[0].id, hits[0].distance) == ("70000", 0.0)
+    assert nearest not in ids(hits)
+
+
+def test_an_index_serves_blocks_that_begin_alike() -> None:
+    block = Block.empty(8).extended(np.arange(COUNT), drawn())
+    index = Index.build(block)
+    assert index.serves(block.extended(np.array([COUNT]), drawn(1)))
+    assert index.serves(block.without(np.array([0])))
+    packed = block.without(np.arange(COUNT // 2))
+    assert packed.size == COUNT // 2
+    assert not index.serves(packed)
+    assert not index.serves(packed.extended(np.arange(COUNT, 2 * COUNT), drawn()))
+
+
+def test_few_that_a_filter_keeps_are_scanned() -> None:
+    block = Block.empty(8).extended(np.arange(COUNT), drawn())
+    index = Index.build(block)
+    few = np.zeros(COUNT, bool)
+    few[[5, 7]] = True
+    assert index.candidates(drawn(1)[0], 10, few, block) is None
+
+
+def test_many_are_scanned_for() -> None:
+    block = Block.empty(8).extended(np.arange(COUNT), drawn())
+    assert Index.build(block).candidates(drawn(1)[0], 1000, None, block) is None
+
+
+def test_a_plain_path_opens_the_exact_store(folder: Path) -> None:
+    store = open_store(folder)
+    assert store.exact
+    store.close()

@@ -1,0 +1,48 @@
+"""A column answers for every place what `text_matches` says of its text."""
+
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from perfectlook.filters import text_matches
+from perfectlook.filters.tree import Comparison, Has, Money, OneOf
+from perfectlook.stores.columns import Column
+
+TEXTS = ["", "5", "5.0 EUR", "05 USD", "-3", "12 cm", "Hay", "HAY", "hay ", "1e3", "x 5", "9" * 400]
+LONG = ["12345678901234567890", "12345678901234567891", "0.1", "0.10000000000000000001"]
+numbers = st.sampled_from([Decimal(5), Decimal("0.1"), Decimal(-3), Decimal(LONG[0]), Decimal("9" * 400)])
+values = (
+    st.sampled_from([*TEXTS, *LONG]) | numbers | st.builds(Money, numbers, st.sampled_from(["EUR", "usd"]))
+)
+leaves = (
+    st.builds(Comparison, st.just("f"), st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), values)
+    | st.builds(OneOf, st.just("f"), st.lists(values, max_size=3).map(tuple))
+    | st.just(Has("f"))
+)
+
+
+@given(st.lists(st.lists(st.none() | st.sampled_from([*TEXTS, *LONG]), max_size=9), max_size=3), leaves)
+def test_it_agrees_with_the_definition(parts: list[list[str | None]], leaf: Comparison | OneOf | Has) -> None:
+    column = Column("f")
+    for part in parts:
+        column.mask(leaf)  # an answer for the texts so far must not outlive them
+        column = column.extended(part)
+    texts = [text or "" for part in parts for text in part]
+    assert column.mask(leaf).tolist() == [text_matches(leaf, text) for text in texts]
+
+
+def test_an_older_column_stays_as_it_was() -> None:
+    old = Column("brand").extended(["Hay", None])
+    new = old.extended(["Muji", "hay"])
+    hay = Comparison("brand", "=", "hay")
+    assert old.mask(hay).tolist() == [True, False]
+    assert new.mask(hay).tolist() == [True, False, False, True]
+    assert new.rearranged(np.array([3, 1])).mask(hay).tolist() == [True, False]
+
+
+def test_ids_are_compared_as_they_are_and_categories_as_paths() -> None:
+    assert Column("id").extended(["a", "A"]).mask(Comparison("id", "=", "a")).tolist() == [True, False]
+    category = Comparison("category", "=", "a | b")
+    assert Column("category").extended(["A|B", "A > B", "A"]).mask(category).tolist() == [True, True, False]

@@ -1,0 +1,92 @@
+"""The tables of docs/scale.md are what the tool prints, and its arithmetic is plain."""
+
+import importlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def tool() -> Iterator[ModuleType]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "tools")
+        yield importlib.import_module("scale")
+
+
+@pytest.fixture
+def costs(tool):
+    return tool.Costs(
+        dimension=100,
+        photos_per_second=10.0,
+        decoded_per_second=100.0,
+        heads_per_second=1000.0,
+        picture_bytes=50_000.0,
+        feature_bytes=5000.0,
+        record_bytes=1000.0,
+        parquet_bytes=1500.0,
+        ingested_per_second=1000.0,
+        scanned_per_second=1e6,
+        listing_bytes=2000.0,
+    )
+
+
+def test_the_page_shows_what_the_tool_prints(tool, capsys):
+    assert tool.main([]) == 0
+    assert capsys.readouterr().out.strip() in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
+def test_memory_and_disk_are_sums(tool, costs):
+    assumed = tool.Assumptions(index_bytes=100.0, graph_bytes=50.0)
+    exact = tool.Layout("", 4, 2, graph=False, shards_per_node=8)
+    assert exact.memory(1000, costs, assumed) == 1000 * 2 * (400 + 100)
+    assert exact.disk(1000, costs) == 1000 * 2 * (400 + 1000)
+    graph = tool.Layout("", 1, 1, graph=True, shards_per_node=4)
+    assert graph.memory(1000, costs, assumed) == 1000 * (100 + 100 + 50)
+    assert graph.disk(1000, costs) == 1000 * (400 + 1000 + 100)
+
+
+def test_nodes_hold_what_is_to_be_in_memory(tool, costs):
+    assumed = tool.Assumptions(index_bytes=100.0, node_memory=1000.0 * 1000, usable=0.5)
+    plan = tool.plan(5000, tool.Layout("", 4, 2, graph=False, shards_per_node=8), costs, assumed)
+    assert plan.memory == 5e6
+    assert (plan.nodes, plan.shards) == (10, 40)
+
+
+def test_one_category_on_one_shard_is_scanned_at_the_measured_rate(tool, costs):
+    assumed = tool.Assumptions(categories=1)
+    seconds = tool.simulate(500_000, tool.LAYOUTS[0], 1, costs, assumed)
+    np.testing.assert_array_equal(seconds, 0.5)
+
+
+def test_the_slowest_of_more_shards_is_slower(tool, costs):
+    graph = tool.Layout("", 1, 2, graph=True, shards_per_node=4)
+    few, many = (tool.simulate(10**8, graph, shards, costs, tool.Assumptions()) for shards in (2, 50))
+    assert np.median(many) > np.median(few) > tool.Assumptions().network_seconds
+
+
+def test_quantities_are_written_for_people(tool):
+    assert [tool._bytes(n) for n in (5e8, 2.54e10, 1.29e12)] == ["0.5 GB", "25.4 GB", "1.29 TB"]
+    assert [tool._hours(s) for s in (90, 7200, 864_000)] == ["1.5 min", "2 h", "10 days"]
+    assert [tool._seconds(s) for s in (0.0024, 0.5)] == ["2.4 ms", "500 ms"]
+
+
+def test_what_is_measured_of_records_is_of_the_right_size(tool):
+    pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
+    found = importlib.import_module("scale_costs")._kept(16, products=600)
+    assert 500 < found["record_bytes"] < 5000
+    assert 4 * 16 < found["parquet_bytes"] < 5000
+    assert found["ingested_per_second"] > 0
+
+
+def test_measuring_needs_something_to_measure_with(tool):
+    with pytest.raises(SystemExit):
+        tool.main(["--measure"])
+    assert set(json.loads(tool.FIGURES.read_text())) == {
+        each.name for each in tool.Costs.__dataclass_fields__.values()
+    }

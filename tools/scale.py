@@ -1,0 +1,251 @@
+"""What 10^6 to 10^9 products take: the tables of docs/scale.md.
+
+    python tools/scale.py                                        # print the tables, from docs/scale.json
+    python tools/scale.py --measure --model MODEL --photos DIR   # measure this machine into docs/scale.json
+
+Measured are the costs of one product on one core of this machine, in seconds that the processor worked, which
+other work on the machine changes less than seconds that passed. Everything in the tables is arithmetic on
+them and on the assumptions below, and a simulation of the slowest of many shards. No cluster and no GPU was
+used: the tables are a plan to check against a first step of one's own, not a result.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from perfectlook.tables import markdown_table
+from perfectlook.types import Float64Array
+from scale_costs import Costs, measure
+
+FIGURES = Path(__file__).parents[1] / "docs" / "scale.json"
+SIZES = (10**6, 10**7, 10**8, 10**9)
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What was not measured here: of machines, of the cluster's engine, and of what searches ask for."""
+
+    node_memory: float = 64 * GB
+    node_cores: int = 16
+    usable: float = 0.75
+    """The part of a node's memory that data may fill."""
+    index_bytes: float = 250
+    """Memory of ids and of the indexes for filters, per product."""
+    graph_bytes: float = 16 * 2 * 4 * 1.1
+    """Memory of a graph (HNSW, m = 16), per product."""
+    categories: int = 200
+    skew: float = 1.0
+    """Category number n has a share of 1 / n^skew of the products, and of the searches."""
+    network_seconds: float = 0.001
+    shard_spread: float = 0.4
+    """Standard deviation of the logarithm of one shard's time."""
+    distances_of_a_graph: int = 128 * 32
+    """What a search of a graph measures in each shard: ef = 128, 32 neighbours each."""
+    seconds_of_a_graph_distance: float = 150e-9
+    """Mostly one miss of the processor's caches."""
+    rescored: int = 36
+    """Vectors that are read again from disk in each shard: (k + 8) × oversampling of 2, k = 10."""
+    seconds_of_a_read: float = 100e-6
+    gpu_photos_per_second: float = 10_000.0
+    link_bytes_per_second: float = 1.25e9
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How vectors are kept: bytes of a number in memory, copies, graph or scan, shards of a node."""
+
+    name: str
+    bytes_per_number: float
+    replicas: int
+    graph: bool
+    shards_per_node: int
+
+    def memory(self, products: int, costs: Costs, assumed: Assumptions) -> float:
+        """Bytes of memory in all nodes together."""
+        vector = self.bytes_per_number * costs.dimension
+        graph = assumed.graph_bytes if self.graph else 0.0
+        return products * self.replicas * (vector + assumed.index_bytes + graph)
+
+    def disk(self, products: int, costs: Costs) -> float:
+        """Bytes on all disks together: vectors, records, and quantised vectors where there are any."""
+        quantised = self.bytes_per_number * costs.dimension if self.graph else 0.0
+        return products * self.replicas * (4 * costs.dimension + costs.record_bytes + quantised)
+
+
+LAYOUTS = (
+    Layout("embedded, exact", 4, 1, graph=False, shards_per_node=1),
+    Layout("cluster, exact", 4, 2, graph=False, shards_per_node=8),
+    Layout("cluster, int8 graph", 1, 2, graph=True, shards_per_node=4),
+    Layout("cluster, int8 graph", 1, 2, graph=True, shards_per_node=4),
+)
+"""One for each of SIZES."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A row of the tables."""
+
+    products: int
+    layout: Layout
+    nodes: int
+    shards: int
+    memory: float
+    disk: float
+    median: float
+    slow: float
+
+
+def plan(products: int, layout: Layout, costs: Costs, assumed: Assumptions) -> Plan:
+    """Lay out so many products and simulate searches of one category each."""
+    memory = layout.memory(products, costs, assumed)
+    single = layout.replicas == 1
+    nodes = 1 if single else max(layout.replicas, math.ceil(memory / assumed.node_memory / assumed.usable))
+    shards = 1 if single else max(1, nodes // layout.replicas) * layout.shards_per_node
+    seconds = simulate(products, layout, shards, costs, assumed)
+    median, slow = np.percentile(seconds, (50, 99))
+    disk = layout.disk(products, costs)
+    return Plan(products, layout, nodes, shards, memory, disk, float(median), float(slow))
+
+
+def simulate(
+    products: int, layout: Layout, shards: int, costs: Costs, assumed: Assumptions, searches: int = 20_000
+) -> Float64Array:
+    """Seconds of searches: each for one category, drawn by its size, as slow as the slowest shard."""
+    random = np.random.default_rng(0)
+    shares = 1 / np.arange(1, assumed.categories + 1) ** assumed.skew
+    shares /= shares.sum()
+    asked = shares[random.choice(assumed.categories, searches, p=shares)]
+    if layout.graph:
+        work = np.full(searches, assumed.distances_of_a_graph * assumed.seconds_of_a_graph_distance)
+        work += assumed.rescored * assumed.seconds_of_a_read
+    else:
+        work = asked * products / shards / costs.scanned_per_second
+    if shards == 1:
+        return np.asarray(work, np.float64)
+    slowest = np.exp(assumed.shard_spread * random.standard_normal((searches, shards))).max(axis=1)
+    seconds: Float64Array = assumed.network_seconds + work * slowest
+    return seconds
+
+
+def tables(costs: Costs, assumed: Assumptions) -> str:
+    """All tables, in Markdown."""
+    plans = [plan(n, layout, costs, assumed) for n, layout in zip(SIZES, LAYOUTS, strict=True)]
+    return "\n\n".join((_measured(costs), _storage(plans), _embedding(costs, assumed)))
+
+
+def _measured(costs: Costs) -> str:
+    rows = [
+        ("photos from file to stored features", f"{costs.photos_per_second:,.0f} a second"),
+        ("photos from file to the network's input", f"{costs.decoded_per_second:,.0f} a second"),
+        ("features to vectors", f"{costs.heads_per_second:,.0f} a second"),
+        (
+            "products from a file of vectors into the embedded store",
+            f"{costs.ingested_per_second:,.0f} a second",
+        ),
+        ("products that an exact search measures", f"{costs.scanned_per_second / 1e6:,.1f} million a second"),
+        ("a photo's file", f"{costs.picture_bytes:,.0f} bytes"),
+        ("its stored features", f"{costs.feature_bytes:,.0f} bytes"),
+        ("a vector", f"{4 * costs.dimension:,} bytes ({costs.dimension} numbers)"),
+        ("a record in the cluster, filters' terms included", f"{costs.record_bytes:,.0f} bytes"),
+        ("a product in a file of vectors", f"{costs.parquet_bytes:,.0f} bytes"),
+        ("a product in a sync's memory", f"{costs.listing_bytes:,.0f} bytes"),
+    ]
+    return markdown_table(("one product on one core (processor time)", "measured"), rows)
+
+
+def _storage(plans: Sequence[Plan]) -> str:
+    header = ("products", "layout", "nodes", "shards × copies", "memory", "disk", "search p50", "p99")
+    rows = [
+        (
+            _power(each.products),
+            each.layout.name,
+            str(each.nodes),
+            f"{each.shards} × {each.layout.replicas}",
+            _bytes(each.memory),
+            _bytes(each.disk),
+            _seconds(each.median),
+            _seconds(each.slow),
+        )
+        for each in plans
+    ]
+    return markdown_table(header, rows)
+
+
+def _embedding(costs: Costs, assumed: Assumptions) -> str:
+    header = (
+        "products",
+        "photos",
+        "features kept",
+        "file of vectors",
+        "one node, 16 cores",
+        "16 nodes, 256 cores",
+        "one GPU, 16 cores",
+        "a sync's memory",
+    )
+    gpu = min(assumed.gpu_photos_per_second, assumed.node_cores * costs.decoded_per_second)
+    rows = [
+        (
+            _power(n),
+            _bytes(n * costs.picture_bytes),
+            _bytes(n * costs.feature_bytes),
+            _bytes(n * costs.parquet_bytes),
+            _hours(n / costs.photos_per_second / assumed.node_cores),
+            _hours(n / costs.photos_per_second / assumed.node_cores / 16),
+            _hours(n / gpu),
+            _bytes(n * costs.listing_bytes),
+        )
+        for n in SIZES
+    ]
+    return markdown_table(header, rows)
+
+
+def _power(products: int) -> str:
+    return f"10^{round(math.log10(products))}"
+
+
+def _bytes(count: float) -> str:
+    unit, size = next((u, s) for u, s in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9)) if count >= s or u == "GB")
+    return f"{count / size:,.3g} {unit}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.2g} ms" if seconds < 0.1 else f"{seconds * 1000:,.0f} ms"
+
+
+def _hours(seconds: float) -> str:
+    hours = seconds / 3600
+    if hours < 1:
+        return f"{hours * 60:,.2g} min"
+    return f"{hours:,.2g} h" if hours < 72 else f"{hours / 24:,.3g} days"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables, or measure first."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--measure", action="store_true", help="measure this machine into --figures")
+    parser.add_argument("--model", type=Path, help="the folder of a trained model, to measure with")
+    parser.add_argument("--photos", type=Path, help="a folder of photos, to measure with")
+    parser.add_argument("--n", type=int, default=300, help="how many photos (300)")
+    parser.add_argument("--figures", type=Path, default=FIGURES, help="the measured costs (docs/scale.json)")
+    arguments = parser.parse_args(argv)
+    if arguments.measure:
+        if not (arguments.model and arguments.photos):
+            parser.error("--measure needs --model and --photos")
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        costs = measure(arguments.model, arguments.photos, arguments.n)
+        arguments.figures.write_text(json.dumps(asdict(costs), indent=2) + "\n", encoding="utf-8")
+    costs = Costs(**json.loads(arguments.figures.read_text(encoding="utf-8")))
+    print(tables(costs, Assumptions()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
