@@ -41,6 +41,7 @@ VARIANTS: dict[str, Settings] = {
     "global": {"mode": "global"},
     "local": {"mode": "local"},
     "published": asdict(ModelConfig.published()) | {"negatives": 1, "averaging": 0.0},
+    "no-memory": {"memory": 0},
     "l2": {"distance": "l2"},
     "autoencoder": {"encoder": "autoencoder"},
     "recurrent": {"encoder": "recurrent"},

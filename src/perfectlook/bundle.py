@@ -8,11 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from perfectlook.backbones.registry import FeatureBatch
+from perfectlook.backbones.registry import FeatureBatch, open_backbone
 from perfectlook.centres import catalogue_centres
+from perfectlook.datasets import Dataset, open_dataset
 from perfectlook.distances import HybridDistances, Norm, attention_weights, hybrid, query_point
 from perfectlook.errors import ModelError
-from perfectlook.features.setfeatures import SetFeatures
+from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
 from perfectlook.model.popularity import POPULARITY, Popularity
 from perfectlook.model.record import (
     CENTRES,
@@ -23,6 +24,7 @@ from perfectlook.model.record import (
     read_trained_on,
 )
 from perfectlook.model.whole import pooled, whole_picture
+from perfectlook.progress import ProgressOf
 from perfectlook.protocol import DistanceFunction
 from perfectlook.suggestion import CategorySuggester
 from perfectlook.taxonomy import Resolution, resolve
@@ -166,7 +168,7 @@ class Model:
     @property
     def dimension(self) -> int:
         """Of the product vectors."""
-        return self.record.config.dimension
+        return self.record.config.vector_dimension
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -312,6 +314,41 @@ class Model:
                 )
         outputs: Sequence[Float32Array] = session.run(None, {name: inputs[name] for name in wanted})
         return outputs
+
+
+def features_for(
+    model: Model | Popularity,
+    dataset: Dataset | Path | str,
+    *,
+    scene: SceneShown = "crop",
+    strict: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> SetFeatures:
+    """The features of a set that a model is measured by.
+
+    Args:
+        model: any.
+        dataset: a set, or its folder.
+        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
+        strict: fail when anything is wrong in the set.
+        workers: processes that extract features.
+        progress: shows the extraction.
+
+    Raises:
+        ModelError: the model's backbone is another than the one it was trained on.
+        DatasetError: the set cannot be read.
+    """
+    model.check_backbone(open_backbone(model.backbone).identity)
+    return set_features(
+        dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict),
+        model.backbone,
+        scene=scene,
+        product_maps=model.needs_product_maps,
+        workers=workers,
+        progress=progress,
+        strict=strict,
+    )
 
 
 def open_model(folder: Path | str) -> Model | Popularity:

@@ -12,11 +12,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from perfectlook.bundle import Model, SceneEmbedding
-from perfectlook.datasets import Dataset, open_dataset
+from perfectlook.bundle import Model, SceneEmbedding, features_for
+from perfectlook.datasets import Dataset
 from perfectlook.distances import squared_l2
 from perfectlook.errors import DatasetError, ModelError
-from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
+from perfectlook.features.setfeatures import SceneShown, SetFeatures
 from perfectlook.metrics import Interval, bootstrap_means, interval, paired_difference
 from perfectlook.model.popularity import Popularity
 from perfectlook.progress import ProgressOf
@@ -148,15 +148,7 @@ def deletion_test(
         DatasetError: the set cannot be read, or the split holds no pair to place.
     """
     attentive = require_attention(model)
-    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset)
-    features = set_features(
-        chosen,
-        attentive.backbone,
-        scene=scene,
-        product_maps=attentive.needs_product_maps,
-        workers=workers,
-        progress=progress,
-    )
+    features = features_for(attentive, dataset, scene=scene, workers=workers, progress=progress)
     return deletion_test_on_features(attentive, features, split)
 
 

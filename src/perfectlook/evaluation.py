@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perfectlook.backbones.registry import open_backbone
-from perfectlook.bundle import Model, open_model
-from perfectlook.datasets import Dataset, open_dataset
+from perfectlook.bundle import Model, features_for, open_model
+from perfectlook.datasets import Dataset
 from perfectlook.datasets.crop import scene_rectangle
 from perfectlook.errors import DatasetError
-from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
+from perfectlook.features.setfeatures import SceneShown, SetFeatures
 from perfectlook.metrics import Interval
 from perfectlook.model.popularity import Popularity
 from perfectlook.progress import ProgressOf
@@ -148,17 +147,7 @@ def evaluate(
         DatasetError: the set cannot be read, or the split holds no pair to evaluate.
     """
     opened = open_model(model) if isinstance(model, Path | str) else model
-    opened.check_backbone(open_backbone(opened.backbone).identity)
-    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
-    features = set_features(
-        chosen,
-        opened.backbone,
-        scene=scene,
-        product_maps=opened.needs_product_maps,
-        workers=workers,
-        progress=progress,
-        strict=strict,
-    )
+    features = features_for(opened, dataset, scene=scene, strict=strict, workers=workers, progress=progress)
     return evaluate_on_features(opened, features, split=split, scene=scene)
 
 

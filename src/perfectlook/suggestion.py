@@ -163,6 +163,18 @@ class SuggestionFigures:
     gain_average_precision: Interval
     gain_recall: Interval
 
+    def to_text(self) -> str:
+        """The figures as a person reads them."""
+        precision = (self.average_precision, self.popular_average_precision)
+        recall = (self.recall, self.popular_recall)
+        rows = [
+            ["", "suggested", "by popularity", "gain"],
+            ["average precision", *map(_bounded, precision), _bounded(self.gain_average_precision, "+")],
+            ["among the first 3", *map(_bounded, recall), _bounded(self.gain_recall, "+")],
+        ]
+        lines = ["  " + "".join(f"{cell:<26}" for cell in row).rstrip() for row in rows]
+        return "\n".join([f"categories suggested for {self.n_scenes:,} whole scenes", "", *lines])
+
     def to_json(self) -> dict[str, Any]:
         """The figures for a model's record."""
         figures = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "n_scenes"}
@@ -254,6 +266,10 @@ def _measured(scores: Float64Array, wanted: BoolArray, scenes: list[str]) -> _Pe
     return _PerScene(
         mean([average_precision(row) for row in relevant]), mean([recall_at(row, FIRST) for row in relevant])
     )
+
+
+def _bounded(figure: Interval, sign: str = "") -> str:
+    return f"{figure.value:{sign}.4f} [{figure.low:{sign}.4f}, {figure.high:{sign}.4f}]"
 
 
 def _ranked(categories: tuple[str, ...], probabilities: Float64Array) -> list[tuple[str, float]]:

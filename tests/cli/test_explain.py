@@ -1,6 +1,7 @@
 """`perfectlook explain` and `evaluate --explain`, run as a user runs them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,21 @@ def test_evaluate_reports_the_deletion_test(shop: "Shop", tmp_path: Path, capsys
     assert report["explain"]["n_pairs"] == report["n_pairs"]
     assert report["explain"]["binary_accuracy"]["value"] == pytest.approx(report["binary_accuracy"])
     assert {each["regions"] for each in report["explain"]["masked"]} == {5, 10}
+
+
+def test_evaluate_measures_the_suggested_categories(shop: "Shop", tmp_path: Path, capsys) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(shop.model, model)
+    (model / "suggestion.npz").unlink(missing_ok=True)
+    arguments = ["evaluate", str(model), str(shop.source), "--split", "all", "--suggest"]
+    assert main(arguments) == 1
+    assert "suggests no categories; leave --suggest out" in capsys.readouterr().err
+    _suggester({BAGS: 0.0, SHOES: 2.0}).write(model)
+    assert main([*arguments, "--json", str(tmp_path / "report.json")]) == 0
+    figures = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["suggestion"]
+    said = capsys.readouterr().out
+    assert f"categories suggested for {figures['n_scenes']} whole scenes" in said
+    assert f"average precision         {figures['average_precision']['value']:.4f} [" in said
 
 
 def test_complete_orders_categories_as_the_model_suggests(

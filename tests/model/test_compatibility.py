@@ -17,7 +17,7 @@ WIDTHS = Widths(head=6, stages=(4,), regions=5)
 
 def a_network(seed: int = 0, **changes):
     torch.manual_seed(seed)
-    config = ModelConfig(**({"dimension": 8, "hidden": 7, "linear_path": "random"} | changes))
+    config = ModelConfig(**({"dimension": 8, "hidden": 7, "linear_path": "random", "memory": 0} | changes))
     return Compatibility(config, WIDTHS, categories=3).eval()
 
 

@@ -141,7 +141,7 @@ def damaged(tmp_path, name: str, content: bytes | None):
         ("config.json", b"{", "cannot be read"),
         ("config.json", b"[]", "not a JSON object"),
         ("config.json", b'{"format": 99}', "upgrade perfectlook"),
-        ("config.json", b'{"format": 1, "config": {"mode": "psychic"}}', "psychic"),
+        ("config.json", b'{"format": 2, "config": {"mode": "psychic"}}', "psychic"),
         ("scene.onnx", None, "scene.onnx"),
     ],
 )
@@ -188,7 +188,7 @@ def test_a_model_folder_may_be_moved(tmp_path):
     before = Model.open(tmp_path / "model").identity
     shutil.move(tmp_path / "model", tmp_path / "elsewhere")
     assert Model.open(tmp_path / "elsewhere").identity == before
-    assert json.loads((tmp_path / "elsewhere" / "config.json").read_text())["format"] == 1
+    assert json.loads((tmp_path / "elsewhere" / "config.json").read_text())["format"] == 2
 
 
 def test_a_record_from_before_there_were_baselines_is_of_a_compatibility_model(tmp_path):

@@ -53,7 +53,10 @@ class CategoryAttention(nn.Module):
         Returns:
             [n, R] for one category per scene, [n, categories, R] for all.
         """
-        embedded = self.encoder(regions)
+        return self.logits(self.encoder(regions), category)
+
+    def logits(self, embedded: Tensor, category: Tensor | None = None) -> Tensor:
+        """The same from embedded regions h_i, [n, R, dimension]."""
         weight = self.categories.weight if category is None else self.categories(category)[:, None, :]
         logits: Tensor = -pairwise(unit(weight), embedded, "l2") / self.log_temperature.exp()
         return logits if category is None else logits[:, 0, :]

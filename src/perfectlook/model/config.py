@@ -42,6 +42,9 @@ class ModelConfig:
         learn_mixing: whether training learns a w for each category.
         temperature: τ of the attention, the initial one when it is learned.
         learn_temperature: whether training adjusts τ.
+        memory: networks of a second style space, which remembers pairs (see `model.memory`); 0 for none. It
+            needs whole scenes and squared norms: without them there is none.
+        memory_dimension: of each of these networks' vectors.
     """
 
     backbone: str = "efficientnet-lite2"
@@ -61,6 +64,8 @@ class ModelConfig:
     learn_mixing: bool = False
     temperature: float = 0.2
     learn_temperature: bool = True
+    memory: int = 3
+    memory_dimension: int = 64
 
     def __post_init__(self) -> None:
         _check_choice("mode", self.mode, ("hybrid", "global", "local"))
@@ -82,10 +87,12 @@ class ModelConfig:
         if self.learn_mixing:
             _check(0 < self.mixing < 1, "mixing", self.mixing, "above 0 and below 1 where it is learned")
         _check(self.temperature > 0, "temperature", self.temperature, "above 0")
+        _check(self.memory >= 0, "memory", self.memory, "at least 0")
+        _check(self.memory_dimension >= 1, "memory_dimension", self.memory_dimension, "at least 1")
 
     @classmethod
     def published(cls, backbone: str = "efficientnet-lite2") -> "ModelConfig":
-        """The method as published: tied encoders, τ = 1, w = ½, no centring, no style statistics."""
+        """The method as published: tied encoders, τ = 1, w = ½; no centring, style statistics, memory."""
         return cls(
             backbone=backbone,
             distance="l2",
@@ -99,6 +106,7 @@ class ModelConfig:
             mixing=0.5,
             temperature=1.0,
             learn_temperature=False,
+            memory=0,
         )
 
     @property
@@ -115,6 +123,16 @@ class ModelConfig:
     def needs_product_maps(self) -> bool:
         """Whether products are seen by their feature maps."""
         return self.encoder == "recurrent"
+
+    @property
+    def remembers(self) -> bool:
+        """Whether there is a second style space beside the first."""
+        return self.memory > 0 and self.mode != "local" and self.distance == "squared_l2"
+
+    @property
+    def vector_dimension(self) -> int:
+        """Of the vectors that stores hold: of both style spaces together."""
+        return self.dimension + (self.memory * self.memory_dimension if self.remembers else 0)
 
     @property
     def effective_mixing(self) -> float:

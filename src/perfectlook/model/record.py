@@ -19,7 +19,7 @@ from perfectlook.errors import ModelError, PerfectLookError
 from perfectlook.model.config import ModelConfig
 from perfectlook.types import Float32Array
 
-FORMAT = 1
+FORMAT = 2
 CONFIG = "config.json"
 WEIGHTS = "weights.safetensors"
 SCENE_GRAPH = "scene.onnx"

@@ -37,7 +37,7 @@ def model_card(
 {_kind(baseline)} of perfectlook {__version__}: for the photo of a scene and a category it orders products
 by how well they go with the scene.
 
-- Mode: {config.mode}; distance: {config.distance}; dimension: {config.dimension}.
+- Mode: {config.mode}; distance: {config.distance}; dimension: {config.vector_dimension}.
 - Backbone (frozen): {config.backbone}.
 
 ## Data

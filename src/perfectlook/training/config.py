@@ -26,7 +26,9 @@ class TrainingConfig:
         learning_rate: of AdamW.
         attention_learning_rate: the same for the attention, its temperature and learned mixing, which start
             from nothing.
-        weight_decay: of AdamW; none where training goes on from a model.
+        memory_learning_rate: the same for the memory, which starts at random.
+        memory_weight_decay: of AdamW for the memory.
+        weight_decay: of AdamW for the rest; none where training goes on from a model.
         averaging: decay per step of the running average of the weights, which is the network that is kept.
         reconstruction: weight of an autoencoder's reconstruction error beside the ranking loss.
         anchor: what a model that goes on from another pays for moving its weights away from that one's.
@@ -37,13 +39,15 @@ class TrainingConfig:
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    epochs: int = 15
-    patience: int = 5
+    epochs: int = 25
+    patience: int = 6
     batch_size: int = 256
     negatives: int = 4
     margin: float = MARGIN
     learning_rate: float = 1e-3
     attention_learning_rate: float = 1e-2
+    memory_learning_rate: float = 3e-3
+    memory_weight_decay: float = 0.01
     weight_decay: float = 0.1
     averaging: float = 0.98
     reconstruction: float = 0.1
@@ -56,11 +60,18 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name, least in (("epochs", 0), ("patience", 1), ("batch_size", 2), ("negatives", 1), ("seed", 0)):
             _check_at_least(name, getattr(self, name), least)
-        for name in ("margin", "weight_decay", "reconstruction", "anchor", "ridge_whitening"):
+        for name in (
+            "margin",
+            "weight_decay",
+            "memory_weight_decay",
+            "reconstruction",
+            "anchor",
+            "ridge_whitening",
+        ):
             _check_at_least(name, getattr(self, name), 0.0)
         if not 0 <= self.averaging < 1:
             raise UsageError(f"averaging = {self.averaging!r}: must be from 0 to below 1")
-        for name in ("learning_rate", "attention_learning_rate", "ridge_penalty"):
+        for name in ("learning_rate", "attention_learning_rate", "memory_learning_rate", "ridge_penalty"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: must be above 0")
 

@@ -77,6 +77,16 @@ class TrainingData:
         """The scenes of some pairs."""
         return SceneBatch(self.whole(pairs), self._regions(pairs) if self.config.uses_regions else None)
 
+    def distinct_scenes(self, pairs: IntArray) -> SceneBatch:
+        """The scenes of some pairs, each once, with the scene of each pair; two at least, for batch norm."""
+        rows = self.features.pair_scenes[pairs]
+        _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+        if len(first) < 2:
+            return self.scenes(pairs)
+        batch = self.scenes(pairs[first])
+        batch.rows = torch.from_numpy(inverse)
+        return batch
+
     def whole(self, pairs: IntArray) -> Tensor:
         """What stands for the whole scene of some pairs, [n, global width] or maps [n, R, width]."""
         return torch.from_numpy(self._whole[self.features.pair_scenes[pairs]]).float()

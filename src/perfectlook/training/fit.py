@@ -1,7 +1,7 @@
 """One fit of a model: the epoch loop, seen from outside as a sequence of epochs."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -14,20 +14,24 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from perfectlook.errors import TrainingError
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.losses import triplet_hinge
-from perfectlook.protocol import Candidates, PairResult, binary_accuracy, place_pairs
+from perfectlook.protocol import Candidates, place_pairs
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, batches
 from perfectlook.training.sampling import NegativeSampler
 from perfectlook.training.start import ClosedForm, closed_form, start_network
-from perfectlook.training.validation import distances_of
+from perfectlook.training.validation import Measured
 from perfectlook.types import IntArray
+
+MEMORY_WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
+"""What the memory may weigh beside the first style space; which of them is chosen with the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """What one epoch did. Epoch 0 is the model before training.
 
-    `loss` is None for epoch 0; `binary_accuracy` None where there is nothing to validate on.
+    `loss` is None for epoch 0; `binary_accuracy` None where there is nothing to validate on. `memory` is the
+    weight of the memory that this accuracy was reached with, the best of `Fit.weights`.
     """
 
     epoch: int
@@ -35,6 +39,7 @@ class Epoch:
     binary_accuracy: float | None
     temperature: float | None
     seconds: float
+    memory: float | None = None
 
 
 class Fit:
@@ -89,6 +94,7 @@ class Fit:
         self.optimiser = _optimiser(self.network, config, decay)
         average = get_ema_multi_avg_fn(config.averaging)  # type: ignore[no-untyped-call]
         self._averaged = AveragedModel(self.network, multi_avg_fn=average, use_buffers=True)
+        self.weights = MEMORY_WEIGHTS if config.model.remembers and weights is None else (None,)
         self.history: list[Epoch] = []
         self.shares: list[Tensor] = []
         self._best: dict[str, Tensor] = {}
@@ -149,7 +155,7 @@ class Fit:
     def keep_best(self) -> Compatibility:
         """The network as it was at its best epoch."""
         self.network.load_state_dict(self._best)
-        return self.network
+        return remembering(self.network, self.history[self.best_epoch].memory)
 
     @cached_property
     def placed_scenes(self) -> list[str]:
@@ -165,21 +171,26 @@ class Fit:
         ]
 
     def _note(self, number: int, loss: float | None, started: float) -> Epoch:
-        placed = self._place(number) if len(self.validation) else []
-        accuracy = binary_accuracy(placed) if placed else None
+        shares = self._place(number) if len(self.validation) else torch.empty(len(self.weights), 0)
+        accuracy, weight = _best_of(shares, self.weights)
         averaged = self.averaged
         temperature = averaged.attention.temperature if self.config.model.uses_regions else None
-        self.history.append(Epoch(number, loss, accuracy, temperature, time.perf_counter() - started))
-        self.shares.append(torch.tensor([result.share for result in placed], dtype=torch.float32))
+        seconds = time.perf_counter() - started
+        self.history.append(Epoch(number, loss, accuracy, temperature, seconds, weight))
+        self.shares.append(shares)
         if self.best_epoch == number:
             self._best = {name: tensor.clone() for name, tensor in averaged.state_dict().items()}
         return self.history[-1]
 
-    def _place(self, number: int) -> list[PairResult]:
+    def _place(self, number: int) -> Tensor:
+        """Shares of the validation pairs, a row for each weight of the memory."""
+        measured = Measured(self.averaged, self.data, self.validation)
         try:
-            return place_pairs(
-                self.data.features, self.validation, distances_of(self.averaged, self.data, self.validation)
-            )
+            placed = [
+                place_pairs(self.data.features, self.validation, measured.distances(weight))
+                for weight in self.weights
+            ]
+            return torch.tensor([[result.share for result in row] for row in placed], dtype=torch.float32)
         except ValueError as error:
             raise TrainingError(
                 f"epoch {number}: {error}: the weights have gone astray; lower learning_rate "
@@ -213,11 +224,15 @@ class Fit:
         negatives = self._sampler.draw(pairs, self.config.negatives, generator)
         rows = np.concatenate([true[:, None], negatives], axis=1)
         unique, places = np.unique(rows, return_inverse=True)
-        scenes, (features, centres) = self.data.scenes(pairs), self.data.products(unique)
-        embedded = self.network.embed_product(features, centres)
-        products = embedded[torch.from_numpy(places.reshape(rows.shape))]
-        found = self.network.distances(scenes, self.data.pair_category(pairs), products).total
+        scenes, (features, centres) = self.data.distinct_scenes(pairs), self.data.products(unique)
+        located = torch.from_numpy(places.reshape(rows.shape))
+        products = self.network.product_style(features, centres)[located]
+        found = self.network.style_distances(scenes, self.data.pair_category(pairs), products).total
         loss = triplet_hinge(found[:, 0], found[:, 1:], margin=self.config.margin)
+        if self.config.model.remembers:
+            memory = self.network.memory
+            around = scenes.asked(memory.members(scenes.whole))
+            loss = loss + memory.loss(around, features, located, self.config.margin)
         if self.config.model.encoder == "autoencoder":
             error = self.network.reconstruction_error(scenes, features, centres)
             loss = loss + self.config.reconstruction * error
@@ -231,15 +246,39 @@ class Fit:
         return torch.stack(moved).sum()
 
 
+def remembering(network: Compatibility, weight: float | None) -> Compatibility:
+    """A network with a weight for its memory; without the memory where it is zero."""
+    if weight is None:
+        return network
+    if weight > 0:
+        network.memory.weight.fill_(weight)
+        return network
+    return network.without_memory()
+
+
+def _best_of(shares: Tensor, weights: Sequence[float | None]) -> tuple[float | None, float | None]:
+    """The highest mean share of any weight [weights, pairs], and that weight; the least of equals."""
+    if not shares.shape[1]:
+        return None, None
+    means = shares.double().mean(dim=1)
+    best = int(means.argmax())
+    return float(means[best]), weights[best]
+
+
 _OF_ATTENTION = ("attention.", "mixing_logits.")
+_OF_MEMORY = "memory."
 
 
 def _optimiser(network: Compatibility, config: TrainingConfig, decay: float) -> torch.optim.Optimizer:
     named = list(network.named_parameters())
     attention = [parameter for name, parameter in named if name.startswith(_OF_ATTENTION)]
-    others = [parameter for name, parameter in named if not name.startswith(_OF_ATTENTION)]
+    memory = [parameter for name, parameter in named if name.startswith(_OF_MEMORY)]
+    others = [parameter for name, parameter in named if not name.startswith((*_OF_ATTENTION, _OF_MEMORY))]
     groups: list[dict[str, Any]] = [
         {"params": others},
         {"params": attention, "lr": config.attention_learning_rate},
     ]
+    if memory:
+        decays = min(decay, config.memory_weight_decay)
+        groups.append({"params": memory, "lr": config.memory_learning_rate, "weight_decay": decays})
     return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=decay)

@@ -94,6 +94,10 @@ def _fit_standardisation(network: Compatibility, data: TrainingData, training: I
         standardise.fit(rows.mean(dim=0), rows.std(dim=0, correction=0), blocks)
     if config.uses_regions:
         network.standardise_regions.fit(*data.region_moments(training))
+    if config.remembers:
+        products, _ = data.products(np.arange(len(data.product_category)))
+        both = torch.cat([network.memory.seen(each) for each in (data.whole(training), products)])
+        network.memory.standardise.fit(both.mean(dim=0), both.std(dim=0, correction=0))
 
 
 def _flat(features: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from perfectlook import __version__
 from perfectlook.backbones.registry import open_backbone
@@ -34,7 +35,7 @@ from perfectlook.training.begun import Begun
 from perfectlook.training.card import model_card
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, stage_widths
-from perfectlook.training.fit import Fit
+from perfectlook.training.fit import Fit, remembering
 from perfectlook.training.log import PLOT, draw_plot
 from perfectlook.training.report import training_report
 from perfectlook.training.sets import load_sets
@@ -212,7 +213,8 @@ def _fit_by_validation(plan: _Plan) -> Outcome:
     training = training_indices(features, held_out)
     fit = plan.fit(training, validation, plan.form(training))
     plan.stages.run("fit", fit, plan.config.epochs, patience=plan.config.patience)
-    shares = fit.shares[fit.best_epoch].double().numpy()
+    chosen = fit.history[fit.best_epoch]
+    shares = fit.shares[chosen.epoch][fit.weights.index(chosen.memory)].double().numpy()
     accuracy = accuracy_interval(shares, fit.placed_scenes)
     return Outcome(
         fit.keep_best(),
@@ -240,14 +242,18 @@ def _fit_by_cross_validation(plan: _Plan) -> Outcome:
         raise TrainingError(
             f"{features.dataset.name}: no pair to train on outside the test split; add scenes with pairs"
         )
-    shares = [np.concatenate(epoch) for epoch in zip(*(fit.shares for fit in folds), strict=True)]
-    chosen = int(np.argmax([epoch.mean() for epoch in shares]))
+    shares = [
+        torch.cat(epoch, dim=1).double().numpy() for epoch in zip(*(fit.shares for fit in folds), strict=True)
+    ]
+    means = np.stack([epoch.mean(axis=1) for epoch in shares])
+    chosen, weight = (int(place) for place in np.unravel_index(np.argmax(means), means.shape))
     scenes = [scene for fit in folds for scene in fit.placed_scenes]
     fit = plan.fit(training_indices(features, test), np.empty(0, np.int64), form)
     plan.stages.run("all", fit, chosen)
-    accuracy = accuracy_interval(shares[chosen].astype(np.float64), scenes)
+    accuracy = accuracy_interval(shares[chosen][weight], scenes)
     chosen_on = f"{FOLDS}-fold cross-validation"
-    return Outcome(fit.averaged, fit.training, chosen, chosen_on, accuracy, len(fit.without_negatives))
+    network = remembering(fit.averaged, fit.weights[weight])
+    return Outcome(network, fit.training, chosen, chosen_on, accuracy, len(fit.without_negatives))
 
 
 def accuracy_interval(shares: Float64Array, scenes: Sequence[str]) -> Interval | None:

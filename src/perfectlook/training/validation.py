@@ -1,6 +1,6 @@
 """The distances of a network as it stands, for the protocol."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,38 +16,60 @@ SCENES_AT_ONCE, PRODUCTS_AT_ONCE = 64, 1024
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """f_s [d]; where regions count f_i [R, d] and attention logits [categories, R]."""
+    """f_s [d], f_i [R, d] and attention logits [categories, R] of the first space; the memory's [m]."""
 
     whole: Float32Array
     regions: Float32Array | None = None
     logits: Float32Array | None = None
+    memory: Float32Array | None = None
 
 
-def distances_of(network: Compatibility, data: TrainingData, pairs: IntArray) -> DistanceFunction:
-    """The network's distances from the scenes of some pairs to the products of the set.
+class Measured:
+    """A network's distances from the scenes of some pairs to the products of the set.
 
-    Under the squared norm they are those to the query point: another number, the same order.
+    Everything is embedded once, in each style space by itself, so that several weights of the memory cost
+    little more than one.
     """
-    network.eval()
-    norm, rows = network.config.distance, {name: row for row, name in enumerate(data.categories)}
-    with torch.no_grad():
-        products = _embedded_products(network, data)
-        scenes = _embedded_scenes(network, data, pairs)
-        mixing = _mixing(network, len(data.categories))
 
-    def distances(scene_row: int, category: str, chosen: IntArray) -> Float64Array:
-        scene, vectors, row = scenes[scene_row], products[chosen], rows[category]
+    def __init__(self, network: Compatibility, data: TrainingData, pairs: IntArray) -> None:
+        network.eval()
+        self._norm = network.config.distance
+        self._rows = {name: row for row, name in enumerate(data.categories)}
+        self._own = float(network.memory.weight) if network.config.remembers else 0.0
+        with torch.no_grad():
+            self._styles, self._memories = _embedded_products(network, data)
+            self._scenes = _embedded_scenes(network, data, pairs)
+            self._mixing = _mixing(network, len(data.categories))
+
+    def distances(self, weight: float | None = None) -> DistanceFunction:
+        """The distances with a weight for the memory, by default the network's own.
+
+        Under the squared norm they are those to the query point: another number, the same order.
+        """
+        share = self._own if weight is None else weight
+
+        def distances(scene_row: int, category: str, chosen: IntArray) -> Float64Array:
+            scene, row = self._scenes[scene_row], self._rows[category]
+            found = self._style_distances(scene, row, self._styles[chosen])
+            if scene.memory is not None and self._memories is not None:
+                remembered = squared_l2(scene.memory, self._memories[chosen])
+                found = (1 - share) * found + share * self._mixing[row] * remembered
+            return np.asarray(found, np.float64)
+
+        return distances
+
+    def _style_distances(self, scene: _Scene, row: int, vectors: Float32Array) -> Float32Array:
+        """Distances of one scene in the first style space, for the category in a row."""
         regions, attention = scene.whole[None], np.ones(1, np.float32)
         if scene.regions is not None and scene.logits is not None:
             regions, attention = scene.regions, attention_weights(scene.logits[row])
-        w = float(mixing[row])
-        if norm == "squared_l2":
+        w = float(self._mixing[row])
+        found: Float32Array
+        if self._norm == "squared_l2":
             found = squared_l2(query_point(scene.whole, regions, attention, mixing=w), vectors)
         else:
-            found = hybrid(scene.whole, regions, attention, vectors, mixing=w, norm=norm).total
-        return np.asarray(found, np.float64)
-
-    return distances
+            found = hybrid(scene.whole, regions, attention, vectors, mixing=w, norm=self._norm).total
+        return found
 
 
 def _mixing(network: Compatibility, categories: int) -> Float32Array:
@@ -55,11 +77,17 @@ def _mixing(network: Compatibility, categories: int) -> Float32Array:
     return np.broadcast_to(np.asarray(found, np.float32).reshape(-1), (categories,))
 
 
-def _embedded_products(network: Compatibility, data: TrainingData) -> Float32Array:
-    rows = np.arange(len(data.product_category))
-    parts = [network.embed_product(*data.products(part)) for part in batches(rows, PRODUCTS_AT_ONCE)]
-    embedded: Float32Array = torch.cat(parts).numpy()
-    return embedded
+def _embedded_products(
+    network: Compatibility, data: TrainingData
+) -> tuple[Float32Array, Float32Array | None]:
+    """Every product in the first style space [N, d], and in the memory [N, m] where there is one."""
+    styles, memories = [], []
+    for part in batches(np.arange(len(data.product_category)), PRODUCTS_AT_ONCE):
+        features, centres = data.products(part)
+        styles.append(network.product_style(features, centres))
+        if network.config.remembers:
+            memories.append(network.memory(features))
+    return torch.cat(styles).numpy(), torch.cat(memories).numpy() if memories else None
 
 
 def _embedded_scenes(network: Compatibility, data: TrainingData, pairs: IntArray) -> dict[int, _Scene]:
@@ -68,13 +96,12 @@ def _embedded_scenes(network: Compatibility, data: TrainingData, pairs: IntArray
     found: dict[int, _Scene] = {}
     for part in batches(pairs[first], SCENES_AT_ONCE):
         scenes = data.scenes(part)
-        whole = network.embed_scene(scenes.whole).numpy()
+        embedded = [network.scene_style(scenes.whole)]
+        if scenes.regions is not None:
+            embedded += [network.region_style(scenes.regions), network.attention_logits(scenes.regions)]
+        memories = network.memory(scenes.whole).numpy() if network.config.remembers else [None] * len(part)
         rows_of_part = data.features.pair_scenes[part].tolist()
-        if scenes.regions is None:
-            found |= {row: _Scene(each) for row, each in zip(rows_of_part, whole, strict=True)}
-            continue
-        regions = network.embed_regions(scenes.regions).numpy()
-        logits = network.attention_logits(scenes.regions).numpy()
-        embedded = zip(rows_of_part, whole, regions, logits, strict=True)
-        found |= {row: _Scene(*each) for row, *each in embedded}
+        arrays = zip(*(each.numpy() for each in embedded), strict=True)
+        for row, memory, vectors in zip(rows_of_part, memories, arrays, strict=True):
+            found[row] = replace(_Scene(*vectors), memory=memory)
     return found

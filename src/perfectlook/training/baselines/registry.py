@@ -33,6 +33,7 @@ SHAPE: Mapping[str, Any] = {
     "mode": "global",
     "distance": "squared_l2",
     "linear_path": "none",
+    "memory": 0,
     "centring": False,
     "dropout": 0.0,
     "input_dropout": 0.0,

@@ -1,0 +1,95 @@
+"""The memory in training: it is kept where products recur, and only there."""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from perfectlook.bundle import Model
+from perfectlook.evaluation import evaluate_on_features
+from perfectlook.model.config import ModelConfig
+from perfectlook.protocol import place_pairs
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+from perfectlook.training.fit import MEMORY_WEIGHTS, Fit
+from perfectlook.training.trainer import train_on_features
+from perfectlook.training.validation import Measured
+from perfectlook.types import Pair
+from styled import styled_set
+
+SMALL = TrainingConfig(
+    model=ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=2, memory_dimension=4),
+    epochs=12,
+    patience=12,
+    batch_size=64,
+)
+
+
+def a_set_of_favourites():
+    """Products without any style in common with their scenes: a few of them are liked, whatever the scene."""
+    features = styled_set(scenes=510, products=24, noise=6.0, categories=("Furniture|Chairs",))
+    rows = np.random.default_rng(0).integers(0, 4, len(features.pairs))
+    pairs = [
+        Pair(pair.scene, features.product_ids[row]) for pair, row in zip(features.pairs, rows, strict=True)
+    ]
+    dataset = dataclasses.replace(features.dataset, pairs=pairs)
+    return dataclasses.replace(features, dataset=dataset, pairs=pairs, pair_products=rows)
+
+
+def test_it_remembers_which_products_recur(tmp_path):
+    features = a_set_of_favourites()
+    assert len(Counter(pair.product for pair in features.pairs)) == 4
+    train_on_features(features, tmp_path / "m", SMALL)
+    model = Model.open(tmp_path / "m")
+    assert model.record.config.remembers
+    assert model.dimension == 8 + 2 * 4
+    assert evaluate_on_features(model, features).overall.binary_accuracy.value > 0.8
+
+
+def test_it_is_left_out_where_it_does_not_help(tmp_path):
+    features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
+    config = dataclasses.replace(
+        SMALL, epochs=0
+    )  # as random as it starts, beside a closed form that is right
+    record = train_on_features(features, tmp_path / "m", config)
+    assert not record.config.remembers
+    assert Model.open(tmp_path / "m").dimension == 8
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "global"])
+def test_a_weight_is_measured_as_the_network_with_that_weight_is(mode: str):
+    features = styled_set(scenes=60)
+    shape = dataclasses.replace(SMALL.model, mode=mode)
+    data = TrainingData(features, shape)
+    pairs = np.arange(20)
+    fit = Fit(data, np.arange(20, 120), pairs, dataclasses.replace(SMALL, model=shape))
+    for _ in fit.run(1):
+        pass
+    measured = Measured(fit.averaged, data, pairs)
+    for weight, shares in zip(MEMORY_WEIGHTS[1:], fit.shares[-1][1:], strict=True):
+        fit.averaged.memory.weight.fill_(weight)
+        joined = joined_distances(fit.averaged, data, pairs)
+        found = measured.distances(weight)
+        scene, rows = int(features.pair_scenes[3]), np.flatnonzero(data.product_category == 0)
+        constant = joined(scene, data.categories[0], rows) - found(scene, data.categories[0], rows)
+        assert constant == pytest.approx(np.full(len(rows), constant.mean()), abs=1e-5)
+        placed = place_pairs(features, pairs, joined)
+        assert shares.numpy() == pytest.approx([result.share for result in placed], abs=0.03)
+
+
+def joined_distances(network, data, pairs):
+    """By the concatenated vectors, as a model on disk computes them."""
+    import torch
+
+    with torch.no_grad():
+        products = network.embed_product(*data.products(np.arange(len(data.product_category))))
+
+        def distances(scene_row, category, rows):
+            index = next(i for i in pairs if data.features.pair_scenes[i] == scene_row)
+            scenes = data.scenes(np.asarray([index]))
+            where = torch.tensor([data.categories.index(category)])
+            with torch.no_grad():
+                return network.distances(scenes, where, products[rows][None]).total[0].double().numpy()
+
+        return distances
