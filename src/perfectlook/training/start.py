@@ -1,6 +1,6 @@
 """The network before the first epoch: fitted standardisation, and the closed form in its linear path."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from perfectlook.types import Float64Array, IntArray
 
 PENALTIES = (5.0, 20.0, 80.0)
 INTERCEPTS = (0.0, 1.0)
+COUNTS = (64, 128, 256, 512)
+"""Of principal components, as far as the dimension allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class ClosedForm:
 def closed_form(data: TrainingData, training: IntArray, config: TrainingConfig) -> ClosedForm | None:
     """The closed form for a training; None for a model that does not start from it.
 
-    With `ridge_choose`, λ and whether to predict the mean target too are chosen by scene-wise
-    cross-validation over the training pairs: where every product belongs to just one scene, what was liked
+    With `ridge_choose`, λ, the number of components and whether to predict the mean target too are chosen by
+    scene-wise cross-validation over the training pairs: where every product belongs to just one scene, what was liked
     there says nothing about others, and an intercept would only remember it.
     """
     if config.model.linear_path != "ridge":
@@ -111,7 +113,14 @@ def _choose(
     """The form with the settings that predict best for scenes left out, the first of equals."""
     inputs, products = _scenes(network, data, training), _products(network, data)
     folds = np.asarray([fold_of(data.features.pairs[index].scene) for index in training])
-    tried = [replace(form, penalty=penalty, intercept=share) for penalty in PENALTIES for share in INTERCEPTS]
+    most = len(form.components[1])
+    counts = sorted({min(count, most) for count in COUNTS} | {most})
+    tried = [
+        ClosedForm(leading(form.components, count), penalty, share)
+        for penalty in PENALTIES
+        for share in INTERCEPTS
+        for count in counts
+    ]
     correct = np.zeros(len(tried))
     for fold in np.unique(folds):  # without copies of what is left out, or a small λ would remember those
         left_out = training[folds == fold]
@@ -130,12 +139,16 @@ def _choose(
         )
         by_penalty = dict(zip(PENALTIES, ridges, strict=True))
         correct += [
-            _correct(
-                data, left_out, inputs[folds == fold], products, by_penalty[each.penalty], each.intercept
-            )
+            _correct(data, left_out, inputs[folds == fold], products, by_penalty[each.penalty], each)
             for each in tried
         ]
     return tried[int(np.argmax(correct))]
+
+
+def leading(components: Components, count: int) -> Components:
+    """The first `count` principal components."""
+    directions, deviations = components
+    return directions[:count], deviations[:count]
 
 
 def _correct(
@@ -144,11 +157,15 @@ def _correct(
     inputs: Float64Array,
     products: Float64Array,
     ridge: Ridge,
-    intercept: float,
+    form: ClosedForm,
 ) -> float:
-    """Sum of the shares of some pairs by the direction of the predictions for their scenes."""
-    points = _unit(inputs @ ridge.scene.T + intercept * ridge.intercept)
-    vectors = _unit(products @ ridge.product.T)
+    """Sum of the shares of some pairs by the direction of the predictions for their scenes.
+
+    Components are regressed one by one, so fewer of them are the first ones of all of them.
+    """
+    count = len(form.components[1])
+    predicted = inputs @ ridge.scene[:count].T + form.intercept * ridge.intercept[:count]
+    points, vectors = _unit(predicted), _unit(products @ ridge.product[:count].T)
     point = dict(zip(data.features.pair_scenes[pairs].tolist(), points, strict=True))
 
     def distances(scene_row: int, _category: str, rows: IntArray) -> Float64Array:
