@@ -48,8 +48,8 @@ def closed_form(data: TrainingData, training: IntArray, config: TrainingConfig) 
     """The closed form for a training; None for a model that does not start from it.
 
     With `ridge_choose`, λ, the number of components and whether to predict the mean target too are chosen by
-    scene-wise cross-validation over the training pairs: where every product belongs to just one scene, what was liked
-    there says nothing about others, and an intercept would only remember it.
+    scene-wise cross-validation over the training pairs: where every product belongs to just one scene, what
+    was liked there says nothing about others, and an intercept would only remember it.
     """
     if config.model.linear_path != "ridge":
         return None
