@@ -31,6 +31,7 @@ from perfectlook.progress import ProgressLine
 from perfectlook.settings import data_folder, worker_count
 from perfectlook.study.machine import describe_machine
 from perfectlook.tables import markdown_table, with_bounds
+from perfectlook.training.heldout import HeldOut
 from trainings import Entrant, Settings, Training
 
 DEFAULT = "default"
@@ -234,6 +235,12 @@ def more_columns(dataset: Dataset, trainings: Sequence[Training]) -> Iterator[tu
             "cross-validated",
             {each.entrant.name: with_bounds(cross_validated(each.folder)) for each in trainings},
         )
+        leads = {each.entrant.name: cross_validated_lead(each, trainings) for each in trainings}
+        yield (
+            f"{DEFAULT} minus this, cross-validated",
+            {n: with_bounds(x, signed=True) for n, x in leads.items()},
+        )
+        yield "above 0", {n: "–" if x is None else "yes" if x.low > 0 else "no" for n, x in leads.items()}
     yield "trained in", {each.entrant.name: each.took for each in trainings}
 
 
@@ -246,6 +253,15 @@ def cross_validated(folder: Path) -> Interval | None:
     return Interval(accuracy["value"], accuracy["low"], accuracy["high"])
 
 
+def cross_validated_lead(training: Training, trainings: Sequence[Training]) -> Interval | None:
+    """How much higher the default's cross-validated accuracy is, paired over the same scenes."""
+    default = next(each for each in trainings if each.entrant.name == DEFAULT)
+    if training is default or not cross_validated(training.folder):
+        return None
+    ours, theirs = HeldOut.read(default.folder), HeldOut.read(training.folder)
+    return ours.lead_over(theirs) if ours and theirs else None
+
+
 def with_training(comparison: Comparison, trainings: Sequence[Training]) -> dict[str, Any]:
     """The comparison as JSON, with how each model was trained."""
     found = comparison.to_json()
@@ -253,11 +269,13 @@ def with_training(comparison: Comparison, trainings: Sequence[Training]) -> dict
     for model in found["models"]:
         training = by_name[model["model"]]
         accuracy = cross_validated(training.folder)
+        lead = cross_validated_lead(training, trainings) if accuracy else None
         model["trained"] = {
             "baseline": training.entrant.baseline,
             "settings": dict(training.entrant.settings),
             "took": training.took,
             "cross_validated": accuracy._asdict() if accuracy else None,
+            "default_minus_this_cross_validated": lead._asdict() if lead else None,
         }
     return found
 

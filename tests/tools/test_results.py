@@ -60,7 +60,7 @@ def test_trains_compares_and_writes_the_page_it_prints(tool, data, tmp_path, mon
     default = next(each for each in found["models"] if each["model"] == "default")
     value = default["trained"]["cross_validated"]["value"]
     assert default["trained"]["settings"] == SMALL
-    assert "| cross-validated | trained in |" in page
+    assert "| cross-validated | default minus this, cross-validated | above 0 | trained in |" in page
     assert f"{value:.3f} [" in page
     assert (docs / "results-rooms.svg").stat().st_size > 0
     assert "](results-rooms.svg)" in page

@@ -18,7 +18,6 @@ from perfectlook.datasets.split import FOLDS, is_small
 from perfectlook.errors import TrainingError
 from perfectlook.features.arrays import FeatureArrays
 from perfectlook.features.setfeatures import SetFeatures
-from perfectlook.metrics import Interval, bootstrap_means, interval
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.export import TrainedModel, write_model
 from perfectlook.model.record import ModelRecord
@@ -36,13 +35,14 @@ from perfectlook.training.card import model_card
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, stage_widths
 from perfectlook.training.fit import Fit, remembering
+from perfectlook.training.heldout import HeldOut
 from perfectlook.training.log import PLOT, draw_plot
 from perfectlook.training.report import training_report
 from perfectlook.training.sets import load_sets
 from perfectlook.training.stages import Say, Stages
 from perfectlook.training.start import ClosedForm, closed_form
 from perfectlook.training.suggestion import fit_suggester
-from perfectlook.types import Float64Array, IntArray, Pair
+from perfectlook.types import IntArray, Pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Outcome:
     training: IntArray
     epoch: int
     chosen_on: str
-    accuracy: Interval | None
+    held_out: HeldOut
     without_negatives: int
 
 
@@ -141,7 +141,7 @@ def train_on_features(
         settings=trained,
         epoch=outcome.epoch,
         chosen_on=outcome.chosen_on,
-        accuracy=outcome.accuracy,
+        accuracy=outcome.held_out.accuracy,
         without_negatives=outcome.without_negatives,
     )
     if begun:
@@ -149,6 +149,7 @@ def train_on_features(
     pairs = [features.pairs[i] for i in outcome.training]
     suggester = _fit_suggester(whole, features, pairs, data.categories, config) if whole else None
     draw_plot(stages.history, outcome.epoch, out / PLOT)
+    outcome.held_out.write(out)
     record = write_model(
         TrainedModel(
             network=outcome.network,
@@ -215,13 +216,13 @@ def _fit_by_validation(plan: _Plan) -> Outcome:
     plan.stages.run("fit", fit, plan.config.epochs, patience=plan.config.patience)
     chosen = fit.history[fit.best_epoch]
     shares = fit.shares[chosen.epoch][fit.weights.index(chosen.memory)].double().numpy()
-    accuracy = accuracy_interval(shares, fit.placed_scenes)
+    held_out_pairs = HeldOut(fit.placed_scenes, shares)
     return Outcome(
         fit.keep_best(),
         fit.training,
         fit.best_epoch,
         "validation scenes",
-        accuracy,
+        held_out_pairs,
         len(fit.without_negatives),
     )
 
@@ -250,17 +251,10 @@ def _fit_by_cross_validation(plan: _Plan) -> Outcome:
     scenes = [scene for fit in folds for scene in fit.placed_scenes]
     fit = plan.fit(training_indices(features, test), np.empty(0, np.int64), form)
     plan.stages.run("all", fit, chosen)
-    accuracy = accuracy_interval(shares[chosen][weight], scenes)
+    held_out_pairs = HeldOut(scenes, shares[chosen][weight])
     chosen_on = f"{FOLDS}-fold cross-validation"
     network = remembering(fit.averaged, fit.weights[weight])
-    return Outcome(network, fit.training, chosen, chosen_on, accuracy, len(fit.without_negatives))
-
-
-def accuracy_interval(shares: Float64Array, scenes: Sequence[str]) -> Interval | None:
-    """Binary accuracy of shares per pair, with its interval over scenes; None over no pair."""
-    if not len(shares):
-        return None
-    return interval(shares, bootstrap_means({"share": shares}, scenes)["share"])
+    return Outcome(network, fit.training, chosen, chosen_on, held_out_pairs, len(fit.without_negatives))
 
 
 def _settings(features: SetFeatures, config: TrainingConfig, identity: str) -> dict[str, Any]:

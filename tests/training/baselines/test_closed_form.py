@@ -75,8 +75,8 @@ def test_the_best_of_all_settings_by_cross_validation_is_taken(monkeypatch):
         given = {"dimension": dimension, "ridge_penalty": penalty, "ridge_whitening": 0.5}
         single = closed_form.learn(*prepared(features, given), given.keys())
         assert single.found == given | {"intercept": 0.0}
-        alone[dimension, penalty] = single.accuracy.value
-    assert learned.accuracy.value == max(alone.values()) > min(alone.values())
+        alone[dimension, penalty] = single.held_out.accuracy.value
+    assert learned.held_out.accuracy.value == max(alone.values()) > min(alone.values())
     best = max(alone, key=lambda choice: alone[choice])
     assert (learned.found["dimension"], learned.found["ridge_penalty"]) == best
 

@@ -29,8 +29,8 @@ from perfectlook.training.baselines.rounds import BY_FOLDS, Round, folds, learni
 from perfectlook.training.baselines.yardstick import fitted
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
+from perfectlook.training.heldout import HeldOut
 from perfectlook.training.ridge import Ridge, fit_ridge, principal_components, ridge_path
-from perfectlook.training.trainer import accuracy_interval
 from perfectlook.types import Float64Array, IntArray
 
 COMPONENTS = (128, 256, 512)
@@ -115,7 +115,7 @@ def learn(data: TrainingData, config: TrainingConfig, given: Collection[str]) ->
         training,
         found=asdict(choice),
         chosen_on=BY_FOLDS,
-        accuracy=accuracy_interval(shares[best], scenes),
+        held_out=HeldOut(scenes, shares[best]),
     )
 
 

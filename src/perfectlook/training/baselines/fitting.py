@@ -24,8 +24,8 @@ from perfectlook.training.baselines.rounds import (
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.fit import Epoch
+from perfectlook.training.heldout import HeldOut
 from perfectlook.training.sampling import NegativeSampler
-from perfectlook.training.trainer import accuracy_interval
 from perfectlook.types import Float64Array, IntArray
 
 ROWS_AT_ONCE = 4096
@@ -217,7 +217,7 @@ def _learned(
         fitting.training,
         epoch=epoch,
         chosen_on=chosen_on,
-        accuracy=accuracy_interval(shares, [result.scene for result in placed]),
+        held_out=HeldOut([result.scene for result in placed], shares),
         without_negatives=fitting.without_negatives,
         history=history,
     )

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from perfectlook.metrics import Interval
 from perfectlook.model.global_network import GlobalNetwork
 from perfectlook.training.fit import Epoch
+from perfectlook.training.heldout import HeldOut
 from perfectlook.types import IntArray
 
 NO_PAIRS: IntArray = np.empty(0, np.int64)
@@ -27,7 +27,7 @@ class Learned:
         found: settings that it chose itself, by name.
         epoch: the one kept; None where nothing was trained in epochs.
         chosen_on: which scenes choices were made by; None where nothing was chosen.
-        accuracy: binary accuracy on those scenes.
+        held_out: how well it did on those scenes.
         without_negatives: pairs left out because nothing else is in their category.
         history: the epochs of every stage.
     """
@@ -37,6 +37,6 @@ class Learned:
     found: Mapping[str, Any] = field(default_factory=dict)
     epoch: int | None = None
     chosen_on: str | None = None
-    accuracy: Interval | None = None
+    held_out: HeldOut | None = None
     without_negatives: int = 0
     history: Mapping[str, Sequence[Epoch]] = field(default_factory=dict)

@@ -70,6 +70,8 @@ def train_baseline_on_features(
     if learned.history:
         write_log(dict(learned.history), out)
         draw_plot(dict(learned.history), learned.epoch or 0, out / PLOT)
+    if learned.held_out:
+        learned.held_out.write(out)
     return _write(name, data, config, learned, backbone.identity, out)
 
 
@@ -125,6 +127,6 @@ def _report(name: str, data: TrainingData, config: TrainingConfig, learned: Lear
         settings=settings,
         epoch=learned.epoch,
         chosen_on=learned.chosen_on,
-        accuracy=learned.accuracy,
+        accuracy=learned.held_out.accuracy if learned.held_out else None,
         without_negatives=learned.without_negatives,
     )
