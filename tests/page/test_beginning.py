@@ -71,6 +71,15 @@ def test_a_photo_of_the_web_by_its_address(opens: Any, shop: Running) -> None:
     assert "blank" in page.locator(".frame").get_attribute("class")
 
 
+def test_an_address_where_there_is_nothing(opens: Any) -> None:
+    page = opens()
+
+    page.get_by_label("Address of a picture on the web").fill("http://127.0.0.1:9/room.jpg")
+    page.get_by_role("button", name="Use it").click()
+
+    page.get_by_role("heading", name="This picture could not be fetched").wait_for()
+
+
 def test_a_heavy_photo_is_made_smaller_before_it_is_sent(opens: Any, tmp_path: Path) -> None:
     heavy = tmp_path / "heavy.bmp"
     drawn(1300, 1000).save(heavy)

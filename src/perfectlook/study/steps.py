@@ -136,12 +136,12 @@ def measure_search(file: Path, count: int) -> dict[str, Any]:
     block = Block.empty(vectors.shape[1]).extended(np.arange(count), vectors)
     del vectors
     nothing = [np.empty(0, np.int64)]
-    block.nearest(queries[:1], [K], nothing)
+    block.nearest(queries[:1], [K], nothing, [None])
     seconds = []
     for place in range(QUERIES):
         query = queries[place % len(queries)][None]
         started = time.perf_counter()
-        block.nearest(query, [K], nothing)
+        block.nearest(query, [K], nothing, [None])
         seconds.append(time.perf_counter() - started)
     return {"products": count, "seconds": median(seconds), "peak_bytes": peak_bytes()}
 

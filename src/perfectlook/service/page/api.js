@@ -1,6 +1,6 @@
 // The server's calls, and what it says when it refuses.
 
-/** A call that did not succeed; `code` is the server's, or "unreachable". */
+/** A call that did not succeed; `status` is 0 where no server answered. */
 export class Refusal extends Error {
   constructor(code, message, status = 0, retryAfter = null) {
     super(message);
@@ -14,7 +14,7 @@ async function call(path, options) {
     response = await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal("unreachable", "The server cannot be reached.");
+    throw new Refusal("no_server", "The server cannot be reached.");
   }
   if (response.ok) return response.json();
   const said = await response.json().catch(() => ({}));

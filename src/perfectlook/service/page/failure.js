@@ -21,8 +21,8 @@ const GONE = { title: "This is not here any more", text: "Choose another scene."
 const NOT_FETCHED = "This picture could not be fetched";
 
 /** {title, text, again} of a Refusal: `again` where trying the same once more can help. */
-export function failureOf({ status, code, message, retryAfter }) {
-  if (code === "unreachable") return UNREACHABLE;
+export function failureOf({ status, message, retryAfter }) {
+  if (status === 0) return UNREACHABLE;
   if (status === 413) return TOO_LARGE;
   if (status === 415) return NO_PICTURE;
   if (status === 404) return GONE;
