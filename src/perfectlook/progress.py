@@ -30,7 +30,7 @@ def nobody(_what: str, _unit: str = "pictures") -> Progress:
     return _unheard
 
 
-def _unheard(done: int, total: int, failed: int) -> None:  # noqa: ARG001 (the names of `Progress`)
+def _unheard(done: int, total: int, failed: int) -> None:
     """Nobody listens."""
 
 
