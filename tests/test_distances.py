@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from perfectlook.distances import (
     NORMS,
     Norm,
+    attended_region,
     attention_weights,
     distance,
     hybrid,
+    hybrid_to_mean,
     l2,
     pairwise,
     query_point,
@@ -94,6 +96,15 @@ def test_torch_and_numpy_agree_over_a_batch_with_a_mixing_per_scene(norm: Norm):
     for row in range(4):
         by_loop = hybrid_by_loop(scene[row], regions[row], attention[row], products[row], w[row, 0], norm)
         assert ours[row] == pytest.approx(by_loop)
+
+
+@given(st.integers(0, 500), st.floats(0, 1))
+def test_the_mean_region_gives_the_squared_distance_to_all_regions(seed: int, w: float):
+    scene, regions, products, attention = case(seed)
+    found = hybrid_to_mean(scene, *attended_region(regions, attention), products, mixing=w)
+    assert found.total == pytest.approx(hybrid_by_loop(scene, regions, attention, products, w, "squared_l2"))
+    expected = hybrid(scene, regions, attention, products, mixing=w, norm="squared_l2")
+    assert found.from_local == pytest.approx(expected.from_local)
 
 
 def test_the_gradient_of_a_distance_of_nothing_is_finite():

@@ -11,7 +11,15 @@ import numpy as np
 from perfectlook.backbones.registry import FeatureBatch, open_backbone
 from perfectlook.centres import catalogue_centres
 from perfectlook.datasets import Dataset, open_dataset
-from perfectlook.distances import HybridDistances, Norm, attention_weights, hybrid, query_point
+from perfectlook.distances import (
+    HybridDistances,
+    Norm,
+    attended_region,
+    attention_weights,
+    hybrid,
+    hybrid_to_mean,
+    query_point,
+)
 from perfectlook.errors import ModelError
 from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
 from perfectlook.model.popularity import POPULARITY, Popularity
@@ -97,6 +105,9 @@ class SceneEmbedding:
                 self.scene, self.scene[None], np.ones(1, np.float32), vectors, mixing=1.0, norm=self.norm
             )
             return HybridDistances(whole.total, whole.from_global, np.zeros_like(whole.total))
+        if self.norm == "squared_l2":
+            mean, apart = self._attended(category)
+            return hybrid_to_mean(self.scene, mean, apart, vectors, mixing=self.mixing_of(category))
         return hybrid(
             self.scene,
             self.regions,
@@ -105,6 +116,13 @@ class SceneEmbedding:
             mixing=self.mixing_of(category),
             norm=self.norm,
         )
+
+    def _attended(self, category: str) -> tuple[Float32Array, Float32Array]:
+        kept: dict[str, tuple[Float32Array, Float32Array]] = vars(self).setdefault("_means", {})
+        if (found := kept.get(category)) is None:
+            assert self.regions is not None
+            found = kept[category] = attended_region(self.regions, self.attention(category))
+        return found
 
 
 class Model:

@@ -89,6 +89,31 @@ def hybrid(
     return HybridDistances(from_global + from_local, from_global, from_local)
 
 
+def attended_region(regions: Array, attention: Array) -> tuple[Array, Array]:
+    """The mean region by attention, Σ a_i f_i [d], and Σ a_i ‖f_i - mean‖², how far the regions lie from it.
+
+    Args:
+        regions: f_i, [R, d].
+        attention: a_i, [R], sums to one.
+    """
+    xp = _namespace(regions)
+    mean = xp.sum(attention[:, None] * regions, axis=0)
+    return mean, xp.sum(attention * squared_l2(regions, mean), axis=0)
+
+
+def hybrid_to_mean(
+    scene: Array, mean: Array, apart: Array, products: Array, *, mixing: float
+) -> HybridDistances:
+    """The squared hybrid distance of one scene to many products, [n], by its `attended_region`.
+
+    The same as `hybrid` with squared norms, which needs a distance to every region, since
+    Σ a_i ‖f_i - f_p‖² = ‖mean - f_p‖² + Σ a_i ‖f_i - mean‖².
+    """
+    from_global = mixing * squared_l2(scene, products)
+    from_local = (1 - mixing) * (squared_l2(mean, products) + apart)
+    return HybridDistances(from_global + from_local, from_global, from_local)
+
+
 def query_point(scene: Array, regions: Array, attention: Array, *, mixing: Array | float) -> Array:
     """The one point whose squared distance to a product is the squared hybrid distance up to a constant.
 
