@@ -32,7 +32,7 @@ def test_pictures_count_from_the_feeds_folder(tmp_path: Path) -> None:
 def test_pictures_do_not_lie_outside_unless_allowed(tmp_path: Path) -> None:
     folder = tmp_path / "feed"
     folder.mkdir()
-    images = ["../secret.jpg", "/etc/passwd", "in/../../x.jpg", f"{folder}-other/x.jpg"]
+    images = ["../secret.jpg", "/etc/passwd", "in/../../x.jpg", "../feed-other/x.jpg"]
     source = source_of(folder, *images)
     assert list(source.products()) == []
     assert [problem.reason for problem in source.problems] == [

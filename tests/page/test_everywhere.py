@@ -80,8 +80,11 @@ def test_colours_can_be_chosen_and_are_remembered(opens: Any) -> None:
     light = page.evaluate(paper)
 
     page.get_by_role("button", name="Dark colours").click()
+    page.wait_for_function(f"before => {paper} !== before", arg=light)  # colours fade
+    page.wait_for_timeout(500)
     dark = page.evaluate(paper)
     page.reload()
+    page.wait_for_function(f"dark => {paper} === dark", arg=dark)
 
     assert dark != light
     assert page.evaluate(paper) == dark
