@@ -140,6 +140,7 @@ def _saturated(
     ratios: dict[str, float],
     figures: dict[str, object],
 ) -> None:
+    backbone = open_backbone(backbone.description.name, threads=worker_count())
     first = max(options.connections, options.requests // 10)
     rest = max(options.connections, options.requests - first)
     bare = [_bare_throughput(backbone, photos)]

@@ -18,7 +18,6 @@ from perfectlook.distances import (
     attention_weights,
     hybrid,
     hybrid_to_mean,
-    query_point,
 )
 from perfectlook.errors import ModelError
 from perfectlook.features.setfeatures import SceneShown, SetFeatures, set_features
@@ -93,10 +92,9 @@ class SceneEmbedding:
         """
         if self.regions is None:
             return self.scene
-        point: Float32Array = query_point(
-            self.scene, self.regions, self.attention(category), mixing=self.mixing_of(category)
-        )
-        return point
+        mean, _ = self._attended(category)
+        mixing = self.mixing_of(category)
+        return mixing * self.scene + (1 - mixing) * mean
 
     def distances(self, category: str, vectors: Float32Array) -> HybridDistances:
         """Distances to products of a category by their vectors f_p [n, d], and the two parts: [n] each."""
@@ -117,12 +115,18 @@ class SceneEmbedding:
             norm=self.norm,
         )
 
-    def _attended(self, category: str) -> tuple[Float32Array, Float32Array]:
-        kept: dict[str, tuple[Float32Array, Float32Array]] = vars(self).setdefault("_means", {})
+    def _attended(self, category: str) -> tuple[Float32Array, np.float32]:
+        kept: dict[str, tuple[Float32Array, np.float32]] = vars(self).setdefault("_means", {})
         if (found := kept.get(category)) is None:
-            assert self.regions is not None
-            found = kept[category] = attended_region(self.regions, self.attention(category))
+            attention = self.attention(category).astype(np.float64)
+            mean, apart = attended_region(self._precise_regions, attention / attention.sum())
+            found = kept[category] = mean.astype(np.float32), np.float32(apart)
         return found
+
+    @cached_property
+    def _precise_regions(self) -> Float64Array:
+        assert self.regions is not None
+        return self.regions.astype(np.float64)
 
 
 class Model:

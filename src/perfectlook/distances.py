@@ -92,13 +92,15 @@ def hybrid(
 def attended_region(regions: Array, attention: Array) -> tuple[Array, Array]:
     """The mean region by attention, Σ a_i f_i [d], and Σ a_i ‖f_i - mean‖², how far the regions lie from it.
 
+    The latter is Σ a_i ‖f_i‖² - ‖mean‖²: give float64, for in float32 the difference loses its digits.
+
     Args:
         regions: f_i, [R, d].
         attention: a_i, [R], sums to one.
     """
     xp = _namespace(regions)
-    mean = xp.sum(attention[:, None] * regions, axis=0)
-    return mean, xp.sum(attention * squared_l2(regions, mean), axis=0)
+    mean = attention @ regions
+    return mean, attention @ xp.vecdot(regions, regions) - mean @ mean
 
 
 def hybrid_to_mean(

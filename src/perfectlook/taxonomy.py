@@ -1,6 +1,6 @@
 """Categories: paths of the Google product taxonomy, `Furniture|Chairs`, and how unknown ones are resolved."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -26,10 +26,16 @@ def normalise(category: str) -> str:
 
 def matches(category: str, wanted: str) -> bool:
     """Whether `wanted` names the category or a subtree around it, by path or last level, in any case."""
-    path, asked = _folded(category), _folded(wanted)
-    if not path or not asked:
-        return False
-    return path[: len(asked)] == asked or (len(asked) == 1 and asked[0] in path)
+    return bool(matching([category], wanted))
+
+
+def matching(categories: Iterable[str], wanted: str) -> list[str]:
+    """The categories that `wanted` names: itself and what lies below it, by path or by one level."""
+    asked = _folded(wanted)
+    if not asked:
+        return []
+    depth, level = len(asked), asked[0] if len(asked) == 1 else None
+    return [each for each in categories if (path := _folded(each))[:depth] == asked or level in path]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import importlib.util
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,14 @@ def test_openvino_is_imported_without_its_telemetry() -> None:
     modules = modules_after(code)
     assert "openvino" in modules
     assert not [module for module in modules if module.startswith("openvino_telemetry")]
+
+
+def test_openvino_gives_the_same_numbers_to_one_caller_and_to_many() -> None:
+    needs("openvino")
+    backbone = open_backbone("efficientnet-lite0", engine="openvino", threads=2)
+    batch = np.stack([backbone.prepare(each) for each in (drawn(300, 200), patterned(90, 120))])
+    alone = backbone.extract(batch)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: backbone.extract(batch), range(8)))
+    for one in found:
+        assert all(map(np.array_equal, one, alone))

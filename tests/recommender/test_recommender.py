@@ -168,8 +168,8 @@ def test_a_model_of_another_backbone_is_refused(source: Path, photo: Path) -> No
             Recommender.open(model, catalogue).complete(photo)
 
 
-def _other_backbone(name: str) -> object:
-    backbone = open_backbone(name)
+def _other_backbone(name: str, threads: int) -> object:
+    backbone = open_backbone(name, threads=threads)
     backbone.identity = "tiny-other"  # type: ignore[misc]
     return backbone
 

@@ -24,7 +24,7 @@ def product(
 ) -> Ranked:
     sha256 = hashlib.sha256((picture or id_).encode()).hexdigest()
     record = Record(id_, id_, 9, 9, sha256, f"{dhash:064x}", "", fields)
-    return Ranked(place, id_, place, place, 0.0, record, vector)
+    return Ranked(place, id_, place, place, 0.0, record.payload(), vector)
 
 
 def test_the_same_picture_is_a_copy_whatever_else_is_said_of_it() -> None:

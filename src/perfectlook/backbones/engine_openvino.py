@@ -1,20 +1,28 @@
 """OpenVINO, of the extra `openvino`: the faster engine on processors, and the one that runs bf16."""
 
 import logging
+import queue
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from math import inf
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from perfectlook.backbones.backbone import FeatureBatch
 from perfectlook.errors import MissingExtraError
+from perfectlook.settings import cache_folder
 from perfectlook.types import Float32Array
 
 _LOGGER = logging.getLogger(__name__)
+
+_LATELY = 1.0
+"""Seconds. All processors on one picture at a time are faster for it, and slower for many at once."""
 
 
 def import_openvino() -> ModuleType:
@@ -37,7 +45,11 @@ def import_openvino() -> ModuleType:
 
 
 class OpenVinoEngine:
-    """Runs a shipped graph in fp32 or bf16 on the processor, pictures one by one (see OnnxRuntimeEngine)."""
+    """Runs a shipped graph in fp32 or bf16 on the processor, pictures one by one (see OnnxRuntimeEngine).
+
+    A picture alone has all `threads`; where several threads bring pictures at once, each runs on one. The
+    numbers are the same either way. What OpenVINO compiles is kept in the cache folder: it loads faster.
+    """
 
     def __init__(
         self,
@@ -47,31 +59,81 @@ class OpenVinoEngine:
         outputs: Sequence[str] = FeatureBatch._fields,
     ) -> None:
         self._outputs = tuple(outputs)
-        openvino = import_openvino()
-        core = openvino.Core()
+        core = import_openvino().Core()
         if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             _LOGGER.warning(
                 "this processor has no bf16 instructions: bf16 is emulated and several times slower than fp32"
             )
+        with suppress(OSError):
+            core.set_property({"CACHE_DIR": str(_cache())})
         model = core.read_model(str(weights))
         size = model.input(0).get_partial_shape()[2].get_length()
         model.reshape([1, 3, size, size])  # a fixed shape compiles to faster code than a free batch
         settings = {
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # or every worker would pin its one thread to the same core
         }
-        self._request = core.compile_model(model, "CPU", settings).create_infer_request()
-        self._lock = threading.Lock()
+        self._crowd = _Crowd()
+        self._alone = _Requests(core.compile_model(model, "CPU", settings | {"NUM_STREAMS": 1}), 1)
+        self._together = self._alone
+        if threads > 1:
+            streams = core.compile_model(model, "CPU", settings | {"NUM_STREAMS": threads})
+            self._together = _Requests(streams, threads)
 
     def run(self, batch: Float32Array) -> FeatureBatch:
         """Features of a batch of at least one picture [n, 3, S, S]."""
-        with self._lock:  # a request is not to be shared between threads
-            parts = [self._one(batch[row : row + 1]) for row in range(len(batch))]
+        with self._crowd.one() as alone, (self._alone if alone else self._together).one() as request:
+            parts = [self._one(request, batch[row : row + 1]) for row in range(len(batch))]
         return FeatureBatch(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
-    def _one(self, picture: Float32Array) -> list[Float32Array]:
-        self._request.infer({"pictures": np.ascontiguousarray(picture)}, share_inputs=True)
-        return [np.array(self._request.get_tensor(name).data) for name in self._outputs]
+    def _one(self, request: Any, picture: Float32Array) -> list[Float32Array]:
+        request.infer({"pictures": np.ascontiguousarray(picture)}, share_inputs=True)
+        return [np.array(request.get_tensor(name).data) for name in self._outputs]
+
+
+class _Crowd:
+    """Knows whether callers come one by one: none has met another lately."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._met = -inf
+
+    @contextmanager
+    def one(self) -> Iterator[bool]:
+        """Be inside while the context lasts; yields whether callers come one by one."""
+        with self._lock:
+            if self._inside:
+                self._met = time.monotonic()
+            self._inside += 1
+            alone = time.monotonic() - self._met > _LATELY
+        try:
+            yield alone
+        finally:
+            with self._lock:
+                self._inside -= 1
+
+
+class _Requests:
+    """Requests of one compiled network, each for one caller at a time."""
+
+    def __init__(self, compiled: Any, count: int) -> None:
+        self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(count):
+            self._free.put(compiled.create_infer_request())
+
+    @contextmanager
+    def one(self) -> Iterator[Any]:
+        """Lend a request while the context lasts."""
+        request = self._free.get()
+        try:
+            yield request
+        finally:
+            self._free.put(request)
+
+
+def _cache() -> Path:
+    folder = cache_folder() / "openvino"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -37,7 +37,8 @@ def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backb
             "efficientnet-lite0+efficientnet-lite2" is both, their features side by side.
         engine: "onnxruntime", "openvino", "torch", or "auto" for the fastest that is installed. In fp32 all
             give the same features within a tolerance that the tests state.
-        threads: how many threads may work on one picture; several workers of one thread are faster.
+        threads: how many threads may work: on one picture, or on as many at once as callers bring. Several
+            workers of one thread are faster.
 
     Raises:
         BackboneError: an unknown name, precision or engine, or weights that cannot be loaded.

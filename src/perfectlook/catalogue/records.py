@@ -12,9 +12,6 @@ from perfectlook.fingerprints import Fingerprint
 from perfectlook.stores import Payload
 from perfectlook.types import Product
 
-NEAR_IDENTICAL_BITS = 10
-"""Pictures whose 256-bit difference hashes differ in at most so many bits are copies of each other."""
-
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -55,7 +52,7 @@ class Record:
     def from_payload(cls, id_: str, payload: Payload) -> Self:
         """Read a record back; CatalogueError when the payload is not one."""
         try:
-            return cls(**{name: payload[name] for name in _NAMES}, stamp=str(payload.get("stamp", "")))  # type: ignore[arg-type]
+            return cls(*map(payload.__getitem__, _NAMES), str(payload.get("stamp", "")))  # type: ignore[arg-type, call-arg]
         except KeyError as error:
             raise CatalogueError(
                 f"product '{id_}' has no {error} in the catalogue: it was written by something else; run "
@@ -65,12 +62,6 @@ class Record:
     def payload(self) -> Payload:
         """Return the record as JSON values."""
         return asdict(self)
-
-    def is_copy_of(self, other: "Record") -> bool:
-        """Whether the two pictures are the same file or near-identical."""
-        if self.picture_sha256 == other.picture_sha256:
-            return True
-        return (int(self.dhash, 16) ^ int(other.dhash, 16)).bit_count() <= NEAR_IDENTICAL_BITS
 
 
 def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ farther than their distance says, and what has not been retrieved stays bounded,
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf, prod
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +24,7 @@ from perfectlook.filters.tree import Not
 from perfectlook.recommender.restriction import either, every
 from perfectlook.recommender.rules import NO_RULES, Rule, Rules
 from perfectlook.stores import Hit, Point, Query
+from perfectlook.stores.base import Payload, fields_of
 from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
@@ -35,18 +37,31 @@ ROUNDING = 1e-4
 _GROWTH = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Ranked:
-    """A product and its distance, the sum of its two parts; `place` is that distance as rules weigh it."""
+    """A product and its distance, the sum of its two parts; `place` is that distance as rules weigh it.
+
+    Its record is read when it is first asked for: many more products are ranked than shown.
+    """
 
     place: float
     id: str
     total: float
     from_global: float
     from_local: float
-    record: Record
+    payload: Payload
     vector: Float32Array
     rules: tuple[Rule, ...] = ()
+
+    @cached_property
+    def record(self) -> Record:
+        """What the catalogue keeps of it; CatalogueError when that is none."""
+        return Record.from_payload(self.id, self.payload)
+
+    @cached_property
+    def outline(self) -> int:
+        """The bits of its picture's difference hash."""
+        return int(self.record.dhash, 16)
 
     @property
     def order(self) -> tuple[float, str]:
@@ -149,23 +164,25 @@ class Candidates:
         if not points:
             return []
         # Equal vectors are measured once: a matrix product may round equal rows differently; they must tie.
-        distinct = {point.vector.tobytes(): point.vector for point in points}
-        row_of = {content: row for row, content in enumerate(distinct)}
-        rows = [row_of[point.vector.tobytes()] for point in points]
-        distances = self._scene.distances(self.category, np.stack(list(distinct.values())))
+        contents = [point.vector.tobytes() for point in points]
+        row_of = {content: row for row, content in enumerate(dict.fromkeys(contents))}
+        vectors = np.frombuffer(b"".join(row_of), np.float32).reshape(len(row_of), -1)
+        rows = [row_of[content] for content in contents]
+        distances = self._scene.distances(self.category, vectors)
         columns = (np.asarray(part, np.float64)[rows].tolist() for part in distances)
         parts = zip(points, *columns, strict=True)
         return sorted((self._ranked(*each) for each in parts), key=lambda each: each.order)
 
     def _ranked(self, point: Hit | Point, total: float, from_global: float, from_local: float) -> Ranked:
-        record = Record.from_payload(point.id, point.payload)
         place, rules = total, []
         for rule in self._rules.weighing:
-            if rule.where is None or matches(rule.where, point.id, point.category, record.fields):
+            if rule.where is None or matches(rule.where, point.id, point.category, fields_of(point.payload)):
                 rules.append(rule)
         if rules:
             place = total * prod(rule.factor for rule in rules) + sum(rule.offset for rule in rules)
-        return Ranked(place, point.id, total, from_global, from_local, record, point.vector, tuple(rules))
+        return Ranked(
+            place, point.id, total, from_global, from_local, point.payload, point.vector, tuple(rules)
+        )
 
     def _least_behind(self, hits: Sequence[Hit], totals: dict[str, float]) -> float:
         """The least distance that a product behind the last hit can have."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
 
 from perfectlook.errors import UsageError
-from perfectlook.taxonomy import matches, split_path
+from perfectlook.taxonomy import matching, split_path
 
 _NAMED = 5
 _LIKE = 0.6
@@ -24,7 +24,7 @@ def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -
         return by_size
     chosen: dict[str, None] = {}
     for name in wanted:
-        found = [category for category in by_size if matches(category, name)]
+        found = matching(by_size, name)
         if not found:
             raise UsageError(f"no category of the catalogue matches '{name}'; {_nearest(name, by_size)}")
         chosen.update(dict.fromkeys(found))

@@ -42,15 +42,21 @@ if TYPE_CHECKING:
 class Recommender:
     """A model and a catalogue of its vectors. Photos may be completed from several threads."""
 
-    def __init__(self, model: Model, catalogue: Catalogue) -> None:
+    def __init__(self, model: Model, catalogue: Catalogue, threads: int = 1) -> None:
         """Use a model with a catalogue that is open for it; `Recommender.open` is the way in."""
         self.model = model
         self.catalogue = catalogue
+        self._threads = threads
         self._backbone: Backbone | None = None
 
     @classmethod
-    def open(cls, model: Model | Path | str, catalogue: Catalogue | Path | str) -> Self:
+    def open(cls, model: Model | Path | str, catalogue: Catalogue | Path | str, *, threads: int = 1) -> Self:
         """Open a model and a catalogue, or take them as they are.
+
+        Args:
+            model: the folder of a model, or an open one.
+            catalogue: the folder or URL of a catalogue, or an open one.
+            threads: how many processors the backbone may use: all for one photo, or each for one of several.
 
         Raises:
             ModelError: the model cannot be used.
@@ -58,9 +64,9 @@ class Recommender:
         """
         opened = Model.open(model) if isinstance(model, Path | str) else model
         if isinstance(catalogue, Path | str):
-            return cls(opened, Catalogue.open(catalogue, opened))
+            return cls(opened, Catalogue.open(catalogue, opened), threads)
         catalogue.check(opened)
-        return cls(opened, catalogue)
+        return cls(opened, catalogue, threads)
 
     def complete(
         self,
@@ -359,7 +365,7 @@ class Recommender:
             CatalogueError: the catalogue was made with another one.
         """
         if self._backbone is None:
-            backbone = open_backbone(self.model.backbone)
+            backbone = open_backbone(self.model.backbone, threads=self._threads)
             held = self.catalogue.model.backbone
             if backbone.identity != held:
                 raise CatalogueError(

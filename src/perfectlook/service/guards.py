@@ -1,4 +1,4 @@
-"""Who may call what, as dependencies of endpoints."""
+"""Who may call what, as dependencies of endpoints: coroutines, which need no thread of their own."""
 
 from fastapi import Request
 
@@ -13,7 +13,7 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def writing(request: Request) -> None:
+async def writing(request: Request) -> None:
     """Let only calls with a key through.
 
     Raises:
@@ -23,7 +23,7 @@ def writing(request: Request) -> None:
         raise Refusal(401, "no_key", "this call needs an API key: send 'Authorization: Bearer KEY'")
 
 
-def reading(request: Request) -> None:
+async def reading(request: Request) -> None:
     """Let every call through, unless the service demands keys for reading too."""
     if service_of(request).settings.keyed_reading:
-        writing(request)
+        await writing(request)

@@ -2,9 +2,13 @@
 
 import asyncio
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from typing import Self
+
+import numpy as np
 
 from perfectlook.fetch import Fetcher, FetchLimits
 from perfectlook.images import PictureLimits
@@ -20,6 +24,7 @@ from perfectlook.service.samples import Samples
 from perfectlook.service.settings import Settings
 from perfectlook.service.usual import Usual
 from perfectlook.settings import cache_folder, worker_count
+from perfectlook.stores import Query
 
 FETCHING_THREADS, FETCHING_PLACES = 8, 32
 READING_THREADS, READING_PLACES = 4, 512
@@ -58,7 +63,8 @@ class Service:
         Raises:
             PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
         """
-        recommender = Recommender.open(settings.model, settings.catalogue)
+        threads = settings.workers or worker_count()
+        recommender = Recommender.open(settings.model, settings.catalogue, threads=threads)
         try:
             service = cls(settings, recommender)
             service.warm()
@@ -71,9 +77,19 @@ class Service:
         """Load what is otherwise loaded by the first request: the networks, and the catalogue's vectors."""
         from PIL import Image
 
+        with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
+            opening = beside.submit(lambda: self.recommender.backbone)
+            self._read_vectors()
+            opening.result()
         photo = Image.new("RGB", (64, 64), "grey")
         answer = self.recommender.complete(photo, k=1, limit=1)
         self.usual.parts(self.recommender.embed(photo), [each.category for each in answer.sections])
+
+    def _read_vectors(self) -> None:
+        catalogue, model = self.recommender.catalogue, self.recommender.model
+        if smallest := min(catalogue.categories().items(), key=itemgetter(1), default=None):
+            point = np.zeros(model.dimension, np.float32)
+            catalogue.search([Query(point, 1, frozenset(smallest[:1]))], model)
 
     @cached_property
     def _fetcher(self) -> Fetcher:
