@@ -4,6 +4,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
+DEMO := .venv-demo
+DEMO_STAMP := $(DEMO)/.setup-stamp
 # PyTorch's default wheel for Linux brings several gigabytes of CUDA. For the CPU build, give pip the CPU channel
 # that https://pytorch.org/get-started/locally/ names:  make setup PIP_INSTALL_ARGS="--extra-index-url CHANNEL"
 PIP_INSTALL_ARGS ?=
@@ -27,12 +29,15 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e '.[train,openvino,dev]'
 	touch $@
 
-setup-demo: ## build .venv-demo with the base install alone (no torch)
-	test -x .venv-demo/bin/python || $(PYTHON) -m venv .venv-demo
-	.venv-demo/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e .
+setup-demo: $(DEMO_STAMP) ## build .venv-demo with the base install alone (no torch)
 
-demo: setup ## train on real photos, evaluate, sync a catalogue, complete held-out scenes, write their sheets
-	$(BIN)/python examples/demo.py
+$(DEMO_STAMP): pyproject.toml
+	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e .
+	touch $@
+
+demo: $(DEMO_STAMP) ## open the page with the showroom that comes with the package
+	$(DEMO)/bin/perfectlook demo
 
 test: setup ## run the test suite
 	$(BIN)/python -m pytest -n 2 -m "not long"
@@ -59,4 +64,4 @@ results: setup ## train and compare every variant and baseline on the three sets
 	$(BIN)/python tools/results.py
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-demo out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -11,13 +11,14 @@ import perfectlook
 
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
-    {"errors", "types", "settings", "progress"},
+    {"errors", "types", "settings", "progress", "pretrained", "showroom"},
     {"images", "taxonomy", "distances", "metrics", "charts"},
     {"fetch"},
     {"tables"},
     {"fingerprints"},
     {"datasets"},
     {"feeds"},
+    {"origins"},
     {"backbones"},
     {"features"},
     {"protocol"},
@@ -35,7 +36,10 @@ LAYERS = [
     {"catalogue"},
     {"recommender"},
     {"sheet"},
+    {"report"},
+    {"client"},
     {"service"},
+    {"demo"},
     {"cli"},
     {"__main__"},
 ]

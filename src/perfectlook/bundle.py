@@ -31,6 +31,7 @@ from perfectlook.model.record import (
     read_trained_on,
 )
 from perfectlook.model.whole import pooled, whole_picture
+from perfectlook.pretrained import model_folder
 from perfectlook.progress import ProgressOf
 from perfectlook.protocol import DistanceFunction
 from perfectlook.suggestion import CategorySuggester
@@ -151,21 +152,22 @@ class Model:
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
-        """Open a model folder.
+        """Open a model folder, or a model that comes with the package by its name.
 
         Raises:
             ModelError: there is no model, it is incomplete, damaged or of a newer format; or it is the
                 popularity baseline, which has no vectors.
         """
-        record = ModelRecord.read(Path(folder))
+        folder = model_folder(folder)
+        record = ModelRecord.read(folder)
         if record.baseline == POPULARITY:
             raise ModelError(
                 f"{folder}: is the baseline 'popularity', and it has no product vectors: it can be "
                 "evaluated, but no catalogue can be synced or searched with it; train a model that looks at "
                 "pictures"
             )
-        record.check_files(Path(folder))
-        return cls(Path(folder), record)
+        record.check_files(folder)
+        return cls(folder, record)
 
     @property
     def name(self) -> str:
@@ -379,7 +381,7 @@ def open_model(folder: Path | str) -> Model | Popularity:
     Raises:
         ModelError: there is no model, it is incomplete, damaged or of a newer format.
     """
-    if ModelRecord.read(Path(folder)).baseline == POPULARITY:
+    if ModelRecord.read(model_folder(folder)).baseline == POPULARITY:
         return Popularity.open(folder)
     return Model.open(folder)
 

@@ -16,12 +16,17 @@ class PictureError(PerfectLookError):
 class FetchError(PerfectLookError):
     """A URL is refused, cannot be reached, or does not give what was asked for within the limits.
 
-    `passing` says whether trying again later may help.
+    `passing` says whether trying again later may help, `status` what the server answered (None without an
+    answer), `pause` how many seconds it asked to wait.
     """
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
+    def __init__(
+        self, message: str, *, passing: bool = False, status: int | None = None, pause: float = 0.0
+    ) -> None:
         super().__init__(message)
         self.passing = passing
+        self.status = status
+        self.pause = pause
 
 
 class FeedError(PerfectLookError):
@@ -54,6 +59,22 @@ class CatalogueError(PerfectLookError):
 
 class CatalogueInUseError(CatalogueError):
     """Another sync is at work on the catalogue; the text says whose."""
+
+
+class ServerError(PerfectLookError):
+    """A server cannot be reached, refuses or fails.
+
+    `status` is the HTTP status (None where there was no answer), `code` what the server calls the failure (""
+    where it does not say), and `request_id` what its logs call the request.
+    """
+
+    def __init__(
+        self, message: str, *, status: int | None = None, code: str = "", request_id: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.request_id = request_id
 
 
 class MissingExtraError(PerfectLookError):

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from drawn import drawn_set
+from perfectlook.cli.main import main
 from random_model import random_model
 
 
@@ -31,6 +33,28 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         model = random_model(source, folder / "model")
         other = random_model(source, folder / "other", seed=1, distance="l2")
     return Shop(source, model, other)
+
+
+@pytest.fixture(scope="session")
+def catalogue(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All of the shop, as its model sees it; not to be changed by tests."""
+    folder = tmp_path_factory.mktemp("synced") / "catalogue"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder.with_name("cache")))
+        arguments = ["catalogue", "sync", shop.source, "--model", shop.model, "--catalogue", folder]
+        assert main([str(argument) for argument in arguments]) == 0
+    return folder
+
+
+@pytest.fixture
+def run(shop: Shop, catalogue: Path) -> Callable[..., int]:
+    """Run a command that asks the shop's model and catalogue."""
+
+    def asked(command: str, *arguments: str | Path) -> int:
+        more = ["--model", shop.model, "--catalogue", catalogue]
+        return main([command, *(str(argument) for argument in (*arguments, *more))])
+
+    return asked
 
 
 @pytest.fixture

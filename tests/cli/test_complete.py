@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,23 +20,9 @@ if TYPE_CHECKING:
 SHOES, BAGS = "Apparel & Accessories|Shoes", "Apparel & Accessories|Handbags, Wallets & Cases|Handbags"
 
 
-@pytest.fixture(scope="module")
-def catalogue(shop: "Shop", tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("complete") / "catalogue"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERFECTLOOK_CACHE", str(folder.with_name("cache")))
-        arguments = ["catalogue", "sync", shop.source, "--model", shop.model, "--catalogue", folder]
-        assert main([str(argument) for argument in arguments]) == 0
-    return folder
-
-
 @pytest.fixture
-def complete(shop: "Shop", catalogue: Path):
-    def run(*arguments: str | Path) -> int:
-        more = ["--model", shop.model, "--catalogue", catalogue]
-        return main(["complete", *(str(argument) for argument in (*arguments, *more))])
-
-    return run
+def complete(run):
+    return partial(run, "complete")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,23 +20,9 @@ if TYPE_CHECKING:
 SHOES, BAGS = "Apparel & Accessories|Shoes", "Apparel & Accessories|Handbags, Wallets & Cases|Handbags"
 
 
-@pytest.fixture(scope="module")
-def catalogue(shop: "Shop", tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("explain") / "catalogue"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERFECTLOOK_CACHE", str(folder.with_name("cache")))
-        place = ["--model", str(shop.model), "--catalogue", str(folder)]
-        assert main(["catalogue", "sync", str(shop.source), *place]) == 0
-    return folder
-
-
 @pytest.fixture
-def explain(shop: "Shop", catalogue: Path):
-    def run(*arguments: str | Path) -> int:
-        place = ["--model", str(shop.model), "--catalogue", str(catalogue)]
-        return main(["explain", str(shop.photos[0]), *map(str, arguments), *place])
-
-    return run
+def explain(run, shop: "Shop"):
+    return partial(run, "explain", shop.photos[0])
 
 
 def test_the_explanation_is_printed(explain, shop: "Shop", capsys: pytest.CaptureFixture[str]) -> None:

@@ -81,7 +81,7 @@ def test_every_command_has_help():
     )
     assert set(subparsers.choices) == {
         "train", "evaluate", "compare", "study", "catalogue", "embed", "complete", "similar", "explain",
-        "data", "backbones", "serve", "keys",
+        "data", "demo", "report", "backbones", "serve", "keys",
     }  # fmt: skip
     for parser in subparsers.choices.values():
         assert parser.description or parser.format_help()

@@ -1,13 +1,12 @@
 """`perfectlook similar`, run as a user runs it."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
-
-from perfectlook.cli.main import main
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -15,23 +14,9 @@ if TYPE_CHECKING:
 SHOES, BAGS = "Apparel & Accessories|Shoes", "Apparel & Accessories|Handbags, Wallets & Cases|Handbags"
 
 
-@pytest.fixture(scope="module")
-def catalogue(shop: "Shop", tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("similar") / "catalogue"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PERFECTLOOK_CACHE", str(folder.with_name("cache")))
-        arguments = ["catalogue", "sync", shop.source, "--model", shop.model, "--catalogue", folder]
-        assert main([str(argument) for argument in arguments]) == 0
-    return folder
-
-
 @pytest.fixture
-def similar(shop: "Shop", catalogue: Path):
-    def run(*arguments: str | Path) -> int:
-        more = ["--model", shop.model, "--catalogue", catalogue]
-        return main(["similar", *(str(argument) for argument in (*arguments, *more))])
-
-    return run
+def similar(run):
+    return partial(run, "similar")
 
 
 @pytest.fixture

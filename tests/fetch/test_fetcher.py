@@ -10,7 +10,7 @@ import pytest
 
 from perfectlook.errors import FetchError
 from perfectlook.fetch import Fetcher, FetchLimits, Validators, fetch_picture
-from web import Web, break_off, fail, first, redirect, serve, stall, trickle, web, with_etag
+from web import Handler, Web, break_off, fail, first, redirect, serve, stall, trickle, web, with_etag
 
 LIMITS = FetchLimits(allow_private=True, seconds=5, first_pause=0.01, max_bytes=1000)
 SHORT = replace(LIMITS, seconds=0.3, tries=1)
@@ -240,3 +240,53 @@ def test_pauses_between_tries_grow_and_are_bounded(server: Web, monkeypatch: pyt
     with pytest.raises(FetchError):
         fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, tries=2, longest_pause=3))
     assert slept[3] == 3
+
+
+@pytest.mark.parametrize(("status", "passing"), [(404, False), (403, False), (503, True)])
+def test_a_failure_says_what_the_server_answered(server: Web, status: int, passing: bool) -> None:
+    server.answers["/a.jpg"] = fail(status)
+    with pytest.raises(FetchError) as raised:
+        fetch_picture(server.url("/a.jpg"), limits=SHORT)
+    assert (raised.value.status, raised.value.passing) == (status, passing)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("Fri, 31 Dec 2100 23:59:59 GMT", 1e8, 1e10),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        ("soon", 0, 0),
+    ],
+)
+def test_a_failure_says_how_long_the_server_asks_to_wait(
+    server: Web, retry_after: str, least: float, most: float
+) -> None:
+    server.answers["/a.jpg"] = fail(429, retry_after=retry_after)
+    with pytest.raises(FetchError) as raised:
+        fetch_picture(server.url("/a.jpg"), limits=SHORT)
+    assert least <= raised.value.pause <= most
+
+
+def test_closing_wakes_whoever_waits_for_an_answer(server: Web) -> None:
+    waited_out = []
+
+    def wait(handler: Handler) -> None:
+        if not handler.server.ended.wait(20):
+            waited_out.append(handler.path)
+        handler.close_connection = True
+
+    server.answers["/a.jpg"] = wait
+    fetcher = Fetcher(replace(LIMITS, seconds=25, tries=1))
+
+    def close() -> None:
+        while not server.asked:
+            server.ended.wait(0.001)
+        fetcher.close()
+
+    closing = threading.Thread(target=close)
+    closing.start()
+    with pytest.raises(FetchError):
+        fetcher.fetch(server.url("/a.jpg"))
+    closing.join()
+    assert waited_out == []

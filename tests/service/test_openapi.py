@@ -84,5 +84,6 @@ def test_the_api_keeps_to_its_description(own_shop: Running):
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # schemathesis' own
 def test_the_api_keeps_to_its_description_long(own_shop: Running):
     ask_everything(own_shop, 200)

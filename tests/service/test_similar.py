@@ -11,12 +11,17 @@ def test_a_product_and_what_looks_like_it(shop: Running, store: Store):
     assert distances == sorted(distances)
     assert store.product not in [each["id"] for each in found["products"]]
     assert set(found["timings"]) == {"search", "total"}
+    (section,) = found["categories"]
+    assert section["proven_exact"]
+    assert [{"category": section["category"], **each} for each in section["products"]] == found["products"]
 
 
 def test_the_picture_of_a_product_finds_the_product(shop: Running, store: Store):
     picture = shop.client.get(f"/v1/products/{store.product}/picture").content
     found = shop.client.post("/v1/similar", files={"photo": picture}).json()
     assert found["products"][0]["id"] == store.product
+    shown = [each["distance"] for section in found["categories"] for each in section["products"]]
+    assert [each["distance"] for each in found["products"]] == sorted(shown)[:10]
 
 
 def test_what_is_not_there_is_said(shop: Running):

@@ -1,11 +1,13 @@
 """The approximate index: asked for, built beside, measured, and only ever candidates for exact distances."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from perfectlook.errors import UsageError
 from perfectlook.filters import parse_filter
 from perfectlook.stores import Hit, Point, Query, open_store
 from perfectlook.stores.approximate import Index
@@ -135,3 +137,16 @@ def test_a_plain_path_opens_the_exact_store(folder: Path) -> None:
     store = open_store(folder)
     assert store.exact
     store.close()
+
+
+def test_a_store_is_asked_for_an_index_where_it_is_opened(tmp_path: Path):
+    with closing(open_store(tmp_path / "own", create=True, approximate_above=1000)) as store:
+        assert not store.exact
+    with closing(open_store(tmp_path / "own")) as store:
+        assert store.exact
+
+
+def test_a_cluster_has_an_index_of_its_own():
+    pytest.importorskip("qdrant_client")
+    with pytest.raises(UsageError, match=r"exact=false"):
+        open_store("qdrant+memory://shop", create=True, approximate_above=1000)

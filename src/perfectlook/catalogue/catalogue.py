@@ -31,18 +31,27 @@ class Catalogue:
         self._generation: Generation | None = None
 
     @classmethod
-    def open(cls, location: Path | str, model: "Model | None" = None, *, create: bool = False) -> Self:
+    def open(
+        cls,
+        location: Path | str,
+        model: "Model | None" = None,
+        *,
+        create: bool = False,
+        approximate_above: int | None = None,
+    ) -> Self:
         """Open the catalogue at a folder or URL.
 
         Args:
             location: where.
             model: the model it is going to be used with; the catalogue must hold that model's vectors.
             create: make an empty catalogue where there is none, to sync into.
+            approximate_above: search categories of more products than that by an approximate index.
 
         Raises:
+            MissingExtraError: `approximate_above` without the extra `ann`.
             CatalogueError: there is none, it cannot be used, or it holds the vectors of another model.
         """
-        catalogue = cls(open_store(location, create=create))
+        catalogue = cls(open_store(location, create=create, approximate_above=approximate_above))
         try:
             catalogue.manifest()
             if model is not None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from perfectlook.cli.numbers import positive
+from perfectlook.cli.measuring import add_reading, add_set
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -15,19 +15,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "and by a paired bootstrap over scenes whether the best is better than each other.",
     )
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="folder of a model")
-    parser.add_argument("set", type=Path, metavar="SET", help="folder of the set")
-    parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test")
-    parser.add_argument(
-        "--scene",
-        choices=("crop", "full"),
-        default="crop",
-        help="scenes without the product, or whole pictures",
-    )
+    add_set(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write its tables as Markdown")
     parser.add_argument("--chart", type=Path, metavar="FILE.png", help="draw the accuracies (PNG or SVG)")
-    parser.add_argument("--workers", type=positive, metavar="N", help="processes that extract features")
-    parser.add_argument("--strict", action="store_true", help="fail when anything is wrong in the set")
+    add_reading(parser)
     parser.set_defaults(func=run)
 
 

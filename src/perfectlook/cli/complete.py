@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perfectlook.cli.asking import add_category, add_count, add_place, check_place, drawable, opened
 from perfectlook.cli.choosing import add_choosing, check_choosing, chosen_rules
-from perfectlook.cli.numbers import positive, share, weight
+from perfectlook.cli.numbers import share, weight
 from perfectlook.cli.productline import product_line
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from perfectlook.recommender import Answer, Look, Recommender, Section, Suggestion
+    from perfectlook.cli.asking import Asked
+    from perfectlook.recommender import Answer, Look, Section, Suggestion
 
 FAILED = 1
 PRODUCTS, ALTERNATIVES = 10, 3
@@ -30,26 +32,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Recommend products of a catalogue that complete the look of each photo, by category.",
     )
     complete.add_argument("photos", metavar="PHOTO", nargs="+", help="pictures of real scenes")
-    complete.add_argument(
-        "--model", metavar="MODEL", type=Path, required=True, help="the folder of a trained model"
-    )
-    complete.add_argument(
-        "--catalogue", metavar="FOLDER|URL", required=True, help="a catalogue synced with the model"
-    )
-    complete.add_argument(
-        "--category",
-        metavar="PATH",
-        nargs="+",
-        action="extend",
-        help="answer for these categories only, one or several: a whole path (Furniture|Chairs), the top of "
+    add_place(complete)
+    add_category(
+        complete,
+        "answer for these categories only, one or several: a whole path (Furniture|Chairs), the top of "
         "a subtree, or one level by itself (default: all, likeliest to complete the photo first; largest "
         "first with a model that does not suggest categories)",
     )
-    complete.add_argument(
-        "-k",
-        metavar="N",
-        type=positive,
-        help="products of each category (default: 10); with --look alternatives of each slot (default: 3)",
+    add_count(
+        complete,
+        None,
+        "products of each category (default: 10); with --look alternatives of each slot (default: 3)",
     )
     add_choosing(complete)
     complete.add_argument(
@@ -106,12 +99,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from perfectlook.cli.jsonfile import write_json
     from perfectlook.cli.sheetfile import check_sheet
-    from perfectlook.recommender import Recommender
 
+    check_place(arguments)
     check_sheet(arguments.sheet)
     _check_look(arguments)
     answers: list[Answer | Look] = []
-    with Recommender.open(arguments.model, arguments.catalogue) as recommender:
+    with opened(arguments) as recommender:
         for answer in _answers(recommender, arguments):
             answers.append(answer)
             if not arguments.json:
@@ -143,7 +136,7 @@ def _check_look(arguments: argparse.Namespace) -> None:
             raise UsageError(f"--{flag} is of whole looks: add --look")
 
 
-def _answers(recommender: "Recommender", arguments: argparse.Namespace) -> "Iterator[Answer | Look]":
+def _answers(recommender: "Asked", arguments: argparse.Namespace) -> "Iterator[Answer | Look]":
     """Answer for each photo that can be read, and draw its sheet."""
     from perfectlook.cli.sheetfile import write_sheet
     from perfectlook.errors import PictureError
@@ -159,14 +152,14 @@ def _answers(recommender: "Recommender", arguments: argparse.Namespace) -> "Iter
                     if several
                     else arguments.sheet
                 )
-                write_sheet(file, _sheet(answer, photo))
+                write_sheet(file, _sheet(recommender, answer, photo))
         except PictureError as error:
             print(f"skipped: {error}", file=sys.stderr)
         else:
             yield answer
 
 
-def _answering(recommender: "Recommender", arguments: argparse.Namespace) -> "Callable[[str], Answer | Look]":
+def _answering(recommender: "Asked", arguments: argparse.Namespace) -> "Callable[[str], Answer | Look]":
     """What to do with each photo; wrong use that no photo changes is found before the first."""
     rules, unavailable = chosen_rules(arguments), arguments.include_unavailable or arguments.all
     if not arguments.look:
@@ -208,11 +201,15 @@ def _locked(pairs: list[str]) -> "Mapping[str, str]":
     return locked
 
 
-def _sheet(answer: "Answer | Look", photo: str) -> "Image":
+def _sheet(recommender: "Asked", answer: "Answer | Look", photo: str) -> "Image":
     from perfectlook.recommender import Answer
     from perfectlook.sheet import draw_look, draw_sheet
 
-    return draw_sheet(answer, photo) if isinstance(answer, Answer) else draw_look(answer, photo)
+    if isinstance(answer, Answer):
+        with drawable(recommender, answer) as shown:
+            return draw_sheet(shown, photo)
+    with drawable(recommender, answer) as chosen:
+        return draw_look(chosen, photo)
 
 
 def _lines(answer: "Answer | Look", *, bare: bool) -> "Iterator[str]":

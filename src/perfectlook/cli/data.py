@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perfectlook.cli import data_get, data_make
+
 if TYPE_CHECKING:
     from perfectlook.datasets.audit import Audit, Audits
 
@@ -14,7 +16,7 @@ SHOWN = 5
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `data` and its sub-commands."""
-    data = subparsers.add_parser("data", help="look at sets of scenes and products")
+    data = subparsers.add_parser("data", help="fetch, make and look at sets of scenes and products")
     commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
     stats = commands.add_parser(
         "stats",
@@ -31,6 +33,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     stats.add_argument("--strict", action="store_true", help="exit with 1 if anything is wrong")
     stats.add_argument("--json", metavar="FILE", type=Path, help="write the same, with all problems, as JSON")
     stats.set_defaults(func=run)
+    data_get.add_parser(commands)
+    data_make.add_parser(commands)
 
 
 def run(arguments: argparse.Namespace) -> int:

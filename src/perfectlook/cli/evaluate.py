@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfectlook.cli.numbers import positive
+from perfectlook.cli.measuring import add_reading, add_set
 
 if TYPE_CHECKING:
     from perfectlook.bundle import Model
@@ -23,14 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Evaluate a model on a split of a set, with 95 % intervals over scenes.",
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the model")
-    parser.add_argument("set", type=Path, metavar="SET", help="folder of the set")
-    parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test")
-    parser.add_argument(
-        "--scene",
-        choices=("crop", "full"),
-        default="crop",
-        help="scenes without the product, or whole pictures",
-    )
+    add_set(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     parser.add_argument("--pairs", type=Path, metavar="FILE", help="write one JSON line per pair")
     parser.add_argument(
@@ -43,8 +36,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="store_true",
         help="measure the categories that the model suggests for whole scenes, against the most popular ones",
     )
-    parser.add_argument("--workers", type=positive, metavar="N", help="processes that extract features")
-    parser.add_argument("--strict", action="store_true", help="fail when anything is wrong in the set")
+    add_reading(parser)
     parser.set_defaults(func=run)
 
 

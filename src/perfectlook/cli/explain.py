@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfectlook.cli.numbers import positive
+from perfectlook.cli.asking import add_category, add_count, add_place
 
 if TYPE_CHECKING:
     from perfectlook.recommender import ExplainedProduct, Explanation
@@ -24,22 +24,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "much from which of its regions, and what makes them nearer than other products of the category.",
     )
     explain.add_argument("photo", metavar="PHOTO", help="the picture of a real scene")
-    explain.add_argument(
-        "--model", metavar="MODEL", type=Path, required=True, help="the folder of a trained model"
-    )
-    explain.add_argument(
-        "--catalogue", metavar="FOLDER|URL", required=True, help="a catalogue synced with the model"
-    )
-    explain.add_argument(
-        "--category",
-        metavar="PATH",
-        required=True,
-        help="a category of the catalogue: a whole path (Furniture|Chairs), or its last level by itself",
+    add_place(explain, server=False)
+    add_category(
+        explain,
+        "a category of the catalogue: a whole path (Furniture|Chairs), or its last level by itself",
+        several=False,
     )
     which = explain.add_mutually_exclusive_group()
-    which.add_argument(
-        "-k", metavar="N", type=positive, default=3, help="explain the nearest N products (default: 3)"
-    )
+    add_count(which, 3, "explain the nearest N products (default: 3)")
     which.add_argument(
         "--product",
         metavar="ID",

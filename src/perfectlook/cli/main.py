@@ -12,10 +12,12 @@ from perfectlook.cli import (
     compare,
     complete,
     data,
+    demo,
     embed,
     evaluate,
     explain,
     keys,
+    report,
     serve,
     similar,
     study,
@@ -24,9 +26,11 @@ from perfectlook.cli import (
 from perfectlook.errors import PerfectLookError, UsageError
 
 COMMANDS = (
+    demo,
     train,
     evaluate,
     compare,
+    report,
     study,
     catalogue,
     embed,

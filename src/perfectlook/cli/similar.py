@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perfectlook.cli.asking import add_category, add_count, add_place, check_place, drawable, opened
 from perfectlook.cli.choosing import add_choosing, check_choosing, chosen_rules
-from perfectlook.cli.numbers import positive
 
 if TYPE_CHECKING:
     from perfectlook.recommender import Lookalikes
@@ -23,23 +23,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     similar.add_argument(
         "like", metavar="ID|PHOTO", help="the id of a product of the catalogue, or else a picture of one"
     )
-    similar.add_argument(
-        "--model", metavar="MODEL", type=Path, required=True, help="the folder of a trained model"
-    )
-    similar.add_argument(
-        "--catalogue", metavar="FOLDER|URL", required=True, help="a catalogue synced with the model"
-    )
-    similar.add_argument(
-        "--category",
-        metavar="PATH",
-        nargs="+",
-        action="extend",
-        help="look in these categories only (default: that of the product; for a photo the three whose "
+    add_place(similar)
+    add_category(
+        similar,
+        "look in these categories only (default: that of the product; for a photo the three whose "
         "products look most like it on the whole)",
     )
-    similar.add_argument(
-        "-k", metavar="N", type=positive, default=10, help="products of each category (default: 10)"
-    )
+    add_count(similar, 10, "products of each category (default: 10)")
     add_choosing(similar)
     similar.add_argument(
         "--json", metavar="FILE", help="write JSON instead of printing; - for standard output"
@@ -59,12 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from perfectlook.cli.jsonfile import write_json
     from perfectlook.cli.sheetfile import check_sheet, write_sheet
-    from perfectlook.recommender import Recommender
 
+    check_place(arguments)
     check_sheet(arguments.sheet)
     check_choosing(arguments)
     rules = chosen_rules(arguments)
-    with Recommender.open(arguments.model, arguments.catalogue) as recommender:
+    with opened(arguments) as recommender:
         found = recommender.similar(
             arguments.like,
             arguments.category,
@@ -74,10 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
             rules=rules,
             include_unavailable=arguments.include_unavailable or arguments.all,
         )
-    if arguments.sheet:
-        from perfectlook.sheet import draw_lookalikes
+        if arguments.sheet:
+            from perfectlook.sheet import draw_lookalikes
 
-        write_sheet(arguments.sheet, draw_lookalikes(found))
+            with drawable(recommender, found) as shown:
+                write_sheet(arguments.sheet, draw_lookalikes(shown))
     if arguments.json:
         write_json(arguments.json, found.as_json(None) if arguments.all else found.as_json())
     else:

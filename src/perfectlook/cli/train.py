@@ -10,7 +10,7 @@ from perfectlook.cli.numbers import natural, positive
 if TYPE_CHECKING:
     from perfectlook.features.setfeatures import SceneShown, SetFeatures
     from perfectlook.model.record import ModelRecord
-    from perfectlook.training.fit import Epoch
+    from perfectlook.training.history import Epoch
 
 SETTINGS = ("mode", "encoder", "distance", "backbone", "seed", "epochs")
 """Settings that have a flag of their own; `--config` knows all of them."""

@@ -2,7 +2,9 @@
 
 import random
 import threading
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -73,7 +75,12 @@ class Fetcher:
             except _Passing as failure:
                 if not left:
                     tries = f", tried {self._limits.tries} times" if self._limits.tries > 1 else ""
-                    raise FetchError(f"{url}: {failure}{tries}; try again later", passing=True) from failure
+                    raise FetchError(
+                        f"{url}: {failure}{tries}; try again later",
+                        passing=True,
+                        status=failure.status,
+                        pause=failure.pause,
+                    ) from failure
                 # at random, so that many that failed together do not all come back together
                 asked = max(failure.pause, random.uniform(pause / 2, pause))
                 self._pause(min(asked, self._limits.longest_pause))
@@ -129,9 +136,11 @@ class Fetcher:
         if status == 304 and known:
             return Fetched(None, known)
         if status in _PASSING:
-            raise _Passing(_said(response), _seconds(response.headers.get("retry-after", "")))
+            pause = _seconds(response.headers.get("retry-after", ""))
+            raise _Passing(_said(response), pause, status)
         if status != 200:
-            raise FetchError(f"{url}: {_said(response)}; mend the link, or remove the picture")
+            reason = f"{url}: {_said(response)}; mend the link, or remove the picture"
+            raise FetchError(reason, status=status)
         most = self._limits.max_bytes
         if _number(response.headers.get("content-length", "")) > most:
             raise FetchError(f"{url}: over the limit of {most:,} bytes; offer a smaller one")
@@ -163,9 +172,10 @@ def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes:
 class _Passing(Exception):  # noqa: N818
     """A failure that may have passed by the next try; `pause` is what the server asks to wait, in seconds."""
 
-    def __init__(self, reason: str, pause: float = 0.0) -> None:
+    def __init__(self, reason: str, pause: float = 0.0, status: int | None = None) -> None:
         super().__init__(reason)
         self.pause = pause
+        self.status = status
 
 
 def _checked(url: str, asked: str) -> "httpx.URL":
@@ -196,7 +206,13 @@ def _said(response: "httpx.Response") -> str:
 
 
 def _seconds(retry_after: str) -> float:
-    return float(_number(retry_after))
+    """How long Retry-After asks to wait: a number of seconds, or a date."""
+    if not retry_after or retry_after.isdigit():
+        return float(_number(retry_after))
+    try:
+        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _number(text: str) -> int:

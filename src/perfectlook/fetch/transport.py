@@ -1,9 +1,10 @@
 """Connections of httpx that go only where they may, and end when their time is up. Imports httpx."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ssl import SSLContext
 from typing import Any, TypeAlias
 
@@ -129,6 +130,9 @@ class _TimedStream(httpcore.NetworkStream):
         self._stream.write(buffer, self._clock.left(timeout))
 
     def close(self) -> None:
+        # closing alone does not wake a thread that waits for an answer; the class: not TLS's own shutdown
+        with suppress(OSError, TypeError):
+            socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
         self._stream.close()
 
     def start_tls(

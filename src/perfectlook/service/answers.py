@@ -78,17 +78,30 @@ def look_json(look: Look, usual: Parts) -> dict[str, object]:
     return {**document, "slots": slots}
 
 
-def similar_json(found: Lookalikes, k: int) -> list[dict[str, object]]:
-    """Return look-alikes of all categories, nearest first."""
+def similar_json(found: Lookalikes) -> list[dict[str, object]]:
+    """Return the sections of look-alikes."""
+    return [
+        {
+            "category": section.category,
+            "proven_exact": section.proven_exact,
+            "products": [_alike_json(each) for each in section.products],
+        }
+        for section in found.sections
+    ]
+
+
+def nearest_json(found: Lookalikes, k: int) -> list[dict[str, object]]:
+    """Return the look-alikes of all categories, nearest first."""
     products = [
-        {"category": section.category, **product_json(each, None, why=False)}
+        {"category": section.category, **_alike_json(each)}
         for section in found.sections
         for each in section.products
     ]
     products.sort(key=lambda each: float(str(each["distance"])))
-    kept = []
-    for rank, each in enumerate(products[:k], 1):
-        for name in ("distance_global", "distance_local"):
-            each.pop(name)
-        kept.append({**each, "rank": rank})
-    return kept
+    return [{**each, "rank": rank} for rank, each in enumerate(products[:k], 1)]
+
+
+def _alike_json(product: Suggestion) -> dict[str, object]:
+    """A look-alike: its distance has no parts."""
+    said = product_json(product, None, why=False)
+    return {name: value for name, value in said.items() if name not in ("distance_global", "distance_local")}

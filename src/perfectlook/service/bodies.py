@@ -68,20 +68,15 @@ COMPLETED = {
     ],
     "look": None,
 }
+ALIKE = {
+    name: value for name, value in PRODUCT.items() if name not in ("distance_global", "distance_local", "why")
+}
 SIMILAR = {
     "request_id": "9f1c2ab47d60e5b83a91f0c2",
     "model": "default",
     "timings": {"decode": 3.1, "features": 21.7, "embed": 0.4, "search": 1.2, "total": 26.5},
-    "products": [
-        {
-            "category": "Furniture|Chairs",
-            **{
-                name: value
-                for name, value in PRODUCT.items()
-                if name not in ("distance_global", "distance_local", "why")
-            },
-        }
-    ],
+    "products": [{"category": "Furniture|Chairs", **ALIKE}],
+    "categories": [{"category": "Furniture|Chairs", "proven_exact": True, "products": [ALIKE]}],
 }
 
 

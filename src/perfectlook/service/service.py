@@ -10,6 +10,8 @@ from typing import Self
 
 import numpy as np
 
+from perfectlook.bundle import Model
+from perfectlook.catalogue import Catalogue
 from perfectlook.fetch import Fetcher, FetchLimits
 from perfectlook.images import PictureLimits
 from perfectlook.recommender import Recommender, Rules
@@ -64,7 +66,9 @@ class Service:
             PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
         """
         threads = settings.workers or worker_count()
-        recommender = Recommender.open(settings.model, settings.catalogue, threads=threads)
+        model = Model.open(settings.model)
+        catalogue = Catalogue.open(settings.catalogue, model, approximate_above=settings.approximate or None)
+        recommender = Recommender.open(model, catalogue, threads=threads)
         try:
             service = cls(settings, recommender)
             service.warm()

@@ -30,6 +30,9 @@ class Settings:
     keyed_reading: bool = _setting(False, "demand a key for reading too")
     samples: str = _setting("", "a folder of scenes that may be asked for by name", "FOLDER")
     feedback: str = _setting("", "where feedback is kept (default: beside the catalogue)", "FILE.sqlite")
+    approximate: int = _setting(
+        0, "search categories of more products than that by an approximate index (extra ann); 0: none", "N"
+    )
     rules: str = _setting("", "a shop's own rules: pin, boost, bury and exclude products", "FILE.toml")
     allow_origin: tuple[str, ...] = _setting((), "other sites whose pages may call; repeatable", "ORIGIN")
     trusted_proxies: str = _setting(
@@ -105,6 +108,7 @@ _LEAST = {
     "port": 0,
     "workers": 0,
     "queue": 0,
+    "approximate": 0,
     "queue_seconds": 0,
     "rate": 0,
     "burst": 1,

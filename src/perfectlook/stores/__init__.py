@@ -9,15 +9,24 @@ from perfectlook.stores.embedded import EmbeddedStore
 from perfectlook.stores.memory import MemoryStore
 
 
-def _open_cluster(location: str, create: bool) -> Store:
+def _open_embedded(location: str, create: bool, approximate_above: int | None) -> Store:
+    return EmbeddedStore.open(Path(location), create=create, approximate_above=approximate_above)
+
+
+def _open_cluster(location: str, create: bool, approximate_above: int | None) -> Store:
     from perfectlook.stores.cluster import ClusterStore
 
+    if approximate_above is not None:
+        raise UsageError(
+            f"{location}: a cluster has an index of its own; say `?exact=false` in its URL, and no number of "
+            "products above which to use one"
+        )
     return ClusterStore.open(location, create=create)
 
 
-STORES: dict[str, Callable[[str, bool], Store]] = {
-    "": lambda location, create: EmbeddedStore.open(Path(location), create=create),
-    "memory": lambda location, _create: MemoryStore(location),
+STORES: dict[str, Callable[[str, bool, int | None], Store]] = {
+    "": _open_embedded,
+    "memory": lambda location, _create, _approximate_above: MemoryStore(location),
     "qdrant+http": _open_cluster,
     "qdrant+https": _open_cluster,
     "qdrant+memory": _open_cluster,
@@ -25,8 +34,11 @@ STORES: dict[str, Callable[[str, bool], Store]] = {
 """How to open a store, by the scheme of its URL; a plain path has none."""
 
 
-def open_store(location: Path | str, *, create: bool = False) -> Store:
+def open_store(location: Path | str, *, create: bool = False, approximate_above: int | None = None) -> Store:
     """Open the store at a folder or URL; with `create`, one that is not there yet is made, empty.
+
+    With `approximate_above`, a store on this machine searches categories of more products than that by an
+    approximate index (extra `ann`).
 
     Raises CatalogueError when there is none or it cannot be used, UsageError for a scheme that no store has.
     """
@@ -37,7 +49,7 @@ def open_store(location: Path | str, *, create: bool = False) -> Store:
     if scheme not in STORES:
         known = ", ".join(f"{name}://" for name in STORES if name)
         raise UsageError(f"{text}: no store opens '{scheme}://'; give a folder, or one of {known}")
-    return STORES[scheme](text, create)
+    return STORES[scheme](text, create, approximate_above)
 
 
 __all__ = [

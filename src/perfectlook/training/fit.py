@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from perfectlook.model.losses import triplet_hinge
 from perfectlook.protocol import Candidates, place_pairs
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, batches
+from perfectlook.training.history import Epoch, best_of, is_over
 from perfectlook.training.sampling import NegativeSampler
 from perfectlook.training.start import ClosedForm, closed_form, start_network
 from perfectlook.training.validation import Measured
@@ -24,22 +25,6 @@ from perfectlook.types import IntArray
 
 MEMORY_WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
 """What the memory may weigh beside the first style space; which of them is chosen with the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch did. Epoch 0 is the model before training.
-
-    `loss` is None for epoch 0; `binary_accuracy` None where there is nothing to validate on. `memory` is the
-    weight of the memory that this accuracy was reached with, the best of `Fit.weights`.
-    """
-
-    epoch: int
-    loss: float | None
-    binary_accuracy: float | None
-    temperature: float | None
-    seconds: float
-    memory: float | None = None
 
 
 class Fit:
@@ -107,7 +92,7 @@ class Fit:
         """
         if not self.history:
             yield self._note(0, None, time.perf_counter())
-        while len(self.history) <= epochs and not self._is_out_of(patience):
+        while not is_over(self.history, epochs, patience):
             started = time.perf_counter()
             number = len(self.history)
             yield self._note(number, self._train_epoch(number), started)
@@ -121,13 +106,8 @@ class Fit:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of the highest validation accuracy, the first of equals; without validation the last."""
-        known = [
-            (epoch.binary_accuracy, -epoch.epoch)
-            for epoch in self.history
-            if epoch.binary_accuracy is not None
-        ]
-        return -max(known)[1] if known else self.history[-1].epoch
+        """The epoch whose weights are kept."""
+        return best_of(self.history)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -196,9 +176,6 @@ class Fit:
                 f"epoch {number}: {error}: the weights have gone astray; lower learning_rate "
                 f"(now {self.config.learning_rate})"
             ) from error
-
-    def _is_out_of(self, patience: int | None) -> bool:
-        return patience is not None and self.history[-1].epoch - self.best_epoch >= patience
 
     def _train_epoch(self, number: int) -> float:
         self.network.train()

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from perfectlook.model.record import write_file
-from perfectlook.training.fit import Epoch
+from perfectlook.training.history import Epoch
 
 LOG = "log.jsonl"
 PLOT = "training.png"

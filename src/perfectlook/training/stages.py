@@ -6,7 +6,8 @@ from typing import Any
 
 from perfectlook.errors import TrainingError
 from perfectlook.training.checkpoint import Checkpoint
-from perfectlook.training.fit import Epoch, Fit
+from perfectlook.training.fit import Fit
+from perfectlook.training.history import Epoch
 from perfectlook.training.log import write_log
 
 Say = Callable[[str, Epoch], None]

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from perfectlook.recommender import Seen
 from perfectlook.service import bodies
-from perfectlook.service.answers import similar_json
+from perfectlook.service.answers import nearest_json, similar_json
 from perfectlook.service.call import call_of
 from perfectlook.service.guards import reading, service_of
 from perfectlook.service.jsonanswer import json_answer
@@ -54,10 +54,17 @@ def _found(service: Service, content: bytes | None, options: SimilarOptions, req
         rules=service.rules,
         include_unavailable=options.include_unavailable,
     )
-    products = similar_json(found, options.k)
+    products = nearest_json(found, options.k)
+    sections = similar_json(found)
     watch.stage("search")
     timings = watch.end()
     service.metrics.answer("similar", timings, len(products))
     return json_answer(
-        {"request_id": request_id, "model": found.model, "timings": timings, "products": products}
+        {
+            "request_id": request_id,
+            "model": found.model,
+            "timings": timings,
+            "products": products,
+            "categories": sections,
+        }
     )

@@ -23,8 +23,8 @@ from perfectlook.training.baselines.rounds import (
 )
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.fit import Epoch
 from perfectlook.training.heldout import HeldOut
+from perfectlook.training.history import Epoch, best_of, is_over
 from perfectlook.training.sampling import NegativeSampler
 from perfectlook.types import Float64Array, IntArray
 
@@ -71,24 +71,19 @@ class Fitting:
     def run(self, epochs: int, *, patience: int | None = None) -> Iterator[Epoch]:
         """Train for `epochs`, or until the accuracy has not risen for `patience` of them; yields each."""
         yield self._measured(0, None, time.perf_counter())
-        while len(self.history) <= epochs and not self._is_out_of(patience):
+        while not is_over(self.history, epochs, patience):
             started, number = time.perf_counter(), len(self.history)
             yield self._measured(number, self._train_epoch(number), started)
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of the highest validation accuracy, the first of equals; without validation the last."""
-        accuracies = [epoch.binary_accuracy for epoch in self.history]
-        known = [accuracy for accuracy in accuracies if accuracy is not None]
-        return accuracies.index(max(known)) if known else self.history[-1].epoch
+        """The epoch whose weights are kept."""
+        return best_of(self.history)
 
     def keep_best(self) -> Ranker:
         """The network as it was at its best epoch."""
         self.network.load_state_dict(self._best)
         return self.network
-
-    def _is_out_of(self, patience: int | None) -> bool:
-        return patience is not None and self.history[-1].epoch - self.best_epoch >= patience
 
     def _measured(self, number: int, loss: float | None, started: float) -> Epoch:
         self._settle()

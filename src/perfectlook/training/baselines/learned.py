@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from perfectlook.model.global_network import GlobalNetwork
-from perfectlook.training.fit import Epoch
 from perfectlook.training.heldout import HeldOut
+from perfectlook.training.history import Epoch
 from perfectlook.types import IntArray
 
 NO_PAIRS: IntArray = np.empty(0, np.int64)

@@ -1,0 +1,130 @@
+"""The showroom, open to visitors: a catalogue of its products, and rooms that its model has never seen."""
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from perfectlook.bundle import Model
+from perfectlook.catalogue import Catalogue, SyncReport
+from perfectlook.client import Client, Completed
+from perfectlook.datasets import open_dataset
+from perfectlook.datasets.split import split_of
+from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
+from perfectlook.progress import ProgressOf
+from perfectlook.service.running import server
+from perfectlook.service.service import Service
+from perfectlook.service.settings import Settings
+
+ASKED = 3
+"""Rooms that a check asks for."""
+PORT = 8000
+_HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A set, a model that was trained on its training scenes, and the folder where all else is kept."""
+
+    showroom: Path
+    model: Path
+    folder: Path
+
+    @property
+    def catalogue(self) -> Path:
+        """Where its products lie."""
+        return self.folder / "catalogue"
+
+    @property
+    def samples(self) -> Path:
+        """Where the rooms to click lie."""
+        return self.folder / "rooms"
+
+    def prepare(self, progress: ProgressOf | None = None) -> SyncReport:
+        """Sync the catalogue and lay out the rooms that the model never saw; a second time costs little.
+
+        Raises:
+            PerfectLookError: the set or the model is not there or is damaged, or the folder cannot be used.
+        """
+        self._lay_out_rooms()
+        with Catalogue.open(self.catalogue, create=True) as catalogue:
+            return catalogue.sync(self.showroom, Model.open(self.model), progress=progress, wait=60.0)
+
+    def settings(self, port: int) -> Settings:
+        """How it is served: as a page to play with, by itself."""
+        return Settings(
+            str(self.model), str(self.catalogue), host=_HOST, port=port, samples=str(self.samples), rate=0.0
+        )
+
+    def _lay_out_rooms(self) -> None:
+        dataset = open_dataset(self.showroom)
+        rooms = {each.id: each.picture for each in dataset.scenes.values() if split_of(each.id) == "test"}
+        if not rooms:
+            raise UsageError(f"{self.showroom}: has no scene that is held out for testing")
+        self.samples.mkdir(parents=True, exist_ok=True)
+        for old in self.samples.iterdir():
+            if old.stem not in rooms:
+                old.unlink()
+        for id_, picture in rooms.items():
+            shutil.copyfile(picture, self.samples / f"{id_}{picture.suffix}")
+
+
+@contextmanager
+def serving(demo: Demo, port: int | None) -> Iterator[str]:
+    """Serve in a thread while the context lasts; yields the address once requests are answered.
+
+    Args:
+        demo: prepared.
+        port: to listen at; None is 8000, or any other where that is taken.
+
+    Raises:
+        UsageError: the port is taken, or nobody may listen at it.
+        PerfectLookError: model or catalogue cannot be opened.
+    """
+    with _listening(port) as listener:
+        address, number = listener.getsockname()
+        runner = server(Service.open(demo.settings(number)))
+        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, name="server")
+        thread.start()
+        try:
+            while not runner.started and thread.is_alive():
+                time.sleep(0.01)
+            yield f"http://{address}:{number}/"
+        finally:
+            runner.should_exit = True
+            thread.join()
+
+
+def check(url: str) -> Iterator[tuple[str, Completed]]:
+    """Ask a server for some of its rooms, as the page would; yields the name of each and its answer.
+
+    Raises:
+        PerfectLookError: the server does not answer, has no rooms, or shows no product for one.
+    """
+    with Client(url) as client:
+        rooms = [each.name for each in client.samples()][:ASKED]
+        if not rooms:
+            raise CatalogueError(f"{url} offers no rooms")
+        for room in rooms:
+            answer = client.complete(sample=room, k=3, limit_categories=4)
+            if not any(section.products for section in answer.categories):
+                raise PerfectLookError(f"{url}: no product for '{room}'")
+            yield room, answer
+
+
+def _listening(port: int | None) -> socket.socket:
+    for number in (PORT, 0) if port is None else (port,):
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_HOST, number))
+        except (OSError, OverflowError) as error:
+            listener.close()
+            reason = error
+        else:
+            return listener
+    raise UsageError(f"port {port} cannot be listened at ({reason}); name another one with --port")

@@ -1,0 +1,124 @@
+"""Fetches a public set into a folder, in the set layout; goes on where an earlier run stopped."""
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from perfectlook.errors import DatasetError, FetchError, MissingExtraError
+from perfectlook.origins.gathering import Outcome, gather
+from perfectlook.origins.hosts import Manners
+from perfectlook.origins.ledger import LEDGER, Ledger
+from perfectlook.origins.manifest import Manifest, write_whole
+from perfectlook.origins.place import Place, place_of
+from perfectlook.origins.source import Source, write_content
+from perfectlook.progress import Progress
+from perfectlook.types import Problem
+
+ANNOTATIONS = "source"
+"""The folder, in the set's, of the files it was made of."""
+
+
+@dataclass(frozen=True)
+class Got:
+    """What a set holds now, and what came of the files that were asked for.
+
+    Attributes:
+        scenes, products, pairs: that the set has.
+        counts: the files fetched, there already, dead and failed.
+        problems: those that are dead or have failed, and what had to be left out, with their reasons.
+        renewed: annotation files that were not as they had been noted, and were fetched again.
+    """
+
+    scenes: int
+    products: int
+    pairs: int
+    counts: Mapping[Outcome, int]
+    problems: list[Problem] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
+
+
+def get(
+    source: Source,
+    folder: Path,
+    *,
+    mirror: str | None = None,
+    limit: int | None = None,
+    retry_dead: bool = False,
+    manners: Manners | None = None,
+    progress: Progress | None = None,
+) -> Got:
+    """Fetch a public set; what is there and whole is not fetched again.
+
+    Args:
+        source: which.
+        folder: where to; made where it is not there.
+        mirror: a folder or an address that has the source's files under the same paths.
+        limit: only the first so many scenes, and their products.
+        retry_dead: ask again for what an earlier run found dead.
+        manners: how servers are asked.
+        progress: told of every file.
+
+    Raises:
+        UsageError: the folder holds another set, or the mirror is no place.
+        FetchError: the annotations cannot be had, or a server does not answer; what was fetched stays.
+        DatasetError: the annotations cannot be read, or no pair has both its pictures.
+        MissingExtraError: a library that the set needs is not installed.
+    """
+    if source.needs and any(importlib.util.find_spec(name) is None for name in source.needs[0]):
+        raise MissingExtraError(f"making {source.name}", source.needs[1])
+    place = place_of(mirror, source.roots, manners or Manners())
+    try:
+        manifest = Manifest(folder, source.name, source.licence)
+        folder.mkdir(parents=True, exist_ok=True)
+        manifest.write()
+        annotations = _Annotations(folder / ANNOTATIONS, place, manifest)
+        plan = source.plan(annotations, limit)
+        ledger = Ledger(folder / LEDGER, ask_again=retry_dead)
+        gathered = gather(plan.wanted, folder, place, ledger, progress)
+    finally:
+        place.close()
+    content = plan.content(folder, gathered.targets)
+    problems = [*content.problems, *gathered.problems]
+    if not content.rows:
+        first = f": {problems[0]}" if problems else ""
+        raise DatasetError(
+            f"{folder}: no pair of {source.name} has both its pictures ({len(problems):,} problems{first}); "
+            "look at their reasons, or use a mirror (--from)"
+        )
+    write_content(folder, content)
+    return Got(
+        scenes=len({row["scene"] for row in content.rows}),
+        products=len(content.categories),
+        pairs=len(content.rows),
+        counts=gathered.counts,
+        problems=problems,
+        renewed=annotations.renewed,
+    )
+
+
+class _Annotations:
+    """The annotation files of a set: each fetched once, and checked against what was noted of it then."""
+
+    def __init__(self, folder: Path, place: Place, manifest: Manifest) -> None:
+        self._folder = folder
+        self._place = place
+        self._manifest = manifest
+        self.renewed: list[str] = []
+
+    def file(self, path: str) -> Path:
+        file = self._folder / path
+        if self._manifest.is_as_noted(path, file):
+            return file
+        was_there = file.exists()
+        try:
+            content = self._place.read(path)
+        except FetchError as error:
+            raise FetchError(
+                f"the annotations cannot be had: {error}", passing=error.passing, status=error.status
+            ) from error
+        write_whole(file, content)
+        is_new = self._manifest.note(path, self._place.address(path), content)
+        if was_there or is_new:
+            self.renewed.append(path)
+        return file

@@ -1,0 +1,111 @@
+"""`perfectlook data get`, against a mirror on this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirrors import ccp_mirror, publish, signature, stl_mirror
+from perfectlook.cli.data_get import NAMES
+from perfectlook.cli.main import main
+from perfectlook.datasets import open_dataset
+from perfectlook.origins.registry import SOURCES
+from perfectlook.origins.stl import picture_path
+from web import Web, fail, web
+
+
+@pytest.fixture
+def server() -> Iterator[Web]:
+    with web() as server:
+        yield server
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    (tmp_path / "mirror").mkdir()
+    return stl_mirror(tmp_path / "mirror")
+
+
+def get(name: str, *arguments: str | Path) -> int:
+    return main(["data", "get", name, *map(str, arguments)])
+
+
+def test_every_public_set_has_its_name_here():
+    assert tuple(SOURCES) == NAMES
+
+
+def test_the_terms_are_shown_and_nothing_is_fetched_before_they_are_accepted(
+    server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    url = publish(server, mirror)
+    assert get("stl-fashion", "--out", tmp_path / "set", "--from", url) == 2
+    captured = capsys.readouterr()
+    assert "stl-fashion: Pins of people" in captured.out
+    assert "Licence: research, non-commercial." in captured.out
+    assert "do not pass them on" in " ".join(captured.out.split())
+    assert "perfectlook data get stl-fashion --accept-licence" in captured.err
+    assert server.asked == []
+    assert not (tmp_path / "set").exists()
+
+
+def test_a_set_is_fetched_and_can_be_looked_at(
+    server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    url = publish(server, mirror)
+    folder = tmp_path / "set"
+    assert get("stl-fashion", "--accept-licence", "--out", folder, "--from", url, "--strict") == 0
+    captured = capsys.readouterr()
+    assert f"{folder}: 4 scenes, 8 products, 8 pairs" in captured.out
+    assert "fetched 12, already there 0, dead 0, failed 0" in captured.out
+    assert f"perfectlook data stats {folder}" in captured.out
+    assert "fetching stl-fashion: 12 of 12 files" in captured.err
+    assert main(["data", "stats", str(folder), "--strict"]) == 0
+    assert "no problems" in capsys.readouterr().out
+
+
+def test_the_report_says_what_could_not_be_had_and_what_to_do(
+    server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    url = publish(server, mirror)
+    gone = f"/m/{picture_path(signature('scene', 0))}"
+    server.answers[gone] = fail(404)
+    arguments = ("--accept-licence", "--out", tmp_path / "set", "--from", url)
+    assert get("stl-fashion", *arguments) == 0
+    captured = capsys.readouterr()
+    assert f"skipped: {server.url(gone)}: {signature('scene', 0)}: answers 404" in captured.err
+    assert "fetched 11, already there 0, dead 1, failed 0" in captured.out
+    assert "--retry-dead asks for them again" in captured.out
+    assert get("stl-fashion", *arguments, "--strict") == 1
+    assert "answered 404 on" in capsys.readouterr().err
+    assert get("stl-fashion", *arguments, "--retry-dead", "--limit", "1") == 1
+    assert "no pair of stl-fashion has both its pictures" in capsys.readouterr().err
+
+
+def test_a_set_goes_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("PERFECTLOOK_DATA", str(tmp_path / "data"))
+    assert get("ccp-looks", "--accept-licence", "--from", ccp_mirror(tmp_path / "mirror")) == 0
+    assert open_dataset(tmp_path / "data" / "ccp-looks").n_rows == 3
+    monkeypatch.delenv("PERFECTLOOK_DATA")
+    monkeypatch.chdir(tmp_path)
+    assert get("ccp-looks", "--accept-licence", "--from", tmp_path / "mirror", "--limit", "1") == 0
+    assert open_dataset(tmp_path / "ccp-looks").n_rows == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["nonsense"], [], ["stl-fashion", "--limit", "0"], ["stl-fashion", "--from"]],
+)
+def test_wrong_use_exits_with_2(wrong: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as raised:
+        main(["data", "get", *wrong])
+    assert raised.value.code == 2
+    assert "usage: perfectlook data get" in capsys.readouterr().err
+
+
+def test_a_mirror_that_is_none_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert get("stl-home", "--accept-licence", "--out", tmp_path / "set", "--from", tmp_path / "x") == 2
+    assert "no such folder" in capsys.readouterr().err

@@ -1,0 +1,68 @@
+"""For asyncio there are the same calls, and the same answers."""
+
+import asyncio
+import inspect
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from perfectlook import AsyncClient, Client
+from perfectlook.client import Completed
+from perfectlook.errors import ServerError
+from serving import Running, Store, feed_of
+from web import fail, first, serve, web
+
+
+def calls_of(kind: type) -> dict[str, object]:
+    return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
+
+
+def test_both_clients_have_the_same_calls_that_say_the_same():
+    own, others = calls_of(Client), calls_of(AsyncClient)
+    assert own.keys() == others.keys()
+    for name, call in own.items():
+        assert inspect.signature(call).parameters == inspect.signature(others[name]).parameters
+        assert inspect.getdoc(call) == inspect.getdoc(others[name])
+        assert inspect.getdoc(call)
+        assert next(iter(inspect.signature(call).parameters)) == "self"
+
+
+def test_answers_are_those_of_the_other_client(client: Client, shop: Running, store: Store):
+    async def ask() -> list[Completed]:
+        async with AsyncClient(shop.url) as own:
+            await own.health()
+            return await asyncio.gather(*(own.complete(photo, k=2) for photo in store.photos[:3]))
+
+    for photo, answer in zip(store.photos, asyncio.run(ask()), strict=False):
+        other = client.complete(photo, k=2)
+        assert replace(answer, request_id="", timings={}) == replace(other, request_id="", timings={})
+
+
+def test_a_feed_is_synced_and_waited_for(own_shop: Running, shop: Running, store: Store, tmp_path: Path):
+    feed = feed_of([("a", f"{shop.url}/v1/products/{store.product}/picture")], tmp_path)
+    key = own_shop.keyed.headers["authorization"].removeprefix("Bearer ")
+
+    async def ask() -> int:
+        async with AsyncClient(own_shop.url, key) as own:
+            await own.wait_for(await own.sync(feed), every=0.05, seconds=60)
+            return (await own.ready()).products
+
+    assert asyncio.run(ask()) == 1
+
+
+def test_a_busy_server_is_asked_again_and_failures_are_the_same():
+    async def ask(url: str) -> None:
+        async with AsyncClient(url) as own:
+            assert (await own.stats()).by_rank == []
+            with pytest.raises(ServerError, match="nothing that is understood"):
+                await own.categories()
+        async with AsyncClient("http://127.0.0.1:9") as own:
+            with pytest.raises(ServerError, match="cannot be reached"):
+                await own.ready()
+
+    with web() as server:
+        later = fail(503, retry_after="0")
+        server.answers["/v1/stats"] = first(later, later, serve(b'{"by_category": [], "by_rank": []}'))
+        asyncio.run(ask(server.url("")))
+        assert server.paths == ["/v1/stats"] * 3 + ["/v1/categories"]

@@ -1,0 +1,222 @@
+"""The client says what the server says, whatever it is asked."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from drawn import FASHION
+from perfectlook import Client
+from perfectlook.client import FeedbackEvent, Job, ServerUsageError
+from perfectlook.errors import PictureError, ServerError, UsageError
+from serving import Running, Store, feed_of
+
+SHOES = FASHION[0]
+
+
+def bare(answer: Any) -> Any:
+    """An answer, without what differs each time it is asked for."""
+    document = answer if isinstance(answer, dict) else asdict(answer)
+    return {name: value for name, value in document.items() if name not in ("request_id", "timings")}
+
+
+def test_the_answer_to_a_photo_is_all_that_the_server_says(client: Client, shop: Running, store: Store):
+    photo = store.photos[0]
+    options = {"k": "3", "attention": "true", "look": "true"}
+    said = bare(shop.photo(photo, **options).json())
+
+    answer = client.complete(photo, k=3, attention=True, look=True)
+
+    for slot in said["look"]["slots"]:
+        slot.setdefault("suggested", None)  # said only by models that suggest categories
+    assert bare(answer) == said
+    assert len(answer.request_id) == 24
+    assert set(answer.timings) == {"decode", "features", "embed", "search", "total"}
+    assert answer.look is not None
+    assert answer.categories[0].attention is not None
+
+
+def test_the_ways_to_give_a_photo_agree(client: Client, shop: Running, store: Store):
+    photo = store.photos[0]
+    with photo.open("rb") as stream:
+        answers = [
+            client.complete(each, k=2)
+            for each in (
+                photo,
+                str(photo),
+                photo.read_bytes(),
+                stream,
+                f"{shop.url}/v1/samples/living-room/picture",
+            )
+        ]
+    answers.append(client.complete(sample="living-room", k=2))
+    assert [bare(each) for each in answers] == [bare(answers[0])] * 6
+
+
+def test_a_picture_of_pillows_is_sent_without_loss(client: Client, store: Store, tmp_path: Path):
+    with Image.open(store.photos[0]) as opened:
+        opened.save(tmp_path / "photo.bmp")
+        assert bare(client.complete(opened, k=2)) == bare(client.complete(tmp_path / "photo.bmp", k=2))
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"),
+    [
+        ({"categories": ["Shoes"]}, {"category": "Shoes"}),
+        ({"categories": ["Shoes", "Handbags"], "k": 1}, {"category": ["Shoes", "Handbags"], "k": "1"}),
+        ({"limit_categories": 1}, {"limit_categories": "1"}),
+        ({"limit_categories": 0}, {"limit_categories": "0"}),
+        ({"where": "price <= 30 EUR"}, {"where": "price <= 30 EUR"}),
+        ({"include_unavailable": True, "k": 9}, {"include_unavailable": "true", "k": "9"}),
+        ({"box": (0.25, 0.25, 0.75, 0.75)}, {"box": "0.25,0.25,0.75,0.75"}),
+        ({"spread": 0.9, "k": 3}, {"spread": "0.9", "k": "3"}),
+        ({"look": True, "weight": 3.5, "budget": 90}, {"look": "true", "weight": "3.5", "budget": "90"}),
+    ],
+)
+def test_every_option_arrives(
+    asked: dict[str, Any], sent: dict[str, Any], client: Client, shop: Running, store: Store
+):
+    said = shop.photo(store.photos[1], **sent).json()
+    answer = client.complete(store.photos[1], **asked)
+    assert [each.category for each in answer.categories] == [each["category"] for each in said["categories"]]
+    assert [asdict(product) for each in answer.categories for product in each.products] == [
+        product for each in said["categories"] for product in each["products"]
+    ]
+    if "look" in asked:
+        assert answer.look is not None
+        assert answer.look.weight == 3.5
+        assert answer.look.budget == "90 EUR"
+        assert [slot.product.id for slot in answer.look.slots] == [
+            each["product"]["id"] for each in said["look"]["slots"]
+        ]
+
+
+def test_a_locked_product_keeps_its_slot(client: Client, store: Store):
+    last = client.complete(store.photos[0], ["Shoes"], k=9).categories[0].products[-1]
+    answer = client.complete(store.photos[0], look=True, locked={SHOES: last.id})
+    assert answer.look is not None
+    (slot,) = (each for each in answer.look.slots if each.category == SHOES)
+    assert (slot.locked, slot.product.id) == (True, last.id)
+
+
+def test_look_alikes_of_a_product_and_of_a_photo(client: Client, shop: Running, store: Store):
+    said = shop.client.post("/v1/similar", json={"id": store.product, "k": 4}).json()
+    assert bare(client.similar(id=store.product, k=4)) == bare(said)
+    picture = client.picture(store.product)
+    first = client.similar(picture, ["Shoes", "Handbags"], k=1, include_unavailable=True).products[0]
+    assert first.id == store.product
+
+
+def test_the_catalogue(client: Client, shop: Running, store: Store):
+    assert client.categories() == dict.fromkeys(sorted(FASHION), 9)
+    page = client.products(SHOES, limit=5)
+    assert [each.category for each in page.products] == [SHOES] * 5
+    rest = client.products(SHOES, after=page.next)
+    assert (len(rest.products), rest.next) == (4, None)
+    product = client.product(store.product)
+    assert asdict(product) == shop.client.get(f"/v1/products/{store.product}").json()
+    assert client.picture(store.product) == (store.source / "products" / f"{store.product}.jpg").read_bytes()
+    assert len(client.picture(store.product, 64)) < len(client.picture(store.product))
+    (sample,) = client.samples()
+    assert (sample.name, sample.title) == ("living-room", "Living room")
+
+
+def test_those_who_run_it(client: Client):
+    client.health()
+    ready = client.ready()
+    assert (ready.model, ready.products) == ("model", 18)
+    assert "perfectlook_request_seconds" in client.metrics()
+
+
+def test_a_product_is_put_found_changed_and_deleted(own_client: Client, own_shop: Running, store: Store):
+    with Image.new("RGB", (96, 96), "teal") as picture:
+        put = own_client.put_product("mine/1", SHOES, title="Mine", fields={"Brand": "Own"}, picture=picture)
+    assert (put.id, put.category, put.title, put.brand) == ("mine/1", SHOES, "Mine", "Own")
+    alike = own_client.similar(own_client.picture("mine/1"), ["Shoes"], k=1).products
+    assert [each.id for each in alike] == ["mine/1"]
+
+    renamed = own_client.put_product("mine/1", SHOES, title="Renamed")
+    assert (renamed.title, own_client.picture("mine/1")[:4]) == ("Renamed", b"\x89PNG")
+    address = f"{own_shop.url}/v1/products/{store.product}/picture"
+    own_client.put_product("mine/1", SHOES, picture=address)
+    assert own_client.picture("mine/1") == own_client.picture(store.product)
+
+    own_client.delete_product("mine/1")
+    with pytest.raises(ServerUsageError) as gone:
+        own_client.delete_product("mine/1")
+    assert (gone.value.status, gone.value.code) == (404, "no_such_product")
+
+
+def test_a_feed_is_synced_and_waited_for(
+    own_client: Client, shop: Running, client: Client, store: Store, tmp_path: Path
+):
+    pictures = [(each.id, f"{shop.url}{each.picture}") for each in client.products(limit=3).products]
+    feed = feed_of(pictures, tmp_path)
+    told: list[Job] = []
+
+    job = own_client.sync(feed)
+    done = own_client.wait_for(job, every=0.05, seconds=60, tell=told.append)
+
+    assert (job.state, job.ended) == ("queued", False)
+    assert (done.id, done.state, done.ended, done.error) == (job.id, "done", True, None)
+    assert done.report is not None
+    assert done.report["deleted"] == 15
+    assert told[-1] == done
+    assert own_client.ready().products == 3
+    again = own_client.wait_for(own_client.sync(feed.read_bytes(), "csv").id, every=0.05)
+    assert again.report is not None
+    assert again.report["unchanged"] == 3
+
+
+def test_a_sync_that_fails(own_client: Client, shop: Running):
+    job = own_client.sync(f"{shop.url}/nothing.csv")
+    with pytest.raises(ServerError) as failed:
+        own_client.wait_for(job, every=0.05)
+    assert failed.value.code == "sync_failed"
+    assert job.id in str(failed.value)
+
+
+def test_feedback_counts(own_client: Client, store: Store):
+    answer = own_client.complete(store.photos[0], ["Shoes"], k=2)
+    first, second = answer.categories[0].products
+    shown = [FeedbackEvent(each.id, SHOES, each.rank, "shown") for each in (first, second)]
+    for _ in range(2):
+        assert own_client.feedback(answer, [*shown, FeedbackEvent(first.id, SHOES, 1, "clicked")]) == 3
+    (counted,) = own_client.stats().by_category
+    assert (counted.category, counted.shown, counted.clicked, counted.click_through) == (SHOES, 2, 1, 0.5)
+    assert [(each.rank, each.click_through) for each in own_client.stats().by_rank] == [(1, 1.0), (2, 0.0)]
+
+
+def test_a_key_comes_from_the_environment_as_well(own_shop: Running, monkeypatch: pytest.MonkeyPatch):
+    with Client(own_shop.url) as client, pytest.raises(ServerUsageError) as refused:
+        client.delete_product("nobody")
+    assert (refused.value.status, refused.value.code) == (401, "no_key")
+    assert "PERFECTLOOK_API_KEY" in str(refused.value)
+    key = own_shop.keyed.headers["authorization"].removeprefix("Bearer ")
+    monkeypatch.setenv("PERFECTLOOK_API_KEY", key)
+    with Client(own_shop.url) as client, pytest.raises(ServerUsageError) as unknown:
+        client.delete_product("nobody")
+    assert unknown.value.code == "no_such_product"
+    assert key not in repr(client)
+
+
+def test_what_cannot_be_read_here_is_not_sent(client: Client, tmp_path: Path):
+    with pytest.raises(PictureError, match=r"nowhere\.jpg: cannot be read"):
+        client.complete(tmp_path / "nowhere.jpg")
+    with pytest.raises(UsageError, match=r"nowhere\.csv: cannot be read"):
+        client.sync(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://shop.example", "http://", "", "http://a:b:c"])
+def test_an_address_that_is_none_is_said_at_once(url: str):
+    with pytest.raises(UsageError, match="not the address of a server"):
+        Client(url)
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "schl\N{LATIN SMALL LETTER U WITH DIAERESIS}ssel"])
+def test_a_key_that_is_none_is_said_without_telling_it(key: str):
+    with pytest.raises(UsageError, match="API key") as raised:
+        Client("http://127.0.0.1:8000", key)
+    assert key not in str(raised.value)

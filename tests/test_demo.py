@@ -1,0 +1,68 @@
+"""The demo on a drawn set: rooms that are held out, a catalogue, a server that answers."""
+
+import httpx
+import pytest
+
+from drawn import drawn_set
+from perfectlook.datasets.split import split_of
+from perfectlook.demo import Demo, check, serving
+from perfectlook.errors import PerfectLookError, UsageError
+from random_model import random_model
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    folder = tmp_path_factory.mktemp("demo")
+    source = drawn_set(folder / "set", scenes=30, products_per_category=4)
+    return Demo(source, random_model(source, folder / "model"), folder / "kept")
+
+
+def test_rooms_to_click_are_those_held_out(demo: Demo):
+    report = demo.prepare()
+    rooms = [each.stem for each in demo.samples.iterdir()]
+    assert rooms
+    assert {split_of(room) for room in rooms} == {"test"}
+    assert report.added == report.embedded > 0
+
+
+def test_a_second_time_embeds_nothing_and_forgets_rooms_of_before(demo: Demo):
+    demo.prepare()
+    (demo.samples / "gone.jpg").touch()
+    again = demo.prepare()
+    assert (again.embedded, again.deleted) == (0, 0)
+    assert not (demo.samples / "gone.jpg").exists()
+
+
+def test_it_answers_for_its_rooms_and_shows_the_page(demo: Demo):
+    demo.prepare()
+    with serving(demo, 0) as url:
+        answers = dict(check(url))
+        assert len(answers) == min(3, len(list(demo.samples.iterdir())))
+        assert all(section.products for answer in answers.values() for section in answer.categories)
+        assert "<html" in httpx.get(url).text
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+
+
+def test_a_port_that_is_taken_is_said_and_the_usual_one_is_passed_over(demo: Demo):
+    demo.prepare()
+    with serving(demo, 0) as url:
+        port = httpx.URL(url).port
+        assert port is not None
+        with pytest.raises(UsageError, match=f"port {port} cannot be listened at"), serving(demo, port):
+            pass
+
+
+def test_the_usual_port_is_passed_over_where_it_is_taken(demo: Demo, monkeypatch: pytest.MonkeyPatch):
+    demo.prepare()
+    with serving(demo, 0) as url:
+        taken = httpx.URL(url).port
+        monkeypatch.setattr("perfectlook.demo.PORT", taken)
+        with serving(demo, None) as other:
+            assert httpx.URL(other).port != taken
+            assert httpx.get(f"{other}ready").status_code == 200
+
+
+def test_a_server_that_is_not_there_is_an_error():
+    with pytest.raises(PerfectLookError):
+        list(check("http://127.0.0.1:9"))

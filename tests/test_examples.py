@@ -1,0 +1,156 @@
+"""The examples of the documentation that ask a server, run as they are printed against a real one."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from drawn import FASHION, drawn_set
+from perfectlook import Client
+from perfectlook.bundle import Model
+from perfectlook.catalogue import Catalogue
+from priced import PricedSet
+from random_model import random_model
+from serving import Running, Store, running
+from web import serve, web
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CHAIRS = "Furniture|Chairs"
+PRODUCT = "b6a5"
+OF_FEED = {PRODUCT: CHAIRS, "c7d8": FASHION[0]}
+"""What the feeds of the examples have: a sync deletes everything else."""
+
+
+def xml_feed(picture: str) -> str:
+    items = "".join(
+        f"<item><g:id>{id_}</g:id><g:image_link>{picture}</g:image_link><g:price>49.90 EUR</g:price>"
+        f"<g:product_type>{category.replace('|', ' &gt; ').replace('& ', '&amp; ')}</g:product_type></item>"
+        for id_, category in OF_FEED.items()
+    )
+    return f'<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel>{items}</channel></rss>'
+
+
+def csv_feed(picture: str) -> str:
+    rows = [f"{id_},{picture},49.90 EUR,{category}" for id_, category in OF_FEED.items()]
+    return "\n".join(["id,image_link,price,category", *rows])
+
+
+class Example(NamedTuple):
+    page: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.text.splitlines()[0]}"
+
+
+def curls() -> list[Example]:
+    """The commands of indented blocks, with the lines that each goes on with."""
+    found = []
+    for page in PAGES:
+        blocks = re.findall(r"(?:^ {4}.*\n)+", page.read_text(encoding="utf-8"), re.M)
+        for block in blocks:
+            text = textwrap.dedent(block)
+            found += [
+                Example(page.name, each) for each in re.findall(r"^curl .*\n(?:[ \t]+.*\n)*", text, re.M)
+            ]
+    return found
+
+
+def programs() -> list[Example]:
+    """The Python examples that use a client."""
+    return [
+        Example(page.name, text)
+        for page in PAGES
+        for text in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+        if "Client(" in text
+    ]
+
+
+class Place(NamedTuple):
+    """A server, and a folder with the files that examples name."""
+
+    server: Running
+    key: str
+    folder: Path
+    shop: str
+    job: str
+
+    def filled(self, text: str) -> str:
+        """An example, with what is this server's own: addresses, and the job that there is."""
+        said = text.replace("https://shop.example", self.shop).replace("jobs/0c9d", f"jobs/{self.job}")
+        return said.replace("http://127.0.0.1:8000", self.server.url)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("examples")
+    with pytest.MonkeyPatch.context() as patch, web() as shop:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        source = drawn_set(folder / "set", scenes=8, products_per_category=9, categories=(*FASHION, CHAIRS))
+        store = Store(source, random_model(source, folder / "model"), folder / "catalogue")
+        with Catalogue.open(store.catalogue, create=True) as catalogue:
+            catalogue.sync(PricedSet(source), Model.open(store.model), workers=1)
+        photo = store.photos[0]
+        for name in ("room.jpg", "photo.jpg"):
+            shutil.copy(photo, folder / name)
+        (folder / "samples").mkdir()
+        shutil.copy(photo, folder / "samples" / "living-room.jpg")
+        picture = (source / "products" / f"{store.product}.jpg").read_bytes()
+        shop.answers |= {"/room.jpg": serve(photo.read_bytes()), "/oak-chair.jpg": serve(picture)}
+        address = shop.url("/oak-chair.jpg")
+        shop.answers["/feed.xml"] = serve(xml_feed(address).encode())
+        (folder / "feed.csv").write_text(csv_feed(address), encoding="utf-8")
+        with running(store, folder, samples=str(folder / "samples"), allow_private=True) as server:
+            key = server.keyed.headers["authorization"].removeprefix("Bearer ")
+            with Client(server.url, key) as client:
+                client.put_product(PRODUCT, CHAIRS, picture=picture)
+                job = client.wait_for(client.sync(folder / "feed.csv"), every=0.05)
+            yield Place(server, key, folder, shop.url(""), job.id)
+
+
+def test_there_are_examples() -> None:
+    printed = [page.name for page in PAGES for _ in re.findall(r"^ *curl ", page.read_text("utf-8"), re.M)]
+    assert [each.page for each in curls()] == printed
+    assert {each.page for each in programs()} == {"README.md", "api.md", "client.md"}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("example", curls(), ids=str)
+def test_a_command_of_curls_is_answered(example: Example, place: Place) -> None:
+    port = place.server.url.rpartition(":")[2]
+    (place.folder / ".curlrc").write_text(
+        f'connect-to = "localhost:8000:127.0.0.1:{port}"\nnoproxy = "*"\nsilent\nshow-error\nfail-with-body\n'
+    )
+    done = subprocess.run(
+        ["bash", "-c", place.filled(example.text)],
+        cwd=place.folder,
+        env=os.environ | {"CURL_HOME": str(place.folder), "KEY": place.key},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    if " -o " in example.text:
+        assert (place.folder / "chair.jpg").read_bytes()[:2] == b"\xff\xd8"
+    else:
+        assert json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("example", programs(), ids=str)
+def test_a_program_runs(
+    example: Example, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("PERFECTLOOK_API_KEY", place.key)
+    exec(compile(place.filled(example.text), example.page, "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out.strip()
