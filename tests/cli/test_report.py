@@ -1,0 +1,45 @@
+"""`perfectlook report`, as a user runs it."""
+
+import json
+
+from perfectlook.cli.main import build_parser, main
+from perfectlook.report import SHOWN
+
+
+def test_a_page_with_the_figures_of_evaluate(shop, tmp_path, capsys):
+    out, figures = tmp_path / "page.html", tmp_path / "figures.json"
+    on = [str(shop.model), str(shop.source), "--split", "all", "--workers", "1"]
+    assert main(["report", *on, "--out", str(out), "-n", "6"]) == 0
+    said = capsys.readouterr().out
+    assert main(["evaluate", *on, "--json", str(figures)]) == 0
+    found = json.loads(figures.read_text())
+    page = out.read_text(encoding="utf-8")
+    assert f"{100 * found['binary_accuracy']:.1f}\u00a0%" in page
+    assert f"{found['binary_accuracy']:.4f}" in said
+    assert 0 < page.count("<article") <= 6
+    assert f"wrote {out}: {page.count('<article')} answers" in said
+    assert "their licence: the set does not say" in said
+
+
+def test_the_page_is_named_after_the_model_and_the_set(shop, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert (
+        main(["report", str(shop.model), str(shop.source), "--split", "all", "--scene", "full", "-n", "3"])
+        == 0
+    )
+    assert [each.name for each in tmp_path.iterdir()] == ["report-model-set.html"]
+
+
+def test_wrong_use_and_failures_say_what_is_wrong(shop, foreign_model, tmp_path, capsys):
+    assert main(["report", str(shop.model), str(shop.source), "--out", "page.pdf"]) == 2
+    assert "a report is a page" in capsys.readouterr().err
+    assert main(["report", str(shop.model), str(shop.source), "--out", str(tmp_path / "no" / "a.html")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert main(["report", str(foreign_model), str(shop.source), "--out", str(tmp_path / "a.html")]) == 1
+    assert "tiny-fp32-000000000000" in capsys.readouterr().err
+    assert main(["report", str(tmp_path / "absent"), str(shop.source)]) == 1
+    assert "no such model folder" in capsys.readouterr().err
+
+
+def test_the_default_number_of_answers_is_the_librarys():
+    assert build_parser().parse_args(["report", "model", "set"]).n == SHOWN
