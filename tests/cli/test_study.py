@@ -16,6 +16,7 @@ CONFIG = """
 backbone = "tiny"
 dimension = 8
 hidden = 16
+memory = 0
 
 [training]
 epochs = 1

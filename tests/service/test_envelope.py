@@ -59,6 +59,12 @@ def test_ready_and_health(shop: Running):
     assert shop.client.get("/ready").json() == {"status": "ready", "model": "model", "products": 18}
 
 
+def until(connection: socket.socket, end: bytes) -> None:
+    received = b""
+    while not received.endswith(end):
+        received += connection.recv(65536)
+
+
 def test_what_is_too_large_is_refused_before_it_is_read(own_store: Store, tmp_path: Path):
     with running(own_store, tmp_path, max_upload=5_000) as own:
         with raw(own) as connection:  # says so, and sends nothing of it
@@ -84,6 +90,22 @@ def test_slow_clients_are_sent_away(own_store: Store, tmp_path: Path):
         assert own.client.get("/health").status_code == 200
         assert "408" in answer_of(slow).splitlines()[0]
         assert answer_of(silent) == ""  # closed: it never said anything
+
+
+def test_heads_that_trickle_in_are_cut_off_also_after_a_first_request(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        until(connection, b'{"status":"alive"}')
+        began = time.monotonic()
+        with pytest.raises(OSError):  # noqa: PT011  (reset, or a broken pipe: it is closed)
+            while time.monotonic() - began < 20:
+                connection.sendall(b"G")
+                time.sleep(0.05)
+    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        until(connection, b'{"status":"alive"}')
+        connection.sendall(b"GET /hea")  # and never the rest
+        assert answer_of(connection) == ""
 
 
 def test_clients_that_leave_halfway_disturb_nobody(shop: Running, store: Store):

@@ -17,7 +17,7 @@ from perfectlook.training.data import TrainingData
 from perfectlook.training.trainer import train_on_features
 from styled import styled_set
 
-SHAPE = ModelConfig(backbone="tiny", dimension=8, hidden=16)
+SHAPE = ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=0)
 CONFIG = TrainingConfig(model=SHAPE, epochs=4, batch_size=64)
 OLD = {"scenes": 150, "products": 24, "noise": 0.3, "categories": ("Furniture|Chairs", "Lighting|Lamps")}
 NEW = {"scenes": 150, "products": 24, "noise": 0.3, "categories": ("Decor|Rugs", "Furniture|Chairs")}

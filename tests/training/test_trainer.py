@@ -83,7 +83,7 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("epoch", [0, 2])
+@pytest.mark.parametrize("epoch", [pytest.param(0, marks=pytest.mark.long), 2])
 @pytest.mark.parametrize("scenes", [560, 100], ids=["validation", "cross-validation"])
 def test_a_stopped_training_goes_on_to_the_same_model(scenes: int, epoch: int, tmp_path):
     features = styled_set(**(BIG_SET | {"scenes": scenes}))

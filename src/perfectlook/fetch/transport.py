@@ -47,10 +47,11 @@ class GuardedTransport(httpx.BaseTransport):
 
     def __init__(self, limits: FetchLimits) -> None:
         self.clock = Clock()
+        self._network = _GuardedNetwork(self.clock, allow_private=limits.allow_private)
         self._pool = httpcore.ConnectionPool(
             ssl_context=httpx.create_ssl_context(),
             max_connections=limits.connections,
-            network_backend=_GuardedNetwork(self.clock, allow_private=limits.allow_private),
+            network_backend=self._network,
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -67,7 +68,8 @@ class GuardedTransport(httpx.BaseTransport):
         return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, also those that other threads are opening."""
+        self._network.closed = True
         self._pool.close()
 
 
@@ -89,6 +91,7 @@ class _GuardedNetwork(httpcore.NetworkBackend):
     """
 
     def __init__(self, clock: Clock, *, allow_private: bool) -> None:
+        self.closed = False
         self._network = httpcore.SyncBackend()
         self._clock = clock
         self._allow_private = allow_private
@@ -111,6 +114,9 @@ class _GuardedNetwork(httpcore.NetworkBackend):
                 if place == len(addresses) - 1:
                     raise
             else:
+                if self.closed:
+                    stream.close()
+                    raise httpcore.ConnectError("the transport is closed")
                 return _TimedStream(stream, self._clock)
         raise FetchError(f"{host}: has no address; check the name", passing=True)
 
