@@ -2,14 +2,11 @@
 
 import logging
 import secrets
-import shutil
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from perfectlook.catalogue import Shelf, SyncReport, open_source
@@ -17,6 +14,7 @@ from perfectlook.errors import PerfectLookError
 from perfectlook.fetch import Fetcher, FetchLimits
 from perfectlook.progress import Progress
 from perfectlook.recommender import Recommender
+from perfectlook.service.backlog import Backlog, Wanted
 from perfectlook.service.logs import LOGGER
 from perfectlook.service.refusal import Refusal
 
@@ -50,19 +48,27 @@ class Job:
 
 
 class Jobs:
-    """The jobs of a service. What was accepted is done, also when the service is asked to stop."""
+    """The jobs of a service. What was accepted is done, by the next server where this one is killed."""
 
     def __init__(
-        self, recommender: Recommender, changed: Callable[[], None], *, allow_private: bool = False
+        self,
+        recommender: Recommender,
+        backlog: Backlog,
+        changed: Callable[[], None],
+        *,
+        allow_private: bool = False,
     ) -> None:
-        """Take the recommender whose catalogue is synced, and what to call after each."""
+        """Take the recommender whose catalogue is synced, where jobs are kept, what to call after each."""
         self._recommender = recommender
+        self._backlog = backlog
         self._changed = changed
         self._allow_private = allow_private
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="sync")
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._futures: set[Future[None]] = set()
         self._lock = threading.Lock()
+        for wanted in backlog.left():
+            self._begin(wanted)
 
     @property
     def unfinished(self) -> int:
@@ -73,39 +79,38 @@ class Jobs:
         """Return a job, None where it is not known or long done."""
         return self._jobs.get(id_)
 
-    def sync_url(self, url: str, suffix: str) -> Job:
-        """Accept a sync from the feed at a URL; the suffix says its format."""
+    def sync(self, suffix: str, *, content: bytes | None = None, url: str | None = None) -> Job:
+        """Accept a sync from the bytes of a feed or from the feed at a URL; the suffix says its format.
 
-        def fetch(feed: Path) -> None:
-            limits = FetchLimits(max_bytes=2**31, seconds=FEED_SECONDS, allow_private=self._allow_private)
-            with Fetcher(limits) as fetcher:
-                content = fetcher.fetch(url).content
-            feed.write_bytes(content or b"")
-
-        return self._accept(fetch, suffix)
-
-    def sync_feed(self, content: bytes, suffix: str) -> Job:
-        """Accept a sync from the bytes of a feed."""
-        return self._accept(lambda feed: feed.write_bytes(content), suffix)
+        Raises:
+            Refusal: too many wait (503), or it cannot be kept (507).
+        """
+        if len(self._futures) >= WAITING:
+            raise Refusal(503, "busy", "too many syncs wait; try again later", retry_after=60)
+        try:
+            wanted = self._backlog.keep(secrets.token_hex(12), suffix, content=content, url=url)
+        except OSError as error:
+            LOGGER.warning("a sync cannot be kept", extra={"error": error.strerror})
+            raise Refusal(507, "not_stored", "the sync could not be stored; try again later") from error
+        return self._begin(wanted)
 
     def close(self, seconds: float) -> None:
-        """Wait so long for what was accepted; a sync that is broken off is finished by the next one."""
+        """Wait so long for what was accepted; what is left then, the next server does."""
         with self._lock:
             futures = set(self._futures)
         left = wait(futures, seconds).not_done
         if left:
             LOGGER.warning("stopped before all syncs were done", extra={"jobs": len(left)})
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._backlog.close()
 
-    def _accept(self, write: Callable[[Path], object], suffix: str) -> Job:
+    def _begin(self, wanted: Wanted) -> Job:
+        job = Job(wanted.id)
         with self._lock:
-            if len(self._futures) >= WAITING:
-                raise Refusal(503, "busy", "too many syncs wait; try again later", retry_after=60)
-            job = Job(secrets.token_hex(12))
             self._jobs[job.id] = job
             while len(self._jobs) > REMEMBERED:
                 self._jobs.popitem(last=False)
-            future = self._pool.submit(self._run, job, write, suffix)
+            future = self._pool.submit(self._run, job, wanted)
             self._futures.add(future)
         future.add_done_callback(self._forget)
         return job
@@ -114,34 +119,40 @@ class Jobs:
         with self._lock:
             self._futures.discard(future)
 
-    def _run(self, job: Job, write: Callable[[Path], object], suffix: str) -> None:
+    def _run(self, job: Job, wanted: Wanted) -> None:
         job.state = "running"
-        folder = Path(tempfile.mkdtemp(prefix="perfectlook-feed-"))  # alone in it: no file is beside the feed
         try:
-            feed = folder / f"feed{suffix}"
-            job.progress = {"part": "fetching the feed"}
-            write(feed)
+            wanted.begin()
+            self._fetch(job, wanted)
             catalogue = self._recommender.catalogue
             limits = FetchLimits(allow_private=self._allow_private)
-            source = open_source(feed, shelf=Shelf.of(catalogue.location, limits))
+            source = open_source(wanted.feed, shelf=Shelf.of(catalogue.location, limits))
             report = catalogue.sync(
                 source, self._recommender.model, wait=SYNC_WAIT, progress=_telling(job), workers=1
             )
-            job.report = _report_json(report, str(folder))
+            job.report = _report_json(report, str(wanted.folder))
             job.state = "done"
             self._changed()
         except PerfectLookError as error:
-            job.error, job.state = str(error).replace(f"{folder}/", ""), "failed"
+            job.error, job.state = str(error).replace(f"{wanted.folder}/", ""), "failed"
         except Exception as error:  # a job that fails in whatever way must say so
             LOGGER.exception("sync failed", extra={"job": job.id})
             job.error, job.state = f"failed inside ({type(error).__name__})", "failed"
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            wanted.done()
             LOGGER.log(
                 logging.INFO if job.state == "done" else logging.WARNING,
                 "sync",
                 extra={"job": job.id, "state": job.state, "error": job.error},
             )
+
+    def _fetch(self, job: Job, wanted: Wanted) -> None:
+        if wanted.url is None:
+            return
+        job.progress = {"part": "fetching the feed"}
+        limits = FetchLimits(max_bytes=2**31, seconds=FEED_SECONDS, allow_private=self._allow_private)
+        with Fetcher(limits) as fetcher:
+            wanted.feed.write_bytes(fetcher.fetch(wanted.url).content or b"")
 
 
 def _telling(job: Job) -> Callable[..., Progress]:

@@ -17,6 +17,7 @@ from perfectlook.images import PictureLimits
 from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.rules import NO_RULES
 from perfectlook.service.admission import Workers
+from perfectlook.service.backlog import Backlog
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.jobs import Jobs
 from perfectlook.service.keys import Keys
@@ -54,7 +55,12 @@ class Service:
         self.readers = Workers("reader", READING_THREADS, READING_PLACES)
         self.writers = Workers("writer", 1, WRITING_PLACES)
         self._fetchers = Workers("fetcher", FETCHING_THREADS, FETCHING_PLACES)
-        self.jobs = Jobs(recommender, self.usual.forget, allow_private=settings.allow_private)
+        self.jobs = Jobs(
+            recommender,
+            Backlog(_kept(settings, "jobs")),
+            self.usual.forget,
+            allow_private=settings.allow_private,
+        )
         self.metrics.gauge("queue", "Photos that are looked at or wait for it.", lambda: self.workers.inside)
         self.metrics.gauge("jobs", "Syncs that run or wait.", lambda: self.jobs.unfinished)
 
@@ -134,9 +140,12 @@ class Service:
 
 
 def _feedback_file(settings: Settings) -> Path:
-    if settings.feedback:
-        return Path(settings.feedback)
+    return Path(settings.feedback) if settings.feedback else _kept(settings, "feedback", ".sqlite")
+
+
+def _kept(settings: Settings, name: str, suffix: str = "") -> Path:
+    """Where a service keeps what is its own: beside a catalogue on this machine, else in the cache folder."""
     if "://" not in settings.catalogue:
-        return Path(settings.catalogue) / "feedback.sqlite"
-    name = hashlib.sha256(settings.catalogue.encode()).hexdigest()[:16]
-    return cache_folder() / f"feedback-{name}.sqlite"
+        return Path(settings.catalogue) / f"{name}{suffix}"
+    shop = hashlib.sha256(settings.catalogue.encode()).hexdigest()[:16]
+    return cache_folder() / f"{name}-{shop}{suffix}"

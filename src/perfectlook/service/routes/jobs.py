@@ -1,5 +1,6 @@
 """`POST /v1/products:sync` and `GET /v1/jobs/{id}`: bring the catalogue into step with a feed."""
 
+import asyncio
 import json
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -63,7 +64,7 @@ _BODY = {
     status_code=202,
     summary="Sync the catalogue from a feed",
     openapi_extra=_BODY,
-    responses=bodies.answers({"job": "0c9d"}, 401, 415, 422, status=202),
+    responses=bodies.answers({"job": "0c9d"}, 401, 415, 422, 507, status=202),
 )
 async def sync(request: Request) -> Response:
     """Accept a feed, by its URL or as a file; the job says how far its sync is."""
@@ -102,7 +103,8 @@ async def _from_json(request: Request) -> Job:
         name = urlsplit(options.source).path
     except ValueError as error:
         raise Refusal(400, "bad_url", "source: not a URL") from error
-    return service_of(request).jobs.sync_url(options.source, _suffix(options.format, name))
+    suffix = _suffix(options.format, name)
+    return await asyncio.to_thread(service_of(request).jobs.sync, suffix, url=options.source)
 
 
 async def _from_form(request: Request) -> Job:
@@ -112,7 +114,8 @@ async def _from_form(request: Request) -> Job:
         if not isinstance(feed, UploadFile):
             raise Refusal(422, "invalid", "feed: there is no such file in the form")
         suffix = _suffix(format_ if isinstance(format_, str) and format_ else None, feed.filename or "")
-        return service_of(request).jobs.sync_feed(await feed.read(), suffix)
+        content = await feed.read()
+        return await asyncio.to_thread(service_of(request).jobs.sync, suffix, content=content)
     finally:
         await form.close()
 
