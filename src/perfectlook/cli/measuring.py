@@ -9,7 +9,12 @@ from perfectlook.cli.numbers import positive
 def add_set(parser: argparse.ArgumentParser) -> None:
     """Add the set, its split, and what the model is shown of its scenes."""
     parser.add_argument("set", type=Path, metavar="SET", help="folder of the set")
-    parser.add_argument("--split", choices=("train", "val", "test", "all"), default="test")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test", "all"),
+        default="test",
+        help="which scenes to measure on (default: test)",
+    )
     parser.add_argument(
         "--scene",
         choices=("crop", "full"),

@@ -1,6 +1,7 @@
 """One category's vectors as one array, searched exactly, changed without disturbing who reads it."""
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self, TypeAlias
@@ -20,6 +21,26 @@ _RECOMPUTE_ROWS = 16_384
 
 _SELECTIVE = 0.4
 """Where a filter keeps a smaller share, copying what it keeps costs less than measuring everything."""
+
+
+class _Scratch(threading.local):
+    """Memory that each thread uses again and again: what is new to it costs a page fault every 4 kB."""
+
+    def __init__(self) -> None:
+        self._memory = np.empty(0, np.float32)
+
+    def array(self, rows: int, columns: int) -> Float32Array:
+        """Return an array [rows, columns] of whatever was there."""
+        size = rows * columns
+        if size > _MOST_KEPT:
+            return np.empty((rows, columns), np.float32)
+        if size > len(self._memory):
+            self._memory = np.empty(size, np.float32)
+        return self._memory[:size].reshape(rows, columns)
+
+
+_SCRATCH = _Scratch()
+_MOST_KEPT = 2**22
 
 
 class Nearest(NamedTuple):
@@ -125,9 +146,13 @@ class Block:
 
     @staticmethod
     def _approximate(queries: Float32Array, vectors: Float32Array, squares: Float32Array) -> Float32Array:
-        """Return ‖x‖² - 2x·q [m, n] in float32: ‖x - q‖² but for what is the same for all x."""
+        """Return ‖x‖² - 2x·q [m, n] in float32: ‖x - q‖² but for what is the same for all x.
+
+        The array is this thread's scratch: its next call writes over it.
+        """
         scaled = queries * np.float32(-2.0)  # exact, and cheaper here than on all products
-        products: Float32Array = np.dot(scaled, vectors.T)
+        products = _SCRATCH.array(len(queries), len(vectors))
+        np.dot(scaled, vectors.T, out=products)
         np.add(products, squares, out=products)
         return products
 

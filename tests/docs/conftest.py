@@ -1,0 +1,106 @@
+"""A reader's desk: a folder in which everything lies that the documentation's commands name."""
+
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from drawn import FASHION, drawn_set
+from perfectlook.cli.main import main
+from perfectlook.datasets import open_dataset
+from random_model import random_model
+
+CHAIRS = "Furniture|Chairs"
+FEED = ("id", "title", "image_link", "category", "price", "brand", "availability")
+RENAMED = ("sku", "title", "photo", "category", "price", "brand", "availability")
+
+
+class Desk(NamedTuple):
+    """The folder, and the set that is drawn in it."""
+
+    folder: Path
+    source: Path
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """Made once; not to be changed by tests: see `own_desk`."""
+    folder = tmp_path_factory.mktemp("desk")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+        source = drawn_set(folder / "SET", scenes=30, products_per_category=6, categories=(*FASHION, CHAIRS))
+        _tell_prices(source)
+        random_model(source, folder / "MODEL")
+        random_model(source, folder / "OTHER", seed=1)
+        for name in ("showroom", "my-model", "my-ridge"):
+            shutil.copytree(folder / "MODEL", folder / name)
+        shutil.copytree(source, folder / "SOURCE")
+        scenes = sorted((source / "scenes").iterdir())
+        for name in ("photo.jpg", "room.jpg"):
+            shutil.copy(scenes[0], folder / name)
+        shutil.copy(min((source / "products").iterdir()), folder / "shoe.jpg")
+        for place in (folder, folder / "shop"):
+            place.mkdir(exist_ok=True)
+            shutil.copytree(source / "products", place / "pictures")
+            _write_feed(source, place / "feed.csv", FEED)
+        for name in ("export.txt", "export.csv"):
+            _write_feed(source, folder / name, RENAMED)
+        _write_own(source, folder)
+        (folder / "rules.toml").write_text(
+            '[[rule]]\naction = "boost"\nwhere = "brand = Acme"\nfactor = 0.9\n', encoding="utf-8"
+        )
+        for feed, catalogue in (("feed.csv", "CATALOGUE"), ("shop/feed.csv", "shop/catalogue")):
+            arguments = ["catalogue", "sync", folder / feed, "--model", folder / "MODEL"]
+            assert main([str(each) for each in (*arguments, "--catalogue", folder / catalogue)]) == 0
+    return Desk(folder, source)
+
+
+@pytest.fixture
+def own_desk(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the desk to work at; it is the current folder."""
+    folder = Path(shutil.copytree(desk.folder, tmp_path / "desk"))
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
+    for name in [name for name in os.environ if name.startswith("PERFECTLOOK_") and name.endswith("KEY")]:
+        monkeypatch.delenv(name)
+    return folder
+
+
+def _tell_prices(source: Path) -> None:
+    """Titles, prices and brands, as a shop's set has them."""
+    listed = {
+        product.id: {"title": f"Number {number}", "price": f"{10 + 7 * (number % 13)}.90 EUR"}
+        | {"brand": ("Acme", "Muji")[number % 2], "availability": "in_stock"}
+        for number, product in enumerate(open_dataset(source).products.values())
+    }
+    (source / "products.json").write_text(json.dumps(listed), encoding="utf-8")
+
+
+def _write_feed(source: Path, file: Path, header: Iterable[str]) -> None:
+    """All products of a set as a CSV feed; the first shoe is sku-4711."""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(header)
+        for number, product in enumerate(open_dataset(source).products.values()):
+            fields = [product.fields[name] for name in ("price", "brand", "availability")]
+            picture, category = f"pictures/{product.picture.name}", product.category.replace("|", " > ")
+            rows.writerow(
+                ["sku-4711" if number == 0 else product.id, product.title, picture, category, *fields]
+            )
+
+
+def _write_own(source: Path, folder: Path) -> None:
+    """Pictures and pairs as `data make` takes them."""
+    dataset = open_dataset(source)
+    shutil.copytree(source / "scenes", folder / "rooms")
+    shutil.copytree(source / "products", folder / "items")
+    with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["scene", "product", "category"])
+        for pair in dataset.pairs:
+            rows.writerow([pair.scene, pair.product, dataset.products[pair.product].category])

@@ -1,0 +1,132 @@
+"""The reference is whole: every command, flag, call, backbone, store, setting and variable stands in it."""
+
+import argparse
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+import perfectlook
+from perfectlook import errors
+from perfectlook.backbones.registry import describe_backbones
+from perfectlook.cli.main import build_parser
+from perfectlook.feeds.columns import FIELDS
+from perfectlook.feeds.formats import FORMATS
+from perfectlook.model.config import ModelConfig
+from perfectlook.origins.registry import SOURCES
+from perfectlook.service.app import ROUTES
+from perfectlook.service.settings import PREFIX, flag_of, settings_fields
+from perfectlook.stores import STORES
+from perfectlook.stores.cluster_settings import ClusterSettings
+from perfectlook.training.baselines.registry import BASELINES
+from perfectlook.training.config import TrainingConfig
+from printed import DOCS, generated
+
+
+def written(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    below = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    if not below:
+        yield parser
+    for action in below:
+        for child in action.choices.values():
+            yield from leaves(child)
+
+
+@pytest.mark.parametrize("command", list(leaves(build_parser())), ids=lambda command: command.prog)
+def test_every_command_and_flag(command: argparse.ArgumentParser):
+    page = generated()["reference/commands.md"]
+    _, found, section = page.partition(f"\n## {command.prog}\n")
+    assert found
+    section = section.split("\n## ")[0].replace("\\|", "|")
+    for action in command._actions:
+        if action.dest != "help":
+            names = action.option_strings or [action.metavar]
+            assert all(re.search(rf"`{re.escape(str(name))}[` ]", section) for name in names), names
+
+
+def test_every_call():
+    app = FastAPI()
+    for group in ROUTES:
+        app.include_router(group.router)
+    calls = {(method.upper(), path) for path, found in app.openapi()["paths"].items() for method in found}
+    assert len(calls) >= 17
+    begun = written("api.md")
+    for method, path in calls:
+        assert f"\n## {method} {path}\n" in generated()["reference/calls.md"]
+        assert path.removesuffix("/picture") in begun, path
+
+
+def test_every_backbone():
+    for backbone in describe_backbones():
+        assert f"`{backbone.name}`" in generated()["reference/backbones.md"]
+
+
+def test_every_store():
+    for scheme in STORES:
+        assert (f"`{scheme}://" if scheme else "`FOLDER`") in written("stores.md")
+
+
+def test_every_setting_of_the_service_with_flag_variable_and_key():
+    page = generated()["reference/settings.md"]
+    for name, _, _ in settings_fields():
+        for said in (flag_of(name), PREFIX + name.upper(), name):
+            assert f"`{said}`" in page
+
+
+@pytest.mark.parametrize("kind", [ModelConfig, TrainingConfig])
+def test_every_setting_of_a_training(kind: type):
+    page = generated()["reference/settings.md"]
+    for each in fields(kind):
+        assert each.name == "model" or f"| `{each.name}` |" in page
+
+
+def test_every_setting_of_a_cluster():
+    for each in fields(ClusterSettings):
+        assert f"`{each.name}`" in written("cluster.md")
+
+
+def test_every_variable_of_the_environment():
+    source = "".join(file.read_text(encoding="utf-8") for file in Path(perfectlook.__path__[0]).rglob("*.py"))
+    for name in set(re.findall(r"PERFECTLOOK_[A-Z_]*[A-Z]", source)):
+        assert f"`{name}`" in generated()["reference/settings.md"]
+
+
+def test_every_baseline_public_set_and_field_and_format_of_a_feed():
+    for name in BASELINES:
+        assert f"`{name}`" in written("baselines.md")
+    for name in SOURCES:
+        assert f"`{name}`" in written("data.md")
+        assert f"## {name}\n" in written("data-cards.md")
+    for name in (*FIELDS, *FORMATS):
+        assert f"`{name}`" in written("feeds.md")
+
+
+def test_every_word_of_filters():
+    page = written("filters.md")
+    for word in ("and", "or", "not", "in", "has", "under", "<", ">", "<=", ">=", "=", "!="):
+        assert f"`{word}`" in page or f" {word} " in page, word
+
+
+def test_every_kind_of_error_is_made_into_the_reference():
+    kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)]
+    assert len(kinds) > 10
+    assert "::: perfectlook.errors" in written("reference/python/errors.md")
+    assert all(each.__doc__ for each in kinds)
+
+
+def test_every_public_part_of_the_package_is_in_the_python_reference():
+    text = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference" / "python").glob("*.md"))
+    named = set(re.findall(r"^::: perfectlook\.(\w+)", text, re.MULTILINE))
+    inner = {"__main__", "attribution", "centres", "charts", "cli", "deletion", "features", "fingerprints"}
+    inner |= {"images", "progress", "service", "settings", "study", "suggestion", "tables"}
+    parts = {
+        each.stem for each in Path(perfectlook.__path__[0]).iterdir() if each.suffix == ".py" or each.is_dir()
+    }
+    assert parts - inner - {"__init__", "__pycache__", "py"} == named

@@ -1,0 +1,47 @@
+"""Messages that the troubleshooting quotes are those that the code says."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import perfectlook
+from printed import DOCS
+
+FILLED = "\0"
+"""What stands in a message of the code where a value goes."""
+
+
+@cache
+def said() -> tuple[str, ...]:
+    """Every text of the package."""
+    found = []
+    for file in Path(perfectlook.__path__[0]).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                found.append("".join(_text(part) for part in node.values))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return tuple(each.replace("`", "'") for each in found)
+
+
+def _text(part: ast.expr) -> str:
+    return str(part.value) if isinstance(part, ast.Constant) else FILLED
+
+
+def quoted() -> list[str]:
+    headings = re.findall(r"^### `(.*)`$", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    return [each for each in headings if len(each) > 15]
+
+
+@pytest.mark.parametrize("message", quoted())
+def test_a_quoted_message_is_one_of_the_code(message: str):
+    wanted = re.compile(".*".join(re.escape(part.strip("…")) for part in message.split("…")), re.DOTALL)
+    filled = (each.replace(FILLED, "…") for each in said())
+    assert any(wanted.search(each) for each in filled)
+
+
+def test_there_are_messages():
+    assert len(quoted()) >= 20

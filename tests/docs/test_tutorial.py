@@ -1,0 +1,109 @@
+"""The tutorial, from its first command to its last, with a drawn showroom in place of the rendered one."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+import perfectlook.showroom
+from perfectlook.cli.main import main
+from perfectlook.datasets.layout import PAIRS
+from perfectlook.pretrained import shipped_models
+from perfectlook.showroom import FOLDER
+from printed import DOCS, Block, arguments, blocks, typed
+
+TUTORIAL = DOCS / "tutorial.md"
+SETS_UP = "python3.11 -m venv"
+SERVES = "perfectlook serve"
+
+
+@contextmanager
+def served(command: str, port: int) -> Iterator[None]:
+    """The tutorial's server, on a free port, while the context lasts."""
+    words = [sys.executable, "-m", "perfectlook", *arguments(command), "--port", str(port)]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200:
+                    break
+            except httpx.TransportError:
+                time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def run(line: str, port: int) -> None:
+    """Run one line of the shell, asking the server where it listens."""
+    line = line.replace("localhost:8000", f"127.0.0.1:{port}").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    if line.startswith("perfectlook "):
+        assert main(arguments(line)) == 0, line
+    elif not line.startswith("curl ") or shutil.which("curl"):
+        subprocess.run(line, shell=True, check=True, capture_output=True, timeout=60)
+
+
+def walk(part: Iterable[Block], port: int, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
+    """Do what some blocks say; returns their lines and what each printed."""
+    said = []
+    for block in part:
+        if block.language == "python":
+            exec(compile(block.text, str(block), "exec"), {"__name__": "__main__"})
+        elif not block.text.startswith("id,title"):  # a feed that is shown
+            for line in block.text.splitlines():
+                run(line, port)
+                said.append((line, capsys.readouterr().out))
+    return said
+
+
+def follow(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
+    """Follow the tutorial in the current folder; returns its lines and what each printed."""
+    shown = [block for block in blocks(TUTORIAL) if block.language in ("", "python")]
+    shown = [block for block in shown if SETS_UP not in block.text]
+    serving = next(place for place, block in enumerate(shown) if SERVES in block.text)
+    (command,) = typed(shown[serving].text)
+    port = free_port()
+    said = walk(shown[:serving], port, capsys)
+    with served(command, port):
+        return said + walk(shown[serving + 1 :], port, capsys)
+
+
+@pytest.mark.skipif(shutil.which("sed") is None, reason="needs sed")
+def test_the_tutorial(own_desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.setattr(perfectlook.showroom, "FOLDER", own_desk / "SET")
+    shutil.rmtree("shop")
+    Path("room.jpg").unlink()
+    said = follow(capsys)
+    first, second = (text for line, text in said if "catalogue sync" in line)
+    assert "18 added" in first
+    assert "1 deleted" in second
+    assert "Furniture|Chairs" in next(text for line, text in said if "--server" in line)
+    assert Path("look.png").exists()
+    assert Path("whole.png").exists()
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not (FOLDER / PAIRS).exists(), reason="the showroom's pictures are not there")
+@pytest.mark.skipif("showroom" not in shipped_models(), reason="the showroom's model is not there")
+def test_the_tutorial_with_the_showroom_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    said = follow(capsys)
+    assert "1 deleted" in [text for line, text in said if "catalogue sync" in line][-1]
+    assert Path("whole.png").exists()

@@ -1,0 +1,44 @@
+"""What comes with the package, as parts of the pages about it: the models' cards, the showroom's numbers."""
+
+import re
+from collections import Counter
+
+from documentation.tables import table
+from perfectlook.datasets import open_dataset
+from perfectlook.datasets.layout import PAIRS
+from perfectlook.datasets.split import split_of
+from perfectlook.model.record import CARD
+from perfectlook.pretrained import model_folder, shipped_models
+from perfectlook.showroom import FOLDER
+
+CARDS = "<!-- shipped models -->"
+SHOWROOM = "<!-- showroom -->"
+"""What the pages have in their place."""
+
+
+def cards() -> str:
+    """Every card, its headings a level below those of the page."""
+    found = []
+    for name in shipped_models():
+        card = (model_folder(name) / CARD).read_text(encoding="utf-8").strip()
+        found.append(re.sub(r"^(#+) ", r"##\1 ", card, flags=re.MULTILINE))
+    return "\n\n".join(found) or "None are in this build."
+
+
+def showroom() -> str:
+    """How much there is in the showroom."""
+    if not (FOLDER / PAIRS).exists():
+        return "Its pictures are not in this build."
+    dataset = open_dataset(FOLDER)
+    splits = Counter(split_of(scene) for scene in dataset.scenes)
+    counted = (
+        (
+            "rooms",
+            f"{len(dataset.scenes):,} ({splits['train']} to train, {splits['val']} to choose by, "
+            f"{splits['test']} to test)",
+        ),
+        ("products", f"{len(dataset.products):,}"),
+        ("pairs", f"{len(dataset.pairs):,}"),
+        ("categories", f"{len({each.category for each in dataset.products.values()}):,}"),
+    )
+    return table(("of", "there are"), counted)
