@@ -5,7 +5,7 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.datasets.split import split_of
-from perfectlook.demo import Demo, check, serving
+from perfectlook.demo import Demo, _named, check, serving
 from perfectlook.errors import PerfectLookError, UsageError
 from random_model import random_model
 
@@ -23,6 +23,11 @@ def test_rooms_to_click_are_those_held_out(demo: Demo):
     assert rooms
     assert {split_of(room) for room in rooms} == {"test"}
     assert report.added == report.embedded > 0
+
+
+def test_rooms_have_names_to_read():
+    ids = ["room-nordic-living-012a", "room-nordic-living-040", "0b7f", "room-coastal-bed-1b"]
+    assert list(_named(ids).values()) == ["nordic-living", "nordic-living-2", "0b7f", "coastal-bed"]
 
 
 def test_a_second_time_embeds_nothing_and_forgets_rooms_of_before(demo: Demo):

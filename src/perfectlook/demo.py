@@ -1,10 +1,12 @@
 """The showroom, open to visitors: a catalogue of its products, and rooms that its model has never seen."""
 
+import re
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,15 +64,28 @@ class Demo:
 
     def _lay_out_rooms(self) -> None:
         dataset = open_dataset(self.showroom)
-        rooms = {each.id: each.picture for each in dataset.scenes.values() if split_of(each.id) == "test"}
-        if not rooms:
+        held_out = sorted(id_ for id_ in dataset.scenes if split_of(id_) == "test")
+        if not held_out:
             raise UsageError(f"{self.showroom}: has no scene that is held out for testing")
+        pictures = {id_: dataset.scenes[id_].picture for id_ in held_out}
+        rooms = {f"{name}{pictures[id_].suffix}": pictures[id_] for id_, name in _named(held_out).items()}
         self.samples.mkdir(parents=True, exist_ok=True)
         for old in self.samples.iterdir():
-            if old.stem not in rooms:
+            if old.name not in rooms:
                 old.unlink()
-        for id_, picture in rooms.items():
-            shutil.copyfile(picture, self.samples / f"{id_}{picture.suffix}")
+        for name, picture in rooms.items():
+            shutil.copyfile(picture, self.samples / name)
+
+
+def _named(ids: Sequence[str]) -> dict[str, str]:
+    """What the page calls rooms: `room-nordic-living-012a` is `nordic-living`, or `nordic-living-2`."""
+    called: dict[str, str] = {}
+    times: Counter[str] = Counter()
+    for id_ in ids:
+        name = re.sub(r"^room-|-\d+[a-z]?$", "", id_)
+        times[name] += 1
+        called[id_] = name if times[name] == 1 else f"{name}-{times[name]}"
+    return called
 
 
 @contextmanager

@@ -102,6 +102,7 @@ def studied_again(studied, **settings) -> Study:
     return run_study(studied / "set", studied / "out", config=config, workers=1, **settings)
 
 
+@pytest.mark.long
 def test_a_share_too_small_to_train_on_is_skipped_and_said(studied, monkeypatch):
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
     found = studied_again(studied, shares=(0.001, 1.0), seeds=1)
@@ -112,6 +113,7 @@ def test_a_share_too_small_to_train_on_is_skipped_and_said(studied, monkeypatch)
         studied_again(studied, shares=(0.001,), seeds=1)
 
 
+@pytest.mark.long
 def test_seeds_are_averaged_pair_by_pair(studied, monkeypatch):
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
     said: list[str] = []

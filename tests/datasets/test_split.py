@@ -86,6 +86,7 @@ def test_sets_under_500_scenes_are_small(scenes: int, small: bool) -> None:
 
 
 @pytest.mark.photos
+@pytest.mark.long
 def test_stl_fashion_has_the_twins_that_the_design_states(photos: Path) -> None:
     dataset = open_dataset(photos / "stl-fashion")
     scenes = {path.stem: Scene(path.stem, path) for path in (photos / "stl-fashion" / "scenes").iterdir()}

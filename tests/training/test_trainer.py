@@ -19,7 +19,7 @@ from perfectlook.training.trainer import train_on_features
 from styled import styled_set
 
 SMALL = TrainingConfig(
-    model=ModelConfig(backbone="tiny", dimension=8, hidden=16), epochs=3, batch_size=64, learning_rate=1e-3
+    model=ModelConfig(backbone="tiny", dimension=8, hidden=16), epochs=3, batch_size=128, learning_rate=1e-3
 )
 BIG_SET = {"scenes": 510, "products": 24, "noise": 0.3, "categories": ("Furniture|Chairs",)}
 """At least 500 scenes: a validation split of its own."""
@@ -33,9 +33,8 @@ def with_model(config: TrainingConfig, **changes) -> TrainingConfig:
 def test_every_mode_learns_which_style_goes_with_which(mode: str, tmp_path):
     features = styled_set(**BIG_SET)
     config = with_model(SMALL, mode=mode, linear_path="none")
-    train_on_features(
-        features, tmp_path / "m", dataclasses.replace(config, epochs=12, patience=12, learning_rate=3e-3)
-    )
+    longer = dataclasses.replace(config, epochs=12, patience=12, batch_size=64, learning_rate=3e-3)
+    train_on_features(features, tmp_path / "m", longer)
     found = evaluate_on_features(Model.open(tmp_path / "m"), features).overall.binary_accuracy
     # A quarter of the products share the true one's style: they are as good, so 7/8 is perfect.
     assert found.low > 0.80

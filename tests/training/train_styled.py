@@ -12,7 +12,7 @@ from styled import styled_set
 
 if __name__ == "__main__":
     settings = TrainingConfig(
-        model=ModelConfig(backbone="tiny", dimension=8, hidden=16), epochs=6, patience=6, batch_size=64
+        model=ModelConfig(backbone="tiny", dimension=8, hidden=16), epochs=6, patience=6, batch_size=128
     )
     features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
     train_on_features(

@@ -1,5 +1,10 @@
-"""The showroom: a set of rendered rooms and furniture that comes with the package (docs/showroom.md)."""
+"""The showroom: a small sample set that ships with the package.
+
+Rooms in six styles and the products that stand in them, rendered for this project, in the set layout; every picture is
+in `manifest.json`, and who made the models is in `CREDITS.md`.
+"""
 
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+"""The set's folder, to be opened with `perfectlook.datasets.open_dataset`."""
