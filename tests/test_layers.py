@@ -16,7 +16,7 @@ LAYERS = [
     {"fetch"},
     {"tables"},
     {"fingerprints"},
-    {"datasets"},
+    {"datasets", "showroom"},
     {"feeds"},
     {"origins"},
     {"backbones"},

@@ -1,4 +1,4 @@
-"""The rooms as plans: nothing meets anything else, everything stands inside the walls, and an id says it all."""
+"""The rooms as plans: nothing meets anything else, all stands inside the walls, and an id says it all."""
 
 import itertools
 import math

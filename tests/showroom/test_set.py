@@ -39,10 +39,8 @@ def test_every_picture_is_in_the_manifest_with_its_hash_and_no_other(manifest: d
 
 
 def test_every_model_is_credited_with_author_and_licence_and_no_other(manifest: dict[str, dict]) -> None:
-    credits = (FOLDER / "CREDITS.md").read_text(encoding="utf-8")
-    rows = [
-        re.split(r"\s*\|\s*", line)[1:-1] for line in credits.splitlines() if re.match(r"\| \S+#\d+ ", line)
-    ]
+    text = (FOLDER / "CREDITS.md").read_text(encoding="utf-8")
+    rows = [re.split(r"\s*\|\s*", line)[1:-1] for line in text.splitlines() if re.match(r"\| \S+#\d+ ", line)]
     assert {row[0] for row in rows} == {model for entry in manifest.values() for model in entry["models"]}
     for _, model, author, licence, source, pieces in rows:
         assert model

@@ -1,7 +1,7 @@
 """The showroom: a small sample set that ships with the package.
 
-Rooms in six styles and the products that stand in them, rendered for this project, in the set layout; every picture is
-in `manifest.json`, and who made the models is in `CREDITS.md`.
+Rooms in six styles and the products that stand in them, rendered for this project, in the set layout. Every
+picture is in `manifest.json`, and who made the models is in `CREDITS.md`.
 """
 
 from pathlib import Path

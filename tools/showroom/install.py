@@ -1,0 +1,149 @@
+"""Make the set that ships from what make.py rendered: JPEGs, pairs, products, manifest and credits.
+
+    python tools/showroom/install.py --out FOLDER [--into src/perfectlook/showroom]
+
+Needs no renderer. Whatever is rendered makes a valid set; products that no room shows are candidates too.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from showroom.credits import credits_of
+from showroom.development import developed
+from showroom.layout import plan
+from showroom.plan import Room
+from showroom.products import Product, catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
+QUALITY = 85
+PIXELS, AREA = 220, 0.004
+SEEN, THIN = 0.1, 0.025
+"""A pair needs so many seen pixels (of 110,592), a box of so much of the picture, and so much of the piece in
+sight: of the rectangle around it, which a thin lamp fills less."""
+LICENCE = "CC BY 3.0, rendered for this project from models under CC0 and CC BY 3.0; credits in CREDITS.md"
+
+Json = dict[str, Any]
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """The picture as a JPEG file."""
+    data = io.BytesIO()
+    picture.convert("RGB").save(data, "JPEG", quality=QUALITY, optimize=True, subsampling="4:2:0")
+    return data.getvalue()
+
+
+def pairs_of(scene: str, sights: list[Json], sold: set[str]) -> Iterator[Json]:
+    """The rows of a scene: its products that are seen well enough, with their boxes."""
+    for sight in sights:
+        left, top, right, bottom = sight["box"]
+        least = THIN if "lamp" in sight["product"] or "pendant" in sight["product"] else SEEN
+        large = sight["pixels"] >= PIXELS and (right - left) * (bottom - top) >= AREA
+        if sight["product"] in sold and large and sight["seen"] >= least:
+            yield {"product": sight["product"], "scene": scene, "bbox": [left, top, right, bottom]}
+
+
+def about_product(product: Product, data: bytes) -> Json:
+    """A product's entry in the manifest."""
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "seed": product.id,
+        "styles": [product.style],
+        "models": [] if product.piece.is_own else [product.piece.model],
+    }
+
+
+def about_room(room: Room, data: bytes) -> Json:
+    """A scene's entry in the manifest."""
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "seed": room.id,
+        "styles": [zone.style for zone in room.zones],
+        "models": sorted({item.piece.model for item in room.placed if not item.piece.is_own}),
+    }
+
+
+def install(out: Path, into: Path) -> Json:
+    """Write the set; what an earlier installation left in its folders and is no more is removed."""
+    products = {
+        key: catalogue()[key] for key in sorted(catalogue()) if (out / "products" / f"{key}.png").is_file()
+    }
+    files: dict[str, bytes] = {}
+    pictures: Json = {}
+    for key, product in products.items():
+        name = f"products/{key}.jpg"
+        files[name] = jpeg(Image.open(out / "products" / f"{key}.png"))
+        pictures[name] = about_product(product, files[name])
+    rows: list[Json] = []
+    for path in sorted((out / "rooms").glob("room-*.npz")):
+        if path.name.endswith(".partial.npz"):
+            continue
+        with np.load(path) as saved:
+            light, sights = saved["light"].astype(np.float32), json.loads(str(saved["sights"]))
+        room = plan(path.stem)
+        found = list(pairs_of(room.id, sights, set(products)))
+        if not found:
+            continue
+        rows += found
+        name = f"scenes/{room.id}.jpg"
+        files[name] = jpeg(Image.fromarray(developed(light, room)))
+        pictures[name] = about_room(room, files[name])
+    files |= _texts(products, rows, pictures)
+    for folder in ("scenes", "products"):
+        (into / folder).mkdir(parents=True, exist_ok=True)
+        for old in (into / folder).glob("*.jpg"):
+            if f"{folder}/{old.name}" not in files:
+                old.unlink()
+    for name, data in files.items():
+        (into / name).write_bytes(data)
+    return {
+        "scenes": len(pictures) - len(products),
+        "products": len(products),
+        "pairs": len(rows),
+        "bytes": sum(map(len, files.values())),
+    }
+
+
+def _texts(products: dict[str, Product], rows: list[Json], pictures: Json) -> dict[str, bytes]:
+    """The set's files that are no pictures."""
+    used = {model for entry in pictures.values() for model in entry["models"]}
+    return {
+        "pairs.jsonl": "".join(json.dumps(row) + "\n" for row in rows).encode(),
+        "categories.json": _lines({key: product.category for key, product in products.items()}),
+        "products.json": _lines({key: product.fields for key, product in products.items()}),
+        "set.json": (json.dumps({"name": "showroom", "licence": LICENCE}, indent=1) + "\n").encode(),
+        "manifest.json": _lines(dict(sorted(pictures.items()))),
+        "CREDITS.md": credits_of(used).encode(),
+    }
+
+
+def _lines(entries: Json) -> bytes:
+    """An object with one entry a line."""
+    body = ",\n".join(
+        f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items()
+    )
+    return f"{{\n{body}\n}}\n".encode()
+
+
+def main(arguments: list[str]) -> int:
+    """Run it."""
+    parser = argparse.ArgumentParser(description="Install the showroom.")
+    parser.add_argument("--out", type=Path, required=True, help="the folder make.py wrote to")
+    parser.add_argument("--into", type=Path, default=ROOT / "src" / "perfectlook" / "showroom")
+    options = parser.parse_args(arguments)
+    print(json.dumps(install(options.out, options.into)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

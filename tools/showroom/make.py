@@ -1,0 +1,113 @@
+"""Render the showroom: every product alone on white, and rooms in which the products stand.
+
+    python tools/showroom/make.py --out FOLDER [--only products|rooms] [--rooms N]
+
+What is there already is left as it is: a stopped run goes on where it stood. See README.md beside this file.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from showroom import library
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Render the showroom.")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the pictures, as PNG, and what is in them"
+    )
+    parser.add_argument("--only", choices=("products", "rooms"), help="one of the two; both without it")
+    parser.add_argument("--rooms", type=int, default=240, help="how many rooms (240)")
+    parser.add_argument(
+        "--furniture", type=Path, default=library.FURNITURE, help="folder of the .sh3f libraries"
+    )
+    parser.add_argument("--limit", type=int, help="stop after so many new pictures")
+    parser.add_argument(
+        "--part", default="1/1", help="K/N: the K-th of N shares, for N processes side by side"
+    )
+    return parser.parse_args(arguments)
+
+
+def spread(names: list[str]) -> list[str]:
+    """Names in an order in which every start holds something of everything."""
+    return sorted(names, key=lambda name: hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
+
+
+def _share(names: list[str], part: str) -> list[str]:
+    k, n = (int(word) for word in part.split("/"))
+    return names[k - 1 :: n]
+
+
+def make_products(out: Path, unpacked: Path, part: str, limit: int | None) -> None:
+    """Render the products that are not there yet."""
+    from showroom.photo import photo
+    from showroom.products import catalogue
+    from showroom.surfaces import prepare
+
+    folder = out / "products"
+    folder.mkdir(parents=True, exist_ok=True)
+    prepare()
+    todo = [key for key in _share(spread(list(catalogue())), part) if not (folder / f"{key}.png").exists()][
+        :limit
+    ]
+    for done, key in enumerate(todo, 1):
+        started = time.monotonic()
+        _save(photo(catalogue()[key], unpacked), folder / f"{key}.png")
+        print(f"product {done}/{len(todo)} {key} {time.monotonic() - started:.1f} s", flush=True)
+
+
+def make_rooms(out: Path, unpacked: Path, count: int, part: str, limit: int | None) -> None:
+    """Render the light of the rooms that are not there yet, and note what is to be seen in each."""
+    from showroom.layout import plan, room_ids
+    from showroom.room import light_of
+    from showroom.surfaces import prepare
+
+    folder = out / "rooms"
+    folder.mkdir(parents=True, exist_ok=True)
+    prepare()
+    todo = [key for key in _share(spread(room_ids(count)), part) if not (folder / f"{key}.npz").exists()][
+        :limit
+    ]
+    for done, key in enumerate(todo, 1):
+        started = time.monotonic()
+        light, sights = light_of(plan(key), unpacked)
+        seen = json.dumps([asdict(sight) for sight in sights])
+        partial = folder / f"{key}.partial.npz"
+        np.savez_compressed(partial, light=np.minimum(light, 60000).astype(np.float16), sights=np.array(seen))
+        partial.rename(folder / f"{key}.npz")
+        print(f"room {done}/{len(todo)} {key} {time.monotonic() - started:.1f} s", flush=True)
+
+
+def _save(picture: object, path: Path) -> None:
+    """Written beside and then named, so that what has its name is whole."""
+    partial = path.with_suffix(".partial")
+    Image.fromarray(picture).save(partial, format="PNG")  # type: ignore[arg-type]
+    partial.rename(path)
+
+
+def main(arguments: list[str]) -> int:
+    """Run it."""
+    options = parsed(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    unpacked = options.out / "models"
+    library.unpack(options.furniture, unpacked)
+    if options.only != "rooms":
+        make_products(options.out, unpacked, options.part, options.limit)
+    if options.only != "products":
+        make_rooms(options.out, unpacked, options.rooms, options.part, options.limit)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
