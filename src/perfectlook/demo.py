@@ -78,13 +78,13 @@ class Demo:
 
 
 def _named(ids: Sequence[str]) -> dict[str, str]:
-    """What the page calls rooms: `room-nordic-living-012a` is `nordic-living`, or `nordic-living-2`."""
+    """What the page calls rooms: `room-nordic-bed-012a` is `nordic-bed`, or `nordic-bed-2` of several."""
+    names = {id_: re.sub(r"^room-|-\d+[a-z]*$", "", id_) for id_ in ids}
+    times, seen = Counter(names.values()), Counter[str]()
     called: dict[str, str] = {}
-    times: Counter[str] = Counter()
-    for id_ in ids:
-        name = re.sub(r"^room-|-\d+[a-z]?$", "", id_)
-        times[name] += 1
-        called[id_] = name if times[name] == 1 else f"{name}-{times[name]}"
+    for id_, name in names.items():
+        seen[name] += 1
+        called[id_] = name if times[name] == 1 else f"{name}-{seen[name]}"
     return called
 
 
