@@ -6,7 +6,12 @@ import pytest
 
 from perfectlook.bundle import Model, open_model
 from perfectlook.errors import ModelError
+from perfectlook.evaluation import evaluate
+from perfectlook.model.config import ModelConfig
 from perfectlook.pretrained import FOLDER, model_folder, shipped_models
+from perfectlook.showroom import FOLDER as SHOWROOM
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.trainer import train
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -14,7 +19,7 @@ def test_a_shipped_model_opens_by_its_name(name: str, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert Model.open(name).name == name
     assert open_model(name).name == name
-    assert sum(each.stat().st_size for each in (FOLDER / name).iterdir()) < 15 * 2**20
+    assert sum(each.stat().st_size for each in (FOLDER / name).iterdir()) < 24 * 2**20
 
 
 @pytest.mark.parametrize("name", shipped_models())
@@ -36,3 +41,25 @@ def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.M
 def test_other_names_are_folders():
     assert model_folder("models/shoes") == Path("models/shoes")
     assert model_folder(Path("nothing")) == Path("nothing")
+
+
+@pytest.mark.long
+def test_the_showrooms_model_has_the_figures_of_its_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path))
+    found = evaluate(Model.open("showroom"), SHOWROOM).overall.binary_accuracy
+    card = (FOLDER / "showroom" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert f"{found.value:.3f}" in card  # engines differ in the fourth digit
+
+
+@pytest.mark.long
+def test_a_small_model_of_the_showroom_trained_again_has_like_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
+    shape = ModelConfig(backbone="tiny", dimension=32, hidden=32, memory=0)
+    record = train([SHOWROOM], tmp_path / "small", TrainingConfig(model=shape, epochs=3))
+    chosen_by = record.training["binary_accuracy"]
+    assert isinstance(chosen_by, dict)
+    assert chosen_by["value"] == pytest.approx(0.611, abs=0.02)
+    found = evaluate(Model.open(tmp_path / "small"), SHOWROOM).overall.binary_accuracy
+    assert found.value == pytest.approx(0.633, abs=0.02)
