@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -80,6 +81,17 @@ def test_wrong_settings_end_serve_before_it_listens(tmp_path: Path):
     assert 'model = "absent"' in shown.stdout
     assert "port = 9" in shown.stdout
     assert "queue = 5" in shown.stdout
+
+
+def test_a_port_that_is_taken_is_said_in_plain_words(own_store: Store):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(own_store.model)]
+        command += ["--catalogue", str(own_store.catalogue), "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"127.0.0.1:{port} cannot be listened at" in done.stderr
+    assert "--port" in done.stderr
 
 
 def test_keys_new_prints_the_key_apart_from_its_line():

@@ -17,6 +17,7 @@ import numpy as np
 
 from perfectlook.errors import ModelError, PerfectLookError
 from perfectlook.model.config import ModelConfig
+from perfectlook.pretrained import shipped_models
 from perfectlook.types import Float32Array
 
 FORMAT = 2
@@ -139,7 +140,8 @@ def _content(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not folder.is_dir():
         raise ModelError(
-            f"{folder}: there is no such model folder; make one with `perfectlook train SET --out`"
+            f"{folder}: there is no such model folder; make one with `perfectlook train SET --out`, or name "
+            f"one that comes with the package: {', '.join(shipped_models())}"
         )
     if not path.is_file():
         raise ModelError(

@@ -1,8 +1,10 @@
 """Runs the service behind uvicorn, until it is asked to stop."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from perfectlook.errors import UsageError
 from perfectlook.service.logs import LOGGER, log_as_json
 from perfectlook.service.settings import Settings
 
@@ -20,6 +22,7 @@ def run(settings: Settings) -> None:
     Raises:
         PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
     """
+    _check_place(settings)
     log_as_json()
     with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:  # both take about as long
         opening = beside.submit(_opened, settings)
@@ -60,6 +63,18 @@ def server(service: "Service") -> "uvicorn.Server":
             backlog=2048,
         )
     )
+
+
+def _check_place(settings: Settings) -> None:
+    """Try the address before everything is opened, so that what is wrong with it is said in plain words."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        socket.create_server((settings.host, settings.port), family=family).close()
+    except OSError as error:
+        raise UsageError(
+            f"{settings.host}:{settings.port} cannot be listened at ({error.strerror}); choose another "
+            "--host or --port"
+        ) from error
 
 
 def _opened(settings: Settings) -> "Service":
