@@ -133,3 +133,9 @@ def test_sets_and_folders_are_told_apart(tmp_path: Path) -> None:
         open_source(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="a set, a folder of pictures, or a feed"):
         open_source(put(tmp_path, "feed.doc") / "feed.doc")
+
+
+def test_a_folder_that_holds_a_feed_is_not_taken_for_its_pictures(tmp_path: Path) -> None:
+    (tmp_path / "feed.csv").write_text("id,image_link,category\n")
+    with pytest.raises(UsageError, match=r"looks like a feed: name .*feed\.csv itself"):
+        open_source(tmp_path)

@@ -40,8 +40,19 @@ def open_source(
             raise UsageError(f"{path}: a file of no known format; {_SOURCES}, whose --format may be given")
         return FeedSource(path, shelf or Shelf.of("cache://"), options)
     if path.is_dir() and not _holds_a_set(path):
+        _refuse_a_feed_in(path)
         return FolderSource(path)
     return SetSource(open_dataset(path))
+
+
+def _refuse_a_feed_in(folder: Path) -> None:
+    """A feed's folder, named in place of the feed, would be taken for all that the shop has."""
+    feeds = sorted(each.name for each in folder.iterdir() if each.is_file() and _names_a_feed(each))
+    if feeds:
+        raise UsageError(
+            f"{folder}: holds {feeds[0]}, which looks like a feed: name {folder / feeds[0]} itself; to sync "
+            "the folder's pictures instead, move that file elsewhere"
+        )
 
 
 def _names_a_feed(path: Path) -> bool:
