@@ -2,7 +2,9 @@
 
 import csv
 import json
-import threading
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,7 @@ from drawn import drawn_set
 from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
 from perfectlook.service.keys import new_key
-from perfectlook.service.running import server
+from perfectlook.service.running import serving as in_thread
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
 from random_model import random_model
@@ -77,18 +79,27 @@ def running(store: Store, folder: Path, **settings: Any) -> Iterator[Running]:
 @contextmanager
 def serving(service: Service) -> Iterator[str]:
     """Serve an open service at the URL that is yielded; closes it."""
-    runner = server(service)
-    thread = threading.Thread(target=runner.run)
-    thread.start()
+    with socket.create_server(("127.0.0.1", 0)) as listener, in_thread(service, listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def served(store: Store, log: Path, *flags: str) -> tuple["subprocess.Popen[bytes]", str]:
+    """Start `perfectlook serve` in a process of its own; returns it, and its URL once it listens."""
+    command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(store.model)]
+    command += ["--catalogue", str(store.catalogue), "--port", "0", *flags]
+    with log.open("w") as stream:
+        process = subprocess.Popen(command, stderr=stream)
+
+    def announced() -> str | None:
+        return next((line for line in log.read_text().splitlines() if "running on" in line), None)
+
     try:
-        while not runner.started:
-            assert thread.is_alive(), "the server has ended"
-            time.sleep(0.01)
-        port = runner.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        runner.should_exit = True
-        thread.join()
+        line = eventually(announced)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process, "http://" + line.split("http://")[1].split(" ")[0]
 
 
 def eventually(done: Any, seconds: float = 60.0) -> Any:

@@ -381,7 +381,8 @@ def open_model(folder: Path | str) -> Model | Popularity:
     Raises:
         ModelError: there is no model, it is incomplete, damaged or of a newer format.
     """
-    if ModelRecord.read(model_folder(folder)).baseline == POPULARITY:
+    folder = model_folder(folder)
+    if ModelRecord.read(folder).baseline == POPULARITY:
         return Popularity.open(folder)
     return Model.open(folder)
 

@@ -3,8 +3,6 @@
 import re
 import shutil
 import socket
-import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from perfectlook.datasets import open_dataset
 from perfectlook.datasets.split import split_of
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
 from perfectlook.progress import ProgressOf
-from perfectlook.service.running import server
+from perfectlook.service import running
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
 
@@ -102,16 +100,8 @@ def serving(demo: Demo, port: int | None) -> Iterator[str]:
     """
     with _listening(port) as listener:
         address, number = listener.getsockname()
-        runner = server(Service.open(demo.settings(number)))
-        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, name="server")
-        thread.start()
-        try:
-            while not runner.started and thread.is_alive():
-                time.sleep(0.01)
+        with running.serving(Service.open(demo.settings(number)), listener):
             yield f"http://{address}:{number}/"
-        finally:
-            runner.should_exit = True
-            thread.join()
 
 
 def check(url: str) -> Iterator[tuple[str, Completed]]:
@@ -133,13 +123,8 @@ def check(url: str) -> Iterator[tuple[str, Completed]]:
 
 def _listening(port: int | None) -> socket.socket:
     for number in (PORT, 0) if port is None else (port,):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((_HOST, number))
+            return socket.create_server((_HOST, number))
         except (OSError, OverflowError) as error:
-            listener.close()
             reason = error
-        else:
-            return listener
     raise UsageError(f"port {port} cannot be listened at ({reason}); name another one with --port")

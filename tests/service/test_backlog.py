@@ -1,15 +1,12 @@
 """Accepted syncs outlive the server that accepted them."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 
 from perfectlook.service.backlog import Backlog
 from perfectlook.service.keys import new_key
-from serving import Store, eventually, feed_of
+from serving import Store, eventually, feed_of, served
 from web import serve, web
 
 
@@ -52,17 +49,6 @@ def test_half_kept_syncs_are_forgotten_and_hopeless_ones_given_up(tmp_path: Path
     backlog.close()
 
 
-def served(store: Store, keys: Path, log: Path) -> tuple["subprocess.Popen[bytes]", str]:
-    command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(store.model), "--port", "0"]
-    command += ["--catalogue", str(store.catalogue), "--keys", str(keys), "--allow-private"]
-    with log.open("w") as stream:
-        process = subprocess.Popen(command, stderr=stream, env=os.environ.copy())
-    line = eventually(
-        lambda: next((each for each in log.read_text().splitlines() if "running on" in each), None)
-    )
-    return process, "http://" + line.split("http://")[1].split(" ")[0]
-
-
 def test_a_server_that_is_killed_does_what_it_accepted_when_it_starts_again(own_store: Store, tmp_path: Path):
     key, line = new_key("tests")
     keys = tmp_path / "keys"
@@ -73,7 +59,7 @@ def test_a_server_that_is_killed_does_what_it_accepted_when_it_starts_again(own_
         shop.answers["/new.jpg"] = serve(picture)
         feed = feed_of([("new", shop.url("/new.jpg"))], tmp_path).read_bytes()
         jobs = accepted_by_a_server_that_is_killed(own_store, keys, feed, bearer)
-        again, url = served(own_store, keys, tmp_path / "log-2")
+        again, url = served(own_store, tmp_path / "log-2", "--keys", str(keys), "--allow-private")
         try:
             for job in jobs:
                 place = f"{url}/v1/jobs/{job}"
@@ -88,7 +74,7 @@ def test_a_server_that_is_killed_does_what_it_accepted_when_it_starts_again(own_
 def accepted_by_a_server_that_is_killed(
     store: Store, keys: Path, feed: bytes, bearer: dict[str, str]
 ) -> list[str]:
-    process, url = served(store, keys, keys.with_name("log-1"))
+    process, url = served(store, keys.with_name("log-1"), "--keys", str(keys), "--allow-private")
     try:
         sent = {"feed": ("feed.csv", feed)}
         answers = [

@@ -14,7 +14,7 @@ import pytest
 
 from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
-from serving import Running, Store, eventually, running
+from serving import Running, Store, eventually, running, served
 
 
 def accepted(url: str) -> int:
@@ -31,17 +31,9 @@ def accepted(url: str) -> int:
 
 
 def test_serve_stops_at_a_signal_and_answers_what_it_has_accepted(own_store: Store, tmp_path: Path):
-    log = tmp_path / "log"
-    command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(own_store.model)]
-    command += ["--catalogue", str(own_store.catalogue), "--port", "0", "--rate", "0"]
-    command += ["--workers", "1", "--queue-seconds", "600"]  # most are still waiting when the signal comes
-    with log.open("w") as stream:
-        process = subprocess.Popen(command, stderr=stream)
+    patient = ("--workers", "1", "--queue-seconds", "600")  # most still wait when the signal comes
+    process, url = served(own_store, tmp_path / "log", "--rate", "0", *patient)
     try:
-        line = eventually(
-            lambda: next((one for one in log.read_text().splitlines() if "running on" in one), None)
-        )
-        url = "http://" + line.split("http://")[1].split(" ")[0]
         photo = own_store.photos[0].read_bytes()
         answers: list[httpx.Response] = []
 

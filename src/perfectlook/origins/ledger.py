@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from perfectlook.datasets.jsonfiles import lines_of
+from perfectlook.origins.manifest import write_whole
 
 LEDGER = "dead.jsonl"
 REFUSED = (401, 403)
@@ -69,9 +70,7 @@ class Ledger:
         if not self._alive:
             return
         left = [entry for url, entry in self._known.items() if url not in self._alive]
-        unfinished = self.file.with_name(f"{self.file.name}.part")
-        unfinished.write_text("".join(json.dumps(entry) + "\n" for entry in left), encoding="utf-8")
-        unfinished.replace(self.file)
+        write_whole(self.file, "".join(json.dumps(entry) + "\n" for entry in left))
 
     def _write(self, url: str, status: int | None) -> None:
         entry: dict[str, object] = {

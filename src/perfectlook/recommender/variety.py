@@ -27,28 +27,20 @@ class Shown:
 
     def __init__(self, products: Iterable[Ranked] = ()) -> None:
         """Begin with some products."""
-        self._outlines: list[tuple[int, Ranked]] = []
-        self._pictures: set[str] = set()
+        self._products: list[Ranked] = []
         self._groups: set[str] = set()
         for each in products:
             self.add(each)
 
     def add(self, product: Ranked) -> None:
         """Show a product."""
-        self._outlines.append((product.outline, product))
-        self._pictures.add(product.record.picture_sha256)
+        self._products.append(product)
         if group := _group(product):
             self._groups.add(group)
 
     def repeats(self, product: Ranked) -> bool:
         """Whether a variant of the product (`item_group_id`) or a copy of its picture is shown."""
-        if product.record.picture_sha256 in self._pictures or _group(product) in self._groups:
-            return True
-        outline = product.outline
-        near = [
-            each for other, each in self._outlines if (outline ^ other).bit_count() <= NEAR_IDENTICAL_BITS
-        ]
-        return any(_alike(product, each) for each in near)
+        return _group(product) in self._groups or any(same_look(product, each) for each in self._products)
 
 
 def same_look(one: Ranked, other: Ranked) -> bool:
@@ -59,7 +51,8 @@ def same_look(one: Ranked, other: Ranked) -> bool:
     """
     if one.record.picture_sha256 == other.record.picture_sha256:
         return True
-    return (one.outline ^ other.outline).bit_count() <= NEAR_IDENTICAL_BITS and _alike(one, other)
+    near = (one.outline ^ other.outline).bit_count() <= NEAR_IDENTICAL_BITS
+    return near and _close(one, other) and not _coloured_apart(one, other)
 
 
 def distinct(products: Iterable[Ranked], count: int, *, shown: Iterable[Ranked] = ()) -> list[Ranked]:
@@ -120,11 +113,6 @@ def _marginal(places: Float64Array, nearest: Float64Array, spread: float) -> Flo
     taken = np.isinf(places)
     weighed: Float64Array = (1 - spread) * np.where(taken, 0.0, places) - spread * nearest
     return np.where(taken, np.inf, weighed)
-
-
-def _alike(one: Ranked, other: Ranked) -> bool:
-    """Whether two products whose outlines agree look the same."""
-    return _close(one, other) and not _coloured_apart(one, other)
 
 
 def _group(product: Ranked) -> str:

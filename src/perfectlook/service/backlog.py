@@ -102,12 +102,14 @@ class Backlog:
             lock.close()
         for half in self._slot.glob(".*-*"):
             shutil.rmtree(half, ignore_errors=True)
-        found = [wanted for each in sorted(self._slot.glob("[0-9]*-*")) if (wanted := _read(each))]
-        for wanted in found:
-            if wanted.tries >= _TRIES:
+        left = []
+        for wanted in filter(None, map(_read, sorted(self._slot.glob("[0-9]*-*")))):
+            if wanted.tries < _TRIES:
+                left.append(wanted)
+            else:
                 LOGGER.error("a sync is given up", extra={"job": wanted.id, "tries": wanted.tries})
                 wanted.done()
-        return [wanted for wanted in found if wanted.tries < _TRIES and wanted.folder.exists()]
+        return left
 
     def close(self) -> None:
         """Give the slot back."""

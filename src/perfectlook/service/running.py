@@ -1,10 +1,14 @@
 """Runs the service behind uvicorn, until it is asked to stop."""
 
 import socket
+import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from perfectlook.errors import UsageError
+from perfectlook.errors import PerfectLookError, UsageError
 from perfectlook.service.logs import LOGGER, log_as_json
 from perfectlook.service.settings import Settings
 
@@ -63,6 +67,29 @@ def server(service: "Service") -> "uvicorn.Server":
             backlog=2048,
         )
     )
+
+
+@contextmanager
+def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
+    """Serve in a thread of this process, on a listening socket, while the context lasts.
+
+    The service is closed at the end.
+
+    Raises:
+        PerfectLookError: the server has ended before it answered.
+    """
+    runner = server(service)
+    thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, name="server")
+    thread.start()
+    try:
+        while not runner.started:
+            if not thread.is_alive():
+                raise PerfectLookError("the server has ended before it answered; its log says why")
+            time.sleep(0.01)
+        yield
+    finally:
+        runner.should_exit = True
+        thread.join()
 
 
 def _check_place(settings: Settings) -> None:

@@ -50,7 +50,7 @@ class Service:
         self.pictures = Pictures()
         self.usual = Usual(recommender)
         self.limits = PictureLimits(max_bytes=settings.max_upload)
-        threads = settings.workers or worker_count()
+        threads = _threads(settings)
         self.workers = Workers("model", threads, threads * settings.queue, settings.queue_seconds)
         self.readers = Workers("reader", READING_THREADS, READING_PLACES)
         self.writers = Workers("writer", 1, WRITING_PLACES)
@@ -71,10 +71,9 @@ class Service:
         Raises:
             PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
         """
-        threads = settings.workers or worker_count()
         model = Model.open(settings.model)
         catalogue = Catalogue.open(settings.catalogue, model, approximate_above=settings.approximate or None)
-        recommender = Recommender.open(model, catalogue, threads=threads)
+        recommender = Recommender.open(model, catalogue, threads=_threads(settings))
         try:
             service = cls(settings, recommender)
             service.warm()
@@ -91,9 +90,9 @@ class Service:
             opening = beside.submit(lambda: self.recommender.backbone)
             self._read_vectors()
             opening.result()
-        photo = Image.new("RGB", (64, 64), "grey")
-        answer = self.recommender.complete(photo, k=1, limit=1)
-        self.usual.parts(self.recommender.embed(photo), [each.category for each in answer.sections])
+        seen = self.recommender.see(Image.new("RGB", (64, 64), "grey"))
+        answer = self.recommender.complete(seen, k=1, limit=1)
+        self.usual.parts(seen.scene, [each.category for each in answer.sections])
 
     def _read_vectors(self) -> None:
         catalogue, model = self.recommender.catalogue, self.recommender.model
@@ -137,6 +136,10 @@ class Service:
             self._fetcher.close()
         self.feedback.close()
         self.recommender.close()
+
+
+def _threads(settings: Settings) -> int:
+    return settings.workers or worker_count()
 
 
 def _feedback_file(settings: Settings) -> Path:
