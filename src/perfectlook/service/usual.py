@@ -1,5 +1,6 @@
 """The usual distance of a category: what a product's parts are held against to say why it is near."""
 
+import itertools
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -24,7 +25,6 @@ class Usual:
         """Draw nothing yet."""
         self._recommender = recommender
         self._samples: dict[str, Float32Array] = {}
-        self._of: tuple[str | None, int] | None = None
         self._lock = threading.Lock()
 
     def parts(self, scene: "SceneEmbedding", categories: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -42,22 +42,23 @@ class Usual:
             self._samples = {}
 
     def _drawn(self, categories: Sequence[str]) -> dict[str, Float32Array]:
-        samples = self._samples
-        missing = [category for category in categories if category not in samples]
-        if missing:
-            model, catalogue = self._recommender.model, self._recommender.catalogue
-            points = np.random.default_rng(0).standard_normal((DIRECTIONS, model.dimension), np.float32)
-            points /= np.linalg.norm(points, axis=1, keepdims=True)
-            queries = [Query(point, OF_EACH, frozenset({name})) for name in missing for point in points]
-            hits = catalogue.search(queries, model)
-            for place, name in enumerate(missing):
-                mine = hits[place * DIRECTIONS : (place + 1) * DIRECTIONS]
-                vectors = {hit.id: hit.vector for found in mine for hit in found}
-                stacked = np.stack(list(vectors.values())) if vectors else np.empty((0, 0), np.float32)
-                with self._lock:
-                    self._samples[name] = stacked
-            samples = self._samples
-        return {category: samples[category] for category in categories if category in samples}
+        with self._lock:  # or two requests at once might hold products against two different samples
+            missing = [category for category in categories if category not in self._samples]
+            if missing:
+                self._samples |= self._draw(missing)
+            return {category: self._samples[category] for category in categories}
+
+    def _draw(self, categories: Sequence[str]) -> dict[str, Float32Array]:
+        model, catalogue = self._recommender.model, self._recommender.catalogue
+        points = np.random.default_rng(0).standard_normal((DIRECTIONS, model.dimension), np.float32)
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        queries = [Query(point, OF_EACH, frozenset({name})) for name in categories for point in points]
+        hits = iter(catalogue.search(queries, model))
+        drawn = {}
+        for name in categories:
+            vectors = {hit.id: hit.vector for found in itertools.islice(hits, DIRECTIONS) for hit in found}
+            drawn[name] = np.stack(list(vectors.values())) if vectors else np.empty((0, 0), np.float32)
+        return drawn
 
 
 def shares(usual: tuple[float, float] | None, whole: float, regions: float) -> dict[str, float]:

@@ -1,0 +1,79 @@
+"""What is usual for a category, and how much nearer than that a product is."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from perfectlook.recommender import Recommender
+from perfectlook.service.usual import Usual, shares
+from serving import Store
+
+
+@pytest.fixture
+def recommender(own_store: Store) -> Iterator[Recommender]:
+    with Recommender.open(own_store.model, own_store.catalogue) as opened:
+        yield opened
+
+
+def test_the_usual_distance_is_the_mean_over_products_of_the_category(recommender: Recommender):
+    photo = Image.new("RGB", (64, 64), "teal")
+    answer = recommender.complete(photo, k=100)
+    parts = Usual(recommender).parts(recommender.embed(photo), [each.category for each in answer.sections])
+    assert parts.keys() == {each.category for each in answer.sections}
+    for section in answer.sections:
+        for usual, found in zip(
+            parts[section.category],
+            (
+                [each.distance_global for each in section.products],
+                [each.distance_local for each in section.products],
+            ),
+            strict=True,
+        ):
+            assert min(found) <= usual <= max(found)
+
+
+def test_a_sample_is_drawn_once_whoever_asks_first(recommender: Recommender, monkeypatch: pytest.MonkeyPatch):
+    search, drawn = recommender.catalogue.search, []
+
+    def counted(queries: Sequence[Any], *others: Any) -> Any:
+        drawn.extend(category for query in queries for category in query.categories)
+        return search(queries, *others)
+
+    monkeypatch.setattr(recommender.catalogue, "search", counted)
+    scene = recommender.embed(Image.new("RGB", (64, 64), "teal"))
+    categories = recommender.model.categories
+    usual, start = Usual(recommender), Barrier(4)
+
+    def ask(number: int) -> dict[str, tuple[float, float]]:
+        start.wait()
+        return usual.parts(scene, categories[number % 2 :])
+
+    with ThreadPoolExecutor(4) as pool:
+        first, *others = pool.map(ask, range(4))
+    assert all(answer[name] == first[name] for answer in others for name in answer)
+    assert {drawn.count(category) for category in categories} == {4}  # directions, one draw each
+
+    usual.forget()
+    assert usual.parts(scene, categories) == first
+    assert {drawn.count(category) for category in categories} == {8}
+
+
+def test_a_category_without_products_has_no_usual_distance(recommender: Recommender):
+    assert Usual(recommender).parts(recommender.embed(Image.new("RGB", (64, 64))), ["Nothing"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("whole", "regions", "expected"),
+    [
+        (0.2, 0.4, {"whole": 0.75, "regions": 0.25}),  # 0.3 and 0.1 nearer than usual
+        (0.4, 0.9, {"whole": 1.0, "regions": 0.0}),  # the regions' part is farther than usual
+        (0.6, 0.6, {"whole": 0.0, "regions": 0.0}),
+    ],
+)
+def test_shares_are_of_what_is_nearer_than_usual(whole: float, regions: float, expected: dict[str, float]):
+    assert shares((0.5, 0.5), whole, regions) == pytest.approx(expected)
+    assert shares(None, whole, regions) == {"whole": 0.0, "regions": 0.0}
