@@ -61,7 +61,11 @@ class Candidates:
         """Which of `category_rows` are candidates for a scene: those not known to belong to it."""
         rows = self._of_category[category]
         known = [self._row[product] for product in self._positives[scene] if product in self._row]
-        return ~np.isin(rows, np.asarray(known, np.int64))
+        places = np.searchsorted(rows, known)
+        among = np.minimum(places, len(rows) - 1)
+        mask = np.ones(len(rows), np.bool_)
+        mask[among[rows[among] == known]] = False
+        return mask
 
 
 def pair_indices(features: SetFeatures, split: EvaluatedSplit) -> IntArray:
@@ -110,16 +114,29 @@ def place_pairs(
         ValueError: a distance is not a number.
     """
     candidates = Candidates(features)
-    results: list[PairResult] = []
-    for index in indices:
-        pair, row = features.pairs[index], int(features.pair_products[index])
-        category = features.product_categories[row]
-        rows, mask = candidates.category_rows(category), candidates.mask(pair.scene, category)
-        if not mask.any():
-            continue
-        all_distances = distances(int(features.pair_scenes[index]), category, rows)
-        true_distance = float(all_distances[np.searchsorted(rows, row)])
-        share, rank = placing(true_distance, all_distances[mask])
+    return [
+        placed for index in indices for placed in place_pair(features, candidates, index, [distances]) or []
+    ]
+
+
+def place_pair(
+    features: SetFeatures, candidates: Candidates, index: int, ways: Sequence[DistanceFunction]
+) -> list[PairResult] | None:
+    """Place the true product of one pair by several distances; None where it has no candidate.
+
+    Raises:
+        ValueError: a distance is not a number.
+    """
+    pair, row = features.pairs[index], int(features.pair_products[index])
+    category = features.product_categories[row]
+    rows, mask = candidates.category_rows(category), candidates.mask(pair.scene, category)
+    if not mask.any():
+        return None
+    true = int(np.searchsorted(rows, row))
+    results = []
+    for distances in ways:
+        found = distances(int(features.pair_scenes[index]), category, rows)
+        share, rank = placing(float(found[true]), found[mask])
         results.append(PairResult(pair.scene, pair.product, category, share, rank))
     return results
 

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from perfectlook.errors import TrainingError
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.losses import triplet_hinge
-from perfectlook.protocol import Candidates, place_pairs
+from perfectlook.protocol import Candidates, place_pair
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, batches
 from perfectlook.training.history import Epoch, best_of, is_over
@@ -140,15 +140,18 @@ class Fit:
     @cached_property
     def placed_scenes(self) -> list[str]:
         """The scene of every validation pair that can be placed, in the order of each epoch's `shares`."""
-        candidates = Candidates(self.data.features)
         pairs = [self.data.features.pairs[index] for index in self.validation]
         rows = self.data.features.pair_products[self.validation]
         categories = [self.data.features.product_categories[row] for row in rows]
         return [
             pair.scene
             for pair, category in zip(pairs, categories, strict=True)
-            if candidates.mask(pair.scene, category).any()
+            if self._candidates.mask(pair.scene, category).any()
         ]
+
+    @cached_property
+    def _candidates(self) -> Candidates:
+        return Candidates(self.data.features)
 
     def _note(self, number: int, loss: float | None, started: float) -> Epoch:
         shares = self._place(number) if len(self.validation) else torch.empty(len(self.weights), 0)
@@ -165,17 +168,18 @@ class Fit:
     def _place(self, number: int) -> Tensor:
         """Shares of the validation pairs, a row for each weight of the memory."""
         measured = Measured(self.averaged, self.data, self.validation)
+        ways = [measured.distances(weight) for weight in self.weights]
         try:
-            placed = [
-                place_pairs(self.data.features, self.validation, measured.distances(weight))
-                for weight in self.weights
-            ]
-            return torch.tensor([[result.share for result in row] for row in placed], dtype=torch.float32)
+            placed = (
+                place_pair(self.data.features, self._candidates, index, ways) for index in self.validation
+            )
+            shares = [[result.share for result in results] for results in placed if results]
         except ValueError as error:
             raise TrainingError(
                 f"epoch {number}: {error}: the weights have gone astray; lower learning_rate "
                 f"(now {self.config.learning_rate})"
             ) from error
+        return torch.tensor(shares, dtype=torch.float32).reshape(-1, len(ways)).T
 
     def _train_epoch(self, number: int) -> float:
         self.network.train()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from perfectlook.distances import attention_weights, hybrid, query_point, squared_l2
+from perfectlook.distances import attention_weights, hybrid, query_point
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.protocol import DistanceFunction
 from perfectlook.training.data import TrainingData, batches
@@ -24,11 +24,42 @@ class _Scene:
     memory: Float32Array | None = None
 
 
+class _Products:
+    """Vectors of all products [N, d], those of a category side by side, with their squared lengths.
+
+    Args:
+        vectors: in the set's order.
+        order: rows of the products, category by category.
+    """
+
+    def __init__(self, vectors: Float32Array, order: IntArray) -> None:
+        self._vectors = np.ascontiguousarray(vectors[order])
+        self._squares = np.vecdot(self._vectors, self._vectors)
+        self._places = np.empty_like(order)
+        self._places[order] = np.arange(len(order))
+
+    def squared_distances(self, point: Float32Array, chosen: IntArray) -> Float32Array:
+        """From a point [d] to some products, [n]: by ‖q‖² + ‖p‖² - 2 qᵀp, one product of a matrix."""
+        places = self._of(chosen)
+        found: Float32Array = self._squares[places] - 2 * (self._vectors[places] @ point) + point @ point
+        return np.maximum(found, 0)
+
+    def __getitem__(self, chosen: IntArray) -> Float32Array:
+        return self._vectors[self._of(chosen)]
+
+    def _of(self, chosen: IntArray) -> IntArray | slice:
+        """Places of some rows; those that lie in sequence, as a whole category does, are not copied."""
+        places = self._places[chosen]
+        if len(places) and (places == np.arange(places[0], places[0] + len(places))).all():
+            return slice(int(places[0]), int(places[0]) + len(places))
+        return places
+
+
 class Measured:
     """A network's distances from the scenes of some pairs to the products of the set.
 
-    Everything is embedded once, in each style space by itself, so that several weights of the memory cost
-    little more than one.
+    Everything is embedded once, in each style space by itself, and a question that is asked again with
+    another weight of the memory is not computed again, so several weights cost little more than one.
     """
 
     def __init__(self, network: Compatibility, data: TrainingData, pairs: IntArray) -> None:
@@ -36,10 +67,14 @@ class Measured:
         self._norm = network.config.distance
         self._rows = {name: row for row, name in enumerate(data.categories)}
         self._own = float(network.memory.weight) if network.config.remembers else 0.0
+        order = np.argsort(data.product_category, kind="stable")
         with torch.no_grad():
-            self._styles, self._memories = _embedded_products(network, data)
+            styles, memories = _embedded_products(network, data)
             self._scenes = _embedded_scenes(network, data, pairs)
             self._mixing = _mixing(network, len(data.categories))
+        self._styles = _Products(styles, order)
+        self._memories = None if memories is None else _Products(memories, order)
+        self._last: tuple[int, str, IntArray, Float32Array, Float32Array | None] | None = None
 
     def distances(self, weight: float | None = None) -> DistanceFunction:
         """The distances with a weight for the memory, by default the network's own.
@@ -49,26 +84,39 @@ class Measured:
         share = self._own if weight is None else weight
 
         def distances(scene_row: int, category: str, chosen: IntArray) -> Float64Array:
-            scene, row = self._scenes[scene_row], self._rows[category]
-            found = self._style_distances(scene, row, self._styles[chosen])
-            if scene.memory is not None and self._memories is not None:
-                remembered = squared_l2(scene.memory, self._memories[chosen])
-                found = (1 - share) * found + share * self._mixing[row] * remembered
+            found, remembered = self._in_both_spaces(scene_row, category, chosen)
+            if remembered is not None:
+                found = (1 - share) * found + share * self._mixing[self._rows[category]] * remembered
             return np.asarray(found, np.float64)
 
         return distances
 
-    def _style_distances(self, scene: _Scene, row: int, vectors: Float32Array) -> Float32Array:
+    def _in_both_spaces(
+        self, scene_row: int, category: str, chosen: IntArray
+    ) -> tuple[Float32Array, Float32Array | None]:
+        """Distances of one scene in the first style space [n], and in the memory where there is one."""
+        if self._last and self._last[:2] == (scene_row, category) and self._last[2] is chosen:
+            return self._last[3:]
+        scene = self._scenes[scene_row]
+        found, remembered = self._style_distances(scene, self._rows[category], chosen), None
+        if scene.memory is not None and self._memories is not None:
+            remembered = self._memories.squared_distances(scene.memory, chosen)
+        self._last = (scene_row, category, chosen, found, remembered)
+        return found, remembered
+
+    def _style_distances(self, scene: _Scene, row: int, chosen: IntArray) -> Float32Array:
         """Distances of one scene in the first style space, for the category in a row."""
         regions, attention = scene.whole[None], np.ones(1, np.float32)
         if scene.regions is not None and scene.logits is not None:
             regions, attention = scene.regions, attention_weights(scene.logits[row])
         w = float(self._mixing[row])
-        found: Float32Array
         if self._norm == "squared_l2":
-            found = squared_l2(query_point(scene.whole, regions, attention, mixing=w), vectors)
-        else:
-            found = hybrid(scene.whole, regions, attention, vectors, mixing=w, norm=self._norm).total
+            point = query_point(scene.whole, regions, attention, mixing=w)
+            return self._styles.squared_distances(point, chosen)
+        vectors = self._styles[chosen]
+        found: Float32Array = hybrid(
+            scene.whole, regions, attention, vectors, mixing=w, norm=self._norm
+        ).total
         return found
 
 
