@@ -1,6 +1,7 @@
 # Perfect the Look: every target does its own set-up; `make help` lists them.
 
-PYTHON ?= python3.11
+# the first of these that there is; any other by  make setup PYTHON=...
+PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13,$(shell command -v $(each))) python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
@@ -16,6 +17,15 @@ PERFECTLOOK_DATA ?= $(abspath ../shared/data)
 export PERFECTLOOK_DATA
 endif
 
+# Debian's Python can leave an environment without pip behind, in which every later step would fail.
+define environment
+@$(1)/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf $(1); \
+  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+  || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; name one that is:  make PYTHON=python3.11 ..." >&2; exit 1; }; \
+  $(PYTHON) -m venv $(1) \
+  || { rm -rf $(1); echo "no environment could be made; on Debian:  apt-get install python3-venv" >&2; exit 1; }; }
+endef
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo demo test test-long check format docs bench results clean
 
@@ -25,14 +35,14 @@ help: ## list the targets
 setup: $(STAMP) ## build .venv with everything: base, train, openvino, dev, docs
 
 $(STAMP): pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(call environment,$(VENV))
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e '.[train,openvino,dev,docs]'
 	touch $@
 
 setup-demo: $(DEMO_STAMP) ## build .venv-demo with the base install alone (no torch)
 
 $(DEMO_STAMP): pyproject.toml
-	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
+	$(call environment,$(DEMO))
 	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e .
 	touch $@
 

@@ -116,6 +116,37 @@ def test_a_category_unknown_to_the_model_is_shrunk_to_what_stands_in_for_it(
         np.testing.assert_allclose(centre, (16 * mean + 20 * prior) / 36, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("there", "left", "warned"),
+    [(16, 7, False), (16, 6, True), (20, 10, False), (20, 9, True), (16, 0, True)],
+)
+def test_a_warning_says_that_ten_products_and_more_than_half_went(
+    catalogue: Catalogue, products: list[Product], there: int, left: int, warned: bool
+) -> None:
+    """Of 16, nine are more than half and too few; of 20, ten are no more than half."""
+    more = [replace(product, id=f"{product.id}-2") for product in products]
+    catalogue.sync(ListSource([*products, *more][:there]), MODEL)
+    foreseen = catalogue.sync(ListSource(products[:left]), MODEL, allow_empty=True, dry_run=True)
+    report = catalogue.sync(ListSource(products[:left]), MODEL, allow_empty=True)
+    assert (len(foreseen.warnings), len(report.warnings)) == (warned, warned)
+    if warned:
+        assert report.warnings[0].startswith(f"{there - left} of the {there} products that were there")
+        assert foreseen.warnings[0].startswith(f"{there - left} of the {there} products would be deleted")
+
+
+def test_the_report_counts_products_of_categories_that_nothing_stands_in_for(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
+    names = ["Garden|Sheds", "Garden|Sheds", "", "Sports|Shoes", f"{BAGS}|Clutches"]
+    changed = [replace(each, category=name) for each, name in zip(products, names, strict=False)]
+    report = catalogue.sync(ListSource([*changed, *products[5:]]), MODEL)
+    assert report.unknown_categories == {"": 1, "Garden|Sheds": 2}
+    spoil(changed[0])  # stays as it was
+    again = catalogue.sync(ListSource([replace(changed[0], category=SHOES), *products[1:]]), MODEL)
+    assert again.unknown_categories == {"Garden|Sheds": 1}
+    assert catalogue.sync(ListSource(products[1:]), MODEL).unknown_categories == {}
+
+
 def test_a_second_sync_does_nothing(catalogue: Catalogue, products: list[Product]) -> None:
     catalogue.sync(ListSource(products), MODEL)
     before = points(catalogue)

@@ -96,12 +96,57 @@ def test_it_says_that_nothing_is_deleted_when_a_folder_cannot_be_read(
     monkeypatch.setattr("os.scandir", closed_to(pictures / "Shoes 0"))
     assert sync(pictures, shop.model, folder, "--strict") == 1
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[-3:] == [
+    assert captured.out.splitlines()[-4:-1] == [
         "  0 added, 0 changed, 0 deleted, 4 unchanged; 0 embedded, 1 failed",
         "  2 kept as they were, because the source cannot give them now",
         "  nothing was deleted, because the source could not be listed whole",
     ]
     assert "Shoes 0: the folder cannot be read" in captured.err
+
+
+def test_a_feed_that_is_short_by_mistake_is_warned_of(
+    shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = [*NAMED, "--currency", "EUR", "--strict", "--json", tmp_path / "report.json"]
+
+    def report() -> dict:
+        return json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+
+    feed = write_feed(source)
+    assert sync(feed, shop.model, folder, *more) == 0
+    assert (report()["warnings"], "WARNING" in capsys.readouterr().err) == ([], False)
+    whole = feed.read_text(encoding="utf-8")
+    feed.write_text("\n".join(whole.splitlines()[:4]) + "\n", encoding="utf-8")
+    assert sync(feed, shop.model, folder, *more, "--dry-run") == 0
+    said = capsys.readouterr().err
+    assert "WARNING: 15 of the 18 products would be deleted. If the feed is short by mistake, do not" in said
+    assert sync(feed, shop.model, folder, *more) == 0
+    (warning,) = report()["warnings"]
+    assert f"WARNING: {warning}\n" in capsys.readouterr().err
+    assert warning.startswith("15 of the 18 products that were there are deleted: ")
+    assert "--dry-run` shows beforehand" in warning
+    assert "syncing the right feed brings them back" in warning
+    feed.write_text(whole, encoding="utf-8")
+    assert sync(feed, shop.model, folder, *more) == 0
+    assert (report()["added"], report()["unchanged"], report()["warnings"]) == (15, 3, [])
+
+
+def test_categories_that_the_model_does_not_know_are_named(
+    shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the same last level, and those below a known one, have a category of the model's instead."""
+    listed = json.loads((source / "categories.json").read_text(encoding="utf-8"))
+    names = ["Rugs", "Rugs", *"ABCDE", "Sports|Shoes", "Apparel & Accessories|Shoes|Boots"]
+    listed |= dict(zip(sorted(listed), names, strict=False))
+    (source / "categories.json").write_text(json.dumps(listed), encoding="utf-8")
+    for more in (["--dry-run"], [], []):
+        assert sync(source, shop.model, folder, "--json", tmp_path / "report.json", *more) == 0
+        assert capsys.readouterr().out.splitlines()[-1] == (
+            "  7 products are of categories that the model does not know (it weighs all of a "
+            "photo alike for them, and suggests them last): Rugs; A; B; C; D; and 1 more"
+        )
+        report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+        assert report["unknown_categories"] == {"Rugs": 2, **dict.fromkeys("ABCDE", 1)}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")

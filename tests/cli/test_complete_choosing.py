@@ -67,6 +67,31 @@ def test_a_filter_that_is_none_is_wrong_use_at_its_column(complete, capsys) -> N
     assert "--where: column 9: expected a value" in capsys.readouterr().err
 
 
+def test_a_field_that_no_product_has_is_named_once(
+    complete, shop: "Shop", catalogue: Path, tmp_path: Path, capsys
+) -> None:
+    note = "note: no product of the catalogue has the field 'brnd'; did you mean brand?\n"
+    for more in ([], ["--look"], ["--json", tmp_path / "found.json"]):
+        assert complete("--where", "brnd = Acme", *more) == 0
+        assert capsys.readouterr().err == note
+    place = ["--model", str(shop.model), "--catalogue", str(catalogue)]
+    assert main(["complete", *map(str, shop.photos[:2]), *place, "--where", "brnd = Acme"]) == 0
+    assert capsys.readouterr().err == note
+    assert json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["notes"] == [note[6:-1]]
+    assert complete("--where", "brand = nobody") == 0
+    assert complete("--where", "brnd != Acme", "-k", "1") == 0
+    assert "note" not in capsys.readouterr().err
+
+
+def test_prices_are_printed(complete, answer, capsys) -> None:
+    costs = {each["id"]: each["price"] for each in products(answer(), SHOES)}
+    for more in ([], ["--look"]):
+        assert complete(*more) == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        printed = {line[2]: " ".join(line[3:5]) for line in lines if len(line) > 4 and line[2] in costs}
+        assert printed and printed.items() <= costs.items()
+
+
 def test_rules_move_products_and_say_so(answer, complete, tmp_path: Path, capsys) -> None:
     bare = products(answer("--all", "-k", "99"), SHOES)
     pinned, boosted = bare[-1]["id"], bare[3]["brand"]

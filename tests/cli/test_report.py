@@ -1,8 +1,11 @@
 """`perfectlook report`, as a user runs it."""
 
 import json
+import shutil
+from pathlib import Path
 
 from perfectlook.cli.main import build_parser, main
+from perfectlook.datasets.split import split_of
 from perfectlook.report import SHOWN
 
 
@@ -28,6 +31,17 @@ def test_the_page_is_named_after_the_model_and_the_set(shop, tmp_path, monkeypat
         == 0
     )
     assert [each.name for each in tmp_path.iterdir()] == ["report-model-set.html"]
+
+
+def test_a_split_of_one_pair_is_said_to_be_too_little(shop, tmp_path, capsys):
+    source = Path(shutil.copytree(shop.source, tmp_path / "set"))
+    first, *_ = (source / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
+    (source / "pairs.jsonl").write_text(first + "\n", encoding="utf-8")
+    split = split_of(json.loads(first)["scene"])
+    on = [str(shop.model), str(source), "--split", split, "--workers", "1"]
+    assert main(["report", *on, "--out", str(tmp_path / "page.html")]) == 0
+    said = f"1 pair in split '{split}': nothing to compare; use --split all, or add pairs to the set"
+    assert f"model on set: {said} (binary accuracy " in capsys.readouterr().out
 
 
 def test_wrong_use_and_failures_say_what_is_wrong(shop, foreign_model, tmp_path, capsys):

@@ -140,6 +140,18 @@ def test_similar_of_a_photo_is_the_same(arguments: list[str], both, shop: "Shop"
     assert printed[0] == printed[1]
 
 
+@pytest.mark.parametrize("more", [[], ["--look"]])
+def test_fields_that_no_product_has_are_named(more: list[str], both, ask, shop: "Shop", capsys) -> None:
+    shoe = Store(shop.source, shop.model, Path()).product
+    where = ["--where", "brnd = Acme"]
+    for asked in (["complete", shop.photos[0], *more, *where], ["similar", shoe, *where]):
+        local, remote = (json.loads(each) for each in both(*asked, "--json", "-"))
+        assert remote["notes"] == local["notes"]
+        assert ask(*asked) == 0
+        said = capsys.readouterr().err
+        assert said == "note: no product of the catalogue has the field 'brnd'; did you mean brand?\n"
+
+
 @pytest.mark.parametrize("arguments", [["complete"], ["complete", "--look"], ["similar"]])
 def test_sheets_are_the_same(arguments: list[str], run, ask, shop: "Shop", tmp_path: Path) -> None:
     command, *more = arguments

@@ -40,6 +40,17 @@ def test_best_and_worst_keep_to_their_side_of_the_middle():
     assert names(choose([middle], 3).best + choose([middle], 3).worst) == []
 
 
+def test_where_there_are_no_more_pairs_than_asked_for_none_is_left_out():
+    (alone,) = [placed("a", "1", 7)]
+    found = choose([alone], 24)
+    assert (names(found.best), names(found.worst), names(found.random)) == ([], [], ["a1"])
+    bad = [placed(f"s{n}", f"p{n}", 9) for n in range(4)]
+    found = choose(bad, 24)
+    assert (names(found.best), len(found.worst), len(found.random)) == ([], 1, 3)
+    middle = [placed(f"s{n}", f"p{n}", 5.5) for n in range(9)]
+    assert len(choose(middle, 6).random) == 6
+
+
 def test_a_product_comes_once_and_a_scene_with_its_copies_once_in_a_section():
     pairs = [
         placed("a", "1", 1),

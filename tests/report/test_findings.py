@@ -72,6 +72,9 @@ def test_weak_categories_are_named_worst_first(measured, evaluation):
     assert [group.name for group in found.groups] == ["Furniture|Sofas", "Furniture|Chairs"]
     assert "2 of 3 categories" in found.text
     assert "1 has fewer than 20 pairs" in found.text
+    per_category |= {"Decor|Lamps": dataclasses.replace(figures_of(0.4, 0.4, n_pairs=3), n_scenes=1)}
+    lone = dataclasses.replace(evaluation, per_category=per_category)
+    assert "2 of 3 categories" in findings(lone, measured.features, [], frozenset())[-1].text
     strong = dataclasses.replace(evaluation, per_category={name: figures_of(0.6, 0.7) for name in "ab"})
     found = findings(strong, measured.features, [], frozenset())[-1]
     assert found.text.startswith("None") and found.groups == ()

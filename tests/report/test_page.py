@@ -1,5 +1,6 @@
 """The page as a file and in a browser: nothing from elsewhere, every width, both schemes, paper."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -127,6 +128,29 @@ def test_a_baseline_without_pictures_has_a_page_without_attention(measured):
     assert 'id="attention"' not in shown
     assert '<span class="parts"' not in shown
     assert 'id="attention"' in page(make_report(measured.model, measured.source, split="all", workers=1))
+
+
+@pytest.mark.parametrize(("n_pairs", "said"), [(1, "1 pair in "), (2, "2 pairs of 1 scene in ")])
+def test_one_scene_is_said_to_be_too_little(measured, tmp_path, n_pairs, said):
+    """The first scene of the set has a pair in each category. No interval can be drawn around one scene."""
+    source = Path(shutil.copytree(measured.source, tmp_path / "few"))
+    rows = (source / "pairs.jsonl").read_text(encoding="utf-8").splitlines()[:n_pairs]
+    (source / "pairs.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    report = make_report(measured.model, source, split="all", workers=1)
+    assert report.too_little == f"{said}the set: nothing to compare; add pairs to the set"
+    evaluation = dataclasses.replace(report.evaluation, split="test", n_dropped=3)
+    report = dataclasses.replace(report, evaluation=evaluation)
+    shown = page(report)
+    assert read(shown).open == []
+    assert f'<h1 id="title">{said}split &#x27;test&#x27;: nothing to compare.</h1>' in shown
+    assert (
+        "To learn more, use --split all, or add pairs to the set. 3\u00a0pairs dropped, too little" in shown
+    )
+    assert shown.count("<article") == n_pairs
+    body = re.sub(r"<style>.*?</style>", "", shown, flags=re.S)
+    assert " to 100" not in body and "scale-interval" not in body and "Intervals are" not in body
+    assert "There is none" not in body and "1 scenes" not in body
+    assert ("The answer" in body) == (n_pairs == 1)
 
 
 def test_the_same_report_is_the_same_page(report, written):

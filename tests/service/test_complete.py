@@ -61,6 +61,10 @@ def test_categories_filters_and_attention(shop: Running, store: Store):
     assert sum(one["categories"][0]["attention"]["weights"]) == pytest.approx(1, abs=1e-4)
     both = shop.photo(store.photos[1], category=["Shoes", "Handbags"], where="price <= 5 EUR").json()
     assert [each["products"] for each in both["categories"]] == [[], []]
+    assert (one["notes"], both["notes"]) == (
+        [],
+        ["no product of the catalogue has the field 'price'; it has category, id"],
+    )
     assert "attention" not in both["categories"][0]
     assert len(shop.photo(store.photos[1], limit_categories="1").json()["categories"]) == 1
 

@@ -128,6 +128,9 @@ def test_a_feed_is_synced_by_a_job(own_store: Store, tmp_path: Path, shop: Runni
         job = job_of(own, own.keyed.post("/v1/products:sync", files=file))
         assert job["state"] == "done", job
         assert (job["report"]["added"], job["report"]["deleted"], job["report"]["failed"]) == (3, 18, 0)
+        (warning,) = job["report"]["warnings"]
+        assert warning.startswith("18 of the 18 products that were there are deleted")
+        assert job["report"]["unknown_categories"] == {}
         assert job["progress"]["done"] == job["progress"]["total"] == 3
         assert [each["id"] for each in own.client.get("/v1/products").json()["products"]] == [
             "p0",

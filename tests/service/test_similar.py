@@ -16,6 +16,13 @@ def test_a_product_and_what_looks_like_it(shop: Running, store: Store):
     assert [{"category": section["category"], **each} for each in section["products"]] == found["products"]
 
 
+def test_a_field_that_no_product_has_is_named(shop: Running, store: Store):
+    found = shop.client.post("/v1/similar", json={"id": store.product, "where": "colour = red"}).json()
+    assert found["products"] == []
+    assert found["notes"] == ["no product of the catalogue has the field 'colour'; it has category, id"]
+    assert shop.client.post("/v1/similar", json={"id": store.product, "k": 4}).json()["notes"] == []
+
+
 def test_the_picture_of_a_product_finds_the_product(shop: Running, store: Store):
     picture = shop.client.get(f"/v1/products/{store.product}/picture").content
     found = shop.client.post("/v1/similar", files={"photo": picture}).json()

@@ -14,6 +14,7 @@ from perfectlook.catalogue.sync import sync
 from perfectlook.errors import CatalogueError
 from perfectlook.progress import ProgressOf
 from perfectlook.stores import Hit, Point, Query, Store, open_store
+from perfectlook.stores.base import fields_of
 
 if TYPE_CHECKING:
     from perfectlook.bundle import Model
@@ -135,6 +136,16 @@ class Catalogue:
     def categories(self) -> dict[str, int]:
         """Return the number of products of each category."""
         return self._read(lambda collection: self.store.categories(collection=collection))
+
+    def fields(self, among: int = 2000) -> list[str]:
+        """Return the names of the fields that products have, as far as so many of them tell, in order."""
+
+        def fields(collection: str) -> list[str]:
+            read = self.store.scroll(among, collection=collection, vectors=False)
+            some = next(iter(read), [])
+            return sorted({name for each in some for name, text in fields_of(each.payload).items() if text})
+
+        return self._read(fields)
 
     def get(self, ids: Iterable[str], model: "Model") -> dict[str, Point]:
         """Return those of the products that are there, by id, with their vectors of `model` and no other."""

@@ -97,7 +97,7 @@ def sync(
         target = _to_fill(manifest, identity, source, recentre=recentre)
         switches = target is None or target is not manifest.active
         if dry_run:
-            return _foreseen(source, listing, before, staying, switches=switches)
+            return _foreseen(source, listing, before, staying, model, switches=switches)
         manifest = _prepared(store, manifest, target, identity, model.dimension)
         if manifest.active and manifest.pending:
             _carry_over(store, manifest.active.collection, staying | listing.unchanged, listing)
@@ -108,8 +108,9 @@ def sync(
         failed = embedder.extract(wanted, workers=workers, progress=told("extracting features"))
         wanted = {id_: item for id_, item in wanted.items() if id_ not in failed}
         manifest = _with_centres(store, manifest, embedder.centres(wanted, manifest.target))
-        after = (stored.keys() - set(plan.remove)) | wanted.keys()
-        report = make_report(source, listing, before, after, failed)
+        after = {id_: stored[id_].category for id_ in stored.keys() - set(plan.remove)}
+        after |= {id_: item.category for id_, item in wanted.items()}
+        report = make_report(source, listing, before, after, failed, model)
         fetched = _no_longer_shown(store, manifest, source, report, staying)
         _embed(store, manifest.target, embedder, wanted, told("embedding", "products"))
         _describe_and_remove(store, manifest.target.collection, listing.items, plan)
@@ -117,7 +118,8 @@ def sync(
             _switch(store, manifest)
         if isinstance(source, Fetching):
             source.drop(fetched)
-    return replace(report, embedded=len(wanted), switched=bool(manifest.pending), kept=len(staying & after))
+    kept = len(staying & after.keys())
+    return replace(report, embedded=len(wanted), switched=bool(manifest.pending), kept=kept)
 
 
 @contextmanager
@@ -138,14 +140,21 @@ def _held(store: Store, wait: float) -> Iterator[None]:
 
 
 def _foreseen(
-    source: Source, listing: Listing, before: Mapping[str, State], staying: Set[str], *, switches: bool
+    source: Source,
+    listing: Listing,
+    before: Mapping[str, State],
+    staying: Set[str],
+    model: "Model",
+    *,
+    switches: bool,
 ) -> SyncReport:
     """What a sync would do, as far as that can be told without looking into new pictures."""
     plan = make_plan(listing, before)
-    after = listing.items.keys() | listing.unchanged | staying
-    report = make_report(source, listing, before, after, {})
+    after = {id_: before[id_].category for id_ in listing.unchanged | staying}
+    after |= {id_: item.category for id_, item in listing.items.items()}
+    report = make_report(source, listing, before, after, {}, model, dry_run=True)
     embedded = len(after) if switches else len(plan.embed)
-    return replace(report, embedded=embedded, switched=switches, kept=len(staying), dry_run=True)
+    return replace(report, embedded=embedded, switched=switches, kept=len(staying))
 
 
 def _refuse_if_empty(

@@ -1,6 +1,8 @@
 """`perfectlook catalogue sync`: bring a catalogue into step with its source."""
 
 import argparse
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +10,9 @@ from perfectlook.cli.numbers import natural, positive
 
 if TYPE_CHECKING:
     from perfectlook.catalogue import Catalogue, Source, SyncReport
+
+NAMED = 5
+"""Categories that are named where there may be many."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -174,3 +179,19 @@ def _print(catalogue: "Catalogue", report: "SyncReport", model: str) -> None:
         print(f"  {report.kept:,} kept as they were, because the source cannot give them now")
     if not report.is_whole:
         print("  nothing was deleted, because the source could not be listed whole")
+    if report.unknown_categories:
+        print(f"  {_unknown(report.unknown_categories)}")
+    for warning in report.warnings:
+        print(f"WARNING: {warning}", file=sys.stderr)
+
+
+def _unknown(categories: Mapping[str, int]) -> str:
+    """The line about categories that the model does not know, those with most products first."""
+    ordered = sorted(categories, key=lambda name: (-categories[name], name))
+    names = "; ".join(name or "(none)" for name in ordered[:NAMED])
+    more = f"; and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
+    total = sum(categories.values())
+    return (
+        f"{total:,} {'product is' if total == 1 else 'products are'} of categories that the model does not "
+        f"know (it weighs all of a photo alike for them, and suggests them last): {names}{more}"
+    )

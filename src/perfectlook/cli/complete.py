@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from perfectlook.cli.asking import Asked
-    from perfectlook.recommender import Answer, Look, Section, Suggestion
+    from perfectlook.recommender import Answer, Look, Section
 
 FAILED = 1
 PRODUCTS, ALTERNATIVES = 10, 3
@@ -98,6 +98,7 @@ def run(arguments: argparse.Namespace) -> int:
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
     """
     from perfectlook.cli.jsonfile import write_json
+    from perfectlook.cli.reporting import print_notes
     from perfectlook.cli.sheetfile import check_sheet
 
     check_place(arguments)
@@ -112,6 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json and answers:
         documents = [answer.as_json(None) if arguments.all else answer.as_json() for answer in answers]
         write_json(arguments.json, documents if len(arguments.photos) > 1 else documents[0])
+    print_notes(note for answer in answers for note in answer.notes)
     skipped = len(arguments.photos) - len(answers)
     if skipped and len(arguments.photos) > 1:
         print(f"{skipped} of {len(arguments.photos)} photos skipped", file=sys.stderr)
@@ -240,9 +242,9 @@ def _look_text(look: "Look") -> Iterator[str]:
         likely = "" if slot.suggested is None else f"  {slot.suggested:.0%}"
         yield ""
         yield f"  {slot.category}{likely}{'  (locked)' if slot.locked else ''}"
-        yield f"{product_line(slot.product)}{_price(slot.product)}"
+        yield product_line(slot.product)
         for other in slot.alternatives:
-            yield f"  or{product_line(other.product)[4:]}{_price(other.product)}  ({other.objective:.3f})"
+            yield f"  or{product_line(other.product)[4:]}  ({other.objective:.3f})"
     for category in look.missing:
         yield ""
         yield f"  {category}"
@@ -255,12 +257,6 @@ def _look_text(look: "Look") -> Iterator[str]:
         f"({best}){cost}"
     )
     yield ""
-
-
-def _price(product: "Suggestion") -> str:
-    fields = product.record.fields
-    price = fields.get("sale_price") or fields.get("price")
-    return f"  {price}" if price else ""
 
 
 def _note(section: "Section") -> str:

@@ -7,8 +7,16 @@ if TYPE_CHECKING:
 
 
 def product_line(product: "Suggestion", *, bare: bool = False) -> str:
-    """Rank, distance (`bare`: all of its digits), id, title, and the rules that moved the product."""
+    """Rank, distance (`bare`: all of its digits), id, title, price, and the rules that moved the product."""
     distance = f"{product.distance!r}" if bare else f"{product.distance:.3f}"
     title = " ".join((product.record.title or "").split())[:60]
     moved = f"  [{'; '.join(map(str, product.rules))}]" if product.rules else ""
-    return f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip() + moved
+    said = f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip()
+    return f"{said}{_price(product)}{moved}"
+
+
+def _price(product: "Suggestion") -> str:
+    """What a customer pays, where that is known."""
+    fields = product.record.fields
+    price = fields.get("sale_price") or fields.get("price")
+    return f"  {' '.join(price.split())}" if price else ""

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -61,7 +62,8 @@ class RemoteRecommender:
             spread=spread,
             attention=True,
         )
-        return Answer(photo, said.model, [restated.section(each, self._url) for each in said.categories])
+        sections = [restated.section(each, self._url) for each in said.categories]
+        return Answer(photo, said.model, sections, notes=tuple(said.notes))
 
     def look(
         self,
@@ -96,7 +98,8 @@ class RemoteRecommender:
             locked=locked,
         )
         assert said.look is not None
-        return restated.look(said.look, photo, said.model, self._url, alternatives)
+        look = restated.look(said.look, photo, said.model, self._url, alternatives)
+        return replace(look, notes=tuple(said.notes))
 
     def similar(
         self,
@@ -120,6 +123,7 @@ class RemoteRecommender:
             None if product is None else restated.itself(product, self._url),
             said.model,
             [restated.alike_section(each, self._url) for each in said.categories],
+            tuple(said.notes),
         )
 
     @contextmanager

@@ -53,10 +53,14 @@ def run(arguments: argparse.Namespace) -> int:
     out.write_bytes(content)
     accuracy = evaluation.overall.binary_accuracy
     shown = sum(len(cases) for cases in report.cases.values())
-    print(
-        f"{evaluation.model} on {evaluation.set_name}: binary accuracy {accuracy.value:.4f} "
-        f"[{accuracy.low:.4f}, {accuracy.high:.4f}] over {evaluation.overall.n_pairs:,} pairs"
-    )
+    on, over = f"{evaluation.model} on {evaluation.set_name}", evaluation.overall.n_pairs
+    if report.too_little:
+        print(f"{on}: {report.too_little} (binary accuracy {accuracy.value:.4f})")
+    else:
+        print(
+            f"{on}: binary accuracy {accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}] over "
+            f"{over:,} pairs"
+        )
     print(f"wrote {out}: {shown} answers, {len(content) / 1e6:.1f} MB; open it in a browser")
     print(f"the set's pictures are inside it; their licence: {report.licence or 'the set does not say'}")
     return 0

@@ -1,7 +1,7 @@
 """How commands tell of what is wrong."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from perfectlook.datasets.problems import KEPT as OF_SETS
 from perfectlook.feeds.problems import KEPT as OF_FEEDS
@@ -9,6 +9,12 @@ from perfectlook.types import Problem
 
 SHOWN = 20
 KEPT = OF_SETS | OF_FEEDS
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what may be wrong with a question, each note once, to standard error."""
+    for note in dict.fromkeys(notes):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def print_problems(problems: Sequence[Problem], what: str) -> None:

@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             cannot be used, or a file cannot be written.
     """
     from perfectlook.cli.jsonfile import write_json
+    from perfectlook.cli.reporting import print_notes
     from perfectlook.cli.sheetfile import check_sheet, write_sheet
 
     check_place(arguments)
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_json(arguments.json, found.as_json(None) if arguments.all else found.as_json())
     else:
         print(*_text(found, bare=arguments.all), sep="\n")
+    print_notes(found.notes)
     return 0
 
 

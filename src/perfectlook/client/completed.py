@@ -1,6 +1,6 @@
 """What a photo is answered with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from perfectlook.client.look import Look
 from perfectlook.client.resolved import Resolved
@@ -44,7 +44,8 @@ class Section:
 class Completed:
     """The products that go with a photo, category by category, and the look where one was asked for.
 
-    `timings` are milliseconds by stage; feedback names the `request_id`.
+    `timings` are milliseconds by stage; feedback names the `request_id`; `notes` say what may be wrong with
+    the question where fewer products were found than asked for.
     """
 
     request_id: str
@@ -53,3 +54,4 @@ class Completed:
     timings: dict[str, float]
     categories: list[Section]
     look: Look | None
+    notes: list[str] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """Products that look like a product or a photo."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from perfectlook.client.suggestion import Shown
 
@@ -25,7 +25,7 @@ class AlikeSection:
 class Similar:
     """Look-alikes: the nearest of all categories that were looked in, and those of each.
 
-    `timings` are as in `Completed`.
+    `timings` and `notes` are as in `Completed`.
     """
 
     request_id: str
@@ -33,3 +33,4 @@ class Similar:
     timings: dict[str, float]
     products: list[Lookalike]
     categories: list[AlikeSection]
+    notes: list[str] = field(default_factory=list)

@@ -1,5 +1,6 @@
 """What a photo is answered with: for each category, products in order, and where the model looked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -128,12 +129,16 @@ class Section:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """The products that go with a photo, category by category, and the rules that could not be followed."""
+    """The products that go with a photo, category by category, and the rules that could not be followed.
+
+    `notes` say what may be wrong with the question where fewer products were found than asked for.
+    """
 
     photo: str
     model: str
     sections: list[Section]
     unused_rules: tuple[UnusedRule, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def as_json(self, digits: int | None = DIGITS) -> dict[str, object]:
         """Return the answer as the command line and the API say it; `digits` None keeps full precision."""
@@ -143,6 +148,7 @@ class Answer:
             "model": self.model,
             "categories": [section.as_json(digits) for section in self.sections],
             **unused,
+            **noted(self.notes),
         }
 
 
@@ -150,6 +156,11 @@ def said_of(record: Record) -> dict[str, object]:
     """What answers say of a product beside its id and distance."""
     fields = {name: record.fields[name] for name in SAID if name in record.fields}
     return {"title": record.title, "picture": record.picture, **fields}
+
+
+def noted(notes: Sequence[str]) -> dict[str, object]:
+    """What answers say of their notes: nothing where there are none."""
+    return {"notes": list(notes)} if notes else {}
 
 
 def rounded(value: float, digits: int | None) -> float:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perfectlook.recommender.answer import DIGITS, Suggestion, rounded
+from perfectlook.recommender.answer import DIGITS, Suggestion, noted, rounded
 from perfectlook.taxonomy import Resolution
 
 
@@ -49,7 +49,8 @@ class Look:
     `objective` = `distance`, the sum of the products' distances to the scene as rules weigh them, + `weight`
     · `apart`, the mean of ‖f_p - f_q‖ over the pairs of slots. No look of the catalogue has an objective
     under `lower_bound`; `proven_exact` says that none is better than this one. `price` is the sum of the
-    prices where all products have one in one currency. `missing` are categories that no product was left in.
+    prices where all products have one in one currency. `missing` are categories that no product was left in;
+    `notes` as in `Answer`.
     """
 
     photo: str
@@ -64,6 +65,7 @@ class Look:
     proven_exact: bool
     price: str | None = None
     budget: str | None = None
+    notes: tuple[str, ...] = ()
 
     def as_json(self, digits: int | None = DIGITS) -> dict[str, object]:
         """Return the look as the command line and the API say it; `digits` None keeps full precision."""
@@ -79,4 +81,4 @@ class Look:
             "slots": [slot.as_json(digits) for slot in self.slots],
             "missing": self.missing,
         }
-        return {"photo": self.photo, "model": self.model, "look": look}
+        return {"photo": self.photo, "model": self.model, "look": look, **noted(self.notes)}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from perfectlook.recommender.answer import DIGITS, Suggestion, rounded, said_of
+from perfectlook.recommender.answer import DIGITS, Suggestion, noted, rounded, said_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,12 +24,16 @@ class AlikeSection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookalikes:
-    """Products that look like a product of the catalogue (`product` is it) or like a photo."""
+    """Products that look like a product of the catalogue (`product` is it) or a photo.
+
+    `notes` are as in `Answer`.
+    """
 
     asked: str
     product: Suggestion | None
     model: str
     sections: list[AlikeSection]
+    notes: tuple[str, ...] = ()
 
     def as_json(self, digits: int | None = DIGITS) -> dict[str, object]:
         """Return the answer as the command line and the API say it; `digits` None keeps full precision."""
@@ -37,7 +41,7 @@ class Lookalikes:
         if self.product is not None:
             asked = {"product": {"id": self.product.id, **said_of(self.product.record)}}
         sections = [section.as_json(digits) for section in self.sections]
-        return {**asked, "model": self.model, "categories": sections}
+        return {**asked, "model": self.model, "categories": sections, **noted(self.notes)}
 
 
 def _product(product: Suggestion, digits: int | None) -> dict[str, object]:

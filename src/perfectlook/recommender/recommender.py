@@ -1,6 +1,7 @@
 """Completes the look of a photo: products that go with it, out of a catalogue."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from perfectlook.recommender.budget import Budget
 from perfectlook.recommender.candidates import retrieve
 from perfectlook.recommender.choice import by_probability, choose_categories
 from perfectlook.recommender.explanation import Explanation, explained
+from perfectlook.recommender.fieldnotes import FieldNotes
 from perfectlook.recommender.look import Look
 from perfectlook.recommender.lookalikes import AlikeSection, Lookalikes
 from perfectlook.recommender.photo import Photo, name_of, opened_photo
@@ -48,6 +50,7 @@ class Recommender:
         self.catalogue = catalogue
         self._threads = threads
         self._backbone: Backbone | None = None
+        self._field_notes = FieldNotes(catalogue, model)
 
     @classmethod
     def open(cls, model: Model | Path | str, catalogue: Catalogue | Path | str, *, threads: int = 1) -> Self:
@@ -130,7 +133,8 @@ class Recommender:
         ]
         self._finish(rankings)
         sections = [self._section(scene, each, suggested[each.category]) for each in rankings]
-        return Answer(_name(photo), self.model.name, sections, pins.unused)
+        notes = self._field_notes.on(where) if _is_short(sections, k) else ()
+        return Answer(_name(photo), self.model.name, sections, pins.unused, notes)
 
     def similar(
         self,
@@ -191,8 +195,9 @@ class Recommender:
         self._finish(rankings)
         exact = self.catalogue.store.exact
         sections = [AlikeSection(each.category, exact, suggestions(each)) for each in rankings]
+        notes = self._field_notes.on(where) if _is_short(sections, k) else ()
         return Lookalikes(
-            _name(like), None if product is None else itself(product), self.model.name, sections
+            _name(like), None if product is None else itself(product), self.model.name, sections, notes
         )
 
     def look(
@@ -245,7 +250,9 @@ class Recommender:
         features = self._features(photo)
         slots = self._slots(features, categories, list(wishes.locked))
         stylist = Stylist(self._scene(photo, features), self.catalogue, self.model, wishes)
-        return stylist.look(_name(photo), slots)
+        look = stylist.look(_name(photo), slots)
+        is_short = look.missing or any(len(each.alternatives) < alternatives for each in look.slots)
+        return replace(look, notes=self._field_notes.on(where)) if is_short else look
 
     def explain(
         self, photo: Photo, category: str, k: int = 3, products: Sequence[str] | None = None
@@ -385,6 +392,11 @@ class Recommender:
             attention=np.asarray(scene.attention(ranking.category), np.float32),
             suggested=suggested,
         )
+
+
+def _is_short(sections: Sequence[Section | AlikeSection], k: int) -> bool:
+    """Whether less was found than was asked for: then a filter may have been meant otherwise."""
+    return any(len(each.products) < k for each in sections)
 
 
 def _name(photo: Photo | Seen) -> str:

@@ -10,16 +10,16 @@ from perfectlook.report.words import counted, pairs, percent
 BINS = 20
 
 
-def scale(figure: Interval) -> str:
+def scale(figure: Interval, *, has_interval: bool = True) -> str:
     """A track from 0 to 100 %: filled up to the value, with its interval and a mark where a guess comes.
 
     What it shows stands beside it in words, so it is hidden from those who listen.
     """
+    interval = '<span class="scale-interval"></span>' if has_interval else ""
     return (
         f'<span class="scale" aria-hidden="true" style="--value:{100 * figure.value:.2f}%;'
         f'--low:{100 * figure.low:.2f}%;--high:{100 * figure.high:.2f}%">'
-        '<span class="scale-fill"></span><span class="scale-interval"></span>'
-        '<span class="scale-guess"></span></span>'
+        f'<span class="scale-fill"></span>{interval}<span class="scale-guess"></span></span>'
     )
 
 

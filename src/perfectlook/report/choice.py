@@ -26,8 +26,9 @@ def choose(
     """Choose `count` pairs at most, a third for each section.
 
     Best are those whose rank a guess would least often reach: first of 500 is better than first of 5. Worst
-    are those whose rank a guess would least often fall to. Neither goes past the middle. A scene, with all
-    its copies, comes once in a section; a product once on the page.
+    are those whose rank a guess would least often fall to. Neither goes past the middle. Where there
+    are no more than `count` pairs, or all lie just in the middle, those left are all among the random ones.
+    A scene, with all its copies, comes once in a section; a product once on the page.
 
     Args:
         placed: all evaluated pairs.
@@ -36,13 +37,15 @@ def choose(
         seed: of the pairs drawn at random.
     """
     shown = _Shown(twins or {})
-    a_third, more = divmod(min(count, len(placed)), 3)
+    count = min(count, len(placed))
+    a_third, more = divmod(count, 3)
     good = [each for each in placed if each.result.share > 0.5]
     bad = [each for each in placed if each.result.share < 0.5]
     best = shown.first(a_third + (more > 0), sorted(good, key=_order_of_best))
     worst = shown.first(a_third + (more > 1), sorted(bad, key=_order_of_worst))
     drawn = (placed[row] for row in np.random.default_rng(seed).permutation(len(placed)))
-    return Choice(best, worst, shown.first(a_third, drawn))
+    left = count - len(best) - len(worst)
+    return Choice(best, worst, shown.first(left if count == len(placed) or left == count else a_third, drawn))
 
 
 def _order_of_best(each: Placed) -> tuple[float, str, str]:

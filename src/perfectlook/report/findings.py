@@ -117,7 +117,7 @@ def scene_left(features: SetFeatures, placed: Placed) -> float | None:
 
 
 def _weak_categories(evaluation: Evaluation) -> Finding | None:
-    of_category = evaluation.per_category
+    of_category = {name: each for name, each in evaluation.per_category.items() if each.n_scenes > 1}
     if len(of_category) < 2:
         return None
     weak = {name: each for name, each in of_category.items() if each.binary_accuracy.low <= GUESSING}

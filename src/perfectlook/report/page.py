@@ -55,7 +55,7 @@ def page(report: Report) -> str:
         headline=headline(report),
         cautions=cautions(report),
         figures=more_figures(report),
-        histogram=histogram(report.placed),
+        histogram=_histogram(report),
         categories=categories(report),
         legend=_legend(report.has_attention, has_parts=has_parts),
         cases="".join(_section(report, kind) for kind in report.cases),
@@ -65,10 +65,18 @@ def page(report: Report) -> str:
     )
 
 
+def _histogram(report: Report) -> str:
+    if report.too_little is None:
+        return histogram(report.placed)
+    return '<p class="nothing">One scene says nothing about where true products come.</p>'
+
+
 def _section(report: Report, kind: Kind) -> str:
     cases, (title, introduction) = report.cases[kind], INTRODUCTIONS[kind]
-    if not cases and kind == "random":
+    if not cases and (kind == "random" or report.too_little):
         return ""
+    if len(report.placed) == 1:
+        title, introduction = "The answer", "The only one there is."
     cards = "".join(
         case_card(
             case,

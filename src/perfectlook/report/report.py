@@ -41,6 +41,20 @@ class Report:
     library: str
 
     @property
+    def too_little(self) -> str | None:
+        """Why there is nothing to compare, and what to do; None where there are pairs of several scenes.
+
+        All draws of one scene are the same: intervals over them would have no width, and mean nothing.
+        """
+        evaluation, overall = self.evaluation, self.evaluation.overall
+        if overall.n_scenes > 1:
+            return None
+        pairs = "1 pair" if overall.n_pairs == 1 else f"{overall.n_pairs:,} pairs of 1 scene"
+        where = "the set" if evaluation.split == "all" else f"split '{evaluation.split}'"
+        other = "" if evaluation.split == "all" else "use --split all, or "
+        return f"{pairs} in {where}: nothing to compare; {other}add pairs to the set"
+
+    @property
     def has_attention(self) -> bool:
         """Whether the model looks at regions in any of the answers shown."""
         return any(case.attention is not None for cases in self.cases.values() for case in cases)

@@ -1,6 +1,7 @@
 """The sections of the page that hold figures and words."""
 
 from html import escape
+from typing import Literal
 
 from perfectlook.metrics import Interval
 from perfectlook.protocol import Figures
@@ -21,6 +22,8 @@ def headline(report: Report) -> str:
     """The one figure that counts, as a sentence and as a scale."""
     evaluation, overall = report.evaluation, report.evaluation.overall
     accuracy = overall.binary_accuracy
+    if report.too_little:
+        return _nothing_to_compare(report, report.too_little)
     scenes = SHOWN_SPLITS[evaluation.split]
     return f"""<section class="hero" aria-labelledby="title">
 <div><p class="eyebrow">{escape(evaluation.model)} on {escape(evaluation.set_name)}</p>
@@ -32,6 +35,36 @@ A guess picks right 50 times.</p>
 <p class="figure-value">{percent(accuracy.value)}</p>{scale(accuracy)}
 <p class="figure-note">{bounds(accuracy)} in 95 of 100 draws of the scenes; the mark is a guess</p></div>
 </section>"""
+
+
+def _nothing_to_compare(report: Report, why: str) -> str:
+    """The headline of a page that can only show answers."""
+    evaluation, overall = report.evaluation, report.evaluation.overall
+    what, _, remedy = why.partition("; ")
+    left_out = "".join(f" {each[0].upper()}{each[1:]}." for each in _left_out(report))
+    return f"""<section class="hero" aria-labelledby="title">
+<div><p class="eyebrow">{escape(evaluation.model)} on {escape(evaluation.set_name)}</p>
+<h1 id="title">{escape(what[0].upper() + what[1:])}.</h1>
+<p class="lead">One scene cannot tell how good a model is, and no interval can be drawn around it: this page
+only shows what the model answered. To learn more, {escape(remedy)}.{escape(left_out)}</p>
+</div>
+<div class="hero-figure"><p class="figure-name">binary accuracy</p>
+<p class="figure-value">{percent(overall.binary_accuracy.value)}</p>
+<p class="figure-note">over {pairs(overall.n_pairs)} only, so there is no interval; a guess gets
+{percent(0.5, 0)}</p></div>
+</section>"""
+
+
+def _left_out(report: Report) -> list[str]:
+    """Which pairs of the split are not in the figures, and why."""
+    evaluation, said = report.evaluation, []
+    if evaluation.n_dropped:
+        said.append(f"{pairs(evaluation.n_dropped)} dropped, too little of the scene left")
+    if evaluation.n_without_candidates:
+        said.append(f"{pairs(evaluation.n_without_candidates)} without another product in the category")
+    if evaluation.problems:
+        said.append(f"{counted(len(evaluation.problems), 'problem')} in the set")
+    return said
 
 
 _WITH_PRODUCT = "with the product in them: an easier task than without."
@@ -67,7 +100,7 @@ def cautions(report: Report) -> str:
             "split, under another id. Training leaves such copies out; a model trained elsewhere may know "
             "them."
         )
-    if evaluation.overall.n_scenes < 50:
+    if 1 < evaluation.overall.n_scenes < 50:
         said.append(
             f"{counted(evaluation.overall.n_scenes, 'scene')} {_is(evaluation.overall.n_scenes)} few: read "
             "the "
@@ -80,17 +113,25 @@ def cautions(report: Report) -> str:
 def more_figures(report: Report) -> str:
     """The other headline figures, each with what a guess gets."""
     overall, guess = report.evaluation.overall, report.guess
+    several = overall.n_scenes > 1
     tiles = [
-        _tile(f"in the first {k}" if k > 1 else "first", figure, f"a guess: {percent(guess.top_k[k])}")
+        _tile(
+            f"in the first {k}" if k > 1 else "first",
+            percent(figure.value),
+            several and bounds(figure),
+            f"a guess: {percent(guess.top_k[k])}",
+        )
         for k, figure in overall.top_k.items()
     ]
+    between = several and f"{overall.mrr.low:.3f} to {overall.mrr.high:.3f}"
     tiles.append(
-        _tile(
-            "mean reciprocal rank", overall.mrr, f"a guess: {guess.mrr:.3f}", shown=f"{overall.mrr.value:.3f}"
-        )
+        _tile("mean reciprocal rank", f"{overall.mrr.value:.3f}", between, f"a guess: {guess.mrr:.3f}")
     )
     if unseen := report.evaluation.unseen:
-        tiles.insert(0, _tile("never-seen products", unseen.binary_accuracy, _of_unseen(report, unseen)))
+        accuracy = unseen.binary_accuracy
+        between = unseen.n_scenes > 1 and bounds(accuracy)
+        of = _of_unseen(report, unseen)
+        tiles.insert(0, _tile("never-seen products", percent(accuracy.value), between, of))
     return f'<ul class="figures">{"".join(tiles)}</ul>'
 
 
@@ -100,12 +141,12 @@ def _of_unseen(report: Report, unseen: Figures) -> str:
     return f"binary accuracy over {pairs(unseen.n_pairs)}"
 
 
-def _tile(name: str, figure: Interval, note: str, shown: str | None = None) -> str:
-    between = bounds(figure) if shown is None else f"{figure.low:.3f} to {figure.high:.3f}"
+def _tile(name: str, shown: str, between: str | Literal[False], note: str) -> str:
+    """A figure with its interval, if it has one, and a note."""
+    notes = "".join(f'<span class="figure-note">{escape(each)}</span>' for each in (between, note) if each)
     return (
         f'<li><span class="figure-name">{escape(name)}</span>'
-        f'<span class="figure-value">{shown or percent(figure.value)}</span>'
-        f'<span class="figure-note">{between}</span><span class="figure-note">{escape(note)}</span></li>'
+        f'<span class="figure-value">{shown}</span>{notes}</li>'
     )
 
 
@@ -129,16 +170,17 @@ def categories(report: Report) -> str:
 def _strips(of_category: list[tuple[str, Figures]]) -> str:
     return "".join(
         f'<li title="{escape(spoken_path(name))}">'
-        f"{_strip(last_level(name), each.n_pairs, each.binary_accuracy)}</li>"
+        f"{_strip(last_level(name), each.n_pairs, each.binary_accuracy, has_interval=each.n_scenes > 1)}</li>"
         for name, each in of_category
     )
 
 
-def _strip(name: str, n_pairs: int, accuracy: Interval) -> str:
+def _strip(name: str, n_pairs: int, accuracy: Interval, *, has_interval: bool = True) -> str:
     return (
         f'<span class="strip-name">{escape(name)}</span><span class="strip-pairs">{pairs(n_pairs)}</span>'
-        f'{scale(accuracy)}<span class="strip-value">{percent(accuracy.value)}</span>'
-        f'<span class="strip-bounds">{bounds(accuracy)}</span>'
+        f"{scale(accuracy, has_interval=has_interval)}"
+        f'<span class="strip-value">{percent(accuracy.value)}</span>'
+        f'<span class="strip-bounds">{bounds(accuracy) if has_interval else "one scene"}</span>'
     )
 
 
@@ -176,21 +218,15 @@ def colophon(report: Report) -> str:
         else ""
     )
     counts = [
-        f"{pairs(evaluation.overall.n_pairs)} of {evaluation.overall.n_scenes:,} scenes, split "
+        f"{pairs(evaluation.overall.n_pairs)} of {counted(evaluation.overall.n_scenes, 'scene')}, split "
         f"{evaluation.split}, "
         f"scenes shown as {evaluation.scene}",
-        f"{pairs(evaluation.n_dropped)} dropped, too little of the scene left"
-        if evaluation.n_dropped
-        else "",
-        f"{pairs(evaluation.n_without_candidates)} without another product in the category"
-        if evaluation.n_without_candidates
-        else "",
-        f"{counted(len(evaluation.problems), 'problem')} in the set" if evaluation.problems else "",
+        *_left_out(report),
     ]
-    return f"""{warning}<div class="made"><p>{escape("; ".join(filter(None, counts)))}.</p>
+    intervals = "" if report.too_little else " Intervals are 95 %, over 1,000 draws of\nthe scenes."
+    return f"""{warning}<div class="made"><p>{escape("; ".join(counts))}.</p>
 <p>A pair's candidates are all products of its category in the set, but for the scene's other known ones. Rank
-is one more than the candidates that lie nearer, ties counting half. Intervals are 95 %, over 1,000 draws of
-the scenes.</p>
+is one more than the candidates that lie nearer, ties counting half.{intervals}</p>
 <p>Model {escape(evaluation.model)} <code>{escape(report.model_identity[:12])}</code>, perfectlook
 {escape(report.library)}.</p></div>"""
 

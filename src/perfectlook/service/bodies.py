@@ -67,6 +67,7 @@ COMPLETED = {
         }
     ],
     "look": None,
+    "notes": [],
 }
 ALIKE = {
     name: value for name, value in PRODUCT.items() if name not in ("distance_global", "distance_local", "why")
@@ -77,6 +78,7 @@ SIMILAR = {
     "timings": {"decode": 3.1, "features": 21.7, "embed": 0.4, "search": 1.2, "total": 26.5},
     "products": [{"category": "Furniture|Chairs", **ALIKE}],
     "categories": [{"category": "Furniture|Chairs", "proven_exact": True, "products": [ALIKE]}],
+    "notes": [],
 }
 
 

@@ -165,14 +165,19 @@ def _telling(job: Job) -> Callable[..., Progress]:
     return begin
 
 
+_REPORTED = (
+    *("added", "changed", "deleted", "unchanged", "embedded", "kept", "is_whole", "switched"),
+    *("unknown_categories", "warnings"),
+)
+
+
 def _report_json(report: SyncReport, folder: str) -> dict[str, object]:
-    names = ("added", "changed", "deleted", "unchanged", "embedded", "kept", "is_whole", "switched")
     problems = [
         {"item": each.item, "reason": each.reason.replace(f"{folder}/", ""), "kind": each.kind}
         for each in report.failed[:PROBLEMS_SHOWN]
     ]
     return {
-        **{name: getattr(report, name) for name in names},
+        **{name: getattr(report, name) for name in _REPORTED},
         "failed": len(report.failed),
         "problems": problems,
     }

@@ -75,6 +75,7 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
         "timings": timings,
         "categories": sections,
         "look": None if look is None else look_json(look, usual),
+        "notes": list(dict.fromkeys([*answer.notes, *(look.notes if look else ())])),
     }
     service.metrics.answer("complete", timings, sum(len(each.products) for each in answer.sections))
     return json_answer(document)

@@ -66,5 +66,6 @@ def _found(service: Service, content: bytes | None, options: SimilarOptions, req
             "timings": timings,
             "products": products,
             "categories": sections,
+            "notes": list(found.notes),
         }
     )

@@ -1,0 +1,38 @@
+"""The line of a product as answers print it."""
+
+import pytest
+
+from perfectlook.catalogue import Record
+from perfectlook.cli.productline import product_line
+from perfectlook.recommender import AppliedRule, Suggestion
+
+
+def line(title: str | None, *, bare: bool = False, ruled: bool = False, **fields: str) -> str:
+    record = Record(title, "chair.jpg", 9, 9, "", "", "", fields)
+    rules = (AppliedRule(2, "boost", None, 7),) if ruled else ()
+    return product_line(Suggestion(1, "b6a5", 0.8125, 0.5, 0.3125, record, rules), bare=bare)
+
+
+@pytest.mark.parametrize(
+    ("title", "fields", "said"),
+    [
+        ("Oak chair", {}, "     1  0.812  b6a5  Oak chair"),
+        ("Oak\n chair", {"price": "49.90 EUR"}, "     1  0.812  b6a5  Oak chair  49.90 EUR"),
+        (
+            "Oak chair",
+            {"price": "49.90 EUR", "sale_price": "39.90 EUR"},
+            "     1  0.812  b6a5  Oak chair  39.90 EUR",
+        ),
+        (None, {"price": "49.90 EUR"}, "     1  0.812  b6a5  49.90 EUR"),
+        (None, {}, "     1  0.812  b6a5"),
+    ],
+)
+def test_title_and_what_a_customer_pays(title: str | None, fields: dict[str, str], said: str) -> None:
+    assert line(title, **fields) == said
+
+
+def test_rules_come_last_and_bare_lines_have_all_digits() -> None:
+    assert line("Oak chair", ruled=True, price="5.00 EUR").endswith(
+        "Oak chair  5.00 EUR  [rule 2: boost from rank 7]"
+    )
+    assert line("Oak chair", bare=True) == "     1  0.8125  b6a5  Oak chair"

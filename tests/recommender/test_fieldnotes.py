@@ -1,0 +1,105 @@
+"""Fields of a filter that no product has are named, where a filter has left few products, and only there."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from drawn import drawn_set
+from perfectlook.catalogue import Catalogue
+from perfectlook.filters import parse_filter
+from perfectlook.recommender import Recommender
+from perfectlook.recommender.fieldnotes import FieldNotes
+from perfectlook.types import Product
+from priced import PricedSet
+from toy_model import SHOES, ToyModel
+
+MODEL = ToyModel()
+
+
+class Coloured(PricedSet):
+    """The priced set, the shoes of which say a colour, and the bags a sale price but no price."""
+
+    def products(self) -> Iterator[Product]:
+        for product in super().products():
+            fields = dict(product.fields)
+            if product.category == SHOES:
+                fields["color"] = "red"
+            else:
+                fields["sale_price"] = fields.pop("price")
+            yield replace(product, fields=fields)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drawn_set(tmp_path_factory.mktemp("drawn") / "set", scenes=2, products_per_category=9)
+
+
+@pytest.fixture(params=["memory", "embedded"])
+def catalogue(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> Iterator[Catalogue]:
+    place = "memory://" if request.param == "memory" else tmp_path / "catalogue"
+    with Catalogue.open(place, create=True) as opened:
+        opened.sync(Coloured(source), MODEL, workers=1)
+        yield opened
+
+
+@pytest.fixture
+def photo(source: Path) -> Path:
+    return sorted((source / "scenes").iterdir())[0]
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (None, []),
+        ("color = blue and brand = nobody and price < 1 and sale_price < 1", []),
+        ("id = nobody or category = Nothing or category under Nothing", []),
+        ("colour = red", ["'colour'; did you mean color?"]),
+        (
+            "not (Brands in (Acme) or has prise)",
+            ["'brands'; did you mean brand?", "'prise'; did you mean price"],
+        ),
+        ("categry = Shoes", ["'categry'; did you mean category?"]),
+        ("size = 42", ["'size'; it has category, id, availability, brand, color, price, sale_price"]),
+    ],
+)
+def test_fields_that_no_product_has_are_named(
+    catalogue: Catalogue, where: str | None, said: list[str]
+) -> None:
+    notes = FieldNotes(catalogue, MODEL).on(where)  # type: ignore[arg-type]
+    assert len(notes) == len(said)
+    for note, what in zip(notes, said, strict=True):
+        assert note.startswith(f"no product of the catalogue has the field {what}")
+
+
+def test_an_empty_catalogue_is_not_the_filters_fault(source: Path) -> None:
+    catalogue = Catalogue.open("memory://", create=True)
+    catalogue.sync(source, MODEL)
+    catalogue.store.delete([id_ for id_, *_ in catalogue.store.excerpts() if id_])
+    assert FieldNotes(catalogue, MODEL).on("colour = red") == ()  # type: ignore[arg-type]
+
+
+def test_a_field_that_was_found_is_not_looked_for_again(
+    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = FieldNotes(catalogue, MODEL)  # type: ignore[arg-type]
+    assert notes.on("color = green") == ()
+    monkeypatch.setattr(catalogue, "search", None)
+    assert notes.on(parse_filter("color = blue")) == ()
+
+
+def test_short_answers_have_notes_and_others_have_none(catalogue: Catalogue, photo: Path) -> None:
+    recommender = Recommender(MODEL, catalogue)  # type: ignore[arg-type]
+    note = "no product of the catalogue has the field 'colour'; did you mean color?"
+    short, whole = "colour = red", "colour != red"
+    shoe = next(id_ for id_, category in catalogue.store.excerpts() if category == SHOES)
+    assert shoe is not None
+    assert recommender.complete(photo, where=short).notes == (note,)
+    assert recommender.complete(photo, k=1, where=whole).notes == ()
+    assert recommender.complete(photo, k=99).notes == ()
+    assert recommender.similar(shoe, where=short).as_json()["notes"] == [note]
+    assert "notes" not in recommender.similar(shoe, k=1, where=whole).as_json()
+    look = recommender.look(photo, where=short)
+    assert (look.slots, look.as_json()["notes"]) == ([], [note])
+    assert recommender.look(photo, where=whole, alternatives=1).notes == ()
