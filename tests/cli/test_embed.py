@@ -15,6 +15,7 @@ import pytest
 from perfectlook.catalogue import Catalogue
 from perfectlook.catalogue.vectors import VectorFile
 from perfectlook.cli.main import main
+from web import serve, web
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -67,6 +68,20 @@ def test_around_a_catalogue_the_vectors_fit_into_it(shop: "Shop", out: Path, tmp
     assert "4 added, 0 changed, 0 deleted, 14 unchanged; 4 embedded" in capsys.readouterr().out
     with Catalogue.open(folder) as catalogue:
         assert catalogue.generation().collection == before.collection
+
+
+def test_a_feed_is_read_as_its_flags_say(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
+    here, there = sorted((shop.source / "products").iterdir())[:2]
+    feed = tmp_path / "spring.dat"
+    with web() as site:
+        site.answers["/there.jpg"] = serve(there.read_bytes())
+        rows = [f"1,Furniture|Chairs,{here}", f"2,Furniture|Chairs,{site.url('/there.jpg')}"]
+        feed.write_text("\n".join(["sku,kind,photo", *rows]), encoding="utf-8")
+        flags = ["--format", "csv", "--field", "id=sku", "--field", "category=kind"]
+        flags += ["--field", "image_link=photo", "--allow-outside", "--allow-private"]
+        assert embed(feed, shop.model, out, *flags) == 0
+    assert "products 2, categories 1" in capsys.readouterr().out
+    assert vectors(out).keys() == {"1", "2"}
 
 
 def test_wrong_use_is_told(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:

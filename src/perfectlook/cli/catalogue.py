@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perfectlook.cli.feedflags import add_feed_flags, source_of
 from perfectlook.cli.numbers import natural, positive
 
 if TYPE_CHECKING:
-    from perfectlook.catalogue import Catalogue, Source, SyncReport
+    from perfectlook.catalogue import Catalogue, SyncReport
 
 NAMED = 5
 """Categories that are named where there may be many."""
@@ -65,43 +66,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     sync.add_argument(
         "--workers", metavar="N", type=positive, help="processes that read pictures (one per processor)"
     )
-    _add_feed_options(sync)
+    add_feed_flags(sync)
     sync.set_defaults(func=run)
-
-
-def _add_feed_options(sync: argparse.ArgumentParser) -> None:
-    feeds = sync.add_argument_group("feeds")
-    feeds.add_argument(
-        "--field",
-        metavar="FIELD=COLUMN",
-        type=_field,
-        action="append",
-        default=[],
-        help="the column that holds a field (id, title, category, image_link, price, ...), if it has another "
-        "name; may be given several times",
-    )
-    feeds.add_argument(
-        "--format", metavar="NAME", help="csv, tsv, jsonl, parquet or xml, if the file's name does not say it"
-    )
-    feeds.add_argument("--currency", metavar="CODE", help="the currency of prices that do not say theirs")
-    feeds.add_argument(
-        "--allow-outside", action="store_true", help="take pictures from outside the feed's folder too"
-    )
-    feeds.add_argument(
-        "--allow-private",
-        action="store_true",
-        help="fetch pictures from private, loopback and link-local addresses too",
-    )
-    feeds.add_argument(
-        "--connections", metavar="N", type=positive, default=8, help="pictures fetched at once (8)"
-    )
-
-
-def _field(text: str) -> tuple[str, str]:
-    field, separator, column = text.partition("=")
-    if not (field and separator and column):
-        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=COLUMN")
-    return field, column
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -118,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     from perfectlook.progress import ProgressLine
 
     model = Model.open(arguments.model)
-    source = _source(arguments)
+    source = source_of(arguments, arguments.catalogue)
     with _catalogue(arguments) as catalogue:
         report = catalogue.sync(
             source,
@@ -136,21 +102,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         write_json(arguments.json, asdict(report))
     return 1 if arguments.strict and report.failed else 0
-
-
-def _source(arguments: argparse.Namespace) -> "Source":
-    from perfectlook.catalogue import Shelf, open_source
-    from perfectlook.feeds import FeedOptions
-    from perfectlook.fetch import FetchLimits
-
-    options = FeedOptions(
-        format=arguments.format,
-        columns=dict(arguments.field),
-        currency=arguments.currency,
-        allow_outside=arguments.allow_outside,
-    )
-    limits = FetchLimits(allow_private=arguments.allow_private, connections=arguments.connections)
-    return open_source(arguments.source, shelf=Shelf.of(arguments.catalogue, limits), options=options)
 
 
 def _catalogue(arguments: argparse.Namespace) -> "Catalogue":

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from perfectlook.cli.feedflags import add_feed_flags, source_of
 from perfectlook.cli.numbers import positive
 
 
@@ -32,6 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--workers", metavar="N", type=positive, help="workers (one per processor)")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if any product failed")
+    add_feed_flags(parser)
     parser.set_defaults(func=run)
 
 
@@ -42,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         PerfectLookError: the source, the model, the catalogue or the file cannot be used.
     """
     from perfectlook.bundle import Model
-    from perfectlook.catalogue import Catalogue, open_source
+    from perfectlook.catalogue import Catalogue
     from perfectlook.catalogue.embed import embed
     from perfectlook.cli.extras import require
     from perfectlook.cli.reporting import print_problems
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ray:
         require("ray", "embedding on a Ray cluster", "ray", "pyarrow")
     model = Model.open(arguments.model)
-    source = open_source(arguments.source)
+    source = source_of(arguments, "cache://")
     around = None
     if arguments.catalogue:
         with Catalogue.open(arguments.catalogue, model) as catalogue:
