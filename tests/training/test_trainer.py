@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from perfectlook.bundle import Model
+from perfectlook.datasets.split import split_of
 from perfectlook.errors import ModelError, TrainingError, UsageError
 from perfectlook.evaluation import evaluate_on_features
 from perfectlook.model.config import ModelConfig
 from perfectlook.training import fit as fit_module
 from perfectlook.training.config import TrainingConfig
+from perfectlook.training.heldout import HeldOut
 from perfectlook.training.trainer import train_on_features
 from styled import styled_set
 
@@ -130,6 +132,19 @@ def test_a_small_set_is_cross_validated_and_then_trained_on_all_but_test(tmp_pat
     on_validation = evaluate_on_features(Model.open(tmp_path / "m"), features, split="val")
     assert on_validation.n_trained_scenes == on_validation.overall.n_scenes
     assert "trained on" in on_validation.to_text()
+
+
+def test_a_large_set_is_cross_validated_where_the_settings_say_so(tmp_path):
+    features = styled_set(**BIG_SET)
+    quick = dataclasses.replace(with_model(SMALL, mode="global"), cross_validate=True, epochs=1)
+    record = train_on_features(features, tmp_path / "m", quick)
+    assert record.training["chosen_on"] == "5-fold cross-validation"
+    on_validation = evaluate_on_features(Model.open(tmp_path / "m"), features, split="val")
+    assert on_validation.n_trained_scenes == on_validation.overall.n_scenes
+    held_out = HeldOut.read(tmp_path / "m")
+    assert held_out is not None
+    tested = {pair.scene for pair in features.pairs if split_of(pair.scene) == "test"}
+    assert set(held_out.scenes) == {pair.scene for pair in features.pairs} - tested
 
 
 def test_twins_of_held_out_scenes_are_not_trained_on(tmp_path):

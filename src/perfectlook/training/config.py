@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from perfectlook.datasets.layout import Dataset
+from perfectlook.datasets.split import is_small
 from perfectlook.errors import UsageError
 from perfectlook.model.config import MARGIN, ModelConfig
 
@@ -19,6 +21,8 @@ class TrainingConfig:
     Attributes:
         model: the shape of the model.
         epochs: at most this many.
+        cross_validate: choose by five-fold cross-validation, then train on the validation scenes too, as is
+            done for sets under 500 scenes anyway; six fits instead of one.
         patience: stop when the validation accuracy has not risen for this many epochs.
         batch_size: pairs per step.
         negatives: products drawn per pair and epoch.
@@ -40,6 +44,7 @@ class TrainingConfig:
 
     model: ModelConfig = field(default_factory=ModelConfig)
     epochs: int = 25
+    cross_validate: bool = False
     patience: int = 6
     batch_size: int = 256
     negatives: int = 4
@@ -74,6 +79,10 @@ class TrainingConfig:
         for name in ("learning_rate", "attention_learning_rate", "memory_learning_rate", "ridge_penalty"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"{name} = {getattr(self, name)!r}: must be above 0")
+
+    def chooses_by_folds(self, dataset: Dataset) -> bool:
+        """Whether the epoch for a set is chosen by cross-validation, not by its validation scenes."""
+        return self.cross_validate or is_small(dataset)
 
     def replaced(self, changes: Mapping[str, Any], *, source: str = "settings") -> "TrainingConfig":
         """A copy with some settings changed; keys are those of this class and, directly, of the model's.

@@ -14,7 +14,7 @@ import torch
 from perfectlook import __version__
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.datasets import Dataset
-from perfectlook.datasets.split import FOLDS, is_small
+from perfectlook.datasets.split import FOLDS
 from perfectlook.errors import TrainingError
 from perfectlook.features.arrays import FeatureArrays
 from perfectlook.features.setfeatures import SetFeatures
@@ -70,9 +70,9 @@ def train(
 ) -> ModelRecord:
     """Train a compatibility model on one or several sets.
 
-    The epoch is chosen by the accuracy on validation scenes, or, for sets under 500 scenes, by five-fold
-    cross-validation; then the model is trained on all their scenes but the test ones. A training that was
-    stopped goes on where it stood when it is called again with the same arguments.
+    The epoch is chosen by the accuracy on validation scenes, or, for sets under 500 scenes and where the
+    settings say so, by five-fold cross-validation; then the model is trained on all their scenes but the test
+    ones. A training that was stopped goes on where it stood when it is called again with the same arguments.
 
     Args:
         sets: folders of sets, or sets.
@@ -132,7 +132,11 @@ def train_on_features(
     settings = _settings(features, config, identity) | {"from": begun.record.identity if begun else None}
     stages = Stages(out, settings, say)
     plan = _Plan(data, config, stages, begun)
-    outcome = _fit_by_cross_validation(plan) if is_small(features.dataset) else _fit_by_validation(plan)
+    outcome = (
+        _fit_by_cross_validation(plan)
+        if config.chooses_by_folds(features.dataset)
+        else _fit_by_validation(plan)
+    )
     trained = asdict(config)
     del trained["model"]
     training = training_report(

@@ -4,7 +4,10 @@ import dataclasses
 
 from perfectlook.protocol import scenes_of_split
 from perfectlook.training.baselines.rounds import folds, held_out, learning_pairs, validation_round
+from perfectlook.training.config import TrainingConfig
 from styled import styled_set
+
+CONFIG = TrainingConfig()
 
 
 def scenes(features, indices) -> set[str]:
@@ -13,27 +16,35 @@ def scenes(features, indices) -> set[str]:
 
 def test_large_sets_hold_out_validation_and_test():
     features = styled_set(scenes=510, products=8, categories=("Furniture|Chairs",))
-    assert scenes(features, learning_pairs(features)) == scenes_of_split(features, "train")
-    found = validation_round(features)
+    assert scenes(features, learning_pairs(features, CONFIG)) == scenes_of_split(features, "train")
+    found = validation_round(features, CONFIG)
     assert scenes(features, found.training) == scenes_of_split(features, "train")
     assert scenes(features, found.validation) == scenes_of_split(features, "val")
 
 
 def test_small_sets_hold_out_test_alone():
     features = styled_set(scenes=100, products=8)
-    assert held_out(features) == scenes_of_split(features, "test")
-    assert scenes(features, learning_pairs(features)) == scenes_of_split(features, "train") | scenes_of_split(
-        features, "val"
-    )
+    assert held_out(features, CONFIG) == scenes_of_split(features, "test")
+    assert scenes(features, learning_pairs(features, CONFIG)) == scenes_of_split(
+        features, "train"
+    ) | scenes_of_split(features, "val")
+
+
+def test_large_sets_hold_out_test_alone_where_cross_validation_is_asked_for():
+    features = styled_set(scenes=510, products=8, categories=("Furniture|Chairs",))
+    asked = TrainingConfig(cross_validate=True)
+    assert held_out(features, asked) == scenes_of_split(features, "test")
+    measured = [scenes(features, each.validation) for each in folds(features, asked)]
+    assert set().union(*measured) == scenes(features, learning_pairs(features, asked))
 
 
 def test_folds_are_of_the_learned_scenes_each_measured_once():
     for count in (100, 510):
         features = styled_set(scenes=count, products=8, categories=("Furniture|Chairs",))
-        rounds = folds(features)
+        rounds = folds(features, CONFIG)
         measured = [scenes(features, each.validation) for each in rounds]
         assert len(rounds) == 5
-        assert set().union(*measured) == scenes(features, learning_pairs(features))
+        assert set().union(*measured) == scenes(features, learning_pairs(features, CONFIG))
         assert sum(len(each) for each in measured) == len(set().union(*measured))
         for each, part in zip(rounds, measured, strict=True):
             assert scenes(features, each.training) == set().union(*measured) - part
@@ -41,8 +52,8 @@ def test_folds_are_of_the_learned_scenes_each_measured_once():
 
 def test_copies_of_measured_scenes_are_not_learned_from():
     features = styled_set(scenes=100, products=8, categories=("Furniture|Chairs",))
-    one = folds(features)[0]
+    one = folds(features, CONFIG)[0]
     measured, copy = features.pairs[one.validation[0]].scene, features.pairs[one.training[0]].scene
     features = dataclasses.replace(features, twins={measured: frozenset({copy}), copy: frozenset({measured})})
-    assert copy not in scenes(features, folds(features)[0].training)
-    assert copy in scenes(features, learning_pairs(features))
+    assert copy not in scenes(features, folds(features, CONFIG)[0].training)
+    assert copy in scenes(features, learning_pairs(features, CONFIG))

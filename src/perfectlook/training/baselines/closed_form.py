@@ -92,10 +92,10 @@ def learn(data: TrainingData, config: TrainingConfig, given: Collection[str]) ->
     Raises:
         TrainingError: there is no pair to learn from.
     """
-    training = learning_pairs(data.features)
+    training = learning_pairs(data.features, config)
     catalogue = _Catalogue.of(data)
     choices = list(_choices(config, given))
-    rounds = folds(data.features)
+    rounds = folds(data.features, config)
     shares, scenes = _cross_validated(data, catalogue, rounds, choices)
     best = int(np.argmax(shares.mean(axis=1)))
     choice = choices[best]

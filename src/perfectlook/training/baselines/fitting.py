@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perfectlook.datasets.split import is_small
 from perfectlook.distances import squared_l2
 from perfectlook.errors import TrainingError
 from perfectlook.protocol import DistanceFunction, PairResult, binary_accuracy, place_pairs
@@ -161,15 +160,15 @@ class Fitting:
 def learn_in_epochs(data: TrainingData, config: TrainingConfig, start: Start) -> Learned:
     """Train a baseline and choose its epoch as the trainer does for a model.
 
-    By validation accuracy; for sets under 500 scenes by five-fold cross-validation, and then on all scenes
-    but the test ones.
+    By validation accuracy; for sets under 500 scenes and with `cross_validate` by five-fold cross-validation,
+    and then on all scenes but the test ones.
 
     Raises:
         TrainingError: there is too little to train on, or the loss is not a number.
     """
-    if is_small(data.features.dataset):
+    if config.chooses_by_folds(data.features.dataset):
         return _by_folds(data, config, start)
-    fitting = Fitting(data, validation_round(data.features), config, start)
+    fitting = Fitting(data, validation_round(data.features, config), config, start)
     _run(fitting, config.epochs, patience=config.patience)
     kept = fitting.best_epoch
     return _learned(
@@ -180,14 +179,14 @@ def learn_in_epochs(data: TrainingData, config: TrainingConfig, start: Start) ->
 def _by_folds(data: TrainingData, config: TrainingConfig, start: Start) -> Learned:
     history: dict[str, Sequence[Epoch]] = {}
     placed: list[list[PairResult]] = [[] for _ in range(config.epochs + 1)]
-    for each in folds(data.features):
+    for each in folds(data.features, config):
         fitting = Fitting(data, each, config, start)
         _run(fitting, config.epochs)
         history[each.name] = fitting.history
         for epoch, of_fold in enumerate(fitting.placed):
             placed[epoch] += of_fold
     chosen = int(np.argmax([binary_accuracy(epoch) for epoch in placed])) if placed[0] else config.epochs
-    fitting = Fitting(data, Round("all", learning_pairs(data.features), NO_PAIRS), config, start)
+    fitting = Fitting(data, Round("all", learning_pairs(data.features, config), NO_PAIRS), config, start)
     _run(fitting, chosen)
     history["all"] = fitting.history
     return _learned(fitting, fitting.network, chosen, BY_FOLDS, placed[chosen], history)

@@ -12,11 +12,11 @@ from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 
 
-def learn(data: TrainingData, _config: TrainingConfig, _given: Collection[str]) -> Learned:
+def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
     """Count the pairs of every product; there is nothing to choose.
 
     Raises:
         TrainingError: there is no pair to count.
     """
-    training = learning_pairs(data.features)
+    training = learning_pairs(data.features, config)
     return Learned(Counter(data.features.pairs[i].product for i in training), training)

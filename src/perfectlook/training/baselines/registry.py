@@ -15,7 +15,7 @@ from perfectlook.training.data import TrainingData
 Learn = Callable[[TrainingData, TrainingConfig, Collection[str]], Learned]
 """(sets, settings, names of the settings that were given) -> what was learned."""
 
-EVERYWHERE = frozenset({"backbone", "seed"})
+EVERYWHERE = frozenset({"backbone", "cross_validate", "seed"})
 IN_EPOCHS = frozenset(
     {
         "global_features",
@@ -50,7 +50,7 @@ class Baseline:
     Attributes:
         description: what it is, and where it is from.
         learn: trains it.
-        settings: those it uses beside backbone and seed; others are refused.
+        settings: those it uses beside those of `EVERYWHERE`; others are refused.
         defaults: its own values of settings.
     """
 

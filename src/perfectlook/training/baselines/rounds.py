@@ -1,16 +1,17 @@
 """Which pairs a baseline learns from, and which scenes it chooses its settings by.
 
 The rules are those of the trainer: nothing of the test scenes or their copies is learned from, and nothing
-of the validation scenes of a set of 500 scenes or more.
+of the validation scenes unless cross-validation chooses (sets under 500 scenes, or `cross_validate`).
 """
 
 from collections.abc import Collection, Sized
 from dataclasses import dataclass
 
-from perfectlook.datasets.split import FOLDS, is_small
+from perfectlook.datasets.split import FOLDS
 from perfectlook.errors import TrainingError
 from perfectlook.features.setfeatures import SetFeatures
 from perfectlook.protocol import pairs_of, scenes_of_fold, scenes_of_split, training_indices
+from perfectlook.training.config import TrainingConfig
 from perfectlook.types import IntArray
 
 BY_VALIDATION = "validation scenes"
@@ -26,30 +27,31 @@ class Round:
     validation: IntArray
 
 
-def held_out(features: SetFeatures) -> set[str]:
-    """Scenes that are never learned from: of the test split, and of validation where the set is large."""
+def held_out(features: SetFeatures, config: TrainingConfig) -> set[str]:
+    """Scenes that are never learned from: of the test split, and of validation where that chooses."""
     test = scenes_of_split(features, "test")
-    return test if is_small(features.dataset) else test | scenes_of_split(features, "val")
+    by_folds = config.chooses_by_folds(features.dataset)
+    return test if by_folds else test | scenes_of_split(features, "val")
 
 
-def learning_pairs(features: SetFeatures) -> IntArray:
+def learning_pairs(features: SetFeatures, config: TrainingConfig) -> IntArray:
     """All pairs that may be learned from.
 
     Raises:
         TrainingError: there is none.
     """
-    found = training_indices(features, held_out(features))
+    found = training_indices(features, held_out(features, config))
     _check_any(features, found)
     return found
 
 
-def folds(features: SetFeatures) -> list[Round]:
+def folds(features: SetFeatures, config: TrainingConfig) -> list[Round]:
     """Five-fold cross-validation, by scene, over the scenes that may be learned from.
 
     Raises:
         TrainingError: no pair may be learned from.
     """
-    barred = held_out(features)
+    barred = held_out(features, config)
     found = [
         _round(features, f"fold {fold}", scenes_of_fold(features, fold) - barred, barred)
         for fold in range(FOLDS)
@@ -59,13 +61,13 @@ def folds(features: SetFeatures) -> list[Round]:
     return usable
 
 
-def validation_round(features: SetFeatures) -> Round:
+def validation_round(features: SetFeatures, config: TrainingConfig) -> Round:
     """Learning on the training split, measuring on the validation split.
 
     Raises:
         TrainingError: one of them has no pair.
     """
-    found = _round(features, "fit", scenes_of_split(features, "val"), held_out(features))
+    found = _round(features, "fit", scenes_of_split(features, "val"), held_out(features, config))
     _check_any(features, found.training)
     if not len(found.validation):
         raise TrainingError(
