@@ -1,5 +1,6 @@
 """`perfectlook data get`, against a mirror on this machine."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,9 +44,33 @@ def test_the_terms_are_shown_and_nothing_is_fetched_before_they_are_accepted(
     assert "stl-fashion: Pins of people" in captured.out
     assert "Licence: research, non-commercial." in captured.out
     assert "do not pass them on" in " ".join(captured.out.split())
-    assert "perfectlook data get stl-fashion --accept-licence" in captured.err
+    assert f"data get stl-fashion --out {tmp_path / 'set'} --from {url} --accept-licence" in captured.err
     assert server.asked == []
     assert not (tmp_path / "set").exists()
+
+
+def test_the_command_that_agrees_is_the_users_own(
+    mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    mirror.rename(tmp_path / "it's mine")
+    given = ["--from", "it's mine", "--limit", "1", "--out=-my set", "--retry-dead", "--strict"]
+    assert get("stl-fashion", *given) == 2
+    _, command = capsys.readouterr().err.strip().split("if you agree: ")
+    program, *arguments = shlex.split(command)
+    assert program == "perfectlook"
+    assert set(arguments) == {"data", "get", "stl-fashion", *given, "--accept-licence"}
+    assert main(arguments) == 0
+    assert open_dataset(tmp_path / "-my set").n_rows == 2
+
+
+def test_what_could_not_be_checked_is_told(
+    server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    url = publish(server, mirror, listing=False)
+    assert get("stl-fashion", "--accept-licence", "--out", tmp_path / "set", "--from", url) == 0
+    reason = f"({url}/tree.json: answers 404 Not Found"
+    assert f"kept without a check: fashion-cat.json {reason}" in capsys.readouterr().out
 
 
 def test_a_set_is_fetched_and_can_be_looked_at(

@@ -1,6 +1,7 @@
 """`perfectlook data get`: fetch a public set into the set layout."""
 
 import argparse
+import shlex
 import sys
 import textwrap
 from pathlib import Path
@@ -65,11 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     source = source_named(arguments.name)
     print(*_terms(source), "", sep="\n")
     if not arguments.accept_licence:
-        print(
-            "perfectlook: nothing was fetched; if you agree: "
-            f"perfectlook data get {source.name} --accept-licence",
-            file=sys.stderr,
-        )
+        agreed = shlex.join(["perfectlook", "data", "get", *_given(arguments), "--accept-licence"])
+        print(f"perfectlook: nothing was fetched; if you agree: {agreed}", file=sys.stderr)
         return 2
     folder = arguments.out or _usual_folder(source.name)
     got = get(
@@ -83,6 +81,17 @@ def run(arguments: argparse.Namespace) -> int:
     print_problems(got.problems, source.name)
     print(*_report(got, folder), sep="\n")
     return 1 if arguments.strict and got.problems else 0
+
+
+def _given(arguments: argparse.Namespace) -> list[str]:
+    """What the user has asked for, as it is typed; a value that begins with a dash needs its `=`."""
+    values = {"--out": arguments.out, "--from": arguments.mirror, "--limit": arguments.limit}
+    given = [str(arguments.name)]
+    for option, value in values.items():
+        if value is not None:
+            given += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
+    flags = {"--retry-dead": arguments.retry_dead, "--strict": arguments.strict}
+    return given + [option for option, is_given in flags.items() if is_given]
 
 
 def _usual_folder(name: str) -> Path:
@@ -105,6 +114,7 @@ def _report(got: "Got", folder: Path) -> list[str]:
         f"failed {counts['failed']:,}",
     ]
     lines += [f"  was not as noted, fetched again: {name}" for name in got.renewed]
+    lines += [f"  kept without a check: {name} ({reason})" for name, reason in got.unchecked.items()]
     if counts["dead"]:
         lines.append("  dead addresses stand in dead.jsonl; --retry-dead asks for them again")
     if counts["failed"]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from perfectlook.datasets.layout import CATEGORIES, PAIRS, Dataset, read_layout
 from perfectlook.datasets.stl import read_release, release_of, releases_in
 from perfectlook.errors import DatasetError
+from perfectlook.showroom import set_folder
 
 __all__ = ["Dataset", "open_dataset"]
 
@@ -14,12 +15,13 @@ _SHOWN = 5
 def open_dataset(path: Path | str, *, strict: bool = False) -> Dataset:
     """Read a set: a folder in the set layout, a folder of the STL release, or the release's file of rows.
 
-    Whatever is wrong in it becomes one of its problems, and with `strict` a failure.
+    "showroom" is the set that comes with the package. Whatever is wrong in a set becomes one of its problems,
+    and with `strict` a failure.
 
     Raises:
         DatasetError: there is no set at `path`, or, with `strict`, anything is wrong in it.
     """
-    dataset = _read(Path(path))
+    dataset = _read(set_folder(path))
     if strict and dataset.problems:
         first = "".join(f"\n  {problem}" for problem in dataset.problems[:_SHOWN])
         more = len(dataset.problems) - _SHOWN

@@ -24,6 +24,7 @@ class ProblemKind(StrEnum):
     TWO_PICTURES = "two pictures of one id"
     UNREADABLE = "unreadable picture"
     UNUSABLE_DETAILS = "unusable product details"
+    INCOMPLETE = "file of another length"
 
 
 KEPT = frozenset(
@@ -34,6 +35,7 @@ KEPT = frozenset(
         ProblemKind.BOX_OUTSIDE,
         ProblemKind.TWO_PICTURES,
         ProblemKind.UNUSABLE_DETAILS,
+        ProblemKind.INCOMPLETE,
     }
 )
 """What is wrong with rows and products that are used all the same."""

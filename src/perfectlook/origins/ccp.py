@@ -21,7 +21,7 @@ from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.origins.gathering import Wanted
 from perfectlook.origins.manifest import write_whole
 from perfectlook.origins.matfiles import read_matrix, read_names
-from perfectlook.origins.place import LISTING, read_listing
+from perfectlook.origins.place import LISTING
 from perfectlook.origins.source import Annotations, Content, Plan, Source
 from perfectlook.types import BoolArray, Box, Problem, Rectangle
 
@@ -101,8 +101,8 @@ def cut_out(photo: Image.Image, mask: BoolArray) -> Image.Image:
 
 
 def _plan(annotations: Annotations, limit: int | None) -> Plan:
-    listing = read_listing(annotations.file(LISTING))
-    labels = read_names(annotations.file("label_list.mat"), "label_list")
+    listing = annotations.listing()
+    labels = annotations.read("label_list.mat", lambda file: read_names(file, "label_list"))
     numbers = sorted(
         PurePosixPath(path).stem for path in listing if path.startswith(_LABELS) and path.endswith(".mat")
     )

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perfectlook.errors import DatasetError, FetchError, MissingExtraError
+from perfectlook.errors import DatasetError, MissingExtraError
+from perfectlook.origins.annotations import AnnotationFiles
 from perfectlook.origins.gathering import Outcome, gather
 from perfectlook.origins.hosts import Manners
 from perfectlook.origins.ledger import LEDGER, Ledger
-from perfectlook.origins.manifest import Manifest, write_whole
-from perfectlook.origins.place import Place, place_of
+from perfectlook.origins.manifest import Manifest
+from perfectlook.origins.place import place_of
 from perfectlook.origins.source import Source, write_content
 from perfectlook.progress import Progress
 from perfectlook.types import Problem
@@ -28,6 +29,7 @@ class Got:
         counts: the files fetched, there already, dead and failed.
         problems: those that are dead or have failed, and what had to be left out, with their reasons.
         renewed: annotation files that were not as they had been noted, and were fetched again.
+        unchecked: annotation files fetched now that no list of files could check, and why.
     """
 
     scenes: int
@@ -36,6 +38,7 @@ class Got:
     counts: Mapping[Outcome, int]
     problems: list[Problem] = field(default_factory=list)
     renewed: list[str] = field(default_factory=list)
+    unchecked: Mapping[str, str] = field(default_factory=dict)
 
 
 def get(
@@ -61,8 +64,9 @@ def get(
 
     Raises:
         UsageError: the folder holds another set, or the mirror is no place.
-        FetchError: the annotations cannot be had, or a server does not answer; what was fetched stays.
-        DatasetError: the annotations cannot be read, or no pair has both its pictures.
+        FetchError: the annotations cannot be had whole, or a server does not answer; what was fetched stays.
+        DatasetError: the annotations cannot be read (the next run fetches them again), or no pair has both
+            its pictures.
         MissingExtraError: a library that the set needs is not installed.
     """
     if source.needs and any(importlib.util.find_spec(name) is None for name in source.needs[0]):
@@ -72,7 +76,7 @@ def get(
         manifest = Manifest(folder, source.name, source.licence)
         folder.mkdir(parents=True, exist_ok=True)
         manifest.write()
-        annotations = _Annotations(folder / ANNOTATIONS, place, manifest)
+        annotations = AnnotationFiles(folder / ANNOTATIONS, place, manifest, is_release=mirror is None)
         plan = source.plan(annotations, limit)
         ledger = Ledger(folder / LEDGER, ask_again=retry_dead)
         gathered = gather(plan.wanted, folder, place, ledger, progress)
@@ -94,31 +98,5 @@ def get(
         counts=gathered.counts,
         problems=problems,
         renewed=annotations.renewed,
+        unchecked=annotations.unchecked,
     )
-
-
-class _Annotations:
-    """The annotation files of a set: each fetched once, and checked against what was noted of it then."""
-
-    def __init__(self, folder: Path, place: Place, manifest: Manifest) -> None:
-        self._folder = folder
-        self._place = place
-        self._manifest = manifest
-        self.renewed: list[str] = []
-
-    def file(self, path: str) -> Path:
-        file = self._folder / path
-        if self._manifest.is_as_noted(path, file):
-            return file
-        was_there = file.exists()
-        try:
-            content = self._place.read(path)
-        except FetchError as error:
-            raise FetchError(
-                f"the annotations cannot be had: {error}", passing=error.passing, status=error.status
-            ) from error
-        write_whole(file, content)
-        is_new = self._manifest.note(path, self._place.address(path), content)
-        if was_there or is_new:
-            self.renewed.append(path)
-        return file

@@ -16,7 +16,7 @@ from perfectlook.errors import DatasetError
 from perfectlook.origins.gathering import Wanted
 from perfectlook.origins.ikea_types import category_of
 from perfectlook.origins.pickles import read_plain_pickle
-from perfectlook.origins.place import LISTING, Blob, read_listing
+from perfectlook.origins.place import LISTING, Blob
 from perfectlook.origins.source import Annotations, Content, Plan, Source
 from perfectlook.types import Problem
 
@@ -38,17 +38,17 @@ def scene_id(file_name: str) -> str:
 def _plan(annotations: Annotations, limit: int | None) -> Plan:
     pictures = {
         path: blob
-        for path, blob in read_listing(annotations.file(LISTING)).items()
+        for path, blob in annotations.listing().items()
         if path.startswith("images/") and path.lower().endswith((".jpg", ".jpeg", ".png"))
     }
-    described = _dict_of(annotations.file(_PRODUCTS))
+    described = annotations.read(_PRODUCTS, _dict_of)
     rooms = {PurePosixPath(path).stem: path for path in pictures if path.startswith(f"{_ROOMS}/")}
     articles = {
         PurePosixPath(path).stem: path for path in sorted(pictures) if not path.startswith(f"{_ROOMS}/")
     }
     problems: list[Problem] = []
     same = _one_for_each_picture(articles, pictures, described, problems)
-    pairs = _pairs(_dict_of(annotations.file(_PAIRS)), same, rooms, limit)
+    pairs = _pairs(annotations.read(_PAIRS, _dict_of), same, rooms, limit)
     shown = {article for _, article in pairs} if limit is not None else set(same.values())
     wanted: dict[str, Wanted] = {}
     for room in dict.fromkeys(room for room, _ in pairs):
@@ -137,7 +137,7 @@ def _text(described: Mapping[Any, Any], name: str) -> str:
 def _dict_of(file: Path) -> Mapping[Any, Any]:
     found = read_plain_pickle(file)
     if not isinstance(found, Mapping):
-        raise DatasetError(f"{file}: holds {type(found).__name__}, not a dict; delete it and fetch it again")
+        raise DatasetError(f"{file}: holds {type(found).__name__}, not a dict")
     return found
 
 

@@ -53,6 +53,11 @@ class Manifest:
         self.write()
         return before is not None and before.get("sha256") != entry["sha256"]
 
+    def forget(self, name: str) -> None:
+        """Note a file no more: it is fetched again by the next run."""
+        if self._files.pop(name, None) is not None:
+            self.write()
+
     def write(self) -> None:
         """Write the file in one step."""
         write_whole(self.file, json.dumps({**self._entries, "files": self._files}, indent=1) + "\n")

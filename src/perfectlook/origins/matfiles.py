@@ -37,7 +37,7 @@ def read_names(file: Path, name: str) -> list[str]:
     cells = _variable(file, name).ravel()
     names = [str(np.ravel(cell)[0]) if np.size(cell) else "" for cell in cells]
     if not names or cells.dtype.kind != "O":
-        raise DatasetError(f"{file}: '{name}' is no list of names; delete the file and fetch it again")
+        raise DatasetError(f"{file}: '{name}' is no list of names; fetch the file again")
     return names
 
 
@@ -53,7 +53,7 @@ def _variable(file: Path, name: str) -> Any:
         return loadmat(io.BytesIO(content), appendmat=False, variable_names=[name])[name]
     except Exception as error:  # on garbage scipy raises nearly anything
         reason = str(error) or type(error).__name__
-        raise DatasetError(f"{file}: not read ({reason}); delete it and fetch it again") from error
+        raise DatasetError(f"{file}: not read ({reason}); fetch it again") from error
 
 
 def _check(listed: list[tuple[str, tuple[int, ...], str]], name: str) -> None:

@@ -44,6 +44,6 @@ def read_plain_pickle(file: Path) -> Any:
         Exception,
     ) as error:  # on garbage the unpickler raises nearly anything
         reason = str(error) or type(error).__name__
-        raise DatasetError(
-            f"{file}: not read ({reason}); delete it and fetch it again, from a place you trust"
-        ) from (error)
+        raise DatasetError(f"{file}: not read ({reason}); fetch it again, from a place you trust") from (
+            error
+        )

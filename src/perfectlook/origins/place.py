@@ -141,9 +141,7 @@ def read_listing(file: Path) -> dict[str, Blob]:
             if entry.get("type", "blob") == "blob" and "size" in entry
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DatasetError(
-            f"{file}: no list of files as GitHub's API gives it ({error!r}); delete it and run again"
-        ) from error
+        raise DatasetError(f"{file}: no list of files as GitHub's API gives it ({error!r})") from error
 
 
 def blob_sha(content: bytes) -> str:

@@ -1,15 +1,18 @@
 """What every public set has: its licence, where its files are, and how they become a set."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from perfectlook.datasets.layout import CATEGORIES, DETAILS, PAIRS
 from perfectlook.origins.gathering import Wanted
 from perfectlook.origins.manifest import write_whole
+from perfectlook.origins.place import Blob
 from perfectlook.types import Problem
+
+Read = TypeVar("Read")
 
 
 @dataclass
@@ -45,8 +48,17 @@ class Plan:
 class Annotations(Protocol):
     """The files of a source that say what belongs together."""
 
-    def file(self, path: str) -> Path:
-        """Return where a file of the source lies here, after fetching it where it does not."""
+    is_release: bool
+    """Whether they come from their public place; a mirror may hold a part of the release."""
+
+    def read(self, path: str, reader: Callable[[Path], Read]) -> Read:
+        """What a reader makes of a file; one that it refuses (DatasetError) is fetched again next time."""
+
+    def listing(self) -> Mapping[str, Blob]:
+        """The files of the source's repository, by path."""
+
+    def forget(self, path: str) -> None:
+        """Fetch a file again next time."""
 
 
 @dataclass(frozen=True)
