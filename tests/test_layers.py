@@ -16,7 +16,7 @@ LAYERS = [
     {"fetch"},
     {"tables"},
     {"fingerprints"},
-    {"datasets", "showroom"},
+    {"datasets"},
     {"feeds"},
     {"origins"},
     {"backbones"},

@@ -39,6 +39,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         random_model(source, folder / "OTHER", seed=1)
         for name in ("showroom", "my-model", "my-ridge"):
             shutil.copytree(folder / "MODEL", folder / name)
+        shutil.copytree(source, folder / "showroom", dirs_exist_ok=True)  # the name of a model and of a set
         shutil.copytree(source, folder / "SOURCE")
         scenes = sorted((source / "scenes").iterdir())
         for name in ("photo.jpg", "room.jpg"):

@@ -11,6 +11,7 @@ from perfectlook.datasets.layout import CATEGORIES, PAIRS
 from perfectlook.datasets.stl import releases_in
 from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, FeedOptions
+from perfectlook.showroom import set_folder
 
 _SOURCES = "a source is a set, a folder of pictures, or a feed"
 
@@ -21,7 +22,7 @@ def open_source(
     """Open what lies at a path: a set (either layout), vectors, a feed, or else a folder of pictures.
 
     Args:
-        location: the path.
+        location: the path; "showroom" is the set that comes with the package.
         shelf: where the pictures of a feed are kept that have to be fetched; by default in the cache folder.
         options: how a feed is to be read.
 
@@ -30,7 +31,7 @@ def open_source(
         DatasetError: there is a set that cannot be read.
         CatalogueError: there is a file of vectors that cannot be read.
     """
-    path = Path(location)
+    path = set_folder(location)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; {_SOURCES}")
     if is_vector_file(path):

@@ -1,6 +1,8 @@
 """`perfectlook demo`: the showroom that comes with the package, on the page."""
 
 import argparse
+import os
+import sys
 import threading
 
 from perfectlook.cli.numbers import natural
@@ -48,9 +50,15 @@ def run(arguments: argparse.Namespace) -> int:
                     print(f"  {section.category.split('|')[-1]}: {names}")
             return 0
         print(f"{url} shows the showroom; stop with Ctrl-C", flush=True)
-        if not arguments.no_browser:
+        if not arguments.no_browser and _has_windows():
             import webbrowser
 
             webbrowser.open(url)
         threading.Event().wait()
     return 0
+
+
+def _has_windows() -> bool:
+    """Whether a browser would open beside the terminal, not a text browser in it."""
+    screen = "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
+    return screen or sys.platform in ("darwin", "win32")

@@ -8,3 +8,10 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 """The set's folder, to be opened with `perfectlook.datasets.open_dataset`."""
+NAME = FOLDER.name
+
+
+def set_folder(path: Path | str) -> Path:
+    """Return where a set is: the showroom's folder for its name, where no file or folder of that name is."""
+    folder = Path(path)
+    return FOLDER if str(path) == NAME and not folder.exists() else folder
