@@ -5,7 +5,7 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.datasets.split import split_of
-from perfectlook.demo import Demo, _named, check, serving
+from perfectlook.demo import Demo, _mixed, _named, check, serving
 from perfectlook.errors import PerfectLookError, UsageError
 from random_model import random_model
 
@@ -19,7 +19,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 def test_rooms_to_click_are_those_held_out(demo: Demo):
     report = demo.prepare()
-    rooms = [each.stem for each in demo.samples.iterdir()]
+    rooms = [each.stem.split("-", 1)[1] for each in sorted(demo.samples.iterdir())]
     assert rooms
     assert {split_of(room) for room in rooms} == {"test"}
     assert report.added == report.embedded > 0
@@ -27,7 +27,16 @@ def test_rooms_to_click_are_those_held_out(demo: Demo):
 
 def test_rooms_have_names_to_read():
     ids = ["room-nordic-living-012a", "room-nordic-living-040", "0b7f", "room-coastal-bed-1ae"]
-    assert list(_named(ids).values()) == ["nordic-living-1", "nordic-living-2", "0b7f", "coastal-bed"]
+    rooms = ["nordic-living-room-1", "nordic-living-room-2", "0b7f", "coastal-bedroom"]
+    assert list(_named(ids).values()) == rooms
+    assert _named(["room-classic-midcentury-study-living-081c"]) == {
+        "room-classic-midcentury-study-living-081c": "classic-study-and-mid-century-living-room"
+    }
+
+
+def test_rooms_that_are_alike_are_not_neighbours():
+    ids = ["room-coastal-bed-1", "room-coastal-bed-2", "room-nordic-bed-1", "room-nordic-study-1"]
+    assert _mixed(ids) == [ids[0], ids[3], ids[1], ids[2]]
 
 
 def test_a_second_time_embeds_nothing_and_forgets_rooms_of_before(demo: Demo):

@@ -28,7 +28,7 @@ def main() -> None:
     """Serve, look, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots")
-    parser.add_argument("--room", default="colourful-living-1", help="the room to show")
+    parser.add_argument("--room", default="colourful-living-room-1", help="the room to show")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     demo = Demo(SHOWROOM, MODELS / "showroom", cache_folder() / "demo")

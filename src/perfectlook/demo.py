@@ -23,6 +23,8 @@ from perfectlook.service.settings import Settings
 ASKED = 3
 """Rooms that a check asks for."""
 PORT = 8000
+KINDS = {"living": "living-room", "bed": "bedroom", "dining": "dining-room", "study": "study"}
+"""Of rooms, as ids and as people say them."""
 _HOST = "127.0.0.1"
 
 
@@ -66,7 +68,12 @@ class Demo:
         if not held_out:
             raise UsageError(f"{self.showroom}: has no scene that is held out for testing")
         pictures = {id_: dataset.scenes[id_].picture for id_ in held_out}
-        rooms = {f"{name}{pictures[id_].suffix}": pictures[id_] for id_, name in _named(held_out).items()}
+        named = _named(_mixed(held_out))
+        digits = len(str(len(named)))
+        rooms = {
+            f"{number:0{digits}}-{name}{pictures[id_].suffix}": pictures[id_]
+            for number, (id_, name) in enumerate(named.items(), 1)
+        }
         self.samples.mkdir(parents=True, exist_ok=True)
         for old in self.samples.iterdir():
             if old.name not in rooms:
@@ -75,15 +82,51 @@ class Demo:
             shutil.copyfile(picture, self.samples / name)
 
 
+def _words(id_: str) -> list[str]:
+    """What an id of the showroom says: `room-classic-colourful-study-living-081c` the four in the middle."""
+    return re.sub(r"^room-|-\d+[a-z]*$", "", id_).split("-")
+
+
+def _mixed(ids: Sequence[str]) -> list[str]:
+    """Rooms in an order in which neighbours differ: the styles take turns, each with its least seen kind."""
+    left = {id_: _words(id_) for id_ in sorted(ids)}
+    styles, kinds = Counter[str](), Counter[str]()
+
+    def turn(id_: str) -> tuple[int, int, int, int]:
+        words = left[id_]
+        place = list(KINDS).index(words[-1]) if words[-1] in KINDS else len(KINDS)
+        return styles[words[0]], kinds[words[-1]], len(words), place
+
+    order: list[str] = []
+    while left:
+        order.append(min(left, key=turn))
+        words = left.pop(order[-1])
+        styles[words[0]] += 1
+        kinds[words[-1]] += 1
+    return order
+
+
 def _named(ids: Sequence[str]) -> dict[str, str]:
-    """What the page calls rooms: `room-nordic-bed-012a` is `nordic-bed`, or `nordic-bed-2` of several."""
-    names = {id_: re.sub(r"^room-|-\d+[a-z]*$", "", id_) for id_ in ids}
+    """What the page calls rooms: `room-nordic-bed-012a` is `nordic-bedroom`, with a number where several are.
+
+    A room of two styles, `room-classic-colourful-study-living-081c`, is
+    `classic-study-and-colourful-living-room`. Other ids stay as they are.
+    """
+    names = {id_: _name(_words(id_)) for id_ in ids}
     times, seen = Counter(names.values()), Counter[str]()
     called: dict[str, str] = {}
     for id_, name in names.items():
         seen[name] += 1
         called[id_] = name if times[name] == 1 else f"{name}-{seen[name]}"
     return called
+
+
+def _name(words: Sequence[str]) -> str:
+    kinds = [KINDS[word] for word in words if word in KINDS]
+    styles = [word.replace("midcentury", "mid-century") for word in words if word not in KINDS]
+    if not kinds or len(kinds) != len(styles):
+        return "-".join(words)
+    return "-and-".join(f"{style}-{kind}" for style, kind in zip(styles, kinds, strict=True))
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """Scenes that may be asked for by name: the pictures of one folder, as they were when the service began."""
 
 import asyncio
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +38,14 @@ class Samples:
                 f"{folder}: cannot be listed ({error.strerror}); name a folder of photos"
             ) from error
         listed = [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
-        self._samples = {file.stem: Sample(file.stem, _title(file.stem), file) for file in listed}
+        names = Counter(_name(file) for file in listed)
+        self._samples: dict[str, Sample] = {}
+        for file in listed:
+            name = _name(file) if names[_name(file)] == 1 else file.stem
+            self._samples[name] = Sample(name, _title(name), file)
 
     def __iter__(self) -> Iterator[Sample]:
-        """Go through the samples in the order of names."""
+        """Go through the samples in the order of their files' names."""
         return iter(self._samples.values())
 
     async def content(self, name: str) -> bytes:
@@ -53,6 +59,11 @@ class Samples:
             raise Refusal(404, "no_such_sample", "that sample is not there any more") from error
 
 
-def _title(stem: str) -> str:
-    words = stem.replace("_", " ").replace("-", " ").strip()
+def _name(file: Path) -> str:
+    """A file's name without its suffix, and without a number before it, which only says its place."""
+    return re.sub(r"^\d+[-_ ]+", "", file.stem) or file.stem
+
+
+def _title(name: str) -> str:
+    words = name.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:]
