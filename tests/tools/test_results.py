@@ -70,6 +70,20 @@ def test_trains_compares_and_writes_the_page_it_prints(tool, data, tmp_path, mon
     assert "2 trainings, 2 of them done before" in again.err
     assert again.out == page
 
+    folder = data / "rooms"
+    done = [tool.Training(each, folder, work / "results" / "rooms" / each.name) for each in tool.entrants()]
+    text = tool.report([folder], done, docs, "cross-validation")
+    assert text == (docs / "cross-validation.md").read_text()
+    assert "# Cross-validated results" in text
+    assert "](cross-validation-rooms.svg)" in text
+
+
+def test_cross_validation_is_a_setting_of_the_default_and_what_is_nearest_to_it(tool):
+    found = tool.entrants(tool.CLOSEST, cross_validate=True)
+    assert [each.name for each in found] == ["default", "ridge-style", "ridge", "ibr"]
+    assert found[1].settings == {"global_features": "style", "cross_validate": True}
+    assert all(each.settings["cross_validate"] for each in found)
+
 
 def test_a_training_with_other_settings_or_on_another_set_is_not_done(tool, data, tmp_path):
     def training(**settings: object) -> object:
