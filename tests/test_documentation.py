@@ -49,7 +49,7 @@ def test_targets_scripts_and_extras_that_are_named_exist(page: Path):
     for script in re.findall(r"python ((?:tools|benchmarks|examples)/[\w/]+\.py)", text):
         assert (ROOT / script).is_file()
     known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for extras in re.findall(r"perfectlook\[([a-z,]+)\]", text):
+    for extras in re.findall(r"(?:perfectlook|'\.|/src)\[([a-z,]+)\]", text):
         assert set(extras.split(",")) <= set(known["optional-dependencies"])
 
 

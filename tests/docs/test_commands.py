@@ -1,49 +1,129 @@
-"""Commands of the documentation, run as they are printed at a desk where everything they name lies."""
+"""Every command of the documentation runs, as it is printed, at a desk where everything it names lies.
 
+Commands are the lines of indented blocks; what stands between backticks in a sentence is parsed, in
+`tests/test_documentation.py`.
+"""
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
-from perfectlook.cli.main import main
-from printed import DOCS, PAGES, arguments, blocks, typed
+from printed import DOCS, PAGES
+from reader import WAYS, Reader, lines
 
-ELSEWHERE = ("qdrant+", "--ray", "/srv/", "/etc/", "/media/", "https://", "--server")
-"""Of machines and networks that a test has not; `tests/test_examples.py` asks a server."""
-LONG = ("train", "study")
-NOT_HERE = (*LONG, "serve", "demo", "data get", "keys")
-"""Served in the tutorial's and the demo's tests, fetched in those of `data get`."""
-
-
-def printed_by(page: Path) -> list[str]:
-    return [command for block in blocks(page) if not block.language for command in typed(block.text)]
+ELSEWHERE = {
+    "curl": "tests/test_examples.py",
+    "python examples/": "tests/examples/test_scripts.py",
+}
+"""Beginnings of lines that are run there, also as they are printed; the tutorial is `test_tutorial.py`'s."""
 
 
-def is_run_here(command: str) -> bool:
-    name = command.removeprefix("perfectlook ")
-    return not name.startswith(NOT_HERE) and not any(each in command for each in ELSEWHERE)
+class Slow(NamedTuple):
+    """Why a line runs in the long tests only, and what the short ones type instead."""
+
+    reason: str
+    instead: str = ""
 
 
-def pages_with(commands: object) -> list[Path]:
-    return [page for page in PAGES if any(commands(each) for each in printed_by(page))]  # type: ignore[operator]
+STUDIES = "trains dozens of models, each in a process of its own; tests/cli/test_study.py has a short study"
+HUB = "transformers takes 10 s to load; tests/backbones/test_hub.py opens such networks"
+NETWORKS = "networks of this size take half a minute over the desk's pictures"
+ALIKE = "takes seconds, and its page runs others like it"
+SLOW: dict[str, Slow] = {
+    "perfectlook study SET --out FOLDER": Slow(STUDIES),
+    "perfectlook study SET --out FOLDER --shares 0.1 0.3 1 --seeds 3 --budget 2h": Slow(STUDIES),
+    "perfectlook study my-set --out study --budget 2h": Slow(STUDIES),
+    "perfectlook train SET --out MODEL --backbone transformers:facebook/dinov2-small": Slow(HUB),
+    "perfectlook train SET --out MODEL --backbone efficientnet-lite0+efficientnet-lite2": Slow(NETWORKS),
+    "perfectlook train SET --out OTHER --backbone efficientnet-lite0": Slow(
+        NETWORKS, "perfectlook train SET --out OTHER --backbone tiny"
+    ),
+    "perfectlook train my-set PUBLIC-SET --out my-joint-model": Slow(ALIKE),
+    "perfectlook train my-set --out my-tuned-model --config settings.toml": Slow(ALIKE),
+    "perfectlook embed SOURCE --model MODEL --out vectors.parquet --ray --workers 64": Slow(
+        "Ray takes 20 s to start; tests/cli/test_embed.py has it with two workers",
+        "perfectlook embed SOURCE --model MODEL --out vectors.parquet --workers 2",
+    ),
+    "perfectlook serve --model MODEL --catalogue CATALOGUE": Slow(
+        "test_tutorial.py serves with the same flags"
+    ),
+    "perfectlook serve --model MODEL --catalogue CATALOGUE --samples FOLDER": Slow(
+        "api.md serves with these flags, and --keys"
+    ),
+    "perfectlook serve --model /srv/look/model --catalogue qdrant+http://qdrant:6333/shop --host 0.0.0.0": Slow(  # noqa: E501
+        "its page serves before, and cluster.md asks catalogues on a cluster"
+    ),
+    "PERFECTLOOK_QDRANT_URL=http://localhost:6333 .venv/bin/python -m pytest tests/stores/test_contract.py": Slow(  # noqa: E501
+        "takes a minute; the same tests run against the client's own stand-in"
+    ),
+    "python tools/scale.py --measure --model MODEL --photos stl-fashion/products --n 400": Slow(
+        "searches half a million products; tests/tools/test_scale.py has fewer"
+    ),
+}
+INSTALLS = "fetches packages"
+UNRUN = {
+    "python3 -m venv .venv": "of no use without the next two",
+    ". .venv/bin/activate": "changes the reader's shell",
+    "pip install .": INSTALLS,
+    "pip install '.[cluster]'": INSTALLS,
+    "pip install '.[ray,cluster]'": INSTALLS,
+    "make demo": f"{INSTALLS}; then it is `perfectlook demo`, which showroom.md prints",
+    "make test": "would run these tests within themselves",
+    "perfectlook train SET --out MODEL --backbone timm:convnext_tiny.fb_in22k": (
+        "fetches weights of a hub; tests/backbones/test_hub.py opens such networks where timm is installed"
+    ),
+}
+"""What no test runs, and why; nothing else is printed and not run."""
 
 
-@pytest.mark.parametrize("page", pages_with(is_run_here), ids=lambda page: page.name)
-def test_the_commands_of_a_page_run(page: Path, own_desk: Path, capsys: pytest.CaptureFixture[str]):
-    for command in printed_by(page):
-        if is_run_here(command):
-            assert main(arguments(command)) == 0, f"{command}\n{capsys.readouterr().err}"
+def here(page: Path) -> list[str]:
+    """The lines of a page that the tests of this file have to run."""
+    typed = [] if page.name == "tutorial.md" else lines(page)
+    return [each for each in typed if each not in UNRUN and not each.startswith(tuple(ELSEWHERE))]
+
+
+@pytest.fixture
+def reader(page: Path, own_desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    reader = Reader(own_desk, page, monkeypatch)
+    yield reader
+    reader.close()
+
+
+def pages(wanted: Callable[[str], bool]) -> list[Path]:
+    return [page for page in PAGES if any(wanted(line) for line in here(page))]
+
+
+@pytest.mark.parametrize("page", pages(lambda line: line not in SLOW), ids=lambda page: page.name)
+def test_the_commands_of_a_page_run(page: Path, reader: Reader):
+    for line in here(page):
+        if typed := SLOW[line].instead if line in SLOW else line:
+            reader.types(typed)
 
 
 @pytest.mark.long
-def test_trainings_as_they_are_printed(own_desk: Path, capsys: pytest.CaptureFixture[str]):
-    for name in ("my-model", "my-ridge"):
-        (own_desk / name).rename(own_desk / f"{name}.before")
-    (own_desk / "settings.toml").write_text(
-        '[model]\nbackbone = "tiny"\n[training]\nseed = 1\n', encoding="utf-8"
-    )
-    (own_desk / "PUBLIC-SET").symlink_to(own_desk / "SET")
-    for command in printed_by(DOCS / "training.md"):
-        if command.startswith(("perfectlook data make", "perfectlook train")):
-            epochs = ["--epochs", "1"] if " train " in command and "--baseline" not in command else []
-            tiny = ["--backbone", "tiny"] if " train " in command and "--from" not in command else []
-            assert main([*arguments(command), *epochs, *tiny]) == 0, f"{command}\n{capsys.readouterr().err}"
+@pytest.mark.parametrize("page", pages(lambda line: line in SLOW), ids=lambda page: page.name)
+def test_those_that_take_long_run_too(page: Path, reader: Reader):
+    for line in here(page):
+        reader.types(line.replace("--workers 64", "--workers 2"))
+
+
+def test_every_command_is_run_or_has_a_reason_not_to_be():
+    for page in PAGES:
+        for line in here(page):
+            assert line.startswith(tuple(WAYS)), f"{page.name}: no test runs this: {line}"
+
+
+def test_what_is_not_run_or_slow_is_printed_somewhere():
+    printed = {line for page in PAGES for line in lines(page)}
+    assert UNRUN.keys() | SLOW.keys() <= printed
+    assert all(UNRUN.values())
+    assert all(each.reason for each in SLOW.values())
+
+
+def test_no_command_is_overlooked():
+    """A line that a terminal would take is one that `lines` finds."""
+    assert len(lines(DOCS / "tutorial.md")) == 12
+    every = [line for page in PAGES for line in lines(page)]
+    assert sum(line.startswith("perfectlook ") for line in every) >= 80

@@ -1,15 +1,10 @@
 """The tutorial, from its first command to its last, with a drawn showroom in place of the rendered one."""
 
 import shutil
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
-import httpx
 import pytest
 
 import perfectlook.showroom
@@ -18,35 +13,11 @@ from perfectlook.datasets.layout import PAIRS
 from perfectlook.pretrained import shipped_models
 from perfectlook.showroom import FOLDER
 from printed import DOCS, Block, arguments, blocks, typed
+from reader import free_port, served
 
 TUTORIAL = DOCS / "tutorial.md"
-SETS_UP = "python3.11 -m venv"
+SETS_UP = "python3 -m venv"
 SERVES = "perfectlook serve"
-
-
-@contextmanager
-def served(command: str, port: int) -> Iterator[None]:
-    """The tutorial's server, on a free port, while the context lasts."""
-    words = [sys.executable, "-m", "perfectlook", *arguments(command), "--port", str(port)]
-    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200:
-                    break
-            except httpx.TransportError:
-                time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def run(line: str, port: int) -> None:

@@ -1,13 +1,19 @@
-"""TOML and JSON of the documentation are what they say they are."""
+"""What the documentation shows of files is what it says it is: TOML, JSON, filters, a unit, a container."""
 
 import json
+import re
+import shlex
 import tomllib
 
 import pytest
 
+from perfectlook.cli.main import build_parser
+from perfectlook.filters import parse_filter
 from perfectlook.recommender import Rules
+from perfectlook.service.settings import PREFIX, settings_fields
+from perfectlook.stores.cluster_settings import ClusterSettings
 from perfectlook.training.config import TrainingConfig, read_config
-from printed import PAGES, Block, blocks
+from printed import DOCS, PAGES, ROOT, Block, blocks
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
@@ -18,6 +24,8 @@ def test_toml_is_taken_by_what_it_is_for(block: Block, tmp_path):
     file.write_text(block.text, encoding="utf-8")
     if "[[rule]]" in block.text:
         assert Rules.read(file)
+    elif block.page.name == "cluster.md":
+        assert ClusterSettings.of(tomllib.loads(block.text), str(file)).quantisation == "int8"
     elif "[model]" in block.text or "[training]" in block.text:
         assert TrainingConfig().replaced(read_config(file))
     else:
@@ -27,3 +35,32 @@ def test_toml_is_taken_by_what_it_is_for(block: Block, tmp_path):
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.language == "json"], ids=str)
 def test_json_is_json(block: Block):
     assert json.loads(block.text)
+
+
+def shown(page: str, beginning: str) -> str:
+    """The text of the one block of a page that begins so."""
+    (found,) = (block.text for block in blocks(DOCS / page) if block.text.startswith(beginning))
+    return found
+
+
+@pytest.mark.parametrize("line", shown("filters.md", "price >= 20").splitlines())
+def test_filters_are_filters(line: str):
+    assert parse_filter(line)
+
+
+def test_the_unit_starts_what_can_be_started():
+    (command,) = re.findall(r"^ExecStart=\S+/perfectlook (.*)$", shown("deploy.md", "[Unit]"), re.MULTILINE)
+    assert build_parser().parse_args(shlex.split(command))
+
+
+def test_the_container_installs_what_there_is_and_sets_what_is_read():
+    text = shown("deploy.md", "FROM ")
+    (extras,) = re.findall(r"pip install \S+ '?/src\[([a-z,]+)\]", text)
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(extras.split(",")) <= set(known["optional-dependencies"])
+    read = {PREFIX + name.upper() for name, _, _ in settings_fields()} | {"PERFECTLOOK_CACHE"}
+    assert set(re.findall(r"PERFECTLOOK_\w+", text)) <= read
+    (check,) = re.findall(r'^HEALTHCHECK CMD python -c "(.*)"$', text, re.MULTILINE)
+    compile(check, "HEALTHCHECK", "exec")
+    (start,) = re.findall(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)
+    assert build_parser().parse_args(json.loads(start)[1:])

@@ -14,6 +14,7 @@ from perfectlook.showroom import FOLDER
 CARDS = "<!-- shipped models -->"
 SHOWROOM = "<!-- showroom -->"
 """What the pages have in their place."""
+CREDITS = FOLDER / "CREDITS.md"
 
 
 def cards() -> str:
@@ -42,3 +43,10 @@ def showroom() -> str:
         ("categories", f"{len({each.category for each in dataset.products.values()}):,}"),
     )
     return table(("of", "there are"), counted)
+
+
+def showroom_credits() -> str:
+    """The page of whose work the showroom's pictures show, which lies beside them."""
+    if not CREDITS.exists():
+        return "# Credits of the showroom\n\nIts pictures are not in this build.\n"
+    return CREDITS.read_text(encoding="utf-8")

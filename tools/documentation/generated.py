@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from documentation.calls import calls_page
+from documentation.cards import showroom_credits
 from documentation.commands import commands_page
 from documentation.networks import backbones_page
 from documentation.options import settings_page
@@ -12,4 +13,5 @@ GENERATED: dict[str, Callable[[], str]] = {
     "reference/calls.md": calls_page,
     "reference/settings.md": settings_page,
     "reference/backbones.md": backbones_page,
+    "showroom-credits.md": showroom_credits,
 }

@@ -1,0 +1,245 @@
+"""A reader of the documentation: types what it prints, line by line, at a desk where everything lies.
+
+A test has no other machines, no public network and not much time. What a command names of these is put in
+place on this machine (a server, a cluster, mirrors of public sets), and what is trained is small. The rest of
+a line is typed as it is printed.
+"""
+
+import importlib
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
+from perfectlook.cli.main import INTERRUPTED, main
+from perfectlook.service.service import Service
+from perfectlook.service.settings import Settings
+from printed import DOCS, ROOT, blocks
+from serving import serving
+from small_hub_models import vit_model
+from web import web
+
+PROGRAM = re.compile(
+    r"(?:\$ )?((?:[A-Z_]+=\S+ )*"
+    r"(?:perfectlook|pip|python[\d.]*|\S+/python|make|curl|sed|git|apt-get|sudo|docker|\.) .*)"
+)
+PLACES = {
+    "/srv/look/model": "MODEL",
+    "/srv/look/catalogue": "CATALOGUE",
+    "/etc/perfectlook.toml": "settings-of-the-service.toml",
+    "stl-fashion/products": "SET/products",
+}
+"""Where at the desk the things of other machines are."""
+SMALL = "[model]\ndimension = 8\nhidden = 16\nmemory = 0\n"
+SETTINGS = {
+    "quick.toml": f'{SMALL}backbone = "tiny"\n[training]\nepochs = 1\n',
+    "SETTINGS.toml": f"{SMALL}[training]\nseed = 1\n",
+    "settings-of-the-baseline.toml": "seed = 1\n",
+    "settings-of-the-service.toml": "rate = 9.0\n",
+}
+"""Files of settings by name: models are small, for trainings would else take minutes."""
+MIRRORS = {"ccp-looks": ccp_mirror, "ikea-rooms": ikea_mirror}
+OF_PAGES = {"settings.toml": "training.md", "cluster.toml": "cluster.md"}
+"""Those that pages show."""
+
+
+def lines(page: Path) -> list[str]:
+    """What a page has a reader type, whatever the program; a line that goes on is one."""
+    typed = []
+    for block in blocks(page):
+        if not block.language:
+            for line in block.text.replace("\\\n", " ").splitlines():
+                if found := PROGRAM.fullmatch(line.split("  #")[0].rstrip()):
+                    typed.append(found[1])
+    return typed
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def served(command: str, port: int) -> Iterator[None]:
+    """A printed `perfectlook serve`, on a port of the test's, ready while the context lasts."""
+    words = [sys.executable, "-m", "perfectlook", *shlex.split(command)[1:], "--port", str(port)]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not _is_ready(port):
+            assert process.poll() is None, f"{command}: ended with {process.returncode}"
+            assert time.monotonic() < deadline, f"{command}: not ready after a minute"
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _toml_of(page: Path) -> str:
+    (block,) = (block for block in blocks(page) if block.language == "toml")
+    return block.text
+
+
+class Reader:
+    """Works at a desk, which is the current folder; `close` puts away what it has put in place."""
+
+    def __init__(self, desk: Path, page: Path, patch: pytest.MonkeyPatch) -> None:
+        self.desk, self.page, self.patch = desk, page, patch
+        self.running = ExitStack()
+        shown = {name: _toml_of(DOCS / page) for name, page in OF_PAGES.items()}
+        for name, text in (SETTINGS | shown).items():
+            (desk / name).write_text(text.replace("[model]\nbackbone", f"{SMALL}backbone"), encoding="utf-8")
+        for folder in ("photos", "FOLDER"):
+            (desk / folder).mkdir()
+        (desk / "PUBLIC-SET").symlink_to(desk / "SET")
+        (desk / "keys").touch()
+
+    def close(self) -> None:
+        self.running.close()
+
+    def types(self, line: str) -> None:
+        """Run a line of `lines`; what fails raises."""
+        for beginning, way in WAYS.items():
+            if line.startswith(beginning):
+                way(self, self._placed(line))
+                return
+        raise AssertionError(f"{self.page.name}: no test runs this: {line}")
+
+    def _placed(self, line: str) -> str:
+        """The line, with places that there are on this machine."""
+        for printed, place in PLACES.items():
+            line = line.replace(printed, place)
+        if "http://127.0.0.1:8000" in line:
+            line = line.replace("http://127.0.0.1:8000", self._service)
+        if "facebook/dinov2-small" in line:
+            line = line.replace("facebook/dinov2-small", self._transformer)
+        if "http://localhost:6333" in line:
+            line = line.replace("http://localhost:6333", self._cluster)
+        return re.sub(r"qdrant\+http://[\w.]+:6333", lambda _: f"qdrant+{self._cluster}", line)
+
+    @cached_property
+    def _service(self) -> str:
+        service = Service.open(Settings("MODEL", "CATALOGUE", port=0))
+        return self.running.enter_context(serving(service))
+
+    @cached_property
+    def _cluster(self) -> str:
+        from qdrant_over_http import served as qdrant
+
+        return self.running.enter_context(qdrant())
+
+    @cached_property
+    def _transformer(self) -> str:
+        """A small one of random weights, in a folder."""
+        transformers = pytest.importorskip("transformers")
+        vit_model().save_pretrained("small-vit")  # type: ignore[attr-defined]
+        transformers.ViTImageProcessorPil().save_pretrained("small-vit")
+        return "small-vit"
+
+    def command(self, line: str, *more: str) -> None:
+        """Any command of the package."""
+        assert main([*shlex.split(line)[1:], *more]) == 0, line
+
+    def train(self, line: str) -> None:
+        """One epoch, with a tiny backbone if the line names none, into a folder of its own."""
+        out = self.desk / shlex.split(line)[shlex.split(line).index("--out") + 1]
+        if out.exists():
+            out.rename(f"{out}-before-{time.monotonic_ns()}")
+        if "--baseline" in line:
+            line = line.replace(
+                "SETTINGS.toml --baseline NAME", "settings-of-the-baseline.toml --baseline ridge"
+            )
+            self.command(line, "--backbone", "tiny")
+            return
+        more = ["--epochs", "1"]
+        if "--config" in line:
+            more += ["--backbone", "tiny"]
+        elif "--from" not in line:
+            more += ["--config", "quick.toml"]
+        self.command(line, *more)
+
+    def study(self, line: str) -> None:
+        more = [] if "--shares" in line else ["--shares", "0.3", "1", "--seeds", "1"]
+        self.command(line, "--config", "quick.toml", *more)
+
+    def serve(self, line: str) -> None:
+        """Until it is ready; what it was given has to be there."""
+        if found := re.search(r"qdrant\+\S+", line):
+            self.command(f"perfectlook catalogue sync SOURCE --model MODEL --catalogue {found[0]}")
+        with served(line, free_port()):
+            pass
+
+    def demo(self, line: str) -> None:
+        """Until the browser is there, which looks at the page and asks to stop."""
+
+        def look(url: str) -> None:
+            assert "<html" in httpx.get(url).text
+            raise KeyboardInterrupt
+
+        self.patch.setattr("perfectlook.showroom.FOLDER", self.desk / "SET")
+        self.patch.setattr("perfectlook.pretrained.FOLDER", self.desk)
+        self.patch.setenv("DISPLAY", ":0")
+        self.patch.setattr("webbrowser.open", look)
+        assert main(shlex.split(line)[1:]) == INTERRUPTED
+
+    def data_get(self, line: str) -> None:
+        """From a tiny mirror: a folder, or at an address if the line names one."""
+        name = shlex.split(line)[3]
+        folder = self.desk / "mirrors" / name
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            if name in MIRRORS:
+                MIRRORS[name](folder)
+            else:
+                stl_mirror(folder, part=name.removeprefix("stl-"))
+        mirror = str(folder)
+        if "--from http" in line:
+            mirror = publish(self.running.enter_context(web()), folder)
+        self.patch.delenv("PERFECTLOOK_DATA", raising=False)
+        self.command(re.sub(r" --from \S+", "", line), "--from", mirror)
+
+    def contract(self, line: str) -> None:
+        """Those of the suite's tests that are for it."""
+        variable, _, *arguments = shlex.split(line)
+        name, _, value = variable.partition("=")
+        self.patch.setenv(name, value)
+        words = [sys.executable, *arguments, "-n0", "-q", "-k", "server"]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+        assert done.returncode == 0, done.stdout
+
+    def measure_scale(self, line: str) -> None:
+        self.patch.syspath_prepend(ROOT / "tools")
+        figures = ["--figures", str(self.desk / "scale.json")]
+        assert importlib.import_module("scale").main([*shlex.split(line)[2:], *figures]) == 0
+
+
+WAYS: dict[str, Callable[[Reader, str], None]] = {
+    "perfectlook train": Reader.train,
+    "perfectlook study": Reader.study,
+    "perfectlook serve": Reader.serve,
+    "perfectlook demo": Reader.demo,
+    "perfectlook data get": Reader.data_get,
+    "perfectlook": Reader.command,
+    "python tools/scale.py --measure": Reader.measure_scale,
+    "PERFECTLOOK_QDRANT_URL=": Reader.contract,
+}
+"""How a line is typed, by its beginning; the first that fits."""
