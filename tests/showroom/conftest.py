@@ -16,6 +16,6 @@ def maker() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(TOOLS)
         package = importlib.import_module("showroom")
-        for name in ("layout", "library", "products", "solids", "styles"):
+        for name in ("development", "layout", "library", "products", "rugs", "solids", "styles"):
             importlib.import_module(f"showroom.{name}")
         yield package

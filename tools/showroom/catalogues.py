@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> int:
     unpacked = options.out / "models"
     written(library.read_models(options.furniture), "models.json")
     library.unpack(options.furniture, unpacked)
-    written({key: library.measured_roles(key, unpacked) for key in library.pieces()}, "roles.json")
+    from showroom.photo import seen_roles  # needs models.json
+
+    written({key: seen_roles(key, unpacked) for key in library.pieces()}, "roles.json")
     return 0
 
 

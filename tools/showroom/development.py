@@ -15,6 +15,8 @@ LEVEL = {
     "colourful": 1.2,
 }
 """How bright the rooms of a style are."""
+CLEAR, FADED = 4, 16
+"""How wide pure white runs around a product, and how far in shadows fade into it; no piece reaches there."""
 
 _INTO = np.array(
     [
@@ -59,3 +61,12 @@ def developed(linear: Floats, room: Room) -> npt.NDArray[np.uint8]:
     mean = linear[inner].mean(0) / linear[inner].mean()
     exposed = linear * (0.34 * level / key) / mean ** (0.5 if room.evening else 0.4)
     return bytes_of(agx(exposed, saturation=1.15, power=1.32))
+
+
+def faded(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The picture with white borders: a shadow that reaches them ends softly instead of being cut."""
+    rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) for n in picture.shape[:2])
+    inwards = np.minimum(rows[:, None], columns[None, :])
+    share = np.clip((inwards - (CLEAR - 1)) / (FADED - CLEAR), 0, 1)
+    share = share * share * (3 - 2 * share)
+    return np.asarray(np.round(255 - (255 - picture.astype(np.float64)) * share[..., None]), np.uint8)

@@ -89,21 +89,10 @@ class Model:
 
 
 @cache
-def visible_roles() -> dict[str, tuple[str, ...]]:
-    """What every piece is made as, the largest area first, by the piece's id; from roles.json."""
-    listed = json.loads((HERE / "roles.json").read_text(encoding="utf-8"))
-    return {key: tuple(roles) for key, roles in listed.items()}
-
-
-def measured_roles(key: str, unpacked: Path) -> list[str]:
-    """The roles that cover at least 4 % of a piece, the largest first."""
-    areas: dict[str, float] = {}
-    for part in parts_of(key, unpacked)[0]:
-        sides = part.corners[:, 1] - part.corners[:, 0], part.corners[:, 2] - part.corners[:, 0]
-        areas[part.role] = areas.get(part.role, 0) + float(np.linalg.norm(np.cross(*sides), axis=1).sum())
-    return [
-        role for role in sorted(areas, key=lambda r: -areas[r]) if areas[role] >= 0.04 * sum(areas.values())
-    ]
+def visible_roles() -> dict[str, dict[str, float]]:
+    """The share of every role that a piece shows in its photo, the most first, by piece; from roles.json."""
+    listed: dict[str, dict[str, float]] = json.loads((HERE / "roles.json").read_text(encoding="utf-8"))
+    return listed
 
 
 @cache

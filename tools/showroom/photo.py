@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from showroom.development import bytes_of, srgb
+from showroom.development import bytes_of, faded, srgb
 from showroom.geometry import Floats, Part
-from showroom.library import parts_of
+from showroom.library import parts_of, pieces
 from showroom.products import Product
-from showroom.rendering import mesh, mi, rendered
-from showroom.surfaces import bitmap, diffuse, padding, repeat_of, stowaways, surface
+from showroom.rendering import mesh, met, mi, rendered
+from showroom.surfaces import bitmap, diffuse, padding, plain, repeat_of, stowaways, surface
 from showroom.wavefront import Look
 
 SIDE, LARGER = 256, 1.125
@@ -21,8 +21,14 @@ SIDE, LARGER = 256, 1.125
 SAMPLES, DEPTH = 14, 6
 TURN, RISE = (
     {"rug": 0.0, "art": 0.0, "bed": 0.62, "sofa": 0.45},
-    {"rug": 0.85, "art": 0.03, "pendant": -0.05, "chair": 0.2},
+    {"rug": 0.85, "art": 0.03, "pendant": -0.05},
 )
+"""How far the camera goes round a kind and above it, in radians. What stands on the floor needs more than
+half the field of view, or the floor's far edge shows."""
+FIELD, FILLED = 24, 0.87
+"""The camera's field of view in degrees, and how much of it the piece fills."""
+KNEE = 0.8
+"""Whites above this display value are compressed in what is dimmed."""
 
 
 @cache
@@ -50,10 +56,10 @@ def _camera(parts: list[Part], kind: str) -> Any:
     right = np.cross([0, 1, 0], way)
     right /= np.linalg.norm(right)
     above = np.cross(way, right)
-    field = np.radians(24)
+    field = np.radians(FIELD)
     offset = points - centre
     for _ in range(3):
-        spread = np.maximum(np.abs(offset @ right), np.abs(offset @ above)) / (np.tan(field / 2) * 0.87)
+        spread = np.maximum(np.abs(offset @ right), np.abs(offset @ above)) / (np.tan(field / 2) * FILLED)
         away = float((spread + offset @ way).max())
         eye = centre + way * away
         seen = [(offset @ axis) / (away - offset @ way) for axis in (right, above)]
@@ -117,16 +123,47 @@ def photo(product: Product, unpacked: Path, *, samples: int = SAMPLES) -> npt.ND
         **padding(14 - len(shapes)),
         "camera": _camera(parts, kind),
     }
-    picture = rendered(mi.load_dict(scene), samples=samples, depth=DEPTH, seed=1)
-    return developed(picture)
+    made = mi.load_dict(scene)
+    picture = rendered(made, samples=samples, depth=DEPTH, seed=1)
+    return developed(picture, _seen(made) if kind == "pendant" else None)
 
 
-def developed(picture: Floats) -> npt.NDArray[np.uint8]:
-    """On pure white: the brightest of the backdrop becomes it."""
+def _seen(scene: Any) -> npt.NDArray[np.bool_]:
+    """Where the piece is in the picture that is rendered."""
+    side = round(SIDE * LARGER)
+    numbers, names = met(scene, side, side)
+    return np.isin(numbers, [number for number, name in names.items() if name.startswith("part")])
+
+
+def seen_roles(key: str, unpacked: Path) -> dict[str, float]:
+    """The roles that fill at least 4 % of a piece in its photo, the most first, with their shares.
+
+    Glass is looked through.
+    """
+    parts = [part for part in parts_of(key, unpacked)[0] if part.role != "glass"]
+    shapes = {f"part{i}": mesh(f"part{i}", part, plain("#808080")) for i, part in enumerate(parts)}
+    camera = _camera(parts, pieces()[key].kind)
+    numbers, names = met(mi.load_dict({"type": "scene", "camera": camera, **shapes}), SIDE, SIDE)
+    seen: dict[str, int] = {}
+    for number, name in names.items():
+        role = parts[int(name.removeprefix("part"))].role
+        seen[role] = seen.get(role, 0) + int((numbers == number).sum())
+    shares = {role: round(count / sum(seen.values()), 2) for role, count in seen.items()}
+    return {role: shares[role] for role in sorted(shares, key=lambda r: -shares[r]) if shares[role] >= 0.04}
+
+
+def developed(picture: Floats, dimmed: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.uint8]:
+    """On pure white: the brightest of the backdrop becomes it.
+
+    What gets more light than its backdrop, as a lamp before a wall, is `dimmed` there to stay apart from it.
+    """
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    white = np.percentile(border, 60, axis=0)
-    level = picture / np.maximum(white, 1e-6)
+    level = picture / np.maximum(np.percentile(border, 60, axis=0), 1e-6)
     values = srgb(np.clip(level * 1.02, 0, 1))
+    if dimmed is not None:
+        white = np.maximum(values.min(2), KNEE)
+        share = np.where(dimmed, (KNEE + (white - KNEE) * 0.6) / white, 1)
+        values = values * share[..., None]
     values = np.where(values > 0.965, values + (values - 0.965) * 0.5, values)
     image = Image.fromarray(bytes_of(values)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(image)
+    return faded(np.asarray(image))

@@ -238,9 +238,9 @@ _PRINTS: dict[str, Drawing] = {
     "shell": _shell,
     "boat": _boat,
     "landscape": _landscape,
-    "stilllife": _stilllife,
+    "still life": _stilllife,
     "botanical": _botanical,
-    "popart": _popart,
+    "pop art": _popart,
     "shapes": _shapes,
     "rainbow": _rainbow,
 }

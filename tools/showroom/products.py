@@ -1,11 +1,12 @@
 """The products: a piece in a finish of one style, with what a shop says of it."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
 from showroom.library import Piece, pieces, visible_roles
-from showroom.styles import Palette, Style, styles
+from showroom.styles import Material, Palette, Style, materials, styles
 
 CATEGORIES = {
     "sofa": "Furniture|Sofas",
@@ -60,6 +61,8 @@ PRICES = {
 }
 TOLD = ("fabric", "cover", "wood", "paint", "metal", "pot", "shade")
 """The roles a title names, most telling first."""
+APART, TRIES = 4, 40
+"""How apart two finishes of a piece are to look, in steps of 0..255, and how often one is drawn for it."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,11 @@ def finish_of(style: Style, palette: Palette, rng: random.Random) -> dict[str, s
 
 @cache
 def catalogue() -> dict[str, Product]:
-    """Every product by its id: each style sells its pieces in finishes of its palettes, spread evenly."""
-    found = {}
+    """Every product by its id: each style sells its pieces in finishes of its palettes, spread evenly.
+
+    No two products of a piece look alike, as long as their palettes allow it.
+    """
+    found: dict[str, Product] = {}
     for style in styles().values():
         for kind in CATEGORIES:
             sold = [
@@ -126,13 +132,43 @@ def catalogue() -> dict[str, Product]:
                 piece = sold[k % len(sold)]
                 palette = (k + k // len(sold)) % len(style.palettes)
                 key = f"{piece.id}-{style.name}-{k // len(sold) + 1}"
-                found[key] = _product(key, piece, style, palette)
+                others = [product.finish for product in found.values() if product.piece is piece]
+                found[key] = _product(key, piece, style, palette, others)
     return found
 
 
-def _product(key: str, piece: Piece, style: Style, palette: int) -> Product:
+def apart(piece: Piece, finish: dict[str, str], other: dict[str, str]) -> float:
+    """How apart a piece looks in two finishes: steps between materials, times the share its photo shows."""
+    seen = visible_roles()[piece.id]
+    return sum(
+        share * _step(materials()[finish[role]], materials()[other[role]])
+        for role, share in seen.items()
+        if role in finish
+    )
+
+
+def _step(one: Material, other: Material) -> int:
+    """The largest step in a channel."""
+    if one.pattern != other.pattern:
+        return 255
+    return max(abs(a - b) for a, b in zip(_channels(one), _channels(other), strict=True))
+
+
+def _channels(material: Material) -> bytes:
+    return bytes.fromhex(material.colour[1:] + (material.other or material.colour)[1:])
+
+
+def _product(key: str, piece: Piece, style: Style, palette: int, others: Sequence[dict[str, str]]) -> Product:
     rng = random.Random(f"product {key}")
     finish = finish_of(style, style.palettes[palette], rng)
+    if piece.kind not in ("rug", "art"):
+        seeds = [random.Random(f"{key} {k}") for k in range(TRIES)]
+        again = [finish_of(style, style.palettes[palette], seed) for seed in seeds]
+
+        def own(each: dict[str, str]) -> float:
+            return min([APART, *(apart(piece, each, other) for other in others)])
+
+        finish = max([finish, *again], key=own)
     drawing = ("", 0)
     if piece.kind == "rug":
         patterns = (

@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from showroom.geometry import Floats, Part
 
@@ -51,6 +52,21 @@ def guides(scene: Any, seed: int) -> Floats:
     """
     layers = mi.render(scene, integrator=mi.load_dict({"type": "aov", "aovs": AOVS}), spp=12, seed=seed)
     return np.array(layers, np.float32)
+
+
+def met(scene: Any, width: int, height: int) -> tuple[npt.NDArray[np.uint32], dict[int, str]]:
+    """The number of the shape that each pixel's ray meets first, `(height, width)`, and the ids by number."""
+    dr = importlib.import_module("drjit")
+    index = dr.arange(mi.UInt32, width * height)
+    x, y = index % width, index // width
+    at = mi.Point2f((mi.Float(x) + 0.5) / width, (mi.Float(y) + 0.5) / height)
+    ray, _ = scene.sensors()[0].sample_ray(mi.Float(0), mi.Float(0.5), at, mi.Point2f(0.5))
+    hit = scene.ray_intersect_preliminary(ray).shape
+    numbers = np.array(dr.reinterpret_array(mi.UInt32, hit), np.uint32).reshape(height, width)
+    shapes = scene.shapes()
+    return numbers, {
+        int(np.array(dr.reinterpret_array(mi.UInt32, mi.ShapePtr(shape)))[0]): shape.id() for shape in shapes
+    }
 
 
 def denoised(colour: Floats, layers: Floats) -> Floats:

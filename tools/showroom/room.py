@@ -1,6 +1,5 @@
 """A room's picture, and where each product is in it."""
 
-import importlib
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from showroom import textures
 from showroom.geometry import Floats, Part, box, merged, moved
 from showroom.library import parts_of
 from showroom.plan import Placed, Room
-from showroom.rendering import mesh, mi, rendered
+from showroom.rendering import mesh, met, mi, rendered
 from showroom.shell import panes, shell
 from showroom.surfaces import bitmap, diffuse, glossy, padding, plain, repeat_of, stowaways, surface
 from showroom.wavefront import Look
@@ -164,24 +163,12 @@ def _camera(room: Room) -> Any:
 
 def _sights(scene: Any, room: Room) -> list[Sight]:
     """The boxes of the products by what the camera's rays meet first, two by two rays a pixel."""
-    dr = importlib.import_module("drjit")
     width, height = WIDTH * 2, HEIGHT * 2
-    index = dr.arange(mi.UInt32, width * height)
-    x, y = index % width, index // width
-    at = mi.Point2f((mi.Float(x) + 0.5) / width, (mi.Float(y) + 0.5) / height)
-    ray, _ = scene.sensors()[0].sample_ray(mi.Float(0), mi.Float(0.5), at, mi.Point2f(0.5))
-    met = np.array(dr.reinterpret_array(mi.UInt32, scene.ray_intersect_preliminary(ray).shape)).reshape(
-        height, width
-    )
-    owner = {}
-    for shape in scene.shapes():
-        if shape.id().startswith("piece"):
-            owner[int(np.array(dr.reinterpret_array(mi.UInt32, mi.ShapePtr(shape)))[0])] = int(
-                shape.id()[5:].split("-")[0]
-            )
-    pieces_met = np.full(met.shape, -1)
-    for number, piece in owner.items():
-        pieces_met[met == number] = piece
+    numbers, names = met(scene, width, height)
+    pieces_met = np.full(numbers.shape, -1)
+    for number, name in names.items():
+        if name.startswith("piece"):
+            pieces_met[numbers == number] = int(name[5:].split("-")[0])
     found = []
     for product in dict.fromkeys(item.product.id for item in room.placed if item.product is not None):
         mine = [

@@ -17,7 +17,7 @@ def rug(pattern: str, colours: list[str], seed: int, *, round_one: bool = False)
     canvas = Canvas(384, 384 if round_one else 256, order[0])
     _RUGS[pattern](canvas, order, rng)
     if round_one:
-        canvas.disc(0.5, 0.5, 0.485, order[1], ring=0.03)
+        canvas.disc(0.5, 0.5, 0.51, order[1], ring=0.055)  # past the rim: no pattern shows outside the ring
     picture = canvas.done()
     pile = noise(picture.shape[0], picture.shape[1], seed, rough=0.35)
     return np.asarray(np.clip(picture * (1 + 0.09 * pile)[..., None], 0.003, 0.9), np.float32)
