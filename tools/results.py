@@ -16,7 +16,7 @@ import argparse
 import datetime
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
@@ -200,8 +200,8 @@ def report(sets: Sequence[Path], trainings: Sequence[Training], docs: Path, page
         sections.append(section(folder.name, dataset, comparison, of_set, page))
     document = {"date": today(), "machine": describe_machine(), "library": __version__, "sets": found}
     (docs / f"{page}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    top = heading() if page == "results" else heading_by_folds()
-    text = "\n".join([top, *sections, settings_section()])
+    top = heading() if page == "results" else heading_by_folds([folder.name for folder in sets])
+    text = "\n".join([top, *sections, settings_section({each.entrant.name for each in trainings})])
     (docs / f"{page}.md").write_text(text, encoding="utf-8")
     return text
 
@@ -224,12 +224,12 @@ Training times are those of trainings that ran side by side. By hand:
 """
 
 
-def heading_by_folds() -> str:
+def heading_by_folds(sets: Sequence[str]) -> str:
     """The same of the page of --cross-validate."""
     return f"""# Cross-validated results
 
-Written by `python tools/results.py --cross-validate`, which prints this page. {today()},
-{describe_machine()}, perfectlook {__version__}.
+Written by `python tools/results.py --cross-validate --sets {" ".join(sets)}`, which prints this page.
+{today()}, {describe_machine()}, perfectlook {__version__}.
 
 The default and the baselines nearest to it, each chosen by five-fold cross-validation by scene over all
 scenes but the test ones, then trained on all of these (`cross_validate = true`). "cross-validated" is the
@@ -317,10 +317,11 @@ def with_training(comparison: Comparison, trainings: Sequence[Training]) -> dict
     return found
 
 
-def settings_section() -> str:
-    """Which settings each name stands for."""
+def settings_section(names: Collection[str]) -> str:
+    """Which settings each of some names stands for."""
     rows = [[name, "", said(settings)] for name, settings in VARIANTS.items()]
     rows += [[name, f"--baseline {kind}", said(settings)] for name, (kind, settings) in BASELINES.items()]
+    rows = [row for row in rows if row[0] in names]
     return "## What the names stand for\n\n" + markdown_table(["name", "flag", "settings"], rows) + "\n"
 
 
