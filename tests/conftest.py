@@ -5,9 +5,13 @@ import os
 # Two test workers on two cores: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from browser import ARGUMENTS, chromium
 
 
 @pytest.fixture(autouse=True)
@@ -23,3 +27,15 @@ def photos() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("PERFECTLOOK_DATA does not name a folder of real photos")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, one for all tests of a worker: playwright runs once in a thread."""
+    executable = chromium()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield opened
+        opened.close()

@@ -102,6 +102,7 @@ def test_what_fails_is_printed_and_strict_counts_it(shop: "Shop", out: Path, tmp
     assert "skipped: " in said.err
 
 
+@pytest.mark.long
 @pytest.mark.skipif(find_spec("ray") is None, reason="the extra 'ray' is not installed")
 def test_two_ray_workers_write_the_same_numbers(shop: "Shop", out: Path, tmp_path: Path) -> None:
     assert embed(shop.source, shop.model, out) == 0

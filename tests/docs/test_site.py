@@ -6,10 +6,10 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from browser import ARGUMENTS, chromium
 from printed import ROOT
 
 pytestmark = pytest.mark.long
@@ -53,17 +53,13 @@ def test_nothing_is_fetched_from_elsewhere_and_everything_is_there(site: Path):
                 assert (page.parent / re.split(r"[?#]", address)[0]).exists(), f"{page.name}: {address}"
 
 
-def test_its_search_works_from_the_disk(site: Path):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
-        page = browser.new_page()
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto((site / "index.html").as_uri())
-        page.get_by_placeholder("Search").first.click()
-        page.keyboard.type("softmax")
-        page.wait_for_selector(".md-search-result__item")
-        assert not [url for url in asked if url.startswith("http")]
-        browser.close()
+def test_its_search_works_from_the_disk(browser: Any, site: Path):
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "index.html").as_uri())
+    page.get_by_placeholder("Search").first.click()
+    page.keyboard.type("softmax")
+    page.wait_for_selector(".md-search-result__item")
+    assert not [url for url in asked if url.startswith("http")]
+    page.close()

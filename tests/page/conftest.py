@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from browser import ARGUMENTS, WIDTHS, chromium
+from browser import WIDTHS
 from drawn import FASHION, HOME, drawn_set
 from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
@@ -43,17 +43,6 @@ def shop(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("shop")
     with running(store, folder, samples=str(samples), allow_private=True, max_upload=400_000) as found:
         yield found
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    executable = chromium()
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

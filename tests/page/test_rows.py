@@ -167,14 +167,15 @@ def test_what_is_no_amount_is_no_filter(page: Any) -> None:
     assert "to=" not in page.url
 
 
-def test_thumbs_are_kept_by_the_server(page: Any, shop: Running) -> None:
-    card = page.locator(".card").first
-    up, down = card.get_by_role("button", name="Good match"), card.get_by_role("button", name="Not a match")
-
+def test_thumbs_are_kept_by_the_server(opens: Any, shop: Running) -> None:
     def count(event: str) -> int:
         return sum(each[event] for each in shop.client.get("/v1/stats").json()["by_rank"])
 
     before = count("kept"), count("rejected"), count("shown")
+    page = opens("?sample=stripes")
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    card = page.locator(".card").first
+    up, down = card.get_by_role("button", name="Good match"), card.get_by_role("button", name="Not a match")
     up.click()
     assert up.get_attribute("aria-pressed") == "true"
     down.click()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from browser import ARGUMENTS, WIDTHS, chromium, violations
+from browser import WIDTHS, violations
 from perfectlook.report import make_report, page
 
 VOID = {"meta", "link", "img", "input", "rect", "circle", "br"}
@@ -158,30 +158,28 @@ def test_the_same_report_is_the_same_page(report, written):
 
 
 @pytest.fixture(scope="module")
-def opened(written, tmp_path_factory):
-    executable = chromium()
-    from playwright.sync_api import sync_playwright
-
+def opened(browser, written, tmp_path_factory):
     file: Path = tmp_path_factory.mktemp("page") / "report.html"
     file.write_text(written, encoding="utf-8")
     said: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+    contexts = []
 
-        def open_page(width: str = "desktop", scheme: str = "light"):
-            across, down = WIDTHS[width]
-            context = browser.new_context(
-                viewport={"width": across, "height": down}, color_scheme=scheme, reduced_motion="reduce",
-                bypass_csp=True,
-            )  # fmt: skip
-            tab = context.new_page()
-            tab.on("console", lambda line: said.append(line.text))
-            tab.on("request", lambda each: each.url.startswith(("http:", "https:")) and said.append(each.url))
-            tab.goto(file.as_uri())
-            return tab
+    def open_page(width: str = "desktop", scheme: str = "light"):
+        across, down = WIDTHS[width]
+        context = browser.new_context(
+            viewport={"width": across, "height": down}, color_scheme=scheme, reduced_motion="reduce",
+            bypass_csp=True,
+        )  # fmt: skip
+        contexts.append(context)
+        tab = context.new_page()
+        tab.on("console", lambda line: said.append(line.text))
+        tab.on("request", lambda each: each.url.startswith(("http:", "https:")) and said.append(each.url))
+        tab.goto(file.as_uri())
+        return tab
 
-        yield open_page
-        browser.close()
+    yield open_page
+    for context in contexts:
+        context.close()
     assert said == []
 
 

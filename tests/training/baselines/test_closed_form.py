@@ -9,6 +9,7 @@ from perfectlook.training.baselines import closed_form
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.baselines.rounds import folds, learning_pairs
 from perfectlook.training.baselines.train import train_baseline_on_features
+from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from styled import styled_set
 
@@ -38,7 +39,7 @@ def test_it_ranks_by_the_inner_product_of_the_formula(intercept: float, tmp_path
     }
     train_baseline_on_features(features, tmp_path / "m", "ridge", TINY | given)
     model = Model.open(tmp_path / "m")
-    training = learning_pairs(features)
+    training = learning_pairs(features, TrainingConfig())
 
     products = features.products.style_statistics.astype(np.float64)
     for name in set(features.product_categories):
@@ -85,9 +86,9 @@ def test_a_folds_figure_is_that_of_a_model_without_the_fold(tmp_path, monkeypatc
     """The shortcuts of the search (one regression for all components) change nothing."""
     features = styled_set(scenes=150, products=24, noise=1.0)
     given = {"dimension": 5, "ridge_penalty": 2.0, "ridge_whitening": 0.5}
-    one = folds(features)[0]
-    monkeypatch.setattr(closed_form, "folds", lambda _: [one])
-    monkeypatch.setattr(closed_form, "learning_pairs", lambda _: one.training)
+    one = folds(features, TrainingConfig())[0]
+    monkeypatch.setattr(closed_form, "folds", lambda *_: [one])
+    monkeypatch.setattr(closed_form, "learning_pairs", lambda *_: one.training)
     record = train_baseline_on_features(features, tmp_path / "m", "ridge", TINY | given)
     scenes = {features.pairs[i].scene for i in one.validation}
     everything = evaluate_on_features(Model.open(tmp_path / "m"), features, split="all").results

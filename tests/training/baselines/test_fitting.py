@@ -18,7 +18,9 @@ SMALL = {"backbone": "tiny", "dimension": 8, "batch_size": 64, "learning_rate": 
 def a_fitting(**given) -> Fitting:
     features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
     config = baseline("ibr").config(SMALL | given, name="ibr")
-    return Fitting(TrainingData(features, config.model), validation_round(features), config, ibr.start)
+    return Fitting(
+        TrainingData(features, config.model), validation_round(features, config), config, ibr.start
+    )
 
 
 def test_it_yields_the_untrained_network_and_then_every_epoch():
