@@ -14,21 +14,13 @@ import torch
 from perfectlook import __version__
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.datasets import Dataset
-from perfectlook.datasets.split import FOLDS
-from perfectlook.errors import TrainingError
 from perfectlook.features.arrays import FeatureArrays
 from perfectlook.features.setfeatures import SetFeatures
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.export import TrainedModel, write_model
 from perfectlook.model.record import ModelRecord
 from perfectlook.progress import ProgressOf
-from perfectlook.protocol import (
-    pair_indices,
-    pairs_of,
-    scenes_of_fold,
-    scenes_of_split,
-    training_indices,
-)
+from perfectlook.protocol import training_indices
 from perfectlook.suggestion import CategorySuggester
 from perfectlook.training.begun import Begun
 from perfectlook.training.card import model_card
@@ -38,6 +30,7 @@ from perfectlook.training.fit import Fit, remembering
 from perfectlook.training.heldout import HeldOut
 from perfectlook.training.log import PLOT, draw_plot
 from perfectlook.training.report import training_report
+from perfectlook.training.rounds import BY_FOLDS, BY_VALIDATION, folds, learning_pairs, validation_round
 from perfectlook.training.sets import load_sets
 from perfectlook.training.stages import Say, Stages
 from perfectlook.training.start import ClosedForm, closed_form
@@ -207,17 +200,9 @@ def _fit_suggester(
 
 
 def _fit_by_validation(plan: _Plan) -> Outcome:
-    features = plan.data.features
-    held_out = scenes_of_split(features, "val") | scenes_of_split(features, "test")
-    validation = pair_indices(features, "val")
-    if not len(validation):
-        raise TrainingError(
-            f"{features.dataset.name}: no pair is in the validation split, so there is nothing to choose the "
-            "epoch by; add scenes with pairs"
-        )
-    training = training_indices(features, held_out)
-    fit = plan.fit(training, validation, plan.form(training))
-    plan.stages.run("fit", fit, plan.config.epochs, patience=plan.config.patience)
+    part = validation_round(plan.data.features, plan.config)
+    fit = plan.fit(part.training, part.validation, plan.form(part.training))
+    plan.stages.run(part.name, fit, plan.config.epochs, patience=plan.config.patience)
     chosen = fit.history[fit.best_epoch]
     shares = fit.shares[chosen.epoch][fit.weights.index(chosen.memory)].double().numpy()
     held_out_pairs = HeldOut(fit.placed_scenes, shares)
@@ -225,40 +210,30 @@ def _fit_by_validation(plan: _Plan) -> Outcome:
         fit.keep_best(),
         fit.training,
         fit.best_epoch,
-        "validation scenes",
+        BY_VALIDATION,
         held_out_pairs,
         len(fit.without_negatives),
     )
 
 
 def _fit_by_cross_validation(plan: _Plan) -> Outcome:
-    features = plan.data.features
-    test = scenes_of_split(features, "test")
-    folds: list[Fit] = []
-    form = plan.form(training_indices(features, test))
-    for fold in range(FOLDS):
-        held_out = scenes_of_fold(features, fold)
-        validation = pairs_of(features, held_out)
-        training = training_indices(features, held_out | test)
-        if len(validation):
-            fit = plan.fit(training, validation, form)
-            folds.append(plan.stages.run(f"fold {fold}", fit, plan.config.epochs))
-    if not folds:
-        raise TrainingError(
-            f"{features.dataset.name}: no pair to train on outside the test split; add scenes with pairs"
-        )
+    learning = learning_pairs(plan.data.features, plan.config)
+    form = plan.form(learning)
+    fits = [
+        plan.stages.run(each.name, plan.fit(each.training, each.validation, form), plan.config.epochs)
+        for each in folds(plan.data.features, plan.config)
+    ]
     shares = [
-        torch.cat(epoch, dim=1).double().numpy() for epoch in zip(*(fit.shares for fit in folds), strict=True)
+        torch.cat(epoch, dim=1).double().numpy() for epoch in zip(*(fit.shares for fit in fits), strict=True)
     ]
     means = np.stack([epoch.mean(axis=1) for epoch in shares])
     chosen, weight = (int(place) for place in np.unravel_index(np.argmax(means), means.shape))
-    scenes = [scene for fit in folds for scene in fit.placed_scenes]
-    fit = plan.fit(training_indices(features, test), np.empty(0, np.int64), form)
+    scenes = [scene for fit in fits for scene in fit.placed_scenes]
+    fit = plan.fit(learning, np.empty(0, np.int64), form)
     plan.stages.run("all", fit, chosen)
     held_out_pairs = HeldOut(scenes, shares[chosen][weight])
-    chosen_on = f"{FOLDS}-fold cross-validation"
     network = remembering(fit.averaged, fit.weights[weight])
-    return Outcome(network, fit.training, chosen, chosen_on, held_out_pairs, len(fit.without_negatives))
+    return Outcome(network, fit.training, chosen, BY_FOLDS, held_out_pairs, len(fit.without_negatives))
 
 
 def _settings(features: SetFeatures, config: TrainingConfig, identity: str) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from perfectlook.bundle import Model
 from perfectlook.evaluation import evaluate_on_features
 from perfectlook.training.baselines import closed_form
 from perfectlook.training.baselines.registry import baseline
-from perfectlook.training.baselines.rounds import folds, learning_pairs
 from perfectlook.training.baselines.train import train_baseline_on_features
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
+from perfectlook.training.rounds import folds, learning_pairs
 from styled import styled_set
 
 TINY = {"backbone": "tiny"}

@@ -8,8 +8,8 @@ from perfectlook.errors import TrainingError
 from perfectlook.training.baselines import ibr
 from perfectlook.training.baselines.fitting import Fitting
 from perfectlook.training.baselines.registry import baseline
-from perfectlook.training.baselines.rounds import validation_round
 from perfectlook.training.data import TrainingData
+from perfectlook.training.rounds import validation_round
 from styled import styled_set
 
 SMALL = {"backbone": "tiny", "dimension": 8, "batch_size": 64, "learning_rate": 0.01}

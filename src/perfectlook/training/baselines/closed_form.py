@@ -25,12 +25,12 @@ from perfectlook.model.global_network import GlobalNetwork
 from perfectlook.protocol import Candidates
 from perfectlook.training.baselines.inner_product import InnerProduct
 from perfectlook.training.baselines.learned import Learned
-from perfectlook.training.baselines.rounds import BY_FOLDS, Round, folds, learning_pairs
 from perfectlook.training.baselines.yardstick import fitted
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.heldout import HeldOut
 from perfectlook.training.ridge import Ridge, fit_ridge, principal_components, ridge_path
+from perfectlook.training.rounds import BY_FOLDS, Round, folds, learning_pairs
 from perfectlook.types import Float64Array, IntArray
 
 COMPONENTS = (128, 256, 512)

@@ -12,7 +12,11 @@ from perfectlook.errors import TrainingError
 from perfectlook.protocol import DistanceFunction, PairResult, binary_accuracy, place_pairs
 from perfectlook.training.baselines.learned import NO_PAIRS, Learned
 from perfectlook.training.baselines.ranker import Ranker
-from perfectlook.training.baselines.rounds import (
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+from perfectlook.training.heldout import HeldOut
+from perfectlook.training.history import Epoch, best_of, is_over
+from perfectlook.training.rounds import (
     BY_FOLDS,
     BY_VALIDATION,
     Round,
@@ -20,10 +24,6 @@ from perfectlook.training.baselines.rounds import (
     learning_pairs,
     validation_round,
 )
-from perfectlook.training.config import TrainingConfig
-from perfectlook.training.data import TrainingData
-from perfectlook.training.heldout import HeldOut
-from perfectlook.training.history import Epoch, best_of, is_over
 from perfectlook.training.sampling import NegativeSampler
 from perfectlook.types import Float64Array, IntArray
 

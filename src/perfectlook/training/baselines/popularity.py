@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Collection
 
 from perfectlook.training.baselines.learned import Learned
-from perfectlook.training.baselines.rounds import learning_pairs
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
+from perfectlook.training.rounds import learning_pairs
 
 
 def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:

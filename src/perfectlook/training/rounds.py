@@ -1,7 +1,7 @@
-"""Which pairs a baseline learns from, and which scenes it chooses its settings by.
+"""Which pairs a model or a baseline learns from, and which scenes it chooses its settings by.
 
-The rules are those of the trainer: nothing of the test scenes or their copies is learned from, and nothing
-of the validation scenes unless cross-validation chooses (sets under 500 scenes, or `cross_validate`).
+Nothing of the test scenes or their copies is learned from, and nothing of the validation scenes unless
+cross-validation chooses (sets under 500 scenes, or `cross_validate`).
 """
 
 from collections.abc import Collection, Sized
