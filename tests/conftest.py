@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from browser import ARGUMENTS, chromium
+from web import Web, web
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +28,13 @@ def photos() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("PERFECTLOOK_DATA does not name a folder of real photos")
     return Path(folder)
+
+
+@pytest.fixture
+def server() -> Iterator[Web]:
+    """A web server that answers as a test has it answer."""
+    with web() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

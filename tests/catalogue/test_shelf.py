@@ -1,7 +1,6 @@
 """Fetched pictures lie on a shelf: fetched once, asked for again only to verify, never half there."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +11,9 @@ from perfectlook.catalogue.shelf import GIVEN_UP_AFTER, LEDGER, UNFINISHED, Shel
 from perfectlook.errors import CatalogueError
 from perfectlook.fetch import FetchLimits
 from perfectlook.images import encode_jpeg
-from web import Web, fail, serve, web, with_etag
+from web import Web, fail, serve, with_etag
 
 LIMITS = FetchLimits(allow_private=True, seconds=5, tries=2, first_pause=0.01, connections=4)
-
-
-@pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`perfectlook data get`, against a mirror on this machine."""
 
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,7 @@ from perfectlook.cli.main import main
 from perfectlook.datasets import open_dataset
 from perfectlook.origins.registry import SOURCES
 from perfectlook.origins.stl import picture_path
-from web import Web, fail, web
-
-
-@pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as server:
-        yield server
+from web import Web, fail
 
 
 @pytest.fixture

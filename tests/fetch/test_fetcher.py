@@ -3,23 +3,16 @@
 import gzip
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from perfectlook.errors import FetchError
 from perfectlook.fetch import Fetcher, FetchLimits, Validators, fetch_picture
-from web import Handler, Web, break_off, fail, first, redirect, serve, stall, trickle, web, with_etag
+from web import Handler, Web, break_off, fail, first, redirect, serve, stall, trickle, with_etag
 
 LIMITS = FetchLimits(allow_private=True, seconds=5, first_pause=0.01, max_bytes=1000)
 SHORT = replace(LIMITS, seconds=0.3, tries=1)
-
-
-@pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as server:
-        yield server
 
 
 def test_what_lies_at_a_url_is_fetched(server: Web) -> None:

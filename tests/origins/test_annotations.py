@@ -1,7 +1,7 @@
 """Annotation files that arrive cut short, are listed otherwise, or cannot be checked at all."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from perfectlook.origins.place import FolderPlace
 from perfectlook.origins.registry import SOURCES
 from perfectlook.origins.stl import STL_FASHION, Release, stl_source
 from perfectlook.types import Problem
-from web import Web, fail, first, serve, web
+from web import Web, fail, first, serve
 
 MANNERS = Manners(tries=1, first_pause=0.01, seconds=5)
 
@@ -36,12 +36,6 @@ READ = {
 EVERY_FILE = [(name, path) for name, paths in READ.items() for path in paths]
 OF_STL = [(name, path) for name, path in EVERY_FILE if name.startswith("stl-")]
 LISTINGS = [(name, "tree.json") for name in SOURCES]
-
-
-@pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as server:
-        yield server
 
 
 @pytest.fixture

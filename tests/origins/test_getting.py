@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,15 +22,9 @@ from perfectlook.origins.hosts import Manners, UnwillingError
 from perfectlook.origins.ikea import IKEA_ROOMS
 from perfectlook.origins.stl import STL_FASHION, STL_HOME, picture_path
 from pictures import drawn, encoded
-from web import Answer, Handler, Web, break_off, fail, first, redirect, serve, stall, web
+from web import Answer, Handler, Web, break_off, fail, first, redirect, serve, stall
 
 MANNERS = Manners(first_pause=0.01, longest_pause=0.02, seconds=5)
-
-
-@pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as server:
-        yield server
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,15 +9,9 @@ import pytest
 
 from perfectlook.errors import FetchError
 from perfectlook.origins.hosts import Hosts, Manners, UnwillingError
-from web import Handler, Web, break_off, fail, first, redirect, serve, stall, web
+from web import Handler, Web, break_off, fail, first, redirect, serve, stall
 
 MANNERS = Manners(first_pause=0.01, longest_pause=0.02, seconds=5, patience=2)
-
-
-@pytest.fixture
-def server() -> Iterator[Web]:
-    with web() as server:
-        yield server
 
 
 @pytest.mark.parametrize("failure", [fail(500), fail(503), fail(429, retry_after="0"), break_off(b"pict")])
