@@ -25,7 +25,7 @@ from perfectlook.cli.main import INTERRUPTED, main
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
 from printed import DOCS, ROOT, blocks
-from serving import serving
+from serving import eventually, serving
 from small_hub_models import vit_model
 from web import web
 
@@ -76,11 +76,8 @@ def served(command: str, port: int) -> Iterator[None]:
     words = [sys.executable, "-m", "perfectlook", *shlex.split(command)[1:], "--port", str(port)]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
-        while not _is_ready(port):
-            assert process.poll() is None, f"{command}: ended with {process.returncode}"
-            assert time.monotonic() < deadline, f"{command}: not ready after a minute"
-            time.sleep(0.05)
+        eventually(lambda: _is_ready(port) or process.poll() is not None)
+        assert process.poll() is None, f"{command}: ended with {process.returncode}"
         yield
     finally:
         process.terminate()

@@ -135,7 +135,7 @@ def test_what_is_too_large(opens: Any, tmp_path: Path) -> None:
 def test_a_server_that_is_busy_says_when_to_come_back(
     opens: Any, store: Store, samples: Path, tmp_path: Path
 ) -> None:
-    with running(store, tmp_path, samples=str(samples), rate=0.2, burst=40) as slow:
+    with running(store, tmp_path, samples=str(samples), rate=0.001, burst=40) as slow:
         page = opens(url=slow.url)
         page.wait_for_selector(".sample")
         while slow.client.get("/v1/categories").status_code != 429:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from perfectlook.errors import CatalogueError
+from perfectlook.filters.match import field_text
 from perfectlook.fingerprints import Fingerprint
 from perfectlook.stores import Payload
 from perfectlook.types import Product
@@ -31,6 +32,11 @@ class Record:
     record_sha256: str
     fields: Mapping[str, str] = field(default_factory=dict)
     stamp: str = ""
+
+    @property
+    def price(self) -> str:
+        """What a customer pays, as filters see it; "" where the source does not say."""
+        return field_text("price", "", "", self.fields)
 
     @classmethod
     def of(cls, product: Product, fingerprint: Fingerprint, stamp: str = "") -> Self:

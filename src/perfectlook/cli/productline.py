@@ -12,11 +12,5 @@ def product_line(product: "Suggestion", *, bare: bool = False) -> str:
     title = " ".join((product.record.title or "").split())[:60]
     moved = f"  [{'; '.join(map(str, product.rules))}]" if product.rules else ""
     said = f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip()
-    return f"{said}{_price(product)}{moved}"
-
-
-def _price(product: "Suggestion") -> str:
-    """What a customer pays, where that is known."""
-    fields = product.record.fields
-    price = fields.get("sale_price") or fields.get("price")
-    return f"  {' '.join(price.split())}" if price else ""
+    price = " ".join(product.record.price.split())
+    return f"{said}{f'  {price}' if price else ''}{moved}"

@@ -1,10 +1,10 @@
 """A whole look on one page: the photo, the products chosen, and under each what else would fit."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from perfectlook.catalogue.records import Record
 from perfectlook.recommender import Look, Slot
 from perfectlook.recommender.photo import Photo, opened_photo
 from perfectlook.sheet import card
@@ -55,16 +55,15 @@ def _draw_slot(sheet: Image.Image, place: tuple[int, int], slot: Slot) -> None:
     levels = split_path(slot.category) or ("",)
     write(pen, (x, y - 14), fitted(levels[-1], 18, card.WIDTH), 18, INK, bold=True)
     note = "locked" if slot.locked else ""
-    card.lay_product(sheet, (x, y), slot.product, note=_priced(slot.product.record.fields, note))
+    card.lay_product(sheet, (x, y), slot.product, note=_priced(slot.product.record, note))
     y += card.HEIGHT + BETWEEN
     for each in slot.alternatives:
-        card.lay_product(sheet, (x, y), each.product, note=_priced(each.product.record.fields))
+        card.lay_product(sheet, (x, y), each.product, note=_priced(each.product.record))
         y += card.HEIGHT + GAP
 
 
-def _priced(fields: Mapping[str, str], note: str = "") -> str:
-    price = fields.get("sale_price") or fields.get("price") or ""
-    return ", ".join(part for part in (note, price) if part)
+def _priced(record: Record, note: str = "") -> str:
+    return ", ".join(part for part in (note, record.price) if part)
 
 
 def _draw_head(sheet: Image.Image, look: Look, photo: Image.Image) -> None:
