@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from perfectlook.distances import HybridDistances, attention_weights, distance, hybrid
 from perfectlook.model.attention import CategoryAttention
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.dropout import Dropout
 from perfectlook.model.encoders import Standardise, make_encoder
 from perfectlook.model.memory import Memory
 from perfectlook.model.whole import less_centres
@@ -93,7 +94,7 @@ class Compatibility(nn.Module):
         self.categories = categories
         width = widths.global_width(config)
         encoder = partial(make_encoder, config, linear=config.linear_path != "none", decodes=True)
-        self.drop = nn.Dropout(config.input_dropout)
+        self.drop = Dropout(config.input_dropout)
         self.standardise_scene = Standardise(width)
         self.standardise_product = Standardise(width)
         self.product_encoder = encoder(width, sweeps=True)

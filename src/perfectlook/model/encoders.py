@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.dropout import Dropout
 from perfectlook.model.whole import pooled
 from perfectlook.types import REGIONS
 
@@ -56,7 +57,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.first = nn.Linear(width, hidden)
         self.norm = nn.BatchNorm1d(hidden)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.second = nn.Linear(hidden, dimension)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -80,7 +81,7 @@ class Recurrent(nn.Module):
         each = max(1, hidden // 2)
         self.rows = nn.GRU(width, each, batch_first=True, bidirectional=True)
         self.columns = nn.GRU(2 * each, each, batch_first=True, bidirectional=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.second = nn.Linear(2 * each, dimension)
 
     def forward(self, inputs: Tensor) -> Tensor:

@@ -262,4 +262,4 @@ def _optimiser(network: Compatibility, config: TrainingConfig, decay: float) -> 
     if memory:
         decays = min(decay, config.memory_weight_decay)
         groups.append({"params": memory, "lr": config.memory_learning_rate, "weight_decay": decays})
-    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=decay)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=decay, fused=True)

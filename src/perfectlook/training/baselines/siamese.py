@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from perfectlook.distances import l2, squared_l2
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.dropout import Dropout
 from perfectlook.model.encoders import Standardise
 from perfectlook.training.baselines.fitting import learn_in_epochs, scene_and_product_rows
 from perfectlook.training.baselines.learned import Learned
@@ -49,7 +50,7 @@ class Siamese(Ranker):
             standardise,
             nn.Linear(width, config.hidden),
             nn.ReLU(),
-            nn.Dropout(config.dropout),
+            Dropout(config.dropout),
             nn.Linear(config.hidden, config.dimension),
         )
 
