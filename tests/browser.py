@@ -33,6 +33,14 @@ def chromium() -> str:
     pytest.skip(reason)
 
 
+def settle(page: Any) -> None:
+    """Wait until nothing fades or moves any more, but for what never ends."""
+    page.wait_for_function(
+        "() => document.getAnimations().every(each => each.playState !== 'running' "
+        "|| each.effect.getComputedTiming().endTime === Infinity)"
+    )
+
+
 def violations(page: Any) -> list[str]:
     """What axe-core finds wrong with the page as it is, one line each."""
     from axe_playwright_python.sync_playwright import Axe

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from browser import WIDTHS, keep, violations
+from browser import WIDTHS, keep, settle, violations
 
 
 def overflow(page: Any) -> int:
@@ -28,7 +28,7 @@ def test_every_state_at_every_width(opens: Any, width: str, scheme: str) -> None
     wrong: dict[str, object] = {}
 
     def look_at(state: str) -> None:
-        page.wait_for_timeout(150)
+        settle(page)
         keep(page, f"{width}-{scheme}-{state}")
         wrong[state] = [*violations(page), *(["overflows"] if overflow(page) > 0 else [])]
 
@@ -68,6 +68,7 @@ def test_every_state_at_every_width(opens: Any, width: str, scheme: str) -> None
 def test_a_failure_at_every_width(opens: Any, width: str) -> None:
     page = opens("?sample=nowhere", width=width)
     page.get_by_role("alert").wait_for()
+    settle(page)
     keep(page, f"{width}-light-9-failure")
 
     assert violations(page) == []
@@ -81,7 +82,7 @@ def test_colours_can_be_chosen_and_are_remembered(opens: Any) -> None:
 
     page.get_by_role("button", name="Dark colours").click()
     page.wait_for_function(f"before => {paper} !== before", arg=light)  # colours fade
-    page.wait_for_timeout(500)
+    settle(page)
     dark = page.evaluate(paper)
     page.reload()
     page.wait_for_function(f"dark => {paper} === dark", arg=dark)
