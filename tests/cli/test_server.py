@@ -225,3 +225,15 @@ def test_what_is_neither_a_product_nor_a_photo(ask, server: Running, capsys) -> 
 def test_a_server_that_is_not_there(shop: "Shop", capsys) -> None:
     assert main(["complete", str(shop.photos[0]), "--server", "http://127.0.0.1:9"]) == 1
     assert "127.0.0.1:9/v1/complete: cannot be reached" in capsys.readouterr().err
+
+
+def test_rules_of_the_server_that_are_not_followed_are_told(
+    shop: "Shop", catalogue: Path, tmp_path: Path, capsys
+):
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\naction = "pin"\nid = "nobody"\n', "utf-8")
+    store = Store(shop.source, shop.model, catalogue)
+    with running(store, tmp_path, rules=str(rules)) as served:
+        assert main(["complete", str(store.photos[0]), "--server", served.url]) == 0
+
+    assert "rule 1 (pin) is not followed: the catalogue has no product 'nobody'" in capsys.readouterr().out

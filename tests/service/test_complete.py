@@ -69,6 +69,23 @@ def test_categories_filters_and_attention(shop: Running, store: Store):
     assert len(shop.photo(store.photos[1], limit_categories="1").json()["categories"]) == 1
 
 
+def test_rules_move_products_and_those_not_followed_are_told(store: Store, tmp_path: Path):
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        f'[[rule]]\naction = "pin"\nid = "{store.product}"\n[[rule]]\naction = "pin"\nid = "nobody"\n',
+        "utf-8",
+    )
+    with running(store, tmp_path, rules=str(rules)) as shop:
+        found = shop.photo(store.photos[1]).json()
+
+    first = [each["products"][0] for each in found["categories"]]
+    [pinned] = [each for each in first if each["id"] == store.product]
+    assert [rule["action"] for rule in pinned["rules"]] == ["pin"]
+    assert found["unused_rules"] == [
+        {"rule": 2, "action": "pin", "reason": "the catalogue has no product 'nobody'"}
+    ]
+
+
 def test_a_box_is_answered_as_the_part_of_the_photo_would_be(shop: Running):
     photo = drawn(160, 120)
     parts = []

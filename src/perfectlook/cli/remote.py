@@ -63,7 +63,7 @@ class RemoteRecommender:
             attention=True,
         )
         sections = [restated.section(each, self._url) for each in said.categories]
-        return Answer(photo, said.model, sections, notes=tuple(said.notes))
+        return Answer(photo, said.model, sections, restated.unused_rules(said), tuple(said.notes))
 
     def look(
         self,

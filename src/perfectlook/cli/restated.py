@@ -20,7 +20,7 @@ from perfectlook.recommender import (
     Slot,
     Suggestion,
 )
-from perfectlook.recommender.answer import SAID
+from perfectlook.recommender.answer import SAID, UnusedRule
 from perfectlook.taxonomy import Resolution
 
 Answered = TypeVar("Answered", Answer, Look, Lookalikes)
@@ -81,6 +81,11 @@ def suggestion(said: Shown, url: str) -> Suggestion:
     parts = (said.distance_global, said.distance_local) if isinstance(said, client.Suggestion) else (0.0, 0.0)
     rules = tuple(AppliedRule(each.rule, each.action, each.name, each.from_rank) for each in said.rules)
     return Suggestion(said.rank, said.id, said.distance, *parts, _record(said, url), rules)
+
+
+def unused_rules(said: client.Completed) -> tuple[UnusedRule, ...]:
+    """Restate the rules that could not be followed."""
+    return tuple(UnusedRule(each.rule, each.action, each.name, each.reason) for each in said.unused_rules)
 
 
 def itself(said: client.Product, url: str) -> Suggestion:

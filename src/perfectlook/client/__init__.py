@@ -13,7 +13,7 @@ from perfectlook.client.ready import Ready
 from perfectlook.client.resolved import Resolved
 from perfectlook.client.sample import Sample
 from perfectlook.client.similar import AlikeSection, Lookalike, Similar
-from perfectlook.client.suggestion import AppliedRule, Shown, Suggestion, Why
+from perfectlook.client.suggestion import AppliedRule, Shown, Suggestion, UnusedRule, Why
 
 __all__ = [
     "AlikeSection",
@@ -44,5 +44,6 @@ __all__ = [
     "Slot",
     "Stats",
     "Suggestion",
+    "UnusedRule",
     "Why",
 ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from perfectlook.client.look import Look
 from perfectlook.client.resolved import Resolved
-from perfectlook.client.suggestion import Suggestion
+from perfectlook.client.suggestion import Suggestion, UnusedRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,4 +54,5 @@ class Completed:
     timings: dict[str, float]
     categories: list[Section]
     look: Look | None
+    unused_rules: list[UnusedRule] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -26,6 +26,16 @@ class AppliedRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnusedRule:
+    """A rule of the shop that could not be followed, and why."""
+
+    rule: int
+    action: Literal["pin", "boost", "bury", "exclude"]
+    reason: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """What every product of an answer has: lower distances are better, within one category.
 

@@ -67,6 +67,7 @@ COMPLETED = {
         }
     ],
     "look": None,
+    "unused_rules": [],
     "notes": [],
 }
 ALIKE = {

@@ -75,6 +75,7 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
         "timings": timings,
         "categories": sections,
         "look": None if look is None else look_json(look, usual),
+        "unused_rules": [rule.as_json() for rule in answer.unused_rules],
         "notes": list(dict.fromkeys([*answer.notes, *(look.notes if look else ())])),
     }
     service.metrics.answer("complete", timings, sum(len(each.products) for each in answer.sections))
