@@ -1,21 +1,22 @@
 """The network before the first epoch: fitted standardisation, and the closed form in its linear path."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from perfectlook.datasets.split import fold_of
+from perfectlook.features.setfeatures import SetFeatures
 from perfectlook.model.compatibility import Compatibility
 from perfectlook.model.encoders import Encoder
 from perfectlook.model.whole import less_centres, pooled
-from perfectlook.protocol import place_pairs, training_indices
+from perfectlook.protocol import Candidates, place_pair, training_indices
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.ridge import (
     Components,
-    Ridge,
     fit_ridge,
     fit_ridges,
     principal_components,
@@ -115,13 +116,9 @@ def _choose(
     folds = np.asarray([fold_of(data.features.pairs[index].scene) for index in training])
     most = len(form.components[1])
     counts = sorted({min(count, most) for count in COUNTS} | {most})
-    tried = [
-        ClosedForm(leading(form.components, count), penalty, share)
-        for penalty in PENALTIES
-        for share in INTERCEPTS
-        for count in counts
-    ]
-    correct = np.zeros(len(tried))
+    candidates = Candidates(data.features)
+    tried = [(penalty, share) for penalty in PENALTIES for share in INTERCEPTS]
+    correct = np.zeros((len(tried), len(counts)))
     for fold in np.unique(folds):  # without copies of what is left out, or a small λ would remember those
         left_out = training[folds == fold]
         held_out = {data.features.pairs[index].scene for index in left_out}
@@ -138,11 +135,21 @@ def _choose(
             whitening=config.ridge_whitening,
         )
         by_penalty = dict(zip(PENALTIES, ridges, strict=True))
-        correct += [
-            _correct(data, left_out, inputs[folds == fold], products, by_penalty[each.penalty], each)
-            for each in tried
-        ]
-    return tried[int(np.argmax(correct))]
+        asked = inputs[folds == fold]
+        predicted = np.stack(
+            [
+                asked @ by_penalty[penalty].scene.T + share * by_penalty[penalty].intercept
+                for penalty, share in tried
+            ]
+        )
+        targets = products @ ridges[0].product.T  # the same for every penalty
+        for place, count in enumerate(counts):
+            correct[:, place] += _correct(
+                data.features, candidates, left_out, predicted[..., :count], targets[:, :count]
+            )
+    best, narrowest = np.unravel_index(np.argmax(correct), correct.shape)
+    penalty, share = tried[best]
+    return ClosedForm(leading(form.components, counts[narrowest]), penalty, share)
 
 
 def leading(components: Components, count: int) -> Components:
@@ -152,27 +159,53 @@ def leading(components: Components, count: int) -> Components:
 
 
 def _correct(
-    data: TrainingData,
+    features: SetFeatures,
+    candidates: Candidates,
     pairs: IntArray,
-    inputs: Float64Array,
-    products: Float64Array,
-    ridge: Ridge,
-    form: ClosedForm,
-) -> float:
-    """Sum of the shares of some pairs by the direction of the predictions for their scenes.
+    points: Float64Array,
+    targets: Float64Array,
+) -> Float64Array:
+    """Sums of some pairs' shares by the direction of what several forms predict for their scenes, [f].
 
     Components are regressed one by one, so fewer of them are the first ones of all of them.
+
+    Args:
+        features: the set.
+        candidates: of its pairs.
+        pairs: indices of the pairs.
+        points: predictions [f, p, d].
+        targets: all products in the same space, [N, d].
     """
-    count = len(form.components[1])
-    predicted = inputs @ ridge.scene[:count].T + form.intercept * ridge.intercept[:count]
-    points, vectors = _unit(predicted), _unit(products @ ridge.product[:count].T)
-    point = dict(zip(data.features.pair_scenes[pairs].tolist(), points, strict=True))
+    together = _Together(candidates, _unit(points), _unit(targets), features.pair_scenes[pairs])
+    placed = (place_pair(features, candidates, index, together.ways) for index in pairs)
+    shares = [[result.share for result in results] for results in placed if results]
+    return np.sum(shares, axis=0) if shares else np.zeros(len(points))
 
-    def distances(scene_row: int, _category: str, rows: IntArray) -> Float64Array:
-        similarity: Float64Array = vectors[rows] @ point[scene_row]
-        return -similarity
 
-    return sum(result.share for result in place_pairs(data.features, pairs, distances))
+class _Together:
+    """Distances by several forms at once: a category's products are read once for all of them."""
+
+    def __init__(
+        self, candidates: Candidates, points: Float64Array, vectors: Float64Array, scenes: IntArray
+    ) -> None:
+        self._candidates = candidates
+        self._points = dict(zip(scenes.tolist(), points.transpose(1, 2, 0), strict=True))
+        self._vectors = vectors
+        self._blocks: dict[str, Float64Array] = {}
+        self._asked: tuple[int, str] | None = None
+        self._found = np.empty((0, 0))
+        self.ways = [partial(self._distances, form) for form in range(len(points))]
+
+    def _distances(self, form: int, scene: int, category: str, _rows: IntArray) -> Float64Array:
+        if self._asked != (scene, category):
+            self._found = -(self._block(category) @ self._points[scene])
+            self._asked = (scene, category)
+        return self._found[:, form]
+
+    def _block(self, category: str) -> Float64Array:
+        if category not in self._blocks:
+            self._blocks[category] = self._vectors[self._candidates.category_rows(category)]
+        return self._blocks[category]
 
 
 def _start_from_ridge(
