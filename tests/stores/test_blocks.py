@@ -1,26 +1,14 @@
 """A block finds exactly what brute force in float64 finds, and older blocks stay as they were."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfectlook.stores import codes
 from perfectlook.stores.blocks import Block
 from perfectlook.types import Float32Array
 
 NONE = np.empty(0, np.int64)
-
-
-@pytest.fixture(params=["float32", "codes"], autouse=True)
-def first_reading(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What a search reads first: everything here holds for both."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param == "codes":
-            patch.setattr(codes, "LEAST_VALUES", 0)
-        yield
 
 
 def block_of(vectors: Float32Array, capacity: int = 0) -> Block:
@@ -53,7 +41,7 @@ def test_it_finds_what_brute_force_finds(count: int, scale: float, offset: float
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=900), st.integers(0, 6), st.integers(1, 3))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None)
 def test_ties_with_the_last_place_are_all_returned(values: list[int], target: int, k: int) -> None:
     vectors = np.array(values, np.float32)[:, None]
     query = np.array([target], np.float32)

@@ -3,13 +3,12 @@
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from perfectlook.stores.codes import Codes, are_worth_it, rough_products
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
 IndexArray: TypeAlias = NDArray[np.intp]
@@ -21,11 +20,7 @@ _RECOMPUTE_ROWS = 16_384
 
 
 _SELECTIVE = 0.4
-_SELECTIVE_CODED = 0.1
 """Where a filter keeps a smaller share, copying what it keeps costs less than measuring everything."""
-
-_TOO_MANY = 16
-"""Codes that leave more than this part of a block to be measured are no help: float32 is read instead."""
 
 
 class _Scratch(threading.local):
@@ -68,7 +63,6 @@ class Block:
     rows: IntArray
     vectors: Float32Array
     squares: Float32Array
-    codes: Codes
     size: int
     alive: int
     longest: float
@@ -76,12 +70,10 @@ class Block:
     @classmethod
     def empty(cls, dimension: int, capacity: int = 0) -> Self:
         """Return a block without vectors that has room for `capacity` of them."""
-        vectors = np.empty((capacity, dimension), np.float32)
         return cls(
             rows=np.empty(capacity, np.int64),
-            vectors=vectors,
+            vectors=np.empty((capacity, dimension), np.float32),
             squares=np.empty(capacity, np.float32),
-            codes=Codes(vectors),
             size=0,
             alive=0,
             longest=0.0,
@@ -96,7 +88,7 @@ class Block:
         base.vectors[self.size : size] = vectors
         base.squares[self.size : size] = lengths
         longest = max(self.longest, float(np.sqrt(lengths.max(initial=0.0))))
-        return replace(base, size=size, alive=self.alive + len(rows), longest=longest)
+        return Block(base.rows, base.vectors, base.squares, size, self.alive + len(rows), longest)
 
     def without(self, rows: IntArray) -> "Block":
         """Return this block less some rows; those that are not here are passed over."""
@@ -106,7 +98,7 @@ class Block:
             return self
         squares = self.squares.copy()
         squares[places] = np.inf
-        smaller = replace(self, squares=squares, alive=self.alive - len(places))
+        smaller = Block(self.rows, self.vectors, squares, self.size, self.alive - len(places), self.longest)
         return smaller._compacted() if smaller.alive < self.size * 3 // 4 else smaller
 
     def nearest(
@@ -118,49 +110,30 @@ class Block:
     ) -> list[Nearest]:
         """Return for each query [m, d] its k nearest vectors and all that are exactly as far as the k-th.
 
-        The squared distances of one matrix product, of the codes of a large block or in float32, only
-        choose candidates: whatever can be among the nearest within their error is measured again in float64,
-        by differences, so nothing cancels. For each query, `hidden` are rows not to be found, and `kept`
-        says for each place whether a filter keeps it (None: all).
+        The squared distances of one matrix product in float32 only choose candidates: whatever can be among
+        the nearest within their rounding error is measured again in float64, by differences, so nothing
+        cancels. For each query, `hidden` are rows not to be found, and `kept` says for each place whether a
+        filter keeps it (None: all).
         """
+        found = [_NOTHING] * len(queries)
         if self.alive == 0:
-            return [_NOTHING] * len(queries)
-        coded = are_worth_it(self.vectors[: self.size], len(queries))
-        selective = (_SELECTIVE_CODED if coded else _SELECTIVE) * self.size
-        found: dict[int, Nearest] = {}
+            return found
+        whole: list[int] = []
         for i, mask in enumerate(kept):
-            if mask is not None and np.count_nonzero(mask) <= selective:
+            if mask is None or np.count_nonzero(mask) > _SELECTIVE * self.size:
+                whole.append(i)
+            else:
                 found[i] = self.nearest_among(queries[i], ks[i], hidden[i], mask.nonzero()[0])
-            elif coded and (near := self._by_codes(queries[i], ks[i], hidden[i], mask)):
-                found[i] = near
-        left = [i for i in range(len(queries)) if i not in found]
-        if left:
-            chosen = queries if len(left) == len(queries) else queries[left]
+        if whole:
+            chosen = queries if len(whole) == len(queries) else queries[whole]
             products = self._approximate(chosen, self.vectors[: self.size], self.squares[: self.size])
-            for i, approximate in zip(left, products, strict=True):
-                self._leave_out(approximate, hidden[i], kept[i])
+            for i, approximate in zip(whole, products, strict=True):
+                if (mask := kept[i]) is not None:
+                    approximate[~mask] = np.inf
+                if len(hidden[i]):
+                    approximate[self.places_of(hidden[i])] = np.inf
                 found[i] = self._measured(queries[i], ks[i], approximate, None)
-        return [found[i] for i in range(len(queries))]
-
-    def _by_codes(
-        self, query: Float32Array, k: int, hidden: IntArray, mask: BoolArray | None
-    ) -> Nearest | None:
-        """Return the k nearest by the codes' candidates; None where these are too many."""
-        coded = self.codes.of(self.size)
-        out = _SCRATCH.array(1, self.size)
-        approximate, error = rough_products(query, coded, self.longest, out)
-        approximate *= np.float32(-2.0)
-        approximate += self.squares[: self.size]
-        self._leave_out(approximate, hidden, mask)
-        slack = 4.0 * (error + self._error(query))  # both ways, and the products count twice
-        places = _within(approximate, k, slack)
-        return None if len(places) > self.size // _TOO_MANY + k else self._ranked(query, k, places)
-
-    def _leave_out(self, approximate: Float32Array, hidden: IntArray, mask: BoolArray | None) -> None:
-        if mask is not None:
-            approximate[~mask] = np.inf
-        if len(hidden):
-            approximate[self.places_of(hidden)] = np.inf
+        return found
 
     def nearest_among(self, query: Float32Array, k: int, hidden: IntArray, places: IndexArray) -> Nearest:
         """Return the k nearest of some places [m] (ascending), as `nearest` does of all."""
@@ -188,10 +161,8 @@ class Block:
     ) -> Nearest:
         """Measure again what can be among the k nearest; `within` are the places that `approximate` is of."""
         places = _within(approximate, k, 2.0 * self._error(query))
-        return self._ranked(query, k, places if within is None else within[places])
-
-    def _ranked(self, query: Float32Array, k: int, places: IndexArray) -> Nearest:
-        """Measure some places in float64: the k nearest, and all that are exactly as far as the k-th."""
+        if within is not None:
+            places = within[places]
         distances = _distances(self.vectors, places, query)
         order = distances.argsort(kind="stable")
         distances = distances[order]
@@ -222,7 +193,7 @@ class Block:
         grown.rows[: self.size] = self.rows[: self.size]
         grown.vectors[: self.size] = self.vectors[: self.size]
         grown.squares[: self.size] = self.squares[: self.size]
-        return replace(grown, codes=Codes(grown.vectors, self.codes))
+        return grown
 
     def _compacted(self) -> "Block":
         keep: BoolArray = np.isfinite(self.squares[: self.size])
