@@ -27,6 +27,11 @@ def test_missing_file_names_path_and_remedy(tmp_path: Path) -> None:
         open_picture(tmp_path / "nowhere.jpg")
 
 
+def test_an_address_is_no_file():
+    with pytest.raises(PictureError, match=r"shop\.example/room\.jpg: no such file; download it first"):
+        open_picture("https://shop.example/room.jpg")
+
+
 def test_folder(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"a folder, not a picture"):
         open_picture(tmp_path)

@@ -159,7 +159,8 @@ def _read(source: Path | str | bytes | BinaryIO, name: str, max_bytes: int) -> b
         else:
             content = _read_at_most(source, max_bytes + 1)
     except FileNotFoundError as error:
-        raise PictureError(f"{name}: no such file; check the path") from error
+        remedy = "download it first: an address is no file" if "://" in name else "check the path"
+        raise PictureError(f"{name}: no such file; {remedy}") from error
     except PermissionError as error:
         raise PictureError(f"{name}: permission denied; make it readable for this user") from error
     except (OSError, ValueError, TypeError) as error:

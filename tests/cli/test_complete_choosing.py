@@ -148,6 +148,10 @@ def test_a_whole_look_is_printed_written_and_drawn(answer, complete, tmp_path: P
     printed = capsys.readouterr().out
     assert " + 2 x " in printed
     assert "(no look is better)" in printed
+    assert complete("--look", "--where", "price < 0 EUR") == 0
+    printed = capsys.readouterr().out
+    assert "no product is left for any category" in printed
+    assert "is better" not in printed
     locked = products(answer("--all", "-k", "99"), SHOES)[-1]["id"]
     slots = answer("--look", "--lock", f"{SHOES}={locked}")["look"]["slots"]
     assert {slot["category"]: slot["product"]["id"] for slot in slots}[SHOES] == locked

@@ -3,7 +3,7 @@
 import pytest
 
 from perfectlook.catalogue import Record
-from perfectlook.cli.productline import product_line
+from perfectlook.cli.productline import product_line, short_title
 from perfectlook.recommender import AppliedRule, Suggestion
 
 
@@ -36,3 +36,17 @@ def test_rules_come_last_and_bare_lines_have_all_digits() -> None:
         "Oak chair  5.00 EUR  [rule 2: boost from rank 7]"
     )
     assert line("Oak chair", bare=True) == "     1  0.8125  b6a5  Oak chair"
+
+
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [
+        ("Oak  chair", "Oak chair"),
+        ("Oak chair, oiled", "Oak chair,…"),
+        ("x" * 11, "x" * 11),
+        ("椅" * 12, "椅" * 10 + "…"),
+        (None, ""),
+    ],
+)
+def test_long_titles_are_cut(title: str | None, said: str) -> None:
+    assert short_title(title, 11) == said

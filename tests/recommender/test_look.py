@@ -164,6 +164,9 @@ def test_a_category_that_nothing_is_left_in_is_missing(recommender: Recommender,
     assert look.apart == 0
     nothing = recommender.look(photo, where="brand = Nobody")
     assert (nothing.slots, nothing.price, nothing.objective) == ([], None, 0)
+    assert look.proof == "no look of these categories is better"
+    assert nothing.proof == "no product is left for any category"
+    assert recommender.look(photo).proof == "no look is better"
 
 
 def test_its_json_has_the_promised_shape(recommender: Recommender, photo: Path) -> None:

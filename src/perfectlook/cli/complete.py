@@ -250,12 +250,14 @@ def _look_text(look: "Look") -> Iterator[str]:
         yield f"  {category}"
         yield "      nothing"
     yield ""
-    best = "no look is better" if look.proven_exact else f"no look is below {look.lower_bound:.3f}"
     cost = f"; {look.price}" if look.price else ""
-    yield (
-        f"  distances {look.distance:.3f} + {look.weight:g} x {look.apart:.3f} apart = {look.objective:.3f} "
-        f"({best}){cost}"
-    )
+    if look.slots:
+        yield (
+            f"  distances {look.distance:.3f} + {look.weight:g} x {look.apart:.3f} apart = "
+            f"{look.objective:.3f} ({look.proof}){cost}"
+        )
+    else:
+        yield f"  {look.proof}"
     yield ""
 
 

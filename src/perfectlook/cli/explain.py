@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfectlook.cli.asking import add_category, add_count, add_place
+from perfectlook.cli.productline import short_title
 
 if TYPE_CHECKING:
     from perfectlook.recommender import ExplainedProduct, Explanation
@@ -97,7 +98,7 @@ def _text(explanation: "Explanation") -> Iterator[str]:
 
 def _of_product(each: "ExplainedProduct", *, has_regions: bool) -> Iterator[str]:
     product, relative = each.product, each.relative
-    title = " ".join((product.record.title or "").split())[:60]
+    title = short_title(product.record.title)
     yield f"  {product.rank:>4}  {product.distance:.3f}  {product.id}  {title}".rstrip()
     if has_regions:
         scale = product.distance or 1.0

@@ -67,6 +67,15 @@ class Look:
     budget: str | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def proof(self) -> str:
+        """How good it is known to be, in words."""
+        if not self.slots:
+            return "no product is left for any category"
+        if not self.proven_exact:
+            return f"no look is below {self.lower_bound:.3f}"
+        return "no look of these categories is better" if self.missing else "no look is better"
+
     def as_json(self, digits: int | None = DIGITS) -> dict[str, object]:
         """Return the look as the command line and the API say it; `digits` None keeps full precision."""
         look = {

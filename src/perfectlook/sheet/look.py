@@ -74,17 +74,23 @@ def _draw_head(sheet: Image.Image, look: Look, photo: Image.Image) -> None:
     room = sheet.width - MARGIN - x
     pen = ImageDraw.Draw(sheet)
     write(pen, (x, y), fitted("A whole look", 40, room), 40, INK, bold=True)
-    proof = (
-        "no look of the catalogue is better" if look.proven_exact else f"none is below {look.lower_bound:.3f}"
-    )
     for text in (
         f"{Path(look.photo).name}  ·  model {look.model}",
-        f"to the photo {look.distance:.3f}  +  {look.weight:g} × {look.apart:.3f} from each other",
-        f"=  {look.objective:.3f}: {proof}",
+        *_sum(look),
         _cost(look),
     ):
         y += 36
         write(pen, (x, y), fitted(text, 19, room), 19, QUIET if text != _cost(look) else GLOBAL)
+
+
+def _sum(look: Look) -> list[str]:
+    """The objective and its parts; nothing of a look without products."""
+    if not look.slots:
+        return []
+    return [
+        f"to the photo {look.distance:.3f}  +  {look.weight:g} × {look.apart:.3f} from each other",
+        f"=  {look.objective:.3f}: {look.proof}",
+    ]
 
 
 def _cost(look: Look) -> str:
