@@ -37,7 +37,7 @@ def settle(page: Any) -> None:
     """Wait until nothing fades or moves any more, but for what never ends."""
     page.wait_for_function(
         "() => document.getAnimations().every(each => each.playState !== 'running' "
-        "|| each.effect.getComputedTiming().endTime === Infinity)"
+        "|| each.effect?.getComputedTiming().endTime === Infinity)"
     )
 
 

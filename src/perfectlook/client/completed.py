@@ -44,8 +44,9 @@ class Section:
 class Completed:
     """The products that go with a photo, category by category, and the look where one was asked for.
 
-    `timings` are milliseconds by stage; feedback names the `request_id`; `notes` say what may be wrong with
-    the question where fewer products were found than asked for.
+    `timings` are milliseconds by stage; feedback names the `request_id`; `unused_rules` are
+    pins of the shop that could not be followed; `notes` say what may be wrong with the question where fewer
+    products were found than asked for.
     """
 
     request_id: str
