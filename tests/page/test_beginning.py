@@ -29,6 +29,7 @@ def names(page: Any) -> list[str]:
 
 def test_samples_are_offered_and_one_click_completes_one(opens: Any, shop: Running) -> None:
     page = opens()
+    page.wait_for_selector(".sample")
 
     assert page.get_by_role("heading", level=1).inner_text().startswith("Show a scene.")
     assert page.locator(".sample").all_inner_texts() == ["Checks", "Slopes", "Stripes"]
