@@ -40,7 +40,7 @@ def draw_look(look: Look, photo: Photo) -> Image.Image:
     y = MARGIN + HEAD + CAPTION
     pen = ImageDraw.Draw(sheet)
     if not look.slots:
-        write(pen, (MARGIN, y), "no product is left for any category", 17, QUIET)
+        write(pen, (MARGIN, y), look.proof, 17, QUIET)
     if most:
         line = y + card.HEIGHT + BETWEEN // 2
         pen.line((MARGIN, line, size[0] - MARGIN, line), LINE)
