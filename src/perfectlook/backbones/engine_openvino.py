@@ -5,7 +5,8 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from math import inf
 from pathlib import Path
@@ -49,6 +50,7 @@ class OpenVinoEngine:
 
     A picture alone has all `threads`; where several threads bring pictures at once, each runs on one. The
     numbers are the same either way. What OpenVINO compiles is kept in the cache folder: it loads faster.
+    The network for many at once is compiled beside the first ones that meet, which do not wait for it.
     """
 
     def __init__(
@@ -74,18 +76,24 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # or every worker would pin its one thread to the same core
         }
+
+        def requests(streams: int) -> _Requests:
+            return _Requests(core.compile_model(model, "CPU", settings | {"NUM_STREAMS": streams}), streams)
+
         self._crowd = _Crowd()
-        self._alone = _Requests(core.compile_model(model, "CPU", settings | {"NUM_STREAMS": 1}), 1)
-        self._together = self._alone
-        if threads > 1:
-            streams = core.compile_model(model, "CPU", settings | {"NUM_STREAMS": threads})
-            self._together = _Requests(streams, threads)
+        self._alone = requests(1)
+        self._together = _Beside(lambda: requests(threads)) if threads > 1 else None
 
     def run(self, batch: Float32Array) -> FeatureBatch:
         """Features of a batch of at least one picture [n, 3, S, S]."""
-        with self._crowd.one() as alone, (self._alone if alone else self._together).one() as request:
+        with self._crowd.one() as alone, self._requests(alone).one() as request:
             parts = [self._one(request, batch[row : row + 1]) for row in range(len(batch))]
         return FeatureBatch(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def _requests(self, alone: bool) -> "_Requests":
+        if alone or self._together is None:
+            return self._alone
+        return self._together.get() or self._alone
 
     def _one(self, request: Any, picture: Float32Array) -> list[Float32Array]:
         request.infer({"pictures": np.ascontiguousarray(picture)}, share_inputs=True)
@@ -131,6 +139,24 @@ class _Requests:
             yield request
         finally:
             self._free.put(request)
+
+
+class _Beside:
+    """What a thread of its own begins to make when it is first asked for."""
+
+    def __init__(self, make: Callable[[], _Requests]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._making: Future[_Requests] | None = None
+
+    def get(self) -> _Requests | None:
+        """Return it, or None while it is being made; raises what its making raised."""
+        with self._lock:
+            if self._making is None:
+                beside = ThreadPoolExecutor(1, thread_name_prefix="compile")
+                self._making = beside.submit(self._make)
+                beside.shutdown(wait=False)
+        return self._making.result() if self._making.done() else None
 
 
 def _cache() -> Path:

@@ -1,5 +1,6 @@
 """Runs the service behind uvicorn, until it is asked to stop."""
 
+import gc
 import socket
 import threading
 import time
@@ -28,8 +29,8 @@ def run(settings: Settings) -> None:
     """
     _check_place(settings)
     log_as_json()
-    with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:  # both take about as long
-        opening = beside.submit(_opened, settings)
+    with _nothing_is_garbage(), ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
+        opening = beside.submit(_opened, settings)  # which takes about as long as the import
         from perfectlook.service import app  # noqa: F401
 
         service = opening.result()
@@ -67,6 +68,17 @@ def server(service: "Service") -> "uvicorn.Server":
             backlog=2048,
         )
     )
+
+
+@contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """Make objects that will stay without looking for garbage among them, now or ever after."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

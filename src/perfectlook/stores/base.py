@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -39,8 +39,7 @@ class Query:
     where: Filter | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Hit:
+class Hit(NamedTuple):
     """A point found: its Euclidean distance to the query's vector, its own vector [d] and its payload.
 
     The payload may be shared with other hits: it is not to be changed.

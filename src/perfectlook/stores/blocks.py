@@ -16,7 +16,7 @@ IndexArray: TypeAlias = NDArray[np.intp]
 _UNIT_ROUNDOFF = 2.0**-24
 _GROUP = 64
 _LONG = 16_384
-_RECOMPUTE_ROWS = 16_384
+_MEASURED_TOGETHER = 16_384
 
 
 _SELECTIVE = 0.4
@@ -83,7 +83,7 @@ class Block:
         """Return this block with more vectors at its end; `rows` are ascending and above those here."""
         size = self.size + len(rows)
         base = self if size <= len(self.rows) else self._grown(max(size, self.size + self.size // 2))
-        lengths = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+        lengths = np.vecdot(vectors, vectors)
         base.rows[self.size : size] = rows
         base.vectors[self.size : size] = vectors
         base.squares[self.size : size] = lengths
@@ -163,14 +163,13 @@ class Block:
         places = _within(approximate, k, 2.0 * self._error(query))
         if within is not None:
             places = within[places]
-        distances = _distances(self.vectors, places, query)
+        vectors = self.vectors.take(places, axis=0)
+        distances = _distances(vectors, query)
         order = distances.argsort(kind="stable")
-        distances = distances[order]
         if len(order) > k:
-            last = int(distances.searchsorted(distances[k - 1], side="right"))
-            distances, order = distances[:last], order[:last]
-        places = places[order]
-        return Nearest(self.rows[places], distances, self.vectors[places])
+            farthest = distances[order[k - 1]]
+            order = order[: k + np.count_nonzero(distances[order[k:]] <= farthest)]
+        return Nearest(self.rows[places[order]], distances[order], vectors[order])
 
     def _error(self, query: Float32Array) -> float:
         """Bound the rounding error of ‖x‖² - 2x·q in float32 (Higham, Accuracy and Stability, 3.1)."""
@@ -226,11 +225,11 @@ def _within(values: Float32Array, k: int, slack: float) -> IndexArray:
     return chosen if places is None else places[chosen]
 
 
-def _distances(vectors: Float32Array, places: IndexArray, query: Float32Array) -> Float64Array:
-    exact = np.empty(len(places), np.float64)
+def _distances(vectors: Float32Array, query: Float32Array) -> Float64Array:
+    squares = np.empty(len(vectors), np.float64)
     target = query.astype(np.float64)
-    for start in range(0, len(places), _RECOMPUTE_ROWS):
-        difference = vectors[places[start : start + _RECOMPUTE_ROWS]] - target
+    for start in range(0, len(vectors), _MEASURED_TOGETHER):
+        difference = vectors[start : start + _MEASURED_TOGETHER] - target
         np.square(difference, out=difference)
-        difference.sum(axis=1, out=exact[start : start + _RECOMPUTE_ROWS])
-    return np.sqrt(exact, out=exact)
+        difference.sum(axis=1, out=squares[start : start + _MEASURED_TOGETHER])
+    return np.sqrt(squares, out=squares)

@@ -17,7 +17,7 @@ from perfectlook.stores.facets import Facets
 from perfectlook.types import BoolArray, Float32Array, IntArray
 
 VECTOR_DTYPE = np.dtype("<f4")
-_FETCH = 32_768
+_FETCH = 8_192
 
 
 class Found(NamedTuple):
@@ -120,9 +120,9 @@ class Cache:
             (self.last_row, self.collection),
         )
         while batch := cursor.fetchmany(_FETCH):
-            rows = np.fromiter((entry[0] for entry in batch), np.int64, len(batch))
-            categories = np.fromiter((entry[1] for entry in batch), np.int64, len(batch))
-            vectors = self._decoded([entry[2] for entry in batch])
+            numbered, categorised, blobs = zip(*batch, strict=True)
+            rows, categories = np.array(numbered, np.int64), np.array(categorised, np.int64)
+            vectors = self._decoded(blobs)
             order = np.argsort(categories, kind="stable")
             numbers, starts = np.unique(categories[order], return_index=True)
             for category, chosen in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
@@ -138,7 +138,7 @@ class Cache:
         for category, block in blocks.items():
             blocks[category] = block.without(rows)
 
-    def _decoded(self, blobs: list[bytes]) -> Float32Array:
+    def _decoded(self, blobs: Sequence[bytes]) -> Float32Array:
         data = b"".join(blobs)
         if len(data) != len(blobs) * self.dimension * VECTOR_DTYPE.itemsize:
             raise CatalogueError(
