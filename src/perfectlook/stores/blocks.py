@@ -17,6 +17,7 @@ _UNIT_ROUNDOFF = 2.0**-24
 _GROUP = 64
 _LONG = 16_384
 _MEASURED_TOGETHER = 16_384
+_FEW = 256
 
 
 _SELECTIVE = 0.4
@@ -139,9 +140,10 @@ class Block:
         """Return the k nearest of some places [m] (ascending), as `nearest` does of all."""
         if len(hidden):
             places = places[~np.isin(places, self.places_of(hidden))]
-        [approximate] = self._approximate(
-            query[None], self.vectors.take(places, axis=0), self.squares[places]
-        )
+        squares = self.squares.take(places)
+        if len(places) <= _FEW:
+            return self._ordered(query, k, places[squares < np.inf])
+        [approximate] = self._approximate(query[None], self.vectors.take(places, axis=0), squares)
         return self._measured(query, k, approximate, places)
 
     @staticmethod
@@ -161,8 +163,10 @@ class Block:
     ) -> Nearest:
         """Measure again what can be among the k nearest; `within` are the places that `approximate` is of."""
         places = _within(approximate, k, 2.0 * self._error(query))
-        if within is not None:
-            places = within[places]
+        return self._ordered(query, k, places if within is None else within[places])
+
+    def _ordered(self, query: Float32Array, k: int, places: IndexArray) -> Nearest:
+        """Measure some places in float64: return the k nearest, and all that are just as far as the k-th."""
         vectors = self.vectors.take(places, axis=0)
         distances = _distances(vectors, query)
         order = distances.argsort(kind="stable")
@@ -173,9 +177,8 @@ class Block:
 
     def _error(self, query: Float32Array) -> float:
         """Bound the rounding error of ‖x‖² - 2x·q in float32 (Higham, Accuracy and Stability, 3.1)."""
-        dimension = int(self.vectors.shape[1])
-        exact = query.astype(np.float64)
-        length = math.sqrt(float(np.dot(exact, exact)))
+        dimension = self.vectors.shape[1]
+        length = 1.001 * math.sqrt(float(np.dot(query, query)))  # in float32: a little more than it says
         return (dimension + 4) * _UNIT_ROUNDOFF * self.longest * (self.longest + 2.0 * length)
 
     def places_of(self, rows: IntArray) -> IndexArray:

@@ -397,13 +397,9 @@ def _hidden(
 
 def _nearest(query: Query, found: Sequence[Found]) -> list[_Near]:
     """Merge what the blocks returned: the k nearest and all that are exactly as far as the k-th."""
-    near = [
-        entry
-        for category, block in found
-        for entry in zip(
-            block.distances.tolist(), block.rows.tolist(), repeat(category), block.vectors, strict=False
-        )
-    ]
+    near: list[_Near] = []
+    for category, block in found:
+        near += zip(block.distances.tolist(), block.rows.tolist(), repeat(category), block.vectors)
     if len(found) > 1 and len(near) > query.k:
         near.sort(key=itemgetter(0))
         limit = near[query.k - 1][0]

@@ -37,9 +37,9 @@ class Records:
         """
         known = self._known
         wanted = set(rows)
-        records = {row: known[row] for row in wanted & known.keys()}
-        missing = [row for row in wanted if row not in records]
-        if missing:
+        records = {row: known[row] for row in wanted if row in known}
+        if len(records) < len(wanted):
+            missing = list(wanted - records.keys())
             if connection is None:
                 raise NotInMemory
             entries = _entries(connection, missing)
