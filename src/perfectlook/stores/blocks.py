@@ -177,7 +177,7 @@ class Block:
 
     def _error(self, query: Float32Array) -> float:
         """Bound the rounding error of ‖x‖² - 2x·q in float32 (Higham, Accuracy and Stability, 3.1)."""
-        dimension = self.vectors.shape[1]
+        dimension = int(self.vectors.shape[1])
         length = 1.001 * math.sqrt(float(np.dot(query, query)))  # in float32: a little more than it says
         return (dimension + 4) * _UNIT_ROUNDOFF * self.longest * (self.longest + 2.0 * length)
 
