@@ -14,6 +14,9 @@ of 10 products.
   one thread for each processor. The load comes from the same processors.
 - `figures.refused_*`: twice as many connections as the server has places: statuses, and p99 of what it
   accepted.
+- `figures.syncing_*`: one request at a time while `perfectlook catalogue sync`, a process of its own, replaces
+  all products by others from a file of vectors: p50, p99, how many were asked and how long it took. One
+  processor is then the sync's.
 - `figures.rss_mb_*`: memory of the server after the first tenth of `--requests`, and after all of them.
 - `figures.seconds_to_ready`: from the start of the process to the first 200 of `/ready`.
 """
@@ -44,6 +47,7 @@ from machine import add_json_option, report
 from perfectlook.backbones.registry import Backbone, describe_backbones, open_backbone
 from perfectlook.bundle import Model
 from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
+from perfectlook.catalogue.vectors import write_vectors
 from perfectlook.images import open_picture
 from perfectlook.service.settings import Settings
 from perfectlook.settings import data_folder, worker_count
@@ -51,6 +55,7 @@ from perfectlook.stores import Point, open_store
 
 BACKBONE = "efficientnet-lite2"
 CATEGORIES = 60
+NAMES = [f"Shop|Category {number:02d}" for number in range(CATEGORIES)]
 ASKED, K = 10, 10
 BATCH = 5_000
 SIDE, BYTES = 1280, 100_000
@@ -102,6 +107,7 @@ def main() -> None:
             _one_at_a_time(load, backbone, photos, options.single, ratios, figures)
             _saturated(load, backbone, photos, options, process, ratios, figures)
             _beyond(load, options, figures)
+            _while_syncing(load, model, Path(scratch) / "catalogue", options.n, figures)
     report("serve", ratios, figures, options.json)
 
 
@@ -160,6 +166,34 @@ def _beyond(load: "_Requests", options: argparse.Namespace, figures: dict[str, o
     done = load.run(max(2 * places, options.requests // 2), 2 * places)
     figures["refused_statuses"] = dict(done.statuses)
     figures["refused_ms_p99_of_accepted"] = 1000 * quantiles(done.seconds, n=100)[98]
+
+
+def _while_syncing(
+    load: "_Requests", model: Path, catalogue: Path, n: int, figures: dict[str, object]
+) -> None:
+    opened, vectors = Model.open(model), catalogue.parent / "vectors.parquet"
+    write_vectors(vectors, _generation(opened), opened.dimension, _points(opened.dimension, n, seed=1))
+    command = [sys.executable, "-m", "perfectlook", "catalogue", "sync", str(vectors), "--model", str(model)]
+    command += ["--catalogue", str(catalogue)]
+    began, seconds = time.perf_counter(), []
+    with (catalogue.parent / "sync.log").open("w+") as log:
+        sync = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        connection = load.connected()
+        while sync.poll() is None:
+            one = time.perf_counter()
+            if (status := load.ask(connection, len(seconds))) != 200:
+                raise SystemExit(f"{status} during a sync")
+            seconds.append(time.perf_counter() - one)
+        if sync.returncode:
+            log.seek(0)
+            raise SystemExit(log.read())
+    figures |= {
+        "syncing_seconds": time.perf_counter() - began,
+        "syncing_requests": len(seconds),
+        "syncing_ms_p50": 1000 * median(seconds),
+        "syncing_ms_p99": 1000 * quantiles(seconds, n=100)[98],
+        "syncing_ms_longest": 1000 * max(seconds),
+    }
 
 
 class _Requests:
@@ -323,41 +357,48 @@ def _random_model(folder: Path) -> Path:
     config = ModelConfig(backbone=BACKBONE, linear_path="random")
     described = next(each for each in describe_backbones() if each.name == BACKBONE)
     widths = Widths(described.global_dimension, (described.style_dimension,), described.map_channels)
-    categories = [f"Shop|Category {number:02d}" for number in range(CATEGORIES)]
     width = widths.global_width(config)
     centres = np.zeros((CATEGORIES, width), np.float32)
     network = Compatibility(config, widths, CATEGORIES)
     identity = open_backbone(BACKBONE).identity
     overall = np.zeros(width, np.float32)
     write_model(
-        TrainedModel(network, widths, identity, categories, centres, overall, [], [], {}, "# random"), folder
+        TrainedModel(network, widths, identity, NAMES, centres, overall, [], [], {}, "# random"), folder
     )
     return folder
 
 
 def _catalogue(folder: Path, model: Model, n: int) -> list[str]:
     """Fill a catalogue with n products; returns its categories, largest first."""
-    random = np.random.default_rng(0)
-    names = [f"Shop|Category {number:02d}" for number in range(CATEGORIES)]
-    shares = np.arange(1, CATEGORIES + 1) ** -0.8
-    chosen = random.choice(CATEGORIES, n, p=shares / shares.sum())
-    identity = ModelIdentity(model.name, model.identity, open_backbone(model.backbone).identity)
     store = open_store(folder, create=True)
     store.create_collection("all", model.dimension)
-    for start in range(0, n, BATCH):
-        vectors = random.standard_normal((min(BATCH, n - start), model.dimension), dtype=np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        points = [
-            Point(f"{start + row:032x}", names[chosen[start + row]], vector, _payload(start + row, random))
-            for row, vector in enumerate(vectors)
-        ]
+    for points in _points(model.dimension, n, seed=0):
         store.upsert(points, collection="all")
-    store.write_manifest(Manifest(Generation("all", identity), None, 1).document(), active="all")
+    store.write_manifest(Manifest(_generation(model), None, 1).document(), active="all")
     store.close()
-    return names
+    return NAMES
 
 
-def _payload(number: int, random: np.random.Generator) -> dict[str, object]:
+def _generation(model: Model) -> Generation:
+    identity = open_backbone(model.backbone).identity
+    return Generation("all", ModelIdentity(model.name, model.identity, identity))
+
+
+def _points(dimension: int, n: int, seed: int) -> Iterator[list[Point]]:
+    """Yield n products in batches; those of another seed have the same ids, and else nothing in common."""
+    random = np.random.default_rng(seed)
+    shares = np.arange(1, CATEGORIES + 1) ** -0.8
+    chosen = random.choice(CATEGORIES, n, p=shares / shares.sum())
+    for start in range(0, n, BATCH):
+        vectors = random.standard_normal((min(BATCH, n - start), dimension), dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        yield [
+            Point(f"{number:032x}", NAMES[chosen[number]], vector, _payload(number, seed, random))
+            for number, vector in enumerate(vectors, start)
+        ]
+
+
+def _payload(number: int, seed: int, random: np.random.Generator) -> dict[str, object]:
     fields = {
         "price": f"{random.uniform(5, 500):.2f} EUR",
         "availability": "in_stock",
@@ -369,9 +410,9 @@ def _payload(number: int, random: np.random.Generator) -> dict[str, object]:
         "picture": f"/pictures/{number}.jpg",
         "width": 500,
         "height": 500,
-        "picture_sha256": f"{number:064x}",
+        "picture_sha256": f"{seed:032x}{number:032x}",
         "dhash": random.bytes(32).hex(),
-        "record_sha256": f"{number:064x}",
+        "record_sha256": f"{seed:032x}{number:032x}",
         "fields": fields,
     }
 
