@@ -11,7 +11,7 @@ import perfectlook
 
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
-    {"errors", "types", "settings", "progress", "pretrained", "showroom"},
+    {"errors", "types", "namespace", "settings", "progress", "pretrained", "showroom"},
     {"images", "taxonomy", "distances", "metrics", "charts"},
     {"fetch"},
     {"tables"},

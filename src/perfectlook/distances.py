@@ -5,10 +5,9 @@ either and returns the same kind. Kang et al. 2019, sections 3.2 and 3.3; the qu
 `docs/method.md`.
 """
 
-from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-import array_api_compat
+from perfectlook.namespace import namespace_of
 
 Norm = Literal["l2", "squared_l2"]
 NORMS: tuple[Norm, ...] = ("l2", "squared_l2")
@@ -31,7 +30,7 @@ class HybridDistances(NamedTuple):
 def squared_l2(a: Array, b: Array) -> Array:
     """Squared Euclidean distance over the last axis of two arrays that broadcast."""
     difference = a - b
-    return _namespace(a).sum(difference * difference, axis=-1)
+    return namespace_of(a).sum(difference * difference, axis=-1)
 
 
 def l2(a: Array, b: Array) -> Array:
@@ -49,7 +48,7 @@ def pairwise(a: Array, b: Array, norm: Norm) -> Array:
 
     Computed from one matrix product, so it suits large m; `distance` is the exact form for few.
     """
-    xp = _namespace(a)
+    xp = namespace_of(a)
     squares_a = xp.sum(a * a, axis=-1)[..., :, None]
     squares_b = xp.sum(b * b, axis=-1)[..., None, :]
     squares = squares_a + squares_b - 2 * (a @ xp.matrix_transpose(b))
@@ -60,7 +59,7 @@ def pairwise(a: Array, b: Array, norm: Norm) -> Array:
 
 def attention_weights(logits: Array) -> Array:
     """Softmax over the last axis, the regions: a_i for logits -‖h_i - e_c‖ / τ."""
-    xp = _namespace(logits)
+    xp = namespace_of(logits)
     shifted = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
     return shifted / xp.sum(shifted, axis=-1, keepdims=True)
 
@@ -85,7 +84,7 @@ def hybrid(
     """
     from_global = mixing * distance(scene[..., None, :], products, norm)
     to_regions = pairwise(regions, products, norm)
-    from_local = (1 - mixing) * _namespace(scene).sum(attention[..., :, None] * to_regions, axis=-2)
+    from_local = (1 - mixing) * namespace_of(scene).sum(attention[..., :, None] * to_regions, axis=-2)
     return HybridDistances(from_global + from_local, from_global, from_local)
 
 
@@ -98,7 +97,7 @@ def attended_region(regions: Array, attention: Array) -> tuple[Array, Array]:
         regions: f_i, [R, d].
         attention: a_i, [R], sums to one.
     """
-    xp = _namespace(regions)
+    xp = namespace_of(regions)
     mean = attention @ regions
     return mean, attention @ xp.vecdot(regions, regions) - mean @ mean
 
@@ -125,13 +124,13 @@ def query_point(scene: Array, regions: Array, attention: Array, *, mixing: Array
 
     Shapes as in `hybrid`; returns [..., d].
     """
-    local = _namespace(scene).sum(attention[..., :, None] * regions, axis=-2)
+    local = namespace_of(scene).sum(attention[..., :, None] * regions, axis=-2)
     return mixing * scene + (1 - mixing) * local
 
 
 def spread(scene: Array, regions: Array, attention: Array, *, mixing: Array | float) -> Array:
     """What the squared hybrid distance has over ‖q - f_p‖²: the variance around the query point, [...]."""
-    xp = _namespace(scene)
+    xp = namespace_of(scene)
     point = query_point(scene, regions, attention, mixing=mixing)
     weight: Any = mixing
     if getattr(weight, "ndim", 0):
@@ -140,11 +139,6 @@ def spread(scene: Array, regions: Array, attention: Array, *, mixing: Array | fl
     return weight * squared_l2(scene, point) + (1 - weight) * of_regions
 
 
-def _namespace(array: Array) -> ModuleType:
-    namespace: ModuleType = array_api_compat.array_namespace(array)
-    return namespace
-
-
 def _root(squares: Array) -> Array:
-    xp = _namespace(squares)
+    xp = namespace_of(squares)
     return xp.sqrt(xp.where(squares > SMALLEST_SQUARE, squares, xp.full_like(squares, SMALLEST_SQUARE)))

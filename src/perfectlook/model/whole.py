@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import array_api_compat
-
 from perfectlook.model.config import ModelConfig
+from perfectlook.namespace import namespace_of
 
 
 def whole_picture(config: ModelConfig, head: Any, style: Any, maps: Any) -> Any:
@@ -22,7 +21,7 @@ def whole_picture(config: ModelConfig, head: Any, style: Any, maps: Any) -> Any:
     if config.encoder == "recurrent":
         return maps
     if config.global_features == "both":
-        return array_api_compat.array_namespace(head).concat([head, style], axis=-1)
+        return namespace_of(head).concat([head, style], axis=-1)
     return head if config.global_features == "head" else style
 
 
@@ -35,4 +34,4 @@ def pooled(whole: Any) -> Any:
     """One vector per picture, [n, width]: the mean over the regions where a model sees maps [n, R, C]."""
     if whole.ndim == 2:
         return whole
-    return array_api_compat.array_namespace(whole).mean(whole, axis=1)
+    return namespace_of(whole).mean(whole, axis=1)
