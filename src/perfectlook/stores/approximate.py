@@ -145,24 +145,38 @@ def _near(
 
 
 def _tuned(lists: Any, block: Block) -> tuple[int, float]:
-    """Visit half as many lists again until the recall is what is wanted."""
+    """Visit half as many lists again until the recall is what is wanted, then halve that last step."""
     random = np.random.default_rng(0)
     pairs = block.vectors[random.integers(0, block.size, (_PROBES, 2))].mean(axis=1, dtype=np.float32)
     spread = block.vectors[random.integers(0, block.size, _PROBES * 8)].std(axis=0) / 2.0
     strangers = spread * random.standard_normal(pairs.shape, dtype=np.float32)
-    queries: Float32Array = np.concatenate([pairs, strangers])
-    nobody = np.empty(0, np.int64)
-    true = [
-        set(block.places_of(np.sort(block.nearest(query[None], [_K], [nobody], [None])[0].rows)).tolist())
-        for query in queries
-    ]
-    visited = 4
-    while True:
-        found = [_near(lists, query, _CANDIDATES * _K, visited, None, block.size) for query in queries]
-        hits = [
-            len(near & set(each.tolist())) / max(len(near), 1) for near, each in zip(true, found, strict=True)
-        ]
-        recall = min(float(np.mean(hits[:_PROBES])), float(np.mean(hits[_PROBES:])))
-        if recall >= _WANTED_RECALL or visited >= lists.nlist:
-            return min(visited, lists.nlist), recall
-        visited += visited // 2
+    probes = (pairs, strangers)
+    true = [[_true_places(block, query) for query in queries] for queries in probes]
+
+    def recall(visited: int) -> float:
+        """The recall of the two kinds of query points, whichever is worse."""
+        return min(
+            float(np.mean([_recall(near, lists, query, visited) for near, query in zip(*each, strict=True)]))
+            for each in zip(true, probes, strict=True)
+        )
+
+    few, visited = 1, min(4, lists.nlist)
+    while (reached := recall(visited)) < _WANTED_RECALL and visited < lists.nlist:
+        few, visited = visited, min(visited + visited // 2, lists.nlist)
+    while few + max(1, few // 8) < visited:
+        between = (few + visited) // 2
+        if (found := recall(between)) >= _WANTED_RECALL:
+            visited, reached = between, found
+        else:
+            few = between
+    return visited, reached
+
+
+def _true_places(block: Block, query: Float32Array) -> set[int]:
+    rows = block.nearest(query[None], [_K], [np.empty(0, np.int64)], [None])[0].rows
+    return set(block.places_of(np.sort(rows)).tolist())
+
+
+def _recall(true: set[int], lists: Any, query: Float32Array, visited: int) -> float:
+    found = _near(lists, query, _CANDIDATES * _K, visited, None, lists.ntotal)
+    return len(true & set(found.tolist())) / max(len(true), 1)
