@@ -107,6 +107,7 @@ def test_when_every_photo_is_bad_it_fails(complete, tmp_path: Path, capsys) -> N
     [
         (["--category", "Shows"], "did you mean Apparel & Accessories|Shoes"),
         (["--sheet", "sheet.doc"], "sheet.doc"),
+        (["--sheet", "nowhere/look.png"], "--sheet nowhere/look.png: there is no folder nowhere; make it"),
     ],
 )
 def test_wrong_use_exits_with_2(arguments: list[str], said: str, complete, photo: Path, capsys) -> None:
@@ -179,7 +180,8 @@ def test_another_model_and_no_catalogue_are_refused(
 
 
 def test_files_that_cannot_be_written_are_named(complete, photo: Path, tmp_path: Path, capsys) -> None:
-    for option, place in (("--json", tmp_path), ("--sheet", tmp_path / "nowhere" / "look.png")):
+    (tmp_path / "look.png").mkdir()
+    for option, place in (("--json", tmp_path), ("--sheet", tmp_path / "look.png")):
         assert complete(photo, "-k", "1", option, place) == 1
         assert f"perfectlook: error: {place}: cannot be written" in capsys.readouterr().err
 

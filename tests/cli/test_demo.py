@@ -1,8 +1,10 @@
-"""`perfectlook demo` opens a window where there is a screen, and no text browser in the terminal."""
+"""`perfectlook demo` opens a window where there is a screen, and ends when it is asked to."""
+
+import signal
 
 import pytest
 
-from perfectlook.cli.demo import _has_windows
+from perfectlook.cli.demo import _asked_to_stop, _has_windows
 
 
 @pytest.mark.parametrize(
@@ -24,3 +26,13 @@ def test_a_screen_is_known_by_its_variables(
         monkeypatch.setenv(variable, ":0")
     monkeypatch.setattr("sys.platform", system)
     assert _has_windows() is expected
+
+
+@pytest.mark.parametrize("asking", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_and_are_then_what_they_were(asking: signal.Signals):
+    before = signal.getsignal(asking)
+    with _asked_to_stop() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(asking)
+        assert stop.wait(5)
+    assert signal.getsignal(asking) is before

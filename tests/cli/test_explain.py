@@ -60,12 +60,14 @@ def test_wrong_use_exits_with_2(explain, tmp_path: Path, capsys: pytest.CaptureF
         (["--category", "Apparel & Accessories"], "matches 2 categories"),
         (["--category", SHOES, "--product", "nothing"], "no such product"),
         (["--category", SHOES, "--sheet", "why.doc"], "why.doc"),
+        (["--category", SHOES, "--sheet", "nowhere/why.png"], "there is no folder nowhere"),
     ):
         assert explain(*arguments) == 2
         assert said in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         explain("--category", SHOES, "-k", "2", "--product", "x")
-    assert explain("--category", SHOES, "--sheet", tmp_path / "nowhere" / "why.png") == 1
+    (tmp_path / "why.png").mkdir()
+    assert explain("--category", SHOES, "--sheet", tmp_path / "why.png") == 1
     assert "cannot be written" in capsys.readouterr().err
 
 

@@ -2,8 +2,11 @@
 
 import argparse
 import os
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from perfectlook.cli.numbers import natural
 
@@ -32,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         PerfectLookError: something of the showroom is missing, or the port is taken.
     """
-    from perfectlook.demo import Demo, check, serving
+    from perfectlook.demo import PORT, Demo, check, serving
     from perfectlook.pretrained import FOLDER as MODELS
     from perfectlook.progress import ProgressLine
     from perfectlook.settings import cache_folder
@@ -49,13 +52,29 @@ def run(arguments: argparse.Namespace) -> int:
                     names = "; ".join(each.title or each.id for each in section.products)
                     print(f"  {section.category.split('|')[-1]}: {names}")
             return 0
-        print(f"{url} shows the showroom; stop with Ctrl-C", flush=True)
-        if not arguments.no_browser and _has_windows():
-            import webbrowser
+        if arguments.port is None and not url.endswith(f":{PORT}/"):
+            print(f"port {PORT} is taken, so this is another one:")
+        with _asked_to_stop() as stop:
+            print(f"{url} shows the showroom; stop with Ctrl-C", flush=True)
+            if not arguments.no_browser and _has_windows():
+                import webbrowser
 
-            webbrowser.open(url)
-        threading.Event().wait()
+                webbrowser.open(url)
+            stop.wait()
     return 0
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Yield what Ctrl-C and SIGTERM set while the context lasts: a demo ends by them, it does not fail."""
+    stop = threading.Event()
+    asking = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(each, lambda *_: stop.set()) for each in asking]
+    try:
+        yield stop
+    finally:
+        for each, handler in zip(asking, before, strict=True):
+            signal.signal(each, handler)
 
 
 def _has_windows() -> bool:

@@ -12,15 +12,19 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def check_sheet(file: Path | None) -> None:
-    """Make sure, before any work is done, that a sheet can have this name; None is no sheet.
+    """Make sure, before any work is done, that a sheet can be written here; None is no sheet.
 
     Raises:
-        UsageError: it does not end as a picture's name does.
+        UsageError: it does not end as a picture's name does, or its folder is not there.
     """
-    if file and file.suffix.lower() not in SUFFIXES:
+    if file is None:
+        return
+    if file.suffix.lower() not in SUFFIXES:
         raise UsageError(
             f"--sheet {file}: a sheet is a picture; end its name with one of {' '.join(SUFFIXES)}"
         )
+    if not file.parent.is_dir():
+        raise UsageError(f"--sheet {file}: there is no folder {file.parent}; make it, or name another")
 
 
 def write_sheet(file: Path, sheet: "Image") -> None:
