@@ -92,6 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=worker_count(), metavar="N", help="trainings at once")
     parser.add_argument("--cross-validate", action="store_true", help=f"of {', '.join(CLOSEST)} or --only")
     parser.add_argument("--fresh", action="store_true", help="train everything again")
+    parser.add_argument("--done", action="store_true", help="train nothing: compare what has been trained")
     arguments = parser.parse_args(argv)
     try:
         sets = find_sets(arguments.sets)
@@ -103,9 +104,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             for dataset in sets
             for entrant in chosen
         ]
-        extract(sets, chosen)
-        train(trainings, max(1, arguments.jobs), fresh=arguments.fresh)
-        print(report(sets, [each for each in trainings if each.done], arguments.docs, page), end="")
+        if not arguments.done:
+            extract(sets, chosen)
+            train(trainings, max(1, arguments.jobs), fresh=arguments.fresh)
+        print(report(sets, trainings, arguments.docs, page), end="")
         return 1 if any(each.done is None for each in trainings) else 0
     except PerfectLookError as error:
         print(f"results: error: {error}", file=sys.stderr)
@@ -180,7 +182,7 @@ def report(sets: Sequence[Path], trainings: Sequence[Training], docs: Path, page
 
     Args:
         sets: folders of the sets.
-        trainings: those that are done.
+        trainings: those that were wanted; those that are not done are named.
         docs: the folder to write to.
         page: the name of the files.
 
@@ -190,14 +192,16 @@ def report(sets: Sequence[Path], trainings: Sequence[Training], docs: Path, page
     found: dict[str, Any] = {}
     sections = []
     for folder in sets:
-        of_set = [each for each in trainings if each.dataset == folder]
+        wanted = [each for each in trainings if each.dataset == folder]
+        of_set = [each for each in wanted if each.done]
         if DEFAULT not in {each.entrant.name for each in of_set}:
             raise TrainingError(f"{folder.name}: the model '{DEFAULT}' could not be trained; see its log")
         dataset = open_dataset(folder)
         comparison = compare([each.folder for each in of_set], dataset, reference=DEFAULT)
         comparison.draw(docs / f"{page}-{folder.name}.svg")
         found[folder.name] = with_training(comparison, of_set)
-        sections.append(section(folder.name, dataset, comparison, of_set, page))
+        missing = [each.entrant.name for each in wanted if not each.done]
+        sections.append(section(folder.name, dataset, comparison, of_set, page, missing))
     document = {"date": today(), "machine": describe_machine(), "library": __version__, "sets": found}
     (docs / f"{page}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     top = heading() if page == "results" else heading_by_folds([folder.name for folder in sets])
@@ -243,7 +247,12 @@ optimistic. The other columns are those of [the results](results.md), on the tes
 
 
 def section(
-    name: str, dataset: Dataset, comparison: Comparison, trainings: Sequence[Training], page: str
+    name: str,
+    dataset: Dataset,
+    comparison: Comparison,
+    trainings: Sequence[Training],
+    page: str,
+    missing: Sequence[str] = (),
 ) -> str:
     """The page's part on one set."""
     header, rows = comparison.table()
@@ -257,6 +266,8 @@ def section(
             "The set is small, and so is its test split: the figure to read is the cross-validated one, over "
             "all other scenes, by which the number of epochs was chosen too."
         )
+    if missing:
+        parts.append(f"Not trained on this set: {', '.join(missing)}.")
     parts += [markdown_table(header, rows), f"![binary accuracy of every model]({page}-{name}.svg)"]
     parts += [
         "By category:",

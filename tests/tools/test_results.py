@@ -70,6 +70,11 @@ def test_trains_compares_and_writes_the_page_it_prints(tool, data, tmp_path, mon
     assert "2 trainings, 2 of them done before" in again.err
     assert again.out == page
 
+    monkeypatch.setitem(tool.BASELINES, "visual", ("visual", {"backbone": "tiny"}))
+    assert tool.main([*arguments, "--done"]) == 1  # something is missing, and nothing is trained
+    assert "Not trained on this set: visual." in capsys.readouterr().out
+    monkeypatch.delitem(tool.BASELINES, "visual")
+
     folder = data / "rooms"
     done = [tool.Training(each, folder, work / "results" / "rooms" / each.name) for each in tool.entrants()]
     text = tool.report([folder], done, docs, "cross-validation")
