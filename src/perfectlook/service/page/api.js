@@ -1,5 +1,7 @@
 // The server's calls, and what it says when it refuses.
 
+import { headers, wanted } from "./key.js";
+
 /** A call that did not succeed; `status` is 0 where no server answered. */
 export class Refusal extends Error {
   constructor(code, message, status = 0, retryAfter = null) {
@@ -8,15 +10,16 @@ export class Refusal extends Error {
   }
 }
 
-async function call(path, options) {
+async function call(path, options = {}) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers: { ...options.headers, ...headers() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal("no_server", "The server cannot be reached.");
   }
   if (response.ok) return response.json();
+  if (response.status === 401) wanted();
   const said = await response.json().catch(() => ({}));
   const after = Number(response.headers.get("Retry-After")) || null;
   throw new Refusal(
@@ -62,8 +65,10 @@ export async function samples() {
 /** Send what was shown and judged; outlives the page. True once the server has it. */
 export async function feedback(requestId, events) {
   try {
+    const body = asJson({ request_id: requestId, events });
     const sent = await fetch("/v1/feedback", {
-      ...asJson({ request_id: requestId, events }),
+      ...body,
+      headers: { ...body.headers, ...headers() },
       keepalive: true,
     });
     return sent.ok;

@@ -3,6 +3,7 @@
 import { picture } from "./api.js";
 import { h, icon } from "./element.js";
 import { watch } from "./feedback.js";
+import { show } from "./picture.js";
 import { money, nameOf, percent, said, stock } from "./words.js";
 
 /** A product of a row. `act`: {openProduct, vote}. */
@@ -49,15 +50,17 @@ export function tile(product, size = 320) {
   return h(
     "span",
     { class: "tile" },
-    h("img", {
-      src: picture(product, size),
-      alt: "",
-      loading: "lazy",
-      decoding: "async",
-      draggable: false,
-      onload: ({ target }) => target.classList.add("here"),
-      onerror: ({ target }) => target.closest(".tile").classList.add("broken"),
-    }),
+    show(
+      h("img", {
+        alt: "",
+        loading: "lazy",
+        decoding: "async",
+        draggable: false,
+        onload: ({ target }) => target.classList.add("here"),
+        onerror: ({ target }) => target.closest(".tile").classList.add("broken"),
+      }),
+      picture(product, size),
+    ),
     note && h("span", { class: `note ${note.kind}` }, note.text),
   );
 }

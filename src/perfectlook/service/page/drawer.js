@@ -3,6 +3,7 @@
 import { picture } from "./api.js";
 import { card, paintVotes, priceOf, thumb, why } from "./card.js";
 import { h, icon } from "./element.js";
+import { show } from "./picture.js";
 import { get, listen } from "./state.js";
 import { nameOf, stock } from "./words.js";
 
@@ -67,11 +68,10 @@ function inside(drawer, act) {
       h(
         "div",
         { class: "tile large" },
-        h("img", {
-          src: picture(product, 640),
-          alt: name,
-          onload: ({ target }) => target.classList.add("here"),
-        }),
+        show(
+          h("img", { alt: name, onload: ({ target }) => target.classList.add("here") }),
+          picture(product, 640),
+        ),
       ),
       h(
         "div",

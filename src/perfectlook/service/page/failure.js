@@ -18,6 +18,7 @@ const UNREACHABLE = {
   again: true,
 };
 const GONE = { title: "This is not here any more", text: "Choose another scene.", again: false };
+const KEY = "Try again to enter it, or ask whoever runs this server for one.";
 const NOT_FETCHED = "This picture could not be fetched";
 
 /** {title, text, again} of a Refusal: `again` where trying the same once more can help. */
@@ -29,7 +30,7 @@ export function failureOf({ status, message, retryAfter }) {
   if (status === 503 || status === 429) return { ...BUSY, text: wait(retryAfter) };
   const text = sentence(message ?? "");
   if (status === 502) return { title: NOT_FETCHED, text, again: true };
-  if (status === 401) return { title: "A key is needed here", text, again: false };
+  if (status === 401) return { title: "A key is needed here", text: KEY, again: true };
   if (status >= 400 && status < 500) return { title: "That did not work", text, again: false };
   return { title: "Something went wrong", text, again: true };
 }

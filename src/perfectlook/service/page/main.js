@@ -5,6 +5,7 @@ import * as asklook from "./asklook.js";
 import * as askproduct from "./askproduct.js";
 import * as api from "./api.js";
 import * as drawer from "./drawer.js";
+import * as key from "./key.js";
 import * as look from "./look.js";
 import * as problem from "./problem.js";
 import * as rows from "./rows.js";
@@ -12,7 +13,7 @@ import * as scene from "./scene.js";
 import * as share from "./share.js";
 import * as start from "./start.js";
 import * as tools from "./tools.js";
-import { listen, set } from "./state.js";
+import { get, listen, set } from "./state.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -63,6 +64,13 @@ async function learn() {
   set({ known: known.toSorted((one, other) => one.category.localeCompare(other.category)), samples });
 }
 
+function entered() {
+  const { phase, scene: shown } = get();
+  if (shown) set({ scene: { ...shown } }); // its picture may have been refused
+  if (phase === "failed") ask.again();
+  return learn();
+}
+
 const act = { ...ask, ...asklook, ...askproduct, leave };
 mountTheme(at("theme"));
 mountScreens();
@@ -73,6 +81,7 @@ problem.mount(at("failure"), act);
 rows.mount(at("rows"), act);
 look.mount(at("look"), act);
 drawer.mount(at("drawer"), act);
+key.mount(at("key"), entered);
 at("fresh").addEventListener("click", leave);
 at("home").addEventListener("click", (event) => {
   event.preventDefault();

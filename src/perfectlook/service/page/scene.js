@@ -3,6 +3,7 @@
 import { inWords, outlines, veil } from "./attention.js";
 import { boxElement, draggable } from "./box.js";
 import { h, icon, replace } from "./element.js";
+import { show } from "./picture.js";
 import { get, listen, set } from "./state.js";
 import { leaf } from "./words.js";
 
@@ -39,8 +40,7 @@ export function mount(host, act) {
     ({ scene }) => [scene],
     (scene) => {
       image.alt = scene?.title ? `Your scene: ${scene.title}` : "Your scene";
-      if (scene?.picture) image.src = scene.picture;
-      else image.removeAttribute("src");
+      show(image, scene?.picture);
       frame.classList.toggle("blank", Boolean(scene) && !scene.picture);
     },
   );

@@ -2,6 +2,7 @@
 
 import { h } from "./element.js";
 import { pictureIn } from "./photo.js";
+import { show } from "./picture.js";
 import { listen } from "./state.js";
 
 /** Wire the start and, all over the page, dropping and pasting. `act`: {open, openFile}. */
@@ -65,7 +66,7 @@ function mountSamples(host, act) {
                   class: "sample",
                   onclick: () => act.open({ kind: "sample", name: sample.name, title: sample.title }),
                 },
-                h("img", { src: sample.picture, alt: "", loading: "lazy" }),
+                show(h("img", { alt: "", loading: "lazy" }), sample.picture),
                 h("span", {}, sample.title ?? sample.name),
               ),
             ),
