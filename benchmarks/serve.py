@@ -14,9 +14,9 @@ of 10 products.
   one thread for each processor. The load comes from the same processors.
 - `figures.refused_*`: twice as many connections as the server has places: statuses, and p99 of what it
   accepted.
-- `figures.syncing_*`: one request at a time while `perfectlook catalogue sync`, a process of its own, replaces
-  all products by others from a file of vectors: p50, p99, how many were asked and how long it took. One
-  processor is then the sync's.
+- `figures.syncing_*`: one request at a time while `perfectlook catalogue sync`, a process of its own,
+  replaces all products by others from a file of vectors: p50, p99, the longest, how many were asked and how
+  long it took. One processor is then the sync's.
 - `figures.rss_mb_*`: memory of the server after the first tenth of `--requests`, and after all of them.
 - `figures.seconds_to_ready`: from the start of the process to the first 200 of `/ready`.
 """
@@ -175,15 +175,19 @@ def _while_syncing(
     write_vectors(vectors, _generation(opened), opened.dimension, _points(opened.dimension, n, seed=1))
     command = [sys.executable, "-m", "perfectlook", "catalogue", "sync", str(vectors), "--model", str(model)]
     command += ["--catalogue", str(catalogue)]
-    began, seconds = time.perf_counter(), []
+    began, seconds = time.perf_counter(), list[float]()
     with (catalogue.parent / "sync.log").open("w+") as log:
         sync = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        connection = load.connected()
-        while sync.poll() is None:
-            one = time.perf_counter()
-            if (status := load.ask(connection, len(seconds))) != 200:
-                raise SystemExit(f"{status} during a sync")
-            seconds.append(time.perf_counter() - one)
+        try:
+            connection = load.connected()
+            while sync.poll() is None:
+                one = time.perf_counter()
+                if (status := load.ask(connection, len(seconds))) != 200:
+                    raise SystemExit(f"{status} during a sync")
+                seconds.append(time.perf_counter() - one)
+        finally:
+            sync.terminate()
+            sync.wait()
         if sync.returncode:
             log.seek(0)
             raise SystemExit(log.read())

@@ -91,8 +91,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", metavar="FOLDER")
     parser.add_argument("--jobs", type=int, default=worker_count(), metavar="N", help="trainings at once")
     parser.add_argument("--cross-validate", action="store_true", help=f"of {', '.join(CLOSEST)} or --only")
-    parser.add_argument("--fresh", action="store_true", help="train everything again")
-    parser.add_argument("--done", action="store_true", help="train nothing: compare what has been trained")
+    training = parser.add_mutually_exclusive_group()
+    training.add_argument("--fresh", action="store_true", help="train everything again")
+    training.add_argument("--done", action="store_true", help="train nothing: compare what has been trained")
     arguments = parser.parse_args(argv)
     try:
         sets = find_sets(arguments.sets)
@@ -195,7 +196,9 @@ def report(sets: Sequence[Path], trainings: Sequence[Training], docs: Path, page
         wanted = [each for each in trainings if each.dataset == folder]
         of_set = [each for each in wanted if each.done]
         if DEFAULT not in {each.entrant.name for each in of_set}:
-            raise TrainingError(f"{folder.name}: the model '{DEFAULT}' could not be trained; see its log")
+            raise TrainingError(
+                f"{folder.name}: the model '{DEFAULT}' is not trained; a log beside it may say why"
+            )
         dataset = open_dataset(folder)
         comparison = compare([each.folder for each in of_set], dataset, reference=DEFAULT)
         comparison.draw(docs / f"{page}-{folder.name}.svg")

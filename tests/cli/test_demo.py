@@ -32,7 +32,7 @@ def test_a_screen_is_known_by_its_variables(
 def test_signals_end_it_and_are_then_what_they_were(asking: signal.Signals):
     before = signal.getsignal(asking)
     with _asked_to_stop() as stop:
-        assert not stop.is_set()
+        assert stop.empty()
         signal.raise_signal(asking)
-        assert stop.wait(5)
+        stop.get(timeout=5)
     assert signal.getsignal(asking) is before

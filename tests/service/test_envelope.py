@@ -156,6 +156,9 @@ def test_reading_may_need_a_key_too(own_store: Store, tmp_path: Path):
             assert own.keyed.get(place).status_code == 200
         assert own.client.post("/v1/complete", content=b"x").status_code == 401
         assert own.client.get("/health").status_code == 200
+        picture = f"/v1/products/{own_store.product}/picture"
+        assert own.client.get(picture).status_code == 401
+        assert own.keyed.get(picture).headers["cache-control"] == "private, max-age=3600"
 
 
 def test_other_sites_may_call_only_where_allowed(shop: Running, own_store: Store, tmp_path: Path):

@@ -114,7 +114,7 @@ def test_a_failed_training_is_told_and_the_rest_goes_on(tool, data, tmp_path, mo
     tool.train([training], 1, fresh=False)
     assert "rooms/x: training failed with code 1" in capsys.readouterr().err
     assert training.done is None
-    with pytest.raises(TrainingError, match="rooms: the model 'default' could not be trained"):
+    with pytest.raises(TrainingError, match="rooms: the model 'default' is not trained"):
         tool.report([broken], [], tmp_path)
 
 

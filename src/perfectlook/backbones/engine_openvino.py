@@ -147,16 +147,23 @@ class _Beside:
     def __init__(self, make: Callable[[], _Requests]) -> None:
         self._make = make
         self._lock = threading.Lock()
-        self._making: Future[_Requests] | None = None
+        self._making: Future[_Requests | None] | None = None
 
     def get(self) -> _Requests | None:
-        """Return it, or None while it is being made; raises what its making raised."""
+        """Return it, or None while it is being made and where it could not be."""
         with self._lock:
             if self._making is None:
                 beside = ThreadPoolExecutor(1, thread_name_prefix="compile")
-                self._making = beside.submit(self._make)
+                self._making = beside.submit(self._made)
                 beside.shutdown(wait=False)
         return self._making.result() if self._making.done() else None
+
+    def _made(self) -> _Requests | None:
+        try:
+            return self._make()
+        except Exception as error:  # OpenVINO's own; the network for one at a time serves all the same
+            _LOGGER.warning("the network for several pictures at once cannot be compiled: %s", error)
+            return None
 
 
 def _cache() -> Path:

@@ -4,9 +4,9 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 
 from perfectlook.cli.numbers import natural
 
@@ -60,16 +60,19 @@ def run(arguments: argparse.Namespace) -> int:
                 import webbrowser
 
                 webbrowser.open(url)
-            stop.wait()
+            stop.get()
     return 0
 
 
 @contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """Yield what Ctrl-C and SIGTERM set while the context lasts: a demo ends by them, it does not fail."""
-    stop = threading.Event()
+def _asked_to_stop() -> Iterator["SimpleQueue[None]"]:
+    """Yield where Ctrl-C and SIGTERM put something while the context lasts: they are how a demo ends.
+
+    A signal may come at any moment, also while the queue is asked: only this kind bears that.
+    """
+    stop: SimpleQueue[None] = SimpleQueue()
     asking = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(each, lambda *_: stop.set()) for each in asking]
+    before = [signal.signal(each, lambda *_: stop.put(None)) for each in asking]
     try:
         yield stop
     finally:

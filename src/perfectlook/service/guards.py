@@ -27,3 +27,8 @@ async def reading(request: Request) -> None:
     """Let every call through, unless the service demands keys for reading too."""
     if service_of(request).settings.keyed_reading:
         await writing(request)
+
+
+def cache_control(service: Service) -> str:
+    """Who may keep a picture for an hour: any cache, or the caller's alone where reading takes a key."""
+    return f"{'private' if service.settings.keyed_reading else 'public'}, max-age=3600"

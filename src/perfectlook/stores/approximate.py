@@ -145,7 +145,7 @@ def _near(
 
 
 def _tuned(lists: Any, block: Block) -> tuple[int, float]:
-    """Visit half as many lists again until the recall is what is wanted, then halve that last step."""
+    """Visit half as many lists again until the recall is what is wanted, then narrow that last step."""
     random = np.random.default_rng(0)
     pairs = block.vectors[random.integers(0, block.size, (_PROBES, 2))].mean(axis=1, dtype=np.float32)
     spread = block.vectors[random.integers(0, block.size, _PROBES * 8)].std(axis=0) / 2.0
@@ -163,7 +163,7 @@ def _tuned(lists: Any, block: Block) -> tuple[int, float]:
     few, visited = 1, min(4, lists.nlist)
     while (reached := recall(visited)) < _WANTED_RECALL and visited < lists.nlist:
         few, visited = visited, min(visited + visited // 2, lists.nlist)
-    while few + max(1, few // 8) < visited:
+    while reached >= _WANTED_RECALL and few + max(1, few // 8) < visited:
         between = (few + visited) // 2
         if (found := recall(between)) >= _WANTED_RECALL:
             visited, reached = between, found

@@ -42,7 +42,8 @@ class Query:
 class Hit(NamedTuple):
     """A point found: its Euclidean distance to the query's vector, its own vector [d] and its payload.
 
-    The payload may be shared with other hits: it is not to be changed.
+    The payload may be shared with other hits: it is not to be changed. Compare hits by id: arrays have no
+    one answer to whether they are equal.
     """
 
     id: str

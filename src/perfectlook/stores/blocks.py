@@ -167,13 +167,13 @@ class Block:
 
     def _ordered(self, query: Float32Array, k: int, places: IndexArray) -> Nearest:
         """Measure some places in float64: return the k nearest, and all that are just as far as the k-th."""
-        vectors = self.vectors.take(places, axis=0)
-        distances = _distances(vectors, query)
+        distances = _distances(self.vectors, places, query)
         order = distances.argsort(kind="stable")
         if len(order) > k:
             farthest = distances[order[k - 1]]
             order = order[: k + np.count_nonzero(distances[order[k:]] <= farthest)]
-        return Nearest(self.rows[places[order]], distances[order], vectors[order])
+        places = places[order]
+        return Nearest(self.rows[places], distances[order], self.vectors.take(places, axis=0))
 
     def _error(self, query: Float32Array) -> float:
         """Bound the rounding error of ‖x‖² - 2x·q in float32 (Higham, Accuracy and Stability, 3.1)."""
@@ -228,11 +228,13 @@ def _within(values: Float32Array, k: int, slack: float) -> IndexArray:
     return chosen if places is None else places[chosen]
 
 
-def _distances(vectors: Float32Array, query: Float32Array) -> Float64Array:
-    squares = np.empty(len(vectors), np.float64)
+def _distances(vectors: Float32Array, places: IndexArray, query: Float32Array) -> Float64Array:
+    """Distances of the vectors at some places; few are copied at a time, for the places may be all."""
+    squares = np.empty(len(places), np.float64)
     target = query.astype(np.float64)
-    for start in range(0, len(vectors), _MEASURED_TOGETHER):
-        difference = vectors[start : start + _MEASURED_TOGETHER] - target
+    for start in range(0, len(places), _MEASURED_TOGETHER):
+        part = slice(start, start + _MEASURED_TOGETHER)
+        difference = vectors.take(places[part], axis=0) - target
         np.square(difference, out=difference)
-        difference.sum(axis=1, out=squares[start : start + _MEASURED_TOGETHER])
+        difference.sum(axis=1, out=squares[part])
     return np.sqrt(squares, out=squares)

@@ -11,15 +11,19 @@ export class Refusal extends Error {
 }
 
 async function call(path, options = {}) {
+  const sent = headers();
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { ...options.headers, ...headers() } });
+    response = await fetch(path, { ...options, headers: { ...options.headers, ...sent } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal("no_server", "The server cannot be reached.");
   }
   if (response.ok) return response.json();
-  if (response.status === 401) wanted();
+  if (response.status === 401) {
+    if (sent.Authorization !== headers().Authorization) return call(path, options); // a key came meanwhile
+    wanted();
+  }
   const said = await response.json().catch(() => ({}));
   const after = Number(response.headers.get("Retry-After")) || null;
   throw new Refusal(

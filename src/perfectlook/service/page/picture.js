@@ -3,13 +3,26 @@
 import { headers } from "./key.js";
 
 const wanted = new WeakMap();
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      fetched(target, wanted.get(target));
+    }
+  },
+  { rootMargin: "600px" },
+);
 
 /** Give an image the picture at an address, or none; returns the image. */
 export function show(image, address) {
   wanted.set(image, address);
+  near.unobserve(image);
   if (!address) image.removeAttribute("src");
-  else if (address.startsWith("/") && headers().Authorization) fetched(image, address);
-  else image.src = address;
+  else if (headers().Authorization && new URL(address, location).origin === location.origin) {
+    image.loading = "eager"; // what is fetched is fetched when it comes near
+    near.observe(image);
+  } else image.src = address;
   return image;
 }
 
@@ -22,6 +35,7 @@ async function fetched(image, address) {
     return;
   }
   const url = URL.createObjectURL(blob);
-  image.addEventListener("load", () => URL.revokeObjectURL(url), { once: true });
+  for (const end of ["load", "error"])
+    image.addEventListener(end, () => URL.revokeObjectURL(url), { once: true });
   image.src = url;
 }

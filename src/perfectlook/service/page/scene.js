@@ -37,7 +37,7 @@ export function mount(host, act) {
   });
   image.addEventListener("error", () => frame.classList.add("blank"));
   listen(
-    ({ scene }) => [scene],
+    ({ scene, keys }) => [scene, keys],
     (scene) => {
       image.alt = scene?.title ? `Your scene: ${scene.title}` : "Your scene";
       show(image, scene?.picture);

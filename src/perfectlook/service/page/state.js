@@ -4,7 +4,8 @@
  *
  * scene: {kind: "photo" | "sample" | "url", ...} or null; categories: null (the server suggests) or paths;
  * box: [left, top, right, bottom] in 0..1 or null; draft: a box that is being drawn; lit: the category whose
- * attention is shown; votes: product id -> "kept" | "rejected".
+ * attention is shown; votes: product id -> "kept" | "rejected". Beside it stand the catalogue's categories
+ * (`known`), the samples, and how many keys have been entered.
  */
 export const BEGINNING = Object.freeze({
   scene: null,
@@ -30,7 +31,7 @@ export const BEGINNING = Object.freeze({
   drawer: null,
 });
 
-let state = { ...BEGINNING, known: [], samples: [] };
+let state = { ...BEGINNING, known: [], samples: [], keys: 0 };
 const listeners = new Set();
 
 /** The state as it is; never change it in place. */

@@ -11,7 +11,7 @@ from starlette.datastructures import UploadFile
 from perfectlook.catalogue import Record
 from perfectlook.service import bodies
 from perfectlook.service.answers import record_json
-from perfectlook.service.guards import reading, service_of, writing
+from perfectlook.service.guards import cache_control, reading, service_of, writing
 from perfectlook.service.jsonanswer import json_answer
 from perfectlook.service.photos import parsed_form
 from perfectlook.service.pictures import tag_of
@@ -73,7 +73,7 @@ async def picture(
 
     def answer() -> Response:
         _, record = _record(service, id)
-        headers = {"ETag": tag_of(record, size), "Cache-Control": "public, max-age=3600"}
+        headers = {"ETag": tag_of(record, size), "Cache-Control": cache_control(service)}
         if known == headers["ETag"]:
             return Response(status_code=304, headers=headers)
         shown = service.pictures.shown(record, size)

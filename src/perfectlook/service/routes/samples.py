@@ -6,7 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from perfectlook.service import bodies
-from perfectlook.service.guards import reading, service_of
+from perfectlook.service.guards import cache_control, reading, service_of
 from perfectlook.service.jsonanswer import json_answer
 from perfectlook.service.pictures import type_of
 
@@ -41,9 +41,10 @@ async def samples(request: Request) -> Response:
 )
 async def picture(request: Request, name: Annotated[str, Path(max_length=500)]) -> Response:
     """Return the bytes of a sample."""
-    content = await service_of(request).samples.content(name)
+    service = service_of(request)
+    content = await service.samples.content(name)
     return Response(
         content,
         media_type=type_of(content) or "application/octet-stream",
-        headers={"Cache-Control": "public, max-age=3600"},
+        headers={"Cache-Control": cache_control(service)},
     )
