@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from browser import ARGUMENTS, chromium
 from web import Web, web
+
+settings.register_profile(  # how long an example takes says nothing on a busy machine
+    "untimed",
+    settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

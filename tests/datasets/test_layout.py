@@ -385,7 +385,7 @@ any_rows = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(any_rows | st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")), max_size=8))
 def test_no_row_stops_the_reading_and_none_goes_without_a_word(tmp_path: Path, rows: list[object]) -> None:
     dataset = read(tmp_path, *rows)

@@ -147,7 +147,11 @@ def test_killed_between_the_write_and_the_commit_nothing_is_half_there(folder: P
     np.testing.assert_array_equal(found.feature_maps, features(0, 1, 4, 2)[2])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     batches=st.lists(
         st.tuples(st.lists(st.integers(0, 11), min_size=1, max_size=5), st.booleans(), st.booleans()),
