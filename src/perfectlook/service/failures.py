@@ -1,5 +1,6 @@
 """Turns what goes wrong while a request is answered into an answer that says what to do and nothing more."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -16,6 +17,10 @@ from perfectlook.service.call import call_of
 from perfectlook.service.logs import LOGGER
 from perfectlook.service.refusal import Refusal, error_document
 
+BREATH = 0.2
+"""Seconds before those for whom there is no place are told so: callers who ask again at once would else take
+the processors from those who have one."""
+
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -25,6 +30,8 @@ def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         if isinstance(error, Refusal):
+            if error.code == "busy":
+                await asyncio.sleep(BREATH)
             return _answer(request, error)
         code = _CODES.get(error.status_code, "error")
         refusal = Refusal(error.status_code, code, str(error.detail))

@@ -41,7 +41,7 @@ class Settings:
     workers: int = _setting(0, "threads that run the model (0: one for each processor)", "N")
     queue: int = _setting(16, "requests that may wait for each worker; more are answered 503", "N")
     queue_seconds: float = _setting(
-        0.6, "how long a request may be expected to wait; fewer may wait where photos take long", "SECONDS"
+        0.3, "how long a request may be expected to wait; fewer may wait where photos take long", "SECONDS"
     )
     rate: float = _setting(20.0, "requests a second for each key and each address; 0 is no limit", "N")
     burst: int = _setting(100, "requests at once that the rate allows", "N")
