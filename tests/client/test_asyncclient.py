@@ -2,8 +2,11 @@
 
 import asyncio
 import inspect
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -12,6 +15,14 @@ from perfectlook.client import Completed
 from perfectlook.errors import ServerError
 from serving import Running, Store, feed_of
 from web import fail, first, serve, web
+
+Answer = TypeVar("Answer")
+
+
+def run(asked: Coroutine[Any, Any, Answer]) -> Answer:
+    """What a coroutine gives, in a thread of its own: the browser leaves a running loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, asked).result()
 
 
 def calls_of(kind: type) -> dict[str, object]:
@@ -34,7 +45,7 @@ def test_answers_are_those_of_the_other_client(client: Client, shop: Running, st
             await own.health()
             return await asyncio.gather(*(own.complete(photo, k=2) for photo in store.photos[:3]))
 
-    for photo, answer in zip(store.photos, asyncio.run(ask()), strict=False):
+    for photo, answer in zip(store.photos, run(ask()), strict=False):
         other = client.complete(photo, k=2)
         assert replace(answer, request_id="", timings={}) == replace(other, request_id="", timings={})
 
@@ -48,7 +59,7 @@ def test_a_feed_is_synced_and_waited_for(own_shop: Running, shop: Running, store
             await own.wait_for(await own.sync(feed), every=0.05, seconds=60)
             return (await own.ready()).products
 
-    assert asyncio.run(ask()) == 1
+    assert run(ask()) == 1
 
 
 def test_a_busy_server_is_asked_again_and_failures_are_the_same():
@@ -64,5 +75,5 @@ def test_a_busy_server_is_asked_again_and_failures_are_the_same():
     with web() as server:
         later = fail(503, retry_after="0")
         server.answers["/v1/stats"] = first(later, later, serve(b'{"by_category": [], "by_rank": []}'))
-        asyncio.run(ask(server.url("")))
+        run(ask(server.url("")))
         assert server.paths == ["/v1/stats"] * 3 + ["/v1/categories"]

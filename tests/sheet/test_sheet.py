@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError
@@ -22,8 +22,8 @@ def product(rank: int, folder: Path, **changed: object) -> Suggestion:
     """A product whose picture is a square of one colour; three quarters of its distance are global."""
     picture = folder / f"{rank}.png"
     Image.new("RGB", (50, 50), COLOURS[(rank - 1) % len(COLOURS)]).save(picture)
-    said = {"title": f"Product {rank}", "picture": str(picture)} | changed
-    record = Record(said["title"], said["picture"], 50, 50, "", "00", "")  # type: ignore[arg-type]
+    said = {"title": f"Product {rank}", "picture": str(picture), "fields": {}} | changed
+    record = Record(said["title"], said["picture"], 50, 50, "", "00", "", fields=said["fields"])  # type: ignore[arg-type]
     return Suggestion(rank, f"id-{rank}", 1.0, 0.75, 0.25, record)
 
 
@@ -61,6 +61,16 @@ def test_the_photo_is_shown_large_and_once_in_each_section(tmp_path: Path) -> No
     count, box = places(sheet, PHOTO.getpixel((0, 0)))  # type: ignore[arg-type]
     assert box[:2] == (68, 68)
     assert count > 440 * 293 + 3 * 200 * 130
+
+
+def test_the_price_stands_between_rank_and_distance(tmp_path: Path) -> None:
+    free = draw_sheet(answer(section([product(1, tmp_path)])), PHOTO)
+    priced = draw_sheet(answer(section([product(1, tmp_path, fields={"price": "49.90 EUR"})])), PHOTO)
+    changed = ImageChops.difference(free, priced).getbbox()
+    left, _, right, bottom = places(free, COLOURS[0])[1]
+    assert changed is not None
+    assert (left + 10 < changed[0], changed[2] < right - 30) == (True, True)
+    assert bottom < changed[1] < changed[3] < bottom + 34
 
 
 def test_the_bar_shows_the_shares_of_the_distance(tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def contained(picture: Image.Image, box: tuple[int, int]) -> Image.Image:
 def lay_product(
     sheet: Image.Image, place: tuple[int, int], product: Suggestion, *, shares: bool = True, note: str = ""
 ) -> None:
-    """Put a product's card on a sheet: picture, rank, distance and its two shares, and its title.
+    """Put a product's card on a sheet: picture, rank, price, distance and its two shares, and its title.
 
-    A `note` stands beside the rank, by default the rules that moved the product; a distance that is no sum of
-    two parts has no `shares`.
+    A `note` stands beside the price, by default the rules that moved the product; a distance that is no sum
+    of two parts has no `shares`.
     """
     lay_card(sheet, place, (WIDTH, HEIGHT))
     x, y = place[0] + PADDING, place[1] + PADDING
@@ -69,8 +69,9 @@ def lay_product(
     distance = f"{product.distance:.3f}"
     begin = x + write(pen, (x, y), f"{product.rank}", RANK_SIZE, INK, bold=True) + 6
     end = x + PICTURE - write(pen, (x + PICTURE, y), distance, TITLE_SIZE, QUIET, right=True) - 6
-    if note := note or _moved(product):
-        write(pen, (begin, y), fitted(note, ID_SIZE, end - begin), ID_SIZE, QUIET)
+    said = ", ".join(part for part in (product.record.price, note or _moved(product)) if part)
+    if said:
+        write(pen, (begin, y), fitted(said, ID_SIZE, end - begin), ID_SIZE, QUIET)
     y += 10
     if shares:
         _lay_shares(pen, (x, y), product)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from perfectlook.catalogue.records import Record
 from perfectlook.recommender import Look, Slot
 from perfectlook.recommender.photo import Photo, opened_photo
 from perfectlook.sheet import card
@@ -54,16 +53,11 @@ def _draw_slot(sheet: Image.Image, place: tuple[int, int], slot: Slot) -> None:
     pen = ImageDraw.Draw(sheet)
     levels = split_path(slot.category) or ("",)
     write(pen, (x, y - 14), fitted(levels[-1], 18, card.WIDTH), 18, INK, bold=True)
-    note = "locked" if slot.locked else ""
-    card.lay_product(sheet, (x, y), slot.product, note=_priced(slot.product.record, note))
+    card.lay_product(sheet, (x, y), slot.product, note="locked" if slot.locked else "")
     y += card.HEIGHT + BETWEEN
     for each in slot.alternatives:
-        card.lay_product(sheet, (x, y), each.product, note=_priced(each.product.record))
+        card.lay_product(sheet, (x, y), each.product)
         y += card.HEIGHT + GAP
-
-
-def _priced(record: Record, note: str = "") -> str:
-    return ", ".join(part for part in (note, record.price) if part)
 
 
 def _draw_head(sheet: Image.Image, look: Look, photo: Image.Image) -> None:
