@@ -32,23 +32,23 @@ def catalogue(shop: "Shop", tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(shop: "Shop", catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def served(shop: "Shop", catalogue: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     store = Store(shop.source, shop.model, catalogue)
     with running(store, tmp_path_factory.mktemp("server"), keyed_reading=True) as found:
         yield found
 
 
 @pytest.fixture
-def key(server: Running) -> str:
-    return server.keyed.headers["authorization"].removeprefix("Bearer ")
+def key(served: Running) -> str:
+    return served.keyed.headers["authorization"].removeprefix("Bearer ")
 
 
 @pytest.fixture
-def ask(server: Running, key: str):
+def ask(served: Running, key: str):
     """Run a command that asks the server."""
 
     def asked(command: str, *arguments: str | Path) -> int:
-        return main([command, *map(str, arguments), "--server", server.url, "--key", key])
+        return main([command, *map(str, arguments), "--server", served.url, "--key", key])
 
     return asked
 
@@ -67,21 +67,21 @@ def both(run, ask, capsys: pytest.CaptureFixture[str]):
     return asked
 
 
-def compared(local: Any, remote: Any, server: Running) -> None:
+def compared(local: Any, remote: Any, served: Running) -> None:
     """Compare field by field: numbers to a part in a million, pictures by their bytes."""
     if isinstance(local, dict):
         assert list(local) == list(remote)
         for name, value in local.items():
             if name == "picture":
-                picture = server.keyed.get(remote[name]).content
+                picture = served.keyed.get(remote[name]).content
                 assert picture == Path(value).read_bytes()
-                assert remote[name].startswith(f"{server.url}/v1/products/")
+                assert remote[name].startswith(f"{served.url}/v1/products/")
             else:
-                compared(value, remote[name], server)
+                compared(value, remote[name], served)
     elif isinstance(local, list):
         assert len(local) == len(remote)
         for each, other in zip(local, remote, strict=True):
-            compared(each, other, server)
+            compared(each, other, served)
     elif isinstance(local, float):
         assert remote == pytest.approx(local, abs=2e-6)
     else:
@@ -100,12 +100,12 @@ def compared(local: Any, remote: Any, server: Running) -> None:
         ["--look", "--lock", f"{SHOES}=LAST"],
     ],
 )
-def test_json_of_complete_is_the_same(arguments: list[str], both, shop: "Shop", server: Running) -> None:
+def test_json_of_complete_is_the_same(arguments: list[str], both, shop: "Shop", served: Running) -> None:
     listed = json.loads((shop.source / "categories.json").read_text(encoding="utf-8"))
     last = max(id_ for id_, category in listed.items() if category == SHOES)
     named = [each.replace("LAST", last) for each in arguments]
     local, remote = both("complete", shop.photos[0], *named, "--json", "-")
-    compared(json.loads(local), json.loads(remote), server)
+    compared(json.loads(local), json.loads(remote), served)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--look", "--budget", "120"]])
@@ -123,19 +123,19 @@ def test_text_of_complete_is_the_same(arguments: list[str], both, shop: "Shop") 
         ["-k", "2", "--category", "Apparel & Accessories", "--where", "price <= 50 EUR"],
     ],
 )
-def test_similar_of_a_product_is_the_same(arguments: list[str], both, shop: "Shop", server: Running) -> None:
+def test_similar_of_a_product_is_the_same(arguments: list[str], both, shop: "Shop", served: Running) -> None:
     shoe = Store(shop.source, shop.model, Path()).product
     local, remote = (json.loads(each) for each in both("similar", shoe, *arguments, "--json", "-"))
-    compared(local, remote, server)
+    compared(local, remote, served)
     printed = both("similar", shoe, *arguments)
     assert printed[0] == printed[1]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--category", "Shoes", "Handbags"]])
-def test_similar_of_a_photo_is_the_same(arguments: list[str], both, shop: "Shop", server: Running) -> None:
+def test_similar_of_a_photo_is_the_same(arguments: list[str], both, shop: "Shop", served: Running) -> None:
     picture = next((shop.source / "products").iterdir())
     local, remote = (json.loads(each) for each in both("similar", picture, *arguments, "--json", "-"))
-    compared(local, remote, server)
+    compared(local, remote, served)
     printed = both("similar", picture, "-k", "2", *arguments)
     assert printed[0] == printed[1]
 
@@ -203,23 +203,23 @@ def test_what_a_server_cannot_do_is_said(
     assert said in capsys.readouterr().err
 
 
-def test_neither_a_place_nor_a_server_is_wrong_use(shop: "Shop", server: Running, capsys) -> None:
+def test_neither_a_place_nor_a_server_is_wrong_use(shop: "Shop", served: Running, capsys) -> None:
     for arguments, said in (
         ([], "give --model and --catalogue, or --server"),
         (["--model", str(shop.model)], "give --model and --catalogue, or --server"),
         (["--key", "k"], "--key is of servers: add --server"),
         (["--server", "localhost:8000"], "localhost:8000: not the address of a server"),
-        (["--server", server.url], "PERFECTLOOK_API_KEY"),
-        (["--server", server.url, "--key", "wrong"], "no_key"),
+        (["--server", served.url], "PERFECTLOOK_API_KEY"),
+        (["--server", served.url, "--key", "wrong"], "no_key"),
     ):
         for command in ("complete", "similar"):
             assert main([command, str(shop.photos[0]), *arguments]) == 2
             assert said in capsys.readouterr().err
 
 
-def test_what_is_neither_a_product_nor_a_photo(ask, server: Running, capsys) -> None:
+def test_what_is_neither_a_product_nor_a_photo(ask, served: Running, capsys) -> None:
     assert ask("similar", "nobody") == 2
-    assert f"'nobody': neither a product of {server.url} nor the file of a picture" in capsys.readouterr().err
+    assert f"'nobody': neither a product of {served.url} nor the file of a picture" in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there(shop: "Shop", capsys) -> None:
