@@ -18,30 +18,28 @@ def check_chart(path: Path) -> None:
     """
     if path.suffix.lower() not in KINDS:
         raise UsageError(f"{path}: charts are drawn as {' or '.join(KINDS)}; name such a file")
-    open_pyplot()
+    new_figure(1, 1)
 
 
-def open_pyplot() -> Any:
-    """Return `matplotlib.pyplot`, drawing into memory.
+def new_figure(width: float, height: float) -> Any:
+    """Return a matplotlib figure of this size in inches; no window, and no other figures, know of it.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
     try:
-        import matplotlib as mpl
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError("a chart", "train") from error
-    mpl.use("Agg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from matplotlib import pyplot
-    return pyplot
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def save_chart(figure: Any, path: Path) -> None:
-    """Write a figure and close it; the same figure gives the same SVG, byte by byte."""
-    pyplot = open_pyplot()
+    """Write a figure; the same figure gives the same SVG, byte by byte."""
+    from matplotlib import rc_context
+
     svg = path.suffix.lower() == ".svg"
-    with pyplot.rc_context({"svg.hashsalt": "perfectlook"}):
+    with rc_context({"svg.hashsalt": "perfectlook"}):
         figure.savefig(path, dpi=120, metadata={"Date": None} if svg else None)
-    pyplot.close(figure)

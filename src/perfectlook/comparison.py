@@ -11,7 +11,7 @@ import numpy as np
 
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.bundle import Model, open_model
-from perfectlook.charts import open_pyplot, save_chart
+from perfectlook.charts import new_figure, save_chart
 from perfectlook.datasets import Dataset, open_dataset
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.evaluation import Evaluation, evaluate_on_features
@@ -136,9 +136,8 @@ class Comparison:
         Raises:
             MissingExtraError: matplotlib is not installed.
         """
-        pyplot = open_pyplot()
-        size = (7.5, 1.2 + 0.32 * len(self.models))
-        figure, axes = pyplot.subplots(figsize=size, layout="constrained")
+        figure = new_figure(7.5, 1.2 + 0.32 * len(self.models))
+        axes = figure.subplots()
         for place, each in enumerate(reversed(self.models)):
             value, low, high = each.evaluation.overall.binary_accuracy
             of_reference = each.label == self.reference

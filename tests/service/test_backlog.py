@@ -1,5 +1,6 @@
 """Accepted syncs outlive the server that accepted them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -7,7 +8,7 @@ import httpx
 from perfectlook.service.backlog import Backlog
 from perfectlook.service.keys import new_key
 from serving import Store, eventually, feed_of, served
-from web import serve, web
+from web import serve, stall, web
 
 
 def test_what_is_kept_is_left_for_the_next_until_it_is_done(tmp_path: Path):
@@ -56,10 +57,12 @@ def test_a_server_that_is_killed_does_what_it_accepted_when_it_starts_again(own_
     bearer = {"Authorization": f"Bearer {key}"}
     picture = next((own_store.source / "products").iterdir()).read_bytes()
     with web() as shop:
-        shop.answers["/new.jpg"] = serve(picture)
+        shop.answers["/new.jpg"] = stall  # until the first server is dead: it does none of them
         feed = feed_of([("new", shop.url("/new.jpg"))], tmp_path).read_bytes()
-        jobs = accepted_by_a_server_that_is_killed(own_store, keys, feed, bearer)
-        again, url = served(own_store, tmp_path / "log-2", "--keys", str(keys), "--allow-private")
+        flags = ("--keys", str(keys), "--allow-private", "--rate", "0")
+        jobs = accepted_by_a_server_that_is_killed(own_store, tmp_path / "log-1", flags, feed, bearer)
+        shop.answers["/new.jpg"] = serve(picture)
+        again, url = served(own_store, tmp_path / "log-2", *flags)
         try:
             for job in jobs:
                 place = f"{url}/v1/jobs/{job}"
@@ -72,9 +75,9 @@ def test_a_server_that_is_killed_does_what_it_accepted_when_it_starts_again(own_
 
 
 def accepted_by_a_server_that_is_killed(
-    store: Store, keys: Path, feed: bytes, bearer: dict[str, str]
+    store: Store, log: Path, flags: Sequence[str], feed: bytes, bearer: dict[str, str]
 ) -> list[str]:
-    process, url = served(store, keys.with_name("log-1"), "--keys", str(keys), "--allow-private")
+    process, url = served(store, log, *flags)
     try:
         sent = {"feed": ("feed.csv", feed)}
         answers = [

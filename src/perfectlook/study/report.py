@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from perfectlook.charts import open_pyplot, save_chart
+from perfectlook.charts import new_figure, save_chart
 from perfectlook.errors import UsageError
 from perfectlook.model.record import write_file
 from perfectlook.study.durations import duration_argument, spoken, spoken_bytes
@@ -139,8 +139,8 @@ def draw(study: Study, path: Path) -> None:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    pyplot = open_pyplot()
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = new_figure(10, 4)
+    left, right = figure.subplots(1, 2)
     scenes = [each.scenes for each in study.subsets]
     values = [each.accuracy.value for each in study.subsets]
     below = [max(0.0, each.accuracy.value - each.accuracy.low) for each in study.subsets]

@@ -117,19 +117,25 @@ class Fit:
             "averaged": self._averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "random": torch.get_rng_state(),
-            "history": [asdict(epoch) for epoch in self.history],
-            "shares": self.shares,
             "best": self._best,
+            **self.measurements,
         }
 
+    @property
+    def measurements(self) -> dict[str, Any]:
+        """What was measured after each epoch: the part of `state` that says how good the fit was."""
+        return {"history": [asdict(epoch) for epoch in self.history], "shares": self.shares}
+
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a fit where `state` was taken."""
+        """Take up a fit where `state` was taken; from `measurements` alone, one that is over."""
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+        self.shares = state["shares"]
+        if "network" not in state:
+            return
         self.network.load_state_dict(state["network"])
         self._averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["random"])
-        self.history = [Epoch(**epoch) for epoch in state["history"]]
-        self.shares = state["shares"]
         self._best = state["best"]
 
     def keep_best(self) -> Compatibility:

@@ -1,11 +1,11 @@
 """What happened in a training: one JSON object a line, and a plot of it."""
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from perfectlook.charts import new_figure, save_chart
 from perfectlook.model.record import write_file
 from perfectlook.training.history import Epoch
 
@@ -32,14 +32,8 @@ def draw_plot(history: History, chosen: int, path: Path) -> None:
         chosen: the epoch whose weights the model has.
         path: of the PNG file.
     """
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from matplotlib import pyplot
-
-    figure, (above, below) = pyplot.subplots(2, 1, sharex=True, figsize=(7, 6), layout="constrained")
+    figure = new_figure(7, 6)
+    above, below = figure.subplots(2, 1, sharex=True)
     for stage, epochs in history.items():
         trained = [epoch for epoch in epochs if epoch.loss is not None]
         above.plot(
@@ -55,5 +49,4 @@ def draw_plot(history: History, chosen: int, path: Path) -> None:
         axes.grid(alpha=0.3)
     below.set_xlabel(f"epoch (chosen: {chosen})")
     above.legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    save_chart(figure, path)

@@ -220,7 +220,7 @@ def _fit_by_cross_validation(plan: _Plan) -> Outcome:
     learning = learning_pairs(plan.data.features, plan.config)
     form = plan.form(learning)
     fits = [
-        plan.stages.run(each.name, plan.fit(each.training, each.validation, form), plan.config.epochs)
+        plan.stages.measure(each.name, plan.fit(each.training, each.validation, form), plan.config.epochs)
         for each in folds(plan.data.features, plan.config)
     ]
     shares = [
