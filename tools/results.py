@@ -223,7 +223,8 @@ Written by `make results`, which trains and compares everything below and prints
 Binary accuracy and the other figures are those of [the protocol](evaluation.md), on the test split, over
 scenes without the product, with 95 % intervals over scenes. "{DEFAULT} minus this" is the difference in
 binary accuracy by a paired bootstrap over the same scenes; "above 0" says whether its whole interval is.
-Training times are wall time of trainings that ran side by side, whatever else the machine did meanwhile. By hand:
+Training times are wall time of trainings that ran side by side, whatever else the machine did
+meanwhile. By hand:
 
     perfectlook train SET --out MODEL --config SETTINGS.toml
     perfectlook train SET --out MODEL --config SETTINGS.toml --baseline NAME
