@@ -36,3 +36,44 @@ def test_the_readme_says_what_was_measured():
     assert said
     accuracies = [100 * default_of(name)["binary_accuracy"] for name in MEASURED]
     assert (f"{min(accuracies):.0f}", f"{max(accuracies):.0f}") == said.groups()
+
+
+VARIANTS = {
+    "the paper's recipe": "published",
+    "no memory": "no-memory",
+    "no closed form to start from": "no-closed-form",
+    "every feature of equal weight, not every stage": "equal-features",
+    "the last weights, not their average": "last-weights",
+    "the whole scene alone": "global",
+    "the regions alone": "local",
+    "plain norms": "l2",
+    "128 dimensions": "dimension-128",
+    "the recurrent encoder": "recurrent",
+    "the autoencoder": "autoencoder",
+    "regions of the head's map": "head-map",
+    "mixing learned for each category": "mixing-per-category",
+    "Lite0": "lite0",
+    "Lite0 and Lite2 side by side": "lite0+lite2",
+}
+
+
+def test_what_every_part_is_worth_is_what_the_results_say():
+    text = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| .*[+-]?0\.\d{3}.* \|$", text, re.M)]
+    said = {row[0]: row[1:] for row in rows if row[0] in VARIANTS}
+    assert said.keys() == VARIANTS.keys()
+    for name, cells in said.items():
+        assert (name, cells) == (name, [lead_lost(each, VARIANTS[name]) for each in MEASURED])
+
+
+def lead_lost(set_name: str, model: str) -> str:
+    """A variant's accuracy minus the default's, bold where it is surely less; by folds where there are."""
+    (found,) = (each for each in MEASURED[set_name]["models"] if each["model"] == model)
+    by_folds = found["trained"].get("default_minus_this_cross_validated")
+    lead, low = (
+        (by_folds["value"], by_folds["low"])
+        if by_folds
+        else (found["difference"]["value"], found["difference"]["ci95"][0])
+    )
+    cell = f"{-lead:+.3f}" if abs(lead) >= 0.0005 else "0.000"
+    return f"**{cell}**" if low > 0 else cell
