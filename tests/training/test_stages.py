@@ -1,6 +1,5 @@
 """What a stopped training leaves on disk."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,9 @@ from perfectlook.training.history import Epoch
 from perfectlook.training.trainer import train_on_features
 from styled import styled_set
 
-SMALL = TrainingConfig(model=ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=0), epochs=2)
+SMALL = TrainingConfig(
+    model=ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=0), epochs=2, batch_size=16
+)
 
 
 class StoppedError(Exception):
@@ -28,7 +29,7 @@ def test_a_fold_that_is_over_leaves_its_measurements_and_no_weights(tmp_path: Pa
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train_on_features(features, tmp_path, dataclasses.replace(SMALL, batch_size=16), say=stop)
+        train_on_features(features, tmp_path, SMALL, say=stop)
     left = torch.load(tmp_path / CHECKPOINT, weights_only=True)["state"]
 
     assert list(left) == ["fold 0", "fold 1", "fold 2"]

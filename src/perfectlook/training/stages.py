@@ -32,16 +32,6 @@ class Stages:
 
     def run(self, stage: str, fit: Fit, epochs: int, *, patience: int | None = None) -> Fit:
         """Run a fit to its end, from where it was stopped if it was."""
-        self._run(stage, fit, epochs, patience)
-        return fit
-
-    def measure(self, stage: str, fit: Fit, epochs: int) -> Fit:
-        """Run a fit to its end for what is measured after its epochs; only that is remembered of it then."""
-        self._run(stage, fit, epochs)
-        self._states[stage] = fit.measurements
-        return fit
-
-    def _run(self, stage: str, fit: Fit, epochs: int, patience: int | None = None) -> None:
         self.history[stage] = fit.history
         if stage in self._states:
             fit.restore(self._states[stage])
@@ -52,6 +42,13 @@ class Stages:
             write_log(self.history, self._out)
             if self._say:
                 self._say(stage, epoch)
+        return fit
+
+    def measure(self, stage: str, fit: Fit, epochs: int) -> Fit:
+        """Run a fit to its end for what is measured after its epochs; only that is remembered of it then."""
+        self.run(stage, fit, epochs)
+        self._states[stage] = fit.measurements
+        return fit
 
     def _epochs(self, fit: Fit, epochs: int, patience: int | None) -> Iterator[Epoch]:
         try:
