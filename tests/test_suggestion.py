@@ -7,7 +7,8 @@ import pytest
 
 from perfectlook.backbones.registry import FeatureBatch
 from perfectlook.errors import ModelError
-from perfectlook.suggestion import SUGGESTION, CategorySuggester, scene_views, suggestion_figures
+from perfectlook.suggestion import SUGGESTION, CategorySuggester, scene_views
+from perfectlook.suggestion_figures import suggestion_figures
 from styled import HEAD, STYLE, styled_set
 
 SHOES, BAGS, HATS = "Apparel|Shoes", "Apparel|Bags", "Apparel|Hats"

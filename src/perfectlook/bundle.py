@@ -12,6 +12,7 @@ from perfectlook.backbones.registry import FeatureBatch, open_backbone
 from perfectlook.centres import catalogue_centres
 from perfectlook.datasets import Dataset, open_dataset
 from perfectlook.distances import (
+    DistanceFunction,
     HybridDistances,
     Norm,
     attended_region,
@@ -33,7 +34,6 @@ from perfectlook.model.record import (
 from perfectlook.model.whole import pooled, whole_picture
 from perfectlook.pretrained import model_folder
 from perfectlook.progress import ProgressOf
-from perfectlook.protocol import DistanceFunction
 from perfectlook.suggestion import CategorySuggester
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import REGIONS, Float32Array, Float64Array, IntArray

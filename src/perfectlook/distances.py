@@ -5,9 +5,14 @@ either and returns the same kind. Kang et al. 2019, sections 3.2 and 3.3; the qu
 `docs/method.md`.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from perfectlook.namespace import namespace_of
+from perfectlook.types import Float64Array, IntArray
+
+DistanceFunction = Callable[[int, str, IntArray], Float64Array]
+"""(row of a scene view, category, rows of products) -> one distance per product; lower is better."""
 
 Norm = Literal["l2", "squared_l2"]
 NORMS: tuple[Norm, ...] = ("l2", "squared_l2")

@@ -5,19 +5,17 @@ scene's other known products; binary accuracy is the share of candidates farther
 counting half (the expected value of the two-way choice of Kang et al. 2019, section 4.3).
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from perfectlook.datasets.split import fold_of, split_of
+from perfectlook.distances import DistanceFunction
 from perfectlook.features.setfeatures import SetFeatures
 from perfectlook.metrics import TOP_K, Interval, bootstrap_means, hits, interval, placing, reciprocals
 from perfectlook.types import BoolArray, Float64Array, IntArray
-
-DistanceFunction = Callable[[int, str, IntArray], Float64Array]
-"""(row of a scene view, category, rows of products) -> one distance per product; lower is better."""
 
 EvaluatedSplit = Literal["train", "val", "test", "all"]
 

@@ -8,7 +8,7 @@ import pytest
 from perfectlook.errors import TrainingError
 from perfectlook.features.setfeatures import SetFeatures
 from perfectlook.protocol import pair_indices, scenes_of_split, training_indices
-from perfectlook.suggestion import suggestion_figures
+from perfectlook.suggestion_figures import suggestion_figures
 from perfectlook.training.suggestion import fit_suggester
 from perfectlook.types import Rectangle
 from styled import styled_set

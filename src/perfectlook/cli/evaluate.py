@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from perfectlook.features.setfeatures import SetFeatures
     from perfectlook.model.popularity import Popularity
     from perfectlook.protocol import EvaluatedSplit
-    from perfectlook.suggestion import CategorySuggester, SuggestionFigures
+    from perfectlook.suggestion import CategorySuggester
+    from perfectlook.suggestion_figures import SuggestionFigures
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -100,7 +101,7 @@ def _suggestion(
 ) -> "SuggestionFigures":
     from perfectlook.errors import DatasetError
     from perfectlook.protocol import pair_indices
-    from perfectlook.suggestion import suggestion_figures
+    from perfectlook.suggestion_figures import suggestion_figures
 
     found = suggestion_figures(suggester, features, pair_indices(features, split))
     if found is None:

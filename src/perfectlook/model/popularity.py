@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from perfectlook import __version__
+from perfectlook.distances import DistanceFunction
 from perfectlook.errors import ModelError
 from perfectlook.features.setfeatures import SetFeatures
 from perfectlook.model.config import ModelConfig
@@ -23,7 +24,6 @@ from perfectlook.model.record import (
     trained_on_file,
     write_file,
 )
-from perfectlook.protocol import DistanceFunction
 from perfectlook.types import Float64Array, IntArray
 
 POPULARITY = "popularity"

@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from perfectlook.distances import attention_weights, hybrid, query_point
+from perfectlook.distances import DistanceFunction, attention_weights, hybrid, query_point
 from perfectlook.model.compatibility import Compatibility
-from perfectlook.protocol import DistanceFunction
 from perfectlook.training.data import TrainingData, batches
 from perfectlook.types import Float32Array, Float64Array, IntArray
 

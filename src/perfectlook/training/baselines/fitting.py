@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perfectlook.distances import squared_l2
+from perfectlook.distances import DistanceFunction, squared_l2
 from perfectlook.errors import TrainingError
-from perfectlook.protocol import DistanceFunction, PairResult, binary_accuracy, place_pairs
+from perfectlook.protocol import PairResult, binary_accuracy, place_pairs
 from perfectlook.training.baselines.learned import NO_PAIRS, Learned
 from perfectlook.training.baselines.ranker import Ranker
 from perfectlook.training.config import TrainingConfig
