@@ -38,11 +38,11 @@ from PIL import Image
 
 from machine import add_json_option, has_bf16, report
 from perfectlook.backbones.registry import open_backbone
+from perfectlook.data.fingerprints import fingerprints
 from perfectlook.features.extraction import extract
 from perfectlook.features.store import ViewKey, open_store
-from perfectlook.fingerprints import fingerprints
+from perfectlook.files import data_folder
 from perfectlook.images import open_picture
-from perfectlook.settings import data_folder
 from perfectlook.types import View
 
 if TYPE_CHECKING:

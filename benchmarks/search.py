@@ -36,11 +36,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from machine import add_json_option, report
-from perfectlook.filters import parse_filter
 from perfectlook.stores import Hit, Point, Query
 from perfectlook.stores.approximate import import_faiss
-from perfectlook.stores.blocks import Block
-from perfectlook.stores.embedded import EmbeddedStore
+from perfectlook.stores.exact_index import Block
+from perfectlook.stores.filters import parse_filter
+from perfectlook.stores.sqlite import EmbeddedStore
 from perfectlook.types import BoolArray, Float32Array, IntArray
 
 faiss = import_faiss()

@@ -45,12 +45,12 @@ from PIL import Image
 
 from machine import add_json_option, report
 from perfectlook.backbones.registry import Backbone, describe_backbones, open_backbone
-from perfectlook.bundle import Model
 from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
 from perfectlook.catalogue.vectors import write_vectors
+from perfectlook.files import data_folder, worker_count
 from perfectlook.images import open_picture
+from perfectlook.model.runtime import Model
 from perfectlook.service.settings import Settings
-from perfectlook.settings import data_folder, worker_count
 from perfectlook.stores import Point, open_store
 
 BACKBONE = "efficientnet-lite2"
@@ -353,9 +353,9 @@ def _saved(file: Path) -> bytes:
 def _random_model(folder: Path) -> Path:
     import torch
 
-    from perfectlook.model.compatibility import Compatibility, Widths
     from perfectlook.model.config import ModelConfig
     from perfectlook.model.export import TrainedModel, write_model
+    from perfectlook.model.networks import Compatibility, Widths
 
     torch.manual_seed(0)
     config = ModelConfig(backbone=BACKBONE, linear_path="random")

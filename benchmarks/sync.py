@@ -32,11 +32,10 @@ from PIL import Image
 
 from machine import add_json_option, report
 from perfectlook.catalogue import Catalogue, Record, open_source
-from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
-from perfectlook.catalogue.records import stamp_of
+from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity, stamp_of
 from perfectlook.catalogue.sources import listed
+from perfectlook.data.fingerprints import fingerprints
 from perfectlook.features.store import open_store
-from perfectlook.fingerprints import fingerprints
 from perfectlook.images import encode_jpeg
 from perfectlook.stores import Point
 

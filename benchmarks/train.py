@@ -28,16 +28,16 @@ import torch
 
 from machine import add_json_option, report
 from perfectlook.backbones.registry import open_backbone
-from perfectlook.datasets import Dataset, open_dataset
-from perfectlook.features.arrays import FeatureArrays
-from perfectlook.features.setfeatures import SetFeatures, set_features
+from perfectlook.data import Dataset, open_dataset
+from perfectlook.evaluation.protocol import scenes_of_split, training_indices
+from perfectlook.features.set_features import SetFeatures, set_features
+from perfectlook.features.store import FeatureArrays
+from perfectlook.files import data_folder
 from perfectlook.images import open_picture
 from perfectlook.progress import ProgressLine
-from perfectlook.protocol import scenes_of_split, training_indices
-from perfectlook.settings import data_folder
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.fit import Fit
+from perfectlook.training.loop import Fit
 from perfectlook.types import IntArray, View
 
 THREADS = 2

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perfectlook import Client
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
 from perfectlook.client import FeedbackEvent
 from perfectlook.errors import ServerError
+from perfectlook.model.runtime import Model
 
 
 def free_port() -> int:

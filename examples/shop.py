@@ -9,10 +9,10 @@ import argparse
 import csv
 from pathlib import Path
 
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue, open_source
-from perfectlook.datasets import open_dataset
+from perfectlook.data import open_dataset
 from perfectlook.feeds import FeedOptions
+from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender
 
 

@@ -8,13 +8,13 @@ Training the model takes minutes on a small set, the baseline seconds. A trainin
 import argparse
 from pathlib import Path
 
-from perfectlook.comparison import compare
+from perfectlook.evaluation.comparison import compare
 from perfectlook.progress import ProgressLine
 from perfectlook.training.baselines.registry import BASELINES
 from perfectlook.training.baselines.train import train_baseline
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.history import Epoch
-from perfectlook.training.trainer import train
+from perfectlook.training.log import Epoch
+from perfectlook.training.train import train
 
 
 def say(stage: str, epoch: Epoch) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from perfectlook.origins.place import blob_sha
-from perfectlook.origins.stl import picture_path
+from perfectlook.data.fetch.download import blob_sha
+from perfectlook.data.fetch.stl import picture_path
 from web import Web, serve
 
 SHOES, DRESSES = "Apparel & Accessories|Shoes", "Apparel & Accessories|Clothing|Dresses"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from perfectlook.datasets import open_dataset
+from perfectlook.data import open_dataset
 from perfectlook.types import Problem, Product
 
 

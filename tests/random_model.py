@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 
 from perfectlook.backbones.registry import open_backbone
-from perfectlook.datasets import open_dataset
-from perfectlook.features.setfeatures import set_features
-from perfectlook.model.compatibility import Compatibility
+from perfectlook.data import open_dataset
+from perfectlook.features.set_features import set_features
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.model.networks import Compatibility
 from perfectlook.training.data import TrainingData
 
 

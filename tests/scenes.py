@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from perfectlook.bundle import SceneEmbedding
-from perfectlook.distances import Norm
+from perfectlook.model.distances import Norm
+from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.stores import MemoryStore, Point
 from perfectlook.types import REGIONS, Float32Array
 

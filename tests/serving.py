@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import httpx
 
 from drawn import drawn_set
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
-from perfectlook.service.keys import new_key
-from perfectlook.service.running import serving as in_thread
+from perfectlook.model.runtime import Model
+from perfectlook.service.security import new_key
+from perfectlook.service.server import serving as in_thread
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
 from random_model import random_model

@@ -15,8 +15,8 @@ import pytest
 
 from drawn import FASHION, drawn_set
 from perfectlook import Client
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
+from perfectlook.model.runtime import Model
 from priced import PricedSet
 from random_model import random_model
 from serving import Running, Store, running

@@ -11,32 +11,21 @@ import perfectlook
 
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
-    {"errors", "types", "namespace", "settings", "progress", "pretrained", "showroom"},
-    {"images", "taxonomy", "distances", "metrics", "charts"},
-    {"fetch"},
-    {"tables"},
-    {"fingerprints"},
-    {"datasets"},
+    {"errors", "types", "files", "progress", "pretrained", "showroom"},
+    {"images", "taxonomy"},
+    {"fetching"},
     {"feeds"},
-    {"origins"},
+    {"data"},
     {"backbones"},
     {"features"},
-    {"protocol"},
     {"model"},
-    {"suggestion"},
-    {"training"},
-    {"centres"},
-    {"bundle"},
-    {"attribution", "deletion"},
     {"evaluation"},
-    {"comparison"},
-    {"filters"},
+    {"training"},
     {"stores"},
     {"study"},
     {"catalogue"},
     {"recommender"},
     {"sheet"},
-    {"report"},
     {"client"},
     {"service"},
     {"demo"},
@@ -44,7 +33,8 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-WITH_TORCH = {"model", "training"}
+WITH_TORCH = {"training"}
+TORCH_FILES = ("engine_torch", "hub", "networks", "encoders", "export")
 FILES = sorted(ROOT.rglob("*.py"))
 
 
@@ -132,7 +122,7 @@ def test_the_base_package_imports_without_torch():
         for path in FILES
         if path.stem not in ("__init__", "__main__")
         and layer_of(path) not in WITH_TORCH
-        and path.stem not in ("engine_torch", "hub", "hub_networks")
+        and path.stem not in TORCH_FILES
     ]
     code = (
         "import importlib, sys\n"

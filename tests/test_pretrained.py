@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.bundle import Model, open_model
 from perfectlook.errors import ModelError
-from perfectlook.evaluation import evaluate
+from perfectlook.evaluation.evaluate import evaluate
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.runtime import Model, open_model
 from perfectlook.pretrained import FOLDER, model_folder, shipped_models
 from perfectlook.showroom import FOLDER as SHOWROOM
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.trainer import train
+from perfectlook.training.train import train
 
 
 @pytest.mark.parametrize("name", shipped_models())

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from perfectlook.backbones.registry import FeatureBatch, describe_backbones, open_backbone
-from perfectlook.bundle import SceneEmbedding
-from perfectlook.distances import Norm
 from perfectlook.errors import ModelError
-from perfectlook.suggestion import CategorySuggester
+from perfectlook.model.categories import CategorySuggester
+from perfectlook.model.distances import Norm
+from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import Float32Array
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from perfectlook.datasets import Dataset
-from perfectlook.features.arrays import FeatureArrays
-from perfectlook.features.setfeatures import SetFeatures
+from perfectlook.data import Dataset
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.features.store import FeatureArrays
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Pair, Product, Scene, View
 from styled import an_id
 

@@ -23,19 +23,19 @@ from pathlib import Path
 from typing import Any
 
 from perfectlook import __version__
-from perfectlook.comparison import Comparison, compare
-from perfectlook.datasets import Dataset, open_dataset
-from perfectlook.datasets.split import is_small
+from perfectlook.data import Dataset, open_dataset
+from perfectlook.data.split import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
-from perfectlook.features.setfeatures import set_features
-from perfectlook.metrics import Interval
+from perfectlook.evaluation.comparison import Comparison, compare
+from perfectlook.evaluation.metrics import Interval
+from perfectlook.evaluation.tables import markdown_table, with_bounds
+from perfectlook.features.set_features import set_features
+from perfectlook.files import data_folder, worker_count
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.record import ModelRecord
+from perfectlook.model.files import ModelRecord
 from perfectlook.progress import ProgressLine
-from perfectlook.settings import data_folder, worker_count
 from perfectlook.study.machine import describe_machine
-from perfectlook.tables import markdown_table, with_bounds
-from perfectlook.training.heldout import HeldOut
+from perfectlook.training.validation import HeldOut
 from trainings import Entrant, Settings, Training
 
 DEFAULT = "default"

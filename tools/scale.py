@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from perfectlook.tables import markdown_table
+from perfectlook.evaluation.tables import markdown_table
 from perfectlook.types import Float64Array
 from scale_costs import Costs, measure
 

@@ -44,10 +44,10 @@ class Costs:
 def measure(model_folder: Path, photos: Path, count: int) -> Costs:
     """Measure this machine with a model and a folder of photos (sub-folders included)."""
     from perfectlook.backbones.registry import open_backbone
-    from perfectlook.bundle import Model
     from perfectlook.features.extraction import extract
     from perfectlook.features.store import open_store
     from perfectlook.images import open_picture
+    from perfectlook.model.runtime import Model
     from perfectlook.types import View
 
     model = Model.open(model_folder)
@@ -111,9 +111,8 @@ def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
     """What records take in a cluster, in a file and in a sync's memory, and how fast a file is taken in."""
     import tracemalloc
 
-    from perfectlook.catalogue.manifest import Generation, ModelIdentity
-    from perfectlook.catalogue.plan import list_vectors
-    from perfectlook.catalogue.records import Record
+    from perfectlook.catalogue.diff import list_vectors
+    from perfectlook.catalogue.manifest import Generation, ModelIdentity, Record
     from perfectlook.catalogue.vectors import VectorFile, write_vectors
     from perfectlook.stores import Point, open_store
     from perfectlook.stores.base import fields_of

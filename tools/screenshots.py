@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from perfectlook.demo import Demo, serving
+from perfectlook.files import cache_folder
 from perfectlook.pretrained import FOLDER as MODELS
-from perfectlook.settings import cache_folder
 from perfectlook.showroom import FOLDER as SHOWROOM
 
 ROOT = Path(__file__).parents[1]

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue, SyncReport
 from perfectlook.client import Client, Completed
-from perfectlook.datasets import open_dataset
-from perfectlook.datasets.split import split_of
+from perfectlook.data import open_dataset
+from perfectlook.data.split import split_of
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
+from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressOf
-from perfectlook.service import running
+from perfectlook.service import server as running
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
 

@@ -79,7 +79,7 @@ def test_fp32_is_one_identity_on_every_engine() -> None:
 
 def test_bf16_without_the_instructions_says_so(caplog: pytest.LogCaptureFixture) -> None:
     needs("openvino")
-    from perfectlook.backbones.engine_openvino import import_openvino
+    from perfectlook.backbones.engines import import_openvino
 
     native = "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     open_backbone("efficientnet-lite0:bf16")
@@ -167,7 +167,7 @@ def test_describing_loads_no_engine() -> None:
 
 def test_openvino_is_imported_without_its_telemetry() -> None:
     needs("openvino")
-    code = "from perfectlook.backbones.engine_openvino import import_openvino; import_openvino()"
+    code = "from perfectlook.backbones.engines import import_openvino; import_openvino()"
     modules = modules_after(code)
     assert "openvino" in modules
     assert not [module for module in modules if module.startswith("openvino_telemetry")]

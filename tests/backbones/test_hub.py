@@ -187,7 +187,7 @@ def test_library_that_is_not_installed_is_named(name: str) -> None:
 @pytest.mark.parametrize("architecture", ["resnet18", "vit_tiny_patch16_224"])
 def test_timm_models(architecture: str) -> None:
     timm = pytest.importorskip("timm", exc_type=ImportError)
-    from perfectlook.backbones.hub_networks import timm_network
+    from perfectlook.backbones.hub import timm_network
 
     model, batch = timm.create_model(architecture, pretrained=False, num_classes=0).eval(), pixels(224, n=1)
     features = HubBackbone(timm_network(model, 224), f"timm:{architecture}").extract(batch)
@@ -198,7 +198,7 @@ def test_timm_models(architecture: str) -> None:
 
 def test_open_clip_models() -> None:
     open_clip = pytest.importorskip("open_clip", exc_type=ImportError)
-    from perfectlook.backbones.hub_networks import open_clip_network
+    from perfectlook.backbones.hub import open_clip_network
 
     model, batch = open_clip.create_model("ViT-B-32", pretrained=None).eval(), pixels(224, n=1)
     features = HubBackbone(open_clip_network(model, 224), "open_clip:ViT-B-32/none").extract(batch)

@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from perfectlook.backbones.preprocessing import squash
+from perfectlook.backbones.backbone import squash
 
 
 def test_white_black_and_grey_become_one_minus_one_and_zero() -> None:

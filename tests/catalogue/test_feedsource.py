@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.catalogue.feedsource import FeedSource
-from perfectlook.catalogue.opening import open_source
-from perfectlook.catalogue.shelf import Shelf
+from perfectlook.catalogue.picture_cache import Shelf
+from perfectlook.catalogue.sources import FeedSource, open_source
 from perfectlook.feeds import FeedOptions
 from perfectlook.types import Product
 

@@ -11,8 +11,8 @@ pytest.importorskip("qdrant_client", reason="the extra 'cluster' is not installe
 from drawn import drawn_set
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError
-from perfectlook.filters import parse_filter
 from perfectlook.stores import Query
+from perfectlook.stores.filters import parse_filter
 from qdrant_over_http import served
 from toy_model import SHOES, ToyModel
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from perfectlook.catalogue.shelf import GIVEN_UP_AFTER, LEDGER, UNFINISHED, Shelf
+from perfectlook.catalogue.picture_cache import GIVEN_UP_AFTER, LEDGER, UNFINISHED, Shelf
 from perfectlook.errors import CatalogueError
-from perfectlook.fetch import FetchLimits
+from perfectlook.fetching import FetchLimits
 from perfectlook.images import encode_jpeg
 from web import Web, fail, serve, with_etag
 

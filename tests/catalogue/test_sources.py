@@ -6,8 +6,7 @@ import pytest
 
 from closed import closed_to
 from drawn import FASHION, drawn_set
-from perfectlook.catalogue.opening import open_source
-from perfectlook.catalogue.sources import FolderSource, SetSource
+from perfectlook.catalogue.sources import FolderSource, SetSource, open_source
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.types import Product
 

@@ -13,7 +13,7 @@ from closed import closed_to
 from drawn import FASHION, drawn_set
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.catalogue import Catalogue, SyncReport
-from perfectlook.catalogue.records import Record
+from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, ModelError
 from perfectlook.images import open_picture
 from perfectlook.stores import MemoryStore, Point

@@ -12,9 +12,9 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.catalogue import Catalogue, Shelf, SyncReport, open_source
-from perfectlook.catalogue.records import Record
+from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, CatalogueInUseError, FeedError
-from perfectlook.fetch import FetchLimits
+from perfectlook.fetching import FetchLimits
 from perfectlook.stores import Point
 from toy_model import BAGS, SHOES, ToyModel
 from web import Web, fail, serve, web, with_etag

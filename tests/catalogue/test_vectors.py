@@ -10,7 +10,7 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.catalogue import Catalogue, open_source
-from perfectlook.catalogue.embed import EmbedReport, embed
+from perfectlook.catalogue.embedding import EmbedReport, embed
 from perfectlook.catalogue.manifest import ModelIdentity
 from perfectlook.catalogue.vectors import VectorFile, is_vector_file, write_vectors
 from perfectlook.errors import CatalogueError

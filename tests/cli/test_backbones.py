@@ -5,13 +5,13 @@ import argparse
 import pytest
 
 from perfectlook.backbones.registry import describe_backbones
-from perfectlook.cli import backbones
+from perfectlook.cli import models as backbones
 
 
 @pytest.fixture
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="perfectlook")
-    backbones.add_parser(parser.add_subparsers())
+    backbones.add_parser_backbones(parser.add_subparsers())
     return parser
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
 from perfectlook.cli.main import main
+from perfectlook.model.runtime import Model
 from priced import PricedSet
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from perfectlook.errors import DatasetError, PerfectLookError
 def stats(*arguments: str | Path) -> int:
     """Run `perfectlook data stats` and return its exit code."""
     parser = argparse.ArgumentParser(prog="perfectlook")
-    data.add_parser(parser.add_subparsers(required=True))
+    data.add_parser_data(parser.add_subparsers(required=True))
     parsed = parser.parse_args(["data", "stats", *map(str, arguments)])
     code: int = parsed.func(parsed)
     return code
@@ -124,8 +124,8 @@ def test_the_parser_needs_nothing_heavy() -> None:
     code = (
         "import argparse, sys\n"
         "from perfectlook.cli import data\n"
-        "data.add_parser(argparse.ArgumentParser().add_subparsers())\n"
-        "assert not {'numpy', 'PIL', 'sqlite3', 'perfectlook.datasets'} & sys.modules.keys()\n"
+        "data.add_parser_data(argparse.ArgumentParser().add_subparsers())\n"
+        "assert not {'numpy', 'PIL', 'sqlite3', 'perfectlook.data'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from mirrors import ccp_mirror, publish, signature, stl_mirror
-from perfectlook.cli.data_get import NAMES
+from perfectlook.cli.data import NAMES
 from perfectlook.cli.main import main
-from perfectlook.datasets import open_dataset
-from perfectlook.origins.registry import SOURCES
-from perfectlook.origins.stl import picture_path
+from perfectlook.data import open_dataset
+from perfectlook.data.fetch.get import SOURCES
+from perfectlook.data.fetch.stl import picture_path
 from web import Web, fail
 
 

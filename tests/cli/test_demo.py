@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from perfectlook.cli.demo import _asked_to_stop, _has_windows
+from perfectlook.cli.serve import _asked_to_stop, _has_windows
 
 
 @pytest.mark.parametrize(

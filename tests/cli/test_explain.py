@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from perfectlook.cli.main import main
-from perfectlook.suggestion import CategorySuggester
+from perfectlook.model.categories import CategorySuggester
 from random_model import random_model
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from perfectlook.cli.numbers import natural, positive, share, weight
+from perfectlook.cli.options import natural, positive, share, weight
 
 
 def test_whole_numbers_from_a_least_one_are_taken() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from perfectlook.catalogue import Record
-from perfectlook.cli.productline import product_line, short_title
+from perfectlook.cli.output import product_line, short_title
 from perfectlook.recommender import AppliedRule, Suggestion
 
 

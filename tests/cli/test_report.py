@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from perfectlook.cli.main import build_parser, main
-from perfectlook.datasets.split import split_of
-from perfectlook.report import SHOWN
+from perfectlook.data.split import split_of
+from perfectlook.evaluation.report import SHOWN
 
 
 def test_a_page_with_the_figures_of_evaluate(shop, tmp_path, capsys):

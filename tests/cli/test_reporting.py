@@ -2,8 +2,8 @@
 
 import pytest
 
-from perfectlook.cli.reporting import SHOWN, print_problems
-from perfectlook.datasets.problems import ProblemKind
+from perfectlook.cli.output import SHOWN, print_problems
+from perfectlook.data.layout import ProblemKind
 from perfectlook.types import Problem
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
 from perfectlook.cli.main import main
+from perfectlook.model.runtime import Model
 from priced import PricedSet
 from serving import Running, Store, running
 

@@ -5,9 +5,8 @@ import pytest
 
 from perfectlook import Client
 from perfectlook.client import calls
-from perfectlook.client.call import Call
-from perfectlook.client.exchange import asking, waiting
-from perfectlook.client.patience import Patience
+from perfectlook.client.client import asking, waiting
+from perfectlook.client.transport import Call, Patience
 from perfectlook.errors import ServerError
 from web import fail, first, serve, web
 

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from perfectlook.client.patience import Patience
+from perfectlook.client.transport import Patience
 
 PATIENCE = Patience(retries=2, longest=60)
 

@@ -12,7 +12,7 @@ import pytest
 
 from drawn import FASHION, drawn_set
 from perfectlook.cli.main import main
-from perfectlook.datasets import open_dataset
+from perfectlook.data import open_dataset
 from random_model import random_model
 
 CHAIRS = "Furniture|Chairs"

@@ -13,10 +13,10 @@ import perfectlook
 from perfectlook import errors
 from perfectlook.backbones.registry import describe_backbones
 from perfectlook.cli.main import build_parser
-from perfectlook.feeds.columns import FIELDS
-from perfectlook.feeds.formats import FORMATS
+from perfectlook.data.fetch.get import SOURCES
+from perfectlook.feeds.fields import FIELDS
+from perfectlook.feeds.readers import FORMATS
 from perfectlook.model.config import ModelConfig
-from perfectlook.origins.registry import SOURCES
 from perfectlook.service.app import ROUTES
 from perfectlook.service.settings import PREFIX, flag_of, settings_fields
 from perfectlook.stores import STORES

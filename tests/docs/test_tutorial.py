@@ -9,7 +9,7 @@ import pytest
 
 import perfectlook.showroom
 from perfectlook.cli.main import main
-from perfectlook.datasets.layout import PAIRS
+from perfectlook.data.layout import PAIRS
 from perfectlook.pretrained import shipped_models
 from perfectlook.showroom import FOLDER
 from printed import DOCS, Block, arguments, blocks, typed

@@ -8,10 +8,10 @@ import tomllib
 import pytest
 
 from perfectlook.cli.main import build_parser
-from perfectlook.filters import parse_filter
 from perfectlook.recommender import Rules
 from perfectlook.service.settings import PREFIX, settings_fields
 from perfectlook.stores.cluster_settings import ClusterSettings
+from perfectlook.stores.filters import parse_filter
 from perfectlook.training.config import TrainingConfig, read_config
 from printed import DOCS, PAGES, ROOT, Block, blocks
 

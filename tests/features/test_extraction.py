@@ -11,12 +11,11 @@ from PIL import Image
 
 import worker_starts
 from perfectlook.backbones.registry import open_backbone
+from perfectlook.data.fingerprints import fingerprints
 from perfectlook.errors import BackboneError, FeatureError
 from perfectlook.features import extraction
 from perfectlook.features.extraction import extract
-from perfectlook.features.manifest import Manifest
-from perfectlook.features.store import FeatureStore, ViewKey, open_store
-from perfectlook.fingerprints import fingerprints
+from perfectlook.features.store import FeatureStore, Manifest, ViewKey, open_store
 from perfectlook.images import open_picture
 from perfectlook.types import Rectangle, View
 

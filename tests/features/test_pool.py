@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 import worker_starts
-from perfectlook.features.pool import TASKS_PER_WORKER, Died, Done, InProcess, WorkerError, WorkerPool
+from perfectlook.features.workers import TASKS_PER_WORKER, Died, Done, InProcess, WorkerError, WorkerPool
 
 
 def _all(pool, tasks):

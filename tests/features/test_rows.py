@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfectlook.features import rows as rows_module
-from perfectlook.features.rows import RowFile
+from perfectlook.features import store as rows_module
+from perfectlook.features.store import RowFile
 
 
 @pytest.fixture

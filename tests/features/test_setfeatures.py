@@ -7,9 +7,9 @@ from PIL import Image
 
 import drawn
 from perfectlook.backbones.registry import open_backbone
-from perfectlook.datasets import open_dataset
-from perfectlook.datasets.crop import scene_rectangle, to_pixels
-from perfectlook.features.setfeatures import SetFeatures, set_features
+from perfectlook.data import open_dataset
+from perfectlook.data.crop import scene_rectangle, to_pixels
+from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.images import open_picture
 from perfectlook.types import Box, View
 

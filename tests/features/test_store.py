@@ -14,8 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perfectlook.errors import FeatureError
-from perfectlook.features.manifest import FORMAT, Manifest
-from perfectlook.features.store import FeatureStore, StoredRows, ViewKey, open_store
+from perfectlook.features.store import FORMAT, FeatureStore, Manifest, StoredRows, ViewKey, open_store
 from perfectlook.types import Rectangle
 
 MANIFEST = Manifest(

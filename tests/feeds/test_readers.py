@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import FeedError
-from perfectlook.feeds.formats import FORMATS, format_of
-from perfectlook.feeds.rows import Row, Unreadable, as_text, column_name
+from perfectlook.feeds.readers import FORMATS, Row, Unreadable, as_text, column_name, format_of
 
 
 def rows(path: Path, content: str | bytes, id_column: str = "id") -> list[Row | Unreadable]:

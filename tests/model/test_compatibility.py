@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.distances import attention_weights
-from perfectlook.model.compatibility import Compatibility, SceneBatch, Widths
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.distances import attention_weights
 from perfectlook.model.encoders import Encoder, FeedForward, Standardise
-from perfectlook.model.losses import triplet_hinge
+from perfectlook.model.networks import Compatibility, SceneBatch, Widths, triplet_hinge
 
 WIDTHS = Widths(head=6, stages=(4,), regions=5)
 

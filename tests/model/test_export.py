@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.bundle import Model
 from perfectlook.errors import ModelError
-from perfectlook.model.compatibility import Compatibility, SceneBatch
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.export import TrainedModel, write_model
-from perfectlook.model.record import ModelRecord, identity_of
-from perfectlook.model.whole import whole_picture
+from perfectlook.model.files import ModelRecord, identity_of
+from perfectlook.model.inputs import whole_picture
+from perfectlook.model.networks import Compatibility, SceneBatch
+from perfectlook.model.runtime import Model
 from perfectlook.training.data import TrainingData
 from styled import styled_set
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.distances import attention_weights
-from perfectlook.model.compatibility import Compatibility, SceneBatch, Widths
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.distances import attention_weights
+from perfectlook.model.networks import Compatibility, SceneBatch, Widths
 
 WIDTHS = Widths(head=6, stages=(4,), regions=5)
 SHAPE = {"dimension": 8, "hidden": 7, "linear_path": "random", "memory": 2, "memory_dimension": 3}

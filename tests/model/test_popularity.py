@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from perfectlook.bundle import Model, open_model
 from perfectlook.errors import ModelError
+from perfectlook.evaluation.protocol import pair_indices
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.popularity import Counted, Popularity, write_popularity
-from perfectlook.protocol import pair_indices
+from perfectlook.model.runtime import Model, open_model
 from styled import an_id, styled_set
 
 CHAIR, STOOL, BENCH = (an_id("product", number) for number in range(3))
@@ -71,7 +71,7 @@ def test_damaged_counts_are_named(folder, content: str):
 
 
 def open_record(folder):
-    from perfectlook.model.record import ModelRecord
+    from perfectlook.model.files import ModelRecord
 
     return ModelRecord.read(folder)
 

@@ -9,8 +9,8 @@ import pytest
 
 from browser import WIDTHS
 from drawn import FASHION, HOME, drawn_set
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
+from perfectlook.model.runtime import Model
 from priced import PricedSet
 from random_model import random_model
 from serving import Running, Store, running

@@ -5,10 +5,9 @@ from decimal import Decimal
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.filters.match import Number
-from perfectlook.filters.tree import Comparison, Money
 from perfectlook.recommender import Budget
-from perfectlook.recommender.budget import in_its_currency, units_of
+from perfectlook.recommender.look import in_its_currency, units_of
+from perfectlook.stores.filters import Comparison, Money, Number
 
 
 def test_a_budget_is_an_amount_with_a_currency_or_without() -> None:

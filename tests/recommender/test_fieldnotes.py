@@ -8,9 +8,9 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.catalogue import Catalogue
-from perfectlook.filters import parse_filter
 from perfectlook.recommender import Recommender
-from perfectlook.recommender.fieldnotes import FieldNotes
+from perfectlook.recommender.filters import FieldNotes
+from perfectlook.stores.filters import parse_filter
 from perfectlook.types import Product
 from priced import PricedSet
 from toy_model import SHOES, ToyModel

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from perfectlook.catalogue import Record
-from perfectlook.distances import Norm
-from perfectlook.filters import matches, parse_filter
+from perfectlook.model.distances import Norm
+from perfectlook.recommender.filters import restriction
 from perfectlook.recommender.ranking import Ranking
-from perfectlook.recommender.restriction import restriction
 from perfectlook.recommender.rules import Rules
 from perfectlook.stores import Point
+from perfectlook.stores.filters import matches, parse_filter
 from scenes import CATEGORY, D, by_definition, scene, store_of, unit
 
 BRANDS = ("Acme", "Muji", "Odd & Sons")

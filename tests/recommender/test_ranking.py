@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perfectlook.bundle import SceneEmbedding
 from perfectlook.catalogue import Record
-from perfectlook.distances import HybridDistances, Norm
+from perfectlook.model.distances import HybridDistances, Norm
+from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.recommender.candidates import Ranked
 from perfectlook.recommender.ranking import Ranking
 from perfectlook.stores import MemoryStore, Point

@@ -14,8 +14,8 @@ from perfectlook.backbones.registry import open_backbone
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, ModelError, PictureError, UsageError
 from perfectlook.images import open_picture
+from perfectlook.model.categories import CategorySuggester
 from perfectlook.recommender import Answer, Recommender
-from perfectlook.suggestion import CategorySuggester
 from toy_model import BAGS, SHOES, ToyModel
 
 MODELS = {norm: ToyModel(norm) for norm in ("l2", "squared_l2")}  # type: ignore[arg-type]

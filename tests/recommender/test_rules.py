@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.filters import parse_filter
-from perfectlook.filters.tree import And, Under
 from perfectlook.recommender import Rules
+from perfectlook.stores.filters import And, Under, parse_filter
 
 FILE = """
 [[rule]]

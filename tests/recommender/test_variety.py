@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from perfectlook.catalogue import Record
-from perfectlook.distances import Norm
+from perfectlook.model.distances import Norm
 from perfectlook.recommender.candidates import Ranked
-from perfectlook.recommender.variety import distinct, same_look, spread_out
+from perfectlook.recommender.diversity import distinct, same_look, spread_out
 
 NEAR, FAR = np.asarray([1.0, 0.0, 0.0], np.float32), np.asarray([0.0, 1.0, 0.0], np.float32)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from perfectlook.service.admission import Workers
-from perfectlook.service.refusal import Refusal
+from perfectlook.service.errors import Refusal
+from perfectlook.service.workers import Workers
 
 
 def ran(work: Coroutine[Any, Any, None]) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import httpx
 
-from perfectlook.service.backlog import Backlog
-from perfectlook.service.keys import new_key
+from perfectlook.service.jobs import Backlog
+from perfectlook.service.security import new_key
 from serving import Store, eventually, feed_of, served
 from web import serve, stall, web
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.service.failures import BREATH
-from perfectlook.service.logs import JsonLines
+from perfectlook.service.app import BREATH
+from perfectlook.service.metrics import JsonLines
 from serving import Running, Store, eventually, running
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import FeedbackStore, Seen
-from perfectlook.service.refusal import Refusal
 from serving import Running
 
 

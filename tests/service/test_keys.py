@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.service.keys import Keys, new_key
+from perfectlook.service.security import Keys, new_key
 
 
 def test_a_key_is_known_by_its_line_which_does_not_tell_it():

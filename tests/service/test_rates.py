@@ -1,6 +1,6 @@
 """Token buckets, by a clock of the test."""
 
-from perfectlook.service.rates import CALLERS, Rates
+from perfectlook.service.security import CALLERS, Rates
 
 
 def test_a_burst_then_the_rate():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.service.samples import Samples
+from perfectlook.service.thumbnails import Samples
 
 
 def listed(folder: Path, *files: str) -> list[tuple[str, str]]:

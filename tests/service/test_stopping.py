@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
+from perfectlook.model.runtime import Model
 from serving import Running, Store, eventually, running, served
 
 

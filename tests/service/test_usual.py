@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from perfectlook.recommender import Recommender
-from perfectlook.service.usual import Usual, shares
+from perfectlook.service.answers import Usual, shares
 from serving import Store
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.attribution import Attribution
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError
+from perfectlook.model.attribution import Attribution
 from perfectlook.recommender import ExplainedProduct, Explanation, Suggestion
-from perfectlook.sheet import card, draw_explanation
-from perfectlook.sheet.explained import CAPTION, FOOT
+from perfectlook.sheet import draw_explanation
+from perfectlook.sheet import drawing as card
+from perfectlook.sheet.sheet import CAPTION_EXPLAINED as CAPTION
+from perfectlook.sheet.sheet import FOOT
 from perfectlook.taxonomy import Resolution
 
 PHOTO = Image.new("RGB", (300, 200), (128, 128, 128))

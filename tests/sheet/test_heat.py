@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.sheet.heat import attended, contributed, strongest
-from perfectlook.sheet.palette import LOCAL
+from perfectlook.evaluation.overlay import LOCAL, attended, contributed, strongest
 from perfectlook.types import Float32Array
 
 BLUE = (20, 40, 200)

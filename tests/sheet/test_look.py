@@ -9,7 +9,8 @@ from PIL import Image
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError
 from perfectlook.recommender import AlikeSection, Alternative, AppliedRule, Look, Lookalikes, Slot, Suggestion
-from perfectlook.sheet import card, draw_look, draw_lookalikes
+from perfectlook.sheet import draw_look, draw_lookalikes
+from perfectlook.sheet import drawing as card
 from perfectlook.taxonomy import Resolution
 
 COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200), (180, 30, 180), (20, 160, 160), (120, 80, 20)]

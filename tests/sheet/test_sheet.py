@@ -8,9 +8,10 @@ from PIL import Image, ImageChops
 
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError
+from perfectlook.evaluation.overlay import GLOBAL, LOCAL, PAPER
 from perfectlook.recommender import Answer, Section, Suggestion
-from perfectlook.sheet import card, draw_sheet
-from perfectlook.sheet.palette import GLOBAL, LOCAL, PAPER
+from perfectlook.sheet import draw_sheet
+from perfectlook.sheet import drawing as card
 from perfectlook.taxonomy import Resolution
 
 EVEN = np.full(49, 1 / 49, np.float32)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.catalogue import open_source
-from perfectlook.datasets import open_dataset
+from perfectlook.data import open_dataset
 from perfectlook.errors import DatasetError
 from perfectlook.showroom import FOLDER, set_folder
 

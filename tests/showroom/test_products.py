@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from perfectlook.filters import matches, parse_filter
+from perfectlook.stores.filters import matches, parse_filter
 
 
 def test_every_category_has_products_of_every_style(maker: ModuleType) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.datasets import Dataset, open_dataset
-from perfectlook.datasets.split import split_of
+from perfectlook.data import Dataset, open_dataset
+from perfectlook.data.split import split_of
 from perfectlook.showroom import FOLDER
 
 MOST = 15 * 2**20

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.filters import parse_filter
 from perfectlook.stores import Hit, Point, Query, open_store
 from perfectlook.stores.approximate import Index
-from perfectlook.stores.blocks import Block
-from perfectlook.stores.embedded import EmbeddedStore
+from perfectlook.stores.exact_index import Block
+from perfectlook.stores.filters import parse_filter
+from perfectlook.stores.sqlite import EmbeddedStore
 from perfectlook.types import Float32Array
 
 pytest.importorskip("faiss")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfectlook.stores.blocks import Block
+from perfectlook.stores.exact_index import Block
 from perfectlook.types import Float32Array
 
 NONE = np.empty(0, np.int64)

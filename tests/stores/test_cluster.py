@@ -18,13 +18,24 @@ pytest.importorskip("qdrant_client", reason="the extra 'cluster' is not installe
 from qdrant_client import QdrantClient
 
 from perfectlook.errors import CatalogueError, CatalogueInUseError
-from perfectlook.filters import Filter, matches, parse_filter
-from perfectlook.filters.tree import And, Comparison, Has, Money, Not, OneOf, Or, Under
 from perfectlook.stores import Point, Query, cluster, cluster_layout, cluster_manifest, open_store
 from perfectlook.stores.base import Hit
 from perfectlook.stores.cluster import ClusterStore
 from perfectlook.stores.cluster_connection import ClusterConnection
 from perfectlook.stores.cluster_settings import ClusterSettings
+from perfectlook.stores.filters import (
+    And,
+    Comparison,
+    Filter,
+    Has,
+    Money,
+    Not,
+    OneOf,
+    Or,
+    Under,
+    matches,
+    parse_filter,
+)
 from qdrant_over_http import Refusal, served
 
 

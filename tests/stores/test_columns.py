@@ -6,9 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.filters import text_matches
-from perfectlook.filters.tree import Comparison, Has, Money, OneOf
-from perfectlook.stores.columns import Column
+from perfectlook.stores.cache import Column
+from perfectlook.stores.filters import Comparison, Has, Money, OneOf, text_matches
 
 TEXTS = ["", "5", "5.0 EUR", "05 USD", "-3", "12 cm", "Hay", "HAY", "hay ", "1e3", "x 5", "9" * 400]
 LONG = ["12345678901234567890", "12345678901234567891", "0.1", "0.10000000000000000001"]

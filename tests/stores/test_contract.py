@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from clusters import clusters
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
-from perfectlook.filters import matches, parse_filter
 from perfectlook.stores import Hit, Point, Query, Store, open_store
+from perfectlook.stores.filters import matches, parse_filter
 
 STORES: dict[str, Callable[[Path], str]] = {
     "embedded": lambda folder: str(folder / "catalogue"),

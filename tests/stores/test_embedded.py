@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from perfectlook.errors import CatalogueError
-from perfectlook.stores import Hit, Point, Query, rows
+from perfectlook.stores import Hit, Point, Query
+from perfectlook.stores import database as rows
 from perfectlook.stores.database import FILE_NAME, FORMAT
-from perfectlook.stores.embedded import EmbeddedStore
+from perfectlook.stores.sqlite import EmbeddedStore
 
 
 def point(number: int, category: str = "Shoes", dimension: int = 4) -> Point:

@@ -4,10 +4,10 @@ import dataclasses
 from hashlib import md5
 
 from drawn import drawn_set
-from perfectlook.datasets import open_dataset
-from perfectlook.datasets.split import split_of
-from perfectlook.features.setfeatures import set_features
-from perfectlook.protocol import pair_indices
+from perfectlook.data import open_dataset
+from perfectlook.data.split import split_of
+from perfectlook.evaluation.protocol import pair_indices
+from perfectlook.features.set_features import set_features
 from perfectlook.study.subsets import first_share, only_scenes, training_pool, without_scenes
 from styled import styled_set
 

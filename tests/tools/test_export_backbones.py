@@ -7,9 +7,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from perfectlook.backbones.backbone import squash
 from perfectlook.backbones.efficientnet_lite import WEIGHTS_FOLDER
 from perfectlook.backbones.engines import open_engine
-from perfectlook.backbones.preprocessing import squash
 from pictures import drawn
 
 TOOL = Path(__file__).parents[2] / "tools" / "export_backbones.py"

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.bundle import Model
 from perfectlook.errors import ModelError
-from perfectlook.evaluation import evaluate_on_features
+from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.runtime import Model
 from perfectlook.training.baselines.train import train_baseline_on_features
-from perfectlook.training.begun import Begun
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.trainer import train_on_features
+from perfectlook.training.finetune import Begun
+from perfectlook.training.train import train_on_features
 from styled import styled_set
 
 SHAPE = ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=0)

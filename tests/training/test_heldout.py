@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from perfectlook.errors import ModelError
-from perfectlook.training.heldout import HELD_OUT, HeldOut
+from perfectlook.training.validation import HELD_OUT, HeldOut
 
 ONE = HeldOut(["a", "a", "b"], np.array([1.0, 0.5, 0.0]))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.bundle import Model
+from perfectlook.model.runtime import Model
 
 SCRIPT = Path(__file__).with_name("train_styled.py")
 

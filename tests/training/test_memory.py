@@ -6,14 +6,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from perfectlook.bundle import Model
-from perfectlook.evaluation import evaluate_on_features
+from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.evaluation.protocol import place_pairs
 from perfectlook.model.config import ModelConfig
-from perfectlook.protocol import place_pairs
+from perfectlook.model.runtime import Model
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.fit import MEMORY_WEIGHTS, Fit
-from perfectlook.training.trainer import train_on_features
+from perfectlook.training.loop import MEMORY_WEIGHTS, Fit
+from perfectlook.training.train import train_on_features
 from perfectlook.training.validation import Measured
 from perfectlook.types import Pair
 from styled import styled_set

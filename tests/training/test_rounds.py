@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from perfectlook.protocol import scenes_of_split
+from perfectlook.evaluation.protocol import scenes_of_split
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.rounds import folds, held_out, learning_pairs, validation_round
+from perfectlook.training.validation import folds, held_out, learning_pairs, validation_round
 from styled import styled_set
 
 CONFIG = TrainingConfig()

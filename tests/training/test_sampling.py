@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from perfectlook.training.sampling import NegativeSampler
+from perfectlook.training.data import NegativeSampler
 from perfectlook.types import Pair
 from styled import styled_set
 

@@ -8,8 +8,8 @@ import torch
 from perfectlook.model.config import ModelConfig
 from perfectlook.training.checkpoint import CHECKPOINT
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.history import Epoch
-from perfectlook.training.trainer import train_on_features
+from perfectlook.training.log import Epoch
+from perfectlook.training.train import train_on_features
 from styled import styled_set
 
 SMALL = TrainingConfig(

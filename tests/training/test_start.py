@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from perfectlook.protocol import Candidates, place_pairs
-from perfectlook.training import start
+from perfectlook.evaluation.protocol import Candidates, place_pairs
+from perfectlook.training import ridge_start as start
 from perfectlook.types import Float64Array, IntArray
 from styled import styled_set
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from perfectlook.errors import TrainingError
-from perfectlook.features.setfeatures import SetFeatures
-from perfectlook.protocol import pair_indices, scenes_of_split, training_indices
-from perfectlook.suggestion_figures import suggestion_figures
-from perfectlook.training.suggestion import fit_suggester
+from perfectlook.evaluation.evaluate import suggestion_figures
+from perfectlook.evaluation.protocol import pair_indices, scenes_of_split, training_indices
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.training.categories import fit_suggester
 from perfectlook.types import Rectangle
 from styled import styled_set
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.bundle import Model
-from perfectlook.datasets.split import split_of
+from perfectlook.data.split import split_of
 from perfectlook.errors import ModelError, TrainingError, UsageError
-from perfectlook.evaluation import evaluate_on_features
+from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.model.config import ModelConfig
-from perfectlook.training import fit as fit_module
+from perfectlook.model.runtime import Model
+from perfectlook.training import loop as fit_module
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.heldout import HeldOut
-from perfectlook.training.trainer import train_on_features
+from perfectlook.training.train import train_on_features
+from perfectlook.training.validation import HeldOut
 from styled import styled_set
 
 SMALL = TrainingConfig(
@@ -149,7 +149,7 @@ def test_a_large_set_is_cross_validated_where_the_settings_say_so(tmp_path):
 
 def test_twins_of_held_out_scenes_are_not_trained_on(tmp_path):
     features = styled_set(**BIG_SET)
-    from perfectlook.protocol import scenes_of_split
+    from perfectlook.evaluation.protocol import scenes_of_split
 
     copy = sorted(scenes_of_split(features, "train"))[0]
     original = sorted(scenes_of_split(features, "test"))[0]

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfectlook.bundle import Model
-from perfectlook.deletion import deletion_test_on_features
-from perfectlook.evaluation import evaluate_on_features
-from perfectlook.features.setfeatures import SetFeatures
+from perfectlook.evaluation.attention import deletion_test_on_features
+from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.evaluation.protocol import pair_indices
+from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import Mode, ModelConfig
-from perfectlook.protocol import pair_indices
+from perfectlook.model.runtime import Model
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.trainer import train_on_features
+from perfectlook.training.train import train_on_features
 from zones import CATEGORIES, two_zone_set, zone_masks
 
 ZONES = {"rows": 3, "columns": 2}

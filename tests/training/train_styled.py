@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from perfectlook.model.config import ModelConfig
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.trainer import train_on_features
+from perfectlook.training.train import train_on_features
 from styled import styled_set
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ METHODS = ("get", "post", "put", "delete")
 def described_calls() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Method, path and OpenAPI description of every call."""
     app = FastAPI(title="Perfect the Look", version=__version__)
-    for group in ROUTES:
-        app.include_router(group.router)
+    for router in ROUTES:
+        app.include_router(router)
     for path, calls in app.openapi()["paths"].items():
         for method in METHODS:
             if method in calls:

@@ -4,10 +4,10 @@ import re
 from collections import Counter
 
 from documentation.tables import table
-from perfectlook.datasets import open_dataset
-from perfectlook.datasets.layout import PAIRS
-from perfectlook.datasets.split import split_of
-from perfectlook.model.record import CARD
+from perfectlook.data import open_dataset
+from perfectlook.data.layout import PAIRS
+from perfectlook.data.split import split_of
+from perfectlook.model.files import CARD
 from perfectlook.pretrained import model_folder, shipped_models
 from perfectlook.showroom import FOLDER
 

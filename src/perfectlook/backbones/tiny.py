@@ -8,9 +8,8 @@ import hashlib
 import numpy as np
 from PIL import Image
 
-from perfectlook.backbones.backbone import BackboneDescription, FeatureBatch
+from perfectlook.backbones.backbone import BackboneDescription, FeatureBatch, check_batch, squash
 from perfectlook.backbones.engines import Precision
-from perfectlook.backbones.preprocessing import check_batch, squash
 from perfectlook.errors import BackboneError
 from perfectlook.types import REGIONS, Float32Array
 

@@ -6,18 +6,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
-from perfectlook.catalogue.opening import open_source
-from perfectlook.catalogue.report import SyncReport
-from perfectlook.catalogue.shelf import Shelf
-from perfectlook.catalogue.sources import Source
-from perfectlook.catalogue.sync import sync
+from perfectlook.catalogue.picture_cache import Shelf
+from perfectlook.catalogue.sources import Source, open_source
+from perfectlook.catalogue.sync import SyncReport, sync
 from perfectlook.errors import CatalogueError
 from perfectlook.progress import ProgressOf
 from perfectlook.stores import Hit, Point, Query, Store, open_store
 from perfectlook.stores.base import fields_of
 
 if TYPE_CHECKING:
-    from perfectlook.bundle import Model
+    from perfectlook.model.runtime import Model
 
 
 Result = TypeVar("Result")

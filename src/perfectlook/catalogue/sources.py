@@ -1,4 +1,4 @@
-"""Where a catalogue's products come from: a set, a folder of pictures, a feed, or a file of vectors."""
+"""Tells what kind of source lies at a path, and opens it."""
 
 import hashlib
 import os
@@ -8,10 +8,15 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
-from perfectlook.datasets import Dataset
-from perfectlook.datasets.pictures import SUFFIXES
-from perfectlook.datasets.problems import ProblemKind
+from perfectlook.catalogue.picture_cache import Shelf
+from perfectlook.catalogue.vectors import VectorFile, is_vector_file
+from perfectlook.data import Dataset, open_dataset
+from perfectlook.data.layout import CATEGORIES, PAIRS, SUFFIXES, ProblemKind
+from perfectlook.data.stl import releases_in
+from perfectlook.errors import UsageError
+from perfectlook.feeds import FORMATS, Feed, FeedOptions, FeedProblem, FeedProduct, FeedRow
 from perfectlook.progress import Progress
+from perfectlook.showroom import set_folder
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
@@ -185,3 +190,172 @@ class FolderSource:
 
     def _report(self, path: Path, reason: str) -> None:
         self.problems.append(Problem(self.name, path.relative_to(self._folder).as_posix(), reason))
+
+
+class FeedSource:
+    """The products of a feed. Paths of pictures count from the feed's folder, and may not lead out of it."""
+
+    def __init__(self, path: Path, shelf: Shelf, options: FeedOptions | None = None) -> None:
+        """Name a feed and the shelf for what is fetched; both are used when products are asked for.
+
+        Raises:
+            FeedError: the feed's format is not known.
+            UsageError: an option makes no sense.
+        """
+        self._shelf = shelf
+        self._allow_outside = bool(options and options.allow_outside)
+        self._folder = str(path.absolute().parent)
+        self._feed = Feed(path, options, context=f"{self._folder}\n{shelf.folder}")
+        self.name = str(path)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with its rows."""
+        return self._feed.problems
+
+    @property
+    def unavailable(self) -> frozenset[str] | None:
+        """The ids of rows that cannot be used; None when it is not known of all whose they are."""
+        return frozenset(self._feed.unavailable) if self._feed.is_whole else None
+
+    def products(self) -> Iterator[Product]:
+        """Yield the product of every row that can be used.
+
+        Raises:
+            FeedError: the file cannot be read as a feed.
+            MissingExtraError: its format needs a library that is not installed.
+        """
+        for row in self._feed.products():
+            product = self._product(row)
+            if product is not None:
+                yield product
+
+    def listed(self) -> Iterator[Listed]:
+        """Yield every row at a glance."""
+        for row in self._feed.rows():
+            yield _ListedRow(self, row, self._place(row.image) or "")
+
+    def fetch(
+        self, pictures: Iterable[Path], *, verify: bool = False, progress: Progress | None = None
+    ) -> dict[Path, str]:
+        """Fetch pictures to the shelf; see `Shelf.fetch`."""
+        return self._shelf.fetch(pictures, verify=verify, progress=progress)
+
+    def absent(self, pictures: Iterable[Path]) -> list[Path]:
+        """Return those of the pictures that would have to be fetched."""
+        return self._shelf.absent(pictures)
+
+    def drop(self, pictures: Iterable[Path]) -> None:
+        """Remove pictures from the shelf."""
+        self._shelf.drop(pictures)
+
+    def found(self, row: FeedRow) -> tuple[Product, str] | None:
+        """Return the product of a row and its digest; None where it has none, as `problems` then says."""
+        product = self._feed.product(row)
+        usable = product and self._product(product)
+        return (usable, product.digest) if product and usable else None
+
+    def repeated(self, row: FeedRow) -> Problem:
+        """Return the problem that a row is whose product came before."""
+        return self._feed.repeated(row)
+
+    def _product(self, row: FeedProduct) -> Product | None:
+        picture = self._place(row.image)
+        if picture is not None:
+            return Product(row.id, row.category, Path(picture), row.title, row.fields)
+        image = row.image[:80]
+        outside = f"{image}: lies outside the feed's folder, which only --allow-outside allows"
+        scheme = f"{image}: only http:// and https:// are fetched; mend the link"
+        reason = scheme if _is_url(row.image) else outside
+        self._feed.refuse(row, FeedProblem.NO_PICTURE, reason)
+        return None
+
+    def _place(self, image: str) -> str | None:
+        """Where a picture is, or will be once fetched; None where it may not be."""
+        if image[:8].lower().startswith(("http://", "https://")):
+            return self._shelf.locate(image)
+        if _is_url(image):
+            return None
+        if ".." not in image and "\\" not in image and not os.path.isabs(image):  # noqa: PTH117
+            return f"{self._folder}{os.sep}{image}"
+        path = os.path.normpath(os.path.join(self._folder, image))  # noqa: PTH118  # pathlib does not resolve ..
+        inside = self._allow_outside or path.startswith(self._folder.rstrip(os.sep) + os.sep)
+        return path if inside else None
+
+
+class _ListedRow:
+    """A row of a feed at a glance; what it becomes is found out when it is asked for."""
+
+    __slots__ = ("_row", "_source", "digest", "id", "picture")
+
+    def __init__(self, source: FeedSource, row: FeedRow, picture: str) -> None:
+        self._source = source
+        self._row = row
+        self.id = row.id
+        self.picture = picture
+        self.digest = row.digest
+
+    def product(self) -> Product | None:
+        found = self._source.found(self._row)
+        if found is None:
+            return None
+        product, self.digest = found
+        return product
+
+    def repeated(self) -> Problem:
+        return self._source.repeated(self._row)
+
+
+def _is_url(image: str) -> bool:
+    return "://" in image or image.startswith("//")
+
+
+_SOURCES = "a source is a set, a folder of pictures, or a feed"
+
+
+def open_source(
+    location: Path | str, *, shelf: Shelf | None = None, options: FeedOptions | None = None
+) -> Source:
+    """Open what lies at a path: a set (either layout), vectors, a feed, or else a folder of pictures.
+
+    Args:
+        location: the path; "showroom" is the set that comes with the package.
+        shelf: where the pictures of a feed are kept that have to be fetched; by default in the cache folder.
+        options: how a feed is to be read.
+
+    Raises:
+        UsageError: there is nothing, something that is none of them, or options that make no sense.
+        DatasetError: there is a set that cannot be read.
+        CatalogueError: there is a file of vectors that cannot be read.
+    """
+    path = set_folder(location)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; {_SOURCES}")
+    if is_vector_file(path):
+        return VectorFile.open(path)
+    if path.is_file() and path.suffix != ".json":
+        if (options is None or options.format is None) and not _names_a_feed(path):
+            raise UsageError(f"{path}: a file of no known format; {_SOURCES}, whose --format may be given")
+        return FeedSource(path, shelf or Shelf.of("cache://"), options)
+    if path.is_dir() and not _holds_a_set(path):
+        _refuse_a_feed_in(path)
+        return FolderSource(path)
+    return SetSource(open_dataset(path))
+
+
+def _refuse_a_feed_in(folder: Path) -> None:
+    """A feed's folder, named in place of the feed, would be taken for all that the shop has."""
+    feeds = sorted(each.name for each in folder.iterdir() if each.is_file() and _names_a_feed(each))
+    if feeds:
+        raise UsageError(
+            f"{folder}: holds {feeds[0]}, which looks like a feed: name {folder / feeds[0]} itself; to sync "
+            "the folder's pictures instead, move that file elsewhere"
+        )
+
+
+def _names_a_feed(path: Path) -> bool:
+    return any(path.name.lower().endswith(each.suffixes) for each in FORMATS.values())
+
+
+def _holds_a_set(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (PAIRS, CATEGORIES)) or bool(releases_in(folder))

@@ -14,8 +14,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
-from perfectlook.catalogue.records import Record
+from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity, Record
 from perfectlook.errors import CatalogueError, MissingExtraError
 from perfectlook.stores import Point
 from perfectlook.types import Problem, Product

@@ -6,17 +6,88 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from perfectlook.cli.feedflags import add_feed_flags, source_of
-from perfectlook.cli.numbers import natural, positive
+from perfectlook.cli.options import add_feed_flags, natural, positive, source_of
 
 if TYPE_CHECKING:
     from perfectlook.catalogue import Catalogue, SyncReport
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `embed`."""
+    parser = subparsers.add_parser(
+        "embed",
+        help="embed products into a Parquet file, on many machines if need be",
+        description="Embed a source's products with a model into a Parquet file, from which "
+        "`catalogue sync` takes them without pictures and without embedding again. May be interrupted and "
+        "run again: features that were extracted are kept.",
+    )
+    parser.add_argument("source", metavar="SOURCE", help="what `catalogue sync` takes as a source")
+    parser.add_argument(
+        "--model", metavar="MODEL", type=Path, required=True, help="the folder of a trained model"
+    )
+    parser.add_argument(
+        "--out", metavar="VECTORS.parquet", type=Path, required=True, help="the file to write"
+    )
+    parser.add_argument(
+        "--catalogue",
+        metavar="FOLDER|URL",
+        help="a catalogue whose frozen centres to keep, so that the vectors can be taken into it in place",
+    )
+    parser.add_argument(
+        "--ray", action="store_true", help="extract on the Ray cluster that RAY_ADDRESS names, or a local one"
+    )
+    parser.add_argument("--workers", metavar="N", type=positive, help="workers (one per processor)")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if any product failed")
+    add_feed_flags(parser)
+    parser.set_defaults(func=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Embed and print what was done; 1 when `--strict` is given and any product failed.
+
+    Raises:
+        PerfectLookError: the source, the model, the catalogue or the file cannot be used.
+    """
+    from perfectlook.catalogue import Catalogue
+    from perfectlook.catalogue.embedding import embed
+    from perfectlook.cli.output import print_problems, require
+    from perfectlook.errors import UsageError
+    from perfectlook.model.runtime import Model
+    from perfectlook.progress import ProgressLine
+
+    if arguments.out.suffix.lower() != ".parquet":
+        raise UsageError(f"--out {arguments.out}: must end in .parquet, by which `catalogue sync` knows it")
+    require("parquet", "writing Parquet", "pyarrow")
+    if arguments.ray:
+        require("ray", "embedding on a Ray cluster", "ray", "pyarrow")
+    model = Model.open(arguments.model)
+    source = source_of(arguments, "cache://")
+    around = None
+    if arguments.catalogue:
+        with Catalogue.open(arguments.catalogue, model) as catalogue:
+            around = catalogue.generation()
+    report = embed(
+        source,
+        model,
+        arguments.out,
+        around=around,
+        on_ray=arguments.ray,
+        workers=arguments.workers,
+        progress=ProgressLine,
+    )
+    print_problems(report.failed, source.name)
+    print(
+        f"{arguments.out}: products {report.embedded:,}, categories {report.categories:,}, "
+        f"model {model.name}; {len(report.failed):,} failed"
+    )
+    return 1 if arguments.strict and report.failed else 0
+
 
 NAMED = 5
 """Categories that are named where there may be many."""
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_parser_catalogue(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Register `catalogue` and its sub-commands."""
     catalogue = subparsers.add_parser("catalogue", help="keep a catalogue of products to recommend")
     commands = catalogue.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -67,10 +138,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--workers", metavar="N", type=positive, help="processes that read pictures (one per processor)"
     )
     add_feed_flags(sync)
-    sync.set_defaults(func=run)
+    sync.set_defaults(func=run_catalogue)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run_catalogue(arguments: argparse.Namespace) -> int:
     """Sync and print what was done; 1 when `--strict` is given and any product failed.
 
     Raises:
@@ -78,9 +149,8 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from dataclasses import asdict
 
-    from perfectlook.bundle import Model
-    from perfectlook.cli.jsonfile import write_json
-    from perfectlook.cli.reporting import print_problems
+    from perfectlook.cli.output import print_problems, write_json
+    from perfectlook.model.runtime import Model
     from perfectlook.progress import ProgressLine
 
     model = Model.open(arguments.model)

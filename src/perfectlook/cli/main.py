@@ -6,41 +6,25 @@ import sys
 from collections.abc import Sequence
 
 from perfectlook import __version__
-from perfectlook.cli import (
-    backbones,
-    catalogue,
-    compare,
-    complete,
-    data,
-    demo,
-    embed,
-    evaluate,
-    explain,
-    keys,
-    report,
-    serve,
-    similar,
-    study,
-    train,
-)
+from perfectlook.cli import catalogue, data, models, recommend, serve, study
 from perfectlook.errors import PerfectLookError, UsageError
 
 COMMANDS = (
-    demo,
-    train,
-    evaluate,
-    compare,
-    report,
-    study,
-    catalogue,
-    embed,
-    complete,
-    similar,
-    explain,
-    data,
-    backbones,
-    serve,
-    keys,
+    serve.add_parser,
+    models.add_parser,
+    models.add_parser_evaluate,
+    models.add_parser_compare,
+    models.add_parser_report,
+    study.add_parser,
+    catalogue.add_parser_catalogue,
+    catalogue.add_parser,
+    recommend.add_parser,
+    recommend.add_parser_similar,
+    recommend.add_parser_explain,
+    data.add_parser_data,
+    models.add_parser_backbones,
+    serve.add_parser_serve,
+    serve.add_parser_keys,
 )
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
@@ -53,8 +37,8 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"perfectlook {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    for add_parser in COMMANDS:
+        add_parser(subparsers)
     return parser
 
 

@@ -11,10 +11,10 @@ from typing import Any, Self
 from perfectlook.cli import restated
 from perfectlook.client import Client, Product, ServerPictureError, ServerUsageError
 from perfectlook.errors import UsageError
-from perfectlook.filters import parse_filter
 from perfectlook.recommender import Answer, Look, Lookalikes, Rules, Suggestion
+from perfectlook.recommender.look import WEIGHT
 from perfectlook.recommender.rules import NO_RULES
-from perfectlook.recommender.stylist import WEIGHT
+from perfectlook.stores.filters import parse_filter
 
 MOST = 100
 """Products of a category that a server names."""

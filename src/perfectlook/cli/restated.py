@@ -20,7 +20,7 @@ from perfectlook.recommender import (
     Slot,
     Suggestion,
 )
-from perfectlook.recommender.answer import SAID, UnusedRule
+from perfectlook.recommender.answers import SAID, UnusedRule
 from perfectlook.taxonomy import Resolution
 
 Answered = TypeVar("Answered", Answer, Look, Lookalikes)

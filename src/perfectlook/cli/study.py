@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from perfectlook.cli.numbers import positive
+from perfectlook.cli.options import positive
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,8 +35,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the tables, write them, answer the budget."""
-    from perfectlook.cli.extras import require_training
-    from perfectlook.cli.reporting import print_problems
+    from perfectlook.cli.output import print_problems, require_training
     from perfectlook.study.durations import parse_duration
     from perfectlook.study.report import MARKDOWN, answer, to_text, write_report
     from perfectlook.study.study import SHARES, run_study

@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from perfectlook.client.call import Call
-from perfectlook.client.completed import Completed
-from perfectlook.client.failure import FEED
-from perfectlook.client.feedback import FeedbackEvent, Stats
-from perfectlook.client.job import Job
-from perfectlook.client.photo import Photo, address_of, content_of, name_of
-from perfectlook.client.product import Product, ProductPage
-from perfectlook.client.reading import reads
-from perfectlook.client.ready import Ready
-from perfectlook.client.sample import Sample
-from perfectlook.client.similar import Similar
+from perfectlook.client.answers import (
+    Completed,
+    FeedbackEvent,
+    Job,
+    Product,
+    ProductPage,
+    Ready,
+    Sample,
+    Similar,
+    Stats,
+)
+from perfectlook.client.transport import FEED, Call, Photo, address_of, content_of, name_of, reads
 from perfectlook.errors import UsageError
 
 Answer = TypeVar("Answer")

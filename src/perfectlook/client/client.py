@@ -1,30 +1,96 @@
-"""Asks a server, call by call."""
+"""Asks a server, for asyncio."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 
 import httpx
 
 from perfectlook.client import calls
-from perfectlook.client.call import Call
-from perfectlook.client.exchange import Exchange, asking, waiting
-from perfectlook.client.failure import unreached
-from perfectlook.client.job import Job
-from perfectlook.client.settings import EVERY, ClientSettings, sent
-from perfectlook.client.signature import of_method
+from perfectlook.client.answers import Job
+from perfectlook.client.transport import (
+    EVERY,
+    Call,
+    ClientSettings,
+    Patience,
+    failure_of,
+    of_method,
+    sent,
+    strange,
+    unreached,
+)
+from perfectlook.errors import ServerError
+
+Answer = TypeVar("Answer")
+Exchange: TypeAlias = Generator[Call[Any] | float, httpx.Response | None, Answer]
+
+
+def asking(call: Call[Answer], patience: Patience) -> Exchange[Answer]:
+    """Send a call, again where it may be, and read the answer.
+
+    Raises:
+        ServerError: the server refuses or fails.
+    """
+    tried = 0
+    while True:
+        response = yield call
+        assert response is not None
+        tried += 1
+        pause = patience.pause(tried, response.status_code, response.headers) if call.repeatable else None
+        if pause is None:
+            return _answer(call, response)
+        yield pause
+
+
+def waiting(
+    job: Job | str,
+    patience: Patience,
+    every: float,
+    seconds: float | None,
+    tell: Callable[[Job], object] | None,
+) -> Exchange[Job]:
+    """Look after a job until it has ended.
+
+    Raises:
+        ServerError: it failed (`sync_failed`), or had not ended in time (`not_ended`); or the server fails.
+    """
+    id_ = job if isinstance(job, str) else job.id
+    until = float("inf") if seconds is None else time.monotonic() + seconds
+    while True:
+        found = yield from asking(calls.job(id_), patience)
+        if tell is not None:
+            tell(found)
+        if found.state == "failed":
+            raise ServerError(f"job {id_}: {found.error}", code="sync_failed")
+        if found.ended:
+            return found
+        if time.monotonic() + every > until:
+            message = f"job {id_}: still {found.state} after {seconds:g} seconds; look at it again later"
+            raise ServerError(message, code="not_ended")
+        yield every
+
+
+def _answer(call: Call[Answer], response: httpx.Response) -> Answer:
+    if not response.is_success:
+        raise failure_of(call, response)
+    try:
+        return call.read(response.content)
+    except ValueError as error:
+        raise strange(call, response) from error
+
 
 Given = ParamSpec("Given")
-Answer = TypeVar("Answer")
+ClientAnswer = TypeVar("ClientAnswer")
 
 
 def _now(
-    describe: Callable[Given, Call[Answer]],
-) -> Callable[Concatenate["Client", Given], Answer]:
+    describe: Callable[Given, Call[ClientAnswer]],
+) -> Callable[Concatenate["Client", Given], ClientAnswer]:
     """Make a method of a call's description."""
 
-    def ask(client: "Client", /, *arguments: Given.args, **named: Given.kwargs) -> Answer:
+    def ask(client: "Client", /, *arguments: Given.args, **named: Given.kwargs) -> ClientAnswer:
         return client._run(asking(describe(*arguments, **named), client._patience))
 
     return of_method(ask, describe)
@@ -84,7 +150,7 @@ class Client(ClientSettings):
     ) -> None:
         self.close()
 
-    def _run(self, exchange: Exchange[Answer]) -> Answer:
+    def _run(self, exchange: Exchange[ClientAnswer]) -> ClientAnswer:
         response = None
         while True:
             try:
@@ -101,5 +167,93 @@ class Client(ClientSettings):
         request = sent(self._client, call)
         try:
             return self._client.send(request)
+        except httpx.HTTPError as error:
+            raise unreached(request, error, self._timeout) from error
+
+
+AsyncclientGiven = ParamSpec("AsyncclientGiven")
+AsyncclientAnswer = TypeVar("AsyncclientAnswer")
+
+
+def _later(
+    describe: Callable[AsyncclientGiven, Call[AsyncclientAnswer]],
+) -> Callable[Concatenate["AsyncClient", AsyncclientGiven], Awaitable[AsyncclientAnswer]]:
+    """Make a method of a call's description."""
+
+    async def ask(
+        client: "AsyncClient", /, *arguments: AsyncclientGiven.args, **named: AsyncclientGiven.kwargs
+    ) -> AsyncclientAnswer:
+        call = await asyncio.to_thread(describe, *arguments, **named)  # it may read or encode a picture
+        return await client._run(asking(call, client._patience))
+
+    return of_method(ask, describe)
+
+
+class AsyncClient(ClientSettings):
+    """`Client` for asyncio: the same calls, awaited. `async with AsyncClient(url) as client` closes it."""
+
+    complete = _later(calls.complete)
+    similar = _later(calls.similar)
+    categories = _later(calls.categories)
+    products = _later(calls.products)
+    product = _later(calls.product)
+    put_product = _later(calls.put_product)
+    delete_product = _later(calls.delete_product)
+    picture = _later(calls.picture)
+    samples = _later(calls.samples)
+    sync = _later(calls.sync)
+    job = _later(calls.job)
+    feedback = _later(calls.feedback)
+    stats = _later(calls.stats)
+    health = _later(calls.health)
+    ready = _later(calls.ready)
+    metrics = _later(calls.metrics)
+
+    def _open(self) -> None:
+        self._client = httpx.AsyncClient(**self._http())
+
+    async def wait_for(
+        self,
+        job: Job | str,
+        every: float = EVERY,
+        seconds: float | None = None,
+        tell: Callable[[Job], object] | None = None,
+    ) -> Job:
+        """Look after a job every so many seconds, `tell` how far it is, and return it when it is done.
+
+        Raises:
+            ServerError: it failed (`sync_failed`), or had not ended after so many seconds (`not_ended`).
+        """
+        return await self._run(waiting(job, self._patience, every, seconds, tell))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, exchange: Exchange[AsyncclientAnswer]) -> AsyncclientAnswer:
+        response = None
+        while True:
+            try:
+                step = exchange.send(response)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            if isinstance(step, Call):
+                response = await self._send(step)
+            else:
+                await asyncio.sleep(step)
+                response = None
+
+    async def _send(self, call: Call[Any]) -> httpx.Response:
+        request = sent(self._client, call)
+        try:
+            return await self._client.send(request)
         except httpx.HTTPError as error:
             raise unreached(request, error, self._timeout) from error

@@ -13,19 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from perfectlook.backbones.engines import cuda_is_available
-from perfectlook.features.extractor import (
-    CHANGED,
-    Extracted,
-    Failure,
-    PictureTask,
-    Row,
-    open_extractor,
-)
-from perfectlook.features.pool import Died, Done, InProcess, WorkerError, WorkerPool
+from perfectlook.data.fingerprints import forget
+from perfectlook.features.extractor import CHANGED, Extracted, Failure, PictureTask, Row, open_extractor
 from perfectlook.features.store import FeatureStore, ViewKey, open_store
-from perfectlook.fingerprints import forget
+from perfectlook.features.workers import Died, Done, InProcess, WorkerError, WorkerPool
+from perfectlook.files import worker_count
 from perfectlook.progress import Progress
-from perfectlook.settings import worker_count
 from perfectlook.types import Problem, Rectangle, View
 
 VIEWS_PER_TASK = 8

@@ -13,8 +13,8 @@ from perfectlook.errors import FeatureError, MissingExtraError
 from perfectlook.features.extraction import ExtractionReport, missing_tasks
 from perfectlook.features.extractor import Failure, PictureTask, open_extractor
 from perfectlook.features.store import FeatureStore, ViewKey
+from perfectlook.files import worker_count
 from perfectlook.progress import Progress
-from perfectlook.settings import worker_count
 from perfectlook.types import REGIONS, Rectangle, View
 
 PICTURES_PER_BLOCK = 256

@@ -1,23 +1,180 @@
 """A folder of features: every view of a picture passes the backbone once in its life and is kept here."""
 
 import errno
+import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
+from uuid import uuid4
 
 import numpy as np
 
-from perfectlook.backbones.registry import open_backbone
+from perfectlook import __version__
+from perfectlook.backbones.registry import Backbone, FeatureBatch, open_backbone
 from perfectlook.errors import FeatureError
-from perfectlook.features.arrays import FeatureArrays
-from perfectlook.features.manifest import Manifest
-from perfectlook.features.rows import RowFile
-from perfectlook.settings import cache_folder
-from perfectlook.types import REGIONS, Float16Array, Rectangle
+from perfectlook.files import cache_folder
+from perfectlook.types import REGIONS, Float16Array, IntArray, Rectangle
+
+CHUNK_BYTES = 8 * 2**20
+ON_DISK = np.dtype("<f2")
+
+
+class RowFile:
+    """A file of float16 rows, each `width` values long; row n begins at byte 2·n·width."""
+
+    def __init__(self, path: Path, width: int) -> None:
+        self.path = path
+        self.width = width
+
+    def count(self) -> int:
+        """How many whole rows the file holds."""
+        try:
+            return self.path.stat().st_size // self._row_bytes
+        except FileNotFoundError:
+            return 0
+
+    def write(self, first: int, rows: Float16Array) -> None:
+        """Write rows [n, width] from row `first` on; they are on the disk when this returns.
+
+        Raises:
+            OSError: the disk is full, or cannot be written.
+        """
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        with os.fdopen(descriptor, "r+b") as file:
+            file.seek(first * self._row_bytes)
+            file.write(np.ascontiguousarray(rows, ON_DISK).data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self, rows: IntArray) -> Float16Array:
+        """Gather rows [n, width] in the order given, reading the file from front to back."""
+        gathered = np.empty((len(rows), self.width), np.float16)
+        if not len(rows):
+            return gathered
+        stored = np.memmap(self.path, ON_DISK, "r", shape=(self.count(), self.width))
+        order = np.argsort(rows, kind="stable")
+        chunk = max(1, CHUNK_BYTES // self._row_bytes)
+        for start in range(0, len(order), chunk):
+            places = order[start : start + chunk]
+            gathered[places] = stored[rows[places]]
+        return gathered
+
+    @property
+    def _row_bytes(self) -> int:
+        return self.width * ON_DISK.itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureArrays:
+    """Rows of features: global_vectors [n, D], style_statistics [n, K], feature_maps [n, 49, C] or None."""
+
+    global_vectors: Float16Array
+    style_statistics: Float16Array
+    feature_maps: Float16Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.global_vectors)
+
+    def batch(self, rows: IntArray | Sequence[int] | slice) -> FeatureBatch:
+        """The rows named, in that order, as float32; without maps, `feature_maps` is of shape [n, 0, 0]."""
+        chosen = rows if isinstance(rows, slice) else np.asarray(rows, np.int64)
+        global_vectors = self.global_vectors[chosen].astype(np.float32)
+        maps = np.empty((len(global_vectors), 0, 0), np.float32)
+        if self.feature_maps is not None:
+            maps = self.feature_maps[chosen].astype(np.float32)
+        return FeatureBatch(global_vectors, self.style_statistics[chosen].astype(np.float32), maps)
+
+
+FORMAT = 1
+"""Of the folder: its files, the values in a row and their order, what a key means. Raised with any of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The features a store holds: one backbone's, at one precision, in rows of fixed sizes."""
+
+    identity: str
+    backbone: str
+    input_size: int
+    global_dimension: int
+    style_dimension: int
+    map_channels: int
+    dtype: str = "float16"
+    format: int = FORMAT
+    version: str = __version__
+
+    @classmethod
+    def of(cls, backbone: Backbone) -> Self:
+        """The manifest of a store for the features of this backbone."""
+        about = backbone.description
+        return cls(
+            identity=backbone.identity,
+            backbone=about.name,
+            input_size=about.input_size,
+            global_dimension=about.global_dimension,
+            style_dimension=about.style_dimension,
+            map_channels=about.map_channels,
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the manifest in one step: whoever reads it finds all of it or none."""
+        part = path.with_name(f"{path.name}.{uuid4().hex}")
+        try:
+            part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a manifest.
+
+        Raises:
+            FeatureError: the file is not a manifest, or of another format than this version reads.
+        """
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(path, str(error)) from error
+        if not isinstance(content, dict):
+            raise _damaged(path, "not a JSON object")
+        found = content.get("format")
+        if type(found) is int and found != FORMAT:
+            raise FeatureError(
+                f"{path}: the feature store is of format {found}, written by perfectlook "
+                f"{content.get('version')}; this is perfectlook {__version__}, which reads format {FORMAT}: "
+                "let PERFECTLOOK_CACHE name another folder, or delete this one to extract again"
+            )
+        wrong = [each.name for each in fields(cls) if type(content.get(each.name)) is not each.type]
+        if wrong:
+            raise _damaged(path, ", ".join(f"{name} is {content.get(name)!r}" for name in wrong))
+        return cls(**{each.name: content[each.name] for each in fields(cls)})
+
+    def check_same_features(self, wanted: "Manifest", folder: Path) -> None:
+        """Raise FeatureError, naming both, if this store's features are not the ones wanted."""
+        if self.identity != wanted.identity:
+            raise FeatureError(
+                f"{folder}: holds features of the backbone {self.identity}, not of {wanted.identity}; "
+                "features of two backbones never mix: name another folder"
+            )
+        for name in ("input_size", "global_dimension", "style_dimension", "map_channels", "dtype"):
+            mine, theirs = getattr(self, name), getattr(wanted, name)
+            if mine != theirs:
+                raise FeatureError(
+                    f"{folder}: holds features of {self.identity} with {name} {mine}, "
+                    f"but this backbone's has {name} {theirs}; delete the folder to extract again"
+                )
+
+
+def _damaged(path: Path, reason: str) -> FeatureError:
+    return FeatureError(f"{path}: damaged ({reason}); delete the folder {path.parent} to extract again")
+
 
 LOCK_SECONDS = 120.0
 _SCHEMA = """
@@ -86,7 +243,7 @@ class FeatureStore:
             was_used = (folder / "index.sqlite").exists()  # asked first: another process may be creating both
             if not path.exists():
                 if was_used:
-                    raise _damaged(folder, "manifest.json is missing")
+                    raise _damaged_store(folder, "manifest.json is missing")
                 wanted.write(path)
             manifest = Manifest.read(path)
             manifest.check_same_features(wanted, folder)
@@ -214,7 +371,7 @@ class FeatureStore:
         for column, file in (("vector_row", self._vectors), ("map_row", self._maps)):
             named = self._next_row(column)
             if file.count() < named:
-                raise _damaged(
+                raise _damaged_store(
                     self.folder, f"{file.path.name} holds {file.count()} rows, index.sqlite names {named}"
                 )
 
@@ -249,7 +406,7 @@ def _explained(folder: Path) -> Iterator[None]:
             ) from error
         raise FeatureError(f"{folder}: index.sqlite cannot be used ({error}); {_ELSEWHERE}") from error
     except sqlite3.DatabaseError as error:
-        raise _damaged(folder, f"index.sqlite: {error}") from error
+        raise _damaged_store(folder, f"index.sqlite: {error}") from error
 
 
 _ELSEWHERE = "let PERFECTLOOK_CACHE name a folder that this user may write"
@@ -263,7 +420,7 @@ def _full(folder: Path, error: Exception) -> FeatureError:
     )
 
 
-def _damaged(folder: Path, reason: str) -> FeatureError:
+def _damaged_store(folder: Path, reason: str) -> FeatureError:
     return FeatureError(
         f"{folder}: the feature store is damaged ({reason}); delete the folder to extract again"
     )

@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from perfectlook.errors import UsageError
-from perfectlook.feeds.availability import canonical_availability
-from perfectlook.feeds.columns import CATEGORY_FIELDS, Columns
-from perfectlook.feeds.formats import format_of
+from perfectlook.feeds.fields import CATEGORY_FIELDS, Columns, FeedProblem, canonical_availability
 from perfectlook.feeds.prices import CURRENCIES, UnusablePriceError, canonical_price
-from perfectlook.feeds.problems import FeedProblem
-from perfectlook.feeds.rows import Unreadable
+from perfectlook.feeds.readers import Unreadable, format_of
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from perfectlook.distances import Norm
 from perfectlook.errors import UsageError
+from perfectlook.model.distances import Norm
 
 Mode = Literal["hybrid", "global", "local"]
 EncoderKind = Literal["feedforward", "autoencoder", "recurrent"]

@@ -13,9 +13,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from perfectlook import __version__
-from perfectlook.model.compatibility import Compatibility, Widths
-from perfectlook.model.global_network import GlobalNetwork
-from perfectlook.model.record import (
+from perfectlook.model.files import (
     CARD,
     CENTRES,
     CONFIG,
@@ -29,7 +27,8 @@ from perfectlook.model.record import (
     trained_on_file,
     write_file,
 )
-from perfectlook.model.whole import whole_picture
+from perfectlook.model.inputs import whole_picture
+from perfectlook.model.networks import Compatibility, GlobalNetwork, Widths
 from perfectlook.types import REGIONS, Float32Array
 
 OPSET = 17

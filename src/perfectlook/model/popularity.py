@@ -10,11 +10,11 @@ from typing import Any, Self
 import numpy as np
 
 from perfectlook import __version__
-from perfectlook.distances import DistanceFunction
 from perfectlook.errors import ModelError
-from perfectlook.features.setfeatures import SetFeatures
+from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.record import (
+from perfectlook.model.distances import DistanceFunction
+from perfectlook.model.files import (
     CARD,
     CONFIG,
     TRAINED_ON,

@@ -1,13 +1,23 @@
 """From a photo to products, category by category; to a whole look; from a product to others like it."""
 
-from perfectlook.recommender.answer import Answer, AppliedRule, Section, Suggestion, UnusedRule
-from perfectlook.recommender.budget import Budget
-from perfectlook.recommender.explanation import ExplainedProduct, Explanation
-from perfectlook.recommender.look import Alternative, Look, Slot
-from perfectlook.recommender.lookalikes import AlikeSection, Lookalikes
+from perfectlook.recommender.answers import (
+    AlikeSection,
+    Alternative,
+    Answer,
+    AppliedRule,
+    ExplainedProduct,
+    Explanation,
+    Look,
+    Lookalikes,
+    Section,
+    Slot,
+    Suggestion,
+    UnusedRule,
+)
+from perfectlook.recommender.look import Budget
+from perfectlook.recommender.photo import Seen
 from perfectlook.recommender.recommender import Recommender
 from perfectlook.recommender.rules import Rules
-from perfectlook.recommender.seen import Seen
 
 __all__ = [
     "AlikeSection",

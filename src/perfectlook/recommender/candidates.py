@@ -18,18 +18,17 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from perfectlook.catalogue import Catalogue
-from perfectlook.catalogue.records import Record
-from perfectlook.filters import Filter, matches
-from perfectlook.filters.tree import Not
-from perfectlook.recommender.restriction import either, every
+from perfectlook.catalogue.manifest import Record
+from perfectlook.recommender.filters import either, every
 from perfectlook.recommender.rules import NO_RULES, Rule, Rules
 from perfectlook.stores import Hit, Point, Query
 from perfectlook.stores.base import Payload, fields_of
+from perfectlook.stores.filters import Filter, Not, matches
 from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
-    from perfectlook.bundle import Model, SceneEmbedding
-    from perfectlook.distances import Norm
+    from perfectlook.model.distances import Norm
+    from perfectlook.model.runtime import Model, SceneEmbedding
 
 ROUNDING = 1e-4
 """Distances are computed in float32: bounds are believed up to this."""

@@ -1,11 +1,17 @@
-"""A photo to complete, however it is given."""
+"""A photo that has passed the backbone and the model once, for several questions about it."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from PIL import Image
 
 from perfectlook.images import open_picture, to_rgb
+
+if TYPE_CHECKING:
+    from perfectlook.backbones.registry import FeatureBatch
+    from perfectlook.model.runtime import SceneEmbedding
+
 
 Photo: TypeAlias = Path | str | bytes | BinaryIO | Image.Image
 """A path, the bytes or a stream of a picture, or a picture opened by Pillow."""
@@ -26,3 +32,12 @@ def name_of(photo: Photo) -> str:
         return str(photo)
     name = getattr(photo, "filename", None) or getattr(photo, "name", None)
     return name if isinstance(name, str) and name else "<picture>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What is known of a photo: what answers call it, its features (a batch of one) and its scene."""
+
+    name: str
+    features: "FeatureBatch"
+    scene: "SceneEmbedding"

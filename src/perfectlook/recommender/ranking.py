@@ -1,17 +1,67 @@
 """The first products of one category: by distance and rules, each look once, as spread out as asked."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from perfectlook.filters import Filter
+from perfectlook.catalogue import Catalogue
+from perfectlook.catalogue.manifest import Record
+from perfectlook.recommender.answers import AppliedRule, Suggestion, UnusedRule
 from perfectlook.recommender.candidates import Candidates, Ranked
+from perfectlook.recommender.diversity import distinct, spread_out
 from perfectlook.recommender.rules import NO_RULES, Rule, Rules
-from perfectlook.recommender.variety import distinct, spread_out
 from perfectlook.stores import Hit, Point, Query
+from perfectlook.stores.base import fields_of
+from perfectlook.stores.filters import Filter, matches
+from perfectlook.taxonomy import matches as is_under
 
 if TYPE_CHECKING:
-    from perfectlook.bundle import SceneEmbedding
-    from perfectlook.distances import Norm
+    from perfectlook.model.distances import Norm
+    from perfectlook.model.runtime import Model, SceneEmbedding
+
+
+class Pins(NamedTuple):
+    """Pinned products with their rules, and the pins that cannot be followed."""
+
+    usable: list[tuple[Rule, Point]]
+    unused: tuple[UnusedRule, ...]
+
+    def of(self, category: str) -> list[tuple[Rule, Point]]:
+        """Those of a category, in the order of rules."""
+        return [(rule, point) for rule, point in self.usable if point.category == category]
+
+
+def placed_pins(catalogue: Catalogue, model: "Model", rules: Rules, where: Filter | None) -> Pins:
+    """Look up the pinned products; what `where` does not let through is not shown, pinned or not."""
+    if not rules.pins:
+        return Pins([], ())
+    points = catalogue.get({rule.id for rule in rules.pins}, model)
+    usable: dict[str, tuple[Rule, Point]] = {}
+    unused = []
+    for rule in rules.pins:
+        point = points.get(rule.id)
+        reason = _reason(rule, point, where, usable)
+        if reason is None and point is not None:
+            usable[rule.id] = (rule, point)
+        else:
+            unused.append(UnusedRule(rule.number, rule.action, rule.name, reason or ""))
+    return Pins(list(usable.values()), tuple(unused))
+
+
+def _reason(
+    rule: Rule, point: Point | None, where: Filter | None, usable: dict[str, tuple[Rule, Point]]
+) -> str | None:
+    """Why a pin cannot be followed; None when it can."""
+    if point is None:
+        return f"the catalogue has no product '{rule.id}'"
+    if rule.id in usable:
+        return f"rule {usable[rule.id][0].number} pins product '{rule.id}' already"
+    if rule.category is not None and not is_under(point.category, rule.category):
+        return f"product '{rule.id}' is of {point.category}, not of {rule.category}"
+    if where is not None and not matches(where, point.id, point.category, fields_of(point.payload)):
+        return f"product '{rule.id}' is not available, excluded, or left out by the filter"
+    return None
+
 
 _FIRST = {"squared_l2": 8, "l2": 48}
 _COUNTED = 1000
@@ -114,3 +164,20 @@ def _placed(pins: Sequence[tuple[Rule, Point]], candidates: Candidates) -> Mappi
             rank += 1
         (placed[rank],) = candidates.measured([point])
     return placed
+
+
+def suggestions(ranking: Ranking) -> list[Suggestion]:
+    """The products of a ranking with the rules that moved them."""
+    return [_said(ranking, rank, product) for rank, product in enumerate(ranking.products, 1)]
+
+
+def _said(ranking: Ranking, rank: int, product: Ranked) -> Suggestion:
+    said, moved = Suggestion.of(rank, product), ranking.moved(product)
+    if not moved:
+        return said
+    return replace(said, rules=tuple(AppliedRule.of(rule, from_rank) for rule, from_rank in moved))
+
+
+def itself(product: Point) -> Suggestion:
+    """A product as the nearest to itself."""
+    return Suggestion(0, product.id, 0.0, 0.0, 0.0, Record.from_payload(product.id, product.payload))

@@ -10,35 +10,34 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from perfectlook.backbones.registry import Backbone, open_backbone
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, UsageError
-from perfectlook.filters import Filter
-from perfectlook.filters.tree import Comparison
-from perfectlook.recommender.answer import Answer, Section
-from perfectlook.recommender.budget import Budget
+from perfectlook.model.runtime import Model
+from perfectlook.recommender.answers import (
+    AlikeSection,
+    Answer,
+    Explanation,
+    Look,
+    Lookalikes,
+    Section,
+    explained,
+)
 from perfectlook.recommender.candidates import retrieve
-from perfectlook.recommender.choice import by_probability, choose_categories
-from perfectlook.recommender.explanation import Explanation, explained
-from perfectlook.recommender.fieldnotes import FieldNotes
-from perfectlook.recommender.look import Look
-from perfectlook.recommender.lookalikes import AlikeSection, Lookalikes
-from perfectlook.recommender.photo import Photo, name_of, opened_photo
-from perfectlook.recommender.pins import placed_pins
-from perfectlook.recommender.ranking import Ranking
-from perfectlook.recommender.restriction import every, restriction
+from perfectlook.recommender.categories import by_probability, choose_categories
+from perfectlook.recommender.filters import FieldNotes, every, restriction
+from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, Stylist, Wishes, locked_products
+from perfectlook.recommender.photo import Photo, Seen, name_of, opened_photo
+from perfectlook.recommender.ranking import Ranking, itself, placed_pins, suggestions
 from perfectlook.recommender.rules import NO_RULES, Rules
-from perfectlook.recommender.saying import itself, suggestions
-from perfectlook.recommender.seen import Seen
-from perfectlook.recommender.similarity import as_product, nearest_categories, point_scene
-from perfectlook.recommender.stylist import MOST_SLOTS, SLOTS, WEIGHT, Stylist, Wishes, locked_products
+from perfectlook.recommender.similar import as_product, nearest_categories, point_scene
 from perfectlook.stores import Query
+from perfectlook.stores.filters import Comparison, Filter
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
     from perfectlook.backbones.registry import FeatureBatch
-    from perfectlook.bundle import SceneEmbedding
+    from perfectlook.model.runtime import SceneEmbedding
 
 
 class Recommender:

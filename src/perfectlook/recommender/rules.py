@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Literal, Self, TypeAlias, cast, get_args
 
 from perfectlook.errors import UsageError
-from perfectlook.filters import Filter, parse_filter
-from perfectlook.filters.tree import Under
-from perfectlook.recommender.restriction import either, every
+from perfectlook.recommender.filters import either, every
+from perfectlook.stores.filters import Filter, Under, parse_filter
 
 Action: TypeAlias = Literal["pin", "boost", "bury", "exclude"]
 ACTIONS: tuple[Action, ...] = get_args(Action)

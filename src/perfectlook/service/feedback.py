@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from perfectlook.errors import PerfectLookError
-from perfectlook.service.refusal import Refusal
+from perfectlook.service.errors import Refusal
 
 Event: TypeAlias = Literal["shown", "clicked", "kept", "rejected"]
 EVENTS: tuple[Event, ...] = ("shown", "clicked", "kept", "rejected")

@@ -2,8 +2,7 @@
 
 from fastapi import Request
 
-from perfectlook.service.call import call_of
-from perfectlook.service.refusal import Refusal
+from perfectlook.service.errors import Refusal, call_of
 from perfectlook.service.service import Service
 
 

@@ -10,23 +10,21 @@ from typing import Self
 
 import numpy as np
 
-from perfectlook.bundle import Model
 from perfectlook.catalogue import Catalogue
-from perfectlook.fetch import Fetcher, FetchLimits
+from perfectlook.fetching import Fetcher, FetchLimits
+from perfectlook.files import cache_folder, worker_count
 from perfectlook.images import PictureLimits
+from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.rules import NO_RULES
-from perfectlook.service.admission import Workers
-from perfectlook.service.backlog import Backlog
+from perfectlook.service.answers import Usual
 from perfectlook.service.feedback import FeedbackStore
-from perfectlook.service.jobs import Jobs
-from perfectlook.service.keys import Keys
+from perfectlook.service.jobs import Backlog, Jobs
 from perfectlook.service.metrics import Metrics
-from perfectlook.service.pictures import Pictures
-from perfectlook.service.samples import Samples
+from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
-from perfectlook.service.usual import Usual
-from perfectlook.settings import cache_folder, worker_count
+from perfectlook.service.thumbnails import Pictures, Samples
+from perfectlook.service.workers import Workers
 from perfectlook.stores import Query
 
 FETCHING_THREADS, FETCHING_PLACES = 8, 32

@@ -7,7 +7,7 @@ picture is in `manifest.json`, and who made the models is in `CREDITS.md`.
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-"""The set's folder, to be opened with `perfectlook.datasets.open_dataset`."""
+"""The set's folder, to be opened with `perfectlook.data.open_dataset`."""
 NAME = FOLDER.name
 
 

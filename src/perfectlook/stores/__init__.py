@@ -5,8 +5,8 @@ from pathlib import Path
 
 from perfectlook.errors import UsageError
 from perfectlook.stores.base import Hit, Payload, Point, Query, Store
-from perfectlook.stores.embedded import EmbeddedStore
 from perfectlook.stores.memory import MemoryStore
+from perfectlook.stores.sqlite import EmbeddedStore
 
 
 def _open_embedded(location: str, create: bool, approximate_above: int | None) -> Store:

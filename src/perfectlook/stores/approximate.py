@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perfectlook.errors import MissingExtraError
-from perfectlook.stores.blocks import Block, IndexArray
+from perfectlook.stores.exact_index import Block, IndexArray
 from perfectlook.types import BoolArray, Float32Array
 
 DEFAULT_ABOVE = 100_000

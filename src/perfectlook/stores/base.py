@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from perfectlook.errors import UsageError
-from perfectlook.filters import Filter
+from perfectlook.stores.filters import Filter
 from perfectlook.types import Float32Array
 
 Payload: TypeAlias = Mapping[str, object]

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from perfectlook.errors import CatalogueError
-from perfectlook.filters import matches
 from perfectlook.stores.base import (
     Hit,
     Payload,
@@ -25,6 +24,7 @@ from perfectlook.stores.cluster_layout import CATEGORY, INDEXED, indexes, layout
 from perfectlook.stores.cluster_lease import Lease
 from perfectlook.stores.cluster_manifest import ClusterManifest, parsed
 from perfectlook.stores.cluster_settings import MEMORY, ClusterAddress, ClusterSettings
+from perfectlook.stores.filters import matches
 from perfectlook.types import Float32Array
 
 MANIFEST = "manifest"

@@ -3,7 +3,7 @@
 Each product carries `terms`, texts that a filter can ask for (`brand=ikea`), and `numbers` to compare with.
 What Qdrant cannot say exactly (the order of texts, numbers beyond a double's 15 digits) becomes a condition
 that every match fulfils and few others do, and the store checks what it found with
-`perfectlook.filters.matches`. Below a `not` it is the other way round: a condition that only matches fulfil.
+`stores.filters.matches`. Below a `not` it is the other way round: a condition that only matches fulfil.
 """
 
 import hashlib
@@ -13,8 +13,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from perfectlook.filters.match import field_text, folded, read_number, sources_of
-from perfectlook.filters.tree import And, Comparison, Filter, Has, Money, Not, OneOf, Or, Under, Value
+from perfectlook.stores.filters import (
+    And,
+    Comparison,
+    Filter,
+    Has,
+    Money,
+    Not,
+    OneOf,
+    Or,
+    Under,
+    Value,
+    field_text,
+    folded,
+    read_number,
+    sources_of,
+)
 from perfectlook.taxonomy import split_path
 
 INDEXED_TERMS, OTHER_TERMS, NUMBERS = "terms", "other_terms", "numbers"

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 
 from perfectlook.errors import CatalogueError, CatalogueInUseError
-from perfectlook.filters import matches
 from perfectlook.stores.base import (
     Hit,
     Payload,
@@ -21,6 +20,7 @@ from perfectlook.stores.base import (
     excerpt_of,
     fields_of,
 )
+from perfectlook.stores.filters import matches
 
 
 class MemoryStore:

@@ -4,7 +4,7 @@ import os
 import platform
 from pathlib import Path
 
-from perfectlook.settings import worker_count
+from perfectlook.files import worker_count
 
 
 def describe_machine() -> str:

@@ -5,14 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from perfectlook.charts import new_figure, save_chart
 from perfectlook.errors import UsageError
-from perfectlook.model.record import write_file
+from perfectlook.evaluation.tables import markdown_table, new_figure, plain_table, save_chart, with_bounds
+from perfectlook.model.files import write_file
 from perfectlook.study.durations import duration_argument, spoken, spoken_bytes
 from perfectlook.study.growth import Growth
 from perfectlook.study.projection import RELEASES, Advice, Cost, advise, fewest_scenes
 from perfectlook.study.study import Study, Subset
-from perfectlook.tables import markdown_table, plain_table, with_bounds
 
 JSON, MARKDOWN, CHART = "study.json", "study.md", "study.png"
 

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 
 from perfectlook.backbones.registry import open_backbone
-from perfectlook.bundle import Model
-from perfectlook.centres import catalogue_centres
-from perfectlook.datasets import Dataset, open_dataset
-from perfectlook.evaluation import evaluate_on_features
-from perfectlook.features.setfeatures import SetFeatures, set_features
+from perfectlook.data import Dataset, open_dataset
+from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.evaluation.protocol import pair_indices
+from perfectlook.features.set_features import SetFeatures, set_features
+from perfectlook.files import worker_count
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.inputs import catalogue_centres
+from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressLine
-from perfectlook.protocol import pair_indices
-from perfectlook.settings import worker_count
-from perfectlook.stores.blocks import Block
+from perfectlook.stores.exact_index import Block
 from perfectlook.study.child import largest_child_bytes, peak_bytes
 from perfectlook.study.subsets import only_scenes, training_pool, without_scenes
 from perfectlook.training.config import TrainingConfig
@@ -95,7 +95,7 @@ def measure_training(
         model: folder of the model; whatever is in it goes first.
         pairs: file that the result of every test pair is written to.
     """
-    from perfectlook.training.trainer import train_on_features
+    from perfectlook.training.train import train_on_features
 
     shutil.rmtree(model, ignore_errors=True)
     dataset = without_scenes(open_dataset(root), left_out)

@@ -13,7 +13,7 @@ import numpy as np
 
 from perfectlook import __version__
 from perfectlook.errors import DatasetError, TrainingError, UsageError
-from perfectlook.metrics import Interval, bootstrap_means, interval
+from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval
 from perfectlook.study.child import in_child
 from perfectlook.study.growth import Growth, Line, gain_per_doubling
 from perfectlook.study.machine import describe_machine

@@ -5,10 +5,10 @@ import math
 from collections.abc import Collection, Sequence
 from hashlib import md5
 
-from perfectlook.datasets import Dataset
-from perfectlook.datasets.split import is_small
-from perfectlook.features.setfeatures import SetFeatures
-from perfectlook.protocol import scenes_of_split, training_indices
+from perfectlook.data import Dataset
+from perfectlook.data.split import is_small
+from perfectlook.evaluation.protocol import scenes_of_split, training_indices
+from perfectlook.features.set_features import SetFeatures
 
 
 def training_pool(features: SetFeatures) -> list[str]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from perfectlook.datasets.layout import Dataset
-from perfectlook.datasets.split import is_small
+from perfectlook.data.layout import Dataset
+from perfectlook.data.split import is_small
 from perfectlook.errors import UsageError
 from perfectlook.model.config import MARGIN, ModelConfig
 

@@ -1,20 +1,27 @@
-"""What training reads: features as arrays, pairs as rows, centres, categories."""
+"""Negatives: products of the true product's category that are not known to belong to the scene."""
 
+import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from perfectlook.backbones.registry import BackboneDescription
-from perfectlook.errors import TrainingError
-from perfectlook.features.setfeatures import SetFeatures
-from perfectlook.model.compatibility import SceneBatch, Widths
+from perfectlook.data import Dataset, open_dataset
+from perfectlook.data.fingerprints import fingerprints
+from perfectlook.data.split import twins
+from perfectlook.errors import TrainingError, UsageError
+from perfectlook.features.set_features import SceneShown, SetFeatures, set_features
+from perfectlook.features.store import FeatureArrays
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.whole import pooled, whole_picture
-from perfectlook.types import Float16Array, Float32Array, IntArray
+from perfectlook.model.inputs import pooled, whole_picture
+from perfectlook.model.networks import SceneBatch, Widths
+from perfectlook.progress import ProgressOf
+from perfectlook.types import BoolArray, Float16Array, Float32Array, IntArray
 
 
 @dataclass
@@ -151,3 +158,171 @@ def _parts(pairs: IntArray, size: int = 1024) -> Iterator[IntArray]:
 def _indexed(names: Sequence[str]) -> tuple[list[str], IntArray]:
     unique, inverse = np.unique(np.asarray(names), return_inverse=True)
     return [str(name) for name in unique], inverse.astype(np.int64)
+
+
+def load_sets(
+    sets: Iterable[Path | str | Dataset],
+    backbone: str,
+    *,
+    scene: SceneShown = "crop",
+    product_maps: bool = False,
+    strict: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> SetFeatures:
+    """Read several sets with their features, as one. Copies of a scene are found across the sets.
+
+    Args:
+        sets: folders of sets, or sets.
+        backbone: name of the backbone.
+        scene: what is shown of scenes; compatibility is learned from crops, category suggestion from all.
+        product_maps: whether products need their feature maps too.
+        strict: fail when anything is wrong in a set.
+        workers: processes that extract features.
+        progress: shows the extraction.
+
+    Raises:
+        UsageError: a set is named twice.
+        DatasetError: a set cannot be read, or, with `strict`, anything is wrong in it.
+        FeatureError: the feature store cannot be read or written.
+    """
+    datasets = [each if isinstance(each, Dataset) else open_dataset(each, strict=strict) for each in sets]
+    roots = [each.root.resolve() / each.name for each in datasets]
+    for root in roots:
+        if roots.count(root) > 1:
+            raise UsageError(f"{root}: the set is named more than once; name each set once")
+    merged = merge(
+        [
+            set_features(
+                each,
+                backbone,
+                scene=scene,
+                product_maps=product_maps,
+                workers=workers,
+                progress=progress,
+                strict=strict,
+            )
+            for each in datasets
+        ]
+    )
+    if len(datasets) == 1:
+        return merged
+    prints, _ = fingerprints([scene.picture for scene in merged.dataset.scenes.values()], workers=workers)
+    return dataclasses.replace(merged, twins=twins(merged.dataset, prints))
+
+
+def merge(sets: Sequence[SetFeatures]) -> SetFeatures:
+    """Several sets as one, one after the other; a product of two sets counts once."""
+    if len(sets) == 1:
+        return sets[0]
+    row_of: dict[str, int] = {}
+    taken: list[IntArray] = []
+    for each in sets:
+        fresh = [row for row, product in enumerate(each.product_ids) if product not in row_of]
+        row_of |= {each.product_ids[row]: len(row_of) + place for place, row in enumerate(fresh)}
+        taken.append(np.asarray(fresh, np.int64))
+    scene_offsets = np.cumsum([0, *(len(each.scene_views) for each in sets)])
+    datasets = [each.dataset for each in sets]
+    dataset = Dataset(
+        name="+".join(each.name for each in datasets),
+        root=datasets[0].root,
+        scenes={key: scene for each in datasets for key, scene in each.scenes.items()},
+        products={key: product for each in reversed(datasets) for key, product in each.products.items()},
+        pairs=[pair for each in datasets for pair in each.pairs],
+        problems=[problem for each in datasets for problem in each.problems],
+        n_rows=sum(each.n_rows for each in datasets),
+        known=[row for each in datasets for row in each.known],
+        parts=tuple(datasets),
+    )
+    chosen = list(zip(sets, taken, strict=True))
+    return SetFeatures(
+        dataset=dataset,
+        pairs=[pair for each in sets for pair in each.pairs],
+        pair_scenes=np.concatenate(
+            [each.pair_scenes + at for each, at in zip(sets, scene_offsets[:-1], strict=True)]
+        ),
+        pair_products=np.asarray([row_of[pair.product] for each in sets for pair in each.pairs], np.int64),
+        scenes=_concatenate([each.scenes for each in sets]),
+        scene_views=[view for each in sets for view in each.scene_views],
+        product_ids=[each.product_ids[row] for each, rows in chosen for row in rows],
+        product_categories=[each.product_categories[row] for each, rows in chosen for row in rows],
+        products=_concatenate([_rows(each.products, rows) for each, rows in chosen]),
+        n_dropped=sum(each.n_dropped for each in sets),
+        twins={scene: copies for each in sets for scene, copies in each.twins.items()},
+        problems=[problem for each in sets for problem in each.problems],
+    )
+
+
+def _rows(arrays: FeatureArrays, rows: IntArray) -> FeatureArrays:
+    maps = None if arrays.feature_maps is None else arrays.feature_maps[rows]
+    return FeatureArrays(arrays.global_vectors[rows], arrays.style_statistics[rows], maps)
+
+
+def _concatenate(parts: Sequence[FeatureArrays]) -> FeatureArrays:
+    maps = [part.feature_maps for part in parts if part.feature_maps is not None]
+    return FeatureArrays(
+        np.concatenate([part.global_vectors for part in parts]),
+        np.concatenate([part.style_statistics for part in parts]),
+        np.concatenate(maps) if len(maps) == len(parts) else None,
+    )
+
+
+class NegativeSampler:
+    """Draws negatives uniformly from the category of each pair's product.
+
+    A product known to belong to the pair's scene, or to a copy of that scene, is never drawn. Pairs whose
+    category has no other product are in `without_negatives` and cannot be trained on.
+
+    Args:
+        features: the set.
+        indices: the pairs that will be asked for.
+    """
+
+    def __init__(self, features: SetFeatures, indices: IntArray) -> None:
+        _, category = np.unique(np.asarray(features.product_categories), return_inverse=True)
+        self._by_category = np.argsort(category, kind="stable")
+        self._sizes = np.bincount(category)
+        self._starts = np.cumsum(self._sizes) - self._sizes
+        self._pair_category = category[features.pair_products]
+        self._n_products = len(category)
+        scenes = {scene: number for number, scene in enumerate(features.dataset.scenes)}
+        self._pair_scene = np.asarray([scenes[pair.scene] for pair in features.pairs], np.int64)
+        self._known = self._known_products(features, scenes)
+        self.without_negatives = np.asarray([i for i in indices if not self._has_negative(i)], np.int64)
+
+    def draw(self, indices: IntArray, count: int, generator: np.random.Generator) -> IntArray:
+        """Rows of products, [pairs, count], drawn with replacement for pairs that have negatives."""
+        drawn = self._draw_any(np.repeat(indices, count), generator)
+        scenes = np.repeat(self._pair_scene[indices], count)
+        while (wrong := self._is_known(scenes, drawn)).any():
+            drawn[wrong] = self._draw_any(np.repeat(indices, count)[wrong], generator)
+        return drawn.reshape(len(indices), count)
+
+    def _draw_any(self, indices: IntArray, generator: np.random.Generator) -> IntArray:
+        category = self._pair_category[indices]
+        place = self._starts[category] + generator.integers(0, self._sizes[category])
+        drawn: IntArray = self._by_category[place]
+        return drawn
+
+    def _is_known(self, scenes: IntArray, products: IntArray) -> BoolArray:
+        codes = scenes * self._n_products + products
+        found = np.searchsorted(self._known, codes)
+        is_known: BoolArray = self._known[np.minimum(found, len(self._known) - 1)] == codes
+        return is_known
+
+    def _has_negative(self, index: int) -> bool:
+        category = self._pair_category[index]
+        start = self._starts[category]
+        pool = self._by_category[start : start + self._sizes[category]]
+        return not self._is_known(np.full(len(pool), self._pair_scene[index]), pool).all()
+
+    def _known_products(self, features: SetFeatures, scenes: dict[str, int]) -> IntArray:
+        """Sorted codes, scene number × products + product row, of all that is known to belong together."""
+        rows = {product: row for row, product in enumerate(features.product_ids)}
+        positives = features.dataset.positives
+        codes: set[int] = set()
+        for scene, number in scenes.items():
+            for copy in (scene, *features.twins.get(scene, ())):
+                known = (rows[product] for product in positives.get(copy, ()) if product in rows)
+                codes.update(number * self._n_products + row for row in known)
+        return np.asarray(sorted(codes), np.int64)

@@ -1,13 +1,50 @@
-"""What happened in a training: one JSON object a line, and a plot of it."""
+"""The model card that is written beside every model."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from perfectlook.charts import new_figure, save_chart
-from perfectlook.model.record import write_file
-from perfectlook.training.history import Epoch
+from perfectlook import __version__
+from perfectlook.evaluation.metrics import Interval
+from perfectlook.evaluation.tables import new_figure, save_chart
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.config import ModelConfig
+from perfectlook.model.files import write_file
+from perfectlook.training.data import TrainingData
+from perfectlook.types import IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch did. Epoch 0 is the model before training.
+
+    `loss` is None for epoch 0; `binary_accuracy` None where there is nothing to validate on. `memory` is the
+    weight of the memory that this accuracy was reached with.
+    """
+
+    epoch: int
+    loss: float | None
+    binary_accuracy: float | None
+    temperature: float | None
+    seconds: float
+    memory: float | None = None
+
+
+def best_of(history: Sequence[Epoch]) -> int:
+    """The epoch of the highest validation accuracy, the first of equals; without validation the last."""
+    known = [(each.binary_accuracy, -each.epoch) for each in history if each.binary_accuracy is not None]
+    return -max(known)[1] if known else history[-1].epoch
+
+
+def is_over(history: Sequence[Epoch], epochs: int, patience: int | None) -> bool:
+    """Whether so many epochs are done or, with patience, the accuracy has not risen for that many."""
+    if len(history) > epochs:
+        return True
+    return patience is not None and history[-1].epoch - best_of(history) >= patience
+
 
 LOG = "log.jsonl"
 PLOT = "training.png"
@@ -50,3 +87,127 @@ def draw_plot(history: History, chosen: int, path: Path) -> None:
     below.set_xlabel(f"epoch (chosen: {chosen})")
     above.legend(frameon=False, fontsize="small")
     save_chart(figure, path)
+
+
+def training_report(
+    features: SetFeatures,
+    training: IntArray,
+    *,
+    settings: Mapping[str, Any],
+    epoch: int | None,
+    chosen_on: str | None,
+    accuracy: Interval | None,
+    without_negatives: int,
+) -> dict[str, Any]:
+    """The `training` of a model's record.
+
+    Args:
+        features: the sets.
+        training: the pairs trained on.
+        settings: of the training.
+        epoch: the one kept; None where nothing was trained in epochs.
+        chosen_on: which scenes choices were made by; None where nothing was chosen.
+        accuracy: binary accuracy on those scenes.
+        without_negatives: pairs left out because nothing else is in their category.
+    """
+    parts = features.dataset.parts or (features.dataset,)
+    return {
+        "sets": [part.name for part in parts],
+        "licences": {part.name: part.licence for part in parts},
+        "n_pairs": len(training),
+        "n_scenes": len({features.pairs[i].scene for i in training}),
+        "n_products": len(features.product_ids),
+        "n_dropped": features.n_dropped,
+        "n_without_negatives": without_negatives,
+        "n_problems": len(features.dataset.problems) + len(features.problems),
+        "settings": dict(settings),
+        "epoch": epoch,
+        "chosen_on": chosen_on,
+        "binary_accuracy": accuracy._asdict() if accuracy else None,
+    }
+
+
+UNSTATED = "its licence is not stated: take it as research, non-commercial, until you know better"
+
+
+def model_card(
+    name: str,
+    data: TrainingData,
+    training: Mapping[str, Any],
+    *,
+    shape: ModelConfig | None = None,
+    baseline: str | None = None,
+) -> str:
+    """A model card in Markdown: what the model is, its data, figures, limits and licence.
+
+    Args:
+        name: of the model.
+        data: what it was trained on.
+        training: the training report of its record.
+        shape: of the model, where it is another than that of its data.
+        baseline: name of the baseline that it is, if it is one.
+    """
+    config = shape or data.config
+    sizes = Counter(data.features.product_categories)
+    rows = [(category.replace("|", " › "), sizes[category]) for category in data.categories]
+    categories = "\n".join(f"| {name} | {size:,} |" for name, size in rows)
+    return f"""# {name}
+
+{_kind(baseline)} of perfectlook {__version__}: for the photo of a scene and a category it orders products
+by how well they go with the scene.
+
+- Mode: {config.mode}; distance: {config.distance}; dimension: {config.vector_dimension}.
+- Backbone (frozen): {config.backbone}.
+
+## Data
+
+Sets: {", ".join(training["sets"])}. Trained on {training["n_pairs"]:,} pairs of {training["n_scenes"]:,}
+scenes, with a catalogue of {training["n_products"]:,} products. {training["n_dropped"]:,} pairs were left out
+because too little of the scene remains beside the product, {training["n_without_negatives"]:,} because their
+category has no other product; {training["n_problems"]:,} problems were found in the sets. Test scenes, and
+copies of them under other ids, were not trained on.
+
+| category | products |
+|---|---|
+{categories}
+
+## Figures
+
+{_figures(training)}
+
+`perfectlook evaluate` gives the figures on any split of any set.
+
+## Licence
+
+{_licence(training["licences"])}
+
+## Not for
+
+Judging people, or anything about them: the model compares the style of things. It knows the categories above;
+others are matched to the nearest of these. Pictures unlike its training scenes get poorer answers.
+"""
+
+
+def _kind(baseline: str | None) -> str:
+    if baseline is None:
+        return "A compatibility model"
+    return f"The baseline `{baseline}`, something for compatibility models to beat,"
+
+
+def _figures(training: Mapping[str, Any]) -> str:
+    accuracy = training["binary_accuracy"]
+    if accuracy is None:
+        return "None measured in training."
+    chosen = "the settings were" if training["epoch"] is None else f"epoch {training['epoch']} was"
+    return (
+        f"Binary accuracy {accuracy['value']:.4f} (95 % interval {accuracy['low']:.4f} to "
+        f"{accuracy['high']:.4f}) by {training['chosen_on']}, the figure that {chosen} chosen by: a little "
+        "optimistic."
+    )
+
+
+def _licence(licences: Mapping[str, str | None]) -> str:
+    lines = [f"- {name}: {licence or UNSTATED}." for name, licence in licences.items()]
+    return "\n".join(["A model carries the terms of the pictures it was trained on:", "", *lines]) + (
+        "\n\nThe backbone's weights are Apache-2.0."
+    )

@@ -1,12 +1,27 @@
-"""The distances of a network as it stands, for the protocol."""
+"""Which pairs a model or a baseline learns from, and which scenes it chooses its settings by.
 
+Nothing of the test scenes or their copies is learned from, and nothing of the validation scenes unless
+cross-validation chooses (sets under 500 scenes, or `cross_validate`).
+"""
+
+import json
+from collections.abc import Collection, Sequence, Sized
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 
-from perfectlook.distances import DistanceFunction, attention_weights, hybrid, query_point
-from perfectlook.model.compatibility import Compatibility
+from perfectlook.data.split import FOLDS
+from perfectlook.errors import ModelError, TrainingError
+from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval, paired_difference
+from perfectlook.evaluation.protocol import pairs_of, scenes_of_fold, scenes_of_split, training_indices
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.distances import DistanceFunction, attention_weights, hybrid, query_point
+from perfectlook.model.files import write_file
+from perfectlook.model.networks import Compatibility
+from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, batches
 from perfectlook.types import Float32Array, Float64Array, IntArray
 
@@ -152,3 +167,139 @@ def _embedded_scenes(network: Compatibility, data: TrainingData, pairs: IntArray
         for row, memory, vectors in zip(rows_of_part, memories, arrays, strict=True):
             found[row] = replace(_Scene(*vectors), memory=memory)
     return found
+
+
+HELD_OUT = "held_out.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Shares of pairs whose scenes were not trained on.
+
+    Attributes:
+        scenes: of each pair.
+        shares: of the candidates farther than the true product, [pairs].
+    """
+
+    scenes: Sequence[str]
+    shares: Float64Array
+
+    @property
+    def accuracy(self) -> Interval | None:
+        """Binary accuracy with its interval over scenes; None over no pair."""
+        if not len(self.shares):
+            return None
+        return interval(self.shares, bootstrap_means({"share": self.shares}, self.scenes)["share"])
+
+    def lead_over(self, other: "HeldOut") -> Interval | None:
+        """How much higher this accuracy is, paired over scenes; None where the pairs are not the same."""
+        own, theirs = self._by_scene(), other._by_scene()
+        if {scene: len(each) for scene, each in own.items()} != {s: len(each) for s, each in theirs.items()}:
+            return None
+        scenes = [scene for scene in sorted(own) for _ in own[scene]]
+        first, second = (
+            np.asarray([share for scene in sorted(found) for share in found[scene]], np.float64)
+            for found in (own, theirs)
+        )
+        return paired_difference(first, second, scenes) if scenes else None
+
+    def write(self, folder: Path) -> None:
+        """Write `held_out.json` into a model folder."""
+        write_file(folder / HELD_OUT, (json.dumps(self._by_scene(), indent=0) + "\n").encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """What `write` wrote; None where there is none.
+
+        Raises:
+            ModelError: the file cannot be read.
+        """
+        path = folder / HELD_OUT
+        if not path.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            pairs = [(scene, float(share)) for scene, shares in content.items() for share in shares]
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
+        return cls([scene for scene, _ in pairs], np.asarray([share for _, share in pairs], np.float64))
+
+    def _by_scene(self) -> dict[str, list[float]]:
+        found: dict[str, list[float]] = {}
+        for scene, share in zip(self.scenes, self.shares.tolist(), strict=True):
+            found.setdefault(scene, []).append(share)
+        return found
+
+
+BY_VALIDATION = "validation scenes"
+BY_FOLDS = f"{FOLDS}-fold cross-validation"
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One fit that a choice is made by: pairs to learn from, and pairs of other scenes to measure on."""
+
+    name: str
+    training: IntArray
+    validation: IntArray
+
+
+def held_out(features: SetFeatures, config: TrainingConfig) -> set[str]:
+    """Scenes that are never learned from: of the test split, and of validation where that chooses."""
+    test = scenes_of_split(features, "test")
+    by_folds = config.chooses_by_folds(features.dataset)
+    return test if by_folds else test | scenes_of_split(features, "val")
+
+
+def learning_pairs(features: SetFeatures, config: TrainingConfig) -> IntArray:
+    """All pairs that may be learned from.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    found = training_indices(features, held_out(features, config))
+    _check_any(features, found)
+    return found
+
+
+def folds(features: SetFeatures, config: TrainingConfig) -> list[Round]:
+    """Five-fold cross-validation, by scene, over the scenes that may be learned from.
+
+    Raises:
+        TrainingError: no pair may be learned from.
+    """
+    barred = held_out(features, config)
+    found = [
+        _round(features, f"fold {fold}", scenes_of_fold(features, fold) - barred, barred)
+        for fold in range(FOLDS)
+    ]
+    usable = [each for each in found if len(each.validation) and len(each.training)]
+    _check_any(features, usable)
+    return usable
+
+
+def validation_round(features: SetFeatures, config: TrainingConfig) -> Round:
+    """Learning on the training split, measuring on the validation split.
+
+    Raises:
+        TrainingError: one of them has no pair.
+    """
+    found = _round(features, "fit", scenes_of_split(features, "val"), held_out(features, config))
+    _check_any(features, found.training)
+    if not len(found.validation):
+        raise TrainingError(
+            f"{features.dataset.name}: no pair is in the validation split, so there is nothing to choose the "
+            "epoch by; add scenes with pairs"
+        )
+    return found
+
+
+def _round(features: SetFeatures, name: str, measured: Collection[str], barred: Collection[str]) -> Round:
+    return Round(name, training_indices(features, {*measured, *barred}), pairs_of(features, measured))
+
+
+def _check_any(features: SetFeatures, found: Sized) -> None:
+    if not len(found):
+        raise TrainingError(
+            f"{features.dataset.name}: no pair to train on outside the held-out scenes; add scenes with pairs"
+        )

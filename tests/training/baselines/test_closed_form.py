@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from perfectlook.bundle import Model
-from perfectlook.evaluation import evaluate_on_features
+from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.model.runtime import Model
 from perfectlook.training.baselines import closed_form
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.baselines.train import train_baseline_on_features
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.rounds import folds, learning_pairs
+from perfectlook.training.validation import folds, learning_pairs
 from styled import styled_set
 
 TINY = {"backbone": "tiny"}

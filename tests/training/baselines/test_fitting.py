@@ -6,10 +6,10 @@ import torch
 
 from perfectlook.errors import TrainingError
 from perfectlook.training.baselines import ibr
-from perfectlook.training.baselines.fitting import Fitting
+from perfectlook.training.baselines.base import Fitting
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.data import TrainingData
-from perfectlook.training.rounds import validation_round
+from perfectlook.training.validation import validation_round
 from styled import styled_set
 
 SMALL = {"backbone": "tiny", "dimension": 8, "batch_size": 64, "learning_rate": 0.01}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.training.baselines.inner_product import SAFETY, InnerProduct
+from perfectlook.training.baselines.base import SAFETY, InnerProduct
 
 
 def test_the_nearest_is_the_one_with_the_largest_inner_product():

@@ -4,9 +4,9 @@ from collections import Counter
 
 import numpy as np
 
-from perfectlook.bundle import open_model
-from perfectlook.datasets.split import split_of
-from perfectlook.evaluation import evaluate_on_features
+from perfectlook.data.split import split_of
+from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.model.runtime import open_model
 from perfectlook.training.baselines.train import train_baseline_on_features
 from styled import styled_set
 

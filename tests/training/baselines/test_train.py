@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.bundle import Model, open_model
 from perfectlook.errors import TrainingError, UsageError
-from perfectlook.evaluation import evaluate_on_features
-from perfectlook.model.record import ModelRecord
-from perfectlook.protocol import scenes_of_split
-from perfectlook.training.baselines.learned import Learned
+from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.evaluation.protocol import scenes_of_split
+from perfectlook.model.files import ModelRecord
+from perfectlook.model.runtime import Model, open_model
+from perfectlook.training.baselines.base import Learned
 from perfectlook.training.baselines.registry import BASELINES, baseline
 from perfectlook.training.baselines.train import train_baseline_on_features
 from perfectlook.training.data import TrainingData

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.model.compatibility import Widths
 from perfectlook.model.config import ModelConfig
+from perfectlook.model.networks import Widths
 from perfectlook.training.baselines.visual import Visual
 
 HEAD, STYLE = 3, 2

@@ -10,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import UploadFile
 
 from perfectlook.feeds import FORMATS
-from perfectlook.service import bodies
+from perfectlook.service import openapi as bodies
+from perfectlook.service.errors import Refusal, json_answer
 from perfectlook.service.guards import service_of, writing
 from perfectlook.service.jobs import Job
-from perfectlook.service.jsonanswer import json_answer
-from perfectlook.service.photos import parsed_form
-from perfectlook.service.refusal import Refusal
+from perfectlook.service.requests import parsed_form
 
 router = APIRouter(tags=["catalogue"], dependencies=[Depends(writing)])
 

@@ -9,17 +9,32 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.datastructures import UploadFile
 
 from perfectlook.catalogue import Record
-from perfectlook.service import bodies
+from perfectlook.service import openapi as bodies
 from perfectlook.service.answers import record_json
+from perfectlook.service.errors import Refusal, json_answer
 from perfectlook.service.guards import cache_control, reading, service_of, writing
-from perfectlook.service.jsonanswer import json_answer
-from perfectlook.service.photos import parsed_form
-from perfectlook.service.pictures import tag_of
-from perfectlook.service.putting import NewProduct, put_product, remove_product
-from perfectlook.service.refusal import Refusal
+from perfectlook.service.products import NewProduct, put_product, remove_product
+from perfectlook.service.requests import parsed_form
 from perfectlook.service.service import Service
+from perfectlook.service.thumbnails import tag_of
 
-router = APIRouter(tags=["catalogue"])
+router = APIRouter(tags=["catalogue"], dependencies=[Depends(reading)])
+
+
+@router.get(
+    "/v1/categories",
+    summary="The catalogue's categories",
+    responses=bodies.answers({"categories": [{"category": "Furniture|Chairs", "products": 121}]}),
+)
+async def categories(request: Request) -> Response:
+    """Return how many products each category has, largest first."""
+    service = service_of(request)
+    counts = await service.readers.run(service.recommender.catalogue.categories)
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return json_answer({"categories": [{"category": name, "products": n} for name, n in largest]})
+
+
+router_products = APIRouter(tags=["catalogue"])
 Id = Annotated[str, Path(max_length=500, description="a product's id, as answers say it", examples=["b6a5"])]
 _RECORD = {
     "id": "b6a5",
@@ -36,7 +51,7 @@ _RECORD = {
 }
 
 
-@router.get(
+@router_products.get(
     "/v1/products",
     dependencies=[Depends(reading)],
     summary="List products",
@@ -53,7 +68,7 @@ async def products(
     return json_answer(await service.readers.run(lambda: _listed(service, category, limit, after)))
 
 
-@router.get(
+@router_products.get(
     "/v1/products/{id:path}/picture",
     dependencies=[Depends(reading)],
     summary="The picture of a product",
@@ -82,7 +97,7 @@ async def picture(
     return await service.readers.run(answer)
 
 
-@router.get(
+@router_products.get(
     "/v1/products/{id:path}",
     dependencies=[Depends(reading)],
     summary="Read a product",
@@ -95,7 +110,7 @@ async def product(request: Request, id: Id) -> Response:  # noqa: A002
     return json_answer(record_json(id, category, record))
 
 
-@router.put(
+@router_products.put(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
     summary="Add or change a product",
@@ -141,7 +156,7 @@ async def put(request: Request, id: Id) -> Response:  # noqa: A002
     return json_answer(record_json(id, category, record))
 
 
-@router.delete(
+@router_products.delete(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
     summary="Delete a product",

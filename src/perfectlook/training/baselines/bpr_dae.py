@@ -21,11 +21,14 @@ from torch.nn.functional import softplus
 
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.encoders import Standardise
-from perfectlook.training.baselines.fitting import learn_in_epochs, scene_and_product_rows
-from perfectlook.training.baselines.inner_product import InnerProduct
-from perfectlook.training.baselines.learned import Learned
-from perfectlook.training.baselines.ranker import Ranker
-from perfectlook.training.baselines.yardstick import z_scores
+from perfectlook.training.baselines.base import (
+    InnerProduct,
+    Learned,
+    Ranker,
+    learn_in_epochs,
+    scene_and_product_rows,
+    z_scores,
+)
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.types import IntArray

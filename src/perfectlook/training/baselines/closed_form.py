@@ -18,19 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perfectlook.metrics import placing
+from perfectlook.evaluation.metrics import placing
+from perfectlook.evaluation.protocol import Candidates
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.encoders import Standardise
-from perfectlook.model.global_network import GlobalNetwork
-from perfectlook.protocol import Candidates
-from perfectlook.training.baselines.inner_product import InnerProduct
-from perfectlook.training.baselines.learned import Learned
-from perfectlook.training.baselines.yardstick import fitted
+from perfectlook.model.networks import GlobalNetwork
+from perfectlook.training.baselines.base import InnerProduct, Learned, fitted
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.heldout import HeldOut
 from perfectlook.training.ridge import Ridge, fit_ridge, principal_components, ridge_path
-from perfectlook.training.rounds import BY_FOLDS, Round, folds, learning_pairs
+from perfectlook.training.validation import BY_FOLDS, HeldOut, Round, folds, learning_pairs
 from perfectlook.types import Float64Array, IntArray
 
 COMPONENTS = (128, 256, 512)

@@ -6,10 +6,10 @@ A baseline of Kang et al. 2019, section 4. It says how much of a figure needs no
 from collections import Counter
 from collections.abc import Collection
 
-from perfectlook.training.baselines.learned import Learned
+from perfectlook.training.baselines.base import Learned
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.rounds import learning_pairs
+from perfectlook.training.validation import learning_pairs
 
 
 def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:

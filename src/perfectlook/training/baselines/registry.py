@@ -8,7 +8,7 @@ from typing import Any
 from perfectlook.errors import UsageError
 from perfectlook.model.popularity import POPULARITY
 from perfectlook.training.baselines import bpr_dae, closed_form, ibr, popularity, siamese, visual
-from perfectlook.training.baselines.learned import Learned
+from perfectlook.training.baselines.base import Learned
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 

@@ -20,14 +20,16 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
-from perfectlook.distances import l2, squared_l2
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.dropout import Dropout
-from perfectlook.model.encoders import Standardise
-from perfectlook.training.baselines.fitting import learn_in_epochs, scene_and_product_rows
-from perfectlook.training.baselines.learned import Learned
-from perfectlook.training.baselines.ranker import Ranker
-from perfectlook.training.baselines.yardstick import fitted
+from perfectlook.model.distances import l2, squared_l2
+from perfectlook.model.encoders import Dropout, Standardise
+from perfectlook.training.baselines.base import (
+    Learned,
+    Ranker,
+    fitted,
+    learn_in_epochs,
+    scene_and_product_rows,
+)
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.types import IntArray

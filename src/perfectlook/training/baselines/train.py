@@ -6,21 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from perfectlook.backbones.registry import open_backbone
-from perfectlook.datasets import Dataset
-from perfectlook.features.setfeatures import SetFeatures
+from perfectlook.data import Dataset
+from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.export import TrainedModel, write_model
-from perfectlook.model.global_network import GlobalNetwork
+from perfectlook.model.files import ModelRecord
+from perfectlook.model.networks import GlobalNetwork
 from perfectlook.model.popularity import Counted, write_popularity
-from perfectlook.model.record import ModelRecord
 from perfectlook.progress import ProgressOf
-from perfectlook.training.baselines.learned import Learned
+from perfectlook.training.baselines.base import Learned
 from perfectlook.training.baselines.registry import baseline
-from perfectlook.training.card import model_card
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.data import TrainingData, stage_widths
-from perfectlook.training.log import PLOT, draw_plot, write_log
-from perfectlook.training.report import training_report
-from perfectlook.training.sets import load_sets
+from perfectlook.training.data import TrainingData, load_sets, stage_widths
+from perfectlook.training.log import PLOT, draw_plot, model_card, training_report, write_log
 
 
 def train_baseline(

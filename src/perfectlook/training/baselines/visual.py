@@ -10,11 +10,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from perfectlook.model.compatibility import Widths
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.encoders import unit
-from perfectlook.model.global_network import GlobalNetwork
-from perfectlook.training.baselines.learned import NO_PAIRS, Learned
+from perfectlook.model.networks import GlobalNetwork, Widths
+from perfectlook.training.baselines.base import NO_PAIRS, Learned
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 

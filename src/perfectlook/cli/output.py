@@ -1,0 +1,124 @@
+"""Commands that need an optional dependency say so before they start."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from perfectlook.errors import MissingExtraError, PerfectLookError, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from perfectlook.recommender import Suggestion
+    from perfectlook.types import Problem
+
+
+SHOWN = 20
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Print what may be wrong with a question, each note once, to standard error."""
+    for note in dict.fromkeys(notes):
+        print(f"note: {note}", file=sys.stderr)
+
+
+def print_problems(problems: "Sequence[Problem]", what: str) -> None:
+    """Print the first problems with their reasons, and how many there are, to standard error."""
+    if not problems:
+        return
+    from perfectlook.data.layout import KEPT as OF_SETS
+    from perfectlook.feeds.fields import KEPT as OF_FEEDS
+
+    for problem in problems[:SHOWN]:
+        print(f"{'problem' if problem.kind in OF_SETS | OF_FEEDS else 'skipped'}: {problem}", file=sys.stderr)
+    more = f" (the first {SHOWN} are listed)" if len(problems) > SHOWN else ""
+    print(f"{what}: {len(problems):,} problems{more}", file=sys.stderr)
+
+
+def product_line(product: "Suggestion", *, bare: bool = False) -> str:
+    """Rank, distance (`bare`: all of its digits), id, title, price, and the rules that moved the product."""
+    distance = f"{product.distance!r}" if bare else f"{product.distance:.3f}"
+    title = short_title(product.record.title)
+    moved = f"  [{'; '.join(map(str, product.rules))}]" if product.rules else ""
+    said = f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip()
+    price = " ".join(product.record.price.split())
+    return f"{said}{f'  {price}' if price else ''}{moved}"
+
+
+def short_title(title: str | None, most: int = 60) -> str:
+    """A title in one line, cut where it is long; "" where there is none."""
+    line = " ".join((title or "").split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
+def write_json(file: Path | str, document: object) -> None:
+    """Write a document to a file, or to standard output where that is "-".
+
+    Names of files need not be Unicode: what is not becomes an escape of JSON. Standard output, whose encoding
+    may be any, gets nothing but ASCII.
+
+    Raises:
+        PerfectLookError: the file cannot be written.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=str(file) == "-") + "\n"
+    if str(file) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise PerfectLookError(f"{file}: cannot be written ({error.strerror}); name another file") from error
+
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def check_sheet(file: Path | None) -> None:
+    """Make sure, before any work is done, that a sheet can be written here; None is no sheet.
+
+    Raises:
+        UsageError: it does not end as a picture's name does, or its folder is not there.
+    """
+    if file is None:
+        return
+    if file.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"--sheet {file}: a sheet is a picture; end its name with one of {' '.join(SUFFIXES)}"
+        )
+    if not file.parent.is_dir():
+        raise UsageError(f"--sheet {file}: there is no folder {file.parent}; make it, or name another")
+
+
+def write_sheet(file: Path, sheet: "Image") -> None:
+    """Write a sheet.
+
+    Raises:
+        PerfectLookError: the file cannot be written.
+    """
+    try:
+        sheet.save(file)
+    except OSError as error:
+        raise PerfectLookError(f"{file}: cannot be written ({error}); name another file") from error
+
+
+def require_training() -> None:
+    """Make sure that training can start.
+
+    Raises:
+        MissingExtraError: torch, or what exports its models, is not installed.
+    """
+    if any(find_spec(name) is None for name in ("torch", "onnx", "safetensors", "matplotlib")):
+        raise MissingExtraError("training", "train")
+
+
+def require(extra: str, what: str, *modules: str) -> None:
+    """Make sure that the modules of an extra are installed.
+
+    Raises:
+        MissingExtraError: one is not.
+    """
+    if any(find_spec(name) is None for name in modules):
+        raise MissingExtraError(what, extra)

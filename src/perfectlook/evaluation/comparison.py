@@ -1,0 +1,305 @@
+"""Several models on the same pairs of a set: their figures side by side, and which is better for sure."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perfectlook.backbones.registry import open_backbone
+from perfectlook.data import Dataset, open_dataset
+from perfectlook.errors import DatasetError, UsageError
+from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
+from perfectlook.evaluation.metrics import TOP_K, Interval, paired_difference
+from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, figures
+from perfectlook.evaluation.tables import markdown_table, new_figure, plain_table, save_chart, with_bounds
+from perfectlook.features.set_features import SceneShown, set_features
+from perfectlook.model.popularity import Popularity
+from perfectlook.model.runtime import Model, open_model
+from perfectlook.progress import ProgressOf
+
+CHANCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One model of a comparison.
+
+    Attributes:
+        label: what the comparison calls it.
+        evaluation: its figures over the pairs that all models of the comparison have. The figures on unseen
+            products are over its own.
+        difference: binary accuracy of the reference less this model's, by a paired bootstrap over scenes;
+            None for the reference.
+    """
+
+    label: str
+    evaluation: Evaluation
+    difference: Interval | None
+
+    @property
+    def is_surely_worse(self) -> bool:
+        """Whether the 95 % interval of the reference's lead lies above 0."""
+        return self.difference is not None and self.difference.low > 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The report of `evaluate --json`, with the label and the difference."""
+        lead = None
+        if self.difference is not None:
+            value, low, high = self.difference
+            lead = {"value": value, "ci95": [low, high], "above_zero": self.is_surely_worse}
+        return self.evaluation.to_json() | {"model": self.label, "difference": lead}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How several models did on the same pairs of a split of a set.
+
+    Attributes:
+        reference: label of the model that the others are compared with.
+        models: the highest binary accuracy first.
+        n_left_out: pairs that not all models could be measured on, so that none was.
+    """
+
+    reference: str
+    models: tuple[Compared, ...]
+    n_left_out: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, as JSON."""
+        first = self.models[0].evaluation
+        return {
+            "set": first.set_name,
+            "split": first.split,
+            "scene": first.scene,
+            "n_pairs": first.overall.n_pairs,
+            "n_scenes": first.overall.n_scenes,
+            "n_left_out": self.n_left_out,
+            "reference": self.reference,
+            "models": [each.to_json() for each in self.models],
+        }
+
+    def title(self) -> str:
+        """What was compared, on what."""
+        first = self.models[0].evaluation
+        text = (
+            f"{len(self.models)} models on {first.set_name}, split {first.split}, scenes shown as "
+            f"{first.scene}: {first.overall.n_pairs:,} pairs of {first.overall.n_scenes:,} scenes"
+        )
+        if self.n_left_out:
+            text += f" ({self.n_left_out:,} pairs left out, which not every model could be measured on)"
+        return text
+
+    def notes(self) -> list[str]:
+        """What flatters whom."""
+        return [
+            f"note: {each.label} was trained on {each.evaluation.n_trained_scenes:,} of these scenes"
+            for each in self.models
+            if each.evaluation.n_trained_scenes
+        ]
+
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows: one model a row, 95 % intervals in brackets."""
+        header = ["model", "binary accuracy", "unseen products", *(f"top-{k}" for k in TOP_K), "MRR"]
+        if len(self.models) > 1:
+            header += [f"{self.reference} minus this", "above 0"]
+        return header, [self._row(each) for each in self.models]
+
+    def category_table(self, labels: Sequence[str] | None = None) -> tuple[list[str], list[list[str]]]:
+        """Header and rows: binary accuracy by category, the largest first; of all models or of some."""
+        chosen = [each for each in self.models if labels is None or each.label in labels]
+        sizes = {name: each.n_pairs for name, each in self.models[0].evaluation.per_category.items()}
+        rows = [
+            [name, f"{sizes[name]:,}"]
+            + [with_bounds(each.evaluation.per_category[name].binary_accuracy) for each in chosen]
+            for name in sorted(sizes, key=lambda name: (-sizes[name], name))
+        ]
+        return ["category", "pairs", *(each.label for each in chosen)], rows
+
+    def to_text(self) -> str:
+        """The report a person reads on a terminal."""
+        parts = [self.title(), *self.notes(), "", plain_table(*self.table())]
+        return "\n".join([*parts, "", plain_table(*self.category_table())])
+
+    def to_markdown(self) -> str:
+        """The same in Markdown."""
+        parts = [self.title(), *self.notes(), markdown_table(*self.table())]
+        return "\n\n".join([*parts, markdown_table(*self.category_table())]) + "\n"
+
+    def draw(self, path: Path) -> None:
+        """Draw the binary accuracies with their intervals into a PNG or SVG file.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        figure = new_figure(7.5, 1.2 + 0.32 * len(self.models))
+        axes = figure.subplots()
+        for place, each in enumerate(reversed(self.models)):
+            value, low, high = each.evaluation.overall.binary_accuracy
+            of_reference = each.label == self.reference
+            colour = "tab:blue" if of_reference else "0.65" if each.is_surely_worse else "0.25"
+            axes.errorbar(
+                value,
+                place,
+                xerr=[[max(0.0, value - low)], [max(0.0, high - value)]],
+                fmt="o",
+                color=colour,
+                capsize=3,
+            )
+        axes.set_yticks(range(len(self.models)), [each.label for each in reversed(self.models)])
+        axes.set_ylim(-0.6, len(self.models) - 0.4)
+        axes.axvline(CHANCE, color="0.7", linestyle=":", zorder=0)
+        first = self.models[0].evaluation
+        axes.set_xlabel("binary accuracy, 95 % interval over scenes (dotted: chance)")
+        axes.set_title(f"{first.set_name}, split {first.split}", fontsize="medium")
+        axes.grid(axis="x", alpha=0.3)
+        save_chart(figure, path)
+
+    def _row(self, each: Compared) -> list[str]:
+        overall, unseen = each.evaluation.overall, each.evaluation.unseen
+        row = [
+            each.label,
+            with_bounds(overall.binary_accuracy),
+            with_bounds(unseen.binary_accuracy if unseen else None),
+            *(with_bounds(overall.top_k[k]) for k in TOP_K),
+            with_bounds(overall.mrr),
+        ]
+        if len(self.models) > 1:
+            row.append(with_bounds(each.difference, signed=True))
+            row.append("–" if each.difference is None else "yes" if each.is_surely_worse else "no")
+        return row
+
+
+def compare(
+    models: Sequence[Path | str],
+    dataset: Dataset | Path | str,
+    *,
+    reference: str | None = None,
+    split: EvaluatedSplit = "test",
+    scene: SceneShown = "crop",
+    strict: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> Comparison:
+    """Evaluate several models on the same pairs of a set and compare them.
+
+    Models with the same backbone share one reading of its features.
+
+    Args:
+        models: folders of models.
+        dataset: a set, or its folder.
+        reference: label of the model to compare the others with; by default the most accurate one.
+        split: by scene: train, val, test, or all.
+        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
+        strict: fail when anything is wrong in the set.
+        workers: processes that extract features.
+        progress: shows the extraction.
+
+    Raises:
+        UsageError: no model, or one model twice, or the reference is none of them.
+        ModelError: a model cannot be opened, or its backbone is another than the one it was trained on.
+        DatasetError: the set cannot be read, or there is no pair that all models can be measured on.
+    """
+    opened = {label: _open(folder) for label, folder in _labelled([Path(each) for each in models]).items()}
+    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
+    evaluations: dict[str, Evaluation] = {}
+    for backbone in dict.fromkeys(model.backbone for model in opened.values()):
+        sharing = {label: model for label, model in opened.items() if model.backbone == backbone}
+        features = set_features(
+            chosen,
+            backbone,
+            scene=scene,
+            product_maps=any(model.needs_product_maps for model in sharing.values()),
+            workers=workers,
+            progress=progress,
+            strict=strict,
+        )
+        for label, model in sharing.items():
+            evaluations[label] = evaluate_on_features(model, features, split=split, scene=scene)
+    return comparison_of({label: evaluations[label] for label in opened}, reference=reference)
+
+
+def comparison_of(evaluations: Mapping[str, Evaluation], *, reference: str | None = None) -> Comparison:
+    """Compare models by their evaluations on the same split of a set; see `compare`."""
+    if reference is not None and reference not in evaluations:
+        raise UsageError(f"reference '{reference}' is none of the models: {', '.join(evaluations)}")
+    shared, n_left_out = common_pairs([each.results for each in evaluations.values()])
+    if not shared[0]:
+        raise DatasetError(
+            f"{next(iter(evaluations.values())).set_name}: no pair that all of {', '.join(evaluations)} can "
+            "be measured on; look at the problems of the set, or compare fewer models"
+        )
+    measured = {
+        label: _over(evaluation, results)
+        for (label, evaluation), results in zip(evaluations.items(), shared, strict=True)
+    }
+    ranking = sorted(measured, key=lambda label: -measured[label].overall.binary_accuracy.value)
+    first = reference or ranking[0]
+    shares = {label: np.asarray([r.share for r in each.results]) for label, each in measured.items()}
+    scenes = [result.scene for result in measured[first].results]
+    return Comparison(
+        reference=first,
+        models=tuple(
+            Compared(
+                label,
+                measured[label],
+                None if label == first else paired_difference(shares[first], shares[label], scenes),
+            )
+            for label in ranking
+        ),
+        n_left_out=n_left_out,
+    )
+
+
+def common_pairs(results: Sequence[Sequence[PairResult]]) -> tuple[list[list[PairResult]], int]:
+    """What remains of each model's results when only pairs count that all have; and how many pairs do not.
+
+    The rows of a scene and a product that the set repeats stay only where all models have all of them.
+    """
+    counts = [Counter((result.scene, result.product) for result in each) for each in results]
+    shared = {pair for pair, count in counts[0].items() if all(other[pair] == count for other in counts)}
+    known: Counter[tuple[str, str]] = Counter()
+    for each in counts:
+        known |= each
+    kept = [[result for result in each if (result.scene, result.product) in shared] for each in results]
+    return kept, known.total() - len(kept[0])
+
+
+def _over(evaluation: Evaluation, results: list[PairResult]) -> Evaluation:
+    """An evaluation over some of its pairs."""
+    overall = figures(results)
+    if overall is None or len(results) == len(evaluation.results):
+        return evaluation
+    names = sorted({result.category for result in results})
+    of_category = {name: figures([r for r in results if r.category == name]) for name in names}
+    return dataclasses.replace(
+        evaluation,
+        results=results,
+        overall=overall,
+        per_category={name: each for name, each in of_category.items() if each is not None},
+    )
+
+
+def _labelled(folders: Sequence[Path]) -> dict[str, Path]:
+    """Folders by their names, or by all of their paths where names recur."""
+    if not folders:
+        raise UsageError("no model to compare; name the folders of one or more")
+    places = [folder.resolve() for folder in folders]
+    for folder, place in zip(folders, places, strict=True):
+        if places.count(place) > 1:
+            raise UsageError(f"{folder}: the model is named more than once; name each model once")
+    names = [place.name for place in places]
+    return {
+        (name if names.count(name) == 1 else str(folder)): folder
+        for name, folder in zip(names, folders, strict=True)
+    }
+
+
+def _open(folder: Path) -> Model | Popularity:
+    """Open a model, or a baseline, whose backbone is the one it was trained on."""
+    model = open_model(folder)
+    model.check_backbone(open_backbone(model.backbone).identity)
+    return model

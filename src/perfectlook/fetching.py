@@ -1,0 +1,443 @@
+"""Fetches what lies at a URL: tries again where that may help, and asks only for what has changed."""
+
+import ipaddress
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from ssl import SSLContext
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import httpcore
+import httpx
+
+from perfectlook import __version__
+from perfectlook.errors import FetchError
+from perfectlook.images import DEFAULT_LIMITS as OF_PICTURES
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """Bounds of one fetch.
+
+    Attributes:
+        max_bytes: the largest body accepted, after any decompression.
+        seconds: the longest one try may take, redirects and a body that trickles included.
+        redirects: how many are followed.
+        tries: how often it is tried in all, where trying again may help.
+        first_pause: seconds before the second try; each further one is twice as long, up to `longest_pause`.
+        longest_pause: also bounds what a server may ask for with Retry-After.
+        connections: how many are open at once.
+        allow_private: whether private, loopback and link-local addresses may be asked.
+    """
+
+    max_bytes: int = OF_PICTURES.max_bytes
+    seconds: float = 30.0
+    redirects: int = 5
+    tries: int = 3
+    first_pause: float = 0.5
+    longest_pause: float = 20.0
+    connections: int = 8
+    allow_private: bool = False
+
+
+DEFAULT_LIMITS = FetchLimits()
+
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
+
+
+def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Resolve a host's name and return its addresses, all of which may be connected to.
+
+    A name with one public and one private address is refused whole: it is either a mistake or an attack.
+
+    Raises:
+        FetchError: the name has no address, or one that is not allowed.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise FetchError(f"{host}: no such host ({error}); check the name", passing=True) from error
+    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+    for address in addresses:
+        if not allow_private and not is_public(address):
+            raise FetchError(
+                f"{host} is at {address}, which is not an address of the public internet: refused; "
+                "--allow-private allows it"
+            )
+    return addresses
+
+
+def is_public(address: str) -> bool:
+    """Whether an address, and every IPv4 address that is wrapped in it, is one of the public internet."""
+    return all(
+        each.is_global and not (each.is_multicast or each.is_reserved or each.is_unspecified)
+        for each in _with_wrapped(ipaddress.ip_address(address))
+    )
+
+
+def _with_wrapped(address: Address) -> Iterator[Address]:
+    """The address itself, unless it only stands for an IPv4 address: then that, which packets end up at."""
+    if isinstance(address, ipaddress.IPv4Address):
+        yield address
+        return
+    if address.ipv4_mapped:
+        yield address.ipv4_mapped
+        return
+    if address in _NAT64:
+        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return
+    if address.sixtofour:
+        yield address.sixtofour
+        return
+    if address.teredo:
+        yield from address.teredo
+        return
+    yield ipaddress.IPv6Address("::1") if address in _SITE_LOCAL else address
+
+
+SocketOptions: TypeAlias = Iterable[Any] | None
+
+
+class Clock(threading.local):
+    """Until when the work of each thread must be done; a server that trickles bytes cannot stretch it."""
+
+    deadline = float("inf")
+
+    @contextmanager
+    def running(self, seconds: float) -> Iterator[None]:
+        """Give the work inside so many seconds."""
+        self.deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self.deadline = float("inf")
+
+    def left(self, timeout: float | None) -> float | None:
+        """How long an operation may take that would be given `timeout`; a timeout when nothing is left."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("its time is up")
+        if left == float("inf"):
+            return timeout
+        return left if timeout is None else min(left, timeout)
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """Sends requests over connections to addresses that were checked; no proxy, no redirect, no retry."""
+
+    def __init__(self, limits: FetchLimits) -> None:
+        self.clock = Clock()
+        self._network = _GuardedNetwork(self.clock, allow_private=limits.allow_private)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=limits.connections,
+            network_backend=self._network,
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; failures are those of httpcore."""
+        url = request.url
+        response = self._pool.handle_request(
+            httpcore.Request(
+                request.method,
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+
+    def close(self) -> None:
+        """Close all connections, also those that other threads are opening."""
+        self._network.closed = True
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._response.iter_stream()
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class _GuardedNetwork(httpcore.NetworkBackend):
+    """Resolves a name once, checks every address, and connects to one that was checked.
+
+    A name that answers differently the next time it is looked up gains nothing: it is not looked up again.
+    """
+
+    def __init__(self, clock: Clock, *, allow_private: bool) -> None:
+        self.closed = False
+        self._network = httpcore.SyncBackend()
+        self._clock = clock
+        self._allow_private = allow_private
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: SocketOptions = None,
+    ) -> httpcore.NetworkStream:
+        addresses = addresses_of(host, port, allow_private=self._allow_private)
+        for place, address in enumerate(addresses):
+            try:
+                stream = self._network.connect_tcp(
+                    address, port, self._clock.left(timeout), local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if place == len(addresses) - 1:
+                    raise
+            else:
+                if self.closed:
+                    stream.close()
+                    raise httpcore.ConnectError("the transport is closed")
+                return _TimedStream(stream, self._clock)
+        raise FetchError(f"{host}: has no address; check the name", passing=True)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._clock.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._clock.left(timeout))
+
+    def close(self) -> None:
+        # closing alone does not wake a thread that waits for an answer; the class: not TLS's own shutdown
+        with suppress(OSError, TypeError):
+            socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, self._clock.left(timeout))
+        return _TimedStream(secured, self._clock)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+HTTP = ("http", "https")
+_REDIRECTS = (301, 302, 303, 307, 308)
+_PASSING = (408, 425, 429, 500, 502, 503, 504)
+_HEADERS = {
+    "user-agent": f"perfectlook/{__version__}",
+    "accept": "image/*,*/*;q=0.5",
+    "accept-encoding": "identity",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a server said by which it can be asked whether something has changed since."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What lay at a URL; `content` is None where it is as it was when the validators were given."""
+
+    content: bytes | None
+    validators: Validators
+
+
+class Fetcher:
+    """Fetches from several threads at once over shared connections; bounded by its limits.
+
+    Only http and https; every address connected to is one that was checked, after each redirect too; no
+    proxy is used; certificates are checked; no cookies, no credentials.
+    """
+
+    def __init__(self, limits: FetchLimits = DEFAULT_LIMITS) -> None:
+        """Prepare; nothing is sent yet."""
+        import httpx
+
+        self._limits = limits
+        self._closed = threading.Event()
+        self._transport = GuardedTransport(limits)
+        self._client = httpx.Client(
+            transport=self._transport, headers=_HEADERS, timeout=limits.seconds, trust_env=False
+        )
+
+    def fetch(self, url: str, known: Validators | None = None) -> Fetched:
+        """Return what lies at a URL, or that it is still what it was when `known` was given.
+
+        Raises:
+            FetchError: the URL is refused, cannot be reached, or gives too much, too slowly or nothing.
+        """
+        pause = self._limits.first_pause
+        for left in reversed(range(self._limits.tries)):
+            try:
+                with self._transport.clock.running(self._limits.seconds):
+                    return self._fetch(url, known)
+            except _Passing as failure:
+                if not left:
+                    tries = f", tried {self._limits.tries} times" if self._limits.tries > 1 else ""
+                    raise FetchError(
+                        f"{url}: {failure}{tries}; try again later",
+                        passing=True,
+                        status=failure.status,
+                        pause=failure.pause,
+                    ) from failure
+                # at random, so that many that failed together do not all come back together
+                asked = max(failure.pause, random.uniform(pause / 2, pause))
+                self._pause(min(asked, self._limits.longest_pause))
+                if self._closed.is_set():
+                    raise FetchError(f"{url}: the fetch was broken off", passing=True) from failure
+                pause *= 2
+        raise ValueError("FetchLimits.tries must be at least 1")
+
+    def close(self) -> None:
+        """Close all connections; what is being fetched by other threads is broken off."""
+        self._closed.set()
+        self._client.close()
+
+    def _pause(self, seconds: float) -> None:
+        self._closed.wait(seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _fetch(self, url: str, known: Validators | None) -> Fetched:
+        """Follow redirects to an answer and read it; raises _Passing where trying again may help."""
+        import httpcore
+        import httpx
+
+        place = _checked(url, url)
+        try:
+            for _ in range(self._limits.redirects + 1):
+                with self._client.stream("GET", place, headers=_conditions(known)) as response:
+                    if response.status_code not in _REDIRECTS:
+                        return self._read(url, response, known)
+                    place = _checked(str(place.join(response.headers.get("location", ""))), url)
+        except FetchError as error:
+            if error.passing:
+                raise _Passing(str(error)) from error
+            raise error if str(error).startswith(url) else FetchError(f"{url}: {error}") from error
+        except (httpcore.TimeoutException, httpx.TimeoutException) as error:
+            raise _Passing(f"does not answer within {self._limits.seconds:g} seconds") from error
+        except (httpcore.RemoteProtocolError, httpx.RemoteProtocolError) as error:
+            raise _Passing(f"its answer breaks off or is no HTTP ({error})") from error
+        except (httpcore.NetworkError, httpx.NetworkError) as error:
+            raise _Passing(f"cannot be reached ({error})") from error
+        except (httpcore.ProtocolError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise FetchError(f"{url}: cannot be fetched ({error}); check it") from error
+        raise FetchError(f"{url}: redirects more than {self._limits.redirects} times; give its last place")
+
+    def _read(self, url: str, response: "httpx.Response", known: Validators | None) -> Fetched:
+        status = response.status_code
+        if status == 304 and known:
+            return Fetched(None, known)
+        if status in _PASSING:
+            pause = _seconds(response.headers.get("retry-after", ""))
+            raise _Passing(_said(response), pause, status)
+        if status != 200:
+            reason = f"{url}: {_said(response)}; mend the link, or remove the picture"
+            raise FetchError(reason, status=status)
+        most = self._limits.max_bytes
+        if _number(response.headers.get("content-length", "")) > most:
+            raise FetchError(f"{url}: over the limit of {most:,} bytes; offer a smaller one")
+        parts: list[bytes] = []
+        size = 0
+        for part in response.iter_bytes(2**16):
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise FetchError(f"{url}: over the limit of {most:,} bytes; offer a smaller one")
+        if not size:
+            raise _Passing("gives nothing (0 bytes)")
+        headers = response.headers
+        return Fetched(b"".join(parts), Validators(headers.get("etag"), headers.get("last-modified")))
+
+
+def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes:
+    """Return the bytes at a URL, once; whether they are a picture is `open_picture`'s to say.
+
+    Raises:
+        FetchError: the URL is refused, cannot be reached, or gives too much, too slowly or nothing.
+    """
+    with Fetcher(limits) as fetcher:
+        content = fetcher.fetch(url).content
+    assert content is not None  # no validators, so it cannot be unchanged
+    return content
+
+
+class _Passing(Exception):  # noqa: N818
+    """A failure that may have passed by the next try; `pause` is what the server asks to wait, in seconds."""
+
+    def __init__(self, reason: str, pause: float = 0.0, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.pause = pause
+        self.status = status
+
+
+def _checked(url: str, asked: str) -> "httpx.URL":
+    """A URL that may be asked; `asked` is the one that led to it."""
+    import httpx
+
+    led = "" if url == asked else f" leads to {url}, which"
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise FetchError(f"{asked}:{led} is no URL ({error}); mend it") from error
+    if parsed.scheme not in HTTP or not parsed.host:
+        raise FetchError(f"{asked}:{led} is no http:// or https:// URL; only these are fetched")
+    if parsed.userinfo:
+        raise FetchError(f"{parsed.copy_with(username=None, password=None)}: holds a password; leave it out")
+    return parsed.copy_with(fragment=None)
+
+
+def _conditions(known: Validators | None) -> dict[str, str]:
+    if known is None:
+        return {}
+    said = {"if-none-match": known.etag, "if-modified-since": known.last_modified}
+    return {name: value for name, value in said.items() if value}
+
+
+def _said(response: "httpx.Response") -> str:
+    return f"answers {response.status_code} {response.reason_phrase}".rstrip()
+
+
+def _seconds(retry_after: str) -> float:
+    """How long Retry-After asks to wait: a number of seconds, or a date."""
+    if not retry_after or retry_after.isdigit():
+        return float(_number(retry_after))
+    try:
+        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

@@ -1,0 +1,166 @@
+"""Which categories complete a scene: one logit per category, linear in what stands for the whole scene.
+
+Part of a model folder as `suggestion.npz`; fitted by `training.suggestion`; run by numpy alone.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_args
+from zipfile import BadZipFile
+
+import numpy as np
+
+from perfectlook.backbones.registry import FeatureBatch
+from perfectlook.errors import ModelError
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.config import GlobalFeatures
+from perfectlook.model.files import SUGGESTION, write_file
+from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CategorySuggester:
+    """A linear map from the standardised global features of a scene to the log-odds of every category.
+
+    With no weights at all it is the popularity of the categories, which is what a large penalty leaves.
+
+    Attributes:
+        categories: that it knows, C.
+        features: what stands for a whole scene: the head vector, the style statistics or both.
+        mean: of the features over the training scenes, [width].
+        scale: what standardises them, [width].
+        weights: [C, width].
+        bias: the logit of the mean scene, [C].
+        prior: the log-odds of each category over the training scenes, whatever the scene, [C].
+    """
+
+    categories: tuple[str, ...]
+    features: GlobalFeatures
+    mean: Float32Array
+    scale: Float32Array
+    weights: Float32Array
+    bias: Float32Array
+    prior: Float32Array
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self | None:
+        """Read the suggester of a model folder; None when the model has none.
+
+        Raises:
+            ModelError: the file cannot be read, is of a newer format, or its parts do not fit together.
+        """
+        path = Path(folder) / SUGGESTION
+        if not path.exists():
+            return None
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+                content = {name: stored[name] for name in stored.files}
+            suggester = cls._from(content)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise ModelError(
+                f"{path}: cannot be read ({error}); train the model again, or remove the file to have "
+                "categories ordered by their size"
+            ) from error
+        return suggester
+
+    def write(self, folder: Path) -> None:
+        """Write it into a model folder, in one step.
+
+        Raises:
+            ModelError: it cannot be written.
+        """
+        write_file(folder / SUGGESTION, self.content())
+
+    def content(self) -> bytes:
+        """What the file in a model folder holds."""
+        content = io.BytesIO()
+        np.savez(
+            content,
+            format=np.int64(FORMAT),
+            categories=np.asarray(self.categories, np.str_),
+            features=np.str_(self.features),
+            **{name: getattr(self, name) for name in _ARRAYS},
+        )
+        return content.getvalue()
+
+    def probabilities(self, batch: FeatureBatch) -> Float64Array:
+        """The probability of each category for n scenes, [n, C]; each for itself, they do not sum to one.
+
+        Raises:
+            ModelError: the features are of another width than those it was trained on.
+        """
+        inputs = global_inputs(batch, self.features)
+        if inputs.shape[1] != len(self.mean):
+            raise ModelError(
+                f"{SUGGESTION} takes {len(self.mean)} features of a scene, not {inputs.shape[1]}: it was "
+                "trained on another backbone; train the model again"
+            )
+        logits = (inputs - self.mean) * self.scale @ self.weights.T + self.bias
+        return sigmoid(np.asarray(logits, np.float64))
+
+    def rank(self, batch: FeatureBatch) -> list[tuple[str, float]]:
+        """The categories with their probabilities for one scene, from a batch of one, likeliest first."""
+        return _ranked(self.categories, self.probabilities(batch)[0])
+
+    @property
+    def popularity(self) -> list[tuple[str, float]]:
+        """The categories with their shares of the training scenes, most frequent first."""
+        return _ranked(self.categories, sigmoid(np.asarray(self.prior, np.float64)))
+
+    @classmethod
+    def _from(cls, content: Mapping[str, Any]) -> Self:
+        if int(content["format"]) != FORMAT:
+            raise ValueError(f"format {content['format']}, and this perfectlook reads format {FORMAT}")
+        arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
+        suggester = cls(tuple(map(str, content["categories"])), str(content["features"]), **arrays)  # type: ignore[arg-type]
+        known, width = len(suggester.categories), len(suggester.mean)
+        shapes = {"mean": (width,), "scale": (width,), "weights": (known, width)}
+        shapes |= {"bias": (known,), "prior": (known,)}
+        for name, shape in shapes.items():
+            if arrays[name].shape != shape:
+                raise ValueError(f"{name} is of shape {arrays[name].shape}, not {shape}")
+        if suggester.features not in get_args(GlobalFeatures):
+            raise ValueError(f"unknown features {suggester.features!r}")
+        return suggester
+
+
+_ARRAYS = ("mean", "scale", "weights", "bias", "prior")
+
+
+def scene_views(features: SetFeatures, indices: IntArray) -> tuple[IntArray, list[str]]:
+    """The distinct views that some pairs show of their scenes: rows of `features.scenes`, scene of each."""
+    rows, first = np.unique(features.pair_scenes[indices], return_index=True)
+    return rows, [features.pairs[indices[place]].scene for place in first]
+
+
+def known_categories(features: SetFeatures, scenes: list[str], categories: tuple[str, ...]) -> BoolArray:
+    """Which categories the known products of each scene are of, [scenes, C]."""
+    column = {name: place for place, name in enumerate(categories)}
+    products, positives = features.dataset.products, features.dataset.positives
+    known = np.zeros((len(scenes), len(categories)), np.bool_)
+    for row, scene in enumerate(scenes):
+        names = {products[product].category for product in positives[scene] if product in products}
+        known[row, [column[name] for name in names if name in column]] = True
+    return known
+
+
+def global_inputs(batch: FeatureBatch, features: GlobalFeatures) -> Float32Array:
+    """What stands for whole pictures, [n, width]."""
+    if features == "both":
+        return np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
+    return batch.global_vectors if features == "head" else batch.style_statistics
+
+
+def sigmoid(logits: Float64Array) -> Float64Array:
+    """Log-odds to probabilities, without overflow."""
+    probabilities: Float64Array = 0.5 * (1 + np.tanh(0.5 * logits))
+    return probabilities
+
+
+def _ranked(categories: tuple[str, ...], probabilities: Float64Array) -> list[tuple[str, float]]:
+    order = np.argsort(-probabilities, kind="stable")
+    return [(categories[place], float(probabilities[place])) for place in order]

@@ -1,0 +1,165 @@
+"""Distances between a scene and products; lower is better.
+
+One implementation serves numpy arrays (search, evaluation) and torch tensors (training): every function takes
+either and returns the same kind. Kang et al. 2019, sections 3.2 and 3.3; the query point is derived in
+`docs/method.md`.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+from perfectlook.types import Float64Array, IntArray
+
+
+def namespace_of(array: Any) -> ModuleType:
+    """Return the functions of the array API standard for a numpy array or a torch tensor.
+
+    numpy's own are the standard's (since 2.0); torch's differ, and a layer sets them right.
+    """
+    namespace: ModuleType
+    if hasattr(array, "__array_namespace__"):
+        namespace = array.__array_namespace__()
+    else:
+        import array_api_compat
+
+        namespace = array_api_compat.array_namespace(array)
+    return namespace
+
+
+DistanceFunction = Callable[[int, str, IntArray], Float64Array]
+"""(row of a scene view, category, rows of products) -> one distance per product; lower is better."""
+
+Norm = Literal["l2", "squared_l2"]
+NORMS: tuple[Norm, ...] = ("l2", "squared_l2")
+
+SMALLEST_SQUARE = 1e-12
+"""Squares below this are lifted to it before a root: the root's gradient at zero is infinite."""
+
+Array = Any
+"""A numpy array or a torch tensor; the standard has no common type for both."""
+
+
+class HybridDistances(NamedTuple):
+    """A hybrid distance and the two parts it is the sum of, all of one shape."""
+
+    total: Array
+    from_global: Array
+    from_local: Array
+
+
+def squared_l2(a: Array, b: Array) -> Array:
+    """Squared Euclidean distance over the last axis of two arrays that broadcast."""
+    difference = a - b
+    return namespace_of(a).sum(difference * difference, axis=-1)
+
+
+def l2(a: Array, b: Array) -> Array:
+    """Euclidean distance over the last axis of two arrays that broadcast."""
+    return _root(squared_l2(a, b))
+
+
+def distance(a: Array, b: Array, norm: Norm) -> Array:
+    """The chosen norm of `a - b` over the last axis."""
+    return l2(a, b) if norm == "l2" else squared_l2(a, b)
+
+
+def pairwise(a: Array, b: Array, norm: Norm) -> Array:
+    """Distances of every row of `a` [..., n, d] to every row of `b` [..., m, d]: [..., n, m].
+
+    Computed from one matrix product, so it suits large m; `distance` is the exact form for few.
+    """
+    xp = namespace_of(a)
+    squares_a = xp.sum(a * a, axis=-1)[..., :, None]
+    squares_b = xp.sum(b * b, axis=-1)[..., None, :]
+    squares = squares_a + squares_b - 2 * (a @ xp.matrix_transpose(b))
+    if norm == "l2":
+        return _root(squares)
+    return xp.where(squares > 0, squares, xp.zeros_like(squares))
+
+
+def attention_weights(logits: Array) -> Array:
+    """Softmax over the last axis, the regions: a_i for logits -‖h_i - e_c‖ / τ."""
+    xp = namespace_of(logits)
+    shifted = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+    return shifted / xp.sum(shifted, axis=-1, keepdims=True)
+
+
+def hybrid(
+    scene: Array, regions: Array, attention: Array, products: Array, *, mixing: Array | float, norm: Norm
+) -> HybridDistances:
+    """The hybrid distance of one scene to many products, straight from its definition.
+
+    d = w d_global + (1 - w) d_local, with d_global = ‖f_s - f_p‖ and d_local = Σ_i a_i ‖f_i - f_p‖.
+
+    Args:
+        scene: f_s, [..., d].
+        regions: f_i, [..., R, d].
+        attention: a_i, [..., R], sums to one over the last axis.
+        products: f_p, [..., n, d].
+        mixing: w, a number in 0..1 or an array that broadcasts against [..., n].
+        norm: `l2` as written, or `squared_l2`, which squares every norm.
+
+    Returns:
+        The distance and its two weighted parts, each [..., n].
+    """
+    from_global = mixing * distance(scene[..., None, :], products, norm)
+    to_regions = pairwise(regions, products, norm)
+    from_local = (1 - mixing) * namespace_of(scene).sum(attention[..., :, None] * to_regions, axis=-2)
+    return HybridDistances(from_global + from_local, from_global, from_local)
+
+
+def attended_region(regions: Array, attention: Array) -> tuple[Array, Array]:
+    """The mean region by attention, Σ a_i f_i [d], and Σ a_i ‖f_i - mean‖², how far the regions lie from it.
+
+    The latter is Σ a_i ‖f_i‖² - ‖mean‖²: give float64, for in float32 the difference loses its digits.
+
+    Args:
+        regions: f_i, [R, d].
+        attention: a_i, [R], sums to one.
+    """
+    xp = namespace_of(regions)
+    mean = attention @ regions
+    return mean, attention @ xp.vecdot(regions, regions) - mean @ mean
+
+
+def hybrid_to_mean(
+    scene: Array, mean: Array, apart: Array, products: Array, *, mixing: float
+) -> HybridDistances:
+    """The squared hybrid distance of one scene to many products, [n], by its `attended_region`.
+
+    The same as `hybrid` with squared norms, which needs a distance to every region, since
+    Σ a_i ‖f_i - f_p‖² = ‖mean - f_p‖² + Σ a_i ‖f_i - mean‖².
+    """
+    from_global = mixing * squared_l2(scene, products)
+    from_local = (1 - mixing) * (squared_l2(mean, products) + apart)
+    return HybridDistances(from_global + from_local, from_global, from_local)
+
+
+def query_point(scene: Array, regions: Array, attention: Array, *, mixing: Array | float) -> Array:
+    """The one point whose squared distance to a product is the squared hybrid distance up to a constant.
+
+    q = w f_s + (1 - w) Σ_i a_i f_i. Since Σ a_i = 1,
+    w‖f_s - f_p‖² + (1 - w) Σ a_i ‖f_i - f_p‖² = ‖q - f_p‖² + `spread`, for vectors of any length.
+    With plain norms ‖q - f_p‖ is a lower bound of the hybrid distance (triangle inequality).
+
+    Shapes as in `hybrid`; returns [..., d].
+    """
+    local = namespace_of(scene).sum(attention[..., :, None] * regions, axis=-2)
+    return mixing * scene + (1 - mixing) * local
+
+
+def spread(scene: Array, regions: Array, attention: Array, *, mixing: Array | float) -> Array:
+    """What the squared hybrid distance has over ‖q - f_p‖²: the variance around the query point, [...]."""
+    xp = namespace_of(scene)
+    point = query_point(scene, regions, attention, mixing=mixing)
+    weight: Any = mixing
+    if getattr(weight, "ndim", 0):
+        weight = weight[..., 0]
+    of_regions = xp.sum(attention * squared_l2(regions, point[..., None, :]), axis=-1)
+    return weight * squared_l2(scene, point) + (1 - weight) * of_regions
+
+
+def _root(squares: Array) -> Array:
+    xp = namespace_of(squares)
+    return xp.sqrt(xp.where(squares > SMALLEST_SQUARE, squares, xp.full_like(squares, SMALLEST_SQUARE)))

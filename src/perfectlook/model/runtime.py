@@ -1,0 +1,399 @@
+"""A trained model on disk, run by onnxruntime and numpy: no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from perfectlook.backbones.registry import FeatureBatch, open_backbone
+from perfectlook.data import Dataset, open_dataset
+from perfectlook.errors import ModelError
+from perfectlook.features.set_features import SceneShown, SetFeatures, set_features
+from perfectlook.model.categories import CategorySuggester
+from perfectlook.model.distances import (
+    DistanceFunction,
+    HybridDistances,
+    Norm,
+    attended_region,
+    attention_weights,
+    hybrid,
+    hybrid_to_mean,
+)
+from perfectlook.model.files import (
+    CENTRES,
+    PRODUCT_GRAPH,
+    SCENE_GRAPH,
+    ModelRecord,
+    read_centres,
+    read_trained_on,
+)
+from perfectlook.model.inputs import catalogue_centres, pooled, whole_picture
+from perfectlook.model.popularity import POPULARITY, Popularity
+from perfectlook.pretrained import model_folder
+from perfectlook.progress import ProgressOf
+from perfectlook.taxonomy import Resolution, resolve
+from perfectlook.types import REGIONS, Float32Array, Float64Array, IntArray
+
+CHUNK = 64
+"""Scenes embedded at once: the regions of more would not stay in the processor's cache."""
+SCENES_READ = 256
+PRODUCTS_READ = 1024
+"""Rows of a set that become float32 at once."""
+
+
+@dataclass(frozen=True)
+class SceneEmbedding:
+    """One scene as a model sees it: everything a distance to a product needs.
+
+    Attributes:
+        scene: f_s, [d].
+        regions: f_i, [R, d]; None when regions do not count.
+        attention_logits: one row of [R] per known category; None when regions do not count.
+        categories: the known categories, in the order of those rows.
+        mixing: w.
+        norm: of the distances.
+        category_mixing: w of each known category, where each has its own; `mixing` is then their mean.
+    """
+
+    scene: Float32Array
+    regions: Float32Array | None
+    attention_logits: Float32Array | None
+    categories: tuple[str, ...]
+    mixing: float
+    norm: Norm
+    category_mixing: Float32Array | None = None
+
+    def mixing_of(self, category: str) -> float:
+        """w for a category; the mean one for a category nobody knows."""
+        known = resolve(category, self.categories).category
+        if self.category_mixing is None or known is None:
+            return self.mixing
+        return float(self.category_mixing[self.categories.index(known)])
+
+    def attention(self, category: str) -> Float32Array:
+        """The attention over the regions for a category, [R], sums to 1; uniform for one nobody knows."""
+        kept: dict[str, Float32Array] = vars(self).setdefault("_attentions", {})
+        if (found := kept.get(category)) is None:
+            known = resolve(category, self.categories).category
+            if self.attention_logits is None or known is None:
+                found = np.full(REGIONS, 1 / REGIONS, np.float32)
+            else:
+                found = attention_weights(self.attention_logits[self.categories.index(known)])
+            kept[category] = found
+        return found
+
+    def query_point(self, category: str) -> Float32Array:
+        """q, [d]: the products nearest to it are the nearest to the scene when the norm is squared.
+
+        With plain norms ‖q - f_p‖ never exceeds the distance.
+        """
+        if self.regions is None:
+            return self.scene
+        mean, _ = self._attended(category)
+        mixing = self.mixing_of(category)
+        return mixing * self.scene + (1 - mixing) * mean
+
+    def distances(self, category: str, vectors: Float32Array) -> HybridDistances:
+        """Distances to products of a category by their vectors f_p [n, d], and the two parts: [n] each."""
+        if self.regions is None:
+            whole = hybrid(
+                self.scene, self.scene[None], np.ones(1, np.float32), vectors, mixing=1.0, norm=self.norm
+            )
+            return HybridDistances(whole.total, whole.from_global, np.zeros_like(whole.total))
+        if self.norm == "squared_l2":
+            mean, apart = self._attended(category)
+            return hybrid_to_mean(self.scene, mean, apart, vectors, mixing=self.mixing_of(category))
+        return hybrid(
+            self.scene,
+            self.regions,
+            self.attention(category),
+            vectors,
+            mixing=self.mixing_of(category),
+            norm=self.norm,
+        )
+
+    def _attended(self, category: str) -> tuple[Float32Array, np.float32]:
+        kept: dict[str, tuple[Float32Array, np.float32]] = vars(self).setdefault("_means", {})
+        if (found := kept.get(category)) is None:
+            attention = self.attention(category).astype(np.float64)
+            mean, apart = attended_region(self._precise_regions, attention / attention.sum())
+            found = kept[category] = mean.astype(np.float32), np.float32(apart)
+        return found
+
+    @cached_property
+    def _precise_regions(self) -> Float64Array:
+        assert self.regions is not None
+        return self.regions.astype(np.float64)
+
+
+class Model:
+    """A trained model.
+
+    Open one with `Model.open(folder)`. Its arrays are float32; sessions run on one thread and may be shared
+    between threads.
+    """
+
+    def __init__(self, folder: Path, record: ModelRecord) -> None:
+        self._folder = folder
+        self.record = record
+        centres = read_centres(folder)
+        if len(centres["centres"]) != len(record.categories):
+            raise ModelError(
+                f"{folder / CENTRES}: {len(centres['centres'])} centres for {len(record.categories)} "
+                "categories; train the model again"
+            )
+        self.centres = dict(zip(record.categories, centres["centres"], strict=True))
+        self.overall_centre: Float32Array = centres["overall"]
+        self._category_mixing = centres.get("mixing")
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self:
+        """Open a model folder, or a model that comes with the package by its name.
+
+        Raises:
+            ModelError: there is no model, it is incomplete, damaged or of a newer format; or it is the
+                popularity baseline, which has no vectors.
+        """
+        folder = model_folder(folder)
+        record = ModelRecord.read(folder)
+        if record.baseline == POPULARITY:
+            raise ModelError(
+                f"{folder}: is the baseline 'popularity', and it has no product vectors: it can be "
+                "evaluated, but no catalogue can be synced or searched with it; train a model that looks at "
+                "pictures"
+            )
+        record.check_files(folder)
+        return cls(folder, record)
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+        return self.record.name
+
+    @property
+    def identity(self) -> str:
+        """sha256 over all that inference reads."""
+        return self.record.identity
+
+    @property
+    def backbone(self) -> str:
+        """Name of its backbone, for `open_backbone`."""
+        return self.record.config.backbone
+
+    @property
+    def distance(self) -> Norm:
+        """The norm of its distances."""
+        return self.record.config.distance
+
+    @property
+    def dimension(self) -> int:
+        """Of the product vectors."""
+        return self.record.config.vector_dimension
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories it knows."""
+        return self.record.categories
+
+    @property
+    def needs_product_maps(self) -> bool:
+        """Whether products need their feature maps too."""
+        return self.record.config.needs_product_maps
+
+    @cached_property
+    def trained_on(self) -> dict[str, frozenset[str]]:
+        """Ids of the `scenes` and `products` in the pairs it was trained on."""
+        return read_trained_on(self._folder)
+
+    @cached_property
+    def suggester(self) -> CategorySuggester | None:
+        """What suggests categories for a scene; None where the model suggests none.
+
+        Raises:
+            ModelError: its file cannot be read.
+        """
+        return CategorySuggester.open(self._folder)
+
+    def resolve(self, category: str) -> Resolution:
+        """The known category that stands in for `category`."""
+        return resolve(category, self.categories)
+
+    def check_backbone(self, identity: str) -> None:
+        """Make sure that a backbone is the one the model was trained on.
+
+        Raises:
+            ModelError: it is another, by name, precision or weights.
+        """
+        self.record.check_backbone(identity)
+
+    def centre(self, category: str) -> Float32Array:
+        """The centre of the category that stands in for `category`, or the overall one: [global width]."""
+        known = self.resolve(category).category
+        return self.overall_centre if known is None else self.centres[known]
+
+    def product_inputs(self, batch: FeatureBatch) -> Float32Array:
+        """The features that centres are means of, [n, global width]."""
+        inputs: Float32Array = pooled(whole_picture(self.record.config, *batch))
+        return inputs
+
+    def embed_products(self, batch: FeatureBatch, centres: Float32Array) -> Float32Array:
+        """f_p, [n, d], for products' features and the centre of each one's category [n, global width].
+
+        A model trained without centring ignores the centres.
+        """
+        if not self.record.config.centring:
+            centres = np.zeros_like(centres)
+        inputs = {
+            "global_vectors": batch.global_vectors,
+            "style_statistics": batch.style_statistics,
+            "feature_maps": batch.feature_maps,
+            "centres": centres,
+        }
+        vectors: Float32Array = self._run(self._product_session, inputs)[0]
+        return vectors
+
+    def embed_scene(self, batch: FeatureBatch) -> SceneEmbedding:
+        """One scene, from a batch of one."""
+        return self.embed_scenes(batch)[0]
+
+    def embed_scenes(self, batch: FeatureBatch) -> list[SceneEmbedding]:
+        """Every scene of a batch."""
+        found: list[SceneEmbedding] = []
+        for start in range(0, len(batch.global_vectors), CHUNK):
+            part = slice(start, start + CHUNK)
+            inputs = {name: array[part] for name, array in batch._asdict().items()}
+            scenes, *local = self._run(self._scene_session, inputs)
+            regions, logits = local or (None, None)
+            found += [
+                SceneEmbedding(
+                    scene,
+                    None if regions is None else regions[row],
+                    None if logits is None else logits[row],
+                    self.categories,
+                    self.record.mixing,
+                    self.distance,
+                    self._category_mixing,
+                )
+                for row, scene in enumerate(scenes)
+            ]
+        return found
+
+    def distances_over(self, features: SetFeatures, indices: IntArray) -> DistanceFunction:
+        """The model's distances over a set, for the scenes of some pairs.
+
+        Products are centred as a catalogue of the set's products would be.
+        """
+        vectors = self.product_vectors(features)
+        scenes = self.scene_embeddings(features, indices)
+
+        def distances(scene_row: int, category: str, rows: IntArray) -> Float64Array:
+            return np.asarray(scenes[scene_row].distances(category, vectors[rows]).total, np.float64)
+
+        return distances
+
+    def product_vectors(self, features: SetFeatures) -> Float32Array:
+        """f_p of every product of a set, centred as a catalogue of them would be: [products, d]."""
+        count, categories = len(features.product_ids), features.product_categories
+        parts = [slice(start, start + PRODUCTS_READ) for start in range(0, count, PRODUCTS_READ)]
+        inputs = (self.product_inputs(features.products.batch(part)) for part in parts)
+        centres = catalogue_centres(self, zip((categories[part] for part in parts), inputs, strict=True))
+        embedded = [
+            self.embed_products(
+                features.products.batch(part), np.stack([centres[name] for name in categories[part]])
+            )
+            for part in parts
+        ]
+        return np.concatenate(embedded) if embedded else np.empty((0, self.dimension), np.float32)
+
+    def scene_embeddings(self, features: SetFeatures, indices: IntArray) -> dict[int, SceneEmbedding]:
+        """The scene of every one of some pairs, by its row in the set's scenes."""
+        rows = np.unique(features.pair_scenes[indices])
+        found: dict[int, SceneEmbedding] = {}
+        for start in range(0, len(rows), SCENES_READ):
+            part = rows[start : start + SCENES_READ]
+            embedded = self.embed_scenes(features.scenes.batch(part))
+            found |= {int(row): scene for row, scene in zip(part, embedded, strict=True)}
+        return found
+
+    @cached_property
+    def _scene_session(self) -> Any:
+        return _open_session(self._folder / SCENE_GRAPH)
+
+    @cached_property
+    def _product_session(self) -> Any:
+        return _open_session(self._folder / PRODUCT_GRAPH)
+
+    def _run(self, session: Any, inputs: dict[str, Float32Array]) -> Sequence[Float32Array]:
+        wanted = {node.name: tuple(node.shape) for node in session.get_inputs()}
+        for name, shape in wanted.items():
+            found = inputs[name].shape
+            if tuple(found[1:]) != shape[1:]:
+                raise ModelError(
+                    f"{self._folder}: model {self.name!r} takes {name} of shape {shape[1:]}, not "
+                    f"{tuple(found[1:])}; it was trained on the backbone {self.record.backbone_identity}"
+                )
+        outputs: Sequence[Float32Array] = session.run(None, {name: inputs[name] for name in wanted})
+        return outputs
+
+
+def features_for(
+    model: Model | Popularity,
+    dataset: Dataset | Path | str,
+    *,
+    scene: SceneShown = "crop",
+    strict: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> SetFeatures:
+    """The features of a set that a model is measured by.
+
+    Args:
+        model: any.
+        dataset: a set, or its folder.
+        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
+        strict: fail when anything is wrong in the set.
+        workers: processes that extract features.
+        progress: shows the extraction.
+
+    Raises:
+        ModelError: the model's backbone is another than the one it was trained on.
+        DatasetError: the set cannot be read.
+    """
+    model.check_backbone(open_backbone(model.backbone).identity)
+    return set_features(
+        dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict),
+        model.backbone,
+        scene=scene,
+        product_maps=model.needs_product_maps,
+        workers=workers,
+        progress=progress,
+        strict=strict,
+    )
+
+
+def open_model(folder: Path | str) -> Model | Popularity:
+    """Open any model on disk: all can be evaluated (`distances_over`), only a `Model` has product vectors.
+
+    Raises:
+        ModelError: there is no model, it is incomplete, damaged or of a newer format.
+    """
+    folder = model_folder(folder)
+    if ModelRecord.read(folder).baseline == POPULARITY:
+        return Popularity.open(folder)
+    return Model.open(folder)
+
+
+def _open_session(path: Path) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a family of exceptions of its own, without a common base
+        raise ModelError(f"{path}: cannot be loaded ({error}); train the model again") from error

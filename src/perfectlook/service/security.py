@@ -1,0 +1,114 @@
+"""How often each caller may ask: token buckets."""
+
+import hashlib
+import hmac
+import math
+import re
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from perfectlook.errors import UsageError
+
+_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})")
+_PREFIX = "pl_"
+
+
+def new_key(name: str) -> tuple[str, str]:
+    """Return a new key and the line of it for the file, which does not tell the key.
+
+    Raises:
+        UsageError: the name is none.
+    """
+    key = _PREFIX + secrets.token_urlsafe(32)
+    line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
+    if not _LINE.fullmatch(line):
+        raise UsageError(f"'{name}' cannot name a key: use letters, digits, '.', '_' and '-', 64 at most")
+    return key, line
+
+
+class Keys:
+    """The keys of a file, which is read again when it has changed. May be asked from several threads."""
+
+    def __init__(self, file: Path | None) -> None:
+        """Read the file; None is a file without keys.
+
+        Raises:
+            UsageError: it cannot be read, or a line is none.
+        """
+        self._file = file
+        self._stamp: tuple[int, int, int] | None = None
+        self._digests: list[tuple[str, bytes]] = []
+        self._lock = threading.Lock()
+        self._reread()
+
+    def owner(self, key: str) -> str | None:
+        """Return the name of a key, None for one that is not in the file."""
+        with suppress(UsageError):  # half written, or gone for a moment: those known before still count
+            self._reread()
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+        found = None
+        for name, known in self._digests:  # all of them: how long it takes does not tell which one is near
+            if hmac.compare_digest(digest, known):
+                found = name
+        return found
+
+    def _reread(self) -> None:
+        if self._file is None:
+            return
+        with self._lock:
+            try:
+                status = self._file.stat()
+                stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+                if stamp == self._stamp:
+                    return
+                text = self._file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise UsageError(
+                    f"{self._file}: cannot be read ({error}); `perfectlook keys new NAME` makes its lines"
+                ) from error
+            self._digests, self._stamp = _parsed(text, self._file), stamp
+
+
+def _parsed(text: str, file: Path) -> list[tuple[str, bytes]]:
+    digests = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _LINE.fullmatch(line.strip())
+        if not found:
+            raise UsageError(f"{file}: line {number} is no 'name:sha256' line; `perfectlook keys new NAME`")
+        digests.append((found[1], bytes.fromhex(found[2])))
+    return digests
+
+
+CALLERS = 20_000
+"""Buckets that are remembered; those of callers that have been silent longest are forgotten."""
+
+
+class Rates:
+    """One bucket a caller, which holds `burst` tokens and gains `rate` a second. For one thread."""
+
+    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Set rate (0: no limit) and burst."""
+        self._rate = rate
+        self._burst = float(burst)
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, caller: str, cost: float = 1.0) -> int:
+        """Take tokens; returns 0, or the seconds after which there will be enough, and takes none."""
+        if not self._rate:
+            return 0
+        now = self._clock()
+        tokens, then = self._buckets.pop(caller, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - then) * self._rate)
+        enough = tokens >= cost
+        self._buckets[caller] = (tokens - cost if enough else tokens, now)
+        if len(self._buckets) > CALLERS:
+            self._buckets.popitem(last=False)
+        return 0 if enough else math.ceil((cost - tokens) / self._rate)

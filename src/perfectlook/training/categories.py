@@ -1,0 +1,222 @@
+"""Fitting what suggests categories: multi-label logistic regression on the scenes of the training pairs.
+
+A scene is to name the categories of ALL of its known products. It is fitted to whole pictures, which is what
+`complete` is asked about, not to the crops that the compatibility model learns from. The crop rule takes the
+product away, so where a crop lies tells which product that was (above shoes there are no shoes): on
+stl-fashion a suggester fitted to crops looks far better than popularity on crops, and is worse than it on
+whole pictures. See `docs/explanations.md`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from perfectlook.data.split import FOLDS, fold_of
+from perfectlook.errors import TrainingError
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.categories import CategorySuggester, global_inputs, known_categories, scene_views
+from perfectlook.model.config import GlobalFeatures
+from perfectlook.types import BoolArray, Float64Array, IntArray
+
+PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
+"""λ: of the squared weights, beside a loss that is the sum over scenes and categories."""
+COMPONENTS = 128
+"""Principal components of the scenes' features that weights may have; more only cost time."""
+OVERSAMPLED, ITERATIONS = 16, 4
+STEPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SuggesterFit:
+    """A suggester, the penalty that was chosen, and the cross-validated loss of each (per scene)."""
+
+    suggester: CategorySuggester
+    penalty: float
+    losses: dict[float, float]
+
+
+def fit_suggester(
+    features: SetFeatures,
+    training: IntArray,
+    categories: Sequence[str],
+    *,
+    global_features: GlobalFeatures = "both",
+    penalties: Sequence[float] = PENALTIES,
+) -> SuggesterFit:
+    """Fit a suggester to the scenes of the training pairs.
+
+    The penalty is that of the least log loss on scenes held out from them, in five folds by scene, copies of
+    a held-out scene left out of the training.
+
+    Args:
+        features: the set, its scenes shown in full: `set_features(..., scene="full")`.
+        training: pairs to train on.
+        categories: of the model; one without a training scene gets a small prior and no weights to speak of.
+        global_features: what stands for a whole scene.
+        penalties: to choose from, ascending.
+
+    Raises:
+        TrainingError: there is no scene to train on, or scenes are cropped.
+    """
+    views = _Views.of(features, training, tuple(categories), global_features)
+    losses = dict.fromkeys(penalties, 0.0)
+    folds = np.asarray([fold_of(scene) for scene in views.scenes])
+    counted = 0.0
+    for fold in range(FOLDS) if len(penalties) > 1 else ():
+        tested = folds == fold
+        held = {scene for scene in views.scenes if fold_of(scene) == fold}
+        copies = {copy for scene in held for copy in features.twins.get(scene, ())}
+        kept = np.asarray([scene not in held | copies for scene in views.scenes])
+        if not tested.any() or not kept.any():
+            continue
+        counted += float(views.weight[tested].sum())
+        for penalty, weights in zip(penalties, views.fit(kept, penalties), strict=True):
+            losses[penalty] += views.loss(tested, weights)
+    losses = {penalty: loss / max(counted, 1.0) for penalty, loss in losses.items()}
+    least = min(losses.values())
+    # Of equal losses the larger penalty: with too few scenes to hold out any, that is popularity.
+    penalty = max(penalty for penalty, loss in losses.items() if loss == least)
+    return SuggesterFit(views.suggester(penalty), penalty, losses)
+
+
+class _Weights(NamedTuple):
+    """Of the principal components, [C, k], and what is added, [C]."""
+
+    weights: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Views:
+    """Views of scenes, n of them.
+
+    Attributes:
+        scenes: the scene of each.
+        wanted: which categories complete it, [n, C].
+        weight: of each; those of one scene, where a set shows it in several views, sum to one, [n].
+        categories: C of them.
+        chosen: what stands for a whole scene.
+        mean: of that, [width].
+        scale: z-scores over the root of the width, head vector and style statistics of equal weight, [width].
+        directions: the first principal ones of the standardised features, as columns, [width, k].
+        inputs: along these, [n, k].
+    """
+
+    scenes: list[str]
+    wanted: BoolArray
+    weight: Float64Array
+    categories: tuple[str, ...]
+    chosen: GlobalFeatures
+    mean: Float64Array
+    scale: Float64Array
+    directions: Float64Array
+    inputs: Float64Array
+
+    @classmethod
+    def of(
+        cls, features: SetFeatures, indices: IntArray, categories: tuple[str, ...], chosen: GlobalFeatures
+    ) -> "_Views":
+        rows, scenes = scene_views(features, indices)
+        if not len(rows):
+            raise TrainingError(f"{features.dataset.name}: no scene to learn categories from; add pairs")
+        if any(features.scene_views[row].crop for row in rows):
+            raise TrainingError(
+                f"{features.dataset.name}: its scenes are cropped, and a crop tells which product was cut "
+                "away; read the set with scene='full' to learn categories from"
+            )
+        batch = features.scenes.batch(rows)
+        inputs = global_inputs(batch, chosen).astype(np.float64)
+        widths = [len(batch.global_vectors[0]), len(batch.style_statistics[0])]
+        mean, deviation = inputs.mean(axis=0), inputs.std(axis=0)
+        parts = np.repeat(widths, widths) * 2 if chosen == "both" else np.full(len(mean), len(mean))
+        usable = deviation > 1e-6 * deviation.max()
+        scale = np.where(usable, 1 / np.maximum(deviation, 1e-12), 0.0) / np.sqrt(parts)
+        standardised = (inputs - mean) * scale
+        directions = _directions(standardised, COMPONENTS)
+        _, place, views = np.unique(np.asarray(scenes), return_inverse=True, return_counts=True)
+        wanted = known_categories(features, scenes, categories)
+        projected = standardised @ directions
+        return cls(scenes, wanted, 1.0 / views[place], categories, chosen, mean, scale, directions, projected)
+
+    def fit(self, rows: BoolArray, penalties: Sequence[float]) -> list[_Weights]:
+        """Fit to some views: one solution for each penalty, each found from that of the next larger one."""
+        inputs, wanted, weight = (
+            torch.from_numpy(np.ascontiguousarray(each[rows], np.float64))
+            for each in (self.inputs, self.wanted, self.weight)
+        )
+        start = _Weights(
+            torch.zeros(wanted.shape[1], inputs.shape[1], dtype=torch.float64),
+            torch.from_numpy(self.prior(rows)),
+        )
+        found: dict[float, _Weights] = {}
+        for penalty in sorted(penalties, reverse=True):
+            start = found[penalty] = _minimised(inputs, wanted, weight, penalty, start)
+        return [found[penalty] for penalty in penalties]
+
+    def loss(self, rows: BoolArray, fitted: _Weights) -> float:
+        """The log loss of some views, summed over scenes and categories."""
+        logits = torch.from_numpy(self.inputs[rows]) @ fitted.weights.T + fitted.bias
+        wanted = torch.from_numpy(self.wanted[rows].astype(np.float64))
+        each = binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1)
+        return float(each.numpy() @ self.weight[rows])
+
+    def suggester(self, penalty: float) -> CategorySuggester:
+        """Fit to all views."""
+        everything = np.ones(len(self.scenes), np.bool_)
+        (fitted,) = self.fit(everything, [penalty])
+        arrays = (
+            self.mean,
+            self.scale,
+            fitted.weights.numpy() @ self.directions.T,
+            fitted.bias.numpy(),
+            self.prior(everything),
+        )
+        return CategorySuggester(
+            self.categories, self.chosen, *(np.asarray(array, np.float32) for array in arrays)
+        )
+
+    def prior(self, rows: BoolArray) -> Float64Array:
+        """Log-odds of every category over the scenes of some views, half a scene added to either side."""
+        weight, wanted = self.weight[rows], self.wanted[rows]
+        odds: Float64Array = np.log((weight @ wanted + 0.5) / (weight @ ~wanted + 0.5))
+        return odds
+
+
+def _minimised(inputs: Tensor, wanted: Tensor, weight: Tensor, penalty: float, start: _Weights) -> _Weights:
+    """argmin Σ weight · BCE(inputs Wᵀ + b, wanted) + penalty ‖W‖² / 2, a convex problem, by L-BFGS."""
+    scenes = weight.sum()
+    weights, bias = (each.clone().requires_grad_() for each in start)
+    optimiser = torch.optim.LBFGS(
+        [weights, bias], max_iter=STEPS, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> float:
+        optimiser.zero_grad()
+        each = binary_cross_entropy_with_logits(inputs @ weights.T + bias, wanted, reduction="none")
+        loss = (weight @ each.sum(dim=1) + penalty / 2 * weights.square().sum()) / scenes
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
+    return _Weights(weights.detach(), bias.detach())
+
+
+def _directions(rows: Float64Array, count: int) -> Float64Array:
+    """The first principal directions of centred rows [n, width] as columns, [width, k], k at most `count`.
+
+    By subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4): near enough, and much cheaper than
+    all directions of wide features.
+    """
+    most = min(rows.shape)
+    subspace = np.random.default_rng(0).normal(size=(rows.shape[1], min(most, count + OVERSAMPLED)))
+    for _ in range(ITERATIONS):
+        subspace = np.linalg.qr(rows.T @ (rows @ subspace))[0]
+    _, lengths, turned = np.linalg.svd(rows @ subspace, full_matrices=False)
+    spanned = lengths[:count] > 1e-6 * max(float(lengths[0]), 1e-12)
+    directions: Float64Array = subspace @ turned[:count][spanned].T
+    return directions

@@ -1,0 +1,104 @@
+"""A model to go on from: its weights for new pairs and new categories, what it knows kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load
+from torch import Tensor
+
+from perfectlook.errors import ModelError
+from perfectlook.model.files import WEIGHTS, ModelRecord, read_centres, read_trained_on
+from perfectlook.model.networks import Compatibility
+from perfectlook.taxonomy import resolve
+from perfectlook.training.data import TrainingData
+from perfectlook.types import Float32Array
+
+PER_CATEGORY = ("attention.categories.weight", "mixing_logits.weight")
+"""Weights with a row for every category."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A trained model whose training goes on.
+
+    Attributes:
+        record: what the model is.
+        centres: of the categories it knows, and the overall one.
+        stored: its weights.
+        scenes: ids of the scenes it was trained on.
+        products: ids of the products in the pairs it was trained on.
+    """
+
+    record: ModelRecord
+    centres: dict[str, Float32Array]
+    stored: dict[str, Tensor]
+    scenes: frozenset[str]
+    products: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Begun":
+        """Read a model folder.
+
+        Raises:
+            ModelError: it cannot be read, or it is a baseline, which cannot go on.
+        """
+        record = ModelRecord.read(folder)
+        if record.baseline:
+            raise ModelError(
+                f"{folder}: the baseline '{record.baseline}' cannot go on from where it was; train it anew "
+                "on all sets, or go on from a compatibility model"
+            )
+        try:
+            stored = load((folder / WEIGHTS).read_bytes())
+        except (OSError, ValueError) as error:
+            raise ModelError(
+                f"{folder / WEIGHTS}: cannot be read ({error}); train the model again"
+            ) from error
+        return cls(record, read_centres(folder), stored, **read_trained_on(folder))
+
+    def extend(self, data: TrainingData) -> None:
+        """Add the categories that the model knows to those of the new sets, with the centres it has for them.
+
+        A category of both keeps the model's centre, so that its products stay where they were.
+        """
+        fresh = dict(zip(data.categories, data.centres, strict=True))
+        centres = fresh | dict(zip(self.record.categories, self.centres["centres"], strict=True))
+        names = sorted(centres)
+        place = {name: row for row, name in enumerate(names)}
+        data.product_category = np.asarray(
+            [place[name] for name in data.features.product_categories], np.int64
+        )
+        data.categories = names
+        data.centres = np.stack([centres[name] for name in names])
+        data.overall_centre = self.centres["overall"]
+
+    def weights(self, data: TrainingData) -> dict[str, Tensor]:
+        """The weights of a network for the extended categories.
+
+        A new category starts as the known one that stands in for it, or as the mean of all.
+        """
+        known = self.record.categories
+        state = dict(self.stored)
+        if self.record.config.tied:
+            tied = {f"scene_{name[8:]}": each for name, each in state.items() if name.startswith("product_")}
+            state |= {name: each for name, each in tied.items() if name.startswith("scene_encoder.")}
+        for name in PER_CATEGORY:
+            if name in state:
+                rows = state[name]
+                near = [resolve(category, known).category for category in data.categories]
+                state[name] = torch.stack(
+                    [rows.mean(dim=0) if each is None else rows[known.index(each)] for each in near]
+                )
+        self._check(state, data)
+        return state
+
+    def _check(self, state: dict[str, Tensor], data: TrainingData) -> None:
+        wanted = Compatibility(self.record.config, data.widths, len(data.categories)).state_dict()
+        shapes = {name: tuple(each.shape) for name, each in wanted.items()}
+        if shapes != {name: tuple(each.shape) for name, each in state.items()}:
+            raise ModelError(
+                f"model {self.record.name!r}: its weights are those of another version of perfectlook, or "
+                "not of this backbone; train it again"
+            )

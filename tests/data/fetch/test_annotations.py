@@ -1,0 +1,229 @@
+"""Annotation files that arrive cut short, are listed otherwise, or cannot be checked at all."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
+from perfectlook.data.fetch.download import FolderPlace, Manifest, Manners
+from perfectlook.data.fetch.get import SOURCES, get
+from perfectlook.data.fetch.sources import AnnotationFiles
+from perfectlook.data.fetch.stl import STL_FASHION, Release, stl_source
+from perfectlook.errors import DatasetError, FetchError, PerfectLookError
+from perfectlook.types import Problem
+from web import Web, fail, first, serve
+
+MANNERS = Manners(tries=1, first_pause=0.01, seconds=5)
+
+MIRRORS: dict[str, Callable[[Path], Path]] = {
+    "stl-fashion": stl_mirror,
+    "stl-home": lambda folder: stl_mirror(folder, part="home"),
+    "ikea-rooms": ikea_mirror,
+    "ccp-looks": ccp_mirror,
+}
+READ = {
+    "stl-fashion": ("fashion.json", "fashion-cat.json"),
+    "stl-home": ("home.json", "home-cat.json"),
+    "ikea-rooms": ("text_data/products_dict.p", "text_data/item_to_room.p"),
+    "ccp-looks": ("label_list.mat",),
+}
+EVERY_FILE = [(name, path) for name, paths in READ.items() for path in paths]
+OF_STL = [(name, path) for name, path in EVERY_FILE if name.startswith("stl-")]
+LISTINGS = [(name, "tree.json") for name in SOURCES]
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Path:
+    (tmp_path / "mirror").mkdir()
+    return tmp_path / "mirror"
+
+
+def half(content: bytes) -> bytes:
+    """The first half. All rows of a drawn STL mirror are of one length: not a row of it is damaged."""
+    return content[: len(content) // 2]
+
+
+def less_than_half(content: bytes) -> bytes:
+    """As much, and the last line cut off."""
+    return content[: len(content) // 2 - 7]
+
+
+def assert_heals(name: str, folder: Path, mirror: str, path: str, whole: bytes) -> None:
+    """Nothing is left of what was cut short: the next run makes the set."""
+    got = get(SOURCES[name], folder, mirror=mirror, manners=MANNERS)
+    assert got.problems == [] or name == "ikea-rooms"
+    assert got.pairs == (8 if name.startswith("stl-") else 3)
+    assert (folder / "source" / path).read_bytes() == whole
+    noted = json.loads((folder / "set.json").read_text())["files"][path]
+    assert noted["sha256"] == sha256(whole).hexdigest()
+
+
+def test_every_public_set_is_tried_here():
+    assert MIRRORS.keys() == READ.keys() == SOURCES.keys()
+
+
+@pytest.mark.parametrize(("name", "path"), EVERY_FILE)
+def test_a_file_cut_in_half_is_not_the_one_listed(
+    server: Web, mirror: Path, tmp_path: Path, name: str, path: str
+):
+    url = publish(server, MIRRORS[name](mirror))
+    whole = (mirror / path).read_bytes()
+    server.answers[f"/m/{path}"] = serve(half(whole))
+    sizes = f"{len(half(whole)):,} bytes of {len(whole):,}"
+    with pytest.raises(FetchError, match="annotations cannot be had") as raised:
+        get(SOURCES[name], tmp_path / "set", mirror=url, manners=MANNERS)
+    message = str(raised.value)
+    assert f"{url}/{path}: is not the file that {url}/tree.json lists ({sizes})" in message
+    assert "run the same command again later" in message
+    assert not (tmp_path / "set" / "source" / path).exists()
+    server.answers[f"/m/{path}"] = serve(whole)
+    assert_heals(name, tmp_path / "set", url, path, whole)
+
+
+@pytest.mark.parametrize(("name", "path"), LISTINGS)
+def test_a_list_of_files_cut_in_half_is_none(server: Web, mirror: Path, tmp_path: Path, name: str, path: str):
+    url = publish(server, MIRRORS[name](mirror))
+    whole = server.answers[f"/m/{path}"]
+    server.answers[f"/m/{path}"] = serve(b'{"tree": [{"path": "a", "si')
+    with pytest.raises(DatasetError, match=r"tree\.json: no list of files .*run the same command again"):
+        get(SOURCES[name], tmp_path / "set", mirror=url, manners=MANNERS)
+    assert not (tmp_path / "set" / "source" / path).exists()
+    server.answers[f"/m/{path}"] = whole
+    file = mirror / READ[name][0]
+    assert_heals(name, tmp_path / "set", url, READ[name][0], file.read_bytes())
+
+
+@pytest.mark.parametrize(("name", "path"), OF_STL)
+def test_without_a_list_a_file_that_cannot_be_read_is_fetched_again(
+    server: Web, mirror: Path, tmp_path: Path, name: str, path: str
+):
+    url = publish(server, MIRRORS[name](mirror), listing=False)
+    whole = (mirror / path).read_bytes()
+    server.answers[f"/m/{path}"] = serve(less_than_half(whole))
+    with pytest.raises(DatasetError) as raised:
+        get(SOURCES[name], tmp_path / "set", mirror=url, manners=MANNERS)
+    assert str(tmp_path / "set" / "source" / path) in str(raised.value)
+    assert f"run the same command again, which fetches it from {url}/{path}" in str(raised.value)
+    server.answers[f"/m/{path}"] = serve(whole)
+    assert_heals(name, tmp_path / "set", url, path, whole)
+
+
+@pytest.mark.parametrize(("name", "path"), EVERY_FILE)
+@pytest.mark.parametrize("has_list", [False, True])
+def test_a_folder_that_holds_half_a_file_can_be_mended(
+    mirror: Path, tmp_path: Path, name: str, path: str, has_list: bool
+):
+    MIRRORS[name](mirror)
+    if has_list:
+        entries = json.loads(FolderPlace(mirror).read("tree.json"))
+        (mirror / "tree.json").write_text(json.dumps(entries))
+    whole = (mirror / path).read_bytes()
+    (mirror / path).write_bytes(less_than_half(whole))
+    with pytest.raises(PerfectLookError) as raised:
+        get(SOURCES[name], tmp_path / "set", mirror=str(mirror))
+    assert str(mirror / path) in str(raised.value)
+    assert "run the same command again" in str(raised.value)
+    (mirror / path).write_bytes(whole)
+    assert_heals(name, tmp_path / "set", str(mirror), path, whole)
+
+
+def test_a_folder_is_looked_through_anew_every_time(mirror: Path, tmp_path: Path):
+    picture = ikea_mirror(mirror) / "images/bed/001.626.34.jpg"
+    whole = picture.read_bytes()
+    picture.write_bytes(half(whole)[:60])
+    assert get(SOURCES["ikea-rooms"], tmp_path / "set", mirror=str(mirror)).counts["failed"] == 1
+    picture.write_bytes(whole)
+    got = get(SOURCES["ikea-rooms"], tmp_path / "set", mirror=str(mirror))
+    assert (got.pairs, got.counts["failed"], got.renewed) == (3, 0, [])
+
+
+def test_a_file_cut_short_once_is_asked_for_again_at_once(server: Web, mirror: Path, tmp_path: Path):
+    url = publish(server, stl_mirror(mirror))
+    whole = (mirror / "fashion.json").read_bytes()
+    server.answers["/m/fashion.json"] = first(serve(half(whole)), serve(whole))
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    assert (got.pairs, got.problems, got.renewed, got.unchecked) == (8, [], [], {})
+
+
+def test_half_a_file_that_was_once_noted_as_right_is_found_out(server: Web, mirror: Path, tmp_path: Path):
+    url = publish(server, stl_mirror(mirror), listing=False)
+    whole = (mirror / "fashion.json").read_bytes()
+    server.answers["/m/fashion.json"] = serve(half(whole))
+    assert get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS).pairs == 4
+    publish(server, mirror)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    assert (got.pairs, got.renewed) == (8, ["fashion.json"])
+
+
+def test_a_repository_that_has_changed_is_listed_anew(server: Web, mirror: Path, tmp_path: Path):
+    url = publish(server, stl_mirror(mirror))
+    get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    (tmp_path / "set" / "source" / "fashion.json").unlink()
+    publish(server, stl_mirror(mirror, scenes=5))
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    assert (got.pairs, got.problems) == (10, [])
+    assert set(got.renewed) == {"fashion.json", "fashion-cat.json"}
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_where_there_is_no_list_the_set_is_had_unchecked(
+    server: Web, mirror: Path, tmp_path: Path, status: int
+):
+    url = publish(server, stl_mirror(mirror))
+    server.answers["/m/tree.json"] = fail(status)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    assert (got.pairs, got.problems) == (8, [])
+    assert got.unchecked.keys() == {"fashion.json", "fashion-cat.json"}
+    assert all(f"{url}/tree.json: answers {status}" in reason for reason in got.unchecked.values())
+
+
+def test_a_file_that_the_list_leaves_out_is_told_as_unchecked(server: Web, mirror: Path, tmp_path: Path):
+    url = publish(server, stl_mirror(mirror))
+    server.answers["/m/tree.json"] = serve(b'{"tree": []}')
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    assert got.unchecked["fashion.json"] == f"{url}/tree.json does not list it"
+
+
+def told_of(release: Release, mirror: Path, folder: Path, *, is_release: bool = True) -> list[Problem]:
+    """What is said of a mirror's files, 8 rows and 8 categories, if the release holds so much."""
+    source = stl_source("fashion", "Pins", "8 pairs", release)
+    files = AnnotationFiles(
+        folder / "source",
+        FolderPlace(mirror),
+        Manifest(folder, source.name, source.licence),
+        is_release=is_release,
+    )
+    return source.plan(files, None).content(folder, set()).problems
+
+
+@pytest.mark.parametrize(
+    ("release", "named"),
+    [
+        (Release(rows=8, categories=8), []),
+        (Release(rows=16, categories=8), ["fashion.json"]),
+        (Release(rows=7, categories=9), ["fashion.json", "fashion-cat.json"]),
+    ],
+)
+def test_the_public_files_hold_what_the_release_does(
+    mirror: Path, tmp_path: Path, release: Release, named: list[str]
+):
+    stl_mirror(mirror)
+    problems = told_of(release, mirror, tmp_path / "set")
+    assert [problem.where for problem in problems] == named
+    assert all("holds 8 entries, and the release" in problem.reason for problem in problems)
+    noted = json.loads((tmp_path / "set" / "set.json").read_text())["files"]
+    assert noted.keys() == {"fashion.json", "fashion-cat.json"} - set(named)  # fetched again next time
+
+
+def test_a_mirror_may_hold_a_part_of_the_release(mirror: Path, tmp_path: Path):
+    stl_mirror(mirror)
+    assert told_of(Release(72_198, 38_111), mirror, tmp_path / "set", is_release=False) == []
+
+
+def test_an_empty_file_of_rows_is_none(mirror: Path, tmp_path: Path):
+    (stl_mirror(mirror) / "fashion.json").write_bytes(b"\n")
+    with pytest.raises(DatasetError, match=r"fashion\.json: is empty"):
+        get(STL_FASHION, tmp_path / "set", mirror=str(mirror))

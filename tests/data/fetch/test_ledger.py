@@ -1,0 +1,65 @@
+"""Addresses that are dead."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from perfectlook.data.fetch.download import Ledger
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "dead.jsonl"
+
+
+def test_what_is_dead_stays_dead(file: Path):
+    ledger = Ledger(file)
+    assert ledger.reason("http://a/1") is None
+    ledger.bury("http://a/1", 404)
+    ledger.bury("http://a/2", None)
+    entries = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(entry["url"], entry["status"]) for entry in entries] == [
+        ("http://a/1", 404),
+        ("http://a/2", None),
+    ]
+    assert entries[0]["when"].count("-") == 2
+    again = Ledger(file)
+    assert len(again) == 2
+    assert again.reason("http://a/1") == f"answered 404 on {entries[0]['when']}"
+    assert again.reason("http://a/2") == f"answered nothing usable on {entries[0]['when']}"
+
+
+def test_a_refusal_counts_once_the_server_has_given_something(file: Path):
+    ledger = Ledger(file)
+    ledger.bury("http://a/1", 403)
+    assert not file.exists()
+    ledger.trust()
+    ledger.bury("http://a/2", 403)
+    ledger.trust()
+    assert [json.loads(line)["url"] for line in file.read_text().splitlines()] == ["http://a/1", "http://a/2"]
+
+
+def test_what_is_asked_again_and_alive_is_struck_out(file: Path):
+    first = Ledger(file)
+    for number in range(3):
+        first.bury(f"http://a/{number}", 410)
+    ledger = Ledger(file, ask_again=True)
+    assert ledger.reason("http://a/1") is None
+    ledger.revive("http://a/1")
+    ledger.bury("http://a/2", 404)
+    ledger.close()
+    left = Ledger(file)
+    assert len(left) == 2
+    assert left.reason("http://a/1") is None
+    assert (left.reason("http://a/2") or "").startswith("answered 404")
+
+
+def test_half_a_line_that_a_killed_run_left_spoils_nothing(file: Path):
+    Ledger(file).bury("http://a/1", 404)
+    with file.open("a") as lines:
+        lines.write('{"url": "http://a/2", "sta')
+    ledger = Ledger(file)
+    assert len(ledger) == 1
+    ledger.bury("http://a/3", 404)
+    assert Ledger(file).reason("http://a/3")

@@ -1,0 +1,220 @@
+"""Sets of one's own scenes and products."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from perfectlook.data import open_dataset
+from perfectlook.data.make import Made, make
+from perfectlook.errors import DatasetError, FeedError, UsageError
+from perfectlook.types import Box
+from pictures import drawn
+
+
+class Shop(NamedTuple):
+    """Two rooms of 200×100 pixels, three products, and where tables go."""
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "set"
+
+    def table(self, text: str, name: str = "pairs.csv") -> Path:
+        file = self.root / name
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def make(self, text: str, **options: object) -> Made:
+        return make(
+            self.folder,
+            scenes=self.root / "rooms",
+            products=self.root / "things",
+            pairs=self.table(text),
+            **options,  # type: ignore[arg-type]
+        )
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    for folder, names, size in (
+        ("rooms", ("living.jpg", "bed.png"), (200, 100)),
+        ("things", ("sofa.jpg", "lamp.v2.jpg", "rug.webp"), (40, 30)),
+    ):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            drawn(*size).save(tmp_path / folder / name)
+    return Shop(tmp_path)
+
+
+def test_a_table_becomes_a_set(shop: Shop):
+    made = shop.make(
+        "scene,product,category,left,top,right,bottom,title,Price\n"
+        "living,sofa,Furniture|Sofas,20,30,120,90,Sofa Oslo,899 EUR\n"
+        "living.jpg,lamp.v2.jpg,Home & Garden > Lighting > Lamps,0.5,0,0.75,0.5,,\n"
+        "bed,sofa,,,,,,,\n",
+        licence="ours",
+    )
+    assert (made.scenes, made.products, made.pairs, made.problems) == (2, 2, 3, [])
+    dataset = open_dataset(shop.folder, strict=True)
+    assert dataset.licence == "ours"
+    assert [(pair.scene, pair.product, pair.box) for pair in dataset.pairs] == [
+        ("living", "sofa", Box(0.1, 0.3, 0.6, 0.9)),  # 20/200, 30/100, 120/200, 90/100
+        ("living", "lamp.v2", Box(0.5, 0.0, 0.75, 0.5)),
+        ("bed", "sofa", None),
+    ]
+    assert dataset.categories == {"Furniture|Sofas": ["sofa"], "Home & Garden|Lighting|Lamps": ["lamp.v2"]}
+    sofa = dataset.products["sofa"]
+    assert (sofa.title, dict(sofa.fields)) == ("Sofa Oslo", {"price": "899 EUR"})
+    assert sofa.picture.read_bytes() == (shop.root / "things" / "sofa.jpg").read_bytes()
+
+
+def test_categories_may_stand_in_a_table_of_their_own(shop: Shop):
+    categories = shop.table(
+        "product;category;title\nsofa;Furniture|Sofas;Oslo\nrug;Home & Garden|Decor|Rugs;Vik\n",
+        "categories.csv",
+    )
+    made = shop.make("scene,product\nliving,sofa\n", categories=categories)
+    assert (made.products, made.pairs, made.problems) == (2, 1, [])
+    dataset = open_dataset(shop.folder, strict=True)
+    assert dataset.products["rug"].title == "Vik"  # in the catalogue, though in no pair
+    assert not (shop.folder / "set.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "item", "reason"),
+    [
+        (
+            "attic,sofa,Furniture,,,,",
+            "'attic'",
+            "no picture of this scene in .*rooms; add it, or mend the name",
+        ),
+        ("living,chair,Furniture,,,,", "'chair'", "no picture of this product in .*things"),
+        ("living,rug,,,,,", "rug", "no category; write a path such as"),
+        (
+            "living,sofa,Furniture|Chairs,,,,",
+            "sofa",
+            r"'Furniture\|Chairs' here and 'Furniture\|Sofas' at .*csv:2",
+        ),
+        (
+            "living,sofa,,1,2,x,4",
+            "sofa",
+            r"its box is \(1, 2, x, 4\); write left, top, right, bottom as numbers",
+        ),
+        ("living,sofa,,1,2,3,", "sofa", "or leave all four empty"),
+        ("living,sofa,,50,2,30,40", "sofa", r"its box \(50, 2, 30, 40\) is empty or reversed"),
+        ("living,sofa,,nan,2,30,40", "sofa", "is empty or reversed"),
+        ("living,sofa,,0,0,201,90", "sofa", "reaches out of the scene of 200×100 pixels"),
+        ("living,sofa,,-0.1,0,0.5,0.5", "sofa", "reaches out of the scene"),
+        ("living,sofa,,10,10,110,60", "sofa", "the same scene, product and box as .*csv:2"),
+        ("living,../../etc/passwd,Furniture,,,,", "'../../etc/passwd'", "cannot name a file"),
+        ("living,sofa", "living", "has 2 columns, and the header 7"),
+        ("dark,sofa,,,,,", "dark", "dark.jpg: truncated or damaged"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_with_its_line(shop: Shop, row: str, item: str, reason: str):
+    whole = (shop.root / "rooms" / "living.jpg").read_bytes()
+    (shop.root / "rooms" / "dark.jpg").write_bytes(whole[: len(whole) // 2])
+    made = shop.make(
+        "scene,product,category,left,top,right,bottom\n"
+        "living,sofa,Furniture|Sofas,10,10,110,60\n"
+        f"{row}\n"
+        "bed,sofa,,,,,\n"
+    )
+    (problem,) = made.problems
+    assert problem.where == f"{shop.root / 'pairs.csv'}:3"
+    assert problem.item == item
+    assert re.search(reason, problem.reason)
+    assert made.pairs == 2
+    assert not open_dataset(shop.folder, strict=True).problems
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "reason"),
+    [
+        ("scene,thing\nliving,sofa\n", UsageError, "no column product; it has scene, thing"),
+        ("scene,product\n", DatasetError, "no row can be used"),
+        (
+            "scene,product\nattic,sofa\n",
+            DatasetError,
+            r"no row can be used; the first problem: .*pairs\.csv:2",
+        ),
+        ("", FeedError, "does not name columns"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_an_error(shop: Shop, text: str, error: type[Exception], reason: str):
+    with pytest.raises(error, match=reason):
+        shop.make(text)
+    assert not shop.folder.exists()
+
+
+def test_a_missing_folder_or_table_is_an_error(shop: Shop):
+    (shop.root / "rooms").rename(shop.root / "elsewhere")
+    with pytest.raises(DatasetError, match="rooms: cannot be listed"):
+        shop.make("scene,product\n")
+
+
+ONE = "scene,product,category\nliving,sofa,Furniture|Sofas\n"
+OTHER = "scene,product,category\nbed,rug,Home & Garden|Decor|Rugs\n"
+
+
+def test_the_same_set_may_be_made_again_another_only_by_force(shop: Shop):
+    shop.make(ONE)
+    shop.make(ONE)
+    with pytest.raises(UsageError, match=r"holds another set \(categories.json differs\); .* use --force"):
+        shop.make(OTHER)
+    assert list(open_dataset(shop.folder).products) == ["sofa"]
+    shop.make(OTHER, force=True)
+    assert list(open_dataset(shop.folder, strict=True).products) == ["rug"]
+    assert [path.name for path in (shop.folder / "products").iterdir()] == ["rug.webp"]
+    assert [path.name for path in (shop.folder / "scenes").iterdir()] == ["bed.png"]
+
+
+def test_pictures_that_lie_in_the_set_already_stay(shop: Shop):
+    """A set made in place, by force too: what was read from is never removed."""
+    for name, place in (("rooms", "scenes"), ("things", "products")):
+        shop.folder.mkdir(exist_ok=True)
+        (shop.root / name).rename(shop.folder / place)
+    before = {path: path.read_bytes() for path in shop.folder.rglob("*.*")}
+    for force in (False, True):
+        make(
+            shop.folder,
+            scenes=shop.folder / "scenes",
+            products=shop.folder / "products",
+            pairs=shop.table(ONE),
+            force=force,
+        )
+    assert before.items() <= {path: path.read_bytes() for path in shop.folder.rglob("*.*")}.items()
+    assert open_dataset(shop.folder, strict=True).products.keys() == {"sofa"}
+
+
+def test_pictures_are_linked_on_demand_and_copied_where_that_fails(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+):
+    picture, target = shop.root / "things" / "sofa.jpg", shop.folder / "products" / "sofa.jpg"
+    shop.make(ONE)
+    assert not target.samefile(picture)
+    shop.make(ONE, link=True)
+    assert target.samefile(picture)
+    shop.make(ONE)  # the same file as it is: nothing to do
+    target.unlink()
+
+    def fails(*_: object) -> None:
+        raise OSError("another disk")
+
+    monkeypatch.setattr(os, "link", fails)
+    shop.make(ONE, link=True)
+    assert not target.samefile(picture)
+    assert target.read_bytes() == picture.read_bytes()
+
+
+def test_the_files_are_as_the_layout_says(shop: Shop):
+    shop.make(ONE)
+    (row,) = map(json.loads, (shop.folder / "pairs.jsonl").read_text().splitlines())
+    assert row == {"product": "sofa", "scene": "living", "bbox": None}
+    assert json.loads((shop.folder / "categories.json").read_text()) == {"sofa": "Furniture|Sofas"}
+    assert not (shop.folder / "products.json").exists()

@@ -1,0 +1,160 @@
+"""Comparing models: the same pairs for all, the right differences, a report that says so."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from perfectlook.errors import DatasetError, UsageError
+from perfectlook.evaluation.comparison import common_pairs, compare, comparison_of
+from perfectlook.evaluation.evaluate import Evaluation
+from perfectlook.evaluation.metrics import paired_difference
+from perfectlook.evaluation.protocol import PairResult, figures
+
+CHAIRS, LAMPS = "Furniture|Chairs", "Lighting|Lamps"
+
+
+def results_of(shares: list[float]) -> list[PairResult]:
+    """Two pairs a scene, a chair and a lamp, each placed among ten candidates."""
+    return [
+        PairResult(f"s{place // 2}", f"p{place}", (CHAIRS, LAMPS)[place % 2], share, 1 + 10 * (1 - share))
+        for place, share in enumerate(shares)
+    ]
+
+
+def evaluation(model: str, results: list[PairResult], **changes) -> Evaluation:
+    overall = figures(results)
+    assert overall is not None
+    of_category = {name: figures([r for r in results if r.category == name]) for name in (CHAIRS, LAMPS)}
+    found = Evaluation(
+        set_name="rooms",
+        split="test",
+        scene="crop",
+        model=model,
+        results=results,
+        overall=overall,
+        unseen=None,
+        per_category={name: each for name, each in of_category.items() if each is not None},
+        n_without_candidates=0,
+        n_dropped=0,
+        n_twin_scenes=0,
+        n_trained_scenes=0,
+    )
+    return dataclasses.replace(found, **changes)
+
+
+@pytest.fixture
+def three() -> dict[str, Evaluation]:
+    draw = np.random.default_rng(0)
+    base = draw.uniform(0.2, 0.8, 80)
+    shares = {"worse": base - 0.1, "best": base + 0.1, "near": base + 0.1 + draw.normal(-0.001, 0.1, 80)}
+    return {name: evaluation(name, results_of(list(each))) for name, each in shares.items()}
+
+
+def test_the_best_leads_and_its_lead_is_the_paired_difference(three):
+    found = comparison_of(three)
+    assert [each.label for each in found.models] == ["best", "near", "worse"]
+    best, near, worse = found.models
+    assert found.reference == "best"
+    assert best.difference is None
+    assert worse.difference == pytest.approx((0.2, 0.2, 0.2))
+    assert worse.is_surely_worse
+    scenes = [result.scene for result in three["best"].results]
+    shares = [np.array([r.share for r in three[name].results]) for name in ("best", "near")]
+    assert near.difference == paired_difference(*shares, scenes)
+    assert not near.is_surely_worse
+    assert found.n_left_out == 0
+
+
+def test_a_chosen_reference_need_not_be_the_best(three):
+    found = comparison_of(three, reference="worse")
+    assert found.models[0].label == "best"
+    assert found.models[0].difference == pytest.approx((-0.2, -0.2, -0.2))
+    assert found.models[2].difference is None
+    with pytest.raises(UsageError, match="reference 'absent' is none of the models: worse, best, near"):
+        comparison_of(three, reference="absent")
+
+
+def test_only_pairs_that_all_have_count():
+    one = results_of([0.1, 0.2, 0.3, 0.4])
+    other = [dataclasses.replace(result, share=1.0) for result in one[1:]]
+    found = comparison_of({"one": evaluation("one", one), "other": evaluation("other", other)})
+    assert found.n_left_out == 1
+    assert [each.evaluation.overall.n_pairs for each in found.models] == [3, 3]
+    assert found.models[1].evaluation.overall.binary_accuracy.value == pytest.approx(0.3)
+    chairs = found.models[1].evaluation.per_category[CHAIRS]
+    assert (chairs.n_pairs, chairs.binary_accuracy.value) == (1, pytest.approx(0.3))
+    assert "1 pairs left out" in found.title()
+
+
+def test_a_repeated_row_stays_where_all_models_have_every_copy():
+    pair = results_of([0.5])[0]
+    twice, other = [pair, dataclasses.replace(pair, share=0.7)], results_of([0.1, 0.2])[1:]
+    kept, left_out = common_pairs([twice + other, twice + other])
+    assert kept[0] == twice + other
+    assert left_out == 0
+    kept, left_out = common_pairs([twice + other, [pair, *other]])
+    assert kept == [other, other]
+    assert left_out == 2
+
+
+def test_no_common_pair_is_an_error():
+    one, other = results_of([0.1, 0.2])
+    with pytest.raises(DatasetError, match="no pair that all of a, b can be measured on"):
+        comparison_of({"a": evaluation("a", [one]), "b": evaluation("b", [other])})
+
+
+def test_the_report_has_the_figures_of_every_model(three):
+    found = comparison_of(three).to_json()
+    assert {key: found[key] for key in ("set", "split", "scene", "n_pairs", "n_scenes", "reference")} == {
+        "set": "rooms",
+        "split": "test",
+        "scene": "crop",
+        "n_pairs": 80,
+        "n_scenes": 40,
+        "reference": "best",
+    }
+    best, _, worse = found["models"]
+    assert best["difference"] is None
+    assert worse["difference"]["above_zero"] is True
+    assert worse["difference"]["ci95"] == pytest.approx([0.2, 0.2])
+    expected = three["worse"].to_json() | {"model": "worse", "difference": worse["difference"]}
+    assert worse == expected
+
+
+def test_the_tables_have_a_row_for_every_model_and_category(three):
+    found = comparison_of(three)
+    text, markdown = found.to_text(), found.to_markdown()
+    header, rows = found.table()
+    assert [row[0] for row in rows] == ["best", "near", "worse"]
+    assert header[-2:] == ["best minus this", "above 0"]
+    assert rows[2][-2:] == ["+0.200 [+0.200, +0.200]", "yes"]
+    assert rows[0][-1] == "–"
+    assert CHAIRS in text
+    assert "| Furniture\\|Chairs | 40 |" in markdown
+    header, rows = found.category_table(["worse"])
+    assert header == ["category", "pairs", "worse"]
+    assert rows[0][:2] == [CHAIRS, "40"]
+
+
+def test_a_single_model_is_compared_with_nothing(three):
+    found = comparison_of({"best": three["best"]})
+    assert "minus" not in found.to_text()
+
+
+def test_a_model_trained_on_what_it_is_measured_on_is_named(three):
+    three["near"] = dataclasses.replace(three["near"], n_trained_scenes=7)
+    assert comparison_of(three).notes() == ["note: near was trained on 7 of these scenes"]
+
+
+def test_the_chart_is_drawn(three, tmp_path):
+    comparison_of(three).draw(tmp_path / "chart.svg")
+    assert "<svg" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
+
+
+def test_a_model_twice_and_no_model_are_wrong_use(tmp_path):
+    (tmp_path / "m").mkdir()
+    with pytest.raises(UsageError, match="named more than once"):
+        compare([tmp_path / "m", tmp_path / "x" / ".." / "m"], tmp_path)
+    with pytest.raises(UsageError, match="no model to compare"):
+        compare([], tmp_path)

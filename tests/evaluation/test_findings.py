@@ -1,0 +1,79 @@
+"""What is measured about where a model is weak."""
+
+import dataclasses
+
+import pytest
+
+from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
+from perfectlook.evaluation.findings import Placed, findings, placed_pairs, scene_left
+from perfectlook.evaluation.metrics import Interval
+from perfectlook.evaluation.protocol import Figures, PairResult
+from perfectlook.model.runtime import open_model
+from perfectlook.types import Box, Pair
+
+
+@pytest.fixture
+def evaluation(measured) -> Evaluation:
+    return evaluate_on_features(open_model(measured.model), measured.features, split="all")
+
+
+def with_shares(placed: list[Placed], share_of) -> list[Placed]:
+    def result(each: Placed) -> PairResult:
+        return dataclasses.replace(each.result, share=share_of(each))
+
+    return [dataclasses.replace(each, result=result(each)) for each in placed]
+
+
+def figures_of(low: float, value: float, n_pairs: int = 50) -> Figures:
+    return Figures(n_pairs, n_pairs, Interval(value, low, value + 0.1), {}, Interval(0, 0, 0))
+
+
+def test_known_products_are_set_against_new_ones(measured, evaluation):
+    features = measured.features
+    placed = placed_pairs(features, evaluation)
+    half = frozenset(sorted(features.product_ids)[::2])
+    better = with_shares(placed, lambda each: 0.9 if each.result.product in half else 0.4)
+    (found, *_) = findings(evaluation, features, better * 3, half)
+    assert found.title == "Does it know the product, or the style?"
+    assert "Products it met in training do clearly better" in found.text
+    assert [group.accuracy.value for group in found.groups] == pytest.approx([0.9, 0.4])
+    assert sum(group.n_pairs for group in found.groups) == 3 * len(placed)
+    (found, *_) = findings(evaluation, features, with_shares(placed * 3, lambda _: 0.7), half)
+    assert found.text.startswith("No clear difference")
+
+
+def test_groups_too_small_to_compare_are_left_out(measured, evaluation):
+    placed = placed_pairs(measured.features, evaluation)
+    titles = [each.title for each in findings(evaluation, measured.features, placed, frozenset())]
+    assert "Does it know the product, or the style?" not in titles
+
+
+def test_how_much_of_the_scene_is_left_counts_boxes_only(measured, evaluation):
+    features = measured.features
+    placed = placed_pairs(features, evaluation)[0]
+    box = Box(0.1, 0.6, 0.4, 0.9)  # 0.55 of the height is left above the widened box
+    boxed = dataclasses.replace(
+        features, pairs=[Pair(pair.scene, pair.product, box) for pair in features.pairs]
+    )
+    assert scene_left(boxed, placed) == pytest.approx(0.55)
+    unboxed = dataclasses.replace(features, pairs=[Pair(pair.scene, pair.product) for pair in features.pairs])
+    assert scene_left(unboxed, placed) is None
+
+
+def test_weak_categories_are_named_worst_first(measured, evaluation):
+    per_category = {
+        "Furniture|Chairs": figures_of(0.4, 0.55),
+        "Furniture|Sofas": figures_of(0.3, 0.45, n_pairs=5),
+        "Decor|Rugs": figures_of(0.6, 0.7),
+    }
+    changed = dataclasses.replace(evaluation, per_category=per_category)
+    found = findings(changed, measured.features, placed_pairs(measured.features, evaluation), frozenset())[-1]
+    assert [group.name for group in found.groups] == ["Furniture|Sofas", "Furniture|Chairs"]
+    assert "2 of 3 categories" in found.text
+    assert "1 has fewer than 20 pairs" in found.text
+    per_category |= {"Decor|Lamps": dataclasses.replace(figures_of(0.4, 0.4, n_pairs=3), n_scenes=1)}
+    lone = dataclasses.replace(evaluation, per_category=per_category)
+    assert "2 of 3 categories" in findings(lone, measured.features, [], frozenset())[-1].text
+    strong = dataclasses.replace(evaluation, per_category={name: figures_of(0.6, 0.7) for name in "ab"})
+    found = findings(strong, measured.features, [], frozenset())[-1]
+    assert found.text.startswith("None") and found.groups == ()

@@ -1,0 +1,131 @@
+"""What a page says, sentence by sentence."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from perfectlook.evaluation import report as words
+from perfectlook.evaluation.findings import Placed
+from perfectlook.evaluation.metrics import Interval
+from perfectlook.evaluation.protocol import PairResult
+from perfectlook.evaluation.report import Answer, Case, Parts
+from perfectlook.types import REGIONS, Box, Pair, Product, View
+
+CHAIRS = "Furniture|Chairs"
+CHAIR = Product("a1", CHAIRS, Path("a1.jpg"))
+
+
+def case(rank: float, n_candidates: int, n_as_near: int = 0, **more: object) -> Case:
+    """A chair that pulls 0.30 nearer by the whole scene and 0.10 by the regions."""
+    share = (n_candidates + 1 - rank) / n_candidates
+    true = Answer(CHAIR, 1.2, Parts(0.7, 0.5), is_true=True)
+    made = Case(
+        placed=Placed(0, PairResult("s", "a1", CHAIRS, share, rank), n_candidates),
+        pair=Pair("s", "a1"),
+        view=View(Path("s.jpg")),
+        beside=None,
+        attention=np.full(REGIONS, 1 / REGIONS, np.float32),
+        known_category=CHAIRS,
+        true=true,
+        nearest=(true,),
+        n_nearer=int(rank - 1 - n_as_near / 2),
+        n_as_near=n_as_near,
+        mean_distance=1.6,
+        mean_parts=Parts(1.0, 0.6),
+        seen_in_training=False,
+    )
+    return dataclasses.replace(made, **more)  # type: ignore[arg-type]
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+def test_figures():
+    assert plain(words.percent(0.6757)) == "67.6 %"
+    assert plain(words.percent(0.6757, 0)) == "68 %"
+    assert plain(words.bounds(Interval(0.6757, 0.6478, 0.7022))) == "64.8 to 70.2 %"
+    assert plain(words.pairs(1)) == "1 pair"
+    assert plain(words.pairs(1200)) == "1,200 pairs"
+    assert words.spoken_path(CHAIRS) == "Furniture › Chairs"
+    assert (words.last_level(CHAIRS), words.last_level("")) == ("Chairs", "no category")
+
+
+def test_products_are_called_by_their_title_or_their_id():
+    assert words.name_of(CHAIR) == "product a1"
+    assert words.name_of(dataclasses.replace(CHAIR, title="Oak chair")) == "Oak chair"
+
+
+def test_ranks_are_said_with_halves_only_where_there_are_ties():
+    assert words.rank_of(case(1, 499)) == "1 of 500"
+    assert words.rank_of(case(2.5, 1999, n_as_near=1)) == "2.5 of 2,000"
+
+
+ON_LISTING = [
+    (
+        case(1, 499),
+        "best",
+        "None of the 499 other products lies nearer. A guess does as well once in 500 times.",
+    ),
+    (
+        case(2, 499),
+        "best",
+        "1 of the 499 other products lies nearer. A guess does as well once in 250 times.",
+    ),
+    (case(500, 499), "worst", "All 499 other products lie nearer. A guess does as badly once in 500 times."),
+    (
+        case(2, 1),
+        "worst",
+        "The only other product of the category lies nearer. A guess does as badly nearly every other time.",
+    ),
+    (
+        case(1.5, 9, 1),
+        "best",
+        "None of the 9 other products lies nearer, and 1 as near. A guess does as well once in 7 times.",
+    ),
+    (
+        case(3, 8),
+        "random",
+        "Drawn at random. 2 of the 8 other products lie nearer. So the true product comes before 75 % of "
+        "them; a guess, before 50 % on average.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "kind", "said"), ON_LISTING)
+def test_why_a_case_is_listed(found, kind, said):
+    assert plain(words.why_listed(found, kind)) == said
+
+
+def test_what_the_distance_is_made_of():
+    against = "Against the average product of the category, the whole scene"
+    assert words.what_made_it(case(1, 9)) == f"{against} pulls it 0.30 nearer and the regions 0.10."
+    pushed = Answer(CHAIR, 1.9, Parts(1.25, 0.55), is_true=True)
+    assert (
+        words.what_made_it(case(9, 9, true=pushed))
+        == f"{against} pushes it 0.25 away, and the regions pull it 0.05 nearer."
+    )
+    assert words.what_made_it(case(1, 9, attention=None)) == f"{against} pulls it 0.30 nearer."
+    assert words.what_made_it(case(1, 9, mean_parts=None)) == ""
+
+
+def test_what_to_bear_in_mind():
+    assert words.remarks(case(1, 99), has_copy=False, is_trained=False) == [
+        "its strongest region has 1.0 times an even share of the attention"
+    ]
+    all_of_it = case(
+        1, 9, attention=None, beside=Box(0, 0, 1, 0.5), known_category="Furniture", seen_in_training=True
+    )
+    assert [plain(each) for each in words.remarks(all_of_it, has_copy=True, is_trained=True)] == [
+        "the model was trained on this scene",
+        "the scene has a copy under another id",
+        "product seen in training",
+        "50 % of the picture is left beside the product",
+        "taken as Furniture",
+        "few candidates: luck counts for much",
+    ]
+    assert "the model does not know this category" in words.remarks(
+        case(1, 99, known_category=None), has_copy=False, is_trained=False
+    )

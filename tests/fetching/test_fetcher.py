@@ -1,0 +1,285 @@
+"""Fetching from a server that serves, fails, stalls, breaks off, redirects and lies."""
+
+import gzip
+import socket
+import threading
+from dataclasses import replace
+
+import pytest
+
+from perfectlook.errors import FetchError
+from perfectlook.fetching import Fetcher, FetchLimits, Validators, fetch_picture
+from web import Handler, Web, break_off, fail, first, redirect, serve, stall, trickle, with_etag
+
+LIMITS = FetchLimits(allow_private=True, seconds=5, first_pause=0.01, max_bytes=1000)
+SHORT = replace(LIMITS, seconds=0.3, tries=1)
+
+
+def test_what_lies_at_a_url_is_fetched(server: Web) -> None:
+    server.answers["/a%20b.jpg?x=1"] = serve(b"picture")
+    assert fetch_picture(server.url("/a b.jpg?x=1#part"), limits=LIMITS) == b"picture"
+    ((_, headers),) = server.asked
+    assert headers["user-agent"].startswith("perfectlook/")
+    assert headers["accept-encoding"] == "identity"
+
+
+def test_what_has_not_changed_is_not_sent_again(server: Web) -> None:
+    server.answers["/a.jpg"] = with_etag(b"picture", '"v1"')
+    with Fetcher(LIMITS) as fetcher:
+        fetched = fetcher.fetch(server.url("/a.jpg"))
+        assert fetched.content == b"picture"
+        assert fetched.validators == Validators('"v1"', "Wed, 21 Oct 2015 07:28:00 GMT")
+        assert fetcher.fetch(server.url("/a.jpg"), fetched.validators).content is None
+        server.answers["/a.jpg"] = with_etag(b"another", '"v2"')
+        assert fetcher.fetch(server.url("/a.jpg"), fetched.validators).content == b"another"
+    assert server.asked[1][1]["if-modified-since"] == "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
+@pytest.mark.parametrize(
+    "failure", [fail(500), fail(503), fail(429, retry_after="0"), break_off(b"pict"), serve(b"")]
+)
+def test_what_may_pass_is_tried_again(server: Web, failure: object) -> None:
+    server.answers["/a.jpg"] = first(failure, failure, serve(b"picture"))  # type: ignore[arg-type]
+    assert fetch_picture(server.url("/a.jpg"), limits=LIMITS) == b"picture"
+    assert len(server.asked) == 3
+
+
+def test_what_does_not_pass_is_said_after_the_last_try(server: Web) -> None:
+    server.answers["/a.jpg"] = fail(503)
+    with pytest.raises(
+        FetchError, match=r"/a\.jpg: answers 503 Service Unavailable, tried 3 times"
+    ) as raised:
+        fetch_picture(server.url("/a.jpg"), limits=LIMITS)
+    assert raised.value.passing
+    assert len(server.asked) == 3
+
+
+def test_a_picture_that_is_not_there_is_asked_for_once(server: Web) -> None:
+    with pytest.raises(FetchError, match=r"/a\.jpg: answers 404 Not Found; mend the link") as raised:
+        fetch_picture(server.url("/a.jpg"), limits=LIMITS)
+    assert not raised.value.passing
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [stall, trickle])
+def test_neither_silence_nor_trickling_bytes_last_longer_than_allowed(server: Web, answer: object) -> None:
+    server.answers["/a.jpg"] = answer  # type: ignore[assignment]
+    with pytest.raises(FetchError, match=r"does not answer within 0\.3 seconds"):
+        fetch_picture(server.url("/a.jpg"), limits=SHORT)
+
+
+def test_a_header_that_trickles_does_not_either(server: Web) -> None:
+    def answer(handler) -> None:  # type: ignore[no-untyped-def]
+        while not handler.server.ended.wait(0.02):
+            handler.wfile.write(b"H")
+
+    server.answers["/a.jpg"] = answer
+    with pytest.raises(FetchError, match=r"does not answer within 0\.3 seconds"):
+        fetch_picture(server.url("/a.jpg"), limits=SHORT)
+
+
+def test_an_answer_that_is_cut_short_is_no_picture(server: Web) -> None:
+    server.answers["/a.jpg"] = break_off(b"pict")
+    with pytest.raises(FetchError, match="breaks off"):
+        fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, tries=1))
+
+
+def test_nobody_listening_is_said(server: Web) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/a.jpg"
+        with pytest.raises(FetchError, match="cannot be reached") as raised:
+            fetch_picture(url, limits=SHORT)
+    assert raised.value.passing
+
+
+def test_the_limit_of_bytes_holds_whether_announced_or_not(server: Web) -> None:
+    def unannounced(handler) -> None:  # type: ignore[no-untyped-def]
+        handler.reply(200, b"", transfer_encoding="chunked", content_length="")
+        for _ in range(100):
+            handler.wfile.write(b"64\r\n" + b"x" * 100 + b"\r\n")
+
+    server.answers["/announced.jpg"] = serve(b"x" * 1001)
+    server.answers["/packed.jpg"] = serve(gzip.compress(b"x" * 10**6), content_encoding="gzip")
+    for path in ("/announced.jpg", "/packed.jpg"):
+        with pytest.raises(FetchError, match="over the limit of 1,000 bytes"):
+            fetch_picture(server.url(path), limits=LIMITS)
+    server.answers["/full.jpg"] = serve(b"x" * 1000)
+    assert len(fetch_picture(server.url("/full.jpg"), limits=LIMITS)) == 1000
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed(server: Web, status: int) -> None:
+    server.answers["/a.jpg"] = redirect("/deep/b.jpg", status)
+    server.answers["/deep/b.jpg"] = redirect("c.jpg", status)
+    server.answers["/deep/c.jpg"] = serve(b"picture")
+    assert fetch_picture(server.url("/a.jpg"), limits=LIMITS) == b"picture"
+
+
+def test_redirects_without_end_are_not(server: Web) -> None:
+    server.answers["/a.jpg"] = redirect("/a.jpg")
+    with pytest.raises(FetchError, match="redirects more than 5 times"):
+        fetch_picture(server.url("/a.jpg"), limits=LIMITS)
+    assert len(server.asked) == 6
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/a.jpg"])
+def test_redirects_to_anything_but_http_are_refused(server: Web, place: str) -> None:
+    server.answers["/a.jpg"] = redirect(place)
+    with pytest.raises(FetchError, match=r"/a\.jpg: leads to .*only these are fetched"):
+        fetch_picture(server.url("/a.jpg"), limits=LIMITS)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://shop.example/a.jpg", "file:///etc/passwd", "/a.jpg", "http:///a.jpg", "http://[::1/a.jpg", ""],
+)
+def test_what_is_no_http_url_is_refused(url: str) -> None:
+    with pytest.raises(FetchError, match="is no"):
+        fetch_picture(url)
+
+
+def test_passwords_are_neither_sent_nor_repeated() -> None:
+    with pytest.raises(FetchError, match="holds a password") as raised:
+        fetch_picture("http://me:secret@shop.example/a.jpg")
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "[::ffff:127.0.0.1]", "0.0.0.0"]
+)
+def test_this_machine_is_not_asked_unless_allowed(server: Web, host: str) -> None:
+    with pytest.raises(FetchError, match="not an address of the public internet"):
+        fetch_picture(server.url("/a.jpg", host))
+    assert server.asked == []
+
+
+@pytest.fixture
+def public(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let 127.0.0.1 stand for the public internet, and nothing else."""
+    monkeypatch.setattr("perfectlook.fetching.is_public", lambda address: address == "127.0.0.1")
+
+
+def test_a_redirect_to_a_private_address_is_refused(server: Web, public: None) -> None:
+    server.answers["/a.jpg"] = redirect(server.url("/secret", "127.0.0.2"))
+    with pytest.raises(FetchError, match=r"/a\.jpg: 127\.0\.0\.2 is at 127\.0\.0\.2, which is not"):
+        fetch_picture(server.url("/a.jpg"))
+    assert server.paths == ["/a.jpg"]
+
+
+def test_the_address_that_was_checked_is_the_one_connected_to(
+    server: Web, public: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is public when it is looked up and private the next moment (DNS rebinding)."""
+    looked_up: list[object] = []
+    port = server.server_address[1]
+
+    def look_up(host: object, *_: object, **__: object) -> list[object]:
+        looked_up.append(host)
+        address = "127.0.0.1" if len(looked_up) == 1 else "127.0.0.2"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    server.answers["/a.jpg"] = serve(b"picture")
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        "socket.getaddrinfo",
+        lambda host, *rest, **more: look_up(host) if host == "shop.example" else resolve(host, *rest, **more),
+    )
+    assert fetch_picture(server.url("/a.jpg", "shop.example")) == b"picture"
+    assert looked_up == ["shop.example"]
+    assert server.asked[0][1]["host"] == f"shop.example:{port}"
+
+
+def test_proxies_of_the_environment_are_not_used(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    server.answers["/a.jpg"] = serve(b"picture")
+    assert fetch_picture(server.url("/a.jpg"), limits=LIMITS) == b"picture"
+
+
+def test_closing_breaks_off_what_other_threads_fetch(server: Web) -> None:
+    server.answers["/stall.jpg"], server.answers["/busy.jpg"] = stall, fail(503, retry_after="60")
+    patient = replace(LIMITS, seconds=60, longest_pause=60)
+    failures: list[FetchError] = []
+
+    def fetch(path: str) -> None:
+        try:
+            fetcher.fetch(server.url(path))
+        except FetchError as error:
+            failures.append(error)
+
+    with Fetcher(patient) as fetcher:
+        threads = [threading.Thread(target=fetch, args=(path,)) for path in server.answers]
+        for thread in threads:
+            thread.start()
+        while len(server.asked) < 2:
+            pass
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert len(failures) == 2
+
+
+def test_pauses_between_tries_grow_and_are_bounded(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(Fetcher, "_pause", lambda _, seconds: slept.append(seconds))
+    server.answers["/a.jpg"] = fail(500)
+    with pytest.raises(FetchError):
+        fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, tries=4, first_pause=1, longest_pause=3))
+    assert 0.5 <= slept[0] <= 1
+    assert 1 <= slept[1] <= 2
+    assert 2 <= slept[2] <= 3
+    server.answers["/a.jpg"] = fail(429, retry_after="3600")
+    with pytest.raises(FetchError):
+        fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, tries=2, longest_pause=3))
+    assert slept[3] == 3
+
+
+@pytest.mark.parametrize(("status", "passing"), [(404, False), (403, False), (503, True)])
+def test_a_failure_says_what_the_server_answered(server: Web, status: int, passing: bool) -> None:
+    server.answers["/a.jpg"] = fail(status)
+    with pytest.raises(FetchError) as raised:
+        fetch_picture(server.url("/a.jpg"), limits=SHORT)
+    assert (raised.value.status, raised.value.passing) == (status, passing)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("Fri, 31 Dec 2100 23:59:59 GMT", 1e8, 1e10),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
+        ("soon", 0, 0),
+    ],
+)
+def test_a_failure_says_how_long_the_server_asks_to_wait(
+    server: Web, retry_after: str, least: float, most: float
+) -> None:
+    server.answers["/a.jpg"] = fail(429, retry_after=retry_after)
+    with pytest.raises(FetchError) as raised:
+        fetch_picture(server.url("/a.jpg"), limits=SHORT)
+    assert least <= raised.value.pause <= most
+
+
+def test_closing_wakes_whoever_waits_for_an_answer(server: Web) -> None:
+    waited_out = []
+
+    def wait(handler: Handler) -> None:
+        if not handler.server.ended.wait(20):
+            waited_out.append(handler.path)
+        handler.close_connection = True
+
+    server.answers["/a.jpg"] = wait
+    fetcher = Fetcher(replace(LIMITS, seconds=25, tries=1))
+
+    def close() -> None:
+        while not server.asked:
+            server.ended.wait(0.001)
+        fetcher.close()
+
+    closing = threading.Thread(target=close)
+    closing.start()
+    with pytest.raises(FetchError):
+        fetcher.fetch(server.url("/a.jpg"))
+    closing.join()
+    assert waited_out == []

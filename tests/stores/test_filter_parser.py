@@ -1,0 +1,155 @@
+"""A filter's text becomes its tree, a tree's text its tree again, and anything else an error that points."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from perfectlook.errors import UsageError
+from perfectlook.stores.filters import (
+    And,
+    Comparison,
+    Filter,
+    Has,
+    Money,
+    Not,
+    OneOf,
+    Or,
+    Under,
+    parse_filter,
+    print_filter,
+)
+
+CHEAP = Comparison("price", "<=", Decimal(50))
+IKEA = Comparison("brand", "=", "Ikea")
+SOLD = Has("sale_price")
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("price <= 50", CHEAP),
+        ("price<=50", CHEAP),
+        ("  PRICE <=\n50 ", CHEAP),
+        ("price <= 49.90", Comparison("price", "<=", Decimal("49.90"))),
+        ("offset > -3", Comparison("offset", ">", Decimal(-3))),
+        ("price < 50 eur", Comparison("price", "<", Money(Decimal(50), "EUR"))),
+        ("brand = Ikea", IKEA),
+        ("brand='Ikea'", IKEA),
+        ('brand != "La Redoute"', Comparison("brand", "!=", "La Redoute")),
+        (r'title = "5\" \\ wide"', Comparison("title", "=", '5" \\ wide')),
+        ("größe = größer", Comparison("größe", "=", "größer")),
+        ('"in stock since" = "and"', Comparison("in stock since", "=", "and")),
+        ("size = 42-44", Comparison("size", "=", "42-44")),
+        ('size = "42"', Comparison("size", "=", "42")),
+        ("id = 007", Comparison("id", "=", "007")),
+        ("brand in (Ikea, Muji)", OneOf("brand", ("Ikea", "Muji"))),
+        ("price in (5, 6 USD)", OneOf("price", (Decimal(5), Money(Decimal(6), "USD")))),
+        ("id not in (7, p8)", Not(OneOf("id", ("7", "p8")))),
+        ("not id in (7, p8)", Not(OneOf("id", ("7", "p8")))),
+        ("has sale_price", SOLD),
+        ("HAS sale_price", SOLD),
+        ('category under "Furniture|Chairs"', Under("Furniture|Chairs")),
+        ("category under Furniture|Chairs", Under("Furniture|Chairs")),
+        ("price <= 50 and brand = Ikea and has sale_price", And((CHEAP, IKEA, SOLD))),
+        ("price <= 50 or brand = Ikea and has sale_price", Or((CHEAP, And((IKEA, SOLD))))),
+        ("(price <= 50 or brand = Ikea) and has sale_price", And((Or((CHEAP, IKEA)), SOLD))),
+        ("(price <= 50 and brand = Ikea) and has sale_price", And((And((CHEAP, IKEA)), SOLD))),
+        ("not has sale_price and brand = Ikea", And((Not(SOLD), IKEA))),
+        ("not (has sale_price and brand = Ikea)", Not(And((SOLD, IKEA)))),
+        ("not not ((has sale_price))", Not(Not(SOLD))),
+    ],
+)
+def test_it_reads(text: str, tree: Filter) -> None:
+    assert parse_filter(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ("", 1, "a field"),
+        ("price", 6, "after 'price'"),
+        ("price <=", 9, "expected a value after '<='"),
+        ("price <= and", 10, "expected a value after '<=', found 'and'"),
+        ("price <= 50 and", 16, "a field, 'has', 'not' or '(', found the end"),
+        ("price <= 50 brand = x", 13, "a currency such as EUR"),
+        ("brand = x brand = y", 11, "expected 'and', 'or' or the end, found 'brand'"),
+        ("5 < price", 1, "a field"),
+        ("brand in Ikea", 10, "'(' after 'in'"),
+        ("brand in ()", 11, "a value"),
+        ("brand in (a b)", 13, "',' or ')'"),
+        ("brand not Ikea", 11, "'in' after 'not'"),
+        ("brand under x", 7, "'under' is for 'category'"),
+        ("(brand = x", 11, "a ')' for the '(' of column 1"),
+        ("brand = x)", 10, "found ')'"),
+        ("brand = 'x", 9, "never closed"),
+        ("brand ~ x", 7, "unexpected '~'"),
+        ("brand = ü; drop", 10, "unexpected ';'"),
+        ('" " = 5', 1, "a field, 'has', 'not' or '(', found \" \""),
+        ("(" * 60 + "has x" + ")" * 60, 51, "nested deeper than 50"),
+        ("not " * 10_000, 201, "nested deeper than 50"),
+        ("x = " + "y" * 70_000, 65_537, "at most 65536 characters"),
+    ],
+)
+def test_an_error_points_at_the_column(text: str, column: int, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_filter(text)
+    assert str(caught.value).startswith(f"--where: column {column}: ")
+    assert says in str(caught.value)
+
+
+def test_an_error_names_where_the_text_is_from() -> None:
+    with pytest.raises(UsageError, match=r"^where: column 1: "):
+        parse_filter("", "where")
+
+
+def test_a_long_chain_is_no_deep_one() -> None:
+    tree = parse_filter(" or ".join(["has x"] * 5_000))
+    assert tree == Or((Has("x"),) * 5_000)
+
+
+fields = st.sampled_from(["price", "brand", "in", "größe", "a b", "42", "x.y-z", '"', "a\\"])
+numbers = st.decimals(-(10**9), 10**9, allow_nan=False, places=2) | st.integers(-9, 9).map(Decimal)
+texts = st.text() | st.sampled_from(["and", "7", "-1.5", "EUR", "A|B", "\\", '"', "'"])
+values = texts | numbers | st.builds(Money, numbers, st.sampled_from(["EUR", "USD"]))
+leaves = (
+    st.builds(Comparison, fields, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), values)
+    | st.builds(OneOf, fields, st.lists(values, min_size=1, max_size=3).map(tuple))
+    | st.builds(Comparison, st.sampled_from(["id", "category"]), st.just("="), texts)
+    | st.builds(Has, fields)
+    | st.builds(Under, texts)
+)
+trees: st.SearchStrategy[Filter] = st.recursive(
+    leaves,
+    lambda part: (
+        st.builds(Not, part)
+        | st.builds(And, st.lists(part, min_size=2, max_size=3).map(tuple))
+        | st.builds(Or, st.lists(part, min_size=2, max_size=3).map(tuple))
+    ),
+    max_leaves=12,
+)
+
+
+@given(trees)
+def test_what_a_tree_prints_parses_to_the_tree(tree: Filter) -> None:
+    assert parse_filter(print_filter(tree)) == tree
+
+
+@given(st.text() | st.lists(st.sampled_from(
+    ["price", "brand", "50", "EUR", "and", "or", "not", "in", "has", "under", "category", "=", "<=", "!=",
+     "(", ")", ",", '"x y"', "'", '"', "\\", "\x00", "|"]
+)).map(" ".join))  # fmt: skip
+@example("price <= 50 and (brand = 'x'")
+def test_any_text_is_a_filter_or_a_usage_error(text: str) -> None:
+    try:
+        tree = parse_filter(text)
+    except UsageError as error:
+        assert "--where: column " in str(error)
+    else:
+        assert parse_filter(print_filter(tree)) == tree
+
+
+def test_a_tree_that_no_text_says_is_not_printed() -> None:
+    with pytest.raises(ValueError, match="fewer than two"):
+        print_filter(And((SOLD,)))
