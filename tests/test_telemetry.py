@@ -8,7 +8,7 @@ from pathlib import Path
 USE = """
 from PIL import Image
 from perfectlook.backbones.registry import open_backbone
-from perfectlook.bundle import Model
+from perfectlook.model.runtime import Model
 
 model = Model.open("showroom")
 backbone = open_backbone(model.backbone)

@@ -390,9 +390,9 @@ def test_wrong_use_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_parsers_need_nothing_heavy() -> None:
     code = (
         "import argparse, sys\n"
-        "from perfectlook.cli import catalogue, complete\n"
+        "from perfectlook.cli import catalogue, recommend\n"
         "subparsers = argparse.ArgumentParser().add_subparsers()\n"
-        "catalogue.add_parser(subparsers), complete.add_parser(subparsers)\n"
+        "catalogue.add_parser_catalogue(subparsers), recommend.add_parser(subparsers)\n"
         "assert not {'numpy', 'PIL', 'sqlite3', 'perfectlook.catalogue'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,7 +25,7 @@ def command_that_raises(error: BaseException):
         def add_parser(subparsers) -> None:
             subparsers.add_parser("fail").set_defaults(func=run)
 
-    return (Command,)
+    return (Command.add_parser,)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_any_text_can_be_printed_to_any_output():
         "class Command:\n"
         "    def add_parser(subparsers): subparsers.add_parser('say').set_defaults(func=say)\n"
         "def say(arguments): print('\\u6728 caf\\udce9'); return 0\n"
-        "main.COMMANDS = (Command,)\n"
+        "main.COMMANDS = (Command.add_parser,)\n"
         "sys.exit(main.main(['say']))\n"
     )
     for encoding, said in (("ascii", b"\\u6728 caf\\udce9"), ("utf-8", "木 caf\\udce9".encode())):

@@ -98,7 +98,7 @@ def test_in_this_process_the_same_tasks_give_the_same_answers():
 
 _SCRIPT = """
 import torch_like_module
-from perfectlook.features.pool import WorkerPool
+from perfectlook.features.workers import WorkerPool
 import worker_starts
 
 with WorkerPool(worker_starts.loaded_modules, 1) as pool:
@@ -127,7 +127,7 @@ def test_a_script_needs_no_guard_and_workers_import_nothing_of_it(tmp_path: Path
 
 _PARENT = """
 import sys
-from perfectlook.features.pool import WorkerPool
+from perfectlook.features.workers import WorkerPool
 import worker_starts
 
 pool = WorkerPool(worker_starts.mortal, 2)

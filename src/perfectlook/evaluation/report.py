@@ -1049,7 +1049,7 @@ nearer{", and what it is the sum of" if has_attention else ""}.</p>
 
 
 def _text(name: str) -> str:
-    return resources.files("perfectlook.evaluation.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("perfectlook.evaluation").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 SHOWN = 24

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from perfectlook.errors import PerfectLookError, UsageError
-from perfectlook.service.metrics import log_as_json
+from perfectlook.service.metrics import LOGGER, log_as_json
 from perfectlook.service.settings import Settings
 
 if TYPE_CHECKING:

@@ -220,8 +220,8 @@ def test_a_private_mirror_is_allowed_since_the_user_names_it_but_no_private_publ
 RUN = """
 import sys
 from pathlib import Path
-from perfectlook.origins.getting import get
-from perfectlook.origins.registry import source_named
+from perfectlook.data.fetch.get import get
+from perfectlook.data.fetch.get import source_named
 get(source_named("stl-fashion"), Path(sys.argv[1]), mirror=sys.argv[2])
 """
 
