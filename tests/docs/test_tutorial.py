@@ -63,7 +63,7 @@ def test_the_tutorial(own_desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     first, second = (text for line, text in said if "catalogue sync" in line)
     assert "18 added" in first
     assert "1 deleted" in second
-    assert "Furniture|Chairs" in next(text for line, text in said if "--server" in line)
+    assert '"category":"Furniture|Chairs"' in next(text for line, text in said if line.startswith("curl"))
     assert Path("look.png").exists()
     assert Path("whole.png").exists()
 

@@ -40,7 +40,7 @@ ENVIRONMENT = {
     "by default `perfectlook` in the user's cache folder. Deleting it loses time, nothing else",
     "PERFECTLOOK_DATA": "the folder of real sets: where `data get` puts them, and where tests and benchmarks "
     "look for them",
-    "PERFECTLOOK_API_KEY": "the key that `--server` and the Python client send",
+    "PERFECTLOOK_API_KEY": "the key that the Python client sends",
     "PERFECTLOOK_QDRANT_API_KEY": "the key of a Qdrant server",
     "RAY_ADDRESS": "the Ray cluster that `embed --ray` joins",
     "OMP_NUM_THREADS": "threads of the arithmetic libraries; `serve` sets 1: its workers are the threads",

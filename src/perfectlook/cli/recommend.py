@@ -12,10 +12,7 @@ from perfectlook.cli.options import (
     add_count,
     add_place,
     check_choosing,
-    check_place,
     chosen_rules,
-    drawable,
-    opened,
     share,
     weight,
 )
@@ -26,8 +23,15 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from perfectlook.cli.options import Asked
-    from perfectlook.recommender import Answer, ExplainedProduct, Explanation, Look, Lookalikes, Section
+    from perfectlook.recommender import (
+        Answer,
+        ExplainedProduct,
+        Explanation,
+        Look,
+        Lookalikes,
+        Recommender,
+        Section,
+    )
     from perfectlook.types import Float64Array
 
 
@@ -110,12 +114,12 @@ def run(arguments: argparse.Namespace) -> int:
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
     """
     from perfectlook.cli.output import check_sheet, print_notes, write_json
+    from perfectlook.recommender import Recommender
 
-    check_place(arguments)
     check_sheet(arguments.sheet)
     _check_look(arguments)
     answers: list[Answer | Look] = []
-    with opened(arguments) as recommender:
+    with Recommender.open(arguments.model, arguments.catalogue) as recommender:
         for answer in _answers(recommender, arguments):
             answers.append(answer)
             if not arguments.json:
@@ -148,7 +152,7 @@ def _check_look(arguments: argparse.Namespace) -> None:
             raise UsageError(f"--{flag} is of whole looks: add --look")
 
 
-def _answers(recommender: "Asked", arguments: argparse.Namespace) -> "Iterator[Answer | Look]":
+def _answers(recommender: "Recommender", arguments: argparse.Namespace) -> "Iterator[Answer | Look]":
     """Answer for each photo that can be read, and draw its sheet."""
     from perfectlook.cli.output import write_sheet
     from perfectlook.errors import PictureError
@@ -164,14 +168,14 @@ def _answers(recommender: "Asked", arguments: argparse.Namespace) -> "Iterator[A
                     if several
                     else arguments.sheet
                 )
-                write_sheet(file, _sheet(recommender, answer, photo))
+                write_sheet(file, _sheet(answer, photo))
         except PictureError as error:
             print(f"skipped: {error}", file=sys.stderr)
         else:
             yield answer
 
 
-def _answering(recommender: "Asked", arguments: argparse.Namespace) -> "Callable[[str], Answer | Look]":
+def _answering(recommender: "Recommender", arguments: argparse.Namespace) -> "Callable[[str], Answer | Look]":
     """What to do with each photo; wrong use that no photo changes is found before the first."""
     rules, unavailable = chosen_rules(arguments), arguments.include_unavailable or arguments.all
     if not arguments.look:
@@ -213,15 +217,11 @@ def _locked(pairs: list[str]) -> "Mapping[str, str]":
     return locked
 
 
-def _sheet(recommender: "Asked", answer: "Answer | Look", photo: str) -> "Image":
+def _sheet(answer: "Answer | Look", photo: str) -> "Image":
     from perfectlook.recommender import Answer
     from perfectlook.sheet import draw_look, draw_sheet
 
-    if isinstance(answer, Answer):
-        with drawable(recommender, answer) as shown:
-            return draw_sheet(shown, photo)
-    with drawable(recommender, answer) as chosen:
-        return draw_look(chosen, photo)
+    return draw_sheet(answer, photo) if isinstance(answer, Answer) else draw_look(answer, photo)
 
 
 def _lines(answer: "Answer | Look", *, bare: bool) -> "Iterator[str]":
@@ -317,12 +317,12 @@ def run_similar(arguments: argparse.Namespace) -> int:
             cannot be used, or a file cannot be written.
     """
     from perfectlook.cli.output import check_sheet, print_notes, write_json, write_sheet
+    from perfectlook.recommender import Recommender
 
-    check_place(arguments)
     check_sheet(arguments.sheet)
     check_choosing(arguments)
     rules = chosen_rules(arguments)
-    with opened(arguments) as recommender:
+    with Recommender.open(arguments.model, arguments.catalogue) as recommender:
         found = recommender.similar(
             arguments.like,
             arguments.category,
@@ -335,8 +335,7 @@ def run_similar(arguments: argparse.Namespace) -> int:
         if arguments.sheet:
             from perfectlook.sheet import draw_lookalikes
 
-            with drawable(recommender, found) as shown:
-                write_sheet(arguments.sheet, draw_lookalikes(shown))
+            write_sheet(arguments.sheet, draw_lookalikes(found))
     if arguments.json:
         write_json(arguments.json, found.as_json(None) if arguments.all else found.as_json())
     else:
@@ -374,7 +373,7 @@ def add_parser_explain(subparsers: "argparse._SubParsersAction[argparse.Argument
         "much from which of its regions, and what makes them nearer than other products of the category.",
     )
     explain.add_argument("photo", metavar="PHOTO", help="the picture of a real scene")
-    add_place(explain, server=False)
+    add_place(explain)
     add_category(
         explain,
         "a category of the catalogue: a whole path (Furniture|Chairs), or its last level by itself",
