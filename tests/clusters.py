@@ -7,21 +7,28 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from perfectlook.stores import Store, open_store
+
 SERVER = "PERFECTLOOK_QDRANT_URL"
 """The environment variable with the URL of a Qdrant server that tests may fill: http://localhost:6333."""
 
 PREFIX = "perfectlook-test-"
 
 
-def clusters() -> dict[str, Callable[[Path], str]]:
-    """URLs of empty catalogues, by the kind of cluster; none where the extra `cluster` is not installed."""
+def clusters() -> dict[str, Callable[[Path], Store]]:
+    """How to open an empty catalogue, by kind of cluster; none where the extra `cluster` is not installed."""
     if find_spec("qdrant_client") is None:
         return {}
-    kinds: dict[str, Callable[[Path], str]] = {"cluster": lambda _folder: "qdrant+memory://catalogue"}
+    from perfectlook.stores.cluster import ClusterStore
+
+    kinds: dict[str, Callable[[Path], Store]] = {
+        "cluster": lambda _folder: ClusterStore.open("qdrant+memory://catalogue", create=True)
+    }
     server = os.environ.get(SERVER)
     if server:
         atexit.register(_clean, server)
-        kinds["server"] = lambda _folder: f"qdrant+{server.rstrip('/')}/{PREFIX}{uuid.uuid4().hex}"
+        address = f"qdrant+{server.rstrip('/')}/{PREFIX}"
+        kinds["server"] = lambda _folder: open_store(f"{address}{uuid.uuid4().hex}", create=True)
     return kinds
 
 

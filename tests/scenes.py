@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from memory_store import MemoryStore
 from perfectlook.model.distances import Norm
 from perfectlook.model.runtime import SceneEmbedding
-from perfectlook.stores import MemoryStore, Point
+from perfectlook.stores import Point
 from perfectlook.types import REGIONS, Float32Array
 
 CATEGORY = "Furniture|Chairs"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from drawn import drawn_set
+from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError
 from perfectlook.stores import Query
@@ -78,6 +79,6 @@ def test_a_catalogue_may_be_given_a_source_by_its_path(tmp_path: Path, source: P
     pictures.mkdir(parents=True)
     for number, picture in enumerate(sorted((source / "products").iterdir())):
         picture.rename(pictures / f"shoe {number}.jpg")
-    with Catalogue.open("memory://", create=True) as catalogue:
+    with Catalogue(MemoryStore()) as catalogue:
         assert catalogue.sync(str(pictures.parent), MODEL).added == 12
         assert catalogue.categories() == {"Shoes": 12}

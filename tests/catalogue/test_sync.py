@@ -11,12 +11,13 @@ import pytest
 
 from closed import closed_to
 from drawn import FASHION, drawn_set
+from memory_store import MemoryStore
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.catalogue import Catalogue, SyncReport
 from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, ModelError
 from perfectlook.images import open_picture
-from perfectlook.stores import MemoryStore, Point
+from perfectlook.stores import Point
 from perfectlook.types import Float32Array, Problem, Product
 from toy_model import BAGS, SHOES, ToyModel
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from drawn import drawn_set
+from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue, Shelf, SyncReport, open_source
 from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, CatalogueInUseError, FeedError
@@ -327,7 +328,7 @@ def test_recentring_moves_centres_and_vectors_in_one_step(shop: Shop) -> None:
         moved = catalogue.generation()
         assert list(catalogue.store.collections()) == [moved.collection]
         assert moved.collection != frozen.collection
-        with Catalogue.open("memory://", create=True) as whole:  # as if all had been there from the first
+        with Catalogue(MemoryStore()) as whole:  # as if all had been there from the first
             whole.sync(shop.folder / "feed.jsonl", MODEL)
             expected = whole.generation()
             for point in next(whole.store.scroll()):

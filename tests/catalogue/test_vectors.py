@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from drawn import drawn_set
+from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue, open_source
 from perfectlook.catalogue.embedding import EmbedReport, embed
 from perfectlook.catalogue.manifest import ModelIdentity
 from perfectlook.catalogue.vectors import VectorFile, is_vector_file, write_vectors
 from perfectlook.errors import CatalogueError
-from perfectlook.stores import MemoryStore, Point
+from perfectlook.stores import Point
 from toy_model import ToyModel
 
 pa = pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")

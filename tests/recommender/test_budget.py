@@ -7,7 +7,7 @@ import pytest
 from perfectlook.errors import UsageError
 from perfectlook.recommender import Budget
 from perfectlook.recommender.look import in_its_currency, units_of
-from perfectlook.stores.filters import Comparison, Money, Number
+from perfectlook.stores.filters import Compare, Money, Number
 
 
 def test_a_budget_is_an_amount_with_a_currency_or_without() -> None:
@@ -16,8 +16,8 @@ def test_a_budget_is_an_amount_with_a_currency_or_without() -> None:
     for plain in (500, "500", Decimal(500)):
         assert Budget.of(plain) == Budget(Decimal(500))
     assert str(Budget.of("49.90 EUR")) == "49.90 EUR"
-    assert Budget.of("49.90").affordable == Comparison("price", "<=", Decimal("49.90"))
-    assert Budget.of("49.90 EUR").affordable == Comparison("price", "<=", Money(Decimal("49.90"), "EUR"))
+    assert Budget.of("49.90").affordable == Compare("price", "<=", Decimal("49.90"))
+    assert Budget.of("49.90 EUR").affordable == Compare("price", "<=", Money(Decimal("49.90"), "EUR"))
 
 
 @pytest.mark.parametrize("given", ["", "EUR", "-1", "0", "1e3", "nan", "5 EURO", "1,000", "9" * 20])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from drawn import drawn_set
+from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
 from perfectlook.recommender import Recommender
@@ -27,7 +28,7 @@ def photo(source: Path) -> Path:
 
 @pytest.fixture(params=MODELS)
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
-    catalogue = Catalogue.open("memory://", create=True)
+    catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, MODELS[request.param])
     return Recommender.open(MODELS[request.param], catalogue)
 
@@ -101,7 +102,7 @@ def test_a_whole_path_is_itself_whatever_lies_below_it(source: Path, photo: Path
         folder.mkdir(parents=True, exist_ok=True)
         for number, picture in enumerate(sorted((source / "products").iterdir())[:3]):
             (folder / f"{number}{picture.suffix}").write_bytes(picture.read_bytes())
-    with Catalogue.open("memory://", create=True) as catalogue:
+    with Catalogue(MemoryStore()) as catalogue:
         catalogue.sync(tmp_path, MODELS["squared_l2"])
         recommender = Recommender.open(MODELS["squared_l2"], catalogue)
         assert recommender.explain(photo, SHOES).category == SHOES

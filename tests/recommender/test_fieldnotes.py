@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from drawn import drawn_set
+from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue
 from perfectlook.recommender import Recommender
 from perfectlook.recommender.filters import FieldNotes
+from perfectlook.stores import open_store
 from perfectlook.stores.filters import parse_filter
 from perfectlook.types import Product
 from priced import PricedSet
@@ -38,8 +40,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["memory", "embedded"])
 def catalogue(request: pytest.FixtureRequest, source: Path, tmp_path: Path) -> Iterator[Catalogue]:
-    place = "memory://" if request.param == "memory" else tmp_path / "catalogue"
-    with Catalogue.open(place, create=True) as opened:
+    store = MemoryStore() if request.param == "memory" else open_store(tmp_path / "catalogue", create=True)
+    with Catalogue(store) as opened:
         opened.sync(Coloured(source), MODEL, workers=1)
         yield opened
 
@@ -74,7 +76,7 @@ def test_fields_that_no_product_has_are_named(
 
 
 def test_an_empty_catalogue_is_not_the_filters_fault(source: Path) -> None:
-    catalogue = Catalogue.open("memory://", create=True)
+    catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, MODEL)
     catalogue.store.delete([id_ for id_, *_ in catalogue.store.excerpts() if id_])
     assert FieldNotes(catalogue, MODEL).on("colour = red") == ()  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from drawn import drawn_set
+from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
 from perfectlook.recommender import Recommender, Rules
@@ -31,7 +32,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=MODELS)
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
-    catalogue = Catalogue.open("memory://", create=True)
+    catalogue = Catalogue(MemoryStore())
     catalogue.sync(PricedSet(source), MODELS[request.param])
     return Recommender.open(MODELS[request.param], catalogue)
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from memory_store import MemoryStore
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import HybridDistances, Norm
 from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.recommender.candidates import Ranked
 from perfectlook.recommender.ranking import Ranking
-from perfectlook.stores import MemoryStore, Point
+from perfectlook.stores import Point
 from perfectlook.types import Float32Array
 from scenes import CATEGORY, D, by_definition, scene, store_of, unit
 

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from drawn import drawn_set
+from memory_store import MemoryStore
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, ModelError, PictureError, UsageError
@@ -34,7 +35,7 @@ def photo(source: Path) -> Path:
 @pytest.fixture(params=MODELS)
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     model = MODELS[request.param]
-    catalogue = Catalogue.open("memory://", create=True)
+    catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, model)
     return Recommender.open(model, catalogue)
 
@@ -136,7 +137,7 @@ def test_a_category_that_the_model_does_not_know_is_answered_and_says_so(
         place = tmp_path / ("Sports/Shoes" if number % 2 else "Sheds") / f"{number}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(picture.read_bytes())
-    catalogue = Catalogue.open("memory://", create=True)
+    catalogue = Catalogue(MemoryStore())
     catalogue.sync(tmp_path, model)
     sheds, shoes = Recommender.open(model, catalogue).complete(photo).sections
     assert (sheds.category, sheds.resolution.category, sheds.resolution.how) == ("Sheds", None, "unknown")
@@ -161,7 +162,7 @@ def test_a_catalogue_of_another_precision_is_refused(
 
 def test_a_model_of_another_backbone_is_refused(source: Path, photo: Path) -> None:
     model = ToyModel()
-    with Catalogue.open("memory://", create=True) as catalogue:
+    with Catalogue(MemoryStore()) as catalogue:
         catalogue.sync(source, model)
         model.backbone_identity = "tiny-fp32-000000000000"
         with pytest.raises(ModelError, match="tiny-fp32-000000000000"):
@@ -203,7 +204,7 @@ def suggester(model: ToyModel, *, bags: float, shoes: float) -> CategorySuggeste
 
 def test_categories_come_in_the_order_in_which_the_model_suggests_them(source: Path, photo: Path) -> None:
     model = ToyModel("squared_l2")
-    with Catalogue.open("memory://", create=True) as catalogue:
+    with Catalogue(MemoryStore()) as catalogue:
         catalogue.sync(source, model)
         for bags, shoes, order in ((1.0, 0.0, [BAGS, SHOES]), (-1.0, 0.0, [SHOES, BAGS])):
             model.suggester = suggester(model, bags=bags, shoes=shoes)

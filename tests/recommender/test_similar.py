@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from drawn import drawn_set
+from memory_store import MemoryStore
 from perfectlook.backbones.registry import FeatureBatch, open_backbone
 from perfectlook.catalogue import Catalogue
 from perfectlook.catalogue.manifest import Generation, ModelIdentity
@@ -25,7 +26,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["l2", "squared_l2"])
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
-    model, catalogue = ToyModel(request.param), Catalogue.open("memory://", create=True)
+    model, catalogue = ToyModel(request.param), Catalogue(MemoryStore())
     catalogue.sync(PricedSet(source), model)
     return Recommender.open(model, catalogue)
 
@@ -122,7 +123,7 @@ def test_copies_of_the_product_asked_for_are_passed_over(source: Path, tmp_path:
     for name, picture in zip("abcd", pictures, strict=True):
         (folder / f"{name}.jpg").write_bytes(picture.read_bytes())
     (folder / "copy of a.jpg").write_bytes(pictures[0].read_bytes())
-    model, catalogue = ToyModel(), Catalogue.open("memory://", create=True)
+    model, catalogue = ToyModel(), Catalogue(MemoryStore())
     catalogue.sync(tmp_path, model)
     recommender = Recommender.open(model, catalogue)
     a = next(each for each in members(recommender, "Shoes") if each.payload["title"] == "a")

@@ -147,6 +147,5 @@ def test_a_store_is_asked_for_an_index_where_it_is_opened(tmp_path: Path):
 
 
 def test_a_cluster_has_an_index_of_its_own():
-    pytest.importorskip("qdrant_client")
     with pytest.raises(UsageError, match=r"exact=false"):
-        open_store("qdrant+memory://shop", create=True, approximate_above=1000)
+        open_store("qdrant+http://localhost/shop", create=True, approximate_above=1000)

@@ -25,7 +25,7 @@ from perfectlook.stores.cluster_connection import ClusterConnection
 from perfectlook.stores.cluster_settings import ClusterSettings
 from perfectlook.stores.filters import (
     And,
-    Comparison,
+    Compare,
     Filter,
     Has,
     Money,
@@ -126,7 +126,7 @@ asked = (
     | st.builds(Money, st.sampled_from(["10", "9.99"]).map(Decimal), st.sampled_from(["EUR", "usd"]))
 )
 leaves = st.one_of(
-    st.builds(Comparison, names, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), asked),
+    st.builds(Compare, names, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), asked),
     st.builds(OneOf, names, st.lists(asked, min_size=1, max_size=3).map(tuple)),
     st.builds(Has, names),
     st.builds(Under, st.sampled_from(["Furniture", "Chairs", "Furniture|Chairs", "Shoes", "|"])),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfectlook.stores.cache import Column
-from perfectlook.stores.filters import Comparison, Has, Money, OneOf, text_matches
+from perfectlook.stores.filters import Compare, Has, Money, OneOf, text_matches
 
 TEXTS = ["", "5", "5.0 EUR", "05 USD", "-3", "12 cm", "Hay", "HAY", "hay ", "1e3", "x 5", "9" * 400]
 LONG = ["12345678901234567890", "12345678901234567891", "0.1", "0.10000000000000000001"]
@@ -16,14 +16,14 @@ values = (
     st.sampled_from([*TEXTS, *LONG]) | numbers | st.builds(Money, numbers, st.sampled_from(["EUR", "usd"]))
 )
 leaves = (
-    st.builds(Comparison, st.just("f"), st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), values)
+    st.builds(Compare, st.just("f"), st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), values)
     | st.builds(OneOf, st.just("f"), st.lists(values, max_size=3).map(tuple))
     | st.just(Has("f"))
 )
 
 
 @given(st.lists(st.lists(st.none() | st.sampled_from([*TEXTS, *LONG]), max_size=9), max_size=3), leaves)
-def test_it_agrees_with_the_definition(parts: list[list[str | None]], leaf: Comparison | OneOf | Has) -> None:
+def test_it_agrees_with_the_definition(parts: list[list[str | None]], leaf: Compare | OneOf | Has) -> None:
     column = Column("f")
     for part in parts:
         column.mask(leaf)  # an answer for the texts so far must not outlive them
@@ -35,13 +35,13 @@ def test_it_agrees_with_the_definition(parts: list[list[str | None]], leaf: Comp
 def test_an_older_column_stays_as_it_was() -> None:
     old = Column("brand").extended(["Hay", None])
     new = old.extended(["Muji", "hay"])
-    hay = Comparison("brand", "=", "hay")
+    hay = Compare("brand", "=", "hay")
     assert old.mask(hay).tolist() == [True, False]
     assert new.mask(hay).tolist() == [True, False, False, True]
     assert new.rearranged(np.array([3, 1])).mask(hay).tolist() == [True, False]
 
 
 def test_ids_are_compared_as_they_are_and_categories_as_paths() -> None:
-    assert Column("id").extended(["a", "A"]).mask(Comparison("id", "=", "a")).tolist() == [True, False]
-    category = Comparison("category", "=", "a | b")
+    assert Column("id").extended(["a", "A"]).mask(Compare("id", "=", "a")).tolist() == [True, False]
+    category = Compare("category", "=", "a | b")
     assert Column("category").extended(["A|B", "A > B", "A"]).mask(category).tolist() == [True, True, False]

@@ -10,16 +10,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clusters import clusters
+from memory_store import MemoryStore
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
 from perfectlook.stores import Hit, Point, Query, Store, open_store
 from perfectlook.stores.filters import matches, parse_filter
 
-STORES: dict[str, Callable[[Path], str]] = {
-    "embedded": lambda folder: str(folder / "catalogue"),
-    "memory": lambda _folder: "memory://",
+STORES: dict[str, Callable[[Path], Store]] = {
+    "embedded": lambda folder: open_store(folder / "catalogue", create=True),
+    "memory": lambda _folder: MemoryStore(),
     **clusters(),
 }
-"""Where to open an empty store of each kind, given an empty folder."""
+"""How to open an empty store of each kind, given an empty folder."""
 
 
 @pytest.fixture(params=STORES)
@@ -30,7 +31,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def fresh(kind: str, folder: Path, dimension: int = 3) -> Store:
-    store = open_store(STORES[kind](folder), create=True)
+    store = STORES[kind](folder)
     store.create_collection("first", dimension)
     store.write_manifest({"model": "a"}, active="first")
     return store
@@ -405,6 +406,12 @@ def test_any_history_answers_like_brute_force(
 
 
 def test_an_unknown_scheme_names_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"ftp://.*memory://"):
+    with pytest.raises(UsageError, match=r"ftp://.*qdrant\+http://"):
         open_store("ftp://host/catalogue")
     assert issubclass(UsageError, PerfectLookError)
+
+
+@pytest.mark.parametrize("url", ["memory://", "memory://shop", "qdrant+memory://shop"])
+def test_a_catalogue_in_memory_is_refused_with_what_to_use_instead(url: str) -> None:
+    with pytest.raises(UsageError, match="in memory are not supported; use a folder"):
+        open_store(url, create=True)

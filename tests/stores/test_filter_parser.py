@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from perfectlook.errors import UsageError
 from perfectlook.stores.filters import (
     And,
-    Comparison,
+    Compare,
     Filter,
     Has,
     Money,
@@ -21,8 +21,8 @@ from perfectlook.stores.filters import (
     print_filter,
 )
 
-CHEAP = Comparison("price", "<=", Decimal(50))
-IKEA = Comparison("brand", "=", "Ikea")
+CHEAP = Compare("price", "<=", Decimal(50))
+IKEA = Compare("brand", "=", "Ikea")
 SOLD = Has("sale_price")
 
 
@@ -32,18 +32,18 @@ SOLD = Has("sale_price")
         ("price <= 50", CHEAP),
         ("price<=50", CHEAP),
         ("  PRICE <=\n50 ", CHEAP),
-        ("price <= 49.90", Comparison("price", "<=", Decimal("49.90"))),
-        ("offset > -3", Comparison("offset", ">", Decimal(-3))),
-        ("price < 50 eur", Comparison("price", "<", Money(Decimal(50), "EUR"))),
+        ("price <= 49.90", Compare("price", "<=", Decimal("49.90"))),
+        ("offset > -3", Compare("offset", ">", Decimal(-3))),
+        ("price < 50 eur", Compare("price", "<", Money(Decimal(50), "EUR"))),
         ("brand = Ikea", IKEA),
         ("brand='Ikea'", IKEA),
-        ('brand != "La Redoute"', Comparison("brand", "!=", "La Redoute")),
-        (r'title = "5\" \\ wide"', Comparison("title", "=", '5" \\ wide')),
-        ("größe = größer", Comparison("größe", "=", "größer")),
-        ('"in stock since" = "and"', Comparison("in stock since", "=", "and")),
-        ("size = 42-44", Comparison("size", "=", "42-44")),
-        ('size = "42"', Comparison("size", "=", "42")),
-        ("id = 007", Comparison("id", "=", "007")),
+        ('brand != "La Redoute"', Compare("brand", "!=", "La Redoute")),
+        (r'title = "5\" \\ wide"', Compare("title", "=", '5" \\ wide')),
+        ("größe = größer", Compare("größe", "=", "größer")),
+        ('"in stock since" = "and"', Compare("in stock since", "=", "and")),
+        ("size = 42-44", Compare("size", "=", "42-44")),
+        ('size = "42"', Compare("size", "=", "42")),
+        ("id = 007", Compare("id", "=", "007")),
         ("brand in (Ikea, Muji)", OneOf("brand", ("Ikea", "Muji"))),
         ("price in (5, 6 USD)", OneOf("price", (Decimal(5), Money(Decimal(6), "USD")))),
         ("id not in (7, p8)", Not(OneOf("id", ("7", "p8")))),
@@ -114,9 +114,9 @@ numbers = st.decimals(-(10**9), 10**9, allow_nan=False, places=2) | st.integers(
 texts = st.text() | st.sampled_from(["and", "7", "-1.5", "EUR", "A|B", "\\", '"', "'"])
 values = texts | numbers | st.builds(Money, numbers, st.sampled_from(["EUR", "USD"]))
 leaves = (
-    st.builds(Comparison, fields, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), values)
+    st.builds(Compare, fields, st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), values)
     | st.builds(OneOf, fields, st.lists(values, min_size=1, max_size=3).map(tuple))
-    | st.builds(Comparison, st.sampled_from(["id", "category"]), st.just("="), texts)
+    | st.builds(Compare, st.sampled_from(["id", "category"]), st.just("="), texts)
     | st.builds(Has, fields)
     | st.builds(Under, texts)
 )

@@ -2,8 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from perfectlook.cli.options import add_feed_flags, natural, positive, source_of
@@ -168,26 +170,32 @@ def run_catalogue(arguments: argparse.Namespace) -> int:
             progress=ProgressLine,
         )
         print_problems(report.failed, source.name)
-        _print(catalogue, report, model.name)
+        _print(catalogue, arguments.catalogue, report, model.name)
     if arguments.json:
         write_json(arguments.json, asdict(report))
     return 1 if arguments.strict and report.failed else 0
 
 
-def _catalogue(arguments: argparse.Namespace) -> "Catalogue":
-    """The catalogue; in a dry run that would make one, an empty one in memory in its place."""
+@contextmanager
+def _catalogue(arguments: argparse.Namespace) -> "Iterator[Catalogue]":
+    """The catalogue; in a dry run that would make one, an empty one in a temporary folder in its place."""
     from perfectlook.catalogue import Catalogue
-    from perfectlook.stores import MemoryStore
 
     location = arguments.catalogue
     if arguments.dry_run and "://" not in location and not Path(location).exists():
-        return Catalogue(MemoryStore(location))
-    return Catalogue.open(location, create=not arguments.dry_run)
+        with (
+            TemporaryDirectory() as folder,
+            Catalogue.open(Path(folder) / "catalogue", create=True) as catalogue,
+        ):
+            yield catalogue
+    else:
+        with Catalogue.open(location, create=not arguments.dry_run) as catalogue:
+            yield catalogue
 
 
-def _print(catalogue: "Catalogue", report: "SyncReport", model: str) -> None:
+def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: str) -> None:
     if report.dry_run:
-        print(f"{catalogue.location}: nothing was changed; a sync with model {model} would do this:")
+        print(f"{location}: nothing was changed; a sync with model {model} would do this:")
     else:
         counts = catalogue.categories()
         total = sum(counts.values())

@@ -8,13 +8,13 @@ import numpy as np
 
 from perfectlook.catalogue import Catalogue
 from perfectlook.stores import Query
-from perfectlook.stores.filters import And, Comparison, Filter, Has, Not, OneOf, Or, Under, parse_filter
+from perfectlook.stores.filters import And, Compare, Filter, Has, Not, OneOf, Or, Under, parse_filter
 
 if TYPE_CHECKING:
     from perfectlook.model.runtime import Model
 
 
-AVAILABLE = Comparison("availability", "!=", "out_of_stock")
+AVAILABLE = Compare("availability", "!=", "out_of_stock")
 """What is shown where nothing else is asked for; products that do not say are taken to be available."""
 
 
@@ -60,7 +60,7 @@ def fields_of(tree: Filter) -> frozenset[str]:
             return fields_of(part)
         case Under():
             return frozenset({"category"})
-        case Comparison(field) | OneOf(field) | Has(field):
+        case Compare(field) | OneOf(field) | Has(field):
             return frozenset({field})
 
 

@@ -18,7 +18,7 @@ from perfectlook.recommender.diversity import distinct
 from perfectlook.recommender.filters import every
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.stores import Point, Query
-from perfectlook.stores.filters import Comparison, Filter, Has, Money, Number, field_text, read_number
+from perfectlook.stores.filters import Compare, Filter, Has, Money, Number, field_text, read_number
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Float64Array
 
@@ -57,10 +57,10 @@ class Budget:
         return cls(Decimal(found[1]), found[2] and found[2].upper())
 
     @property
-    def affordable(self) -> Comparison:
+    def affordable(self) -> Compare:
         """The filter of products that cost no more than all of it."""
         value = self.amount if self.currency is None else Money(self.amount, self.currency)
-        return Comparison("price", "<=", value)
+        return Compare("price", "<=", value)
 
     @property
     def units(self) -> int:
@@ -286,7 +286,7 @@ class Stylist:
         least = min(price.amount for each in products if (price := price_of(each, category)) is not None)
         currency = self._budget.currency
         value: Decimal | Money = least if currency is None else Money(least, currency)
-        parts = [each for each in (self._wishes.where, Comparison("price", "<", value)) if each]
+        parts = [each for each in (self._wishes.where, Compare("price", "<", value)) if each]
         return Query(self._scene.query_point(category), _CHEAPER, frozenset({category}), where=every(parts))
 
     def _units(self, product: Ranked, category: str) -> int | None:

@@ -31,7 +31,7 @@ from perfectlook.recommender.ranking import Ranking, itself, placed_pins, sugges
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.similar import as_product, nearest_categories, point_scene
 from perfectlook.stores import Query
-from perfectlook.stores.filters import Comparison, Filter
+from perfectlook.stores.filters import Compare, Filter
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Float32Array
 
@@ -175,7 +175,7 @@ class Recommender:
         if product is not None:
             named = [product.category] if categories is None else self._chosen(categories)
             vectors = dict.fromkeys(named, product.vector)
-            wanted = every([*([wanted] if wanted else []), Comparison("id", "!=", product.id)])
+            wanted = every([*([wanted] if wanted else []), Compare("id", "!=", product.id)])
         else:
             vectors = self._as_product(like, categories)
         rankings = [

@@ -21,7 +21,7 @@ from perfectlook.stores.base import Query, fields_of
 from perfectlook.stores.exact_index import Block, Nearest, NotInMemory
 from perfectlook.stores.filters import (
     And,
-    Comparison,
+    Compare,
     Filter,
     Has,
     Leaf,
@@ -115,19 +115,19 @@ class Column:
             case OneOf(_, values):
                 for value in values:
                     answers[self._equal_to(value)] = True
-            case Comparison(_, "=", value):
+            case Compare(_, "=", value):
                 answers[self._equal_to(value)] = True
-            case Comparison(_, "!=", value):
+            case Compare(_, "!=", value):
                 answers[:] = True
                 answers[self._equal_to(value)] = False
-            case Comparison(_, sign, Decimal() as amount):
+            case Compare(_, sign, Decimal() as amount):
                 answers = _NUMERIC[sign](self._numbers, float(amount))
                 self._settle(answers, leaf, float(amount))
-            case Comparison(_, sign, Money(amount, currency)):
+            case Compare(_, sign, Money(amount, currency)):
                 answers = _NUMERIC[sign](self._numbers, float(amount))
                 answers &= self._currencies == currency.upper()
                 self._settle(answers, leaf, float(amount))
-            case Comparison():
+            case Compare():
                 answers[1:] = [text_matches(leaf, text) for text in self._texts[1:]]
         return answers
 
@@ -145,7 +145,7 @@ class Column:
                 self._folded = by_text
             return self._folded.get(folded(self.field, value), [])
         amount = float(value.amount if isinstance(value, Money) else value)
-        leaf = Comparison(self.field, "=", value)
+        leaf = Compare(self.field, "=", value)
         near = np.flatnonzero(self._numbers == amount).tolist()
         return [code for code in near if text_matches(leaf, self._texts[code])]
 

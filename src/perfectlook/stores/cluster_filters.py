@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from perfectlook.stores.filters import (
     And,
-    Comparison,
+    Compare,
     Filter,
     Has,
     Money,
@@ -121,11 +121,11 @@ class _Compiler:
                 return self._has_term(field, _term(field, "has", ""))
             case OneOf(field, values):
                 return _any([self._equals(field, value) for value in values])
-            case Comparison(field, "=", value):
+            case Compare(field, "=", value):
                 return self._equals(field, value)
-            case Comparison(field, "!=", value):
+            case Compare(field, "!=", value):
                 return _not(self._equals(field, value))
-            case Comparison(field, operator, value):
+            case Compare(field, operator, value):
                 return self._ordered(field, operator, value, wide=wide)
 
     def _equals(self, field: str, value: Value) -> Condition:

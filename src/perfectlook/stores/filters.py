@@ -31,7 +31,7 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Compare:
     """`price <= 50`, `brand = "Ikea"`. A product without the field matches no comparison but `!=`."""
 
     field: str
@@ -82,7 +82,7 @@ class Or:
     parts: "tuple[Filter, ...]"
 
 
-Filter: TypeAlias = Comparison | OneOf | Has | Under | Not | And | Or
+Filter: TypeAlias = Compare | OneOf | Has | Under | Not | And | Or
 
 
 Kind: TypeAlias = Literal["word", "number", "quoted", "sign", "end"]
@@ -176,9 +176,9 @@ def print_filter(tree: Filter) -> str:
             return _leaf(tree)
 
 
-def _leaf(leaf: Comparison | OneOf | Has | Under) -> str:
+def _leaf(leaf: Compare | OneOf | Has | Under) -> str:
     match leaf:
-        case Comparison(field, operator, value):
+        case Compare(field, operator, value):
             return f"{_text(field)} {operator} {_value(value)}"
         case OneOf(field, values):
             return f"{_text(field)} in {_list(values)}"
@@ -213,7 +213,7 @@ def _text(text: str) -> str:
     return f'"{escaped}"'
 
 
-Leaf: TypeAlias = Comparison | OneOf | Has
+Leaf: TypeAlias = Compare | OneOf | Has
 """A filter of one field's text."""
 
 _NUMBER = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)(?:\s+([A-Za-z]{3})\s*$|\s|$)")
@@ -263,9 +263,9 @@ def text_matches(leaf: Leaf, text: str) -> bool:
     match leaf:
         case Has():
             return text != ""
-        case Comparison(field, "!=", value):
+        case Compare(field, "!=", value):
             return not (text and _compares(field, text, "=", value))
-        case Comparison(field, operator, value):
+        case Compare(field, operator, value):
             return text != "" and _compares(field, text, operator, value)
         case OneOf(field, values):
             return text != "" and any(_compares(field, text, "=", value) for value in values)
@@ -371,7 +371,7 @@ class _Parser:
     def _condition(self, field: str) -> Filter:
         if sign := self._accept_sign("=", "!=", "<", "<=", ">", ">="):
             value = self._value(field, f"a value after '{sign.text}'")
-            return Comparison(field, cast("Operator", sign.text), value)
+            return Compare(field, cast("Operator", sign.text), value)
         if self._accept_keyword("in"):
             return OneOf(field, self._values(field))
         if self._accept_keyword("not"):

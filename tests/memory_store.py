@@ -1,4 +1,4 @@
-"""A store in memory, as plain as can be: for tests, and to say in a hundred lines what a store does."""
+"""A plain store in memory: the reference that every other store is compared with."""
 
 import copy
 import threading
