@@ -19,9 +19,7 @@ def open_store(location: Path | str, *, create: bool = False, approximate_above:
     text = str(location)
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme.endswith("memory"):
-        raise UsageError(
-            f"{text}: catalogues in memory are not supported; use a folder"
-        )
+        raise UsageError(f"{text}: catalogues in memory are not supported; use a folder")
     if scheme not in STORES:
         known = ", ".join(f"{name}://" for name in STORES if name)
         raise UsageError(f"{text}: no store opens '{scheme}://'; give a folder, or one of {known}")
