@@ -174,9 +174,10 @@ class Reader:
             more += ["--config", "quick.toml"]
         self.command(line, *more)
 
-    def study(self, line: str) -> None:
+    def data_size(self, line: str) -> None:
         more = [] if "--shares" in line else ["--shares", "0.3", "1", "--seeds", "1"]
-        self.command(line, "--config", "quick.toml", *more)
+        arguments = [*shlex.split(line)[2:], "--config", "quick.toml", *more]
+        assert importlib.import_module("data_size").main(arguments) == 0, line
 
     def serve(self, line: str) -> None:
         """Until it is ready; what it was given has to be there."""
@@ -231,11 +232,11 @@ class Reader:
 
 WAYS: dict[str, Callable[[Reader, str], None]] = {
     "perfectlook train": Reader.train,
-    "perfectlook study": Reader.study,
     "perfectlook serve": Reader.serve,
     "perfectlook demo": Reader.demo,
     "perfectlook data get": Reader.data_get,
     "perfectlook": Reader.command,
+    "python research/data_size.py": Reader.data_size,
     "python tools/scale.py --measure": Reader.measure_scale,
     "PERFECTLOOK_QDRANT_URL=": Reader.contract,
 }

@@ -22,7 +22,6 @@ LAYERS = [
     {"evaluation"},
     {"training"},
     {"stores"},
-    {"study"},
     {"catalogue"},
     {"recommender"},
     {"sheet"},

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from data_size import peak_bytes
 from perfectlook.errors import MissingExtraError, UsageError
-from perfectlook.study.child import peak_bytes
 
 
 def allocate(megabytes: int) -> dict[str, Any]:

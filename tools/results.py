@@ -34,9 +34,9 @@ from perfectlook.files import data_folder, worker_count
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import ModelRecord
 from perfectlook.progress import ProgressLine
-from perfectlook.study.machine import describe_machine
 from perfectlook.training.validation import HeldOut
 from trainings import Entrant, Settings, Training
+from units import describe_machine
 
 DEFAULT = "default"
 SETS = ("stl-fashion", "ccp-looks", "ikea-rooms")

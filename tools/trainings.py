@@ -18,10 +18,10 @@ from perfectlook import __version__
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.errors import TrainingError
 from perfectlook.model.config import ModelConfig
-from perfectlook.study.durations import spoken
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.checkpoint import CHECKPOINT
 from perfectlook.training.config import TrainingConfig
+from units import spoken
 
 Settings = Mapping[str, Any]
 

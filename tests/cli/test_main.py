@@ -80,7 +80,7 @@ def test_every_command_has_help():
         action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
     )
     assert set(subparsers.choices) == {
-        "train", "evaluate", "compare", "study", "catalogue", "embed", "complete", "similar", "explain",
+        "train", "evaluate", "compare", "catalogue", "embed", "complete", "similar", "explain",
         "data", "demo", "report", "backbones", "serve", "keys",
     }  # fmt: skip
     for parser in subparsers.choices.values():

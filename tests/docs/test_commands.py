@@ -27,14 +27,14 @@ class Slow(NamedTuple):
     instead: str = ""
 
 
-STUDIES = "trains dozens of models, each in a process of its own; tests/cli/test_study.py has a short study"
+STUDIES = "trains dozens of models, each in a process of its own; tests/research has a short study"
 HUB = "transformers takes 10 s to load; tests/backbones/test_hub.py opens such networks"
 NETWORKS = "networks of this size take half a minute over the desk's pictures"
 ALIKE = "takes seconds, and its page runs others like it"
 SLOW: dict[str, Slow] = {
-    "perfectlook study SET --out FOLDER": Slow(STUDIES),
-    "perfectlook study SET --out FOLDER --shares 0.1 0.3 1 --seeds 3 --budget 2h": Slow(STUDIES),
-    "perfectlook study my-set --out study --budget 2h": Slow(STUDIES),
+    "python research/data_size.py SET --out FOLDER": Slow(STUDIES),
+    "python research/data_size.py SET --out FOLDER --shares 0.1 0.3 1 --seeds 3 --budget 2h": Slow(STUDIES),
+    "python research/data_size.py my-set --out study --budget 2h": Slow(STUDIES),
     "perfectlook train SET --out MODEL --backbone transformers:facebook/dinov2-small": Slow(HUB),
     "perfectlook train SET --out MODEL --backbone efficientnet-lite0+efficientnet-lite2": Slow(NETWORKS),
     "perfectlook train SET --out OTHER --backbone efficientnet-lite0": Slow(

@@ -124,7 +124,7 @@ def test_every_kind_of_error_is_made_into_the_reference():
 def test_every_public_part_of_the_package_is_in_the_python_reference():
     text = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference" / "python").glob("*.md"))
     named = set(re.findall(r"^::: perfectlook\.(\w+)", text, re.MULTILINE))
-    inner = {"__main__", "cli", "features", "files", "images", "progress", "service", "study"}
+    inner = {"__main__", "cli", "features", "files", "images", "progress", "service"}
     parts = {
         each.stem for each in Path(perfectlook.__path__[0]).iterdir() if each.suffix == ".py" or each.is_dir()
     }

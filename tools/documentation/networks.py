@@ -6,7 +6,7 @@ from perfectlook.backbones.registry import describe_backbones
 HEAD = """# Backbones
 
 A backbone is the frozen network that turns a picture into features, once in its life. `--backbone NAME`
-of `train` and `study` chooses one, and the model remembers it. These come with the package (`perfectlook
+of `train` chooses one, and the model remembers it. These come with the package (`perfectlook
 backbones` prints them):
 
 """

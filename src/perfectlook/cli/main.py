@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from perfectlook import __version__
-from perfectlook.cli import catalogue, data, models, recommend, serve, study
+from perfectlook.cli import catalogue, data, models, recommend, serve
 from perfectlook.errors import PerfectLookError, UsageError
 
 COMMANDS = (
@@ -15,7 +15,6 @@ COMMANDS = (
     models.add_parser_evaluate,
     models.add_parser_compare,
     models.add_parser_report,
-    study.add_parser,
     catalogue.add_parser_catalogue,
     catalogue.add_parser,
     recommend.add_parser,

@@ -3,7 +3,7 @@
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.study.durations import duration_argument, parse_duration, spoken, spoken_bytes
+from units import duration_argument, parse_duration, spoken, spoken_bytes
 
 
 @pytest.mark.parametrize(

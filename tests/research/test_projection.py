@@ -2,8 +2,7 @@
 
 import pytest
 
-from perfectlook.study.growth import Growth, Line
-from perfectlook.study.projection import Costs, Shape, advise, fewest_scenes
+from growth import Costs, Growth, Line, Shape, advise, fewest_scenes
 
 SHAPE = Shape(scenes=100, pairs=200, products=50, views=150, training_pairs=160, test_pairs=20)
 COSTS = Costs(

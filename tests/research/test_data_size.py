@@ -1,15 +1,18 @@
-"""`perfectlook study` on a drawn set: measured, reported, resumed."""
+"""The data-size study on a drawn set: measured, reported, resumed."""
 
 import json
+import sys
 
+import numpy as np
 import pytest
 
+import data_size
+from data_size import Study, in_child, main, peak_bytes, run_study
 from drawn import drawn_set
-from perfectlook.cli.main import main
-from perfectlook.errors import TrainingError
-from perfectlook.study.durations import parse_duration
-from perfectlook.study.study import Study, run_study
+from perfectlook.errors import MissingExtraError, PerfectLookError, TrainingError, UsageError
 from perfectlook.training.config import TrainingConfig, read_config
+from units import parse_duration
+from work import allocate, kill_itself, miss_an_extra, misuse
 
 CONFIG = """
 [model]
@@ -36,7 +39,7 @@ def studied(tmp_path_factory):
 
 
 def arguments_of(folder, *more: str) -> list[str]:
-    arguments = ["study", str(folder / "set"), "--out", str(folder / "out"), "--shares", "1", "0.4"]
+    arguments = [str(folder / "set"), "--out", str(folder / "out"), "--shares", "1", "0.4"]
     return [*arguments, "--config", str(folder / "config.toml"), "--seeds", "1", "--workers", "1", *more]
 
 
@@ -85,15 +88,15 @@ def test_a_budget_too_small_names_the_least_that_works(studied, monkeypatch, cap
 
 
 def test_wrong_use_is_said_before_anything_is_measured(studied, tmp_path, capsys):
-    rest = ["study", str(studied / "set"), "--out", str(tmp_path / "out")]
+    rest = [str(studied / "set"), "--out", str(tmp_path / "out")]
     assert main([*rest, "--budget", "soon"]) == 2
     assert "write it like 2h, 90m or 45s" in capsys.readouterr().err
     assert main([*rest, "--shares", "1.5"]) == 2
     assert "share 1.5" in capsys.readouterr().err
-    assert main(["study", str(tmp_path / "absent"), "--out", str(tmp_path / "out")]) == 1
+    assert main([str(tmp_path / "absent"), "--out", str(tmp_path / "out")]) == 1
     assert "absent" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main([*rest, "--seeds", "0"])
+    assert main([*rest, "--seeds", "0"]) == 2
+    assert "seeds 0" in capsys.readouterr().err
 
 
 def studied_again(studied, **settings) -> Study:
@@ -121,3 +124,34 @@ def test_seeds_are_averaged_pair_by_pair(studied, monkeypatch):
     assert len(subset.by_seed) == len(subset.seconds) == 2
     assert subset.accuracy.value == pytest.approx(sum(subset.by_seed) / 2)
     assert [line.endswith("measured before") for line in said if line.startswith("training")] == [True, False]
+
+
+def test_the_peak_is_the_childs_own():
+    """Also when this process has held far more: Linux hands that on to children it starts."""
+    held = np.ones(100 * 2**17)  # 100 MiB
+    small, large = (in_child(allocate, megabytes)["peak"] for megabytes in (1, 60))
+    assert held.nbytes == 100 * 2**20
+    if small is not None:
+        assert 50 * 2**20 < large - small < 70 * 2**20
+        assert small < peak_bytes()
+
+
+def test_failures_come_back_as_they_are():
+    with pytest.raises(UsageError, match="misused"):
+        in_child(misuse)
+    with pytest.raises(PerfectLookError, match=r"perfectlook\[train\]") as caught:
+        in_child(miss_an_extra)
+    assert not isinstance(caught.value, MissingExtraError)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals")
+def test_a_killed_process_is_named():
+    with pytest.raises(PerfectLookError, match="'kill_itself' was killed"):
+        in_child(kill_itself)
+
+
+def test_a_line_that_a_kill_tore_is_skipped(studied, tmp_path):
+    lines = (studied / "out" / "study.jsonl").read_text()
+    torn = tmp_path / "study.jsonl"
+    torn.write_text(lines + '{"settings": {"a": 2}, "meas')
+    assert data_size._read_measurements(torn) == data_size._read_measurements(studied / "out" / "study.jsonl")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perfectlook.study.growth import Growth, Line, gain_per_doubling
+from growth import Growth, Line, gain_per_doubling
 
 
 def test_a_power_law_is_found_again():
