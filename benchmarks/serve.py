@@ -354,7 +354,7 @@ def _random_model(folder: Path) -> Path:
     import torch
 
     from perfectlook.model.config import ModelConfig
-    from perfectlook.model.export import TrainedModel, write_model
+    from perfectlook.model.export import write_model
     from perfectlook.model.networks import Compatibility, Widths
 
     torch.manual_seed(0)
@@ -362,12 +362,14 @@ def _random_model(folder: Path) -> Path:
     described = next(each for each in describe_backbones() if each.name == BACKBONE)
     widths = Widths(described.global_dimension, (described.style_dimension,), described.map_channels)
     width = widths.global_width(config)
-    centres = np.zeros((CATEGORIES, width), np.float32)
-    network = Compatibility(config, widths, CATEGORIES)
-    identity = open_backbone(BACKBONE).identity
-    overall = np.zeros(width, np.float32)
     write_model(
-        TrainedModel(network, widths, identity, NAMES, centres, overall, [], [], {}, "# random"), folder
+        Compatibility(config, widths, CATEGORIES),
+        folder,
+        widths=widths,
+        backbone_identity=open_backbone(BACKBONE).identity,
+        categories=NAMES,
+        centres=np.zeros((CATEGORIES, width), np.float32),
+        overall_centre=np.zeros(width, np.float32),
     )
     return folder
 

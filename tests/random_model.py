@@ -8,7 +8,7 @@ from perfectlook.backbones.registry import open_backbone
 from perfectlook.data import open_dataset
 from perfectlook.features.set_features import set_features
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.model.export import write_model
 from perfectlook.model.networks import Compatibility
 from perfectlook.training.data import TrainingData
 
@@ -19,12 +19,13 @@ def random_model(source: Path, folder: Path, *, seed: int = 0, **config: object)
     shape = ModelConfig(backbone="tiny", dimension=8, hidden=8, linear_path="random", **config)  # type: ignore[arg-type]
     data = TrainingData(set_features(open_dataset(source), "tiny", workers=1), shape)
     network = Compatibility(shape, data.widths, len(data.categories))
-    identity = open_backbone("tiny").identity
-    centres, overall = data.centres, data.overall_centre
     write_model(
-        TrainedModel(
-            network, data.widths, identity, data.categories, centres, overall, [], [], {}, "# random"
-        ),
+        network,
         folder,
+        widths=data.widths,
+        backbone_identity=open_backbone("tiny").identity,
+        categories=data.categories,
+        centres=data.centres,
+        overall_centre=data.overall_centre,
     )
     return folder

@@ -25,7 +25,7 @@ class ToyModel:
 
     def __init__(
         self,
-        distance: Norm = "squared_l2",
+        norm: Norm = "squared_l2",
         *,
         categories: Sequence[str] = (SHOES, BAGS),
         seed: int = 0,
@@ -33,11 +33,9 @@ class ToyModel:
         mixing: float = 0.4,
     ) -> None:
         self.name = f"toy-{seed}"
-        self.identity = hashlib.sha256(
-            f"{distance} {sorted(categories)} {seed} {dimension}".encode()
-        ).hexdigest()
+        self.identity = hashlib.sha256(f"{norm} {sorted(categories)} {seed} {dimension}".encode()).hexdigest()
         self.backbone_identity = open_backbone(self.backbone).identity
-        self.distance = distance
+        self.norm = norm
         self.dimension = dimension
         self.categories = tuple(categories)
         self.mixing = mixing
@@ -80,7 +78,7 @@ class ToyModel:
             attention_logits=(batch.feature_maps[0] @ self._to_logit).T,
             categories=self.categories,
             mixing=self.mixing,
-            norm=self.distance,
+            norm=self.norm,
         )
 
 

@@ -9,7 +9,7 @@ import pytest
 from drawn import drawn_set
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.popularity import Counted, write_popularity
+from perfectlook.model.export import write_popularity
 from perfectlook.model.runtime import features_for, open_model
 from random_model import random_model
 
@@ -38,9 +38,10 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
     # products 0 and 1 in two training pairs each, all others in none: most of them tie
     counted = dict.fromkeys(features.product_ids[:2], 2)
     write_popularity(
-        Counted(
-            counted, ModelConfig(backbone="tiny"), "tiny", features.dataset.categories, [], {}, "# counts"
-        ),
+        counted,
         folder / "popularity",
+        config=ModelConfig(backbone="tiny"),
+        backbone_identity="tiny",
+        categories=list(features.dataset.categories),
     )
     return Measured(source, model, folder / "popularity", features)

@@ -8,8 +8,15 @@ import torch
 
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.distances import attention_weights
-from perfectlook.model.encoders import Encoder, FeedForward, Standardise
-from perfectlook.model.networks import Compatibility, SceneBatch, Widths, triplet_hinge
+from perfectlook.model.networks import (
+    Compatibility,
+    Encoder,
+    FeedForward,
+    SceneBatch,
+    Standardise,
+    Widths,
+    triplet_hinge,
+)
 
 WIDTHS = Widths(head=6, stages=(4,), regions=5)
 

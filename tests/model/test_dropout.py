@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from perfectlook.model.encoders import Dropout
+from perfectlook.model.networks import Dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.75])

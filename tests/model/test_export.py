@@ -10,7 +10,7 @@ import torch
 
 from perfectlook.errors import ModelError
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.model.export import write_model
 from perfectlook.model.files import ModelRecord, identity_of
 from perfectlook.model.inputs import whole_picture
 from perfectlook.model.networks import Compatibility, SceneBatch
@@ -45,19 +45,15 @@ def a_model(folder, config: ModelConfig):
     network.standardise_scene.fit(rows.mean(0), rows.std(0))
     if config.learns_mixing:
         network.mixing_logits.weight.data.normal_()
-    trained = TrainedModel(
+    write_model(
         network,
-        data.widths,
-        "tiny-fp32-0",
-        data.categories,
-        data.centres,
-        data.overall_centre,
-        [],
-        [],
-        {},
-        "#",
+        folder,
+        widths=data.widths,
+        backbone_identity="tiny-fp32-0",
+        categories=data.categories,
+        centres=data.centres,
+        overall_centre=data.overall_centre,
     )
-    write_model(trained, folder)
     return network.eval(), data
 
 

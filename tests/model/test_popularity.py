@@ -7,8 +7,8 @@ import pytest
 from perfectlook.errors import ModelError
 from perfectlook.evaluation.protocol import pair_indices
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.popularity import Counted, Popularity, write_popularity
-from perfectlook.model.runtime import Model, open_model
+from perfectlook.model.export import write_popularity
+from perfectlook.model.runtime import Model, Popularity, open_model
 from styled import an_id, styled_set
 
 CHAIR, STOOL, BENCH = (an_id("product", number) for number in range(3))
@@ -16,8 +16,9 @@ CHAIR, STOOL, BENCH = (an_id("product", number) for number in range(3))
 
 @pytest.fixture
 def folder(tmp_path):
-    counted = Counted(
-        counts={CHAIR: 5, STOOL: 2},
+    write_popularity(
+        {CHAIR: 5, STOOL: 2},
+        tmp_path / "m",
         config=ModelConfig(mode="global", backbone="tiny"),
         backbone_identity="tiny-fp32-0",
         categories=["Furniture|Chairs"],
@@ -25,7 +26,6 @@ def folder(tmp_path):
         training={},
         card="# counted",
     )
-    write_popularity(counted, tmp_path / "m")
     return tmp_path / "m"
 
 

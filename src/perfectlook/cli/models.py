@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from perfectlook.features.set_features import SceneShown, SetFeatures
     from perfectlook.model.categories import CategorySuggester
     from perfectlook.model.files import ModelRecord
-    from perfectlook.model.popularity import Popularity
-    from perfectlook.model.runtime import Model
+    from perfectlook.model.runtime import Model, Popularity
     from perfectlook.training.log import Epoch
 
 

@@ -18,8 +18,7 @@ from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval, 
 from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, pair_indices, place_pairs
 from perfectlook.features.set_features import SceneShown, SetFeatures
 from perfectlook.model.distances import squared_l2
-from perfectlook.model.popularity import Popularity
-from perfectlook.model.runtime import Model, SceneEmbedding, features_for
+from perfectlook.model.runtime import Model, Popularity, SceneEmbedding, features_for
 from perfectlook.progress import ProgressOf
 from perfectlook.types import REGIONS, BoolArray, Float32Array, Float64Array, IntArray
 

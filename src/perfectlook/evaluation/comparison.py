@@ -17,8 +17,7 @@ from perfectlook.evaluation.metrics import TOP_K, Interval, paired_difference
 from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, figures
 from perfectlook.evaluation.tables import markdown_table, new_figure, plain_table, save_chart, with_bounds
 from perfectlook.features.set_features import SceneShown, set_features
-from perfectlook.model.popularity import Popularity
-from perfectlook.model.runtime import Model, open_model
+from perfectlook.model.runtime import Model, Popularity, open_model
 from perfectlook.progress import ProgressOf
 
 CHANCE = 0.5

@@ -31,8 +31,7 @@ from perfectlook.evaluation.protocol import (
 )
 from perfectlook.features.set_features import SceneShown, SetFeatures
 from perfectlook.model.categories import CategorySuggester, known_categories, scene_views
-from perfectlook.model.popularity import Popularity
-from perfectlook.model.runtime import Model, features_for, open_model
+from perfectlook.model.runtime import Model, Popularity, features_for, open_model
 from perfectlook.progress import ProgressOf
 from perfectlook.types import BoolArray, Float64Array, IntArray, Problem
 

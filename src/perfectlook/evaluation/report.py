@@ -33,8 +33,7 @@ from perfectlook.evaluation.protocol import Candidates, EvaluatedSplit, Figures
 from perfectlook.features.set_features import SceneShown, SetFeatures
 from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.model.attribution import Attribution, attribute
-from perfectlook.model.popularity import Popularity
-from perfectlook.model.runtime import Model, SceneEmbedding, features_for, open_model
+from perfectlook.model.runtime import Model, Popularity, SceneEmbedding, features_for, open_model
 from perfectlook.progress import ProgressOf
 from perfectlook.taxonomy import split_path
 from perfectlook.types import REGIONS, Box, Float32Array, Float64Array, IntArray, Pair, Product, View

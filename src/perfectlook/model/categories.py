@@ -3,12 +3,10 @@
 Part of a model folder as `suggestion.npz`; fitted by `training.suggestion`; run by numpy alone.
 """
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -16,7 +14,7 @@ from perfectlook.backbones.registry import FeatureBatch
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import GlobalFeatures
-from perfectlook.model.files import SUGGESTION, write_file
+from perfectlook.model.files import SUGGESTION, read_arrays, readable, write_arrays
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
 FORMAT = 1
@@ -56,36 +54,17 @@ class CategorySuggester:
         path = Path(folder) / SUGGESTION
         if not path.exists():
             return None
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-                content = {name: stored[name] for name in stored.files}
-            suggester = cls._from(content)
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-            raise ModelError(
-                f"{path}: cannot be read ({error}); train the model again, or remove the file to have "
-                "categories ordered by their size"
-            ) from error
-        return suggester
-
-    def write(self, folder: Path) -> None:
-        """Write it into a model folder, in one step.
-
-        Raises:
-            ModelError: it cannot be written.
-        """
-        write_file(folder / SUGGESTION, self.content())
+        with readable(path, "train the model again, or remove the file to have categories ordered by size"):
+            return cls._from(read_arrays(path.read_bytes()))
 
     def content(self) -> bytes:
         """What the file in a model folder holds."""
-        content = io.BytesIO()
-        np.savez(
-            content,
+        return write_arrays(
             format=np.int64(FORMAT),
             categories=np.asarray(self.categories, np.str_),
             features=np.str_(self.features),
             **{name: getattr(self, name) for name in _ARRAYS},
         )
-        return content.getvalue()
 
     def probabilities(self, batch: FeatureBatch) -> Float64Array:
         """The probability of each category for n scenes, [n, C]; each for itself, they do not sum to one.

@@ -1,7 +1,7 @@
 """What a compatibility model is made of: the choices that are stored with it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from perfectlook.errors import UsageError
 from perfectlook.model.distances import Norm
@@ -11,6 +11,15 @@ EncoderKind = Literal["feedforward", "autoencoder", "recurrent"]
 Scaling = Literal["features", "stages"]
 GlobalFeatures = Literal["head", "style", "both"]
 LinearPath = Literal["none", "random", "ridge"]
+
+_CHOICES: dict[str, Any] = {
+    "mode": Mode,
+    "encoder": EncoderKind,
+    "distance": Norm,
+    "global_features": GlobalFeatures,
+    "scaling": Scaling,
+    "linear_path": LinearPath,
+}
 
 MARGIN = 0.2
 """α of Kang et al. 2019, section 3.4."""
@@ -42,8 +51,8 @@ class ModelConfig:
         learn_mixing: whether training learns a w for each category.
         temperature: τ of the attention, the initial one when it is learned.
         learn_temperature: whether training adjusts τ.
-        memory: networks of a second style space, which remembers pairs (see `model.memory`); 0 for none. It
-            needs whole scenes and squared norms: without them there is none.
+        memory: networks of a second style space, which remembers pairs; 0 for none. It needs whole
+            scenes and squared norms: without them there is none.
         memory_dimension: of each of these networks' vectors.
     """
 
@@ -68,27 +77,22 @@ class ModelConfig:
     memory_dimension: int = 64
 
     def __post_init__(self) -> None:
-        _check_choice("mode", self.mode, ("hybrid", "global", "local"))
-        _check_choice("encoder", self.encoder, ("feedforward", "autoencoder", "recurrent"))
-        _check_choice("distance", self.distance, ("l2", "squared_l2"))
-        _check_choice("global_features", self.global_features, ("head", "style", "both"))
-        _check_choice("scaling", self.scaling, ("features", "stages"))
-        _check_choice("linear_path", self.linear_path, ("none", "random", "ridge"))
+        for name, kind in _CHOICES.items():
+            value, choices = getattr(self, name), get_args(kind)
+            _check(value in choices, name, value, "one of " + ", ".join(choices))
         if self.tied and self.linear_path == "ridge":
             raise UsageError(
                 "tied = true with linear_path = 'ridge': tied encoders have one linear path, and the closed "
                 "form needs two; set linear_path to 'random' or 'none'"
             )
-        _check(self.dimension >= 1, "dimension", self.dimension, "at least 1")
-        _check(self.hidden >= 1, "hidden", self.hidden, "at least 1")
+        for name, least in (("dimension", 1), ("hidden", 1), ("memory", 0), ("memory_dimension", 1)):
+            _check(getattr(self, name) >= least, name, getattr(self, name), f"at least {least}")
         for name in ("dropout", "input_dropout"):
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 to below 1")
         _check(0 <= self.mixing <= 1, "mixing", self.mixing, "from 0 to 1")
         if self.learn_mixing:
             _check(0 < self.mixing < 1, "mixing", self.mixing, "above 0 and below 1 where it is learned")
         _check(self.temperature > 0, "temperature", self.temperature, "above 0")
-        _check(self.memory >= 0, "memory", self.memory, "at least 0")
-        _check(self.memory_dimension >= 1, "memory_dimension", self.memory_dimension, "at least 1")
 
     @classmethod
     def published(cls, backbone: str = "efficientnet-lite2") -> "ModelConfig":
@@ -143,7 +147,3 @@ class ModelConfig:
 def _check(holds: bool, name: str, value: object, wanted: str) -> None:
     if not holds:
         raise UsageError(f"{name} = {value!r}: must be {wanted}")
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    _check(value in choices, name, value, "one of " + ", ".join(choices))

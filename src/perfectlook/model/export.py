@@ -1,9 +1,9 @@
 """A trained model to a folder: the mathematics is written once, in torch, and exported as two ONNX graphs."""
 
 import io
+import json
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,21 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from perfectlook import __version__
+from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import (
     CARD,
     CENTRES,
-    CONFIG,
+    COUNTS,
+    POPULARITY,
     PRODUCT_GRAPH,
     SCENE_GRAPH,
     SUGGESTION,
     TRAINED_ON,
     WEIGHTS,
     ModelRecord,
-    identity_of,
     trained_on_file,
-    write_file,
+    write_arrays,
+    write_folder,
 )
 from perfectlook.model.inputs import whole_picture
 from perfectlook.model.networks import Compatibility, GlobalNetwork, Widths
@@ -37,72 +38,105 @@ Network = Compatibility | GlobalNetwork
 """What can be written: a compatibility model, or a baseline's network, which has no regions."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedModel:
-    """All that goes into a model folder.
+def write_model(
+    network: Network,
+    folder: Path,
+    *,
+    widths: Widths,
+    backbone_identity: str,
+    categories: Sequence[str],
+    centres: Float32Array,
+    overall_centre: Float32Array,
+    scenes: Iterable[str] = (),
+    products: Iterable[str] = (),
+    training: Mapping[str, Any] | None = None,
+    card: str = "",
+    baseline: str | None = None,
+    suggestion: bytes | None = None,
+) -> ModelRecord:
+    """Write a model folder; `config.json` last, so that a folder which has it is complete.
 
-    Attributes:
+    Args:
         network: the trained network.
+        folder: made if it is missing.
         widths: of the backbone's outputs.
         backbone_identity: of the backbone.
         categories: the known categories, in the order of the network's category embeddings.
         centres: one row per category, [categories, global width].
-        overall_centre: for categories nobody knows, [global width].
+        overall_centre: for categories that the model does not know, [global width].
         scenes: ids of the scenes trained on.
         products: ids of the products in the pairs trained on.
-        training: how it came about; goes into the record.
+        training: how it was trained; goes into the record.
         card: the model card, Markdown.
-        baseline: name of the baseline that the network is, None for a compatibility model.
-        suggestion: contents of the file that suggests categories; None for a model that suggests none.
+        baseline: name of the baseline that the network is; None for a compatibility model.
+        suggestion: content of the file that suggests categories; None for a model that suggests none.
     """
-
-    network: Network
-    widths: Widths
-    backbone_identity: str
-    categories: Sequence[str]
-    centres: Float32Array
-    overall_centre: Float32Array
-    scenes: Sequence[str]
-    products: Sequence[str]
-    training: Mapping[str, Any]
-    card: str
-    baseline: str | None = None
-    suggestion: bytes | None = None
-
-
-def write_model(model: TrainedModel, folder: Path) -> ModelRecord:
-    """Write a model folder; `config.json` last, so that a folder which has it is complete."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in (CONFIG, SUGGESTION):
-        (folder / stale).unlink(missing_ok=True)
-    network = model.network.eval().cpu()
-    weights = {name: tensor.contiguous() for name, tensor in _weights(network)}
-    for name, content in (
-        (WEIGHTS, save(weights)),
-        (SCENE_GRAPH, _scene_graph(network, model.widths)),
-        (PRODUCT_GRAPH, _product_graph(network, model.widths)),
-        (CENTRES, _arrays(centres=model.centres, overall=model.overall_centre, **_category_mixing(network))),
-        (TRAINED_ON, trained_on_file(model.scenes, model.products)),
-        (CARD, model.card.encode()),
-    ):
-        write_file(folder / name, content)
-    if model.suggestion is not None:
-        write_file(folder / SUGGESTION, model.suggestion)
+    network = network.eval().cpu()
     config = network.config
-    record = ModelRecord(
-        name=folder.resolve().name,
+    mixing = _category_mixing(network)
+    files = {
+        WEIGHTS: save({name: tensor.contiguous() for name, tensor in _weights(network)}),
+        SCENE_GRAPH: _scene_graph(network, widths),
+        PRODUCT_GRAPH: _product_graph(network, widths),
+        CENTRES: write_arrays(centres=centres, overall=overall_centre, **mixing),
+        TRAINED_ON: trained_on_file(scenes, products),
+        CARD: card.encode(),
+    }
+    if suggestion is not None:
+        files[SUGGESTION] = suggestion
+    return write_folder(
+        folder,
+        files,
         config=config,
-        backbone_identity=model.backbone_identity,
-        categories=tuple(model.categories),
-        mixing=float(np.mean(_category_mixing(network).get("mixing", config.effective_mixing))),
+        backbone_identity=backbone_identity,
+        categories=tuple(categories),
+        mixing=float(np.mean(mixing.get("mixing", config.effective_mixing))),
         temperature=_temperature(network),
-        identity=identity_of(folder, config, model.categories),
-        training=model.training,
-        library=__version__,
-        baseline=model.baseline,
+        training=training or {},
+        baseline=baseline,
     )
-    record.write(folder)
-    return record
+
+
+def write_popularity(
+    counts: Mapping[str, int],
+    folder: Path,
+    *,
+    config: ModelConfig,
+    backbone_identity: str,
+    categories: Sequence[str],
+    scenes: Iterable[str] = (),
+    training: Mapping[str, Any] | None = None,
+    card: str = "",
+) -> ModelRecord:
+    """Write the folder of a popularity model; arguments as for `write_model`.
+
+    Args:
+        counts: product id to the number of training pairs it is in, at least 1.
+        folder: made if it is missing.
+        config: names the backbone: which pairs of a set are usable depends on it.
+        backbone_identity: of the backbone.
+        categories: of the catalogue.
+        scenes: ids of the scenes counted.
+        training: how it was trained.
+        card: the model card.
+    """
+    files = {
+        COUNTS: (json.dumps(dict(sorted(counts.items())), indent=0) + "\n").encode(),
+        TRAINED_ON: trained_on_file(scenes, counts),
+        CARD: card.encode(),
+    }
+    return write_folder(
+        folder,
+        files,
+        (COUNTS,),
+        config=config,
+        backbone_identity=backbone_identity,
+        categories=tuple(categories),
+        mixing=config.effective_mixing,
+        temperature=None,
+        training=training or {},
+        baseline=POPULARITY,
+    )
 
 
 def _category_mixing(network: Network) -> dict[str, Float32Array]:
@@ -138,33 +172,27 @@ class _SceneGraph(nn.Module):
         return scene, self.network.embed_regions(maps), self.network.attention_logits(maps)
 
 
-class _ProductGraph(nn.Module):
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, head: Tensor, style: Tensor, maps: Tensor, centres: Tensor) -> Tensor:
+class _ProductGraph(_SceneGraph):
+    def forward(self, head: Tensor, style: Tensor, maps: Tensor, centres: Tensor) -> Tensor:  # type: ignore[override]
         return self.network.embed_product(whole_picture(self.network.config, head, style, maps), centres)
 
 
 def _scene_graph(network: Network, widths: Widths) -> bytes:
-    inputs = {
-        "global_vectors": torch.zeros(2, widths.head),
-        "style_statistics": torch.zeros(2, widths.style),
-        "feature_maps": torch.zeros(2, REGIONS, widths.regions),
-    }
     outputs = ["scene", "regions", "attention_logits"] if network.config.uses_regions else ["scene"]
-    return _export(_SceneGraph(network), inputs, outputs)
+    return _export(_SceneGraph(network), _inputs(widths), outputs)
 
 
 def _product_graph(network: Network, widths: Widths) -> bytes:
-    inputs = {
+    inputs = _inputs(widths) | {"centres": torch.zeros(2, widths.global_width(network.config))}
+    return _export(_ProductGraph(network), inputs, ["product"])
+
+
+def _inputs(widths: Widths) -> dict[str, Tensor]:
+    return {
         "global_vectors": torch.zeros(2, widths.head),
         "style_statistics": torch.zeros(2, widths.style),
         "feature_maps": torch.zeros(2, REGIONS, widths.regions),
-        "centres": torch.zeros(2, widths.global_width(network.config)),
     }
-    return _export(_ProductGraph(network), inputs, ["product"])
 
 
 def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str]) -> bytes:
@@ -184,9 +212,3 @@ def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str])
             dynamo=False,
         )
     return graph.getvalue()
-
-
-def _arrays(**arrays: Float32Array) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **arrays)  # type: ignore[arg-type]
-    return file.getvalue()

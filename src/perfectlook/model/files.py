@@ -5,9 +5,11 @@ The record is written last: a folder that has it is complete.
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from perfectlook import __version__
 from perfectlook.errors import ModelError, PerfectLookError
 from perfectlook.model.config import ModelConfig
 from perfectlook.pretrained import shipped_models
@@ -29,6 +32,10 @@ CENTRES = "centres.npz"
 TRAINED_ON = "trained_on.json"
 CARD = "MODEL_CARD.md"
 SUGGESTION = "suggestion.npz"
+COUNTS = "counts.json"
+"""Of a popularity model, instead of weights, graphs and centres."""
+POPULARITY = "popularity"
+"""The `baseline` in the record of a popularity model."""
 RUNTIME_FILES = (SCENE_GRAPH, PRODUCT_GRAPH, CENTRES)
 """What inference reads."""
 
@@ -98,21 +105,33 @@ class ModelRecord:
         Raises:
             ModelError: there is no model, it is incomplete, of a newer format, or not readable.
         """
-        content = _content(folder)
+        path = folder / CONFIG
+        if not folder.is_dir():
+            raise ModelError(
+                f"{folder}: no such model folder; make one with `perfectlook train SET --out`, or name one "
+                f"that comes with the package: {', '.join(shipped_models())}"
+            )
+        if not path.is_file():
+            raise ModelError(
+                f"{folder}: holds no {CONFIG}, so it is no model or its training never finished; "
+                "run the same `perfectlook train` again to finish it"
+            )
+        with readable(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ModelError(f"{path}: is not a JSON object; train the model again")
         found = content.pop("format", None)
         if found != FORMAT:
             raise ModelError(
-                f"{folder / CONFIG}: model format {found!r}, and this perfectlook reads format {FORMAT}: "
-                "upgrade perfectlook, or train the model again"
+                f"{path}: model format {found!r}, and this perfectlook reads format {FORMAT}: upgrade "
+                "perfectlook, or train the model again"
             )
         try:
             content["config"] = ModelConfig(**content["config"])
             content["categories"] = tuple(content["categories"])
             return cls(**content)
         except (KeyError, TypeError, PerfectLookError) as error:
-            raise ModelError(
-                f"{folder / CONFIG}: not a model's record ({error}); train the model again"
-            ) from error
+            raise ModelError(f"{path}: not a model's record ({error}); train the model again") from error
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -136,25 +155,26 @@ def write_file(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _content(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    if not folder.is_dir():
-        raise ModelError(
-            f"{folder}: there is no such model folder; make one with `perfectlook train SET --out`, or name "
-            f"one that comes with the package: {', '.join(shipped_models())}"
-        )
-    if not path.is_file():
-        raise ModelError(
-            f"{folder}: holds no {CONFIG}, so it is no model or its training never finished; "
-            "run the same `perfectlook train` again to finish it"
-        )
+@contextmanager
+def readable(path: Path, remedy: str = "train the model again") -> Iterator[None]:
+    """Report whatever is wrong with a file of a model folder as a `ModelError` that names it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path}: is not a JSON object; train the model again")
-    return content
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); {remedy}") from error
+
+
+def read_arrays(content: bytes) -> dict[str, Any]:
+    """The arrays of an `.npz` file, by name; within `readable`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def write_arrays(**arrays: Any) -> bytes:
+    """The content of an `.npz` file with these arrays."""
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()
 
 
 def read_centres(folder: Path) -> dict[str, Float32Array]:
@@ -164,12 +184,9 @@ def read_centres(folder: Path) -> dict[str, Float32Array]:
         ModelError: the file cannot be read.
     """
     path = folder / CENTRES
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name].astype(np.float32) for name in stored.files}
-            return {"centres": arrays["centres"], "overall": arrays["overall"]} | arrays
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
+    with readable(path):
+        arrays = {name: array.astype(np.float32) for name, array in read_arrays(path.read_bytes()).items()}
+        return {"centres": arrays["centres"], "overall": arrays["overall"]} | arrays
 
 
 def read_trained_on(folder: Path) -> dict[str, frozenset[str]]:
@@ -179,15 +196,35 @@ def read_trained_on(folder: Path) -> dict[str, frozenset[str]]:
         ModelError: the file cannot be read.
     """
     path = folder / TRAINED_ON
-    try:
+    with readable(path):
         content = json.loads(path.read_text(encoding="utf-8"))
         return {kind: frozenset(content[kind]) for kind in ("scenes", "products")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
+
+
+def write_folder(
+    folder: Path, files: Mapping[str, bytes], runtime_files: Sequence[str] = RUNTIME_FILES, **record: Any
+) -> ModelRecord:
+    """Write a model folder; `config.json` last, so that a folder which has it is complete.
+
+    Args:
+        folder: made if it is missing. The record of a model in it is removed first.
+        files: contents by name.
+        runtime_files: those of them that inference reads.
+        record: fields of `ModelRecord` but its name, identity and library.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in (CONFIG, SUGGESTION):
+        (folder / stale).unlink(missing_ok=True)
+    for name, content in files.items():
+        write_file(folder / name, content)
+    identity = identity_of(folder, record["config"], record["categories"], runtime_files)
+    written = ModelRecord(name=folder.resolve().name, identity=identity, library=__version__, **record)
+    written.write(folder)
+    return written
 
 
 def trained_on_file(scenes: Iterable[str], products: Iterable[str]) -> bytes:
-    """The contents of the file that `read_trained_on` reads."""
+    """The content of the file that `read_trained_on` reads."""
     content = {"scenes": sorted(scenes), "products": sorted(products)}
     return (json.dumps(content, indent=0) + "\n").encode()
 
@@ -203,8 +240,6 @@ def identity_of(
     said = [dataclasses.asdict(config), list(categories)]
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
     for name in files:
-        try:
+        with readable(folder / name):
             digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
-        except OSError as error:
-            raise ModelError(f"{folder / name}: cannot be read ({error}); train the model again") from error
     return digest.hexdigest()

@@ -1,17 +1,20 @@
 """A trained model on disk, run by onnxruntime and numpy: no torch."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self, TypeAlias
 
 import numpy as np
+from PIL.Image import Image
 
-from perfectlook.backbones.registry import FeatureBatch, open_backbone
+from perfectlook.backbones.registry import Backbone, FeatureBatch, open_backbone
 from perfectlook.data import Dataset, open_dataset
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SceneShown, SetFeatures, set_features
+from perfectlook.images import open_picture, to_rgb
 from perfectlook.model.categories import CategorySuggester
 from perfectlook.model.distances import (
     DistanceFunction,
@@ -24,18 +27,23 @@ from perfectlook.model.distances import (
 )
 from perfectlook.model.files import (
     CENTRES,
+    COUNTS,
+    POPULARITY,
     PRODUCT_GRAPH,
     SCENE_GRAPH,
     ModelRecord,
     read_centres,
     read_trained_on,
+    readable,
 )
 from perfectlook.model.inputs import catalogue_centres, pooled, whole_picture
-from perfectlook.model.popularity import POPULARITY, Popularity
 from perfectlook.pretrained import model_folder
 from perfectlook.progress import ProgressOf
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import REGIONS, Float32Array, Float64Array, IntArray
+
+Picture: TypeAlias = Path | str | bytes | BinaryIO | Image
+"""A path, the bytes or a stream of a picture, or a picture opened by Pillow."""
 
 CHUNK = 64
 """Scenes embedded at once: the regions of more would not stay in the processor's cache."""
@@ -129,16 +137,73 @@ class SceneEmbedding:
         return self.regions.astype(np.float64)
 
 
-class Model:
-    """A trained model.
+class StoredModel:
+    """What every model on disk has.
 
-    Open one with `Model.open(folder)`. Its arrays are float32; sessions run on one thread and may be shared
-    between threads.
+    Attributes:
+        record: the contents of its `config.json`.
     """
 
     def __init__(self, folder: Path, record: ModelRecord) -> None:
         self._folder = folder
         self.record = record
+
+    @property
+    def name(self) -> str:
+        """What the model is called."""
+        return self.record.name
+
+    @property
+    def identity(self) -> str:
+        """sha256 over all that its distances depend on."""
+        return self.record.identity
+
+    @property
+    def backbone(self) -> str:
+        """Name of its backbone, for `open_backbone`."""
+        return self.record.config.backbone
+
+    @property
+    def needs_product_maps(self) -> bool:
+        """Whether products need their feature maps too."""
+        return self.record.config.needs_product_maps
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """How it was trained.
+
+        `sets`, `n_pairs`, `n_scenes`, `n_products`, `settings`, `epoch` (the one kept), `chosen_on` and the
+        `binary_accuracy` there (`value`, `low`, `high`); `epoch` and `binary_accuracy` may be None.
+        """
+        return self.record.training
+
+    @cached_property
+    def trained_on(self) -> dict[str, frozenset[str]]:
+        """Ids of the `scenes` and `products` in the pairs it was trained on."""
+        return read_trained_on(self._folder)
+
+    def check_backbone(self, identity: str) -> None:
+        """Make sure that a backbone is the one the model was trained on.
+
+        Raises:
+            ModelError: it is another, by name, precision or weights.
+        """
+        self.record.check_backbone(identity)
+
+
+class Model(StoredModel):
+    """A trained model.
+
+    Open one with `Model.open(folder)`, or train one with `perfectlook.train`. Its arrays are float32;
+    sessions run on one thread and may be shared between threads.
+
+    Attributes:
+        centres: of every category that it knows, [global width] each.
+        overall_centre: the centre of all products, [global width].
+    """
+
+    def __init__(self, folder: Path, record: ModelRecord) -> None:
+        super().__init__(folder, record)
         centres = read_centres(folder)
         if len(centres["centres"]) != len(record.categories):
             raise ModelError(
@@ -148,6 +213,13 @@ class Model:
         self.centres = dict(zip(record.categories, centres["centres"], strict=True))
         self.overall_centre: Float32Array = centres["overall"]
         self._category_mixing = centres.get("mixing")
+
+    def __repr__(self) -> str:
+        kind = f"{self.record.baseline} baseline" if self.record.baseline else self.record.config.mode
+        return (
+            f"<Model {self.name!r}: {kind}, {self.dimension} dimensions, {self.norm}, "
+            f"{len(self.categories)} categories, {self.backbone}>"
+        )
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -169,22 +241,7 @@ class Model:
         return cls(folder, record)
 
     @property
-    def name(self) -> str:
-        """What the model is called."""
-        return self.record.name
-
-    @property
-    def identity(self) -> str:
-        """sha256 over all that inference reads."""
-        return self.record.identity
-
-    @property
-    def backbone(self) -> str:
-        """Name of its backbone, for `open_backbone`."""
-        return self.record.config.backbone
-
-    @property
-    def distance(self) -> Norm:
+    def norm(self) -> Norm:
         """The norm of its distances."""
         return self.record.config.distance
 
@@ -198,16 +255,6 @@ class Model:
         """The categories it knows."""
         return self.record.categories
 
-    @property
-    def needs_product_maps(self) -> bool:
-        """Whether products need their feature maps too."""
-        return self.record.config.needs_product_maps
-
-    @cached_property
-    def trained_on(self) -> dict[str, frozenset[str]]:
-        """Ids of the `scenes` and `products` in the pairs it was trained on."""
-        return read_trained_on(self._folder)
-
     @cached_property
     def suggester(self) -> CategorySuggester | None:
         """What suggests categories for a scene; None where the model suggests none.
@@ -220,14 +267,6 @@ class Model:
     def resolve(self, category: str) -> Resolution:
         """The known category that stands in for `category`."""
         return resolve(category, self.categories)
-
-    def check_backbone(self, identity: str) -> None:
-        """Make sure that a backbone is the one the model was trained on.
-
-        Raises:
-            ModelError: it is another, by name, precision or weights.
-        """
-        self.record.check_backbone(identity)
 
     def centre(self, category: str) -> Float32Array:
         """The centre of the category that stands in for `category`, or the overall one: [global width]."""
@@ -246,13 +285,7 @@ class Model:
         """
         if not self.record.config.centring:
             centres = np.zeros_like(centres)
-        inputs = {
-            "global_vectors": batch.global_vectors,
-            "style_statistics": batch.style_statistics,
-            "feature_maps": batch.feature_maps,
-            "centres": centres,
-        }
-        vectors: Float32Array = self._run(self._product_session, inputs)[0]
+        vectors: Float32Array = self._run(self._product_session, batch._asdict() | {"centres": centres})[0]
         return vectors
 
     def embed_scene(self, batch: FeatureBatch) -> SceneEmbedding:
@@ -274,12 +307,33 @@ class Model:
                     None if logits is None else logits[row],
                     self.categories,
                     self.record.mixing,
-                    self.distance,
+                    self.norm,
                     self._category_mixing,
                 )
                 for row, scene in enumerate(scenes)
             ]
         return found
+
+    def distance(
+        self, photo: Picture | FeatureBatch, product: Picture | FeatureBatch, category: str
+    ) -> float:
+        """The distance between the photo of a scene and a product; lower is better.
+
+        Args:
+            photo: the scene: a path, the bytes or a stream of a picture, a Pillow picture, or its features
+                (a batch of one).
+            product: the same of the product.
+            category: of the product: a whole path, or its last level ("Rugs"). The known category that
+                stands in for it decides the centre and the attention (`resolve`).
+
+        Raises:
+            PictureError: a picture cannot be read.
+            ModelError: the installed backbone is not the one that the model was trained on, or the features
+                are not the backbone's.
+        """
+        scene = self.embed_scene(self._features(photo))
+        vectors = self.embed_products(self._features(product), self.centre(category)[None])
+        return float(scene.distances(category, vectors).total[0])
 
     def distances_over(self, features: SetFeatures, indices: IntArray) -> DistanceFunction:
         """The model's distances over a set, for the scenes of some pairs.
@@ -318,6 +372,20 @@ class Model:
             found |= {int(row): scene for row, scene in zip(part, embedded, strict=True)}
         return found
 
+    def _features(self, picture: Picture | FeatureBatch) -> FeatureBatch:
+        if isinstance(picture, FeatureBatch):
+            return picture
+        backbone = self._opened_backbone
+        fit = backbone.description.input_size
+        opened = to_rgb(picture) if isinstance(picture, Image) else open_picture(picture, fit=fit)
+        return backbone.extract(backbone.prepare(opened)[None])
+
+    @cached_property
+    def _opened_backbone(self) -> Backbone:
+        backbone = open_backbone(self.backbone)
+        self.check_backbone(backbone.identity)
+        return backbone
+
     @cached_property
     def _scene_session(self) -> Any:
         return _open_session(self._folder / SCENE_GRAPH)
@@ -337,6 +405,66 @@ class Model:
                 )
         outputs: Sequence[Float32Array] = session.run(None, {name: inputs[name] for name in wanted})
         return outputs
+
+
+class Popularity(StoredModel):
+    """Orders products by the number of training pairs they are in, whatever the scene.
+
+    A product that is in none has popularity 0; such products tie. It has no product vectors: it can be
+    evaluated, but no catalogue can be searched with it.
+
+    Attributes:
+        counts: product id to the number of training pairs it is in.
+    """
+
+    def __init__(self, folder: Path, record: ModelRecord) -> None:
+        super().__init__(folder, record)
+        with readable(folder / COUNTS):
+            content = json.loads((folder / COUNTS).read_text(encoding="utf-8"))
+            self.counts = {str(product): int(count) for product, count in content.items()}
+
+    def __repr__(self) -> str:
+        return f"<Popularity {self.name!r}: counts of {len(self.counts):,} products>"
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self:
+        """Open the folder of a popularity model.
+
+        Raises:
+            ModelError: there is no such model, it is incomplete, damaged or of a newer format.
+        """
+        record = ModelRecord.read(Path(folder))
+        if record.baseline != POPULARITY:
+            raise ModelError(f"{folder}: is no popularity model; open it with `open_model`")
+        record.check_files(Path(folder), (COUNTS,))
+        return cls(Path(folder), record)
+
+    def check_backbone(self, identity: str) -> None:
+        """Any backbone will do: no feature is read."""
+
+    def distances(self, products: Sequence[str]) -> Float64Array:
+        """Minus the popularity of some products by their ids, the same for every scene, [n]."""
+        return -np.asarray([self.counts.get(product, 0) for product in products], np.float64)
+
+    def distances_over(self, features: SetFeatures, indices: IntArray) -> DistanceFunction:  # noqa: ARG002
+        """Its distances over a set, for the scenes of any pairs.
+
+        Raises:
+            ModelError: it knows no product of the set's catalogue, so everything would tie.
+        """
+        if self.counts.keys().isdisjoint(features.product_ids):
+            raise ModelError(
+                f"model {self.name!r}: popularity knows only the {len(self.counts):,} products of the pairs "
+                f"it has counted, and none of the {len(features.product_ids):,} products of "
+                f"{features.dataset.name}; train it on that set, or evaluate a model that looks at pictures"
+            )
+        found = self.distances(features.product_ids)
+
+        def distances(_scene_row: int, _category: str, rows: IntArray) -> Float64Array:
+            chosen: Float64Array = found[rows]
+            return chosen
+
+        return distances
 
 
 def features_for(

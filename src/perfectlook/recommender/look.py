@@ -209,7 +209,7 @@ class Stylist:
         return Candidates(
             self._scene,
             category,
-            norm=self._model.distance,
+            norm=self._model.norm,
             first=self._wishes.candidates,
             where=every(parts),
             rules=self._wishes.rules,

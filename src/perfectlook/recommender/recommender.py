@@ -121,7 +121,7 @@ class Recommender:
                 scene,
                 category,
                 k,
-                norm=self.model.distance,
+                norm=self.model.norm,
                 variety=variety,
                 spread=spread,
                 where=wanted,

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from perfectlook.data.split import fold_of
 from perfectlook.evaluation.protocol import Candidates, place_pair, training_indices
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.encoders import Encoder
 from perfectlook.model.inputs import less_centres, pooled
-from perfectlook.model.networks import Compatibility
+from perfectlook.model.networks import Compatibility, Encoder
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.ridge import (

@@ -18,7 +18,7 @@ from perfectlook.evaluation.protocol import training_indices
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.features.store import FeatureArrays
 from perfectlook.model.categories import CategorySuggester
-from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.model.export import write_model
 from perfectlook.model.files import ModelRecord
 from perfectlook.model.networks import Compatibility
 from perfectlook.progress import ProgressOf
@@ -151,20 +151,18 @@ def train_on_features(
     draw_plot(stages.history, outcome.epoch, out / PLOT)
     outcome.held_out.write(out)
     record = write_model(
-        TrainedModel(
-            network=outcome.network,
-            widths=data.widths,
-            backbone_identity=identity,
-            categories=data.categories,
-            centres=data.centres,
-            overall_centre=data.overall_centre,
-            scenes=sorted({pair.scene for pair in pairs} | (begun.scenes if begun else frozenset())),
-            products=sorted({pair.product for pair in pairs} | (begun.products if begun else frozenset())),
-            training=training,
-            card=model_card(out.resolve().name, data, training),
-            suggestion=suggester.content() if suggester else None,
-        ),
+        outcome.network,
         out,
+        widths=data.widths,
+        backbone_identity=identity,
+        categories=data.categories,
+        centres=data.centres,
+        overall_centre=data.overall_centre,
+        scenes=sorted({pair.scene for pair in pairs} | (begun.scenes if begun else frozenset())),
+        products=sorted({pair.product for pair in pairs} | (begun.products if begun else frozenset())),
+        training=training,
+        card=model_card(out.resolve().name, data, training),
+        suggestion=suggester.content() if suggester else None,
     )
     stages.finish()
     return record

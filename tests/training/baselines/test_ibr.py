@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.encoders import Standardise
+from perfectlook.model.networks import Standardise
 from perfectlook.training.baselines.ibr import StyleSpace
 
 

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from perfectlook.errors import TrainingError
 from perfectlook.evaluation.protocol import PairResult, binary_accuracy, place_pairs
 from perfectlook.model.distances import DistanceFunction, squared_l2
-from perfectlook.model.encoders import Standardise
-from perfectlook.model.networks import GlobalNetwork
+from perfectlook.model.networks import GlobalNetwork, Standardise
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import NegativeSampler, TrainingData
 from perfectlook.training.log import Epoch, best_of, is_over

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.encoders import Standardise
+from perfectlook.model.networks import Standardise
 from perfectlook.training.baselines.base import (
     InnerProduct,
     Learned,

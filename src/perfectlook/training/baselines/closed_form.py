@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from perfectlook.evaluation.metrics import placing
 from perfectlook.evaluation.protocol import Candidates
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.encoders import Standardise
-from perfectlook.model.networks import GlobalNetwork
+from perfectlook.model.networks import GlobalNetwork, Standardise
 from perfectlook.training.baselines.base import InnerProduct, Learned, fitted
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
@@ -38,7 +37,7 @@ INTERCEPTS = (0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RidgeChoice:
     """Settings of one closed form.
 
     Attributes:
@@ -133,17 +132,17 @@ class _Catalogue:
         return cls(standardise, _float64(standardise(features - centres)))
 
 
-def _choices(config: TrainingConfig, given: Collection[str]) -> Iterator[Choice]:
+def _choices(config: TrainingConfig, given: Collection[str]) -> Iterator[RidgeChoice]:
     dimensions = (config.model.dimension,) if "dimension" in given else COMPONENTS
     penalties = (config.ridge_penalty,) if "ridge_penalty" in given else PENALTIES
     whitenings = (config.ridge_whitening,) if "ridge_whitening" in given else WHITENINGS
     intercepts = INTERCEPTS if config.ridge_choose else (0.0,)
     for each in product(dimensions, penalties, whitenings, intercepts):
-        yield Choice(*each)
+        yield RidgeChoice(*each)
 
 
 def _cross_validated(
-    data: TrainingData, catalogue: _Catalogue, rounds: Sequence[Round], choices: Sequence[Choice]
+    data: TrainingData, catalogue: _Catalogue, rounds: Sequence[Round], choices: Sequence[RidgeChoice]
 ) -> tuple[Float64Array, list[str]]:
     """The share of every pair that can be placed under every choice, [choices, pairs], and the pairs' scenes.
 

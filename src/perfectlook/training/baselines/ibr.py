@@ -21,7 +21,7 @@ from torch.nn.functional import softplus
 
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.distances import squared_l2
-from perfectlook.model.encoders import Standardise
+from perfectlook.model.networks import Standardise
 from perfectlook.training.baselines.base import (
     Learned,
     Ranker,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from perfectlook.errors import UsageError
-from perfectlook.model.popularity import POPULARITY
+from perfectlook.model.files import POPULARITY
 from perfectlook.training.baselines import bpr_dae, closed_form, ibr, popularity, siamese, visual
 from perfectlook.training.baselines.base import Learned
 from perfectlook.training.config import TrainingConfig

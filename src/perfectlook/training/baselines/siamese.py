@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.distances import l2, squared_l2
-from perfectlook.model.encoders import Dropout, Standardise
+from perfectlook.model.networks import Dropout, Standardise
 from perfectlook.training.baselines.base import (
     Learned,
     Ranker,

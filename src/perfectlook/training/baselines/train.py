@@ -8,10 +8,9 @@ from typing import Any
 from perfectlook.backbones.registry import open_backbone
 from perfectlook.data import Dataset
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.export import TrainedModel, write_model
+from perfectlook.model.export import write_model, write_popularity
 from perfectlook.model.files import ModelRecord
 from perfectlook.model.networks import GlobalNetwork
-from perfectlook.model.popularity import Counted, write_popularity
 from perfectlook.progress import ProgressOf
 from perfectlook.training.baselines.base import Learned
 from perfectlook.training.baselines.registry import baseline
@@ -83,32 +82,28 @@ def _write(
     scenes = sorted({pair.scene for pair in pairs})
     if not isinstance(result, GlobalNetwork):
         return write_popularity(
-            Counted(
-                counts=result,
-                config=shape,
-                backbone_identity=identity,
-                categories=data.categories,
-                scenes=scenes,
-                training=training,
-                card=card,
-            ),
+            result,
             out,
-        )
-    return write_model(
-        TrainedModel(
-            network=result,
-            widths=data.widths,
+            config=shape,
             backbone_identity=identity,
             categories=data.categories,
-            centres=data.centres,
-            overall_centre=data.overall_centre,
             scenes=scenes,
-            products=sorted({pair.product for pair in pairs}),
             training=training,
             card=card,
-            baseline=name,
-        ),
+        )
+    return write_model(
+        result,
         out,
+        widths=data.widths,
+        backbone_identity=identity,
+        categories=data.categories,
+        centres=data.centres,
+        overall_centre=data.overall_centre,
+        scenes=scenes,
+        products=sorted({pair.product for pair in pairs}),
+        training=training,
+        card=card,
+        baseline=name,
     )
 
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.encoders import unit
-from perfectlook.model.networks import GlobalNetwork, Widths
+from perfectlook.model.networks import GlobalNetwork, Widths, unit
 from perfectlook.training.baselines.base import NO_PAIRS, Learned
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
