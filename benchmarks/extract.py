@@ -37,7 +37,7 @@ import numpy as np
 from PIL import Image
 
 from machine import add_json_option, has_bf16, report
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.data.fingerprints import fingerprints
 from perfectlook.features.extraction import extract
 from perfectlook.features.store import ViewKey, open_store

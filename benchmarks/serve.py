@@ -44,7 +44,7 @@ import psutil
 from PIL import Image
 
 from machine import add_json_option, report
-from perfectlook.backbones.registry import Backbone, describe_backbones, open_backbone
+from perfectlook.backbones import Backbone, describe_backbones, open_backbone
 from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
 from perfectlook.catalogue.vectors import write_vectors
 from perfectlook.files import data_folder, worker_count

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from machine import add_json_option, report
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, open_dataset
 from perfectlook.evaluation.protocol import scenes_of_split, training_indices
 from perfectlook.features.set_features import SetFeatures, set_features

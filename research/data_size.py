@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from perfectlook import __version__
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, open_dataset
 from perfectlook.data.split import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError

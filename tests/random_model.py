@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.data import open_dataset
 from perfectlook.features.set_features import set_features
 from perfectlook.model.config import ModelConfig

@@ -33,7 +33,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WITH_TORCH = {"training"}
-TORCH_FILES = ("engine_torch", "hub", "networks", "export")
+TORCH_FILES = ("hub", "networks", "export")
 FILES = sorted(ROOT.rglob("*.py"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 USE = """
 from PIL import Image
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.model.runtime import Model
 
 model = Model.open("showroom")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from perfectlook.backbones.registry import FeatureBatch, describe_backbones, open_backbone
+from perfectlook.backbones import FeatureBatch, describe_backbones, open_backbone
 from perfectlook.errors import ModelError
 from perfectlook.model.categories import CategorySuggester
 from perfectlook.model.distances import Norm

@@ -43,7 +43,7 @@ class Costs:
 
 def measure(model_folder: Path, photos: Path, count: int) -> Costs:
     """Measure this machine with a model and a folder of photos (sub-folders included)."""
-    from perfectlook.backbones.registry import open_backbone
+    from perfectlook.backbones import open_backbone
     from perfectlook.features.extraction import extract
     from perfectlook.features.store import open_store
     from perfectlook.images import open_picture
@@ -79,7 +79,7 @@ def measure(model_folder: Path, photos: Path, count: int) -> Costs:
 
 
 def _heads(model: Any, batch: int = 512, rounds: int = 20) -> float:
-    from perfectlook.backbones.registry import FeatureBatch, describe_backbones
+    from perfectlook.backbones import FeatureBatch, describe_backbones
 
     about = next(each for each in describe_backbones() if each.name == model.backbone)
     maps = (batch, 49, about.map_channels) if model.needs_product_maps else (batch, 0, 0)

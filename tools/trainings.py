@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from perfectlook import __version__
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.errors import TrainingError
 from perfectlook.model.config import ModelConfig
 from perfectlook.training.baselines.registry import baseline

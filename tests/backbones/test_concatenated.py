@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.errors import BackboneError
 from pictures import patterned
 

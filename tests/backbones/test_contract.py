@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from perfectlook.backbones import open_backbone
 from perfectlook.backbones.backbone import Backbone, FeatureBatch
-from perfectlook.backbones.registry import open_backbone
 from perfectlook.errors import BackboneError, MissingExtraError
 from perfectlook.types import REGIONS, Float32Array
 from pictures import drawn, patterned
@@ -25,11 +25,10 @@ OPENERS: dict[str, Callable[[], Backbone]] = {
     "lite0-bf16": lambda: open_backbone("efficientnet-lite0:bf16"),
     "lite2-head-map": lambda: open_backbone("efficientnet-lite2-head", engine="onnxruntime"),
     "lite0-and-tiny": lambda: open_backbone("efficientnet-lite0+tiny", engine="onnxruntime"),
-    "lite0-torch": lambda: open_backbone("efficientnet-lite0", engine="torch"),
     "transformers-vit": small_vit,
     "transformers-convnext": small_convnext,
 }
-RUN_IN_BATCHES = {"lite0-torch", "transformers-vit", "transformers-convnext"}
+RUN_IN_BATCHES = {"transformers-vit", "transformers-convnext"}
 
 
 @pytest.fixture(scope="module", params=OPENERS)

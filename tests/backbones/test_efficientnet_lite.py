@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from perfectlook.backbones import open_backbone
 from perfectlook.backbones.backbone import Backbone, BackboneDescription
 from perfectlook.backbones.efficientnet_lite import DESCRIPTIONS, WEIGHTS_FOLDER
-from perfectlook.backbones.registry import open_backbone
 from perfectlook.types import Float32Array
 from pictures import patterned
 

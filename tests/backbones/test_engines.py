@@ -5,15 +5,17 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+import onnxruntime
 import pytest
 
-from perfectlook.backbones import engines
+from perfectlook import backbones
+from perfectlook.backbones import engines, open_backbone
 from perfectlook.backbones.backbone import FeatureBatch
 from perfectlook.backbones.efficientnet_lite import WEIGHTS_FOLDER
 from perfectlook.backbones.engines import automatic_engine, open_engine
-from perfectlook.backbones.registry import open_backbone
 from perfectlook.errors import BackboneError, MissingExtraError
 from perfectlook.images import open_picture
 from perfectlook.types import Float32Array
@@ -25,10 +27,12 @@ TOLERANCE = 5e-4
 LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 
 
-def needs(*libraries: str) -> None:
-    for library in libraries:
-        if importlib.util.find_spec(library) is None:
-            pytest.skip(f"{library} is not installed")
+def needs(engine: str) -> None:
+    if engine == "cuda":
+        if not engines.cuda_is_available():
+            pytest.skip("there is no CUDA device, or onnxruntime is not built for it")
+    elif importlib.util.find_spec(engine) is None:
+        pytest.skip(f"{engine} is not installed")
 
 
 def features(name: str, engine: str = "auto") -> FeatureBatch:
@@ -44,9 +48,9 @@ def cosines(one: Float32Array, other: Float32Array) -> Float32Array:
 
 
 @pytest.mark.parametrize("name", LITE)
-@pytest.mark.parametrize("engine", ["openvino", "torch"])
+@pytest.mark.parametrize("engine", ["openvino", "cuda"])
 def test_fp32_is_the_same_on_every_engine(name: str, engine: str) -> None:
-    needs(*{"openvino": ["openvino"], "torch": ["torch", "onnx"]}[engine])
+    needs(engine)
     for one, other in zip(features(name, "onnxruntime"), features(name, engine), strict=True):
         assert np.abs(one - other).max() < TOLERANCE
 
@@ -72,8 +76,9 @@ def test_bf16_on_real_photos(photos: Path) -> None:
 
 
 def test_fp32_is_one_identity_on_every_engine() -> None:
-    needs("openvino", "torch", "onnx")
-    opened = [open_backbone("efficientnet-lite0", engine=engine) for engine in engines.ENGINES]
+    needs("openvino")
+    usable = [each for each in engines.ENGINES if each != "cuda" or engines.cuda_is_available()]
+    opened = [open_backbone("efficientnet-lite0", engine=engine) for engine in usable]
     assert len({backbone.identity for backbone in opened}) == 1
 
 
@@ -86,13 +91,13 @@ def test_bf16_without_the_instructions_says_so(caplog: pytest.LogCaptureFixture)
     assert ("emulated" in caplog.text) == (not native)
 
 
-@pytest.mark.parametrize("engine", ["onnxruntime", "torch"])
+@pytest.mark.parametrize("engine", ["onnxruntime", "cuda"])
 def test_bf16_is_openvinos_alone(engine: str) -> None:
     with pytest.raises(BackboneError, match=f"engine '{engine}' does not run bf16; choose 'openvino'"):
         open_backbone("efficientnet-lite0:bf16", engine=engine)
 
 
-def test_auto_is_torch_with_cuda_then_openvino_then_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_cuda_then_openvino_then_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = {"openvino"}
     monkeypatch.setattr(engines.importlib.util, "find_spec", lambda name: name if name in installed else None)
     monkeypatch.setattr(engines, "cuda_is_available", lambda: False)
@@ -100,16 +105,116 @@ def test_auto_is_torch_with_cuda_then_openvino_then_onnxruntime(monkeypatch: pyt
     installed.clear()
     assert automatic_engine() == "onnxruntime"
     monkeypatch.setattr(engines, "cuda_is_available", lambda: True)
-    assert automatic_engine() == "torch"
+    assert automatic_engine() == "cuda"
+
+
+def test_openvino_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"the engine openvino needs the extra .*pip install"):
+        open_backbone("efficientnet-lite0", engine="openvino")
+
+
+class FakeSession:
+    """onnxruntime's session as far as an engine uses it; notes how it was made."""
+
+    made: ClassVar[list[tuple[Any, Any]]] = []
+    works = True
+    """Whether CUDA loads; onnxruntime falls back to the processor by itself where it does not."""
+
+    def __init__(self, path: str, options: Any, providers: list[Any]) -> None:
+        print("whatever onnxruntime has to say")
+        self._names = [each if isinstance(each, str) else each[0] for each in providers]
+        self._session = real_session(path, options, providers=["CPUExecutionProvider"])
+        FakeSession.made.append((options, providers))
+        self.sizes: list[int] = []
+
+    def get_providers(self) -> list[str]:
+        return self._names if FakeSession.works else ["CPUExecutionProvider"]
+
+    def run(self, outputs: Any, feeds: dict[str, Float32Array]) -> Any:
+        self.sizes.append(len(feeds["pictures"]))
+        return self._session.run(outputs, feeds)
+
+
+real_session = onnxruntime.InferenceSession
+
+
+@pytest.fixture
+def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver, and an onnxruntime that reports CUDA: what it runs there, the processor runs in truth."""
+    monkeypatch.setattr(engines, "cuda_is_available", engines.cuda_is_available.__wrapped__)
+    monkeypatch.setattr(engines.ctypes, "CDLL", lambda _: None)
+    monkeypatch.setattr(engines.sys, "platform", "linux")
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("loading"), raising=False)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
+    monkeypatch.setattr(FakeSession, "made", [])
+
+
+@pytest.mark.usefixtures("fake_gpu")
+@pytest.mark.parametrize("engine", ["auto", "cuda"])
+def test_a_gpu_takes_whole_batches_in_true_fp32(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    backbone = open_backbone("efficientnet-lite0", engine=engine)
+    assert capsys.readouterr().out == ""  # standard output may carry JSON
+    ((options, providers),) = FakeSession.made
+    name, settings = providers[0]
+    assert name == "CUDAExecutionProvider"
+    assert settings["use_tf32"] == "0"
+    assert providers[1:] == ["CPUExecutionProvider"]
+    assert options.use_deterministic_compute
+    batch = np.stack([backbone.prepare(each) for each in (drawn(300, 200), patterned(90, 120))])
+    on_processor = features("efficientnet-lite0", "onnxruntime")
+    for part, expected in zip(backbone.extract(batch), on_processor, strict=True):
+        assert np.abs(part - expected).max() < TOLERANCE
+    assert backbone._engine._session.sizes == [2]  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("fake_gpu")
+def test_cuda_that_does_not_load_is_an_error_and_auto_takes_the_processor(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(FakeSession, "works", False)
+    with pytest.raises(BackboneError, match=r"could not load CUDA or cuDNN.*onnxruntime-gpu\[cuda,cudnn\]"):
+        open_backbone("efficientnet-lite0", engine="cuda")
+    backbone = open_backbone("efficientnet-lite0")
+    assert "running on the processor instead" in caplog.text
+    assert backbone.extract(backbone.prepare(drawn(30, 20))[None]).global_vectors.shape == (1, 1280)
+
+
+def test_cuda_without_a_gpu_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "cuda_is_available", lambda: False)
+    with pytest.raises(BackboneError, match=r"needs an NVIDIA GPU .*pip install onnxruntime-gpu"):
+        open_backbone("efficientnet-lite0", engine="cuda")
+
+
+def test_cuda_is_not_available_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: str) -> None:
+        raise OSError("cannot open shared object file")
+
+    monkeypatch.setattr(engines.ctypes, "CDLL", missing)
+    assert not engines.cuda_is_available.__wrapped__()
+
+
+def test_the_engine_torch_that_was_removed_says_what_to_use_instead() -> None:
+    with pytest.raises(BackboneError, match=r"choose 'cuda' .*onnxruntime-gpu.*'openvino' or 'onnxruntime'"):
+        open_backbone("efficientnet-lite0", engine="torch")
 
 
 @pytest.mark.parametrize(
-    ("library", "engine"), [("openvino", "openvino"), ("torch", "torch"), ("onnx", "torch")]
+    ("name", "on_gpu"),
+    [
+        ("efficientnet-lite2", True),
+        ("efficientnet-lite2:fp32", True),
+        ("efficientnet-lite2:bf16", False),
+        ("tiny", False),
+        ("tiny+efficientnet-lite0", True),
+        ("tiny+efficientnet-lite0:bf16", False),
+    ],
 )
-def test_engine_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, library: str, engine: str) -> None:
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(MissingExtraError, match=rf"the engine {engine} needs the extra .*pip install"):
-        open_backbone("efficientnet-lite0", engine=engine)
+def test_what_runs_on_a_gpu(monkeypatch: pytest.MonkeyPatch, name: str, on_gpu: bool) -> None:
+    monkeypatch.setattr(backbones, "cuda_is_available", lambda: True)
+    assert backbones.runs_on_gpu(name) is on_gpu
 
 
 @pytest.mark.parametrize("engine", engines.ENGINES)
@@ -125,25 +230,6 @@ def test_weights_that_are_missing_or_damaged(tmp_path: Path, engine: str) -> Non
         open_engine(tmp_path / "cut.onnx", engine=engine, precision="fp32", threads=1)
 
 
-def test_torch_engine_names_an_operator_it_does_not_have(tmp_path: Path) -> None:
-    needs("torch")
-    onnx = pytest.importorskip("onnx")
-    value = onnx.helper.make_tensor_value_info("pictures", onnx.TensorProto.FLOAT, [1, 3, 4, 4])
-    node = onnx.helper.make_node("Softplus", ["pictures"], ["result"])
-    graph = onnx.helper.make_graph([node], "g", [value], [onnx.helper.make_empty_tensor_value_info("result")])
-    onnx.save(onnx.helper.make_model(graph), tmp_path / "other.onnx")
-    with pytest.raises(BackboneError, match="no operator 'Softplus'"):
-        open_engine(tmp_path / "other.onnx", engine="torch", precision="fp32", threads=1)
-
-
-def test_torch_engine_leaves_the_thread_count_alone() -> None:
-    torch = pytest.importorskip("torch")
-    needs("onnx")
-    before = torch.get_num_threads()
-    features("efficientnet-lite0", "torch")
-    assert torch.get_num_threads() == before
-
-
 def modules_after(code: str) -> set[str]:
     """The modules that a fresh interpreter has after running some code."""
     script = f"import sys\n{code}\nprint(*sys.modules)"
@@ -151,17 +237,15 @@ def modules_after(code: str) -> set[str]:
     return set(result.stdout.split())
 
 
-def test_torch_is_not_imported_without_a_cuda_driver() -> None:
-    if engines.cuda_is_available():
-        pytest.skip("there is a CUDA device")
-    opened = "from perfectlook.backbones.registry import open_backbone; open_backbone('efficientnet-lite0')"
+def test_opening_a_backbone_does_not_import_torch() -> None:
+    opened = "from perfectlook.backbones import open_backbone; open_backbone('efficientnet-lite0')"
     modules = modules_after(opened)
     assert "torch" not in modules
     assert "openvino" in modules or "onnxruntime" in modules
 
 
 def test_describing_loads_no_engine() -> None:
-    described = "from perfectlook.backbones.registry import describe_backbones; describe_backbones()"
+    described = "from perfectlook.backbones import describe_backbones; describe_backbones()"
     assert not modules_after(described) & {"torch", "onnx", "onnxruntime", "openvino", "transformers"}
 
 

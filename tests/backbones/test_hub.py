@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.errors import BackboneError
 from perfectlook.types import Float32Array
 from pictures import patterned
@@ -168,6 +168,12 @@ def test_folder_that_is_no_model(tmp_path: Path) -> None:
 def test_name_without_a_model() -> None:
     with pytest.raises(BackboneError, match=r"which model\?"):
         open_backbone("transformers:")
+
+
+def test_running_a_model_leaves_the_thread_count_alone() -> None:
+    before = torch.get_num_threads()
+    small_vit().extract(pixels(56))
+    assert torch.get_num_threads() == before
 
 
 def test_other_engines_are_refused() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from perfectlook.backbones.registry import describe_backbones, open_backbone
+from perfectlook.backbones import describe_backbones, open_backbone
 from pictures import patterned
 
 NUMBERS = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perfectlook.backbones.registry import BackboneDescription, describe_backbones, open_backbone
+from perfectlook.backbones import BackboneDescription, describe_backbones, open_backbone
 from perfectlook.errors import BackboneError
 
 
@@ -64,7 +64,7 @@ def test_name_like_no_other_is_told_all() -> None:
         (
             "tiny",
             {"engine": "tensorrt"},
-            "unknown engine 'tensorrt'; known: auto, onnxruntime, openvino, torch",
+            "unknown engine 'tensorrt'; known: auto, onnxruntime, openvino, cuda",
         ),
         ("tiny", {"threads": 0}, "0 threads"),
     ],

@@ -12,7 +12,7 @@ import pytest
 from closed import closed_to
 from drawn import FASHION, drawn_set
 from memory_store import MemoryStore
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.catalogue import Catalogue, SyncReport
 from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, ModelError

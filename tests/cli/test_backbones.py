@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from perfectlook.backbones.registry import describe_backbones
+from perfectlook.backbones import describe_backbones
 from perfectlook.cli import models as backbones
 
 

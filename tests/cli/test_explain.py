@@ -133,7 +133,7 @@ def test_complete_orders_categories_as_the_model_suggests(
 
 def _suggester(logits: dict[str, float]) -> CategorySuggester:
     """Says the same of every scene. The backbone "tiny" has head vectors of so many numbers."""
-    from perfectlook.backbones.registry import describe_backbones
+    from perfectlook.backbones import describe_backbones
 
     width = next(each.global_dimension for each in describe_backbones() if each.name == "tiny")
     said = np.asarray([*logits.values()], np.float32)

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 import perfectlook
 from perfectlook import errors
-from perfectlook.backbones.registry import describe_backbones
+from perfectlook.backbones import describe_backbones
 from perfectlook.cli.main import build_parser
 from perfectlook.data.fetch.get import SOURCES
 from perfectlook.feeds.fields import FIELDS

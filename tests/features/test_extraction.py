@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import worker_starts
-from perfectlook.backbones.registry import open_backbone
+from perfectlook import backbones
+from perfectlook.backbones import open_backbone
 from perfectlook.data.fingerprints import fingerprints
 from perfectlook.errors import BackboneError, FeatureError
 from perfectlook.features import extraction
@@ -207,7 +208,7 @@ def test_an_unknown_backbone_is_refused_before_anything_else(draw):
 
 
 def test_where_a_gpu_runs_the_backbone_one_worker_feeds_it(monkeypatch):
-    monkeypatch.setattr(extraction, "cuda_is_available", lambda: True)
+    monkeypatch.setattr(backbones, "cuda_is_available", lambda: True)
     monkeypatch.setattr(extraction, "worker_count", lambda: 8)
     assert extraction._worker_count("efficientnet-lite2") == 1
     assert extraction._worker_count("efficientnet-lite2:bf16") == 8  # always OpenVINO's

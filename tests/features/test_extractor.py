@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfectlook.backbones.registry import FeatureBatch, open_backbone
+from perfectlook.backbones import FeatureBatch, open_backbone
 from perfectlook.features.extractor import Extractor, PictureTask, open_extractor, to_float16
 from perfectlook.features.store import ViewKey
 from perfectlook.images import open_picture

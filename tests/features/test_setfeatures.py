@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import drawn
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.data import open_dataset
 from perfectlook.data.crop import scene_rectangle, to_pixels
 from perfectlook.features.set_features import SetFeatures, set_features

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfectlook.backbones.registry import FeatureBatch
+from perfectlook.backbones import FeatureBatch
 from perfectlook.errors import ModelError
 from perfectlook.evaluation.evaluate import suggestion_figures
 from perfectlook.model.categories import SUGGESTION, CategorySuggester, scene_views

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from drawn import drawn_set
-from perfectlook.backbones.registry import FeatureBatch, open_backbone
+from perfectlook.backbones import FeatureBatch, open_backbone
 from perfectlook.errors import ModelError, PictureError
 from perfectlook.images import open_picture
 from perfectlook.model.runtime import Model

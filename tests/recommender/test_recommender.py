@@ -11,7 +11,7 @@ from PIL import Image
 
 from drawn import drawn_set
 from memory_store import MemoryStore
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, ModelError, PictureError, UsageError
 from perfectlook.images import open_picture

@@ -8,7 +8,7 @@ import pytest
 
 from drawn import drawn_set
 from memory_store import MemoryStore
-from perfectlook.backbones.registry import FeatureBatch, open_backbone
+from perfectlook.backbones import FeatureBatch, open_backbone
 from perfectlook.catalogue import Catalogue
 from perfectlook.catalogue.manifest import Generation, ModelIdentity
 from perfectlook.errors import PictureError, UsageError

@@ -1,7 +1,7 @@
 """The page of backbones, from their registry."""
 
 from documentation.tables import code, table
-from perfectlook.backbones.registry import describe_backbones
+from perfectlook.backbones import describe_backbones
 
 HEAD = """# Backbones
 
@@ -14,6 +14,18 @@ TAIL = """
 `NAME:bf16` runs a backbone in bf16 through OpenVINO, with features of their own that never mix with those
 in fp32; it pays where the processor has instructions for it. `NAME+NAME` is several side by side: more
 accurate, and as slow as both together.
+
+## On a GPU
+
+Extraction runs on an NVIDIA GPU where onnxruntime is built for CUDA. Its GPU package replaces the other one:
+`pip uninstall onnxruntime && pip install onnxruntime-gpu`. It needs the NVIDIA driver, CUDA and cuDNN;
+`pip install 'onnxruntime-gpu[cuda,cudnn]'` brings the last two. `perfectlook backbones` then ends with
+`Engine here: cuda`. Where CUDA cannot be loaded, a warning says so and the processor does the work.
+
+Numbers are those of fp32 (TF32 is off), so features made on a GPU and on a processor share one store. bf16
+always runs on the processor. This was not run on a GPU for this release: tests check the choice of the
+engine and its options with a stand-in for the GPU. On a machine with one, `pytest tests/backbones` also
+compares its numbers with the processor's.
 
 ## From a hub
 

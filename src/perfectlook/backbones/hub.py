@@ -7,7 +7,8 @@ last.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import PurePath
@@ -16,8 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from perfectlook.backbones.backbone import BackboneDescription, FeatureBatch, check_batch, squash
-from perfectlook.backbones.efficientnet_lite import empty_features
+from perfectlook.backbones.backbone import (
+    BackboneDescription,
+    FeatureBatch,
+    check_batch,
+    empty_features,
+    squash,
+)
 from perfectlook.errors import BackboneError
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 
@@ -116,9 +122,7 @@ class HubBackbone:
 
     def __init__(self, network: HubNetwork, name: str, *, source: str = "", threads: int = 1) -> None:
         """Take over the model: it is put into evaluation mode, frozen, and moved to the device."""
-        import torch
-
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = device()
         self._network = network
         self._threads = threads
         network.module.float().eval().requires_grad_(False).to(self._device)
@@ -162,13 +166,35 @@ class HubBackbone:
     def _run(self, batch: Float32Array) -> "tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]":
         import torch
 
-        from perfectlook.backbones.engine_torch import exact_and_repeatable, to_tensor
-
-        with torch.inference_mode(), exact_and_repeatable(self._threads):
-            pooled, maps = self._network.outputs(to_tensor(batch).to(self._device))
+        pixels = torch.from_numpy(np.array(batch, order="C"))  # torch takes no reversed or read-only array
+        with torch.inference_mode(), _exact_and_repeatable(self._threads):
+            pooled, maps = self._network.outputs(pixels.to(self._device))
             regions = torch.nn.functional.adaptive_avg_pool2d(maps[-1], (REGION_ROWS, REGION_COLUMNS))
             spaced = sorted({round(index) for index in np.linspace(0, len(maps) - 1, _STAGES)})
             return pooled, [maps[index] for index in spaced], regions.flatten(2).transpose(1, 2).contiguous()
+
+
+def device() -> str:
+    """Where torch runs models of a hub: "cuda" where it finds a CUDA device, else "cpu"."""
+    try:
+        import torch
+    except ImportError:  # opening a model will say what to install
+        return "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def _exact_and_repeatable(threads: int) -> Iterator[None]:
+    """True fp32 (no TF32), the same result every time, and no more threads than were granted."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> HubBackbone:

@@ -26,15 +26,19 @@ DESCRIPTION = BackboneDescription(
     source="drawn from a random number generator",
     summary="random weights; for tests",
 )
-DESCRIPTIONS = (DESCRIPTION,)
 
 
 class Tiny:
-    """Two random convolutions of stride 2, a random projection to the map and one to the global vector."""
+    """Two random convolutions of stride 2, a random projection to the map and one to the global vector.
+
+    numpy runs it in one thread, whatever the engine.
+    """
 
     description = DESCRIPTION
 
-    def __init__(self) -> None:
+    def __init__(self, precision: Precision = "fp32") -> None:
+        if precision != "fp32":
+            raise BackboneError(f"the backbone 'tiny' has no {precision}; use it in fp32")
         # RandomState's stream is frozen for good, so these are the same numbers under every numpy
         random = np.random.RandomState(20)
         shapes = ((12, _FIRST), (4 * _FIRST, _SECOND), (4 * _FIRST, _MAP), (_FIRST + _SECOND, _GLOBAL))
@@ -65,15 +69,6 @@ class Tiny:
         statistics = np.concatenate([means[0], deviations[0], means[1], deviations[1]], axis=1)
         global_vectors = _product(np.concatenate(means, axis=1), to_global)
         return FeatureBatch(global_vectors, statistics, maps)
-
-
-def open_backbone(
-    description: BackboneDescription, precision: Precision, _engine: str, _threads: int
-) -> Tiny:
-    """Open the only one of `DESCRIPTIONS`; it is numpy's in one thread, whatever the engine."""
-    if precision != "fp32":
-        raise BackboneError(f"the backbone '{description.name}' has no {precision}; use it in fp32")
-    return Tiny()
 
 
 def _patches(maps: Float32Array) -> Float32Array:

@@ -21,7 +21,7 @@ from perfectlook.stores import Point
 from perfectlook.types import Float32Array, Problem, View
 
 if TYPE_CHECKING:
-    from perfectlook.backbones.registry import FeatureBatch
+    from perfectlook.backbones import FeatureBatch
     from perfectlook.model.runtime import Model
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from perfectlook.cli.options import add_reading, add_set, natural, positive
 
 if TYPE_CHECKING:
-    from perfectlook.backbones.registry import BackboneDescription
+    from perfectlook.backbones import BackboneDescription
     from perfectlook.evaluation.evaluate import SuggestionFigures
     from perfectlook.evaluation.protocol import EvaluatedSplit
     from perfectlook.features.set_features import SceneShown, SetFeatures
@@ -403,8 +403,8 @@ def add_parser_backbones(subparsers: "argparse._SubParsersAction[argparse.Argume
 
 def run_backbones(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every command has this signature
     """Print the table of backbones, where their weights are from, and the engine that would run them here."""
+    from perfectlook.backbones import describe_backbones
     from perfectlook.backbones.engines import automatic_engine
-    from perfectlook.backbones.registry import describe_backbones
 
     descriptions = describe_backbones()
     print(*_table([HEADINGS, *map(_cells, descriptions)]), sep="\n")

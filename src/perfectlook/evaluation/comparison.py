@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, open_dataset
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features

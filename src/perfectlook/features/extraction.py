@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perfectlook.backbones.engines import cuda_is_available
+from perfectlook.backbones import runs_on_gpu
 from perfectlook.data.fingerprints import forget
 from perfectlook.features.extractor import CHANGED, Extracted, Failure, PictureTask, Row, open_extractor
 from perfectlook.features.store import FeatureStore, ViewKey, open_store
@@ -202,7 +202,7 @@ _Pool = WorkerPool[Batch, Extracted] | InProcess[Batch, Extracted]
 
 
 def _worker_count(backbone: str) -> int:
-    return 1 if cuda_is_available() and not backbone.endswith(":bf16") else worker_count()
+    return 1 if runs_on_gpu(backbone) else worker_count()
 
 
 def _pool(start: Callable[[], Callable[[Batch], Extracted]], processes: int) -> _Pool:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perfectlook.backbones.registry import Backbone, open_backbone
+from perfectlook.backbones import Backbone, open_backbone
 from perfectlook.errors import FeatureError, PictureError
 from perfectlook.features.store import ViewKey
 from perfectlook.images import DEFAULT_LIMITS, open_picture

@@ -16,7 +16,7 @@ from uuid import uuid4
 import numpy as np
 
 from perfectlook import __version__
-from perfectlook.backbones.registry import Backbone, FeatureBatch, open_backbone
+from perfectlook.backbones import Backbone, FeatureBatch, open_backbone
 from perfectlook.errors import FeatureError
 from perfectlook.files import cache_folder
 from perfectlook.types import REGIONS, Float16Array, IntArray, Rectangle

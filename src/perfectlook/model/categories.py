@@ -10,7 +10,7 @@ from typing import Any, Self, get_args
 
 import numpy as np
 
-from perfectlook.backbones.registry import FeatureBatch
+from perfectlook.backbones import FeatureBatch
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import GlobalFeatures

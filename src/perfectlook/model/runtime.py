@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Self, TypeAlias
 import numpy as np
 from PIL.Image import Image
 
-from perfectlook.backbones.registry import Backbone, FeatureBatch, open_backbone
+from perfectlook.backbones import Backbone, FeatureBatch, open_backbone
 from perfectlook.data import Dataset, open_dataset
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SceneShown, SetFeatures, set_features

@@ -9,7 +9,7 @@ from PIL import Image
 from perfectlook.images import open_picture, to_rgb
 
 if TYPE_CHECKING:
-    from perfectlook.backbones.registry import FeatureBatch
+    from perfectlook.backbones import FeatureBatch
     from perfectlook.model.runtime import SceneEmbedding
 
 

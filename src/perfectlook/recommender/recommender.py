@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from perfectlook.backbones.registry import Backbone, open_backbone
+from perfectlook.backbones import Backbone, open_backbone
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.model.runtime import Model
@@ -36,7 +36,7 @@ from perfectlook.taxonomy import normalise
 from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
-    from perfectlook.backbones.registry import FeatureBatch
+    from perfectlook.backbones import FeatureBatch
     from perfectlook.model.runtime import SceneEmbedding
 
 

@@ -10,7 +10,7 @@ from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
-    from perfectlook.backbones.registry import FeatureBatch
+    from perfectlook.backbones import FeatureBatch
     from perfectlook.model.runtime import Model
 
 NEAREST_CATEGORIES = 3

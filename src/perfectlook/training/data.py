@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from perfectlook.backbones.registry import BackboneDescription
+from perfectlook.backbones import BackboneDescription
 from perfectlook.data import Dataset, open_dataset
 from perfectlook.data.fingerprints import fingerprints
 from perfectlook.data.split import twins

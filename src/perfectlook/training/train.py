@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from perfectlook import __version__
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset
 from perfectlook.evaluation.protocol import training_indices
 from perfectlook.features.set_features import SetFeatures

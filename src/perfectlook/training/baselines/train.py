@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from perfectlook.backbones.registry import open_backbone
+from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.export import write_model, write_popularity
