@@ -37,7 +37,7 @@ def main() -> None:
     train_baseline([given.set], baseline, given.baseline, {"backbone": given.backbone})
 
     comparison = compare([model, baseline], given.set, progress=ProgressLine)
-    print(comparison.to_text())
+    print(comparison)
     best, other = comparison.models
     if other.difference is not None and other.difference.low > 0:
         print(f"\n{best.label} is surely better than {other.label} here.")

@@ -316,7 +316,7 @@ def cross_validated_lead(training: Training, trainings: Sequence[Training]) -> I
 
 def with_training(comparison: Comparison, trainings: Sequence[Training]) -> dict[str, Any]:
     """The comparison as JSON, with how each model was trained."""
-    found = comparison.to_json()
+    found = comparison.to_dict()
     by_name = {each.entrant.name: each for each in trainings}
     for model in found["models"]:
         training = by_name[model["model"]]

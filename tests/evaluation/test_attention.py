@@ -82,7 +82,7 @@ def test_masked_attention_goes_to_the_others_in_proportion_and_no_other_category
 @pytest.mark.parametrize("mode", ["hybrid", "local"])
 def test_the_report_measures_falls_from_the_models_own_accuracy(mode, models, features):
     found = deletion_test_on_features(models[mode], features, counts=(3, 40), draws=2)
-    report = found.to_json()
+    report = found.to_dict()
     expected = evaluate_on_features(models[mode], features).overall
     assert report["binary_accuracy"]["value"] == pytest.approx(expected.binary_accuracy.value)
     assert report["binary_accuracy"]["ci95"] == pytest.approx(expected.binary_accuracy[1:])

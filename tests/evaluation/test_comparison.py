@@ -1,15 +1,18 @@
 """Comparing models: the same pairs for all, the right differences, a report that says so."""
 
 import dataclasses
+import json
+import sys
 
 import numpy as np
 import pytest
 
-from perfectlook.errors import DatasetError, UsageError
+from perfectlook.errors import DatasetError, PerfectLookError, UsageError
 from perfectlook.evaluation.comparison import common_pairs, compare, comparison_of
 from perfectlook.evaluation.evaluate import Evaluation
 from perfectlook.evaluation.metrics import paired_difference
 from perfectlook.evaluation.protocol import PairResult, figures
+from perfectlook.model.runtime import open_model
 
 CHAIRS, LAMPS = "Furniture|Chairs", "Lighting|Lamps"
 
@@ -105,7 +108,7 @@ def test_no_common_pair_is_an_error():
 
 
 def test_the_report_has_the_figures_of_every_model(three):
-    found = comparison_of(three).to_json()
+    found = comparison_of(three).to_dict()
     assert {key: found[key] for key in ("set", "split", "scene", "n_pairs", "n_scenes", "reference")} == {
         "set": "rooms",
         "split": "test",
@@ -118,7 +121,7 @@ def test_the_report_has_the_figures_of_every_model(three):
     assert best["difference"] is None
     assert worse["difference"]["above_zero"] is True
     assert worse["difference"]["ci95"] == pytest.approx([0.2, 0.2])
-    expected = three["worse"].to_json() | {"model": "worse", "difference": worse["difference"]}
+    expected = three["worse"].to_dict() | {"model": "worse", "difference": worse["difference"]}
     assert worse == expected
 
 
@@ -150,6 +153,40 @@ def test_a_model_trained_on_what_it_is_measured_on_is_named(three):
 def test_the_chart_is_drawn(three, tmp_path):
     comparison_of(three).draw(tmp_path / "chart.svg")
     assert "<svg" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
+
+
+def test_a_comparison_prints_as_a_table_and_converts(three):
+    pd = pytest.importorskip("pandas")
+    found = comparison_of(three | {"<b>": dataclasses.replace(three["near"], model="<b>")})
+    assert str(found) == repr(found) == found.to_text()
+    assert json.loads(found.to_json()) == json.loads(json.dumps(found.to_dict()))
+    shown = found._repr_html_()
+    assert shown.count("<table>") == shown.count("</table>") == 2
+    assert "&lt;b&gt;" in shown and "<b>" not in shown
+    frame = found.to_frame()
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame["model"]) == [each.label for each in found.models]
+    worse = frame[frame["model"] == "worse"].iloc[0]
+    assert worse["difference_low"] == pytest.approx(0.2)
+    assert worse["binary_accuracy"] == three["worse"].overall.binary_accuracy.value
+    assert frame["difference"].isna().sum() == 1
+
+
+def test_without_pandas_there_is_no_frame(three, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(PerfectLookError, match="pip install pandas"):
+        comparison_of(three).to_frame()
+
+
+def test_open_models_folders_and_shipped_names_are_compared_alike(measured, monkeypatch):
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(measured.source.parent / "cache"))
+    monkeypatch.setattr("perfectlook.pretrained.FOLDER", measured.model.parent)
+    monkeypatch.chdir(measured.source)
+    by_name = compare(["model", measured.popularity], measured.features.dataset, split="all", workers=1)
+    opened = [open_model(measured.model), open_model(measured.popularity)]
+    assert compare(opened, measured.source, split="all", workers=1).to_dict() == by_name.to_dict()
+    with pytest.raises(UsageError, match="named more than once"):
+        compare([opened[0], opened[0]], measured.source)
 
 
 def test_a_model_twice_and_no_model_are_wrong_use(tmp_path):

@@ -1,6 +1,7 @@
 """Evaluating an exported model: its distances, its centres, what counts as unseen."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_unseen_products_are_those_in_no_pair_trained_on(model, features):
     assert found.unseen.n_pairs == sum(pair.product in names for pair in (features.pairs[i] for i in test))
     shares = [result.share for result in found.results if result.product in names]
     assert found.unseen.binary_accuracy.value == pytest.approx(np.mean(shares))
-    assert found.to_json()["binary_accuracy_unseen"]["n_pairs"] == len(shares) < found.overall.n_pairs
+    assert found.to_dict()["binary_accuracy_unseen"]["n_pairs"] == len(shares) < found.overall.n_pairs
 
 
 def test_copies_outside_the_split_and_lonely_pairs_are_counted(model, features):
@@ -87,7 +88,7 @@ def test_copies_outside_the_split_and_lonely_pairs_are_counted(model, features):
     categories[lonely] = "Alone"
     report = evaluate_on_features(
         model, dataclasses.replace(features, twins=twins, product_categories=categories)
-    ).to_json()
+    ).to_dict()
     assert report["n_twin_scenes"] == 1
     of_lonely = features.pair_products[pair_indices(features, "test")] == lonely
     assert report["n_without_candidates"] == of_lonely.sum() >= 1
@@ -112,3 +113,15 @@ def test_an_empty_split_is_an_error_that_names_it(model):
     absent = next(split for split in ("test", "val", "train") if not len(pair_indices(lonely, split)))
     with pytest.raises(DatasetError, match=f"no pair of the split '{absent}'"):
         evaluate_on_features(model, lonely, split=absent)
+
+
+def test_an_evaluation_prints_as_text_and_converts(model, features):
+    pd = pytest.importorskip("pandas")
+    found = evaluate_on_features(model, features)
+    assert str(found) == repr(found) == found.to_text()
+    assert json.loads(found.to_json())["binary_accuracy"] == found.overall.binary_accuracy.value
+    assert found._repr_html_().count("<table>") == 2
+    frame = found.to_frame()
+    assert isinstance(frame, pd.DataFrame)
+    assert list(frame["category"]) == ["(all)", *found.per_category]
+    assert frame["n_pairs"].iloc[0] == found.overall.n_pairs == frame["n_pairs"].iloc[1:].sum()

@@ -115,7 +115,7 @@ def test_figures_by_hand():
     assert found.gain_average_precision.value == pytest.approx(0)
     assert found.gain_average_precision.low == pytest.approx(-2 / 3)
     assert found.recall.value == found.popular_recall.value == 1
-    assert found.to_json()["average_precision"] == {"value": pytest.approx(2 / 3), "ci95": [1 / 3, 1]}
+    assert found.to_dict()["average_precision"] == {"value": pytest.approx(2 / 3), "ci95": [1 / 3, 1]}
 
 
 def test_no_scene_has_no_figures():

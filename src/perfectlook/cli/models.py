@@ -1,7 +1,6 @@
 """`perfectlook backbones`: the frozen networks that pictures can be described by."""
 
 import argparse
-import functools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,12 +10,8 @@ from perfectlook.cli.options import add_reading, add_set, natural, positive
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
-    from perfectlook.evaluation.evaluate import SuggestionFigures
-    from perfectlook.evaluation.protocol import EvaluatedSplit
     from perfectlook.features.set_features import SceneShown, SetFeatures
-    from perfectlook.model.categories import CategorySuggester
     from perfectlook.model.files import ModelRecord
-    from perfectlook.model.runtime import Model, Popularity
     from perfectlook.training.log import Epoch
 
 
@@ -201,71 +196,27 @@ def add_parser_evaluate(subparsers: "argparse._SubParsersAction[argparse.Argumen
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate, print the report, write what was asked for."""
     from perfectlook.cli.output import print_problems, write_json
-    from perfectlook.data import open_dataset
-    from perfectlook.evaluation.attention import deletion_test_on_features, require_attention
-    from perfectlook.evaluation.evaluate import evaluate_on_features
-    from perfectlook.model.runtime import features_for, open_model
+    from perfectlook.evaluation.evaluate import evaluate
     from perfectlook.progress import ProgressLine
 
-    model = open_model(arguments.model)
-    if arguments.explain:
-        require_attention(model)
-    suggester = _suggester(model) if arguments.suggest else None
-    dataset = open_dataset(arguments.set, strict=arguments.strict)
-    read = functools.partial(
-        features_for,
-        model,
-        dataset,
+    evaluation = evaluate(
+        arguments.model,
+        arguments.set,
+        split=arguments.split,
+        scene=arguments.scene,
+        explain=arguments.explain,
+        suggest=arguments.suggest,
         strict=arguments.strict,
         workers=arguments.workers,
         progress=ProgressLine,
     )
-    features = read(scene=arguments.scene)
-    evaluation = evaluate_on_features(model, features, split=arguments.split, scene=arguments.scene)
     print_problems(evaluation.problems, evaluation.set_name)
-    print(evaluation.to_text())
-    report = evaluation.to_json()
-    if arguments.explain:
-        test = deletion_test_on_features(require_attention(model), features, arguments.split)
-        print("", test.to_text(), sep="\n")
-        report["explain"] = test.to_json()
-    if suggester:
-        found = _suggestion(suggester, read(scene="full"), arguments.split)
-        print("", found.to_text(), sep="\n")
-        report["suggestion"] = found.to_json()
+    print(evaluation)
     if arguments.json:
-        write_json(arguments.json, report)
+        write_json(arguments.json, evaluation.to_dict())
     if arguments.pairs:
         evaluation.write_pairs(arguments.pairs)
     return 0
-
-
-def _suggester(model: "Model | Popularity") -> "CategorySuggester":
-    from perfectlook.errors import ModelError
-    from perfectlook.model.runtime import Model
-
-    suggester = model.suggester if isinstance(model, Model) else None
-    if suggester is None:
-        raise ModelError(
-            f"model {model.name!r} suggests no categories; leave --suggest out, or train one that does"
-        )
-    return suggester
-
-
-def _suggestion(
-    suggester: "CategorySuggester", features: "SetFeatures", split: "EvaluatedSplit"
-) -> "SuggestionFigures":
-    from perfectlook.errors import DatasetError
-    from perfectlook.evaluation.evaluate import suggestion_figures
-    from perfectlook.evaluation.protocol import pair_indices
-
-    found = suggestion_figures(suggester, features, pair_indices(features, split))
-    if found is None:
-        raise DatasetError(
-            f"{features.dataset.name}: no scene of the split '{split}' has a product of a category that the "
-            "model suggests; choose another --split"
-        )
-    return found
 
 
 def add_parser_compare(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -305,9 +256,9 @@ def run_compare(arguments: argparse.Namespace) -> int:
     )
     first = comparison.models[0].evaluation
     print_problems(first.problems, first.set_name)
-    print(comparison.to_text())
+    print(comparison)
     if arguments.json:
-        write_json(arguments.json, comparison.to_json())
+        write_json(arguments.json, comparison.to_dict())
     if arguments.markdown:
         arguments.markdown.write_text(comparison.to_markdown(), encoding="utf-8")
     if arguments.chart:

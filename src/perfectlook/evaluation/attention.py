@@ -81,22 +81,22 @@ class DeletionTest:
     draws: int
     deletions: list[Deletion]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """What `evaluate --json` says under "explain"."""
         return {
             "n_pairs": self.n_pairs,
             "n_scenes": self.n_scenes,
             "n_unknown": self.n_unknown,
-            "binary_accuracy": _as_json(self.accuracy),
+            "binary_accuracy": self.accuracy.to_dict(),
             "draws": self.draws,
             "masked": [
                 {
                     "how": each.how,
                     "regions": each.count,
                     "attention": each.attention,
-                    "fall": _as_json(each.fall),
-                    "fall_at_random": _as_json(each.fall_at_random),
-                    "difference": _as_json(each.difference),
+                    "fall": each.fall.to_dict(),
+                    "fall_at_random": each.fall_at_random.to_dict(),
+                    "difference": each.difference.to_dict(),
                     "holds": each.holds,
                 }
                 for each in self.deletions
@@ -116,8 +116,8 @@ class DeletionTest:
             f"  {'masked':<24} {'most attended':<28} {f'random, mean of {self.draws}':<28} difference",
         ]
         lines += [
-            f"  {_named(each):<24} {_text(each.fall):<28} {_text(each.fall_at_random):<28} "
-            f"{_text(each.difference)}{'  holds' if each.holds else ''}"
+            f"  {_named(each):<24} {f'{each.fall:+.4f}':<28} {f'{each.fall_at_random:+.4f}':<28} "
+            f"{each.difference:+.4f}{'  holds' if each.holds else ''}"
             for each in self.deletions
         ]
         lines += [
@@ -328,11 +328,3 @@ def _shares(results: list[PairResult]) -> Float64Array:
 def _named(deletion: Deletion) -> str:
     what = "attention to" if deletion.how == "attention" else "features of"
     return f"{what} {deletion.count} regions"
-
-
-def _as_json(figure: Interval) -> dict[str, Any]:
-    return {"value": figure.value, "ci95": [figure.low, figure.high]}
-
-
-def _text(figure: Interval) -> str:
-    return f"{figure.value:+.4f} [{figure.low:+.4f}, {figure.high:+.4f}]"

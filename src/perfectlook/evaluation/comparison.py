@@ -1,4 +1,4 @@
-"""Several models on the same pairs of a set: their figures side by side, and which is better for sure."""
+"""Several models on the same pairs of a set: their figures side by side, and whether one is better."""
 
 import dataclasses
 from collections import Counter
@@ -14,11 +14,71 @@ from perfectlook.data import Dataset, open_dataset
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
 from perfectlook.evaluation.metrics import TOP_K, Interval, paired_difference
-from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, figures
-from perfectlook.evaluation.tables import markdown_table, new_figure, plain_table, save_chart, with_bounds
+from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, figures, figures_by_category
+from perfectlook.evaluation.tables import (
+    Tabulated,
+    markdown_table,
+    new_figure,
+    plain_table,
+    save_chart,
+    with_bounds,
+)
 from perfectlook.features.set_features import SceneShown, set_features
 from perfectlook.model.runtime import Model, Popularity, open_model
+from perfectlook.pretrained import model_folder
 from perfectlook.progress import ProgressOf
+
+
+def compare(
+    models: Sequence[Model | Popularity | Path | str],
+    dataset: Dataset | Path | str,
+    *,
+    reference: str | None = None,
+    split: EvaluatedSplit = "test",
+    scene: SceneShown = "crop",
+    strict: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> "Comparison":
+    """Evaluate several models on the same pairs of a set and compare them.
+
+    Models with the same backbone share one reading of its features.
+
+    Args:
+        models: open models, folders of models, or names of those that come with the package.
+        dataset: a set, its folder, or "showroom".
+        reference: label of the model to compare the others with; by default the most accurate one.
+        split: by scene: train, val, test, or all.
+        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
+        strict: fail when anything is wrong in the set.
+        workers: processes that extract features.
+        progress: shows the extraction.
+
+    Raises:
+        UsageError: no model, or one model twice, or the reference is none of them.
+        ModelError: a model cannot be opened, or its backbone is another than the one it was trained on.
+        DatasetError: the set cannot be read, or there is no pair that all models can be measured on.
+    """
+    if isinstance(models, Path | str):
+        models = [models]
+    opened = {label: _open(model) for label, model in _labelled(models).items()}
+    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
+    evaluations: dict[str, Evaluation] = {}
+    for backbone in dict.fromkeys(model.backbone for model in opened.values()):
+        sharing = {label: model for label, model in opened.items() if model.backbone == backbone}
+        features = set_features(
+            chosen,
+            backbone,
+            scene=scene,
+            product_maps=any(model.needs_product_maps for model in sharing.values()),
+            workers=workers,
+            progress=progress,
+            strict=strict,
+        )
+        for label, model in sharing.items():
+            evaluations[label] = evaluate_on_features(model, features, split=split, scene=scene)
+    return comparison_of({label: evaluations[label] for label in opened}, reference=reference)
+
 
 CHANCE = 0.5
 
@@ -44,17 +104,16 @@ class Compared:
         """Whether the 95 % interval of the reference's lead lies above 0."""
         return self.difference is not None and self.difference.low > 0
 
-    def to_json(self) -> dict[str, Any]:
-        """The report of `evaluate --json`, with the label and the difference."""
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluation's `to_dict`, with the label and the difference."""
         lead = None
         if self.difference is not None:
-            value, low, high = self.difference
-            lead = {"value": value, "ci95": [low, high], "above_zero": self.is_surely_worse}
-        return self.evaluation.to_json() | {"model": self.label, "difference": lead}
+            lead = self.difference.to_dict() | {"above_zero": self.is_surely_worse}
+        return self.evaluation.to_dict() | {"model": self.label, "difference": lead}
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Tabulated):
     """How several models did on the same pairs of a split of a set.
 
     Attributes:
@@ -67,8 +126,8 @@ class Comparison:
     models: tuple[Compared, ...]
     n_left_out: int
 
-    def to_json(self) -> dict[str, Any]:
-        """All figures, as JSON."""
+    def to_dict(self) -> dict[str, Any]:
+        """What `compare --json` writes."""
         first = self.models[0].evaluation
         return {
             "set": first.set_name,
@@ -78,7 +137,7 @@ class Comparison:
             "n_scenes": first.overall.n_scenes,
             "n_left_out": self.n_left_out,
             "reference": self.reference,
-            "models": [each.to_json() for each in self.models],
+            "models": [each.to_dict() for each in self.models],
         }
 
     def title(self) -> str:
@@ -93,7 +152,7 @@ class Comparison:
         return text
 
     def notes(self) -> list[str]:
-        """What flatters whom."""
+        """Which models were trained on scenes that they are measured on."""
         return [
             f"note: {each.label} was trained on {each.evaluation.n_trained_scenes:,} of these scenes"
             for each in self.models
@@ -127,6 +186,32 @@ class Comparison:
         """The same in Markdown."""
         parts = [self.title(), *self.notes(), markdown_table(*self.table())]
         return "\n\n".join([*parts, markdown_table(*self.category_table())]) + "\n"
+
+    def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
+        """One model a row, and binary accuracy by category."""
+        caption = ". ".join([self.title(), *self.notes()])
+        return [(caption, *self.table()), ("By category", *self.category_table())]
+
+    def records(self) -> list[dict[str, Any]]:
+        """One row for every model, the highest binary accuracy first."""
+        of_none = Interval(float("nan"), float("nan"), float("nan"))
+        records = []
+        for each in self.models:
+            overall, unseen = each.evaluation.overall, each.evaluation.unseen
+            figures = {
+                "binary_accuracy": overall.binary_accuracy,
+                "binary_accuracy_unseen": unseen.binary_accuracy if unseen else of_none,
+                **{f"top_{k}": overall.top_k[k] for k in TOP_K},
+                "mrr": overall.mrr,
+                "difference": each.difference or of_none,
+            }
+            columns = {
+                f"{name}{end}": bound
+                for name, figure in figures.items()
+                for end, bound in zip(("", "_low", "_high"), figure, strict=True)
+            }
+            records.append({"model": each.label, "n_pairs": overall.n_pairs} | columns)
+        return records
 
     def draw(self, path: Path) -> None:
         """Draw the binary accuracies with their intervals into a PNG or SVG file.
@@ -170,55 +255,6 @@ class Comparison:
             row.append(with_bounds(each.difference, signed=True))
             row.append("–" if each.difference is None else "yes" if each.is_surely_worse else "no")
         return row
-
-
-def compare(
-    models: Sequence[Path | str],
-    dataset: Dataset | Path | str,
-    *,
-    reference: str | None = None,
-    split: EvaluatedSplit = "test",
-    scene: SceneShown = "crop",
-    strict: bool = False,
-    workers: int | None = None,
-    progress: ProgressOf | None = None,
-) -> Comparison:
-    """Evaluate several models on the same pairs of a set and compare them.
-
-    Models with the same backbone share one reading of its features.
-
-    Args:
-        models: folders of models.
-        dataset: a set, or its folder.
-        reference: label of the model to compare the others with; by default the most accurate one.
-        split: by scene: train, val, test, or all.
-        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
-        strict: fail when anything is wrong in the set.
-        workers: processes that extract features.
-        progress: shows the extraction.
-
-    Raises:
-        UsageError: no model, or one model twice, or the reference is none of them.
-        ModelError: a model cannot be opened, or its backbone is another than the one it was trained on.
-        DatasetError: the set cannot be read, or there is no pair that all models can be measured on.
-    """
-    opened = {label: _open(folder) for label, folder in _labelled([Path(each) for each in models]).items()}
-    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
-    evaluations: dict[str, Evaluation] = {}
-    for backbone in dict.fromkeys(model.backbone for model in opened.values()):
-        sharing = {label: model for label, model in opened.items() if model.backbone == backbone}
-        features = set_features(
-            chosen,
-            backbone,
-            scene=scene,
-            product_maps=any(model.needs_product_maps for model in sharing.values()),
-            workers=workers,
-            progress=progress,
-            strict=strict,
-        )
-        for label, model in sharing.items():
-            evaluations[label] = evaluate_on_features(model, features, split=split, scene=scene)
-    return comparison_of({label: evaluations[label] for label in opened}, reference=reference)
 
 
 def comparison_of(evaluations: Mapping[str, Evaluation], *, reference: str | None = None) -> Comparison:
@@ -272,33 +308,40 @@ def _over(evaluation: Evaluation, results: list[PairResult]) -> Evaluation:
     overall = figures(results)
     if overall is None or len(results) == len(evaluation.results):
         return evaluation
-    names = sorted({result.category for result in results})
-    of_category = {name: figures([r for r in results if r.category == name]) for name in names}
-    return dataclasses.replace(
-        evaluation,
-        results=results,
-        overall=overall,
-        per_category={name: each for name, each in of_category.items() if each is not None},
-    )
+    of_category = figures_by_category(results)
+    return dataclasses.replace(evaluation, results=results, overall=overall, per_category=of_category)
 
 
-def _labelled(folders: Sequence[Path]) -> dict[str, Path]:
-    """Folders by their names, or by all of their paths where names recur."""
-    if not folders:
+def _labelled(
+    models: Sequence[Model | Popularity | Path | str],
+) -> dict[str, Model | Popularity | Path | str]:
+    """Models by their names; folders whose names recur by their paths, open models with their identity."""
+    if not models:
         raise UsageError("no model to compare; name the folders of one or more")
-    places = [folder.resolve() for folder in folders]
-    for folder, place in zip(folders, places, strict=True):
-        if places.count(place) > 1:
-            raise UsageError(f"{folder}: the model is named more than once; name each model once")
-    names = [place.name for place in places]
+    names: list[str] = []
+    places: list[str] = []
+    for model in models:
+        if isinstance(model, Path | str):
+            folder = model_folder(model).resolve()
+            name, place = folder.name, str(folder)
+        else:
+            name, place = model.name, model.identity
+        if place in places:
+            raise UsageError(f"{_long_name(model)}: the model is named more than once; name each model once")
+        places.append(place)
+        names.append(name)
     return {
-        (name if names.count(name) == 1 else str(folder)): folder
-        for name, folder in zip(names, folders, strict=True)
+        (name if names.count(name) == 1 else _long_name(model)): model
+        for name, model in zip(names, models, strict=True)
     }
 
 
-def _open(folder: Path) -> Model | Popularity:
+def _long_name(model: Model | Popularity | Path | str) -> str:
+    return str(model) if isinstance(model, Path | str) else f"{model.name} ({model.identity[:8]})"
+
+
+def _open(model: Model | Popularity | Path | str) -> Model | Popularity:
     """Open a model, or a baseline, whose backbone is the one it was trained on."""
-    model = open_model(folder)
-    model.check_backbone(open_backbone(model.backbone).identity)
-    return model
+    opened = open_model(model) if isinstance(model, Path | str) else model
+    opened.check_backbone(open_backbone(opened.backbone).identity)
+    return opened

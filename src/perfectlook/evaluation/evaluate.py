@@ -1,16 +1,17 @@
-"""Evaluate a model on a set by the protocol, and report it as JSON and as text."""
+"""Evaluate a model on a set by the protocol, and report it as JSON, as text and as tables."""
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from perfectlook.data import Dataset
+from perfectlook.data import Dataset, open_dataset
 from perfectlook.data.crop import scene_rectangle
-from perfectlook.errors import DatasetError
+from perfectlook.errors import DatasetError, ModelError
+from perfectlook.evaluation.attention import DeletionTest, deletion_test_on_features, require_attention
 from perfectlook.evaluation.metrics import (
     Interval,
     average_precision,
@@ -24,16 +25,267 @@ from perfectlook.evaluation.protocol import (
     Figures,
     PairResult,
     figures,
+    figures_by_category,
+    pair_indices,
     pairs_of,
     place_pairs,
     scenes_of_split,
     twin_scenes,
 )
+from perfectlook.evaluation.tables import Tabulated, with_bounds
 from perfectlook.features.set_features import SceneShown, SetFeatures
 from perfectlook.model.categories import CategorySuggester, known_categories, scene_views
 from perfectlook.model.runtime import Model, Popularity, features_for, open_model
 from perfectlook.progress import ProgressOf
 from perfectlook.types import BoolArray, Float64Array, IntArray, Problem
+
+
+def evaluate(
+    model: Model | Popularity | Path | str,
+    dataset: Dataset | Path | str,
+    *,
+    split: EvaluatedSplit = "test",
+    scene: SceneShown = "crop",
+    explain: bool = False,
+    suggest: bool = False,
+    strict: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> "Evaluation":
+    """Evaluate a model on a split of a set by the protocol.
+
+    Args:
+        model: a model, its folder, or the name of one that comes with the package.
+        dataset: a set, its folder, or "showroom".
+        split: by scene: train, val, test, or all.
+        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
+        explain: test whether attention explains the ranking (`evaluation.attention`).
+        suggest: measure the categories that the model suggests for whole scenes.
+        strict: fail when anything is wrong in the set.
+        workers: processes that extract features.
+        progress: shows the extraction.
+
+    Raises:
+        ModelError: the model cannot be opened, its backbone is another than the one it was trained on, it has
+            no attention to explain, or it suggests no categories.
+        DatasetError: the set cannot be read, or the split holds no pair to evaluate.
+    """
+    opened = open_model(model) if isinstance(model, Path | str) else model
+    attentive = require_attention(opened) if explain else None
+    suggester = _require_suggester(opened) if suggest else None
+    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
+    features = features_for(opened, chosen, scene=scene, strict=strict, workers=workers, progress=progress)
+    evaluation = evaluate_on_features(opened, features, split=split, scene=scene)
+    if attentive:
+        evaluation = replace(evaluation, explain=deletion_test_on_features(attentive, features, split))
+    if suggester:
+        whole = features_for(opened, chosen, scene="full", strict=strict, workers=workers, progress=progress)
+        found = suggestion_figures(suggester, whole, pair_indices(whole, split))
+        if found is None:
+            raise DatasetError(
+                f"{chosen.name}: no scene of the split '{split}' has a product of a category that the model "
+                "suggests; choose another --split"
+            )
+        evaluation = replace(evaluation, suggestion=found)
+    return evaluation
+
+
+def evaluate_on_features(
+    model: Model | Popularity,
+    features: SetFeatures,
+    *,
+    split: EvaluatedSplit = "test",
+    scene: SceneShown = "crop",
+) -> "Evaluation":
+    """Evaluate a model on a set whose features are at hand; see `evaluate`."""
+    scenes = scenes_of_split(features, split)
+    indices = pairs_of(features, scenes)
+    results = place_pairs(features, indices, model.distances_over(features, indices))
+    overall = figures(results)
+    if overall is None:
+        raise DatasetError(
+            f"{features.dataset.name}: no pair of the split '{split}' can be evaluated ({len(indices)} pairs "
+            "are usable, and a pair needs another product in its category); choose another --split, or add "
+            "pairs"
+        )
+    seen = model.trained_on["products"]
+    return Evaluation(
+        set_name=features.dataset.name,
+        split=split,
+        scene=scene,
+        model=model.name,
+        results=results,
+        overall=overall,
+        unseen=figures([result for result in results if result.product not in seen]),
+        per_category=figures_by_category(results),
+        n_without_candidates=len(indices) - len(results),
+        n_dropped=_dropped(features.dataset, scenes) if scene == "crop" else 0,
+        n_twin_scenes=len(twin_scenes(features, scenes)),
+        n_trained_scenes=len(scenes & model.trained_on["scenes"]),
+        problems=[*features.dataset.problems, *features.problems],
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation(Tabulated):
+    """How a model did on a split of a set.
+
+    Attributes:
+        set_name: the set.
+        split: which of its splits.
+        scene: what the model saw of each scene.
+        model: name of the model.
+        results: one per pair that has candidates.
+        overall: the figures over all of them.
+        unseen: over the pairs whose product was in no pair the model was trained on; None over no pair.
+        per_category: category to its figures.
+        n_without_candidates: pairs left out because nothing else is in their category.
+        n_dropped: pairs of the split that the crop rule dropped.
+        n_twin_scenes: scenes of the split with a copy outside it.
+        n_trained_scenes: scenes of the split that the model was trained on: above 0 the figures flatter it.
+        problems: everything wrong in the set.
+        explain: the deletion test of its attention, where it was asked for.
+        suggestion: how well it suggests categories, where that was asked for.
+    """
+
+    set_name: str
+    split: EvaluatedSplit
+    scene: SceneShown
+    model: str
+    results: list[PairResult]
+    overall: Figures
+    unseen: Figures | None
+    per_category: dict[str, Figures]
+    n_without_candidates: int
+    n_dropped: int
+    n_twin_scenes: int
+    n_trained_scenes: int
+    problems: list[Problem] = field(default_factory=list)
+    explain: DeletionTest | None = None
+    suggestion: "SuggestionFigures | None" = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `evaluate --json` writes."""
+        overall, unseen = self.overall, self.unseen
+        return {
+            "set": self.set_name,
+            "split": self.split,
+            "scene": self.scene,
+            "model": self.model,
+            "n_pairs": overall.n_pairs,
+            "n_scenes": overall.n_scenes,
+            "n_dropped": self.n_dropped,
+            "n_without_candidates": self.n_without_candidates,
+            "n_twin_scenes": self.n_twin_scenes,
+            "n_trained_scenes": self.n_trained_scenes,
+            "n_problems": len(self.problems),
+            "binary_accuracy": overall.binary_accuracy.value,
+            "binary_accuracy_ci95": list(overall.binary_accuracy[1:]),
+            "binary_accuracy_unseen": {"value": None, "ci95": None, "n_pairs": 0}
+            if unseen is None
+            else unseen.binary_accuracy.to_dict() | {"n_pairs": unseen.n_pairs},
+            "top_k": {str(k): figure.to_dict() for k, figure in overall.top_k.items()},
+            "mrr": overall.mrr.to_dict(),
+            "per_category": {
+                category: {
+                    "n_pairs": each.n_pairs,
+                    "binary_accuracy": each.binary_accuracy.value,
+                    "ci95": list(each.binary_accuracy[1:]),
+                    "top_k": {str(k): figure.value for k, figure in each.top_k.items()},
+                    "mrr": each.mrr.value,
+                }
+                for category, each in self.per_category.items()
+            },
+            **({"explain": self.explain.to_dict()} if self.explain else {}),
+            **({"suggestion": self.suggestion.to_dict()} if self.suggestion else {}),
+        }
+
+    def to_text(self) -> str:
+        """The report a person reads."""
+        lines = [self.title(), *self._notes(), ""]
+        lines += [f"  {name:<18} {_text(figure)}{more}" for name, figure, more in self._headline()]
+        lines += ["", f"  {'pairs':>6}  binary accuracy            category"]
+        lines += [
+            f"  {each.n_pairs:>6,}  {_text(each.binary_accuracy)}   {category}"
+            for category, each in self._by_size()
+        ]
+        more = [each.to_text() for each in (self.explain, self.suggestion) if each]
+        return "\n\n".join(["\n".join(lines), *more])
+
+    def title(self) -> str:
+        """What was evaluated, on what."""
+        return (
+            f"{self.model} on {self.set_name}, split {self.split}, scenes shown as {self.scene}: "
+            f"{self.overall.n_pairs:,} pairs of {self.overall.n_scenes:,} scenes ({self.n_dropped:,} pairs "
+            f"dropped by the crop rule; {self.n_twin_scenes:,} scenes have a copy outside the split)"
+        )
+
+    def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
+        """The figures, and binary accuracy by category."""
+        figures = [[name.strip(), f"{figure:.4f}{more}"] for name, figure, more in self._headline()]
+        of_category = [
+            [name, f"{each.n_pairs:,}", with_bounds(each.binary_accuracy)] for name, each in self._by_size()
+        ]
+        return [
+            (". ".join([self.title(), *self._notes()]), ["figure", "value [95 % interval]"], figures),
+            ("By category", ["category", "pairs", "binary accuracy"], of_category),
+        ]
+
+    def records(self) -> list[dict[str, Any]]:
+        """A row over all pairs, whose category is "(all)", and one for every category."""
+        every = {"(all)": self.overall} | self.per_category
+        return [
+            {
+                "category": category,
+                "n_pairs": each.n_pairs,
+                "n_scenes": each.n_scenes,
+                "binary_accuracy": each.binary_accuracy.value,
+                "binary_accuracy_low": each.binary_accuracy.low,
+                "binary_accuracy_high": each.binary_accuracy.high,
+                **{f"top_{k}": figure.value for k, figure in each.top_k.items()},
+                "mrr": each.mrr.value,
+            }
+            for category, each in every.items()
+        ]
+
+    def write_pairs(self, path: Path) -> None:
+        """Write one JSON line per pair: scene, product, share, rank."""
+        lines = [
+            json.dumps({"scene": r.scene, "product": r.product, "share": r.share, "rank": r.rank})
+            for r in self.results
+        ]
+        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+    def _notes(self) -> list[str]:
+        notes = []
+        if self.n_without_candidates:
+            notes.append(f"note: {self.n_without_candidates:,} pairs have no other product in their category")
+        if self.n_trained_scenes:
+            notes.append(f"note: the model was trained on {self.n_trained_scenes:,} of these scenes")
+        return notes
+
+    def _headline(self) -> list[tuple[str, Interval, str]]:
+        rows = [("binary accuracy", self.overall.binary_accuracy, "")]
+        if self.unseen:
+            of = f"   {self.unseen.n_pairs:,} pairs"
+            rows.append(("  unseen products", self.unseen.binary_accuracy, of))
+        rows += [(f"top-{k}", figure, "") for k, figure in self.overall.top_k.items()]
+        return [*rows, ("MRR", self.overall.mrr, "")]
+
+    def _by_size(self) -> list[tuple[str, Figures]]:
+        return sorted(self.per_category.items(), key=lambda item: (-item[1].n_pairs, item[0]))
+
+
+def _text(figure: Interval) -> str:
+    """A figure in a column: the mean, two spaces, the bounds."""
+    return f"{figure:.4f}".replace(" [", "  [")
+
+
+def _dropped(dataset: Dataset, scenes: Collection[str]) -> int:
+    """How many pairs of some scenes the crop rule drops."""
+    boxes = [pair.box for pair in dataset.pairs if pair.scene in scenes and pair.box is not None]
+    return sum(scene_rectangle(box, vertical_only=dataset.is_fashion) is None for box in boxes)
+
 
 FIRST = 3
 """How many categories the recall counts."""
@@ -67,18 +319,20 @@ class SuggestionFigures:
         recall = (self.recall, self.popular_recall)
         rows = [
             ["", "suggested", "by popularity", "gain"],
-            ["average precision", *map(_bounded, precision), _bounded(self.gain_average_precision, "+")],
-            ["among the first 3", *map(_bounded, recall), _bounded(self.gain_recall, "+")],
+            [
+                "average precision",
+                *(f"{each:.4f}" for each in precision),
+                f"{self.gain_average_precision:+.4f}",
+            ],
+            ["among the first 3", *(f"{each:.4f}" for each in recall), f"{self.gain_recall:+.4f}"],
         ]
         lines = ["  " + "".join(f"{cell:<26}" for cell in row).rstrip() for row in rows]
         return "\n".join([f"categories suggested for {self.n_scenes:,} whole scenes", "", *lines])
 
-    def to_json(self) -> dict[str, Any]:
-        """The figures for a model's record."""
+    def to_dict(self) -> dict[str, Any]:
+        """What `evaluate --json` says under "suggestion"."""
         figures = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "n_scenes"}
-        return {"n_scenes": self.n_scenes} | {
-            name: {"value": each.value, "ci95": [each.low, each.high]} for name, each in figures.items()
-        }
+        return {"n_scenes": self.n_scenes} | {name: each.to_dict() for name, each in figures.items()}
 
 
 def suggestion_figures(
@@ -99,31 +353,36 @@ def suggestion_figures(
     found = suggester.probabilities(features.scenes.batch(rows[usable]))
     popular = np.broadcast_to(np.asarray(suggester.prior, np.float64), found.shape)
     scenes = sorted(set(of_view))
-    ours, theirs = (_measured(each, wanted[usable], of_view) for each in (found, popular))
+    precision, recall = _measured(found, wanted[usable], of_view)
+    popular_precision, popular_recall = _measured(popular, wanted[usable], of_view)
 
     def figure(values: Float64Array) -> Interval:
         return interval(values, bootstrap_means({"": values}, scenes)[""])
 
     return SuggestionFigures(
         n_scenes=len(scenes),
-        average_precision=figure(ours.average_precision),
-        recall=figure(ours.recall),
-        popular_average_precision=figure(theirs.average_precision),
-        popular_recall=figure(theirs.recall),
-        gain_average_precision=paired_difference(ours.average_precision, theirs.average_precision, scenes),
-        gain_recall=paired_difference(ours.recall, theirs.recall, scenes),
+        average_precision=figure(precision),
+        recall=figure(recall),
+        popular_average_precision=figure(popular_precision),
+        popular_recall=figure(popular_recall),
+        gain_average_precision=paired_difference(precision, popular_precision, scenes),
+        gain_recall=paired_difference(recall, popular_recall, scenes),
     )
 
 
-class _PerScene(NamedTuple):
-    """One number per scene, in the order of their ids."""
+def _require_suggester(model: Model | Popularity) -> CategorySuggester:
+    suggester = model.suggester if isinstance(model, Model) else None
+    if suggester is None:
+        raise ModelError(
+            f"model {model.name!r} suggests no categories; leave --suggest out, or train one that does"
+        )
+    return suggester
 
-    average_precision: Float64Array
-    recall: Float64Array
 
-
-def _measured(scores: Float64Array, wanted: BoolArray, scenes: list[str]) -> _PerScene:
-    """How the categories stand when ordered by score: means over the views of each scene."""
+def _measured(
+    scores: Float64Array, wanted: BoolArray, scenes: list[str]
+) -> tuple[Float64Array, Float64Array]:
+    """Average precision and recall of every scene, in the order of their ids: means over its views."""
     order = np.argsort(-scores, axis=1, kind="stable")
     relevant = np.take_along_axis(wanted, order, axis=1)
     _, place, views = np.unique(np.asarray(scenes), return_inverse=True, return_counts=True)
@@ -131,206 +390,5 @@ def _measured(scores: Float64Array, wanted: BoolArray, scenes: list[str]) -> _Pe
     def mean(values: list[float]) -> Float64Array:
         return np.bincount(place, weights=values) / views
 
-    return _PerScene(
-        mean([average_precision(row) for row in relevant]), mean([recall_at(row, FIRST) for row in relevant])
-    )
-
-
-def _bounded(figure: Interval, sign: str = "") -> str:
-    return f"{figure.value:{sign}.4f} [{figure.low:{sign}.4f}, {figure.high:{sign}.4f}]"
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """How a model did on a split of a set.
-
-    Attributes:
-        set_name: the set.
-        split: which of its splits.
-        scene: what the model saw of each scene.
-        model: name of the model.
-        results: one per pair that has candidates.
-        overall: the figures over all of them; None over no pair.
-        unseen: over the pairs whose product was in no pair the model was trained on; None over no pair.
-        per_category: category to its figures.
-        n_without_candidates: pairs left out because nothing else is in their category.
-        n_dropped: pairs of the split that the crop rule dropped.
-        n_twin_scenes: scenes of the split with a copy outside it.
-        n_trained_scenes: scenes of the split that the model was trained on: above 0 the figures flatter it.
-        problems: everything wrong in the set.
-    """
-
-    set_name: str
-    split: EvaluatedSplit
-    scene: SceneShown
-    model: str
-    results: list[PairResult]
-    overall: Figures
-    unseen: Figures | None
-    per_category: dict[str, Figures]
-    n_without_candidates: int
-    n_dropped: int
-    n_twin_scenes: int
-    n_trained_scenes: int
-    problems: list[Problem] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """The report of the command-line contract."""
-        overall = self.overall
-        return {
-            "set": self.set_name,
-            "split": self.split,
-            "scene": self.scene,
-            "model": self.model,
-            "n_pairs": overall.n_pairs,
-            "n_scenes": overall.n_scenes,
-            "n_dropped": self.n_dropped,
-            "n_without_candidates": self.n_without_candidates,
-            "n_twin_scenes": self.n_twin_scenes,
-            "n_trained_scenes": self.n_trained_scenes,
-            "n_problems": len(self.problems),
-            "binary_accuracy": overall.binary_accuracy.value,
-            "binary_accuracy_ci95": _bounds(overall.binary_accuracy),
-            "binary_accuracy_unseen": _unseen(self.unseen),
-            "top_k": {str(k): _with_bounds(figure) for k, figure in overall.top_k.items()},
-            "mrr": _with_bounds(overall.mrr),
-            "per_category": {category: _of_category(each) for category, each in self.per_category.items()},
-        }
-
-    def write_pairs(self, path: Path) -> None:
-        """Write one JSON line per pair: scene, product, share, rank."""
-        lines = [
-            json.dumps({"scene": r.scene, "product": r.product, "share": r.share, "rank": r.rank})
-            for r in self.results
-        ]
-        path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-
-    def to_text(self) -> str:
-        """The report a person reads."""
-        overall = self.overall
-        lines = [
-            f"{self.model} on {self.set_name}, split {self.split}, scenes shown as {self.scene}: "
-            f"{overall.n_pairs:,} pairs of {overall.n_scenes:,} scenes ({self.n_dropped:,} pairs dropped by "
-            f"the crop rule; {self.n_twin_scenes:,} scenes have a copy outside the split)",
-        ]
-        if self.n_without_candidates:
-            lines.append(f"note: {self.n_without_candidates:,} pairs have no other product in their category")
-        if self.n_trained_scenes:
-            lines.append(f"note: the model was trained on {self.n_trained_scenes:,} of these scenes")
-        lines += ["", f"  {'binary accuracy':<18} {_text(overall.binary_accuracy)}"]
-        if self.unseen:
-            accuracy, count = self.unseen.binary_accuracy, self.unseen.n_pairs
-            lines.append(f"  {'  unseen products':<18} {_text(accuracy)}   {count:,} pairs")
-        lines += [f"  {f'top-{k}':<18} {_text(figure)}" for k, figure in overall.top_k.items()]
-        lines += [
-            f"  {'MRR':<18} {_text(overall.mrr)}",
-            "",
-            f"  {'pairs':>6}  binary accuracy            category",
-        ]
-        by_size = sorted(self.per_category.items(), key=lambda item: (-item[1].n_pairs, item[0]))
-        lines += [
-            f"  {each.n_pairs:>6,}  {_text(each.binary_accuracy)}   {category}" for category, each in by_size
-        ]
-        return "\n".join(lines)
-
-
-def evaluate(
-    model: Model | Popularity | Path | str,
-    dataset: Dataset | Path | str,
-    *,
-    split: EvaluatedSplit = "test",
-    scene: SceneShown = "crop",
-    strict: bool = False,
-    workers: int | None = None,
-    progress: ProgressOf | None = None,
-) -> Evaluation:
-    """Evaluate a model on a split of a set by the protocol.
-
-    Args:
-        model: a model, or its folder.
-        dataset: a set, or its folder.
-        split: by scene: train, val, test, or all.
-        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
-        strict: fail when anything is wrong in the set.
-        workers: processes that extract features.
-        progress: shows the extraction.
-
-    Raises:
-        ModelError: the model cannot be opened, or its backbone is another than the one it was trained on.
-        DatasetError: the set cannot be read, or the split holds no pair to evaluate.
-    """
-    opened = open_model(model) if isinstance(model, Path | str) else model
-    features = features_for(opened, dataset, scene=scene, strict=strict, workers=workers, progress=progress)
-    return evaluate_on_features(opened, features, split=split, scene=scene)
-
-
-def evaluate_on_features(
-    model: Model | Popularity,
-    features: SetFeatures,
-    *,
-    split: EvaluatedSplit = "test",
-    scene: SceneShown = "crop",
-) -> Evaluation:
-    """Evaluate a model on a set whose features are at hand; see `evaluate`."""
-    scenes = scenes_of_split(features, split)
-    indices = pairs_of(features, scenes)
-    results = place_pairs(features, indices, model.distances_over(features, indices))
-    overall = figures(results)
-    if overall is None:
-        raise DatasetError(
-            f"{features.dataset.name}: no pair of the split '{split}' can be evaluated ({len(indices)} pairs "
-            "are usable, and a pair needs another product in its category); choose another --split, or add "
-            "pairs"
-        )
-    seen = model.trained_on["products"]
-    categories = sorted({result.category for result in results})
-    of_category = {name: figures([r for r in results if r.category == name]) for name in categories}
-    return Evaluation(
-        set_name=features.dataset.name,
-        split=split,
-        scene=scene,
-        model=model.name,
-        results=results,
-        overall=overall,
-        unseen=figures([result for result in results if result.product not in seen]),
-        per_category={name: each for name, each in of_category.items() if each is not None},
-        n_without_candidates=len(indices) - len(results),
-        n_dropped=_dropped(features.dataset, scenes) if scene == "crop" else 0,
-        n_twin_scenes=len(twin_scenes(features, scenes)),
-        n_trained_scenes=len(scenes & model.trained_on["scenes"]),
-        problems=[*features.dataset.problems, *features.problems],
-    )
-
-
-def _dropped(dataset: Dataset, scenes: Collection[str]) -> int:
-    """How many pairs of some scenes the crop rule drops."""
-    boxes = [pair.box for pair in dataset.pairs if pair.scene in scenes and pair.box is not None]
-    return sum(scene_rectangle(box, vertical_only=dataset.is_fashion) is None for box in boxes)
-
-
-def _bounds(figure: Interval) -> list[float]:
-    return [figure.low, figure.high]
-
-
-def _with_bounds(figure: Interval) -> dict[str, Any]:
-    return {"value": figure.value, "ci95": _bounds(figure)}
-
-
-def _unseen(unseen: Figures | None) -> dict[str, Any]:
-    if unseen is None:
-        return {"value": None, "ci95": None, "n_pairs": 0}
-    return _with_bounds(unseen.binary_accuracy) | {"n_pairs": unseen.n_pairs}
-
-
-def _of_category(each: Figures) -> dict[str, Any]:
-    return {
-        "n_pairs": each.n_pairs,
-        "binary_accuracy": each.binary_accuracy.value,
-        "ci95": _bounds(each.binary_accuracy),
-        "top_k": {str(k): figure.value for k, figure in each.top_k.items()},
-        "mrr": each.mrr.value,
-    }
-
-
-def _text(figure: Interval) -> str:
-    return f"{figure.value:.4f}  [{figure.low:.4f}, {figure.high:.4f}]"
+    precision = mean([average_precision(row) for row in relevant])
+    return precision, mean([recall_at(row, FIRST) for row in relevant])

@@ -1,7 +1,7 @@
 """Ranking figures and their intervals: pure functions of distances and of figures per pair."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +12,22 @@ RESAMPLES = 1000
 
 
 class Interval(NamedTuple):
-    """A mean with the bounds of its 95 % percentile interval."""
+    """A mean with the bounds of its 95 % percentile interval.
+
+    Formatted, it is the mean with its bounds: `f"{figure:.3f}"` is "0.701 [0.683, 0.719]".
+    """
 
     value: float
     low: float
     high: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figure as JSON reports have it: its value and `ci95`."""
+        return {"value": self.value, "ci95": [self.low, self.high]}
+
+    def __format__(self, spec: str) -> str:
+        value, low, high = (format(number, spec) for number in self)
+        return f"{value} [{low}, {high}]"
 
 
 class Placing(NamedTuple):

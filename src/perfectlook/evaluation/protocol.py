@@ -163,6 +163,13 @@ def figures(results: Sequence[PairResult], *, seed: int = 0) -> Figures | None:
     )
 
 
+def figures_by_category(results: Sequence[PairResult]) -> dict[str, Figures]:
+    """The protocol's figures of every category, in alphabetical order."""
+    names = sorted({result.category for result in results})
+    found = {name: figures([each for each in results if each.category == name]) for name in names}
+    return {name: each for name, each in found.items() if each is not None}
+
+
 def figures_per_pair(results: Sequence[PairResult]) -> dict[str, Float64Array]:
     """One number per pair for each figure: share, reciprocal rank, whether it is within the first K."""
     ranks = np.asarray([result.rank for result in results], np.float64)

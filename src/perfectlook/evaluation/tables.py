@@ -1,14 +1,81 @@
-"""Charts in files: matplotlib without a screen, loaded when a chart is drawn."""
+"""Results as tables of text, Markdown and HTML, as JSON and as pandas frames; charts in files."""
 
+import json
 import warnings
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
-from perfectlook.errors import MissingExtraError, UsageError
+from perfectlook.errors import MissingExtraError, PerfectLookError, UsageError
 from perfectlook.evaluation.metrics import Interval
 
 Rows = Sequence[Sequence[str]]
+
+
+class Tabulated:
+    """Results that print as text, show as tables in a notebook, and convert."""
+
+    __slots__ = ()
+
+    def to_text(self) -> str:
+        """The results as a person reads them in a terminal."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """The results as `--json` writes them."""
+        raise NotImplementedError
+
+    def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
+        """The results as tables: caption, header and rows of each."""
+        raise NotImplementedError
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows of `to_frame`, by the names of its columns."""
+        raise NotImplementedError
+
+    def to_json(self) -> str:
+        """The results as JSON text; see `to_dict`."""
+        return json.dumps(self.to_dict(), indent=2)
+
+    def to_frame(self) -> Any:
+        """The results as a pandas data frame; see `records`.
+
+        Raises:
+            PerfectLookError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise PerfectLookError(
+                "to_frame() needs pandas, which is not installed: pip install pandas, or use to_dict()"
+            ) from error
+        return pd.DataFrame(self.records())
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return "".join(html_table(*table) for table in self.tables())
+
+
+def html_table(caption: str, header: Sequence[str], rows: Rows) -> str:
+    """A table in HTML, the first column to the left, the others to the right."""
+    body = "".join(f"<tr>{_html_cells('td', row)}</tr>" for row in rows)
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{_html_cells('th', header)}</tr></thead>"
+        f"<tbody>{body}</tbody></table>"
+    )
+
+
+def _html_cells(tag: str, cells: Sequence[str]) -> str:
+    first, *others = (escape(cell) for cell in cells)
+    return f'<{tag} style="text-align: left">{first}</{tag}>' + "".join(
+        f"<{tag}>{cell}</{tag}>" for cell in others
+    )
 
 
 def markdown_table(header: Sequence[str], rows: Rows) -> str:
@@ -25,10 +92,7 @@ def plain_table(header: Sequence[str], rows: Rows) -> str:
 
 def with_bounds(figure: Interval | None, *, signed: bool = False) -> str:
     """A figure and its 95 % interval: 0.701 [0.683, 0.719]; a dash where there is none."""
-    if figure is None:
-        return "–"
-    value, low, high = (f"{number:{'+' if signed else ''}.3f}" for number in figure)
-    return f"{value} [{low}, {high}]"
+    return "–" if figure is None else format(figure, "+.3f" if signed else ".3f")
 
 
 def _markdown_row(cells: Sequence[str]) -> str:
