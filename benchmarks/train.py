@@ -28,7 +28,7 @@ import torch
 
 from machine import add_json_option, report
 from perfectlook.backbones import open_backbone
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.evaluation.protocol import scenes_of_split, training_indices
 from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.features.store import FeatureArrays
@@ -55,7 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as scratch:
-        dataset = open_dataset(arguments.set or _default_set(Path(scratch)))
+        dataset = load_set(arguments.set or _default_set(Path(scratch)))
         features = set_features(dataset, progress=ProgressLine)
         held_out = scenes_of_split(features, "val") | scenes_of_split(features, "test")
         training = training_indices(features, held_out)

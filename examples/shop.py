@@ -10,7 +10,7 @@ import csv
 from pathlib import Path
 
 from perfectlook.catalogue import Catalogue, open_source
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.feeds import FeedOptions
 from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender
@@ -21,7 +21,7 @@ def export(folder: Path, feed: Path) -> None:
     with feed.open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["id", "title", "category", "image_link"])
-        for product in open_dataset(folder).products.values():
+        for product in load_set(folder).products.values():
             rows.writerow([product.id, product.title, product.category, product.picture.resolve()])
 
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from perfectlook import __version__
 from perfectlook.backbones import open_backbone
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.data.split import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
 from perfectlook.evaluation.evaluate import evaluate_on_features
@@ -450,7 +450,7 @@ def _resource_peak(whose: str) -> int | None:
 
 def survey(root: Path, config: ModelConfig, workers: int | None) -> Measured:
     """What is in a set; extracts its features into the cache where they are missing."""
-    dataset = open_dataset(root)
+    dataset = load_set(root)
     features = set_features(
         dataset,
         config.backbone,
@@ -480,7 +480,7 @@ def measure_extraction(
     """Fingerprint and extract some scenes and their products into a fresh cache."""
     with TemporaryDirectory(prefix="perfectlook-study-") as cache:
         os.environ["PERFECTLOOK_CACHE"] = cache  # of this process, and of the workers it starts
-        sample = only_scenes(open_dataset(root), scenes)
+        sample = only_scenes(load_set(root), scenes)
         started = time.perf_counter()
         features = set_features(
             sample, config.backbone, product_maps=config.needs_product_maps, workers=workers
@@ -511,7 +511,7 @@ def measure_training(
     from perfectlook.training.train import train_on_features
 
     shutil.rmtree(model, ignore_errors=True)
-    dataset = without_scenes(open_dataset(root), left_out)
+    dataset = without_scenes(load_set(root), left_out)
     features = set_features(dataset, config.model.backbone, product_maps=config.model.needs_product_maps)
     started = time.perf_counter()
     record = train_on_features(features, model, config)
@@ -534,7 +534,7 @@ def measure_training(
 def write_vectors(root: Path, model: Path, file: Path) -> Measured:
     """Write the vectors of a set's products, and query points of its test scenes, into a file (npz)."""
     opened = Model.open(model)
-    features = set_features(open_dataset(root), opened.backbone, product_maps=opened.needs_product_maps)
+    features = set_features(load_set(root), opened.backbone, product_maps=opened.needs_product_maps)
     products = opened.product_vectors(features)
     chosen = pair_indices(features, "test")[:QUERIES]
     scenes = opened.scene_embeddings(features, chosen)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.types import Problem, Product
 
 
@@ -17,7 +17,7 @@ class PricedSet:
     def __init__(self, folder: Path) -> None:
         self.name = str(folder)
         self.problems: list[Problem] = []
-        self._products = open_dataset(folder).products.values()
+        self._products = load_set(folder).products.values()
 
     def products(self) -> Iterator[Product]:
         ordered = sorted(self._products, key=lambda product: (product.category, product.id))

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from perfectlook.backbones import open_backbone
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.features.set_features import set_features
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.export import write_model
@@ -17,7 +17,7 @@ def random_model(source: Path, folder: Path, *, seed: int = 0, **config: object)
     """Write a model for a set's categories, on the backbone "tiny"; the same seed writes the same model."""
     torch.manual_seed(seed)
     shape = ModelConfig(backbone="tiny", dimension=8, hidden=8, linear_path="random", **config)  # type: ignore[arg-type]
-    data = TrainingData(set_features(open_dataset(source), "tiny", workers=1), shape)
+    data = TrainingData(set_features(load_set(source), "tiny", workers=1), shape)
     network = Compatibility(shape, data.widths, len(data.categories))
     write_model(
         network,

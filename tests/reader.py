@@ -193,8 +193,8 @@ class Reader:
             assert "<html" in httpx.get(url).text
             raise KeyboardInterrupt
 
-        self.patch.setattr("perfectlook.showroom.FOLDER", self.desk / "SET")
-        self.patch.setattr("perfectlook.pretrained.FOLDER", self.desk)
+        self.patch.setattr("perfectlook.files.SHOWROOM", self.desk / "SET")
+        self.patch.setattr("perfectlook.files.MODELS", self.desk)
         self.patch.setenv("DISPLAY", ":0")
         self.patch.setattr("webbrowser.open", look)
         assert main(shlex.split(line)[1:]) == INTERRUPTED

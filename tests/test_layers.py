@@ -11,8 +11,8 @@ import perfectlook
 
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
-    {"errors", "types", "files", "progress", "pretrained", "showroom"},
-    {"images", "taxonomy"},
+    {"errors", "types"},
+    {"files", "progress", "retry", "images", "taxonomy"},
     {"fetching"},
     {"feeds"},
     {"data"},

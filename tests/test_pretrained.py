@@ -7,10 +7,9 @@ import pytest
 
 from perfectlook.errors import ModelError
 from perfectlook.evaluation.evaluate import evaluate
+from perfectlook.files import MODELS, SHOWROOM, model_folder, shipped_models
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.runtime import Model, open_model
-from perfectlook.pretrained import FOLDER, model_folder, shipped_models
-from perfectlook.showroom import FOLDER as SHOWROOM
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.train import train
 
@@ -20,12 +19,12 @@ def test_a_shipped_model_opens_by_its_name(name: str, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     assert Model.open(name).name == name
     assert open_model(name).name == name
-    assert sum(each.stat().st_size for each in (FOLDER / name).iterdir()) < 24 * 2**20
+    assert sum(each.stat().st_size for each in (MODELS / name).iterdir()) < 24 * 2**20
 
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_its_card_says_what_it_is_made_of_and_not_for(name: str):
-    card = (FOLDER / name / "MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (MODELS / name / "MODEL_CARD.md").read_text(encoding="utf-8")
     for said in ("## Data", "## Figures", "On test scenes", "## Licence", "## Not for", "Made by `"):
         assert said in card
     assert "not stated" not in card
@@ -45,7 +44,7 @@ def test_other_names_are_folders():
 
 
 def accuracy_of_the_card(name: str) -> float:
-    card = (FOLDER / name / "MODEL_CARD.md").read_text(encoding="utf-8")
+    card = (MODELS / name / "MODEL_CARD.md").read_text(encoding="utf-8")
     found = re.search(r"On test scenes.*?binary\s+accuracy (0\.\d+)", card, re.DOTALL)
     assert found
     return float(found[1])

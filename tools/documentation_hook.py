@@ -6,7 +6,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from documentation.cards import CARDS, SHOWROOM, cards, showroom
+from documentation.cards import CARDS_PLACE, SHOWROOM_PLACE, cards, showroom
 from documentation.generated import GENERATED
 
 ALONE = {"index.md", "tutorial.md", "troubleshooting.md", "credits.md"}
@@ -24,7 +24,7 @@ def on_page_markdown(markdown: str, *, page: Page, **_: object) -> str:
     """Put the models' cards in, and name what lies outside of the documentation: the site has no such."""
     if page.file.src_uri in ALONE:
         page.meta["hide"] = ["navigation"]
-    for place, made in ((CARDS, cards), (SHOWROOM, showroom)):
+    for place, made in ((CARDS_PLACE, cards), (SHOWROOM_PLACE, showroom)):
         if place in markdown:
             markdown = markdown.replace(place, made())
     return re.sub(r"\[([^\]]+)\]\((?:\.\./)+(?:CONTRIBUTING|CHANGELOG|README)\.md\)", r"`\1`", markdown)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from perfectlook import __version__
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.data.split import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
 from perfectlook.evaluation.comparison import Comparison, compare
@@ -158,7 +158,7 @@ def entrants(only: Sequence[str] | None = None, *, cross_validate: bool = False)
 def extract(sets: Sequence[Path], chosen: Sequence[Entrant]) -> None:
     """Extract all features that trainings will read, so that they do not all do it at once."""
     models = [each.model for each in chosen]
-    for dataset in map(open_dataset, sets):
+    for dataset in map(load_set, sets):
         for backbone in dict.fromkeys(model.backbone for model in models):
             maps = any(model.needs_product_maps for model in models if model.backbone == backbone)
             set_features(dataset, backbone, product_maps=maps, progress=ProgressLine)
@@ -199,7 +199,7 @@ def report(sets: Sequence[Path], trainings: Sequence[Training], docs: Path, page
             raise TrainingError(
                 f"{folder.name}: the model '{DEFAULT}' is not trained; a log beside it may say why"
             )
-        dataset = open_dataset(folder)
+        dataset = load_set(folder)
         comparison = compare([each.folder for each in of_set], dataset, reference=DEFAULT)
         comparison.draw(docs / f"{page}-{folder.name}.svg")
         found[folder.name] = with_training(comparison, of_set)

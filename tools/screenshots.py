@@ -15,9 +15,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from perfectlook.demo import Demo, serving
-from perfectlook.files import cache_folder
-from perfectlook.pretrained import FOLDER as MODELS
-from perfectlook.showroom import FOLDER as SHOWROOM
+from perfectlook.files import MODELS, SHOWROOM, cache_folder
 
 ROOT = Path(__file__).parents[1]
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from perfectlook.catalogue import Catalogue, SyncReport
 from perfectlook.client import Client, Completed
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.split import split_of
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
 from perfectlook.model.runtime import Model
@@ -63,7 +63,7 @@ class Demo:
         )
 
     def _lay_out_rooms(self) -> None:
-        dataset = open_dataset(self.showroom)
+        dataset = load_set(self.showroom)
         held_out = sorted(id_ for id_ in dataset.scenes if split_of(id_) == "test")
         if not held_out:
             raise UsageError(f"{self.showroom}: has no scene that is held out for testing")

@@ -1,24 +1,23 @@
-"""Fetches what lies at a URL: tries again where that may help, and asks only for what has changed."""
+"""Fetch what is at a URL: only from public addresses, within limits, again where that may help."""
 
 import ipaddress
-import random
 import socket
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from ssl import SSLContext
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import httpcore
 import httpx
 
 from perfectlook import __version__
 from perfectlook.errors import FetchError
+from perfectlook.files import Closable
 from perfectlook.images import DEFAULT_LIMITS as OF_PICTURES
+from perfectlook.retry import Retry, retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +266,7 @@ class Fetched:
     validators: Validators
 
 
-class Fetcher:
+class Fetcher(Closable):
     """Fetches from several threads at once over shared connections; bounded by its limits.
 
     Only http and https; every address connected to is one that was checked, after each redirect too; no
@@ -276,8 +275,6 @@ class Fetcher:
 
     def __init__(self, limits: FetchLimits = DEFAULT_LIMITS) -> None:
         """Prepare; nothing is sent yet."""
-        import httpx
-
         self._limits = limits
         self._closed = threading.Event()
         self._transport = GuardedTransport(limits)
@@ -291,77 +288,62 @@ class Fetcher:
         Raises:
             FetchError: the URL is refused, cannot be reached, or gives too much, too slowly or nothing.
         """
-        pause = self._limits.first_pause
-        for left in reversed(range(self._limits.tries)):
-            try:
-                with self._transport.clock.running(self._limits.seconds):
-                    return self._fetch(url, known)
-            except _Passing as failure:
-                if not left:
-                    tries = f", tried {self._limits.tries} times" if self._limits.tries > 1 else ""
-                    raise FetchError(
-                        f"{url}: {failure}{tries}; try again later",
-                        passing=True,
-                        status=failure.status,
-                        pause=failure.pause,
-                    ) from failure
-                # at random, so that many that failed together do not all come back together
-                asked = max(failure.pause, random.uniform(pause / 2, pause))
-                self._pause(min(asked, self._limits.longest_pause))
-                if self._closed.is_set():
-                    raise FetchError(f"{url}: the fetch was broken off", passing=True) from failure
-                pause *= 2
-        raise ValueError("FetchLimits.tries must be at least 1")
+        limits = self._limits
+        retry = Retry(limits.tries, limits.first_pause, limits.longest_pause)
+        try:
+            return retry.call(lambda: self._fetch(url, known), self._pause)
+        except FetchError as error:
+            if not error.passing:
+                raise
+            tried = f", tried {retry.tried} times" if retry.tried > 1 else ""
+            raise FetchError(
+                f"{url}: {error}{tried}; try again later",
+                passing=True,
+                status=error.status,
+                pause=error.pause,
+            ) from error
 
-    def close(self) -> None:
-        """Close all connections; what is being fetched by other threads is broken off."""
+    def _release(self) -> None:
         self._closed.set()
         self._client.close()
 
     def _pause(self, seconds: float) -> None:
-        self._closed.wait(seconds)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        if self._closed.wait(seconds):
+            raise FetchError("stopped, because the fetcher was closed", passing=True)
 
     def _fetch(self, url: str, known: Validators | None) -> Fetched:
-        """Follow redirects to an answer and read it; raises _Passing where trying again may help."""
-        import httpcore
-        import httpx
-
+        """Follow redirects to an answer and read it; a failure that may pass does not name the URL."""
         place = _checked(url, url)
         try:
-            for _ in range(self._limits.redirects + 1):
-                with self._client.stream("GET", place, headers=_conditions(known)) as response:
-                    if response.status_code not in _REDIRECTS:
-                        return self._read(url, response, known)
-                    place = _checked(str(place.join(response.headers.get("location", ""))), url)
+            with self._transport.clock.running(self._limits.seconds):
+                for _ in range(self._limits.redirects + 1):
+                    with self._client.stream("GET", place, headers=_conditions(known)) as response:
+                        if response.status_code not in _REDIRECTS:
+                            return self._read(url, response, known)
+                        place = _checked(str(place.join(response.headers.get("location", ""))), url)
         except FetchError as error:
-            if error.passing:
-                raise _Passing(str(error)) from error
-            raise error if str(error).startswith(url) else FetchError(f"{url}: {error}") from error
+            if error.passing or str(error).startswith(url):
+                raise
+            raise FetchError(f"{url}: {error}") from error
         except (httpcore.TimeoutException, httpx.TimeoutException) as error:
-            raise _Passing(f"does not answer within {self._limits.seconds:g} seconds") from error
+            raise FetchError(
+                f"does not answer within {self._limits.seconds:g} seconds", passing=True
+            ) from error
         except (httpcore.RemoteProtocolError, httpx.RemoteProtocolError) as error:
-            raise _Passing(f"its answer breaks off or is no HTTP ({error})") from error
+            raise FetchError(f"its answer breaks off or is no HTTP ({error})", passing=True) from error
         except (httpcore.NetworkError, httpx.NetworkError) as error:
-            raise _Passing(f"cannot be reached ({error})") from error
+            raise FetchError(f"cannot be reached ({error})", passing=True) from error
         except (httpcore.ProtocolError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise FetchError(f"{url}: cannot be fetched ({error}); check it") from error
         raise FetchError(f"{url}: redirects more than {self._limits.redirects} times; give its last place")
 
-    def _read(self, url: str, response: "httpx.Response", known: Validators | None) -> Fetched:
+    def _read(self, url: str, response: httpx.Response, known: Validators | None) -> Fetched:
         status = response.status_code
         if status == 304 and known:
             return Fetched(None, known)
         if status in _PASSING:
-            pause = _seconds(response.headers.get("retry-after", ""))
-            raise _Passing(_said(response), pause, status)
+            pause = retry_after(response.headers.get("retry-after", ""))
+            raise FetchError(_said(response), passing=True, status=status, pause=pause)
         if status != 200:
             reason = f"{url}: {_said(response)}; mend the link, or remove the picture"
             raise FetchError(reason, status=status)
@@ -376,7 +358,7 @@ class Fetcher:
             if size > most:
                 raise FetchError(f"{url}: over the limit of {most:,} bytes; offer a smaller one")
         if not size:
-            raise _Passing("gives nothing (0 bytes)")
+            raise FetchError("gives nothing (0 bytes)", passing=True)
         headers = response.headers
         return Fetched(b"".join(parts), Validators(headers.get("etag"), headers.get("last-modified")))
 
@@ -393,19 +375,8 @@ def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes:
     return content
 
 
-class _Passing(Exception):  # noqa: N818
-    """A failure that may have passed by the next try; `pause` is what the server asks to wait, in seconds."""
-
-    def __init__(self, reason: str, pause: float = 0.0, status: int | None = None) -> None:
-        super().__init__(reason)
-        self.pause = pause
-        self.status = status
-
-
-def _checked(url: str, asked: str) -> "httpx.URL":
+def _checked(url: str, asked: str) -> httpx.URL:
     """A URL that may be asked; `asked` is the one that led to it."""
-    import httpx
-
     led = "" if url == asked else f" leads to {url}, which"
     try:
         parsed = httpx.URL(url)
@@ -425,18 +396,8 @@ def _conditions(known: Validators | None) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
-def _said(response: "httpx.Response") -> str:
+def _said(response: httpx.Response) -> str:
     return f"answers {response.status_code} {response.reason_phrase}".rstrip()
-
-
-def _seconds(retry_after: str) -> float:
-    """How long Retry-After asks to wait: a number of seconds, or a date."""
-    if not retry_after or retry_after.isdigit():
-        return float(_number(retry_after))
-    try:
-        return max(parsedate_to_datetime(retry_after).timestamp() - time.time(), 0.0)
-    except (ValueError, OverflowError):
-        return 0.0
 
 
 def _number(text: str) -> int:

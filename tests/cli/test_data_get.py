@@ -8,7 +8,7 @@ import pytest
 from mirrors import ccp_mirror, publish, signature, stl_mirror
 from perfectlook.cli.data import NAMES
 from perfectlook.cli.main import main
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.fetch.get import SOURCES
 from perfectlook.data.fetch.stl import picture_path
 from web import Web, fail
@@ -54,7 +54,7 @@ def test_the_command_that_agrees_is_the_users_own(
     assert program == "perfectlook"
     assert set(arguments) == {"data", "get", "stl-fashion", *given, "--accept-licence"}
     assert main(arguments) == 0
-    assert open_dataset(tmp_path / "-my set").n_rows == 2
+    assert load_set(tmp_path / "-my set").n_rows == 2
 
 
 def test_what_could_not_be_checked_is_told(
@@ -106,11 +106,11 @@ def test_a_set_goes_where_the_environment_says(
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("PERFECTLOOK_DATA", str(tmp_path / "data"))
     assert get("ccp-looks", "--accept-licence", "--from", ccp_mirror(tmp_path / "mirror")) == 0
-    assert open_dataset(tmp_path / "data" / "ccp-looks").n_rows == 3
+    assert load_set(tmp_path / "data" / "ccp-looks").n_rows == 3
     monkeypatch.delenv("PERFECTLOOK_DATA")
     monkeypatch.chdir(tmp_path)
     assert get("ccp-looks", "--accept-licence", "--from", tmp_path / "mirror", "--limit", "1") == 0
-    assert open_dataset(tmp_path / "ccp-looks").n_rows == 2
+    assert load_set(tmp_path / "ccp-looks").n_rows == 2
 
 
 @pytest.mark.parametrize(

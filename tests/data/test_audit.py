@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from drawn import HOME, drawn_set
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.audit import Audit, CategorySize, PictureNumbers, SplitSize, audit, audit_at
 from perfectlook.data.split import split_of
 from perfectlook.errors import DatasetError
@@ -14,7 +14,7 @@ from written import row
 
 
 def audited(folder: Path) -> Audit:
-    return audit(open_dataset(folder), workers=2)
+    return audit(load_set(folder), workers=2)
 
 
 def append(folder: Path, *rows: object) -> None:
@@ -29,7 +29,7 @@ def drawn(tmp_path: Path) -> Path:
 
 
 def ids(folder: Path, what: str) -> list[str]:
-    return list(getattr(open_dataset(folder), what))
+    return list(getattr(load_set(folder), what))
 
 
 def test_a_clean_set_is_counted(drawn: Path) -> None:

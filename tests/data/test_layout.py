@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drawn import FASHION, HOME, drawn_set
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.errors import DatasetError
 from perfectlook.types import Box, Pair, Product, Scene
 from written import row, written_set
@@ -20,7 +20,7 @@ def read(folder: Path, *rows: object, **changes: object) -> Dataset:
         "scenes": ["s.jpg", "t.jpg"],
         "products": ["p.jpg", "q.jpg"],
     } | changes
-    return open_dataset(written_set(folder / "set", rows=rows, **content))  # type: ignore[arg-type]
+    return load_set(written_set(folder / "set", rows=rows, **content))  # type: ignore[arg-type]
 
 
 def problems(dataset: Dataset) -> list[tuple[str, str, str]]:
@@ -251,12 +251,12 @@ def test_a_set_may_say_its_licence(tmp_path: Path) -> None:
     assert read(tmp_path).licence is None
     about = tmp_path / "set" / "set.json"
     about.write_text('{"licence": "CC BY 4.0", "maker": "somebody"}')
-    assert open_dataset(tmp_path / "set").licence == "CC BY 4.0"
+    assert load_set(tmp_path / "set").licence == "CC BY 4.0"
     about.write_text("{}")
-    assert open_dataset(tmp_path / "set").licence is None
+    assert load_set(tmp_path / "set").licence is None
     about.write_text('{"licence": 4}')
     with pytest.raises(DatasetError, match=r"set\.json: the licence is 4; write it as text"):
-        open_dataset(tmp_path / "set")
+        load_set(tmp_path / "set")
 
 
 def test_problems_of_the_catalogue_are_told_from_those_of_scenes_and_rows(tmp_path: Path) -> None:
@@ -331,17 +331,17 @@ def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
     else:
         (folder / missing).unlink()
     with pytest.raises(DatasetError, match=missing):
-        open_dataset(folder)
+        load_set(folder)
 
 
 def test_what_is_no_set_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such file or folder"):
-        open_dataset(tmp_path / "none")
+        load_set(tmp_path / "none")
     with pytest.raises(DatasetError, match=r"not a set; it holds neither pairs\.jsonl"):
-        open_dataset(tmp_path)
+        load_set(tmp_path)
     (tmp_path / "file.json").touch()
     with pytest.raises(DatasetError, match="not a set; name its folder"):
-        open_dataset(str(tmp_path / "file.json"))
+        load_set(str(tmp_path / "file.json"))
 
 
 def test_strict_makes_every_problem_a_failure(tmp_path: Path) -> None:
@@ -352,10 +352,10 @@ def test_strict_makes_every_problem_a_failure(tmp_path: Path) -> None:
         scenes=["s.jpg"],
         products=["p.jpg"],
     )
-    assert len(open_dataset(good, strict=True).pairs) == 1
+    assert len(load_set(good, strict=True).pairs) == 1
     (good / "pairs.jsonl").write_text("{\n" * 7)
     with pytest.raises(DatasetError, match="7 problems") as raised:
-        open_dataset(good, strict=True)
+        load_set(good, strict=True)
     assert f"{good / 'pairs.jsonl'}:5: " in str(raised.value)
     assert "and 2 more" in str(raised.value)
 
@@ -363,7 +363,7 @@ def test_strict_makes_every_problem_a_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("categories", "is_fashion"), [(FASHION, True), (HOME, False)])
 def test_a_drawn_set_has_no_problems(tmp_path: Path, categories: tuple[str, ...], is_fashion: bool) -> None:
     drawn = drawn_set(tmp_path, scenes=10, products_per_category=4, categories=categories)
-    dataset = open_dataset(drawn, strict=True)
+    dataset = load_set(drawn, strict=True)
     assert len(dataset.scenes) == 10
     assert len(dataset.products) == 8
     assert len(dataset.pairs) == dataset.n_rows
@@ -411,7 +411,7 @@ def test_no_row_stops_the_reading_and_none_goes_without_a_word(tmp_path: Path, r
 def test_the_real_sets_are_read_whole(
     photos: Path, name: str, scenes: int, products: int, pairs: int, categories: int, is_fashion: bool
 ) -> None:
-    dataset = open_dataset(photos / name, strict=True)
+    dataset = load_set(photos / name, strict=True)
     assert (len(dataset.scenes), len(dataset.products), len(dataset.pairs)) == (scenes, products, pairs)
     assert len(dataset.categories) == categories
     assert dataset.is_fashion is is_fashion

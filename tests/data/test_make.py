@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.make import Made, make
 from perfectlook.errors import DatasetError, FeedError, UsageError
 from perfectlook.types import Box
@@ -60,7 +60,7 @@ def test_a_table_becomes_a_set(shop: Shop):
         licence="ours",
     )
     assert (made.scenes, made.products, made.pairs, made.problems) == (2, 2, 3, [])
-    dataset = open_dataset(shop.folder, strict=True)
+    dataset = load_set(shop.folder, strict=True)
     assert dataset.licence == "ours"
     assert [(pair.scene, pair.product, pair.box) for pair in dataset.pairs] == [
         ("living", "sofa", Box(0.1, 0.3, 0.6, 0.9)),  # 20/200, 30/100, 120/200, 90/100
@@ -80,7 +80,7 @@ def test_categories_may_stand_in_a_table_of_their_own(shop: Shop):
     )
     made = shop.make("scene,product\nliving,sofa\n", categories=categories)
     assert (made.products, made.pairs, made.problems) == (2, 1, [])
-    dataset = open_dataset(shop.folder, strict=True)
+    dataset = load_set(shop.folder, strict=True)
     assert dataset.products["rug"].title == "Vik"  # in the catalogue, though in no pair
     assert not (shop.folder / "set.json").exists()
 
@@ -130,7 +130,7 @@ def test_a_row_that_cannot_be_used_is_named_with_its_line(shop: Shop, row: str, 
     assert problem.item == item
     assert re.search(reason, problem.reason)
     assert made.pairs == 2
-    assert not open_dataset(shop.folder, strict=True).problems
+    assert not load_set(shop.folder, strict=True).problems
 
 
 @pytest.mark.parametrize(
@@ -167,9 +167,9 @@ def test_the_same_set_may_be_made_again_another_only_by_force(shop: Shop):
     shop.make(ONE)
     with pytest.raises(UsageError, match=r"holds another set \(categories.json differs\); .* use --force"):
         shop.make(OTHER)
-    assert list(open_dataset(shop.folder).products) == ["sofa"]
+    assert list(load_set(shop.folder).products) == ["sofa"]
     shop.make(OTHER, force=True)
-    assert list(open_dataset(shop.folder, strict=True).products) == ["rug"]
+    assert list(load_set(shop.folder, strict=True).products) == ["rug"]
     assert [path.name for path in (shop.folder / "products").iterdir()] == ["rug.webp"]
     assert [path.name for path in (shop.folder / "scenes").iterdir()] == ["bed.png"]
 
@@ -189,7 +189,7 @@ def test_pictures_that_lie_in_the_set_already_stay(shop: Shop):
             force=force,
         )
     assert before.items() <= {path: path.read_bytes() for path in shop.folder.rglob("*.*")}.items()
-    assert open_dataset(shop.folder, strict=True).products.keys() == {"sofa"}
+    assert load_set(shop.folder, strict=True).products.keys() == {"sofa"}
 
 
 def test_pictures_are_linked_on_demand_and_copied_where_that_fails(

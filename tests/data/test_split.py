@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from drawn import drawn_set
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints
 from perfectlook.data.layout import Dataset
 from perfectlook.data.split import decile_of, fold_of, is_small, split_of, twins
@@ -69,7 +69,7 @@ def test_scenes_without_fingerprint_have_no_twins() -> None:
 
 
 def test_a_smaller_copy_saved_again_is_a_twin(tmp_path: Path) -> None:
-    dataset = open_dataset(drawn_set(tmp_path, scenes=8))
+    dataset = load_set(drawn_set(tmp_path, scenes=8))
     one, other = list(dataset.scenes.values())[:2]
     blotches = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     photo = Image.fromarray(blotches).resize((320, 240), Image.Resampling.BICUBIC)
@@ -88,7 +88,7 @@ def test_sets_under_500_scenes_are_small(scenes: int, small: bool) -> None:
 @pytest.mark.photos
 @pytest.mark.long
 def test_stl_fashion_has_the_twins_that_the_design_states(photos: Path) -> None:
-    dataset = open_dataset(photos / "stl-fashion")
+    dataset = load_set(photos / "stl-fashion")
     scenes = {path.stem: Scene(path.stem, path) for path in (photos / "stl-fashion" / "scenes").iterdir()}
     every = Dataset("all scenes, with pairs or not", dataset.root, scenes, {}, [])
     prints, _ = fingerprints(scene.picture for scene in scenes.values())

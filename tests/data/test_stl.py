@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.stl import count_products, read_release_without_pictures, release_of
 from perfectlook.errors import DatasetError
 from perfectlook.types import Box, Pair
@@ -43,7 +43,7 @@ def test_the_release_is_a_set_wherever_its_pictures_lie(tmp_path: Path, pictures
     folder = released(tmp_path / "STL", "fashion")
     touch(folder, *pictures)
     for path in (folder, folder / "fashion.json"):
-        dataset = open_dataset(path, strict=True)
+        dataset = load_set(path, strict=True)
         assert dataset.name == "STL-fashion"
         assert dataset.licence == "research, non-commercial"
         assert dataset.scenes[SCENE].picture == folder / pictures[0]
@@ -60,7 +60,7 @@ def test_the_release_is_a_set_wherever_its_pictures_lie(tmp_path: Path, pictures
 def test_missing_pictures_leave_pairs_out(tmp_path: Path) -> None:
     folder = released(tmp_path, "home")
     touch(folder, f"images/{SCENE}.jpg", f"images/{SHOE}.jpg")
-    dataset = open_dataset(folder)
+    dataset = load_set(folder)
     assert [pair.product for pair in dataset.pairs] == [SHOE]
     assert [str(each.kind) for each in dataset.problems] == ["missing product picture"] * 2
     assert dataset.problems[0].where == f"{folder / 'home-cat.json'}:1"
@@ -70,7 +70,7 @@ def test_missing_pictures_leave_pairs_out(tmp_path: Path) -> None:
 def test_of_two_pictures_those_of_products_concern_the_catalogue(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion")
     touch(folder, *(f"images/{signature}.{kind}" for signature in (SCENE, SHOE) for kind in ("jpg", "png")))
-    dataset = open_dataset(folder)
+    dataset = load_set(folder)
     assert [each.item for each in dataset.product_problems] == [SHOE, TROUSERS]
     assert len(dataset.problems) == 4  # a scene's two pictures, and a row
 
@@ -79,14 +79,14 @@ def test_a_folder_with_both_parts_asks_for_one(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion", "home")
     touch(folder, f"images/{SCENE}.jpg", f"images/{SHOE}.jpg", f"images/{TROUSERS}.jpg")
     with pytest.raises(DatasetError, match=r"choose one by its rows: .*fashion\.json or .*home\.json"):
-        open_dataset(folder)
-    assert len(open_dataset(folder / "home.json").pairs) == 2
+        load_set(folder)
+    assert len(load_set(folder / "home.json").pairs) == 2
 
 
 def test_a_release_without_pictures_says_where_to_put_them(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion")
     with pytest.raises(DatasetError, match=r"no pictures; put them there as images/SIGNATURE\.jpg"):
-        open_dataset(folder)
+        load_set(folder)
 
 
 def test_rows_need_their_categories_beside_them(tmp_path: Path) -> None:
@@ -94,14 +94,14 @@ def test_rows_need_their_categories_beside_them(tmp_path: Path) -> None:
     (folder / "fashion-cat.json").unlink()
     assert release_of(folder / "fashion.json") is None
     with pytest.raises(DatasetError, match="fashion-cat"):
-        open_dataset(folder)
+        load_set(folder)
 
 
 def test_other_files_of_rows_find_the_categories_of_their_part(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion")
     (folder / "fashion.json").rename(folder / "fashion.partial.json")
     touch(folder, f"images/{SCENE}.jpg", f"images/{SHOE}.jpg", f"images/{TROUSERS}.jpg")
-    assert len(open_dataset(folder / "fashion.partial.json").pairs) == 2
+    assert len(load_set(folder / "fashion.partial.json").pairs) == 2
 
 
 def test_without_pictures_the_rows_still_give_numbers(tmp_path: Path) -> None:
@@ -129,8 +129,8 @@ def test_the_real_release_lists_its_products(photos: Path) -> None:
 
 @pytest.mark.photos
 def test_the_real_releases_rows_give_the_same_pairs_as_the_set_made_of_them(photos: Path) -> None:
-    of_rows = open_dataset(photos / "stl-fashion" / "fashion.partial.json")
-    of_layout = open_dataset(photos / "stl-fashion")
+    of_rows = load_set(photos / "stl-fashion" / "fashion.partial.json")
+    of_layout = load_set(photos / "stl-fashion")
     assert sorted(of_rows.pairs, key=repr) == sorted(of_layout.pairs, key=repr)
     assert of_rows.products == of_layout.products
     assert of_rows.scenes == of_layout.scenes

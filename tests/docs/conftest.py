@@ -12,7 +12,7 @@ import pytest
 
 from drawn import FASHION, drawn_set
 from perfectlook.cli.main import main
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from random_model import random_model
 
 CHAIRS = "Furniture|Chairs"
@@ -77,7 +77,7 @@ def _tell_prices(source: Path) -> None:
     listed = {
         product.id: {"title": f"Number {number}", "price": f"{10 + 7 * (number % 13)}.90 EUR"}
         | {"brand": ("Acme", "Muji")[number % 2], "availability": "in_stock"}
-        for number, product in enumerate(open_dataset(source).products.values())
+        for number, product in enumerate(load_set(source).products.values())
     }
     (source / "products.json").write_text(json.dumps(listed), encoding="utf-8")
 
@@ -87,7 +87,7 @@ def _write_feed(source: Path, file: Path, header: Iterable[str]) -> None:
     with file.open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(header)
-        for number, product in enumerate(open_dataset(source).products.values()):
+        for number, product in enumerate(load_set(source).products.values()):
             fields = [product.fields[name] for name in ("price", "brand", "availability")]
             picture, category = f"pictures/{product.picture.name}", product.category.replace("|", " > ")
             rows.writerow(
@@ -97,7 +97,7 @@ def _write_feed(source: Path, file: Path, header: Iterable[str]) -> None:
 
 def _write_own(source: Path, folder: Path) -> None:
     """Pictures and pairs as `data make` takes them."""
-    dataset = open_dataset(source)
+    dataset = load_set(source)
     shutil.copytree(source / "scenes", folder / "rooms")
     shutil.copytree(source / "products", folder / "items")
     with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as stream:

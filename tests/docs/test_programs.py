@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import perfectlook.showroom
+import perfectlook.files
 from printed import PAGES, Block, blocks
 
 PROGRAMS = [
@@ -17,7 +17,7 @@ PROGRAMS = [
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=str)
 def test_a_program_runs(program: Block, own_desk: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(perfectlook.showroom, "FOLDER", own_desk / "SET")
+    monkeypatch.setattr(perfectlook.files, "SHOWROOM", own_desk / "SET")
     exec(compile(program.text, str(program), "exec"), {"__name__": "__main__"})
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import perfectlook.showroom
+import perfectlook.files
 from perfectlook.cli.main import main
 from perfectlook.data.layout import PAIRS
-from perfectlook.pretrained import shipped_models
-from perfectlook.showroom import FOLDER
+from perfectlook.files import SHOWROOM, shipped_models
 from printed import DOCS, Block, arguments, blocks, typed
 from reader import free_port, served
 
@@ -56,7 +55,7 @@ def follow(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
 
 @pytest.mark.skipif(shutil.which("sed") is None, reason="needs sed")
 def test_the_tutorial(own_desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr(perfectlook.showroom, "FOLDER", own_desk / "SET")
+    monkeypatch.setattr(perfectlook.files, "SHOWROOM", own_desk / "SET")
     shutil.rmtree("shop")
     Path("room.jpg").unlink()
     said = follow(capsys)
@@ -69,7 +68,7 @@ def test_the_tutorial(own_desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not (FOLDER / PAIRS).exists(), reason="the showroom's pictures are not there")
+@pytest.mark.skipif(not (SHOWROOM / PAIRS).exists(), reason="the showroom's pictures are not there")
 @pytest.mark.skipif("showroom" not in shipped_models(), reason="the showroom's model is not there")
 def test_the_tutorial_with_the_showroom_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -7,7 +7,7 @@ from PIL import Image
 
 import drawn
 from perfectlook.backbones import open_backbone
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.crop import scene_rectangle, to_pixels
 from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.images import open_picture
@@ -56,7 +56,7 @@ def check(found: SetFeatures, *, scene: str, product_maps: bool) -> None:
 @pytest.mark.parametrize("categories", [drawn.FASHION, drawn.HOME])
 @pytest.mark.parametrize("scene", ["crop", "full"])
 def test_a_drawn_set_agrees_with_a_plain_loop(tmp_path: Path, scene, categories):
-    dataset = open_dataset(drawn.drawn_set(tmp_path / "set", scenes=12, categories=categories))
+    dataset = load_set(drawn.drawn_set(tmp_path / "set", scenes=12, categories=categories))
     found = set_features(dataset, "tiny", scene=scene, workers=1)
     assert found.pairs == dataset.pairs
     assert found.product_ids == list(dataset.products)
@@ -66,7 +66,7 @@ def test_a_drawn_set_agrees_with_a_plain_loop(tmp_path: Path, scene, categories)
 
 
 def test_without_boxes_scenes_are_whole_and_products_have_maps_when_asked_for(tmp_path: Path):
-    dataset = open_dataset(drawn.drawn_set(tmp_path / "set", scenes=8, boxes=False))
+    dataset = load_set(drawn.drawn_set(tmp_path / "set", scenes=8, boxes=False))
     found = set_features(dataset, "tiny", product_maps=True, workers=1)
     assert found.pairs == dataset.pairs
     assert len(found.scenes) == 8
@@ -75,7 +75,7 @@ def test_without_boxes_scenes_are_whole_and_products_have_maps_when_asked_for(tm
 
 @pytest.fixture
 def dataset(tmp_path: Path):
-    return open_dataset(drawn.drawn_set(tmp_path / "set", scenes=12))
+    return load_set(drawn.drawn_set(tmp_path / "set", scenes=12))
 
 
 def with_box(dataset, row: int, box: Box):
@@ -189,7 +189,7 @@ def test_a_set_without_usable_pairs_has_no_rows_and_no_crash(dataset):
 
 @pytest.mark.photos
 def test_real_photos_agree_with_a_plain_loop(photos: Path):
-    dataset = open_dataset(photos / "ikea-rooms")
+    dataset = load_set(photos / "ikea-rooms")
     few = dataclasses.replace(
         dataset, pairs=dataset.pairs[:40], scenes=dict(list(dataset.scenes.items())[:10])
     )

@@ -5,7 +5,7 @@ from hashlib import md5
 
 from data_size import first_share, only_scenes, training_pool, without_scenes
 from drawn import drawn_set
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.split import split_of
 from perfectlook.evaluation.protocol import pair_indices
 from perfectlook.features.set_features import set_features
@@ -41,7 +41,7 @@ def test_shares_are_nested_and_never_empty():
 
 
 def test_a_subset_has_the_features_of_the_whole_set_but_for_the_scenes_left_out(tmp_path):
-    dataset = open_dataset(drawn_set(tmp_path / "set", scenes=12, products_per_category=4))
+    dataset = load_set(drawn_set(tmp_path / "set", scenes=12, products_per_category=4))
     whole = set_features(dataset, "tiny", workers=1)
     gone = set(training_pool(whole)[2:])
     part = set_features(without_scenes(dataset, gone), "tiny", workers=1)
@@ -55,7 +55,7 @@ def test_a_subset_has_the_features_of_the_whole_set_but_for_the_scenes_left_out(
 
 
 def test_scenes_alone_are_a_smaller_set(tmp_path):
-    dataset = open_dataset(drawn_set(tmp_path / "set", scenes=6, products_per_category=8))
+    dataset = load_set(drawn_set(tmp_path / "set", scenes=6, products_per_category=8))
     chosen = dataset.pairs[0].scene
     alone = only_scenes(dataset, {chosen})
     assert list(alone.scenes) == [chosen]

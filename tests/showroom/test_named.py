@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from perfectlook.catalogue import open_source
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.errors import DatasetError
-from perfectlook.showroom import FOLDER, set_folder
+from perfectlook.files import SHOWROOM, set_folder
 
 
 @pytest.fixture(autouse=True)
@@ -17,15 +17,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_a_set_and_a_source():
-    assert open_dataset("showroom").root == FOLDER
-    assert open_source("showroom").name == str(FOLDER)
+    assert load_set("showroom").root == SHOWROOM
+    assert open_source("showroom").name == str(SHOWROOM)
 
 
 def test_a_folder_of_that_name_comes_first(elsewhere: Path):
     (elsewhere / "showroom").mkdir()
     assert set_folder("showroom") == Path("showroom")
     with pytest.raises(DatasetError, match="not a set"):
-        open_dataset("showroom")
+        load_set("showroom")
 
 
 def test_other_names_are_paths():

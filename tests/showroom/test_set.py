@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.data.split import split_of
-from perfectlook.showroom import FOLDER
+from perfectlook.files import SHOWROOM
 
 MOST = 15 * 2**20
 STYLES = {"nordic", "industrial", "midcentury", "coastal", "classic", "colourful"}
@@ -20,16 +20,16 @@ STYLES = {"nordic", "industrial", "midcentury", "coastal", "classic", "colourful
 
 @pytest.fixture(scope="module")
 def manifest() -> dict[str, dict]:
-    return json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    return json.loads((SHOWROOM / "manifest.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def showroom() -> Dataset:
-    return open_dataset(FOLDER, strict=True)
+    return load_set(SHOWROOM, strict=True)
 
 
 def pictures() -> dict[str, Path]:
-    return {path.relative_to(FOLDER).as_posix(): path for path in FOLDER.rglob("*.jpg")}
+    return {path.relative_to(SHOWROOM).as_posix(): path for path in SHOWROOM.rglob("*.jpg")}
 
 
 def test_every_picture_is_in_the_manifest_with_its_hash_and_no_other(manifest: dict[str, dict]) -> None:
@@ -41,7 +41,7 @@ def test_every_picture_is_in_the_manifest_with_its_hash_and_no_other(manifest: d
 
 
 def test_every_model_is_credited_with_author_and_licence_and_no_other(manifest: dict[str, dict]) -> None:
-    text = (FOLDER / "CREDITS.md").read_text(encoding="utf-8")
+    text = (SHOWROOM / "CREDITS.md").read_text(encoding="utf-8")
     rows = [re.split(r"\s*\|\s*", line)[1:-1] for line in text.splitlines() if re.match(r"\| \S+#\d+ ", line)]
     assert {row[0] for row in rows} == {model for entry in manifest.values() for model in entry["models"]}
     for _, model, author, licence, source, pieces in rows:
@@ -54,7 +54,7 @@ def test_every_model_is_credited_with_author_and_licence_and_no_other(manifest: 
 
 def test_nothing_else_lies_in_the_folder() -> None:
     texts = {"pairs.jsonl", "categories.json", "products.json", "set.json", "manifest.json", "CREDITS.md"}
-    found = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*") if path.is_file()}
+    found = {path.relative_to(SHOWROOM).as_posix() for path in SHOWROOM.rglob("*") if path.is_file()}
     found = {name for name in found if not name.startswith("__pycache__")}
     assert found == texts | set(pictures()) | {"__init__.py"}
 
@@ -76,7 +76,7 @@ def test_every_scene_has_pairs_and_every_product_a_category(showroom: Dataset) -
 
 
 def test_every_pair_names_a_product_and_a_box_inside_the_picture(showroom: Dataset) -> None:
-    rows = [json.loads(line) for line in (FOLDER / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (SHOWROOM / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(rows) == len(showroom.pairs)
     for row in rows:
         assert row["product"] in showroom.products
@@ -121,11 +121,11 @@ def test_pictures_have_their_sizes_and_all_weigh_little() -> None:
         with Image.open(path) as picture:
             assert picture.size == ((384, 288) if name.startswith("scenes/") else (256, 256)), name
             assert picture.format == "JPEG"
-    assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < MOST
+    assert sum(path.stat().st_size for path in SHOWROOM.rglob("*") if path.is_file()) < MOST
 
 
 def photo(key: str) -> np.ndarray:
-    with Image.open(FOLDER / "products" / f"{key}.jpg") as picture:
+    with Image.open(SHOWROOM / "products" / f"{key}.jpg") as picture:
         return np.asarray(picture, np.float32)
 
 

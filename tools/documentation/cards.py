@@ -4,17 +4,16 @@ import re
 from collections import Counter
 
 from documentation.tables import table
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.layout import PAIRS
 from perfectlook.data.split import split_of
+from perfectlook.files import SHOWROOM, model_folder, shipped_models
 from perfectlook.model.files import CARD
-from perfectlook.pretrained import model_folder, shipped_models
-from perfectlook.showroom import FOLDER
 
-CARDS = "<!-- shipped models -->"
-SHOWROOM = "<!-- showroom -->"
-"""What the pages have in their place."""
-CREDITS = FOLDER / "CREDITS.md"
+CARDS_PLACE = "<!-- shipped models -->"
+SHOWROOM_PLACE = "<!-- showroom -->"
+"""Where the pages take them in."""
+CREDITS = SHOWROOM / "CREDITS.md"
 
 
 def cards() -> str:
@@ -28,9 +27,9 @@ def cards() -> str:
 
 def showroom() -> str:
     """How much there is in the showroom."""
-    if not (FOLDER / PAIRS).exists():
+    if not (SHOWROOM / PAIRS).exists():
         return "Its pictures are not in this build."
-    dataset = open_dataset(FOLDER)
+    dataset = load_set(SHOWROOM)
     splits = Counter(split_of(scene) for scene in dataset.scenes)
     counted = (
         (

@@ -10,13 +10,13 @@ from typing import Protocol, runtime_checkable
 
 from perfectlook.catalogue.picture_cache import Shelf
 from perfectlook.catalogue.vectors import VectorFile, is_vector_file
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.data.layout import CATEGORIES, PAIRS, SUFFIXES, ProblemKind
 from perfectlook.data.stl import releases_in
 from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, FeedProblem, FeedProduct, FeedRow
+from perfectlook.files import set_folder
 from perfectlook.progress import Progress
-from perfectlook.showroom import set_folder
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
@@ -340,7 +340,7 @@ def open_source(
     if path.is_dir() and not _holds_a_set(path):
         _refuse_a_feed_in(path)
         return FolderSource(path)
-    return SetSource(open_dataset(path))
+    return SetSource(load_set(path))
 
 
 def _refuse_a_feed_in(folder: Path) -> None:

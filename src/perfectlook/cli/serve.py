@@ -37,10 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         PerfectLookError: something of the showroom is missing, or the port is taken.
     """
     from perfectlook.demo import PORT, Demo, check, serving
-    from perfectlook.files import cache_folder
-    from perfectlook.pretrained import FOLDER as MODELS
+    from perfectlook.files import MODELS, SHOWROOM, cache_folder
     from perfectlook.progress import ProgressLine
-    from perfectlook.showroom import FOLDER as SHOWROOM
 
     demo = Demo(SHOWROOM, MODELS / "showroom", cache_folder() / "demo")
     report = demo.prepare(ProgressLine)

@@ -5,14 +5,14 @@ from pathlib import Path
 from perfectlook.data.layout import CATEGORIES, PAIRS, Dataset, read_layout
 from perfectlook.data.stl import read_release, release_of, releases_in
 from perfectlook.errors import DatasetError
-from perfectlook.showroom import set_folder
+from perfectlook.files import set_folder
 
-__all__ = ["Dataset", "open_dataset"]
+__all__ = ["Dataset", "load_set"]
 
 _SHOWN = 5
 
 
-def open_dataset(path: Path | str, *, strict: bool = False) -> Dataset:
+def load_set(path: Path | str, *, strict: bool = False) -> Dataset:
     """Read a set: a folder in the set layout, a folder of the STL release, or the release's file of rows.
 
     "showroom" is the set that comes with the package. Whatever is wrong in a set becomes one of its problems,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.crop import scene_rectangle
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, groups_within, hashes_of
 from perfectlook.data.layout import PAIRS, Dataset, ProblemKind, list_pictures
@@ -166,7 +166,7 @@ def audit_at(path: Path, *, workers: int | None = None, progress: Progress | Non
         return Audits([audit(read_release_without_pictures(each), look=False) for each in releases], listed)
     if listed and not releases and not (path / PAIRS).exists():
         return Audits([], listed)
-    datasets = [read_release(each) for each in releases] or [open_dataset(path)]
+    datasets = [read_release(each) for each in releases] or [load_set(path)]
     return Audits([audit(each, workers=workers, progress=progress) for each in datasets], listed)
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perfectlook.data.fetch.download import write_whole
 from perfectlook.data.fetch.sources import Content, as_json, as_lines
 from perfectlook.data.layout import (
     ABOUT,
@@ -30,6 +29,7 @@ from perfectlook.data.layout import (
 )
 from perfectlook.errors import DatasetError, PictureError, UsageError
 from perfectlook.feeds.readers import Unreadable, read_csv, read_tsv
+from perfectlook.files import write_file
 from perfectlook.images import open_picture, upright_size
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Box, Problem
@@ -266,7 +266,7 @@ def _write(folder: Path, files: dict[str, str | None], pictures: dict[str, Path]
         if text is None:
             (folder / name).unlink(missing_ok=True)
         else:
-            write_whole(folder / name, text)
+            write_file(folder / name, text)
 
 
 def _clear(folder: Path, pictures: Collection[str], given: Collection[Path]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from perfectlook.backbones import open_backbone
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
 from perfectlook.evaluation.metrics import TOP_K, Interval, paired_difference
@@ -24,8 +24,8 @@ from perfectlook.evaluation.tables import (
     with_bounds,
 )
 from perfectlook.features.set_features import SceneShown, set_features
+from perfectlook.files import model_folder
 from perfectlook.model.runtime import Model, Popularity, open_model
-from perfectlook.pretrained import model_folder
 from perfectlook.progress import ProgressOf
 
 
@@ -62,7 +62,7 @@ def compare(
     if isinstance(models, Path | str):
         models = [models]
     opened = {label: _open(model) for label, model in _labelled(models).items()}
-    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
+    chosen = dataset if isinstance(dataset, Dataset) else load_set(dataset, strict=strict)
     evaluations: dict[str, Evaluation] = {}
     for backbone in dict.fromkeys(model.backbone for model in opened.values()):
         sharing = {label: model for label, model in opened.items() if model.backbone == backbone}

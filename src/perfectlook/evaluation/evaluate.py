@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.data.crop import scene_rectangle
 from perfectlook.errors import DatasetError, ModelError
 from perfectlook.evaluation.attention import DeletionTest, deletion_test_on_features, require_attention
@@ -73,7 +73,7 @@ def evaluate(
     opened = open_model(model) if isinstance(model, Path | str) else model
     attentive = require_attention(opened) if explain else None
     suggester = _require_suggester(opened) if suggest else None
-    chosen = dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict)
+    chosen = dataset if isinstance(dataset, Dataset) else load_set(dataset, strict=strict)
     features = features_for(opened, chosen, scene=scene, strict=strict, workers=workers, progress=progress)
     evaluation = evaluate_on_features(opened, features, split=split, scene=scene)
     if attentive:

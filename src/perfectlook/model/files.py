@@ -19,8 +19,8 @@ import numpy as np
 
 from perfectlook import __version__
 from perfectlook.errors import ModelError, PerfectLookError
+from perfectlook.files import shipped_models
 from perfectlook.model.config import ModelConfig
-from perfectlook.pretrained import shipped_models
 from perfectlook.types import Float32Array
 
 FORMAT = 2

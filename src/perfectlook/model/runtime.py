@@ -11,9 +11,10 @@ import numpy as np
 from PIL.Image import Image
 
 from perfectlook.backbones import Backbone, FeatureBatch, open_backbone
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SceneShown, SetFeatures, set_features
+from perfectlook.files import model_folder
 from perfectlook.images import open_picture, to_rgb
 from perfectlook.model.categories import CategorySuggester
 from perfectlook.model.distances import (
@@ -37,7 +38,6 @@ from perfectlook.model.files import (
     readable,
 )
 from perfectlook.model.inputs import catalogue_centres, pooled, whole_picture
-from perfectlook.pretrained import model_folder
 from perfectlook.progress import ProgressOf
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import REGIONS, Float32Array, Float64Array, IntArray
@@ -492,7 +492,7 @@ def features_for(
     """
     model.check_backbone(open_backbone(model.backbone).identity)
     return set_features(
-        dataset if isinstance(dataset, Dataset) else open_dataset(dataset, strict=strict),
+        dataset if isinstance(dataset, Dataset) else load_set(dataset, strict=strict),
         model.backbone,
         scene=scene,
         product_maps=model.needs_product_maps,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from perfectlook.backbones import BackboneDescription
-from perfectlook.data import Dataset, open_dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import fingerprints
 from perfectlook.data.split import twins
 from perfectlook.errors import TrainingError, UsageError
@@ -186,7 +186,7 @@ def load_sets(
         DatasetError: a set cannot be read, or, with `strict`, anything is wrong in it.
         FeatureError: the feature store cannot be read or written.
     """
-    datasets = [each if isinstance(each, Dataset) else open_dataset(each, strict=strict) for each in sets]
+    datasets = [each if isinstance(each, Dataset) else load_set(each, strict=strict) for each in sets]
     roots = [each.root.resolve() / each.name for each in datasets]
     for root in roots:
         if roots.count(root) > 1:

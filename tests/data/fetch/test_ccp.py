@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mirrors import LABELS, ccp_mirror
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.fetch.ccp import CATEGORY_OF, CCP_LOOKS, cut_out, product_id, rectangle_around, scene_id
 from perfectlook.data.fetch.get import get
 from perfectlook.errors import MissingExtraError
@@ -54,7 +54,7 @@ def test_a_garment_is_cut_out_on_a_white_square_a_tenth_larger():
 
 def test_the_set_has_the_garments_with_their_boxes(mirror: Path, tmp_path: Path):
     got = get(CCP_LOOKS, tmp_path / "set", mirror=str(mirror))
-    dataset = open_dataset(tmp_path / "set", strict=True)
+    dataset = load_set(tmp_path / "set", strict=True)
     assert dataset.licence == "Apache-2.0 (Clothing Co-Parsing, Yang et al. 2014)"
     # in the order of the labels; skin is no product, a speck of 11 of 8,000 pixels too small
     assert [(pair.scene, pair.product, tuple(pair.box or ())) for pair in dataset.pairs] == [
@@ -135,7 +135,7 @@ def test_ids_and_categories_are_those_of_the_real_set(photos: Path):
     }
     assert {product: made.get(product) for product in real} == real
     scenes = {scene_id(f"{number:04}") for number in range(1, 1005)}
-    assert open_dataset(photos / "ccp-looks").scenes.keys() <= scenes
+    assert load_set(photos / "ccp-looks").scenes.keys() <= scenes
 
 
 @pytest.mark.photos

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mirrors import ccp_mirror, ikea_mirror, publish, signature, stl_mirror
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.fetch.ccp import CCP_LOOKS
 from perfectlook.data.fetch.download import Manners, UnwillingError
 from perfectlook.data.fetch.get import get
@@ -48,7 +48,7 @@ def test_a_set_is_fetched_over_http_and_not_twice(server: Web, mirror: Path, tmp
     got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS, progress=progress)
     assert (got.scenes, got.products, got.pairs, dict(got.counts)) == (4, 8, 8, {"fetched": 12})
     assert seen == [(done, 12, 0) for done in range(1, 13)]
-    assert not open_dataset(tmp_path / "set", strict=True).problems
+    assert not load_set(tmp_path / "set", strict=True).problems
     assert sorted(server.paths) == sorted(server.answers)
     server.asked.clear()
     again = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
@@ -66,7 +66,7 @@ def test_sets_that_come_with_a_listing_are_fetched_over_http(server: Web, tmp_pa
         url = publish(server, draw(tmp_path / name))
         got = get(source, tmp_path / f"{name}-set", mirror=url, manners=MANNERS)
         assert got.pairs == pairs
-        open_dataset(tmp_path / f"{name}-set", strict=True)
+        load_set(tmp_path / f"{name}-set", strict=True)
 
 
 def test_bad_days_of_a_server_are_lived_through(server: Web, mirror: Path, tmp_path: Path):
@@ -82,7 +82,7 @@ def test_bad_days_of_a_server_are_lived_through(server: Web, mirror: Path, tmp_p
     )  # cut off, and the length says nothing
     got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
     assert (got.pairs, got.problems) == (8, [])
-    open_dataset(tmp_path / "set", strict=True)
+    load_set(tmp_path / "set", strict=True)
 
 
 def test_what_cannot_be_had_is_left_out_and_named_with_its_reason(server: Web, mirror: Path, tmp_path: Path):
@@ -110,7 +110,7 @@ def test_what_cannot_be_had_is_left_out_and_named_with_its_reason(server: Web, m
         assert reasons[item][0] == kind
         assert reasons[item][1].startswith(start)
     # scene 0 is dead, and so are both products of scene 1, and those of scene 2
-    assert [pair.scene for pair in open_dataset(tmp_path / "set", strict=True).pairs] == [
+    assert [pair.scene for pair in load_set(tmp_path / "set", strict=True).pairs] == [
         signature("scene", 3)
     ] * 2
 
@@ -256,7 +256,7 @@ def test_a_run_that_is_killed_is_gone_on_with(server: Web, tmp_path: Path):
     assert (got.pairs, got.problems, got.counts["there"]) == (60, [], len(there))
     assert all(file.read_bytes() == content for file, content in there.items())
     assert len(server.asked) == 90 - len(there)  # neither those, nor the annotations
-    open_dataset(tmp_path / "set", strict=True)
+    load_set(tmp_path / "set", strict=True)
 
 
 def test_an_interrupt_does_not_wait_for_slow_servers(server: Web, mirror: Path, tmp_path: Path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mirrors import ikea_mirror
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.fetch.get import get
 from perfectlook.data.fetch.ikea import IKEA_ROOMS, product_id, scene_id
 from perfectlook.errors import DatasetError
@@ -30,7 +30,7 @@ def test_ids_are_hashes_of_the_names():
 
 def test_the_set_has_one_product_for_each_picture_and_its_rooms(mirror: Path, tmp_path: Path):
     got = get(IKEA_ROOMS, tmp_path / "set", mirror=str(mirror))
-    dataset = open_dataset(tmp_path / "set", strict=True)
+    dataset = load_set(tmp_path / "set", strict=True)
     assert not dataset.is_fashion
     assert dataset.licence == "IKEA's pictures: non-commercial use only"
     # 000.379.80 looks like 000.114.28, so that stands for both; the plate stands in no room
@@ -56,7 +56,7 @@ def test_the_set_has_one_product_for_each_picture_and_its_rooms(mirror: Path, tm
 def test_a_limit_takes_the_products_of_the_first_rooms_only(mirror: Path, tmp_path: Path):
     got = get(IKEA_ROOMS, tmp_path / "set", mirror=str(mirror), limit=1)
     assert (got.scenes, got.products, got.pairs) == (1, 1, 1)
-    assert list(open_dataset(tmp_path / "set").products) == [RENS]
+    assert list(load_set(tmp_path / "set").products) == [RENS]
 
 
 def test_a_pickle_that_would_run_something_is_refused(mirror: Path, tmp_path: Path):
@@ -78,7 +78,7 @@ def test_a_pickle_of_something_else_is_an_error(mirror: Path, tmp_path: Path):
 
 @pytest.mark.photos
 def test_the_ids_are_those_of_the_real_set(photos: Path):
-    dataset = open_dataset(photos / "ikea-rooms")
+    dataset = load_set(photos / "ikea-rooms")
     known = ("000.114.28", "000.171.33", "001.626.34", "002.020.79")  # articles of the public repository
     assert all(product_id(article) in dataset.products for article in known)
     assert scene_id("ikea-a-rustic-way-to-dine__1364308411325-s4.jpg") in dataset.scenes

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mirrors import DRESSES, SHOES, signature, stl_mirror
-from perfectlook.data import open_dataset
+from perfectlook.data import load_set
 from perfectlook.data.fetch.get import get, source_named
 from perfectlook.data.fetch.stl import STL_FASHION, STL_HOME, picture_path
 from perfectlook.errors import DatasetError, FetchError
@@ -29,7 +29,7 @@ def test_the_set_is_the_release_in_the_set_layout(mirror: Path, tmp_path: Path):
     assert (got.scenes, got.products, got.pairs) == (4, 8, 8)
     assert dict(got.counts) == {"fetched": 12}
     assert got.problems == []
-    dataset = open_dataset(tmp_path / "set", strict=True)
+    dataset = load_set(tmp_path / "set", strict=True)
     assert dataset.licence == "research, non-commercial"
     assert dataset.is_fashion
     assert [pair.scene for pair in dataset.pairs] == [signature("scene", each // 2) for each in range(8)]
@@ -50,7 +50,7 @@ def test_a_limit_takes_the_first_scenes_and_a_later_run_the_others(mirror: Path,
     got = get(STL_FASHION, tmp_path / "set", mirror=str(mirror), limit=2)
     assert (got.scenes, got.products, got.pairs) == (2, 4, 4)
     assert dict(got.counts) == {"fetched": 6}
-    assert list(open_dataset(tmp_path / "set").scenes) == [signature("scene", 0), signature("scene", 1)]
+    assert list(load_set(tmp_path / "set").scenes) == [signature("scene", 0), signature("scene", 1)]
     whole = get(STL_FASHION, tmp_path / "set", mirror=str(mirror))
     assert dict(whole.counts) == {"fetched": 6, "there": 6}
     assert whole.pairs == 8
@@ -62,7 +62,7 @@ def test_a_pair_needs_both_pictures(mirror: Path, tmp_path: Path):
     got = get(STL_FASHION, tmp_path / "set", mirror=str(mirror))
     assert (got.scenes, got.pairs, got.counts["dead"]) == (3, 5, 2)
     assert {problem.item for problem in got.problems} == {signature("scene", 0), signature("product", 2)}
-    assert not open_dataset(tmp_path / "set").problems
+    assert not load_set(tmp_path / "set").problems
     assert not (tmp_path / "set" / "dead.jsonl").exists()  # a folder can be looked at again for nothing
 
 
@@ -118,7 +118,7 @@ def test_the_real_rows_are_read_as_they_are(photos: Path, tmp_path: Path):
     """The surviving part of the release, as a mirror: the set that comes out is the one that is there."""
     real = photos / "stl-fashion"
     mirror = tmp_path / "mirror"
-    dataset = open_dataset(real)
+    dataset = load_set(real)
     wanted = list(dataset.scenes)[:20]
     (mirror / "400x").mkdir(parents=True)
     rows = [
@@ -133,6 +133,6 @@ def test_the_real_rows_are_read_as_they_are(photos: Path, tmp_path: Path):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(source.read_bytes())
     get(STL_FASHION, tmp_path / "set", mirror=str(mirror))
-    made = open_dataset(tmp_path / "set")
+    made = load_set(tmp_path / "set")
     assert made.pairs == [pair for pair in dataset.pairs if pair.scene in wanted]
     assert all(made.products[each].category == dataset.products[each].category for each in made.products)

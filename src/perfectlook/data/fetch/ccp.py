@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from perfectlook.data.fetch.download import LISTING, Wanted, write_whole
+from perfectlook.data.fetch.download import LISTING, Wanted
 from perfectlook.data.fetch.sources import Annotations, Content, Plan, Source
 from perfectlook.data.layout import ProblemKind
 from perfectlook.errors import DatasetError, MissingExtraError, PictureError
+from perfectlook.files import write_file
 from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.types import BoolArray, Box, IntArray, Problem, Rectangle
 
@@ -198,7 +199,7 @@ def _garments(
         product = product_id(number, label)
         file = folder / "products" / f"{product}.jpg"
         if not file.exists():  # written in one step, so it is whole
-            write_whole(file, encode_jpeg(cut_out(picture, mask), QUALITY))
+            write_file(file, encode_jpeg(cut_out(picture, mask), QUALITY))
         categories[product] = CATEGORY_OF[label]
         box = _normalised(rectangle_around(mask), width, height)
         yield {"product": product, "scene": scene_id(number), "bbox": list(box)}

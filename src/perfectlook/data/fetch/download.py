@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import random
 import threading
 import time
 from collections import Counter
@@ -13,15 +12,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self, TypedDict
+from typing import Literal, NamedTuple, Protocol, TypedDict
 from urllib.parse import quote, urlsplit
 
 from perfectlook.data.layout import ABOUT, PAIRS, JsonObject, lines_of
 from perfectlook.errors import DatasetError, FetchError, PictureError, UsageError
 from perfectlook.fetching import DEFAULT_LIMITS, Fetcher, FetchLimits, addresses_of, is_public
+from perfectlook.files import Closable, write_file
 from perfectlook.images import open_picture
 from perfectlook.progress import Progress
+from perfectlook.retry import Retry
 from perfectlook.types import Problem
 
 
@@ -75,15 +75,7 @@ class Manifest:
 
     def write(self) -> None:
         """Write the file in one step."""
-        write_whole(self.file, json.dumps({**self._entries, "files": self._files}, indent=1) + "\n")
-
-
-def write_whole(file: Path, content: str | bytes) -> None:
-    """Write a file in one step, making its folder: whoever looks sees the old one, the new one or none."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f"{file.name}.part")
-    unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
-    unfinished.replace(file)
+        write_file(self.file, json.dumps({**self._entries, "files": self._files}, indent=1) + "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +119,7 @@ class _Host:
         self.has_given = False
 
 
-class Hosts:
+class Hosts(Closable):
     """Fetches from several servers and threads; a context manager that breaks off what is still under way."""
 
     def __init__(self, manners: Manners, *, allow_private: bool = False) -> None:
@@ -155,40 +147,27 @@ class Hosts:
         name = urlsplit(url).netloc
         with self._lock:
             host = self._hosts.setdefault(name, _Host(self._manners.at_once))
-        pause = self._manners.first_pause
-        for left in reversed(range(self._manners.tries)):
-            with host.room:
-                self._wait(host, url)
+        manners = self._manners
+        retry = Retry(manners.tries, manners.first_pause, manners.longest_pause)
+        while True:
+            with host.room:  # kept while waiting, so that not all rush in after
+                self._sleep(host.not_before - time.monotonic(), url)
                 try:
                     content = self._fetcher.fetch(url).content
                 except FetchError as error:
-                    self._note(host, name, error, last=not left)
-                    if not error.passing or not left:
+                    pause = retry.pause() if error.passing else None
+                    self._note(host, name, error, last=pause is None)
+                    if pause is None:
                         raise
                 else:
                     host.failures, host.has_given = 0, True
                     assert content is not None  # asked without validators
                     return content
-            self._sleep(random.uniform(pause / 2, pause), url)
-            pause = min(2 * pause, self._manners.longest_pause)
-        raise ValueError("Manners.tries must be at least 1")
+            self._sleep(pause, url)
 
-    def close(self) -> None:
-        """Break off whatever is still being fetched."""
+    def _release(self) -> None:
         self._closed.set()
         self._fetcher.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _wait(self, host: _Host, url: str) -> None:
-        """Wait as long as the server has asked; who waits keeps a place, so that not all rush in after."""
-        self._sleep(host.not_before - time.monotonic(), url)
 
     def _sleep(self, seconds: float, url: str) -> None:
         if self._closed.wait(max(seconds, 0.0)) or self._closed.is_set():
@@ -428,7 +407,7 @@ class Ledger:
         if not self._alive:
             return
         left = [entry for url, entry in self._known.items() if url not in self._alive]
-        write_whole(self.file, "".join(json.dumps(entry) + "\n" for entry in left))
+        write_file(self.file, "".join(json.dumps(entry) + "\n" for entry in left))
 
     def _write(self, url: str, status: int | None) -> None:
         entry: dict[str, object] = {
@@ -563,7 +542,7 @@ class _Visit:
             self._ledger.trust()
             problem = _problem(content, wanted)
             if problem is None:
-                write_whole(target, content)
+                write_file(target, content)
                 self._ledger.revive(address)
                 return wanted, "fetched", None
             if is_last or self._place.is_local:

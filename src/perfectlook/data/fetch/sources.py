@@ -14,10 +14,10 @@ from perfectlook.data.fetch.download import (
     Wanted,
     blob_sha,
     read_listing,
-    write_whole,
 )
 from perfectlook.data.layout import CATEGORIES, DETAILS, PAIRS
 from perfectlook.errors import DatasetError, FetchError
+from perfectlook.files import write_file
 from perfectlook.types import Problem
 
 Read = TypeVar("Read")
@@ -101,12 +101,12 @@ def write_content(folder: Path, content: Content) -> None:
     (folder / PAIRS).unlink(missing_ok=True)
     for name in ("scenes", "products"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    write_whole(folder / CATEGORIES, as_json(content.categories))
+    write_file(folder / CATEGORIES, as_json(content.categories))
     if content.details is None:
         (folder / DETAILS).unlink(missing_ok=True)
     else:
-        write_whole(folder / DETAILS, as_json(content.details))
-    write_whole(folder / PAIRS, as_lines(content.rows))
+        write_file(folder / DETAILS, as_json(content.details))
+    write_file(folder / PAIRS, as_lines(content.rows))
 
 
 def as_json(entries: object) -> str:
@@ -251,7 +251,7 @@ class AnnotationFiles:
     def _keep(self, path: str, content: bytes) -> None:
         file = self._folder / path
         was_there = file.exists()
-        write_whole(file, content)
+        write_file(file, content)
         is_new = self._manifest.note(path, self._place.address(path), content)
         is_made_here = path == LISTING and self._lists_what_it_has
         if (was_there or is_new) and not is_made_here:

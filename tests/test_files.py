@@ -1,0 +1,114 @@
+"""Files are written whole or not at all; what is open is closed once."""
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from perfectlook.errors import CatalogueError
+from perfectlook.files import MODELS, SHOWROOM, Closable, model_folder, set_folder, shipped_models, write_file
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.rglob("*") if each.is_file())
+
+
+def test_text_bytes_and_functions_are_written_and_folders_made(tmp_path: Path):
+    write_file(tmp_path / "a" / "b" / "text", "é\n")
+    write_file(tmp_path / "a" / "bytes", b"\xff", durable=True)
+    write_file(tmp_path / "called", lambda path: path.write_text("by hand"))
+    assert (tmp_path / "a" / "b" / "text").read_bytes() == b"\xc3\xa9\n"
+    assert (tmp_path / "a" / "bytes").read_bytes() == b"\xff"
+    assert (tmp_path / "called").read_text() == "by hand"
+    assert names(tmp_path) == ["bytes", "called", "text"]
+
+
+def test_an_old_file_is_replaced_in_one_step(tmp_path: Path):
+    file = tmp_path / "file"
+    file.write_text("old")
+
+    def content(path: Path) -> None:
+        path.write_text("new")
+        assert file.read_text() == "old"
+
+    write_file(file, content)
+    assert file.read_text() == "new"
+
+
+def test_durable_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    done = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (done.append((tmp_path / "file").exists()), sync(file)))
+    write_file(tmp_path / "file", b"x")
+    assert done == []
+    write_file(tmp_path / "other", b"x", durable=True)
+    (tmp_path / "file").unlink()
+    write_file(tmp_path / "file", b"x", durable=True)
+    assert done == [True, False]
+
+
+@pytest.mark.parametrize("interruption", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
+def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, interruption: BaseException
+):
+    file = tmp_path / "file"
+    file.write_text("old")
+
+    def content(path: Path) -> None:
+        path.write_text("half")
+        raise interruption
+
+    with pytest.raises(type(interruption)):
+        write_file(file, content)
+    assert file.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_the_error_asked_for_names_the_file_the_reason_and_the_remedy(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CatalogueError, match=r"below: cannot be written \(.+\)\. Free some space") as raised:
+        write_file(tmp_path / "file" / "below", "text", error=CatalogueError)
+    assert isinstance(raised.value.__cause__, OSError)
+
+
+def test_threads_write_the_same_file_without_mixing_their_contents(tmp_path: Path):
+    contents = [bytes([each]) * 200_000 for each in range(8)]
+    threads = [threading.Thread(target=write_file, args=(tmp_path / "file", each)) for each in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tmp_path / "file").read_bytes() in contents
+    assert names(tmp_path) == ["file"]
+
+
+class Door(Closable):
+    def __init__(self) -> None:
+        self.released = 0
+
+    def _release(self) -> None:
+        self.released += 1
+
+
+def test_what_is_closed_twice_is_released_once():
+    with Door() as door:
+        assert door.released == 0
+        door.close()
+    assert door.released == 1
+
+
+def test_what_fails_inside_is_closed_and_still_fails():
+    door = Door()
+    with pytest.raises(ZeroDivisionError), door:
+        _ = 1 / 0
+    assert door.released == 1
+
+
+def test_what_the_package_ships_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert "showroom" in shipped_models()
+    assert model_folder("showroom") == MODELS / "showroom"
+    assert set_folder("showroom") == SHOWROOM
+    assert (SHOWROOM / "pairs.jsonl").is_file()

@@ -1,0 +1,137 @@
+"""Pauses grow, stay within bounds, honour what a server asks for, and end."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from perfectlook.errors import FetchError
+from perfectlook.retry import Retry, retry_after
+
+
+def longest(_low: float, high: float) -> float:
+    return high
+
+
+def shortest(low: float, _high: float) -> float:
+    return low
+
+
+class Time:
+    """A clock that only sleeping moves on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+def test_pauses_double_up_to_the_longest():
+    retry = Retry(tries=6, first_pause=0.5, longest_pause=3, jitter=longest)
+    assert [retry.pause() for _ in range(6)] == [0.5, 1.0, 2.0, 3.0, 3.0, None]
+    assert retry.tried == 6
+
+
+def test_jitter_takes_at_most_half_of_a_pause():
+    retry = Retry(tries=4, first_pause=1, longest_pause=60, jitter=shortest)
+    assert [retry.pause() for _ in range(4)] == [0.5, 1.0, 2.0, None]
+    pauses = [Retry(first_pause=8).pause() for _ in range(50)]
+    assert all(pause is not None and 4 <= pause <= 8 for pause in pauses)
+    assert len(set(pauses)) > 1
+
+
+def test_a_server_may_ask_for_more_but_not_for_more_than_the_longest():
+    retry = Retry(tries=5, first_pause=1, longest_pause=10, jitter=longest)
+    assert [retry.pause(asked) for asked in (7.0, 0.0, 3.0, 3600.0)] == [7.0, 2.0, 4.0, 10.0]
+
+
+def test_one_try_is_one_try():
+    assert Retry(tries=1).pause() is None
+
+
+def test_no_try_starts_after_the_deadline():
+    clock = Time()
+    retry = Retry(tries=10, first_pause=1, seconds=10, clock=clock, jitter=longest)
+    clock.sleep(3)
+    assert retry.pause() == 1.0
+    clock.sleep(4)
+    assert retry.pause() == 2.0
+    clock.sleep(2)
+    assert retry.pause() is None
+
+
+def failing(times: int, *, passing: bool = True, pause: float = 0.0) -> list[FetchError | str]:
+    return [FetchError(f"failure {each}", passing=passing, pause=pause) for each in range(times)] + ["answer"]  # type: ignore[operator]
+
+
+def attempt(outcomes: list[FetchError | str]) -> str:
+    outcome = outcomes.pop(0)
+    if isinstance(outcome, FetchError):
+        raise outcome
+    return outcome
+
+
+def test_a_call_is_repeated_until_it_succeeds():
+    clock, outcomes = Time(), failing(3)
+    retry = Retry(tries=4, first_pause=0.5, clock=clock, jitter=longest)
+    assert retry.call(lambda: attempt(outcomes), clock.sleep) == "answer"
+    assert clock.slept == [0.5, 1.0, 2.0]
+
+
+def test_a_call_waits_as_long_as_the_failure_asks():
+    clock, outcomes = Time(), failing(2, pause=5)
+    retry = Retry(tries=3, first_pause=0.5, clock=clock, jitter=longest)
+    assert retry.call(lambda: attempt(outcomes), clock.sleep) == "answer"
+    assert clock.slept == [5.0, 5.0]
+
+
+def test_the_last_failure_is_raised():
+    clock, outcomes = Time(), failing(9)
+    with pytest.raises(FetchError, match="failure 2"):
+        Retry(tries=3, clock=clock, jitter=longest).call(lambda: attempt(outcomes), clock.sleep)
+    assert clock.slept == [0.5, 1.0]
+
+
+def test_a_failure_that_does_not_pass_is_raised_at_once():
+    clock, outcomes = Time(), failing(9, passing=False)
+    with pytest.raises(FetchError, match="failure 0"):
+        Retry(clock=clock).call(lambda: attempt(outcomes), clock.sleep)
+    assert clock.slept == []
+
+
+def test_asyncio_waits_in_its_own_way():
+    slept: list[float] = []
+
+    async def ask() -> str:
+        retry, outcomes = Retry(tries=3, jitter=longest), failing(2)
+        while True:
+            try:
+                return attempt(outcomes)
+            except FetchError as error:
+                pause = retry.pause(error.pause)
+                assert pause is not None
+                slept.append(pause)
+                await asyncio.sleep(0)
+
+    assert asyncio.run(ask()) == "answer"
+    assert slept == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("", 0.0), ("soon", 0.0), ("-3", 0.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
+)
+def test_retry_after_is_a_number_or_a_date(header: str, seconds: float):
+    assert retry_after(header) == seconds
+
+
+def test_a_date_counts_from_now():
+    later = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
+    assert 590 <= retry_after(later) <= 600
