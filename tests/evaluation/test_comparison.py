@@ -180,7 +180,7 @@ def test_without_pandas_there_is_no_frame(three, monkeypatch):
 
 def test_open_models_folders_and_shipped_names_are_compared_alike(measured, monkeypatch):
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(measured.source.parent / "cache"))
-    monkeypatch.setattr("perfectlook.pretrained.FOLDER", measured.model.parent)
+    monkeypatch.setattr("perfectlook.files.MODELS", measured.model.parent)
     monkeypatch.chdir(measured.source)
     by_name = compare(["model", measured.popularity], measured.features.dataset, split="all", workers=1)
     opened = [open_model(measured.model), open_model(measured.popularity)]
