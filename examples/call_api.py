@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perfectlook import Client
+from perfectlook.answers import FeedbackEvent
 from perfectlook.catalogue import Catalogue
-from perfectlook.client import FeedbackEvent
 from perfectlook.errors import ServerError
 from perfectlook.model.runtime import Model
 
@@ -82,7 +82,8 @@ def main() -> None:
         print(f"  looks like {first.title or first.id}:", *(each.title or each.id for each in alike.products))
         print(f"  its picture has {len(client.picture(first.id)):,} bytes")
 
-        client.feedback(answer, [FeedbackEvent(first.id, category, rank=first.rank, event="clicked")])
+        clicked = FeedbackEvent(product=first.id, category=category, rank=first.rank, event="clicked")
+        client.feedback(answer, [clicked])
         print(f"  clicks so far: {sum(each.clicked for each in client.stats().by_category)}")
 
 

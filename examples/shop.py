@@ -46,10 +46,10 @@ def main() -> None:
         print(f"{report.added} added, {report.changed} changed, {report.deleted} deleted")
         answer = Recommender.open(model, catalogue).complete(photo, k=3)
         print(f"What goes with {photo}:")
-        for section in answer.sections:
+        for section in answer.categories:
             print(f"  {section.category}")
             for product in section.products:
-                print(f"    {product.rank}. {product.record.title or product.id}  {product.distance:.3f}")
+                print(f"    {product.rank}. {product.title or product.id}  {product.distance:.3f}")
 
 
 if __name__ == "__main__":

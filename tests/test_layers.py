@@ -23,6 +23,7 @@ LAYERS = [
     {"training"},
     {"stores"},
     {"catalogue"},
+    {"answers"},
     {"recommender"},
     {"sheet"},
     {"client"},

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from perfectlook.answers import Answer
 from perfectlook.catalogue import Catalogue, SyncReport
-from perfectlook.client import Client, Completed
+from perfectlook.client import Client
 from perfectlook.data import load_set
 from perfectlook.data.split import split_of
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
@@ -147,7 +148,7 @@ def serving(demo: Demo, port: int | None) -> Iterator[str]:
             yield f"http://{address}:{number}/"
 
 
-def check(url: str) -> Iterator[tuple[str, Completed]]:
+def check(url: str) -> Iterator[tuple[str, Answer]]:
     """Ask a server for some of its rooms, as the page would; yields the name of each and its answer.
 
     Raises:

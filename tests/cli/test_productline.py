@@ -2,15 +2,16 @@
 
 import pytest
 
-from perfectlook.catalogue import Record
+from perfectlook.answers import AppliedRule, RankedProduct
 from perfectlook.cli.output import product_line, short_title
-from perfectlook.recommender import AppliedRule, Suggestion
 
 
 def line(title: str | None, *, bare: bool = False, ruled: bool = False, **fields: str) -> str:
-    record = Record(title, "chair.jpg", 9, 9, "", "", "", fields)
-    rules = (AppliedRule(2, "boost", None, 7),) if ruled else ()
-    return product_line(Suggestion(1, "b6a5", 0.8125, 0.5, 0.3125, record, rules), bare=bare)
+    rules = [AppliedRule(rule=2, action="boost", from_rank=7)] if ruled else []
+    product = RankedProduct(
+        rank=1, id="b6a5", distance=0.8125, title=title, picture="chair.jpg", rules=rules, **fields
+    )
+    return product_line(product, bare=bare)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
-"""The course of a call: what is sent again, and when; and how a job is waited for."""
+"""The course of a call: what is sent again, and when."""
 
 import httpx
 import pytest
 
 from perfectlook import Client
 from perfectlook.client import calls
-from perfectlook.client.client import asking, waiting
+from perfectlook.client.client import asking
 from perfectlook.client.transport import Call, Patience
 from perfectlook.errors import ServerError
 from web import fail, first, serve, web
@@ -39,7 +39,6 @@ def test_a_call_is_sent_again_after_the_pause_and_then_answered() -> None:
         (calls.put_product("a", "Shoes"), True),
         (calls.delete_product("a"), True),
         (calls.feedback("request-1", []), True),
-        (calls.sync(b"feed", "csv"), False),
         (calls.ready(), False),
         (calls.health(), False),
     ],
@@ -70,27 +69,3 @@ def test_a_busy_server_is_asked_again_but_not_for_ever() -> None:
         with Client(server.url(""), retries=0) as client, pytest.raises(ServerError):
             client.categories()
         assert len(server.asked) == 7
-
-
-def test_a_job_is_looked_after_until_its_time_is_up() -> None:
-    def state(name: str) -> httpx.Response:
-        job = {"id": "j", "state": name, "progress": {}, "report": None, "error": "no feed"}
-        return httpx.Response(200, json=job)
-
-    def begun(seconds: float | None):
-        exchange = waiting("j", PATIENCE, 5, seconds, None)
-        assert next(exchange).path == calls.job("j").path
-        return exchange
-
-    patient = begun(None)
-    assert patient.send(state("running")) == 5
-    assert patient.send(None).path == "/v1/jobs/j"
-    with pytest.raises(StopIteration) as end:
-        patient.send(state("done"))
-    assert end.value.value.state == "done"
-    with pytest.raises(ServerError, match="job j: no feed") as failed:
-        begun(None).send(state("failed"))
-    assert failed.value.code == "sync_failed"
-    with pytest.raises(ServerError, match="job j: still queued after 1 seconds") as late:
-        begun(1).send(state("queued"))
-    assert late.value.code == "not_ended"

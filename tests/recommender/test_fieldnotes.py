@@ -97,11 +97,11 @@ def test_short_answers_have_notes_and_others_have_none(catalogue: Catalogue, pho
     short, whole = "colour = red", "colour != red"
     shoe = next(id_ for id_, category in catalogue.store.excerpts() if category == SHOES)
     assert shoe is not None
-    assert recommender.complete(photo, where=short).notes == (note,)
-    assert recommender.complete(photo, k=1, where=whole).notes == ()
-    assert recommender.complete(photo, k=99).notes == ()
-    assert recommender.similar(shoe, where=short).as_json()["notes"] == [note]
-    assert "notes" not in recommender.similar(shoe, k=1, where=whole).as_json()
+    assert recommender.complete(photo, where=short).notes == [note]
+    assert recommender.complete(photo, k=1, where=whole).notes == []
+    assert recommender.complete(photo, k=99).notes == []
+    assert recommender.similar(shoe, where=short).to_dict()["notes"] == [note]
+    assert "notes" not in recommender.similar(shoe, k=1, where=whole).to_dict()
     look = recommender.look(photo, where=short)
-    assert (look.slots, look.as_json()["notes"]) == ([], [note])
+    assert (look.slots, look.to_dict()["notes"]) == ([], [note])
     assert recommender.look(photo, where=whole, alternatives=1).notes == ()

@@ -111,7 +111,7 @@ def test_alternatives_are_the_best_looks_with_one_product_exchanged(
         kept = {id_ for name, id_ in chosen.items() if name != category}
         expected = [each for each in every if kept <= set(each[2]) and each[2][place] != chosen[category]][:4]
         (slot,) = (slot for slot in look.slots if slot.category == category)
-        assert [each.product.id for each in slot.alternatives] == [ids[place] for _, _, ids in expected]
+        assert [each.id for each in slot.alternatives] == [ids[place] for _, _, ids in expected]
         assert [each.objective for each in slot.alternatives] == pytest.approx(
             [objective for objective, _, _ in expected], abs=1e-5
         )
@@ -140,10 +140,10 @@ def test_filters_rules_and_availability_choose_what_may_be_in_it(
     recommender: Recommender, photo: Path
 ) -> None:
     look = recommender.look(photo, where="brand = Acme", alternatives=20)
-    shown = [each.product for slot in look.slots for each in slot.alternatives]
+    shown = [each for slot in look.slots for each in slot.alternatives]
     shown += [slot.product for slot in look.slots]
-    assert {each.record.fields["brand"] for each in shown} == {"Acme"}
-    assert {each.record.fields["availability"] for each in shown} == {"in_stock"}
+    assert {each.brand for each in shown} == {"Acme"}
+    assert {each.availability for each in shown} == {"in_stock"}
     rules = Rules.of(
         {
             "rule": [
@@ -153,10 +153,10 @@ def test_filters_rules_and_availability_choose_what_may_be_in_it(
         }
     )
     look = recommender.look(photo, rules=rules)
-    assert {slot.product.record.fields["brand"] for slot in look.slots} == {"Muji"}
+    assert {slot.product.brand for slot in look.slots} == {"Muji"}
     for slot in look.slots:
-        assert [(rule.number, rule.action) for rule in slot.product.rules] == [(2, "boost")]
-        assert slot.as_json(6)["product"]["rules"][0]["from_rank"] >= 1  # type: ignore[index]
+        assert [(rule.rule, rule.action) for rule in slot.product.rules] == [(2, "boost")]
+        assert slot.to_dict()["product"]["rules"][0]["from_rank"] >= 1
 
 
 def test_a_category_that_nothing_is_left_in_is_missing(recommender: Recommender, photo: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_category_that_nothing_is_left_in_is_missing(recommender: Recommender,
 
 
 def test_its_json_has_the_promised_shape(recommender: Recommender, photo: Path) -> None:
-    found = json.loads(json.dumps(recommender.look(photo, alternatives=1, budget=100).as_json()))
+    found = json.loads(json.dumps(recommender.look(photo, alternatives=1, budget=100).to_dict()))
     assert found.keys() == {"photo", "model", "look"}
     look = found["look"]
     assert look.keys() == {
@@ -186,7 +186,7 @@ def test_its_json_has_the_promised_shape(recommender: Recommender, photo: Path) 
 
 
 def test_what_cannot_be_a_look_is_refused(recommender: Recommender, photo: Path) -> None:
-    bag = recommender.complete(photo, [BAGS], k=1).sections[0].products[0].id
+    bag = recommender.complete(photo, [BAGS], k=1).categories[0].products[0].id
     with pytest.raises(
         UsageError, match=r"budget 20 EUR: the cheapest look .* costs 32\.70 EUR \(.*10\.90 EUR; .*"
     ):

@@ -111,7 +111,7 @@ def test_what_is_excluded_is_not_there_and_counts_in_no_rank() -> None:
     rules = Rules.of({"rule": [{"action": "exclude", "where": "brand = Acme"}, RULES[2]]})
     ranking = ranking_of("l2", points, 300, rules)
     assert {product.record.fields["brand"] for product in ranking.products} == {"Muji", "Odd & Sons"}
-    left = [point for point in points if point.payload["fields"]["brand"] != "Acme"]  # type: ignore[index]
+    left = [point for point in points if point.payload["fields"]["brand"] != "Acme"]
     alone = ranking_of("l2", left, 400, Rules.of({}))
     rank_of = {product.id: rank for rank, product in enumerate(alone.products, 1)}
     moved = [(product.id, ranking.moved(product)) for product in ranking.products]

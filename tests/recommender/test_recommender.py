@@ -11,12 +11,13 @@ from PIL import Image
 
 from drawn import drawn_set
 from memory_store import MemoryStore
+from perfectlook.answers import Answer
 from perfectlook.backbones import open_backbone
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, ModelError, PictureError, UsageError
 from perfectlook.images import open_picture
 from perfectlook.model.categories import CategorySuggester
-from perfectlook.recommender import Answer, Recommender
+from perfectlook.recommender import Recommender
 from toy_model import BAGS, SHOES, ToyModel
 
 MODELS = {norm: ToyModel(norm) for norm in ("l2", "squared_l2")}  # type: ignore[arg-type]
@@ -41,11 +42,11 @@ def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
 
 
 def ids(answer: Answer) -> dict[str, list[str]]:
-    return {section.category: [p.id for p in section.products] for section in answer.sections}
+    return {section.category: [p.id for p in section.products] for section in answer.categories}
 
 
 def test_an_answer_has_the_promised_shape(recommender: Recommender, photo: Path) -> None:
-    answer = json.loads(json.dumps(recommender.complete(photo, k=3).as_json()))
+    answer = json.loads(json.dumps(recommender.complete(photo, k=3).to_dict()))
     assert answer.keys() == {"photo", "model", "categories"}
     assert (answer["photo"], answer["model"]) == (str(photo), "toy-0")
     assert [section["category"] for section in answer["categories"]] == [BAGS, SHOES]
@@ -72,7 +73,7 @@ def test_an_answer_has_the_promised_shape(recommender: Recommender, photo: Path)
 
 
 def test_a_bare_answer_keeps_full_precision(recommender: Recommender, photo: Path) -> None:
-    product = recommender.complete(photo, k=1).as_json(None)["categories"][0]["products"][0]  # type: ignore[index]
+    product = recommender.complete(photo, k=1).to_dict(None)["categories"][0]["products"][0]
     assert product["distance"] != round(product["distance"], 6)
 
 
@@ -139,11 +140,11 @@ def test_a_category_that_the_model_does_not_know_is_answered_and_says_so(
         place.write_bytes(picture.read_bytes())
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(tmp_path, model)
-    sheds, shoes = Recommender.open(model, catalogue).complete(photo).sections
-    assert (sheds.category, sheds.resolution.category, sheds.resolution.how) == ("Sheds", None, "unknown")
-    assert np.allclose(sheds.attention, 1 / 49)
-    assert (shoes.category, shoes.resolution.category) == ("Sports|Shoes", SHOES)
-    assert shoes.resolution.how == "last_level"
+    sheds, shoes = Recommender.open(model, catalogue).complete(photo).categories
+    assert (sheds.category, sheds.resolved.category, sheds.resolved.how) == ("Sheds", None, "unknown")
+    assert np.allclose(sheds.attention.weights, 1 / 49)
+    assert (shoes.category, shoes.resolved.category) == ("Sports|Shoes", SHOES)
+    assert shoes.resolved.how == "last_level"
     assert len(sheds.products) == len(shoes.products) == 10
 
 
@@ -209,10 +210,10 @@ def test_categories_come_in_the_order_in_which_the_model_suggests_them(source: P
         for bags, shoes, order in ((1.0, 0.0, [BAGS, SHOES]), (-1.0, 0.0, [SHOES, BAGS])):
             model.suggester = suggester(model, bags=bags, shoes=shoes)
             recommender = Recommender(model, catalogue)
-            answer = json.loads(json.dumps(recommender.complete(photo, k=1).as_json()))
+            answer = json.loads(json.dumps(recommender.complete(photo, k=1).to_dict()))
             assert [section["category"] for section in answer["categories"]] == order
             found = {section["category"]: section["suggested"] for section in answer["categories"]}
             assert found == {SHOES: 0.5, BAGS: pytest.approx(1 / (1 + np.exp(-bags)), abs=1e-6)}
             asked = recommender.complete(photo, [BAGS, "Shoes"], k=1)
             assert list(ids(asked)) == [BAGS, SHOES]  # as they were asked for
-            assert [section.suggested is None for section in asked.sections] == [False, False]
+            assert [section.suggested is None for section in asked.categories] == [False, False]

@@ -44,7 +44,7 @@ def test_a_product_is_answered_with_its_nearest_neighbours(recommender: Recommen
     shoes = members(recommender, SHOES)
     asked, others = shoes[3], [*shoes[:3], *shoes[4:]]
     found = recommender.similar(asked.id, k=99, variety=False, include_unavailable=True)
-    (section,) = found.sections
+    (section,) = found.categories
     expected = nearest(asked.vector, others)
     assert [product.id for product in section.products] == [id_ for _, id_ in expected]
     assert [product.distance for product in section.products] == pytest.approx(
@@ -59,7 +59,7 @@ def test_a_product_is_answered_with_its_nearest_neighbours(recommender: Recommen
 
 def test_it_may_be_looked_for_in_other_categories_and_with_filters(recommender: Recommender) -> None:
     asked = members(recommender, SHOES)[0]
-    (section,) = recommender.similar(asked.id, [BAGS], 4, "brand = Muji").sections
+    (section,) = recommender.similar(asked.id, [BAGS], 4, "brand = Muji").categories
     muji = [
         point
         for point in members(recommender, BAGS)
@@ -68,15 +68,15 @@ def test_it_may_be_looked_for_in_other_categories_and_with_filters(recommender: 
     ]
     assert [product.id for product in section.products] == [id_ for _, id_ in nearest(asked.vector, muji)][:4]
     excluding = Rules.of({"rule": [{"action": "exclude", "where": "brand = Muji"}]})
-    (section,) = recommender.similar(asked.id, [BAGS], 40, rules=excluding).sections
-    assert {product.record.fields["brand"] for product in section.products} == {"Acme", "Odd & Sons"}
+    (section,) = recommender.similar(asked.id, [BAGS], 40, rules=excluding).categories
+    assert {product.brand for product in section.products} == {"Acme", "Odd & Sons"}
 
 
 def test_a_products_own_picture_finds_the_product(recommender: Recommender) -> None:
     for category in (SHOES, BAGS):
         asked = members(recommender, category)[0]
         photo = Path(str(asked.payload["picture"]))
-        (section,) = recommender.similar(photo, [category], 3).sections
+        (section,) = recommender.similar(photo, [category], 3).categories
         assert section.products[0].id == asked.id
         assert section.products[0].distance == pytest.approx(0, abs=1e-3)
         expected = nearest(asked.vector, members(recommender, category))
@@ -92,7 +92,7 @@ def test_a_photo_alone_is_looked_for_in_the_categories_it_looks_most_like(recomm
     counts = recommender.catalogue.categories()
     expected = nearest_categories(features, recommender.model, recommender.catalogue.generation(), counts)
     assert found.product is None
-    assert [section.category for section in found.sections] == expected
+    assert [section.category for section in found.categories] == expected
     assert sorted(expected) == sorted([SHOES, BAGS])
 
 
@@ -127,16 +127,16 @@ def test_copies_of_the_product_asked_for_are_passed_over(source: Path, tmp_path:
     catalogue.sync(tmp_path, model)
     recommender = Recommender.open(model, catalogue)
     a = next(each for each in members(recommender, "Shoes") if each.payload["title"] == "a")
-    titles = [product.record.title for product in recommender.similar(a.id).sections[0].products]
+    titles = [product.title for product in recommender.similar(a.id).categories[0].products]
     assert sorted(title or "" for title in titles) == ["b", "c", "d"]
-    all_of_them = recommender.similar(a.id, variety=False).sections[0].products
-    assert all_of_them[0].record.title == "copy of a"
+    all_of_them = recommender.similar(a.id, variety=False).categories[0].products
+    assert all_of_them[0].title == "copy of a"
     assert len(all_of_them) == 4
 
 
 def test_its_json_has_the_promised_shape(recommender: Recommender) -> None:
     asked = members(recommender, SHOES)[0]
-    found = json.loads(json.dumps(recommender.similar(asked.id, k=2).as_json()))
+    found = json.loads(json.dumps(recommender.similar(asked.id, k=2).to_dict()))
     assert found.keys() == {"product", "model", "categories"}
     assert found["product"]["id"] == asked.id
     (section,) = found["categories"]
@@ -144,7 +144,7 @@ def test_its_json_has_the_promised_shape(recommender: Recommender) -> None:
     assert [each["rank"] for each in section["products"]] == [1, 2]
     assert not any("distance_global" in each for each in section["products"])
     photo = str(asked.payload["picture"])
-    assert json.loads(json.dumps(recommender.similar(photo, k=1).as_json()))["photo"] == photo
+    assert json.loads(json.dumps(recommender.similar(photo, k=1).to_dict()))["photo"] == photo
 
 
 def test_what_cannot_be_asked_is_refused(recommender: Recommender, tmp_path: Path) -> None:

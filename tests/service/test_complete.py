@@ -20,14 +20,14 @@ def test_a_photo_is_answered_as_the_recommender_does(shop: Running, store: Store
     found = answer.json()
     with Recommender.open(store.model, store.catalogue) as recommender:
         own = recommender.complete(store.photos[0], k=3, limit=8)
-    assert [each["category"] for each in found["categories"]] == [each.category for each in own.sections]
-    for section, expected in zip(found["categories"], own.sections, strict=True):
+    assert [each["category"] for each in found["categories"]] == [each.category for each in own.categories]
+    for section, expected in zip(found["categories"], own.categories, strict=True):
         assert [each["id"] for each in section["products"]] == [each.id for each in expected.products]
         assert [each["distance"] for each in section["products"]] == pytest.approx(
             [each.distance for each in expected.products], abs=1e-5
         )
     with Image.open(store.photos[0]) as photo:
-        assert (found["photo"]["width"], found["photo"]["height"]) == photo.size
+        assert (found["photo_size"]["width"], found["photo_size"]["height"]) == photo.size
     assert found["model"] == "model"
     assert found["request_id"] == answer.headers["x-request-id"]
     assert set(found["timings"]) == {"decode", "features", "embed", "search", "total"}
@@ -99,7 +99,7 @@ def test_a_box_is_answered_as_the_part_of_the_photo_would_be(shop: Running):
     ).json()
     alone = shop.client.post("/v1/complete", files={"photo": part}).json()
     assert boxed["categories"] == alone["categories"]
-    assert boxed["photo"] == {"width": 160, "height": 120}
+    assert boxed["photo_size"] == {"width": 160, "height": 120}
 
 
 def test_a_whole_look_with_a_locked_slot(shop: Running, store: Store):

@@ -22,9 +22,9 @@ def recommender(own_store: Store) -> Iterator[Recommender]:
 def test_the_usual_distance_is_the_mean_over_products_of_the_category(recommender: Recommender):
     photo = Image.new("RGB", (64, 64), "teal")
     answer = recommender.complete(photo, k=100)
-    parts = Usual(recommender).parts(recommender.embed(photo), [each.category for each in answer.sections])
-    assert parts.keys() == {each.category for each in answer.sections}
-    for section in answer.sections:
+    parts = Usual(recommender).parts(recommender.embed(photo), [each.category for each in answer.categories])
+    assert parts.keys() == {each.category for each in answer.categories}
+    for section in answer.categories:
         for usual, found in zip(
             parts[section.category],
             (

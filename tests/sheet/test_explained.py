@@ -6,34 +6,45 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.catalogue import Record
+from perfectlook.answers import Contribution, ExplainedProduct, Explanation, Resolved
 from perfectlook.errors import PictureError
-from perfectlook.model.attribution import Attribution
-from perfectlook.recommender import ExplainedProduct, Explanation, Suggestion
 from perfectlook.sheet import draw_explanation
 from perfectlook.sheet import drawing as card
 from perfectlook.sheet.sheet import CAPTION_EXPLAINED as CAPTION
 from perfectlook.sheet.sheet import FOOT
-from perfectlook.taxonomy import Resolution
 
 PHOTO = Image.new("RGB", (300, 200), (128, 128, 128))
 
 
 def product(rank: int, picture: Path, pull: float) -> ExplainedProduct:
-    regions = np.zeros((1, 49))
-    regions[0, 0] = pull
-    relative = Attribution(np.array([-0.25]), regions)
-    suggestion = Suggestion(
-        rank, f"id-{rank}", 1.0, 0.5, 0.5, Record("A chair", str(picture), 9, 9, "", "00", "")
+    return ExplainedProduct(
+        rank=rank,
+        id=f"id-{rank}",
+        distance=1.0,
+        distance_global=0.5,
+        distance_local=0.5,
+        title="A chair",
+        picture=str(picture),
+        regions=[0.5 / 49] * 49,
+        relative=Contribution(
+            distance=pull - 0.25, distance_global=-0.25, distance_local=pull, regions=[pull, *[0.0] * 48]
+        ),
     )
-    return ExplainedProduct(suggestion, Attribution(np.array([0.5]), np.full((1, 49), 0.5 / 49)), relative)
 
 
 def explanation(*products: ExplainedProduct, has_regions: bool = True) -> Explanation:
-    chairs = Resolution("Furniture|Chairs", "Furniture|Chairs", "exact")
-    even = np.full(49, 1 / 49, np.float32)
     return Explanation(
-        "a photo.jpg", "a model", "Furniture|Chairs", chairs, 9, 1.5, even, has_regions, [*products]
+        photo="a photo.jpg",
+        model="a model",
+        category="Furniture|Chairs",
+        resolved=Resolved(category="Furniture|Chairs", how="exact"),
+        n_products=9,
+        mean_distance=1.5,
+        has_regions=has_regions,
+        rows=7,
+        columns=7,
+        attention=[1 / 49] * 49,
+        products=[*products],
     )
 
 

@@ -1,37 +1,82 @@
 """Sheets of looks and look-alikes show what was chosen where it belongs."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.catalogue import Record
+from perfectlook.answers import (
+    Alternative,
+    AppliedRule,
+    CatalogueProduct,
+    Look,
+    RankedProduct,
+    Resolved,
+    Similar,
+    SimilarSection,
+    Slot,
+)
 from perfectlook.errors import PictureError
-from perfectlook.recommender import AlikeSection, Alternative, AppliedRule, Look, Lookalikes, Slot, Suggestion
 from perfectlook.sheet import draw_look, draw_lookalikes
 from perfectlook.sheet import drawing as card
-from perfectlook.taxonomy import Resolution
 
 COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200), (180, 30, 180), (20, 160, 160), (120, 80, 20)]
 PHOTO = Image.new("RGB", (300, 200), (250, 210, 60))
 
 
-def product(number: int, folder: Path, **fields: str) -> Suggestion:
+def product(number: int, folder: Path, **fields: str) -> Alternative:
     picture = folder / f"{number}.png"
     Image.new("RGB", (50, 50), COLOURS[number]).save(picture)
-    record = Record(f"Product {number}", str(picture), 50, 50, "", "00", "", fields)
-    return Suggestion(number + 1, f"id-{number}", 1.0, 0.75, 0.25, record, (AppliedRule(3, "boost", "n", 9),))
+    return Alternative(
+        rank=number + 1,
+        id=f"id-{number}",
+        distance=1.0,
+        distance_global=0.75,
+        distance_local=0.25,
+        title=f"Product {number}",
+        picture=str(picture),
+        rules=[AppliedRule(rule=3, action="boost", name="n", from_rank=9)],
+        objective=2.0,
+        **fields,
+    )
 
 
-def slot(category: str, chosen: Suggestion, *others: Suggestion, locked: bool = False) -> Slot:
-    alternatives = [Alternative(2.0, each) for each in others]
-    return Slot(category, Resolution(category, category, "exact"), 0.5, locked, chosen, alternatives)
+def slot(category: str, chosen: RankedProduct, *others: Alternative, locked: bool = False) -> Slot:
+    return Slot(
+        category=category,
+        suggested=0.5,
+        resolved=Resolved(category=category, how="exact"),
+        locked=locked,
+        product=chosen,
+        alternatives=[*others],
+    )
 
 
 def look(*slots: Slot, **changed: object) -> Look:
-    said = {"price": "10 EUR", "budget": "20 EUR"} | changed
-    return Look("a photo.jpg", "m", list(slots), [], 0.5, 2.0, 1.0, 2.5, 2.4, False, **said)  # type: ignore[arg-type]
+    said: dict[str, Any] = {"price": "10 EUR", "budget": "20 EUR"} | changed
+    return Look(
+        photo="a photo.jpg",
+        model="m",
+        slots=list(slots),
+        missing=[],
+        weight=0.5,
+        distance=2.0,
+        apart=1.0,
+        objective=2.5,
+        lower_bound=2.4,
+        proven_exact=False,
+        **said,
+    )
+
+
+def similar(category: str, *products: RankedProduct) -> SimilarSection:
+    return SimilarSection(category=category, proven_exact=True, products=[*products])
+
+
+def asked(product: RankedProduct) -> CatalogueProduct:
+    return CatalogueProduct(id=product.id, category="A", picture=product.picture)
 
 
 def place(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int]:
@@ -61,12 +106,8 @@ def test_a_look_of_nothing_and_one_of_many_are_drawn(tmp_path: Path) -> None:
 
 def test_look_alikes_stand_in_lines_of_their_category_below_what_is_asked(tmp_path: Path) -> None:
     made = [product(number, tmp_path) for number in range(6)]
-    sections = [
-        AlikeSection("A|B", True, made[1:3]),
-        AlikeSection("C", True, made[3:]),
-        AlikeSection("D", True, []),
-    ]
-    sheet = draw_lookalikes(Lookalikes("id-0", made[0], "m", sections))
+    sections = [similar("A|B", *made[1:3]), similar("C", *made[3:]), similar("D")]
+    sheet = draw_lookalikes(Similar(product=asked(made[0]), model="m", categories=sections))
     places = [place(sheet, COLOURS[number]) for number in range(6)]
     assert places[0] == (68, 68)
     assert places[0][1] < places[1][1] == places[2][1] < places[3][1] == places[4][1] == places[5][1]
@@ -76,9 +117,8 @@ def test_look_alikes_stand_in_lines_of_their_category_below_what_is_asked(tmp_pa
 def test_a_photo_is_drawn_and_a_picture_that_has_gone_is_not(tmp_path: Path) -> None:
     made = product(0, tmp_path)
     PHOTO.save(tmp_path / "photo.png")
-    sheet = draw_lookalikes(
-        Lookalikes(str(tmp_path / "photo.png"), None, "m", [AlikeSection("A", True, [made])])
-    )
+    photo = str(tmp_path / "photo.png")
+    sheet = draw_lookalikes(Similar(photo=photo, model="m", categories=[similar("A", made)]))
     assert place(sheet, (250, 210, 60)) == (68, 68)
-    Path(made.record.picture).unlink()
-    assert draw_lookalikes(Lookalikes("id-0", made, "m", [])).height > 300
+    Path(made.picture).unlink()
+    assert draw_lookalikes(Similar(product=asked(made), model="m", categories=[])).height > 300

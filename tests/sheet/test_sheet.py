@@ -1,39 +1,40 @@
 """A sheet shows the photo and the products where they belong, whatever they look like."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from perfectlook.catalogue import Record
+from perfectlook.answers import Answer, Attention, RankedProduct, Resolved, Section
 from perfectlook.errors import PictureError
 from perfectlook.evaluation.overlay import GLOBAL, LOCAL, PAPER
-from perfectlook.recommender import Answer, Section, Suggestion
 from perfectlook.sheet import draw_sheet
 from perfectlook.sheet import drawing as card
-from perfectlook.taxonomy import Resolution
 
-EVEN = np.full(49, 1 / 49, np.float32)
+EVEN = Attention(rows=7, columns=7, weights=[1 / 49] * 49)
 COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200), (180, 30, 180), (20, 160, 160), (120, 80, 20)]
 PHOTO = Image.new("RGB", (300, 200), (250, 210, 60))
 
 
-def product(rank: int, folder: Path, **changed: object) -> Suggestion:
+def product(rank: int, folder: Path, **changed: object) -> RankedProduct:
     """A product whose picture is a square of one colour; three quarters of its distance are global."""
     picture = folder / f"{rank}.png"
     Image.new("RGB", (50, 50), COLOURS[(rank - 1) % len(COLOURS)]).save(picture)
-    said = {"title": f"Product {rank}", "picture": str(picture), "fields": {}} | changed
-    record = Record(said["title"], said["picture"], 50, 50, "", "00", "", fields=said["fields"])  # type: ignore[arg-type]
-    return Suggestion(rank, f"id-{rank}", 1.0, 0.75, 0.25, record)
+    said: dict[str, Any] = {"title": f"Product {rank}", "picture": str(picture)} | changed
+    return RankedProduct(
+        rank=rank, id=f"id-{rank}", distance=1.0, distance_global=0.75, distance_local=0.25, **said
+    )
 
 
-def section(products: list[Suggestion], category: str = "Furniture|Chairs") -> Section:
-    return Section(category, Resolution(category, category, "exact"), True, products, EVEN)
+def section(products: list[RankedProduct], category: str = "Furniture|Chairs") -> Section:
+    resolved = Resolved(category=category, how="exact")
+    return Section(category=category, resolved=resolved, proven_exact=True, products=products, attention=EVEN)
 
 
 def answer(*sections: Section) -> Answer:
-    return Answer("a photo.jpg", "a model", list(sections))
+    return Answer(photo="a photo.jpg", model="a model", categories=list(sections))
 
 
 def places(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, tuple[int, int, int, int]]:
@@ -66,7 +67,7 @@ def test_the_photo_is_shown_large_and_once_in_each_section(tmp_path: Path) -> No
 
 def test_the_price_stands_between_rank_and_distance(tmp_path: Path) -> None:
     free = draw_sheet(answer(section([product(1, tmp_path)])), PHOTO)
-    priced = draw_sheet(answer(section([product(1, tmp_path, fields={"price": "49.90 EUR"})])), PHOTO)
+    priced = draw_sheet(answer(section([product(1, tmp_path, price="49.90 EUR")])), PHOTO)
     changed = ImageChops.difference(free, priced).getbbox()
     left, _, right, bottom = places(free, COLOURS[0])[1]
     assert changed is not None
@@ -121,7 +122,7 @@ def test_any_title_can_be_drawn(tmp_path: Path, title: str | None) -> None:
 
 def test_an_answer_without_sections_or_products_is_drawn() -> None:
     assert draw_sheet(answer(), PHOTO).height > 300
-    unknown = Section("Sheds", Resolution("Sheds", None, "unknown"), True, [], EVEN)
+    unknown = section([], "Sheds").model_copy(update={"resolved": Resolved(category=None, how="unknown")})
     assert draw_sheet(answer(unknown), PHOTO).height > 600
 
 

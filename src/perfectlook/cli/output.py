@@ -12,7 +12,7 @@ from perfectlook.errors import MissingExtraError, PerfectLookError, UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from perfectlook.recommender import Suggestion
+    from perfectlook.answers import RankedProduct
     from perfectlook.types import Problem
 
 
@@ -38,13 +38,13 @@ def print_problems(problems: "Sequence[Problem]", what: str) -> None:
     print(f"{what}: {len(problems):,} problems{more}", file=sys.stderr)
 
 
-def product_line(product: "Suggestion", *, bare: bool = False) -> str:
+def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
     """Rank, distance (`bare`: all of its digits), id, title, price, and the rules that moved the product."""
     distance = f"{product.distance!r}" if bare else f"{product.distance:.3f}"
-    title = short_title(product.record.title)
+    title = short_title(product.title)
     moved = f"  [{'; '.join(map(str, product.rules))}]" if product.rules else ""
     said = f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip()
-    price = " ".join(product.record.price.split())
+    price = " ".join(product.current_price.split())
     return f"{said}{f'  {price}' if price else ''}{moved}"
 
 

@@ -23,16 +23,8 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-    from perfectlook.recommender import (
-        Answer,
-        ExplainedProduct,
-        Explanation,
-        Look,
-        Lookalikes,
-        Recommender,
-        Section,
-    )
-    from perfectlook.types import Float64Array
+    from perfectlook.answers import Answer, ExplainedProduct, Explanation, Look, Section, Similar
+    from perfectlook.recommender import Recommender
 
 
 FAILED = 1
@@ -125,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
             if not arguments.json:
                 print(*_lines(answer, bare=arguments.all), sep="\n")
     if arguments.json and answers:
-        documents = [answer.as_json(None) if arguments.all else answer.as_json() for answer in answers]
+        documents = [answer.to_dict(None) if arguments.all else answer.to_dict() for answer in answers]
         write_json(arguments.json, documents if len(arguments.photos) > 1 else documents[0])
     print_notes(note for answer in answers for note in answer.notes)
     skipped = len(arguments.photos) - len(answers)
@@ -218,14 +210,14 @@ def _locked(pairs: list[str]) -> "Mapping[str, str]":
 
 
 def _sheet(answer: "Answer | Look", photo: str) -> "Image":
-    from perfectlook.recommender import Answer
+    from perfectlook.answers import Answer
     from perfectlook.sheet import draw_look, draw_sheet
 
     return draw_sheet(answer, photo) if isinstance(answer, Answer) else draw_look(answer, photo)
 
 
 def _lines(answer: "Answer | Look", *, bare: bool) -> "Iterator[str]":
-    from perfectlook.recommender import Answer
+    from perfectlook.answers import Answer
 
     return _text(answer, bare=bare) if isinstance(answer, Answer) else _look_text(answer)
 
@@ -233,7 +225,7 @@ def _lines(answer: "Answer | Look", *, bare: bool) -> "Iterator[str]":
 def _text(answer: "Answer", *, bare: bool) -> Iterator[str]:
     """The lines of an answer as a person reads it."""
     yield answer.photo
-    for section in answer.sections:
+    for section in answer.categories:
         yield ""
         yield f"  {section.category}{_note(section)}"
         if not section.products:
@@ -242,7 +234,7 @@ def _text(answer: "Answer", *, bare: bool) -> Iterator[str]:
             yield product_line(product, bare=bare)
     yield ""
     for rule in answer.unused_rules:
-        yield f"  rule {rule.number} ({rule.action}) is not followed: {rule.reason}"
+        yield f"  rule {rule.rule} ({rule.action}) is not followed: {rule.reason}"
 
 
 def _look_text(look: "Look") -> Iterator[str]:
@@ -254,7 +246,7 @@ def _look_text(look: "Look") -> Iterator[str]:
         yield f"  {slot.category}{likely}{'  (locked)' if slot.locked else ''}"
         yield product_line(slot.product)
         for other in slot.alternatives:
-            yield f"  or{product_line(other.product)[4:]}  ({other.objective:.3f})"
+            yield f"  or{product_line(other)[4:]}  ({other.objective:.3f})"
     for category in look.missing:
         yield ""
         yield f"  {category}"
@@ -272,7 +264,7 @@ def _look_text(look: "Look") -> Iterator[str]:
 
 
 def _note(section: "Section") -> str:
-    known = section.resolution
+    known = section.resolved
     likely = "" if section.suggested is None else f"  {section.suggested:.0%}"
     if known.how == "exact":
         return likely
@@ -337,20 +329,20 @@ def run_similar(arguments: argparse.Namespace) -> int:
 
             write_sheet(arguments.sheet, draw_lookalikes(found))
     if arguments.json:
-        write_json(arguments.json, found.as_json(None) if arguments.all else found.as_json())
+        write_json(arguments.json, found.to_dict(None) if arguments.all else found.to_dict())
     else:
         print(*_text_similar(found, bare=arguments.all), sep="\n")
     print_notes(found.notes)
     return 0
 
 
-def _text_similar(found: "Lookalikes", *, bare: bool) -> Iterator[str]:
+def _text_similar(found: "Similar", *, bare: bool) -> Iterator[str]:
     """The lines of the answer as a person reads it."""
     from perfectlook.cli.output import product_line
 
-    title = found.product and found.product.record.title
+    title = found.product and found.product.title
     yield f"{found.asked}  {title}" if title else found.asked
-    for section in found.sections:
+    for section in found.categories:
         yield ""
         yield f"  {section.category}"
         if not section.products:
@@ -418,7 +410,7 @@ def run_explain(arguments: argparse.Namespace) -> int:
 
         write_sheet(arguments.sheet, draw_explanation(explanation, arguments.photo))
     if arguments.json:
-        write_json(arguments.json, explanation.as_json())
+        write_json(arguments.json, explanation.to_dict())
     else:
         print(*_text_explain(explanation), sep="\n")
     return 0
@@ -432,8 +424,8 @@ def _text_explain(explanation: "Explanation") -> Iterator[str]:
         f"  {explanation.category}: {explanation.n_products:,} products, at {explanation.mean_distance:.3f} "
         "on average"
     )
-    if explanation.resolution.how != "exact":
-        stand_in = explanation.resolution.category
+    if explanation.resolved.how != "exact":
+        stand_in = explanation.resolved.category
         yield f"  (looked at as {stand_in})" if stand_in else "  (a category the model does not know)"
     if not explanation.has_regions:
         yield "  (the model looks at the whole scene only)"
@@ -443,9 +435,9 @@ def _text_explain(explanation: "Explanation") -> Iterator[str]:
     yield ""
 
 
-def _of_product(each: "ExplainedProduct", *, has_regions: bool) -> Iterator[str]:
-    product, relative = each.product, each.relative
-    title = short_title(product.record.title)
+def _of_product(product: "ExplainedProduct", *, has_regions: bool) -> Iterator[str]:
+    relative = product.relative
+    title = short_title(product.title)
     yield f"  {product.rank:>4}  {product.distance:.3f}  {product.id}  {title}".rstrip()
     if has_regions:
         scale = product.distance or 1.0
@@ -453,23 +445,26 @@ def _of_product(each: "ExplainedProduct", *, has_regions: bool) -> Iterator[str]
             f"        of the distance: whole scene {product.distance_global / scale:.1%}, "
             f"regions {product.distance_local / scale:.1%}"
         )
-        yield from _regions("        most:", each.parts.regions[0], each.parts.regions[0] / scale, "{:.1%}")
-    difference = float(relative.total[0])
-    nearer = "nearer" if difference <= 0 else "farther"
-    line = f"        {nearer} than the average product by {abs(difference):.3f}"
+        shares = [part / scale for part in product.regions]
+        yield from _regions("        most:", shares, shares, "{:.1%}")
+    nearer = "nearer" if relative.distance <= 0 else "farther"
+    line = f"        {nearer} than the average product by {abs(relative.distance):.3f}"
     if has_regions:
-        line += f": whole scene {float(relative.whole[0]):+.3f}, regions {float(relative.regions.sum()):+.3f}"
+        line += f": whole scene {relative.distance_global:+.3f}, regions {relative.distance_local:+.3f}"
     yield line
-    yield from _regions("        nearer by:", -relative.regions[0], relative.regions[0], "{:+.4f}")
-    yield from _regions("        farther by:", relative.regions[0], relative.regions[0], "{:+.4f}")
+    nearer_by = [-part for part in relative.regions]
+    yield from _regions("        nearer by:", nearer_by, relative.regions, "{:+.4f}")
+    yield from _regions("        farther by:", relative.regions, relative.regions, "{:+.4f}")
 
 
-def _regions(head: str, order: "Float64Array", values: "Float64Array", form: str) -> Iterator[str]:
+def _regions(head: str, order: list[float], values: list[float], form: str) -> Iterator[str]:
     """One line naming the regions that stand out, with their numbers; none where none does."""
+    import numpy as np
+
     from perfectlook.model.attribution import place_of, row_and_column, strongest
 
     said = []
-    for region in strongest(order, NAMED):
+    for region in strongest(np.asarray(order), NAMED):
         row, column = row_and_column(region)
         said.append(f"row {row}, column {column} ({place_of(region)}) {form.format(values[region])}")
     if said:

@@ -7,25 +7,22 @@ subtrees or single levels, and filters as in docs/filters.md. What an option mea
 import json as json_
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-from perfectlook.client.answers import (
-    Completed,
+from perfectlook.answers import (
+    Answer,
+    CatalogueProduct,
+    Categories,
     FeedbackEvent,
-    Job,
-    Product,
+    FeedbackStats,
     ProductPage,
     Ready,
     Sample,
     Similar,
-    Stats,
+    Stored,
 )
-from perfectlook.client.transport import FEED, Call, Photo, address_of, content_of, name_of, reads
-from perfectlook.errors import UsageError
-
-Answer = TypeVar("Answer")
+from perfectlook.client.transport import Call, Photo, address_of, content_of, name_of, reads
 
 
 def complete(
@@ -44,7 +41,7 @@ def complete(
     weight: float | None = None,
     budget: Decimal | int | str | None = None,
     locked: Mapping[str, str] | None = None,
-) -> Call[Completed]:
+) -> Call[Answer]:
     """Ask for products that go with a photo, category by category, and for a whole look.
 
     Args:
@@ -79,7 +76,7 @@ def complete(
         "budget": None if budget is None else str(budget),
         "locked": [f"{category}={id_}" for category, id_ in (locked or {}).items()] or None,
     }
-    return _with_photo("/v1/complete", reads(Completed), photo, options)
+    return _with_photo("/v1/complete", reads(Answer), photo, options)
 
 
 def similar(
@@ -142,14 +139,14 @@ def products(
     return Call("GET", "/v1/products", reads(ProductPage), query)
 
 
-def product(id: str) -> Call[Product]:  # noqa: A002
+def product(id: str) -> Call[CatalogueProduct]:  # noqa: A002
     """Ask for what the catalogue knows of a product.
 
     Raises:
         UsageError: there is no such product (`no_such_product`).
         ServerError: the server cannot be reached, or fails.
     """
-    return Call("GET", _place(id), reads(Product))
+    return Call("GET", _place(id), reads(CatalogueProduct))
 
 
 def put_product(
@@ -159,7 +156,7 @@ def put_product(
     title: str | None = None,
     fields: Mapping[str, str] | None = None,
     picture: Photo | None = None,
-) -> Call[Product]:
+) -> Call[CatalogueProduct]:
     """Add or change a product, which searches find when this returns. Needs a key.
 
     Args:
@@ -180,7 +177,7 @@ def put_product(
     body: dict[str, Any] = {"json": _given(new)}
     if picture is not None and address is None:
         body = {"data": {"product": json_.dumps(_given(new))}, "files": {"picture": content_of(picture)}}
-    return Call("PUT", _place(id), reads(Product), body=body, about=name_of(picture))
+    return Call("PUT", _place(id), reads(CatalogueProduct), body=body, about=name_of(picture))
 
 
 def delete_product(id: str) -> Call[None]:  # noqa: A002
@@ -212,36 +209,7 @@ def samples() -> Call[list[Sample]]:
     return Call("GET", "/v1/samples", reads(list[Sample]))
 
 
-def sync(feed: Path | str | bytes, format: str | None = None) -> Call[Job]:  # noqa: A002
-    """Ask for a sync of the catalogue with a feed; `wait_for` tells when the job has ended. Needs a key.
-
-    Args:
-        feed: its file, its http(s) address, which the server fetches, or its bytes.
-        format: where the name does not tell: one of those in docs/feeds.md.
-
-    Raises:
-        UsageError: the file cannot be read, the key is wrong or missing (`no_key`), or the format is none.
-        ServerError: the server cannot be reached, or fails.
-    """
-    if address := address_of(feed):
-        body: dict[str, Any] = {"json": _given({"source": address, "format": format})}
-    else:
-        name = "feed" if isinstance(feed, bytes) else Path(feed).name
-        body = {"files": {"feed": (name, _feed_content(feed))}, "data": _given({"format": format})}
-    return Call("POST", "/v1/products:sync", _accepted, body=body, repeatable=False, about=FEED)
-
-
-def job(id: str) -> Call[Job]:  # noqa: A002
-    """Ask how far a sync is. Needs a key.
-
-    Raises:
-        UsageError: the key is wrong or missing (`no_key`), or there is no such job (`no_such_job`).
-        ServerError: the server cannot be reached, or fails.
-    """
-    return Call("GET", f"/v1/jobs/{quote(id, safe='')}", reads(Job))
-
-
-def feedback(answer: Completed | Similar | str, events: Iterable[FeedbackEvent]) -> Call[int]:
+def feedback(answer: Answer | Similar | str, events: Iterable[FeedbackEvent]) -> Call[int]:
     """Say what a shopper did with the products of an answer; the disk has it when this returns.
 
     Events that are sent again count once.
@@ -254,21 +222,18 @@ def feedback(answer: Completed | Similar | str, events: Iterable[FeedbackEvent])
         UsageError: an event is none.
         ServerError: the server cannot be reached, or cannot store it (`not_stored`): send it again later.
     """
-    id_ = answer if isinstance(answer, str) else answer.request_id
-    said = [
-        {"product": each.product, "category": each.category, "rank": each.rank, "event": each.event}
-        for each in events
-    ]
+    id_ = answer if isinstance(answer, str) else answer.request_id or ""
+    said = [each.model_dump() for each in events]
     return Call("POST", "/v1/feedback", _stored, body={"json": {"request_id": id_, "events": said}})
 
 
-def stats() -> Call[Stats]:
+def stats() -> Call[FeedbackStats]:
     """Ask what all feedback says.
 
     Raises:
         ServerError: the server cannot be reached, or refuses or fails.
     """
-    return Call("GET", "/v1/stats", reads(Stats))
+    return Call("GET", "/v1/stats", reads(FeedbackStats))
 
 
 def health() -> Call[None]:
@@ -336,32 +301,12 @@ def _place(id_: str) -> str:
     return f"/v1/products/{quote(id_, safe='')}"
 
 
-def _feed_content(feed: Path | str | bytes) -> bytes:
-    if isinstance(feed, bytes):
-        return feed
-    try:
-        return Path(feed).read_bytes()
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{feed}: cannot be read ({error}); give the file of a feed") from error
-
-
 def _counts(content: bytes) -> dict[str, int]:
-    listed = reads(dict[str, list[dict[str, Any]]])(content)
-    return {str(each["category"]): int(each["products"]) for each in _part(listed, "categories")}
-
-
-def _accepted(content: bytes) -> Job:
-    return Job(id=_part(reads(dict[str, str])(content), "job"))
+    return {each.category: each.products for each in reads(Categories)(content).categories}
 
 
 def _stored(content: bytes) -> int:
-    return _part(reads(dict[str, int])(content), "stored")
-
-
-def _part(document: Mapping[str, Answer], name: str) -> Answer:
-    if name not in document:
-        raise ValueError(f"no {name}")
-    return document[name]
+    return reads(Stored)(content).stored
 
 
 def _nothing(_: bytes) -> None:

@@ -9,9 +9,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeAlias, TypeVar
 import httpx
 
 from perfectlook.client import calls
-from perfectlook.client.answers import Job
 from perfectlook.client.transport import (
-    EVERY,
     Call,
     ClientSettings,
     Patience,
@@ -21,7 +19,6 @@ from perfectlook.client.transport import (
     strange,
     unreached,
 )
-from perfectlook.errors import ServerError
 
 Answer = TypeVar("Answer")
 Exchange: TypeAlias = Generator[Call[Any] | float, httpx.Response | None, Answer]
@@ -42,34 +39,6 @@ def asking(call: Call[Answer], patience: Patience) -> Exchange[Answer]:
         if pause is None:
             return _answer(call, response)
         yield pause
-
-
-def waiting(
-    job: Job | str,
-    patience: Patience,
-    every: float,
-    seconds: float | None,
-    tell: Callable[[Job], object] | None,
-) -> Exchange[Job]:
-    """Look after a job until it has ended.
-
-    Raises:
-        ServerError: it failed (`sync_failed`), or had not ended in time (`not_ended`); or the server fails.
-    """
-    id_ = job if isinstance(job, str) else job.id
-    until = float("inf") if seconds is None else time.monotonic() + seconds
-    while True:
-        found = yield from asking(calls.job(id_), patience)
-        if tell is not None:
-            tell(found)
-        if found.state == "failed":
-            raise ServerError(f"job {id_}: {found.error}", code="sync_failed")
-        if found.ended:
-            return found
-        if time.monotonic() + every > until:
-            message = f"job {id_}: still {found.state} after {seconds:g} seconds; look at it again later"
-            raise ServerError(message, code="not_ended")
-        yield every
 
 
 def _answer(call: Call[Answer], response: httpx.Response) -> Answer:
@@ -113,8 +82,6 @@ class Client(ClientSettings):
     delete_product = _now(calls.delete_product)
     picture = _now(calls.picture)
     samples = _now(calls.samples)
-    sync = _now(calls.sync)
-    job = _now(calls.job)
     feedback = _now(calls.feedback)
     stats = _now(calls.stats)
     health = _now(calls.health)
@@ -123,20 +90,6 @@ class Client(ClientSettings):
 
     def _open(self) -> None:
         self._client = httpx.Client(**self._http())
-
-    def wait_for(
-        self,
-        job: Job | str,
-        every: float = EVERY,
-        seconds: float | None = None,
-        tell: Callable[[Job], object] | None = None,
-    ) -> Job:
-        """Look after a job every so many seconds, `tell` how far it is, and return it when it is done.
-
-        Raises:
-            ServerError: it failed (`sync_failed`), or had not ended after so many seconds (`not_ended`).
-        """
-        return self._run(waiting(job, self._patience, every, seconds, tell))
 
     def close(self) -> None:
         """Close all connections."""
@@ -201,8 +154,6 @@ class AsyncClient(ClientSettings):
     delete_product = _later(calls.delete_product)
     picture = _later(calls.picture)
     samples = _later(calls.samples)
-    sync = _later(calls.sync)
-    job = _later(calls.job)
     feedback = _later(calls.feedback)
     stats = _later(calls.stats)
     health = _later(calls.health)
@@ -211,20 +162,6 @@ class AsyncClient(ClientSettings):
 
     def _open(self) -> None:
         self._client = httpx.AsyncClient(**self._http())
-
-    async def wait_for(
-        self,
-        job: Job | str,
-        every: float = EVERY,
-        seconds: float | None = None,
-        tell: Callable[[Job], object] | None = None,
-    ) -> Job:
-        """Look after a job every so many seconds, `tell` how far it is, and return it when it is done.
-
-        Raises:
-            ServerError: it failed (`sync_failed`), or had not ended after so many seconds (`not_ended`).
-        """
-        return await self._run(waiting(job, self._patience, every, seconds, tell))
 
     async def close(self) -> None:
         """Close all connections."""

@@ -78,8 +78,6 @@ def _said(text: str) -> float | None:
 
 SECONDS = 30.0
 RETRIES, LONGEST = 3, 60.0
-EVERY = 1.0
-"""Seconds between looks after a job."""
 
 
 class ClientSettings:
@@ -154,9 +152,6 @@ def _checked(url: str) -> httpx.URL:
 
 
 KEY_VARIABLE = "PERFECTLOOK_API_KEY"
-FEED = "the feed"
-"""What a call is about that sends no picture."""
-
 _OF_PICTURES = ("bad_picture", "not_a_picture", "too_large")
 _OF_URLS = ("bad_url", "unreachable")
 
@@ -184,7 +179,7 @@ def failure_of(call: Call[Any], response: httpx.Response) -> ServerError:
     if code == "no_key":
         message += f"; give the client a key, or set {KEY_VARIABLE}"
     about = f"{call.about}: " if call.about and code in (*_OF_PICTURES, *_OF_URLS) else ""
-    failure = _kind(call, status, code)(
+    failure = _kind(status, code)(
         f"{about}{message} ({code}, request {id_})", status=status, code=code, request_id=id_
     )
     if isinstance(failure, ServerFetchError):
@@ -216,10 +211,10 @@ def shown(url: httpx.URL) -> str:
     return str(url.copy_with(username=None, password=None, query=None)).rstrip("/")
 
 
-def _kind(call: Call[Any], status: int, code: str) -> type[ServerError]:
+def _kind(status: int, code: str) -> type[ServerError]:
     if code in _OF_URLS:
         return ServerFetchError
-    if code in _OF_PICTURES and call.about != FEED:
+    if code in _OF_PICTURES:
         return ServerPictureError
     return ServerUsageError if 400 <= status < 500 and status not in (408, 429) else ServerError
 

@@ -1,39 +1,8 @@
 """From a photo to products, category by category; to a whole look; from a product to others like it."""
 
-from perfectlook.recommender.answers import (
-    AlikeSection,
-    Alternative,
-    Answer,
-    AppliedRule,
-    ExplainedProduct,
-    Explanation,
-    Look,
-    Lookalikes,
-    Section,
-    Slot,
-    Suggestion,
-    UnusedRule,
-)
 from perfectlook.recommender.look import Budget
 from perfectlook.recommender.photo import Seen
 from perfectlook.recommender.recommender import Recommender
 from perfectlook.recommender.rules import Rules
 
-__all__ = [
-    "AlikeSection",
-    "Alternative",
-    "Answer",
-    "AppliedRule",
-    "Budget",
-    "ExplainedProduct",
-    "Explanation",
-    "Look",
-    "Lookalikes",
-    "Recommender",
-    "Rules",
-    "Section",
-    "Seen",
-    "Slot",
-    "Suggestion",
-    "UnusedRule",
-]
+__all__ = ["Budget", "Recommender", "Rules", "Seen"]

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf, prod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from perfectlook.answers import RankedProduct, details_of
 from perfectlook.catalogue import Catalogue
 from perfectlook.catalogue.manifest import Record
 from perfectlook.recommender.filters import either, every
@@ -66,6 +67,17 @@ class Ranked:
     def order(self) -> tuple[float, str]:
         """What products are sorted by."""
         return self.place, self.id
+
+    def answer(
+        self, rank: int, moved: Sequence[tuple[Rule, int | None]] = (), *, parts: bool = True
+    ) -> RankedProduct:
+        """Return the product as an answer names it, with the rules that moved it and from which ranks."""
+        said: dict[str, Any] = details_of(self.record)
+        if parts:
+            said |= {"distance_global": self.from_global, "distance_local": self.from_local}
+        if moved:
+            said["rules"] = [rule.applied(from_rank) for rule, from_rank in moved]
+        return RankedProduct(rank=rank, id=self.id, distance=self.total, **said)
 
 
 @dataclass(slots=True, eq=False)

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from perfectlook.answers import Alternative, Look, RankedProduct, Resolved, Slot
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
-from perfectlook.recommender.answers import Alternative, AppliedRule, Look, Slot, Suggestion
 from perfectlook.recommender.candidates import ROUNDING, Candidates, Ranked, retrieve
 from perfectlook.recommender.composition import Composition, Pool, Problem, compose
 from perfectlook.recommender.diversity import distinct
@@ -179,10 +179,10 @@ class Stylist:
         slots = [
             Slot(
                 category=category,
-                resolution=self._model.resolve(category),
-                suggested=suggested[category],
+                **({} if suggested[category] is None else {"suggested": suggested[category]}),
+                resolved=Resolved.of(self._model.resolve(category)),
                 locked=category in self._locked,
-                product=self._suggestion(1, category, products[number]),
+                product=self._answer(1, category, products[number]),
                 alternatives=self._alternatives(
                     category, ranked[category], problem.exchanged(composed.rows, number), products[number]
                 ),
@@ -327,14 +327,18 @@ class Stylist:
             shown=[chosen],
         )
         return [
-            Alternative(objective_of[each.id], self._suggestion(rank, category, each))
+            self._alternative(objective_of[each.id], self._answer(rank, category, each))
             for rank, each in enumerate(others, 2)
         ]
 
-    def _suggestion(self, rank: int, category: str, product: Ranked) -> Suggestion:
+    def _answer(self, rank: int, category: str, product: Ranked) -> RankedProduct:
         from_rank = self._candidates[category].bare_rank(product) if product.rules else None
-        moved = tuple(AppliedRule.of(rule, from_rank) for rule in product.rules)
-        return replace(Suggestion.of(rank, product), rules=moved)
+        return product.answer(rank, [(rule, from_rank) for rule in product.rules])
+
+    @staticmethod
+    def _alternative(objective: float, product: RankedProduct) -> Alternative:
+        given = {name: getattr(product, name) for name in product.model_fields_set}
+        return Alternative(objective=objective, **given)
 
 
 def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, str]) -> dict[str, Point]:

@@ -1,12 +1,10 @@
 """The first products of one category: by distance and rules, each look once, as spread out as asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from perfectlook.answers import RankedProduct, UnusedRule
 from perfectlook.catalogue import Catalogue
-from perfectlook.catalogue.manifest import Record
-from perfectlook.recommender.answers import AppliedRule, Suggestion, UnusedRule
 from perfectlook.recommender.candidates import Candidates, Ranked
 from perfectlook.recommender.diversity import distinct, spread_out
 from perfectlook.recommender.rules import NO_RULES, Rule, Rules
@@ -44,7 +42,7 @@ def placed_pins(catalogue: Catalogue, model: "Model", rules: Rules, where: Filte
         if reason is None and point is not None:
             usable[rule.id] = (rule, point)
         else:
-            unused.append(UnusedRule(rule.number, rule.action, rule.name, reason or ""))
+            unused.append(rule.unused(reason or ""))
     return Pins(list(usable.values()), tuple(unused))
 
 
@@ -166,18 +164,9 @@ def _placed(pins: Sequence[tuple[Rule, Point]], candidates: Candidates) -> Mappi
     return placed
 
 
-def suggestions(ranking: Ranking) -> list[Suggestion]:
-    """The products of a ranking with the rules that moved them."""
-    return [_said(ranking, rank, product) for rank, product in enumerate(ranking.products, 1)]
-
-
-def _said(ranking: Ranking, rank: int, product: Ranked) -> Suggestion:
-    said, moved = Suggestion.of(rank, product), ranking.moved(product)
-    if not moved:
-        return said
-    return replace(said, rules=tuple(AppliedRule.of(rule, from_rank) for rule, from_rank in moved))
-
-
-def itself(product: Point) -> Suggestion:
-    """A product as the nearest to itself."""
-    return Suggestion(0, product.id, 0.0, 0.0, 0.0, Record.from_payload(product.id, product.payload))
+def ranked_products(ranking: Ranking, *, parts: bool = True) -> list[RankedProduct]:
+    """The products of a ranking with the rules that moved them; `parts` says whether distances have two."""
+    return [
+        product.answer(rank, ranking.moved(product), parts=parts)
+        for rank, product in enumerate(ranking.products, 1)
+    ]

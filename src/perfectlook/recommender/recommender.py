@@ -1,39 +1,41 @@
 """Completes the look of a photo: products that go with it, out of a catalogue."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from perfectlook.backbones import Backbone, open_backbone
-from perfectlook.catalogue import Catalogue
-from perfectlook.errors import CatalogueError, UsageError
-from perfectlook.model.runtime import Model
-from perfectlook.recommender.answers import (
-    AlikeSection,
+from perfectlook.answers import (
     Answer,
+    Attention,
+    CatalogueProduct,
     Explanation,
     Look,
-    Lookalikes,
+    Resolved,
     Section,
-    explained,
+    Similar,
+    SimilarSection,
+    details_of,
 )
+from perfectlook.backbones import Backbone, open_backbone
+from perfectlook.catalogue import Catalogue
+from perfectlook.catalogue.manifest import Record
+from perfectlook.errors import CatalogueError, UsageError
+from perfectlook.model.runtime import Model
 from perfectlook.recommender.candidates import retrieve
 from perfectlook.recommender.categories import by_probability, choose_categories
+from perfectlook.recommender.explain import explained
 from perfectlook.recommender.filters import FieldNotes, every, restriction
 from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, Stylist, Wishes, locked_products
 from perfectlook.recommender.photo import Photo, Seen, name_of, opened_photo
-from perfectlook.recommender.ranking import Ranking, itself, placed_pins, suggestions
+from perfectlook.recommender.ranking import Ranking, placed_pins, ranked_products
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.similar import as_product, nearest_categories, point_scene
-from perfectlook.stores import Query
+from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter
 from perfectlook.taxonomy import normalise
-from perfectlook.types import Float32Array
+from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 
 if TYPE_CHECKING:
     from perfectlook.backbones import FeatureBatch
@@ -132,8 +134,10 @@ class Recommender:
         ]
         self._finish(rankings)
         sections = [self._section(scene, each, suggested[each.category]) for each in rankings]
-        notes = self._field_notes.on(where) if _is_short(sections, k) else ()
-        return Answer(_name(photo), self.model.name, sections, pins.unused, notes)
+        said: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
+        if pins.unused:
+            said["unused_rules"] = list(pins.unused)
+        return Answer(photo=_name(photo), model=self.model.name, categories=sections, **said)
 
     def similar(
         self,
@@ -145,7 +149,7 @@ class Recommender:
         variety: bool = True,
         rules: Rules = NO_RULES,
         include_unavailable: bool = False,
-    ) -> Lookalikes:
+    ) -> Similar:
         """Return the `k` products of each category that look most like a product or a photo.
 
         Distances are ‖f_p - f_q‖ of product vectors. A photo is embedded as a product of each category would
@@ -193,11 +197,15 @@ class Recommender:
         ]
         self._finish(rankings)
         exact = self.catalogue.store.exact
-        sections = [AlikeSection(each.category, exact, suggestions(each)) for each in rankings]
-        notes = self._field_notes.on(where) if _is_short(sections, k) else ()
-        return Lookalikes(
-            _name(like), None if product is None else itself(product), self.model.name, sections, notes
-        )
+        sections = [
+            SimilarSection(
+                category=each.category, proven_exact=exact, products=ranked_products(each, parts=False)
+            )
+            for each in rankings
+        ]
+        asked: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
+        asked |= {"photo": _name(like)} if product is None else {"product": _catalogue_product(product)}
+        return Similar(**asked, model=self.model.name, categories=sections)
 
     def look(
         self,
@@ -251,7 +259,7 @@ class Recommender:
         stylist = Stylist(self._scene(photo, features), self.catalogue, self.model, wishes)
         look = stylist.look(_name(photo), slots)
         is_short = look.missing or any(len(each.alternatives) < alternatives for each in look.slots)
-        return replace(look, notes=self._field_notes.on(where)) if is_short else look
+        return look.model_copy(update=self._notes(where, short=bool(is_short)))
 
     def explain(
         self, photo: Photo, category: str, k: int = 3, products: Sequence[str] | None = None
@@ -385,15 +393,28 @@ class Recommender:
     def _section(self, scene: "SceneEmbedding", ranking: Ranking, suggested: float | None) -> Section:
         return Section(
             category=ranking.category,
-            resolution=self.model.resolve(ranking.category),
+            **({} if suggested is None else {"suggested": suggested}),
+            resolved=Resolved.of(self.model.resolve(ranking.category)),
             proven_exact=self.catalogue.store.exact,
-            products=suggestions(ranking),
-            attention=np.asarray(scene.attention(ranking.category), np.float32),
-            suggested=suggested,
+            products=ranked_products(ranking),
+            attention=Attention(
+                rows=REGION_ROWS,
+                columns=REGION_COLUMNS,
+                weights=scene.attention(ranking.category).tolist(),
+            ),
         )
 
+    def _notes(self, where: str | Filter | None, *, short: bool) -> dict[str, list[str]]:
+        notes = self._field_notes.on(where) if short else ()
+        return {"notes": list(notes)} if notes else {}
 
-def _is_short(sections: Sequence[Section | AlikeSection], k: int) -> bool:
+
+def _catalogue_product(point: Point) -> CatalogueProduct:
+    record = Record.from_payload(point.id, point.payload)
+    return CatalogueProduct(id=point.id, category=point.category, **details_of(record))
+
+
+def _is_short(sections: Sequence[Section | SimilarSection], k: int) -> bool:
     """Whether less was found than was asked for: then a filter may have been meant otherwise."""
     return any(len(each.products) < k for each in sections)
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self, TypeAlias, cast, get_args
+from typing import Literal, Self, cast, get_args
 
+from perfectlook.answers import Action, AppliedRule, UnusedRule
 from perfectlook.errors import UsageError
 from perfectlook.recommender.filters import either, every
 from perfectlook.stores.filters import Filter, Under, parse_filter
 
-Action: TypeAlias = Literal["pin", "boost", "bury", "exclude"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
 _ANYWHERE = ("action", "name", "category")
@@ -40,6 +40,14 @@ class Rule:
     offset: float = 0.0
     id: str = ""
     rank: int = 0
+
+    def applied(self, from_rank: int | None) -> AppliedRule:
+        """Say that the rule moved a product from a rank."""
+        return AppliedRule(rule=self.number, name=self.name, action=self.action, from_rank=from_rank)
+
+    def unused(self, reason: str) -> UnusedRule:
+        """Say why the rule could not be followed."""
+        return UnusedRule(rule=self.number, name=self.name, action=self.action, reason=reason)
 
 
 @dataclass(frozen=True)

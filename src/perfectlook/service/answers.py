@@ -3,16 +3,25 @@
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote
 
 import numpy as np
 
+from perfectlook.answers import (
+    DETAILS,
+    CatalogueProduct,
+    Look,
+    RankedProduct,
+    Section,
+    Similar,
+    Why,
+    details_of,
+)
 from perfectlook.catalogue import Record
-from perfectlook.recommender import Answer, Look, Lookalikes, Recommender, Suggestion
-from perfectlook.recommender.answers import DIGITS, SAID
+from perfectlook.recommender import Recommender
 from perfectlook.stores import Query
-from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
+from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
     from perfectlook.model.runtime import SceneEmbedding
@@ -65,22 +74,22 @@ class Usual:
         return drawn
 
 
-def shares(usual: tuple[float, float] | None, whole: float, regions: float) -> dict[str, float]:
+Parts = Mapping[str, tuple[float, float]]
+
+
+def why(usual: tuple[float, float] | None, whole: float, regions: float) -> Why:
     """Return how much of what makes a product nearer than usual is the whole scene's, and the regions'.
 
     The two sum to 1 where the product is nearer than usual in either part, and are 0 where it is in none.
     """
     if usual is None:
-        return {"whole": 0.0, "regions": 0.0}
+        return Why(whole=0.0, regions=0.0)
     gained = max(0.0, usual[0] - whole), max(0.0, usual[1] - regions)
     total = sum(gained)
     if total <= 0:
-        return {"whole": 0.0, "regions": 0.0}
+        return Why(whole=0.0, regions=0.0)
     first = round(gained[0] / total, 4)
-    return {"whole": first, "regions": round(1 - first, 4)}
-
-
-Parts = Mapping[str, tuple[float, float]]
+    return Why(whole=first, regions=round(1 - first, 4))
 
 
 def picture_of(id_: str) -> str:
@@ -88,91 +97,52 @@ def picture_of(id_: str) -> str:
     return f"/v1/products/{quote(id_, safe='')}/picture"
 
 
-def record_json(id_: str, category: str, record: Record) -> dict[str, object]:
+def catalogue_product(id_: str, category: str, record: Record) -> CatalogueProduct:
     """Return a product of the catalogue."""
-    fields = {name: record.fields.get(name) for name in SAID}
-    others = {name: text for name, text in record.fields.items() if name not in SAID}
-    return {
-        "id": id_,
-        "category": category,
-        "title": record.title,
-        "picture": picture_of(id_),
-        **fields,
-        "fields": others,
-    }
+    others = {name: text for name, text in record.fields.items() if name not in DETAILS}
+    details = {**details_of(record), "picture": picture_of(id_)}
+    return CatalogueProduct(id=id_, category=category, **details, fields=others)
 
 
-def product_json(product: Suggestion, usual: tuple[float, float] | None, *, why: bool) -> dict[str, object]:
-    """Return a product at its rank."""
-    said = {
-        **dict.fromkeys(SAID),
-        **product.as_json(DIGITS),
-        "picture": picture_of(product.id),
-        "rules": [rule.as_json() for rule in product.rules],
-    }
-    if why:
-        said["why"] = shares(usual, product.distance_global, product.distance_local)
-    return said
+Product = TypeVar("Product", bound=RankedProduct)
 
 
-def answer_json(answer: Answer, usual: Parts, *, attention: bool) -> list[dict[str, object]]:
-    """Return the sections of an answer."""
-    sections = []
-    for section in answer.sections:
-        parts = usual.get(section.category)
-        said: dict[str, object] = {
-            "category": section.category,
-            "suggested": None if section.suggested is None else round(section.suggested, DIGITS),
-            "resolved": {"category": section.resolution.category, "how": section.resolution.how},
-            "proven_exact": section.proven_exact,
-            "products": [product_json(each, parts, why=True) for each in section.products],
-        }
-        if attention:
-            weights = [round(weight, DIGITS) for weight in section.attention.tolist()]
-            said["attention"] = {"rows": REGION_ROWS, "columns": REGION_COLUMNS, "weights": weights}
-        sections.append(said)
-    return sections
+def served(product: Product, usual: tuple[float, float] | None = None, **more: object) -> Product:
+    """Return a product with the address of its picture, and why it is near where its distance has parts."""
+    if product.distance_global is not None and product.distance_local is not None:
+        more["why"] = why(usual, product.distance_global, product.distance_local)
+    return product.model_copy(update={"picture": picture_of(product.id), **more})
 
 
-def look_json(look: Look, usual: Parts) -> dict[str, object]:
-    """Return a look."""
-    document = look.as_json()["look"]
-    assert isinstance(document, dict)
+def served_section(section: Section, usual: Parts, *, attention: bool) -> Section:
+    """Return a section of an answer as a server gives it."""
+    parts = usual.get(section.category)
+    products = [served(each, parts) for each in section.products]
+    shown = {} if attention else {"attention": None}
+    return section.model_copy(update={"products": products, **shown})
+
+
+def served_look(look: Look, usual: Parts) -> Look:
+    """Return a look as a server gives it."""
     slots = []
-    for slot, said in zip(look.slots, document["slots"], strict=True):
+    for slot in look.slots:
         parts = usual.get(slot.category)
-        others = [
-            {"objective": round(each.objective, DIGITS), **product_json(each.product, parts, why=True)}
-            for each in slot.alternatives
-        ]
-        slots.append({**said, "product": product_json(slot.product, parts, why=True), "alternatives": others})
-    return {**document, "slots": slots}
+        others = [served(each, parts) for each in slot.alternatives]
+        slots.append(slot.model_copy(update={"product": served(slot.product, parts), "alternatives": others}))
+    return look.model_copy(update={"slots": slots})
 
 
-def similar_json(found: Lookalikes) -> list[dict[str, object]]:
-    """Return the sections of look-alikes."""
-    return [
-        {
-            "category": section.category,
-            "proven_exact": section.proven_exact,
-            "products": [_alike_json(each) for each in section.products],
-        }
-        for section in found.sections
+def served_similar(found: Similar, k: int) -> Similar:
+    """Return similar products as a server gives them, with a list of the nearest `k` of all categories."""
+    sections = [
+        each.model_copy(update={"products": [served(product) for product in each.products]})
+        for each in found.categories
     ]
-
-
-def nearest_json(found: Lookalikes, k: int) -> list[dict[str, object]]:
-    """Return the look-alikes of all categories, nearest first."""
+    listed = [(section.category, product) for section in sections for product in section.products]
+    listed.sort(key=lambda each: each[1].distance)
     products = [
-        {"category": section.category, **_alike_json(each)}
-        for section in found.sections
-        for each in section.products
+        product.model_copy(update={"rank": rank, "category": category})
+        for rank, (category, product) in enumerate(listed[:k], 1)
     ]
-    products.sort(key=lambda each: float(str(each["distance"])))
-    return [{**each, "rank": rank} for rank, each in enumerate(products[:k], 1)]
-
-
-def _alike_json(product: Suggestion) -> dict[str, object]:
-    """A look-alike: its distance has no parts."""
-    said = product_json(product, None, why=False)
-    return {name: value for name, value in said.items() if name not in ("distance_global", "distance_local")}
+    product = found.product and found.product.model_copy(update={"picture": picture_of(found.product.id)})
+    return found.model_copy(update={"product": product, "products": products, "categories": sections})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Response
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -36,7 +37,8 @@ def _encoded(document: object) -> bytes:
     try:
         return to_json(document, inf_nan_mode="null")
     except PydanticSerializationError:  # half of a surrogate pair, as a broken feed may hold
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        plain = document.model_dump() if isinstance(document, BaseModel) else document
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         return text.encode("utf-8", "replace")
 
 

@@ -55,7 +55,8 @@ PRODUCT = {
 COMPLETED = {
     "request_id": "9f1c2ab47d60e5b83a91f0c2",
     "model": "default",
-    "photo": {"width": 1024, "height": 768},
+    "photo": "photo",
+    "photo_size": {"width": 1024, "height": 768},
     "timings": {"decode": 3.1, "features": 21.7, "embed": 0.4, "search": 3.2, "total": 28.5},
     "categories": [
         {

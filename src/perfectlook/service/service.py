@@ -90,7 +90,7 @@ class Service:
             opening.result()
         seen = self.recommender.see(Image.new("RGB", (64, 64), "grey"))
         answer = self.recommender.complete(seen, k=1, limit=1)
-        self.usual.parts(seen.scene, [each.category for each in answer.sections])
+        self.usual.parts(seen.scene, [each.category for each in answer.categories])
 
     def _read_vectors(self) -> None:
         catalogue, model = self.recommender.catalogue, self.recommender.model

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from perfectlook.answers import RankedProduct
 from perfectlook.errors import PictureError
 from perfectlook.evaluation.overlay import CARD, GLOBAL, INK, LINE, LOCAL, PAPER, QUIET, Colour
 from perfectlook.images import open_picture
-from perfectlook.recommender.answers import Suggestion
 
 Font = ImageFont.FreeTypeFont
 
@@ -177,7 +177,7 @@ def contained(picture: Image.Image, box: tuple[int, int]) -> Image.Image:
 
 
 def lay_product(
-    sheet: Image.Image, place: tuple[int, int], product: Suggestion, *, shares: bool = True, note: str = ""
+    sheet: Image.Image, place: tuple[int, int], product: RankedProduct, *, shares: bool = True, note: str = ""
 ) -> None:
     """Put a product's card on a sheet: picture, rank, price, distance and its two shares, and its title.
 
@@ -188,23 +188,21 @@ def lay_product(
     x, y = place[0] + PADDING, place[1] + PADDING
     pen = ImageDraw.Draw(sheet)
     try:
-        lay_picture(
-            sheet, open_picture(Path(product.record.picture), fit=PICTURE), (x, y), (PICTURE, PICTURE)
-        )
+        lay_picture(sheet, open_picture(Path(product.picture), fit=PICTURE), (x, y), (PICTURE, PICTURE))
     except PictureError:
         _lay_placeholder(pen, (x, y))
     y += PICTURE + 24
     distance = f"{product.distance:.3f}"
     begin = x + write(pen, (x, y), f"{product.rank}", RANK_SIZE, INK, bold=True) + 6
     end = x + PICTURE - write(pen, (x + PICTURE, y), distance, TITLE_SIZE, QUIET, right=True) - 6
-    said = ", ".join(part for part in (product.record.price, note or _moved(product)) if part)
+    said = ", ".join(part for part in (product.current_price, note or _moved(product)) if part)
     if said:
         write(pen, (begin, y), fitted(said, ID_SIZE, end - begin), ID_SIZE, QUIET)
     y += 10
     if shares:
         _lay_shares(pen, (x, y), product)
     y += 12 + TITLE_LEADING
-    title = wrapped(product.record.title or "", TITLE_SIZE, PICTURE, TITLE_LINES)
+    title = wrapped(product.title or "", TITLE_SIZE, PICTURE, TITLE_LINES)
     if not title:
         write(pen, (x, y), fitted(product.id, ID_SIZE, PICTURE), ID_SIZE, QUIET)
     for line in title:
@@ -212,14 +210,15 @@ def lay_product(
         y += TITLE_LEADING
 
 
-def _moved(product: Suggestion) -> str:
-    return ", ".join(f"{rule.action} {rule.number}" for rule in product.rules)
+def _moved(product: RankedProduct) -> str:
+    return ", ".join(f"{rule.action} {rule.rule}" for rule in product.rules)
 
 
-def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], product: Suggestion) -> None:
+def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], product: RankedProduct) -> None:
     """A thin bar: how much of the distance comes from the whole photo and how much from its regions."""
     x, y = place
-    share = product.distance_global / product.distance if product.distance > 0 else 0.5
+    whole = product.distance_global or 0.0
+    share = whole / product.distance if product.distance > 0 else 0.5
     middle = x + round(PICTURE * min(1.0, max(0.0, share)))
     pen.rounded_rectangle((x, y, x + PICTURE - 1, y + 4), 2, LOCAL if middle < x + PICTURE else GLOBAL)
     if x < middle < x + PICTURE:

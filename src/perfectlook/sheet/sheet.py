@@ -5,8 +5,20 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image, ImageDraw
 
+from perfectlook.answers import (
+    Answer,
+    Attention,
+    ExplainedProduct,
+    Explanation,
+    Look,
+    Section,
+    Similar,
+    SimilarSection,
+    Slot,
+)
 from perfectlook.errors import PictureError
 from perfectlook.evaluation.overlay import (
     GLOBAL,
@@ -18,16 +30,6 @@ from perfectlook.evaluation.overlay import (
     Colour,
     attended,
     contributed,
-)
-from perfectlook.recommender import (
-    AlikeSection,
-    Answer,
-    ExplainedProduct,
-    Explanation,
-    Look,
-    Lookalikes,
-    Section,
-    Slot,
 )
 from perfectlook.recommender.photo import Photo, opened_photo
 from perfectlook.sheet import drawing as card
@@ -78,18 +80,18 @@ def draw_sheet(answer: Answer, photo: Photo) -> Image.Image:
     picture = opened_photo(photo, fit=max(PHOTO))
     layout = _layout(answer, picture)
     head = max(HEAD, card.contained(picture, PHOTO).height + 2 * card.PADDING)
-    height = 2 * MARGIN + head + GAP + sum(layout.height(section) for section in answer.sections)
+    height = 2 * MARGIN + head + GAP + sum(layout.height(section) for section in answer.categories)
     sheet = Image.new("RGB", (layout.width, height), PAPER)
     _draw_head(sheet, layout, answer, picture)
     y = MARGIN + head + 2 * GAP
-    for section in answer.sections:
+    for section in answer.categories:
         _draw_section(sheet, layout, y, section, picture)
         y += layout.height(section)
     return sheet
 
 
 def _layout(answer: Answer, photo: Image.Image) -> _Layout:
-    most = max((len(section.products) for section in answer.sections), default=0)
+    most = max((len(section.products) for section in answer.categories), default=0)
     rows = max(1, ceil(most / MOST_COLUMNS))
     columns = max(LEAST_COLUMNS, ceil(most / rows))
     least, greatest = LOOK_WIDTHS
@@ -107,11 +109,11 @@ def _draw_head(sheet: Image.Image, layout: _Layout, answer: Answer, photo: Image
     room = layout.width - MARGIN - x
     pen = ImageDraw.Draw(sheet)
     write(pen, (x, y), fitted("Complete the look", 40, room), 40, INK, bold=True)
-    products = sum(len(section.products) for section in answer.sections)
+    products = sum(len(section.products) for section in answer.categories)
     said = [
         f"model {answer.model}",
         _counted(products, "product", "products"),
-        _counted(len(answer.sections), "category", "categories"),
+        _counted(len(answer.categories), "category", "categories"),
     ]
     for text in (Path(answer.photo).name, "  ·  ".join(said)):
         y += 36
@@ -134,7 +136,7 @@ def _draw_section(sheet: Image.Image, layout: _Layout, y: int, section: Section,
     y += SECTION_HEAD
     card.lay_card(sheet, (MARGIN, y), layout.look)
     inner = (layout.look[0] - 2 * card.PADDING, layout.look[1] - 2 * card.PADDING)
-    look = attended(card.contained(photo, inner), section.attention)
+    look = _attended(card.contained(photo, inner), section.attention)
     card.lay_picture(sheet, look, (MARGIN + card.PADDING, y + card.PADDING), inner)
     for place, product in enumerate(section.products):
         row, column = divmod(place, layout.columns)
@@ -142,6 +144,12 @@ def _draw_section(sheet: Image.Image, layout: _Layout, y: int, section: Section,
         card.lay_product(sheet, at, product)
     if not section.products:
         write(pen, (layout.products, y + card.HEIGHT // 2), "nothing of this category", 17, QUIET)
+
+
+def _attended(photo: Image.Image, attention: Attention | None) -> Image.Image:
+    if attention is None:
+        return photo
+    return attended(photo, np.asarray(attention.weights, np.float32))
 
 
 def draw_title(
@@ -156,7 +164,7 @@ def draw_title(
 
 
 def _note(section: Section) -> str:
-    known = section.resolution
+    known = section.resolved
     if known.category is None:
         return "the model does not know this category and looks everywhere alike"
     return "" if known.how == "exact" else f"looked at as {' › '.join(split_path(known.category))}"
@@ -211,7 +219,7 @@ def _draw_slot(sheet: Image.Image, place: tuple[int, int], slot: Slot) -> None:
     card.lay_product(sheet, (x, y), slot.product, note="locked" if slot.locked else "")
     y += card.HEIGHT + BETWEEN
     for each in slot.alternatives:
-        card.lay_product(sheet, (x, y), each.product)
+        card.lay_product(sheet, (x, y), each)
         y += card.HEIGHT + GAP_LOOK
 
 
@@ -256,15 +264,15 @@ LEAST_COLUMNS_LOOKALIKES, MOST_COLUMNS_LOOKALIKES = 4, 10
 SECTION_HEAD_LOOKALIKES, SECTION_FOOT_LOOKALIKES = 58, 34
 
 
-def draw_lookalikes(found: Lookalikes, photo: Photo | None = None) -> Image.Image:
+def draw_lookalikes(found: Similar, photo: Photo | None = None) -> Image.Image:
     """Draw the sheet of look-alikes of a product, or of the photo given.
 
     Raises:
         PictureError: the photo cannot be read.
     """
-    most = max((len(section.products) for section in found.sections), default=0)
+    most = max((len(section.products) for section in found.categories), default=0)
     columns = max(LEAST_COLUMNS_LOOKALIKES, ceil(most / max(1, ceil(most / MOST_COLUMNS_LOOKALIKES))))
-    heights = [_height(section, columns) for section in found.sections]
+    heights = [_height(section, columns) for section in found.categories]
     size = (
         2 * MARGIN_LOOKALIKES + columns * (card.WIDTH + GAP_LOOKALIKES) - GAP_LOOKALIKES,
         2 * MARGIN_LOOKALIKES + HEAD_LOOKALIKES + GAP_LOOKALIKES + sum(heights),
@@ -272,23 +280,23 @@ def draw_lookalikes(found: Lookalikes, photo: Photo | None = None) -> Image.Imag
     sheet = Image.new("RGB", size, PAPER)
     _draw_head_lookalikes(sheet, found, _asked(found, photo))
     y = MARGIN_LOOKALIKES + HEAD_LOOKALIKES + 2 * GAP_LOOKALIKES
-    for section, height in zip(found.sections, heights, strict=True):
+    for section, height in zip(found.categories, heights, strict=True):
         _draw_section_lookalikes(sheet, y, section, columns)
         y += height
     return sheet
 
 
-def _asked(found: Lookalikes, photo: Photo | None) -> Image.Image | None:
+def _asked(found: Similar, photo: Photo | None) -> Image.Image | None:
     """The picture of what was asked for; None where a product's has gone."""
     if found.product is None:
         return opened_photo(found.asked if photo is None else photo, fit=max(PHOTO_LOOKALIKES))
     try:
-        return opened_photo(Path(found.product.record.picture), fit=max(PHOTO_LOOKALIKES))
+        return opened_photo(Path(found.product.picture), fit=max(PHOTO_LOOKALIKES))
     except PictureError:
         return None
 
 
-def _height(section: AlikeSection, columns: int) -> int:
+def _height(section: SimilarSection, columns: int) -> int:
     rows = max(1, ceil(len(section.products) / columns))
     return (
         SECTION_HEAD_LOOKALIKES
@@ -298,7 +306,7 @@ def _height(section: AlikeSection, columns: int) -> int:
     )
 
 
-def _draw_head_lookalikes(sheet: Image.Image, found: Lookalikes, picture: Image.Image | None) -> None:
+def _draw_head_lookalikes(sheet: Image.Image, found: Similar, picture: Image.Image | None) -> None:
     x, y = MARGIN_LOOKALIKES, MARGIN_LOOKALIKES + 44
     pen = ImageDraw.Draw(sheet)
     if picture is not None:
@@ -311,7 +319,7 @@ def _draw_head_lookalikes(sheet: Image.Image, found: Lookalikes, picture: Image.
         x += frame[0] + 2 * GAP_LOOKALIKES
     room = sheet.width - MARGIN_LOOKALIKES - x
     write(pen, (x, y), fitted("Look-alikes", 40, room), 40, INK, bold=True)
-    title = found.product and found.product.record.title
+    title = found.product and found.product.title
     for text in (
         title or "",
         found.asked if found.product else Path(found.asked).name,
@@ -322,7 +330,7 @@ def _draw_head_lookalikes(sheet: Image.Image, found: Lookalikes, picture: Image.
             write(pen, (x, y), fitted(text, 19, room), 19, QUIET)
 
 
-def _draw_section_lookalikes(sheet: Image.Image, y: int, section: AlikeSection, columns: int) -> None:
+def _draw_section_lookalikes(sheet: Image.Image, y: int, section: SimilarSection, columns: int) -> None:
     pen = ImageDraw.Draw(sheet)
     pen.line((MARGIN_LOOKALIKES, y, sheet.width - MARGIN_LOOKALIKES, y), LINE)
     draw_title(pen, (MARGIN_LOOKALIKES, y + 36), sheet.width - 2 * MARGIN_LOOKALIKES, section.category)
@@ -362,10 +370,14 @@ def draw_explanation(explanation: Explanation, photo: Photo) -> Image.Image:
         PAPER,
     )
     _draw_head_explained(sheet, explanation)
-    looked = attended(picture, explanation.attention) if explanation.has_regions else picture
-    greatest = max((abs(each.relative.regions).max() for each in explanation.products), default=0.0)
+    looked = (
+        attended(picture, np.asarray(explanation.attention, np.float32))
+        if explanation.has_regions
+        else picture
+    )
+    greatest = max((max(map(abs, each.relative.regions)) for each in explanation.products), default=0.0)
     for number, each in enumerate(explanation.products):
-        pulled = contributed(picture, each.relative.regions[0], float(greatest))
+        pulled = contributed(picture, np.asarray(each.relative.regions), greatest)
         _draw_line(sheet, MARGIN_EXPLAINED + HEAD_EXPLAINED + number * line, each, (looked, pulled))
     return sheet
 
@@ -405,7 +417,7 @@ def _draw_line(
     pen = ImageDraw.Draw(sheet)
     pen.line((MARGIN_EXPLAINED, y, WIDTH - MARGIN_EXPLAINED, y), LINE)
     y += CAPTION_EXPLAINED
-    card.lay_product(sheet, (MARGIN_EXPLAINED, y), each.product)
+    card.lay_product(sheet, (MARGIN_EXPLAINED, y), each)
     x = MARGIN_EXPLAINED + card.WIDTH + GAP_EXPLAINED
     for picture, caption in zip(pictures, ("where the model looks", _said(each)), strict=True):
         frame = (PHOTO_EXPLAINED[0] + 2 * card.PADDING, card.HEIGHT)
@@ -416,7 +428,7 @@ def _draw_line(
 
 
 def _said(each: ExplainedProduct) -> str:
-    whole, regions = float(each.relative.whole[0]), float(each.relative.regions.sum())
+    whole, regions = each.relative.distance_global, each.relative.distance_local
     difference = whole + regions
     return (
         f"{abs(difference):.3f} {'nearer' if difference <= 0 else 'farther'} than average: "

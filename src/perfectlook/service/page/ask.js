@@ -70,7 +70,7 @@ export async function askRows() {
     set({
       phase: "done",
       answer: { sections, timings: answer.timings, model: answer.model },
-      size: answer.photo,
+      size: answer.photo_size,
       ...seen(sections),
     });
     say(

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from perfectlook.answers import FeedbackEvent
 from perfectlook.errors import PerfectLookError
 from perfectlook.service import openapi as bodies
 from perfectlook.service.errors import Refusal, json_answer
-from perfectlook.service.feedback import Event, Seen
+from perfectlook.service.feedback import Seen
 from perfectlook.service.guards import reading, service_of
 
 router = APIRouter(tags=["running"])
@@ -47,19 +48,6 @@ async def metrics(request: Request) -> Response:
 
 
 router_feedback = APIRouter(tags=["feedback"], dependencies=[Depends(reading)])
-
-Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-
-
-class FeedbackEvent(BaseModel):
-    """What happened to one product of an answer."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    product: Text
-    category: Text
-    rank: int = Field(ge=0, le=10_000)
-    event: Event
 
 
 class Feedback(BaseModel):

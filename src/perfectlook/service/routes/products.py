@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 
 from perfectlook.catalogue import Record
 from perfectlook.service import openapi as bodies
-from perfectlook.service.answers import record_json
+from perfectlook.service.answers import catalogue_product
 from perfectlook.service.errors import Refusal, json_answer
 from perfectlook.service.guards import cache_control, reading, service_of, writing
 from perfectlook.service.products import NewProduct, put_product, remove_product
@@ -107,7 +107,7 @@ async def product(request: Request, id: Id) -> Response:  # noqa: A002
     """Return what the catalogue knows of a product."""
     service = service_of(request)
     category, record = await service.readers.run(lambda: _record(service, id))
-    return json_answer(record_json(id, category, record))
+    return json_answer(catalogue_product(id, category, record))
 
 
 @router_products.put(
@@ -153,7 +153,7 @@ async def put(request: Request, id: Id) -> Response:  # noqa: A002
         content = _decoded(new.picture_base64)
     await service.writers.run(lambda: put_product(service, id, new, content))
     category, record = await service.readers.run(lambda: _record(service, id))
-    return json_answer(record_json(id, category, record))
+    return json_answer(catalogue_product(id, category, record))
 
 
 @router_products.delete(
@@ -188,7 +188,7 @@ def _listed(service: Service, category: str | None, limit: int, after: str | Non
     shown = ids[:limit]
     points = recommender.catalogue.get(shown, recommender.model)
     found = [
-        record_json(id_, points[id_].category, Record.from_payload(id_, points[id_].payload))
+        catalogue_product(id_, points[id_].category, Record.from_payload(id_, points[id_].payload))
         for id_ in shown
         if id_ in points
     ]

@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from perfectlook.answers import PhotoSize
 from perfectlook.recommender import Seen
 from perfectlook.recommender.look import WEIGHT
 from perfectlook.service import openapi as bodies
-from perfectlook.service.answers import answer_json, look_json, nearest_json, similar_json
+from perfectlook.service.answers import served_look, served_section, served_similar
 from perfectlook.service.errors import Refusal, call_of, json_answer
 from perfectlook.service.guards import reading, service_of
 from perfectlook.service.requests import CompleteOptions, SimilarOptions, Stopwatch, asked, filter_of, see
@@ -60,23 +61,21 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
             rules=service.rules,
             include_unavailable=options.include_unavailable,
         )
-    shown = [*answer.sections, *(look.slots if look else ())]
+    shown = [*answer.categories, *(look.slots if look else ())]
     usual = service.usual.parts(sight.seen.scene, list(dict.fromkeys(each.category for each in shown)))
-    sections = answer_json(answer, usual, attention=options.attention)
+    sections = [served_section(each, usual, attention=options.attention) for each in answer.categories]
     watch.stage("search")
     timings = watch.end()
-    document = {
+    more = {
         "request_id": request_id,
-        "model": answer.model,
-        "photo": {"width": sight.width, "height": sight.height},
+        "photo_size": PhotoSize(width=sight.width, height=sight.height),
         "timings": timings,
         "categories": sections,
-        "look": None if look is None else look_json(look, usual),
-        "unused_rules": [rule.as_json() for rule in answer.unused_rules],
+        "look": None if look is None else served_look(look, usual),
         "notes": list(dict.fromkeys([*answer.notes, *(look.notes if look else ())])),
     }
-    service.metrics.answer("complete", timings, sum(len(each.products) for each in answer.sections))
-    return json_answer(document)
+    service.metrics.answer("complete", timings, sum(len(each.products) for each in sections))
+    return json_answer(answer.model_copy(update=more))
 
 
 @router.post(
@@ -116,18 +115,8 @@ def _found(service: Service, content: bytes | None, options: SimilarOptions, req
         rules=service.rules,
         include_unavailable=options.include_unavailable,
     )
-    products = nearest_json(found, options.k)
-    sections = similar_json(found)
+    shown = served_similar(found, options.k)
     watch.stage("search")
     timings = watch.end()
-    service.metrics.answer("similar", timings, len(products))
-    return json_answer(
-        {
-            "request_id": request_id,
-            "model": found.model,
-            "timings": timings,
-            "products": products,
-            "categories": sections,
-            "notes": list(found.notes),
-        }
-    )
+    service.metrics.answer("similar", timings, len(shown.products))
+    return json_answer(shown.model_copy(update={"request_id": request_id, "timings": timings}))
