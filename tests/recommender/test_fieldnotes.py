@@ -104,4 +104,4 @@ def test_short_answers_have_notes_and_others_have_none(catalogue: Catalogue, pho
     assert "notes" not in recommender.similar(shoe, k=1, where=whole).to_dict()
     look = recommender.look(photo, where=short)
     assert (look.slots, look.to_dict()["notes"]) == ([], [note])
-    assert recommender.look(photo, where=whole, alternatives=1).notes == ()
+    assert recommender.look(photo, where=whole, alternatives=1).notes == []
