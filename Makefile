@@ -27,7 +27,7 @@ define environment
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test test-long check format docs bench results clean
+.PHONY: help setup setup-demo demo test test-long check format docs bench bench-quick results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,9 @@ bench: setup ## run the benchmarks; figures in out/
 	$(BIN)/python benchmarks/extract.py --json out/extract.json
 	$(BIN)/python benchmarks/train.py --json out/train.json
 	$(BIN)/python benchmarks/search.py --json out/search.json
+
+bench-quick: setup ## run every benchmark on a few drawn items, to see that they run
+	for each in extract search serve sync train; do $(BIN)/python benchmarks/$$each.py --quick || exit 1; done
 
 results: setup ## train and compare every variant and baseline on the three sets; docs/results.md (resumable)
 	$(BIN)/python tools/results.py

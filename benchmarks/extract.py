@@ -1,6 +1,6 @@
 """Photos a second from JPEG files to stored features, against the usual script on the same photos.
 
-    python benchmarks/extract.py [--n 600] [--photos FOLDER] [--json FILE]
+    python benchmarks/extract.py [--n 600] [--photos FOLDER] [--quick] [--json FILE]
 
 Both sides have two threads in all, and give the same features: global vector, style statistics and 7×7 map.
 
@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from machine import add_json_option, has_bf16, report
+from machine import add_json_option, add_quick_option, has_bf16, report
 from perfectlook.backbones import open_backbone
 from perfectlook.data.fingerprints import fingerprints
 from perfectlook.features.extraction import extract
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 BACKBONE = "efficientnet-lite2"
 PROCESSES = 2
 EMULATED_PHOTOS = 64
+QUICK_PHOTOS = 8
 
 
 class Cost(NamedTuple):
@@ -66,7 +67,10 @@ class Cost(NamedTuple):
 def main() -> int:
     options = _options()
     with tempfile.TemporaryDirectory() as scratch:
-        photos, source = _photos(options.photos, options.n, Path(scratch))
+        if options.quick:
+            photos, source, options.rounds = _drawn(QUICK_PHOTOS, Path(scratch) / "drawn"), "drawn", 1
+        else:
+            photos, source = _photos(options.photos, options.n, Path(scratch))
         print(f"{len(photos)} photos ({source}), {options.rounds} rounds")
         _measure(photos, source, options.rounds, options.json, Path(scratch))
     return 0
@@ -81,6 +85,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=2, help="the median of so many counts (default %(default)s)"
     )
+    add_quick_option(parser)
     add_json_option(parser)
     return parser.parse_args()
 

@@ -42,6 +42,13 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_quick_option(parser: argparse.ArgumentParser) -> None:
+    """The option that every benchmark has for CI: a few drawn items, so that the figures mean nothing."""
+    parser.add_argument(
+        "--quick", action="store_true", help="a few drawn items, in seconds: only shows that it runs"
+    )
+
+
 def report(name: str, ratios: Mapping[str, float], figures: Mapping[str, object], file: Path | None) -> None:
     """Print the ratios and figures, and write them to a file where one is named."""
     for title, values in (("ratios", ratios), ("figures", figures)):

@@ -1,11 +1,11 @@
 """How long a sync takes that has nothing to do: a feed of many products, none of which has changed.
 
-    python benchmarks/sync.py [--n 100000] [--rounds 3] [--json FILE]
+    python benchmarks/sync.py [--n 100000] [--rounds 3] [--quick] [--json FILE]
 
-The feed is a CSV file with titles, prices, links and local pictures; the catalogue holds all of it, as a sync
-leaves it (its vectors are random, because a sync without changes looks at none). What is timed is
-`Catalogue.sync` from its call to its return: reading every row, looking at every picture's size and time of
-change, comparing all with the catalogue, and the report. Files are in the system's cache.
+The feed is a CSV file with titles, prices, links and local pictures. A first sync fills the catalogue; all
+pictures are the same, so that only one is extracted. What is timed is `Catalogue.sync` from its call to its
+return: reading every row, checking every picture's size and time of change, comparing all with the catalogue,
+and the report. Files are in the system's cache.
 
 `over_bare` is that time over what no sync can do without: reading the feed's rows with the csv module, asking
 for the status of every picture, and reading every product's payload from SQLite, in the same rounds.
@@ -27,42 +27,27 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from machine import add_json_option, report
-from perfectlook.catalogue import Catalogue, Record, open_source
-from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity, stamp_of
-from perfectlook.catalogue.sources import listed
-from perfectlook.data.fingerprints import fingerprints
-from perfectlook.features.store import open_store
+from machine import add_json_option, add_quick_option, report
+from perfectlook.catalogue import Catalogue, open_source
 from perfectlook.images import encode_jpeg
-from perfectlook.stores import Point
+from perfectlook.model.runtime import Model
 
-DIMENSION = 128
-FILLED_TOGETHER = 5_000
+MODEL = "showroom"
+QUICK_ROWS = 300
 HEADER = "id,title,image_link,google_product_category,price,availability,brand,gender,item_group_id,link"
-
-
-class NoModel:
-    """A model, as far as a sync asks for one that has nothing to embed."""
-
-    name = "none"
-    identity = "0" * 64
-    backbone = "tiny"
-    dimension = DIMENSION
-    needs_product_maps = False
-
-    def check_backbone(self, _: str) -> None:
-        """Any backbone will do."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--n", type=int, default=100_000, help="products (100000)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements, of which the median counts (3)")
+    add_quick_option(parser)
     add_json_option(parser)
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.n, arguments.rounds = QUICK_ROWS, 1
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PERFECTLOOK_CACHE"] = str(Path(folder) / "cache")
         measure(Path(folder), arguments.n, arguments.rounds, arguments.json)
@@ -70,16 +55,16 @@ def main() -> int:
 
 
 def measure(folder: Path, n: int, rounds: int, file: Path | None) -> None:
-    feed = write_feed(folder / "shop", n)
-    filled = timed(lambda: fill(folder / "catalogue", feed))
+    feed, model = write_feed(folder / "shop", n), Model.open(MODEL)
+    filled = timed(lambda: check(sync(folder / "catalogue", feed, model), added=n))
     seconds, bare, processor = [], [], []
     for _ in range(rounds):
         bare.append(timed(lambda: do_the_least(feed, folder / "catalogue" / "catalogue.sqlite")))
         before = time.process_time()
-        seconds.append(timed(lambda: check(sync(folder / "catalogue", feed), unchanged=n)))
+        seconds.append(timed(lambda: check(sync(folder / "catalogue", feed, model), unchanged=n)))
         processor.append(time.process_time() - before)
     change_three(feed)
-    check(sync(folder / "catalogue", feed, dry_run=True), changed=2, deleted=1, unchanged=n - 3)
+    check(sync(folder / "catalogue", feed, model, dry_run=True), changed=2, deleted=1, unchanged=n - 3)
     middle = statistics.median(seconds)
     figures: dict[str, object] = {
         "n": n,
@@ -102,7 +87,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def write_feed(folder: Path, n: int) -> Path:
-    """A feed and its pictures, a hundred to a folder; all are the same, for none is opened."""
+    """A feed and its pictures, a hundred to a folder, all the same."""
     chance = random.Random(0)
     categories = [f"Home & Garden > Kind {i} > Sort {i % 7}" for i in range(60)]
     content = encode_jpeg(Image.new("RGB", (24, 24), "red"))
@@ -128,34 +113,9 @@ def write_feed(folder: Path, n: int) -> Path:
     return folder / "feed.csv"
 
 
-def fill(folder: Path, feed: Path) -> None:
-    """Make the catalogue that a sync of the feed would leave, with random vectors."""
-    random_vectors = np.random.default_rng(0)
-    products = [(each.product(), each.digest) for each in listed(open_source(feed))]
-    (seen,) = fingerprints(product.picture for product, _ in products[:1] if product)[0].values()
-    model = NoModel()
-    with Catalogue.open(folder, create=True) as catalogue, open_store(model.backbone) as features:
-        identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
-        catalogue.store.create_collection("vectors-1", DIMENSION)
-        for start in range(0, len(products), FILLED_TOGETHER):
-            points = [
-                Point(
-                    each.id,
-                    each.category,
-                    random_vectors.standard_normal(DIMENSION).astype(np.float32),
-                    Record.of(each, seen, stamp_of(each.picture, digest)).payload(),
-                )
-                for each, digest in products[start : start + FILLED_TOGETHER]
-                if each
-            ]
-            catalogue.store.upsert(points, collection="vectors-1")
-        manifest = Manifest(Generation("vectors-1", identity), None, 1)
-        catalogue.store.write_manifest(manifest.document(), active="vectors-1")
-
-
-def sync(folder: Path, feed: Path, *, dry_run: bool = False) -> dict[str, int]:
-    with Catalogue.open(folder) as catalogue:
-        done = catalogue.sync(open_source(feed), NoModel(), dry_run=dry_run)  # type: ignore[arg-type]
+def sync(folder: Path, feed: Path, model: Model, *, dry_run: bool = False) -> dict[str, int]:
+    with Catalogue.open(folder, create=True) as catalogue:
+        done = catalogue.sync(open_source(feed), model, dry_run=dry_run)
     return {
         "added": done.added,
         "changed": done.changed,

@@ -1,6 +1,6 @@
 """One training epoch from stored features, against the same epoch with the frozen backbone inside the loop.
 
-    python benchmarks/train.py [--set FOLDER] [--sample 24] [--most 100000] [--json FILE]
+    python benchmarks/train.py [--set FOLDER] [--sample 24] [--most 100000] [--quick] [--json FILE]
 
 Both sides have two threads. Without photos a drawn set stands in, and the figures say so.
 
@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from machine import add_json_option, report
+from machine import add_json_option, add_quick_option, report
 from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, load_set
 from perfectlook.evaluation.protocol import scenes_of_split, training_indices
@@ -43,6 +43,7 @@ from perfectlook.types import IntArray, View
 THREADS = 2
 REPEATS = 3
 FIRST_PAIRS = 1000
+QUICK_SCENES, QUICK_SAMPLE, QUICK_PAIRS, QUICK_MOST = 16, 2, 20, 60
 
 
 def main() -> None:
@@ -51,18 +52,23 @@ def main() -> None:
     parser.add_argument("--set", type=Path, metavar="FOLDER", help="default: stl-fashion, or a drawn set")
     parser.add_argument("--sample", type=int, default=24, metavar="N", help="pairs for the slow side")
     parser.add_argument("--most", type=int, default=100_000, metavar="N", help="pairs to grow to")
+    add_quick_option(parser)
     add_json_option(parser)
     arguments = parser.parse_args()
+    first = FIRST_PAIRS
+    if arguments.quick:
+        first, arguments.sample, arguments.most = QUICK_PAIRS, QUICK_SAMPLE, QUICK_MOST
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as scratch:
-        dataset = load_set(arguments.set or _default_set(Path(scratch)))
+        dataset = load_set(arguments.set or _default_set(Path(scratch), quick=arguments.quick))
         features = set_features(dataset, progress=ProgressLine)
         held_out = scenes_of_split(features, "val") | scenes_of_split(features, "test")
         training = training_indices(features, held_out)
-        ours = min(_epoch_seconds(features, training) for _ in range(REPEATS)) / len(training)
+        repeats = 1 if arguments.quick else REPEATS
+        ours = min(_epoch_seconds(features, training) for _ in range(repeats)) / len(training)
         sample = _sampled_views(dataset, features, training, arguments.sample)
         in_loop = {name: _seconds(run, sample) for name, run in _backbones().items()}
-    growth = _growth(features, training, arguments.most)
+    growth = _growth(features, training, first, arguments.most)
     peak = _peak_megabytes()
     report(
         "train",
@@ -86,15 +92,15 @@ def main() -> None:
     )
 
 
-def _default_set(scratch: Path) -> Path:
+def _default_set(scratch: Path, *, quick: bool) -> Path:
     folder = data_folder()
-    if folder is not None:
+    if folder is not None and not quick:
         return folder / "stl-fashion"
-    print("no real photos (PERFECTLOOK_DATA is unset): a drawn set stands in", file=sys.stderr)
+    print("without real photos (--quick, or PERFECTLOOK_DATA is unset): a drawn set", file=sys.stderr)
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from drawn import drawn_set  # type: ignore[import-not-found,unused-ignore]
 
-    drawn: Path = drawn_set(scratch / "drawn", scenes=520)
+    drawn: Path = drawn_set(scratch / "drawn", scenes=QUICK_SCENES if quick else 520)
     return drawn
 
 
@@ -153,10 +159,10 @@ def _seconds(run: Callable[[Sequence[View]], None], sample: Sequence[tuple[View,
     return (time.perf_counter() - started) / len(sample)
 
 
-def _growth(features: SetFeatures, training: IntArray, most: int) -> dict[int, float]:
+def _growth(features: SetFeatures, training: IntArray, first: int, most: int) -> dict[int, float]:
     """Seconds of an epoch over more and more pairs."""
-    sizes = [FIRST_PAIRS * 10**step for step in range(round(math.log10(most / FIRST_PAIRS)) + 1)]
-    sizes = sorted({*sizes, *(3 * size for size in sizes if 3 * size < most)})
+    sizes = [first * 10**step for step in range(round(math.log10(most / first)) + 1)]
+    sizes = sorted({*sizes, *(3 * size for size in sizes if 3 * size <= most)})
     return {size: _epoch_seconds(*_tiled(features, training, size)) for size in sizes}
 
 

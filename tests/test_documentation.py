@@ -46,7 +46,7 @@ def test_targets_scripts_and_extras_that_are_named_exist(page: Path):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.MULTILINE):
         assert f"\n{target}:" in makefile
-    for script in re.findall(r"python ((?:tools|benchmarks|examples)/[\w/]+\.py)", text):
+    for script in re.findall(r"python ((?:tools|benchmarks|examples|research)/[\w/]+\.py)", text):
         assert (ROOT / script).is_file()
     known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for extras in re.findall(r"(?:perfectlook|'\.|/src)\[([a-z,]+)\]", text):
