@@ -1,6 +1,5 @@
 """A real server on a port of its own, in a thread of the tests, over a small drawn shop."""
 
-import csv
 import json
 import socket
 import subprocess
@@ -109,14 +108,3 @@ def eventually(done: Any, seconds: float = 60.0) -> Any:
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.02)
     return found
-
-
-def feed_of(pictures: list[tuple[str, str]], folder: Path) -> Path:
-    """A CSV feed of (id, address of the picture)."""
-    file = folder / "feed.csv"
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        rows = csv.writer(stream)
-        rows.writerow(["id", "title", "image_link", "google_product_category", "price"])
-        for id_, address in pictures:
-            rows.writerow([id_, f"Product {id_}", address, "Apparel & Accessories > Shoes", "10.00 EUR"])
-    return file

@@ -26,22 +26,6 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CHAIRS = "Furniture|Chairs"
 PRODUCT = "b6a5"
-OF_FEED = {PRODUCT: CHAIRS, "c7d8": FASHION[0]}
-"""What the feeds of the examples have: a sync deletes everything else."""
-
-
-def xml_feed(picture: str) -> str:
-    items = "".join(
-        f"<item><g:id>{id_}</g:id><g:image_link>{picture}</g:image_link><g:price>49.90 EUR</g:price>"
-        f"<g:product_type>{category.replace('|', ' &gt; ').replace('& ', '&amp; ')}</g:product_type></item>"
-        for id_, category in OF_FEED.items()
-    )
-    return f'<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel>{items}</channel></rss>'
-
-
-def csv_feed(picture: str) -> str:
-    rows = [f"{id_},{picture},49.90 EUR,{category}" for id_, category in OF_FEED.items()]
-    return "\n".join(["id,image_link,price,category", *rows])
 
 
 class Example(NamedTuple):
@@ -82,11 +66,10 @@ class Place(NamedTuple):
     key: str
     folder: Path
     shop: str
-    job: str
 
     def filled(self, text: str) -> str:
-        """An example, with what is this server's own: addresses, and the job that there is."""
-        said = text.replace("https://shop.example", self.shop).replace("jobs/0c9d", f"jobs/{self.job}")
+        """An example, with what is this server's own: addresses."""
+        said = text.replace("https://shop.example", self.shop)
         return said.replace("http://127.0.0.1:8000", self.server.url)
 
 
@@ -106,15 +89,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         shutil.copy(photo, folder / "samples" / "living-room.jpg")
         picture = (source / "products" / f"{store.product}.jpg").read_bytes()
         shop.answers |= {"/room.jpg": serve(photo.read_bytes()), "/oak-chair.jpg": serve(picture)}
-        address = shop.url("/oak-chair.jpg")
-        shop.answers["/feed.xml"] = serve(xml_feed(address).encode())
-        (folder / "feed.csv").write_text(csv_feed(address), encoding="utf-8")
         with running(store, folder, samples=str(folder / "samples"), allow_private=True) as server:
             key = server.keyed.headers["authorization"].removeprefix("Bearer ")
             with Client(server.url, key) as client:
                 client.put_product(PRODUCT, CHAIRS, picture=picture)
-                job = client.wait_for(client.sync(folder / "feed.csv"), every=0.05)
-            yield Place(server, key, folder, shop.url(""), job.id)
+            yield Place(server, key, folder, shop.url(""))
 
 
 def test_there_are_examples() -> None:

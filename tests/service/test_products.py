@@ -2,16 +2,13 @@
 
 import base64
 import io
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 
 from drawn import FASHION
 from pictures import drawn
-from serving import Running, Store, eventually, feed_of, running
+from serving import Running, Store
 
 
 def png(width: int = 96) -> bytes:
@@ -57,12 +54,7 @@ def test_ids_are_looked_up_and_nothing_else(shop: Running, id_: str):
 
 
 def test_writing_needs_a_key(shop: Running):
-    for method, place in (
-        ("PUT", "/v1/products/x"),
-        ("DELETE", "/v1/products/x"),
-        ("POST", "/v1/products:sync"),
-        ("GET", "/v1/jobs/x"),
-    ):
+    for method, place in (("PUT", "/v1/products/x"), ("DELETE", "/v1/products/x")):
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic x"}):
             answer = shop.client.request(method, place, headers=headers)
             assert answer.status_code == 401, (method, place)
@@ -108,70 +100,3 @@ def test_a_form_with_the_picture(own_shop: Running):
     assert answer.json()["category"] == "Furniture|Chairs"
     found = own_shop.client.post("/v1/complete", files={"photo": png()}, data={"category": "Chairs"}).json()
     assert [each["id"] for each in found["categories"][0]["products"]] == ["new"]
-
-
-def job_of(shop: Running, accepted: httpx.Response) -> dict[str, Any]:
-    """What became of a job."""
-    assert accepted.status_code == 202, accepted.text
-    place = f"/v1/jobs/{accepted.json()['job']}"
-    return eventually(lambda: (job := shop.keyed.get(place).json())["state"] in ("done", "failed") and job)
-
-
-def test_a_feed_is_synced_by_a_job(own_store: Store, tmp_path: Path, shop: Running):
-    pictures = [
-        (f"p{number}", shop.url + each["picture"])
-        for number, each in enumerate(shop.client.get("/v1/products").json()["products"][:3])
-    ]
-    feed = feed_of(pictures, tmp_path)
-    with running(own_store, tmp_path, allow_private=True) as own:
-        file = {"feed": ("../feed.csv", feed.read_bytes())}
-        job = job_of(own, own.keyed.post("/v1/products:sync", files=file))
-        assert job["state"] == "done", job
-        assert (job["report"]["added"], job["report"]["deleted"], job["report"]["failed"]) == (3, 18, 0)
-        (warning,) = job["report"]["warnings"]
-        assert warning.startswith("18 of the 18 products that were there are deleted")
-        assert job["report"]["unknown_categories"] == {}
-        assert job["progress"]["done"] == job["progress"]["total"] == 3
-        assert [each["id"] for each in own.client.get("/v1/products").json()["products"]] == [
-            "p0",
-            "p1",
-            "p2",
-        ]
-        answer = own.client.post("/v1/similar", json={"id": "p0"})
-        assert {each["id"] for each in answer.json()["products"]} <= {"p1", "p2"}
-
-
-def test_pictures_of_a_feed_are_not_fetched_from_private_addresses(
-    own_shop: Running, tmp_path: Path, shop: Running
-):
-    feed = feed_of([("p", f"{shop.url}/v1/samples/living-room/picture")], tmp_path)
-    job = job_of(
-        own_shop, own_shop.keyed.post("/v1/products:sync", files={"feed": ("f.csv", feed.read_bytes())})
-    )
-    assert job["state"] == "failed"
-    assert "public internet" in job["error"]
-    assert str(tmp_path) not in job["error"]
-    assert own_shop.client.get("/ready").json()["products"] == 18  # nothing was lost
-
-
-def test_feeds_that_are_none_are_refused(own_shop: Running):
-    sync = own_shop.keyed.post
-    assert sync("/v1/products:sync", json={"source": "/etc/passwd"}).status_code == 400
-    assert (
-        sync("/v1/products:sync", json={"source": "https://a.example/feed"}).status_code == 422
-    )  # no format
-    assert sync("/v1/products:sync", files={"feed": ("feed.exe", b"x")}).status_code == 422
-    assert sync("/v1/products:sync", content=b"x").status_code == 415
-    assert own_shop.keyed.get("/v1/jobs/none").status_code == 404
-    accepted = sync("/v1/products:sync", files={"feed": ("f.csv", b"nothing\n1\n")})
-    job = job_of(own_shop, accepted)
-    assert job["error"].startswith("feed.csv")
-
-
-def test_local_pictures_of_an_uploaded_feed_are_not_read(own_shop: Running, own_store: Store, tmp_path: Path):
-    picture = own_store.source / "products" / f"{own_store.product}.jpg"
-    feed = feed_of([("a", str(picture)), ("b", "../feed.csv"), ("c", "feed.csv")], tmp_path)
-    accepted = own_shop.keyed.post("/v1/products:sync", files={"feed": ("f.csv", feed.read_bytes())})
-    job = job_of(own_shop, accepted)
-    assert own_shop.client.get("/ready").json()["products"] == 18
-    assert job["report"] is None

@@ -20,7 +20,7 @@ from perfectlook.errors import CatalogueInUseError, FetchError, PerfectLookError
 from perfectlook.service.errors import Refusal, call_of, error_document
 from perfectlook.service.metrics import LOGGER
 from perfectlook.service.middleware import Envelope
-from perfectlook.service.routes import jobs, operations, page, products, recommend
+from perfectlook.service.routes import operations, page, products, recommend
 from perfectlook.service.routes.page import page_router
 from perfectlook.service.service import Service
 
@@ -117,13 +117,12 @@ def _answer(request: Request, refusal: Refusal, details: Any = None) -> Response
 ROUTES = (
     recommend.router,
     products.router_products,
-    jobs.router,
     products.router,
     page.router,
     operations.router_feedback,
     operations.router,
 )
-"""Every group of endpoints. `jobs` comes before nothing of `products` that its paths could be taken for."""
+"""Every group of endpoints."""
 
 
 def create_app(service: Service) -> FastAPI:

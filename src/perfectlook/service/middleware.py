@@ -87,7 +87,6 @@ _SAFE = {
 }
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _FREE = ("/health", "/ready", "/metrics")
-SYNC_PATH = "/v1/products:sync"
 
 
 class Envelope:
@@ -99,6 +98,7 @@ class Envelope:
         """Wrap an application."""
         self._app = app
         self._settings = settings
+        self._most = settings.max_upload + 2**16  # a photo, and the other fields of its form
         self._keys = keys
         self._metrics = metrics
         self._rates = rates or Rates(settings.rate, settings.burst)
@@ -112,7 +112,7 @@ class Envelope:
         given = headers.get("x-request-id", "")
         call = Call(given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12))
         scope["perfectlook.call"] = call
-        body = Body(receive, self._most(scope), self._settings.read_seconds, headers)
+        body = Body(receive, self._most, self._settings.read_seconds, headers)
         status = 0
 
         async def answer(message: Message) -> None:
@@ -159,14 +159,8 @@ class Envelope:
             if wait := self._rates.wait(caller, cost):
                 raise Refusal(429, "too_often", "too many requests; slow down", retry_after=wait)
         length = headers.get("content-length", "0")
-        if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > self._most(scope)):
-            raise too_large(self._most(scope))
-
-    def _most(self, scope: Scope) -> int:
-        """Bytes that a request may have: besides a photo, its form's fields."""
-        if scope["path"] == SYNC_PATH:
-            return self._settings.max_feed
-        return self._settings.max_upload + 2**16
+        if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > self._most):
+            raise too_large(self._most)
 
     def _note(self, scope: Scope, call: Call, status: int) -> None:
         seconds = time.perf_counter() - call.began

@@ -19,7 +19,6 @@ from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.rules import NO_RULES
 from perfectlook.service.answers import Usual
 from perfectlook.service.feedback import FeedbackStore
-from perfectlook.service.jobs import Backlog, Jobs
 from perfectlook.service.metrics import Metrics
 from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
@@ -53,14 +52,7 @@ class Service:
         self.readers = Workers("reader", READING_THREADS, READING_PLACES)
         self.writers = Workers("writer", 1, WRITING_PLACES)
         self._fetchers = Workers("fetcher", FETCHING_THREADS, FETCHING_PLACES)
-        self.jobs = Jobs(
-            recommender,
-            Backlog(_kept(settings, "jobs")),
-            self.usual.forget,
-            allow_private=settings.allow_private,
-        )
         self.metrics.gauge("queue", "Photos that are looked at or wait for it.", lambda: self.workers.inside)
-        self.metrics.gauge("jobs", "Syncs that run or wait.", lambda: self.jobs.unfinished)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -127,7 +119,6 @@ class Service:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self.jobs.close(self.settings.grace_seconds)
         for workers in (self.workers, self.readers, self.writers, self._fetchers):
             workers.close()
         if "_fetcher" in vars(self):

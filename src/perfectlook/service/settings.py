@@ -46,10 +46,9 @@ class Settings:
     rate: float = _setting(20.0, "requests a second for each key and each address; 0 is no limit", "N")
     burst: int = _setting(100, "requests at once that the rate allows", "N")
     max_upload: int = _setting(20 * _MB, "bytes of a photo, at most", "BYTES")
-    max_feed: int = _setting(200 * _MB, "bytes of a feed, at most", "BYTES")
     read_seconds: float = _setting(20.0, "how long a client may take to send a request", "SECONDS")
-    grace_seconds: float = _setting(30.0, "how long a stop waits for what was accepted", "SECONDS")
-    allow_private: bool = _setting(False, "let URLs of photos and feeds lead to private addresses")
+    grace_seconds: float = _setting(30.0, "how long a stop waits for accepted requests", "SECONDS")
+    allow_private: bool = _setting(False, "let URLs of photos lead to private addresses")
 
     @classmethod
     def of(
@@ -113,7 +112,6 @@ _LEAST = {
     "rate": 0,
     "burst": 1,
     "max_upload": 1,
-    "max_feed": 1,
     "read_seconds": 0.1,
     "grace_seconds": 0,
 }
