@@ -40,8 +40,10 @@ def ranking_of(norm: Norm, points: list[Point], k: int, rules: Rules, where: str
         rules=rules,
         pins=[(rule, by_id[rule.id]) for rule in rules.pins],
     )
-    while not ranking.done:
-        ranking.take(store.search(ranking.queries))
+    more = True
+    while more:
+        ranking.search.take(store.search(ranking.search.queries))
+        more = ranking.update()
     return ranking
 
 

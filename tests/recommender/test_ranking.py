@@ -10,7 +10,7 @@ from memory_store import MemoryStore
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import HybridDistances, Norm
 from perfectlook.model.runtime import SceneEmbedding
-from perfectlook.recommender.candidates import Ranked
+from perfectlook.recommender.diversity import Candidate
 from perfectlook.recommender.ranking import Ranking
 from perfectlook.stores import Point
 from perfectlook.types import Float32Array
@@ -28,14 +28,16 @@ def points_of(vectors: Float32Array) -> list[Point]:
 
 def ranked(
     embedding: SceneEmbedding, store: MemoryStore, k: int, *, variety: bool = False
-) -> tuple[list[Ranked], int]:
+) -> tuple[list[Candidate], int]:
     """The ranking, and how many products it retrieved at most."""
     ranking = Ranking(embedding, CATEGORY, k, norm=embedding.norm, variety=variety)
     retrieved = 0
-    while not ranking.done:
-        (hits,) = store.search(ranking.queries)
+    more = True
+    while more:
+        (hits,) = store.search(ranking.search.queries)
         retrieved = len(hits)
-        ranking.take([hits])
+        ranking.search.take([hits])
+        more = ranking.update()
     return ranking.products, retrieved
 
 
@@ -70,7 +72,7 @@ def test_with_plain_norms_as_much_is_retrieved_as_the_bound_needs() -> None:
     products, retrieved = ranked(wide, store, 10)
     assert retrieved > 58
     # The nearest to the query point are not the nearest: without the bound the answer would be wrong.
-    (hits,) = store.search(Ranking(wide, CATEGORY, 2, norm="l2", variety=False).queries)
+    (hits,) = store.search(Ranking(wide, CATEGORY, 2, norm="l2", variety=False).search.queries)
     assert [hit.id for hit in hits[:10]] != [product.id for product in products]
 
 

@@ -1,19 +1,24 @@
-"""Variety: products that look the same appear once, and neighbours in a list may be asked to differ."""
+"""Diversity: products that look the same appear once, and neighbours in a list may be asked to differ."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from perfectlook.answers import RankedProduct, details_of
+from perfectlook.catalogue.manifest import Record
 from perfectlook.model.distances import distance
-from perfectlook.recommender.candidates import Ranked
-from perfectlook.types import Float64Array
+from perfectlook.recommender.rules import Rule
+from perfectlook.stores.base import Payload
+from perfectlook.types import Float32Array, Float64Array
 
 if TYPE_CHECKING:
     from perfectlook.model.distances import Norm
 
 NEAR_IDENTICAL_BITS = 10
-"""Pictures whose 256-bit difference hashes differ in at most so many bits are copies of each other."""
+"""Pictures whose 256-bit difference hashes differ in at most this many bits are copies of each other."""
 
 ALIKE = 1 / 8
 """Near-copies by outline look the same when the squared distance of their vectors is at most this share of
@@ -22,28 +27,73 @@ what unrelated (orthogonal) ones have: 0.5 apart for unit vectors. Two colours o
 _COLOURS = ("color", "colour")
 
 
-class Shown:
-    """What a list shows already: tells whether one more product would repeat it."""
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A product and its distance, the sum of its two parts; `place` is that distance as rules weigh it.
 
-    def __init__(self, products: Iterable[Ranked] = ()) -> None:
-        """Begin with some products."""
-        self._products: list[Ranked] = []
-        self._groups: set[str] = set()
-        for each in products:
-            self.add(each)
+    Its record is read when it is first asked for: many more products are measured than shown.
+    """
 
-    def add(self, product: Ranked) -> None:
-        """Show a product."""
-        self._products.append(product)
-        if group := _group(product):
-            self._groups.add(group)
+    place: float
+    id: str
+    total: float
+    from_global: float
+    from_local: float
+    payload: Payload
+    vector: Float32Array
+    rules: tuple[Rule, ...] = ()
 
-    def repeats(self, product: Ranked) -> bool:
-        """Whether a variant of the product (`item_group_id`) or a copy of its picture is shown."""
-        return _group(product) in self._groups or any(same_look(product, each) for each in self._products)
+    @cached_property
+    def record(self) -> Record:
+        """What the catalogue keeps of it; CatalogueError when that is no record."""
+        return Record.from_payload(self.id, self.payload)
+
+    @cached_property
+    def outline(self) -> int:
+        """The bits of its picture's difference hash."""
+        return int(self.record.dhash, 16)
+
+    @property
+    def order(self) -> tuple[float, str]:
+        """What products are sorted by."""
+        return self.place, self.id
+
+    def answer(
+        self, rank: int, moved: Sequence[tuple[Rule, int | None]] = (), *, parts: bool = True
+    ) -> RankedProduct:
+        """Return the product as an answer names it, with the rules that moved it and from which ranks."""
+        given: dict[str, Any] = details_of(self.record)
+        if parts:
+            given |= {"distance_global": self.from_global, "distance_local": self.from_local}
+        if moved:
+            given["rules"] = [rule.applied(from_rank) for rule, from_rank in moved]
+        return RankedProduct(rank=rank, id=self.id, distance=self.total, **given)
 
 
-def same_look(one: Ranked, other: Ranked) -> bool:
+def distinct(
+    products: Iterable[Candidate], count: int, *, shown: Iterable[Candidate] = ()
+) -> list[Candidate]:
+    """Return the first `count` products that repeat neither an earlier one of them nor what is shown.
+
+    A product repeats another if it is a variant of it (`item_group_id`) or looks the same.
+    """
+    seen = list(shown)
+    groups = {group for each in seen if (group := _group(each))}
+    found: list[Candidate] = []
+    for product in products:
+        if len(found) == count:
+            break
+        group = _group(product)
+        if group in groups or any(same_look(product, each) for each in seen):
+            continue
+        found.append(product)
+        seen.append(product)
+        if group:
+            groups.add(group)
+    return found
+
+
+def same_look(one: Candidate, other: Candidate) -> bool:
     """Whether two products have the same picture, or near-identical ones in the same colours.
 
     Difference hashes know outlines and not colours: where they agree, the products' vectors must be close
@@ -55,27 +105,14 @@ def same_look(one: Ranked, other: Ranked) -> bool:
     return near and _close(one, other) and not _coloured_apart(one, other)
 
 
-def distinct(products: Iterable[Ranked], count: int, *, shown: Iterable[Ranked] = ()) -> list[Ranked]:
-    """The first `count` products that repeat neither an earlier one of them nor what is shown."""
-    seen = Shown(shown)
-    found: list[Ranked] = []
-    for product in products:
-        if len(found) == count:
-            break
-        if not seen.repeats(product):
-            seen.add(product)
-            found.append(product)
-    return found
-
-
 def spread_out(
-    pool: Sequence[Ranked],
+    pool: Sequence[Candidate],
     count: int,
     spread: float,
     norm: "Norm",
     *,
-    pins: Mapping[int, Ranked] | None = None,
-) -> list[Ranked]:
+    pins: Mapping[int, Candidate] | None = None,
+) -> list[Candidate]:
     """Choose `count` products of a pool, one after the other: near the scene, and far from those before.
 
     Maximal marginal relevance (Carbonell and Goldstein 1998) on distances: next comes the product with the
@@ -90,7 +127,7 @@ def spread_out(
     nearest = np.full(len(left), np.inf)
     vectors = np.stack([each.vector for each in left]).astype(np.float64) if left else np.empty((0, 0))
     places = np.asarray([each.place for each in left])
-    chosen: list[Ranked] = []
+    chosen: list[Candidate] = []
     for rank in range(1, count + 1):
         if (pinned := pins.get(rank)) is not None:
             chosen.append(pinned)
@@ -115,17 +152,17 @@ def _marginal(places: Float64Array, nearest: Float64Array, spread: float) -> Flo
     return np.where(taken, np.inf, weighed)
 
 
-def _group(product: Ranked) -> str:
+def _group(product: Candidate) -> str:
     return product.record.fields.get("item_group_id", "").strip()
 
 
-def _close(one: Ranked, other: Ranked) -> bool:
+def _close(one: Candidate, other: Candidate) -> bool:
     a, b = one.vector.astype(np.float64), other.vector.astype(np.float64)
     difference = a - b
     return float(difference @ difference) <= ALIKE * float(a @ a + b @ b)
 
 
-def _coloured_apart(one: Ranked, other: Ranked) -> bool:
+def _coloured_apart(one: Candidate, other: Candidate) -> bool:
     for name in _COLOURS:
         a, b = (each.record.fields.get(name, "").strip().casefold() for each in (one, other))
         if a and b and a != b:

@@ -38,15 +38,15 @@ def restriction(
         parts.append(AVAILABLE)
     if excluded is not None:
         parts.append(Not(excluded))
-    return every(parts)
+    return all_of(parts)
 
 
-def every(parts: list[Filter]) -> Filter | None:
+def all_of(parts: list[Filter]) -> Filter | None:
     """Return the filter that all of the parts make together, None for no parts."""
     return And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
-def either(parts: list[Filter]) -> Filter | None:
+def any_of(parts: list[Filter]) -> Filter | None:
     """Return the filter that matches what any part matches, None for no parts."""
     return Or(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 

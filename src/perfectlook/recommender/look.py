@@ -12,10 +12,10 @@ import numpy as np
 from perfectlook.answers import Alternative, Look, RankedProduct, Resolved, Slot
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
-from perfectlook.recommender.candidates import ROUNDING, Candidates, Ranked, retrieve
 from perfectlook.recommender.composition import Composition, Pool, Problem, compose
-from perfectlook.recommender.diversity import distinct
-from perfectlook.recommender.filters import every
+from perfectlook.recommender.diversity import Candidate, distinct
+from perfectlook.recommender.filters import all_of
+from perfectlook.recommender.ranking import ROUNDING, CategorySearch, retrieve
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter, Has, Money, Number, field_text, read_number
@@ -87,7 +87,7 @@ def said(amount: Decimal, currency: str | None) -> str:
     return f"{amount:f} {currency}" if currency else f"{amount:f}"
 
 
-def price_of(product: Ranked, category: str) -> Number | None:
+def price_of(product: Candidate, category: str) -> Number | None:
     """What a customer pays for a product; None where it does not say."""
     return read_number(field_text("price", product.id, category, product.record.fields))
 
@@ -204,14 +204,14 @@ class Stylist:
             budget=None if self._budget is None else str(self._budget),
         )
 
-    def _begun(self, category: str) -> Candidates:
+    def _begun(self, category: str) -> CategorySearch:
         parts = [each for each in (self._wishes.where, self._budget and self._budget.affordable) if each]
-        return Candidates(
+        return CategorySearch(
             self._scene,
             category,
             norm=self._model.norm,
             first=self._wishes.candidates,
-            where=every(parts),
+            where=all_of(parts),
             rules=self._wishes.rules,
         )
 
@@ -219,13 +219,13 @@ class Stylist:
         open_ = [each for each in self._candidates.values() if each.category not in self._locked]
         retrieve(self._catalogue, self._model, open_)
 
-    def _ranked(self, category: str) -> list[Ranked]:
+    def _ranked(self, category: str) -> list[Candidate]:
         candidates = self._candidates[category]
         if (point := self._locked.get(category)) is not None:
             return candidates.measured([point])
-        return candidates.ranked
+        return candidates.found
 
-    def _with_prices(self, ranked: dict[str, list[Ranked]]) -> dict[str, list[Ranked]]:
+    def _with_prices(self, ranked: dict[str, list[Candidate]]) -> dict[str, list[Candidate]]:
         """Products with a price in the budget's currency, among them the cheapest of each category."""
         assert self._budget is not None
         ranked = ranked | self._too_dear_alone([name for name, products in ranked.items() if not products])
@@ -243,9 +243,9 @@ class Stylist:
         }
         return self._with_cheapest(priced)
 
-    def _too_dear_alone(self, categories: Sequence[str]) -> dict[str, list[Ranked]]:
+    def _too_dear_alone(self, categories: Sequence[str]) -> dict[str, list[Candidate]]:
         """Products of categories where none costs less than the whole budget: to say what one would cost."""
-        where = every([*([self._wishes.where] if self._wishes.where else []), Has("price")])
+        where = all_of([*([self._wishes.where] if self._wishes.where else []), Has("price")])
         points = [self._scene.query_point(category) for category in categories]
         queries = [
             Query(point, _CHEAPER, frozenset({category}), where=where)
@@ -257,7 +257,7 @@ class Stylist:
             for category, hits in zip(categories, found, strict=True)
         }
 
-    def _with_cheapest(self, ranked: dict[str, list[Ranked]]) -> dict[str, list[Ranked]]:
+    def _with_cheapest(self, ranked: dict[str, list[Candidate]]) -> dict[str, list[Candidate]]:
         """Add ever cheaper products until there are none: a look within the budget is missed no more."""
         open_ = [
             category
@@ -276,27 +276,27 @@ class Stylist:
                 ranked[category] = sorted([*ranked[category], *more], key=lambda each: each.order)
         return ranked
 
-    def _has_all(self, category: str, products: Sequence[Ranked]) -> bool:
+    def _has_all(self, category: str, products: Sequence[Candidate]) -> bool:
         """Whether these are all affordable products of a category."""
         candidates = self._candidates[category]
-        return candidates.unseen == float("inf") and len(candidates.ranked) >= len(products)
+        return candidates.unseen == float("inf") and len(candidates.found) >= len(products)
 
-    def _cheaper(self, category: str, products: Sequence[Ranked]) -> Query:
+    def _cheaper(self, category: str, products: Sequence[Candidate]) -> Query:
         assert self._budget is not None
         least = min(price.amount for each in products if (price := price_of(each, category)) is not None)
         currency = self._budget.currency
         value: Decimal | Money = least if currency is None else Money(least, currency)
         parts = [each for each in (self._wishes.where, Compare("price", "<", value)) if each]
-        return Query(self._scene.query_point(category), _CHEAPER, frozenset({category}), where=every(parts))
+        return Query(self._scene.query_point(category), _CHEAPER, frozenset({category}), where=all_of(parts))
 
-    def _units(self, product: Ranked, category: str) -> int | None:
+    def _units(self, product: Candidate, category: str) -> int | None:
         """A product's price in the smallest unit; None where it has none in the budget's currency."""
         price = price_of(product, category)
         if self._budget is None or price is None or price.currency != self._budget.currency:
             return None
         return units_of(price)
 
-    def _pool(self, category: str, products: Sequence[Ranked]) -> Pool:
+    def _pool(self, category: str, products: Sequence[Candidate]) -> Pool:
         prices = [self._units(each, category) or 0 for each in products]
         locked = category in self._locked
         return Pool(
@@ -317,7 +317,7 @@ class Stylist:
         )
 
     def _alternatives(
-        self, category: str, products: Sequence[Ranked], objectives: Float64Array, chosen: Ranked
+        self, category: str, products: Sequence[Candidate], objectives: Float64Array, chosen: Candidate
     ) -> list[Alternative]:
         order = [int(row) for row in np.argsort(objectives, kind="stable") if np.isfinite(objectives[row])]
         objective_of = {products[row].id: float(objectives[row]) for row in order}
@@ -331,7 +331,7 @@ class Stylist:
             for rank, each in enumerate(others, 2)
         ]
 
-    def _answer(self, rank: int, category: str, product: Ranked) -> RankedProduct:
+    def _answer(self, rank: int, category: str, product: Candidate) -> RankedProduct:
         from_rank = self._candidates[category].bare_rank(product) if product.rules else None
         return product.answer(rank, [(rule, from_rank) for rule in product.rules])
 
@@ -361,14 +361,14 @@ def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, s
     return found
 
 
-def apart(products: Sequence[Ranked]) -> float:
+def apart(products: Sequence[Candidate]) -> float:
     """The mean Euclidean distance of the products' vectors over all pairs; 0 for a single one."""
     vectors = [each.vector.astype(np.float64) for each in products]
     lengths = [float(np.linalg.norm(a - b)) for a, b in combinations(vectors, 2)]
     return float(np.mean(lengths)) if lengths else 0.0
 
 
-def _price(products: "zip[tuple[str, Ranked]]") -> str | None:
+def _price(products: "zip[tuple[str, Candidate]]") -> str | None:
     """The sum of prices, None unless every product has one and all are in one currency."""
     prices = [price_of(product, category) for category, product in products]
     known = [price for price in prices if price is not None]

@@ -1,73 +1,46 @@
-"""The first products of one category: by distance and rules, each look once, as spread out as asked."""
+"""The first products of one category: by distance and rules, each look once, as spread out as asked.
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+Products are retrieved by their distance r to the query point q, more and more of them, and measured by the
+hybrid distance. With squared norms that is r² plus a constant of the scene and the category; with plain norms
+it is at least r (triangle inequality, since q is the weighted mean of the points that distances are taken
+to). So no product that has not been retrieved can be nearer than what the largest r allows.
+
+Products that rules bring forward are searched for separately: all others can then only be farther than their
+distance says, and both searches keep a close bound on what they have not retrieved.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import inf, prod
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from perfectlook.answers import RankedProduct, UnusedRule
 from perfectlook.catalogue import Catalogue
-from perfectlook.recommender.candidates import Candidates, Ranked
-from perfectlook.recommender.diversity import distinct, spread_out
+from perfectlook.recommender.diversity import Candidate, distinct, spread_out
+from perfectlook.recommender.filters import all_of, any_of
 from perfectlook.recommender.rules import NO_RULES, Rule, Rules
 from perfectlook.stores import Hit, Point, Query
 from perfectlook.stores.base import fields_of
-from perfectlook.stores.filters import Filter, matches
+from perfectlook.stores.filters import Filter, Not, matches
 from perfectlook.taxonomy import matches as is_under
 
 if TYPE_CHECKING:
     from perfectlook.model.distances import Norm
     from perfectlook.model.runtime import Model, SceneEmbedding
 
-
-class Pins(NamedTuple):
-    """Pinned products with their rules, and the pins that cannot be followed."""
-
-    usable: list[tuple[Rule, Point]]
-    unused: tuple[UnusedRule, ...]
-
-    def of(self, category: str) -> list[tuple[Rule, Point]]:
-        """Those of a category, in the order of rules."""
-        return [(rule, point) for rule, point in self.usable if point.category == category]
-
-
-def placed_pins(catalogue: Catalogue, model: "Model", rules: Rules, where: Filter | None) -> Pins:
-    """Look up the pinned products; what `where` does not let through is not shown, pinned or not."""
-    if not rules.pins:
-        return Pins([], ())
-    points = catalogue.get({rule.id for rule in rules.pins}, model)
-    usable: dict[str, tuple[Rule, Point]] = {}
-    unused = []
-    for rule in rules.pins:
-        point = points.get(rule.id)
-        reason = _reason(rule, point, where, usable)
-        if reason is None and point is not None:
-            usable[rule.id] = (rule, point)
-        else:
-            unused.append(rule.unused(reason or ""))
-    return Pins(list(usable.values()), tuple(unused))
-
-
-def _reason(
-    rule: Rule, point: Point | None, where: Filter | None, usable: dict[str, tuple[Rule, Point]]
-) -> str | None:
-    """Why a pin cannot be followed; None when it can."""
-    if point is None:
-        return f"the catalogue has no product '{rule.id}'"
-    if rule.id in usable:
-        return f"rule {usable[rule.id][0].number} pins product '{rule.id}' already"
-    if rule.category is not None and not is_under(point.category, rule.category):
-        return f"product '{rule.id}' is of {point.category}, not of {rule.category}"
-    if where is not None and not matches(where, point.id, point.category, fields_of(point.payload)):
-        return f"product '{rule.id}' is not available, excluded, or left out by the filter"
-    return None
-
-
+ROUNDING = 1e-4
+"""Distances are computed in float32: bounds are trusted up to this."""
+_GROWTH = 4
 _FIRST = {"squared_l2": 8, "l2": 48}
+"""How many more products than needed are retrieved first, by the norm of the distances."""
 _COUNTED = 1000
-"""How many products are retrieved to say from which rank a rule moved one."""
+"""How many products are retrieved to find the rank that a rule moved one from."""
 
 
 class Ranking:
-    """Finds the `k` products that answer for a category, exactly when the searches are.
+    """Finds the `k` products that answer for a category, exactly when the searches are exact.
 
     With a spread, they are chosen among the nearest `spread_pool(k)` that look different.
     """
@@ -86,7 +59,7 @@ class Ranking:
         pins: Sequence[tuple[Rule, Point]] = (),
         shown: Sequence[Point] = (),
     ) -> None:
-        """Begin.
+        """Begin with nothing retrieved.
 
         Args:
             scene: what distances are to.
@@ -94,54 +67,66 @@ class Ranking:
             k: how many products.
             norm: of the distances.
             variety: pass over products that look the same as one that is shown.
-            spread: 0 to 1; see `variety.spread_out`.
+            spread: 0 to 1; see `diversity.spread_out`.
             where: what products must match.
             rules: boost and bury; what they exclude is in `where`.
             pins: products of the category with the rule that pins each.
             shown: products that variety does not repeat.
         """
         self.category = category
-        self.products: list[Ranked] = []
-        self.done = False
+        self.products: list[Candidate] = []
         self._k = k
         self._norm = norm
         self._variety = variety
         self._spread = spread
         self._pool = spread_pool(k) if spread else k
-        self._candidates = Candidates(
+        self.search = CategorySearch(
             scene, category, norm=norm, first=self._pool + _FIRST[norm], where=where, rules=rules
         )
-        self._pins = _placed(pins, self._candidates)
-        self._shown = [*self._candidates.measured(shown), *_within(self._pins, k)]
+        self._pins: dict[int, Candidate] = {}
+        for rule, point in pins:
+            rank = rule.rank
+            while rank in self._pins:  # an earlier rule has taken it
+                rank += 1
+            (self._pins[rank],) = self.search.measured([point])
+        pinned = [each for rank, each in self._pins.items() if rank <= k]
+        self._shown = [*self.search.measured(shown), *pinned]
         self._rule_of = {point.id: rule for rule, point in pins}
 
-    @property
-    def queries(self) -> list[Query]:
-        """What to search for next."""
-        return self._candidates.queries
-
-    def take(self, found: Sequence[Sequence[Hit]]) -> None:
-        """Take what the searches for `queries` found."""
-        self._candidates.take(found)
+    def update(self) -> bool:
+        """Rank what has been retrieved; returns whether more has to be."""
         pinned = {each.id for each in self._pins.values()}
-        free = [each for each in self._candidates.ranked if each.id not in pinned]
+        free = [each for each in self.search.found if each.id not in pinned]
         pool = distinct(free, self._pool, shown=self._shown) if self._variety else free[: self._pool]
         self.products = spread_out(pool, self._k, self._spread, self._norm, pins=self._pins)
-        last = pool[-1].place if len(pool) == self._pool else float("inf")
-        self.done = not self._candidates.want(last) and not self._counts_on()
+        last = pool[-1].place if len(pool) == self._pool else inf
+        return self.search.want(last) or self._counts_on()
 
-    def moved(self, product: Ranked) -> list[tuple[Rule, int | None]]:
+    def moved(self, product: Candidate) -> list[tuple[Rule, int | None]]:
         """The rules that moved a product, with its rank by distance alone; None where that is far behind."""
         rules = [*product.rules, *([self._rule_of[product.id]] if product.id in self._rule_of else [])]
-        rank = self._candidates.bare_rank(product) if rules else None
+        rank = self.search.bare_rank(product) if rules else None
         return [(rule, rank) for rule in rules]
+
+    def answers(self, *, parts: bool = True) -> list[RankedProduct]:
+        """The products as an answer names them; `parts` says whether their distances have two parts."""
+        return [
+            product.answer(rank, self.moved(product), parts=parts)
+            for rank, product in enumerate(self.products, 1)
+        ]
 
     def _counts_on(self) -> bool:
         """Go on retrieving, within bounds, where the rank that a rule moved a product from is not known."""
-        open_ = [each for each in self.products for _, rank in self.moved(each) if rank is None]
-        if not open_ or self._candidates.asked >= _COUNTED:
-            return False
-        return self._candidates.want(float("inf"))
+        unknown = any(rank is None for each in self.products for _, rank in self.moved(each))
+        return unknown and self.search.asked < _COUNTED and self.search.want(inf)
+
+
+def finish(catalogue: Catalogue, model: "Model", rankings: Sequence[Ranking]) -> None:
+    """Search for all rankings at once, again and again, until each is done."""
+    left = list(rankings)
+    while left:
+        retrieve(catalogue, model, [each.search for each in left])
+        left = [each for each in left if each.update()]
 
 
 def spread_pool(k: int) -> int:
@@ -149,24 +134,174 @@ def spread_pool(k: int) -> int:
     return max(50, 5 * k)
 
 
-def _within(pins: Mapping[int, Ranked], k: int) -> list[Ranked]:
-    return [each for rank, each in pins.items() if rank <= k]
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """One search, again and again for more; `factor` and `offset` are the least its products can get."""
+
+    where: Filter | None
+    asked: int
+    factor: float = 1.0
+    offset: float = 0.0
+    exhausted: bool = False
+    least: float = 0.0
+    hits: Sequence[Hit] = field(default_factory=list)
+
+    @property
+    def unseen(self) -> float:
+        """No product that it has not found yet has a smaller place."""
+        return inf if self.exhausted else self.factor * self.least + self.offset
 
 
-def _placed(pins: Sequence[tuple[Rule, Point]], candidates: Candidates) -> Mapping[int, Ranked]:
-    """Each pinned product at its rank, or at the next that no earlier rule has taken."""
-    placed: dict[int, Ranked] = {}
-    for rule, point in pins:
-        rank = rule.rank
-        while rank in placed:
-            rank += 1
-        (placed[rank],) = candidates.measured([point])
-    return placed
+class CategorySearch:
+    """Products of a category that a filter lets through, with what rules make of their distances."""
+
+    def __init__(
+        self,
+        scene: "SceneEmbedding",
+        category: str,
+        *,
+        norm: "Norm",
+        first: int,
+        where: Filter | None = None,
+        rules: Rules = NO_RULES,
+    ) -> None:
+        """Begin with nothing retrieved; `category` is the catalogue's; `first` are asked for first."""
+        self.category = category
+        self.found: list[Candidate] = []
+        self._scene = scene
+        self._norm = norm
+        self._rules = rules
+        self._point = scene.query_point(category)
+        self._streams = _streams(where, rules, first)
+        self._wanting = list(self._streams)
+
+    @property
+    def queries(self) -> list[Query]:
+        """What to search for next; empty where no more is wanted."""
+        return [
+            Query(self._point, each.asked, frozenset({self.category}), where=each.where)
+            for each in self._wanting
+        ]
+
+    def take(self, found: Sequence[Sequence[Hit]]) -> None:
+        """Take what the searches for `queries` found, which replaces what earlier ones found."""
+        for stream, hits in zip(self._wanting, found, strict=True):
+            stream.hits = hits
+            stream.exhausted = len(hits) < stream.asked
+        retrieved = {hit.id: hit for stream in self._streams for hit in stream.hits}
+        self.found = self.measured(retrieved.values())
+        totals = {each.id: each.total for each in self.found}
+        for stream in self._streams:
+            if stream.hits:
+                stream.least = self._least_behind(stream.hits, totals)
+        self._wanting = []
+
+    def want(self, below: float) -> bool:
+        """Ask for more wherever a product with a smaller place may be left; returns whether there is any."""
+        self._wanting = [
+            each for each in self._streams if not each.exhausted and each.unseen <= below + ROUNDING
+        ]
+        for stream in self._wanting:
+            stream.asked *= _GROWTH
+        return bool(self._wanting)
+
+    @property
+    def unseen(self) -> float:
+        """No product that has not been retrieved has a smaller place; infinite when all have been."""
+        return min(each.unseen for each in self._streams)
+
+    @property
+    def asked(self) -> int:
+        """The most products that one search asks for."""
+        return max(each.asked for each in self._streams)
+
+    def bare_rank(self, product: Candidate) -> int | None:
+        """The rank of a product by distance alone; None where products nearer than it may be left."""
+        known = min((inf if each.exhausted else each.least) for each in self._streams)
+        if product.total + ROUNDING >= known:
+            return None
+        own = next((each for each in self.found if each.id == product.id), product)
+        return 1 + sum((each.total, each.id) < (own.total, own.id) for each in self.found)
+
+    def measured(self, points: Iterable[Hit | Point]) -> list[Candidate]:
+        """Measure products, and sort them."""
+        points = list(points)
+        if not points:
+            return []
+        # Equal vectors are measured once: a matrix product may round equal rows differently; they must tie.
+        contents = [point.vector.tobytes() for point in points]
+        row_of = {content: row for row, content in enumerate(dict.fromkeys(contents))}
+        vectors = np.frombuffer(b"".join(row_of), np.float32).reshape(len(row_of), -1)
+        rows = [row_of[content] for content in contents]
+        distances = self._scene.distances(self.category, vectors)
+        columns = (np.asarray(part, np.float64)[rows].tolist() for part in distances)
+        parts = zip(points, *columns, strict=True)
+        return sorted((self._weighed(*each) for each in parts), key=lambda each: each.order)
+
+    def _weighed(self, point: Hit | Point, total: float, from_global: float, from_local: float) -> Candidate:
+        place, rules = total, []
+        for rule in self._rules.weighing:
+            if rule.where is None or matches(rule.where, point.id, point.category, fields_of(point.payload)):
+                rules.append(rule)
+        if rules:
+            place = total * prod(rule.factor for rule in rules) + sum(rule.offset for rule in rules)
+        return Candidate(
+            place, point.id, total, from_global, from_local, point.payload, point.vector, tuple(rules)
+        )
+
+    def _least_behind(self, hits: Sequence[Hit], totals: dict[str, float]) -> float:
+        """The least distance that a product behind the last hit can have."""
+        farthest = hits[-1].distance
+        if self._norm == "l2":
+            return farthest
+        constant = totals[hits[0].id] - hits[0].distance ** 2
+        return max(0.0, farthest**2 + constant)
 
 
-def ranked_products(ranking: Ranking, *, parts: bool = True) -> list[RankedProduct]:
-    """The products of a ranking with the rules that moved them; `parts` says whether distances have two."""
-    return [
-        product.answer(rank, ranking.moved(product), parts=parts)
-        for rank, product in enumerate(ranking.products, 1)
-    ]
+def retrieve(catalogue: Catalogue, model: "Model", searches: Sequence[CategorySearch]) -> None:
+    """Search once for all that several categories ask for."""
+    queries = [each.queries for each in searches]
+    found = iter(catalogue.search([query for some in queries for query in some], model))
+    for search, some in zip(searches, queries, strict=True):
+        search.take([next(found) for _ in some])
+
+
+def _streams(where: Filter | None, rules: Rules, first: int) -> list[_Stream]:
+    """One search for all that no rule brings forward, and one for those that each boost does."""
+    parts = [] if where is None else [where]
+    boosted = [rule.where for rule in rules.boosts if rule.where is not None]
+    joined = any_of(boosted)
+    others = all_of([*parts, Not(joined)] if joined is not None else parts)
+    factor = prod(rule.factor for rule in rules.boosts)
+    offset = sum(rule.offset for rule in rules.boosts)
+    streams = [_Stream(others, first)]
+    return streams + [_Stream(all_of([*parts, each]), first, factor, offset) for each in boosted]
+
+
+def find_pins(
+    catalogue: Catalogue, model: "Model", rules: Rules, where: Filter | None
+) -> tuple[list[tuple[Rule, Point]], list[UnusedRule]]:
+    """Look up the pinned products. Those that `where` does not let through are not shown, pinned or not.
+
+    Returns:
+        The rules that can be followed, each with its product, and those that cannot.
+    """
+    points = catalogue.get({rule.id for rule in rules.pins}, model) if rules.pins else {}
+    usable: dict[str, tuple[Rule, Point]] = {}
+    unused = []
+    for rule in rules.pins:
+        point = points.get(rule.id)
+        if point is None:
+            unused.append(rule.unused(f"the catalogue has no product '{rule.id}'"))
+        elif rule.id in usable:
+            first = usable[rule.id][0].number
+            unused.append(rule.unused(f"rule {first} pins product '{rule.id}' already"))
+        elif rule.category is not None and not is_under(point.category, rule.category):
+            unused.append(rule.unused(f"product '{rule.id}' is of {point.category}, not of {rule.category}"))
+        elif where is not None and not matches(where, point.id, point.category, fields_of(point.payload)):
+            unused.append(
+                rule.unused(f"product '{rule.id}' is not available, excluded, or left out by the filter")
+            )
+        else:
+            usable[rule.id] = (rule, point)
+    return list(usable.values()), unused

@@ -23,13 +23,12 @@ from perfectlook.catalogue import Catalogue
 from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.model.runtime import Model
-from perfectlook.recommender.candidates import retrieve
 from perfectlook.recommender.categories import by_probability, choose_categories
 from perfectlook.recommender.explain import explained
-from perfectlook.recommender.filters import FieldNotes, every, restriction
+from perfectlook.recommender.filters import FieldNotes, all_of, restriction
 from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, Stylist, Wishes, locked_products
 from perfectlook.recommender.photo import Photo, Seen, name_of, opened_photo
-from perfectlook.recommender.ranking import Ranking, placed_pins, ranked_products
+from perfectlook.recommender.ranking import Ranking, find_pins, finish
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.similar import as_product, nearest_categories, point_scene
 from perfectlook.stores import Point, Query
@@ -117,7 +116,7 @@ class Recommender:
         suggested = self._suggested(features, chosen)
         if categories is None:
             chosen = list(suggested)[:limit]
-        pins = placed_pins(self.catalogue, self.model, rules, wanted)
+        pins, unused = find_pins(self.catalogue, self.model, rules, wanted)
         rankings = [
             Ranking(
                 scene,
@@ -128,15 +127,15 @@ class Recommender:
                 spread=spread,
                 where=wanted,
                 rules=rules,
-                pins=pins.of(category),
+                pins=[each for each in pins if each[1].category == category],
             )
             for category in chosen
         ]
-        self._finish(rankings)
+        finish(self.catalogue, self.model, rankings)
         sections = [self._section(scene, each, suggested[each.category]) for each in rankings]
         said: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
-        if pins.unused:
-            said["unused_rules"] = list(pins.unused)
+        if unused:
+            said["unused_rules"] = unused
         return Answer(photo=_name(photo), model=self.model.name, categories=sections, **said)
 
     def similar(
@@ -179,7 +178,7 @@ class Recommender:
         if product is not None:
             named = [product.category] if categories is None else self._chosen(categories)
             vectors = dict.fromkeys(named, product.vector)
-            wanted = every([*([wanted] if wanted else []), Compare("id", "!=", product.id)])
+            wanted = all_of([*([wanted] if wanted else []), Compare("id", "!=", product.id)])
         else:
             vectors = self._as_product(like, categories)
         rankings = [
@@ -195,12 +194,10 @@ class Recommender:
             )
             for category, vector in vectors.items()
         ]
-        self._finish(rankings)
+        finish(self.catalogue, self.model, rankings)
         exact = self.catalogue.store.exact
         sections = [
-            SimilarSection(
-                category=each.category, proven_exact=exact, products=ranked_products(each, parts=False)
-            )
+            SimilarSection(category=each.category, proven_exact=exact, products=each.answers(parts=False))
             for each in rankings
         ]
         asked: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
@@ -316,11 +313,6 @@ class Recommender:
     def _chosen(self, categories: Sequence[str] | None) -> list[str]:
         return choose_categories(self.catalogue.categories(), categories)
 
-    def _finish(self, rankings: Sequence[Ranking]) -> None:
-        """Search for all rankings at once, until each is done."""
-        while unfinished := [ranking for ranking in rankings if not ranking.done]:
-            retrieve(self.catalogue, self.model, unfinished)
-
     def _as_product(self, photo: Photo | Seen, categories: Sequence[str] | None) -> dict[str, Float32Array]:
         if isinstance(photo, str) and not Path(photo).exists():
             raise UsageError(
@@ -396,7 +388,7 @@ class Recommender:
             **({} if suggested is None else {"suggested": suggested}),
             resolved=Resolved.of(self.model.resolve(ranking.category)),
             proven_exact=self.catalogue.store.exact,
-            products=ranked_products(ranking),
+            products=ranking.answers(),
             attention=Attention(
                 rows=REGION_ROWS,
                 columns=REGION_COLUMNS,

@@ -9,7 +9,7 @@ from typing import Literal, Self, cast, get_args
 
 from perfectlook.answers import Action, AppliedRule, UnusedRule
 from perfectlook.errors import UsageError
-from perfectlook.recommender.filters import either, every
+from perfectlook.recommender.filters import all_of, any_of
 from perfectlook.stores.filters import Filter, Under, parse_filter
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -105,7 +105,7 @@ class Rules:
     @cached_property
     def excluded(self) -> Filter | None:
         """What exclude rules match, None without any."""
-        return either([rule.where for rule in self.rules if rule.action == "exclude" and rule.where])
+        return any_of([rule.where for rule in self.rules if rule.action == "exclude" and rule.where])
 
 
 NO_RULES = Rules("no rules", ())
@@ -158,7 +158,7 @@ def _matching(table: Mapping[str, object], category: str | None, where: str) -> 
     parts: list[Filter] = [] if category is None else [Under(category)]
     if text is not None:
         parts.append(parse_filter(text, f"{where}: where"))
-    whole = every(parts)
+    whole = all_of(parts)
     if whole is None:
         raise UsageError(f"{where}: has neither 'where' nor 'category'; say which products it is about")
     return whole

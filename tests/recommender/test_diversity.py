@@ -7,8 +7,7 @@ import pytest
 
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import Norm
-from perfectlook.recommender.candidates import Ranked
-from perfectlook.recommender.diversity import distinct, same_look, spread_out
+from perfectlook.recommender.diversity import Candidate, distinct, same_look, spread_out
 
 NEAR, FAR = np.asarray([1.0, 0.0, 0.0], np.float32), np.asarray([0.0, 1.0, 0.0], np.float32)
 
@@ -21,10 +20,10 @@ def product(
     picture: str = "",
     dhash: int = 0,
     **fields: str,
-) -> Ranked:
+) -> Candidate:
     sha256 = hashlib.sha256((picture or id_).encode()).hexdigest()
     record = Record(id_, id_, 9, 9, sha256, f"{dhash:064x}", "", fields)
-    return Ranked(place, id_, place, place, 0.0, record.payload(), vector)
+    return Candidate(place, id_, place, place, 0.0, record.payload(), vector)
 
 
 def test_the_same_picture_is_a_copy_whatever_else_is_said_of_it() -> None:
@@ -63,13 +62,13 @@ def test_variants_of_a_group_appear_once_also_of_what_is_shown() -> None:
     assert [each.id for each in distinct([*far, *more], 1)] == ["0"]
 
 
-def by_the_formula(pool: list[Ranked], count: int, spread: float, norm: Norm) -> list[str]:
+def by_the_formula(pool: list[Candidate], count: int, spread: float, norm: Norm) -> list[str]:
     """The definition, word by word."""
     power = 2 if norm == "squared_l2" else 1
     left, chosen = list(pool), []
     while left and len(chosen) < count:
 
-        def value(each: Ranked) -> float:
+        def value(each: Candidate) -> float:
             if not chosen:
                 return each.place
             apart = min(np.linalg.norm(each.vector.astype(float) - other.vector) ** power for other in chosen)
