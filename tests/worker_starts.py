@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from perfectlook.errors import MissingExtraError
+
 
 def squarer() -> Callable[[int], int]:
     return lambda number: number * number
@@ -20,9 +22,33 @@ def mortal() -> Callable[[str], tuple[str, int]]:
             die()
         if task.startswith("sleep"):
             time.sleep(0.2)
+        if task.startswith("hang"):
+            time.sleep(600)
         if task.startswith("raise"):
             raise RuntimeError("as asked")
         return task, os.getpid()
+
+    return do
+
+
+def printing() -> Callable[[str], int]:
+    """Prints the task, to Python's and to the system's standard output; answers with its length."""
+
+    def do(task: str) -> int:
+        os.write(1, task.encode())
+        print(flush=True)
+        return len(task)
+
+    return do
+
+
+def repeating() -> Callable[[int], bytes]:
+    return bytes
+
+
+def raising() -> Callable[[Any], None]:
+    def do(task: Any) -> None:
+        raise task if isinstance(task, Exception) else MissingExtraError(*task)
 
     return do
 
@@ -41,7 +67,7 @@ def failing_at_start() -> Callable[[object], object]:
 
 def deadly_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Any], Any]:
     """An extractor that a picture named "deadly" kills outright, as a decoder's crash would."""
-    from perfectlook.features.extractor import open_extractor
+    from perfectlook.features.extraction import open_extractor
 
     extractor = open_extractor(backbone, identity, maps=maps)
 

@@ -356,7 +356,7 @@ def test_another_model_embeds_everything_anew_without_the_backbone(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("the backbone was opened")
 
-    monkeypatch.setattr("perfectlook.features.extractor.open_backbone", refuse)
+    monkeypatch.setattr("perfectlook.features.extraction.open_backbone", refuse)
     report = catalogue.sync(ListSource(products), OTHER)
     assert counts(report) == (0, 0, 0, 16, 16)
     assert report.switched

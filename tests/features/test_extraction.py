@@ -1,11 +1,11 @@
 import dataclasses
 import hashlib
-import multiprocessing
 import os
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -16,7 +16,7 @@ from perfectlook.data.fingerprints import fingerprints
 from perfectlook.errors import BackboneError, FeatureError
 from perfectlook.features import extraction
 from perfectlook.features.extraction import extract
-from perfectlook.features.store import FeatureStore, Manifest, ViewKey, open_store
+from perfectlook.features.store import FeatureStore, StoreManifest, ViewKey, open_store
 from perfectlook.images import open_picture
 from perfectlook.types import Rectangle, View
 
@@ -165,7 +165,7 @@ def test_workers_killed_during_a_run_cost_nothing(draw, many_workers):
 
     def kill_one(done: int, total: int, failed: int) -> None:
         if done > 20 * len(killed) and len(killed) < 2:
-            worker = multiprocessing.active_children()[0]
+            worker = psutil.Process().children()[0]
             worker.kill()
             killed.append(worker.pid)
 
@@ -217,7 +217,7 @@ def test_where_a_gpu_runs_the_backbone_one_worker_feeds_it(monkeypatch):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_store_of_another_backbone_gets_no_features(draw, many_workers, tmp_path: Path, workers: int):
     views = [View(picture) for picture in draw(9)]
-    other = dataclasses.replace(Manifest.of(open_backbone("tiny")), identity="other-fp32-0123456789ab")
+    other = dataclasses.replace(StoreManifest.of(open_backbone("tiny")), identity="other-fp32-0123456789ab")
     with FeatureStore.open(other, tmp_path / "other") as store:
         with pytest.raises(FeatureError, match=r"tiny-fp32.*other-fp32"):
             extract(views, "tiny", store, maps=True, workers=workers)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from perfectlook.backbones import FeatureBatch, open_backbone
-from perfectlook.features.extractor import Extractor, PictureTask, open_extractor, to_float16
+from perfectlook.features.extraction import PictureTask, features_of, open_extractor, to_float16
 from perfectlook.features.store import ViewKey
 from perfectlook.images import open_picture
 from perfectlook.types import Rectangle, View
@@ -95,7 +95,7 @@ def test_features_that_are_no_numbers_are_a_failure_and_the_rest_goes_on(draw, f
             getattr(features, field)[1].flat[-1] = value
 
     pictures = draw(3)
-    extracted = Extractor(Spoilt(spoil), maps=True)([task(picture) for picture in pictures])
+    extracted = features_of(Spoilt(spoil), [task(picture) for picture in pictures], maps=True)
     assert [failure.view.picture for failure in extracted.failures] == [pictures[1]]
     assert "finite" in extracted.failures[0].reason
     assert len(extracted.rows) == 2
@@ -109,7 +109,7 @@ def test_a_backbone_that_fails_on_one_picture_fails_on_no_other(draw):
         if any((each == culprit).all() for each in batch):
             raise RuntimeError("of bad shape")
 
-    extracted = Extractor(Spoilt(spoil), maps=True)([task(picture) for picture in pictures])
+    extracted = features_of(Spoilt(spoil), [task(picture) for picture in pictures], maps=True)
     assert [failure.view.picture for failure in extracted.failures] == [pictures[2]]
     assert "of bad shape" in extracted.failures[0].reason
     assert len(extracted.rows) == 3

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from perfectlook.errors import FeatureError
-from perfectlook.features.store import FORMAT, FeatureStore, Manifest, StoredRows, ViewKey, open_store
+from perfectlook.features.store import FORMAT, FeatureStore, StoredRows, StoreManifest, ViewKey, open_store
 from perfectlook.types import Rectangle
 
-MANIFEST = Manifest(
+MANIFEST = StoreManifest(
     "small-fp32-0123456789ab", "small", 32, global_dimension=3, style_dimension=2, map_channels=2
 )
 KEYS = [ViewKey(f"{number:064x}", crop) for number in range(6) for crop in ("", "0,0,9,9")]
@@ -219,7 +219,7 @@ def test_a_damaged_manifest_is_named(folder: Path, content: bytes):
         FeatureStore.open(MANIFEST, folder)
 
 
-@pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Manifest)])
+@pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(StoreManifest)])
 def test_a_manifest_with_a_wrong_value_is_damaged(folder: Path, field: str):
     FeatureStore.open(MANIFEST, folder).close()
     _changed(folder, **{field: None})

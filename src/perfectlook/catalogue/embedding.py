@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from perfectlook.catalogue.sources import Source
 from perfectlook.catalogue.vectors import write_vectors
 from perfectlook.errors import CatalogueError
 from perfectlook.features.extraction import ExtractionReport, extract
-from perfectlook.features.ray_extraction import extract_on_ray
 from perfectlook.features.store import FeatureStore, ViewKey, open_store
 from perfectlook.model.inputs import Mean, catalogue_centres
 from perfectlook.progress import Progress, ProgressOf
@@ -168,7 +168,7 @@ def embed(
                 "centres out, or use that model"
             )
         listing = list_products(source, workers=workers, progress=progress)
-        embedder = Embedder(model, features, extract_on_ray if on_ray else extract)
+        embedder = Embedder(model, features, partial(extract, on_ray=on_ray))
         reasons = embedder.extract(listing.items, workers=workers, progress=told("extracting features"))
         wanted = {id_: item for id_, item in listing.items.items() if id_ not in reasons}
         failed = listing.problems + [

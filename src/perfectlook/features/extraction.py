@@ -1,10 +1,13 @@
-"""Extracts the features of many views in several processes: skips what is stored, names what fails."""
+"""Extracts features of many views, in several processes or on Ray: skips what is stored, names what fails."""
 
 import hashlib
+import logging
+import os
+import pickle
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,27 +15,64 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perfectlook.backbones import runs_on_gpu
+from perfectlook.backbones import Backbone, open_backbone, runs_on_gpu
 from perfectlook.data.fingerprints import forget
-from perfectlook.features.extractor import CHANGED, Extracted, Failure, PictureTask, Row, open_extractor
+from perfectlook.errors import FeatureError, MissingExtraError, PictureError
 from perfectlook.features.store import FeatureStore, ViewKey, open_store
-from perfectlook.features.workers import Died, Done, InProcess, WorkerError, WorkerPool
+from perfectlook.features.workers import WorkerDiedError, WorkerError, WorkerPool
 from perfectlook.files import worker_count
+from perfectlook.images import DEFAULT_LIMITS, open_picture
 from perfectlook.progress import Progress
-from perfectlook.types import Problem, Rectangle, View
+from perfectlook.types import Float16Array, Float32Array, Problem, Rectangle, View
 
 VIEWS_PER_TASK = 8
 VIEWS_PER_COMMIT = 64
 VIEWS_WORTH_A_WORKER = 24
 """With fewer views per process than this, starting it (most of a second) takes longer than it saves."""
+VIEWS_PER_RAY_BLOCK = 256
+"""Views that travel together on a Ray cluster, and the least that is done again when a machine is lost."""
 PICTURES_HASHED_AT_ONCE = 1024
 DEATHS_IN_A_ROW = 20
-"""So many workers dead without a single result between them: it is not the pictures."""
+"""After this many dead workers without a single result between them, it is not the pictures."""
+FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 NO_FEATURES = "picture without features"
 """The kind of the problems reported here."""
+CHANGED = "changed since its hash was taken; run again"
+"""Why a picture fails whose file is not the one that the hash is of."""
+
+
+class PictureTask(NamedTuple):
+    """A picture, the SHA-256 of its file, and which parts of it are wanted (None is all of it)."""
+
+    picture: Path
+    sha256: str
+    crops: tuple[Rectangle | None, ...]
+
 
 Batch = tuple[PictureTask, ...]
+
+
+class Failure(NamedTuple):
+    """A view that has no features, and why."""
+
+    view: View
+    reason: str
+
+
+class FeatureRow(NamedTuple):
+    """The features of one view: vector [D + K], map [49, C] or None."""
+
+    key: ViewKey
+    vector: Float16Array
+    map: Float16Array | None
+
+
+class Extracted(NamedTuple):
+    """What came of some pictures' views."""
+
+    rows: list[FeatureRow]
+    failures: list[Failure]
 
 
 @dataclass(slots=True)
@@ -43,7 +83,7 @@ class ExtractionReport:
         extracted: views whose features were extracted and stored.
         skipped: views whose features were stored before.
         failures: views that have no features, and why.
-        seconds: what it took, the start of the workers included.
+        seconds: how long it took, with the start of the workers.
     """
 
     extracted: int = 0
@@ -54,7 +94,11 @@ class ExtractionReport:
     @property
     def failed(self) -> list[Problem]:
         """The failures as problems to report."""
-        return [_problem(failure) for failure in self.failures]
+        problems = []
+        for (picture, crop), reason in self.failures:
+            part = f" (crop {','.join(map(str, crop))})" if crop else ""
+            problems.append(Problem(str(picture), f"{picture.stem}{part}", reason, NO_FEATURES))
+        return problems
 
 
 def extract(
@@ -66,11 +110,12 @@ def extract(
     workers: int | None = None,
     progress: Progress | None = None,
     hashes: Mapping[Path, str] | None = None,
+    on_ray: bool = False,
 ) -> ExtractionReport:
     """Extract the features of views and store them; views whose features are stored already are skipped.
 
-    Running again after an interruption goes on where it was; at most the last few dozen views are lost. A
-    view that fails (an unreadable picture, one that kills its worker twice) is reported, the others go on.
+    An interrupted run can be started again and continues; at most the last few dozen views are lost. A view
+    that fails (an unreadable picture, one that kills its worker twice) is reported, and the others go on.
     Memory holds the list of views and a few batches of features, however many views there are.
 
     Args:
@@ -82,134 +127,64 @@ def extract(
             backbone. With one, and with few views, the work is done in this process.
         progress: told how many views are done, of how many, and how many failed.
         hashes: the SHA-256 of pictures' files in hex, where it is known already (from their fingerprints).
+        on_ray: use the Ray cluster that RAY_ADDRESS names, or Ray on this machine. Its workers read the
+            pictures themselves: all machines must see them under the same paths, and have this package.
 
     Raises:
-        FeatureError: the store cannot be written (a full disk), is another backbone's, or workers do not run.
+        FeatureError: the store cannot be written (a full disk), is another backbone's, or workers fail.
         BackboneError: the backbone is unknown or cannot be loaded.
+        MissingExtraError: Ray is not installed.
     """
     if store is None:
         with open_store(backbone) as own:
-            return extract(views, backbone, own, maps=maps, workers=workers, progress=progress, hashes=hashes)
+            return extract(
+                views,
+                backbone,
+                own,
+                maps=maps,
+                workers=workers,
+                progress=progress,
+                hashes=hashes,
+                on_ray=on_ray,
+            )
     started = time.monotonic()
     report = ExtractionReport()
     distinct = dict.fromkeys(views)
-    tasks = missing_tasks(distinct, store, report, maps=maps, hashes=hashes or {})
-    missing = sum(len(task.crops) for task in tasks)
-    if progress:
-        progress(len(distinct) - missing, len(distinct), len(report.failures))
+    tasks = _missing_tasks(distinct, store, report, maps=maps, hashes=hashes or {})
+    rows: list[FeatureRow] = []
+
+    def tell() -> None:
+        if progress:
+            failed = len(report.failures)
+            progress(report.skipped + report.extracted + len(rows) + failed, len(distinct), failed)
+
+    tell()
     if tasks:
         start = partial(open_extractor, backbone, store.manifest.identity, maps=maps)
-        processes = min(workers or _worker_count(backbone), missing // VIEWS_WORTH_A_WORKER)
-        with _pool(start, processes) as pool:
-            _Extraction(pool, _batches(tasks), store, report, progress, len(distinct)).run()
+        processes = min(workers or _worker_count(backbone), _views_of(tasks) // VIEWS_WORTH_A_WORKER)
+        if on_ray:
+            results = _on_ray(start, workers or worker_count(), list(_batches(tasks)))
+        elif processes > 1:
+            results = _in_workers(start, processes, _batches(tasks))
+        else:
+            results = _in_this_process(start, _batches(tasks))
+        try:
+            with closing(results):
+                for extracted in results:
+                    rows += extracted.rows
+                    report.failures += extracted.failures
+                    if len(rows) >= VIEWS_PER_COMMIT:
+                        _store(rows, store, report)
+                    tell()
+        finally:  # what was extracted is kept even where the run is interrupted
+            _store(rows, store, report)
         # with the same size and time as before, the next run would otherwise find the old hash again
         forget(failure.view.picture for failure in report.failures if failure.reason == CHANGED)
     report.seconds = time.monotonic() - started
     return report
 
 
-class _Extraction:
-    """The batches still to do, those to do again, and the rows that wait to be stored together."""
-
-    def __init__(
-        self,
-        pool: "_Pool",
-        batches: Iterator[Batch],
-        store: FeatureStore,
-        report: ExtractionReport,
-        progress: Progress | None,
-        total: int,
-    ) -> None:
-        self._pool = pool
-        self._batches = batches
-        self._store = store
-        self._report = report
-        self._progress = progress
-        self._total = total
-        self._again: deque[Batch] = deque()
-        self._suspects: set[View] = set()
-        self._deaths = 0
-        self._rows: list[Row] = []
-
-    def run(self) -> None:
-        """Do all batches; what was extracted is stored even where the run is broken off."""
-        try:
-            while self._submit() or self._pool.in_flight:
-                match self._pool.receive():
-                    case Died(batch, how):
-                        self._suspect(batch, how)
-                    case Done(_, result):
-                        self._take(result)
-                self._tell()
-        except (KeyboardInterrupt, WorkerError):
-            self._store_rows()
-            raise
-        self._store_rows()
-
-    def _submit(self) -> bool:
-        """Hand out batches while there are any and workers have room; whether any was handed out."""
-        submitted = False
-        while self._pool.has_room:
-            batch = self._again.popleft() if self._again else next(self._batches, None)
-            if batch is None:
-                break
-            self._pool.submit(batch)
-            submitted = True
-        return submitted
-
-    def _take(self, result: Extracted) -> None:
-        self._deaths = 0
-        self._rows += result.rows
-        self._report.failures += result.failures
-        if len(self._rows) >= VIEWS_PER_COMMIT:
-            self._store_rows()
-
-    def _suspect(self, batch: Batch, how: str) -> None:
-        """A worker died over these views: each is tried once more, alone; a second death is its failure."""
-        self._deaths += 1
-        if self._deaths > DEATHS_IN_A_ROW:
-            raise WorkerError(
-                f"{self._deaths} workers in a row died, the last {how}; use fewer workers, which need less "
-                "memory. What was extracted is kept: the next run goes on from there"
-            )
-        for task in batch:
-            for crop in task.crops:
-                view = View(task.picture, crop)
-                if view in self._suspects:
-                    reason = f"twice, the worker that was at it died ({how}); check the picture"
-                    self._report.failures.append(Failure(view, reason))
-                else:
-                    self._suspects.add(view)
-                    self._again.append((task._replace(crops=(crop,)),))
-
-    def _store_rows(self) -> None:
-        rows = self._rows
-        if rows:
-            keys = [row.key for row in rows]
-            maps = [row.map for row in rows if row.map is not None]
-            self._store.append(keys, np.stack([row.vector for row in rows]), np.stack(maps) if maps else None)
-        self._report.extracted += len(rows)
-        self._rows = []
-
-    def _tell(self) -> None:
-        if self._progress:
-            failed = len(self._report.failures)
-            done = self._report.skipped + self._report.extracted + len(self._rows) + failed
-            self._progress(done, self._total, failed)
-
-
-_Pool = WorkerPool[Batch, Extracted] | InProcess[Batch, Extracted]
-
-
-def _worker_count(backbone: str) -> int:
-    return 1 if runs_on_gpu(backbone) else worker_count()
-
-
-def _pool(start: Callable[[], Callable[[Batch], Extracted]], processes: int) -> _Pool:
-    return WorkerPool(start, processes) if processes > 1 else InProcess(start)
-
-
-def missing_tasks(
+def _missing_tasks(
     views: Iterable[View],
     store: FeatureStore,
     report: ExtractionReport,
@@ -224,8 +199,8 @@ def missing_tasks(
     tasks: list[PictureTask] = []
     for picture, sha256 in _hashed(list(crops), hashes):
         rectangles = crops[picture]
-        if isinstance(sha256, _Unreadable):
-            report.failures += (Failure(View(picture, crop), sha256.reason) for crop in rectangles)
+        if isinstance(sha256, PictureError):
+            report.failures += (Failure(View(picture, crop), str(sha256)) for crop in rectangles)
             continue
         found = store.find(ViewKey.of(sha256, crop) for crop in rectangles)
         lacking = tuple(
@@ -239,9 +214,7 @@ def missing_tasks(
     return tasks
 
 
-def _hashed(
-    pictures: Sequence[Path], known: Mapping[Path, str]
-) -> Iterator[tuple[Path, "str | _Unreadable"]]:
+def _hashed(pictures: Sequence[Path], known: Mapping[Path, str]) -> Iterator[tuple[Path, str | PictureError]]:
     """Every picture with its hash, known or read by several threads, a bounded number at a time."""
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(pictures), PICTURES_HASHED_AT_ONCE):
@@ -249,6 +222,17 @@ def _hashed(
             unknown = [picture for picture in some if picture not in known]
             read = dict(zip(unknown, threads.map(_sha256, unknown), strict=True))
             yield from ((picture, known.get(picture) or read[picture]) for picture in some)
+
+
+def _sha256(picture: Path) -> str | PictureError:
+    try:
+        if not picture.is_file():
+            what = "not a file" if picture.exists() else "no such file"
+            return PictureError(f"{what}; check the path")
+        with picture.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return PictureError(f"cannot be read ({error.strerror}); check the path and the disk")
 
 
 def _batches(tasks: Iterable[PictureTask]) -> Iterator[Batch]:
@@ -267,22 +251,216 @@ def _batches(tasks: Iterable[PictureTask]) -> Iterator[Batch]:
         yield tuple(batch)
 
 
-class _Unreadable(NamedTuple):
-    reason: str
+def _views_of(tasks: Iterable[PictureTask]) -> int:
+    return sum(len(task.crops) for task in tasks)
 
 
-def _sha256(picture: Path) -> str | _Unreadable:
+def _worker_count(backbone: str) -> int:
+    return 1 if runs_on_gpu(backbone) else worker_count()
+
+
+def _store(rows: list[FeatureRow], store: FeatureStore, report: ExtractionReport) -> None:
+    """Move rows into the store."""
+    taken = rows[:]
+    rows.clear()
+    if taken:
+        maps = [row.map for row in taken if row.map is not None]
+        store.append(
+            [row.key for row in taken],
+            np.stack([row.vector for row in taken]),
+            np.stack(maps) if maps else None,
+        )
+    report.extracted += len(taken)
+
+
+Start = Callable[[], Callable[[Batch], Extracted]]
+"""Opens an extractor, wherever it is called."""
+
+
+def _in_this_process(start: Start, batches: Iterable[Batch]) -> Generator[Extracted, None, None]:
+    extractor = start()
+    for batch in batches:
+        yield extractor(batch)
+
+
+def _in_workers(start: Start, count: int, batches: Iterable[Batch]) -> Generator[Extracted, None, None]:
+    """Every view of a batch whose worker died is tried once more, alone; a second death is its failure."""
+    again: list[Batch] = []
+    deaths = 0
+    with WorkerPool(start, count) as pool:
+        for is_last_try in (False, True):
+            for batch, future in pool.run(again if is_last_try else batches):
+                try:
+                    extracted = future.result()
+                    deaths = 0
+                except WorkerDiedError as died:
+                    deaths += 1
+                    if deaths > DEATHS_IN_A_ROW:
+                        raise FeatureError(
+                            f"{deaths} workers in a row died, the last {died}; use fewer workers, which need "
+                            "less memory. What was extracted is kept: the next run continues from there"
+                        ) from died
+                    views = [(task, crop) for task in batch for crop in task.crops]
+                    extracted = Extracted([], [])
+                    if is_last_try:
+                        reason = f"its worker died twice ({died}); check the picture"
+                        extracted.failures.extend(Failure(View(t.picture, crop), reason) for t, crop in views)
+                    else:
+                        again += ((task._replace(crops=(crop,)),) for task, crop in views)
+                except WorkerError as error:
+                    raise FeatureError(f"{error}; what was extracted is kept") from error
+                yield extracted
+
+
+def _on_ray(start: Start, count: int, batches: Sequence[Batch]) -> Generator[Extracted, None, None]:
+    """By `count` workers of Ray Data; all that travels is pickled."""
     try:
-        if not picture.is_file():
-            what = "not a file" if picture.exists() else "no such file"
-            return _Unreadable(f"{what}; check the path")
-        with picture.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        import ray.data
+    except ImportError as error:
+        raise MissingExtraError("embedding on a Ray cluster", "ray") from error
+    with _ray(count):
+        blocks = max(2 * count, len(batches) * VIEWS_PER_TASK // VIEWS_PER_RAY_BLOCK)
+        items = [{"batch": pickle.dumps(batch)} for batch in batches]
+        dataset = ray.data.from_items(items, override_num_blocks=min(blocks, len(items))).map(
+            _RayExtractor,
+            fn_constructor_args=(start,),
+            compute=ray.data.ActorPoolStrategy(size=count),
+            num_cpus=1,
+        )
+        first_failure, has_rows = None, False
+        try:
+            for row in dataset.iter_rows():
+                extracted: Extracted = pickle.loads(row["extracted"])
+                has_rows |= bool(extracted.rows)
+                first_failure = first_failure or next(iter(extracted.failures), None)
+                yield extracted
+        except ray.exceptions.RayError as error:
+            raise FeatureError(
+                f"Ray workers failed ({str(error).strip().splitlines()[-1]}); what was extracted is kept: "
+                "repair the cluster and run again"
+            ) from error
+    if first_failure is not None and not has_rows:
+        raise FeatureError(
+            f"no picture could be read by the Ray workers, the first being {first_failure.view.picture}: "
+            f"{first_failure.reason}. They must see the pictures under the same paths as this machine does"
+        )
+
+
+class _RayExtractor:
+    """What a Ray worker does: it opens the backbone once, and then turns pictures into features."""
+
+    def __init__(self, start: Start) -> None:
+        self._extract = start()
+
+    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
+        return {"extracted": pickle.dumps(self._extract(pickle.loads(row["batch"])))}
+
+
+@contextmanager
+def _ray(workers: int) -> Iterator[None]:
+    """Have Ray while the context lasts: quiet, without usage reports, left running if it ran before."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+    import ray.data
+
+    ours = not ray.is_initialized()
+    if ours:
+        joins = bool(os.environ.get("RAY_ADDRESS"))
+        ray.init(
+            num_cpus=None if joins else workers + 1,
+            include_dashboard=None if joins else False,
+            log_to_driver=False,
+            logging_level="WARNING",
+        )
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def open_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Batch], Extracted]:
+    """An extractor (see `features_of`) with a backbone of its own, on one thread.
+
+    Raises:
+        BackboneError: the backbone cannot be loaded.
+        FeatureError: its features are not those of this identity.
+    """
+    opened = open_backbone(backbone, threads=1)
+    if opened.identity != identity:
+        raise FeatureError(
+            f"the backbone '{backbone}' is {opened.identity}, but the feature store is of {identity}; "
+            "features of two backbones never mix: open this backbone's own store"
+        )
+    return partial(features_of, opened, maps=maps)
+
+
+def features_of(backbone: Backbone, tasks: Iterable[PictureTask], *, maps: bool) -> Extracted:
+    """Read pictures and extract all their views as one batch; what fails is named, and the rest goes on.
+
+    Every view is decoded on its own, at the scale that suits it: its features never depend on what else is
+    extracted with it.
+    """
+    prepared: list[_Prepared] = []
+    extracted = Extracted([], [])
+    for task in tasks:
+        data = None
+        for crop in task.crops:
+            view = View(task.picture, crop)
+            try:
+                data = data or _read(task)
+                picture = open_picture(data, crop=crop, fit=backbone.description.input_size)
+                prepared.append((view, ViewKey.of(task.sha256, crop), backbone.prepare(picture)))
+            except PictureError as error:
+                extracted.failures.append(Failure(view, str(error).removeprefix("<bytes>: ")))
+            except Exception as error:  # out of memory, or a decoder's own fault: this picture's problem only
+                reason = f"cannot be prepared ({type(error).__name__}: {error})"
+                extracted.failures.append(Failure(view, reason))
+    if prepared:
+        _run(backbone, prepared, extracted, maps=maps)
+    return extracted
+
+
+_Prepared = tuple[View, ViewKey, Float32Array]
+"""A view decoded: its key, and the backbone's input."""
+
+
+def _read(task: PictureTask) -> bytes:
+    """The bytes of a picture; of one that is too large the beginning, and the decoder refuses it."""
+    try:
+        with task.picture.open("rb") as file:
+            data = file.read(DEFAULT_LIMITS.max_bytes + 1)
     except OSError as error:
-        return _Unreadable(f"cannot be read ({error.strerror}); check the path and the disk")
+        raise PictureError(f"cannot be read ({error.strerror}); check the path and the disk") from error
+    if len(data) <= DEFAULT_LIMITS.max_bytes and hashlib.sha256(data).hexdigest() != task.sha256:
+        raise PictureError(CHANGED)
+    return data
 
 
-def _problem(failure: Failure) -> Problem:
-    picture, crop = failure.view
-    part = f" (crop {','.join(map(str, crop))})" if crop else ""
-    return Problem(str(picture), f"{picture.stem}{part}", failure.reason, NO_FEATURES)
+def _run(backbone: Backbone, prepared: Sequence[_Prepared], extracted: Extracted, *, maps: bool) -> None:
+    try:
+        batch = backbone.extract(np.stack([pixels for _, _, pixels in prepared]))
+    except Exception as error:  # as above: find the one
+        if len(prepared) > 1:
+            for each in prepared:
+                _run(backbone, [each], extracted, maps=maps)
+        else:
+            reason = f"the backbone failed on it ({type(error).__name__}: {error})"
+            extracted.failures.append(Failure(prepared[0][0], reason))
+        return
+    for place, (view, key, _) in enumerate(prepared):
+        vector = np.concatenate([batch.global_vectors[place], batch.style_statistics[place]])
+        feature_map = batch.feature_maps[place] if maps else None
+        if np.isfinite(vector).all() and (feature_map is None or np.isfinite(feature_map).all()):
+            half_map = None if feature_map is None else to_float16(feature_map)
+            extracted.rows.append(FeatureRow(key, to_float16(vector), half_map))
+        else:
+            reason = "the backbone's features of it are not finite numbers"
+            extracted.failures.append(Failure(view, reason))
+
+
+def to_float16(values: Float32Array) -> Float16Array:
+    """Finite values as float16; those beyond its range, ±65504, become its largest, never infinite."""
+    return values.clip(-FLOAT16_MAX, FLOAT16_MAX).astype(np.float16)

@@ -96,7 +96,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class StoreManifest:
     """The features a store holds: one backbone's, at one precision, in rows of fixed sizes."""
 
     identity: str
@@ -156,7 +156,7 @@ class Manifest:
             raise _damaged(path, ", ".join(f"{name} is {content.get(name)!r}" for name in wrong))
         return cls(**{each.name: content[each.name] for each in fields(cls)})
 
-    def check_same_features(self, wanted: "Manifest", folder: Path) -> None:
+    def check_same_features(self, wanted: "StoreManifest", folder: Path) -> None:
         """Raise FeatureError, naming both, if this store's features are not the ones wanted."""
         if self.identity != wanted.identity:
             raise FeatureError(
@@ -218,7 +218,7 @@ class FeatureStore:
     commit are overwritten by the next. A store is used by the thread that opened it, and by one process.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, index: sqlite3.Connection) -> None:
+    def __init__(self, folder: Path, manifest: StoreManifest, index: sqlite3.Connection) -> None:
         self.folder = folder
         self.manifest = manifest
         self._index = index
@@ -226,7 +226,7 @@ class FeatureStore:
         self._maps = RowFile(folder / "maps.f16", REGIONS * manifest.map_channels)
 
     @classmethod
-    def open(cls, wanted: Manifest, folder: Path | None = None) -> Self:
+    def open(cls, wanted: StoreManifest, folder: Path | None = None) -> Self:
         """Open a store of the features wanted, creating it where there is none.
 
         Args:
@@ -245,7 +245,7 @@ class FeatureStore:
                 if was_used:
                     raise _damaged_store(folder, "manifest.json is missing")
                 wanted.write(path)
-            manifest = Manifest.read(path)
+            manifest = StoreManifest.read(path)
             manifest.check_same_features(wanted, folder)
             index = sqlite3.connect(folder / "index.sqlite", timeout=LOCK_SECONDS, isolation_level=None)
             try:
@@ -383,7 +383,7 @@ def open_store(backbone: str, folder: Path | None = None) -> FeatureStore:
         BackboneError: the backbone is unknown or cannot be loaded.
         FeatureError: the folder holds other features, is damaged, or cannot be written.
     """
-    return FeatureStore.open(Manifest.of(open_backbone(backbone)), folder)
+    return FeatureStore.open(StoreManifest.of(open_backbone(backbone)), folder)
 
 
 @contextmanager

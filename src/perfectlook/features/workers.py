@@ -1,19 +1,26 @@
-"""Worker processes that do tasks for their parent; the death of one is noticed, never waited for."""
+"""Worker processes that do tasks for their parent. One that crashes or hangs costs its own task, no other.
 
-import multiprocessing
+Unlike `concurrent.futures.ProcessPoolExecutor`, a pool goes on after the death of a worker, and it can end a
+task that takes too long.
+"""
+
+import os
+import pickle
 import signal
+import subprocess
 import sys
-from collections import deque
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager, suppress
-from multiprocessing import connection, resource_tracker
-from types import ModuleType, TracebackType
-from typing import Generic, NamedTuple, Self, TypeVar
+from itertools import islice
+from queue import SimpleQueue
+from typing import IO, Any, Generic, Self, TypeVar
 
-from perfectlook.errors import FeatureError, PerfectLookError
+from perfectlook.errors import PerfectLookError
 
 TASKS_PER_WORKER = 2
-"""One that is being done and one that waits, so that a worker never does; nothing else is on its way."""
+"""What `run` takes ahead: a task that is being done and one that waits, so that a worker never does."""
 GRACE_SECONDS = 5.0
 RETRIED_STARTS = 2
 
@@ -21,250 +28,252 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class WorkerError(FeatureError):
-    """Workers do not start, or keep dying."""
+class WorkerError(PerfectLookError):
+    """Workers do not start, or a task failed in one."""
 
 
-class Done(NamedTuple, Generic[Task, Result]):
-    """A task that was done."""
-
-    task: Task
-    result: Result
+class WorkerDiedError(WorkerError):
+    """A worker ended before it had the result: it crashed, was killed, or ran out of memory."""
 
 
-class Died(NamedTuple, Generic[Task]):
-    """A task whose worker ended before it had the result; `how` says in words how the worker ended."""
-
-    task: Task
-    how: str
-
-
-class _Worker(Generic[Task]):
-    """A process, the parent's end of the pipe to it, and the tasks it has not answered, oldest first."""
-
-    def __init__(self, start: Callable[[], Callable[..., object]]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, start), daemon=True)
-        self.tasks: deque[Task] = deque()
-        self.is_ready = False
-        with _undisturbed_start():
-            self.process.start()
-        theirs.close()
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.end()
-
-    def end(self) -> str:
-        """See the process off; returns how it ended."""
-        self.pipe.close()
-        self.process.join(GRACE_SECONDS)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        how = _how_it_ended(self.process.exitcode)
-        self.process.close()
-        return how
+class TaskTimeoutError(WorkerDiedError):
+    """A task took too long; its worker was killed."""
 
 
 class WorkerPool(Generic[Task, Result]):
-    """Processes that each make `do = start()` once and then answer every task with `do(task)`.
+    """Processes that each make `do = initializer()` once and then answer every task with `do(task)`.
 
-    `start`, tasks and results must be picklable, and tasks small (a few kilobytes). At most
-    `TASKS_PER_WORKER` tasks per worker are on their way at any time: `submit` while `has_room`, then
-    `receive`. When a worker dies, the task that it was at comes back as `Died`, and is the caller's to submit
-    again or not; those that it had not begun go to others, and a fresh worker takes its place.
+    The initializer, tasks and results are pickled; workers import nothing of the caller's script. They are
+    kept until the pool is closed. A worker that dies, or that a timeout kills, is replaced by a fresh one.
+    All methods may be called from several threads. Workers contain crashes, not malice: their answers are
+    unpickled here.
     """
 
-    def __init__(self, start: Callable[[], Callable[[Task], Result]], workers: int) -> None:
-        self._start = start
-        self._waiting: deque[Task] = deque()
-        self._failed_starts = 0
-        self._workers: list[_Worker[Task]] = []
-        try:
-            for _ in range(workers):
-                self._workers.append(_Worker(start))
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, initializer: Callable[[], Callable[[Task], Result]], count: int) -> None:
+        """Start `count` workers; returns before they are ready."""
+        self._initializer = pickle.dumps(initializer)
+        self._tasks: SimpleQueue[tuple[bytes, float | None, Future[Result]] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._workers: set[_Worker] = set()
+        self._closed = False
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def in_flight(self) -> int:
-        """How many tasks were submitted and have not come back."""
-        return len(self._waiting) + sum(len(worker.tasks) for worker in self._workers)
+    def run(
+        self, tasks: Iterable[Task], *, seconds: float | None = None
+    ) -> Iterator[tuple[Task, Future[Result]]]:
+        """Do tasks; yields each with its future as it is done. `submit` says what the future raises.
 
-    @property
-    def has_room(self) -> bool:
-        """Whether a task may be submitted."""
-        return self.in_flight < TASKS_PER_WORKER * len(self._workers)
-
-    def submit(self, task: Task) -> None:
-        """Hand a task to the worker that has the fewest."""
-        self._waiting.append(task)
-        self._hand_out()
-
-    def receive(self) -> Done[Task, Result] | Died[Task]:
-        """Wait for the next task that is done, or whose worker died.
-
-        Raises:
-            WorkerError: workers cannot start, or die before they have done anything.
+        Takes only `TASKS_PER_WORKER` tasks per worker ahead of what it has yielded, however many there are.
         """
-        while True:
-            pipes = {worker.pipe: worker for worker in self._workers}
-            ready = connection.wait(list(pipes))
-            worker = pipes[ready[0]]  # type: ignore[index]  # only our connections were given
-            try:
-                kind, content = worker.pipe.recv()
-            except (EOFError, OSError):
-                died = self._replace(worker)
-                if died is not None:
-                    return died
-                continue
-            if kind == "failed":
-                raise WorkerError(f"a worker failed: {content}")
-            worker.is_ready, self._failed_starts = True, 0
-            if kind == "result":
-                task = worker.tasks.popleft()
-                self._hand_out()
-                return Done(task, content)
+        waiting = iter(tasks)
+        pending: dict[Future[Result], Task] = {}
+        room = TASKS_PER_WORKER * len(self._threads)
+        try:
+            while True:
+                for task in islice(waiting, room - len(pending)):
+                    pending[self.submit(task, seconds=seconds)] = task
+                if not pending:
+                    return
+                # on Windows, Ctrl-C is noticed only between two waits
+                done, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield pending.pop(future), future
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def submit(self, task: Task, *, seconds: float | None = None) -> Future[Result]:
+        """Hand in a task that may take `seconds`, from when a worker begins it; returns its future.
+
+        The future raises what the task raised: a `PerfectLookError` as it is, anything else as a
+        `WorkerError` with its text. It raises `WorkerDiedError` or `TaskTimeoutError` where the worker ended
+        before it had the result, and `WorkerError` where workers cannot start or the pool was closed.
+        """
+        future: Future[Result] = Future()
+        self._tasks.put((pickle.dumps(task), seconds, future))
+        if self._closed:
+            raise WorkerError("the pool of workers is closed")
+        return future
 
     def close(self) -> None:
-        """End all workers now, whatever they are at."""
-        while self._workers:
-            self._workers.pop().stop()
+        """End all workers now, whatever they are doing."""
+        with self._lock:
+            self._closed = True
+            for worker in self._workers:
+                worker.kill()
+        for _ in self._threads:
+            self._tasks.put(None)
+        for thread in self._threads:
+            thread.join()
 
-    def _hand_out(self) -> None:
-        while self._waiting:
-            worker = min(self._workers, key=lambda each: len(each.tasks))
-            if len(worker.tasks) >= TASKS_PER_WORKER:
-                return
-            task = self._waiting.popleft()
-            worker.tasks.append(task)
-            with suppress(OSError):  # it has just died: `receive` will find that, and the task in its list
-                worker.pipe.send(task)
+    def _serve(self) -> None:
+        """Do tasks one by one, in one process after another."""
+        worker: _Worker | None = None
+        while True:
+            with suppress(Exception):  # whatever is wrong will be wrong again when there is a task to fail
+                worker = self._ready(worker)
+            job = self._tasks.get()
+            if job is None:
+                break
+            task, seconds, future = job
+            if future.set_running_or_notify_cancel():
+                try:
+                    worker = self._ready(worker)  # it may have died while it was idle
+                    future.set_result(worker.ask(task, seconds))
+                except Exception as error:
+                    future.set_exception(error)
+        if worker is not None:
+            worker.end()
 
-    def _replace(self, dead: _Worker[Task]) -> Died[Task] | None:
-        """Put a fresh worker in a dead one's place; returns the task that the dead one was at, if any."""
-        self._workers.remove(dead)
-        how = dead.end()
-        if not dead.is_ready:
-            self._failed_starts += 1
-            if self._failed_starts > RETRIED_STARTS:
-                raise WorkerError(f"workers end before they have started ({how})")
-        suspect = dead.tasks.popleft() if dead.is_ready and dead.tasks else None
-        self._waiting.extendleft(reversed(dead.tasks))
-        self._workers.append(_Worker(self._start))
-        self._hand_out()
-        return None if suspect is None else Died(suspect, how)
-
-
-class InProcess(Generic[Task, Result]):
-    """Does tasks like a `WorkerPool`, in this process: for few tasks, or where processes are not wanted."""
-
-    def __init__(self, start: Callable[[], Callable[[Task], Result]]) -> None:
-        self._do = start()
-        self._waiting: deque[Task] = deque()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to end."""
-
-    @property
-    def in_flight(self) -> int:
-        """How many tasks were submitted and have not come back."""
-        return len(self._waiting)
-
-    @property
-    def has_room(self) -> bool:
-        """Whether a task may be submitted: one at a time."""
-        return not self._waiting
-
-    def submit(self, task: Task) -> None:
-        """Take a task; it is done when its result is asked for."""
-        self._waiting.append(task)
-
-    def receive(self) -> Done[Task, Result] | Died[Task]:
-        """Do the next task; it never comes back as `Died`."""
-        task = self._waiting.popleft()
-        return Done(task, self._do(task))
+    def _ready(self, worker: "_Worker | None") -> "_Worker":
+        """Return this worker if it is alive, else a fresh one that has run the initializer."""
+        if worker is not None and worker.is_alive():
+            return worker
+        if worker is not None:
+            worker.end()
+        for attempt in range(RETRIED_STARTS, -1, -1):
+            with self._lock:
+                if self._closed:
+                    raise WorkerError("the pool of workers is closed")
+                fresh = _Worker()
+                self._workers = {each for each in self._workers if each.is_alive()} | {fresh}
+            try:
+                fresh.ask(self._initializer)
+                break
+            except WorkerDiedError as error:
+                if not attempt:
+                    raise WorkerError(f"workers end before they have started ({error})") from error
+            except Exception:
+                fresh.kill()
+                fresh.end()
+                raise
+        return fresh
 
 
-def _work(pipe: connection.Connection, start: Callable[[], Callable[[object], object]]) -> None:
-    """What a worker process runs until its parent closes the pipe or is gone."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group, and the parent ends its workers
-    with suppress(EOFError, OSError):  # the pipe ends: the parent has no more work, or is gone
-        for message in _messages(pipe, start):
-            pipe.send(message)
+class _Worker:
+    """A process that answers one message at a time.
 
-
-def _messages(
-    pipe: connection.Connection, start: Callable[[], Callable[[object], object]]
-) -> Iterator[tuple[str, object]]:
-    try:
-        do = start()
-    except Exception as error:
-        yield "failed", _described(error)
-        return
-    yield "ready", None
-    while True:
-        task = pipe.recv()
-        try:
-            result = do(task)
-        except Exception as error:
-            yield "failed", _described(error)
-            return
-        yield "result", result
-
-
-def _described(error: Exception) -> str:
-    return str(error) if isinstance(error, PerfectLookError) else f"{type(error).__name__}: {error}"
-
-
-@contextmanager
-def _undisturbed_start() -> Iterator[None]:
-    """Start a process that neither runs the caller's main module again nor is interrupted while it starts.
-
-    Spawned processes import the parent's `__main__`, which may be a script that imports torch, or calls us
-    without a guard; workers need nothing of it. Ctrl-C in a worker that is still importing would print a
-    traceback; it inherits the signal mask that its parent has here.
+    It is in a process group of its own: Ctrl-C in a terminal reaches the parent, which ends its workers.
     """
-    main = sys.modules["__main__"]
-    masked = hasattr(signal, "pthread_sigmask")
-    if masked:
-        resource_tracker.ensure_running()  # starting it later would lift the mask
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        if masked:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", _PROGRAM, *map(str, sys.path)]
+        group: dict[str, Any] = {"process_group": 0}
+        if sys.platform == "win32":
+            group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **group)
+        assert self._process.stdin and self._process.stdout
+        self._messages, self._answers = self._process.stdin, self._process.stdout
+        self._timed_out = False
+
+    def ask(self, message: bytes, seconds: float | None = None) -> Any:
+        """Send a pickled message; returns the answer, or raises the error that is the answer."""
+        with self._deadline(seconds):
+            try:
+                _send(self._messages, message)
+                answer = _receive(self._answers)
+            except (OSError, EOFError) as error:
+                how = self.end()
+                if self._timed_out:
+                    raise TaskTimeoutError(f"timed out after {seconds:g} s") from error
+                raise WorkerDiedError(how) from error
+        result, problem = pickle.loads(answer)
+        if problem is not None:
+            raise problem
+        return result
+
+    @contextmanager
+    def _deadline(self, seconds: float | None) -> Iterator[None]:
+        """Kill the process if it takes longer than this many seconds."""
+        if seconds is None:
+            yield
+            return
+        timer = threading.Timer(seconds, self._time_out)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()  # so that it never kills a worker that is at its next task
+
+    def _time_out(self) -> None:
+        self._timed_out = True
+        self.kill()
+
+    def is_alive(self) -> bool:
+        """Whether it can be given a task."""
+        return not self._timed_out and self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it now; what waits for its answer sees it die."""
+        self._process.kill()
+
+    def end(self) -> str:
+        """Wait until it has ended; returns how it did."""
+        for pipe in (self._messages, self._answers):
+            with suppress(OSError):
+                pipe.close()
+        try:
+            code = self._process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = self._process.wait()
+        if code >= 0:
+            return f"exit code {code}"
+        with suppress(ValueError):
+            name = signal.Signals(-code).name
+            return f"killed by {name}" + (", by the system when memory runs out" if name == "SIGKILL" else "")
+        return f"killed by signal {-code}"
 
 
-def _how_it_ended(exit_code: int | None) -> str:
-    if exit_code is None or exit_code >= 0:
-        return f"exit code {exit_code}"
-    with suppress(ValueError):
-        name = signal.Signals(-exit_code).name
-        return (
-            f"killed by {name}, by the system when memory runs out"
-            if name == "SIGKILL"
-            else f"killed by {name}"
-        )
-    return f"killed by signal {-exit_code}"
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from perfectlook.features.workers import _work; _work()"
+
+
+def _work() -> None:
+    """What a worker process runs until its parent closes the pipe or is gone."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what tasks print must not come between the answers
+    do: Callable[[Any], Any] | None = None
+    with suppress(EOFError, OSError):
+        while True:
+            message, result = _receive(sys.stdin.buffer), None
+            try:
+                if do is None:  # the first message is the initializer
+                    do = pickle.loads(message)()
+                else:
+                    result = do(pickle.loads(message))
+                answer = pickle.dumps((result, None))
+            except Exception as error:
+                answer = pickle.dumps((None, _portable(error)))
+            _send(answers, answer)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error in a form that survives pickling."""
+    if isinstance(error, PerfectLookError):
+        with suppress(Exception):
+            pickle.loads(pickle.dumps(error))
+            return error
+        return WorkerError(str(error))
+    return WorkerError(f"a worker failed: {type(error).__name__}: {error}")
+
+
+def _send(stream: IO[bytes], message: bytes) -> None:
+    stream.write(len(message).to_bytes(8, "big") + message)
+    stream.flush()
+
+
+def _receive(stream: IO[bytes]) -> bytes:
+    size = int.from_bytes(stream.read(8), "big")
+    message = stream.read(size)
+    if not size or len(message) < size:  # no message is empty
+        raise EOFError
+    return message

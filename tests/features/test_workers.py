@@ -1,0 +1,222 @@
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+import perfectlook
+import worker_starts
+from perfectlook.errors import MissingExtraError, PictureError
+from perfectlook.features.workers import (
+    TASKS_PER_WORKER,
+    TaskTimeoutError,
+    WorkerDiedError,
+    WorkerError,
+    WorkerPool,
+)
+
+PATHS = [str(Path(worker_starts.__file__).parent), str(Path(perfectlook.__file__).parents[1])]
+
+
+def died(future: Future) -> bool:
+    return isinstance(future.exception(), WorkerDiedError)
+
+
+def test_every_task_is_answered_once_by_several_processes():
+    tasks = [f"sleep {number}" for number in range(8)]
+    with WorkerPool(worker_starts.mortal, 2) as pool:
+        pool.submit("sleep").result()
+        answers = [(task, future.result()) for task, future in pool.run(tasks)]
+    assert sorted(task for task, _ in answers) == tasks
+    assert all(result[0] == task for task, result in answers)
+    processes = {process for _, (_, process) in answers}
+    assert len(processes) == 2
+    assert os.getpid() not in processes
+
+
+def test_only_two_tasks_a_worker_are_taken_ahead_however_many_there_are():
+    tasks = iter(range(1000))
+    answered, most = 0, 0
+    with WorkerPool(worker_starts.squarer, 2) as pool:
+        for task, future in pool.run(tasks):
+            assert future.result() == task**2
+            taken = 1000 - tasks.__length_hint__()
+            most = max(most, taken - answered)
+            answered += 1
+    assert (answered, most) == (1000, 2 * TASKS_PER_WORKER)
+
+
+def test_a_death_is_noticed_and_fails_only_the_task_that_was_begun():
+    with WorkerPool(worker_starts.mortal, 2) as pool:
+        answers = list(pool.run(["a", "b", "die", "c", "d", "e", "f", "g"]))
+        assert [task for task, future in answers if died(future)] == ["die"]
+        if sys.platform != "win32":
+            with pytest.raises(WorkerDiedError, match="SIGKILL"):
+                pool.submit("die").result()
+        assert sorted(future.result()[0] for _, future in answers if not died(future)) == list("abcdefg")
+        assert len([future.result() for _, future in pool.run("xyz")]) == 3  # by fresh workers
+
+
+def test_a_task_that_takes_too_long_is_ended_and_its_worker_replaced():
+    with WorkerPool(worker_starts.mortal, 1) as pool:
+        _, before = pool.submit("who").result()
+        with pytest.raises(TaskTimeoutError, match=r"timed out after 0\.3 s"):
+            pool.submit("hang", seconds=0.3).result()
+        assert not psutil.pid_exists(before)
+        _, after = pool.submit("who", seconds=60).result()
+        assert after != before
+
+
+def test_tasks_that_keep_to_their_time_leave_the_worker_alone():
+    with WorkerPool(worker_starts.mortal, 1) as pool:
+        results = [future.result() for _, future in pool.run(map(str, range(50)), seconds=60)]
+    assert len({process for _, process in results}) == 1
+
+
+def test_time_counts_from_when_a_worker_begins_a_task():
+    with WorkerPool(worker_starts.mortal, 1) as pool:
+        pool.submit("who").result()
+        waiting = [pool.submit("sleep", seconds=0.9) for _ in range(6)]  # 1.2 seconds in all
+        assert all(future.result()[0] == "sleep" for future in waiting)
+
+
+def test_workers_killed_from_outside_while_they_are_idle_cost_nothing():
+    with WorkerPool(worker_starts.mortal, 2) as pool:
+        _, process = pool.submit("who").result()
+        idle = psutil.Process(process)
+        idle.kill()
+        idle.wait(30)
+        tasks = [f"sleep {number}" for number in range(4)]
+        assert sorted(future.result()[0] for _, future in pool.run(tasks)) == tasks
+
+
+def test_many_threads_may_submit():
+    with WorkerPool(worker_starts.squarer, 2) as pool, ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda number: pool.submit(number).result(), range(100)))
+    assert found == [number**2 for number in range(100)]
+
+
+def test_what_tasks_print_is_not_taken_for_an_answer(capfd: pytest.CaptureFixture[str]):
+    with WorkerPool(worker_starts.printing, 1) as pool:
+        assert pool.submit("hello").result() == 5
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "hello\n")
+
+
+def test_large_answers_arrive_whole():
+    with WorkerPool(worker_starts.repeating, 1) as pool:
+        assert pool.submit(50 * 2**20).result() == bytes(50 * 2**20)
+
+
+def test_a_worker_that_cannot_start_is_an_error_with_the_reason():
+    with WorkerPool(worker_starts.failing_at_start, 2) as pool:
+        for _, future in pool.run([1, 2, 3]):
+            with pytest.raises(WorkerError, match="no weights here"):
+                future.result()
+
+
+def test_workers_that_die_while_they_start_are_an_error_and_not_a_loop():
+    with WorkerPool(worker_starts.dead_at_start, 1) as pool, pytest.raises(WorkerError, match="exit code 3"):
+        pool.submit(1).result()
+
+
+def test_a_task_that_raises_is_an_error_with_the_reason_and_the_worker_goes_on():
+    with WorkerPool(worker_starts.mortal, 1) as pool:
+        _, before = pool.submit("who").result()
+        with pytest.raises(WorkerError, match="RuntimeError: as asked"):
+            pool.submit("raise").result()
+        assert pool.submit("who").result() == ("who", before)
+
+
+def test_errors_of_this_package_come_as_they_are_where_they_can_be_pickled():
+    with WorkerPool(worker_starts.raising, 1) as pool:
+        with pytest.raises(PictureError, match="truncated"):
+            pool.submit(PictureError("truncated")).result()
+        with pytest.raises(WorkerError, match=r"painting needs the extra 'paint'"):
+            pool.submit(("painting", "paint")).result()
+    assert not issubclass(MissingExtraError, WorkerError)
+
+
+def test_what_cannot_be_pickled_is_refused_at_once():
+    with WorkerPool(worker_starts.squarer, 1) as pool:
+        with pytest.raises(Exception, match="pickle"):
+            pool.submit(lambda: None)
+        assert pool.submit(3).result() == 9
+
+
+def test_closing_ends_the_workers_whatever_they_are_doing():
+    with WorkerPool(worker_starts.mortal, 2) as pool:
+        processes = [psutil.Process(pool.submit(task).result()[1]) for task in ("sleep 1", "sleep 2")]
+        begun = [pool.submit("hang") for _ in range(4)]
+        started = time.monotonic()
+    assert time.monotonic() - started < 30
+    assert not any(process.is_running() for process in processes)
+    for future in begun:
+        with pytest.raises(WorkerError):
+            future.result(timeout=30)
+    with pytest.raises(WorkerError, match="closed"):
+        pool.submit("more")
+
+
+def test_closing_while_workers_start_ends_them():
+    pool = WorkerPool(worker_starts.mortal, 2)
+    pool.close()
+    assert not [each for each in psutil.Process().children() if "perfectlook" in " ".join(each.cmdline())]
+
+
+_SCRIPT = """
+import torch_like_module
+from perfectlook.features.workers import WorkerPool
+import worker_starts
+
+with WorkerPool(worker_starts.loaded_modules, 1) as pool:
+    for name in ("torch_like_module", "worker_starts"):
+        print(name, pool.submit(name).result())
+"""
+
+
+def test_a_script_needs_no_guard_and_workers_import_nothing_of_it(tmp_path: Path):
+    (tmp_path / "torch_like_module.py").touch()
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT)
+    paths = os.pathsep.join([str(tmp_path), *PATHS])
+    done = subprocess.run(
+        [sys.executable, script],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    assert done.stdout.split("\n")[:2] == ["torch_like_module False", "worker_starts True"]
+    assert done.stderr == ""
+
+
+_PARENT = """
+import sys
+from perfectlook.features.workers import WorkerPool
+import worker_starts
+
+pool = WorkerPool(worker_starts.mortal, 2)
+futures = [pool.submit(f"sleep {number}") for number in range(4)]
+print(*[future.result()[1] for future in futures], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path):
+    script = tmp_path / "script.py"
+    script.write_text(_PARENT)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PATHS)}
+    with subprocess.Popen(
+        [sys.executable, script], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        workers = [psutil.Process(int(number)) for number in set(parent.stdout.readline().split())]
+        parent.kill()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
