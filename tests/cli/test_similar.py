@@ -66,7 +66,7 @@ def test_all_shows_full_precision(similar, shoe: str, capsys) -> None:
     [
         (["nobody"], "'nobody': neither a product of"),
         (["nobody", "--where", "a ="], "--where: column 4: expected a value"),
-        (["nobody", "--all", "--rules", "r.toml"], "leave --rules out"),
+        (["nobody", "--all", "--rules", "r.toml"], "which --rules changes"),
         (["nobody", "--sheet", "a.doc"], "a.doc"),
     ],
 )

@@ -85,9 +85,7 @@ def test_wrong_use_and_failure_have_their_exit_codes(trained, capsys, tmp_path):
     arguments = ["train", str(trained / "set"), "--out", str(tmp_path / "m")]
     assert main([*arguments, "--config", str(tmp_path / "c.toml")]) == 2
     assert "unknown setting 'epoch'; did you mean 'epochs'?" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as stopped:
-        main(["train", str(trained / "set")])
-    assert stopped.value.code == 2
+    assert main(["train", str(trained / "set")]) == 2
 
 
 def test_a_model_of_another_backbone_is_refused(trained, tmp_path, capsys):
@@ -211,7 +209,6 @@ def test_wrong_use_of_baselines(trained, tmp_path, capsys, arguments: list[str],
 def test_the_help_names_every_baseline(capsys):
     from perfectlook.training.baselines.registry import BASELINES
 
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
+    assert main(["train", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert all(name in said for name in BASELINES)

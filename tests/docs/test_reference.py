@@ -1,18 +1,17 @@
 """The reference is whole: every command, flag, call, backbone, store, setting and variable stands in it."""
 
-import argparse
 import re
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 from fastapi import FastAPI
 
 import perfectlook
 from perfectlook import errors
 from perfectlook.backbones import describe_backbones
-from perfectlook.cli.main import build_parser
+from perfectlook.cli.main import build_app
 from perfectlook.data.fetch.get import SOURCES
 from perfectlook.feeds.fields import FIELDS
 from perfectlook.feeds.readers import FORMATS
@@ -30,25 +29,17 @@ def written(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    below = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
-    if not below:
-        yield parser
-    for action in below:
-        for child in action.choices.values():
-            yield from leaves(child)
+def leaves(app: App) -> list[App]:
+    children = [app[name] for name in app if not name.startswith("-")]
+    return [each for child in children for each in leaves(child)] or [app]
 
 
-@pytest.mark.parametrize("command", list(leaves(build_parser())), ids=lambda command: command.prog)
-def test_every_command_and_flag(command: argparse.ArgumentParser):
+@pytest.mark.parametrize("command", leaves(build_app()), ids=lambda command: command.name[0])
+def test_every_command_and_flag(command: App):
     page = generated()["reference/commands.md"]
-    _, found, section = page.partition(f"\n## {command.prog}\n")
-    assert found
-    section = section.split("\n## ")[0].replace("\\|", "|")
-    for action in command._actions:
-        if action.dest != "help":
-            names = action.option_strings or [action.metavar]
-            assert all(re.search(rf"`{re.escape(str(name))}[` ]", section) for name in names), names
+    for argument in command.assemble_argument_collection():
+        if argument.show:
+            assert f"`{argument.name}" in page
 
 
 def test_every_call():

@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-from perfectlook.cli.main import build_parser
+from perfectlook.cli.main import build_app
 from perfectlook.recommender import Rules
 from perfectlook.service.settings import PREFIX, settings_fields
 from perfectlook.stores.cluster_settings import ClusterSettings
@@ -50,7 +50,7 @@ def test_filters_are_filters(line: str):
 
 def test_the_unit_starts_what_can_be_started():
     (command,) = re.findall(r"^ExecStart=\S+/perfectlook (.*)$", shown("deploy.md", "[Unit]"), re.MULTILINE)
-    assert build_parser().parse_args(shlex.split(command))
+    assert build_app().parse_args(shlex.split(command), exit_on_error=False, print_error=False)
 
 
 def test_the_container_installs_what_there_is_and_sets_what_is_read():
@@ -63,4 +63,4 @@ def test_the_container_installs_what_there_is_and_sets_what_is_read():
     (check,) = re.findall(r'^HEALTHCHECK CMD python -c "(.*)"$', text, re.MULTILINE)
     compile(check, "HEALTHCHECK", "exec")
     (start,) = re.findall(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)
-    assert build_parser().parse_args(json.loads(start)[1:])
+    assert build_app().parse_args(json.loads(start)[1:], exit_on_error=False, print_error=False)

@@ -1,195 +1,161 @@
-"""`perfectlook catalogue sync`: bring a catalogue into step with its source."""
+"""`perfectlook catalogue sync` and `embed`: a shop's products as vectors of a model."""
 
-import argparse
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from perfectlook.cli.options import add_feed_flags, natural, positive, source_of
+from cyclopts import App, Parameter
+
+from perfectlook.cli.options import Feeding, Folder, Natural, Strict, Workers
+from perfectlook.cli.output import print_problems, require, write_json
+from perfectlook.errors import UsageError
 
 if TYPE_CHECKING:
     from perfectlook.catalogue import Catalogue, SyncReport
-
-
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `embed`."""
-    parser = subparsers.add_parser(
-        "embed",
-        help="embed products into a Parquet file, on many machines if need be",
-        description="Embed a source's products with a model into a Parquet file, from which "
-        "`catalogue sync` takes them without pictures and without embedding again. May be interrupted and "
-        "run again: features that were extracted are kept.",
-    )
-    parser.add_argument("source", metavar="SOURCE", help="what `catalogue sync` takes as a source")
-    parser.add_argument(
-        "--model", metavar="MODEL", type=Path, required=True, help="the folder of a trained model"
-    )
-    parser.add_argument(
-        "--out", metavar="VECTORS.parquet", type=Path, required=True, help="the file to write"
-    )
-    parser.add_argument(
-        "--catalogue",
-        metavar="FOLDER|URL",
-        help="a catalogue whose frozen centres to keep, so that the vectors can be taken into it in place",
-    )
-    parser.add_argument(
-        "--ray", action="store_true", help="extract on the Ray cluster that RAY_ADDRESS names, or a local one"
-    )
-    parser.add_argument("--workers", metavar="N", type=positive, help="workers (one per processor)")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if any product failed")
-    add_feed_flags(parser)
-    parser.set_defaults(func=run)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Embed and print what was done; 1 when `--strict` is given and any product failed.
-
-    Raises:
-        PerfectLookError: the source, the model, the catalogue or the file cannot be used.
-    """
-    from perfectlook.catalogue import Catalogue
-    from perfectlook.catalogue.embedding import embed
-    from perfectlook.cli.output import print_problems, require
-    from perfectlook.errors import UsageError
-    from perfectlook.model.runtime import Model
-    from perfectlook.progress import ProgressLine
-
-    if arguments.out.suffix.lower() != ".parquet":
-        raise UsageError(f"--out {arguments.out}: must end in .parquet, by which `catalogue sync` knows it")
-    require("parquet", "writing Parquet", "pyarrow")
-    if arguments.ray:
-        require("ray", "embedding on a Ray cluster", "ray", "pyarrow")
-    model = Model.open(arguments.model)
-    source = source_of(arguments, "cache://")
-    around = None
-    if arguments.catalogue:
-        with Catalogue.open(arguments.catalogue, model) as catalogue:
-            around = catalogue.generation()
-    report = embed(
-        source,
-        model,
-        arguments.out,
-        around=around,
-        on_ray=arguments.ray,
-        workers=arguments.workers,
-        progress=ProgressLine,
-    )
-    print_problems(report.failed, source.name)
-    print(
-        f"{arguments.out}: products {report.embedded:,}, categories {report.categories:,}, "
-        f"model {model.name}; {len(report.failed):,} failed"
-    )
-    return 1 if arguments.strict and report.failed else 0
-
 
 NAMED = 5
 """Categories that are named where there may be many."""
 
 
-def add_parser_catalogue(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `catalogue` and its sub-commands."""
-    catalogue = subparsers.add_parser("catalogue", help="keep a catalogue of products to recommend")
-    commands = catalogue.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    sync = commands.add_parser(
-        "sync",
-        help="add, change and delete products so that the catalogue holds what a source has",
-        description="Bring a catalogue into step with a source. Products that have not changed are left "
-        "alone; with another model than before, all are embedded beside the old vectors, and the catalogue "
-        "switches over in one step. May be interrupted at any moment and run again.",
-    )
-    sync.add_argument(
-        "source",
-        metavar="SOURCE",
-        help="a set, a folder of pictures by category (Furniture/Chairs/red.jpg), a feed (CSV, TSV, JSON "
-        "lines, Parquet, Google Merchant Center's TSV or XML), or vectors that `perfectlook embed` made",
-    )
-    sync.add_argument(
-        "--model", metavar="MODEL", type=Path, required=True, help="the folder of a trained model"
-    )
-    sync.add_argument(
-        "--catalogue",
-        metavar="FOLDER|URL",
-        required=True,
-        help="the catalogue; it is made where there is none",
-    )
-    sync.add_argument(
-        "--dry-run", action="store_true", help="change nothing and fetch nothing; say what would be done"
-    )
-    sync.add_argument(
-        "--verify",
-        action="store_true",
-        help="read every picture, or ask its server, also where nothing says that it has changed",
-    )
-    sync.add_argument(
-        "--recentre",
-        action="store_true",
-        help="compute the categories' centres anew and embed everything around them, beside the old vectors",
-    )
-    sync.add_argument(
-        "--wait", metavar="SECONDS", type=natural, default=0, help="wait so long for a sync that is at work"
-    )
-    sync.add_argument("--allow-empty", action="store_true", help="delete everything when the source is empty")
-    sync.add_argument("--strict", action="store_true", help="exit with 1 if any product failed")
-    sync.add_argument(
-        "--json", metavar="FILE", type=Path, help="write the report, with all that failed, as JSON"
-    )
-    sync.add_argument(
-        "--workers", metavar="N", type=positive, help="processes that read pictures (one per processor)"
-    )
-    add_feed_flags(sync)
-    sync.set_defaults(func=run_catalogue)
+def register(app: App) -> None:
+    """Add the commands."""
+    catalogue = App(name="catalogue", help="Keep a catalogue of products to recommend.")
+    catalogue.command(sync)
+    app.command(catalogue)
+    app.command(embed)
 
 
-def run_catalogue(arguments: argparse.Namespace) -> int:
-    """Sync and print what was done; 1 when `--strict` is given and any product failed.
+def sync(
+    source: str,
+    /,
+    *,
+    model: Folder,
+    catalogue: Annotated[str, Parameter(help="folder or URL of the catalogue; it is made if there is none")],
+    dry_run: bool = False,
+    verify: bool = False,
+    recentre: bool = False,
+    wait: Natural = 0,
+    allow_empty: bool = False,
+    strict: Strict = False,
+    json: Path | None = None,
+    workers: Workers = None,
+    feeding: Feeding = Feeding(),
+) -> int:
+    """Add, change and delete products so that a catalogue holds what a source has.
+
+    Products that have not changed are left alone. With another model than before, all are embedded beside the
+    old vectors, and the catalogue switches over in one step. You can interrupt a sync at any moment and run
+    it again.
+
+    Args:
+        source: a set, a folder of pictures by category (Furniture/Chairs/red.jpg), a feed (CSV, TSV, JSON
+            lines, Parquet, Google Merchant Center's TSV or XML), or vectors made by `perfectlook embed`.
+        dry_run: change nothing and fetch nothing; print what would be done.
+        verify: read every picture, or ask its server, even if nothing says that it has changed.
+        recentre: compute the categories' centres anew and embed everything around them, beside the old
+            vectors.
+        wait: seconds to wait for another sync to finish (default: 0).
+        allow_empty: delete everything if the source is empty.
+        strict: exit with 1 if any product failed.
+        json: write the report, with everything that failed, as JSON.
 
     Raises:
         PerfectLookError: the source, the model or the catalogue cannot be used.
     """
     from dataclasses import asdict
 
-    from perfectlook.cli.output import print_problems, write_json
     from perfectlook.model.runtime import Model
     from perfectlook.progress import ProgressLine
 
-    model = Model.open(arguments.model)
-    source = source_of(arguments, arguments.catalogue)
-    with _catalogue(arguments) as catalogue:
-        report = catalogue.sync(
-            source,
-            model,
-            allow_empty=arguments.allow_empty,
-            verify=arguments.verify,
-            recentre=arguments.recentre,
-            dry_run=arguments.dry_run,
-            wait=arguments.wait,
-            workers=arguments.workers,
+    opened = Model.open(model)
+    products = feeding.source(source, catalogue)
+    with _catalogue(catalogue, dry_run=dry_run) as target:
+        report = target.sync(
+            products,
+            opened,
+            allow_empty=allow_empty,
+            verify=verify,
+            recentre=recentre,
+            dry_run=dry_run,
+            wait=wait,
+            workers=workers,
             progress=ProgressLine,
         )
-        print_problems(report.failed, source.name)
-        _print(catalogue, arguments.catalogue, report, model.name)
-    if arguments.json:
-        write_json(arguments.json, asdict(report))
-    return 1 if arguments.strict and report.failed else 0
+        print_problems(report.failed, products.name)
+        _print(target, catalogue, report, opened.name)
+    if json:
+        write_json(json, asdict(report))
+    return 1 if strict and report.failed else 0
+
+
+def embed(
+    source: str,
+    /,
+    *,
+    model: Folder,
+    out: Path,
+    catalogue: str | None = None,
+    ray: bool = False,
+    workers: Workers = None,
+    strict: Strict = False,
+    feeding: Feeding = Feeding(),
+) -> int:
+    """Embed a source's products with a model into a Parquet file, on many machines if need be.
+
+    `catalogue sync` takes the vectors from the file, without pictures and without embedding again. You can
+    interrupt this and run it again: extracted features are kept.
+
+    Args:
+        source: what `catalogue sync` takes as a source.
+        out: the Parquet file to write.
+        catalogue: folder or URL of a catalogue whose frozen centres to keep, so that it can take the vectors
+            in place.
+        ray: extract on the Ray cluster that RAY_ADDRESS names, or on a local one.
+        strict: exit with 1 if any product failed.
+
+    Raises:
+        PerfectLookError: the source, the model, the catalogue or the file cannot be used.
+    """
+    from perfectlook.catalogue import Catalogue
+    from perfectlook.catalogue.embedding import embed as write_embedded
+    from perfectlook.model.runtime import Model
+    from perfectlook.progress import ProgressLine
+
+    if out.suffix.lower() != ".parquet":
+        raise UsageError(f"--out {out}: must end in .parquet, so that `catalogue sync` recognises the file")
+    require("parquet", "writing Parquet", "pyarrow")
+    if ray:
+        require("ray", "embedding on a Ray cluster", "ray", "pyarrow")
+    opened = Model.open(model)
+    products = feeding.source(source, "cache://")
+    around = None
+    if catalogue:
+        with Catalogue.open(catalogue, opened) as existing:
+            around = existing.generation()
+    report = write_embedded(
+        products, opened, out, around=around, on_ray=ray, workers=workers, progress=ProgressLine
+    )
+    print_problems(report.failed, products.name)
+    print(
+        f"{out}: products {report.embedded:,}, categories {report.categories:,}, model {opened.name}; "
+        f"{len(report.failed):,} failed"
+    )
+    return 1 if strict and report.failed else 0
 
 
 @contextmanager
-def _catalogue(arguments: argparse.Namespace) -> "Iterator[Catalogue]":
+def _catalogue(location: str, *, dry_run: bool) -> "Iterator[Catalogue]":
     """The catalogue; in a dry run that would make one, an empty one in a temporary folder in its place."""
     from perfectlook.catalogue import Catalogue
 
-    location = arguments.catalogue
-    if arguments.dry_run and "://" not in location and not Path(location).exists():
-        with (
-            TemporaryDirectory() as folder,
-            Catalogue.open(Path(folder) / "catalogue", create=True) as catalogue,
-        ):
+    if dry_run and "://" not in location and not Path(location).exists():
+        with TemporaryDirectory() as folder, Catalogue.open(Path(folder) / "new", create=True) as catalogue:
             yield catalogue
     else:
-        with Catalogue.open(location, create=not arguments.dry_run) as catalogue:
+        with Catalogue.open(location, create=not dry_run) as catalogue:
             yield catalogue
 
 

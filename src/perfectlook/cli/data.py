@@ -1,105 +1,177 @@
-"""`perfectlook data stats`: what a set holds, and everything that is wrong with it."""
+"""`perfectlook data get`, `make` and `stats`: sets of scenes and products."""
 
-import argparse
 import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from perfectlook.cli.options import positive
+from cyclopts import App, Parameter
+
+from perfectlook.cli.options import Positive, Strict
+from perfectlook.cli.output import print_problems, write_json
 
 if TYPE_CHECKING:
-    from perfectlook.data.audit import Audit, Audits
+    from perfectlook.data.audit import Audit
     from perfectlook.data.fetch.get import Got
     from perfectlook.data.fetch.sources import Source
 
-
-NAMES = ("stl-fashion", "stl-home", "ikea-rooms", "ccp-looks")
-
-
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `data get`."""
-    parser = subparsers.add_parser(
-        "get",
-        help="fetch a public set: annotations and pictures, from their public places or a mirror",
-        description="Fetch a public set into the set layout. What is there is not fetched again, so a run "
-        "that was stopped goes on where it stood; addresses that are dead are noted and not asked again.",
-    )
-    parser.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
-    parser.add_argument(
-        "--out",
-        metavar="FOLDER",
-        type=Path,
-        help="the set's folder (default: NAME in the folder that PERFECTLOOK_DATA names, or here)",
-    )
-    parser.add_argument(
-        "--accept-licence",
-        action="store_true",
-        help="say that you agree to the terms, which are shown without it",
-    )
-    parser.add_argument(
-        "--from",
-        dest="mirror",
-        metavar="FOLDER|URL",
-        help="a mirror that has the same files under the same paths, a clone of the repository for example",
-    )
-    parser.add_argument(
-        "--limit", metavar="N", type=positive, help="only the first N scenes, and their products"
-    )
-    parser.add_argument("--retry-dead", action="store_true", help="ask again for what was dead the last time")
-    parser.add_argument(
-        "--strict", action="store_true", help="exit with 1 if anything could not be had or had to be left out"
-    )
-    parser.set_defaults(func=run)
+Name = Literal["stl-fashion", "stl-home", "ikea-rooms", "ccp-looks"]
+SHOWN = 5
+"""Problems of one kind that `stats` prints; `--json` has them all."""
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Fetch a set and report; 2 where its terms were not accepted.
+def register(app: App) -> None:
+    """Add the commands."""
+    data = App(name="data", help="Fetch, make and inspect sets of scenes and products.")
+    data.command(stats)
+    data.command(get)
+    data.command(make)
+    app.command(data)
+
+
+def stats(
+    path: Annotated[Path, Parameter(name="SET")], /, *, strict: Strict = False, json: Path | None = None
+) -> int:
+    """Count what a set holds and list everything that is wrong with it.
+
+    Args:
+        path: folder in the set layout, or the STL release's folder or rows.
+        strict: exit with 1 if anything is wrong.
+        json: write the same, with all problems, as JSON.
 
     Raises:
-        PerfectLookError: see `perfectlook.data.fetch.get.get`.
+        DatasetError: there is no set at the path.
+        PerfectLookError: the JSON file cannot be written.
     """
-    from perfectlook.cli.output import print_problems
-    from perfectlook.data.fetch.get import get, source_named
+    from perfectlook.data.audit import audit_at
     from perfectlook.progress import ProgressLine
 
-    source = source_named(arguments.name)
+    found = audit_at(path, progress=ProgressLine("reading pictures"))
+    for each in found.sets:
+        print(*_lines(each), "", sep="\n")
+    if found.release:
+        print(*_release(found.release), "", sep="\n")
+    if json:
+        release = {
+            part: {"products": sum(categories.values()), "categories": categories}
+            for part, categories in found.release.items()
+        }
+        write_json(json, {"sets": [asdict(each) for each in found.sets], "release": release})
+    return 1 if strict and any(each.problems for each in found.sets) else 0
+
+
+def get(
+    name: Name,
+    /,
+    *,
+    out: Path | None = None,
+    accept_licence: bool = False,
+    mirror: Annotated[str | None, Parameter(name="--from", allow_leading_hyphen=True)] = None,
+    limit: Positive | None = None,
+    retry_dead: bool = False,
+    strict: Strict = False,
+) -> int:
+    """Fetch a public set, annotations and pictures, into the set layout.
+
+    Files that are there are not fetched again, so a run that was stopped continues. Dead addresses are
+    recorded and not asked again.
+
+    Args:
+        name: the set.
+        out: folder of the set (default: NAME in the folder that PERFECTLOOK_DATA names, or here).
+        accept_licence: confirm that you agree to the terms, which are printed without it.
+        mirror: folder or URL of a mirror with the same files under the same paths, such as a clone of the
+            repository.
+        limit: only the first N scenes and their products.
+        retry_dead: ask again for addresses that were dead.
+        strict: exit with 1 if anything could not be fetched or was left out.
+
+    Returns:
+        2 where the terms were not accepted.
+
+    Raises:
+        PerfectLookError: the set cannot be fetched, or the folder cannot be used.
+    """
+    from perfectlook.data.fetch.get import get as fetch
+    from perfectlook.data.fetch.get import source_named
+    from perfectlook.files import data_folder
+    from perfectlook.progress import ProgressLine
+
+    source = source_named(name)
     print(*_terms(source), "", sep="\n")
-    if not arguments.accept_licence:
-        agreed = shlex.join(["perfectlook", "data", "get", *_given(arguments), "--accept-licence"])
-        print(f"perfectlook: nothing was fetched; if you agree: {agreed}", file=sys.stderr)
+    if not accept_licence:
+        values = {"--out": out, "--from": mirror, "--limit": limit}
+        words: list[str] = [name]
+        for flag, value in values.items():
+            if value is not None:  # a value that begins with a dash needs its `=`
+                words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
+        words += [flag for flag, given in {"--retry-dead": retry_dead, "--strict": strict}.items() if given]
+        agreed = shlex.join(["perfectlook", "data", "get", *words, "--accept-licence"])
+        print(f"perfectlook: nothing was fetched; if you agree, run: {agreed}", file=sys.stderr)
         return 2
-    folder = arguments.out or _usual_folder(source.name)
-    got = get(
+    folder = out or (data_folder() or Path()) / source.name
+    got = fetch(
         source,
         folder,
-        mirror=arguments.mirror,
-        limit=arguments.limit,
-        retry_dead=arguments.retry_dead,
+        mirror=mirror,
+        limit=limit,
+        retry_dead=retry_dead,
         progress=ProgressLine(f"fetching {source.name}", "files"),
     )
     print_problems(got.problems, source.name)
-    print(*_report(got, folder), sep="\n")
-    return 1 if arguments.strict and got.problems else 0
+    print(*_fetched(got, folder), sep="\n")
+    return 1 if strict and got.problems else 0
 
 
-def _given(arguments: argparse.Namespace) -> list[str]:
-    """What the user has asked for, as it is typed; a value that begins with a dash needs its `=`."""
-    values = {"--out": arguments.out, "--from": arguments.mirror, "--limit": arguments.limit}
-    given = [str(arguments.name)]
-    for option, value in values.items():
-        if value is not None:
-            given += [f"{option}={value}"] if str(value).startswith("-") else [option, str(value)]
-    flags = {"--retry-dead": arguments.retry_dead, "--strict": arguments.strict}
-    return given + [option for option, is_given in flags.items() if is_given]
+def make(
+    folder: Path,
+    /,
+    *,
+    scenes: Path,
+    products: Path,
+    pairs: Path,
+    categories: Path | None = None,
+    licence: str | None = None,
+    link: bool = False,
+    force: bool = False,
+    strict: Strict = False,
+) -> int:
+    """Make a set from two folders of pictures and a table of which product belongs to which scene.
 
+    Args:
+        folder: where the set goes.
+        scenes: folder of the scenes' pictures.
+        products: folder of the products' pictures.
+        pairs: CSV with columns scene, product, category, and optionally left, top, right, bottom (pixels of
+            the scene, or 0..1), title, price ...
+        categories: CSV of product and category (and title ...), also of products that are in no pair.
+        licence: licence of the pictures; model cards repeat it.
+        link: make hard links of the pictures instead of copies.
+        force: replace another set that is in the folder.
+        strict: exit with 1 if a row had to be left out.
 
-def _usual_folder(name: str) -> Path:
-    from perfectlook.files import data_folder
+    Raises:
+        PerfectLookError: a file or folder cannot be used.
+    """
+    from perfectlook.data.make import make as make_set
 
-    return (data_folder() or Path()) / name
+    made = make_set(
+        folder,
+        scenes=scenes,
+        products=products,
+        pairs=pairs,
+        categories=categories,
+        licence=licence,
+        link=link,
+        force=force,
+    )
+    print_problems(made.problems, str(pairs))
+    print(f"{folder}: {made.scenes:,} scenes, {made.products:,} products, {made.pairs:,} pairs")
+    print(f"look at it: perfectlook data stats {folder}")
+    return 1 if strict and made.problems else 0
 
 
 def _terms(source: "Source") -> list[str]:
@@ -108,7 +180,7 @@ def _terms(source: "Source") -> list[str]:
     return [line for part in parts for line in textwrap.wrap(part, 100)]
 
 
-def _report(got: "Got", folder: Path) -> list[str]:
+def _fetched(got: "Got", folder: Path) -> list[str]:
     counts = got.counts
     lines = [
         f"{folder}: {got.scenes:,} scenes, {got.products:,} products, {got.pairs:,} pairs",
@@ -124,113 +196,7 @@ def _report(got: "Got", folder: Path) -> list[str]:
     return [*lines, f"look at it: perfectlook data stats {folder}"]
 
 
-def add_parser_data_make(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `data make`."""
-    parser = subparsers.add_parser(
-        "make",
-        help="make a set of your own scenes, products, and a table of which belongs to which",
-        description="Make a set of two folders of pictures and a CSV of pairs with columns scene, product, "
-        "category, and perhaps left, top, right, bottom (pixels of the scene, or 0..1), title, price, ...",
-    )
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="where the set goes")
-    parser.add_argument(
-        "--scenes", metavar="DIR", type=Path, required=True, help="the folder of scenes' pictures"
-    )
-    parser.add_argument(
-        "--products", metavar="DIR", type=Path, required=True, help="the folder of products' pictures"
-    )
-    parser.add_argument(
-        "--pairs", metavar="FILE.csv", type=Path, required=True, help="which product belongs to which scene"
-    )
-    parser.add_argument(
-        "--categories",
-        metavar="FILE.csv",
-        type=Path,
-        help="product and category (and title, ...), also of products that are in no pair",
-    )
-    parser.add_argument("--licence", metavar="TEXT", help="of the pictures; models' cards repeat it")
-    parser.add_argument(
-        "--link", action="store_true", help="make hard links of the pictures instead of copies"
-    )
-    parser.add_argument("--force", action="store_true", help="replace another set that is in the folder")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 if a row had to be left out")
-    parser.set_defaults(func=run_data_make)
-
-
-def run_data_make(arguments: argparse.Namespace) -> int:
-    """Make a set and report; 1 when `--strict` is given and a row had to be left out.
-
-    Raises:
-        PerfectLookError: see `perfectlook.data.make.make`.
-    """
-    from perfectlook.cli.output import print_problems
-    from perfectlook.data.make import make
-
-    made = make(
-        arguments.folder,
-        scenes=arguments.scenes,
-        products=arguments.products,
-        pairs=arguments.pairs,
-        categories=arguments.categories,
-        licence=arguments.licence,
-        link=arguments.link,
-        force=arguments.force,
-    )
-    print_problems(made.problems, str(arguments.pairs))
-    print(f"{arguments.folder}: {made.scenes:,} scenes, {made.products:,} products, {made.pairs:,} pairs")
-    print(f"look at it: perfectlook data stats {arguments.folder}")
-    return 1 if arguments.strict and made.problems else 0
-
-
-SHOWN = 5
-"""Problems of one kind that are printed; `--json` has them all."""
-
-
-def add_parser_data(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `data` and its sub-commands."""
-    data = subparsers.add_parser("data", help="fetch, make and look at sets of scenes and products")
-    commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    stats = commands.add_parser(
-        "stats",
-        help="count what a set holds and list what is wrong with it",
-        description="Count what a set holds (scenes, products, pairs, categories, splits, twins) and list "
-        "everything that is wrong with it by file, line and id.",
-    )
-    stats.add_argument(
-        "set",
-        metavar="SET",
-        type=Path,
-        help="a folder in the set layout, or the STL release's folder or rows",
-    )
-    stats.add_argument("--strict", action="store_true", help="exit with 1 if anything is wrong")
-    stats.add_argument("--json", metavar="FILE", type=Path, help="write the same, with all problems, as JSON")
-    stats.set_defaults(func=run_data)
-    add_parser(commands)
-    add_parser_data_make(commands)
-
-
-def run_data(arguments: argparse.Namespace) -> int:
-    """Print the numbers of every set at a path; 1 when `--strict` is given and anything is wrong.
-
-    Raises:
-        DatasetError: there is no set at the path.
-        PerfectLookError: the JSON file cannot be written.
-    """
-    from perfectlook.data.audit import audit_at
-    from perfectlook.progress import ProgressLine
-
-    found = audit_at(arguments.set, progress=ProgressLine("reading pictures"))
-    for each in found.sets:
-        print(*_report_data(each), "", sep="\n")
-    if found.release:
-        print(*_release(found.release), "", sep="\n")
-    if arguments.json:
-        _write_json(arguments.json, found)
-    wrong = any(each.problems for each in found.sets)
-    return 1 if arguments.strict and wrong else 0
-
-
-def _report_data(audit: "Audit") -> Iterator[str]:
+def _lines(audit: "Audit") -> Iterator[str]:
     """The lines of one set's report."""
     kind = "fashion" if audit.is_fashion else "not fashion"
     yield f"{audit.name} ({kind}) in {audit.root}"
@@ -299,15 +265,3 @@ def _release(release: dict[str, dict[str, int]]) -> Iterator[str]:
     yield "category files of the STL release"
     for part, categories in release.items():
         yield f"  {part:<26}{sum(categories.values()):>9,}   products in {len(categories)} categories"
-
-
-def _write_json(file: Path, found: "Audits") -> None:
-    from dataclasses import asdict
-
-    from perfectlook.cli.output import write_json
-
-    release = {
-        part: {"products": sum(categories.values()), "categories": categories}
-        for part, categories in found.release.items()
-    }
-    write_json(file, {"sets": [asdict(each) for each in found.sets], "release": release})

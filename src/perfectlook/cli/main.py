@@ -1,74 +1,73 @@
-"""The command line: one command per file of this folder; heavy imports inside the command they serve."""
+"""The command line: each module of this folder registers commands, and imports what is heavy inside them."""
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError, Parameter
 
 from perfectlook import __version__
 from perfectlook.cli import catalogue, data, models, recommend, serve
 from perfectlook.errors import PerfectLookError, UsageError
 
-COMMANDS = (
-    serve.add_parser,
-    models.add_parser,
-    models.add_parser_evaluate,
-    models.add_parser_compare,
-    models.add_parser_report,
-    catalogue.add_parser_catalogue,
-    catalogue.add_parser,
-    recommend.add_parser,
-    recommend.add_parser_similar,
-    recommend.add_parser_explain,
-    data.add_parser_data,
-    models.add_parser_backbones,
-    serve.add_parser_serve,
-    serve.add_parser_keys,
-)
+GROUPS = (serve, models, catalogue, recommend, data)
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of every command."""
-    parser = argparse.ArgumentParser(
-        prog="perfectlook",
-        description="Complete the look: products that go with the photo of a real scene.",
+def build_app() -> App:
+    """The application with every command."""
+    app = App(
+        name="perfectlook",
+        version=f"perfectlook {__version__}",
+        help="Complete the look: products that go with the photo of a real scene.",
+        help_format="plaintext",
+        default_parameter=Parameter(negative=(), show_default=False),
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
     )
-    parser.add_argument("--version", action="version", version=f"perfectlook {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add_parser in COMMANDS:
-        add_parser(subparsers)
-    return parser
+    for group in GROUPS:
+        group.register(app)
+    return app
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names of files need not be text in the terminal's encoding
+        if hasattr(stream, "reconfigure"):  # file names may not be text in the terminal's encoding
             stream.reconfigure(errors="backslashreplace")
-    arguments = build_parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        code: int = arguments.func(arguments)
-        sys.stdout.flush()
-    except UsageError as error:
-        return _fail(error, WRONG_USE)
+        return _run(words)
+    except CycloptsError as error:
+        return _fail(f"{error}\nRun `{_help_of(error)}` to list what it takes.", WRONG_USE)
     except PerfectLookError as error:
-        return _fail(error, FAILED)
+        return _fail(error, WRONG_USE if isinstance(error, UsageError) else FAILED)
     except KeyboardInterrupt:
         print("perfectlook: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader went away (`perfectlook ... | head`): nothing left to say, also not at interpreter exit.
+        # The reader went away (`perfectlook ... | head`): there is nothing left to say, also at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:  # a file that cannot be written, a disk that is full
         place = f"{error.filename}: " if error.filename else ""
-        print(f"perfectlook: error: {place}{error.strerror or error}", file=sys.stderr)
-        return FAILED
-    return code
+        return _fail(f"{place}{error.strerror or error}", FAILED)
 
 
-def _fail(error: PerfectLookError, code: int) -> int:
+def _run(words: Sequence[str]) -> int:
+    code = build_app()(words, exit_on_error=False, print_error=False)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    if code is None and not {"--help", "-h", "--version"}.intersection(words):
+        return WRONG_USE  # a group of commands without one: its help was printed
+    return code or 0
+
+
+def _help_of(error: CycloptsError) -> str:
+    return " ".join(["perfectlook", *(error.command_chain or ()), "--help"])
+
+
+def _fail(error: object, code: int) -> int:
     print(f"perfectlook: error: {error}", file=sys.stderr)
     return code
 

@@ -1,12 +1,16 @@
-"""`perfectlook backbones`: the frozen networks that pictures can be described by."""
+"""`perfectlook train`, `evaluate`, `compare`, `report` and `backbones`: models, made and measured."""
 
-import argparse
+import functools
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from perfectlook.cli.options import add_reading, add_set, natural, positive
+from cyclopts import App, Parameter
+
+from perfectlook.cli.options import SEVERAL, Measuring, Natural, Positive, Strict, Workers
+from perfectlook.cli.output import print_problems, require_training, write_json
+from perfectlook.errors import UsageError
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
@@ -14,124 +18,134 @@ if TYPE_CHECKING:
     from perfectlook.model.files import ModelRecord
     from perfectlook.training.log import Epoch
 
-
-SETTINGS = ("mode", "encoder", "distance", "backbone", "seed", "epochs")
-"""Settings that have a flag of their own; `--config` knows all of them."""
-ENCODERS = ("feedforward", "autoencoder", "recurrent")
-
-
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "train",
-        help="train a model on one or several sets",
-        description="Train a compatibility model. A training that was stopped goes on when called again.",
-    )
-    parser.add_argument("sets", nargs="+", type=Path, metavar="SET", help="folder of a set")
-    parser.add_argument("--out", type=Path, required=True, metavar="MODEL", help="folder of the model")
-    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; flags override them")
-    parser.add_argument(
-        "--baseline",
-        metavar="NAME",
-        help="train a baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae; it takes the "
-        "backbone, the seed and those settings that it uses",
-    )
-    parser.add_argument("--mode", choices=("hybrid", "global", "local"), help="which distances count")
-    parser.add_argument("--encoder", choices=ENCODERS, help="kind of encoder")
-    parser.add_argument("--distance", choices=("l2", "squared_l2"), help="the norm")
-    parser.add_argument(
-        "--from",
-        dest="continued",
-        type=Path,
-        metavar="MODEL",
-        help="go on from this model on new pairs and categories; its shape and backbone stay",
-    )
-    parser.add_argument("--backbone", metavar="NAME", help="see `perfectlook backbones`")
-    parser.add_argument("--seed", type=natural, metavar="N", help="of everything random")
-    parser.add_argument("--epochs", type=natural, metavar="N", help="at most this many")
-    parser.add_argument("--workers", type=positive, metavar="N", help="processes that extract features")
-    parser.add_argument("--strict", action="store_true", help="fail when anything is wrong in a set")
-    parser.set_defaults(func=run)
+ModelFolder = Annotated[Path, Parameter(name="MODEL", help="folder of a model, or the name of one included")]
+SetFolder = Annotated[Path, Parameter(name="SET", help="folder of the set")]
+PAGE_SUFFIXES = (".html", ".htm")
+HEADINGS = ("NAME", "INPUT", "GLOBAL", "STYLE", "MAP", "SIZE", "LICENCE", "WHAT IT IS")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Train and say how it went.
+def register(app: App) -> None:
+    """Add the commands."""
+    for command in (train, evaluate, compare, report, backbones):
+        app.command(command)
+
+
+def train(
+    sets: Annotated[list[Path], SEVERAL, Parameter(name="SET")],
+    /,
+    *,
+    out: Path,
+    config: Path | None = None,
+    baseline: str | None = None,
+    mode: Literal["hybrid", "global", "local"] | None = None,
+    encoder: Literal["feedforward", "autoencoder", "recurrent"] | None = None,
+    distance: Literal["l2", "squared_l2"] | None = None,
+    continued: Annotated[Path | None, Parameter(name="--from")] = None,
+    backbone: str | None = None,
+    seed: Natural | None = None,
+    epochs: Natural | None = None,
+    workers: Workers = None,
+    strict: Strict = False,
+) -> int:
+    """Train a compatibility model on one or several sets.
+
+    A training that was stopped continues when you run it again.
+
+    Args:
+        sets: folders of sets.
+        out: folder of the model.
+        config: TOML file of settings; flags override it.
+        baseline: train a baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae; it takes the
+            backbone, the seed and those settings that it uses.
+        mode: which distances count.
+        encoder: kind of encoder.
+        distance: the norm.
+        continued: fine-tune this model on new pairs and categories; its shape and backbone stay.
+        backbone: see `perfectlook backbones`.
+        seed: random seed.
+        epochs: train at most this many epochs.
+        strict: fail if anything is wrong in a set.
 
     Raises:
         PerfectLookError: the settings or the sets cannot be used, or training fails.
     """
-    from perfectlook.cli.output import require_training
     from perfectlook.training.config import read_config
 
     require_training()
-    given = read_config(arguments.config) if arguments.config else {}
-    flags: dict[str, Any] = {name: getattr(arguments, name) for name in SETTINGS}
+    given = read_config(config) if config else {}
+    flags: dict[str, Any] = {
+        "mode": mode,
+        "encoder": encoder,
+        "distance": distance,
+        "backbone": backbone,
+        "seed": seed,
+        "epochs": epochs,
+    }
     flags = {name: value for name, value in flags.items() if value is not None}
-    record = (
-        _train_baseline(arguments, given, flags)
-        if arguments.baseline
-        else _train_model(arguments, given, flags)
-    )
-    _print(arguments.out, record)
+    load = functools.partial(_load, sets, strict=strict, workers=workers)
+    if baseline:
+        from perfectlook.training.baselines.registry import baseline as named
+        from perfectlook.training.baselines.train import train_baseline_on_features
+
+        if continued:
+            raise UsageError(
+                "--from fine-tunes a model, --baseline trains another one; leave one of them out"
+            )
+        settings = given | flags
+        shape = named(baseline).config(settings, name=baseline).model
+        record = train_baseline_on_features(load(shape.backbone), out, baseline, settings)
+    else:
+        record = _train_model(load, out, given, flags, config=config, continued=continued)
+    _print(out, record)
     return 0
 
 
 def _train_model(
-    arguments: argparse.Namespace, given: dict[str, Any], flags: dict[str, Any]
+    load: Any,
+    out: Path,
+    given: dict[str, Any],
+    flags: dict[str, Any],
+    *,
+    config: Path | None,
+    continued: Path | None,
 ) -> "ModelRecord":
-    from perfectlook.errors import UsageError
     from perfectlook.model.config import ModelConfig
     from perfectlook.training.config import TrainingConfig
     from perfectlook.training.finetune import Begun
     from perfectlook.training.train import train_on_features
 
-    settings = given | flags
-    config = TrainingConfig().replaced(given, source=str(arguments.config)).replaced(flags)
-    if arguments.continued and (fixed := sorted(settings.keys() & ModelConfig.__dataclass_fields__)):
+    settings = TrainingConfig().replaced(given, source=str(config)).replaced(flags)
+    if continued and (fixed := sorted((given | flags).keys() & ModelConfig.__dataclass_fields__)):
         raise UsageError(
-            f"--from {arguments.continued}: the shape of that model stays, so {', '.join(fixed)} cannot be "
-            "set; leave it out, or train a new model"
+            f"--from {continued}: the shape of that model stays, so {', '.join(fixed)} cannot be set; "
+            "leave it out, or train a new model"
         )
-    begun = Begun.read(arguments.continued) if arguments.continued else None
-    shape = begun.record.config if begun else config.model
-    features = _load(arguments, shape.backbone, product_maps=shape.needs_product_maps)
-    whole = _load(arguments, shape.backbone, scene="full")
-    return train_on_features(features, arguments.out, config, whole=whole, begun=begun, say=_say)
-
-
-def _train_baseline(
-    arguments: argparse.Namespace, given: dict[str, Any], flags: dict[str, Any]
-) -> "ModelRecord":
-    from perfectlook.errors import UsageError
-    from perfectlook.training.baselines.registry import baseline
-    from perfectlook.training.baselines.train import train_baseline_on_features
-
-    if arguments.continued:
-        raise UsageError("--from goes on from a compatibility model, --baseline trains another; choose one")
-    settings = given | flags
-    config = baseline(arguments.baseline).config(settings, name=arguments.baseline)
-    features = _load(arguments, config.model.backbone)
-    return train_baseline_on_features(features, arguments.out, arguments.baseline, settings)
+    begun = Begun.read(continued) if continued else None
+    shape = begun.record.config if begun else settings.model
+    features = load(shape.backbone, product_maps=shape.needs_product_maps)
+    whole = load(shape.backbone, scene="full")
+    return train_on_features(features, out, settings, whole=whole, begun=begun, say=_say)
 
 
 def _load(
-    arguments: argparse.Namespace,
+    sets: Sequence[Path],
     backbone: str,
     *,
+    strict: bool,
+    workers: int | None,
     scene: "SceneShown" = "crop",
     product_maps: bool = False,
 ) -> "SetFeatures":
-    from perfectlook.cli.output import print_problems
     from perfectlook.progress import ProgressLine
     from perfectlook.training.data import load_sets
 
     features = load_sets(
-        arguments.sets,
+        sets,
         backbone,
         scene=scene,
         product_maps=product_maps,
-        strict=arguments.strict,
-        workers=arguments.workers,
+        strict=strict,
+        workers=workers,
         progress=ProgressLine,
     )
     if scene == "crop":
@@ -168,192 +182,173 @@ def _say(stage: str, epoch: "Epoch") -> None:
     print(", ".join(parts), f"({epoch.seconds:.1f} s)", file=sys.stderr, flush=True)
 
 
-def add_parser_evaluate(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "evaluate",
-        help="evaluate a model on a set",
-        description="Evaluate a model on a split of a set, with 95 % intervals over scenes.",
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the model")
-    add_set(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
-    parser.add_argument("--pairs", type=Path, metavar="FILE", help="write one JSON line per pair")
-    parser.add_argument(
-        "--explain",
-        action="store_true",
-        help="test whether attention explains the ranking: mask the most attended regions, and random ones",
-    )
-    parser.add_argument(
-        "--suggest",
-        action="store_true",
-        help="measure the categories that the model suggests for whole scenes, against the most popular ones",
-    )
-    add_reading(parser)
-    parser.set_defaults(func=run_evaluate)
+def evaluate(
+    model: ModelFolder,
+    dataset: SetFolder,
+    /,
+    *,
+    measuring: Measuring = Measuring(),
+    json: Path | None = None,
+    pairs: Path | None = None,
+    explain: bool = False,
+    suggest: bool = False,
+) -> int:
+    """Evaluate a model on a split of a set, with 95 % intervals over scenes.
 
+    Args:
+        json: write the report as JSON.
+        pairs: write one JSON line per pair.
+        explain: test whether attention explains the ranking: mask the most attended regions, and random ones.
+        suggest: measure the categories that the model suggests for whole scenes, against the most popular
+            ones.
 
-def run_evaluate(arguments: argparse.Namespace) -> int:
-    """Evaluate, print the report, write what was asked for."""
-    from perfectlook.cli.output import print_problems, write_json
-    from perfectlook.evaluation.evaluate import evaluate
+    Raises:
+        PerfectLookError: the model or the set cannot be used, or a file cannot be written.
+    """
+    from perfectlook.evaluation.evaluate import evaluate as evaluated
     from perfectlook.progress import ProgressLine
 
-    evaluation = evaluate(
-        arguments.model,
-        arguments.set,
-        split=arguments.split,
-        scene=arguments.scene,
-        explain=arguments.explain,
-        suggest=arguments.suggest,
-        strict=arguments.strict,
-        workers=arguments.workers,
+    evaluation = evaluated(
+        model,
+        dataset,
+        split=measuring.split,
+        scene=measuring.scene,
+        explain=explain,
+        suggest=suggest,
+        strict=measuring.strict,
+        workers=measuring.workers,
         progress=ProgressLine,
     )
     print_problems(evaluation.problems, evaluation.set_name)
     print(evaluation)
-    if arguments.json:
-        write_json(arguments.json, evaluation.to_dict())
-    if arguments.pairs:
-        evaluation.write_pairs(arguments.pairs)
+    if json:
+        write_json(json, evaluation.to_dict())
+    if pairs:
+        evaluation.write_pairs(pairs)
     return 0
 
 
-def add_parser_compare(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "compare",
-        help="compare models on a set",
-        description="Evaluate models on the same pairs of a set: figures side by side with 95 % intervals, "
-        "and by a paired bootstrap over scenes whether the best is better than each other.",
-    )
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL", help="folder of a model")
-    add_set(parser)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write its tables as Markdown")
-    parser.add_argument("--chart", type=Path, metavar="FILE.png", help="draw the accuracies (PNG or SVG)")
-    add_reading(parser)
-    parser.set_defaults(func=run_compare)
+def compare(
+    models: Annotated[list[Path], SEVERAL, Parameter(name="MODEL")],
+    dataset: SetFolder,
+    /,
+    *,
+    measuring: Measuring = Measuring(),
+    json: Path | None = None,
+    markdown: Path | None = None,
+    chart: Path | None = None,
+) -> int:
+    """Compare models on the same pairs of a set.
 
+    Figures stand side by side with 95 % intervals; a paired bootstrap over scenes says whether the best model
+    is better than each other one.
 
-def run_compare(arguments: argparse.Namespace) -> int:
-    """Compare, print the tables, write what was asked for."""
-    from perfectlook.cli.output import print_problems, write_json
-    from perfectlook.evaluation.comparison import compare
+    Args:
+        models: folders of models.
+        json: write the comparison as JSON.
+        markdown: write its tables as Markdown.
+        chart: draw the accuracies (PNG or SVG).
+
+    Raises:
+        PerfectLookError: a model or the set cannot be used, or a file cannot be written.
+    """
+    from perfectlook.evaluation.comparison import compare as compared
     from perfectlook.evaluation.tables import check_chart
     from perfectlook.progress import ProgressLine
 
-    if arguments.chart:
-        check_chart(arguments.chart)
-    comparison = compare(
-        arguments.models,
-        arguments.set,
-        split=arguments.split,
-        scene=arguments.scene,
-        strict=arguments.strict,
-        workers=arguments.workers,
+    if chart:
+        check_chart(chart)
+    comparison = compared(
+        models,
+        dataset,
+        split=measuring.split,
+        scene=measuring.scene,
+        strict=measuring.strict,
+        workers=measuring.workers,
         progress=ProgressLine,
     )
     first = comparison.models[0].evaluation
     print_problems(first.problems, first.set_name)
     print(comparison)
-    if arguments.json:
-        write_json(arguments.json, comparison.to_dict())
-    if arguments.markdown:
-        arguments.markdown.write_text(comparison.to_markdown(), encoding="utf-8")
-    if arguments.chart:
-        comparison.draw(arguments.chart)
+    if json:
+        write_json(json, comparison.to_dict())
+    if markdown:
+        markdown.write_text(comparison.to_markdown(), encoding="utf-8")
+    if chart:
+        comparison.draw(chart)
     return 0
 
 
-SUFFIXES = (".html", ".htm")
+def report(
+    model: ModelFolder,
+    dataset: SetFolder,
+    /,
+    *,
+    measuring: Measuring = Measuring(),
+    out: Path | None = None,
+    n: Annotated[Positive, Parameter(name="-n")] = 24,
+) -> int:
+    """Write a page of a model's figures on a set, with its best, worst and some random answers in pictures.
 
+    The page is one HTML file; the set's pictures are inside it.
 
-def add_parser_report(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the command."""
-    parser = subparsers.add_parser(
-        "report",
-        help="a page of a model's best and worst answers on a set",
-        description="Write one HTML file that shows a model's figures on a split of a set, and its best, its "
-        "worst and some random answers in pictures. The set's pictures are inside the file.",
-    )
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the model")
-    add_set(parser)
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE.html", help="the file to write (default: report-MODEL-SET.html)"
-    )
-    parser.add_argument(
-        "-n", type=positive, default=24, metavar="N", help="answers to show, in all (default: 24)"
-    )
-    add_reading(parser)
-    parser.set_defaults(func=run_report)
+    Args:
+        out: the file to write (default: report-MODEL-SET.html).
+        n: how many answers to show (default: 24).
 
-
-def run_report(arguments: argparse.Namespace) -> int:
-    """Make the report and write its page."""
-    from perfectlook.cli.output import print_problems
+    Raises:
+        PerfectLookError: the model or the set cannot be used, or the file cannot be written.
+    """
     from perfectlook.evaluation.report import make_report, page
     from perfectlook.progress import ProgressLine
 
-    _check(arguments.out)
-    report = make_report(
-        arguments.model,
-        arguments.set,
-        split=arguments.split,
-        scene=arguments.scene,
-        shown=arguments.n,
-        strict=arguments.strict,
-        workers=arguments.workers,
+    _check(out)
+    made = make_report(
+        model,
+        dataset,
+        split=measuring.split,
+        scene=measuring.scene,
+        shown=n,
+        strict=measuring.strict,
+        workers=measuring.workers,
         progress=ProgressLine,
     )
-    evaluation = report.evaluation
+    evaluation = made.evaluation
     print_problems(evaluation.problems, evaluation.set_name)
-    content = page(report).encode("utf-8", "replace")  # ids that come from names of files need not be text
-    out = arguments.out or Path(f"report-{evaluation.model}-{evaluation.set_name}.html")
+    content = page(made).encode("utf-8", "replace")  # ids that come from names of files need not be text
+    out = out or Path(f"report-{evaluation.model}-{evaluation.set_name}.html")
     out.write_bytes(content)
     accuracy = evaluation.overall.binary_accuracy
-    shown = sum(len(cases) for cases in report.cases.values())
+    shown = sum(len(cases) for cases in made.cases.values())
     on, over = f"{evaluation.model} on {evaluation.set_name}", evaluation.overall.n_pairs
-    if report.too_little:
-        print(f"{on}: {report.too_little} (binary accuracy {accuracy.value:.4f})")
+    if made.too_little:
+        print(f"{on}: {made.too_little} (binary accuracy {accuracy.value:.4f})")
     else:
         print(
             f"{on}: binary accuracy {accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}] over "
             f"{over:,} pairs"
         )
     print(f"wrote {out}: {shown} answers, {len(content) / 1e6:.1f} MB; open it in a browser")
-    print(f"the set's pictures are inside it; their licence: {report.licence or 'the set does not say'}")
+    print(f"the set's pictures are inside it; their licence: {made.licence or 'the set does not say'}")
     return 0
 
 
 def _check(out: Path | None) -> None:
     """Make sure, before any work is done, that the page can be written there."""
-    from perfectlook.errors import UsageError
-
     if out is None:
         return
-    if out.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"--out {out}: a report is a page; end its name with {' or '.join(SUFFIXES)}")
+    if out.suffix.lower() not in PAGE_SUFFIXES:
+        raise UsageError(f"--out {out}: a report is a page; end its name with {' or '.join(PAGE_SUFFIXES)}")
     if not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}; make it, or name another file")
 
 
-HEADINGS = ("NAME", "INPUT", "GLOBAL", "STYLE", "MAP", "SIZE", "LICENCE", "WHAT IT IS")
+def backbones() -> int:
+    """List the backbones: the networks that turn pictures into features.
 
-
-def add_parser_backbones(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `backbones`."""
-    parser = subparsers.add_parser(
-        "backbones",
-        help="list the backbones: the networks that turn pictures into features",
-        description="List the backbones that come with the package: name, input size in pixels, dimensions "
-        "of the global vector, the style statistics and the map's regions, size of the weights and licence.",
-    )
-    parser.set_defaults(func=run_backbones)
-
-
-def run_backbones(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - every command has this signature
-    """Print the table of backbones, where their weights are from, and the engine that would run them here."""
+    For each: name, input size in pixels, dimensions of the global vector, the style statistics and the map's
+    regions, size of the weights and licence; then where the weights are from, and which engine runs them.
+    """
     from perfectlook.backbones import describe_backbones
     from perfectlook.backbones.engines import automatic_engine
 

@@ -1,199 +1,174 @@
-"""The flags of commands that read a feed, and what they stand for."""
+"""Flags that several commands share: what each accepts, and what it stands for."""
 
-import argparse
+import math
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter, Token
 
 if TYPE_CHECKING:
     from perfectlook.catalogue import Source
     from perfectlook.recommender import Rules
 
 
-def positive(text: str) -> int:
-    """A whole number from 1, for `add_argument(type=...)`."""
-    return _at_least(1, text)
+def _within(least: float, most: float, what: str) -> Callable[[object, Any], None]:
+    """A validator of numbers in a range, which NaN is not in."""
+
+    def check(_: object, number: Any) -> None:
+        if number is not None and not least <= number <= most:
+            raise ValueError(f"Expected {what}.")
+
+    return check
 
 
-def natural(text: str) -> int:
-    """A whole number from 0, for `add_argument(type=...)`."""
-    return _at_least(0, text)
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1, for `add_argument(type=...)`."""
-    return _between(text, 1.0, "a number from 0 to 1")
-
-
-def weight(text: str) -> float:
-    """A number from 0, for `add_argument(type=...)`."""
-    return _between(text, sys.float_info.max, "a number from 0")
-
-
-def _between(text: str, most: float, what: str) -> float:
+def whole(_: object, tokens: Sequence[Token]) -> int:
+    """Read a whole number; 1.5 is none."""
     try:
-        number = float(text)
+        return int(tokens[0].value)
     except ValueError:
-        number = -1.0
-    if not 0 <= number <= most:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
-    return number
+        raise ValueError(f"{tokens[0].value!r} is not a whole number.") from None
 
 
-def _at_least(least: int, text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
-    return number
+Positive = Annotated[int, Parameter(converter=whole, validator=_within(1, math.inf, "a whole number from 1"))]
+Natural = Annotated[int, Parameter(converter=whole, validator=_within(0, math.inf, "a whole number from 0"))]
+Share = Annotated[float, Parameter(validator=_within(0, 1, "a number from 0 to 1"))]
+Weight = Annotated[float, Parameter(validator=_within(0, sys.float_info.max, "a number from 0"))]
+SEVERAL = Parameter(consume_multiple=True, negative=())
+"""A flag that takes all values up to the next flag, and may be given again."""
+Texts = Annotated[list[str], SEVERAL]
+
+Folder = Annotated[
+    Path, Parameter(name="--model", help="folder of a trained model, or the name of one that is included")
+]
+Location = Annotated[
+    str, Parameter(name="--catalogue", help="folder or URL of a catalogue synced with the model")
+]
+JsonOut = Annotated[
+    str | None,
+    Parameter(
+        name="--json",
+        allow_leading_hyphen=True,
+        help="write JSON to FILE instead of printing; - for standard output",
+    ),
+]
+Sheet = Annotated[Path | None, Parameter(name="--sheet")]
+Strict = Annotated[bool, Parameter(name="--strict")]
+Workers = Annotated[
+    Positive | None, Parameter(name="--workers", help="number of worker processes (default: one a processor)")
+]
 
 
-def add_place(parser: argparse.ArgumentParser) -> None:
-    """Add `--model` and `--catalogue`."""
-    parser.add_argument(
-        "--model", metavar="MODEL", type=Path, required=True, help="the folder of a trained model"
-    )
-    parser.add_argument(
-        "--catalogue", metavar="FOLDER|URL", required=True, help="a catalogue synced with the model"
-    )
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Choosing:
+    """Which products may be shown."""
+
+    where: Annotated[
+        str | None,
+        Parameter(help="only products that match a filter: 'price <= 50 EUR and brand in (Acme, Muji)'"),
+    ] = None
+    rules: Annotated[
+        str | None, Parameter(help="TOML file of the shop's own rules: pin, boost, bury and exclude products")
+    ] = None
+    include_unavailable: Annotated[bool, Parameter(help="also show products that are out of stock")] = False
+    all: Annotated[
+        bool,
+        Parameter(
+            help="show the bare ranking: keep copies, variants and unavailable products, use no rules and no "
+            "spread, print full-precision distances"
+        ),
+    ] = False
+
+    def check(self, **flags: object) -> None:
+        """Make sure that the bare ranking is not combined with flags that change it.
+
+        Raises:
+            UsageError: it is.
+        """
+        from perfectlook.errors import UsageError
+
+        for flag, value in {"rules": self.rules, **flags}.items():
+            if self.all and value:
+                raise UsageError(
+                    f"--all shows the bare ranking, which --{flag} changes; leave one of them out"
+                )
+
+    def read_rules(self) -> "Rules":
+        """The rules of `--rules`, or none.
+
+        Raises:
+            UsageError: the file cannot be read, or one of its rules is invalid.
+        """
+        from perfectlook.recommender.rules import NO_RULES, Rules
+
+        return Rules.read(self.rules) if self.rules else NO_RULES
 
 
-def add_category(parser: argparse.ArgumentParser, about: str, *, several: bool = True) -> None:
-    """Add `--category`, which names several, or has to name one."""
-    more = {"nargs": "+", "action": "extend"} if several else {"required": True}
-    parser.add_argument("--category", metavar="PATH", help=about, **more)
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Measuring:
+    """Which scenes of a set are measured, and how the set is read."""
+
+    split: Annotated[
+        Literal["train", "val", "test", "all"], Parameter(help="scenes to measure on (default: test)")
+    ] = "test"
+    scene: Annotated[
+        Literal["crop", "full"],
+        Parameter(help="crop: the scene without the product (default); full: the whole picture"),
+    ] = "crop"
+    workers: Workers = None
+    strict: Annotated[bool, Parameter(help="fail if anything is wrong in the set")] = False
 
 
-def add_count(
-    parser: "argparse.ArgumentParser | argparse._MutuallyExclusiveGroup", default: int | None, about: str
-) -> None:
-    """Add `-k`."""
-    parser.add_argument("-k", metavar="N", type=positive, default=default, help=about)
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Feeding:
+    """How a feed is read, and how its pictures are fetched."""
+
+    field: Annotated[
+        list[str],
+        Parameter(
+            help="FIELD=COLUMN: the column of a field (id, title, category, image_link, price ...) that has "
+            "another name in the feed; may be given several times"
+        ),
+    ] = field(default_factory=list)
+    format: Annotated[
+        str | None, Parameter(help="csv, tsv, jsonl, parquet or xml, if the file's name does not tell")
+    ] = None
+    currency: Annotated[str | None, Parameter(help="currency of prices that do not name one")] = None
+    allow_outside: Annotated[bool, Parameter(help="accept pictures outside the feed's folder")] = False
+    allow_private: Annotated[
+        bool, Parameter(help="fetch from private, loopback and link-local addresses too")
+    ] = False
+    connections: Annotated[Positive, Parameter(help="pictures fetched at once (default: 8)")] = 8
+
+    def source(self, named: str, catalogue: str) -> "Source":
+        """Open the source as the flags say; fetched pictures are kept with the catalogue.
+
+        Raises:
+            PerfectLookError: there is no such source, or a flag does not fit it.
+        """
+        from perfectlook.catalogue import Shelf, open_source
+        from perfectlook.feeds import FeedOptions
+        from perfectlook.fetching import FetchLimits
+
+        options = FeedOptions(
+            format=self.format,
+            columns=dict(map(_column, self.field)),
+            currency=self.currency,
+            allow_outside=self.allow_outside,
+        )
+        limits = FetchLimits(allow_private=self.allow_private, connections=self.connections)
+        return open_source(named, shelf=Shelf.of(catalogue, limits), options=options)
 
 
-def add_choosing(parser: argparse.ArgumentParser) -> None:
-    """Add `--where`, `--rules`, `--include-unavailable` and `--all`."""
-    parser.add_argument(
-        "--where",
-        metavar="EXPR",
-        help="only products that match a filter, such as 'price <= 50 EUR and brand in (Acme, Muji)'",
-    )
-    parser.add_argument(
-        "--rules", metavar="FILE.toml", help="a shop's own rules: pin, boost, bury and exclude products"
-    )
-    parser.add_argument(
-        "--include-unavailable",
-        action="store_true",
-        help="also show products whose availability is out_of_stock",
-    )
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="the bare ranking: copies, variants and what is out of stock are not passed over, no rules, no "
-        "spread, distances are not rounded",
-    )
-
-
-def check_choosing(arguments: argparse.Namespace) -> None:
-    """Make sure that the bare ranking is asked for bare.
-
-    Raises:
-        UsageError: rules or a spread are to change it.
-    """
+def _column(text: str) -> tuple[str, str]:
     from perfectlook.errors import UsageError
 
-    for flag in ("rules", "spread"):
-        if arguments.all and getattr(arguments, flag, None):
-            raise UsageError(f"--all shows the bare ranking: leave --{flag} out")
-
-
-def chosen_rules(arguments: argparse.Namespace) -> "Rules":
-    """Read the rules that `--rules` names.
-
-    Raises:
-        UsageError: the file cannot be read, or a rule is none.
-    """
-    from perfectlook.recommender.rules import NO_RULES, Rules
-
-    return Rules.read(arguments.rules) if arguments.rules else NO_RULES
-
-
-def add_set(parser: argparse.ArgumentParser) -> None:
-    """Add the set, its split, and what the model is shown of its scenes."""
-    parser.add_argument("set", type=Path, metavar="SET", help="folder of the set")
-    parser.add_argument(
-        "--split",
-        choices=("train", "val", "test", "all"),
-        default="test",
-        help="which scenes to measure on (default: test)",
-    )
-    parser.add_argument(
-        "--scene",
-        choices=("crop", "full"),
-        default="crop",
-        help="scenes without the product, or whole pictures",
-    )
-
-
-def add_reading(parser: argparse.ArgumentParser) -> None:
-    """Add how the set is read."""
-    parser.add_argument("--workers", type=positive, metavar="N", help="processes that extract features")
-    parser.add_argument("--strict", action="store_true", help="fail when anything is wrong in the set")
-
-
-def add_feed_flags(parser: argparse.ArgumentParser) -> None:
-    """Add them to a command, as a group of their own."""
-    feeds = parser.add_argument_group("feeds")
-    feeds.add_argument(
-        "--field",
-        metavar="FIELD=COLUMN",
-        type=_field,
-        action="append",
-        default=[],
-        help="the column that holds a field (id, title, category, image_link, price, ...), if it has another "
-        "name; may be given several times",
-    )
-    feeds.add_argument(
-        "--format", metavar="NAME", help="csv, tsv, jsonl, parquet or xml, if the file's name does not say it"
-    )
-    feeds.add_argument("--currency", metavar="CODE", help="the currency of prices that do not say theirs")
-    feeds.add_argument(
-        "--allow-outside", action="store_true", help="take pictures from outside the feed's folder too"
-    )
-    feeds.add_argument(
-        "--allow-private",
-        action="store_true",
-        help="fetch pictures from private, loopback and link-local addresses too",
-    )
-    feeds.add_argument(
-        "--connections", metavar="N", type=positive, default=8, help="pictures fetched at once (8)"
-    )
-
-
-def source_of(arguments: argparse.Namespace, catalogue: str) -> "Source":
-    """The source that is named, read as the flags say; fetched pictures are kept with the catalogue.
-
-    Raises:
-        PerfectLookError: there is no such source, or a flag makes no sense.
-    """
-    from perfectlook.catalogue import Shelf, open_source
-    from perfectlook.feeds import FeedOptions
-    from perfectlook.fetching import FetchLimits
-
-    options = FeedOptions(
-        format=arguments.format,
-        columns=dict(arguments.field),
-        currency=arguments.currency,
-        allow_outside=arguments.allow_outside,
-    )
-    limits = FetchLimits(allow_private=arguments.allow_private, connections=arguments.connections)
-    return open_source(arguments.source, shelf=Shelf.of(catalogue, limits), options=options)
-
-
-def _field(text: str) -> tuple[str, str]:
-    field, separator, column = text.partition("=")
-    if not (field and separator and column):
-        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=COLUMN")
-    return field, column
+    name, separator, column = text.partition("=")
+    if not (name and separator and column):
+        raise UsageError(f"--field {text}: expected FIELD=COLUMN, as in price=Price")
+    return name, column

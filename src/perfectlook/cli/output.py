@@ -1,4 +1,4 @@
-"""Commands that need an optional dependency say so before they start."""
+"""What commands print and write: problems, notes, product lines, JSON and sheets."""
 
 import json
 import sys

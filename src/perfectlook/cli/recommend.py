@@ -1,222 +1,177 @@
-"""`perfectlook explain`: where the distance of a product to a photo comes from."""
+"""`perfectlook complete`, `similar` and `explain`: what a catalogue has for a photo, and why."""
 
-import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
 
 from perfectlook.cli.options import (
-    add_category,
-    add_choosing,
-    add_count,
-    add_place,
-    check_choosing,
-    chosen_rules,
-    share,
-    weight,
+    Choosing,
+    Folder,
+    JsonOut,
+    Location,
+    Positive,
+    Share,
+    Sheet,
+    Strict,
+    Texts,
+    Weight,
 )
-from perfectlook.cli.output import product_line, short_title
+from perfectlook.cli.output import (
+    check_sheet,
+    print_notes,
+    product_line,
+    short_title,
+    write_json,
+    write_sheet,
+)
+from perfectlook.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from PIL.Image import Image
-
     from perfectlook.answers import Answer, ExplainedProduct, Explanation, Look, Section, Similar
-    from perfectlook.recommender import Recommender
-
 
 FAILED = 1
 PRODUCTS, ALTERNATIVES = 10, 3
-"""What -k is where it is not given."""
+"""`-k` where it is not given: products of a category, alternatives of a slot."""
+NEAREST, NAMED = 3, 3
+"""How many products `explain` explains, and how many of their regions it names."""
+
+Count = Annotated[Positive, Parameter(name="-k")]
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `complete`."""
-    complete = subparsers.add_parser(
-        "complete",
-        help="recommend products that go with photos",
-        description="Recommend products of a catalogue that complete the look of each photo, by category.",
-    )
-    complete.add_argument("photos", metavar="PHOTO", nargs="+", help="pictures of real scenes")
-    add_place(complete)
-    add_category(
-        complete,
-        "answer for these categories only, one or several: a whole path (Furniture|Chairs), the top of "
-        "a subtree, or one level by itself (default: all, likeliest to complete the photo first; largest "
-        "first with a model that does not suggest categories)",
-    )
-    add_count(
-        complete,
-        None,
-        "products of each category (default: 10); with --look alternatives of each slot (default: 3)",
-    )
-    add_choosing(complete)
-    complete.add_argument(
-        "--spread",
-        metavar="0..1",
-        type=share,
-        default=0.0,
-        help="how much products should differ from those before them, rather than be near (default: 0, off)",
-    )
-    complete.add_argument(
-        "--look",
-        action="store_true",
-        help="compose a whole look: one product for each category, near the photo and near each other",
-    )
-    complete.add_argument(
-        "--weight",
-        metavar="W",
-        type=weight,
-        help="with --look: how much its products should go with each other (default: 0.5)",
-    )
-    complete.add_argument(
-        "--budget", metavar="AMOUNT", help='with --look: what all may cost together, 500 or "500 EUR"'
-    )
-    complete.add_argument(
-        "--lock",
-        metavar="CATEGORY=ID",
-        nargs="+",
-        action="extend",
-        default=[],
-        help="with --look: products that keep the slot of their category",
-    )
-    complete.add_argument(
-        "--json",
-        metavar="FILE",
-        help="write JSON instead of printing, a list for several photos; - for standard output",
-    )
-    complete.add_argument(
-        "--sheet",
-        metavar="FILE.png",
-        type=Path,
-        help="draw photo, attention and products on one page; for several photos FILE-1.png, FILE-2.png ...",
-    )
-    complete.add_argument("--strict", action="store_true", help="exit with 1 if any photo cannot be read")
-    complete.set_defaults(func=run)
+def register(app: App) -> None:
+    """Add the commands."""
+    app.command(complete)
+    app.command(similar)
+    app.command(explain)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Complete photos; those that cannot be read are named and the others go on.
+def complete(
+    photo: str,
+    /,
+    *photos: str,
+    model: Folder,
+    catalogue: Location,
+    category: Texts | None = None,
+    k: Count | None = None,
+    choosing: Choosing = Choosing(),
+    spread: Share = 0.0,
+    look: bool = False,
+    weight: Weight | None = None,
+    budget: str | None = None,
+    lock: Texts | None = None,
+    json: JsonOut = None,
+    sheet: Sheet = None,
+    strict: Strict = False,
+) -> int:
+    """Recommend products of a catalogue that complete the look of each photo, by category.
 
-    Returns 1 when no photo could be read, or with `--strict` when one could not.
+    Args:
+        photo: picture of a real scene.
+        photos: more of them.
+        category: answer for these categories only, one or several: a whole path (Furniture|Chairs), the
+            top of a subtree, or one level (default: all, those most likely to complete the photo first).
+        k: products of each category (default: 10); with --look, alternatives of each slot (default: 3).
+        spread: 0 to 1: how much products should differ from those before them, rather than be near
+            (default: 0, off).
+        look: compose a whole look: one product of each category, near the photo and near each other.
+        weight: with --look: how much its products should go with each other (default: 0.5).
+        budget: with --look: what all its products may cost together, 500 or "500 EUR".
+        lock: with --look: CATEGORY=ID, products that keep the slot of their category.
+        sheet: draw photo, attention and products on one page; FILE-1.png, FILE-2.png ... for several photos.
+        strict: exit with 1 if any photo cannot be read.
+
+    Returns:
+        1 when no photo could be read, or with `--strict` when one could not.
 
     Raises:
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
     """
-    from perfectlook.cli.output import check_sheet, print_notes, write_json
     from perfectlook.recommender import Recommender
+    from perfectlook.recommender.look import WEIGHT
 
-    check_sheet(arguments.sheet)
-    _check_look(arguments)
-    answers: list[Answer | Look] = []
-    with Recommender.open(arguments.model, arguments.catalogue) as recommender:
-        for answer in _answers(recommender, arguments):
-            answers.append(answer)
-            if not arguments.json:
-                print(*_lines(answer, bare=arguments.all), sep="\n")
-    if arguments.json and answers:
-        documents = [answer.to_dict(None) if arguments.all else answer.to_dict() for answer in answers]
-        write_json(arguments.json, documents if len(arguments.photos) > 1 else documents[0])
-    print_notes(note for answer in answers for note in answer.notes)
-    skipped = len(arguments.photos) - len(answers)
-    if skipped and len(arguments.photos) > 1:
-        print(f"{skipped} of {len(arguments.photos)} photos skipped", file=sys.stderr)
-    return FAILED if not answers or (arguments.strict and skipped) else 0
+    check_sheet(sheet)
+    choosing.check(spread=spread)
+    if look and choosing.all:
+        raise UsageError("--all shows the bare ranking, and --look chooses products; leave one of them out")
+    if look and spread:
+        raise UsageError("--spread changes rankings, and a look has none; use --weight with --look")
+    for flag, value in (("weight", weight), ("budget", budget), ("lock", lock)):
+        if value is not None and not look:
+            raise UsageError(f"--{flag} requires --look")
+    rules, unavailable = choosing.read_rules(), choosing.include_unavailable or choosing.all
+    locked = dict(map(_locked, lock or []))
+    with Recommender.open(model, catalogue) as recommender:
 
-
-def _check_look(arguments: argparse.Namespace) -> None:
-    """Make sure that flags fit together.
-
-    Raises:
-        UsageError: they do not.
-    """
-    from perfectlook.errors import UsageError
-
-    check_choosing(arguments)
-    if arguments.look and arguments.all:
-        raise UsageError("--all shows the bare ranking, and --look chooses: leave one of them out")
-    if arguments.look and arguments.spread:
-        raise UsageError("--spread is of rankings, and a look is none: use --weight with --look")
-    for flag, value in (("weight", arguments.weight), ("budget", arguments.budget), ("lock", arguments.lock)):
-        if value not in (None, []) and not arguments.look:
-            raise UsageError(f"--{flag} is of whole looks: add --look")
-
-
-def _answers(recommender: "Recommender", arguments: argparse.Namespace) -> "Iterator[Answer | Look]":
-    """Answer for each photo that can be read, and draw its sheet."""
-    from perfectlook.cli.output import write_sheet
-    from perfectlook.errors import PictureError
-
-    answering = _answering(recommender, arguments)
-    for number, photo in enumerate(arguments.photos, 1):
-        try:
-            answer = answering(photo)
-            if arguments.sheet:
-                several = len(arguments.photos) > 1
-                file = (
-                    arguments.sheet.with_stem(f"{arguments.sheet.stem}-{number}")
-                    if several
-                    else arguments.sheet
+        def answered(shown: str) -> "Answer | Look":
+            if look:
+                return recommender.look(
+                    shown,
+                    category,
+                    choosing.where,
+                    weight=WEIGHT if weight is None else weight,
+                    budget=budget,
+                    locked=locked,
+                    alternatives=k or ALTERNATIVES,
+                    rules=rules,
+                    include_unavailable=unavailable,
                 )
-                write_sheet(file, _sheet(answer, photo))
+            return recommender.complete(
+                shown,
+                category,
+                k or PRODUCTS,
+                choosing.where,
+                variety=not choosing.all,
+                spread=spread,
+                rules=rules,
+                include_unavailable=unavailable,
+            )
+
+        answers = []
+        for answer in _answers(answered, (photo, *photos), sheet):
+            answers.append(answer)
+            if not json:
+                print(*_lines(answer, bare=choosing.all), sep="\n")
+    if json and answers:
+        documents = [answer.to_dict(None) if choosing.all else answer.to_dict() for answer in answers]
+        write_json(json, documents if photos else documents[0])
+    print_notes(note for answer in answers for note in answer.notes)
+    skipped = 1 + len(photos) - len(answers)
+    if skipped and photos:
+        print(f"{skipped} of {1 + len(photos)} photos skipped", file=sys.stderr)
+    return FAILED if not answers or (strict and skipped) else 0
+
+
+def _answers(
+    answered: "Callable[[str], Answer | Look]", photos: Sequence[str], sheet: Path | None
+) -> "Iterator[Answer | Look]":
+    """Answer for each photo that can be read, and draw its sheet; the others are named."""
+    from perfectlook.answers import Answer
+    from perfectlook.sheet import draw_look, draw_sheet
+
+    for number, photo in enumerate(photos, 1):
+        try:
+            answer = answered(photo)
+            if sheet:
+                file = sheet.with_stem(f"{sheet.stem}-{number}") if len(photos) > 1 else sheet
+                drawn = draw_sheet(answer, photo) if isinstance(answer, Answer) else draw_look(answer, photo)
+                write_sheet(file, drawn)
         except PictureError as error:
             print(f"skipped: {error}", file=sys.stderr)
         else:
             yield answer
 
 
-def _answering(recommender: "Recommender", arguments: argparse.Namespace) -> "Callable[[str], Answer | Look]":
-    """What to do with each photo; wrong use that no photo changes is found before the first."""
-    rules, unavailable = chosen_rules(arguments), arguments.include_unavailable or arguments.all
-    if not arguments.look:
-        return lambda photo: recommender.complete(
-            photo,
-            arguments.category,
-            arguments.k or PRODUCTS,
-            arguments.where,
-            variety=not arguments.all,
-            spread=arguments.spread,
-            rules=rules,
-            include_unavailable=unavailable,
-        )
-    from perfectlook.recommender.look import WEIGHT
-
-    locked = _locked(arguments.lock)
-    return lambda photo: recommender.look(
-        photo,
-        arguments.category,
-        arguments.where,
-        weight=WEIGHT if arguments.weight is None else arguments.weight,
-        budget=arguments.budget,
-        locked=locked,
-        alternatives=arguments.k or ALTERNATIVES,
-        rules=rules,
-        include_unavailable=unavailable,
-    )
+def _locked(pair: str) -> tuple[str, str]:
+    category, separator, id_ = pair.rpartition("=")
+    if not (separator and category and id_):
+        raise UsageError(f"--lock {pair}: expected a whole category and a product's id: Furniture|Chairs=ID")
+    return category, id_
 
 
-def _locked(pairs: list[str]) -> "Mapping[str, str]":
-    from perfectlook.errors import UsageError
-
-    locked = {}
-    for pair in pairs:
-        category, separator, id_ = pair.rpartition("=")
-        if not separator or not category or not id_:
-            raise UsageError(f"--lock {pair}: write a whole category and a product's id: Furniture|Chairs=ID")
-        locked[category] = id_
-    return locked
-
-
-def _sheet(answer: "Answer | Look", photo: str) -> "Image":
-    from perfectlook.answers import Answer
-    from perfectlook.sheet import draw_look, draw_sheet
-
-    return draw_sheet(answer, photo) if isinstance(answer, Answer) else draw_look(answer, photo)
-
-
-def _lines(answer: "Answer | Look", *, bare: bool) -> "Iterator[str]":
+def _lines(answer: "Answer | Look", *, bare: bool) -> Iterator[str]:
     from perfectlook.answers import Answer
 
     return _text(answer, bare=bare) if isinstance(answer, Answer) else _look_text(answer)
@@ -273,73 +228,60 @@ def _note(section: "Section") -> str:
     return f"{likely}  (looked at as {known.category})"
 
 
-def add_parser_similar(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `similar`."""
-    similar = subparsers.add_parser(
-        "similar",
-        help="find products that look alike",
-        description="Find the products of a catalogue that look most like one of them, or like the product "
-        "on a photo.",
-    )
-    similar.add_argument(
-        "like", metavar="ID|PHOTO", help="the id of a product of the catalogue, or else a picture of one"
-    )
-    add_place(similar)
-    add_category(
-        similar,
-        "look in these categories only (default: that of the product; for a photo the three whose "
-        "products look most like it on the whole)",
-    )
-    add_count(similar, 10, "products of each category (default: 10)")
-    add_choosing(similar)
-    similar.add_argument(
-        "--json", metavar="FILE", help="write JSON instead of printing; - for standard output"
-    )
-    similar.add_argument(
-        "--sheet", metavar="FILE.png", type=Path, help="draw the product or photo and its look-alikes"
-    )
-    similar.set_defaults(func=run_similar)
+def similar(
+    like: Annotated[str, Parameter(name="ID|PHOTO")],
+    /,
+    *,
+    model: Folder,
+    catalogue: Location,
+    category: Texts | None = None,
+    k: Count = 10,
+    choosing: Choosing = Choosing(),
+    json: JsonOut = None,
+    sheet: Sheet = None,
+) -> int:
+    """Find the products of a catalogue that look most like one of them, or like the product on a photo.
 
-
-def run_similar(arguments: argparse.Namespace) -> int:
-    """Find look-alikes.
+    Args:
+        like: id of a product of the catalogue, or else a picture of a product.
+        category: look in these categories only (default: the product's own; for a photo, the three categories
+            whose products look most like it on the whole).
+        k: products of each category (default: 10).
+        sheet: draw the product or photo with its look-alikes on one page.
 
     Raises:
         PerfectLookError: the product or photo, the model, the catalogue, a category, the filter or the rules
             cannot be used, or a file cannot be written.
     """
-    from perfectlook.cli.output import check_sheet, print_notes, write_json, write_sheet
     from perfectlook.recommender import Recommender
 
-    check_sheet(arguments.sheet)
-    check_choosing(arguments)
-    rules = chosen_rules(arguments)
-    with Recommender.open(arguments.model, arguments.catalogue) as recommender:
+    check_sheet(sheet)
+    choosing.check()
+    rules = choosing.read_rules()
+    with Recommender.open(model, catalogue) as recommender:
         found = recommender.similar(
-            arguments.like,
-            arguments.category,
-            arguments.k,
-            arguments.where,
-            variety=not arguments.all,
+            like,
+            category,
+            k,
+            choosing.where,
+            variety=not choosing.all,
             rules=rules,
-            include_unavailable=arguments.include_unavailable or arguments.all,
+            include_unavailable=choosing.include_unavailable or choosing.all,
         )
-        if arguments.sheet:
+        if sheet:
             from perfectlook.sheet import draw_lookalikes
 
-            write_sheet(arguments.sheet, draw_lookalikes(found))
-    if arguments.json:
-        write_json(arguments.json, found.to_dict(None) if arguments.all else found.to_dict())
+            write_sheet(sheet, draw_lookalikes(found))
+    if json:
+        write_json(json, found.to_dict(None) if choosing.all else found.to_dict())
     else:
-        print(*_text_similar(found, bare=arguments.all), sep="\n")
+        print(*_text_similar(found, bare=choosing.all), sep="\n")
     print_notes(found.notes)
     return 0
 
 
 def _text_similar(found: "Similar", *, bare: bool) -> Iterator[str]:
     """The lines of the answer as a person reads it."""
-    from perfectlook.cli.output import product_line
-
     title = found.product and found.product.title
     yield f"{found.asked}  {title}" if title else found.asked
     for section in found.categories:
@@ -352,65 +294,46 @@ def _text_similar(found: "Similar", *, bare: bool) -> Iterator[str]:
     yield ""
 
 
-NAMED = 3
-"""How many regions are named."""
+def explain(
+    photo: str,
+    /,
+    *,
+    model: Folder,
+    catalogue: Location,
+    category: str,
+    k: Count | None = None,
+    product: Texts | None = None,
+    json: JsonOut = None,
+    sheet: Sheet = None,
+) -> int:
+    """Say which parts of a photo make products of a category near to it or far from it.
 
+    The distance of a product is the sum of what the whole scene and what each region contribute.
 
-def add_parser_explain(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `explain`."""
-    explain = subparsers.add_parser(
-        "explain",
-        help="say why products go with a photo",
-        description="Say how much of the distance of products to a photo comes from the whole scene and how "
-        "much from which of its regions, and what makes them nearer than other products of the category.",
-    )
-    explain.add_argument("photo", metavar="PHOTO", help="the picture of a real scene")
-    add_place(explain)
-    add_category(
-        explain,
-        "a category of the catalogue: a whole path (Furniture|Chairs), or its last level by itself",
-        several=False,
-    )
-    which = explain.add_mutually_exclusive_group()
-    add_count(which, 3, "explain the nearest N products (default: 3)")
-    which.add_argument(
-        "--product",
-        metavar="ID",
-        nargs="+",
-        action="extend",
-        help="explain these products of the category, however near they are",
-    )
-    explain.add_argument(
-        "--json", metavar="FILE", help="write JSON instead of printing; - for standard output"
-    )
-    explain.add_argument(
-        "--sheet",
-        metavar="FILE.png",
-        type=Path,
-        help="draw the photo with what each region contributes, beside each product",
-    )
-    explain.set_defaults(func=run_explain)
-
-
-def run_explain(arguments: argparse.Namespace) -> int:
-    """Explain products for one photo.
+    Args:
+        photo: picture of a real scene.
+        category: a category of the catalogue: a whole path (Furniture|Chairs), or its last level.
+        k: explain the nearest products, this many (default: 3).
+        product: explain these products of the category instead, however near they are.
+        sheet: draw the photo with what each region contributes, next to each product.
 
     Raises:
         PerfectLookError: the photo, the model, the catalogue, the category or a product cannot be used, or a
             file cannot be written.
     """
-    from perfectlook.cli.output import check_sheet, write_json, write_sheet
     from perfectlook.recommender import Recommender
 
-    check_sheet(arguments.sheet)
-    with Recommender.open(arguments.model, arguments.catalogue) as recommender:
-        explanation = recommender.explain(arguments.photo, arguments.category, arguments.k, arguments.product)
-    if arguments.sheet:
+    if k is not None and product:
+        raise UsageError("-k explains the nearest products, --product explains others; leave one of them out")
+    check_sheet(sheet)
+    with Recommender.open(model, catalogue) as recommender:
+        explanation = recommender.explain(photo, category, k or NEAREST, product)
+    if sheet:
         from perfectlook.sheet import draw_explanation
 
-        write_sheet(arguments.sheet, draw_explanation(explanation, arguments.photo))
-    if arguments.json:
-        write_json(arguments.json, explanation.to_dict())
+        write_sheet(sheet, draw_explanation(explanation, photo))
+    if json:
+        write_json(json, explanation.to_dict())
     else:
         print(*_text_explain(explanation), sep="\n")
     return 0

@@ -1,61 +1,66 @@
-"""`perfectlook serve`: the recommender over HTTP, and the page."""
+"""`perfectlook demo`, `serve` and `keys`: the page and the API."""
 
-import argparse
+import inspect
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
+from typing import Annotated
 
-from perfectlook.cli.options import natural
+from cyclopts import App, Parameter
+
+from perfectlook.cli.options import Natural, whole
 from perfectlook.service.settings import Settings, flag_of, settings_fields
 
-
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `demo`."""
-    demo = subparsers.add_parser(
-        "demo",
-        help="open the page with the showroom that comes with the package",
-        description="Serve rooms and furniture that come with the package, and open the page. Nothing is "
-        "downloaded, and no photo of your own is needed; you can drop some, though.",
-    )
-    demo.add_argument(
-        "--port", metavar="N", type=natural, help="the port to listen at (8000, or a free one; 0: a free one)"
-    )
-    demo.add_argument("--no-browser", action="store_true", help="print the address and open no window")
-    demo.add_argument(
-        "--check", action="store_true", help="ask the server for three rooms, print the answers, and stop"
-    )
-    demo.set_defaults(func=run)
+BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Serve the showroom until interrupted; with `--check`, only ask for three rooms.
+def register(app: App) -> None:
+    """Add the commands; `serve` has a flag for every setting."""
+    app.command(demo)
+    serve.__signature__ = _signature()  # type: ignore[attr-defined]
+    app.command(serve)
+    keys = App(name="keys", help="Make API keys for `serve`.")
+    keys.command(new)
+    app.command(keys)
+
+
+def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool = False) -> int:
+    """Open the page with the showroom that comes with the package.
+
+    Nothing is downloaded, and you need no photo of your own.
+
+    Args:
+        port: port to listen on (default: 8000, or a free one if it is taken; 0: a free one).
+        no_browser: print the address and open no window.
+        check: ask the server for three rooms, print the answers, and stop.
 
     Raises:
         PerfectLookError: something of the showroom is missing, or the port is taken.
     """
-    from perfectlook.demo import PORT, Demo, check, serving
+    from perfectlook.demo import PORT, Demo, serving
+    from perfectlook.demo import check as checked
     from perfectlook.files import MODELS, SHOWROOM, cache_folder
     from perfectlook.progress import ProgressLine
 
-    demo = Demo(SHOWROOM, MODELS / "showroom", cache_folder() / "demo")
-    report = demo.prepare(ProgressLine)
-    print(f"{demo.catalogue}: {report.embedded:,} products embedded, {report.unchanged:,} unchanged")
-    with serving(demo, 0 if arguments.check and arguments.port is None else arguments.port) as url:
-        if arguments.check:
-            for room, answer in check(url):
+    showroom = Demo(SHOWROOM, MODELS / "showroom", cache_folder() / "demo")
+    report = showroom.prepare(ProgressLine)
+    print(f"{showroom.catalogue}: {report.embedded:,} products embedded, {report.unchanged:,} unchanged")
+    with serving(showroom, 0 if check and port is None else port) as url:
+        if check:
+            for room, answer in checked(url):
                 print(f"{room}: {answer.timings['total']:.0f} ms")
                 for section in answer.categories:
                     names = "; ".join(each.title or each.id for each in section.products)
                     print(f"  {section.category.split('|')[-1]}: {names}")
             return 0
-        if arguments.port is None and not url.endswith(f":{PORT}/"):
-            print(f"port {PORT} is taken, so this is another one:")
+        if port is None and not url.endswith(f":{PORT}/"):
+            print(f"port {PORT} is taken; using another one:")
         with _asked_to_stop() as stop:
             print(f"{url} shows the showroom; stop with Ctrl-C", flush=True)
-            if not arguments.no_browser and _has_windows():
+            if not no_browser and _has_windows():
                 import webbrowser
 
                 webbrowser.open(url)
@@ -85,82 +90,67 @@ def _has_windows() -> bool:
     return screen or sys.platform in ("darwin", "win32")
 
 
-def add_parser_keys(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `keys` and its sub-command."""
-    keys = subparsers.add_parser("keys", help="make API keys for `serve`")
-    commands = keys.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    new = commands.add_parser(
-        "new",
-        help="make a key",
-        description="Print a new key, once, and the line that makes it known to a service: append it to the "
-        "file of `serve --keys`. The line does not tell the key. To withdraw a key, remove its line.",
-    )
-    new.add_argument("name", metavar="NAME", help="whose key it is, for logs and limits")
-    new.set_defaults(func=run_keys)
+def serve(*, config: str | None = None, show_config: bool = False, **flags: object) -> int:
+    """Serve a model and a catalogue over HTTP: the API and the page.
 
+    Every flag can also be set by an environment variable (--max-upload: PERFECTLOOK_MAX_UPLOAD) and by a key
+    of the TOML file (max_upload). Flags come first, then the environment, then the file.
 
-def run_keys(arguments: argparse.Namespace) -> int:
-    """Print the key to standard error, and its line to standard output, so that `>> FILE` keeps the line.
-
-    Raises:
-        UsageError: the name is none.
-    """
-    import sys
-
-    from perfectlook.service.security import new_key
-
-    key, line = new_key(arguments.name)
-    print(f"key: {key}", file=sys.stderr)
-    print(line)
-    return 0
-
-
-BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-
-
-def add_parser_serve(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register `serve`, with a flag for every setting."""
-    serve = subparsers.add_parser(
-        "serve",
-        help="answer over HTTP, and show the page",
-        description="Serve a model and a catalogue over HTTP. Every flag can also be set by a variable of "
-        "the environment (--max-upload: PERFECTLOOK_MAX_UPLOAD) and by a key of the TOML file (max_upload); "
-        "flags come first, then the environment, then the file.",
-    )
-    for name, default, about in settings_fields():
-        said = about["help"]
-        if isinstance(default, bool):
-            serve.add_argument(flag_of(name), action="store_true", default=None, help=said)
-        elif isinstance(default, tuple):
-            serve.add_argument(flag_of(name), metavar=about["metavar"], action="append", help=said)
-        else:
-            shown = f" (default: {default})" if default != "" else ""
-            serve.add_argument(
-                flag_of(name), metavar=about["metavar"], type=type(default), help=f"{said}{shown}"
-            )
-    serve.add_argument("--config", metavar="FILE.toml", help="the file of settings")
-    serve.add_argument(
-        "--show-config", action="store_true", help="print the settings as they would be used, and stop"
-    )
-    serve.set_defaults(func=run_serve)
-
-
-def run_serve(arguments: argparse.Namespace) -> int:
-    """Serve until a signal asks to stop; with `--show-config`, only print.
+    Args:
+        config: TOML file of settings.
+        show_config: print the settings as they would be used, and stop.
 
     Raises:
         PerfectLookError: a setting, the model or the catalogue cannot be used.
     """
-    flags = {name: getattr(arguments, name) for name, _, _ in settings_fields()}
-    if flags["allow_origin"] is not None:
-        flags["allow_origin"] = tuple(flags["allow_origin"])
-    settings = Settings.of(flags, os.environ, arguments.config)
-    if arguments.show_config:
+    settings = Settings.of(flags, os.environ, config)
+    if show_config:
         print(settings.as_toml(), end="")
         return 0
     for name in BLAS:  # before numpy is loaded: each worker is one thread, and they must not start more
         os.environ.setdefault(name, "1")
-    from perfectlook.service.server import run as serve
+    from perfectlook.service.server import run
 
-    serve(settings)
+    run(settings)
+    return 0
+
+
+def _signature() -> inspect.Signature:
+    """Of `serve`: a flag for every setting, then its own; None is a flag that was not given."""
+    flags = []
+    for name, default, about in settings_fields():
+        kind = tuple[str, ...] if isinstance(default, tuple) else type(default)
+        shown = f" (default: {default})" if default not in ("", (), False) else ""
+        about_flag = Parameter(
+            name=flag_of(name),
+            help=f"{about['help']}{shown}",
+            negative=(),
+            converter=whole if kind is int else None,
+        )
+        flags.append(_flag(name, Annotated[kind | None, about_flag]))
+    own = inspect.signature(serve).parameters
+    return inspect.Signature([*flags, own["config"], own["show_config"]], return_annotation=int)
+
+
+def _flag(name: str, annotation: object) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def new(name: str, /) -> int:
+    """Make a key: print it to standard error, and the line that makes it known to standard output.
+
+    Append the line to the file of `serve --keys`; it does not reveal the key. To withdraw a key, remove its
+    line.
+
+    Args:
+        name: whose key it is, for logs and limits.
+
+    Raises:
+        UsageError: the name cannot be used.
+    """
+    from perfectlook.service.security import new_key
+
+    key, line = new_key(name)
+    print(f"key: {key}", file=sys.stderr)
+    print(line)
     return 0

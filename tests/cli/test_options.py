@@ -1,0 +1,78 @@
+"""What flags accept, and what a misspelt one is answered with."""
+
+import pytest
+from cyclopts import App, CycloptsError, Parameter
+
+from perfectlook.cli.main import main
+from perfectlook.cli.options import Natural, Positive, Share, Texts, Weight
+
+
+def parsed(kind: object, *words: str) -> object:
+    app = App(default_parameter=Parameter(negative=()), result_action="return_value")
+
+    def command(*, value) -> object:
+        return value
+
+    command.__annotations__["value"] = kind
+    app.default(command)
+    return app(list(words), exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (Positive, "1", 1),
+        (Positive, "12", 12),
+        (Natural, "0", 0),
+        (Natural, "7", 7),
+        (Share, "0", 0.0),
+        (Share, "0.25", 0.25),
+        (Share, "1", 1.0),
+        (Weight, "12.5", 12.5),
+    ],
+)
+def test_numbers_in_their_range(kind: object, text: str, value: float) -> None:
+    assert parsed(kind, "--value", text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        (Positive, "0", "a whole number from 1"),
+        (Positive, "-3", "a whole number from 1"),
+        (Positive, "1.5", "is not a whole number"),
+        (Natural, "-1", "a whole number from 0"),
+        (Natural, "", "is not a whole number"),
+        (Share, "1.01", "a number from 0 to 1"),
+        (Share, "nan", "a number from 0 to 1"),
+        (Weight, "-0.1", "a number from 0"),
+        (Weight, "inf", "a number from 0"),
+        (Weight, "x", "float"),
+    ],
+)
+def test_others_are_refused_by_name(kind: object, text: str, expected: str) -> None:
+    with pytest.raises(CycloptsError) as refused:
+        parsed(kind, f"--value={text}")
+    assert "--value" in str(refused.value)
+    assert expected in str(refused.value)
+
+
+def test_a_list_takes_all_words_up_to_the_next_flag() -> None:
+    assert parsed(Texts, "--value", "a", "b") == ["a", "b"]
+    assert parsed(Texts, "--value", "a", "--value", "b") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["complete", "a.jpg", "--modle", "m"], "Did you mean --model?"),
+        (["complet", "a.jpg"], 'Did you mean "complete"?'),
+        (["evaluate", "m", "s", "--split", "tset"], '"train", "val", "test", "all"'),
+        (["complete", "a.jpg", "--model", "m"], "--catalogue"),
+    ],
+)
+def test_wrong_use_says_what_would_be_right(words: list[str], said: str, capsys) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "--help" in error
