@@ -29,17 +29,21 @@ def written(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-def leaves(app: App) -> list[App]:
-    children = [app[name] for name in app if not name.startswith("-")]
-    return [each for child in children for each in leaves(child)] or [app]
+def leaves(app: App, name: str = "perfectlook") -> dict[str, App]:
+    found = {}
+    for child in app:
+        if not child.startswith("-"):
+            found |= leaves(app[child], f"{name} {child}")
+    return found or {name: app}
 
 
-@pytest.mark.parametrize("command", leaves(build_app()), ids=lambda command: command.name[0])
-def test_every_command_and_flag(command: App):
-    page = generated()["reference/commands.md"]
-    for argument in command.assemble_argument_collection():
-        if argument.show:
-            assert f"`{argument.name}" in page
+@pytest.mark.parametrize(("name", "command"), leaves(build_app()).items())
+def test_every_command_and_flag(name: str, command: App):
+    _, found, section = generated()["reference/commands.md"].partition(f"# {name}\n")
+    assert found
+    section = section.split("\n## ")[0].split("\n### ")[0]
+    shown = [argument.name for argument in command.assemble_argument_collection() if argument.show]
+    assert all(re.search(rf"`{re.escape(each)}[` ]", section) for each in shown), shown
 
 
 def test_every_call():
