@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Feeding, Folder, Natural, Strict, Workers
+from perfectlook.cli.options import Feeding, Folder, Natural, Strict, Workers, group
 from perfectlook.cli.output import print_problems, require, write_json
 from perfectlook.errors import UsageError
 
@@ -22,7 +22,7 @@ NAMED = 5
 
 def register(app: App) -> None:
     """Add the commands."""
-    catalogue = App(name="catalogue", help="Keep a catalogue of products to recommend.")
+    catalogue = group("catalogue", "Keep a catalogue of products to recommend.")
     catalogue.command(sync)
     app.command(catalogue)
     app.command(embed)

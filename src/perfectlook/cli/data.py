@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Positive, Strict
+from perfectlook.cli.options import Positive, Strict, group
 from perfectlook.cli.output import print_problems, write_json
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SHOWN = 5
 
 def register(app: App) -> None:
     """Add the commands."""
-    data = App(name="data", help="Fetch, make and inspect sets of scenes and products.")
+    data = group("data", "Fetch, make and inspect sets of scenes and products.")
     data.command(stats)
     data.command(get)
     data.command(make)

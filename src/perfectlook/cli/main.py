@@ -4,10 +4,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
 
 from perfectlook import __version__
 from perfectlook.cli import catalogue, data, models, recommend, serve
+from perfectlook.cli.options import group
 from perfectlook.errors import PerfectLookError, UsageError
 
 GROUPS = (serve, models, catalogue, recommend, data)
@@ -16,17 +17,12 @@ FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 def build_app() -> App:
     """The application with every command."""
-    app = App(
-        name="perfectlook",
-        version=f"perfectlook {__version__}",
-        help="Complete the look: products that go with the photo of a real scene.",
-        help_format="plaintext",
-        default_parameter=Parameter(negative=(), show_default=False),
-        result_action="return_value",
-        suppress_keyboard_interrupt=False,
-    )
-    for group in GROUPS:
-        group.register(app)
+    app = group("perfectlook", "Complete the look: products that go with the photo of a real scene.")
+    app.version = f"perfectlook {__version__}"
+    app.result_action = "return_value"
+    app.suppress_keyboard_interrupt = False
+    for each in GROUPS:
+        each.register(app)
     return app
 
 

@@ -7,11 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter, Token
+from cyclopts import App, Parameter, Token
 
 if TYPE_CHECKING:
     from perfectlook.catalogue import Source
     from perfectlook.recommender import Rules
+
+
+def group(name: str, about: str) -> App:
+    """An application, or a group of its commands; a flag has one name, and its help says what its default is."""
+    return App(
+        name=name,
+        help=about,
+        help_format="plaintext",
+        default_parameter=Parameter(negative=(), show_default=False),
+    )
 
 
 def _within(least: float, most: float, what: str) -> Callable[[object, Any], None]:

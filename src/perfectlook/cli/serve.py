@@ -11,7 +11,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Natural, whole
+from perfectlook.cli.options import Natural, group, whole
 from perfectlook.service.settings import Settings, flag_of, settings_fields
 
 BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -22,7 +22,7 @@ def register(app: App) -> None:
     app.command(demo)
     serve.__signature__ = _signature()  # type: ignore[attr-defined]
     app.command(serve)
-    keys = App(name="keys", help="Make API keys for `serve`.")
+    keys = group("keys", "Make API keys for `serve`.")
     keys.command(new)
     app.command(keys)
 
