@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def group(name: str, about: str) -> App:
-    """An application, or a group of its commands; a flag has one name, and its help says what its default is."""
+    """An application or a group of its commands; each flag has one name, and its help names the default."""
     return App(
         name=name,
         help=about,
