@@ -100,7 +100,7 @@ def test_evaluate_measures_the_suggested_categories(shop: "Shop", tmp_path: Path
     arguments = ["evaluate", str(model), str(shop.source), "--split", "all", "--suggest"]
     assert main(arguments) == 1
     assert "suggests no categories; leave --suggest out" in capsys.readouterr().err
-    _suggester({BAGS: 0.0, SHOES: 2.0}).write(model)
+    (model / "suggestion.npz").write_bytes(_suggester({BAGS: 0.0, SHOES: 2.0}).content())
     assert main([*arguments, "--json", str(tmp_path / "report.json")]) == 0
     figures = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["suggestion"]
     said = capsys.readouterr().out
@@ -118,7 +118,7 @@ def test_complete_orders_categories_as_the_model_suggests(
     arguments = ["complete", str(shop.photos[0]), "-k", "1", "--model", str(model)]
     arguments += ["--catalogue", str(catalogue)]
     for shoes, order in ((2.0, [SHOES, BAGS]), (-2.0, [BAGS, SHOES])):
-        _suggester({BAGS: 0.0, SHOES: shoes}).write(model)
+        (model / "suggestion.npz").write_bytes(_suggester({BAGS: 0.0, SHOES: shoes}).content())
         assert main([*arguments, "--json", "-"]) == 0
         sections = json.loads(capsys.readouterr().out)["categories"]
         assert [section["category"] for section in sections] == order
