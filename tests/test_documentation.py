@@ -19,7 +19,10 @@ def all_commands() -> list[str]:
 
 @pytest.mark.parametrize("command", [each for each in all_commands() if len(each.split()) > 2])
 def test_a_documented_command_parses(command: str):
-    build_app().parse_args(arguments(command), exit_on_error=False, print_error=False)
+    app, words = build_app(), arguments(command)
+    named, _, rest = app.parse_commands(words)
+    if rest or len(named) < len(words):  # otherwise it is only named in a sentence
+        app.parse_args(words, exit_on_error=False, print_error=False)
 
 
 def test_every_command_is_documented():
