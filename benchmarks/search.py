@@ -37,9 +37,9 @@ from threadpoolctl import threadpool_limits
 
 from machine import add_json_option, report
 from perfectlook.stores import Hit, Point, Query
-from perfectlook.stores.approximate import import_faiss
-from perfectlook.stores.exact_index import Block
+from perfectlook.stores.base import Hits
 from perfectlook.stores.filters import parse_filter
+from perfectlook.stores.index import Block, import_faiss
 from perfectlook.stores.sqlite import EmbeddedStore
 from perfectlook.types import BoolArray, Float32Array, IntArray
 
@@ -182,7 +182,7 @@ def _resident() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _ask(store: EmbeddedStore, scene: Scene, where: Any = None) -> list[Hit]:
+def _ask(store: EmbeddedStore, scene: Scene, where: Any = None) -> Hits:
     return store.search([Query(scene.point(), K, frozenset({_path(scene.category)}), where=where)])[0]
 
 
@@ -196,7 +196,7 @@ def _against_naive(
     ratios: dict[str, float],
     figures: dict[str, object],
 ) -> None:
-    block, everything = products.vectors, np.empty(0, np.int64)
+    block = products.vectors
     squares = np.einsum("ij,ij->i", block, block)
     whole = Block.empty(block.shape[1], len(block)).extended(np.arange(len(block)), block)
     theirs, ours, same = [], [], []
@@ -205,7 +205,7 @@ def _against_naive(
         with threadpool_limits(2):
             seconds, found = _timed(_naive, scene, block, squares)
             theirs.append(seconds)
-            seconds, [near] = _timed(whole.nearest, point, [K], [everything], [None])
+            seconds, [near] = _timed(whole.nearest, point, [K])
             ours.append(seconds)
         same.append(len(set(found.tolist()) & set(near.rows.tolist())) / len(found))
     ratios["vs_naive_hybrid"] = median(theirs) / median(ours)

@@ -42,7 +42,7 @@ from perfectlook.files import worker_count
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressLine
-from perfectlook.stores.exact_index import Block
+from perfectlook.stores.index import Block
 from perfectlook.training.config import TrainingConfig, read_config
 from perfectlook.types import Float32Array, Problem
 
@@ -555,13 +555,12 @@ def measure_search(file: Path, count: int) -> Measured:
         vectors, queries = repeated(stored["products"], count), stored["queries"]
     block = Block.empty(vectors.shape[1]).extended(np.arange(count), vectors)
     del vectors
-    nothing = [np.empty(0, np.int64)]
-    block.nearest(queries[:1], [K], nothing, [None])
+    block.nearest(queries[:1], [K])
     seconds = []
     for place in range(QUERIES):
         query = queries[place % len(queries)][None]
         started = time.perf_counter()
-        block.nearest(query, [K], nothing, [None])
+        block.nearest(query, [K])
         seconds.append(time.perf_counter() - started)
     return {"products": count, "seconds": median(seconds), "peak_bytes": peak_bytes()}
 

@@ -166,10 +166,8 @@ class MemoryStore:
 
 
 def _wants(query: Query, point: Point) -> bool:
-    return (
-        (query.categories is None or point.category in query.categories)
-        and point.id not in query.exclude
-        and (query.where is None or matches(query.where, point.id, point.category, fields_of(point.payload)))
+    return (query.categories is None or point.category in query.categories) and (
+        query.where is None or matches(query.where, point.id, point.category, fields_of(point.payload))
     )
 
 

@@ -11,8 +11,8 @@ from perfectlook.catalogue.sources import Source, open_source
 from perfectlook.catalogue.sync import SyncReport, sync
 from perfectlook.errors import CatalogueError
 from perfectlook.progress import ProgressOf
-from perfectlook.stores import Hit, Point, Query, Store, open_store
-from perfectlook.stores.base import fields_of
+from perfectlook.stores import Point, Query, Store, open_store
+from perfectlook.stores.base import Hits, fields_of
 
 if TYPE_CHECKING:
     from perfectlook.model.runtime import Model
@@ -155,12 +155,12 @@ class Catalogue:
 
         return self._read(get)
 
-    def search(self, queries: Sequence[Query], model: "Model") -> list[list[Hit]]:
+    def search(self, queries: Sequence[Query], model: "Model") -> list[Hits]:
         """Answer queries about vectors of `model` and of no other, whatever is synced meanwhile."""
 
-        def search(collection: str) -> list[list[Hit]]:
+        def search(collection: str) -> list[Hits]:
             self.check(model)
-            return self.store.search(queries, collection=collection)
+            return [Hits.of(found) for found in self.store.search(queries, collection=collection)]
 
         return self._read(search)
 

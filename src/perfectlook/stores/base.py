@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias, overload
 
 import numpy as np
 
 from perfectlook.errors import UsageError
 from perfectlook.stores.filters import Filter
-from perfectlook.types import Float32Array
+from perfectlook.types import Float32Array, Float64Array
 
 Payload: TypeAlias = Mapping[str, object]
 """What is known of a product, as JSON values; a store reads of it only `fields`, for filters."""
@@ -27,23 +27,22 @@ class Point:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """Ask for the `k` points nearest to `vector` [d] in some categories (None: all), without some ids.
+    """Ask for the `k` points nearest to `vector` [d] in some categories (None: all).
 
-    With `where`, only those that match the filter count: k of them, where there are so many.
+    With `where`, only points that match the filter count.
     """
 
     vector: Float32Array
     k: int
     categories: frozenset[str] | None = None
-    exclude: frozenset[str] = frozenset()
     where: Filter | None = None
 
 
 class Hit(NamedTuple):
     """A point found: its Euclidean distance to the query's vector, its own vector [d] and its payload.
 
-    The payload may be shared with other hits: it is not to be changed. Compare hits by id: arrays have no
-    one answer to whether they are equal.
+    The payload may be shared with other hits: do not change it. Compare hits by id, for arrays do not
+    compare to one truth value.
     """
 
     id: str
@@ -51,6 +50,58 @@ class Hit(NamedTuple):
     distance: float
     vector: Float32Array
     payload: Payload
+
+
+class Described(Protocol):
+    """What a product is, beside its vector. The payload may be parsed when it is first asked for."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def category(self) -> str:
+        """Its category."""
+
+    @property
+    def payload(self) -> Payload:
+        """What an answer says of it; CatalogueError when it is damaged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hits(Sequence[Hit]):
+    """What one query found, nearest first: distances [n] and vectors [n, d] as arrays, and the n products.
+
+    As a sequence it holds a `Hit` for each. Whoever needs the payloads of only a few products reads the
+    columns, and no other payload is parsed.
+    """
+
+    products: Sequence[Described]
+    distances: Float64Array
+    vectors: Float32Array
+
+    @classmethod
+    def of(cls, hits: Sequence[Hit]) -> Self:
+        """Return the columns of hits, which may be such columns already."""
+        if isinstance(hits, cls):
+            return hits
+        vectors = np.stack([hit.vector for hit in hits]) if hits else np.empty((0, 0), np.float32)
+        return cls(hits, np.array([hit.distance for hit in hits], np.float64), vectors)
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Hits": ...
+
+    def __getitem__(self, place: int | slice) -> "Hit | Hits":
+        if isinstance(place, slice):
+            return Hits(self.products[place], self.distances[place], self.vectors[place])
+        it = self.products[place]
+        return Hit(it.id, it.category, float(self.distances[place]), self.vectors[place], it.payload)
 
 
 class Store(Protocol):
@@ -101,8 +152,11 @@ class Store(Protocol):
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return those of the points that exist, by id."""
 
-    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[list[Hit]]:
-        """Answer all queries from one state of the store: nearest first, equal distances by id."""
+    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> Sequence[Sequence[Hit]]:
+        """Answer all queries from one state of the store: nearest first, equal distances by id.
+
+        `Hits.of` gives each answer as columns.
+        """
 
     def count(self, category: str | None = None, *, collection: str | None = None) -> int:
         """Return the number of points, of one category or of all."""

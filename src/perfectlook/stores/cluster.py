@@ -366,10 +366,7 @@ def _condition(query: Query, indexed: Collection[str]) -> Any:
     if query.categories is not None:
         within = models.MatchAny(any=sorted(query.categories))
         must.append(models.FieldCondition(key=CATEGORY, match=within))
-    without = [models.HasIdCondition(has_id=[point_id(id_) for id_ in sorted(query.exclude)])]
-    if not must and not query.exclude:
-        return None
-    return models.Filter(must=must or None, must_not=without if query.exclude else None)
+    return models.Filter(must=must) if must else None
 
 
 def _is_certain(hits: Sequence[Hit], k: int, last: float) -> bool:

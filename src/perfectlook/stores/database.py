@@ -1,14 +1,14 @@
-"""What an embedded store asks of its database, and writes into it, within a transaction of the caller's."""
+"""The database of an embedded store: its transactions, its failures in plain words, and its SQL."""
 
 import json
 import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
-from operator import itemgetter
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +20,10 @@ APPLICATION_ID = 0x504C4F4B  # "PLOK"
 FORMAT = 1
 BUSY_SECONDS = 30.0
 
+# A point whose vector or payload changes gets a new row, and its old one is noted in `removed`. What is new
+# since a state is then `row > last row` and `number > last number`, which is all that a reader's cache needs
+# to catch up. Old notes are forgotten: a reader that has not seen those up to `horizon` starts anew. Vectors
+# lie apart from payloads, so that loading them reads nothing else.
 SCHEMA = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO state VALUES ('revision', 0), ('manifest', NULL), ('active', NULL), ('holder', NULL),
@@ -41,11 +45,10 @@ CREATE TABLE removed (
     number INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, row INTEGER NOT NULL
 );
 """
-"""A point whose vector or category changes gets a new row, and its old one is noted in `removed`: what is new
-since
-a state is then `row > last row` and `number > last number`, which is all a reader's cache needs to catch
-up. Old notes are forgotten; a reader that has not seen those up to `horizon` starts anew. Vectors lie apart
-from payloads, so that loading them reads nothing else."""
+
+
+class StateChanged(Exception):  # noqa: N818  (no failure: the search starts again)
+    """The database is no longer in the state that was to be read."""
 
 
 class Database:
@@ -76,7 +79,7 @@ class Database:
                 )
             _make_folder(folder)
         try:
-            with database.translated():
+            with database._translated():
                 database._check_format(create=create)
         except BaseException:
             database.close()
@@ -86,55 +89,55 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A read transaction: everything read within it is of one committed state."""
-        with self.translated(), self._connection() as connection:
-            connection.execute("BEGIN")
-            try:
-                yield connection
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+        with self._translated(), self._transaction("BEGIN") as connection:
+            yield connection
+
+    @contextmanager
+    def reading_if_needed(self, revision: int) -> Iterator[Callable[[], sqlite3.Connection]]:
+        """What begins a read transaction when it is first called; StateChanged for another revision."""
+        with ExitStack() as stack:
+
+            @cache
+            def connect() -> sqlite3.Connection:
+                connection = stack.enter_context(self.reading())
+                if state(connection, "revision") != revision:
+                    raise StateChanged
+                return connection
+
+            yield connect
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: all of it is on the disk when the context ends, or none of it."""
+        with self._write_lock, self._translated(), self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
+            connection.execute("UPDATE state SET value = value + 1 WHERE key = 'revision'")
+            connection.execute("COMMIT")
 
     def version(self) -> int:
         """Return a number that is another one after any commit, by whichever process or thread.
 
         Much cheaper than a transaction: it tells that nothing has changed, not what has.
         """
-        with self._watch_lock:
+        with self._watch_lock, self._translated():
             if self._watcher is None:
-                with self.translated():
-                    self._watcher = self._watching()
-            try:
-                return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
-            except sqlite3.Error as error:
-                raise CatalogueError(
-                    f"{self.folder}: {self._explanation(error)} (SQLite: {error})"
-                ) from error
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: all of it is on the disk when the context ends, or none of it."""
-        with self._write_lock, self.translated(), self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("UPDATE state SET value = value + 1 WHERE key = 'revision'")
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                self._watcher = self._connect()
+            return _pragma(self._watcher, "data_version")
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
         """Keep every other process from syncing; the system lets go when this one ends, however it ends."""
-        with self.translated(), closing(self._lock_file(timeout=0.0)) as lock:
+        with self._translated(), closing(self._lock_file(timeout=0.0)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
-                if _kind(error) in _BUSY:
-                    raise CatalogueInUseError(
-                        f"{self.folder} is in use: {self._holder()}; wait until it has finished, or end it"
-                    ) from error
-                raise
+                if _kind(error) not in _BUSY:
+                    raise
+                with self._connection() as connection:
+                    holder = state(connection, "holder") or "another process is writing to it"
+                raise CatalogueInUseError(
+                    f"{self.folder} is in use: {holder}; wait until it has finished, or end it"
+                ) from error
             since = datetime.now(UTC).isoformat(timespec="seconds")
             self._note_holder(f"{purpose}, process {os.getpid()} on {socket.gethostname()}, since {since}")
             try:
@@ -145,40 +148,50 @@ class Database:
 
     def close(self) -> None:
         """Close the connections; one that is in use closes when it comes back."""
-        with self._pool_lock:
+        with self._pool_lock, self._watch_lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-        with self._watch_lock:
-            watcher, self._watcher = self._watcher, None
-        for connection in (*idle, *filter(None, [watcher])):
-            connection.close()
+            for connection in (*self._idle, *filter(None, [self._watcher])):
+                connection.close()
+            self._idle, self._watcher = [], None
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def _translated(self) -> Iterator[None]:
         """Turn SQLite's failures into CatalogueErrors that say what to do."""
         try:
             yield
         except sqlite3.Error as error:
-            raise CatalogueError(f"{self.folder}: {self._explanation(error)} (SQLite: {error})") from error
+            said = _EXPLANATIONS.get(_kind(error), "the catalogue's database failed")
+            said = said.format(seconds=BUSY_SECONDS)
+            raise CatalogueError(f"{self.folder}: {said} (SQLite: {error})") from error
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
+        """A transaction that is rolled back unless it has been committed."""
+        with self._connection() as connection:
+            connection.execute(begin)
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         with self._pool_lock:
-            if self._closed:
-                raise CatalogueError(f"{self.folder}: this catalogue has been closed")
             connection = self._idle.pop() if self._idle else None
         connection = connection or self._connect()
         try:
             yield connection
         finally:
             with self._pool_lock:
-                keep = not self._closed
-                if keep:
+                if self._closed:
+                    connection.close()
+                else:
                     self._idle.append(connection)
-            if not keep:
-                connection.close()
 
     def _connect(self) -> sqlite3.Connection:
+        if self._closed:
+            raise CatalogueError(f"{self.folder}: this catalogue has been closed")
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -189,12 +202,6 @@ class Database:
             raise
         return connection
 
-    def _watching(self) -> sqlite3.Connection:
-        with self._pool_lock:
-            if self._closed:
-                raise CatalogueError(f"{self.folder}: this catalogue has been closed")
-        return self._connect()
-
     def _lock_file(self, timeout: float) -> sqlite3.Connection:
         """A database of nothing: locking it exclusively locks no reader out, no dead process keeps it."""
         return sqlite3.connect(self.folder / LOCK_NAME, timeout=timeout, isolation_level=None)
@@ -204,66 +211,51 @@ class Database:
             # the tables first: whoever sees them sees the identity that was committed with them
             empty = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
             application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-            if empty and application in (0, APPLICATION_ID):
-                if not create:
-                    raise CatalogueError(
-                        f"{self.folder}: an empty catalogue; run `perfectlook catalogue sync` to fill it"
-                    )
-                self._initialise(connection)
-            elif application != APPLICATION_ID:
+        if empty and application in (0, APPLICATION_ID):
+            if not create:
                 raise CatalogueError(
-                    f"{self.path}: a SQLite database, but no catalogue; choose another folder"
+                    f"{self.folder}: an empty catalogue; run `perfectlook catalogue sync` to fill it"
                 )
-            elif version > FORMAT:
-                raise CatalogueError(
-                    f"{self.folder}: a catalogue of format {version}, and this version reads up to {FORMAT}; "
-                    "upgrade perfectlook"
-                )
+            self._initialise()
+        elif application != APPLICATION_ID:
+            raise CatalogueError(f"{self.path}: a SQLite database, but no catalogue; choose another folder")
+        elif version > FORMAT:
+            raise CatalogueError(
+                f"{self.folder}: a catalogue of format {version}, and this version reads up to {FORMAT}; "
+                "upgrade perfectlook"
+            )
 
-    def _initialise(self, connection: sqlite3.Connection) -> None:
-        with closing(self._lock_file(timeout=BUSY_SECONDS)) as lock:
+    def _initialise(self) -> None:
+        with closing(self._lock_file(timeout=BUSY_SECONDS)) as lock, self._connection() as connection:
             lock.execute("BEGIN EXCLUSIVE")
             if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 return  # somebody else was faster
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
+            with self._transaction("BEGIN IMMEDIATE") as writing:
                 for statement in SCHEMA.split(";\n"):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.execute(f"PRAGMA user_version = {FORMAT}")
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+                    writing.execute(statement)
+                writing.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                writing.execute(f"PRAGMA user_version = {FORMAT}")
+                writing.execute("COMMIT")
 
     def _note_holder(self, holder: str | None) -> None:
         with self._write_lock, self._connection() as connection:
             connection.execute("UPDATE state SET value = ? WHERE key = 'holder'", (holder,))
 
-    def _holder(self) -> str:
-        with self._connection() as connection:
-            found = connection.execute("SELECT value FROM state WHERE key = 'holder'").fetchone()
-        return str(found[0]) if found and found[0] else "another process is writing to it"
 
-    def _explanation(self, error: sqlite3.Error) -> str:
-        kind = _kind(error)
-        if kind in _BUSY:
-            return f"locked for {BUSY_SECONDS:.0f} s by another process that writes; wait for it, or end it"
-        return _EXPLANATIONS.get(kind, "the catalogue's database failed")
-
-
+REBUILD = "move its folder away and run `perfectlook catalogue sync` to build it anew"
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_REBUILD = "move the folder away and run `perfectlook catalogue sync` to build it anew"
+_LOCKED = "locked for {seconds:.0f} s by another process that writes; wait for it, or end it"
 _EXPLANATIONS = {
+    **dict.fromkeys(_BUSY, _LOCKED),
     sqlite3.SQLITE_FULL: "the disk is full; nothing of this batch was written: free some space and run again",
-    sqlite3.SQLITE_NOTADB: f"{FILE_NAME} is no catalogue, or its first page is damaged; {_REBUILD}",
-    sqlite3.SQLITE_CORRUPT: f"{FILE_NAME} is damaged; {_REBUILD}",
+    sqlite3.SQLITE_NOTADB: f"{FILE_NAME} is no catalogue, or its first page is damaged; {REBUILD}",
+    sqlite3.SQLITE_CORRUPT: f"{FILE_NAME} is damaged; {REBUILD}",
     sqlite3.SQLITE_READONLY: "the catalogue cannot be written; check the folder's permissions",
     sqlite3.SQLITE_PERM: "the catalogue cannot be opened; check the folder's permissions",
     sqlite3.SQLITE_CANTOPEN: "the catalogue cannot be opened; check the folder and its permissions",
     sqlite3.SQLITE_IOERR: "the disk failed or is full; nothing of this batch was written: check it",
-    sqlite3.SQLITE_ERROR: f"{FILE_NAME} has not the tables of a catalogue; {_REBUILD}",
+    sqlite3.SQLITE_ERROR: f"{FILE_NAME} has not the tables of a catalogue; {REBUILD}",
 }
 
 
@@ -288,17 +280,15 @@ def _make_folder(folder: Path) -> None:
         )
 
 
+_FROM = "FROM points AS p JOIN categories AS c ON c.number = p.category"
+SELECT_RECORDS = f"SELECT p.row, p.id, c.name, p.payload, x'' {_FROM}"
+SELECT_POINTS = f"SELECT p.row, p.id, c.name, p.payload, v.vector {_FROM} JOIN vectors AS v ON v.row = p.row"
+COUNT_BY_CATEGORY = (
+    "SELECT c.name, p.n FROM (SELECT category, count(*) AS n FROM points WHERE collection = ? "
+    "GROUP BY category) AS p JOIN categories AS c ON c.number = p.category ORDER BY c.name"
+)
 _REMOVED_KEPT = 200_000
 _MOVED_AT_ONCE = 1000
-
-SELECT_POINTS = (
-    "SELECT p.row, p.id, c.name, p.payload, v.vector FROM points AS p "
-    "JOIN categories AS c ON c.number = p.category JOIN vectors AS v ON v.row = p.row"
-)
-SELECT_RECORDS = (
-    "SELECT p.row, p.id, c.name, p.payload, x'' FROM points AS p "
-    "JOIN categories AS c ON c.number = p.category"
-)
 
 
 def state(connection: sqlite3.Connection, key: str) -> object:
@@ -307,30 +297,27 @@ def state(connection: sqlite3.Connection, key: str) -> object:
     return None if found is None else found[0]
 
 
-def state_number(connection: sqlite3.Connection, key: str) -> int:
-    """Return the number that is noted under a key."""
-    return int(str(state(connection, key)))
-
-
 def category_numbers(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
     """Return the numbers of all categories by name, these among them."""
     connection.executemany("INSERT OR IGNORE INTO categories (name) VALUES (?)", [(name,) for name in names])
     return dict(connection.execute("SELECT name, number FROM categories").fetchall())
 
 
-def rows_of(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> dict[str, int]:
-    """Return the rows of those of the ids that are there."""
-    return dict(
-        connection.execute(
-            "SELECT id, row FROM points WHERE collection = ? AND id IN (SELECT value FROM json_each(?))",
-            (collection, json.dumps(list(ids))),
-        ).fetchall()
+def entries_of(
+    connection: sqlite3.Connection, collection: int, ids: Iterable[str]
+) -> dict[str, tuple[int, str]]:
+    """Return row and payload's text of those of the ids that are there, in the order of rows."""
+    found = connection.execute(
+        "SELECT id, row, payload FROM points WHERE collection = ? AND id IN (SELECT value FROM json_each(?)) "
+        "ORDER BY row",
+        (collection, json.dumps(list(ids))),
     )
+    return {id_: (row, payload) for id_, row, payload in found}
 
 
 def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> int:
     """Remove points and note their rows; returns how many there were."""
-    rows = [(row,) for row in rows_of(connection, collection, ids).values()]
+    rows = [(row,) for row, _ in entries_of(connection, collection, ids).values()]
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
     connection.executemany("DELETE FROM points WHERE row = ?", rows)
     connection.executemany(f"INSERT INTO removed (collection, row) VALUES ({collection}, ?)", rows)
@@ -340,28 +327,20 @@ def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) 
     return len(rows)
 
 
-def payloads_of(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> dict[str, str]:
-    """Return the payloads' texts of those of the ids that are there."""
-    return dict(
-        connection.execute(
-            "SELECT id, payload FROM points WHERE collection = ? AND id IN (SELECT value FROM json_each(?))",
-            (collection, json.dumps(list(ids))),
-        ).fetchall()
-    )
+def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str, str]) -> int:
+    """Give points new payloads in new rows, where they differ; returns how many points there are.
 
-
-def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str, str]) -> None:
-    """Give points new payloads in new rows: readers see them as removed and new, and read them anew."""
-    rows = sorted(rows_of(connection, collection, payloads).items(), key=itemgetter(1))
+    Readers see a point as removed and new, and read it anew.
+    """
+    known = entries_of(connection, collection, payloads)
+    changed = [(id_, row) for id_, (row, text) in known.items() if text != payloads[id_]]
     select = "SELECT category, vector FROM vectors WHERE row = ?"
-    for start in range(0, len(rows), _MOVED_AT_ONCE):
-        moving = rows[start : start + _MOVED_AT_ONCE]
-        entries = []
-        for id_, row in moving:
-            category, vector = connection.execute(select, (row,)).fetchone()
-            entries.append((id_, category, payloads[id_], vector))
+    for start in range(0, len(changed), _MOVED_AT_ONCE):
+        moving = changed[start : start + _MOVED_AT_ONCE]
+        found = [(id_, *connection.execute(select, (row,)).fetchone()) for id_, row in moving]
         remove(connection, collection, [id_ for id_, _ in moving])
-        insert(connection, collection, entries)
+        insert(connection, collection, [(id_, cat, payloads[id_], vector) for id_, cat, vector in found])
+    return len(known)
 
 
 def insert(
@@ -370,14 +349,12 @@ def insert(
     """Add points (id, category, payload, vector), whose ids are not there, in rows never used before."""
     found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'points'").fetchone()
     first = 1 + (found[0] if found else 0)
+    numbered = list(enumerate(entries, first))
     connection.executemany(
         "INSERT INTO points VALUES (?, ?, ?, ?, ?)",
-        (
-            (row, collection, id_, category, text)
-            for row, (id_, category, text, _) in enumerate(entries, first)
-        ),
+        ((row, collection, id_, category, text) for row, (id_, category, text, _) in numbered),
     )
     connection.executemany(
         "INSERT INTO vectors VALUES (?, ?, ?, ?)",
-        ((row, collection, category, vector) for row, (_, category, _, vector) in enumerate(entries, first)),
+        ((row, collection, category, vector) for row, (_, category, _, vector) in numbered),
     )

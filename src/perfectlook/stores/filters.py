@@ -1,4 +1,4 @@
-"""From a filter's text to its tree.
+"""Filters of products: `price <= 50 EUR and brand in (Ikea, "La Redoute")` as text and as a tree.
 
 filter     = and-part { "or" and-part }
 and-part   = part { "and" part }
@@ -8,11 +8,12 @@ condition  = ("=" | "!=" | "<" | "<=" | ">" | ">=") VALUE
 VALUE      = "quoted" | 'quoted' | word | number | number CURRENCY
 """
 
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from perfectlook.errors import UsageError
 from perfectlook.taxonomy import matches as is_under
@@ -82,141 +83,9 @@ class Or:
     parts: "tuple[Filter, ...]"
 
 
-Filter: TypeAlias = Compare | OneOf | Has | Under | Not | And | Or
-
-
-Kind: TypeAlias = Literal["word", "number", "quoted", "sign", "end"]
-
-KEYWORDS = frozenset({"and", "or", "not", "in", "has", "under"})
-"""Words of the syntax, in any case; a field or a value that is spelled like one stands in quotes."""
-
-MAX_LENGTH = 65_536
-BARE = re.compile(r"[\w./:+\-#@&%|]+")
-"""What may stand without quotes: letters and digits of any script, and a few marks."""
-
-NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
-_SIGN = re.compile(r"<=|>=|!=|[=<>(),]")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.DOTALL)
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word: what it is, what it says (without quotes), as it was written, and its column, from 1."""
-
-    kind: Kind
-    text: str
-    written: str
-    column: int
-
-    def is_keyword(self, *names: str) -> bool:
-        """Whether this is one of these words of the syntax; one in quotes never is."""
-        return self.kind == "word" and self.text.lower() in names
-
-    def is_sign(self, *signs: str) -> bool:
-        """Whether this is one of these signs."""
-        return self.kind == "sign" and self.text in signs
-
-    def described(self) -> str:
-        """The word as an error quotes it."""
-        if self.kind == "end":
-            return "the end"
-        shown = self.written if len(self.written) <= 40 else self.written[:37] + "..."
-        return shown if self.kind == "quoted" else f"'{shown}'"
-
-
-def wrong(source: str, column: int, what: str) -> UsageError:
-    """The error that something about the text at a column is wrong."""
-    return UsageError(f"{source}: column {column}: {what}")
-
-
-def split_words(text: str, source: str) -> list[Word]:
-    """Split a filter's text into words, the last of which is the end; UsageError where it cannot be."""
-    if len(text) > MAX_LENGTH:
-        raise wrong(
-            source, MAX_LENGTH + 1, f"a filter has at most {MAX_LENGTH} characters, this one {len(text)}"
-        )
-    words, place = [], 0
-    while place < len(text):
-        if text[place].isspace():
-            place += 1
-            continue
-        word = _word_at(text, place, source)
-        words.append(word)
-        place += len(word.written)
-    return [*words, Word("end", "", "", len(text) + 1)]
-
-
-def _word_at(text: str, place: int, source: str) -> Word:
-    column = place + 1
-    if found := _QUOTED.match(text, place):
-        inner = found[1] if found[1] is not None else found[2]
-        return Word("quoted", _ESCAPE.sub(r"\1", inner), found[0], column)
-    if text[place] in "\"'":
-        raise wrong(source, column, f"this {text[place]} is never closed")
-    if found := _SIGN.match(text, place):
-        return Word("sign", found[0], found[0], column)
-    if found := BARE.match(text, place):
-        return Word("number" if NUMBER.fullmatch(found[0]) else "word", found[0], found[0], column)
-    raise wrong(source, column, f"unexpected '{text[place]}'; put text with such characters in quotes")
-
-
-def print_filter(tree: Filter) -> str:
-    """Return the text of a filter; ValueError for an `And` or `Or` of fewer than two parts: it has none."""
-    match tree:
-        case And(parts) | Or(parts):
-            if len(parts) < 2:
-                raise ValueError(f"{tree!r} has fewer than two parts: no text says that")
-            return (" and " if isinstance(tree, And) else " or ").join(map(_within, parts))
-        case Not(OneOf(field, values)):
-            return f"{_text(field)} not in {_list(values)}"
-        case Not(part):
-            return f"not {_within(part)}"
-        case _:
-            return _leaf(tree)
-
-
-def _leaf(leaf: Compare | OneOf | Has | Under) -> str:
-    match leaf:
-        case Compare(field, operator, value):
-            return f"{_text(field)} {operator} {_value(value)}"
-        case OneOf(field, values):
-            return f"{_text(field)} in {_list(values)}"
-        case Has(field):
-            return f"has {_text(field)}"
-        case Under(category):
-            return f"category under {_text(category)}"
-
-
-def _within(part: Filter) -> str:
-    return f"({print_filter(part)})" if isinstance(part, And | Or) else print_filter(part)
-
-
-def _list(values: tuple[Value, ...]) -> str:
-    return f"({', '.join(map(_value, values))})"
-
-
-def _value(value: Value) -> str:
-    match value:
-        case Decimal():
-            return f"{value:f}"
-        case Money(amount, currency):
-            return f"{amount:f} {currency}"
-        case _:
-            return _text(value)
-
-
-def _text(text: str) -> str:
-    if BARE.fullmatch(text) and not NUMBER.fullmatch(text) and text.lower() not in KEYWORDS:
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 Leaf: TypeAlias = Compare | OneOf | Has
 """A filter of one field's text."""
-
-_NUMBER = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)(?:\s+([A-Za-z]{3})\s*$|\s|$)")
+Filter: TypeAlias = Leaf | Under | Not | And | Or
 
 
 class Number(NamedTuple):
@@ -224,6 +93,15 @@ class Number(NamedTuple):
 
     amount: Decimal
     currency: str | None
+
+
+def parse_filter(text: str, source: str = "--where") -> Filter:
+    """Parse a filter, such as `price <= 50 EUR and brand in (Ikea, "La Redoute")`.
+
+    Raises:
+        UsageError: the text is no filter; it names `source`, the column (from 1) and what was expected.
+    """
+    return _Parser(text, source).whole()
 
 
 def matches(tree: Filter, id: str, category: str, fields: Mapping[str, str]) -> bool:  # noqa: A002
@@ -241,16 +119,32 @@ def matches(tree: Filter, id: str, category: str, fields: Mapping[str, str]) -> 
             return text_matches(tree, field_text(tree.field, id, category, fields))
 
 
+def print_filter(tree: Filter) -> str:  # noqa: PLR0911  (one for each kind)
+    """Return the text of a filter; ValueError for an `And` or `Or` of fewer than two parts: it has none."""
+    match tree:
+        case And(parts) | Or(parts):
+            if len(parts) < 2:
+                raise ValueError(f"{tree!r} has fewer than two parts: no text says that")
+            return (" and " if isinstance(tree, And) else " or ").join(map(_print_part, parts))
+        case Not(OneOf(field, values)):
+            return f"{_quoted(field)} not in ({', '.join(map(_print_value, values))})"
+        case Not(part):
+            return f"not {_print_part(part)}"
+        case Compare(field, sign, value):
+            return f"{_quoted(field)} {sign} {_print_value(value)}"
+        case OneOf(field, values):
+            return f"{_quoted(field)} in ({', '.join(map(_print_value, values))})"
+        case Has(field):
+            return f"has {_quoted(field)}"
+        case Under(category):
+            return f"category under {_quoted(category)}"
+
+
 def field_text(name: str, id: str, category: str, fields: Mapping[str, str]) -> str:  # noqa: A002
     """The text of a field as filters see it, "" where the product has none."""
-    if name == "id":
-        return id
-    if name == "category":
-        return category
-    for source in sources_of(name):
-        if text := fields.get(source):
-            return text
-    return ""
+    if name in TEXT_FIELDS:
+        return id if name == "id" else category
+    return next((text for source in sources_of(name) if (text := fields.get(source))), "")
 
 
 def sources_of(name: str) -> tuple[str, ...]:
@@ -265,17 +159,14 @@ def text_matches(leaf: Leaf, text: str) -> bool:
             return text != ""
         case Compare(field, "!=", value):
             return not (text and _compares(field, text, "=", value))
-        case Compare(field, operator, value):
-            return text != "" and _compares(field, text, operator, value)
+        case Compare(field, sign, value):
+            return text != "" and _compares(field, text, sign, value)
         case OneOf(field, values):
             return text != "" and any(_compares(field, text, "=", value) for value in values)
 
 
 def folded(field: str, text: str) -> str:
-    """The text as it is compared.
-
-    Without regard to case; a category as this project spells it; an id as it is.
-    """
+    """The text as it is compared: in lower case, a category as this project spells it, an id as it is."""
     if field == "id":
         return text
     return (normalise(text) if field == "category" else text).casefold()
@@ -283,159 +174,218 @@ def folded(field: str, text: str) -> str:
 
 def read_number(text: str) -> Number | None:
     """The number that a field's text starts with, None where it starts with none."""
-    found = _NUMBER.match(text)
+    found = _PRICE.match(text)
     return None if found is None else Number(Decimal(found[1]), found[2] and found[2].upper())
 
 
-def _compares(field: str, text: str, operator: str, value: Value) -> bool:
+TEXT_FIELDS = frozenset({"id", "category"})
+"""Fields that are text even where they look like numbers: `id = 007` is not `id = 7`."""
+
+COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_PRICE = re.compile(r"\s*([+-]?[0-9]+(?:\.[0-9]+)?)(?:\s+([A-Za-z]{3})\s*$|\s|$)")
+
+
+def _compares(field: str, text: str, sign: str, value: Value) -> bool:
     if isinstance(value, str):
-        return _holds(folded(field, text), operator, folded(field, value))
+        return bool(COMPARISONS[sign](folded(field, text), folded(field, value)))
     number = read_number(text)
     if number is None:
         return False
     if isinstance(value, Money):
-        return number.currency == value.currency.upper() and _holds(number.amount, operator, value.amount)
-    return _holds(number.amount, operator, value)
+        same_currency = number.currency == value.currency.upper()
+        return same_currency and bool(COMPARISONS[sign](number.amount, value.amount))
+    return bool(COMPARISONS[sign](number.amount, value))
 
 
-def _holds(one: "str | Decimal", operator: str, other: "str | Decimal") -> bool:
-    if operator == "=":
-        return one == other
-    below, above = one < other, one > other  # type: ignore[operator]
-    return {"<": below, "<=": not above, ">": above, ">=": not below}[operator]
+def _print_part(part: Filter) -> str:
+    return f"({print_filter(part)})" if isinstance(part, And | Or) else print_filter(part)
 
 
-MAX_DEPTH = 50
-TEXT_FIELDS = frozenset({"id", "category"})
-"""Fields that are text even where they look like numbers: `id = 007` is not `id = 7`."""
+def _print_value(value: Value) -> str:
+    match value:
+        case Decimal():
+            return f"{value:f}"
+        case Money(amount, currency):
+            return f"{amount:f} {currency}"
+        case _:
+            return _quoted(value)
 
+
+def _quoted(text: str) -> str:
+    """The text as it stands in a filter, in quotes where it has to be."""
+    if _BARE.fullmatch(text) and not _NUMBER.fullmatch(text) and text.lower() not in _KEYWORDS:
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+_KEYWORDS = frozenset({"and", "or", "not", "in", "has", "under"})
+"""Words of the syntax, in any case; a field or a value that is spelled like one stands in quotes."""
+_MAX_LENGTH = 65_536
+_MAX_DEPTH = 50
+_BARE = re.compile(r"[\w./:+\-#@&%|]+")
+"""What may stand without quotes: letters and digits of any script, and a few marks."""
+_NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
+_WORD = re.compile(
+    r"""\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'"""
+    rf"|(?P<sign><=|>=|!=|[=<>(),])|(?P<bare>{_BARE.pattern})|(?P<unknown>.)|(?P<end>\Z))",
+    re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
-def parse_filter(text: str, source: str = "--where") -> Filter:
-    """Parse a filter, such as `price <= 50 EUR and brand in (Ikea, "La Redoute")`.
+class _Word(NamedTuple):
+    """One word of a filter: what it says, its sign or keyword in lower case, how it is written, and where."""
 
-    Raises:
-        UsageError: the text is no filter; it names `source`, the column (from 1) and what was expected.
-    """
-    return _Parser(split_words(text, source), source).whole()
+    text: str
+    symbol: str
+    written: str
+    column: int
+
+    def __str__(self) -> str:
+        """The word as an error quotes it."""
+        shown = self.written if len(self.written) <= 40 else self.written[:37] + "..."
+        return (shown if shown[0] in "\"'" else f"'{shown}'") if shown else "the end"
 
 
 class _Parser:
     """A recursive descent that counts how deep it is: no text makes it run out of stack."""
 
-    def __init__(self, words: list[Word], source: str) -> None:
-        self._words: Final = words
+    def __init__(self, text: str, source: str) -> None:
         self._source: Final = source
+        if len(text) > _MAX_LENGTH:
+            what = f"a filter has at most {_MAX_LENGTH} characters, this one has {len(text)}"
+            raise self._wrong(_MAX_LENGTH + 1, what)
+        self._words: Final = list(self._split(text))
         self._next = 0
         self._depth = 0
 
     def whole(self) -> Filter:
         tree = self._either()
-        if self._peek().kind != "end":
+        if self._word.written:
             raise self._expected("'and', 'or' or the end")
         return tree
 
-    def _either(self) -> Filter:
-        parts = [self._all()]
-        while self._accept_keyword("or"):
-            parts.append(self._all())
-        return parts[0] if len(parts) == 1 else Or(tuple(parts))
+    def _split(self, text: str) -> Iterator[_Word]:
+        """Split the text into words, the last of which is the end: one that is written with nothing."""
+        for found in _WORD.finditer(text):
+            kind, written = str(found.lastgroup), found[0].lstrip()
+            column = found.end() - len(written) + 1
+            if kind == "unknown":
+                what = f"unexpected '{written}'; put text with such characters in quotes"
+                raise self._wrong(column, f"this {written} is never closed" if written in "\"'" else what)
+            inner = found[kind]
+            symbol = inner.lower() if kind == "sign" or inner.lower() in _KEYWORDS else ""
+            if kind in ("double", "single"):
+                inner, symbol = _ESCAPE.sub(r"\1", inner), ""
+            yield _Word(inner, symbol, written, column)
+            if kind == "end":
+                return
 
-    def _all(self) -> Filter:
-        parts = [self._part()]
-        while self._accept_keyword("and"):
-            parts.append(self._part())
-        return parts[0] if len(parts) == 1 else And(tuple(parts))
+    def _either(self) -> Filter:
+        return self._joined("or", lambda: self._joined("and", self._part, And), Or)
+
+    def _joined(self, word: str, part: Callable[[], Filter], kind: type[And | Or]) -> Filter:
+        parts = [part()]
+        while self._accept(word):
+            parts.append(part())
+        return parts[0] if len(parts) == 1 else kind(tuple(parts))
 
     def _part(self) -> Filter:
         self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise wrong(self._source, self._peek().column, f"nested deeper than {MAX_DEPTH} levels")
+        if self._depth > _MAX_DEPTH:
+            raise self._wrong(self._word.column, f"nested deeper than {_MAX_DEPTH} levels")
         part = self._part_within()
         self._depth -= 1
         return part
 
     def _part_within(self) -> Filter:
-        if self._accept_keyword("not"):
+        if self._accept("not"):
             return Not(self._part())
-        if opened := self._accept_sign("("):
+        if opened := self._accept("("):
             inner = self._either()
-            if not self._accept_sign(")"):
+            if not self._accept(")"):
                 raise self._expected(f"'and', 'or' or a ')' for the '(' of column {opened.column}")
             return inner
-        if self._accept_keyword("has"):
+        if self._accept("has"):
             return Has(self._field("a field after 'has'"))
         return self._condition(self._field("a field, 'has', 'not' or '('"))
 
     def _condition(self, field: str) -> Filter:
-        if sign := self._accept_sign("=", "!=", "<", "<=", ">", ">="):
-            value = self._value(field, f"a value after '{sign.text}'")
-            return Compare(field, cast("Operator", sign.text), value)
-        if self._accept_keyword("in"):
+        if sign := self._accept(*COMPARISONS, "!="):
+            return Compare(
+                field, cast("Operator", sign.text), self._value(field, f"a value after '{sign.text}'")
+            )
+        if self._accept("in"):
             return OneOf(field, self._values(field))
-        if self._accept_keyword("not"):
-            if not self._accept_keyword("in"):
+        if self._accept("not"):
+            if not self._accept("in"):
                 raise self._expected("'in' after 'not'")
             return Not(OneOf(field, self._values(field)))
-        if self._peek().is_keyword("under"):
-            if field != "category":
-                raise self._expected(f"=, !=, <, <=, >, >= or in after '{field}' ('under' is for 'category')")
-            self._take()
-            value = self._value(field, "a category after 'under'")
-            return Under(str(value))
+        if self._word.symbol == "under" and field != "category":
+            raise self._expected(f"=, !=, <, <=, >, >= or in after '{field}' ('under' is for 'category')")
+        if self._accept("under"):
+            return Under(str(self._value(field, "a category after 'under'")))
         under = " or under" if field == "category" else ""
         raise self._expected(f"=, !=, <, <=, >, >=, in, not in{under} after '{field}'")
 
     def _field(self, what: str) -> str:
-        word = self._peek()
-        named = word.kind == "quoted" or (word.kind == "word" and word.text.lower() not in KEYWORDS)
-        if not named or not word.text.strip():
+        word = self._word
+        is_number = _NUMBER.fullmatch(word.written)
+        if word.symbol or is_number or not word.text.strip():
             raise self._expected(what)
-        return self._take().text.strip().lower()
+        self._next += 1
+        return word.text.strip().lower()
 
     def _values(self, field: str) -> tuple[Value, ...]:
-        if not self._accept_sign("("):
+        if not self._accept("("):
             raise self._expected("'(' after 'in'")
         values = [self._value(field, "a value")]
-        while self._accept_sign(","):
+        while self._accept(","):
             values.append(self._value(field, "a value after ','"))
-        if not self._accept_sign(")"):
+        if not self._accept(")"):
             raise self._expected("',' or ')'")
         return tuple(values)
 
     def _value(self, field: str, what: str) -> Value:
-        word = self._peek()
-        if word.kind not in {"quoted", "number", "word"} or word.is_keyword(*KEYWORDS):
+        word = self._word
+        if word.symbol or not word.written:
             raise self._expected(what)
-        self._take()
-        if word.kind != "number" or field in TEXT_FIELDS:
+        self._next += 1
+        if field in TEXT_FIELDS or not _NUMBER.fullmatch(word.written):
             return word.text
-        amount = Decimal(word.text)
-        following = self._peek()
-        if following.kind != "word" or following.is_keyword(*KEYWORDS):
-            return amount
+        following = self._word
+        if (
+            following.symbol
+            or following.written[:1] in ("", '"', "'")
+            or _NUMBER.fullmatch(following.written)
+        ):
+            return Decimal(word.text)
         if not _CURRENCY.fullmatch(following.text):
-            raise self._expected(f"a currency such as EUR, 'and' or 'or' after {word.described()}")
-        return Money(amount, self._take().text.upper())
+            raise self._expected(f"a currency such as EUR, 'and' or 'or' after {word}")
+        self._next += 1
+        return Money(Decimal(word.text), following.text.upper())
 
-    def _peek(self) -> Word:
+    @property
+    def _word(self) -> _Word:
         return self._words[self._next]
 
-    def _take(self) -> Word:
-        word = self._words[self._next]
+    def _accept(self, *symbols: str) -> _Word | None:
+        word = self._word
+        if word.symbol not in symbols:
+            return None
         self._next += 1
         return word
 
-    def _accept_keyword(self, name: str) -> bool:
-        if not self._peek().is_keyword(name):
-            return False
-        self._next += 1
-        return True
-
-    def _accept_sign(self, *signs: str) -> Word | None:
-        return self._take() if self._peek().is_sign(*signs) else None
-
     def _expected(self, what: str) -> UsageError:
-        word = self._peek()
-        return wrong(self._source, word.column, f"expected {what}, found {word.described()}")
+        return self._wrong(self._word.column, f"expected {what}, found {self._word}")
+
+    def _wrong(self, column: int, what: str) -> UsageError:
+        return UsageError(f"{self._source}: column {column}: {what}")

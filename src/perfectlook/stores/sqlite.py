@@ -5,79 +5,47 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from itertools import repeat
-from operator import itemgetter
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from perfectlook.errors import CatalogueError
-from perfectlook.stores.approximate import Indexes
-from perfectlook.stores.base import Hit, Payload, Point, Query, check_queries, check_vector
-from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Found
+from perfectlook.stores.base import Hits, Payload, Point, Query, check_queries, check_vector
+from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Connect
 from perfectlook.stores.database import (
+    COUNT_BY_CATEGORY,
+    REBUILD,
     SELECT_POINTS,
     SELECT_RECORDS,
     Database,
+    StateChanged,
     category_numbers,
     insert,
     move,
-    payloads_of,
     remove,
-    rows_of,
     state,
-    state_number,
 )
-from perfectlook.stores.exact_index import NotInMemory, Records
-from perfectlook.types import Float32Array, IntArray
-
-_EXCERPTS_TOGETHER = 10_000
-
-
-class _Collection(NamedTuple):
-    number: int
-    dimension: int
-
-
-class _Seen(NamedTuple):
-    """A collection's blocks, what it was asked by, and the database's version before they were read."""
-
-    version: int
-    asked: str | None
-    collection: _Collection
-    cache: Cache
-
-
-class _Counted(NamedTuple):
-    """How many points each category has, what was asked for, and the database's version before."""
-
-    version: int
-    asked: str | None
-    counts: dict[str, int]
-
-
-_Near: TypeAlias = tuple[float, int, str, Float32Array]
-"""Distance, row, category and vector of what a block found."""
+from perfectlook.stores.index import ApproximateIndexes, Nearest
 
 
 class EmbeddedStore:
     """Search of a catalogue that lies on this machine, exact unless asked otherwise.
 
-    A search runs inside one read transaction: it compares the database's revision with that of the blocks
-    in memory, catches up with what other connections or processes have committed since, and reads the
-    payloads of what it found from the very same state.
+    A search uses the blocks in memory, which catch up first with what other connections or processes have
+    committed. What else it has to read, it reads from the very state that the blocks are of.
     """
 
     def __init__(self, database: Database, approximate_above: int | None = None) -> None:
         """Serve an open database; `EmbeddedStore.open` is the way in."""
-        self.indexes = None if approximate_above is None else Indexes(approximate_above)
+        self.indexes = None if approximate_above is None else ApproximateIndexes(approximate_above)
         self._database = database
         self._cache: Cache | None = None
         self._seen: _Seen | None = None
-        self._refreshing = threading.Lock()
         self._counted: _Counted | None = None
-        self._records = Records(self._record)
+        self._refreshing = threading.Lock()
+        self._records: dict[int, _StoredRecord] = {}
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False, approximate_above: int | None = None) -> Self:
@@ -106,7 +74,7 @@ class EmbeddedStore:
         """Return the document last written; CatalogueError when it is damaged."""
         with self._database.reading() as connection:
             text = state(connection, "manifest")
-        return None if text is None else self._parsed(text, "its manifest")
+        return None if text is None else _parsed(str(text), "its manifest", self.location)
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
         """Replace the manifest and the active collection in one transaction."""
@@ -126,9 +94,8 @@ class EmbeddedStore:
     def collections(self) -> dict[str, int]:
         """Return dimensions by name."""
         with self._database.reading() as connection:
-            return dict(
-                connection.execute("SELECT name, dimension FROM collections ORDER BY name").fetchall()
-            )
+            found = connection.execute("SELECT name, dimension FROM collections ORDER BY name")
+            return dict(found.fetchall())
 
     def create_collection(self, name: str, dimension: int) -> None:
         """Make an empty collection."""
@@ -142,7 +109,7 @@ class EmbeddedStore:
         with self._database.writing() as connection:
             if state(connection, "active") == name:
                 raise CatalogueError(f"{self.location}: collection '{name}' is active and cannot be dropped")
-            number = self._named(connection, name).number
+            number, _ = self._named(connection, name)
             for table in ("vectors", "points", "removed"):
                 connection.execute(f"DELETE FROM {table} WHERE collection = ?", (number,))
             connection.execute("DELETE FROM collections WHERE number = ?", (number,))
@@ -168,45 +135,40 @@ class EmbeddedStore:
 
     def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
         """Replace payloads in one transaction; a point whose payload changes gets a new row."""
+        texts = {id_: json.dumps(payload, ensure_ascii=False) for id_, payload in payloads.items()}
         with self._database.writing() as connection:
-            number = self._named(connection, collection).number
-            known = payloads_of(connection, number, payloads)
-            texts = {id_: json.dumps(payloads[id_], ensure_ascii=False) for id_ in known}
-            move(connection, number, {id_: text for id_, text in texts.items() if text != known[id_]})
-            return len(known)
+            number, _ = self._named(connection, collection)
+            return move(connection, number, texts)
 
     def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
         """Remove points in one transaction."""
         with self._database.writing() as connection:
-            return remove(connection, self._named(connection, collection).number, ids)
+            number, _ = self._named(connection, collection)
+            return remove(connection, number, ids)
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return points by id."""
         with self._database.reading() as connection:
+            number, _ = self._named(connection, collection)
             found = connection.execute(
                 f"{SELECT_POINTS} WHERE p.collection = ? AND p.id IN (SELECT value FROM json_each(?))",
-                (self._named(connection, collection).number, json.dumps(list(ids))),
+                (number, json.dumps(list(ids))),
             ).fetchall()
         return {point.id: point for point in map(self._point, found)}
 
-    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[list[Hit]]:
+    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
         """Answer all queries from one state: one matrix product a block, then the winners' records."""
-        version = self._database.version()
-        seen, near = self._seen, None
-        if seen is not None and (seen.version, seen.asked) == (version, collection):
-            with suppress(NotInMemory):
-                near = self._near(None, seen, queries)
-                return self._hits(None, queries, near)
         while True:
-            with self._database.reading() as connection:
-                named, revision = self._named_now(connection, collection)
-                check_queries(queries, named.dimension)  # before the first vector is read
-                cache = self._current(connection, named, revision)
-                if cache is not None:
-                    if near is None or seen is None or seen.cache is not cache:
-                        self._seen = seen = _Seen(version, collection, named, cache)
-                        near = self._near(connection, seen, queries)
-                    return self._hits(connection, queries, near)
+            cache = self._current(collection)
+            vectors = check_queries(queries, cache.dimension)
+            with suppress(StateChanged), self._database.reading_if_needed(cache.revision) as connect:
+                near = cache.scan(connect, queries, vectors, self.indexes)
+                rows = [each.rows.tolist() for each in near]
+                records = self._read(connect, list(chain.from_iterable(rows)))
+                return [
+                    _hits(query.k, each, [records[row] for row in some])
+                    for query, each, some in zip(queries, near, rows, strict=True)
+                ]
 
     def count(self, category: str | None = None, *, collection: str | None = None) -> int:
         """Count points."""
@@ -217,55 +179,26 @@ class EmbeddedStore:
         """Count points by category; counted once as long as nothing is committed."""
         version, counted = self._database.version(), self._counted
         if counted is None or (counted.version, counted.asked) != (version, collection):
-            self._counted = counted = _Counted(version, collection, self._count_by_category(collection))
+            with self._database.reading() as connection:
+                number, _ = self._named(connection, collection)
+                found = connection.execute(COUNT_BY_CATEGORY, (number,)).fetchall()
+            self._counted = counted = _Counted(version, collection, dict(found))
         return dict(counted.counts)
-
-    def _count_by_category(self, collection: str | None) -> dict[str, int]:
-        with self._database.reading() as connection:
-            counts = connection.execute(
-                "SELECT c.name, p.n FROM (SELECT category, count(*) AS n FROM points WHERE collection = ? "
-                "GROUP BY category) AS p JOIN categories AS c ON c.number = p.category ORDER BY c.name",
-                (self._named(connection, collection).number,),
-            )
-            return dict(counts.fetchall())
 
     def scroll(
         self, batch: int = 1000, *, collection: str | None = None, vectors: bool = True
     ) -> Iterator[list[Point]]:
         """Yield all points in batches, each read in a transaction of its own."""
-        last = 0
         select = SELECT_POINTS if vectors else SELECT_RECORDS
-        while True:
-            with self._database.reading() as connection:
-                number = self._named(connection, collection).number
-                # the + keeps SQLite from an index that would have it sort all rows again for every batch
-                found = connection.execute(
-                    f"{select} WHERE p.row > ? AND +p.collection = ? ORDER BY p.row LIMIT ?",
-                    (last, number, batch),
-                ).fetchall()
-            if not found:
-                return
-            last = found[-1][0]
+        for found in self._batches(select, batch, collection):
             yield [self._point(entry) for entry in found]
 
     def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
         """Yield ids, categories and entries of payloads, which SQLite picks out of the JSON."""
-        entries = "".join(f", json_extract(payload, '$.{name}')" for name in names)
-        last = 0
-        while True:
-            with self._database.reading() as connection:
-                number = self._named(connection, collection).number
-                categories = dict(connection.execute("SELECT number, name FROM categories").fetchall())
-                found = connection.execute(
-                    f"SELECT row, id, category{entries} FROM points "
-                    "WHERE row > ? AND +collection = ? ORDER BY row LIMIT ?",
-                    (last, number, _EXCERPTS_TOGETHER),
-                ).fetchall()
-            if not found:
-                return
-            last = found[-1][0]
-            for _, id_, category, *values in found:
-                yield id_, categories[category], *values
+        entries = "".join(f", json_extract(p.payload, '$.{name}')" for name in names)
+        select = SELECT_RECORDS.replace(", p.payload, x''", entries)
+        for found in self._batches(select, _EXCERPTS_TOGETHER, collection):
+            yield from (entry[1:] for entry in found)
 
     def hold(self, purpose: str) -> AbstractContextManager[None]:
         """Keep other processes and threads from syncing."""
@@ -278,130 +211,128 @@ class EmbeddedStore:
             self.indexes.close()
         self._cache = self._seen = None
 
-    def _named(self, connection: sqlite3.Connection, name: str | None) -> _Collection:
+    def _named(self, connection: sqlite3.Connection, name: str | None) -> tuple[int, int]:
+        """Return the number and the dimension of a collection, or of the active one."""
         wanted = state(connection, "active") if name is None else name
         if wanted is None:
             raise CatalogueError(
                 f"{self.location} has no finished sync yet: run `perfectlook catalogue sync` to its end"
             )
-        found = connection.execute(
-            "SELECT number, dimension FROM collections WHERE name = ?", (wanted,)
-        ).fetchone()
+        select = "SELECT number, dimension FROM collections WHERE name = ?"
+        found: tuple[int, int] | None = connection.execute(select, (wanted,)).fetchone()
         if found is None:
             raise CatalogueError(f"{self.location} has no collection '{wanted}'")
-        return _Collection(*found)
+        return found
 
-    def _near(
-        self, connection: sqlite3.Connection | None, seen: "_Seen", queries: Sequence[Query]
-    ) -> list[list[_Near]]:
-        vectors = check_queries(queries, seen.collection.dimension)
-        hidden = _hidden(connection, seen.collection.number, queries)
-        found = seen.cache.scan(connection, queries, vectors, hidden, self.indexes)
-        return [_nearest(query, each) for query, each in zip(queries, found, strict=True)]
+    def _batches(self, select: str, size: int, collection: str | None) -> Iterator[list[Any]]:
+        last = 0
+        while True:
+            with self._database.reading() as connection:
+                number, _ = self._named(connection, collection)
+                # the + keeps SQLite from an index that would have it sort all rows again for every batch
+                found = connection.execute(
+                    f"{select} WHERE p.row > ? AND +p.collection = ? ORDER BY p.row LIMIT ?",
+                    (last, number, size),
+                ).fetchall()
+            if not found:
+                return
+            last = found[-1][0]
+            yield found
 
-    def _named_now(self, connection: sqlite3.Connection, name: str | None) -> tuple[_Collection, int]:
-        """Return a collection and the database's revision, in one question."""
-        found = connection.execute(
-            "SELECT number, dimension, (SELECT value FROM state WHERE key = 'revision') FROM collections "
-            "WHERE name = COALESCE(?, (SELECT value FROM state WHERE key = 'active'))",
-            (name,),
-        ).fetchone()
-        if found is None:
-            return self._named(connection, name), 0  # which says what is missing
-        number, dimension, revision = found
-        return _Collection(number, dimension), revision
-
-    def _current(
-        self, connection: sqlite3.Connection, collection: _Collection, revision: int
-    ) -> Cache | None:
-        """Return the blocks of the state this transaction sees; one thread catches up, others wait.
-
-        None when another thread has caught up with a later state in the meantime: look again from there.
-        """
-        cache = self._cache
-        if _is_of(cache, collection, revision):
-            return cache
-        with self._refreshing:
+    def _current(self, collection: str | None) -> Cache:
+        """Return the blocks of the last committed state; one thread catches up, others wait for it."""
+        version, seen = self._database.version(), self._seen
+        if seen is not None and (seen.version, seen.asked) == (version, collection):
+            return seen.cache
+        with self._refreshing, self._database.reading() as connection:
+            number, dimension = self._named(connection, collection)
+            revision, horizon = (int(str(state(connection, key))) for key in ("revision", "horizon"))
             cache = self._cache
-            if cache is not None and cache.collection == collection.number and cache.revision > revision:
-                return None
-            if not _is_of(cache, collection, revision):
-                self._cache = cache = self._caught_up(connection, collection, revision)
-            return cache
+            if cache is None or cache.collection != number or cache.last_removed < horizon:
+                cache = Cache.load(connection, number, dimension, revision)
+            elif cache.revision != revision:
+                cache = cache.refreshed(connection, revision)
+            self._cache, self._seen = cache, _Seen(version, collection, cache)
+        return cache
 
-    def _caught_up(self, connection: sqlite3.Connection, collection: _Collection, revision: int) -> Cache:
-        cache = self._cache
-        if (
-            cache is None
-            or cache.collection != collection.number
-            or cache.last_removed < state_number(connection, "horizon")
-        ):
-            return Cache.load(connection, *collection, revision)
-        return cache.refreshed(connection, revision)
-
-    def _hits(
-        self, connection: sqlite3.Connection | None, queries: Sequence[Query], near: Sequence[list[_Near]]
-    ) -> list[list[Hit]]:
-        """Read the records of what was found; of equal distances the first by id come first, then k stay."""
-        records = self._records.of(connection, [row for found in near for _, row, _, _ in found])
-        hits = []
-        for query, found in zip(queries, near, strict=True):
-            found.sort(key=lambda each: (each[0], records[each[1]].id))
-            hits.append(
-                [
-                    Hit(records[row].id, category, distance, vector, records[row].payload)
-                    for distance, row, category, vector in found[: query.k]
-                ]
-            )
-        return hits
+    def _read(self, connect: Connect, rows: Sequence[int]) -> "dict[int, _StoredRecord]":
+        """Return the records of rows, those last asked for from memory."""
+        known = self._records
+        found = {row: record for row in rows if (record := known.get(row)) is not None}
+        if missing := [row for row in rows if row not in found]:
+            entries = connect().execute(_SELECT_ROWS, (json.dumps(missing),)).fetchall()
+            read = {
+                row: _StoredRecord(id_, category, text, self.location)
+                for row, id_, category, text, _ in entries
+            }
+            if len(known) + len(read) > _RECORDS_KEPT:
+                self._records = known = {}
+            if len(read) <= _RECORDS_KEPT:
+                known.update(read)
+            found |= read
+        return found
 
     def _point(self, entry: tuple[int, str, str, str, bytes]) -> Point:
         _, id_, category, payload, vector = entry
         array = np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32, copy=False)
-        return Point(id_, category, array, self._record(id_, payload))
-
-    def _record(self, id_: str, text: str) -> Payload:
-        return self._parsed(text, f"the record of product '{id_}'")
-
-    def _parsed(self, text: object, what: str) -> Payload:
-        try:
-            document = json.loads(str(text))
-        except ValueError as error:
-            document = error
-        if not isinstance(document, dict):
-            raise CatalogueError(
-                f"{self.location} is damaged: {what} is not readable; move the folder away and run "
-                "`perfectlook catalogue sync` to build it anew"
-            )
-        return document
+        return Point(id_, category, array, _StoredRecord(id_, category, payload, self.location).payload)
 
 
-def _is_of(cache: Cache | None, collection: _Collection, revision: int) -> bool:
-    return cache is not None and (cache.collection, cache.revision) == (collection.number, revision)
+_EXCERPTS_TOGETHER = 10_000
+_RECORDS_KEPT = 10_000
+_SELECT_ROWS = f"{SELECT_RECORDS} WHERE p.row IN (SELECT value FROM json_each(?))"
 
 
-_NO_ROWS = np.empty(0, np.int64)
+class _Seen(NamedTuple):
+    """A collection's blocks, what it was asked by, and the database's version before they were read."""
+
+    version: int
+    asked: str | None
+    cache: Cache
 
 
-def _hidden(
-    connection: sqlite3.Connection | None, collection: int, queries: Sequence[Query]
-) -> list[IntArray]:
-    excluded = {id_ for query in queries for id_ in query.exclude}
-    if not excluded:
-        return [_NO_ROWS] * len(queries)
-    if connection is None:
-        raise NotInMemory
-    rows = rows_of(connection, collection, excluded)
-    return [np.sort(np.array([rows[i] for i in query.exclude if i in rows], np.int64)) for query in queries]
+class _Counted(NamedTuple):
+    """How many points each category has, what was asked for, and the database's version before."""
+
+    version: int
+    asked: str | None
+    counts: dict[str, int]
 
 
-def _nearest(query: Query, found: Sequence[Found]) -> list[_Near]:
-    """Merge what the blocks returned: the k nearest and all that are exactly as far as the k-th."""
-    near: list[_Near] = []
-    for category, block in found:
-        near += zip(block.distances.tolist(), block.rows.tolist(), repeat(category), block.vectors)
-    if len(found) > 1 and len(near) > query.k:
-        near.sort(key=itemgetter(0))
-        limit = near[query.k - 1][0]
-        near = [entry for entry in near if entry[0] <= limit]
-    return near
+class _StoredRecord:
+    """What a row says of its product; the text of its payload is parsed when it is first asked for."""
+
+    __slots__ = ("_location", "_payload", "_text", "category", "id")
+
+    def __init__(self, id_: str, category: str, text: str, location: str) -> None:
+        self.id = id_
+        self.category = category
+        self._text = text
+        self._location = location
+        self._payload: Payload | None = None
+
+    @property
+    def payload(self) -> Payload:
+        """The payload; CatalogueError when it is damaged."""
+        if self._payload is None:
+            self._payload = _parsed(self._text, f"the record of product '{self.id}'", self._location)
+        return self._payload
+
+
+def _parsed(text: str, what: str, location: str) -> Payload:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        document = error
+    if not isinstance(document, dict):
+        raise CatalogueError(f"{location} is damaged: {what} is not readable; {REBUILD}")
+    return document
+
+
+def _hits(k: int, near: Nearest, records: list[_StoredRecord]) -> Hits:
+    """Return the k nearest; of equal distances the first by id come first."""
+    _, distances, vectors = near
+    if (distances[1:] == distances[:-1]).any():
+        order = sorted(range(len(records)), key=lambda place: (distances[place], records[place].id))
+        records, distances, vectors = [records[place] for place in order], distances[order], vectors[order]
+    return Hits(records[:k], distances[:k], vectors[:k])

@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfectlook.stores.exact_index import Block
+from perfectlook.stores.index import Block
 from perfectlook.types import Float32Array
-
-NONE = np.empty(0, np.int64)
 
 
 def block_of(vectors: Float32Array, capacity: int = 0) -> Block:
@@ -23,7 +21,7 @@ def brute_force(vectors: Float32Array, query: Float32Array, k: int) -> list[tupl
 
 
 def found(block: Block, query: Float32Array, k: int) -> list[tuple[float, int]]:
-    near = block.nearest(query[None], [k], [NONE], [None])[0]
+    near = block.nearest(query[None], [k])[0]
     assert np.all(np.diff(near.distances) >= 0)
     return sorted(zip(near.distances.tolist(), near.rows.tolist(), strict=True))
 
@@ -48,11 +46,20 @@ def test_ties_with_the_last_place_are_all_returned(values: list[int], target: in
     assert found(block_of(vectors), query, k) == brute_force(vectors, query, k)
 
 
-def test_hidden_rows_are_hidden_from_their_query_only() -> None:
-    block = block_of(np.arange(6, dtype=np.float32)[:, None])
-    origin = np.zeros((2, 1), np.float32)
-    first, second = block.nearest(origin, [2, 2], [np.array([0, 20, 77]), NONE], [None, None])
-    assert (first.rows.tolist(), second.rows.tolist()) == ([10, 30], [0, 10])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+@pytest.mark.parametrize("count", [6, 3000])
+def test_only_what_a_filter_keeps_is_found(count: int, share: float) -> None:
+    random = np.random.default_rng(count)
+    vectors = random.standard_normal((count, 4)).astype(np.float32)
+    kept = random.random(count) < share
+    block = block_of(vectors).without(np.array([0]))
+    kept_block = block.only(kept)
+    kept[0] = False
+    near = kept_block.nearest(np.zeros((2, 4), np.float32), [2, count])
+    expected = [i * 10 for i in np.argsort((vectors.astype(float) ** 2).sum(axis=1)) if kept[i]]
+    assert [each.rows.tolist() for each in near] == [expected[:2], expected]
+    assert kept_block.alive == kept.sum()
+    assert len(block.nearest(np.zeros((1, 4), np.float32), [count])[0].rows) == count - 1
 
 
 def test_older_blocks_do_not_see_what_newer_ones_do() -> None:
@@ -88,5 +95,5 @@ def test_an_empty_block_finds_nothing() -> None:
     query = np.zeros((1, 4), np.float32)
     emptied = block_of(np.ones((1, 4), np.float32)).without(np.array([0]))
     for block in (Block.empty(4), emptied):
-        assert len(block.nearest(query, [3], [NONE], [None])[0].rows) == 0
-    assert Block.empty(4).nearest(query[:0], [], [], []) == []
+        assert len(block.nearest(query, [3])[0].rows) == 0
+    assert Block.empty(4).nearest(query[:0], []) == []

@@ -29,7 +29,7 @@ def point(number: int, category: str = "Shoes", dimension: int = 4) -> Point:
 
 
 def nearest(store: EmbeddedStore, number: float = 0, k: int = 1000) -> list[Hit]:
-    return store.search([Query(np.full(4, number, np.float32), k)])[0]
+    return list(store.search([Query(np.full(4, number, np.float32), k)])[0])
 
 
 def look(folder: Path) -> list[Hit]:

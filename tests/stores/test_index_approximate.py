@@ -9,16 +9,14 @@ import pytest
 
 from perfectlook.errors import UsageError
 from perfectlook.stores import Hit, Point, Query, open_store
-from perfectlook.stores.approximate import Index
-from perfectlook.stores.exact_index import Block
-from perfectlook.stores.filters import parse_filter
+from perfectlook.stores.filters import Not, OneOf, parse_filter
+from perfectlook.stores.index import ApproximateIndex, Block
 from perfectlook.stores.sqlite import EmbeddedStore
 from perfectlook.types import Float32Array
 
 pytest.importorskip("faiss")
 
 COUNT = 3000
-NOBODY = np.empty(0, np.int64)
 
 
 def drawn(count: int = COUNT, seed: int = 0) -> Float32Array:
@@ -48,7 +46,7 @@ def store(folder: Path) -> Iterator[EmbeddedStore]:
 
 
 def ask(store: EmbeddedStore, vector: Float32Array, **options: object) -> list[Hit]:
-    return store.search([Query(vector, 10, frozenset({"Shoes"}), **options)])[0]  # type: ignore[arg-type]
+    return list(store.search([Query(vector, 10, frozenset({"Shoes"}), **options)])[0])  # type: ignore[arg-type]
 
 
 def ids(hits: list[Hit]) -> list[str]:
@@ -83,14 +81,14 @@ def test_answers_are_exact_until_it_is_built_and_close_to_it_after(
     exact.close()
 
 
-def test_a_filter_and_exclusions_hold(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("perfectlook.stores.approximate._FEW", 10)
+def test_filters_hold(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perfectlook.stores.index._WORTH_IT", 10)
     query = drawn(1, 3)[0]
     ask(store, query)
     assert store.indexes is not None
     store.indexes.settle()
     first = ids(ask(store, query))
-    assert not set(first[:5]) & set(ids(ask(store, query, exclude=frozenset(first[:5]))))
+    assert not set(first[:5]) & set(ids(ask(store, query, where=Not(OneOf("id", tuple(first[:5]))))))
     cheap = ids(ask(store, query, where=parse_filter("price < 600 EUR")))
     assert len(cheap) == 10
     assert max(map(int, cheap)) < 600
@@ -111,7 +109,7 @@ def test_what_is_new_is_found_and_what_is_gone_is_not(store: EmbeddedStore) -> N
 
 def test_an_index_serves_blocks_that_begin_alike() -> None:
     block = Block.empty(8).extended(np.arange(COUNT), drawn())
-    index = Index.build(block)
+    index = ApproximateIndex.build(block)
     assert index.serves(block.extended(np.array([COUNT]), drawn(1)))
     assert index.serves(block.without(np.array([0])))
     packed = block.without(np.arange(COUNT // 2))
@@ -122,15 +120,15 @@ def test_an_index_serves_blocks_that_begin_alike() -> None:
 
 def test_few_that_a_filter_keeps_are_scanned() -> None:
     block = Block.empty(8).extended(np.arange(COUNT), drawn())
-    index = Index.build(block)
+    index = ApproximateIndex.build(block)
     few = np.zeros(COUNT, bool)
     few[[5, 7]] = True
-    assert index.candidates(drawn(1)[0], 10, few, block) is None
+    assert index.candidates(drawn(1)[0], 10, block.only(few)) is None
 
 
 def test_many_are_scanned_for() -> None:
     block = Block.empty(8).extended(np.arange(COUNT), drawn())
-    assert Index.build(block).candidates(drawn(1)[0], 1000, None, block) is None
+    assert ApproximateIndex.build(block).candidates(drawn(1)[0], 1000, block) is None
 
 
 def test_a_plain_path_opens_the_exact_store(folder: Path) -> None:
