@@ -10,7 +10,7 @@ from mirrors import ccp_mirror, publish, signature, stl_mirror
 from perfectlook.cli.data import Name
 from perfectlook.cli.main import main
 from perfectlook.data import load_set
-from perfectlook.data.fetch.get import SOURCES
+from perfectlook.data.fetch import PUBLIC_SETS
 from perfectlook.data.fetch.stl import picture_path
 from web import Web, fail
 
@@ -26,7 +26,7 @@ def get(name: str, *arguments: str | Path) -> int:
 
 
 def test_every_public_set_has_its_name_here():
-    assert tuple(SOURCES) == get_args(Name)
+    assert tuple(PUBLIC_SETS) == get_args(Name)
 
 
 def test_the_terms_are_shown_and_nothing_is_fetched_before_they_are_accepted(

@@ -415,3 +415,9 @@ def test_the_real_sets_are_read_whole(
     assert (len(dataset.scenes), len(dataset.products), len(dataset.pairs)) == (scenes, products, pairs)
     assert len(dataset.categories) == categories
     assert dataset.is_fashion is is_fashion
+
+
+def test_a_set_says_what_it_holds():
+    rooms = load_set("showroom")
+    assert repr(rooms).startswith("<Dataset 'showroom': 240 scenes, 414 products, ")
+    assert repr(rooms).endswith(f" pairs, {len(rooms.categories)} categories>")

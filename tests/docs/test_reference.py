@@ -12,7 +12,7 @@ import perfectlook
 from perfectlook import errors
 from perfectlook.backbones import describe_backbones
 from perfectlook.cli.main import build_app
-from perfectlook.data.fetch.get import SOURCES
+from perfectlook.data.fetch import PUBLIC_SETS
 from perfectlook.feeds.fields import FIELDS
 from perfectlook.feeds.readers import FORMATS
 from perfectlook.model.config import ModelConfig
@@ -96,7 +96,7 @@ def test_every_variable_of_the_environment():
 def test_every_baseline_public_set_and_field_and_format_of_a_feed():
     for name in BASELINES:
         assert f"`{name}`" in written("baselines.md")
-    for name in SOURCES:
+    for name in PUBLIC_SETS:
         assert f"`{name}`" in written("data.md")
         assert f"## {name}\n" in written("data-cards.md")
     for name in (*FIELDS, *FORMATS):

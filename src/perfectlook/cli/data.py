@@ -15,8 +15,7 @@ from perfectlook.cli.output import print_problems, write_json
 
 if TYPE_CHECKING:
     from perfectlook.data.audit import Audit
-    from perfectlook.data.fetch.get import Got
-    from perfectlook.data.fetch.sources import Source
+    from perfectlook.data.fetch import Got, PublicSet
 
 Name = Literal["stl-fashion", "stl-home", "ikea-rooms", "ccp-looks"]
 SHOWN = 5
@@ -95,12 +94,12 @@ def get(
     Raises:
         PerfectLookError: the set cannot be fetched, or the folder cannot be used.
     """
-    from perfectlook.data.fetch.get import get as fetch
-    from perfectlook.data.fetch.get import source_named
+    from perfectlook.data.fetch import PUBLIC_SETS
+    from perfectlook.data.fetch import get as fetch
     from perfectlook.files import data_folder
     from perfectlook.progress import ProgressLine
 
-    source = source_named(name)
+    source = PUBLIC_SETS[name]
     print(*_terms(source), "", sep="\n")
     if not accept_licence:
         values = {"--out": out, "--from": mirror, "--limit": limit}
@@ -174,7 +173,7 @@ def make(
     return 1 if strict and made.problems else 0
 
 
-def _terms(source: "Source") -> list[str]:
+def _terms(source: "PublicSet") -> list[str]:
     what = f"{source.name}: {source.what} ({source.home}; {source.size})."
     parts = (what, f"Licence: {source.licence}.", source.terms)
     return [line for part in parts for line in textwrap.wrap(part, 100)]

@@ -19,9 +19,10 @@ from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from reprlib import Repr
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from perfectlook.errors import DatasetError
+from perfectlook.files import write_file
 from perfectlook.taxonomy import normalise, split_path
 from perfectlook.types import Box, Pair, Problem, Product, Scene
 
@@ -482,7 +483,7 @@ FASHION = "Apparel & Accessories"
 PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.json", "set.json"
 
 
-@dataclass
+@dataclass(repr=False)
 class Dataset:
     """A set as read: what is valid in it, and what was wrong. Not changed after reading.
 
@@ -511,6 +512,12 @@ class Dataset:
     parts: tuple["Dataset", ...] = ()
     known: list[tuple[str, str]] = field(default_factory=list)
     product_problems: list[Problem] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        names = ("scenes", "products", "pairs", "categories")
+        return (
+            f"<Dataset {self.name!r}: {', '.join(f'{len(getattr(self, each)):,} {each}' for each in names)}>"
+        )
 
     @cached_property
     def categories(self) -> dict[str, list[str]]:
@@ -569,6 +576,51 @@ def read_layout(root: Path) -> Dataset:
         known=rows.known,
         product_problems=of_products,
     )
+
+
+@dataclass
+class SetContent:
+    """What a set says, ready to be written.
+
+    Attributes:
+        rows: {"product", "scene", "bbox"} each.
+        categories: of the products, by id.
+        details: title and further fields of the products, by id.
+        problems: what had to be left out, and why.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    categories: dict[str, str] = field(default_factory=dict)
+    details: dict[str, dict[str, str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def set_files(content: SetContent) -> dict[str, str | None]:
+    """Return the text of a set's files by name (None for no file), in the order to write them in.
+
+    The pairs come last, so that a folder that has them is complete.
+    """
+    return {
+        CATEGORIES: json_lines(content.categories),
+        DETAILS: json_lines(content.details) if content.details else None,
+        PAIRS: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content.rows),
+    }
+
+
+def json_lines(entries: object) -> str:
+    """Return the text of a file of one object, with a line for each of its entries."""
+    return json.dumps(entries, indent=0, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def write_files(folder: Path, files: Mapping[str, str | None]) -> None:
+    """Write a set's files next to the folders of its pictures, which are created."""
+    for name in ("scenes", "products"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        if text is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_file(folder / name, text)
 
 
 def _licence(about: Path) -> str | None:

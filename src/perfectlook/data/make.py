@@ -11,21 +11,23 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perfectlook.data.fetch.sources import Content, as_json, as_lines
 from perfectlook.data.layout import (
     ABOUT,
-    CATEGORIES,
-    DETAILS,
     PAIRS,
     SUFFIXES,
     ProblemKind,
+    SetContent,
     UnusableError,
     checked_id,
+    json_lines,
     list_pictures,
+    set_files,
     shown,
+    write_files,
 )
 from perfectlook.errors import DatasetError, PictureError, UsageError
 from perfectlook.feeds.readers import Unreadable, read_csv, read_tsv
@@ -85,20 +87,16 @@ def make(
     if not content.rows:
         first = f"; the first problem: {problems[0]}" if problems else ""
         raise DatasetError(f"{pairs}: no row can be used{first}")
-    about = as_json({"licence": licence}) if licence else None
-    files = {
-        CATEGORIES: as_json(content.categories),
-        DETAILS: as_json(content.details) if content.details else None,
-        ABOUT: about,
-        PAIRS: as_lines(content.rows),  # last: a folder that has it is complete
-    }
+    files = {ABOUT: json_lines({"licence": licence}) if licence else None, **set_files(content)}
     is_set = (folder / PAIRS).exists()
     if is_set and not force:
         _check_same(folder, files)
     if is_set and force:
         (folder / PAIRS).unlink()  # should this be stopped, nobody takes a mixture of two sets for one
     pictures = reader.used_pictures()
-    _write(folder, files, pictures, link=link)
+    for target, picture in pictures.items():
+        _bring(picture, folder / target, link=link)
+    write_files(folder, files)
     if is_set and force:
         _clear(folder, pictures, {scenes.resolve(), products.resolve()})
     return Made(len(reader.used_scenes), len(content.categories), len(content.rows), problems)
@@ -140,10 +138,10 @@ class _Reader:
         self.used_scenes[scene] = size
         self._rows.append({"product": product, "scene": scene, "bbox": list(box) if box else None})
 
-    def content(self) -> Content:
+    def content(self) -> SetContent:
         """What the tables say together."""
         known = {product: category for product, (category, _) in self._categories.items()}
-        return Content(self._rows, known, self._details)
+        return SetContent(self._rows, known, self._details)
 
     def used_pictures(self) -> dict[str, Path]:
         """The pictures of the set, by where they go."""
@@ -257,18 +255,6 @@ def _check_same(folder: Path, files: dict[str, str | None]) -> None:
             )
 
 
-def _write(folder: Path, files: dict[str, str | None], pictures: dict[str, Path], *, link: bool) -> None:
-    for name in ("scenes", "products"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for target, picture in pictures.items():
-        _bring(picture, folder / target, link=link)
-    for name, text in files.items():
-        if text is None:
-            (folder / name).unlink(missing_ok=True)
-        else:
-            write_file(folder / name, text)
-
-
 def _clear(folder: Path, pictures: Collection[str], given: Collection[Path]) -> None:
     """Remove the pictures of the set that was there before; never from a folder that was read from."""
     for name in ("scenes", "products"):
@@ -281,13 +267,12 @@ def _bring(picture: Path, target: Path, *, link: bool) -> None:
     """Copy a picture, or link it, in one step; nothing happens where it is the same file."""
     if target.exists() and target.samefile(picture):
         return
-    unfinished = target.with_name(f"{target.name}.part")
-    unfinished.unlink(missing_ok=True)
-    try:
+
+    def content(unfinished: Path) -> None:
         if link:
-            os.link(picture, unfinished)
-    except OSError:  # another disk, or a file system without links
-        link = False
-    if not link:
+            with suppress(OSError):  # another disk, or a file system without links
+                os.link(picture, unfinished)
+                return
         shutil.copyfile(picture, unfinished)
-    unfinished.replace(target)
+
+    write_file(target, content)

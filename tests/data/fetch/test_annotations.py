@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
-from perfectlook.data.fetch.download import FolderPlace, Manifest, Manners
-from perfectlook.data.fetch.get import SOURCES, get
-from perfectlook.data.fetch.sources import AnnotationFiles
-from perfectlook.data.fetch.stl import STL_FASHION, Release, stl_source
+from perfectlook.data.fetch import PUBLIC_SETS, get
+from perfectlook.data.fetch.download import Annotations, FolderPlace, Manners
+from perfectlook.data.fetch.stl import STL_FASHION, stl_set
 from perfectlook.errors import DatasetError, FetchError, PerfectLookError
 from perfectlook.types import Problem
 from web import Web, fail, first, serve
@@ -32,7 +31,7 @@ READ = {
 }
 EVERY_FILE = [(name, path) for name, paths in READ.items() for path in paths]
 OF_STL = [(name, path) for name, path in EVERY_FILE if name.startswith("stl-")]
-LISTINGS = [(name, "tree.json") for name in SOURCES]
+LISTINGS = [(name, "tree.json") for name in PUBLIC_SETS]
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def less_than_half(content: bytes) -> bytes:
 
 def assert_heals(name: str, folder: Path, mirror: str, path: str, whole: bytes) -> None:
     """Nothing is left of what was cut short: the next run makes the set."""
-    got = get(SOURCES[name], folder, mirror=mirror, manners=MANNERS)
+    got = get(PUBLIC_SETS[name], folder, mirror=mirror, manners=MANNERS)
     assert got.problems == [] or name == "ikea-rooms"
     assert got.pairs == (8 if name.startswith("stl-") else 3)
     assert (folder / "source" / path).read_bytes() == whole
@@ -62,7 +61,7 @@ def assert_heals(name: str, folder: Path, mirror: str, path: str, whole: bytes) 
 
 
 def test_every_public_set_is_tried_here():
-    assert MIRRORS.keys() == READ.keys() == SOURCES.keys()
+    assert MIRRORS.keys() == READ.keys() == PUBLIC_SETS.keys()
 
 
 @pytest.mark.parametrize(("name", "path"), EVERY_FILE)
@@ -74,7 +73,7 @@ def test_a_file_cut_in_half_is_not_the_one_listed(
     server.answers[f"/m/{path}"] = serve(half(whole))
     sizes = f"{len(half(whole)):,} bytes of {len(whole):,}"
     with pytest.raises(FetchError, match="annotations cannot be had") as raised:
-        get(SOURCES[name], tmp_path / "set", mirror=url, manners=MANNERS)
+        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
     message = str(raised.value)
     assert f"{url}/{path}: is not the file that {url}/tree.json lists ({sizes})" in message
     assert "run the same command again later" in message
@@ -89,7 +88,7 @@ def test_a_list_of_files_cut_in_half_is_none(server: Web, mirror: Path, tmp_path
     whole = server.answers[f"/m/{path}"]
     server.answers[f"/m/{path}"] = serve(b'{"tree": [{"path": "a", "si')
     with pytest.raises(DatasetError, match=r"tree\.json: no list of files .*run the same command again"):
-        get(SOURCES[name], tmp_path / "set", mirror=url, manners=MANNERS)
+        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
     assert not (tmp_path / "set" / "source" / path).exists()
     server.answers[f"/m/{path}"] = whole
     file = mirror / READ[name][0]
@@ -104,7 +103,7 @@ def test_without_a_list_a_file_that_cannot_be_read_is_fetched_again(
     whole = (mirror / path).read_bytes()
     server.answers[f"/m/{path}"] = serve(less_than_half(whole))
     with pytest.raises(DatasetError) as raised:
-        get(SOURCES[name], tmp_path / "set", mirror=url, manners=MANNERS)
+        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
     assert str(tmp_path / "set" / "source" / path) in str(raised.value)
     assert f"run the same command again, which fetches it from {url}/{path}" in str(raised.value)
     server.answers[f"/m/{path}"] = serve(whole)
@@ -123,7 +122,7 @@ def test_a_folder_that_holds_half_a_file_can_be_mended(
     whole = (mirror / path).read_bytes()
     (mirror / path).write_bytes(less_than_half(whole))
     with pytest.raises(PerfectLookError) as raised:
-        get(SOURCES[name], tmp_path / "set", mirror=str(mirror))
+        get(PUBLIC_SETS[name], tmp_path / "set", mirror=str(mirror))
     assert str(mirror / path) in str(raised.value)
     assert "run the same command again" in str(raised.value)
     (mirror / path).write_bytes(whole)
@@ -134,9 +133,9 @@ def test_a_folder_is_looked_through_anew_every_time(mirror: Path, tmp_path: Path
     picture = ikea_mirror(mirror) / "images/bed/001.626.34.jpg"
     whole = picture.read_bytes()
     picture.write_bytes(half(whole)[:60])
-    assert get(SOURCES["ikea-rooms"], tmp_path / "set", mirror=str(mirror)).counts["failed"] == 1
+    assert get(PUBLIC_SETS["ikea-rooms"], tmp_path / "set", mirror=str(mirror)).counts["failed"] == 1
     picture.write_bytes(whole)
-    got = get(SOURCES["ikea-rooms"], tmp_path / "set", mirror=str(mirror))
+    got = get(PUBLIC_SETS["ikea-rooms"], tmp_path / "set", mirror=str(mirror))
     assert (got.pairs, got.counts["failed"], got.renewed) == (3, 0, [])
 
 
@@ -187,31 +186,29 @@ def test_a_file_that_the_list_leaves_out_is_told_as_unchecked(server: Web, mirro
     assert got.unchecked["fashion.json"] == f"{url}/tree.json does not list it"
 
 
-def told_of(release: Release, mirror: Path, folder: Path, *, is_release: bool = True) -> list[Problem]:
-    """What is said of a mirror's files, 8 rows and 8 categories, if the release holds so much."""
-    source = stl_source("fashion", "Pins", "8 pairs", release)
-    files = AnnotationFiles(
-        folder / "source",
-        FolderPlace(mirror),
-        Manifest(folder, source.name, source.licence),
-        is_release=is_release,
-    )
-    return source.plan(files, None).content(folder, set()).problems
+def told_of(
+    rows: int, categories: int, mirror: Path, folder: Path, *, is_release: bool = True
+) -> list[Problem]:
+    """What is said of a mirror's files, 8 rows and 8 categories, if the release holds this many."""
+    source = stl_set("fashion", "Pins", "8 pairs", rows=rows, categories=categories)
+    files = Annotations(folder, FolderPlace(mirror), source, is_release=is_release)
+    _, content = source.plan(files, None)
+    return content(set()).problems
 
 
 @pytest.mark.parametrize(
-    ("release", "named"),
+    ("rows", "categories", "named"),
     [
-        (Release(rows=8, categories=8), []),
-        (Release(rows=16, categories=8), ["fashion.json"]),
-        (Release(rows=7, categories=9), ["fashion.json", "fashion-cat.json"]),
+        (8, 8, []),
+        (16, 8, ["fashion.json"]),
+        (7, 9, ["fashion.json", "fashion-cat.json"]),
     ],
 )
 def test_the_public_files_hold_what_the_release_does(
-    mirror: Path, tmp_path: Path, release: Release, named: list[str]
+    mirror: Path, tmp_path: Path, rows: int, categories: int, named: list[str]
 ):
     stl_mirror(mirror)
-    problems = told_of(release, mirror, tmp_path / "set")
+    problems = told_of(rows, categories, mirror, tmp_path / "set")
     assert [problem.where for problem in problems] == named
     assert all("holds 8 entries, and the release" in problem.reason for problem in problems)
     noted = json.loads((tmp_path / "set" / "set.json").read_text())["files"]
@@ -220,7 +217,7 @@ def test_the_public_files_hold_what_the_release_does(
 
 def test_a_mirror_may_hold_a_part_of_the_release(mirror: Path, tmp_path: Path):
     stl_mirror(mirror)
-    assert told_of(Release(72_198, 38_111), mirror, tmp_path / "set", is_release=False) == []
+    assert told_of(72_198, 38_111, mirror, tmp_path / "set", is_release=False) == []
 
 
 def test_an_empty_file_of_rows_is_none(mirror: Path, tmp_path: Path):

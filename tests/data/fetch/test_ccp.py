@@ -11,8 +11,8 @@ from PIL import Image
 
 from mirrors import LABELS, ccp_mirror
 from perfectlook.data import load_set
+from perfectlook.data.fetch import get
 from perfectlook.data.fetch.ccp import CATEGORY_OF, CCP_LOOKS, cut_out, product_id, rectangle_around, scene_id
-from perfectlook.data.fetch.get import get
 from perfectlook.errors import MissingExtraError
 from perfectlook.images import open_picture
 from perfectlook.types import Rectangle

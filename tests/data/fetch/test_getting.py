@@ -15,9 +15,9 @@ import pytest
 
 from mirrors import ccp_mirror, ikea_mirror, publish, signature, stl_mirror
 from perfectlook.data import load_set
+from perfectlook.data.fetch import get
 from perfectlook.data.fetch.ccp import CCP_LOOKS
 from perfectlook.data.fetch.download import Manners, UnwillingError
-from perfectlook.data.fetch.get import get
 from perfectlook.data.fetch.ikea import IKEA_ROOMS
 from perfectlook.data.fetch.stl import STL_FASHION, STL_HOME, picture_path
 from perfectlook.errors import FetchError, UsageError
@@ -220,9 +220,9 @@ def test_a_private_mirror_is_allowed_since_the_user_names_it_but_no_private_publ
 RUN = """
 import sys
 from pathlib import Path
-from perfectlook.data.fetch.get import get
-from perfectlook.data.fetch.get import source_named
-get(source_named("stl-fashion"), Path(sys.argv[1]), mirror=sys.argv[2])
+from perfectlook.data.fetch import get
+from perfectlook.data.fetch import PUBLIC_SETS
+get(PUBLIC_SETS["stl-fashion"], Path(sys.argv[1]), mirror=sys.argv[2])
 """
 
 

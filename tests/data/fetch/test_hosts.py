@@ -7,32 +7,36 @@ from dataclasses import replace
 
 import pytest
 
-from perfectlook.data.fetch.download import Hosts, Manners, UnwillingError
+from perfectlook.data.fetch.download import Manners, UnwillingError, WebPlace
 from perfectlook.errors import FetchError
 from web import Handler, Web, break_off, fail, first, redirect, serve, stall
 
 MANNERS = Manners(first_pause=0.01, longest_pause=0.02, seconds=5, patience=2)
 
 
+def place(server: Web, manners: Manners, *, allow_private: bool = False) -> WebPlace:
+    return WebPlace({"/": server.url("/")}, manners, allow_private=allow_private)
+
+
 @pytest.mark.parametrize("failure", [fail(500), fail(503), fail(429, retry_after="0"), break_off(b"pict")])
 def test_what_may_pass_is_asked_for_again(server: Web, failure: object):
     server.answers["/a"] = first(failure, failure, failure, serve(b"content"))  # type: ignore[arg-type]
-    with Hosts(MANNERS, allow_private=True) as hosts:
-        assert hosts.get(server.url("/a")) == b"content"
+    with place(server, MANNERS, allow_private=True) as hosts:
+        assert hosts.read("/a") == b"content"
     assert len(server.asked) == 4
 
 
 def test_redirects_are_followed(server: Web):
     server.answers |= {"/a": redirect("/b"), "/b": serve(b"content")}
-    with Hosts(MANNERS, allow_private=True) as hosts:
-        assert hosts.get(server.url("/a")) == b"content"
+    with place(server, MANNERS, allow_private=True) as hosts:
+        assert hosts.read("/a") == b"content"
 
 
 @pytest.mark.parametrize("status", [404, 410, 400, 451])
 def test_what_is_gone_is_asked_for_once(server: Web, status: int):
     server.answers["/a"] = fail(status)
-    with Hosts(MANNERS, allow_private=True) as hosts, pytest.raises(FetchError) as raised:
-        hosts.get(server.url("/a"))
+    with place(server, MANNERS, allow_private=True) as hosts, pytest.raises(FetchError) as raised:
+        hosts.read("/a")
     assert (raised.value.status, raised.value.passing) == (status, False)
     assert len(server.asked) == 1
 
@@ -41,10 +45,10 @@ def test_a_server_that_stalls_is_not_waited_for(server: Web):
     server.answers["/a"] = stall
     manners = replace(MANNERS, seconds=0.2, tries=2)
     with (
-        Hosts(manners, allow_private=True) as hosts,
+        place(server, manners, allow_private=True) as hosts,
         pytest.raises(FetchError, match="does not answer") as raised,
     ):
-        hosts.get(server.url("/a"))
+        hosts.read("/a")
     assert raised.value.passing
 
 
@@ -62,11 +66,11 @@ def test_all_wait_when_one_is_asked_to(server: Web):
 
     server.answers["/first"] = first(refuse, note)
     server.answers["/second"] = note
-    with Hosts(MANNERS, allow_private=True) as hosts, ThreadPoolExecutor(2) as pool:
-        asked = pool.submit(hosts.get, server.url("/first"))
+    with place(server, MANNERS, allow_private=True) as hosts, ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(hosts.read, "/first")
         while not any(host.not_before for host in hosts._hosts.values()):
             time.sleep(0.001)
-        assert hosts.get(server.url("/second")) == b"content"
+        assert hosts.read("/second") == b"content"
         assert asked.result() == b"content"
     refused, *given = sorted(arrivals)
     assert len(given) == 2
@@ -76,51 +80,54 @@ def test_all_wait_when_one_is_asked_to(server: Web):
 def test_who_asks_for_too_much_patience_is_left_alone(server: Web):
     server.answers["/a"] = fail(429, retry_after="3600")
     with (
-        Hosts(MANNERS, allow_private=True) as hosts,
+        place(server, MANNERS, allow_private=True) as hosts,
         pytest.raises(UnwillingError, match=r"asks to wait 3,600 seconds; run the same command again later"),
     ):
-        hosts.get(server.url("/a"))
+        hosts.read("/a")
     assert len(server.asked) == 1
 
 
 def test_a_date_is_patience_too(server: Web):
     server.answers["/a"] = fail(503, retry_after="Fri, 31 Dec 2100 23:59:59 GMT")
-    with Hosts(MANNERS, allow_private=True) as hosts, pytest.raises(UnwillingError, match="asks to wait"):
-        hosts.get(server.url("/a"))
+    with (
+        place(server, MANNERS, allow_private=True) as hosts,
+        pytest.raises(UnwillingError, match="asks to wait"),
+    ):
+        hosts.read("/a")
 
 
 def test_a_server_that_does_not_answer_is_given_up(server: Web):
     server.answers |= {f"/{number}": fail(500) for number in range(3)}
-    with Hosts(replace(MANNERS, tries=2, given_up_after=3), allow_private=True) as hosts:
+    with place(server, replace(MANNERS, tries=2, given_up_after=3), allow_private=True) as hosts:
         for number in range(2):
             with pytest.raises(FetchError, match="answers 500"):
-                hosts.get(server.url(f"/{number}"))
+                hosts.read(f"/{number}")
         with pytest.raises(UnwillingError, match="does not answer"):
-            hosts.get(server.url("/2"))
+            hosts.read("/2")
 
 
 def test_a_success_in_between_is_a_new_beginning(server: Web):
     server.answers |= {"/bad": fail(500), "/good": serve(b"x")}
-    with Hosts(replace(MANNERS, tries=1, given_up_after=2), allow_private=True) as hosts:
+    with place(server, replace(MANNERS, tries=1, given_up_after=2), allow_private=True) as hosts:
         for _ in range(3):
             with pytest.raises(FetchError, match="answers 500"):
-                hosts.get(server.url("/bad"))
-            hosts.get(server.url("/good"))
+                hosts.read("/bad")
+            hosts.read("/good")
 
 
 def test_a_server_that_refuses_everything_is_given_up_but_not_one_that_refuses_some(server: Web):
     server.answers |= {"/bad": fail(403), "/good": serve(b"x")}
     manners = replace(MANNERS, given_up_after=2)
-    with Hosts(manners, allow_private=True) as hosts:
+    with place(server, manners, allow_private=True) as hosts:
         with pytest.raises(FetchError, match="answers 403"):
-            hosts.get(server.url("/bad"))
+            hosts.read("/bad")
         with pytest.raises(UnwillingError, match=r"refuses everything .* use a mirror \(--from\)"):
-            hosts.get(server.url("/bad"))
-    with Hosts(manners, allow_private=True) as hosts:
-        hosts.get(server.url("/good"))
+            hosts.read("/bad")
+    with place(server, manners, allow_private=True) as hosts:
+        hosts.read("/good")
         for _ in range(4):
             with pytest.raises(FetchError, match="answers 403"):
-                hosts.get(server.url("/bad"))
+                hosts.read("/bad")
 
 
 def test_few_files_at_once_are_asked_of_a_server(server: Web):
@@ -136,23 +143,29 @@ def test_few_files_at_once_are_asked_of_a_server(server: Web):
         handler.reply(200, b"x")
 
     server.answers |= {f"/{number}": busy for number in range(12)}
-    with Hosts(replace(MANNERS, at_once=2), allow_private=True) as hosts, ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(hosts.get, [server.url(f"/{number}") for number in range(12)])) == [b"x"] * 12
+    with (
+        place(server, replace(MANNERS, at_once=2), allow_private=True) as hosts,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        assert list(pool.map(hosts.read, [f"/{number}" for number in range(12)])) == [b"x"] * 12
     assert most == [2]
 
 
 def test_private_addresses_are_refused_unless_allowed(server: Web):
     server.answers["/a"] = serve(b"x")
-    with Hosts(MANNERS) as hosts, pytest.raises(FetchError, match="not an address of the public internet"):
-        hosts.get(server.url("/a"))
+    with (
+        place(server, MANNERS) as hosts,
+        pytest.raises(FetchError, match="not an address of the public internet"),
+    ):
+        hosts.read("/a")
     assert server.asked == []
 
 
 def test_closing_ends_every_wait(server: Web):
     server.answers["/a"] = fail(503, retry_after="2")
-    hosts = Hosts(MANNERS, allow_private=True)
+    hosts = place(server, MANNERS, allow_private=True)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(hosts.get, server.url("/a"))
+        asked = pool.submit(hosts.read, "/a")
         while not server.asked:
             time.sleep(0.001)
         hosts.close()

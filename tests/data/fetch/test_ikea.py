@@ -9,7 +9,7 @@ import pytest
 
 from mirrors import ikea_mirror
 from perfectlook.data import load_set
-from perfectlook.data.fetch.get import get
+from perfectlook.data.fetch import get
 from perfectlook.data.fetch.ikea import IKEA_ROOMS, product_id, scene_id
 from perfectlook.errors import DatasetError
 

@@ -25,7 +25,7 @@ def test_what_is_dead_stays_dead(file: Path):
     ]
     assert entries[0]["when"].count("-") == 2
     again = Ledger(file)
-    assert len(again) == 2
+    assert len(again.entries) == 2
     assert again.reason("http://a/1") == f"answered 404 on {entries[0]['when']}"
     assert again.reason("http://a/2") == f"answered nothing usable on {entries[0]['when']}"
 
@@ -50,7 +50,7 @@ def test_what_is_asked_again_and_alive_is_struck_out(file: Path):
     ledger.bury("http://a/2", 404)
     ledger.close()
     left = Ledger(file)
-    assert len(left) == 2
+    assert len(left.entries) == 2
     assert left.reason("http://a/1") is None
     assert (left.reason("http://a/2") or "").startswith("answered 404")
 
@@ -60,6 +60,6 @@ def test_half_a_line_that_a_killed_run_left_spoils_nothing(file: Path):
     with file.open("a") as lines:
         lines.write('{"url": "http://a/2", "sta')
     ledger = Ledger(file)
-    assert len(ledger) == 1
+    assert len(ledger.entries) == 1
     ledger.bury("http://a/3", 404)
     assert Ledger(file).reason("http://a/3")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from perfectlook.data.fetch import PUBLIC_SETS
 from perfectlook.data.fetch.download import (
     LISTING,
     Blob,
@@ -16,7 +17,6 @@ from perfectlook.data.fetch.download import (
     place_of,
     read_listing,
 )
-from perfectlook.data.fetch.get import SOURCES
 from perfectlook.errors import DatasetError, FetchError, UsageError
 
 HELLO = "ce013625030ba8dba906f756967f9e9ca394464a"  # `echo hello | git hash-object --stdin`
@@ -95,7 +95,7 @@ def test_a_file_that_a_folder_does_not_have_is_gone(tmp_path: Path):
 
 
 def test_every_source_says_where_its_files_are_and_on_which_terms():
-    for name, source in SOURCES.items():
+    for name, source in PUBLIC_SETS.items():
         assert source.name == name
         assert "" in source.roots
         assert all(url.startswith("https://") for url in source.roots.values())
@@ -109,5 +109,5 @@ def test_only_a_mirror_on_a_private_address_may_lead_to_one(mirror: str, allowed
     place = place_of(mirror, {}, Manners())
     assert isinstance(place, WebPlace)
     assert place.address("a/b.json") == f"{mirror.rstrip('/')}/a/b.json"
-    assert place._hosts._fetcher._limits.allow_private is allowed
+    assert place._fetcher._limits.allow_private is allowed
     place.close()

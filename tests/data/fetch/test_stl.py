@@ -7,7 +7,7 @@ import pytest
 
 from mirrors import DRESSES, SHOES, signature, stl_mirror
 from perfectlook.data import load_set
-from perfectlook.data.fetch.get import get, source_named
+from perfectlook.data.fetch import PUBLIC_SETS, get
 from perfectlook.data.fetch.stl import STL_FASHION, STL_HOME, picture_path
 from perfectlook.errors import DatasetError, FetchError
 from perfectlook.types import Box
@@ -103,7 +103,7 @@ def test_without_any_pair_there_is_no_set(mirror: Path, tmp_path: Path):
 def test_the_real_addresses():
     from perfectlook.data.fetch.download import Manners, WebPlace
 
-    place = WebPlace(source_named("stl-home").roots, Manners())
+    place = WebPlace(PUBLIC_SETS["stl-home"].roots, Manners())
     try:
         assert place.address("home.json") == (
             "https://raw.githubusercontent.com/kang205/STL-Dataset/HEAD/home.json"

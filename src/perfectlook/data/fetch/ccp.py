@@ -4,11 +4,10 @@
     annotations/pixel-level/0001.mat       `groundtruth`: the label of every pixel (1,004 photos have one)
     label_list.mat                         `label_list`: the names of the labels, the first of number 0
 
-Each garment whose pixels are enough of the photo is cut out on white; the rectangle around them is its box.
+A garment that covers enough of the photo is cut out on white; the rectangle around its pixels is its box.
 """
 
 import io
-from collections.abc import Iterator
 from hashlib import md5
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,16 +15,128 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from perfectlook.data.fetch.download import LISTING, Wanted
-from perfectlook.data.fetch.sources import Annotations, Content, Plan, Source
-from perfectlook.data.layout import ProblemKind
+from perfectlook.data.fetch.download import (
+    ANNOTATIONS,
+    LISTING,
+    Annotations,
+    PublicSet,
+    SetPlan,
+    Wanted,
+)
+from perfectlook.data.layout import ProblemKind, SetContent
 from perfectlook.errors import DatasetError, MissingExtraError, PictureError
 from perfectlook.files import write_file
 from perfectlook.images import encode_jpeg, open_picture
-from perfectlook.types import BoolArray, Box, IntArray, Problem, Rectangle
+from perfectlook.types import BoolArray, IntArray, Problem, Rectangle
 
+LEAST_SHARE = 0.0015
+"""A garment that covers less of the photo is too small to be a product."""
+QUALITY = 92
 LARGEST = 40_000_000
 """Elements of the largest matrix that is read."""
+_LABELS = "annotations/pixel-level/"
+
+_CLOTHING = "Apparel & Accessories|Clothing|"
+_ACCESSORIES = "Apparel & Accessories|Clothing Accessories|"
+GARMENTS = {
+    "Apparel & Accessories|Shoes": "boots flats heels loafers pumps sandals shoes sneakers",
+    f"{_CLOTHING}Shirts & Tops": (
+        "blouse bodysuit cardigan hoodie jumper shirt sweater sweatshirt t-shirt top vest"
+    ),
+    "Apparel & Accessories|Handbags, Wallets & Cases": "bag purse wallet",
+    f"{_CLOTHING}Pants": "jeans leggings pants",
+    f"{_CLOTHING}Outerwear|Coats & Jackets": "blazer cape coat jacket",
+    f"{_CLOTHING}Dresses": "dress romper",
+    f"{_ACCESSORIES}Sunglasses": "glasses sunglasses",
+    f"{_CLOTHING}Skirts": "skirt",
+    f"{_ACCESSORIES}Belts": "belt",
+    f"{_ACCESSORIES}Hats": "hat",
+    f"{_CLOTHING}Suits": "suit",
+    f"{_ACCESSORIES}Scarves & Shawls": "scarf",
+    f"{_CLOTHING}Shorts": "shorts",
+    "Apparel & Accessories|Jewelry|Necklaces": "necklace tie",
+    "Apparel & Accessories|Jewelry|Bracelets": "bracelet",
+}
+"""The labels that are products, by category; the others are skin, hair, or hardly ever seen."""
+CATEGORY_OF = {label: category for category, labels in GARMENTS.items() for label in labels.split()}
+
+
+def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
+    listing = annotations.listing()
+    labels = annotations.read("label_list.mat", lambda file: read_names(file, "label_list"))
+    matrices = sorted(path for path in listing if path.startswith(_LABELS) and path.endswith(".mat"))
+    photos: list[tuple[str, Wanted, Wanted]] = []
+    for path in matrices:
+        number = PurePosixPath(path).stem
+        photo = f"photos/{number}.jpg"
+        if photo in listing:
+            scene = Wanted(photo, f"scenes/{scene_id(number)}.jpg", listing[photo])
+            matrix = Wanted(path, f"{ANNOTATIONS}/{path}", listing[path], is_picture=False)
+            photos.append((number, scene, matrix))
+    photos = photos[:limit]
+
+    def content(there: set[str]) -> SetContent:
+        made = SetContent()
+        for number, scene, matrix in photos:
+            if scene.target in there and matrix.target in there:
+                files = annotations.folder / scene.target, annotations.folder / matrix.target
+                try:
+                    _add_garments(made, number, *files, labels)
+                except (DatasetError, PictureError) as error:
+                    made.problems.append(Problem(matrix.path, scene.path, str(error), ProblemKind.UNREADABLE))
+        return made
+
+    return [wanted for _, *both in photos for wanted in both], content
+
+
+def _add_garments(made: SetContent, number: str, photo: Path, matrix: Path, labels: list[str]) -> None:
+    """Cut the garments out of a photo, in the order of their labels."""
+    of_pixels = read_matrix(matrix, "groundtruth")
+    height, width = of_pixels.shape
+    picture = open_picture(photo)
+    if picture.size != (width, height):
+        size = f"{picture.width}×{picture.height}"
+        raise DatasetError(f"{photo} is of {size} pixels and its labels of {width}×{height}; left out")
+    for value, count in zip(*np.unique(of_pixels, return_counts=True), strict=True):
+        label = labels[value] if 0 <= value < len(labels) else ""
+        if label not in CATEGORY_OF or count < LEAST_SHARE * of_pixels.size:
+            continue
+        mask: BoolArray = of_pixels == value
+        product = product_id(number, label)
+        file = photo.parents[1] / "products" / f"{product}.jpg"
+        if not file.exists():  # written in one step, so it is whole
+            write_file(file, encode_jpeg(cut_out(picture, mask), QUALITY))
+        made.categories[product] = CATEGORY_OF[label]
+        left, top, right, bottom = rectangle_around(mask)
+        box = [round(edge, 6) for edge in (left / width, top / height, right / width, bottom / height)]
+        made.rows.append({"product": product, "scene": scene_id(number), "bbox": box})
+
+
+def scene_id(number: str) -> str:
+    """The id of a photo, from its number `0001`."""
+    return md5(f"ccp/{number}".encode(), usedforsecurity=False).hexdigest()
+
+
+def product_id(number: str, label: str) -> str:
+    """The id of a garment, from its photo's number and its label."""
+    return md5(f"ccp/{number}/{label}".encode(), usedforsecurity=False).hexdigest()
+
+
+def rectangle_around(mask: BoolArray) -> Rectangle:
+    """The smallest rectangle that holds every pixel of a mask which has any."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
+def cut_out(photo: Image.Image, mask: BoolArray) -> Image.Image:
+    """The pixels of a mask, in the middle of a white square a tenth larger than they are."""
+    rectangle = rectangle_around(mask)
+    width, height = rectangle.right - rectangle.left, rectangle.bottom - rectangle.top
+    side = max(width, height) * 11 // 10 + 2
+    square = Image.new("RGB", (side, side), "white")
+    part = Image.fromarray(mask[rectangle.top : rectangle.bottom, rectangle.left : rectangle.right])
+    square.paste(photo.crop(rectangle), ((side - width) // 2, (side - height) // 2), part)
+    return square
 
 
 def read_matrix(file: Path, name: str) -> IntArray:
@@ -79,138 +190,7 @@ def _check(listed: list[tuple[str, tuple[int, ...], str]], name: str) -> None:
         raise ValueError(f"'{name}' is of {'×'.join(map(str, shapes[name]))} elements")
 
 
-LEAST_SHARE = 0.0015
-"""A garment of fewer of the photo's pixels is too small to be a product."""
-QUALITY = 92
-_LABELS = "annotations/pixel-level/"
-
-GARMENTS: dict[str, tuple[str, ...]] = {
-    "Apparel & Accessories|Shoes": (
-        "boots",
-        "flats",
-        "heels",
-        "loafers",
-        "pumps",
-        "sandals",
-        "shoes",
-        "sneakers",
-    ),
-    "Apparel & Accessories|Clothing|Shirts & Tops": (
-        "blouse",
-        "bodysuit",
-        "cardigan",
-        "hoodie",
-        "jumper",
-        "shirt",
-        "sweater",
-        "sweatshirt",
-        "t-shirt",
-        "top",
-        "vest",
-    ),
-    "Apparel & Accessories|Handbags, Wallets & Cases": ("bag", "purse", "wallet"),
-    "Apparel & Accessories|Clothing|Pants": ("jeans", "leggings", "pants"),
-    "Apparel & Accessories|Clothing|Outerwear|Coats & Jackets": ("blazer", "cape", "coat", "jacket"),
-    "Apparel & Accessories|Clothing|Dresses": ("dress", "romper"),
-    "Apparel & Accessories|Clothing Accessories|Sunglasses": ("glasses", "sunglasses"),
-    "Apparel & Accessories|Clothing|Skirts": ("skirt",),
-    "Apparel & Accessories|Clothing Accessories|Belts": ("belt",),
-    "Apparel & Accessories|Clothing Accessories|Hats": ("hat",),
-    "Apparel & Accessories|Clothing|Suits": ("suit",),
-    "Apparel & Accessories|Clothing Accessories|Scarves & Shawls": ("scarf",),
-    "Apparel & Accessories|Clothing|Shorts": ("shorts",),
-    "Apparel & Accessories|Jewelry|Necklaces": ("necklace", "tie"),
-    "Apparel & Accessories|Jewelry|Bracelets": ("bracelet",),
-}
-"""The labels that are products, by category; the others are skin, hair, or hardly ever seen."""
-
-CATEGORY_OF = {label: category for category, labels in GARMENTS.items() for label in labels}
-
-
-def scene_id(number: str) -> str:
-    """The id of a photo, from its number `0001`."""
-    return md5(f"ccp/{number}".encode(), usedforsecurity=False).hexdigest()
-
-
-def product_id(number: str, label: str) -> str:
-    """The id of a garment, from its photo's number and its label."""
-    return md5(f"ccp/{number}/{label}".encode(), usedforsecurity=False).hexdigest()
-
-
-def rectangle_around(mask: BoolArray) -> Rectangle:
-    """The smallest rectangle that holds every pixel of a mask which has any."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-
-
-def cut_out(photo: Image.Image, mask: BoolArray) -> Image.Image:
-    """The pixels of a mask, in the middle of a white square a tenth larger than they are."""
-    rectangle = rectangle_around(mask)
-    width, height = rectangle.right - rectangle.left, rectangle.bottom - rectangle.top
-    side = max(width, height) * 11 // 10 + 2
-    square = Image.new("RGB", (side, side), "white")
-    part = Image.fromarray(mask[rectangle.top : rectangle.bottom, rectangle.left : rectangle.right])
-    square.paste(photo.crop(rectangle), ((side - width) // 2, (side - height) // 2), part)
-    return square
-
-
-def _plan(annotations: Annotations, limit: int | None) -> Plan:
-    listing = annotations.listing()
-    labels = annotations.read("label_list.mat", lambda file: read_names(file, "label_list"))
-    numbers = sorted(
-        PurePosixPath(path).stem for path in listing if path.startswith(_LABELS) and path.endswith(".mat")
-    )
-    numbers = [number for number in numbers if f"photos/{number}.jpg" in listing][:limit]
-    wanted = []
-    for number in numbers:
-        photo, matrix = f"photos/{number}.jpg", f"{_LABELS}{number}.mat"
-        wanted.append(Wanted(photo, f"scenes/{scene_id(number)}.jpg", listing[photo]))
-        wanted.append(Wanted(matrix, f"source/{matrix}", listing[matrix], is_picture=False))
-
-    def content(folder: Path, there: set[str]) -> Content:
-        made = Content()
-        for photo, matrix in zip(wanted[::2], wanted[1::2], strict=True):
-            if photo.target in there and matrix.target in there:
-                try:
-                    made.rows += _garments(folder, photo, matrix, labels, made.categories)
-                except (DatasetError, PictureError) as error:
-                    made.problems.append(Problem(matrix.path, photo.path, str(error), ProblemKind.UNREADABLE))
-        return made
-
-    return Plan(wanted, content)
-
-
-def _garments(
-    folder: Path, photo: Wanted, matrix: Wanted, labels: list[str], categories: dict[str, str]
-) -> Iterator[dict[str, Any]]:
-    """Cut the garments out of a photo, in the order of their labels, and tell where each is."""
-    of_pixels = read_matrix(folder / matrix.target, "groundtruth")
-    height, width = of_pixels.shape
-    picture = open_picture(folder / photo.target)
-    if picture.size != (width, height):
-        size = f"{picture.width}×{picture.height}"
-        raise DatasetError(f"{photo.path} is of {size} pixels and its labels of {width}×{height}; left out")
-    number = PurePosixPath(photo.path).stem
-    for value, count in zip(*np.unique(of_pixels, return_counts=True), strict=True):
-        label = labels[value] if 0 <= value < len(labels) else ""
-        if label not in CATEGORY_OF or count < LEAST_SHARE * of_pixels.size:
-            continue
-        mask: BoolArray = of_pixels == value
-        product = product_id(number, label)
-        file = folder / "products" / f"{product}.jpg"
-        if not file.exists():  # written in one step, so it is whole
-            write_file(file, encode_jpeg(cut_out(picture, mask), QUALITY))
-        categories[product] = CATEGORY_OF[label]
-        box = _normalised(rectangle_around(mask), width, height)
-        yield {"product": product, "scene": scene_id(number), "bbox": list(box)}
-
-
-def _normalised(rectangle: Rectangle, width: int, height: int) -> Box:
-    left, top, right, bottom = rectangle
-    return Box(*(round(edge, 6) for edge in (left / width, top / height, right / width, bottom / height)))
-
-
-CCP_LOOKS = Source(
+CCP_LOOKS = PublicSet(
     name="ccp-looks",
     what="street photos, and the garments cut out of them",
     home="https://github.com/bearpaw/clothing-co-parsing",

@@ -1,4 +1,4 @@
-"""Brings files from a place into a set's folder: several at once, each once, none twice."""
+"""Download the files of a public set: politely, each once, checked, going on where an earlier run stopped."""
 
 import hashlib
 import json
@@ -6,16 +6,16 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol, TypedDict
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote, urlsplit
 
-from perfectlook.data.layout import ABOUT, PAIRS, JsonObject, lines_of
+from perfectlook.data.layout import ABOUT, PAIRS, JsonObject, SetContent, lines_of
 from perfectlook.errors import DatasetError, FetchError, PictureError, UsageError
 from perfectlook.fetching import DEFAULT_LIMITS, Fetcher, FetchLimits, addresses_of, is_public
 from perfectlook.files import Closable, write_file
@@ -24,58 +24,364 @@ from perfectlook.progress import Progress
 from perfectlook.retry import Retry
 from perfectlook.types import Problem
 
+ANNOTATIONS = "source"
+"""The folder, in the set's, of the files that say what belongs together."""
+LISTING = "tree.json"
+"""The list of a repository's files as GitHub's API gives it; a mirror on the web has it under this name."""
+LEDGER = "dead.jsonl"
+WORKERS = 12
+REFUSED = (401, 403)
+"""A server answers this for files it does not have, and also to clients it does not like."""
 
-class FileEntry(TypedDict):
-    """One file of the source: its address, size, and sha256 in hex."""
-
-    url: str
-    bytes: int
-    sha256: str
+Outcome = Literal["fetched", "there", "dead", "failed"]
+Read = TypeVar("Read")
 
 
-class Manifest:
-    """What `set.json` says of a set that is fetched; written whole at every change."""
+class Blob(NamedTuple):
+    """What a listing says of a file: its size in bytes, and its git hash."""
 
-    def __init__(self, folder: Path, source: str, licence: str) -> None:
-        """Read that of a folder, or begin it.
+    size: int
+    sha: str
+
+
+class Wanted(NamedTuple):
+    """One file to fetch: its path at the source, where it goes in the set's folder, what is known of it."""
+
+    path: str
+    target: str
+    blob: Blob | None = None
+    is_picture: bool = True
+
+
+SetPlan: TypeAlias = tuple[list[Wanted], Callable[[set[str]], SetContent]]
+"""The files of a set, the most useful first, and what makes the set of the targets that are there."""
+
+
+@dataclass(frozen=True)
+class PublicSet:
+    """A public set.
+
+    Attributes:
+        name: its name on the command line.
+        what: it is, in a few words.
+        home: the page about it.
+        size: how much there is to fetch.
+        licence: of its pictures, in a few words, as models' cards repeat it.
+        terms: what anyone who fetches it agrees to.
+        roots: where its files are: the URL for what begins with a path; the longest that fits counts.
+        plan: reads its annotations, of the first so many scenes or of all.
+        needs: modules that must be installed, and the extra that has them.
+    """
+
+    name: str
+    what: str
+    home: str
+    size: str
+    licence: str
+    terms: str
+    roots: dict[str, str]
+    plan: Callable[["Annotations", int | None], SetPlan]
+    needs: tuple[tuple[str, ...], str] = ((), "")
+
+
+class Annotations:
+    """The annotation files of a set: fetched, checked, and noted in `set.json`.
+
+    A file is checked by its git hash in the repository's list of files, where there is one, and in a later
+    run by what `set.json` notes of it.
+
+    Attributes:
+        folder: of the set.
+        is_release: whether the files come from their public place; a mirror may hold a part of the release.
+        renewed: files that were not as noted, and were fetched again.
+        unchecked: files fetched now that no list could check, and why.
+    """
+
+    def __init__(self, folder: Path, place: "Place", source: PublicSet, *, is_release: bool) -> None:
+        """Read `set.json` of a folder, or begin it.
 
         Raises:
             UsageError: the folder holds another set.
             DatasetError: the file cannot be read.
         """
-        self.file = folder / ABOUT
-        entries = JsonObject(self.file).entries if self.file.exists() else {}
-        there = entries.get("source")
-        if there != source and (there is not None or (folder / PAIRS).exists()):
+        self.folder = folder
+        self.is_release = is_release
+        self.renewed: list[str] = []
+        self.unchecked: dict[str, str] = {}
+        self._place = place
+        about = folder / ABOUT
+        self._about = JsonObject(about).entries if about.exists() else {}
+        there = self._about.get("source")
+        if there != source.name and (there is not None or (folder / PAIRS).exists()):
             what = f"the set '{there}'" if there else "another set"
             raise UsageError(f"{folder}: holds {what}; name another folder with --out")
-        self._entries: dict[str, object] = {**entries, "licence": licence, "source": source}
-        files = entries.get("files")
-        self._files: dict[str, FileEntry] = files if isinstance(files, dict) else {}
+        files = self._about.get("files")
+        self._files: dict[str, Any] = files if isinstance(files, dict) else {}
+        self._about |= {"licence": source.licence, "source": source.name, "files": self._files}
+        self._write_about()
+        self._blobs: dict[str, Blob] | None = None
+        self._no_listing = ""
+        self._asked_for_listing = False
+        # a folder without a list would say of every file that it is as it is
+        self._is_own_list = place.is_local and not Path(place.address(LISTING)).exists()
 
-    def is_as_noted(self, name: str, file: Path) -> bool:
-        """Whether a file is there, of the size and the hash that were noted when it was fetched."""
-        entry = self._files.get(name)
-        if entry is None or not file.is_file() or file.stat().st_size != entry.get("bytes"):
-            return False
-        return hashlib.sha256(file.read_bytes()).hexdigest() == entry.get("sha256")
+    def read(self, path: str, reader: Callable[[Path], Read]) -> Read:
+        """Return what a reader makes of a file, which is fetched if it is missing or damaged.
 
-    def note(self, name: str, url: str, content: bytes) -> bool:
-        """Note a file that was fetched; returns whether the source had another one the time before."""
-        before = self._files.get(name)
-        entry = FileEntry(url=url, bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-        self._files[name] = entry
-        self.write()
-        return before is not None and before.get("sha256") != entry["sha256"]
+        Raises:
+            FetchError: it cannot be fetched, or is not the one that is listed.
+            DatasetError: it cannot be read; it is removed, so that the next run fetches it again.
+        """
+        try:
+            return self._read(path, reader)
+        except FetchError as error:
+            raise FetchError(
+                f"the annotations cannot be had: {error}", passing=error.passing, status=error.status
+            ) from error
 
-    def forget(self, name: str) -> None:
-        """Note a file no more: it is fetched again by the next run."""
-        if self._files.pop(name, None) is not None:
-            self.write()
+    def listing(self) -> dict[str, Blob]:
+        """Return the repository's files by path; errors are those of `read`."""
+        return self.read(LISTING, read_listing)
 
-    def write(self) -> None:
-        """Write the file in one step."""
-        write_file(self.file, json.dumps({**self._entries, "files": self._files}, indent=1) + "\n")
+    def forget(self, path: str) -> None:
+        """Let the next run fetch a file again."""
+        if self._files.pop(path, None) is not None:
+            self._write_about()
+
+    def _read(self, path: str, reader: Callable[[Path], Read]) -> Read:
+        file = self.folder / ANNOTATIONS / path
+        content = self._noted(path, file)
+        if path == LISTING and (content is None or self._is_own_list):
+            self._asked_for_listing = True
+            self._keep(path, file, self._place.read(path))
+        elif path != LISTING and (content is None or not self._is_listed(path, content)):
+            self._keep(path, file, self._fetched(path))
+        try:
+            return reader(file)
+        except DatasetError as error:
+            self._remove(path)
+            raise DatasetError(
+                f"{error}; it may have been cut short on its way, so it has been removed here: run the same "
+                f"command again, which fetches it from {self._place.address(path)}, and if that gives the "
+                "same, use another mirror (--from)"
+            ) from error
+
+    def _noted(self, path: str, file: Path) -> bytes | None:
+        """The content of a file that is still what was noted when it was fetched."""
+        noted = self._files.get(path)
+        if not isinstance(noted, dict) or not file.is_file():
+            return None
+        content = file.read_bytes()
+        return content if _sha256(content) == noted.get("sha256") else None
+
+    def _fetched(self, path: str) -> bytes:
+        """The content of a file as it is listed; asked for twice, the second time with a new list."""
+        content = self._place.read(path)
+        if not self._is_listed(path, content):
+            if not self._asked_for_listing:  # that of an earlier run may be older than the file
+                self._remove(LISTING)
+                self._blobs = None
+            content = self._place.read(path)
+        address, listing = self._place.address(path), self._place.address(LISTING)
+        if not self._is_listed(path, content):
+            size = self._listed()[path].size
+            self._remove(LISTING)
+            raise FetchError(
+                f"{address}: is not the file that {listing} lists ({len(content):,} bytes of {size:,}), cut "
+                "short on its way or changed there, and not kept; run the same command again later, or use "
+                "another mirror (--from)",
+                passing=True,
+            )
+        if path not in self._listed() and not self._place.is_local:
+            self.unchecked[path] = self._no_listing or f"{listing} does not list it"
+        return content
+
+    def _is_listed(self, path: str, content: bytes) -> bool:
+        """Whether a file is the one that is listed, or none of its name is."""
+        blob = self._listed().get(path)
+        return blob is None or blob_sha(content) == blob.sha
+
+    def _listed(self) -> dict[str, Blob]:
+        """The list of files, where there is one to check by; asked for once."""
+        if self._blobs is None:
+            self._blobs = {}
+            try:
+                self._blobs = {} if self._is_own_list else self._read(LISTING, read_listing)
+            except FetchError as error:  # the list helps, but the set can be had without it
+                self._no_listing = str(error)
+        return self._blobs
+
+    def _keep(self, path: str, file: Path, content: bytes) -> None:
+        was_there, before = file.exists(), self._files.get(path)
+        write_file(file, content)
+        url, sha256 = self._place.address(path), _sha256(content)
+        self._files[path] = {"url": url, "bytes": len(content), "sha256": sha256}
+        self._write_about()
+        is_new = isinstance(before, dict) and before.get("sha256") != sha256
+        if (was_there or is_new) and not (path == LISTING and self._is_own_list):
+            self.renewed.append(path)
+
+    def _remove(self, path: str) -> None:
+        self.forget(path)
+        (self.folder / ANNOTATIONS / path).unlink(missing_ok=True)
+
+    def _write_about(self) -> None:
+        write_file(self.folder / ABOUT, json.dumps(self._about, indent=1) + "\n")
+
+
+def gather(
+    wanted: Sequence[Wanted],
+    folder: Path,
+    place: "Place",
+    *,
+    retry_dead: bool = False,
+    progress: Progress | None = None,
+) -> tuple[set[str], Counter[Outcome], list[Problem]]:
+    """Fetch those of the files that are missing or damaged.
+
+    Returns:
+        The targets that are in the folder now, how many files had which outcome, and why some are missing.
+
+    Raises:
+        UnwillingError: a server does not answer any more; what was fetched stays.
+        OSError: a file cannot be written.
+    """
+    targets: set[str] = set()
+    counts: Counter[Outcome] = Counter()
+    problems: list[Problem] = []
+    ledger = Ledger(folder / LEDGER, ask_again=retry_dead)
+    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="gather")
+    try:
+        futures = {pool.submit(_bring, each, folder, place, ledger): each for each in wanted}
+        for done, future in enumerate(as_completed(futures), 1):
+            outcome, reason = future.result()
+            file = futures[future]
+            counts[outcome] += 1
+            if reason is None:
+                targets.add(file.target)
+            else:
+                item = Path(file.target).stem
+                problems.append(Problem(place.address(file.path), item, reason, outcome))
+            if progress:
+                progress(done, len(wanted), len(problems))
+    except BaseException:
+        place.close()  # or an interrupt would wait for slow servers
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        ledger.close()
+    return targets, counts, sorted(problems, key=lambda problem: problem.where)
+
+
+def _bring(wanted: Wanted, folder: Path, place: "Place", ledger: "Ledger") -> tuple[Outcome, str | None]:
+    """Fetch one file; returns what came of it, and why it is missing if it is."""
+    target = folder / wanted.target
+    if target.is_file() and _wrong_with(target, wanted) is None:
+        return "there", None
+    address = place.address(wanted.path)
+    if dead := None if place.is_local else ledger.reason(address):
+        return "dead", dead
+    problem = None
+    for _ in range(1 if place.is_local else 2):
+        try:
+            content = place.read(wanted.path)
+        except UnwillingError:
+            raise
+        except FetchError as error:
+            reason = str(error).removeprefix(f"{address}: ")
+            if error.status is None or not 400 <= error.status < 500 or error.passing:
+                return "failed", reason  # a server that does not answer, or fails, may still have it
+            if not place.is_local:
+                ledger.bury(address, error.status)
+            return "dead", reason
+        ledger.trust()
+        problem = _wrong_with(content, wanted)
+        if problem is None:
+            write_file(target, content)
+            ledger.revive(address)
+            return "fetched", None
+    return "failed", problem
+
+
+def _wrong_with(file: Path | bytes, wanted: Wanted) -> str | None:
+    """Why a file is not the one that is listed, or not a picture; None if it is right."""
+    if wanted.blob:
+        content = file if isinstance(file, bytes) else file.read_bytes()
+        if blob_sha(content) != wanted.blob.sha:
+            sizes = f"{len(content):,} bytes of {wanted.blob.size:,}"
+            return f"is not the file that is listed ({sizes}); try again later"
+        if isinstance(file, Path):  # it was opened when it was fetched
+            return None
+    try:
+        if wanted.is_picture:
+            open_picture(file, fit=64)
+    except PictureError as error:
+        return str(error).removeprefix("<bytes>: ")
+    return None
+
+
+class Ledger:
+    """Addresses that are dead: a file of {"url", "status", "when"}, one a line; for several threads."""
+
+    def __init__(self, file: Path, *, ask_again: bool = False) -> None:
+        """Read it, if it exists; with `ask_again`, none of its addresses counts as dead.
+
+        Raises:
+            DatasetError: it cannot be read.
+        """
+        self.file = file
+        self.entries: dict[str, dict[str, Any]] = {}
+        self._ask_again = ask_again
+        self._refused: list[tuple[str, int]] = []
+        self._alive: set[str] = set()
+        self._lock = threading.Lock()
+        if file.exists():
+            for _, line in lines_of(file):
+                with suppress(ValueError, TypeError, KeyError):  # half a line that a killed run left
+                    entry = json.loads(line)
+                    self.entries[entry["url"]] = {name: entry[name] for name in ("url", "status", "when")}
+        self._begin = "" if not file.exists() or file.read_bytes()[-1:] in (b"", b"\n") else "\n"
+
+    def reason(self, url: str) -> str | None:
+        """Return why an address is not to be asked; None if it may be."""
+        entry = None if self._ask_again else self.entries.get(url)
+        return f"answered {entry['status'] or 'nothing usable'} on {entry['when']}" if entry else None
+
+    def bury(self, url: str, status: int | None) -> None:
+        """Note that an address is dead.
+
+        A refusal (401, 403) is noted once the server has given anything: until then it may refuse the client,
+        not the file.
+        """
+        with self._lock:
+            if status in REFUSED:
+                self._refused.append((url, status))
+            else:
+                self._write(url, status)
+
+    def trust(self) -> None:
+        """The server gives other files: what it has refused is dead."""
+        with self._lock:
+            while self._refused:
+                self._write(*self._refused.pop(0))
+
+    def revive(self, url: str) -> None:
+        """Note that an address which stood here has given its file."""
+        if self._ask_again and url in self.entries:
+            self._alive.add(url)
+
+    def close(self) -> None:
+        """Write the file anew without the addresses that turned out to be alive."""
+        if self._alive:
+            left = (entry for url, entry in self.entries.items() if url not in self._alive)
+            write_file(self.file, "".join(json.dumps(entry) + "\n" for entry in left))
+
+    def _write(self, url: str, status: int | None) -> None:
+        entry = {"url": url, "status": status, "when": datetime.now(UTC).strftime("%Y-%m-%d")}
+        with self.file.open("a", encoding="utf-8") as lines:
+            lines.write(f"{self._begin}{json.dumps(entry)}\n")
+        self._begin = ""
+        self.entries[url] = entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +391,10 @@ class Manners:
     Attributes:
         at_once: files asked of one server at the same time.
         tries: how often a file is asked for in all, where trying again may help.
-        first_pause: seconds before a file is asked for again; each further time twice as long.
-        longest_pause: of these pauses.
+        first_pause, longest_pause: seconds between tries, see `Retry`.
         patience: the longest wait a server may ask for; one that asks for more is left alone for this run.
-        given_up_after: so many files in a row that a server cannot give for passing reasons, or all of which
-            it refuses before it has given any: the run ends.
+        given_up_after: this many files in a row that a server cannot give for passing reasons, or all of
+            which it refuses before it has given any, end the run.
         seconds: the longest one file may take.
         max_bytes: the largest file accepted.
     """
@@ -105,7 +410,7 @@ class Manners:
 
 
 class UnwillingError(FetchError):
-    """A server that does not answer, or asks to be left alone: there is no use in going on now."""
+    """A server does not answer, or asks to be left alone: going on now is no use."""
 
 
 class _Host:
@@ -119,13 +424,20 @@ class _Host:
         self.has_given = False
 
 
-class Hosts(Closable):
-    """Fetches from several servers and threads; a context manager that breaks off what is still under way."""
+class WebPlace(Closable):
+    """Files by URL, from several servers and for several threads.
 
-    def __init__(self, manners: Manners, *, allow_private: bool = False) -> None:
-        """Prepare; nothing is sent yet. `allow_private`: whether private addresses may be asked."""
+    The longest start of a path that `roots` names decides where its URL begins. Closing it stops what is
+    still being fetched.
+    """
+
+    is_local = False
+
+    def __init__(self, roots: Mapping[str, str], manners: Manners, *, allow_private: bool = False) -> None:
+        """Prepare; nothing is asked yet. `allow_private`: whether private addresses may be asked."""
+        self._roots = sorted(roots.items(), key=lambda root: -len(root[0]))
         self._manners = manners
-        self._closed = threading.Event()
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
         limits = FetchLimits(
@@ -137,17 +449,22 @@ class Hosts(Closable):
         )
         self._fetcher = Fetcher(limits)
 
-    def get(self, url: str) -> bytes:
-        """Return what lies at a URL.
+    def address(self, path: str) -> str:
+        """Return the URL of a file; a root that is a whole path is the URL itself."""
+        root, url = next(each for each in self._roots if path.startswith(each[0]))
+        return url if path == root else url + quote(path)
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a file.
 
         Raises:
             UnwillingError: its server does not answer any more, refuses everything, or asks for a long wait.
             FetchError: it cannot be had; `passing` says whether it may be at another time.
         """
+        url, manners = self.address(path), self._manners
         name = urlsplit(url).netloc
         with self._lock:
-            host = self._hosts.setdefault(name, _Host(self._manners.at_once))
-        manners = self._manners
+            host = self._hosts.setdefault(name, _Host(manners.at_once))
         retry = Retry(manners.tries, manners.first_pause, manners.longest_pause)
         while True:
             with host.room:  # kept while waiting, so that not all rush in after
@@ -156,7 +473,7 @@ class Hosts(Closable):
                     content = self._fetcher.fetch(url).content
                 except FetchError as error:
                     pause = retry.pause() if error.passing else None
-                    self._note(host, name, error, last=pause is None)
+                    self._learn(host, name, error, is_last=pause is None)
                     if pause is None:
                         raise
                 else:
@@ -166,90 +483,36 @@ class Hosts(Closable):
             self._sleep(pause, url)
 
     def _release(self) -> None:
-        self._closed.set()
+        self._stopped.set()
         self._fetcher.close()
 
     def _sleep(self, seconds: float, url: str) -> None:
-        if self._closed.wait(max(seconds, 0.0)) or self._closed.is_set():
+        if self._stopped.wait(max(seconds, 0.0)):
             raise FetchError(f"{url}: the fetch was broken off", passing=True)
 
-    def _note(self, host: _Host, name: str, error: FetchError, *, last: bool) -> None:
+    def _learn(self, host: _Host, name: str, error: FetchError, *, is_last: bool) -> None:
         """Learn from a failure; raises where there is no use in asking the server for anything else."""
-        again = "run the same command again later: it goes on where it stopped"
+        manners, again = self._manners, "run the same command again later: it goes on where it stopped"
         with self._lock:
             if error.passing:
-                host.not_before = max(
-                    host.not_before, time.monotonic() + min(error.pause, self._manners.patience)
-                )
-                host.failures += last
-            elif error.status in (401, 403) and not host.has_given:
+                wait = min(error.pause, manners.patience)
+                host.not_before = max(host.not_before, time.monotonic() + wait)
+                host.failures += is_last
+            elif error.status in REFUSED and not host.has_given:
                 host.refusals += 1
-        if error.pause > self._manners.patience:
-            raise UnwillingError(
-                f"{name} asks to wait {error.pause:,.0f} seconds; {again}", passing=True
-            ) from error
-        if host.failures >= self._manners.given_up_after:
-            raise UnwillingError(f"{name} does not answer ({error}); {again}", passing=True) from error
-        if host.refusals >= self._manners.given_up_after:
-            raise UnwillingError(f"{name} refuses everything ({error}); use a mirror (--from)") from error
+        reason = None
+        if error.pause > manners.patience:
+            reason = f"asks to wait {error.pause:,.0f} seconds; {again}"
+        elif host.failures >= manners.given_up_after:
+            reason = f"does not answer ({error}); {again}"
+        elif host.refusals >= manners.given_up_after:
+            reason = f"refuses everything ({error}); use a mirror (--from)"
+        if reason:
+            raise UnwillingError(f"{name} {reason}", passing=error.passing) from error
 
 
-LISTING = "tree.json"
-"""The list of a repository's files as GitHub's API gives it; a mirror on the web has it under this name."""
-
-
-class Blob(NamedTuple):
-    """What a listing says of a file: its size in bytes, and its git hash."""
-
-    size: int
-    sha: str
-
-
-class Place(Protocol):
-    """Files by their path at the source."""
-
-    is_local: bool
-
-    def address(self, path: str) -> str:
-        """The URL of a file, or its path here."""
-
-    def read(self, path: str) -> bytes:
-        """The content of a file.
-
-        Raises:
-            FetchError: it cannot be had.
-        """
-
-    def close(self) -> None:
-        """Break off whatever is still being read."""
-
-
-class WebPlace:
-    """Files by URL: the longest start of a path that `roots` names decides where its URL begins."""
-
-    is_local = False
-
-    def __init__(self, roots: Mapping[str, str], manners: Manners, *, allow_private: bool = False) -> None:
-        """Prepare; nothing is asked yet."""
-        self._roots = sorted(roots.items(), key=lambda root: -len(root[0]))
-        self._hosts = Hosts(manners, allow_private=allow_private)
-
-    def address(self, path: str) -> str:
-        """The URL of a file; a root that is a whole path is the URL itself."""
-        root, url = next(each for each in self._roots if path.startswith(each[0]))
-        return url if path == root else url + quote(path)
-
-    def read(self, path: str) -> bytes:
-        """The content of a file; see `Hosts.get`."""
-        return self._hosts.get(self.address(path))
-
-    def close(self) -> None:
-        """Break off whatever is still being fetched."""
-        self._hosts.close()
-
-
-class FolderPlace:
-    """Files in a folder, under the same paths as at the source (a clone of its repository, say)."""
+class FolderPlace(Closable):
+    """Files in a folder, under the same paths as at the source (a clone of its repository, for example)."""
 
     is_local = True
 
@@ -257,18 +520,22 @@ class FolderPlace:
         """Name the folder.
 
         Raises:
-            UsageError: there is none.
+            UsageError: it does not exist.
         """
         if not folder.is_dir():
             raise UsageError(f"--from {folder}: no such folder; name a folder or an http(s):// address")
         self._folder = folder
 
     def address(self, path: str) -> str:
-        """Where a file is."""
+        """Return where a file is."""
         return str(self._folder / path)
 
     def read(self, path: str) -> bytes:
-        """The content of a file."""
+        """Return the content of a file; a folder without a list of files is listed as it is.
+
+        Raises:
+            FetchError: it cannot be read.
+        """
         file = self._folder / path
         try:
             if path == LISTING and not file.exists():
@@ -279,14 +546,17 @@ class FolderPlace:
         except OSError as error:
             raise FetchError(f"{file}: cannot be read ({error.strerror}); check the mirror") from error
 
-    def close(self) -> None:
-        """Nothing is under way."""
+    def _release(self) -> None:
+        pass
+
+
+Place: TypeAlias = WebPlace | FolderPlace
 
 
 def place_of(mirror: str | None, roots: Mapping[str, str], manners: Manners) -> Place:
-    """The place that `--from` names; without it, the public one.
+    """Return the place that `--from` names; without it, the public one.
 
-    A private address is asked only where the mirror named is one itself.
+    A private address is asked only if the mirror named is one itself.
 
     Raises:
         UsageError: the mirror is neither a folder nor an http(s):// address.
@@ -306,10 +576,10 @@ def place_of(mirror: str | None, roots: Mapping[str, str], manners: Manners) -> 
 
 
 def read_listing(file: Path) -> dict[str, Blob]:
-    """The files of a repository, by path, from the answer of GitHub's API (`git/trees/…?recursive=1`).
+    """Return the files of a repository by path, from GitHub's API (`git/trees/…?recursive=1`).
 
     Raises:
-        DatasetError: it is none, or GitHub has cut it off.
+        DatasetError: the file holds something else, or GitHub has cut it off.
     """
     try:
         tree = json.loads(file.read_bytes())
@@ -327,13 +597,16 @@ def read_listing(file: Path) -> dict[str, Blob]:
 
 
 def blob_sha(content: bytes) -> str:
-    """The git hash of a file's content, by which a listing tells whether it is whole."""
+    """Return the git hash of a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _walk(folder: Path) -> list[dict[str, object]]:
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _walk(folder: Path) -> Iterator[dict[str, object]]:
     """What GitHub's API would say of a folder."""
-    found: list[dict[str, object]] = []
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for file in sorted(files):
@@ -341,241 +614,4 @@ def _walk(folder: Path) -> list[dict[str, object]]:
             if not file.startswith(".") and path.is_file():
                 content = path.read_bytes()
                 name = path.relative_to(folder).as_posix()
-                found.append({"path": name, "size": len(content), "sha": blob_sha(content)})
-    return found
-
-
-LEDGER = "dead.jsonl"
-REFUSED = (401, 403)
-"""A server says this of what it does not have, but also to those whom it does not like."""
-
-
-class Ledger:
-    """A file of {"url", "status", "when"}, one a line; used from several threads at once."""
-
-    def __init__(self, file: Path, *, ask_again: bool = False) -> None:
-        """Read it, where it is there; with `ask_again`, none of what stands in it counts as dead.
-
-        Raises:
-            DatasetError: it cannot be read.
-        """
-        self.file = file
-        self._ask_again = ask_again
-        self._known = _read(file) if file.exists() else {}
-        self._whole = not file.exists() or file.read_bytes()[-1:] in (b"", b"\n")
-        self._held: list[tuple[str, int | None]] = []
-        self._alive: set[str] = set()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    def reason(self, url: str) -> str | None:
-        """Why an address is not to be asked; None where it may be."""
-        entry = None if self._ask_again else self._known.get(url)
-        return f"answered {entry['status'] or 'nothing usable'} on {entry['when']}" if entry else None
-
-    def bury(self, url: str, status: int | None) -> None:
-        """Note that an address is dead.
-
-        A refusal (401, 403) is noted once the server has given anything: until then it may be us whom it
-        refuses, and not the file.
-        """
-        with self._lock:
-            if status in REFUSED:
-                self._held.append((url, status))
-            else:
-                self._write(url, status)
-
-    def trust(self) -> None:
-        """The server gives others: what it has refused is dead."""
-        if not self._held:
-            return
-        with self._lock:
-            for url, status in self._held:
-                self._write(url, status)
-            self._held.clear()
-
-    def revive(self, url: str) -> None:
-        """Note that an address which stood here has given what was asked for."""
-        if self._ask_again and url in self._known:
-            with self._lock:
-                self._alive.add(url)
-
-    def close(self) -> None:
-        """Write the file anew without those that turned out to be alive."""
-        if not self._alive:
-            return
-        left = [entry for url, entry in self._known.items() if url not in self._alive]
-        write_file(self.file, "".join(json.dumps(entry) + "\n" for entry in left))
-
-    def _write(self, url: str, status: int | None) -> None:
-        entry: dict[str, object] = {
-            "url": url,
-            "status": status,
-            "when": datetime.now(UTC).strftime("%Y-%m-%d"),
-        }
-        start = "" if self._whole else "\n"  # a run that was killed may have left half a line
-        with self.file.open("a", encoding="utf-8") as lines:
-            lines.write(f"{start}{json.dumps(entry)}\n")
-        self._whole = True
-        self._known[url] = entry
-
-
-def _read(file: Path) -> dict[str, dict[str, object]]:
-    entries: dict[str, dict[str, object]] = {}
-    for _, line in lines_of(file):
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if (
-            isinstance(entry, dict)
-            and isinstance(entry.get("url"), str)
-            and {"status", "when"} <= entry.keys()
-        ):
-            entries[entry["url"]] = entry
-    return entries
-
-
-WORKERS = 12
-_AHEAD = 4 * WORKERS
-"""Files that wait for a worker: enough that none is idle, few enough that an interrupt is quick."""
-
-Outcome = Literal["fetched", "there", "dead", "failed"]
-
-
-class Wanted(NamedTuple):
-    """One file to bring: its path at the source, where it goes in the set's folder, what is known of it."""
-
-    path: str
-    target: str
-    blob: Blob | None = None
-    is_picture: bool = True
-
-
-@dataclass
-class Gathered:
-    """What came of it.
-
-    Attributes:
-        targets: the files that are in the set's folder now.
-        counts: how many were fetched, were there, are dead, have failed.
-        problems: those that are dead or have failed, and why.
-    """
-
-    targets: set[str] = field(default_factory=set)
-    counts: Counter[Outcome] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-
-
-def gather(
-    wanted: Sequence[Wanted], folder: Path, place: Place, ledger: Ledger, progress: Progress | None = None
-) -> Gathered:
-    """Bring those of the files that are not there, or not whole.
-
-    Raises:
-        UnwillingError: a server does not answer any more; what was fetched stays.
-        OSError: a file cannot be written.
-    """
-    gathered = Gathered()
-    visit = _Visit(folder, place, ledger)
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="gather")
-    try:
-        for done, (file, outcome, reason) in enumerate(_results(pool, visit, wanted), 1):
-            gathered.counts[outcome] += 1
-            if reason is None:
-                gathered.targets.add(file.target)
-            else:
-                gathered.problems.append(
-                    Problem(place.address(file.path), Path(file.target).stem, reason, outcome)
-                )
-            if progress:
-                progress(done, len(wanted), len(gathered.problems))
-    except BaseException:
-        place.close()  # or an interrupt would wait for slow servers
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-        ledger.close()
-    gathered.problems.sort(key=lambda problem: problem.where)
-    return gathered
-
-
-def is_whole(file: Path, wanted: Wanted) -> bool:
-    """Whether a file is there and what it should be: of the hash listed, or else a picture that opens."""
-    if not file.is_file():
-        return False
-    if wanted.blob:
-        return file.stat().st_size == wanted.blob.size and blob_sha(file.read_bytes()) == wanted.blob.sha
-    return not wanted.is_picture or _picture_problem(file) is None
-
-
-class _Visit:
-    """Brings one file; works in several threads."""
-
-    def __init__(self, folder: Path, place: Place, ledger: Ledger) -> None:
-        self._folder = folder
-        self._place = place
-        self._ledger = ledger
-
-    def __call__(self, wanted: Wanted) -> tuple[Wanted, Outcome, str | None]:
-        target = self._folder / wanted.target
-        if is_whole(target, wanted):
-            return wanted, "there", None
-        address = self._place.address(wanted.path)
-        dead = None if self._place.is_local else self._ledger.reason(address)
-        if dead:
-            return wanted, "dead", dead
-        for is_last in (False, True):
-            try:
-                content = self._place.read(wanted.path)
-            except UnwillingError:
-                raise
-            except FetchError as error:
-                reason = str(error).removeprefix(f"{address}: ")
-                if error.status is None or not 400 <= error.status < 500 or error.passing:
-                    return wanted, "failed", reason  # who does not answer, or fails, may have it all the same
-                if not self._place.is_local:
-                    self._ledger.bury(address, error.status)
-                return wanted, "dead", reason
-            self._ledger.trust()
-            problem = _problem(content, wanted)
-            if problem is None:
-                write_file(target, content)
-                self._ledger.revive(address)
-                return wanted, "fetched", None
-            if is_last or self._place.is_local:
-                break
-        return wanted, "failed", problem
-
-
-def _results(
-    pool: ThreadPoolExecutor, visit: _Visit, wanted: Sequence[Wanted]
-) -> Iterator[tuple[Wanted, Outcome, str | None]]:
-    """The result of every visit as it ends, with only a few begun ahead."""
-    files = iter(wanted)
-    under_way: set[Future[tuple[Wanted, Outcome, str | None]]] = set()
-    while True:
-        under_way |= {pool.submit(visit, file) for file in islice(files, _AHEAD - len(under_way))}
-        if not under_way:
-            return
-        ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-        for future in ended:
-            yield future.result()
-
-
-def _problem(content: bytes, wanted: Wanted) -> str | None:
-    """What is wrong with a file that was brought."""
-    if wanted.blob and blob_sha(content) != wanted.blob.sha:
-        sizes = f"{len(content):,} bytes of {wanted.blob.size:,}"
-        return f"is not the file that is listed ({sizes}); try again later"
-    return _picture_problem(content) if wanted.is_picture else None
-
-
-def _picture_problem(picture: Path | bytes) -> str | None:
-    try:
-        open_picture(picture, fit=64)
-    except PictureError as error:
-        return str(error).removeprefix("<bytes>: ")
-    return None
+                yield {"path": name, "size": len(content), "sha": blob_sha(content)}

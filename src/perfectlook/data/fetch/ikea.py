@@ -10,318 +10,158 @@ import builtins
 import collections
 import io
 import pickle
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import md5
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from perfectlook.data.fetch.download import LISTING, Blob, Wanted
-from perfectlook.data.fetch.sources import Annotations, Content, Plan, Source
-from perfectlook.data.layout import ProblemKind
+from perfectlook.data.fetch.download import LISTING, Annotations, PublicSet, SetPlan, Wanted
+from perfectlook.data.layout import ProblemKind, SetContent
 from perfectlook.errors import DatasetError
 from perfectlook.types import Problem
 
-_CONTAINERS = {
-    **{("builtins", name): getattr(builtins, name) for name in ("dict", "frozenset", "list", "set", "tuple")},
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("collections", "defaultdict"): collections.defaultdict,
-}
-"""All that a pickle may name. Text and numbers need no name, and none of these does anything but hold."""
-_PYTHON_2 = {"__builtin__": "builtins"}
-
-
-class _Containers(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        found = _CONTAINERS.get((_PYTHON_2.get(module, module), name))
-        if found is None:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, and only plain containers are read")
-        return found
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError(f"it refers to {str(pid)[:40]!r}, which lies outside of it")
-
-
-def read_plain_pickle(file: Path) -> Any:
-    """Read a pickle of dicts, lists, sets, tuples, text and numbers, written by Python 2 or 3.
-
-    Raises:
-        DatasetError: it holds anything else, or is damaged; nothing in it has been run.
-    """
-    content = file.read_bytes()
-    try:
-        return _Containers(io.BytesIO(content), encoding="utf-8", errors="replace").load()
-    except (
-        MemoryError,
-        RecursionError,
-        Exception,
-    ) as error:  # on garbage the unpickler raises nearly anything
-        reason = str(error) or type(error).__name__
-        raise DatasetError(f"{file}: not read ({reason}); fetch it again, from a place you trust") from (
-            error
-        )
-
-
 OTHER = "Home & Garden|Decor"
-"""What no keyword names: parasols, paper napkins, pens."""
+"""The category of what no keyword names: parasols, paper napkins, pens."""
 
-KEYWORDS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Hardware|Plumbing|Plumbing Fixtures|Faucets", ("mixer tap",)),
-    (
-        "Hardware|Plumbing|Plumbing Fixtures|Sinks",
-        ("sink", "wash-basin", "washbasin", "wash-stand", "wsh-stnd"),
-    ),
-    (
-        "Home & Garden|Lighting|Lighting Fixtures|Ceiling Light Fixtures",
-        ("ceiling", "pendant", "chandelier", "lamp shade"),
-    ),
-    ("Home & Garden|Lighting|Lamps", ("lamp", "light", "lantern", "led ")),
-    ("Home & Garden|Decor|Mirrors", ("mirror",)),
-    ("Home & Garden|Decor|Clocks", ("clock",)),
-    ("Home & Garden|Decor|Rugs", ("rug", "bath mat", "door mat", "play mat", "cow hide", "sheepskin")),
-    ("Home & Garden|Decor|Window Treatments|Curtains & Drapes", ("curtain", "blind", "bed canopy")),
-    ("Home & Garden|Linens & Bedding|Towels", ("towel", "washcloth")),
-    ("Furniture|Sofas", ("sofa", "chaise longue", "conversation set")),
-    (
-        "Home & Garden|Linens & Bedding|Bedding",
-        (
-            "bedlinen",
-            "bed runner",
-            "bedspread",
-            "quilt",
-            "duvet",
-            "pillowcase",
-            "blanket",
-            "throw",
-            "sheet",
-            "mattress",
-            "sleeping bag",
-        ),
-    ),
-    ("Home & Garden|Decor|Throw Pillows", ("cushion", "pillow", "pad")),
-    (
-        "Home & Garden|Lawn & Garden|Pots & Planters",
-        ("plant pot", "planter", "greenhouse", "trellis", "watering can", "flower box"),
-    ),
-    ("Furniture|Chairs|Table & Bar Stools", ("stool", "bench", "pouffe", "stepladder")),
-    ("Furniture|Chairs", ("chair",)),
-    ("Furniture|Beds", ("bed", "cot", "headboard")),
-    ("Furniture|Tables", ("table", "desk", "worktop", "workstation", "trestle")),
-    (
-        "Furniture|Cabinets & Storage|Dressers & Wardrobes",
-        ("cabinet", "chest of", "wardrobe", "drawer", "unit", "sideboard", "bureau"),
-    ),
-    (
-        "Furniture|Shelving",
-        (
-            "shelf",
-            "shelves",
-            "rack",
-            "bookcase",
-            "bracket",
-            "section",
-            "open storage",
-            "wall storage",
-            "storage combination",
-        ),
-    ),
-    (
-        "Home & Garden|Decor|Frames & Art",
-        (
-            "frame",
-            "picture",
-            "poster",
-            "vase",
-            "decoration",
-            "candle",
-            "potted plant",
-            "noticeboard",
-            "magnetic board",
-            "glass dome",
-        ),
-    ),
-    (
-        "Home & Garden|Household Supplies|Storage & Organization",
-        (
-            "box",
-            "basket",
-            "storage",
-            "container",
-            "hanger",
-            "hook",
-            "holder",
-            "stand",
-            "trolley",
-            "tray",
-            "rail",
-            "bin with lid",
-            "sorting bin",
-            "magazine file",
-            "organiser",
-            "trunk",
-            "toilet brush",
-            "jar with lid",
-        ),
-    ),
-    (
-        "Home & Garden|Kitchen & Dining|Tableware",
-        (
-            "plate",
-            "bowl",
-            "glass",
-            "cup",
-            "mug",
-            "jug",
-            "carafe",
-            "coaster",
-            "cutlery",
-            "teapot",
-            "place mat",
-        ),
-    ),
-    (
-        "Home & Garden|Kitchen & Dining|Appliances & Cookware",
-        (
-            "hob",
-            "oven",
-            "microwave",
-            "fridge",
-            "extractor hood",
-            "casserole",
-            "pot with lid",
-            "saucepan",
-            "stockpot",
-            "chopping board",
-            "cook's knife",
-            "coffee,tea maker",
-            "spice mill",
-            "dish",
-            "dispenser",
-        ),
-    ),
-    (
-        "Hardware|Hardware Accessories",
-        ("knob", "handle", "leg", "door", "cord", "wall panel", "decking", "wood stain"),
-    ),
-    (
-        "Toys & Games|Toys",
-        (
-            "toy",
-            "game",
-            "play",
-            "doll's",
-            "train set",
-            "block",
-            "baby",
-            "tent",
-            "children",
-            "puppet",
-            "costume",
-            "easel",
-            "mobile",
-            "rattle",
-            "swing",
-            "beaker",
-        ),
-    ),
-)
-"""In this order: a `chair cushion` is found among cushions before chairs, a `towel rack` among towels."""
+_TABLE = """
+Hardware|Plumbing|Plumbing Fixtures|Faucets
+    mixer tap
+Hardware|Plumbing|Plumbing Fixtures|Sinks
+    sink; wash-basin; washbasin; wash-stand; wsh-stnd
+Home & Garden|Lighting|Lighting Fixtures|Ceiling Light Fixtures
+    ceiling; pendant; chandelier; lamp shade
+Home & Garden|Lighting|Lamps
+    lamp; led ; light; lantern
+Home & Garden|Decor|Mirrors
+    mirror
+Home & Garden|Decor|Clocks
+    clock
+Home & Garden|Decor|Rugs
+    rug; bath mat; door mat; play mat; cow hide; sheepskin
+Home & Garden|Decor|Window Treatments|Curtains & Drapes
+    curtain; blind; bed canopy
+Home & Garden|Linens & Bedding|Towels
+    towel; washcloth
+Furniture|Sofas
+    sofa; chaise longue; conversation set
+Home & Garden|Linens & Bedding|Bedding
+    bedlinen; bed runner; bedspread; quilt; duvet; pillowcase; blanket; throw; sheet; mattress; sleeping bag
+Home & Garden|Decor|Throw Pillows
+    cushion; pillow; pad
+Home & Garden|Lawn & Garden|Pots & Planters
+    plant pot; planter; greenhouse; trellis; watering can; flower box
+Furniture|Chairs|Table & Bar Stools
+    stool; bench; pouffe; stepladder
+Furniture|Chairs
+    chair
+Furniture|Beds
+    bed; cot; headboard
+Furniture|Tables
+    table; desk; worktop; workstation; trestle
+Furniture|Cabinets & Storage|Dressers & Wardrobes
+    cabinet; chest of; wardrobe; drawer; unit; sideboard; bureau
+Furniture|Shelving
+    shelf; shelves; rack; bookcase; bracket; section; open storage; wall storage; storage combination
+Home & Garden|Decor|Frames & Art
+    frame; picture; poster; vase; decoration; candle; potted plant; noticeboard; magnetic board; glass dome
+Home & Garden|Household Supplies|Storage & Organization
+    box; basket; storage; container; hanger; hook; holder; stand; trolley; tray; rail; bin with lid
+    sorting bin; magazine file; organiser; trunk; toilet brush; jar with lid
+Home & Garden|Kitchen & Dining|Tableware
+    plate; bowl; glass; cup; mug; jug; carafe; coaster; cutlery; teapot; place mat
+Home & Garden|Kitchen & Dining|Appliances & Cookware
+    hob; oven; microwave; fridge; extractor hood; casserole; pot with lid; saucepan; stockpot
+    chopping board; cook's knife; coffee,tea maker; spice mill; dish; dispenser
+Hardware|Hardware Accessories
+    knob; handle; leg; door; cord; wall panel; decking; wood stain
+Toys & Games|Toys
+    toy; game; play; doll's; train set; block; baby; tent; children; puppet; costume; easel; mobile; rattle
+    swing; beaker
+"""
+KEYWORDS = {
+    category: tuple(keyword for line in lines.splitlines() for keyword in line.strip().split("; "))
+    for category, lines in re.findall(r"^(\S.*)\n((?:    .*\n)+)", _TABLE, re.MULTILINE)
+}
+"""Words in a product's type, by category.
+
+In this order: a `chair cushion` is found among cushions before chairs, a `towel rack` among towels.
+"""
 
 
 def category_of(kind: str) -> str:
-    """The taxonomy path of a type, `Bedside table` (a slash counts as a comma: `Coffee/tea maker`)."""
+    """Return the taxonomy path of a type, `Bedside table` (a slash counts as a comma: `Coffee/tea maker`)."""
     text = kind.lower().replace("/", ",")
-    for category, keywords in KEYWORDS:
-        if any(keyword in text for keyword in keywords):
-            return category
-    return OTHER
-
-
-_ROOMS = "images/room_scenes"
-_PRODUCTS = "text_data/products_dict.p"
-_PAIRS = "text_data/item_to_room.p"
+    found = (category for category, words in KEYWORDS.items() if any(word in text for word in words))
+    return next(found, OTHER)
 
 
 def product_id(article: str) -> str:
-    """The id of a product, from its article number `000.114.28`."""
+    """Return the id of a product, from its article number `000.114.28`."""
     return md5(f"ikea/{article}".encode(), usedforsecurity=False).hexdigest()
 
 
 def scene_id(file_name: str) -> str:
-    """The id of a scene, from its picture's name `ikea-…-s4.jpg`."""
+    """Return the id of a scene, from its picture's name `ikea-…-s4.jpg`."""
     return md5(f"ikea-room/{file_name}".encode(), usedforsecurity=False).hexdigest()
 
 
-def _plan(annotations: Annotations, limit: int | None) -> Plan:
+_ROOMS = "images/room_scenes/"
+_PRODUCTS = "text_data/products_dict.p"
+_PAIRS = "text_data/item_to_room.p"
+
+
+def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
     pictures = {
         path: blob
-        for path, blob in annotations.listing().items()
+        for path, blob in sorted(annotations.listing().items())
         if path.startswith("images/") and path.lower().endswith((".jpg", ".jpeg", ".png"))
     }
     described = annotations.read(_PRODUCTS, _dict_of)
-    rooms = {PurePosixPath(path).stem: path for path in pictures if path.startswith(f"{_ROOMS}/")}
-    articles = {
-        PurePosixPath(path).stem: path for path in sorted(pictures) if not path.startswith(f"{_ROOMS}/")
-    }
+    rooms: dict[str, Wanted] = {}
+    articles: dict[str, Wanted] = {}
+    for path, blob in pictures.items():
+        name = PurePosixPath(path)
+        if path.startswith(_ROOMS):
+            rooms[name.stem] = Wanted(path, f"scenes/{scene_id(name.name)}.jpg", blob)
+        else:
+            articles[name.stem] = Wanted(path, f"products/{product_id(name.stem)}.jpg", blob)
     problems: list[Problem] = []
-    same = _one_for_each_picture(articles, pictures, described, problems)
-    pairs = _pairs(annotations.read(_PAIRS, _dict_of), same, rooms, limit)
-    shown = {article for _, article in pairs} if limit is not None else set(same.values())
-    wanted: dict[str, Wanted] = {}
-    for room in dict.fromkeys(room for room, _ in pairs):
-        path = rooms[room]
-        wanted[f"room {room}"] = Wanted(path, f"scenes/{_scene(path)}.jpg", pictures[path])
-    for article in sorted(shown):
-        path = articles[article]
-        wanted[article] = Wanted(path, f"products/{product_id(article)}.jpg", pictures[path])
-
-    def content(_folder: Path, there: set[str]) -> Content:
-        kept = [article for article in sorted(shown) if wanted[article].target in there]
-        ids = {article: product_id(article) for article in kept}
-        rows = [
-            {"product": ids[article], "scene": _scene(rooms[room]), "bbox": None}
-            for room, article in pairs
-            if article in ids and wanted[f"room {room}"].target in there
-        ]
-        details = {ids[article]: _details(described[article]) for article in kept}
-        categories = {ids[article]: category_of(_text(described[article], "type")) for article in kept}
-        return Content(rows, categories, details, problems)
-
-    return Plan(list(wanted.values()), content)
-
-
-def _scene(path: str) -> str:
-    return scene_id(PurePosixPath(path).name)
-
-
-def _one_for_each_picture(
-    articles: Mapping[str, str],
-    pictures: Mapping[str, Blob],
-    described: Mapping[Any, Any],
-    problems: list[Problem],
-) -> dict[str, str]:
-    """The article that stands for each: the first of those that share a picture (sizes of one product)."""
-    first: dict[str, str] = {}
-    same: dict[str, str] = {}
-    for article in sorted(articles):
-        if not isinstance(described.get(article), Mapping):
+    first_of: dict[str, str] = {}
+    same: dict[str, str] = {}  # sizes of one product share a picture: the first of them stands for all
+    for article, wanted in sorted(articles.items()):
+        if isinstance(described.get(article), Mapping):
+            same[article] = first_of.setdefault(pictures[wanted.path].sha, article)
+        else:
             reason = f"no description in {_PRODUCTS}; the product is left out"
-            problems.append(Problem(articles[article], article, reason, ProblemKind.NO_CATEGORY))
-            continue
-        same[article] = first.setdefault(pictures[articles[article]].sha, article)
-    return same
+            problems.append(Problem(wanted.path, article, reason, ProblemKind.NO_CATEGORY))
+    pairs = _pairs(annotations.read(_PAIRS, _dict_of), same, rooms, limit)
+    shown = sorted({article for _, article in pairs} if limit is not None else set(same.values()))
+
+    def content(there: set[str]) -> SetContent:
+        ids = {each: product_id(each) for each in shown if articles[each].target in there}
+        rows = [
+            {"product": ids[article], "scene": PurePosixPath(rooms[room].target).stem, "bbox": None}
+            for room, article in pairs
+            if article in ids and rooms[room].target in there
+        ]
+        details = {id_: _details(described[article]) for article, id_ in ids.items()}
+        categories = {id_: category_of(_text(described[article], "type")) for article, id_ in ids.items()}
+        return SetContent(rows, categories, details, problems)
+
+    seen = dict.fromkeys(room for room, _ in pairs)
+    return [*(rooms[room] for room in seen), *(articles[article] for article in shown)], content
 
 
 def _pairs(
-    item_to_room: Mapping[Any, Any], same: Mapping[str, str], rooms: Mapping[str, str], limit: int | None
+    item_to_room: Mapping[Any, Any], same: Mapping[str, str], rooms: Mapping[str, Wanted], limit: int | None
 ) -> list[tuple[str, str]]:
-    """Room and article of every pair, each once; of the first so many rooms, by name, or of all."""
+    """Room and article of every pair, each once; of the first rooms by name, this many, or of all."""
     found: dict[tuple[str, str], None] = {}
     for item, in_rooms in item_to_room.items():
         article = same.get(_stem(item))
         if article is not None:
-            for room in map(_stem, _each(in_rooms)):
-                if room in rooms:
-                    found[room, article] = None
+            found |= {(room, article): None for room in map(_stem, _each(in_rooms)) if room in rooms}
     chosen = sorted({room for room, _ in found})[:limit]
     return [pair for pair in found if pair[0] in chosen]
 
@@ -350,6 +190,41 @@ def _text(described: Mapping[Any, Any], name: str) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
+_CONTAINERS = {
+    **{("builtins", name): getattr(builtins, name) for name in ("dict", "frozenset", "list", "set", "tuple")},
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "defaultdict"): collections.defaultdict,
+}
+"""All that a pickle may name. Text and numbers need no name, and these only hold values."""
+_PYTHON_2 = {"__builtin__": "builtins"}
+
+
+class _Containers(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        found = _CONTAINERS.get((_PYTHON_2.get(module, module), name))
+        if found is None:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, and only plain containers are read")
+        return found
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise pickle.UnpicklingError(f"it refers to {str(pid)[:40]!r}, which lies outside of it")
+
+
+def read_plain_pickle(file: Path) -> Any:
+    """Read a pickle of dicts, lists, sets, tuples, text and numbers, written by Python 2 or 3.
+
+    Raises:
+        DatasetError: it holds anything else, or is damaged; nothing in it has been run.
+    """
+    content = file.read_bytes()
+    try:
+        return _Containers(io.BytesIO(content), encoding="utf-8", errors="replace").load()
+    except Exception as error:  # on garbage the unpickler raises nearly anything
+        reason = str(error) or type(error).__name__
+        message = f"{file}: not read ({reason}); fetch it again, from a place you trust"
+        raise DatasetError(message) from error
+
+
 def _dict_of(file: Path) -> Mapping[Any, Any]:
     found = read_plain_pickle(file)
     if not isinstance(found, Mapping):
@@ -357,7 +232,7 @@ def _dict_of(file: Path) -> Mapping[Any, Any]:
     return found
 
 
-IKEA_ROOMS = Source(
+IKEA_ROOMS = PublicSet(
     name="ikea-rooms",
     what="IKEA's rooms, and the products that stand in them",
     home="https://github.com/IvonaTau/ikea",

@@ -8,11 +8,10 @@ fashion-cat.json, home-cat.json  {product: "Apparel & Accessories|Shoes"}
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from perfectlook.data.fetch.download import LISTING, Wanted
-from perfectlook.data.fetch.sources import Annotations, Content, Plan, Source
-from perfectlook.data.layout import JsonObject, ProblemKind, lines_of, shown
+from perfectlook.data.fetch.download import LISTING, Annotations, PublicSet, SetPlan, Wanted
+from perfectlook.data.layout import JsonObject, ProblemKind, SetContent, lines_of, shown
 from perfectlook.data.stl import LICENCE
 from perfectlook.errors import DatasetError
 from perfectlook.taxonomy import normalise
@@ -21,16 +20,9 @@ from perfectlook.types import Problem
 _SIGNATURE = re.compile(r"[0-9a-f]{32}")
 
 
-class Release(NamedTuple):
-    """How much a part of the public release holds."""
-
-    rows: int
-    categories: int
-
-
-def stl_source(part: str, what: str, size: str, release: Release) -> Source:
-    """A part of the release, `fashion` or `home`."""
-    return Source(
+def stl_set(part: str, what: str, size: str, *, rows: int, categories: int) -> PublicSet:
+    """Return a part of the release, `fashion` or `home`, whose two files have this many entries."""
+    return PublicSet(
         name=f"stl-{part}",
         what=what,
         home="https://github.com/kang205/STL-Dataset",
@@ -47,90 +39,75 @@ def stl_source(part: str, what: str, size: str, release: Release) -> Source:
             "400x/": "https://i.pinimg.com/",
             LISTING: "https://api.github.com/repos/kang205/STL-Dataset/git/trees/HEAD?recursive=1",
         },
-        plan=lambda annotations, limit: _plan(part, release, annotations, limit),
+        plan=lambda annotations, limit: _plan(part, rows, categories, annotations, limit),
     )
 
 
-STL_FASHION = stl_source(
+STL_FASHION = stl_set(
     "fashion",
     "Pins of people, and what they wear",
     "72,198 pairs, 85,850 pictures of 400 pixels, roughly 2 GB",
-    Release(rows=72_198, categories=38_111),
+    rows=72_198,
+    categories=38_111,
 )
-STL_HOME = stl_source(
+STL_HOME = stl_set(
     "home",
     "Pins of rooms, and what stands in them",
     "93,274 pairs, 65,328 pictures of 400 pixels, roughly 2 GB",
-    Release(rows=93_274, categories=41_306),
+    rows=93_274,
+    categories=41_306,
 )
 
 
 def picture_path(signature: str) -> str:
-    """Where the picture of a signature lies, as the release's README says."""
+    """Return where the picture of a signature lies, as the release's README says."""
     return f"400x/{signature[:2]}/{signature[2:4]}/{signature[4:6]}/{signature}.jpg"
 
 
-def _plan(part: str, release: Release, annotations: Annotations, limit: int | None) -> Plan:
-    lines, categories = _Whole(f"{part}.json", release.rows), _Whole(f"{part}-cat.json", release.categories)
-    rows_file, texts = annotations.read(lines.path, _lines)
-    listed = annotations.read(categories.path, lambda file: JsonObject(file).entries)
-    rows: list[dict[str, Any]] = []
+def _plan(part: str, n_rows: int, n_categories: int, annotations: Annotations, limit: int | None) -> SetPlan:
+    rows_path, categories_path = f"{part}.json", f"{part}-cat.json"
+    rows_file, lines = annotations.read(rows_path, _lines)
+    listed = annotations.read(categories_path, lambda file: JsonObject(file).entries)
     problems: list[Problem] = []
-    if annotations.is_release:
-        problems += lines.unlike(len(texts), annotations) + categories.unlike(len(listed), annotations)
-    scenes: dict[str, None] = {}
-    for line, text in texts:
+    whole = ((rows_path, len(lines), n_rows), (categories_path, len(listed), n_categories))
+    for path, found, expected in whole if annotations.is_release else ():
+        if found != expected:
+            annotations.forget(path)
+            reason = (
+                f"holds {found:,} entries, and the release {expected:,}: cut short on its way, or changed; "
+                "used as it is, and fetched again by the next run"
+            )
+            problems.append(Problem(path, path, reason, ProblemKind.INCOMPLETE))
+    rows: list[dict[str, Any]] = []
+    scenes: set[str] = set()
+    for line, text in lines:
         row = _row(text)
         where = f"{rows_file}:{line}"
         if row is None:
-            reason = "is no row of two signatures and a box; left out"
-            problems.append(
-                Problem(where, shown(text.decode("utf-8", "replace")), reason, ProblemKind.MALFORMED)
-            )
+            reason, item = "is no row of two signatures and a box; left out", text.decode("utf-8", "replace")
+            problems.append(Problem(where, shown(item), reason, ProblemKind.MALFORMED))
         elif not isinstance(listed.get(row["product"]), str):
-            reason = f"has no category in {categories.path}; its row is left out"
+            reason = f"has no category in {categories_path}; its row is left out"
             problems.append(Problem(where, row["product"], reason, ProblemKind.UNKNOWN_PRODUCT))
         elif row["scene"] in scenes or limit is None or len(scenes) < limit:
-            scenes[row["scene"]] = None
+            scenes.add(row["scene"])
             rows.append(row)
-    wanted = dict.fromkeys(
-        Wanted(picture_path(row[what]), f"{what}s/{row[what]}.jpg")
-        for row in rows
-        for what in ("scene", "product")
-    )
 
-    def content(_folder: Path, there: set[str]) -> Content:
-        both = [row for row in rows if f"scenes/{row['scene']}.jpg" in there and _product(row) in there]
+    def target(row: dict[str, Any], what: str) -> str:
+        return f"{what}s/{row[what]}.jpg"
+
+    def content(there: set[str]) -> SetContent:
+        both = [row for row in rows if target(row, "scene") in there and target(row, "product") in there]
         categories = {row["product"]: normalise(str(listed[row["product"]])) for row in both}
-        return Content(both, categories, problems=problems)
+        return SetContent(both, categories, problems=problems)
 
-    return Plan(list(wanted), content)
-
-
-class _Whole(NamedTuple):
-    """A file of the release, and how many entries it has when it is whole."""
-
-    path: str
-    entries: int
-
-    def unlike(self, found: int, annotations: Annotations) -> list[Problem]:
-        """What to say of a file that has more or fewer; it is fetched again next time."""
-        if found == self.entries:
-            return []
-        annotations.forget(self.path)
-        reason = (
-            f"holds {found:,} entries, and the release {self.entries:,}: cut short on its way, or changed; "
-            "used as it is, and fetched again by the next run"
-        )
-        return [Problem(self.path, self.path, reason, ProblemKind.INCOMPLETE)]
+    kinds = ("scene", "product")
+    wanted = (Wanted(picture_path(row[what]), target(row, what)) for row in rows for what in kinds)
+    return list(dict.fromkeys(wanted)), content
 
 
 def _lines(file: Path) -> tuple[Path, list[tuple[int, bytes]]]:
-    """A file and its lines, by number; the last one shows whether it was cut off in the middle of a line.
-
-    Raises:
-        DatasetError: it was.
-    """
+    """A file and its lines, by number; a last line that is cut off is a DatasetError."""
     lines = list(lines_of(file))
     if not lines:
         raise DatasetError(f"{file}: is empty; it must hold one row a line")
@@ -143,19 +120,12 @@ def _lines(file: Path) -> tuple[Path, list[tuple[int, bytes]]]:
     return file, lines
 
 
-def _product(row: dict[str, Any]) -> str:
-    return f"products/{row['product']}.jpg"
-
-
 def _row(text: bytes) -> dict[str, Any] | None:
-    """A row with exactly what a set's rows have; None where it is none."""
+    """A row with exactly what a set's rows have; None if it is something else."""
     try:
         row = json.loads(text)
-    except (ValueError, RecursionError):
+        found = {name: row[name] for name in ("product", "scene", "bbox")}
+    except (ValueError, RecursionError, TypeError, KeyError):
         return None
-    if not isinstance(row, dict) or "bbox" not in row:
-        return None
-    ids = [row.get("product"), row.get("scene")]
-    if not all(isinstance(each, str) and _SIGNATURE.fullmatch(each) for each in ids):
-        return None
-    return {"product": row["product"], "scene": row["scene"], "bbox": row["bbox"]}
+    ids = (found["product"], found["scene"])
+    return found if all(isinstance(each, str) and _SIGNATURE.fullmatch(each) for each in ids) else None
