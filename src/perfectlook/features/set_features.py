@@ -1,7 +1,7 @@
 """The features of a whole set, in the order that training and evaluation read them."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,8 +14,8 @@ from perfectlook.data.layout import Dataset
 from perfectlook.data.split import twins
 from perfectlook.errors import DatasetError
 from perfectlook.features.extraction import NO_FEATURES, extract
-from perfectlook.features.store import FeatureArrays, FeatureStore, ViewKey, open_store
-from perfectlook.progress import Progress, ProgressOf
+from perfectlook.features.store import FeatureArrays, ViewKey, open_store
+from perfectlook.progress import Progress, ProgressOf, nobody
 from perfectlook.types import IntArray, Pair, Problem, View
 
 SceneShown = Literal["crop", "full"]
@@ -84,27 +84,40 @@ def set_features(
     """
     pictures = [scene_of.picture for scene_of in dataset.scenes.values()]
     pictures += [product.picture for product in dataset.products.values()]
-    told = progress or _nobody
+    told = progress or nobody
     prints, unreadable = fingerprints(pictures, workers=workers, progress=told("reading pictures"))
     shown = [(pair, view) for pair in dataset.pairs if (view := _shown(dataset, pair, prints, scene))]
     catalogue = {product.id: View(product.picture) for product in dataset.products.values()}
+    failed = {View(picture): why for picture, why in unreadable.items()}
     with open_store(backbone) as store:
-        source = _Source(
-            store, backbone, prints, {View(each): why for each, why in unreadable.items()}, workers
-        )
-        product_keys = source.keys_of(catalogue.values(), maps=product_maps, progress=told("products"))
+
+        def keys_of(views: Iterable[View], *, maps: bool, progress: Progress | None) -> dict[View, ViewKey]:
+            """The keys of those distinct views that have features, after extracting what the store lacks."""
+            keys = {
+                view: ViewKey.of(prints[view.picture].sha256, view.crop)
+                for view in views
+                if view.picture in prints
+            }
+            hashes = {view.picture: key.picture for view, key in keys.items()}
+            report = extract(
+                keys, backbone, store, maps=maps, workers=workers, progress=progress, hashes=hashes
+            )
+            failed.update(report.failures)
+            return {view: key for view, key in keys.items() if view not in failed}
+
+        product_keys = keys_of(catalogue.values(), maps=product_maps, progress=told("products"))
         product_ids = [product for product, view in catalogue.items() if view in product_keys]
         products = store.read(
             [product_keys[catalogue[product]] for product in product_ids], maps=product_maps
         )
         wanted = [view for pair, view in shown if catalogue[pair.product] in product_keys]
-        scene_keys = source.keys_of(wanted, maps=True, progress=told("scenes"))
+        scene_keys = keys_of(wanted, maps=True, progress=told("scenes"))
         scenes = store.read(list(scene_keys.values()), maps=True)
-    problems = _problems(shown, catalogue, source.failed)
+    problems = _problems(shown, catalogue, failed)
     if strict and problems:
         raise DatasetError(
-            f"{dataset.root}: {len(problems):,} pictures have no features, and --strict allows none; mend or "
-            f"remove them; the first: {problems[0]}"
+            f"{dataset.root}: {len(problems):,} pictures have no features, and --strict allows none; repair "
+            f"or remove them; the first: {problems[0]}"
         )
     scene_rows = {view: row for row, view in enumerate(scene_keys)}
     product_rows = {product: row for row, product in enumerate(product_ids)}
@@ -137,48 +150,10 @@ def _shown(
     return View(picture) if view and picture not in prints else view
 
 
-class _Source:
-    """Where features come from: the store, given what it lacked; remembers what has none, and why."""
-
-    def __init__(
-        self,
-        store: FeatureStore,
-        backbone: str,
-        prints: Mapping[Path, Fingerprint],
-        unreadable: Mapping[View, str],
-        workers: int | None,
-    ) -> None:
-        self._store = store
-        self._backbone = backbone
-        self._prints = prints
-        self._workers = workers
-        self.failed = dict(unreadable)
-
-    def keys_of(self, views: Iterable[View], *, maps: bool, progress: Progress | None) -> dict[View, ViewKey]:
-        """The keys under which the store has the features of those distinct views that have any."""
-        keys = {
-            view: ViewKey.of(self._prints[view.picture].sha256, view.crop)
-            for view in views
-            if view.picture in self._prints
-        }
-        report = extract(
-            keys,
-            self._backbone,
-            self._store,
-            maps=maps,
-            workers=self._workers,
-            progress=progress,
-            hashes={view.picture: key.picture for view, key in keys.items()},
-        )
-        self.failed |= dict(report.failures)
-        return {view: key for view, key in keys.items() if view not in self.failed}
-
-
 def _problems(
-    shown: Iterable[tuple[Pair, View]], catalogue: Mapping[str, View], failed: Mapping[View, str]
+    shown: Sequence[tuple[Pair, View]], catalogue: Mapping[str, View], failed: Mapping[View, str]
 ) -> list[Problem]:
     """One problem for every scene view and every product without features, with what is left out for it."""
-    shown = list(shown)
     by_scene = Counter((pair.scene, view) for pair, view in shown if view in failed)
     by_product = Counter(pair.product for pair, _ in shown)
     problems = [
@@ -200,7 +175,3 @@ def _problems(
 
 def _pairs(count: int) -> str:
     return f"{count} pair{'' if count == 1 else 's'}"
-
-
-def _nobody(_: str) -> None:
-    """The progress of a part of the work that nobody asked to be told of."""

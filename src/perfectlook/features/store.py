@@ -9,65 +9,50 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
-from uuid import uuid4
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from perfectlook import __version__
 from perfectlook.backbones import Backbone, FeatureBatch, open_backbone
 from perfectlook.errors import FeatureError
-from perfectlook.files import cache_folder
+from perfectlook.files import Closable, cache_folder, write_file
 from perfectlook.types import REGIONS, Float16Array, IntArray, Rectangle
 
+FORMAT = 1
+"""Of the folder: its files, the values in a row and their order, what a key means. Raised with any of it."""
 CHUNK_BYTES = 8 * 2**20
+LOCK_SECONDS = 120.0
 ON_DISK = np.dtype("<f2")
 
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS views (
+    picture TEXT NOT NULL,
+    crop TEXT NOT NULL,
+    vector_row INTEGER NOT NULL UNIQUE,
+    map_row INTEGER UNIQUE,
+    PRIMARY KEY (picture, crop)
+) WITHOUT ROWID
+"""
 
-class RowFile:
-    """A file of float16 rows, each `width` values long; row n begins at byte 2·n·width."""
 
-    def __init__(self, path: Path, width: int) -> None:
-        self.path = path
-        self.width = width
+class ViewKey(NamedTuple):
+    """What a row is filed under: the picture's SHA-256, and the rectangle "left,top,right,bottom" or ""."""
 
-    def count(self) -> int:
-        """How many whole rows the file holds."""
-        try:
-            return self.path.stat().st_size // self._row_bytes
-        except FileNotFoundError:
-            return 0
+    picture: str
+    crop: str
 
-    def write(self, first: int, rows: Float16Array) -> None:
-        """Write rows [n, width] from row `first` on; they are on the disk when this returns.
+    @classmethod
+    def of(cls, sha256: str, crop: Rectangle | None) -> Self:
+        """The key of a view of the picture whose content has this hash."""
+        return cls(sha256, ",".join(map(str, crop)) if crop else "")
 
-        Raises:
-            OSError: the disk is full, or cannot be written.
-        """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        with os.fdopen(descriptor, "r+b") as file:
-            file.seek(first * self._row_bytes)
-            file.write(np.ascontiguousarray(rows, ON_DISK).data)
-            file.flush()
-            os.fsync(file.fileno())
 
-    def read(self, rows: IntArray) -> Float16Array:
-        """Gather rows [n, width] in the order given, reading the file from front to back."""
-        gathered = np.empty((len(rows), self.width), np.float16)
-        if not len(rows):
-            return gathered
-        stored = np.memmap(self.path, ON_DISK, "r", shape=(self.count(), self.width))
-        order = np.argsort(rows, kind="stable")
-        chunk = max(1, CHUNK_BYTES // self._row_bytes)
-        for start in range(0, len(order), chunk):
-            places = order[start : start + chunk]
-            gathered[places] = stored[rows[places]]
-        return gathered
+class StoredRows(NamedTuple):
+    """Where a view's features are: its row in the file of vectors, and in that of maps if it has one."""
 
-    @property
-    def _row_bytes(self) -> int:
-        return self.width * ON_DISK.itemsize
+    vector: int
+    map: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +76,160 @@ class FeatureArrays:
         return FeatureBatch(global_vectors, self.style_statistics[chosen].astype(np.float32), maps)
 
 
-FORMAT = 1
-"""Of the folder: its files, the values in a row and their order, what a key means. Raised with any of it."""
+def open_store(backbone: str, folder: Path | None = None) -> "FeatureStore":
+    """Open the store of a backbone's features, by default in the cache folder.
+
+    Raises:
+        BackboneError: the backbone is unknown or cannot be loaded.
+        FeatureError: the folder holds other features, is damaged, or cannot be written.
+    """
+    return FeatureStore.open(StoreManifest.of(open_backbone(backbone)), folder)
+
+
+class FeatureStore(Closable):
+    """Features of one backbone in a folder, safe to kill at any moment and to share between processes.
+
+    `vectors.f16` holds a row per view, the global vector and then the style statistics; `maps.f16` the maps
+    of those views whose map was asked for; `index.sqlite` says which rows are whose. A batch is appended
+    inside one write transaction of the index, which gives the rows their places and commits after they are on
+    the disk: the index never names a row that is not there. The rows of a batch that did not get to its
+    commit are overwritten by the next. A store is used by the thread that opened it, and by one process.
+    """
+
+    def __init__(self, folder: Path, manifest: "StoreManifest", index: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._index = index
+        self._vectors = RowFile(folder / "vectors.f16", manifest.global_dimension + manifest.style_dimension)
+        self._maps = RowFile(folder / "maps.f16", REGIONS * manifest.map_channels)
+
+    @classmethod
+    def open(cls, wanted: "StoreManifest", folder: Path | None = None) -> Self:
+        """Open a store of the features wanted, creating it where there is none.
+
+        Args:
+            wanted: the backbone, its precision and its sizes.
+            folder: where; by default a folder named after the identity in the cache folder.
+
+        Raises:
+            FeatureError: the folder holds other features, is damaged, or cannot be written.
+        """
+        folder = folder if folder is not None else cache_folder() / "features" / wanted.identity
+        path = folder / "manifest.json"
+        with _explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            was_used = (folder / "index.sqlite").exists()  # asked first: another process may be creating both
+            if not path.exists():
+                if was_used:
+                    raise _damaged(path, "manifest.json is missing")
+                write_file(path, json.dumps(asdict(wanted), indent=2) + "\n")
+            manifest = StoreManifest.read(path)
+            manifest.check_same_features(wanted, folder)
+            index = sqlite3.connect(folder / "index.sqlite", timeout=LOCK_SECONDS, isolation_level=None)
+            try:
+                index.execute(_SCHEMA)
+                store = cls(folder, manifest, index)
+                store._check_whole()
+            except BaseException:
+                index.close()
+                raise
+        return store
+
+    def _check_whole(self) -> None:
+        for column, file in (("vector_row", self._vectors), ("map_row", self._maps)):
+            named, held = self._next_row(column), file.count()
+            if held < named:
+                raise _damaged(file.path, f"{file.path.name} holds {held} rows, index.sqlite names {named}")
+
+    def _release(self) -> None:
+        self._index.close()
+
+    def __len__(self) -> int:
+        """How many views are stored."""
+        with _explained(self.folder):
+            return int(self._row("SELECT COUNT(*) FROM views")[0])
+
+    def find(self, keys: Iterable[ViewKey]) -> list[StoredRows | None]:
+        """Where each view's features are, in the order of the keys; None for those that are not stored."""
+        query = "SELECT vector_row, map_row FROM views WHERE picture = ? AND crop = ?"
+        with _explained(self.folder):
+            rows = (self._row(query, key) for key in keys)
+            return [None if row is None else StoredRows(*row) for row in rows]
+
+    def append(
+        self, keys: Sequence[ViewKey], vectors: Float16Array, maps: Float16Array | None = None
+    ) -> None:
+        """Store a batch of features: all of it is on the disk when this returns, none if it fails.
+
+        What is stored already stays as it is: of a view that has its vector but lacks the map, only the map
+        is added.
+
+        Args:
+            keys: the views.
+            vectors: [n, D + K], global vectors and then style statistics, finite.
+            maps: [n, 49, C], finite, or None where they are not to be stored.
+
+        Raises:
+            FeatureError: the disk is full or cannot be written; the store stays as it was.
+        """
+        if not (np.isfinite(vectors).all() and (maps is None or np.isfinite(maps).all())):
+            raise ValueError("features that are not finite numbers are never stored")
+        places: dict[ViewKey, int] = {}
+        for place, key in enumerate(keys):
+            places.setdefault(key, place)
+        with _explained(self.folder), self._index:  # commits, or rolls back
+            self._index.execute("BEGIN IMMEDIATE")
+            stored = dict(zip(places, self.find(places), strict=True))
+            fresh = [key for key in places if stored[key] is None]
+            first = self._next_row("vector_row")
+            self._index.executemany(
+                "INSERT INTO views (picture, crop, vector_row) VALUES (?, ?, ?)",
+                [(*key, row) for row, key in enumerate(fresh, first)],
+            )
+            self._vectors.write(first, vectors[[places[key] for key in fresh]])
+            if maps is not None:
+                without = [key for key in places if (rows := stored[key]) is None or rows.map is None]
+                first = self._next_row("map_row")
+                self._index.executemany(
+                    "UPDATE views SET map_row = ? WHERE picture = ? AND crop = ?",
+                    [(row, *key) for row, key in enumerate(without, first)],
+                )
+                self._maps.write(first, maps[[places[key] for key in without]])
+
+    def read(self, keys: Sequence[ViewKey], *, maps: bool) -> FeatureArrays:
+        """Gather the features of views, in the order of the keys; a key may come more than once.
+
+        Raises:
+            FeatureError: a view, or its map when maps are asked for, is not stored.
+        """
+        found: list[StoredRows] = []
+        for key, rows in zip(keys, self.find(keys), strict=True):
+            if rows is None or (maps and rows.map is None):
+                what = "features" if rows is None else "feature map"
+                raise FeatureError(
+                    f"{self.folder}: the {what} of picture {key.picture} (crop {key.crop or 'none'}) is not "
+                    "stored; extract it first"
+                )
+            found.append(rows)
+        with _explained(self.folder):
+            vectors = self._vectors.read(np.array([rows.vector for rows in found], np.int64))
+            feature_maps = None
+            if maps:
+                feature_maps = self._maps.read(np.array([rows.map for rows in found], np.int64))
+                feature_maps = feature_maps.reshape(len(keys), REGIONS, self.manifest.map_channels)
+        split = self.manifest.global_dimension
+        return FeatureArrays(vectors[:, :split], vectors[:, split:], feature_maps)
+
+    def _row(self, query: str, parameters: Sequence[str] = ()) -> Any:
+        """The first row of an answer, or None."""
+        with closing(self._index.execute(query, parameters)) as rows:
+            return rows.fetchone()
+
+    def _next_row(self, column: str) -> int:
+        return int(self._row(f"SELECT COALESCE(MAX({column}) + 1, 0) FROM views")[0])
+
+
+_SAME = ("identity", "input_size", "global_dimension", "style_dimension", "map_channels", "dtype")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +259,6 @@ class StoreManifest:
             map_channels=about.map_channels,
         )
 
-    def write(self, path: Path) -> None:
-        """Write the manifest in one step: whoever reads it finds all of it or none."""
-        part = path.with_name(f"{path.name}.{uuid4().hex}")
-        try:
-            part.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a manifest.
@@ -158,232 +286,54 @@ class StoreManifest:
 
     def check_same_features(self, wanted: "StoreManifest", folder: Path) -> None:
         """Raise FeatureError, naming both, if this store's features are not the ones wanted."""
-        if self.identity != wanted.identity:
-            raise FeatureError(
-                f"{folder}: holds features of the backbone {self.identity}, not of {wanted.identity}; "
-                "features of two backbones never mix: name another folder"
-            )
-        for name in ("input_size", "global_dimension", "style_dimension", "map_channels", "dtype"):
+        for name in _SAME:
             mine, theirs = getattr(self, name), getattr(wanted, name)
             if mine != theirs:
                 raise FeatureError(
-                    f"{folder}: holds features of {self.identity} with {name} {mine}, "
-                    f"but this backbone's has {name} {theirs}; delete the folder to extract again"
+                    f"{folder}: holds features with {name} {mine}, but this backbone's have {name} {theirs}. "
+                    "They never mix: choose another folder, or delete this one to extract again"
                 )
 
 
-def _damaged(path: Path, reason: str) -> FeatureError:
-    return FeatureError(f"{path}: damaged ({reason}); delete the folder {path.parent} to extract again")
+class RowFile:
+    """A file of float16 rows, each `width` values long; row n begins at byte 2·n·width."""
 
+    def __init__(self, path: Path, width: int) -> None:
+        self.path = path
+        self.width = width
+        self._row_bytes = width * ON_DISK.itemsize
 
-LOCK_SECONDS = 120.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS views (
-    picture TEXT NOT NULL,
-    crop TEXT NOT NULL,
-    vector_row INTEGER NOT NULL UNIQUE,
-    map_row INTEGER UNIQUE,
-    PRIMARY KEY (picture, crop)
-) WITHOUT ROWID
-"""
-_NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+    def count(self) -> int:
+        """How many whole rows the file holds."""
+        return self.path.stat().st_size // self._row_bytes if self.path.exists() else 0
 
-
-class ViewKey(NamedTuple):
-    """What a row is filed under: the picture's SHA-256, and the rectangle "left,top,right,bottom" or ""."""
-
-    picture: str
-    crop: str
-
-    @classmethod
-    def of(cls, sha256: str, crop: Rectangle | None) -> Self:
-        """The key of a view of the picture whose content has this hash."""
-        return cls(sha256, ",".join(map(str, crop)) if crop else "")
-
-
-class StoredRows(NamedTuple):
-    """Where a view's features are: its row in the file of vectors, and in that of maps if it has one."""
-
-    vector: int
-    map: int | None
-
-
-class FeatureStore:
-    """Features of one backbone in a folder, safe to kill at any moment and to share between processes.
-
-    `vectors.f16` holds a row per view, the global vector and then the style statistics; `maps.f16` the maps
-    of those views whose map was asked for; `index.sqlite` says which rows are whose. A batch is appended
-    inside one write transaction of the index, which gives the rows their places and commits after they are on
-    the disk: the index never names a row that is not there. The rows of a batch that did not get to its
-    commit are overwritten by the next. A store is used by the thread that opened it, and by one process.
-    """
-
-    def __init__(self, folder: Path, manifest: StoreManifest, index: sqlite3.Connection) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self._index = index
-        self._vectors = RowFile(folder / "vectors.f16", manifest.global_dimension + manifest.style_dimension)
-        self._maps = RowFile(folder / "maps.f16", REGIONS * manifest.map_channels)
-
-    @classmethod
-    def open(cls, wanted: StoreManifest, folder: Path | None = None) -> Self:
-        """Open a store of the features wanted, creating it where there is none.
-
-        Args:
-            wanted: the backbone, its precision and its sizes.
-            folder: where; by default a folder named after the identity in the cache folder.
+    def write(self, first: int, rows: Float16Array) -> None:
+        """Write rows, n of `width` values, from row `first` on; they are on the disk when this returns.
 
         Raises:
-            FeatureError: the folder holds other features, is damaged, or cannot be written.
+            OSError: the disk is full, or cannot be written.
         """
-        folder = folder if folder is not None else cache_folder() / "features" / wanted.identity
-        path = folder / "manifest.json"
-        with _explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            was_used = (folder / "index.sqlite").exists()  # asked first: another process may be creating both
-            if not path.exists():
-                if was_used:
-                    raise _damaged_store(folder, "manifest.json is missing")
-                wanted.write(path)
-            manifest = StoreManifest.read(path)
-            manifest.check_same_features(wanted, folder)
-            index = sqlite3.connect(folder / "index.sqlite", timeout=LOCK_SECONDS, isolation_level=None)
-            try:
-                index.execute(_SCHEMA)
-                store = cls(folder, manifest, index)
-                store._check_whole()
-            except BaseException:
-                index.close()
-                raise
-        return store
+        if not len(rows):
+            return
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        with os.fdopen(descriptor, "r+b") as file:
+            file.seek(first * self._row_bytes)
+            file.write(np.ascontiguousarray(rows, ON_DISK).data)
+            file.flush()
+            os.fsync(file.fileno())
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __len__(self) -> int:
-        """How many views are stored."""
-        with _explained(self.folder), closing(self._index.execute("SELECT COUNT(*) FROM views")) as rows:
-            return int(rows.fetchone()[0])
-
-    def close(self) -> None:
-        """Release the index; what was appended stays."""
-        self._index.close()
-
-    def find(self, keys: Iterable[ViewKey]) -> list[StoredRows | None]:
-        """Where each view's features are, in the order of the keys; None for those that are not stored."""
-        with _explained(self.folder):
-            return [self._find(key) for key in keys]
-
-    def append(
-        self, keys: Sequence[ViewKey], vectors: Float16Array, maps: Float16Array | None = None
-    ) -> None:
-        """Store a batch of features: all of it is on the disk when this returns, none if it fails.
-
-        What is stored already stays as it is: of a view that has its vector but lacks the map, only the map
-        is added.
-
-        Args:
-            keys: the views.
-            vectors: [n, D + K], global vectors and then style statistics, finite.
-            maps: [n, 49, C], finite, or None where they are not to be stored.
-
-        Raises:
-            FeatureError: the disk is full or cannot be written; the store stays as it was.
-        """
-        if not (np.isfinite(vectors).all() and (maps is None or np.isfinite(maps).all())):
-            raise ValueError("features that are not finite numbers are never stored")
-        with _explained(self.folder), self._transaction():
-            places: dict[ViewKey, int] = {}
-            for place, key in enumerate(keys):
-                places.setdefault(key, place)
-            stored = {key: self._find(key) for key in places}
-            fresh = [key for key in places if stored[key] is None]
-            self._write_vectors(fresh, vectors[[places[key] for key in fresh]])
-            if maps is not None:
-                without = [key for key in places if (rows := stored[key]) is None or rows.map is None]
-                self._write_maps(without, maps[[places[key] for key in without]])
-
-    def read(self, keys: Sequence[ViewKey], *, maps: bool) -> FeatureArrays:
-        """Gather the features of views, in the order of the keys; a key may come more than once.
-
-        Raises:
-            FeatureError: a view, or its map when maps are asked for, is not stored.
-        """
-        found: list[StoredRows] = []
-        for key, rows in zip(keys, self.find(keys), strict=True):
-            if rows is None or (maps and rows.map is None):
-                what = "features" if rows is None else "feature map"
-                raise FeatureError(
-                    f"{self.folder}: the {what} of picture {key.picture} (crop {key.crop or 'none'}) is not "
-                    "stored; extract it first"
-                )
-            found.append(rows)
-        with _explained(self.folder):
-            vectors = self._vectors.read(np.array([rows.vector for rows in found], np.int64))
-            feature_maps = None
-            if maps:
-                feature_maps = self._maps.read(np.array([rows.map for rows in found], np.int64))
-                feature_maps = feature_maps.reshape(len(keys), REGIONS, self.manifest.map_channels)
-        split = self.manifest.global_dimension
-        return FeatureArrays(vectors[:, :split], vectors[:, split:], feature_maps)
-
-    def _find(self, key: ViewKey) -> StoredRows | None:
-        query = "SELECT vector_row, map_row FROM views WHERE picture = ? AND crop = ?"
-        with closing(self._index.execute(query, key)) as rows:
-            row = rows.fetchone()
-        return None if row is None else StoredRows(*row)
-
-    def _next_row(self, column: str) -> int:
-        with closing(self._index.execute(f"SELECT COALESCE(MAX({column}) + 1, 0) FROM views")) as rows:
-            return int(rows.fetchone()[0])
-
-    def _write_vectors(self, keys: Sequence[ViewKey], vectors: Float16Array) -> None:
-        first = self._next_row("vector_row")
-        rows = [(*key, first + place) for place, key in enumerate(keys)]
-        self._index.executemany("INSERT INTO views (picture, crop, vector_row) VALUES (?, ?, ?)", rows)
-        if rows:
-            self._vectors.write(first, vectors)
-
-    def _write_maps(self, keys: Sequence[ViewKey], maps: Float16Array) -> None:
-        first = self._next_row("map_row")
-        rows = [(first + place, *key) for place, key in enumerate(keys)]
-        self._index.executemany("UPDATE views SET map_row = ? WHERE picture = ? AND crop = ?", rows)
-        if rows:
-            self._maps.write(first, maps.reshape(len(maps), -1))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._index.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._index.execute("COMMIT")
-        except BaseException:
-            if self._index.in_transaction:  # on a full disk SQLite may have rolled back by itself
-                self._index.execute("ROLLBACK")
-            raise
-
-    def _check_whole(self) -> None:
-        for column, file in (("vector_row", self._vectors), ("map_row", self._maps)):
-            named = self._next_row(column)
-            if file.count() < named:
-                raise _damaged_store(
-                    self.folder, f"{file.path.name} holds {file.count()} rows, index.sqlite names {named}"
-                )
-
-
-def open_store(backbone: str, folder: Path | None = None) -> FeatureStore:
-    """Open the store of a backbone's features, by default in the cache folder.
-
-    Raises:
-        BackboneError: the backbone is unknown or cannot be loaded.
-        FeatureError: the folder holds other features, is damaged, or cannot be written.
-    """
-    return FeatureStore.open(StoreManifest.of(open_backbone(backbone)), folder)
+    def read(self, rows: IntArray) -> Float16Array:
+        """Gather rows [n, width] in the order given, reading the file from front to back."""
+        gathered = np.empty((len(rows), self.width), np.float16)
+        if not len(rows):
+            return gathered
+        stored = np.memmap(self.path, ON_DISK, "r", shape=(self.count(), self.width))
+        order = np.argsort(rows, kind="stable")
+        chunk = max(1, CHUNK_BYTES // self._row_bytes)
+        for start in range(0, len(order), chunk):
+            places = order[start : start + chunk]
+            gathered[places] = stored[rows[places]]
+        return gathered
 
 
 @contextmanager
@@ -391,36 +341,32 @@ def _explained(folder: Path) -> Iterator[None]:
     """Turn failures of the disk and of the index into errors that say what to do."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _NO_SPACE:
-            raise _full(folder, error) from error
-        raise FeatureError(f"{folder}: cannot be read or written ({error}); {_ELSEWHERE}") from error
-    except sqlite3.OperationalError as error:
-        code = error.sqlite_errorcode & 0xFF  # the low byte is the kind, the rest its variant
-        if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
-            raise _full(folder, error) from error
+    except (OSError, sqlite3.DatabaseError) as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its variant
+        if code in _FULL_INDEX or (isinstance(error, OSError) and error.errno in _FULL_DISK):
+            free = shutil.disk_usage(folder if folder.exists() else folder.anchor or ".").free
+            raise FeatureError(
+                f"{folder}: features cannot be written, {free / 2**20:,.1f} MiB are free ({error}); free "
+                "some space, or let PERFECTLOOK_CACHE name a folder on a larger disk. What was stored is kept"
+            ) from error
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise FeatureError(
                 f"{folder}: another process has been writing for over {LOCK_SECONDS:.0f} seconds; "
                 "end it, or wait for it, and run again"
             ) from error
-        raise FeatureError(f"{folder}: index.sqlite cannot be used ({error}); {_ELSEWHERE}") from error
-    except sqlite3.DatabaseError as error:
-        raise _damaged_store(folder, f"index.sqlite: {error}") from error
+        if isinstance(error, OSError | sqlite3.OperationalError):
+            raise FeatureError(
+                f"{folder}: cannot be read or written ({error}); let PERFECTLOOK_CACHE name a folder that "
+                "this user may write"
+            ) from error
+        raise _damaged(folder / "index.sqlite", str(error)) from error
 
 
-_ELSEWHERE = "let PERFECTLOOK_CACHE name a folder that this user may write"
+_FULL_DISK = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FULL_INDEX = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
-def _full(folder: Path, error: Exception) -> FeatureError:
-    free = shutil.disk_usage(folder if folder.exists() else folder.anchor or ".").free
+def _damaged(path: Path, reason: str) -> FeatureError:
     return FeatureError(
-        f"{folder}: features cannot be written, {free / 2**20:,.1f} MiB are free ({error}); free some space, "
-        "or let PERFECTLOOK_CACHE name a folder on a larger disk. What was stored is kept"
-    )
-
-
-def _damaged_store(folder: Path, reason: str) -> FeatureError:
-    return FeatureError(
-        f"{folder}: the feature store is damaged ({reason}); delete the folder to extract again"
+        f"{path}: the feature store is damaged ({reason}); delete the folder {path.parent} to extract again"
     )
