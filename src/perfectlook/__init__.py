@@ -1,22 +1,84 @@
-"""Complete the look: products that go with the photo of a real scene, from a shop's own catalogue."""
+"""Complete the look: products that go with the photo of a real scene, from a shop's own catalogue.
 
+    import perfectlook as pl
+
+Everything listed in `__all__` is loaded when it is first used, so that importing the package is instant.
+"""
+
+import importlib
 import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from perfectlook.answers import (
+        Answer,
+        Explanation,
+        Look,
+        RankedProduct,
+        Section,
+        Similar,
+        Slot,
+    )
+    from perfectlook.catalogue import Catalogue
     from perfectlook.client import AsyncClient, Client
+    from perfectlook.data import load_set
+    from perfectlook.errors import PerfectLookError
+    from perfectlook.evaluation.comparison import Comparison, compare
+    from perfectlook.evaluation.evaluate import Evaluation, evaluate
+    from perfectlook.model.runtime import Model
+    from perfectlook.recommender import Recommender, Rules
+    from perfectlook.training.train import train
 
 # onnxruntime reports to its makers from its import on, unless it is told not to before that
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
-__all__ = ["AsyncClient", "Client", "__version__"]
+__all__ = [
+    "Answer",
+    "AsyncClient",
+    "Catalogue",
+    "Client",
+    "Comparison",
+    "Evaluation",
+    "Explanation",
+    "Look",
+    "Model",
+    "PerfectLookError",
+    "RankedProduct",
+    "Recommender",
+    "Rules",
+    "Section",
+    "Similar",
+    "Slot",
+    "__version__",
+    "compare",
+    "evaluate",
+    "load_set",
+    "train",
+]
+
+_MODULES = {
+    "answers": ("Answer", "Explanation", "Look", "RankedProduct", "Section", "Similar", "Slot"),
+    "catalogue": ("Catalogue",),
+    "client": ("AsyncClient", "Client"),
+    "data": ("load_set",),
+    "errors": ("PerfectLookError",),
+    "evaluation.comparison": ("Comparison", "compare"),
+    "evaluation.evaluate": ("Evaluation", "evaluate"),
+    "model.runtime": ("Model",),
+    "recommender": ("Recommender", "Rules"),
+    "training.train": ("train",),
+}
+_HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    """Load the clients when they are first asked for: the command line starts without them."""
-    if name not in ("AsyncClient", "Client"):
+    """Load a public name from its module when it is first used."""
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from perfectlook import client
+    found = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return found
 
-    return getattr(client, name)
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
