@@ -6,7 +6,7 @@ import pytest
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.evaluation.findings import placed_pairs
 from perfectlook.evaluation.metrics import placing
-from perfectlook.evaluation.report import NEAREST, Cases
+from perfectlook.evaluation.report import NEAREST, cases_of
 from perfectlook.model.runtime import Model, open_model
 
 
@@ -14,8 +14,7 @@ from perfectlook.model.runtime import Model, open_model
 def cases(measured):
     model = open_model(measured.model)
     placed = placed_pairs(measured.features, evaluate_on_features(model, measured.features, split="all"))
-    looked = Cases(model, measured.features, placed)
-    return [looked.of(each) for each in placed]
+    return cases_of(model, measured.features, placed)
 
 
 def test_the_nearest_products_are_those_of_the_protocols_ranking(measured, cases):
@@ -78,9 +77,7 @@ def test_the_scene_is_shown_as_the_model_sees_it(measured, cases):
 def test_a_model_without_pictures_has_ties_and_no_parts(measured):
     model = open_model(measured.popularity)
     placed = placed_pairs(measured.features, evaluate_on_features(model, measured.features, split="all"))
-    looked = Cases(model, measured.features, placed)
-    for each in placed:
-        case = looked.of(each)
+    for each, case in zip(placed, cases_of(model, measured.features, placed), strict=True):
         assert case.attention is None and case.true.parts is None and case.mean_parts is None
         assert each.result.rank == 1 + case.n_nearer + case.n_as_near / 2
         assert case.known_category == case.category

@@ -8,8 +8,11 @@ from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
 from perfectlook.evaluation.findings import Placed, findings, placed_pairs, scene_left
 from perfectlook.evaluation.metrics import Interval
 from perfectlook.evaluation.protocol import Figures, PairResult
+from perfectlook.evaluation.report import templates
 from perfectlook.model.runtime import open_model
 from perfectlook.types import Box, Pair
+
+WORDS = templates().get_template("words.html").module
 
 
 @pytest.fixture
@@ -34,18 +37,18 @@ def test_known_products_are_set_against_new_ones(measured, evaluation):
     half = frozenset(sorted(features.product_ids)[::2])
     better = with_shares(placed, lambda each: 0.9 if each.result.product in half else 0.4)
     (found, *_) = findings(evaluation, features, better * 3, half)
-    assert found.title == "Does it know the product, or the style?"
-    assert "Products it met in training do clearly better" in found.text
-    assert [group.accuracy.value for group in found.groups] == pytest.approx([0.9, 0.4])
-    assert sum(group.n_pairs for group in found.groups) == 3 * len(placed)
+    assert WORDS.finding_title(found) == "Does it know the product, or the style?"
+    assert "Products it met in training do clearly better" in WORDS.finding_text(found)
+    assert [group.binary_accuracy.value for group in found.groups.values()] == pytest.approx([0.9, 0.4])
+    assert sum(group.n_pairs for group in found.groups.values()) == 3 * len(placed)
     (found, *_) = findings(evaluation, features, with_shares(placed * 3, lambda _: 0.7), half)
-    assert found.text.startswith("No clear difference")
+    assert WORDS.finding_text(found).startswith("No clear difference")
 
 
 def test_groups_too_small_to_compare_are_left_out(measured, evaluation):
     placed = placed_pairs(measured.features, evaluation)
-    titles = [each.title for each in findings(evaluation, measured.features, placed, frozenset())]
-    assert "Does it know the product, or the style?" not in titles
+    kinds = [each.kind for each in findings(evaluation, measured.features, placed, frozenset())]
+    assert "unseen" not in kinds
 
 
 def test_how_much_of_the_scene_is_left_counts_boxes_only(measured, evaluation):
@@ -68,12 +71,15 @@ def test_weak_categories_are_named_worst_first(measured, evaluation):
     }
     changed = dataclasses.replace(evaluation, per_category=per_category)
     found = findings(changed, measured.features, placed_pairs(measured.features, evaluation), frozenset())[-1]
-    assert [group.name for group in found.groups] == ["Furniture|Sofas", "Furniture|Chairs"]
-    assert "2 of 3 categories" in found.text
-    assert "1 has fewer than 20 pairs" in found.text
+    assert list(found.groups) == ["Furniture|Sofas", "Furniture|Chairs"]
+    assert found.counts == {"all": 3, "weak": 2, "few": 1}
+    text = WORDS.finding_text(found)
+    assert "2 of 3 categories" in text
+    assert "1 has fewer than 20 pairs" in text
+    assert text.endswith("is the category too broad, or mixed?")
     per_category |= {"Decor|Lamps": dataclasses.replace(figures_of(0.4, 0.4, n_pairs=3), n_scenes=1)}
     lone = dataclasses.replace(evaluation, per_category=per_category)
-    assert "2 of 3 categories" in findings(lone, measured.features, [], frozenset())[-1].text
+    assert findings(lone, measured.features, [], frozenset())[-1].counts["all"] == 3
     strong = dataclasses.replace(evaluation, per_category={name: figures_of(0.6, 0.7) for name in "ab"})
     found = findings(strong, measured.features, [], frozenset())[-1]
-    assert found.text.startswith("None") and found.groups == ()
+    assert WORDS.finding_text(found).startswith("None") and found.groups == {}

@@ -72,7 +72,7 @@ def test_the_page_is_well_formed_and_complete_in_itself(written):
     assert all(address.startswith("data:image/") for address in tags.addresses)
     assert "script" not in tags.found
     assert "@import" not in written and not re.search(r"url\((?!data:)", written)
-    assert "$" not in re.sub(r"<style>.*?</style>", "", written, flags=re.S)
+    assert not re.search(r"\{[{%#]", re.sub(r"<style>.*?</style>", "", written, flags=re.S))
 
 
 def test_every_picture_is_a_small_jpeg(written):
@@ -142,7 +142,7 @@ def test_one_scene_is_said_to_be_too_little(measured, tmp_path, n_pairs, said):
     report = dataclasses.replace(report, evaluation=evaluation)
     shown = page(report)
     assert read(shown).open == []
-    assert f'<h1 id="title">{said}split &#x27;test&#x27;: nothing to compare.</h1>' in shown
+    assert f'<h1 id="title">{said}split &#39;test&#39;: nothing to compare.</h1>' in shown
     assert (
         "To learn more, use --split all, or add pairs to the set. 3\u00a0pairs dropped, too little" in shown
     )

@@ -3,7 +3,9 @@
 from perfectlook.evaluation.findings import Placed
 from perfectlook.evaluation.metrics import Interval
 from perfectlook.evaluation.protocol import PairResult
-from perfectlook.evaluation.report import histogram, place_counts, scale
+from perfectlook.evaluation.report import place_counts, templates
+
+PARTS = templates().get_template("parts.html").module
 
 
 def placed(share: float) -> Placed:
@@ -20,7 +22,7 @@ def test_places_are_counted_from_the_nearest_on():
 
 
 def test_the_histogram_says_what_it_shows():
-    drawn = histogram([placed(1.0)] * 3 + [placed(0.0)])
+    drawn = PARTS.histogram([placed(1.0)] * 3 + [placed(0.0)])
     assert "3\u00a0true products of 4 came within the nearest 10 % of their category: 75\u00a0%" in drawn
     assert drawn.count('class="bar') - drawn.count('class="bars"') == 20
     assert drawn.count('class="bar better"') == 2
@@ -29,4 +31,4 @@ def test_the_histogram_says_what_it_shows():
 
 
 def test_the_scale_is_as_long_as_the_figure():
-    assert "--value:67.57%;--low:64.78%;--high:70.22%" in scale(Interval(0.6757, 0.6478, 0.7022))
+    assert "--value:67.57%;--low:64.78%;--high:70.22%" in PARTS.scale(Interval(0.6757, 0.6478, 0.7022))

@@ -1,18 +1,21 @@
 """What a page says, sentence by sentence."""
 
 import dataclasses
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from perfectlook.evaluation import report as words
+from perfectlook.evaluation import report
 from perfectlook.evaluation.findings import Placed
 from perfectlook.evaluation.metrics import Interval
 from perfectlook.evaluation.protocol import PairResult
-from perfectlook.evaluation.report import Answer, Case, Parts
+from perfectlook.evaluation.report import Case, Parts, ShownProduct, templates
 from perfectlook.types import REGIONS, Box, Pair, Product, View
 
+WORDS = templates().get_template("words.html").module
 CHAIRS = "Furniture|Chairs"
 CHAIR = Product("a1", CHAIRS, Path("a1.jpg"))
 
@@ -20,7 +23,7 @@ CHAIR = Product("a1", CHAIRS, Path("a1.jpg"))
 def case(rank: float, n_candidates: int, n_as_near: int = 0, **more: object) -> Case:
     """A chair that pulls 0.30 nearer by the whole scene and 0.10 by the regions."""
     share = (n_candidates + 1 - rank) / n_candidates
-    true = Answer(CHAIR, 1.2, Parts(0.7, 0.5), is_true=True)
+    true = ShownProduct(CHAIR, 1.2, Parts(0.7, 0.5), is_true=True)
     made = Case(
         placed=Placed(0, PairResult("s", "a1", CHAIRS, share, rank), n_candidates),
         pair=Pair("s", "a1"),
@@ -44,23 +47,25 @@ def plain(text: str) -> str:
 
 
 def test_figures():
-    assert plain(words.percent(0.6757)) == "67.6 %"
-    assert plain(words.percent(0.6757, 0)) == "68 %"
-    assert plain(words.bounds(Interval(0.6757, 0.6478, 0.7022))) == "64.8 to 70.2 %"
-    assert plain(words.pairs(1)) == "1 pair"
-    assert plain(words.pairs(1200)) == "1,200 pairs"
-    assert words.spoken_path(CHAIRS) == "Furniture › Chairs"
-    assert (words.last_level(CHAIRS), words.last_level("")) == ("Chairs", "no category")
+    assert plain(report.percent(0.6757)) == "67.6 %"
+    assert plain(report.percent(0.6757, 0)) == "68 %"
+    assert plain(report.bounds(Interval(0.6757, 0.6478, 0.7022))) == "64.8 to 70.2 %"
+    assert plain(report.counted(1, "pair")) == "1 pair"
+    assert plain(report.counted(1200, "pair")) == "1,200 pairs"
+    assert report.spoken_path(CHAIRS) == "Furniture › Chairs"
+    assert (report.last_level(CHAIRS), report.last_level("")) == ("Chairs", "no category")
 
 
 def test_products_are_called_by_their_title_or_their_id():
-    assert words.name_of(CHAIR) == "product a1"
-    assert words.name_of(dataclasses.replace(CHAIR, title="Oak chair")) == "Oak chair"
+    assert report.name_of(CHAIR) == "product a1"
+    assert report.name_of(dataclasses.replace(CHAIR, title="Oak chair")) == "Oak chair"
 
 
 def test_ranks_are_said_with_halves_only_where_there_are_ties():
-    assert words.rank_of(case(1, 499)) == "1 of 500"
-    assert words.rank_of(case(2.5, 1999, n_as_near=1)) == "2.5 of 2,000"
+    rank = templates().get_template("case.html").module.rank
+    assert rank(case(1, 499)) == "1 of 500"
+    assert rank(case(2.5, 1999, n_as_near=1)) == "2.5 of 2,000"
+    assert rank(case(1500, 1999)) == "1,500 of 2,000"
 
 
 ON_LISTING = [
@@ -96,29 +101,38 @@ ON_LISTING = [
 
 @pytest.mark.parametrize(("found", "kind", "said"), ON_LISTING)
 def test_why_a_case_is_listed(found, kind, said):
-    assert plain(words.why_listed(found, kind)) == said
+    assert plain(WORDS.why_listed(found, kind)) == said
 
 
 def test_what_the_distance_is_made_of():
     against = "Against the average product of the category, the whole scene"
-    assert words.what_made_it(case(1, 9)) == f"{against} pulls it 0.30 nearer and the regions 0.10."
-    pushed = Answer(CHAIR, 1.9, Parts(1.25, 0.55), is_true=True)
+    assert WORDS.what_made_it(case(1, 9)) == f"{against} pulls it 0.30 nearer and the regions 0.10."
+    pushed = ShownProduct(CHAIR, 1.9, Parts(1.25, 0.55), is_true=True)
     assert (
-        words.what_made_it(case(9, 9, true=pushed))
+        WORDS.what_made_it(case(9, 9, true=pushed))
         == f"{against} pushes it 0.25 away, and the regions pull it 0.05 nearer."
     )
-    assert words.what_made_it(case(1, 9, attention=None)) == f"{against} pulls it 0.30 nearer."
-    assert words.what_made_it(case(1, 9, mean_parts=None)) == ""
+    assert WORDS.what_made_it(case(1, 9, attention=None)) == f"{against} pulls it 0.30 nearer."
+    assert WORDS.what_made_it(case(1, 9, mean_parts=None)) == ""
+
+
+def remarks(found: Case) -> list[str]:
+    return [unescape(plain(each)) for each in re.findall(r"<li>(.*?)</li>", WORDS.remarks(found), re.S)]
 
 
 def test_what_to_bear_in_mind():
-    assert words.remarks(case(1, 99), has_copy=False, is_trained=False) == [
-        "its strongest region has 1.0 times an even share of the attention"
-    ]
+    assert remarks(case(1, 99)) == ["its strongest region has 1.0 times an even share of the attention"]
     all_of_it = case(
-        1, 9, attention=None, beside=Box(0, 0, 1, 0.5), known_category="Furniture", seen_in_training=True
+        1,
+        9,
+        attention=None,
+        beside=Box(0, 0, 1, 0.5),
+        known_category="Furniture",
+        seen_in_training=True,
+        has_copy=True,
+        is_trained=True,
     )
-    assert [plain(each) for each in words.remarks(all_of_it, has_copy=True, is_trained=True)] == [
+    assert remarks(all_of_it) == [
         "the model was trained on this scene",
         "the scene has a copy under another id",
         "product seen in training",
@@ -126,6 +140,9 @@ def test_what_to_bear_in_mind():
         "taken as Furniture",
         "few candidates: luck counts for much",
     ]
-    assert "the model does not know this category" in words.remarks(
-        case(1, 99, known_category=None), has_copy=False, is_trained=False
-    )
+    assert "the model does not know this category" in remarks(case(1, 99, known_category=None))
+
+
+def test_what_comes_from_the_set_is_escaped():
+    assert remarks(case(1, 99, known_category="Home|<b>"))[0] == "taken as <b>"
+    assert "<b>" not in WORDS.remarks(case(1, 99, known_category="Home|<b>"))

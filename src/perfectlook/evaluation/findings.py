@@ -1,15 +1,25 @@
-"""What the figures say about where a model is weak: groups of pairs set against each other."""
+"""What a report looks at: which pairs to show, what a guess would get, and where the model is weak."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from perfectlook.data.crop import scene_rectangle
 from perfectlook.evaluation.evaluate import Evaluation
-from perfectlook.evaluation.metrics import TOP_K, Interval
-from perfectlook.evaluation.protocol import Candidates, PairResult, figures, pair_indices
+from perfectlook.evaluation.metrics import TOP_K
+from perfectlook.evaluation.protocol import Candidates, Figures, PairResult, figures, pair_indices
 from perfectlook.features.set_features import SetFeatures
+
+Kind = Literal["best", "worst", "random"]
+
+FEW = 20
+"""A group or category with fewer pairs has an interval too wide to say anything."""
+LISTED = 4
+"""The most categories that a finding lists."""
+GUESSING = 0.5
+"""The binary accuracy of a guess."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +28,8 @@ class Placed:
 
     Attributes:
         index: into `SetFeatures.pairs`.
-        result: how it fared.
-        n_candidates: the products that its true product was placed among, itself not counted.
+        result: where its true product came.
+        n_candidates: the products that the true product was placed among, itself not counted.
     """
 
     index: int
@@ -45,28 +55,71 @@ class Placed:
 def placed_pairs(features: SetFeatures, evaluation: Evaluation) -> list[Placed]:
     """The evaluated pairs in the order of `Evaluation.results`, each with its place in the set.
 
-    Args:
-        features: what the evaluation was made on.
-        evaluation: of any model.
-
     Raises:
         ValueError: the evaluation was made on other features.
     """
     candidates = Candidates(features)
-    counted: list[tuple[int, int]] = []
+    counts: list[tuple[int, int]] = []
     for index in pair_indices(features, evaluation.split):
         category = features.product_categories[features.pair_products[index]]
         if count := int(candidates.mask(features.pairs[index].scene, category).sum()):
-            counted.append((int(index), count))
+            counts.append((int(index), count))
     placed = [
         Placed(index, result, count)
-        for (index, count), result in zip(counted, evaluation.results, strict=True)
+        for (index, count), result in zip(counts, evaluation.results, strict=True)
     ]
     for each in placed:
         pair = features.pairs[each.index]
         if (pair.scene, pair.product) != (each.result.scene, each.result.product):
             raise ValueError(f"pair {each.index} of {evaluation.set_name} is not the one that was evaluated")
     return placed
+
+
+def choose(
+    placed: Sequence[Placed], count: int, *, twins: Mapping[str, frozenset[str]] | None = None, seed: int = 0
+) -> dict[Kind, list[Placed]]:
+    """Choose `count` pairs at most, a third for each section.
+
+    Best are those whose rank a guess would least often reach: first of 500 is better than first of 5. Worst
+    are those whose rank a guess would least often fall to. Neither goes past the middle. Where there
+    are no more than `count` pairs, or all lie just in the middle, those left are all among the random ones.
+    A scene, with all its copies, comes once in a section; a product once on the page.
+
+    Args:
+        placed: all evaluated pairs.
+        count: how many to choose, at least 1.
+        twins: the copies of every scene that has any.
+        seed: of the pairs drawn at random.
+    """
+    products: set[str] = set()
+
+    def first(number: int, ordered: Iterable[Placed]) -> list[Placed]:
+        """The first whose scene is new in the section, and whose product is new on the page."""
+        chosen: list[Placed] = []
+        scenes: set[str] = set()
+        for each in ordered:
+            if len(chosen) == number:
+                break
+            scene, product = each.result.scene, each.result.product
+            if scene not in scenes and product not in products:
+                chosen.append(each)
+                products.add(product)
+                scenes |= {scene, *(twins or {}).get(scene, frozenset())}
+        return chosen
+
+    def by_chance(chance: Callable[[Placed], float]) -> Callable[[Placed], tuple[float, str, str]]:
+        return lambda each: (chance(each), each.result.scene, each.result.product)
+
+    count = min(count, len(placed))
+    a_third, more = divmod(count, 3)
+    good = [each for each in placed if each.result.share > GUESSING]
+    bad = [each for each in placed if each.result.share < GUESSING]
+    best = first(a_third + (more > 0), sorted(good, key=by_chance(lambda each: each.chance_of_as_good)))
+    worst = first(a_third + (more > 1), sorted(bad, key=by_chance(lambda each: each.chance_of_as_bad)))
+    drawn = (placed[row] for row in np.random.default_rng(seed).permutation(len(placed)))
+    left = count - len(best) - len(worst)
+    random = first(left if count == len(placed) or left == count else a_third, drawn)
+    return {"best": best, "worst": worst, "random": random}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,38 +148,23 @@ def guess_over(placed: Sequence[Placed]) -> Guess:
     )
 
 
-FEW = 20
-"""A category with fewer pairs has an interval too wide to say anything."""
-
-LISTED = 4
-"""The most categories that a finding lists."""
-
-GUESSING = 0.5
-"""The binary accuracy of a guess."""
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Some pairs under one name, with their binary accuracy."""
-
-    name: str
-    n_pairs: int
-    accuracy: Interval
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something measured that tells where to look.
+    """Something measured that tells where to look; the report's templates say it in words.
 
     Attributes:
-        title: what was compared.
-        text: what came out, and what to do about it.
-        groups: the compared pairs; none where there is nothing to compare.
+        kind: what was compared: products seen in training with unseen ones, scenes of which much is left with
+            others, or categories with a guess.
+        outcome: whether the first group is "higher" or "lower" than the second, or the two are "alike"; of
+            categories, whether "some" or "none" are no better than a guess.
+        groups: name to figures of the compared pairs, the first one first; of categories, the worst ones.
+        counts: of categories: `all`, `weak`, and `few` of the weak with too few pairs.
     """
 
-    title: str
-    text: str
-    groups: tuple[Group, ...] = ()
+    kind: Literal["unseen", "crop", "categories"]
+    outcome: Literal["higher", "lower", "alike", "some", "none"]
+    groups: dict[str, Figures]
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 def findings(
@@ -140,58 +178,24 @@ def findings(
         placed: its pairs.
         trained_products: in the pairs that the model was trained on.
     """
-    found = [_unseen(placed, trained_products)]
+    seen = _compared(
+        "unseen",
+        {
+            "products seen in training": [e for e in placed if e.result.product in trained_products],
+            "products never seen": [e for e in placed if e.result.product not in trained_products],
+        },
+    )
+    crop = None
     if evaluation.scene == "crop":
-        found.append(_crop(placed, features))
-    found.append(_weak_categories(evaluation))
-    return [each for each in found if each is not None]
-
-
-def _unseen(placed: Sequence[Placed], trained: frozenset[str]) -> Finding | None:
-    groups = _two_groups(
-        placed,
-        lambda each: each.result.product in trained,
-        ("products seen in training", "products never seen"),
-    )
-    if groups is None:
-        return None
-    return Finding(
-        "Does it know the product, or the style?",
-        {
-            "higher": "Products it met in training do clearly better: part of what it knows seems to be "
-            "which "
-            "products recur. For new stock, expect the figure of the products never seen.",
-            "lower": "Products it never met do better than those it did, so it has not learned products by "
-            "heart. Look at whether the two kinds come from the same sort of scene.",
-            "alike": "No clear difference, the two intervals overlap: nothing here says that it has learned "
-            "products by heart.",
-        }[_first_is(groups)],
-        groups,
-    )
-
-
-def _crop(placed: Sequence[Placed], features: SetFeatures) -> Finding | None:
-    left = {each.index: scene_left(features, each) for each in placed}
-    boxed = [each for each in placed if left[each.index] is not None]
-    groups = _two_groups(
-        boxed,
-        lambda each: (left[each.index] or 0) >= 0.5,
-        ("half or more is left", "less than half is left"),
-    )
-    if groups is None:
-        return None
-    return Finding(
-        "Is too little of the scene left?",
-        {
-            "higher": "Where the product's box takes up much of the picture, little is left to go by, and it "
-            "shows. Look at whether those boxes are too large; on a page the whole photo is seen.",
-            "lower": "It does better where less of the scene is left. The part that stays may hold what "
-            "matters, "
-            "or show a piece of the product: look at those crops.",
-            "alike": "No clear difference, the two intervals overlap.",
-        }[_first_is(groups)],
-        groups,
-    )
+        left = [(each, share) for each in placed if (share := scene_left(features, each)) is not None]
+        crop = _compared(
+            "crop",
+            {
+                "half or more is left": [each for each, share in left if share >= 0.5],
+                "less than half is left": [each for each, share in left if share < 0.5],
+            },
+        )
+    return [each for each in (seen, crop, _weak_categories(evaluation)) if each is not None]
 
 
 def scene_left(features: SetFeatures, placed: Placed) -> float | None:
@@ -201,46 +205,28 @@ def scene_left(features: SetFeatures, placed: Placed) -> float | None:
     return (left.right - left.left) * (left.bottom - left.top) if left else None
 
 
+def _compared(kind: Literal["unseen", "crop"], sides: Mapping[str, Sequence[Placed]]) -> Finding | None:
+    """Compare two groups of pairs; None where one of them has too few."""
+    groups = {
+        name: found
+        for name, side in sides.items()
+        if len(side) >= FEW and (found := figures([each.result for each in side])) is not None
+    }
+    if len(groups) < 2:
+        return None
+    first, second = (each.binary_accuracy for each in groups.values())
+    if first.low > second.high:
+        return Finding(kind, "higher", groups)
+    return Finding(kind, "lower" if second.low > first.high else "alike", groups)
+
+
 def _weak_categories(evaluation: Evaluation) -> Finding | None:
+    """The categories whose interval reaches down to a guess; None where there are not two to compare."""
     of_category = {name: each for name, each in evaluation.per_category.items() if each.n_scenes > 1}
     if len(of_category) < 2:
         return None
     weak = {name: each for name, each in of_category.items() if each.binary_accuracy.low <= GUESSING}
-    title = "Which categories are no better than a guess?"
-    if not weak:
-        return Finding(title, "None: the whole interval of every category is above 50 %.")
     worst_first = sorted(weak.items(), key=lambda item: (item[1].binary_accuracy.value, item[0]))[:LISTED]
-    n_few = sum(each.n_pairs < FEW for each in weak.values())
-    few = (
-        f"{n_few} {'has' if n_few == 1 else 'have'} fewer than {FEW} pairs, too few to tell; "
-        "more pairs will. "
-        if n_few
-        else ""
-    )
-    rest = "Where there are pairs enough, look at the pictures: is the category too broad, or mixed?"
-    return Finding(
-        title,
-        f"The interval of {len(weak)} of {len(of_category)} categories reaches down to 50 %. {few}"
-        + (rest if n_few < len(weak) else ""),
-        tuple(Group(name, each.n_pairs, each.binary_accuracy) for name, each in worst_first),
-    )
-
-
-def _two_groups(
-    placed: Sequence[Placed], in_first: Callable[[Placed], bool], names: tuple[str, str]
-) -> tuple[Group, Group] | None:
-    """Two groups of pairs; None where one of them has too few to be compared."""
-    sides = [[each.result for each in placed if in_first(each) is side] for side in (True, False)]
-    groups = [
-        Group(name, each.n_pairs, each.binary_accuracy)
-        for name, results in zip(names, sides, strict=True)
-        if len(results) >= FEW and (each := figures(results)) is not None
-    ]
-    return (groups[0], groups[1]) if len(groups) == 2 else None
-
-
-def _first_is(groups: tuple[Group, Group]) -> str:
-    first, second = (group.accuracy for group in groups)
-    if first.low > second.high:
-        return "higher"
-    return "lower" if second.low > first.high else "alike"
+    few = sum(each.n_pairs < FEW for each in weak.values())
+    counts = {"all": len(of_category), "weak": len(weak), "few": few}
+    return Finding("categories", "some" if weak else "none", dict(worst_first), counts)
