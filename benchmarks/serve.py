@@ -45,7 +45,7 @@ from PIL import Image
 
 from machine import add_json_option, report
 from perfectlook.backbones import Backbone, describe_backbones, open_backbone
-from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity
+from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity
 from perfectlook.catalogue.vectors import write_vectors
 from perfectlook.files import data_folder, worker_count
 from perfectlook.images import open_picture
@@ -380,7 +380,7 @@ def _catalogue(folder: Path, model: Model, n: int) -> list[str]:
     store.create_collection("all", model.dimension)
     for points in _points(model.dimension, n, seed=0):
         store.upsert(points, collection="all")
-    store.write_manifest(Manifest(_generation(model), None, 1).document(), active="all")
+    store.write_manifest(CatalogueManifest(_generation(model), None, 1).document(), active="all")
     store.close()
     return NAMES
 

@@ -9,9 +9,8 @@ import argparse
 import csv
 from pathlib import Path
 
-from perfectlook.catalogue import Catalogue, open_source
+from perfectlook.catalogue import Catalogue
 from perfectlook.data import load_set
-from perfectlook.feeds import FeedOptions
 from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender
 
@@ -38,11 +37,10 @@ def main() -> None:
     photo = given.photo or min((given.set / "scenes").iterdir())
 
     export(given.set, given.out / "feed.csv")
-    # the pictures lie in the set's folder, not in the feed's
-    source = open_source(given.out / "feed.csv", options=FeedOptions(allow_outside=True))
     model = Model.open(given.model)
     with Catalogue.open(given.out / "catalogue", create=True) as catalogue:
-        report = catalogue.sync(source, model)
+        # the pictures are in the set's folder, not in the feed's
+        report = catalogue.sync(given.out / "feed.csv", model, allow_outside=True)
         print(f"{report.added} added, {report.changed} changed, {report.deleted} deleted")
         answer = Recommender.open(model, catalogue).complete(photo, k=3)
         print(f"What goes with {photo}:")

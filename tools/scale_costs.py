@@ -111,8 +111,8 @@ def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
     """What records take in a cluster, in a file and in a sync's memory, and how fast a file is taken in."""
     import tracemalloc
 
-    from perfectlook.catalogue.diff import list_vectors
     from perfectlook.catalogue.manifest import Generation, ModelIdentity, Record
+    from perfectlook.catalogue.sources import list_products
     from perfectlook.catalogue.vectors import VectorFile, write_vectors
     from perfectlook.stores import Point, open_store
     from perfectlook.stores.base import fields_of
@@ -136,7 +136,7 @@ def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
         write_vectors(path, generation, dimension, batches)
         file = VectorFile.open(path)
         tracemalloc.start()
-        listing = list_vectors(file)
+        listing = list_products(file)
         listing_bytes = tracemalloc.get_traced_memory()[0] / products
         tracemalloc.stop()
         store = open_store(Path(folder) / "catalogue", create=True)

@@ -260,10 +260,14 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What lay at a URL; `content` is None where it is as it was when the validators were given."""
+    """What is at a URL; `content` is None if it is as it was when the validators were given.
+
+    `media_type` is what the server says that it is, without parameters; "" if it does not say.
+    """
 
     content: bytes | None
     validators: Validators
+    media_type: str = ""
 
 
 class Fetcher(Closable):
@@ -345,7 +349,7 @@ class Fetcher(Closable):
             pause = retry_after(response.headers.get("retry-after", ""))
             raise FetchError(_said(response), passing=True, status=status, pause=pause)
         if status != 200:
-            reason = f"{url}: {_said(response)}; mend the link, or remove the picture"
+            reason = f"{url}: {_said(response)}; correct the link, or remove it"
             raise FetchError(reason, status=status)
         most = self._limits.max_bytes
         if _number(response.headers.get("content-length", "")) > most:
@@ -360,7 +364,9 @@ class Fetcher(Closable):
         if not size:
             raise FetchError("gives nothing (0 bytes)", passing=True)
         headers = response.headers
-        return Fetched(b"".join(parts), Validators(headers.get("etag"), headers.get("last-modified")))
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        validators = Validators(headers.get("etag"), headers.get("last-modified"))
+        return Fetched(b"".join(parts), validators, media_type)
 
 
 def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes:

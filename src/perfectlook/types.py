@@ -63,6 +63,8 @@ class Product:
     picture: Path
     title: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    digest: str = field(default="", compare=False)
+    """While it stays the same, so does all that a feed says of the product; "" if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,20 @@ import json
 import numpy as np
 import pytest
 
-from perfectlook.catalogue.manifest import FORMAT, Generation, Manifest, ModelIdentity
+from perfectlook.catalogue.manifest import FORMAT, CatalogueManifest, Generation, ModelIdentity
 from perfectlook.errors import CatalogueError
 
 MODEL = ModelIdentity("m", "0123456789abcdef", "tiny-fp32-1a2b")
 CENTRES = {"Furniture|Stühle": np.array([0.1, -2, 3e-9], np.float32), "Rugs": np.zeros(3, np.float32)}
 
 
-def manifest() -> Manifest:
+def manifest() -> CatalogueManifest:
     active = Generation("vectors-1", MODEL, CENTRES, np.array([1, 2, 3], np.float32))
-    return Manifest(active, Generation("vectors-2", MODEL), counter=2)
+    return CatalogueManifest(active, Generation("vectors-2", MODEL), counter=2)
 
 
 def test_it_comes_back_bit_for_bit() -> None:
-    back = Manifest.from_document(json.loads(json.dumps(manifest().document())), "here")
+    back = CatalogueManifest.from_document(json.loads(json.dumps(manifest().document())), "here")
     assert back.active is not None
     assert back.pending is not None
     assert (back.active.collection, back.active.model, back.counter) == ("vectors-1", MODEL, 2)
@@ -33,7 +33,7 @@ def test_it_comes_back_bit_for_bit() -> None:
 
 
 def test_no_document_is_an_empty_manifest() -> None:
-    assert Manifest.from_document(None, "here") == Manifest(None, None, 0)
+    assert CatalogueManifest.from_document(None, "here") == CatalogueManifest(None, None, 0)
 
 
 def test_known_centres_stay_and_new_ones_join() -> None:
@@ -54,9 +54,9 @@ def test_a_damaged_manifest_says_where_and_what_to_do(path: list[str], value: ob
         place = place[name]
     place[path[-1]] = value
     with pytest.raises(CatalogueError, match=r"here: its manifest is damaged .* catalogue sync"):
-        Manifest.from_document(document, "here")
+        CatalogueManifest.from_document(document, "here")
 
 
 def test_a_newer_manifest_asks_for_an_upgrade() -> None:
     with pytest.raises(CatalogueError, match="upgrade"):
-        Manifest.from_document({"format": FORMAT + 1, "whatever": 1}, "here")
+        CatalogueManifest.from_document({"format": FORMAT + 1, "whatever": 1}, "here")

@@ -66,7 +66,7 @@ def test_what_cannot_be_a_product_is_reported(tmp_path: Path) -> None:
     assert [product.picture.name for product in source.products()] == ["a.jpg"]
     assert [(problem.item, problem.reason.split(";")[0]) for problem in source.problems] == [
         ("Shoes/a.png", "has the name of a.jpg, which was taken"),
-        ("loose.jpg", "lies in no sub-folder, whose name would be its category"),
+        ("loose.jpg", "is not in a sub-folder, whose name would be its category"),
     ]
 
 

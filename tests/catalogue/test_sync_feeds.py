@@ -12,13 +12,20 @@ import pytest
 
 from drawn import drawn_set
 from memory_store import MemoryStore
-from perfectlook.catalogue import Catalogue, Shelf, SyncReport, open_source
-from perfectlook.catalogue.manifest import Record
-from perfectlook.errors import CatalogueError, CatalogueInUseError, FeedError
+from perfectlook.catalogue import Catalogue, PictureCache, Record, SyncReport
+from perfectlook.catalogue.sources import FeedSource
+from perfectlook.errors import (
+    CatalogueError,
+    CatalogueInUseError,
+    FeedError,
+    FetchError,
+    PerfectLookError,
+    UsageError,
+)
 from perfectlook.fetching import FetchLimits
 from perfectlook.stores import Point
 from toy_model import BAGS, SHOES, ToyModel
-from web import Web, fail, serve, web, with_etag
+from web import Answer, Web, fail, serve, web, with_etag
 
 MODEL, OTHER = ToyModel(), ToyModel(seed=1)
 LIMITS = FetchLimits(allow_private=True, seconds=5, tries=1)
@@ -57,7 +64,7 @@ class Shop:
     def sync(self, model: ToyModel = MODEL, **options: object) -> SyncReport:
         feed = self.folder / "feed.jsonl"
         feed.write_text("\n".join(json.dumps(row) for row in self.rows), encoding="utf-8")
-        source = open_source(feed, shelf=Shelf.of(self.catalogue_folder, LIMITS))
+        source = FeedSource(feed, PictureCache.of(self.catalogue_folder, LIMITS))
         with Catalogue.open(self.catalogue_folder, create=True) as catalogue:
             return catalogue.sync(source, model, workers=1, **options)  # type: ignore[arg-type]
 
@@ -384,3 +391,106 @@ def test_a_catalogue_that_something_else_wrote_says_so(shop: Shop) -> None:
         catalogue.store.set_payloads({shop.rows[0]["id"]: {"title": "x"}})
     with pytest.raises(CatalogueError, match="has no hashes: it was written by something else"):
         shop.sync()
+
+
+class ShopOnTheWeb:
+    """A feed of four products at a URL, with its pictures next to it."""
+
+    def __init__(self, server: Web, folder: Path) -> None:
+        self.server = server
+        drawn = drawn_set(folder / "drawn", scenes=1, products_per_category=2)
+        for picture in (drawn / "products").iterdir():
+            server.answers[f"/feeds/{picture.name}"] = serve(picture.read_bytes())
+        listed = json.loads((drawn / "categories.json").read_text(encoding="utf-8"))
+        self.rows = [f'{id_},"{category}",{id_}.jpg' for id_, category in listed.items()]
+        self.url = server.url("/feeds/shop.csv?key=1")
+        self.catalogue = folder / "catalogue"
+        self.offer()
+
+    def offer(self, **headers: str) -> None:
+        content = "\n".join(["id,category,image_link", *self.rows]).encode()
+        self.server.answers["/feeds/shop.csv?key=1"] = serve(content, **headers)
+
+    def sync(self, **options: object) -> SyncReport:
+        options = {"allow_private": True, "workers": 1, **options}
+        with Catalogue.open(self.catalogue, create=True) as catalogue:
+            return catalogue.sync(self.url, MODEL, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def on_the_web(server: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ShopOnTheWeb:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    return ShopOnTheWeb(server, tmp_path)
+
+
+def test_a_feed_at_a_url_is_a_source(on_the_web: ShopOnTheWeb, tmp_path: Path) -> None:
+    shop = on_the_web
+    assert counts(shop.sync()) == (4, 0, 0, 0, 4)
+    asked = len(shop.server.asked)
+    assert counts(shop.sync()) == (0, 0, 0, 4, 0)
+    assert shop.server.paths[asked:] == ["/feeds/shop.csv?key=1"]  # nothing but the feed is fetched again
+    del shop.rows[0]
+    shop.rows.append("new,Furniture|Chairs,")
+    shop.offer()
+    report = shop.sync()
+    assert counts(report) == (0, 0, 1, 3, 0)
+    assert [problem.where for problem in report.failed] == [f"{shop.url}, row 5"]
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_pictures_of_a_fetched_feed_are_never_files_of_this_machine(on_the_web: ShopOnTheWeb) -> None:
+    shop, secret = on_the_web, on_the_web.catalogue.parent / "drawn" / "products"
+    (picture, *_) = secret.iterdir()
+    shop.rows = [*shop.rows[:1], f"a,Chairs,{picture}", f"b,Chairs,file://{picture}", "c,Chairs,x:/../d.jpg"]
+    shop.offer()
+    report = shop.sync(allow_outside=True)
+    assert report.added == 1
+    assert sorted(problem.item for problem in report.failed) == ["a", "b", "c"]
+
+
+def test_the_media_type_or_the_option_says_the_format_of_a_fetched_feed(on_the_web: ShopOnTheWeb) -> None:
+    shop = on_the_web
+    shop.url = shop.server.url("/export")
+    shop.server.answers["/export"] = shop.server.answers["/feeds/shop.csv?key=1"]
+    with pytest.raises(FeedError, match=r"/export: no format of feeds has this suffix .*; give --format"):
+        shop.sync()
+    assert shop.sync(format="csv", dry_run=True).added == 4
+    shop.offer(content_type="text/csv; charset=utf-8")
+    shop.server.answers["/export"] = shop.server.answers["/feeds/shop.csv?key=1"]
+    assert shop.sync(dry_run=True).added == 4
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (fail(404), r"/shop\.csv\?key=1: answers 404 Not Found; correct the link"),
+        (serve(b"nothing\n1\n"), r"/shop\.csv\?key=1: no column 'id'; it has nothing; name the one"),
+        (serve(b"id\ncaf\xe9"), r"/shop\.csv\?key=1: line 2, byte 4 .* save the feed as UTF-8"),
+    ],
+)
+def test_a_fetched_feed_that_cannot_be_read_changes_nothing(
+    on_the_web: ShopOnTheWeb, answer: Answer, reason: str, tmp_path: Path
+) -> None:
+    shop = on_the_web
+    shop.sync()
+    shop.server.answers["/feeds/shop.csv?key=1"] = answer
+    with pytest.raises(PerfectLookError, match=reason):
+        shop.sync()
+    with Catalogue.open(shop.catalogue) as catalogue:
+        assert catalogue.count() == 4
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_feed_at_a_private_address_is_refused_unless_allowed(on_the_web: ShopOnTheWeb) -> None:
+    with pytest.raises(FetchError, match=r"not an address of the public internet.*--allow-private allows it"):
+        on_the_web.sync(allow_private=False)
+
+
+@pytest.mark.parametrize("url", ["ftp://shop.example/feed.csv", "file:///etc/passwd", "http://[/feed.csv"])
+def test_what_is_not_an_http_url_is_not_fetched(url: str, tmp_path: Path) -> None:
+    with (
+        Catalogue.open(tmp_path / "catalogue", create=True) as catalogue,
+        pytest.raises(UsageError, match=r"only http:// and https:// are fetched|is not a URL"),
+    ):
+        catalogue.sync(url, MODEL)  # type: ignore[arg-type]

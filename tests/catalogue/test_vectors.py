@@ -10,8 +10,7 @@ import pytest
 
 from drawn import drawn_set
 from memory_store import MemoryStore
-from perfectlook.catalogue import Catalogue, open_source
-from perfectlook.catalogue.embedding import EmbedReport, embed
+from perfectlook.catalogue import Catalogue, EmbedReport, embed
 from perfectlook.catalogue.manifest import ModelIdentity
 from perfectlook.catalogue.vectors import VectorFile, is_vector_file, write_vectors
 from perfectlook.errors import CatalogueError
@@ -42,7 +41,7 @@ def catalogue() -> Iterator[Catalogue]:
 
 
 def embedded(source: Path, out: Path, model: ToyModel = MODEL, **options: object) -> EmbedReport:
-    return embed(open_source(source), model, out, **options)  # type: ignore[arg-type]
+    return embed(source, model, out, **options)  # type: ignore[arg-type]
 
 
 def points(catalogue: Catalogue) -> dict[str, Point]:
@@ -103,7 +102,7 @@ def test_around_a_catalogues_centres_vectors_are_taken_in_place(
     before = catalogue.generation()
     gone = sorted((source / "products").iterdir())[0]
     gone.unlink()
-    embedded(source, out, around=before)
+    embedded(source, out, catalogue=before)
     report = catalogue.sync(out, MODEL)
     assert (report.deleted, report.unchanged, report.embedded, report.switched) == (1, 15, 0, False)
     assert catalogue.generation().collection == before.collection
@@ -115,7 +114,7 @@ def test_vectors_of_another_model_are_refused_by_name(source: Path, out: Path, c
         catalogue.sync(out, OTHER)
     catalogue.sync(source, OTHER)
     with pytest.raises(CatalogueError, match=r"holds the vectors of model 'toy-1'.*, not of 'toy-0'"):
-        embedded(source, out, around=catalogue.generation())
+        embedded(source, out, catalogue=catalogue.generation())
 
 
 def test_what_fails_is_reported_and_left_out(source: Path, out: Path) -> None:
@@ -147,7 +146,7 @@ def test_other_tools_can_read_the_file(source: Path, out: Path) -> None:
 def test_of_two_products_with_one_id_the_first_counts(source: Path, out: Path, catalogue: Catalogue) -> None:
     embedded(source, out)
     file = VectorFile.open(out)
-    items = {id_: _Item(category, record) for id_, category, record in file.records()}
+    items = dict(file.records())
     first, *others = (batch for batch in file.points(items, file.generation))
     assert not others
     again = [replace(first[0], category="Elsewhere")]
@@ -158,11 +157,6 @@ def test_of_two_products_with_one_id_the_first_counts(source: Path, out: Path, c
         f"{out}: {first[0].id}: comes twice; the first one counts"
     ] or len(report.failed) == 1
     assert catalogue.categories().keys() == {point.category for point in first}
-
-
-class _Item:
-    def __init__(self, category: str, record: object) -> None:
-        self.category, self.record = category, record
 
 
 def test_files_that_are_none_are_told_apart(source: Path, out: Path, tmp_path: Path) -> None:

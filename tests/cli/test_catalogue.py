@@ -17,6 +17,7 @@ from PIL import Image
 from closed import closed_to
 from perfectlook.catalogue import Catalogue
 from perfectlook.cli.main import main
+from web import Web, serve
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -33,7 +34,7 @@ def source(shop: "Shop", tmp_path: Path) -> Path:
     return Path(shutil.copytree(shop.source, tmp_path / "source"))
 
 
-def sync(source: Path, model: Path, folder: Path, *more: str | Path) -> int:
+def sync(source: Path | str, model: Path, folder: Path, *more: str | Path) -> int:
     arguments = [
         "catalogue",
         "sync",
@@ -264,7 +265,7 @@ def test_a_feed_is_a_source(
     captured = capsys.readouterr()
     assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 1 failed" in captured.out
     assert f"problem: {feed}, row 2: " in captured.err
-    assert "goes without price: 'gratis' is no price; write it as '49.90 EUR'" in captured.err
+    assert "goes without price: 'gratis' is not a price; write it as '49.90 EUR'" in captured.err
     with Catalogue.open(folder) as catalogue:
         fields = [point.payload["fields"] for batch in catalogue.store.scroll() for point in batch]
     assert {"price": "7.50 EUR"} in fields
@@ -273,6 +274,23 @@ def test_a_feed_is_a_source(
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert list(report["changes"]["changed"].values()) == [["record"]]
     assert report["failed"] == []
+
+
+def test_a_feed_at_a_url_is_a_source(
+    shop: "Shop", source: Path, folder: Path, server: Web, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for picture in (source / "products").iterdir():
+        server.answers[f"/products/{picture.name}"] = serve(picture.read_bytes())
+    server.answers["/export"] = serve(write_feed(source).read_bytes())
+    url, more = server.url("/export"), [*NAMED, "--currency", "EUR", "--format", "csv"]
+    assert sync(url, shop.model, folder, *more) == 1
+    assert f"{url}: 127.0.0.1 is at 127.0.0.1, which is not an address" in capsys.readouterr().err
+    assert not folder.exists()
+    assert sync(url, shop.model, folder, *more, "--allow-private") == 0
+    assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 failed" in capsys.readouterr().out
+    del server.answers["/export"]
+    assert sync(url, shop.model, folder, *more, "--allow-private") == 1
+    assert f"{url}: answers 404 Not Found; correct the link" in capsys.readouterr().err
 
 
 def test_a_dry_run_makes_no_catalogue(
@@ -296,7 +314,7 @@ def test_a_dry_run_makes_no_catalogue(
         ),
         (["--field", "id=nr"], 1, "no column 'nr' (--field id=nr)"),
         (["--field", "colour=name"], 2, "--field colour=...: no such field"),
-        (["--format", "excel"], 1, "'excel' is no format of feeds; choose csv, tsv"),
+        (["--format", "excel"], 1, "'excel' is not a format of feeds; choose csv, tsv"),
         (["--currency", "euro"], 2, "--currency euro: no such currency"),
     ],
 )

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import FeedError, UsageError
-from perfectlook.feeds import Feed, FeedOptions, FeedProduct
+from perfectlook.feeds import Feed
+from perfectlook.types import Product
 
 CHAIR = {
     "id": "1",
@@ -28,10 +29,10 @@ def feed_of(folder: Path, *rows: dict[str, str | None], **options: object) -> Fe
     """A feed of JSON lines; each row is a chair with other values."""
     lines = [json.dumps({**CHAIR, "id": str(number), **row}) for number, row in enumerate(rows, 1)]
     (folder / "feed.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    return Feed(folder / "feed.jsonl", FeedOptions(**options))  # type: ignore[arg-type]
+    return Feed(folder / "feed.jsonl", str, **options)  # type: ignore[arg-type]
 
 
-def products(feed: Feed) -> list[FeedProduct]:
+def products(feed: Feed) -> list[Product]:
     return list(feed.products())
 
 
@@ -43,13 +44,12 @@ def problems(feed: Feed) -> list[tuple[str, str, str]]:
 def test_a_row_becomes_a_product(tmp_path: Path) -> None:
     feed = feed_of(tmp_path, {})
     (product,) = products(feed)
-    assert [product._replace(digest="")] == [
-        FeedProduct(
-            row=1,
+    assert [product] == [
+        Product(
             id="1",
             category="Furniture|Chairs",
             title="A chair",
-            image="1.jpg",
+            picture=tmp_path / "1.jpg",
             fields={
                 "price": "49.90 EUR",
                 "sale_price": "39.90 EUR",
@@ -62,25 +62,39 @@ def test_a_row_becomes_a_product(tmp_path: Path) -> None:
             },
         )
     ]
-    assert (feed.problems, feed.unavailable, feed.is_whole) == ([], set(), True)
+    assert (feed.problems, feed.unavailable) == ([], frozenset())
 
 
 def digests(feed: Feed) -> list[str]:
-    return [row.digest for row in feed.rows()]
+    return [product.digest for product in feed.products()]
 
 
 def test_a_digest_stands_for_all_that_a_row_says(tmp_path: Path) -> None:
     (digest,) = digests(feed_of(tmp_path, {}))
     assert digests(feed_of(tmp_path, {"id": "0"}, {"id": "1"}))[1] == digest
     for other in ({"price": "48 EUR"}, {"Colour": "blue"}, {"Colour": None}, {"size": "L"}):
-        assert digests(feed_of(tmp_path, {}, {"id": "1", **other}))[1] != digest
-    for options in ({"currency": "SEK"}, {"columns": {"brand": "Colour"}}):
+        assert digests(feed_of(tmp_path, {"id": "0"}, {"id": "1", **other}))[1] != digest
+    for options in ({"currency": "SEK"}, {"fields": {"brand": "Colour"}}):
         assert digests(feed_of(tmp_path, {}, **options)) != [digest]
 
 
 def test_a_row_with_problems_has_no_digest_so_that_they_are_said_again(tmp_path: Path) -> None:
     (product,) = products(feed_of(tmp_path, {"price": "cheap"}))
     assert product.digest == ""
+
+
+def test_what_is_unchanged_is_passed_over_after_a_glance(tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, {}, {"price": "cheap"}, {"id": "1", "title": "again"})
+    known = {product.id: product.digest for product in feed.products()}
+    asked: list[tuple[str, str]] = []
+
+    def is_unchanged(id_: str, picture: str, digest: str) -> bool:
+        asked.append((id_, picture))
+        return known.get(id_) == digest
+
+    assert [product.id for product in feed.products(is_unchanged)] == ["2"]  # its problem is reported again
+    assert asked == [("1", str(tmp_path / "1.jpg")), ("2", str(tmp_path / "1.jpg"))]
+    assert problems(feed) == [("2", "2", "unusable field"), ("3", "1", "repeated id")]
 
 
 def test_the_category_is_the_first_path_there_is(tmp_path: Path) -> None:
@@ -99,7 +113,7 @@ def test_the_category_is_the_first_path_there_is(tmp_path: Path) -> None:
         "its google_product_category '436' is a number",
         "has no category",
     ]
-    assert (feed.unavailable, feed.is_whole) == ({"4", "5"}, True)
+    assert feed.unavailable == {"4", "5"}
 
 
 def test_what_is_not_usable_in_a_field_leaves_the_product_without_it(tmp_path: Path) -> None:
@@ -113,7 +127,7 @@ def test_what_is_not_usable_in_a_field_leaves_the_product_without_it(tmp_path: P
     (product,) = products(feed)
     assert not product.fields.keys() & unusable.keys()
     assert problems(feed) == [("1", "1", "unusable field")] * 4
-    assert feed.problems[0].reason == "goes without price: 'cheap' is no price; write it as '49.90 EUR'"
+    assert feed.problems[0].reason == "goes without price: 'cheap' is not a price; write it as '49.90 EUR'"
 
 
 @pytest.mark.parametrize(
@@ -138,14 +152,14 @@ def test_prices_take_the_feeds_currency(tmp_path: Path) -> None:
     (product,) = products(feed_of(tmp_path, {"price": "49"}, currency="SEK"))
     assert product.fields["price"] == "49.00 SEK"
     with pytest.raises(UsageError, match="--currency sek: no such currency"):
-        FeedOptions(currency="sek")
+        feed_of(tmp_path, {}, currency="sek")
 
 
 def test_of_one_id_the_first_row_counts(tmp_path: Path) -> None:
     feed = feed_of(tmp_path, {"id": "a"}, {"id": "a", "title": "again"}, {"id": "b"})
     assert [(product.id, product.title) for product in products(feed)] == [("a", "A chair"), ("b", "A chair")]
     assert problems(feed) == [("2", "a", "repeated id")]
-    assert feed.unavailable == set()
+    assert feed.unavailable == frozenset()
 
 
 def test_rows_that_cannot_be_used_are_named_and_their_products_are_not_gone(tmp_path: Path) -> None:
@@ -156,7 +170,7 @@ def test_rows_that_cannot_be_used_are_named_and_their_products_are_not_gone(tmp_
         ("2", "2", "row without picture"),
         ("3", "3", "unreadable row"),
     ]
-    assert (feed.unavailable, feed.is_whole) == ({"1", "2", "3"}, True)
+    assert feed.unavailable == {"1", "2", "3"}
 
 
 @pytest.mark.parametrize("id_", [None, "  ", "x" * 201, "a\0b", "a\nb"])
@@ -164,7 +178,7 @@ def test_a_row_whose_product_is_unknown_makes_the_list_not_whole(id_: str | None
     feed = feed_of(tmp_path, {}, {"id": id_})
     assert len(products(feed)) == 1
     assert [problem.item for problem in feed.problems] == ["?"]
-    assert not feed.is_whole
+    assert feed.unavailable is None
 
 
 def test_very_long_texts_are_cut_and_said_to_be(tmp_path: Path) -> None:
@@ -189,7 +203,7 @@ def test_formulas_are_text(tmp_path: Path) -> None:
 
 def csv_feed(folder: Path, header: str, *lines: str, **columns: str) -> Feed:
     (folder / "feed.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-    return Feed(folder / "feed.csv", FeedOptions(columns=columns))
+    return Feed(folder / "feed.csv", str, fields=columns)
 
 
 def test_columns_are_named_by_field(tmp_path: Path) -> None:
@@ -202,13 +216,17 @@ def test_columns_are_named_by_field(tmp_path: Path) -> None:
         category="Kategorie",
     )
     (product,) = products(feed)
-    assert product[1:5] == ("7", "Möbel|Stühle", "Stuhl", "7.jpg")
+    assert product == Product("7", "Möbel|Stühle", tmp_path / "7.jpg", "Stuhl")
     assert product.fields == {}  # the feed's own `id` is not the id, and is not taken for it
 
 
 def test_usual_other_names_of_columns_are_understood(tmp_path: Path) -> None:
     (product,) = products(csv_feed(tmp_path, "id,name,image,url,category", "1,A,1.jpg,http://s.example/,B"))
-    assert (product.title, product.image, product.fields) == ("A", "1.jpg", {"link": "http://s.example/"})
+    assert (product.title, product.picture.name, product.fields) == (
+        "A",
+        "1.jpg",
+        {"link": "http://s.example/"},
+    )
 
 
 def test_columns_that_are_missing_are_said_with_those_there_are(tmp_path: Path) -> None:
@@ -232,4 +250,3 @@ def test_a_tenth_of_rotten_rows_leaves_nine_tenths(tmp_path: Path) -> None:
     assert [product.id for product in products(feed)] == [str(i) for i in range(1000) if i % 10]
     assert feed.unavailable == {str(i) for i in range(0, 1000, 10)}
     assert len(feed.problems) == 100
-    assert feed.is_whole

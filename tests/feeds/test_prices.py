@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.feeds.prices import UnusablePriceError, canonical_price
+from perfectlook.feeds.fields import UnusablePriceError, canonical_price
 
 
 @pytest.mark.parametrize(
@@ -52,19 +52,19 @@ def test_a_price_without_currency_takes_that_of_the_feed() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "is no price"),
-        ("free", "is no price"),
-        ("=1+1", "is no price"),
-        ("1e5 EUR", "is no price"),
-        ("10-20 EUR", "is no price"),
-        ("٤٩ EUR", "is no price"),
+        ("", "is not a price"),
+        ("free", "is not a price"),
+        ("=1+1", "is not a price"),
+        ("1e5 EUR", "is not a price"),
+        ("10-20 EUR", "is not a price"),
+        ("٤٩ EUR", "is not a price"),
         ("-5 EUR", "is below zero"),
-        ("49.90 XYZ", "'XYZ' is no currency"),
+        ("49.90 XYZ", "'XYZ' is not a currency"),
         ("EUR 49.90 USD", "names two currencies"),
         ("1.299 EUR", r"may mean 1\.299 or 1299"),
         ("0.001 EUR", "may mean"),
-        ("1,2,3 EUR", "is no amount"),
-        ("12.34.56 EUR", "is no amount"),
+        ("1,2,3 EUR", "is not an amount"),
+        ("12.34.56 EUR", "is not an amount"),
         ("9" * 40 + " EUR", "too many digits"),
     ],
 )

@@ -9,30 +9,48 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import FeedError
-from perfectlook.feeds.readers import FORMATS, Row, Unreadable, as_text, column_name, format_of
+from perfectlook.feeds.readers import FORMATS, FeedRow, UnreadableRow, as_text, column_name, format_of
 
 
-def rows(path: Path, content: str | bytes, id_column: str = "id") -> list[Row | Unreadable]:
+def rows(path: Path, content: str | bytes, id_column: str = "id") -> list[FeedRow | UnreadableRow]:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return list(format_of(path).read(path, id_column))
+    return list(format_of(str(path)).read(path, id_column))
 
 
-def values(found: Iterable[Row | Unreadable]) -> list[dict[str, str]]:
-    return [dict(row.values) for row in found if isinstance(row, Row)]
+def values(found: Iterable[FeedRow | UnreadableRow]) -> list[dict[str, str]]:
+    return [dict(row.values) for row in found if isinstance(row, FeedRow)]
 
 
-def unreadable(found: Iterable[Row | Unreadable]) -> list[tuple[int, str | None]]:
-    return [(row.number, row.id) for row in found if isinstance(row, Unreadable)]
+def unreadable(found: Iterable[FeedRow | UnreadableRow]) -> list[tuple[int, str | None]]:
+    return [(row.number, row.id) for row in found if isinstance(row, UnreadableRow)]
 
 
 def test_a_format_goes_by_the_files_name_unless_it_is_given(tmp_path: Path) -> None:
-    assert format_of(Path("a.CSV")) is FORMATS["csv"]
-    assert format_of(Path("a.txt")) is FORMATS["tsv"]
-    assert format_of(Path("a.txt"), "jsonl") is FORMATS["jsonl"]
-    with pytest.raises(FeedError, match=r"a\.doc: no feed is known by this suffix \(\.csv, .* give --format"):
-        format_of(Path("a.doc"))
-    with pytest.raises(FeedError, match="'excel' is no format of feeds; choose csv, tsv"):
-        format_of(Path("a.csv"), "excel")
+    assert format_of("a.CSV") is FORMATS["csv"]
+    assert format_of("a.txt") is FORMATS["tsv"]
+    assert format_of("a.txt", "jsonl") is FORMATS["jsonl"]
+    with pytest.raises(
+        FeedError, match=r"a\.doc: no format of feeds has this suffix \(known: \.csv, .* give --format"
+    ):
+        format_of("a.doc")
+    with pytest.raises(FeedError, match="'excel' is not a format of feeds; choose csv, tsv"):
+        format_of("a.csv", "excel")
+
+
+@pytest.mark.parametrize(
+    ("media_type", "name"),
+    [
+        ("text/csv", "csv"),
+        ("text/tab-separated-values", "tsv"),
+        ("application/x-ndjson", "jsonl"),
+        ("application/rss+xml", "xml"),
+        ("text/plain", "tsv"),
+        ("", "tsv"),
+    ],
+)
+def test_a_fetched_feed_has_the_format_of_its_media_type_or_of_its_url(media_type: str, name: str) -> None:
+    assert format_of("https://shop.example/feed.txt", None, media_type) is FORMATS[name]
+    assert format_of("https://shop.example/feed.txt", "jsonl", media_type) is FORMATS["jsonl"]
 
 
 def test_names_of_columns_lose_prefix_case_and_spaces() -> None:
@@ -73,13 +91,13 @@ def test_rows_of_other_lengths_are_named_and_the_others_go_on(tmp_path: Path) ->
     found = rows(tmp_path / "f.csv", "id,title\n1,a\n2\n\n3,b,c\n4,d\n")
     assert [row.number for row in found] == [2, 3, 5, 6]
     assert unreadable(found) == [(3, "2"), (5, "3")]
-    assert isinstance(found[2], Unreadable)
+    assert isinstance(found[2], UnreadableRow)
     assert found[2].reason == "has 3 columns, and the header 2; check its quotation marks"
 
 
 def test_a_title_may_span_lines_and_numbers_are_those_of_lines(tmp_path: Path) -> None:
     found = rows(tmp_path / "f.csv", 'id,title\n1,"a\nb"\n2,c\n')
-    assert [(row.number, row.values["title"]) for row in found if isinstance(row, Row)] == [
+    assert [(row.number, row.values["title"]) for row in found if isinstance(row, FeedRow)] == [
         (3, "a\nb"),
         (4, "c"),
     ]
@@ -154,8 +172,8 @@ def test_parquet_values_become_the_text_a_person_would_write(tmp_path: Path) -> 
         }
     )
     parquet.write_table(table, tmp_path / "f.parquet")
-    good, bad = format_of(tmp_path / "f.parquet").read(tmp_path / "f.parquet", "id")
-    assert isinstance(good, Row)
+    good, bad = format_of("f.parquet").read(tmp_path / "f.parquet", "id")
+    assert isinstance(good, FeedRow)
     assert good.values == {
         "id": "1",
         "price": "49.90",
@@ -164,9 +182,9 @@ def test_parquet_values_become_the_text_a_person_would_write(tmp_path: Path) -> 
         "tags": '["a"]',
         "raw": "café",
     }
-    assert isinstance(bad, Unreadable)
+    assert isinstance(bad, UnreadableRow)
     assert "not UTF-8" in bad.reason
-    with pytest.raises(FeedError, match="no Parquet file"):
+    with pytest.raises(FeedError, match="not a Parquet file"):
         rows(tmp_path / "g.parquet", b"PAR1 not really")
 
 
@@ -215,7 +233,7 @@ def test_document_types_and_entities_are_refused(start: str, tmp_path: Path) -> 
 def test_xml_that_breaks_off_gives_what_stands_before(tmp_path: Path) -> None:
     *good, bad = rows(tmp_path / "f.xml", RSS.format(ITEM.format(1) + ITEM.format(2) + "<item><g:id>3"))
     assert [row["id"] for row in values(good)] == ["1", "2"]
-    assert isinstance(bad, Unreadable)
+    assert isinstance(bad, UnreadableRow)
     assert (bad.number, bad.is_end) == (3, True)
 
 
@@ -233,7 +251,7 @@ def test_xml_in_another_encoding_than_it_says_is_refused_naming_the_byte(tmp_pat
 def test_a_feed_that_is_not_there_is_said(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"f.{suffix}"
     with pytest.raises(FeedError, match=rf"f\.{suffix}: cannot be read"):
-        list(format_of(path).read(path, "id"))
+        list(format_of(str(path)).read(path, "id"))
 
 
 def test_nested_values_are_json() -> None:

@@ -55,7 +55,7 @@ def test_what_does_not_pass_is_said_after_the_last_try(server: Web) -> None:
 
 
 def test_a_picture_that_is_not_there_is_asked_for_once(server: Web) -> None:
-    with pytest.raises(FetchError, match=r"/a\.jpg: answers 404 Not Found; mend the link") as raised:
+    with pytest.raises(FetchError, match=r"/a\.jpg: answers 404 Not Found; correct the link") as raised:
         fetch_picture(server.url("/a.jpg"), limits=LIMITS)
     assert not raised.value.passing
     assert len(server.asked) == 1

@@ -1,28 +1,105 @@
-"""From a source to a file of vectors: everything of a sync but the store."""
+"""Turns products into vectors of a model; writes a source's vectors to a file without a catalogue."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Unpack
 
 import numpy as np
 
-from perfectlook.catalogue.diff import Item, list_products
-from perfectlook.catalogue.manifest import Generation, ModelIdentity
-from perfectlook.catalogue.sources import Source
+from perfectlook.backbones import FeatureBatch
+from perfectlook.catalogue.manifest import Generation, ModelIdentity, Record, answering
+from perfectlook.catalogue.sources import Source, SourceOptions, as_source, list_products
 from perfectlook.catalogue.vectors import write_vectors
 from perfectlook.errors import CatalogueError
 from perfectlook.features.extraction import ExtractionReport, extract
-from perfectlook.features.store import FeatureStore, ViewKey, open_store
+from perfectlook.features.store import FeatureStore, ViewKey
+from perfectlook.features.store import open_store as open_feature_store
 from perfectlook.model.inputs import Mean, catalogue_centres
-from perfectlook.progress import Progress, ProgressOf
-from perfectlook.stores import Point
+from perfectlook.model.runtime import Model
+from perfectlook.progress import Progress, ProgressOf, nobody
+from perfectlook.stores import Point, open_store
 from perfectlook.types import Float32Array, Problem, View
 
-if TYPE_CHECKING:
-    from perfectlook.backbones import FeatureBatch
-    from perfectlook.model.runtime import Model
+
+@dataclass(frozen=True, slots=True)
+class EmbedReport:
+    """What became of a source's products: how many have a vector, in how many categories, and what failed."""
+
+    embedded: int
+    categories: int
+    failed: list[Problem] = field(default_factory=list)
+
+
+def embed(
+    source: Source | Path | str,
+    model: Model | Path | str,
+    out: Path | str,
+    *,
+    catalogue: Generation | Path | str | None = None,
+    ray: bool = False,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+    **options: Unpack[SourceOptions],
+) -> EmbedReport:
+    """Write the vectors of all of a source's products to a Parquet file, for `Catalogue.sync` to take in.
+
+    Features are extracted once and kept in the feature store of this machine: a run that was interrupted
+    goes on where it was, and another model on the same backbone only has to run its own small network.
+
+    Args:
+        source: the products: what `Catalogue.sync` takes.
+        model: whose vectors: an open model, its folder, or the name of a model that comes with the package.
+        out: the file.
+        catalogue: the folder or URL of a catalogue, or its generation: its centres are kept, so that the
+            vectors can be taken into it next to those that it has. By default centres are the products' own.
+        ray: extract on a Ray cluster, not in processes of this machine.
+        workers: how many processes there.
+        progress: makes the progress of each part of the work.
+        options: how a source is read that is given by its path or URL.
+
+    Raises:
+        MissingExtraError: pyarrow, or Ray, is not installed.
+        UsageError: there is no such source.
+        ModelError: the model cannot be opened, or was trained on another backbone than the one installed.
+        CatalogueError: the catalogue is of another model, the source has no product that can be used, or the
+            file cannot be written.
+        FeatureError: features cannot be stored, or workers fail.
+    """
+    told = progress or nobody
+    if isinstance(model, Path | str):
+        model = Model.open(model)
+    source = as_source(source, **options)
+    around = _generation_at(catalogue) if isinstance(catalogue, Path | str) else catalogue
+    with open_feature_store(model.backbone) as features:
+        model.check_backbone(features.manifest.identity)
+        identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
+        if around is not None and around.model != identity:
+            raise CatalogueError(
+                f"the catalogue holds the vectors of model {around.model}, not of {identity}; use that "
+                "model, or do not name the catalogue"
+            )
+        listing = list_products(source, workers=workers, progress=progress)
+        embedder = Embedder(model, features, partial(extract, on_ray=ray))
+        reasons = embedder.extract(listing.items, workers=workers, progress=told("extracting features"))
+        wanted = {id_: record for id_, record in listing.items.items() if id_ not in reasons}
+        failed = listing.problems + [
+            Problem(source.name, id_, f"{listing.items[id_].picture}: {reason}")
+            for id_, reason in reasons.items()
+        ]
+        if not wanted:
+            first = f"; the first problem: {failed[0]}" if failed else ""
+            raise CatalogueError(f"{source.name}: has no product that can be embedded{first}")
+        generation = embedder.centres(wanted, around or Generation("", identity))
+        write_vectors(Path(out), generation, model.dimension, embedder.points(wanted, generation))
+    return EmbedReport(len(wanted), len({record.category for record in wanted.values()}), failed)
+
+
+def _generation_at(catalogue: Path | str) -> Generation:
+    with closing(open_store(catalogue)) as store:
+        return answering(store)
 
 
 BATCH = 512
@@ -34,7 +111,7 @@ class Embedder:
 
     def __init__(
         self,
-        model: "Model",
+        model: Model,
         features: FeatureStore,
         extract: Callable[..., ExtractionReport] = extract,
     ) -> None:
@@ -44,13 +121,13 @@ class Embedder:
         self._extract = extract
 
     def extract(
-        self, items: Mapping[str, Item], *, workers: int | None = None, progress: Progress | None = None
+        self, items: Mapping[str, Record], *, workers: int | None = None, progress: Progress | None = None
     ) -> dict[str, str]:
         """Extract the features that are missing; returns why, for each product that still has none, by id."""
         missing = self._without_features(items)
         if not missing:
             return {}
-        views = {id_: View(items[id_].picture) for id_ in missing}
+        views = {id_: View(Path(items[id_].picture)) for id_ in missing}
         report = self._extract(
             views.values(),
             self._model.backbone,
@@ -58,7 +135,7 @@ class Embedder:
             maps=self._model.needs_product_maps,
             workers=workers,
             progress=progress,
-            hashes={items[id_].picture: items[id_].record.picture_sha256 for id_ in missing},
+            hashes={Path(items[id_].picture): items[id_].picture_sha256 for id_ in missing},
         )
         reasons = {failure.view: failure.reason for failure in report.failures}
         return {
@@ -66,7 +143,7 @@ class Embedder:
             for id_ in self._without_features({id_: items[id_] for id_ in missing})
         }
 
-    def centres(self, items: Mapping[str, Item], known: Generation) -> Generation:
+    def centres(self, items: Mapping[str, Record], known: Generation) -> Generation:
         """Return the generation with the centres of those of the products' categories that it lacks.
 
         A centre is the mean of a category's products, shrunk to that of the model's category that stands in
@@ -86,17 +163,17 @@ class Embedder:
         centres = catalogue_centres(self._model, batches())
         return known.with_centres(centres, overall.shrunk_to(self._model.overall_centre))
 
-    def points(self, items: Mapping[str, Item], generation: Generation) -> Iterator[list[Point]]:
+    def points(self, items: Mapping[str, Record], generation: Generation) -> Iterator[list[Point]]:
         """Yield the products as points, in batches."""
         for ids, batch in self._batches(items):
             centres = np.stack([generation.centres[items[id_].category] for id_ in ids])
             vectors = self._model.embed_products(batch, centres)
             yield [
-                Point(id_, items[id_].category, vector, items[id_].record.payload())
+                Point(id_, items[id_].category, vector, items[id_].payload())
                 for id_, vector in zip(ids, vectors, strict=True)
             ]
 
-    def _batches(self, items: Mapping[str, Item]) -> Iterator[tuple[Sequence[str], "FeatureBatch"]]:
+    def _batches(self, items: Mapping[str, Record]) -> Iterator[tuple[Sequence[str], FeatureBatch]]:
         ids = sorted(items)
         for start in range(0, len(ids), BATCH):
             some = ids[start : start + BATCH]
@@ -104,7 +181,7 @@ class Embedder:
             arrays = self._features.read(keys, maps=self._model.needs_product_maps)
             yield some, arrays.batch(slice(None))
 
-    def _without_features(self, items: Mapping[str, Item]) -> list[str]:
+    def _without_features(self, items: Mapping[str, Record]) -> list[str]:
         found = self._features.find([_key(item) for item in items.values()])
         return [
             id_
@@ -113,75 +190,5 @@ class Embedder:
         ]
 
 
-def _key(item: Item) -> ViewKey:
-    return ViewKey.of(item.record.picture_sha256, None)
-
-
-@dataclass(frozen=True, slots=True)
-class EmbedReport:
-    """What came of a source's products: how many have a vector, in how many categories, and what failed."""
-
-    embedded: int
-    categories: int
-    failed: list[Problem] = field(default_factory=list)
-
-
-def embed(
-    source: Source,
-    model: "Model",
-    out: Path,
-    *,
-    around: Generation | None = None,
-    on_ray: bool = False,
-    workers: int | None = None,
-    progress: ProgressOf | None = None,
-) -> EmbedReport:
-    """Write the vectors of all of a source's products to a Parquet file, for `catalogue sync` to take in.
-
-    Features are extracted once and kept in the feature store of this machine: a run that was broken off goes
-    on where it was, and another model on the same backbone only has to run its own small network.
-
-    Args:
-        source: the products.
-        model: whose vectors.
-        out: the file.
-        around: the generation of a catalogue that the vectors are to lie in, beside those that it has: its
-            centres are kept. By default centres are those of the products.
-        on_ray: extract on a Ray cluster, not in processes of this machine.
-        workers: how many there.
-        progress: makes the progress of each part of the work.
-
-    Raises:
-        MissingExtraError: pyarrow, or Ray, is not installed.
-        ModelError: the model was trained on another backbone than the one installed.
-        CatalogueError: `around` is of another model, the source has no product that can be used, or the file
-            cannot be written.
-        FeatureError: features cannot be stored, or workers fail.
-    """
-    told = progress or _nobody
-    with open_store(model.backbone) as features:
-        model.check_backbone(features.manifest.identity)
-        identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
-        if around is not None and around.model != identity:
-            raise CatalogueError(
-                f"the catalogue holds the vectors of model {around.model}, not of {identity}; leave its "
-                "centres out, or use that model"
-            )
-        listing = list_products(source, workers=workers, progress=progress)
-        embedder = Embedder(model, features, partial(extract, on_ray=on_ray))
-        reasons = embedder.extract(listing.items, workers=workers, progress=told("extracting features"))
-        wanted = {id_: item for id_, item in listing.items.items() if id_ not in reasons}
-        failed = listing.problems + [
-            Problem(source.name, id_, f"{listing.items[id_].picture}: {reason}")
-            for id_, reason in reasons.items()
-        ]
-        if not wanted:
-            first = f"; the first problem: {failed[0]}" if failed else ""
-            raise CatalogueError(f"{source.name}: has no product that can be embedded{first}")
-        generation = embedder.centres(wanted, around or Generation("", identity))
-        write_vectors(out, generation, model.dimension, embedder.points(wanted, generation))
-    return EmbedReport(len(wanted), len({item.category for item in wanted.values()}), failed)
-
-
-def _nobody(_: str, unit: str = "") -> None:
-    """Nobody asked for progress."""
+def _key(record: Record) -> ViewKey:
+    return ViewKey.of(record.picture_sha256, None)

@@ -1,4 +1,4 @@
-"""What a catalogue keeps of a product beside its vector, and the hashes that tell whether it has changed."""
+"""What a catalogue keeps: which model's vectors answer, and the record of every product."""
 
 import base64
 import hashlib
@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 
 from perfectlook.data.fingerprints import Fingerprint
 from perfectlook.errors import CatalogueError
-from perfectlook.stores import Payload
+from perfectlook.stores import Payload, Store
 from perfectlook.stores.filters import field_text
 from perfectlook.types import Float32Array, Product
 
@@ -54,7 +54,7 @@ class Generation:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class CatalogueManifest:
     """The generation that answers, None before the first sync has ended, and one that is being filled."""
 
     active: Generation | None = None
@@ -69,8 +69,13 @@ class Manifest:
         return generation
 
     @classmethod
+    def of(cls, store: Store) -> Self:
+        """Read the manifest of a store; raises what `from_document` raises."""
+        return cls.from_document(store.manifest(), store.location)
+
+    @classmethod
     def from_document(cls, document: Payload | None, location: str) -> Self:
-        """Read a manifest from a store's document, None being an empty one.
+        """Read a manifest from a store's document; None is an empty one.
 
         Raises:
             CatalogueError: it is of a newer format, or damaged.
@@ -101,16 +106,23 @@ class Manifest:
         }
 
 
+def answering(store: Store) -> Generation:
+    """Return the generation of a store that answers; CatalogueError before the first sync has ended."""
+    generation = CatalogueManifest.of(store).active
+    if generation is None:
+        raise CatalogueError(
+            f"{store.location}: no sync has ended yet, so there is nothing to recommend; run "
+            "`perfectlook catalogue sync` to its end"
+        )
+    return generation
+
+
 def _write_generation(generation: Generation | None) -> Payload | None:
     if generation is None:
         return None
     return {
         "collection": generation.collection,
-        "model": {
-            "name": generation.model.name,
-            "identity": generation.model.identity,
-            "backbone": generation.model.backbone,
-        },
+        "model": asdict(generation.model),
         "centres": {category: _encoded(centre) for category, centre in sorted(generation.centres.items())},
         "overall": None if generation.overall is None else _encoded(generation.overall),
     }
@@ -138,13 +150,28 @@ def _decoded(text: str) -> Float32Array:
     return np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
 
 
+State: TypeAlias = tuple[str, str, str, str]
+"""A product's category, the hashes of its picture and of its record, and its stamp.
+
+A vector depends on the first two only. Another stamp alone is not a change: it saves a look at the picture.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A product's title, picture and further fields: price, brand, link ... as the source has them.
+    """A product as a catalogue keeps it, next to its id and its vector.
 
-    `picture_sha256` is of the picture's file, `dhash` the difference hash in hexadecimal digits,
-    `record_sha256` of title, picture's place and fields. `stamp` is what all that and the file looked
-    like at a glance, see `stamp_of`.
+    Attributes:
+        title: as the source has it.
+        picture: the absolute path of its picture.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
+        picture_sha256: the hash of the picture's file.
+        dhash: the picture's difference hash, in hexadecimal digits.
+        record_sha256: the hash of title, picture's place and fields.
+        fields: price, brand, link ... as the source has them.
+        stamp: what all that and the file looked like at a glance; see `stamp_of`.
+        category: the product's category; a store keeps it apart from the rest.
     """
 
     title: str | None
@@ -156,11 +183,17 @@ class Record:
     record_sha256: str
     fields: Mapping[str, str] = field(default_factory=dict)
     stamp: str = ""
+    category: str = ""
 
     @property
     def price(self) -> str:
-        """What a customer pays, as filters see it; "" where the source does not say."""
+        """What a customer pays, as filters see it; "" if the source does not say."""
         return field_text("price", "", "", self.fields)
+
+    @property
+    def state(self) -> State:
+        """What tells whether the product has changed."""
+        return self.category, self.picture_sha256, self.record_sha256, self.stamp
 
     @classmethod
     def of(cls, product: Product, fingerprint: Fingerprint, stamp: str = "") -> Self:
@@ -176,13 +209,15 @@ class Record:
             record_sha256=record_hash(product.title, picture, product.fields),
             fields=dict(product.fields),
             stamp=stamp,
+            category=product.category,
         )
 
     @classmethod
-    def from_payload(cls, id_: str, payload: Payload) -> Self:
-        """Read a record back; CatalogueError when the payload is not one."""
+    def from_payload(cls, id_: str, payload: Payload, category: str = "") -> Self:
+        """Read a record back; CatalogueError if the payload is not one."""
         try:
-            return cls(*map(payload.__getitem__, _NAMES), str(payload.get("stamp", "")))  # type: ignore[arg-type, call-arg]
+            values = map(payload.__getitem__, _NAMES)
+            return cls(*values, str(payload.get("stamp", "")), category)  # type: ignore[arg-type, call-arg]
         except KeyError as error:
             raise CatalogueError(
                 f"product '{id_}' has no {error} in the catalogue: it was written by something else; run "
@@ -190,8 +225,8 @@ class Record:
             ) from error
 
     def payload(self) -> Payload:
-        """Return the record as JSON values."""
-        return asdict(self)
+        """Return the record as JSON values, without the category."""
+        return {name: getattr(self, name) for name in (*_NAMES, "stamp")}
 
 
 def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> str:
@@ -203,10 +238,10 @@ def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> s
 
 
 def stamp_of(picture: Path | str, digest: str) -> str:
-    """What a product looks like at a glance: as long as that stays the same, the product has not changed.
+    """Return what a product looks like at a glance: while that stays the same, the product has not changed.
 
-    It is the size and the time of change of the picture's file, and the digest of what the source says; ""
-    where there is no such file or no digest, and the product has to be looked at.
+    It is the size and the time of change of the picture's file, and the digest of what the source says; "" if
+    there is no such file or no digest, and the product has to be looked at.
     """
     if not digest or not picture:
         return ""
@@ -217,5 +252,5 @@ def stamp_of(picture: Path | str, digest: str) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}-{digest}"
 
 
-_NAMES = [each.name for each in fields(Record) if each.name != "stamp"]
-"""What every record has; those of earlier versions have no stamp."""
+_NAMES = [each.name for each in fields(Record) if each.name not in ("stamp", "category")]
+"""What every stored record has; those of earlier versions have no stamp."""

@@ -1,46 +1,36 @@
-"""Tells what kind of source lies at a path, and opens it."""
+"""What a catalogue can be synced with: opens a source, and lists its products as records."""
 
 import hashlib
+import json
 import os
+import shutil
+import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypedDict, Unpack
+from urllib.parse import urlsplit
 
-from perfectlook.catalogue.picture_cache import Shelf
+from perfectlook.catalogue.manifest import Record, State, stamp_of
+from perfectlook.catalogue.picture_cache import PictureCache
 from perfectlook.catalogue.vectors import VectorFile, is_vector_file
 from perfectlook.data import Dataset, load_set
+from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, SUFFIXES, ProblemKind
 from perfectlook.data.stl import releases_in
 from perfectlook.errors import UsageError
-from perfectlook.feeds import FORMATS, Feed, FeedOptions, FeedProblem, FeedProduct, FeedRow
+from perfectlook.feeds import FORMATS, Feed
+from perfectlook.fetching import Fetcher, FetchLimits
 from perfectlook.files import set_folder
-from perfectlook.progress import Progress
+from perfectlook.progress import ProgressOf, nobody
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
-
-class Listed(Protocol):
-    """What a source says of a product, at a glance."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def picture(self) -> str:
-        """The absolute path of its picture, "" where it has none."""
-
-    @property
-    def digest(self) -> str:
-        """Stands for all that the source says of it; "" where that has to be looked at every time."""
-
-    def product(self) -> Product | None:
-        """Return the product, None where there is none after all; the source then says why."""
-
-    def repeated(self) -> Problem:
-        """Return the problem that it is when its id came before."""
+MAX_FEED = FetchLimits(max_bytes=2**31, seconds=600.0)
+"""What a feed at a URL may take."""
 
 
 class Source(Protocol):
@@ -56,64 +46,156 @@ class Source(Protocol):
 
     @property
     def unavailable(self) -> frozenset[str] | None:
-        """Ids of products that it has but cannot give now, which a catalogue keeps as they were.
+        """Ids of products that it has but cannot give now; a catalogue keeps them as they were.
 
-        None when it could not list all it has: a catalogue then deletes nothing. Complete when `products`
-        has ended.
+        None if it could not list everything it has: a catalogue then deletes nothing. Complete when
+        `products` has ended.
         """
 
     def products(self) -> Iterator[Product]:
         """Yield every product that can be read."""
 
 
-@runtime_checkable
-class Fetching(Protocol):
-    """A source of many products, some of whose pictures lie elsewhere.
+class SourceOptions(TypedDict, total=False):
+    """How a source is read that is given by its path or URL; on the command line, flags of the same names.
 
-    What it says of a product is where its picture will be once it is fetched.
+    Attributes:
+        fields: the names of a feed's columns by field, if they are not the usual ones (`--field`).
+        format: the format of a feed, one of `perfectlook.feeds.FORMATS`.
+        currency: the currency of prices that do not name one.
+        allow_outside: whether pictures may be outside the feed's folder.
+        allow_private: whether feeds and pictures are also fetched from private, loopback and link-local
+            addresses.
+        connections: how many pictures are fetched at once.
     """
 
-    def listed(self) -> Iterator[Listed]:
-        """Yield every product, without looking at it closely: most have not changed."""
+    fields: Mapping[str, str] | None
+    format: str | None
+    currency: str | None
+    allow_outside: bool
+    allow_private: bool
+    connections: int
 
-    def fetch(
-        self, pictures: Iterable[Path], *, verify: bool = False, progress: Progress | None = None
-    ) -> dict[Path, str]:
-        """Fetch those of the pictures that are not there; returns why, for those that cannot be had.
 
-        With `verify`, servers are asked whether those that are there have changed.
+def open_source(
+    location: Path | str, catalogue: Path | str = "cache://", **options: Unpack[SourceOptions]
+) -> Source:
+    """Open a set (either layout), vectors, a feed, a feed at a URL, or else a folder of pictures.
+
+    Args:
+        location: a path or a URL; "showroom" is the set that comes with the package.
+        catalogue: the catalogue that keeps the pictures that are fetched; by default, the cache folder does.
+        options: how a feed is read.
+
+    Raises:
+        UsageError: there is nothing, something that is not a source, or an option that makes no sense.
+        FetchError: there is a URL that cannot be fetched.
+        FeedError: the format of a feed is not known.
+        DatasetError: there is a set that cannot be read.
+        CatalogueError: there is a file of vectors that cannot be read.
+    """
+    limits = FetchLimits(
+        allow_private=options.get("allow_private", False), connections=options.get("connections", 8)
+    )
+    cache = PictureCache.of(catalogue, limits)
+    if "://" in str(location):
+        return _fetched_feed(str(location), cache, options)
+    path = set_folder(location)
+    if not path.exists():
+        raise UsageError(f"{path}: no such file or folder; {_SOURCES}")
+    if is_vector_file(path):
+        return VectorFile.open(path)
+    if path.is_file() and path.suffix != ".json":
+        if options.get("format") is None and not _names_a_feed(path):
+            raise UsageError(f"{path}: a file of an unknown format; {_SOURCES} (--format names its format)")
+        return FeedSource(path, cache, **options)
+    if path.is_dir() and not _holds_a_set(path):
+        _refuse_a_feed_in(path)
+        return FolderSource(path)
+    return SetSource(load_set(path))
+
+
+_SOURCES = "a source is a set, a folder of pictures, or a feed (a file, or an http:// or https:// URL)"
+
+
+def as_source(
+    source: Source | Path | str, catalogue: Path | str = "cache://", **options: Unpack[SourceOptions]
+) -> Source:
+    """Return an open source as it is, or open the one at a path or URL; raises what `open_source` raises."""
+    if isinstance(source, Path | str):
+        return open_source(source, catalogue, **options)
+    if options:
+        raise UsageError(f"{source.name} is open already, so it cannot be read with {', '.join(options)}")
+    return source
+
+
+def _fetched_feed(url: str, cache: PictureCache, options: SourceOptions) -> "FeedSource":
+    """Fetch a feed into a temporary folder, which goes when the source does."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UsageError(f"{url}: is not a URL ({error}); correct it") from error
+    if parts.scheme.lower() not in ("http", "https"):
+        raise UsageError(f"{url}: only http:// and https:// are fetched; {_SOURCES}")
+    with Fetcher(replace(MAX_FEED, allow_private=options.get("allow_private", False))) as fetcher:
+        fetched = fetcher.fetch(url)
+    folder = Path(tempfile.mkdtemp(prefix="perfectlook-"))
+    try:
+        (folder / "feed").write_bytes(fetched.content or b"")
+        source = FeedSource(folder / "feed", cache, url=url, media_type=fetched.media_type, **options)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(source, shutil.rmtree, folder, ignore_errors=True)
+    return source
+
+
+def _refuse_a_feed_in(folder: Path) -> None:
+    """A feed's folder, named in place of the feed, would be taken for everything that the shop has."""
+    feeds = sorted(each.name for each in folder.iterdir() if each.is_file() and _names_a_feed(each))
+    if feeds:
+        raise UsageError(
+            f"{folder}: holds {feeds[0]}, which looks like a feed: name {folder / feeds[0]} itself; to sync "
+            "the folder's pictures instead, move that file elsewhere"
+        )
+
+
+def _names_a_feed(path: Path) -> bool:
+    return any(path.name.lower().endswith(each.suffixes) for each in FORMATS.values())
+
+
+def _holds_a_set(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (PAIRS, CATEGORIES)) or bool(releases_in(folder))
+
+
+class FeedSource(Feed):
+    """A feed whose pictures at URLs are fetched into a picture cache."""
+
+    def __init__(
+        self,
+        path: Path,
+        cache: PictureCache,
+        *,
+        url: str | None = None,
+        media_type: str = "",
+        **options: Unpack[SourceOptions],
+    ) -> None:
+        """Name a feed and the cache of its pictures; both are used when products are asked for.
+
+        Raises what `Feed` raises.
         """
-
-    def absent(self, pictures: Iterable[Path]) -> list[Path]:
-        """Return those of the pictures that would have to be fetched."""
-
-    def drop(self, pictures: Iterable[Path]) -> None:
-        """Remove fetched pictures that no product has any more; others are not touched."""
-
-
-def listed(source: Source) -> Iterator[Listed]:
-    """Yield the products of any source at a glance."""
-    if isinstance(source, Fetching):
-        yield from source.listed()
-        return
-    for product in source.products():
-        yield _ListedProduct(source.name, product)
-
-
-class _ListedProduct:
-    def __init__(self, source: str, product: Product) -> None:
-        self._source = source
-        self._product = product
-        self.id = product.id
-        self.picture = str(product.picture.absolute())
-        said = [product.category, product.title, self.picture, sorted(product.fields.items())]
-        self.digest = blake2b(ascii(said).encode(), digest_size=16).hexdigest()
-
-    def product(self) -> Product:
-        return self._product
-
-    def repeated(self) -> Problem:
-        return Problem(self._source, self.id, "comes twice; the first one counts")
+        super().__init__(
+            path,
+            cache.locate,
+            url=url,
+            context=str(cache.folder),
+            format=options.get("format"),
+            media_type=media_type,
+            fields=options.get("fields"),
+            currency=options.get("currency"),
+            allow_outside=options.get("allow_outside", False),
+        )
+        self.cache = cache
 
 
 class SetSource:
@@ -141,7 +223,7 @@ class FolderSource:
 
     `FOLDER/Furniture/Chairs/red one.jpg` is a product of `Furniture|Chairs` with the title "red one". Its
     id is a hash of its place in the folder without the extension, so it stays the same wherever the folder
-    lies, whatever the system, and when the picture is saved again in another format.
+    is, on any system, and when the picture is saved again in another format.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -162,7 +244,7 @@ class FolderSource:
             stem = str(place.with_suffix(""))
             if not category:
                 self._report(
-                    path, "lies in no sub-folder, whose name would be its category; move it into one"
+                    path, "is not in a sub-folder, whose name would be its category; move it into one"
                 )
             elif stem in seen:
                 self._report(path, f"has the name of {seen[stem].name}, which was taken; rename one of them")
@@ -192,170 +274,120 @@ class FolderSource:
         self.problems.append(Problem(self.name, path.relative_to(self._folder).as_posix(), reason))
 
 
-class FeedSource:
-    """The products of a feed. Paths of pictures count from the feed's folder, and may not lead out of it."""
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All that a source has: records of products that were looked at, by id in order, and the rest.
 
-    def __init__(self, path: Path, shelf: Shelf, options: FeedOptions | None = None) -> None:
-        """Name a feed and the shelf for what is fetched; both are used when products are asked for.
-
-        Raises:
-            FeedError: the feed's format is not known.
-            UsageError: an option makes no sense.
-        """
-        self._shelf = shelf
-        self._allow_outside = bool(options and options.allow_outside)
-        self._folder = str(path.absolute().parent)
-        self._feed = Feed(path, options, context=f"{self._folder}\n{shelf.folder}")
-        self.name = str(path)
-
-    @property
-    def problems(self) -> list[Problem]:
-        """What is wrong with its rows."""
-        return self._feed.problems
-
-    @property
-    def unavailable(self) -> frozenset[str] | None:
-        """The ids of rows that cannot be used; None when it is not known of all whose they are."""
-        return frozenset(self._feed.unavailable) if self._feed.is_whole else None
-
-    def products(self) -> Iterator[Product]:
-        """Yield the product of every row that can be used.
-
-        Raises:
-            FeedError: the file cannot be read as a feed.
-            MissingExtraError: its format needs a library that is not installed.
-        """
-        for row in self._feed.products():
-            product = self._product(row)
-            if product is not None:
-                yield product
-
-    def listed(self) -> Iterator[Listed]:
-        """Yield every row at a glance."""
-        for row in self._feed.rows():
-            yield _ListedRow(self, row, self._place(row.image) or "")
-
-    def fetch(
-        self, pictures: Iterable[Path], *, verify: bool = False, progress: Progress | None = None
-    ) -> dict[Path, str]:
-        """Fetch pictures to the shelf; see `Shelf.fetch`."""
-        return self._shelf.fetch(pictures, verify=verify, progress=progress)
-
-    def absent(self, pictures: Iterable[Path]) -> list[Path]:
-        """Return those of the pictures that would have to be fetched."""
-        return self._shelf.absent(pictures)
-
-    def drop(self, pictures: Iterable[Path]) -> None:
-        """Remove pictures from the shelf."""
-        self._shelf.drop(pictures)
-
-    def found(self, row: FeedRow) -> tuple[Product, str] | None:
-        """Return the product of a row and its digest; None where it has none, as `problems` then says."""
-        product = self._feed.product(row)
-        usable = product and self._product(product)
-        return (usable, product.digest) if product and usable else None
-
-    def repeated(self, row: FeedRow) -> Problem:
-        """Return the problem that a row is whose product came before."""
-        return self._feed.repeated(row)
-
-    def _product(self, row: FeedProduct) -> Product | None:
-        picture = self._place(row.image)
-        if picture is not None:
-            return Product(row.id, row.category, Path(picture), row.title, row.fields)
-        image = row.image[:80]
-        outside = f"{image}: lies outside the feed's folder, which only --allow-outside allows"
-        scheme = f"{image}: only http:// and https:// are fetched; mend the link"
-        reason = scheme if _is_url(row.image) else outside
-        self._feed.refuse(row, FeedProblem.NO_PICTURE, reason)
-        return None
-
-    def _place(self, image: str) -> str | None:
-        """Where a picture is, or will be once fetched; None where it may not be."""
-        if image[:8].lower().startswith(("http://", "https://")):
-            return self._shelf.locate(image)
-        if _is_url(image):
-            return None
-        if ".." not in image and "\\" not in image and not os.path.isabs(image):  # noqa: PTH117
-            return f"{self._folder}{os.sep}{image}"
-        path = os.path.normpath(os.path.join(self._folder, image))  # noqa: PTH118  # pathlib does not resolve ..
-        inside = self._allow_outside or path.startswith(self._folder.rstrip(os.sep) + os.sep)
-        return path if inside else None
-
-
-class _ListedRow:
-    """A row of a feed at a glance; what it becomes is found out when it is asked for."""
-
-    __slots__ = ("_row", "_source", "digest", "id", "picture")
-
-    def __init__(self, source: FeedSource, row: FeedRow, picture: str) -> None:
-        self._source = source
-        self._row = row
-        self.id = row.id
-        self.picture = picture
-        self.digest = row.digest
-
-    def product(self) -> Product | None:
-        found = self._source.found(self._row)
-        if found is None:
-            return None
-        product, self.digest = found
-        return product
-
-    def repeated(self) -> Problem:
-        return self._source.repeated(self._row)
-
-
-def _is_url(image: str) -> bool:
-    return "://" in image or image.startswith("//")
-
-
-_SOURCES = "a source is a set, a folder of pictures, or a feed"
-
-
-def open_source(
-    location: Path | str, *, shelf: Shelf | None = None, options: FeedOptions | None = None
-) -> Source:
-    """Open what lies at a path: a set (either layout), vectors, a feed, or else a folder of pictures.
-
-    Args:
-        location: the path; "showroom" is the set that comes with the package.
-        shelf: where the pictures of a feed are kept that have to be fetched; by default in the cache folder.
-        options: how a feed is to be read.
-
-    Raises:
-        UsageError: there is nothing, something that is none of them, or options that make no sense.
-        DatasetError: there is a set that cannot be read.
-        CatalogueError: there is a file of vectors that cannot be read.
+    `unchanged` are the ids of products that are as the catalogue has them. `unreadable` are the ids of
+    products that cannot be read at the moment: they are neither new nor gone. Unless the listing `is_whole`,
+    nothing is gone.
     """
-    path = set_folder(location)
-    if not path.exists():
-        raise UsageError(f"{path}: no such file or folder; {_SOURCES}")
-    if is_vector_file(path):
-        return VectorFile.open(path)
-    if path.is_file() and path.suffix != ".json":
-        if (options is None or options.format is None) and not _names_a_feed(path):
-            raise UsageError(f"{path}: a file of no known format; {_SOURCES}, whose --format may be given")
-        return FeedSource(path, shelf or Shelf.of("cache://"), options)
-    if path.is_dir() and not _holds_a_set(path):
-        _refuse_a_feed_in(path)
-        return FolderSource(path)
-    return SetSource(load_set(path))
+
+    items: dict[str, Record]
+    unreadable: frozenset[str]
+    problems: list[Problem]
+    is_whole: bool = True
+    unchanged: frozenset[str] = frozenset()
+
+    def staying(self, stored: Set[str]) -> set[str]:
+        """Return those of the stored products that are not in the listing and yet not gone."""
+        unlisted = set(stored - self.items.keys() - self.unchanged)
+        return unlisted & self.unreadable if self.is_whole else unlisted
 
 
-def _refuse_a_feed_in(folder: Path) -> None:
-    """A feed's folder, named in place of the feed, would be taken for all that the shop has."""
-    feeds = sorted(each.name for each in folder.iterdir() if each.is_file() and _names_a_feed(each))
-    if feeds:
-        raise UsageError(
-            f"{folder}: holds {feeds[0]}, which looks like a feed: name {folder / feeds[0]} itself; to sync "
-            "the folder's pictures instead, move that file elsewhere"
-        )
+def list_products(
+    source: Source,
+    known: Mapping[str, State] | None = None,
+    *,
+    verify: bool = False,
+    fetch: bool = True,
+    workers: int | None = None,
+    progress: ProgressOf | None = None,
+) -> Listing:
+    """Read a source, fetch the pictures of a feed, and fingerprint them.
+
+    A product is passed over as unchanged if what the source says of it, and the size and the time of change
+    of its picture, are as in `known`; with `verify`, every picture is read, or its server asked. Without
+    `fetch`, a picture that would have to be fetched may be anything. Of two products with one id the first
+    counts. A file of vectors has its records in it: pictures are not looked at.
+    """
+    if isinstance(source, VectorFile):
+        records = dict(sorted(source.records()))
+        return Listing(records, frozenset(), list(source.problems))
+    told = progress or nobody
+    fresh, unchanged, problems = _changed(source, {} if verify or known is None else known)
+    pictures = list(dict.fromkeys(product.picture for product in fresh.values()))
+    reasons: dict[Path, str] = {}
+    prints: dict[Path, Fingerprint] = {}
+    if isinstance(source, FeedSource) and fetch:
+        reasons = source.cache.fetch(pictures, verify=verify, progress=told("fetching pictures"))
+    elif isinstance(source, FeedSource):
+        prints = dict.fromkeys(source.cache.absent(pictures), _UNSEEN)
+    # before they are read: a picture that is written meanwhile is looked at again next time
+    stamps = {id_: stamp_of(product.picture, product.digest) for id_, product in fresh.items()}
+    there = [picture for picture in pictures if picture not in reasons and picture not in prints]
+    if verify:
+        forget(there)
+    read, unreadable = fingerprints(there, workers=workers, progress=told("reading pictures"))
+    prints.update(read)
+    reasons.update((picture, f"{picture}: {reason}") for picture, reason in unreadable.items())
+    items: dict[str, Record] = {}
+    not_now = set(source.unavailable or ())
+    for id_, product in sorted(fresh.items(), key=lambda each: each[0]):
+        picture = product.picture
+        reason = reasons.get(picture) or (None if _is_text(product) else f"{picture}: {_NOT_TEXT}")
+        if reason:
+            not_now.add(id_)
+            problems.append(Problem(source.name, id_, reason))
+        else:
+            items[id_] = Record.of(product, prints[picture], stamps[id_])
+    is_whole = source.unavailable is not None
+    problems = [*source.problems, *problems]
+    return Listing(items, frozenset(not_now), problems, is_whole, frozenset(unchanged))
 
 
-def _names_a_feed(path: Path) -> bool:
-    return any(path.name.lower().endswith(each.suffixes) for each in FORMATS.values())
+_UNSEEN = Fingerprint("", 0, 0, b"")
 
 
-def _holds_a_set(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (PAIRS, CATEGORIES)) or bool(releases_in(folder))
+def _changed(
+    source: Source, known: Mapping[str, State]
+) -> tuple[dict[str, Product], set[str], list[Problem]]:
+    """A source's products that have to be looked at, the ids of those that have not, and what is wrong."""
+    unchanged: set[str] = set()
+
+    def is_unchanged(id_: str, picture: str, digest: str) -> bool:
+        state = known.get(id_)
+        if state is None or not state[3] or state[3] != stamp_of(picture, digest):
+            return False
+        unchanged.add(id_)
+        return True
+
+    if isinstance(source, Feed):
+        return {product.id: product for product in source.products(is_unchanged)}, unchanged, []
+    fresh: dict[str, Product] = {}
+    problems: list[Problem] = []
+    for product in source.products():
+        id_, picture = product.id, str(product.picture.absolute())
+        said = [product.category, product.title, picture, sorted(product.fields.items())]
+        digest = blake2b(ascii(said).encode(), digest_size=16).hexdigest()
+        if id_ in fresh or id_ in unchanged:
+            problems.append(Problem(source.name, id_, "comes twice; the first one counts"))
+        elif not id_:
+            problems.append(Problem(source.name, picture, "has no id; give it one"))
+        elif not is_unchanged(id_, picture, digest):
+            fresh[id_] = replace(product, digest=digest)
+    return fresh, unchanged, problems
+
+
+_NOT_TEXT = "its file name or its text is not Unicode; rename the file or correct the text"
+
+
+def _is_text(product: Product) -> bool:
+    """Whether a store can write everything that is said of a product; file names may be any bytes."""
+    picture = str(product.picture.absolute())
+    said = [product.id, product.category, product.title, picture, *product.fields.items()]
+    try:
+        json.dumps(said, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 
-from perfectlook.catalogue.manifest import Generation, Manifest, ModelIdentity, Record
+from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record
 from perfectlook.errors import CatalogueError, MissingExtraError
 from perfectlook.stores import Point
 from perfectlook.types import Problem, Product
@@ -23,18 +23,6 @@ FORMAT = 1
 METADATA = b"perfectlook"
 ROWS_PER_GROUP = 8192
 _COLUMNS = ["id", "category", "record"]
-
-
-class HasRecord(Protocol):
-    """A product, as far as a point is made of it."""
-
-    @property
-    def category(self) -> str:
-        """Its category."""
-
-    @property
-    def record(self) -> Record:
-        """What a catalogue keeps of it."""
 
 
 class VectorFile:
@@ -69,7 +57,7 @@ class VectorFile:
                     f"{path}: of format {document.get('format')}, and this version reads {FORMAT}; upgrade "
                     "perfectlook"
                 )
-            generation = Manifest.from_document(document.get("made"), str(path)).active
+            generation = CatalogueManifest.from_document(document.get("made"), str(path)).active
             if generation is None or not isinstance(document.get("dimension"), int):
                 raise _damaged(path, "its metadata names no model")
             return cls(path, generation, document["dimension"], file.metadata.num_rows)
@@ -90,8 +78,8 @@ class VectorFile:
         both = self.generation.centres.keys() & generation.centres.keys()
         return all(np.array_equal(self.generation.centres[c], generation.centres[c]) for c in both)
 
-    def records(self) -> Iterator[tuple[str, str, Record]]:
-        """Yield the id, category and record of every product; ids that come again are problems."""
+    def records(self) -> Iterator[tuple[str, Record]]:
+        """Yield the id and the record of every product; ids that come again are problems."""
         self.problems = []
         seen: set[str] = set()
         for row in self._rows(_COLUMNS):
@@ -99,18 +87,18 @@ class VectorFile:
                 self.problems.append(Problem(self.name, row["id"], "comes twice; the first one counts"))
             else:
                 seen.add(row["id"])
-                yield row["id"], row["category"], self._record(row)
+                yield row["id"], self._record(row)
 
     def products(self) -> Iterator[Product]:
-        """Yield the products as any source does, for who wants to look at their pictures again."""
-        for id_, category, record in self.records():
-            yield Product(id_, category, Path(record.picture), record.title, dict(record.fields))
+        """Yield the products as any source does, for anyone who wants to look at their pictures again."""
+        for id_, record in self.records():
+            yield Product(id_, record.category, Path(record.picture), record.title, dict(record.fields))
 
-    def extract(self, _: Mapping[str, HasRecord], **__: object) -> dict[str, str]:
+    def extract(self, _: Mapping[str, Record], **__: object) -> dict[str, str]:
         """There is nothing to extract, and nothing fails."""
         return {}
 
-    def centres(self, items: Mapping[str, HasRecord], known: Generation) -> Generation:
+    def centres(self, items: Mapping[str, Record], known: Generation) -> Generation:
         """Return the generation with the file's centres of those categories that it lacks."""
         new = {item.category for item in items.values()} - known.centres.keys()
         if not new or self.generation.overall is None:
@@ -119,7 +107,7 @@ class VectorFile:
             {name: self.generation.centres[name] for name in sorted(new)}, self.generation.overall
         )
 
-    def points(self, items: Mapping[str, HasRecord], _: Generation) -> Iterator[list[Point]]:
+    def points(self, items: Mapping[str, Record], _: Generation) -> Iterator[list[Point]]:
         """Yield the products as points, in batches."""
         batch: list[Point] = []
         given: set[str] = set()
@@ -127,8 +115,9 @@ class VectorFile:
             id_ = row["id"]
             if id_ in items and id_ not in given:
                 given.add(id_)
-                record = items[id_].record.payload()
-                batch.append(Point(id_, items[id_].category, np.array(row["vector"], np.float32), record))
+                record = items[id_]
+                vector = np.array(row["vector"], np.float32)
+                batch.append(Point(id_, record.category, vector, record.payload()))
             if len(batch) == 512:
                 yield batch
                 batch = []
@@ -145,7 +134,7 @@ class VectorFile:
             payload = json.loads(row["record"])
         except (TypeError, ValueError) as error:
             raise _damaged(self.path, f"the record of product '{row['id']}' is not readable") from error
-        return Record.from_payload(row["id"], payload)
+        return Record.from_payload(row["id"], payload, row["category"])
 
 
 def is_vector_file(path: Path) -> bool:
@@ -167,7 +156,7 @@ def write_vectors(path: Path, generation: Generation, dimension: int, points: It
     document = {
         "format": FORMAT,
         "dimension": dimension,
-        "made": Manifest(active=replace(generation, collection="")).document(),
+        "made": CatalogueManifest(active=replace(generation, collection="")).document(),
     }
     schema = pa.schema(
         {

@@ -52,8 +52,9 @@ def sync(
 
     Args:
         source: a set, a folder of pictures by category (Furniture/Chairs/red.jpg), a feed (CSV, TSV, JSON
-            lines, Parquet, Google Merchant Center's TSV or XML), or vectors made by `perfectlook embed`.
-        dry_run: change nothing and fetch nothing; print what would be done.
+            lines, Parquet, Google Merchant Center's TSV or XML) or its URL, or vectors made by `perfectlook
+            embed`.
+        dry_run: change nothing and fetch no pictures; print what would be done.
         verify: read every picture, or ask its server, even if nothing says that it has changed.
         recentre: compute the categories' centres anew and embed everything around them, beside the old
             vectors.
@@ -65,13 +66,13 @@ def sync(
     Raises:
         PerfectLookError: the source, the model or the catalogue cannot be used.
     """
-    from dataclasses import asdict
-
+    from perfectlook.catalogue import open_source
     from perfectlook.model.runtime import Model
     from perfectlook.progress import ProgressLine
 
     opened = Model.open(model)
-    products = feeding.source(source, catalogue)
+    # opened before the catalogue: a wrong source leaves no empty one behind
+    products = open_source(source, catalogue, **feeding.options())
     with _catalogue(catalogue, dry_run=dry_run) as target:
         report = target.sync(
             products,
@@ -87,7 +88,7 @@ def sync(
         print_problems(report.failed, products.name)
         _print(target, catalogue, report, opened.name)
     if json:
-        write_json(json, asdict(report))
+        write_json(json, report.to_dict())
     return 1 if strict and report.failed else 0
 
 
@@ -119,8 +120,7 @@ def embed(
     Raises:
         PerfectLookError: the source, the model, the catalogue or the file cannot be used.
     """
-    from perfectlook.catalogue import Catalogue
-    from perfectlook.catalogue.embedding import embed as write_embedded
+    from perfectlook.catalogue import embed as embed_products
     from perfectlook.model.runtime import Model
     from perfectlook.progress import ProgressLine
 
@@ -130,15 +130,17 @@ def embed(
     if ray:
         require("ray", "embedding on a Ray cluster", "ray", "pyarrow")
     opened = Model.open(model)
-    products = feeding.source(source, "cache://")
-    around = None
-    if catalogue:
-        with Catalogue.open(catalogue, opened) as existing:
-            around = existing.generation()
-    report = write_embedded(
-        products, opened, out, around=around, on_ray=ray, workers=workers, progress=ProgressLine
+    report = embed_products(
+        source,
+        opened,
+        out,
+        catalogue=catalogue,
+        ray=ray,
+        workers=workers,
+        progress=ProgressLine,
+        **feeding.options(),
     )
-    print_problems(report.failed, products.name)
+    print_problems(report.failed, source)
     print(
         f"{out}: products {report.embedded:,}, categories {report.categories:,}, model {opened.name}; "
         f"{len(report.failed):,} failed"

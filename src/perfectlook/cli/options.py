@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter, Token
 
 if TYPE_CHECKING:
-    from perfectlook.catalogue import Source
+    from perfectlook.catalogue import SourceOptions
     from perfectlook.recommender import Rules
 
 
@@ -136,7 +136,7 @@ class Measuring:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Feeding:
-    """How a feed is read, and how its pictures are fetched."""
+    """How a feed is read, and how it and its pictures are fetched."""
 
     field: Annotated[
         list[str],
@@ -146,7 +146,7 @@ class Feeding:
         ),
     ] = field(default_factory=list)
     format: Annotated[
-        str | None, Parameter(help="csv, tsv, jsonl, parquet or xml, if the file's name does not tell")
+        str | None, Parameter(help="csv, tsv, jsonl, parquet or xml, if the feed's name does not tell")
     ] = None
     currency: Annotated[str | None, Parameter(help="currency of prices that do not name one")] = None
     allow_outside: Annotated[bool, Parameter(help="accept pictures outside the feed's folder")] = False
@@ -155,24 +155,20 @@ class Feeding:
     ] = False
     connections: Annotated[Positive, Parameter(help="pictures fetched at once (default: 8)")] = 8
 
-    def source(self, named: str, catalogue: str) -> "Source":
-        """Open the source as the flags say; fetched pictures are kept with the catalogue.
+    def options(self) -> "SourceOptions":
+        """What the flags say, by the names that `Catalogue.sync` and `embed` know.
 
         Raises:
-            PerfectLookError: there is no such source, or a flag does not fit it.
+            UsageError: a `--field` is not FIELD=COLUMN.
         """
-        from perfectlook.catalogue import Shelf, open_source
-        from perfectlook.feeds import FeedOptions
-        from perfectlook.fetching import FetchLimits
-
-        options = FeedOptions(
-            format=self.format,
-            columns=dict(map(_column, self.field)),
-            currency=self.currency,
-            allow_outside=self.allow_outside,
-        )
-        limits = FetchLimits(allow_private=self.allow_private, connections=self.connections)
-        return open_source(named, shelf=Shelf.of(catalogue, limits), options=options)
+        return {
+            "fields": dict(map(_column, self.field)),
+            "format": self.format,
+            "currency": self.currency,
+            "allow_outside": self.allow_outside,
+            "allow_private": self.allow_private,
+            "connections": self.connections,
+        }
 
 
 def _column(text: str) -> tuple[str, str]:

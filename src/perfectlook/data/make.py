@@ -30,7 +30,7 @@ from perfectlook.data.layout import (
     write_files,
 )
 from perfectlook.errors import DatasetError, PictureError, UsageError
-from perfectlook.feeds.readers import Unreadable, read_csv, read_tsv
+from perfectlook.feeds.readers import UnreadableRow, read_csv, read_tsv
 from perfectlook.files import write_file
 from perfectlook.images import open_picture, upright_size
 from perfectlook.taxonomy import normalise
@@ -210,7 +210,7 @@ def _read(
     read = read_tsv if file.suffix.lower() == ".tsv" else read_csv
     for row in read(file, columns[0]):
         where = f"{file}:{row.number}"
-        if isinstance(row, Unreadable):
+        if isinstance(row, UnreadableRow):
             problems.append(Problem(where, row.id or "?", row.reason, ProblemKind.MALFORMED))
             continue
         missing = [name for name in columns if name not in row.values]

@@ -1,213 +1,213 @@
-"""A feed: the products of its rows, in this package's terms, and what is wrong with each of the others."""
+"""A feed: a product for each of its rows, and what is wrong with the other rows."""
 
+import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeAlias
+from urllib.parse import urljoin
 
-from perfectlook.errors import UsageError
-from perfectlook.feeds.fields import CATEGORY_FIELDS, Columns, FeedProblem, canonical_availability
-from perfectlook.feeds.prices import CURRENCIES, UnusablePriceError, canonical_price
-from perfectlook.feeds.readers import Unreadable, format_of
+from perfectlook.errors import FeedError, UsageError
+from perfectlook.feeds.fields import (
+    CATEGORY_FIELDS,
+    CURRENCIES,
+    Columns,
+    FeedProblem,
+    UnusablePriceError,
+    canonical_availability,
+    canonical_price,
+)
+from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of
 from perfectlook.taxonomy import normalise
-from perfectlook.types import Problem
+from perfectlook.types import Problem, Product
 
 MAX_ID = 200
 MAX_TITLE = 1_000
 MAX_FIELD = 10_000
 MAX_LINK = 2_000
-"""Characters. A longer title or field is cut; a longer id, category or link to a picture is no such thing."""
-
+"""Characters. A longer title or field is cut; a longer id, category or link to a picture is refused."""
 
 MEANING = 1
-"""Goes up when the same row means another product than before: every row is then looked at anew."""
+"""Raise this when the same row comes to mean another product: every row is then read in full again."""
 
-
-@dataclass(frozen=True, slots=True)
-class FeedOptions:
-    """How a feed is to be read.
-
-    Attributes:
-        format: one of `FORMATS`; None goes by the file's name.
-        columns: the names of columns by field, where they are not the usual ones.
-        currency: that of prices which do not say theirs.
-        allow_outside: whether pictures may lie outside the feed's folder.
-    """
-
-    format: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)
-    currency: str | None = None
-    allow_outside: bool = False
-
-    def __post_init__(self) -> None:
-        if self.currency is not None and self.currency not in CURRENCIES:
-            raise UsageError(f"--currency {self.currency}: no such currency; give its code, as EUR or USD")
-
-
-class FeedProduct(NamedTuple):
-    """A row that can become a product; `image` is the path or the URL of its picture, as the feed has it.
-
-    `digest` is that of the row, "" where something is wrong with it that did not stop it.
-    """
-
-    row: int
-    id: str
-    category: str
-    title: str | None
-    image: str
-    fields: dict[str, str]
-    digest: str = ""
-
-
-class FeedRow(NamedTuple):
-    """A row at a glance: its id and where its picture lies, "" where it says none, and a digest of it all.
-
-    As long as the digest is the same, so is the product, whatever else the feed holds now.
-    """
-
-    row: int
-    id: str
-    image: str
-    digest: str
-    values: Mapping[str, str]
+IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
+"""Whether a product is known to be unchanged, given its id, the path of its picture, and its digest."""
 
 
 class Feed:
-    """The products of a file. What is wrong with a row becomes a problem; the other rows go on.
+    """The products of a file. A row that cannot be used becomes a problem; the other rows go on.
 
-    After `rows` or `products` has ended, `problems` says what was wrong, `unavailable` are the ids of
-    products that the feed has but cannot describe, and `is_whole` is whether it is known of all rows whose
-    they are.
+    After `products` has ended, `problems` says what is wrong with the rows.
     """
 
-    def __init__(self, path: Path, options: FeedOptions | None = None, *, context: str = "") -> None:
+    def __init__(
+        self,
+        path: Path,
+        locate: Callable[[str], str],
+        *,
+        url: str | None = None,
+        context: str = "",
+        format: str | None = None,  # noqa: A002
+        media_type: str = "",
+        fields: Mapping[str, str] | None = None,
+        currency: str | None = None,
+        allow_outside: bool = False,
+    ) -> None:
         """Name a file; it is read when products are asked for.
 
         Args:
             path: the file.
-            options: how it is to be read.
-            context: all else that decides what becomes of a row: with another one digests are others.
+            locate: returns where the picture of a URL is, or will be once it is fetched.
+            url: where the file was fetched from, if it was: pictures' paths are then relative to it.
+            context: everything else that decides what becomes of a row; in another context digests differ.
+            format: one of `FORMATS`; by default the one of the media type or of the end of the name.
+            media_type: what the server says that the file is.
+            fields: the names of columns by field, if they are not the usual ones.
+            currency: the currency of prices that do not name one.
+            allow_outside: whether pictures may be outside the feed's folder.
 
         Raises:
-            FeedError: its format is not known.
-            UsageError: an option makes no sense.
+            FeedError: the format is not known.
+            UsageError: a field or the currency does not exist.
         """
-        self.path = path
-        self._context = context
-        self._options = options or FeedOptions()
-        self._format = format_of(path, self._options.format)
-        self._columns = Columns(self._options.columns)
-        self._begin()
-
-    def _begin(self) -> None:
+        if currency is not None and currency not in CURRENCIES:
+            raise UsageError(f"--currency {currency}: no such currency; give its code, such as EUR or USD")
+        self.name = url or str(path)
         self.problems: list[Problem] = []
-        self.unavailable: set[str] = set()
-        self.is_whole = True
+        self._path = path
+        self._url = url
+        self._folder = str(path.absolute().parent)
+        self._locate = locate
+        self._allow_outside = allow_outside
+        self._format = format_of((url or self.name).partition("?")[0], format, media_type)
+        self._columns = Columns(fields)
+        self._currency = currency
+        self._digest = blake2b(digest_size=16)
+        named = sorted((fields or {}).items())
+        self._digest.update(ascii((MEANING, named, currency, f"{url or self._folder}\n{context}")).encode())
+        self._unusable: set[str] = set()
+        self._is_whole = True
 
-    def refuse(self, product: FeedProduct, kind: FeedProblem, reason: str) -> None:
-        """Report that a product cannot be used after all: it is one that the feed has and cannot give."""
-        self._leave_out(product.row, product.id, kind, reason)
+    @property
+    def unavailable(self) -> frozenset[str] | None:
+        """Ids of products that the feed has but cannot describe; None if it has rows whose id is unknown."""
+        return frozenset(self._unusable) if self._is_whole else None
 
-    def repeated(self, row: FeedRow) -> Problem:
-        """Return the problem that a row is whose product came before."""
-        return self._problem(row.row, row.id, FeedProblem.REPEATED_ID, "comes again; the first counts")
-
-    def products(self) -> Iterator[FeedProduct]:
+    def products(self, is_unchanged: IsUnchanged | None = None) -> Iterator[Product]:
         """Yield the product of every row that has one, in the order of rows; of one id the first counts.
+
+        A row whose product `is_unchanged` is passed over after a glance.
 
         Raises:
             FeedError: the file cannot be read as the feed that it should be.
             MissingExtraError: its format needs a library that is not installed.
         """
+        self.problems, self._unusable, self._is_whole = [], set(), True
         seen: set[str] = set()
-        for row in self.rows():
-            if row.id in seen:
-                self.problems.append(self.repeated(row))
-            elif product := self.product(row):
-                seen.add(product.id)
+        id_column, image_columns = self._columns.id, self._columns.images
+        for row, digest in self._rows():
+            values = row.values
+            id_ = _id(values.get(id_column, ""))
+            if id_ in seen:
+                self._report(row.number, id_, FeedProblem.REPEATED_ID, "comes again; the first counts")
+                continue
+            image = next((text for name in image_columns if (text := values.get(name, "").strip())), "")
+            if is_unchanged and is_unchanged(id_, self._place(image) or "", digest):
+                seen.add(id_)
+            elif product := self._product(row, id_, digest):
+                seen.add(id_)
+                self._unusable.discard(id_)
                 yield product
 
-    def rows(self) -> Iterator[FeedRow]:
-        """Yield every row that can be read, without looking at it closely, which `product` does.
-
-        Raises what `products` raises.
-        """
-        self._begin()
-        columns = sorted(self._options.columns.items())
-        meaning = ascii((MEANING, columns, self._options.currency, self._context))
-        start = blake2b(meaning.encode(), digest_size=16)
+    def _rows(self) -> Iterator[tuple[FeedRow, str]]:
+        """Every row that can be read, and a digest: while it is the same, the row means the same product."""
         is_first = has_columns = self._format.has_columns
-        id_column, image_columns = self._columns.id, self._columns.images
-        for row in self._format.read(self.path, id_column):
-            if isinstance(row, Unreadable):
-                self._unreadable(row)
-                continue
-            values = row.values
-            if is_first:
-                self._columns.check(self.path, values.keys())
-                start.update(ascii(list(values)).encode())
-                is_first = False
-            image = next((text for name in image_columns if (text := values.get(name, "").strip())), "")
-            said = "\0".join(values.values() if has_columns else (*values, *values.values()))
-            digest = start.copy()
-            digest.update(said.encode("utf-8", "surrogatepass"))
-            yield FeedRow(row.number, _id(values.get(id_column, "")), image, digest.hexdigest(), values)
+        start = self._digest.copy()
+        try:
+            for row in self._format.read(self._path, self._columns.id):
+                if isinstance(row, UnreadableRow):
+                    self._leave_out(row.number, row.id or "", FeedProblem.UNREADABLE, row.reason)
+                    self._is_whole &= not row.is_end
+                    continue
+                values = row.values
+                if is_first:
+                    self._columns.check(str(self._path), values.keys())
+                    start.update(ascii(list(values)).encode())
+                    is_first = False
+                texts = "\0".join(values.values() if has_columns else (*values, *values.values()))
+                digest = start.copy()
+                digest.update(texts.encode("utf-8", "surrogatepass"))
+                yield row, digest.hexdigest()
+        except FeedError as error:  # a fetched feed is known by its URL
+            raise FeedError(str(error).replace(str(self._path), self.name)) from error
 
-    def product(self, row: FeedRow) -> FeedProduct | None:
-        """Return the product of a row, None where it has none; what is wrong with it becomes problems."""
+    def _product(self, row: FeedRow, id_: str, digest: str) -> Product | None:
+        """The product of a row, None if it has none; what is wrong with it becomes problems."""
         before = len(self.problems)
         try:
-            product = self._product(row)
+            product = self._usable(row, id_)
         except _UnusableError as unusable:
-            self._leave_out(row.row, unusable.id, unusable.kind, str(unusable))
+            self._leave_out(row.number, unusable.id, unusable.kind, str(unusable))
             return None
-        self.unavailable.discard(product.id)
-        # what is wrong with a row is said every time, so it has to be looked at every time
-        return product if len(self.problems) == before else product._replace(digest="")
+        # what is wrong with a row is reported every time, so the row must be looked at every time
+        is_fine = len(self.problems) == before
+        return Product(*product, digest=digest if is_fine else "")
 
-    def _unreadable(self, row: Unreadable) -> None:
-        self._leave_out(row.number, row.id or "", FeedProblem.UNREADABLE, row.reason)
-        self.is_whole &= not row.is_end
-
-    def _report(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
-        self.problems.append(self._problem(row, id_, kind, reason))
-
-    def _problem(self, row: int, id_: str, kind: FeedProblem, reason: str) -> Problem:
-        return Problem(f"{self.path}, row {row}", id_ or "?", reason, kind)
-
-    def _leave_out(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
-        """Report a row that becomes no product, whose product is then one that cannot be given now."""
-        self._report(row, id_, kind, reason)
-        if id_:
-            self.unavailable.add(id_)
-        else:
-            self.is_whole = False
-
-    def _product(self, row: FeedRow) -> FeedProduct:
+    def _usable(self, row: FeedRow, id_: str) -> tuple[str, str, Path, str | None, dict[str, str]]:
         everything = "".join(row.values.values())
         if "\0" in everything:
-            id_ = row.id
-            raise _UnusableError(
-                FeedProblem.UNREADABLE, "" if "\0" in id_ else id_, "holds NUL bytes; write the feed again"
-            )
+            known = "" if "\0" in id_ else id_
+            raise _UnusableError(FeedProblem.UNREADABLE, known, "holds NUL bytes; write the feed again")
         fields = self._columns.renamed(row.values)
         fields.pop("id", None)
-        id_ = _checked_id(row.id)
+        if not id_:
+            raise _UnusableError(FeedProblem.UNUSABLE_ID, "", "has no id; give it one")
+        if len(id_) > MAX_ID or not id_.isprintable():
+            reason = (
+                f"its id {id_[:40]!r} is too long or not printable; use up to {MAX_ID} printable characters"
+            )
+            raise _UnusableError(FeedProblem.UNUSABLE_ID, "", reason)
         if len(everything) > MAX_TITLE:
-            self._shorten(row.row, id_, fields)
+            self._shorten(row.number, id_, fields)
         category = _category(id_, fields)
-        image = fields.pop("image_link", "")
-        if not image or len(image) > MAX_LINK:
-            reason = "has no picture; give image_link" if not image else "its image_link is too long; mend it"
-            raise _UnusableError(FeedProblem.NO_PICTURE, id_, reason)
+        picture = self._picture(id_, fields.pop("image_link", ""))
         title = fields.pop("title", None)
-        self._normalise(row.row, id_, fields)
-        title = " ".join(title.split()) if title else None
-        return FeedProduct(row.row, id_, category, title, image, fields, row.digest)
+        self._normalise(row.number, id_, fields)
+        return id_, category, picture, " ".join(title.split()) if title else None, fields
+
+    def _picture(self, id_: str, image: str) -> Path:
+        """Where the picture of a product is, or will be once it is fetched."""
+        if not image or len(image) > MAX_LINK:
+            reason = "its image_link is too long; shorten it" if image else "has no picture; give image_link"
+            raise _UnusableError(FeedProblem.NO_PICTURE, id_, reason)
+        place = self._place(image)
+        if place is None:
+            reason = (
+                "only http:// and https:// are fetched; correct the link"
+                if self._url or _is_url(image)
+                else "lies outside the feed's folder, which only --allow-outside allows"
+            )
+            raise _UnusableError(FeedProblem.NO_PICTURE, id_, f"{image[:80]}: {reason}")
+        return Path(place)
+
+    def _place(self, image: str) -> str | None:
+        """The path of a picture; None if it may not be used."""
+        if self._url and image:
+            with suppress(ValueError):
+                image = urljoin(self._url, image)
+        if image[:8].lower().startswith(("http://", "https://")):
+            return self._locate(image)
+        if self._url or _is_url(image):
+            return None
+        if ".." not in image and "\\" not in image and not os.path.isabs(image):  # noqa: PTH117
+            return f"{self._folder}{os.sep}{image}"
+        path = os.path.normpath(os.path.join(self._folder, image))  # noqa: PTH118  # pathlib keeps ..
+        inside = self._allow_outside or path.startswith(self._folder.rstrip(os.sep) + os.sep)
+        return path if inside else None
 
     def _shorten(self, row: int, id_: str, fields: dict[str, str]) -> None:
         for name, text in fields.items():
@@ -218,12 +218,12 @@ class Feed:
                 self._report(row, id_, FeedProblem.TOO_LONG, reason)
 
     def _normalise(self, row: int, id_: str, fields: dict[str, str]) -> None:
-        """Bring fields that filters know into their form; a product goes without one that is not usable."""
+        """Bring fields that filters know into their form; leave out those that cannot be used."""
         unusable: dict[str, str] = {}
         for name in ("price", "sale_price"):
             if name in fields:
                 try:
-                    fields[name] = _price(fields[name], self._options.currency)
+                    fields[name] = _price(fields[name], self._currency)
                 except UnusablePriceError as error:
                     unusable[name] = str(error)
         if "availability" in fields:
@@ -237,14 +237,25 @@ class Feed:
         if "gender" in fields:
             fields["gender"] = fields["gender"].lower()
         if "link" in fields and not fields["link"].lower().startswith(("http://", "https://")):
-            unusable["link"] = f"{fields['link'][:40]!r} is no link; write https://..."
+            unusable["link"] = f"{fields['link'][:40]!r} is not a link; write https://..."
         for name, reason in unusable.items():
             del fields[name]
             self._report(row, id_, FeedProblem.UNUSABLE_FIELD, f"goes without {name}: {reason}")
 
+    def _leave_out(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
+        """Report a row without a product: its product is one that the feed cannot give now."""
+        self._report(row, id_, kind, reason)
+        if id_:
+            self._unusable.add(id_)
+        else:
+            self._is_whole = False
+
+    def _report(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
+        self.problems.append(Problem(f"{self.name}, row {row}", id_ or "?", reason, kind))
+
 
 class _UnusableError(Exception):
-    """A row that cannot become a product, why, and whose it is."""
+    """A row that cannot become a product: why, and the product's id if it is known."""
 
     def __init__(self, kind: FeedProblem, id_: str, reason: str) -> None:
         super().__init__(reason)
@@ -260,18 +271,8 @@ def _id(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _checked_id(text: str) -> str:
-    if not text:
-        raise _UnusableError(FeedProblem.UNUSABLE_ID, "", "has no id; give it one")
-    if len(text) > MAX_ID or not text.isprintable():
-        raise _UnusableError(
-            FeedProblem.UNUSABLE_ID, "", f"its id {text[:40]!r} is too long, or no printable text; mend it"
-        )
-    return text
-
-
 def _category(id_: str, fields: dict[str, str]) -> str:
-    """The first field that is a path; the others stay fields. Numbers of Google's taxonomy are no paths."""
+    """The first field that is a path; the others stay fields. Numbers of Google's taxonomy are not paths."""
     for name in CATEGORY_FIELDS:
         if name in fields and (path := _path(fields[name])):
             del fields[name]
@@ -290,3 +291,7 @@ def _path(text: str) -> str:
     if text.isdigit() or len(text) > MAX_ID * 2:
         return ""
     return normalise(re.sub(r"\s*>\s*", " > ", text))
+
+
+def _is_url(image: str) -> bool:
+    return "://" in image or image.startswith("//")

@@ -1,4 +1,4 @@
-"""The formats of feeds: a file to read each, and one line here."""
+"""Reads feeds row by row: CSV, TSV, JSON lines, Parquet, and Google Merchant Center's XML."""
 
 import csv
 import json
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 
-class Row(NamedTuple):
-    """One product as the feed has it: its row's number from 1, and text by the name of the column.
+class FeedRow(NamedTuple):
+    """One product as the feed has it: the number of its row, and its texts by the names of their columns.
 
-    Names are in lower case with underscores and without `g:`. Numbers are as the feed wrote them.
+    Rows count from 1; in text files, the number is that of the row's last line. Names are in lower case, with
+    underscores and without `g:`. Numbers are as the feed wrote them.
     """
 
     number: int
     values: Mapping[str, str]
 
 
-class Unreadable(NamedTuple):
+class UnreadableRow(NamedTuple):
     """A row that cannot be read, and why.
 
-    `id` is the product's, in the column `id_column`, as far as it can be told; None says it is unknown which
-    product is missing. With `is_end`, so are all after it.
+    `id` is the product's, if it can be found; None means that it is unknown which product is missing. If
+    `is_end`, everything after this row is missing too.
     """
 
     number: int
@@ -40,17 +41,50 @@ class Unreadable(NamedTuple):
     is_end: bool = False
 
 
-Reader: TypeAlias = Callable[[Path, str], "Iterator[Row | Unreadable]"]
-"""Reads a feed, given the file and the name of the column that holds ids; FeedError where it cannot."""
+Rows: TypeAlias = Iterator[FeedRow | UnreadableRow]
+Reader: TypeAlias = Callable[[Path, str], Rows]
+"""Reads a feed, given the file and the name of the column that holds ids; raises FeedError if it cannot."""
+
+
+class Format(NamedTuple):
+    """A format: its reader, suffixes of its files, its media types, and whether all rows have all columns."""
+
+    read: Reader
+    suffixes: tuple[str, ...]
+    media_types: tuple[str, ...]
+    has_columns: bool
+
+
+def format_of(name: str, chosen: str | None = None, media_type: str = "") -> Format:
+    """Return the format that was chosen, or else that of the media type, or of the end of the feed's name.
+
+    Args:
+        name: the path of a file, or of a URL.
+        chosen: one of `FORMATS`.
+        media_type: what a server says that the feed is, if it was fetched.
+
+    Raises:
+        FeedError: there is no such format, or nothing tells which one it is.
+    """
+    if chosen is not None:
+        if chosen not in FORMATS:
+            raise FeedError(f"{name}: '{chosen}' is not a format of feeds; choose {', '.join(FORMATS)}")
+        return FORMATS[chosen]
+    by_type = [each for each in FORMATS.values() if media_type in each.media_types]
+    by_name = [each for each in FORMATS.values() if name.lower().endswith(each.suffixes)]
+    if not by_type and not by_name:
+        known = ", ".join(suffix for each in FORMATS.values() for suffix in each.suffixes)
+        raise FeedError(f"{name}: no format of feeds has this suffix (known: {known}); give --format")
+    return (by_type or by_name)[0]
 
 
 def column_name(name: str) -> str:
-    """The name of a column as this package knows it: `g:Image Link` is `image_link`."""
+    """Return the name of a column as this package spells it: `g:Image Link` is `image_link`."""
     return name.strip().lower().removeprefix("g:").strip().replace(" ", "_")
 
 
 def as_text(value: object) -> str:
-    """The text of a value that a format with types holds; None is empty, what is nested is JSON."""
+    """Return the text of a value of a typed format; None is empty, nested values are JSON."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, bool):
@@ -62,32 +96,27 @@ def as_text(value: object) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
-_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-_SHOWN = 20
-
-
 @contextmanager
-def opened(path: Path) -> Iterator[TextIO]:
-    """Open a feed as UTF-8 text, with or without a byte order mark; ends of lines stay as they are.
-
-    Raises:
-        FeedError: it cannot be read, or is in another encoding; the message names the line and the byte.
-    """
+def _opened(path: Path) -> Iterator[TextIO]:
+    """Open a feed as UTF-8 text, with or without a byte order mark; ends of lines stay as they are."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             yield stream
     except UnicodeDecodeError as error:
-        raise FeedError(f"{path}: {explain_encoding(path) or error}") from error
+        raise FeedError(f"{path}: {_wrong_encoding(path) or error}") from error
     except OSError as error:
         raise FeedError(f"{path}: cannot be read ({error.strerror}); check the file") from error
 
 
-def explain_encoding(path: Path) -> str | None:
-    """Say where a file is not UTF-8, and what to do; None where it is."""
+_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_SHOWN = 20
+
+
+def _wrong_encoding(path: Path) -> str | None:
+    """Say where a file is not UTF-8, and what to do; None if it is."""
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
-            encoding = _MARKS.get(line[:2]) if number == 1 else None
-            if encoding:
+            if number == 1 and (encoding := _MARKS.get(line[:2])):
                 return f"is in {encoding}; save it as UTF-8"
             try:
                 line.decode("utf-8")
@@ -100,55 +129,58 @@ def explain_encoding(path: Path) -> str | None:
     return None
 
 
-_SEPARATORS = (",", ";", "|")
-
-
-def read_delimited(path: Path, id_column: str, *, separator: str | None = None) -> Iterator[Row | Unreadable]:
+def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Rows:
     """Read a feed whose first line names its columns.
 
-    A row that is broken is one `Unreadable`, also where an open quotation mark would take in the rows that
-    follow: reading goes on with its next line.
+    A broken row is one `UnreadableRow`, even if an open quotation mark would swallow the rows that follow:
+    reading goes on with its next line.
 
     Args:
         path: the file.
         id_column: the name of the column that holds ids.
-        separator: what separates columns; by default that of `,`, `;` and `|` which the header has most of.
+        separator: what separates columns; by default whichever of `,`, `;` and `|` the header has most of.
 
     Raises:
         FeedError: the file cannot be read, is not UTF-8, or has no header.
     """
-    with opened(path) as stream:
+    with _opened(path) as stream:
         lines = _Lines(stream)
         first = next(lines, "")
-        separator = separator or max(_SEPARATORS, key=first.count)
+        separator = separator or max(",;|", key=first.count)
         header = _header(path, first, separator)
         lines.taken.clear()
         number = 1
         reader = csv.reader(lines, delimiter=separator, strict=True)
         while True:
             number += 1
+            problem = ""
             try:
                 cells = next(reader)
-                problem = _problem(cells, header)
+                if cells and len(cells) != len(header):
+                    problem = (
+                        f"has {len(cells)} columns, and the header {len(header)}; check its quotation marks"
+                    )
             except StopIteration:
                 return
             except csv.Error as error:
-                cells, problem = [], f"is no row of columns ({error})"
+                problem = f"is not a row of columns ({error})"
             if not problem:
                 number += len(lines.taken) - 1
                 if cells:
-                    yield Row(number, dict(zip(header, cells, strict=True)))
-            elif plain := _unquoted(lines.taken[0], separator, header):
-                lines.give_back()
-                yield Row(number, plain)
+                    yield FeedRow(number, dict(zip(header, cells, strict=True)))
             else:
+                plain = lines.taken[0].rstrip("\r\n").split(separator)
                 lines.give_back()
-                yield Unreadable(number, problem, _id(lines.taken[0], separator, header, id_column))
+                if separator == "\t" and len(plain) == len(header):  # its quotation marks are inches
+                    yield FeedRow(number, dict(zip(header, plain, strict=True)))
+                else:  # an id stands before anything that can have broken the row, or is not known
+                    id_ = plain[0].strip().strip('"') if header[0] == id_column else ""
+                    yield UnreadableRow(number, problem, id_ or None)
             lines.taken.clear()
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file; those that were taken for a row which turned out to be none can be given back."""
+    """The lines of a file; lines that the csv module took for a broken row can be given back."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -174,44 +206,23 @@ def _header(path: Path, line: str, separator: str) -> list[str]:
         raise FeedError(f"{path}: its first line does not name columns; write a header")
     seen: set[str] = set()
     for place, name in enumerate(names):
-        if name in seen:  # of two columns of one name the first counts
+        if name in seen:  # of two columns with one name, the first counts
             names[place] = f"{name}_{place + 1}"
         seen.add(names[place])
     return names
 
 
-def _problem(cells: list[str], header: list[str]) -> str | None:
-    if cells and len(cells) != len(header):
-        return f"has {len(cells)} columns, and the header {len(header)}; check its quotation marks"
-    return None
+read_tsv: Reader = partial(read_csv, separator="\t")
 
 
-def _unquoted(line: str, separator: str, header: list[str]) -> dict[str, str] | None:
-    """A row between tabs, whose quotation marks are inches and not quotation marks."""
-    if separator != "\t":
-        return None
-    cells = line.rstrip("\r\n").split(separator)
-    return dict(zip(header, cells, strict=True)) if len(cells) == len(header) else None
-
-
-def _id(line: str, separator: str, header: list[str], id_column: str) -> str | None:
-    """The id of a broken row, where it stands before anything that can have broken it."""
-    if header[0] != id_column:
-        return None
-    return line.rstrip("\r\n").split(separator)[0].strip().strip('"') or None
-
-
-read_csv: Reader = read_delimited
-read_tsv: Reader = partial(read_delimited, separator="\t")
-
-
-def read_jsonl(path: Path, id_column: str) -> Iterator[Row | Unreadable]:
-    """Read one object a line; numbers stay as they are written, null is left out, what is nested is JSON.
+def read_jsonl(path: Path, id_column: str) -> Rows:
+    """Read one object a line; numbers stay as they are written, null is empty, nested values are JSON.
 
     Raises:
         FeedError: the file cannot be read, or is not UTF-8.
     """
-    with opened(path) as stream:
+    shown_id = re.compile(rf'"(?:g:)?{re.escape(id_column)}"\s*:\s*"([^"\\]+)"')
+    with _opened(path) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
                 continue
@@ -219,23 +230,19 @@ def read_jsonl(path: Path, id_column: str) -> Iterator[Row | Unreadable]:
                 entry = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
                 values = {column_name(name): as_text(value) for name, value in entry.items()}
             except (ValueError, RecursionError) as error:
-                yield Unreadable(number, f"is no JSON ({error})", _id_jsonlines(line, id_column))
+                found = shown_id.search(line)
+                yield UnreadableRow(number, f"is not JSON ({error})", found and found[1])
             except AttributeError:
-                yield Unreadable(number, "is no object; write {...}")
+                yield UnreadableRow(number, "is not an object; write {...}")
             else:
-                yield Row(number, values)
-
-
-def _id_jsonlines(line: str, id_column: str) -> str | None:
-    found = re.search(rf'"(?:g:)?{re.escape(id_column)}"\s*:\s*"([^"\\]+)"', line)
-    return found[1] if found else None
+                yield FeedRow(number, values)
 
 
 _TOGETHER = 10_000
 
 
-def read_parquet(path: Path, id_column: str) -> Iterator[Row | Unreadable]:  # noqa: ARG001
-    """Read a Parquet file, row by row; every value becomes the text a person would write.
+def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
+    """Read a Parquet file, row by row; every value becomes the text that a person would write.
 
     Raises:
         FeedError: the file cannot be read, or is damaged.
@@ -251,36 +258,34 @@ def read_parquet(path: Path, id_column: str) -> Iterator[Row | Unreadable]:  # n
         with pyarrow.parquet.ParquetFile(path) as file:
             names = [column_name(name) for name in file.schema_arrow.names]
             for batch in file.iter_batches(_TOGETHER):
-                columns = [column.to_pylist() for column in batch.columns]
-                for values in zip(*columns, strict=True):
+                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     number += 1
-                    yield _row(number, names, values)
-    except OSError as error:  # pyarrow's own failures of reading are of this kind too
+                    try:
+                        texts = [
+                            each.decode() if isinstance(each, bytes) else as_text(each) for each in values
+                        ]
+                    except UnicodeDecodeError as error:
+                        yield UnreadableRow(number, f"holds bytes that are not UTF-8 ({error.reason})")
+                    else:
+                        yield FeedRow(number, dict(zip(names, texts, strict=True)))
+    except OSError as error:  # pyarrow's own failures of reading are of this type too
         raise FeedError(f"{path}: cannot be read ({error}); write it again") from error
     except (pyarrow.ArrowException, ValueError) as error:
-        raise FeedError(f"{path}: is damaged, or no Parquet file ({error}); write it again") from error
-
-
-def _row(number: int, names: list[str], values: tuple[object, ...]) -> Row | Unreadable:
-    try:
-        texts = [value.decode() if isinstance(value, bytes) else as_text(value) for value in values]
-    except UnicodeDecodeError as error:
-        return Unreadable(number, f"holds bytes that are not UTF-8 ({error.reason})")
-    return Row(number, dict(zip(names, texts, strict=True)))
+        raise FeedError(f"{path}: is damaged, or not a Parquet file ({error}); write it again") from error
 
 
 _PRODUCTS = ("item", "entry")
 _GOOGLE = "{http://base.google.com/ns/"
 
 
-def read_xml(path: Path, id_column: str) -> Iterator[Row | Unreadable]:  # noqa: ARG001
-    """Read one item or entry after another, keeping no more than one; of a repeated field the first counts.
+def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
+    """Read one item or entry after another, keeping only one in memory; of a repeated field the first counts.
 
     A document type, an entity or anything else that would make the parser read or build more than is in the
     file is refused. A file that breaks off gives what stands before the break.
 
     Raises:
-        FeedError: the file cannot be read, holds what is refused, or is not in the encoding that it says.
+        FeedError: the file cannot be read, holds what is refused, or is not in the encoding that it declares.
     """
     from xml.etree.ElementTree import ParseError
 
@@ -298,7 +303,7 @@ def read_xml(path: Path, id_column: str) -> Iterator[Row | Unreadable]:  # noqa:
                 above.pop()
                 if _local(element.tag) in _PRODUCTS:
                     number += 1
-                    yield Row(number, _values(element))
+                    yield FeedRow(number, _values(element))
                     if above:
                         above[-1].clear()
     except DefusedXmlException as error:
@@ -306,10 +311,10 @@ def read_xml(path: Path, id_column: str) -> Iterator[Row | Unreadable]:  # noqa:
             f"{path}: declares a document type or an entity, which is refused; leave <!DOCTYPE ...> out"
         ) from error
     except ParseError as error:
-        encoding = explain_encoding(path)
+        encoding = _wrong_encoding(path)
         if encoding and not _names_encoding(path):
             raise FeedError(f"{path}: {encoding}") from error
-        yield Unreadable(number + 1, f"is no XML, nor is what follows ({error})", is_end=True)
+        yield UnreadableRow(number + 1, f"is not XML, nor is what follows ({error})", is_end=True)
     except (LookupError, ValueError) as error:
         raise FeedError(f"{path}: is in an encoding that cannot be read ({error}); use UTF-8") from error
     except OSError as error:
@@ -318,9 +323,8 @@ def read_xml(path: Path, id_column: str) -> Iterator[Row | Unreadable]:  # noqa:
 
 def _values(item: "Element") -> dict[str, str]:
     """Fields by name, those of Google's namespace before the others."""
-    fields = sorted(item, key=lambda each: not each.tag.startswith(_GOOGLE))
     values: dict[str, str] = {}
-    for field in fields:
+    for field in sorted(item, key=lambda each: not each.tag.startswith(_GOOGLE)):
         text = field.text or ""
         if not text.strip():
             text = field.get("href", "")  # Atom's <link href="..."/>
@@ -334,38 +338,21 @@ def _local(tag: str) -> str:
 
 
 def _names_encoding(path: Path) -> bool:
-    """Whether the file says that it is in another encoding than UTF-8."""
+    """Whether the file declares another encoding than UTF-8."""
     with path.open("rb") as stream:
         start = stream.read(200).lower()
     return b"encoding=" in start.split(b"?>")[0] and b"utf-8" not in start
 
 
-class Format(NamedTuple):
-    """How a format is read, how its files end, and whether all its rows have the same columns."""
-
-    read: Reader
-    suffixes: tuple[str, ...]
-    has_columns: bool
-
+_XML = ("application/xml", "text/xml", "application/rss+xml", "application/atom+xml")
+_JSON = ("application/jsonl", "application/x-ndjson", "application/x-jsonlines")
+_PARQUET = ("application/vnd.apache.parquet",)
 
 FORMATS: dict[str, Format] = {
-    "csv": Format(read_csv, (".csv",), has_columns=True),
-    "tsv": Format(read_tsv, (".tsv", ".tab", ".txt"), has_columns=True),
-    "jsonl": Format(read_jsonl, (".jsonl", ".ndjson"), has_columns=False),
-    "parquet": Format(read_parquet, (".parquet", ".pq"), has_columns=True),
-    "xml": Format(read_xml, (".xml", ".rss", ".atom"), has_columns=False),
+    "csv": Format(read_csv, (".csv",), ("text/csv",), has_columns=True),
+    "tsv": Format(read_tsv, (".tsv", ".tab", ".txt"), ("text/tab-separated-values",), has_columns=True),
+    "jsonl": Format(read_jsonl, (".jsonl", ".ndjson"), _JSON, has_columns=False),
+    "parquet": Format(read_parquet, (".parquet", ".pq"), _PARQUET, has_columns=True),
+    "xml": Format(read_xml, (".xml", ".rss", ".atom"), _XML, has_columns=False),
 }
-"""By name; a file's format is the one whose suffix its name has."""
-
-
-def format_of(path: Path, name: str | None = None) -> Format:
-    """Return the format of that name, by default that of the file's suffix; FeedError where there is none."""
-    if name is None:
-        found = [each for each in FORMATS.values() if path.name.lower().endswith(each.suffixes)]
-        if found:
-            return found[0]
-        known = ", ".join(suffix for each in FORMATS.values() for suffix in each.suffixes)
-        raise FeedError(f"{path}: no feed is known by this suffix ({known}); give --format")
-    if name not in FORMATS:
-        raise FeedError(f"{path}: '{name}' is no format of feeds; choose {', '.join(FORMATS)}")
-    return FORMATS[name]
+"""The formats by name."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from perfectlook.catalogue import Record, Shelf
+from perfectlook.catalogue import PictureCache, Record
 from perfectlook.errors import PictureError
 from perfectlook.images import open_picture
 from perfectlook.service.errors import Refusal
@@ -74,7 +74,7 @@ def put_product(service: "Service", id_: str, new: NewProduct, content: bytes | 
             raise Refusal(422, "invalid", "there is no picture; give picture_url or picture_base64")
         picture = Path(Record.from_payload(id_, point.payload).picture)
     else:
-        picture = _shelved(service, content)
+        picture = _cached(service, content)
     fields = {name.lower(): text for name, text in new.fields.items()}
     report = catalogue.sync(
         OneProduct(Product(id_, category, picture, new.title, fields)), model, wait=WAIT, workers=1
@@ -99,10 +99,10 @@ def remove_product(service: "Service", id_: str) -> bool:
 
 
 def _folder(service: "Service") -> Path:
-    return Shelf.of(service.recommender.catalogue.location).folder / PUT_FOLDER
+    return PictureCache.of(service.recommender.catalogue.location).folder / PUT_FOLDER
 
 
-def _shelved(service: "Service", content: bytes) -> Path:
+def _cached(service: "Service", content: bytes) -> Path:
     """Keep the picture of a product where its hash says: no name of a request is ever a name of a file."""
     open_picture(content, fit=64, limits=service.limits)
     folder = _folder(service)
