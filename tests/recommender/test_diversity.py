@@ -8,6 +8,7 @@ import pytest
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import Norm
 from perfectlook.recommender.diversity import Candidate, distinct, same_look, spread_out
+from perfectlook.stores import Point
 
 NEAR, FAR = np.asarray([1.0, 0.0, 0.0], np.float32), np.asarray([0.0, 1.0, 0.0], np.float32)
 
@@ -23,7 +24,7 @@ def product(
 ) -> Candidate:
     sha256 = hashlib.sha256((picture or id_).encode()).hexdigest()
     record = Record(id_, id_, 9, 9, sha256, f"{dhash:064x}", "", fields)
-    return Candidate(place, id_, place, place, 0.0, record.payload(), vector)
+    return Candidate(Point(id_, "Shoes", vector, record.payload()), vector, place, place, place, 0.0)
 
 
 def test_the_same_picture_is_a_copy_whatever_else_is_said_of_it() -> None:

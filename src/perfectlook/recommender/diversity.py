@@ -1,8 +1,7 @@
 """Diversity: products that look the same appear once, and neighbours in a list may be asked to differ."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from perfectlook.answers import RankedProduct, details_of
 from perfectlook.catalogue.manifest import Record
 from perfectlook.model.distances import distance
 from perfectlook.recommender.rules import Rule
-from perfectlook.stores.base import Payload
+from perfectlook.stores.base import Described
 from perfectlook.types import Float32Array, Float64Array
 
 if TYPE_CHECKING:
@@ -27,28 +26,35 @@ what unrelated (orthogonal) ones have: 0.5 apart for unit vectors. Two colours o
 _COLOURS = ("color", "colour")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Candidate:
     """A product and its distance, the sum of its two parts; `place` is that distance as rules weigh it.
 
     Its record is read when it is first asked for: many more products are measured than shown.
     """
 
+    product: Described
+    vector: Float32Array
     place: float
-    id: str
     total: float
     from_global: float
     from_local: float
-    payload: Payload
-    vector: Float32Array
     rules: tuple[Rule, ...] = ()
+    _record: Record | None = field(default=None, init=False, repr=False)
 
-    @cached_property
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.product.id
+
+    @property
     def record(self) -> Record:
         """What the catalogue keeps of it; CatalogueError when that is no record."""
-        return Record.from_payload(self.id, self.payload)
+        if self._record is None:
+            self._record = Record.from_payload(self.id, self.product.payload)
+        return self._record
 
-    @cached_property
+    @property
     def outline(self) -> int:
         """The bits of its picture's difference hash."""
         return int(self.record.dhash, 16)
@@ -78,18 +84,28 @@ def distinct(
     A product repeats another if it is a variant of it (`item_group_id`) or looks the same.
     """
     seen = list(shown)
-    groups = {group for each in seen if (group := _group(each))}
+    groups = {_group(each) for each in seen}
+    pictures = {each.record.picture_sha256 for each in seen}
+    outlines = [each.outline for each in seen]
     found: list[Candidate] = []
     for product in products:
         if len(found) == count:
             break
-        group = _group(product)
-        if group in groups or any(same_look(product, each) for each in seen):
+        group, picture, outline = _group(product), product.record.picture_sha256, product.outline
+        if (group and group in groups) or picture in pictures:
+            continue
+        near = [
+            place
+            for place, each in enumerate(outlines)
+            if (outline ^ each).bit_count() <= NEAR_IDENTICAL_BITS
+        ]
+        if any(same_look(product, seen[place]) for place in near):
             continue
         found.append(product)
         seen.append(product)
-        if group:
-            groups.add(group)
+        groups.add(group)
+        pictures.add(picture)
+        outlines.append(outline)
     return found
 
 

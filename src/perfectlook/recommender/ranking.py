@@ -9,9 +9,11 @@ Products that rules bring forward are searched for separately: all others can th
 distance says, and both searches keep a close bound on what they have not retrieved.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from math import inf, prod
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,9 +24,10 @@ from perfectlook.recommender.diversity import Candidate, distinct, spread_out
 from perfectlook.recommender.filters import all_of, any_of
 from perfectlook.recommender.rules import NO_RULES, Rule, Rules
 from perfectlook.stores import Hit, Point, Query
-from perfectlook.stores.base import fields_of
+from perfectlook.stores.base import Described, Hits, fields_of
 from perfectlook.stores.filters import Filter, Not, matches
 from perfectlook.taxonomy import matches as is_under
+from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
     from perfectlook.model.distances import Norm
@@ -92,11 +95,13 @@ class Ranking:
         pinned = [each for rank, each in self._pins.items() if rank <= k]
         self._shown = [*self.search.measured(shown), *pinned]
         self._rule_of = {point.id: rule for rule, point in pins}
+        self._is_steered = bool(pins or rules.weighing)
 
     def update(self) -> bool:
         """Rank what has been retrieved; returns whether more has to be."""
         pinned = {each.id for each in self._pins.values()}
-        free = [each for each in self.search.found if each.id not in pinned]
+        found = self.search.found
+        free = [each for each in found if each.id not in pinned] if pinned else found
         pool = distinct(free, self._pool, shown=self._shown) if self._variety else free[: self._pool]
         self.products = spread_out(pool, self._k, self._spread, self._norm, pins=self._pins)
         last = pool[-1].place if len(pool) == self._pool else inf
@@ -104,6 +109,8 @@ class Ranking:
 
     def moved(self, product: Candidate) -> list[tuple[Rule, int | None]]:
         """The rules that moved a product, with its rank by distance alone; None where that is far behind."""
+        if not self._is_steered:
+            return []
         rules = [*product.rules, *([self._rule_of[product.id]] if product.id in self._rule_of else [])]
         rank = self.search.bare_rank(product) if rules else None
         return [(rule, rank) for rule in rules]
@@ -117,6 +124,8 @@ class Ranking:
 
     def _counts_on(self) -> bool:
         """Go on retrieving, within bounds, where the rank that a rule moved a product from is not known."""
+        if not self._is_steered:
+            return False
         unknown = any(rank is None for each in self.products for _, rank in self.moved(each))
         return unknown and self.search.asked < _COUNTED and self.search.want(inf)
 
@@ -144,7 +153,7 @@ class _Stream:
     offset: float = 0.0
     exhausted: bool = False
     least: float = 0.0
-    hits: Sequence[Hit] = field(default_factory=list)
+    hits: Hits = field(default_factory=lambda: Hits.of([]))
 
     @property
     def unseen(self) -> float:
@@ -186,14 +195,17 @@ class CategorySearch:
     def take(self, found: Sequence[Sequence[Hit]]) -> None:
         """Take what the searches for `queries` found, which replaces what earlier ones found."""
         for stream, hits in zip(self._wanting, found, strict=True):
-            stream.hits = hits
+            stream.hits = Hits.of(hits)
             stream.exhausted = len(hits) < stream.asked
-        retrieved = {hit.id: hit for stream in self._streams for hit in stream.hits}
-        self.found = self.measured(retrieved.values())
-        totals = {each.id: each.total for each in self.found}
+        hits = self._streams[0].hits
+        if len(self._streams) > 1:
+            hits = Hits.of(list({hit.id: hit for stream in self._streams for hit in stream.hits}.values()))
+        self.found = self._measured(hits.products, hits.vectors) if hits else []
         for stream in self._streams:
             if stream.hits:
-                stream.least = self._least_behind(stream.hits, totals)
+                stream.least = float(stream.hits.distances[-1])
+                if self._norm == "squared_l2":
+                    stream.least = max(0.0, stream.least**2 + self._added(hits))
         self._wanting = []
 
     def want(self, below: float) -> bool:
@@ -223,39 +235,41 @@ class CategorySearch:
         own = next((each for each in self.found if each.id == product.id), product)
         return 1 + sum((each.total, each.id) < (own.total, own.id) for each in self.found)
 
-    def measured(self, points: Iterable[Hit | Point]) -> list[Candidate]:
+    def measured(self, points: Sequence[Hit | Point]) -> list[Candidate]:
         """Measure products, and sort them."""
-        points = list(points)
-        if not points:
-            return []
-        # Equal vectors are measured once: a matrix product may round equal rows differently; they must tie.
-        contents = [point.vector.tobytes() for point in points]
-        row_of = {content: row for row, content in enumerate(dict.fromkeys(contents))}
-        vectors = np.frombuffer(b"".join(row_of), np.float32).reshape(len(row_of), -1)
-        rows = [row_of[content] for content in contents]
-        distances = self._scene.distances(self.category, vectors)
-        columns = (np.asarray(part, np.float64)[rows].tolist() for part in distances)
-        parts = zip(points, *columns, strict=True)
-        return sorted((self._weighed(*each) for each in parts), key=lambda each: each.order)
+        return self._measured(points, np.stack([point.vector for point in points])) if points else []
 
-    def _weighed(self, point: Hit | Point, total: float, from_global: float, from_local: float) -> Candidate:
-        place, rules = total, []
-        for rule in self._rules.weighing:
-            if rule.where is None or matches(rule.where, point.id, point.category, fields_of(point.payload)):
-                rules.append(rule)
-        if rules:
-            place = total * prod(rule.factor for rule in rules) + sum(rule.offset for rule in rules)
-        return Candidate(
-            place, point.id, total, from_global, from_local, point.payload, point.vector, tuple(rules)
+    def _measured(self, products: Sequence[Described], vectors: Float32Array) -> list[Candidate]:
+        # Equal vectors are measured once: a matrix product may round equal rows differently; they must tie.
+        first: dict[bytes, int] = {}
+        same = [first.setdefault(vector.tobytes(), row) for row, vector in enumerate(vectors)]
+        distances = self._scene.distances(self.category, vectors)
+        parts = [np.asarray(part, np.float64)[same].tolist() for part in distances]
+        rules = [self._rules_of(product) for product in products] if self._rules.weighing else repeat(())
+        places = list(map(_weighed, parts[0], rules)) if self._rules.weighing else parts[0]
+        found = list(map(Candidate, products, vectors, places, *parts, rules))
+        found.sort(key=attrgetter("order"))
+        return found
+
+    def _added(self, hits: Hits) -> float:
+        """What hybrid distances have over squared ones to the query point: the same for all products."""
+        total = next(each.total for each in self.found if each.product is hits.products[0])
+        return total - float(hits.distances[0]) ** 2
+
+    def _rules_of(self, product: Described) -> tuple[Rule, ...]:
+        fields = fields_of(product.payload)
+        return tuple(
+            rule
+            for rule in self._rules.weighing
+            if rule.where is None or matches(rule.where, product.id, product.category, fields)
         )
 
-    def _least_behind(self, hits: Sequence[Hit], totals: dict[str, float]) -> float:
-        """The least distance that a product behind the last hit can have."""
-        farthest = hits[-1].distance
-        if self._norm == "l2":
-            return farthest
-        constant = totals[hits[0].id] - hits[0].distance ** 2
-        return max(0.0, farthest**2 + constant)
+
+def _weighed(distance: float, rules: Sequence[Rule]) -> float:
+    """A distance as rules weigh it."""
+    if not rules:
+        return distance
+    return distance * prod(rule.factor for rule in rules) + sum(rule.offset for rule in rules)
 
 
 def retrieve(catalogue: Catalogue, model: "Model", searches: Sequence[CategorySearch]) -> None:
