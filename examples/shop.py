@@ -42,7 +42,7 @@ def main() -> None:
         # the pictures are in the set's folder, not in the feed's
         report = catalogue.sync(given.out / "feed.csv", model, allow_outside=True)
         print(f"{report.added} added, {report.changed} changed, {report.deleted} deleted")
-        answer = Recommender.open(model, catalogue).complete(photo, k=3)
+        answer = Recommender.open(catalogue, model).complete(photo, k=3)
         print(f"What goes with {photo}:")
         for section in answer.categories:
             print(f"  {section.category}")

@@ -255,7 +255,7 @@ class PhotoSize(AnswerPart):
     height: int
 
 
-class _Drawable(AnswerPart):
+class DrawableAnswer(AnswerPart):
     """An answer that can be drawn, shown as a table, and turned into a data frame."""
 
     _draw: Callable[[Any], "Image"] | None = PrivateAttr(None)
@@ -325,7 +325,7 @@ class _Drawable(AnswerPart):
         return f"<table><caption>{escape(self._title())}</caption><tr>{head}</tr>{rows}</table>"
 
 
-class Look(_Drawable):
+class Look(DrawableAnswer):
     """One product for each of several categories, and how good that choice is: see docs/looks.md."""
 
     photo: str = Field(default="", exclude=True)
@@ -374,7 +374,7 @@ class Look(_Drawable):
         return f"for '{self.photo}': {_counted(len(self.slots), 'slot', 'slots')}{cost}; {self.proof}"
 
 
-class _Asked(_Drawable):
+class _Asked(DrawableAnswer):
     """What answers to questions about a photo have in common."""
 
     model: str
@@ -445,7 +445,7 @@ class Similar(_Asked):
         return f"to '{self.asked}' by model '{self.model}': {_counts(self.categories)}"
 
 
-class Explanation(_Drawable, _Photo):
+class Explanation(DrawableAnswer, _Photo):
     """Products of one category, explained for one photo. Iterating gives the products."""
 
     model: str

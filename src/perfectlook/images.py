@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageChops, UnidentifiedImageError
@@ -43,6 +43,9 @@ class PictureLimits:
 
 
 DEFAULT_LIMITS = PictureLimits()
+
+Photo: TypeAlias = Path | str | bytes | BinaryIO | Image.Image
+"""A path, the bytes or a stream of a picture, or a picture opened by Pillow."""
 
 
 def open_picture(
@@ -122,6 +125,23 @@ def _explained(name: str, limits: PictureLimits) -> Iterator[None]:
     except Exception as error:  # on garbage Pillow's decoders raise nearly anything
         reason = str(error) or type(error).__name__
         raise PictureError(f"{name}: truncated or damaged ({reason}); fetch or copy it again") from error
+
+
+def open_photo(photo: Photo, fit: int | None = None) -> Image.Image:
+    """Return a photo upright, in RGB, transparency over white; `fit` and errors as in `open_picture`."""
+    if isinstance(photo, Image.Image):
+        return to_rgb(photo, photo_name(photo))
+    return open_picture(photo, fit=fit)
+
+
+def photo_name(photo: Photo) -> str:
+    """Return what answers and messages call a photo: its path where it has one."""
+    if isinstance(photo, bytes):
+        return "<bytes>"
+    if isinstance(photo, Path | str):
+        return str(photo)
+    name = getattr(photo, "filename", None) or getattr(photo, "name", None)
+    return name if isinstance(name, str) and name else "<picture>"
 
 
 def encode_jpeg(picture: Image.Image, quality: int = 90) -> bytes:

@@ -5,7 +5,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from perfectlook.recommender.composition import Pool, Problem, compose
+from perfectlook.recommender.composition import Pool, SlotProblem, compose
 
 
 def objective(pools: list[Pool], rows: tuple[int, ...], weight: float) -> float:
@@ -40,7 +40,7 @@ def test_it_is_the_best_of_all_looks(seed: int) -> None:
     weight = float(random.choice([0.0, 0.3, 1.0, 5.0]))
     budget = None if seed % 3 == 0 else int(random.integers(5, 110))
     within = [rows for rows in all_looks(pools) if budget is None or price(pools, rows) <= budget]
-    found = compose(Problem(pools, weight, budget))
+    found = compose(SlotProblem(pools, weight, budget))
     if not within:
         assert found is None
         return
@@ -56,16 +56,16 @@ def test_by_hand() -> None:
     pools = [Pool(np.asarray(costs), line, np.asarray(prices)) for costs, prices in (
         ([1.0, 1.5], [10, 1]), ([2.0, 1.0], [10, 1]), ([1.0, 1.0], [10, 1])
     )]  # fmt: skip
-    alone = compose(Problem(pools, 0.0))
+    alone = compose(SlotProblem(pools, 0.0))
     assert alone is not None
     assert (alone.rows[:2], alone.objective) == ((0, 1), 3.0)
     # together: all at 3 costs 3.5 and is 0 apart; the one above is 2 apart on average (3, 3 and 0)
-    together = compose(Problem(pools, 1.0))
+    together = compose(SlotProblem(pools, 1.0))
     assert together == ((1, 1, 1), 3.5, 3.5)
-    cheap = compose(Problem(pools, 0.0, 12))
+    cheap = compose(SlotProblem(pools, 0.0, 12))
     assert cheap is not None
     assert (cheap.rows, cheap.objective) == ((0, 1, 1), 3.0)
-    assert compose(Problem(pools, 0.0, 2)) is None
+    assert compose(SlotProblem(pools, 0.0, 2)) is None
 
 
 def test_what_is_not_in_the_pools_may_be_better_unless_it_costs_too_much() -> None:
@@ -79,7 +79,7 @@ def test_what_is_not_in_the_pools_may_be_better_unless_it_costs_too_much() -> No
             Pool(p.costs[:count], p.vectors[:count], p.prices[:count], *p.costs[count : count + 1])
             for p in whole
         ]
-        found = compose(Problem(pools, 0.5))
+        found = compose(SlotProblem(pools, 0.5))
         assert found is not None
         assert found.lower_bound <= exact + 1e-9
         assert found.objective >= exact - 1e-9
@@ -94,14 +94,14 @@ def test_where_it_stops_early_the_bound_still_holds() -> None:
     pools = random_pools(np.random.default_rng(5), 4, 9, spread=0.1)
     exact = min(objective(pools, rows, 4.0) for rows in all_looks(pools))
     for most in (0, 1, 3):
-        found = compose(Problem(pools, 4.0), most=most)
+        found = compose(SlotProblem(pools, 4.0), most=most)
         assert found is not None
         assert found.lower_bound <= exact + 1e-9 <= found.objective + 2e-9
 
 
 def test_the_objective_with_one_product_exchanged() -> None:
     pools = random_pools(np.random.default_rng(8), 4, 6)
-    problem = Problem(pools, 1.5, 80)
+    problem = SlotProblem(pools, 1.5, 80)
     rows = tuple(0 for _ in pools)
     for slot, pool in enumerate(pools):
         exchanged = problem.exchanged(rows, slot)

@@ -34,7 +34,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(PricedSet(source), MODELS[request.param])
-    return Recommender.open(MODELS[request.param], catalogue)
+    return Recommender.open(catalogue, MODELS[request.param])
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def looks(
     """Every look of the shop: objective, price and products by category name, best first."""
     points = [point for batch in recommender.catalogue.store.scroll() for point in batch]
     shown = [each for each in points if sold_out or field(each, "availability") != "out_of_stock"]
-    scene = recommender.embed(photo)
+    scene = recommender.embed(photo).scene
     slots = []
     for category in sorted({point.category for point in shown}):
         members = [point for point in shown if point.category == category]

@@ -5,7 +5,7 @@ import pytest
 
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import Norm
-from perfectlook.recommender.filters import restriction
+from perfectlook.recommender.filters import search_filter
 from perfectlook.recommender.ranking import Ranking
 from perfectlook.recommender.rules import Rules
 from perfectlook.stores import Point
@@ -36,7 +36,7 @@ def ranking_of(norm: Norm, points: list[Point], k: int, rules: Rules, where: str
         k,
         norm=norm,
         variety=False,
-        where=restriction(where, excluded=rules.excluded),
+        where=search_filter(where, excluded=rules.excluded),
         rules=rules,
         pins=[(rule, by_id[rule.id]) for rule in rules.pins],
     )
@@ -130,14 +130,14 @@ def test_a_rank_beyond_what_is_counted_is_not_made_up() -> None:
 
 
 def test_what_is_sold_out_is_shown_only_where_it_is_asked_for() -> None:
-    sold_out = restriction(None)
+    sold_out = search_filter(None)
     assert sold_out is not None
     assert not matches(sold_out, "1", "C", {"availability": "out_of_stock"})
     assert matches(sold_out, "1", "C", {"availability": "preorder"})
     assert matches(sold_out, "1", "C", {})
-    assert restriction(None, include_unavailable=True) is None
+    assert search_filter(None, include_unavailable=True) is None
     asked = "not (brand = a or availability = in_stock)"
-    assert restriction(asked) == parse_filter(asked)  # it speaks of availability itself
-    both = restriction("price < 5")
+    assert search_filter(asked) == parse_filter(asked)  # it speaks of availability itself
+    both = search_filter("price < 5")
     assert both is not None
     assert not matches(both, "1", "C", {"availability": "out_of_stock", "price": "4 EUR"})

@@ -38,7 +38,7 @@ def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     model = MODELS[request.param]
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, model)
-    return Recommender.open(model, catalogue)
+    return Recommender.open(catalogue, model)
 
 
 def ids(answer: Answer) -> dict[str, list[str]]:
@@ -140,7 +140,7 @@ def test_a_category_that_the_model_does_not_know_is_answered_and_says_so(
         place.write_bytes(picture.read_bytes())
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(tmp_path, model)
-    sheds, shoes = Recommender.open(model, catalogue).complete(photo).categories
+    sheds, shoes = Recommender.open(catalogue, model).complete(photo).categories
     assert (sheds.category, sheds.resolved.category, sheds.resolved.how) == ("Sheds", None, "unknown")
     assert np.allclose(sheds.attention.weights, 1 / 49)
     assert (shoes.category, shoes.resolved.category) == ("Sports|Shoes", SHOES)
@@ -150,7 +150,7 @@ def test_a_category_that_the_model_does_not_know_is_answered_and_says_so(
 
 def test_another_models_catalogue_is_refused(recommender: Recommender) -> None:
     with pytest.raises(CatalogueError, match=r"'toy-0'.*'toy-9'"):
-        Recommender.open(ToyModel(seed=9), recommender.catalogue)
+        Recommender.open(recommender.catalogue, ToyModel(seed=9))
 
 
 def test_a_catalogue_of_another_precision_is_refused(
@@ -167,7 +167,7 @@ def test_a_model_of_another_backbone_is_refused(source: Path, photo: Path) -> No
         catalogue.sync(source, model)
         model.backbone_identity = "tiny-fp32-000000000000"
         with pytest.raises(ModelError, match="tiny-fp32-000000000000"):
-            Recommender.open(model, catalogue).complete(photo)
+            Recommender.open(catalogue, model).complete(photo)
 
 
 def _other_backbone(name: str, threads: int) -> object:
@@ -209,7 +209,7 @@ def test_categories_come_in_the_order_in_which_the_model_suggests_them(source: P
         catalogue.sync(source, model)
         for bags, shoes, order in ((1.0, 0.0, [BAGS, SHOES]), (-1.0, 0.0, [SHOES, BAGS])):
             model.suggester = suggester(model, bags=bags, shoes=shoes)
-            recommender = Recommender(model, catalogue)
+            recommender = Recommender(catalogue, model)
             answer = json.loads(json.dumps(recommender.complete(photo, k=1).to_dict()))
             assert [section["category"] for section in answer["categories"]] == order
             found = {section["category"]: section["suggested"] for section in answer["categories"]}

@@ -13,7 +13,7 @@ from perfectlook.catalogue import Catalogue
 from perfectlook.catalogue.manifest import Generation, ModelIdentity
 from perfectlook.errors import PictureError, UsageError
 from perfectlook.recommender import Recommender, Rules
-from perfectlook.recommender.similar import nearest_categories
+from perfectlook.recommender.categories import nearest_categories
 from perfectlook.stores import Point
 from priced import PricedSet
 from toy_model import BAGS, SHOES, ToyModel
@@ -28,7 +28,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     model, catalogue = ToyModel(request.param), Catalogue(MemoryStore())
     catalogue.sync(PricedSet(source), model)
-    return Recommender.open(model, catalogue)
+    return Recommender.open(catalogue, model)
 
 
 def members(recommender: Recommender, category: str) -> list[Point]:
@@ -125,7 +125,7 @@ def test_copies_of_the_product_asked_for_are_passed_over(source: Path, tmp_path:
     (folder / "copy of a.jpg").write_bytes(pictures[0].read_bytes())
     model, catalogue = ToyModel(), Catalogue(MemoryStore())
     catalogue.sync(tmp_path, model)
-    recommender = Recommender.open(model, catalogue)
+    recommender = Recommender.open(catalogue, model)
     a = next(each for each in members(recommender, "Shoes") if each.payload["title"] == "a")
     titles = [product.title for product in recommender.similar(a.id).categories[0].products]
     assert sorted(title or "" for title in titles) == ["b", "c", "d"]

@@ -18,7 +18,7 @@ def test_a_photo_is_answered_as_the_recommender_does(shop: Running, store: Store
     answer = shop.photo(store.photos[0], k="3")
     assert answer.status_code == 200
     found = answer.json()
-    with Recommender.open(store.model, store.catalogue) as recommender:
+    with Recommender.open(store.catalogue, store.model) as recommender:
         own = recommender.complete(store.photos[0], k=3, limit=8)
     assert [each["category"] for each in found["categories"]] == [each.category for each in own.categories]
     for section, expected in zip(found["categories"], own.categories, strict=True):

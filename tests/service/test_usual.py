@@ -9,20 +9,22 @@ import pytest
 from PIL import Image
 
 from perfectlook.recommender import Recommender
-from perfectlook.service.answers import Usual, shares
+from perfectlook.service.answers import Usual, why
 from serving import Store
 
 
 @pytest.fixture
 def recommender(own_store: Store) -> Iterator[Recommender]:
-    with Recommender.open(own_store.model, own_store.catalogue) as opened:
+    with Recommender.open(own_store.catalogue, own_store.model) as opened:
         yield opened
 
 
 def test_the_usual_distance_is_the_mean_over_products_of_the_category(recommender: Recommender):
     photo = Image.new("RGB", (64, 64), "teal")
     answer = recommender.complete(photo, k=100)
-    parts = Usual(recommender).parts(recommender.embed(photo), [each.category for each in answer.categories])
+    parts = Usual(recommender).parts(
+        recommender.embed(photo).scene, [each.category for each in answer.categories]
+    )
     assert parts.keys() == {each.category for each in answer.categories}
     for section in answer.categories:
         for usual, found in zip(
@@ -44,7 +46,7 @@ def test_a_sample_is_drawn_once_whoever_asks_first(recommender: Recommender, mon
         return search(queries, *others)
 
     monkeypatch.setattr(recommender.catalogue, "search", counted)
-    scene = recommender.embed(Image.new("RGB", (64, 64), "teal"))
+    scene = recommender.embed(Image.new("RGB", (64, 64), "teal")).scene
     categories = recommender.model.categories
     usual, start = Usual(recommender), Barrier(4)
 
@@ -63,7 +65,7 @@ def test_a_sample_is_drawn_once_whoever_asks_first(recommender: Recommender, mon
 
 
 def test_a_category_without_products_has_no_usual_distance(recommender: Recommender):
-    assert Usual(recommender).parts(recommender.embed(Image.new("RGB", (64, 64))), ["Nothing"]) == {}
+    assert Usual(recommender).parts(recommender.embed(Image.new("RGB", (64, 64))).scene, ["Nothing"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -75,5 +77,5 @@ def test_a_category_without_products_has_no_usual_distance(recommender: Recommen
     ],
 )
 def test_shares_are_of_what_is_nearer_than_usual(whole: float, regions: float, expected: dict[str, float]):
-    assert shares((0.5, 0.5), whole, regions) == pytest.approx(expected)
-    assert shares(None, whole, regions) == {"whole": 0.0, "regions": 0.0}
+    assert why((0.5, 0.5), whole, regions).to_dict() == pytest.approx(expected)
+    assert why(None, whole, regions).to_dict() == {"whole": 0.0, "regions": 0.0}

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from perfectlook.errors import MissingExtraError, PerfectLookError, UsageError
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from perfectlook.answers import RankedProduct
     from perfectlook.types import Problem
 
@@ -90,18 +88,6 @@ def check_sheet(file: Path | None) -> None:
         )
     if not file.parent.is_dir():
         raise UsageError(f"--sheet {file}: there is no folder {file.parent}; make it, or name another")
-
-
-def write_sheet(file: Path, sheet: "Image") -> None:
-    """Write a sheet.
-
-    Raises:
-        PerfectLookError: the file cannot be written.
-    """
-    try:
-        sheet.save(file)
-    except OSError as error:
-        raise PerfectLookError(f"{file}: cannot be written ({error}); name another file") from error
 
 
 def require_training() -> None:

@@ -25,7 +25,6 @@ from perfectlook.cli.output import (
     product_line,
     short_title,
     write_json,
-    write_sheet,
 )
 from perfectlook.errors import PictureError, UsageError
 
@@ -103,7 +102,7 @@ def complete(
             raise UsageError(f"--{flag} requires --look")
     rules, unavailable = choosing.read_rules(), choosing.include_unavailable or choosing.all
     locked = dict(map(_locked, lock or []))
-    with Recommender.open(model, catalogue) as recommender:
+    with Recommender.open(catalogue, model=model) as recommender:
 
         def answered(shown: str) -> "Answer | Look":
             if look:
@@ -148,16 +147,12 @@ def _answers(
     answered: "Callable[[str], Answer | Look]", photos: Sequence[str], sheet: Path | None
 ) -> "Iterator[Answer | Look]":
     """Answer for each photo that can be read, and draw its sheet; the others are named."""
-    from perfectlook.answers import Answer
-    from perfectlook.sheet import draw_look, draw_sheet
-
     for number, photo in enumerate(photos, 1):
         try:
             answer = answered(photo)
             if sheet:
                 file = sheet.with_stem(f"{sheet.stem}-{number}") if len(photos) > 1 else sheet
-                drawn = draw_sheet(answer, photo) if isinstance(answer, Answer) else draw_look(answer, photo)
-                write_sheet(file, drawn)
+                answer.save(file)
         except PictureError as error:
             print(f"skipped: {error}", file=sys.stderr)
         else:
@@ -258,7 +253,7 @@ def similar(
     check_sheet(sheet)
     choosing.check()
     rules = choosing.read_rules()
-    with Recommender.open(model, catalogue) as recommender:
+    with Recommender.open(catalogue, model=model) as recommender:
         found = recommender.similar(
             like,
             category,
@@ -269,9 +264,7 @@ def similar(
             include_unavailable=choosing.include_unavailable or choosing.all,
         )
         if sheet:
-            from perfectlook.sheet import draw_lookalikes
-
-            write_sheet(sheet, draw_lookalikes(found))
+            found.save(sheet)
     if json:
         write_json(json, found.to_dict(None) if choosing.all else found.to_dict())
     else:
@@ -326,12 +319,10 @@ def explain(
     if k is not None and product:
         raise UsageError("-k explains the nearest products, --product explains others; leave one of them out")
     check_sheet(sheet)
-    with Recommender.open(model, catalogue) as recommender:
+    with Recommender.open(catalogue, model=model) as recommender:
         explanation = recommender.explain(photo, category, k or NEAREST, product)
     if sheet:
-        from perfectlook.sheet import draw_explanation
-
-        write_sheet(sheet, draw_explanation(explanation, photo))
+        explanation.save(sheet)
     if json:
         write_json(json, explanation.to_dict())
     else:

@@ -2,10 +2,21 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from perfectlook.catalogue.manifest import Generation
 from perfectlook.errors import UsageError
-from perfectlook.taxonomy import matching, split_path
+from perfectlook.taxonomy import matching, normalise, split_path
+from perfectlook.types import Float32Array
 
+if TYPE_CHECKING:
+    from perfectlook.backbones import FeatureBatch
+    from perfectlook.model.runtime import Model
+
+NEAREST_CATEGORIES = 3
+"""How many categories a photo of a product is looked for in where none are named."""
 _NAMED = 5
 _LIKE = 0.6
 
@@ -31,6 +42,23 @@ def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -
     return list(chosen)
 
 
+def choose_category(counts: Mapping[str, int], wanted: str) -> str:
+    """Return the one category that is named: by its whole path, or by a level that no other one has.
+
+    Raises:
+        UsageError: the name matches no category, or several.
+    """
+    chosen, *others = choose_categories(counts, [wanted])
+    if (path := normalise(wanted)) in counts:  # itself, whatever lies below it
+        return path
+    if others:
+        raise UsageError(
+            f"'{wanted}' matches {len(others) + 1} categories of the catalogue; name one of them: "
+            + "; ".join([chosen, *others])
+        )
+    return chosen
+
+
 def by_probability(
     categories: Iterable[str], suggested: Mapping[str, float], resolved: Mapping[str, str | None]
 ) -> dict[str, float | None]:
@@ -46,6 +74,32 @@ def by_probability(
     """
     found = {name: suggested.get(resolved[name] or "") for name in categories}
     return dict(sorted(found.items(), key=lambda item: -1.0 if item[1] is None else item[1], reverse=True))
+
+
+def nearest_categories(
+    features: "FeatureBatch", model: "Model", generation: Generation, counts: Mapping[str, int]
+) -> list[str]:
+    """The categories whose centres the photo's features are nearest to, nearest first.
+
+    Every feature is divided by its standard deviation over the centres plus the median of all features' ones:
+    none counts for its scale alone, and none that hardly differs between the centres counts much.
+    """
+    names = sorted(counts)
+    if not names:
+        return []
+    centres = np.stack([centre_of(generation, model, name) for name in names]).astype(np.float64)
+    deviations = centres.std(axis=0)
+    scales = deviations + np.median(deviations)
+    told = scales > 0
+    difference = (centres - model.product_inputs(features)[0])[:, told] / scales[told]
+    order = np.argsort((difference**2).sum(axis=1), kind="stable")
+    return [names[place] for place in order[:NEAREST_CATEGORIES]]
+
+
+def centre_of(generation: Generation, model: "Model", category: str) -> Float32Array:
+    """Return the catalogue's centre of a category; the model's where the catalogue has none."""
+    known = generation.centres.get(category)
+    return model.centre(category) if known is None else known
 
 
 def _nearest(name: str, by_size: list[str]) -> str:

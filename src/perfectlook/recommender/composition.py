@@ -52,7 +52,7 @@ class Composition(NamedTuple):
         return self.objective <= self.lower_bound + _SLACK
 
 
-def compose(problem: "Problem", *, most: int = EXPANDED) -> Composition | None:
+def compose(problem: "SlotProblem", *, most: int = EXPANDED) -> Composition | None:
     """Find the look of the least objective; None where the pools have none within the budget.
 
     `most` parts of looks are looked into; then the best look found so far is taken.
@@ -64,7 +64,7 @@ def compose(problem: "Problem", *, most: int = EXPANDED) -> Composition | None:
     return Composition(rows, objective, min(bound, objective, problem.least_with_unseen()))
 
 
-class Problem:
+class SlotProblem:
     """What a look is chosen from, as arrays: what products of each slot cost, and those of two are apart."""
 
     def __init__(self, pools: Sequence[Pool], weight: float, budget: int | None = None) -> None:
@@ -153,7 +153,7 @@ class Problem:
 class _Search:
     """Best first: the part of a look with the least bound is looked into next."""
 
-    def __init__(self, problem: Problem, start: tuple[int, ...]) -> None:
+    def __init__(self, problem: SlotProblem, start: tuple[int, ...]) -> None:
         self._problem = problem
         self._best = start
         self._objective = problem.objective(start)
@@ -251,7 +251,7 @@ class _Search:
         return bounds
 
 
-def _multiplier(problem: Problem) -> float:
+def _multiplier(problem: SlotProblem) -> float:
     """The μ that makes the bound of all looks greatest; 0 where the budget does not bind."""
     if problem.budget is None:
         return 0.0

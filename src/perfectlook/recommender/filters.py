@@ -1,4 +1,4 @@
-"""What to say where a filter left few products: that no product has a field that it asks for."""
+"""The filter of a search, and hints where a filter left few products: fields that no product has."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -18,7 +18,7 @@ AVAILABLE = Compare("availability", "!=", "out_of_stock")
 """What is shown where nothing else is asked for; products that do not say are taken to be available."""
 
 
-def restriction(
+def search_filter(
     where: str | Filter | None, *, include_unavailable: bool = False, excluded: Filter | None = None
 ) -> Filter | None:
     """Return the filter of a search, None where every product may be shown.
@@ -30,7 +30,7 @@ def restriction(
         excluded: what rules keep out.
 
     Raises:
-        UsageError: the text is no filter; names the column.
+        UsageError: the text is not a filter; names the column.
     """
     asked = parse_filter(where) if isinstance(where, str) else where
     parts = [] if asked is None else [asked]
@@ -70,7 +70,7 @@ NAMED = 10
 """Fields that are named where none is like the one asked for."""
 
 
-class FieldNotes:
+class FilterHints:
     """Looks whether the fields of filters are in a catalogue. What was found once is not looked for again."""
 
     def __init__(self, catalogue: Catalogue, model: "Model") -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 from perfectlook.answers import Alternative, Look, RankedProduct, Resolved, Slot
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
-from perfectlook.recommender.composition import Composition, Pool, Problem, compose
+from perfectlook.recommender.composition import Composition, Pool, SlotProblem, compose
 from perfectlook.recommender.diversity import Candidate, distinct
 from perfectlook.recommender.filters import all_of
 from perfectlook.recommender.ranking import ROUNDING, CategorySearch, retrieve
@@ -123,20 +123,7 @@ _CHEAPER = 10
 """Products asked for at once while looking for a cheaper one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What a look is to be: see `Recommender.look`."""
-
-    weight: float
-    budget: Budget | None = None
-    where: Filter | None = None
-    rules: Rules = NO_RULES
-    locked: Mapping[str, Point] = field(default_factory=dict)
-    alternatives: int = 3
-    candidates: int = CANDIDATES
-
-
-class Stylist:
+class LookComposer:
     """Composes one look for one scene. All slots' products are retrieved in one call of the catalogue."""
 
     def __init__(
@@ -144,17 +131,26 @@ class Stylist:
         scene: "SceneEmbedding",
         catalogue: Catalogue,
         model: "Model",
-        wishes: Wishes,
+        *,
+        weight: float = WEIGHT,
+        budget: Budget | None = None,
+        where: Filter | None = None,
+        rules: Rules = NO_RULES,
+        locked: Mapping[str, Point] | None = None,
+        alternatives: int = 3,
     ) -> None:
-        """Take the scene, where products are, and what is wished for."""
+        """Take the scene, where products are, and what is asked for: see `Recommender.look`."""
         self._scene = scene
         self._catalogue = catalogue
         self._model = model
-        self._wishes = wishes
-        self._budget = wishes.budget
-        self._locked = wishes.locked
+        self._weight = weight
+        self._budget = budget
+        self._where = [] if where is None else [where]
+        self._rules = rules
+        self._locked = locked or {}
+        self._n_alternatives = alternatives
 
-    def look(self, photo: str, suggested: Mapping[str, float | None]) -> Look:
+    def compose(self, photo: str, suggested: Mapping[str, float | None]) -> Look:
         """Compose the look of a photo with a slot for each category.
 
         Raises:
@@ -171,7 +167,7 @@ class Stylist:
         missing = [category for category in suggested if not ranked[category]]
         pools = [self._pool(category, ranked[category]) for category in chosen]
         units = None if self._budget is None else self._budget.units
-        problem = Problem(pools, self._wishes.weight, units)
+        problem = SlotProblem(pools, self._weight, units)
         composed = compose(problem) if pools else Composition((), 0.0, 0.0)
         if composed is None:
             raise self._too_dear(chosen, pools)
@@ -194,7 +190,7 @@ class Stylist:
             model=self._model.name,
             slots=slots,
             missing=missing,
-            weight=self._wishes.weight,
+            weight=self._weight,
             distance=sum(each.place for each in products),
             apart=apart(products),
             objective=composed.objective,
@@ -205,14 +201,14 @@ class Stylist:
         )
 
     def _begun(self, category: str) -> CategorySearch:
-        parts = [each for each in (self._wishes.where, self._budget and self._budget.affordable) if each]
+        affordable = [] if self._budget is None else [self._budget.affordable]
         return CategorySearch(
             self._scene,
             category,
             norm=self._model.norm,
-            first=self._wishes.candidates,
-            where=all_of(parts),
-            rules=self._wishes.rules,
+            first=CANDIDATES,
+            where=all_of([*self._where, *affordable]),
+            rules=self._rules,
         )
 
     def _retrieve(self) -> None:
@@ -245,7 +241,7 @@ class Stylist:
 
     def _too_dear_alone(self, categories: Sequence[str]) -> dict[str, list[Candidate]]:
         """Products of categories where none costs less than the whole budget: to say what one would cost."""
-        where = all_of([*([self._wishes.where] if self._wishes.where else []), Has("price")])
+        where = all_of([*self._where, Has("price")])
         points = [self._scene.query_point(category) for category in categories]
         queries = [
             Query(point, _CHEAPER, frozenset({category}), where=where)
@@ -286,8 +282,8 @@ class Stylist:
         least = min(price.amount for each in products if (price := price_of(each, category)) is not None)
         currency = self._budget.currency
         value: Decimal | Money = least if currency is None else Money(least, currency)
-        parts = [each for each in (self._wishes.where, Compare("price", "<", value)) if each]
-        return Query(self._scene.query_point(category), _CHEAPER, frozenset({category}), where=all_of(parts))
+        where = all_of([*self._where, Compare("price", "<", value)])
+        return Query(self._scene.query_point(category), _CHEAPER, frozenset({category}), where=where)
 
     def _units(self, product: Candidate, category: str) -> int | None:
         """A product's price in the smallest unit; None where it has none in the budget's currency."""
@@ -323,7 +319,7 @@ class Stylist:
         objective_of = {products[row].id: float(objectives[row]) for row in order}
         others = distinct(
             (products[row] for row in order if products[row] is not chosen),
-            self._wishes.alternatives,
+            self._n_alternatives,
             shown=[chosen],
         )
         return [

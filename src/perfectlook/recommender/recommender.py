@@ -1,15 +1,20 @@
 """Completes the look of a photo: products that go with it, out of a catalogue."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import numpy as np
 
 from perfectlook.answers import (
     Answer,
     Attention,
     CatalogueProduct,
+    Contribution,
+    DrawableAnswer,
+    ExplainedProduct,
     Explanation,
     Look,
     Resolved,
@@ -19,46 +24,79 @@ from perfectlook.answers import (
     details_of,
 )
 from perfectlook.backbones import Backbone, open_backbone
-from perfectlook.catalogue import Catalogue
+from perfectlook.catalogue import Catalogue, Source, SyncReport
 from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, UsageError
-from perfectlook.model.runtime import Model
-from perfectlook.recommender.categories import by_probability, choose_categories
-from perfectlook.recommender.explain import explained
-from perfectlook.recommender.filters import FieldNotes, all_of, restriction
-from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, Stylist, Wishes, locked_products
-from perfectlook.recommender.photo import Photo, Seen, name_of, opened_photo
+from perfectlook.files import Closable
+from perfectlook.images import Photo, open_photo, photo_name
+from perfectlook.model.attribution import Attribution, attribute
+from perfectlook.model.runtime import Model, SceneEmbedding
+from perfectlook.recommender.categories import (
+    by_probability,
+    centre_of,
+    choose_categories,
+    choose_category,
+    nearest_categories,
+)
+from perfectlook.recommender.filters import FilterHints, all_of, search_filter
+from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, LookComposer, locked_products
 from perfectlook.recommender.ranking import Ranking, find_pins, finish
 from perfectlook.recommender.rules import NO_RULES, Rules
-from perfectlook.recommender.similar import as_product, nearest_categories, point_scene
 from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter
-from perfectlook.taxonomy import normalise
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from perfectlook.backbones import FeatureBatch
-    from perfectlook.model.runtime import SceneEmbedding
+
+Drawable = TypeVar("Drawable", bound=DrawableAnswer)
 
 
-class Recommender:
-    """A model and a catalogue of its vectors. Photos may be completed from several threads."""
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbeddedPhoto:
+    """A photo that has passed the backbone and the model, for several questions about it.
 
-    def __init__(self, model: Model, catalogue: Catalogue, threads: int = 1) -> None:
-        """Use a model with a catalogue that is open for it; `Recommender.open` is the way in."""
-        self.model = model
+    Attributes:
+        name: what answers call it.
+        features: a batch of one.
+        scene: what the model makes of it.
+        source: where the photo can be read again, to draw answers; None if it cannot.
+    """
+
+    name: str
+    features: "FeatureBatch"
+    scene: SceneEmbedding
+    source: Photo | None = None
+
+
+class Recommender(Closable):
+    """A catalogue and the model that its vectors are of. Photos may be completed from several threads."""
+
+    def __init__(self, catalogue: Catalogue, model: Model, threads: int = 1) -> None:
+        """Use an open catalogue with its model; `Recommender.open` is the usual way."""
         self.catalogue = catalogue
+        self.model = model
         self._threads = threads
         self._backbone: Backbone | None = None
-        self._field_notes = FieldNotes(catalogue, model)
+        self._hints = FilterHints(catalogue, model)
 
     @classmethod
-    def open(cls, model: Model | Path | str, catalogue: Catalogue | Path | str, *, threads: int = 1) -> Self:
-        """Open a model and a catalogue, or take them as they are.
+    def open(
+        cls,
+        catalogue: Catalogue | Path | str,
+        model: Model | Path | str,
+        *,
+        create: bool = False,
+        threads: int = 1,
+    ) -> Self:
+        """Open a catalogue and its model, or take them as they are.
 
         Args:
-            model: the folder of a model, or an open one.
             catalogue: the folder or URL of a catalogue, or an open one.
+            model: the folder of a model, the name of a model that comes with the package, or an open one.
+            create: make an empty catalogue where there is none; `sync` fills it.
             threads: how many processors the backbone may use: all for one photo, or each for one of several.
 
         Raises:
@@ -66,14 +104,32 @@ class Recommender:
             CatalogueError: the catalogue cannot be used, or holds the vectors of another model.
         """
         opened = Model.open(model) if isinstance(model, Path | str) else model
-        if isinstance(catalogue, Path | str):
-            return cls(opened, Catalogue.open(catalogue, opened), threads)
-        catalogue.check(opened)
-        return cls(opened, catalogue, threads)
+        found = catalogue
+        if isinstance(found, Path | str):
+            found = Catalogue.open(found, None if create else opened, create=create)
+        recommender = cls(found, opened, threads)
+        try:
+            if not (create and found.manifest().active is None):
+                found.check(opened)
+        except BaseException:
+            if found is not catalogue:
+                found.close()
+            raise
+        return recommender
+
+    def __repr__(self) -> str:
+        return f"<Recommender of catalogue '{self.catalogue.location}' by model '{self.model.name}'>"
+
+    def sync(self, source: Source | Path | str, **options: Any) -> SyncReport:
+        """Bring the catalogue into step with a feed, a set or a folder of pictures.
+
+        Options and errors are those of `Catalogue.sync`.
+        """
+        return self.catalogue.sync(source, self.model, **options)
 
     def complete(
         self,
-        photo: Photo | Seen,
+        photo: Photo | EmbeddedPhoto,
         categories: Sequence[str] | None = None,
         k: int = 10,
         where: str | Filter | None = None,
@@ -87,10 +143,10 @@ class Recommender:
         """Return the `k` products of each category that go best with a photo.
 
         Args:
-            photo: a path, the bytes or a stream of a picture, a Pillow picture, or one seen before (`see`).
-            categories: whole paths, subtrees or single levels of the catalogue's categories; by default all
-                of them, those first that are likeliest to complete the photo, or without a suggester the
-                largest.
+            photo: a path, the bytes or a stream of a picture, a Pillow picture, or an embedded photo.
+            categories: whole paths, subtrees or single levels of the catalogue's categories. By default all
+                of them, those first that are likeliest to complete the photo, or the largest if the model
+                suggests none.
             k: products of a category, at most.
             where: what products must match, in the syntax of docs/filters.md.
             variety: pass over products that look the same as one already shown: copies of its picture, and
@@ -98,28 +154,27 @@ class Recommender:
             spread: 0 to 1: how much products should differ from those before them, rather than be near.
             rules: products to pin, boost, bury and exclude.
             include_unavailable: also show products that are out of stock.
-            limit: where no categories are named, how many of them to answer for; all by default.
+            limit: how many categories to answer for where none are named; all by default.
 
         Raises:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
-            UsageError: a category matches nothing, k or spread is out of range, or the filter is none.
+            UsageError: a category matches nothing, k or spread is out of range, or the filter is wrong.
             CatalogueError: the catalogue fails, or has been switched to another model.
         """
         _check_count(k)
         if not 0 <= spread <= 1:
             raise UsageError(f"spread is {spread:g}: give a number from 0 (off) to 1")
-        wanted = restriction(where, include_unavailable=include_unavailable, excluded=rules.excluded)
+        wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         chosen = choose_categories(self.catalogue.categories(), categories)
-        features = self._features(photo)
-        scene = self._scene(photo, features)
-        suggested = self._suggested(features, chosen)
+        embedded = self.embed(photo)
+        suggested = self._suggested(embedded.features, chosen)
         if categories is None:
             chosen = list(suggested)[:limit]
         pins, unused = find_pins(self.catalogue, self.model, rules, wanted)
         rankings = [
             Ranking(
-                scene,
+                embedded.scene,
                 category,
                 k,
                 norm=self.model.norm,
@@ -132,15 +187,16 @@ class Recommender:
             for category in chosen
         ]
         finish(self.catalogue, self.model, rankings)
-        sections = [self._section(scene, each, suggested[each.category]) for each in rankings]
-        said: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
+        sections = [self._section(embedded.scene, each, suggested[each.category]) for each in rankings]
+        more: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
         if unused:
-            said["unused_rules"] = unused
-        return Answer(photo=_name(photo), model=self.model.name, categories=sections, **said)
+            more["unused_rules"] = unused
+        answer = Answer(photo=embedded.name, model=self.model.name, categories=sections, **more)
+        return _drawable(answer, embedded.source)
 
     def similar(
         self,
-        like: Photo | Seen,
+        like: Photo | EmbeddedPhoto,
         categories: Sequence[str] | None = None,
         k: int = 10,
         where: str | Filter | None = None,
@@ -168,12 +224,11 @@ class Recommender:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
             UsageError: there is neither such a product nor such a file; a category matches nothing, k is
-            below
-                one, or the filter is none.
+                below one, or the filter is wrong.
             CatalogueError: the catalogue fails, or has been switched to another model.
         """
         _check_count(k)
-        wanted = restriction(where, include_unavailable=include_unavailable, excluded=rules.excluded)
+        wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         product = self.catalogue.get([like], self.model).get(like) if isinstance(like, str) else None
         if product is not None:
             named = [product.category] if categories is None else self._chosen(categories)
@@ -183,7 +238,7 @@ class Recommender:
             vectors = self._as_product(like, categories)
         rankings = [
             Ranking(
-                point_scene(vector),
+                SceneEmbedding(vector, None, None, (), 1.0, "l2"),  # nothing but a point: ‖vector - f_p‖
                 category,
                 k,
                 norm="l2",
@@ -200,13 +255,14 @@ class Recommender:
             SimilarSection(category=each.category, proven_exact=exact, products=each.answers(parts=False))
             for each in rankings
         ]
-        asked: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
-        asked |= {"photo": _name(like)} if product is None else {"product": _catalogue_product(product)}
-        return Similar(**asked, model=self.model.name, categories=sections)
+        more: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
+        more |= {"photo": _name(like)} if product is None else {"product": _catalogue_product(product)}
+        found = Similar(model=self.model.name, categories=sections, **more)
+        return _drawable(found, _source(like)) if product is None else _drawable(found, product.id)
 
     def look(
         self,
-        photo: Photo | Seen,
+        photo: Photo | EmbeddedPhoto,
         categories: Sequence[str] | None = None,
         where: str | Filter | None = None,
         *,
@@ -224,7 +280,7 @@ class Recommender:
         Args:
             photo: as for `complete`.
             categories: as for `complete`; by default the five that are likeliest to complete the photo, or
-                without a suggester the largest.
+                the largest if the model suggests none.
             where: what products must match.
             weight: λ, from 0: how much products should go with each other.
             budget: the most that all may cost together: 500, "500 EUR". Only products with a price in its
@@ -238,28 +294,37 @@ class Recommender:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
             UsageError: a category matches nothing, there are too many, a locked product is not of its
-                category, weight or budget is no such number, nothing fits the budget, or the filter is none.
+                category, weight or budget is out of range, nothing fits the budget, or the filter is wrong.
             CatalogueError: the catalogue fails, or has been switched to another model.
         """
         if not 0 <= weight < float("inf"):
             raise UsageError(f"weight is {weight:g}: give a number from 0")
-        wishes = Wishes(
+        limit = None if budget is None else Budget.of(budget)
+        wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
+        kept = locked_products(self.catalogue, self.model, locked or {})
+        embedded = self.embed(photo)
+        slots = self._slots(embedded.features, categories, list(kept))
+        composer = LookComposer(
+            embedded.scene,
+            self.catalogue,
+            self.model,
             weight=weight,
-            budget=None if budget is None else Budget.of(budget),
-            where=restriction(where, include_unavailable=include_unavailable, excluded=rules.excluded),
+            budget=limit,
+            where=wanted,
             rules=rules,
-            locked=locked_products(self.catalogue, self.model, locked or {}),
+            locked=kept,
             alternatives=alternatives,
         )
-        features = self._features(photo)
-        slots = self._slots(features, categories, list(wishes.locked))
-        stylist = Stylist(self._scene(photo, features), self.catalogue, self.model, wishes)
-        look = stylist.look(_name(photo), slots)
-        is_short = look.missing or any(len(each.alternatives) < alternatives for each in look.slots)
-        return look.model_copy(update=self._notes(where, short=bool(is_short)))
+        look = composer.compose(embedded.name, slots)
+        short = bool(look.missing) or any(len(each.alternatives) < alternatives for each in look.slots)
+        return _drawable(look.model_copy(update=self._notes(where, short=short)), embedded.source)
 
     def explain(
-        self, photo: Photo, category: str, k: int = 3, products: Sequence[str] | None = None
+        self,
+        photo: Photo | EmbeddedPhoto,
+        category: str,
+        k: int = 3,
+        products: Sequence[str] | None = None,
     ) -> Explanation:
         """Return where the distances of products of one category come from: the whole scene, and its regions.
 
@@ -272,95 +337,61 @@ class Recommender:
         Raises:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
-            UsageError: the category matches none or several, or a product is not of it.
+            UsageError: the category matches none or several, k is below one, or a product is not of it.
             CatalogueError: the catalogue fails, or has been switched to another model.
         """
         counts = self.catalogue.categories()
-        chosen, *others = choose_categories(counts, [category])
-        if (path := normalise(category)) in counts:  # itself, whatever lies below it
-            chosen = path
-        elif others:
-            raise UsageError(
-                f"'{category}' matches {len(others) + 1} categories of the catalogue; name one of them: "
-                + "; ".join([chosen, *others])
-            )
-        scene = self.embed(photo)
+        chosen = choose_category(counts, category)
+        embedded = self.embed(photo)
+        scene = embedded.scene
         query = Query(scene.query_point(chosen), counts[chosen], frozenset({chosen}))
         (hits,) = self.catalogue.search([query], self.model)
-        return explained(scene, hits, self.model, chosen, photo=name_of(photo), k=k, products=products)
+        _check_count(k)
+        parts = attribute(scene, chosen, np.stack([hit.vector for hit in hits]))
+        distances, mean = parts.total, parts.mean
+        order = sorted(range(len(hits)), key=lambda row: (distances[row], hits[row].id))
+        rank_of = {hits[row].id: rank for rank, row in enumerate(order, 1)}
+        for name in products or ():
+            if name not in rank_of:
+                raise UsageError(
+                    f"--product {name}: the catalogue has no such product in {chosen}; see `perfectlook "
+                    "complete --all` for ids"
+                )
+        explained = []
+        for rank in [rank_of[name] for name in products] if products else range(1, min(k, len(hits)) + 1):
+            row = order[rank - 1]
+            own, hit = parts.row(row), hits[row]
+            relative = own.less(mean)
+            explained.append(
+                ExplainedProduct(
+                    rank=rank,
+                    id=hit.id,
+                    **details_of(Record.from_payload(hit.id, hit.payload)),
+                    **_parts(own),
+                    relative=Contribution(**_parts(relative)),
+                )
+            )
+        explanation = Explanation(
+            photo=embedded.name,
+            model=self.model.name,
+            category=chosen,
+            resolved=Resolved.of(self.model.resolve(chosen)),
+            n_products=len(hits),
+            mean_distance=float(mean.total[0]),
+            has_regions=scene.regions is not None,
+            rows=REGION_ROWS,
+            columns=REGION_COLUMNS,
+            attention=scene.attention(chosen).tolist(),
+            products=explained,
+        )
+        return _drawable(explanation, embedded.source)
 
-    def see(self, photo: Photo) -> Seen:
-        """Pass a photo through backbone and model, once for all that is then asked about it."""
+    def embed(self, photo: Photo | EmbeddedPhoto) -> EmbeddedPhoto:
+        """Pass a photo through backbone and model once, for all that is then asked about it."""
+        if isinstance(photo, EmbeddedPhoto):
+            return photo
         features = self._features(photo)
-        return Seen(name_of(photo), features, self.model.embed_scene(features))
-
-    def embed(self, photo: Photo) -> "SceneEmbedding":
-        """Return what the model makes of a photo."""
-        return self.model.embed_scene(self._features(photo))
-
-    def close(self) -> None:
-        """Close the catalogue."""
-        self.catalogue.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _chosen(self, categories: Sequence[str] | None) -> list[str]:
-        return choose_categories(self.catalogue.categories(), categories)
-
-    def _as_product(self, photo: Photo | Seen, categories: Sequence[str] | None) -> dict[str, Float32Array]:
-        if isinstance(photo, str) and not Path(photo).exists():
-            raise UsageError(
-                f"'{photo}': neither a product of {self.catalogue.location} nor the file of a picture; see "
-                "`perfectlook complete --all` for ids"
-            )
-        features, generation = self._features(photo), self.catalogue.generation()
-        if categories is None:
-            counts = self.catalogue.categories()
-            chosen = nearest_categories(features, self.model, generation, counts)
-        else:
-            chosen = self._chosen(categories)
-        return as_product(features, self.model, generation, chosen)
-
-    def _slots(
-        self, features: "FeatureBatch", categories: Sequence[str] | None, locked: Sequence[str]
-    ) -> dict[str, float | None]:
-        """The categories of a look, and how likely each completes the scene."""
-        chosen = self._chosen(categories)
-        suggested = self._suggested(features, list(dict.fromkeys([*chosen, *locked])))
-        if categories is None:
-            others = [category for category in suggested if category not in locked]
-            kept = {*locked, *others[: max(0, SLOTS - len(locked))]}
-            return {category: likely for category, likely in suggested.items() if category in kept}
-        slots = {category: suggested[category] for category in dict.fromkeys([*chosen, *locked])}
-        if len(slots) > MOST_SLOTS:
-            raise UsageError(
-                f"a look of {len(slots)} categories: name at most {MOST_SLOTS}, of {'; '.join(slots)}"
-            )
-        return slots
-
-    def _features(self, photo: Photo | Seen) -> "FeatureBatch":
-        if isinstance(photo, Seen):
-            return photo.features
-        backbone = self.backbone
-        picture = opened_photo(photo, backbone.description.input_size)
-        return backbone.extract(backbone.prepare(picture)[None])
-
-    def _scene(self, photo: Photo | Seen, features: "FeatureBatch") -> "SceneEmbedding":
-        return photo.scene if isinstance(photo, Seen) else self.model.embed_scene(features)
-
-    def _suggested(self, features: "FeatureBatch", categories: Sequence[str]) -> dict[str, float | None]:
-        """How likely each category completes the scene, likeliest first; None where nothing is known."""
-        suggester = self.model.suggester
-        if suggester is None:
-            return dict.fromkeys(categories)
-        resolved = {name: self.model.resolve(name).category for name in categories}
-        return by_probability(categories, dict(suggester.rank(features)), resolved)
+        return EmbeddedPhoto(photo_name(photo), features, self.model.embed_scene(features), _source(photo))
 
     @property
     def backbone(self) -> Backbone:
@@ -382,23 +413,90 @@ class Recommender:
             self._backbone = backbone
         return self._backbone
 
-    def _section(self, scene: "SceneEmbedding", ranking: Ranking, suggested: float | None) -> Section:
+    def _release(self) -> None:
+        self.catalogue.close()
+
+    def _chosen(self, categories: Sequence[str] | None) -> list[str]:
+        return choose_categories(self.catalogue.categories(), categories)
+
+    def _features(self, photo: Photo | EmbeddedPhoto) -> "FeatureBatch":
+        if isinstance(photo, EmbeddedPhoto):
+            return photo.features
+        backbone = self.backbone
+        picture = open_photo(photo, backbone.description.input_size)
+        return backbone.extract(backbone.prepare(picture)[None])
+
+    def _as_product(
+        self, photo: Photo | EmbeddedPhoto, categories: Sequence[str] | None
+    ) -> dict[str, Float32Array]:
+        """Embed a photo as a product of each category would be, around the catalogue's centre: f_p [d]."""
+        if isinstance(photo, str) and not Path(photo).exists():
+            raise UsageError(
+                f"'{photo}': neither a product of {self.catalogue.location} nor the file of a picture; see "
+                "`perfectlook complete --all` for ids"
+            )
+        features, generation = self._features(photo), self.catalogue.generation()
+        if categories is None:
+            chosen = nearest_categories(features, self.model, generation, self.catalogue.categories())
+        else:
+            chosen = self._chosen(categories)
+        return {
+            category: self.model.embed_products(features, centre_of(generation, self.model, category)[None])[
+                0
+            ]
+            for category in chosen
+        }
+
+    def _slots(
+        self, features: "FeatureBatch", categories: Sequence[str] | None, locked: Sequence[str]
+    ) -> dict[str, float | None]:
+        """The categories of a look, and how likely each completes the scene."""
+        chosen = self._chosen(categories)
+        suggested = self._suggested(features, list(dict.fromkeys([*chosen, *locked])))
+        if categories is None:
+            others = [category for category in suggested if category not in locked]
+            kept = {*locked, *others[: max(0, SLOTS - len(locked))]}
+            return {category: likely for category, likely in suggested.items() if category in kept}
+        slots = {category: suggested[category] for category in dict.fromkeys([*chosen, *locked])}
+        if len(slots) > MOST_SLOTS:
+            raise UsageError(
+                f"a look of {len(slots)} categories: name at most {MOST_SLOTS}, of {'; '.join(slots)}"
+            )
+        return slots
+
+    def _suggested(self, features: "FeatureBatch", categories: Sequence[str]) -> dict[str, float | None]:
+        """How likely each category completes the scene, likeliest first; None where nothing is known."""
+        suggester = self.model.suggester
+        if suggester is None:
+            return dict.fromkeys(categories)
+        resolved = {name: self.model.resolve(name).category for name in categories}
+        return by_probability(categories, dict(suggester.rank(features)), resolved)
+
+    def _section(self, scene: SceneEmbedding, ranking: Ranking, suggested: float | None) -> Section:
+        weights = scene.attention(ranking.category).tolist()
         return Section(
             category=ranking.category,
             **({} if suggested is None else {"suggested": suggested}),
             resolved=Resolved.of(self.model.resolve(ranking.category)),
             proven_exact=self.catalogue.store.exact,
             products=ranking.answers(),
-            attention=Attention(
-                rows=REGION_ROWS,
-                columns=REGION_COLUMNS,
-                weights=scene.attention(ranking.category).tolist(),
-            ),
+            attention=Attention(rows=REGION_ROWS, columns=REGION_COLUMNS, weights=weights),
         )
 
     def _notes(self, where: str | Filter | None, *, short: bool) -> dict[str, list[str]]:
-        notes = self._field_notes.on(where) if short else ()
+        """What may be wrong with a filter, where fewer products were found than asked for."""
+        notes = self._hints.on(where) if short else ()
         return {"notes": list(notes)} if notes else {}
+
+
+def _parts(parts: Attribution) -> dict[str, Any]:
+    """The parts of one product's distance."""
+    return {
+        "distance": float(parts.total[0]),
+        "distance_global": float(parts.whole[0]),
+        "distance_local": float(parts.regions.sum()),
+        "regions": parts.regions[0].tolist(),
+    }
 
 
 def _catalogue_product(point: Point) -> CatalogueProduct:
@@ -407,12 +505,31 @@ def _catalogue_product(point: Point) -> CatalogueProduct:
 
 
 def _is_short(sections: Sequence[Section | SimilarSection], k: int) -> bool:
-    """Whether less was found than was asked for: then a filter may have been meant otherwise."""
     return any(len(each.products) < k for each in sections)
 
 
-def _name(photo: Photo | Seen) -> str:
-    return photo.name if isinstance(photo, Seen) else name_of(photo)
+def _name(photo: Photo | EmbeddedPhoto) -> str:
+    return photo.name if isinstance(photo, EmbeddedPhoto) else photo_name(photo)
+
+
+def _source(photo: Photo | EmbeddedPhoto) -> Photo | None:
+    """What a photo can be read from again; None for a stream, which has been read."""
+    if isinstance(photo, EmbeddedPhoto):
+        return photo.source
+    return None if hasattr(photo, "read") else photo
+
+
+def _drawable(answer: Drawable, photo: Photo | None) -> Drawable:
+    """Return the answer, which draws itself with the photo if there is one."""
+    if photo is None:
+        return answer
+
+    def draw(drawn: Drawable) -> "Image":
+        from perfectlook import sheet  # only where something is drawn: it loads fonts
+
+        return sheet.draw(drawn, photo)
+
+    return answer.drawn_by(draw)
 
 
 def _check_count(k: int) -> None:

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from perfectlook.images import PictureLimits, open_picture, upright_size
-from perfectlook.recommender import Recommender, Seen
+from perfectlook.recommender import EmbeddedPhoto, Recommender
 from perfectlook.service.errors import Refusal
 from perfectlook.service.service import Service
 from perfectlook.stores.filters import Filter, parse_filter
@@ -145,7 +145,7 @@ class Stopwatch:
 class Sight:
     """A photo as it was seen, and its size: width and height of the upright picture in pixels."""
 
-    seen: Seen
+    seen: EmbeddedPhoto
     width: int
     height: int
 
@@ -170,7 +170,7 @@ def see(
     watch.stage("features")
     scene = recommender.model.embed_scene(features)
     watch.stage("embed")
-    return Sight(Seen(NAME, features, scene), width, height)
+    return Sight(EmbeddedPhoto(NAME, features, scene), width, height)
 
 
 def _pixels(box: Box, width: int, height: int) -> Rectangle:

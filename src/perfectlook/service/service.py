@@ -63,7 +63,7 @@ class Service:
         """
         model = Model.open(settings.model)
         catalogue = Catalogue.open(settings.catalogue, model, approximate_above=settings.approximate or None)
-        recommender = Recommender.open(model, catalogue, threads=_threads(settings))
+        recommender = Recommender.open(catalogue, model, threads=_threads(settings))
         try:
             service = cls(settings, recommender)
             service.warm()
@@ -80,7 +80,7 @@ class Service:
             opening = beside.submit(lambda: self.recommender.backbone)
             self._read_vectors()
             opening.result()
-        seen = self.recommender.see(Image.new("RGB", (64, 64), "grey"))
+        seen = self.recommender.embed(Image.new("RGB", (64, 64), "grey"))
         answer = self.recommender.complete(seen, k=1, limit=1)
         self.usual.parts(seen.scene, [each.category for each in answer.categories])
 

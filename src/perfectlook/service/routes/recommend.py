@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends, Request, Response
 
 from perfectlook.answers import PhotoSize
-from perfectlook.recommender import Seen
+from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.recommender.look import WEIGHT
 from perfectlook.service import openapi as bodies
 from perfectlook.service.answers import served_look, served_section, served_similar
@@ -99,7 +99,7 @@ def _found(service: Service, content: bytes | None, options: SimilarOptions, req
     watch = Stopwatch()
     recommender = service.recommender
     where = filter_of(options)
-    like: str | Seen
+    like: str | EmbeddedPhoto
     if content is not None:
         like = see(recommender, content, options.part, service.limits, watch).seen
     else:

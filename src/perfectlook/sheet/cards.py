@@ -61,8 +61,14 @@ def write(
     *,
     bold: bool = False,
     right: bool = False,
+    room: float | None = None,
 ) -> float:
-    """Write one line of text with its baseline's left (or `right`) end at `place`; returns its width."""
+    """Write one line of text with its baseline's left (or `right`) end at `place`; returns its width.
+
+    Text that is wider than `room` is cut with an ellipsis.
+    """
+    if room is not None:
+        text = fitted(text, size, room)
     width = width_of(text, size)
     x, y = place
     x -= width if right else 0
@@ -177,12 +183,11 @@ def contained(picture: Image.Image, box: tuple[int, int]) -> Image.Image:
 
 
 def lay_product(
-    sheet: Image.Image, place: tuple[int, int], product: RankedProduct, *, shares: bool = True, note: str = ""
+    sheet: Image.Image, place: tuple[int, int], product: RankedProduct, *, note: str = ""
 ) -> None:
     """Put a product's card on a sheet: picture, rank, price, distance and its two shares, and its title.
 
-    A `note` stands beside the price, by default the rules that moved the product; a distance that is no sum
-    of two parts has no `shares`.
+    A `note` stands next to the price; by default, the rules that moved the product.
     """
     lay_card(sheet, place, (WIDTH, HEIGHT))
     x, y = place[0] + PADDING, place[1] + PADDING
@@ -195,30 +200,25 @@ def lay_product(
     distance = f"{product.distance:.3f}"
     begin = x + write(pen, (x, y), f"{product.rank}", RANK_SIZE, INK, bold=True) + 6
     end = x + PICTURE - write(pen, (x + PICTURE, y), distance, TITLE_SIZE, QUIET, right=True) - 6
-    said = ", ".join(part for part in (product.current_price, note or _moved(product)) if part)
-    if said:
-        write(pen, (begin, y), fitted(said, ID_SIZE, end - begin), ID_SIZE, QUIET)
+    moved = ", ".join(f"{rule.action} {rule.rule}" for rule in product.rules)
+    if said := ", ".join(part for part in (product.current_price, note or moved) if part):
+        write(pen, (begin, y), said, ID_SIZE, QUIET, room=end - begin)
     y += 10
-    if shares:
-        _lay_shares(pen, (x, y), product)
+    if product.distance_global is not None:
+        _lay_shares(pen, (x, y), product.distance_global, product.distance)
     y += 12 + TITLE_LEADING
     title = wrapped(product.title or "", TITLE_SIZE, PICTURE, TITLE_LINES)
     if not title:
-        write(pen, (x, y), fitted(product.id, ID_SIZE, PICTURE), ID_SIZE, QUIET)
+        write(pen, (x, y), product.id, ID_SIZE, QUIET, room=PICTURE)
     for line in title:
         write(pen, (x, y), line, TITLE_SIZE, INK)
         y += TITLE_LEADING
 
 
-def _moved(product: RankedProduct) -> str:
-    return ", ".join(f"{rule.action} {rule.rule}" for rule in product.rules)
-
-
-def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], product: RankedProduct) -> None:
+def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], whole: float, distance: float) -> None:
     """A thin bar: how much of the distance comes from the whole photo and how much from its regions."""
     x, y = place
-    whole = product.distance_global or 0.0
-    share = whole / product.distance if product.distance > 0 else 0.5
+    share = whole / distance if distance > 0 else 0.5
     middle = x + round(PICTURE * min(1.0, max(0.0, share)))
     pen.rounded_rectangle((x, y, x + PICTURE - 1, y + 4), 2, LOCAL if middle < x + PICTURE else GLOBAL)
     if x < middle < x + PICTURE:

@@ -10,7 +10,7 @@ from drawn import drawn_set
 from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue
 from perfectlook.recommender import Recommender
-from perfectlook.recommender.filters import FieldNotes
+from perfectlook.recommender.filters import FilterHints
 from perfectlook.stores import open_store
 from perfectlook.stores.filters import parse_filter
 from perfectlook.types import Product
@@ -69,7 +69,7 @@ def photo(source: Path) -> Path:
 def test_fields_that_no_product_has_are_named(
     catalogue: Catalogue, where: str | None, said: list[str]
 ) -> None:
-    notes = FieldNotes(catalogue, MODEL).on(where)  # type: ignore[arg-type]
+    notes = FilterHints(catalogue, MODEL).on(where)  # type: ignore[arg-type]
     assert len(notes) == len(said)
     for note, what in zip(notes, said, strict=True):
         assert note.startswith(f"no product of the catalogue has the field {what}")
@@ -79,20 +79,20 @@ def test_an_empty_catalogue_is_not_the_filters_fault(source: Path) -> None:
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, MODEL)
     catalogue.store.delete([id_ for id_, *_ in catalogue.store.excerpts() if id_])
-    assert FieldNotes(catalogue, MODEL).on("colour = red") == ()  # type: ignore[arg-type]
+    assert FilterHints(catalogue, MODEL).on("colour = red") == ()  # type: ignore[arg-type]
 
 
 def test_a_field_that_was_found_is_not_looked_for_again(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    notes = FieldNotes(catalogue, MODEL)  # type: ignore[arg-type]
+    notes = FilterHints(catalogue, MODEL)  # type: ignore[arg-type]
     assert notes.on("color = green") == ()
     monkeypatch.setattr(catalogue, "search", None)
     assert notes.on(parse_filter("color = blue")) == ()
 
 
 def test_short_answers_have_notes_and_others_have_none(catalogue: Catalogue, photo: Path) -> None:
-    recommender = Recommender(MODEL, catalogue)  # type: ignore[arg-type]
+    recommender = Recommender(catalogue, MODEL)  # type: ignore[arg-type]
     note = "no product of the catalogue has the field 'colour'; did you mean color?"
     short, whole = "colour = red", "colour != red"
     shoe = next(id_ for id_, category in catalogue.store.excerpts() if category == SHOES)

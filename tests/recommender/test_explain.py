@@ -30,7 +30,7 @@ def photo(source: Path) -> Path:
 def recommender(request: pytest.FixtureRequest, source: Path) -> Recommender:
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, MODELS[request.param])
-    return Recommender.open(MODELS[request.param], catalogue)
+    return Recommender.open(catalogue, MODELS[request.param])
 
 
 def test_it_explains_the_bare_ranking(recommender: Recommender, photo: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_whole_path_is_itself_whatever_lies_below_it(source: Path, photo: Path
             (folder / f"{number}{picture.suffix}").write_bytes(picture.read_bytes())
     with Catalogue(MemoryStore()) as catalogue:
         catalogue.sync(tmp_path, MODELS["squared_l2"])
-        recommender = Recommender.open(MODELS["squared_l2"], catalogue)
+        recommender = Recommender.open(catalogue, MODELS["squared_l2"])
         assert recommender.explain(photo, SHOES).category == SHOES
         assert recommender.explain(photo, "Boots").category == below
         with pytest.raises(UsageError, match="matches 2 categories"):
