@@ -72,7 +72,7 @@ def deadly_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[A
     extractor = open_extractor(backbone, identity, maps=maps)
 
     def do(tasks: Any) -> Any:
-        if any(task.picture.stem.startswith("deadly") for task in tasks):
+        if any(view.picture.stem.startswith("deadly") for view, _ in tasks):
             die()
         return extractor(tasks)
 

@@ -86,7 +86,7 @@ def test_maps_of_other_sides_are_pooled_to_seven() -> None:
 
 
 def test_prepare_uses_the_models_own_normalisation() -> None:
-    network = transformers_network(vit_model(), 56, mean=(0.2, 0.4, 0.6), std=(0.5, 0.25, 0.1))
+    network = transformers_network(vit_model(), 56, (0.2, 0.4, 0.6), (0.5, 0.25, 0.1))
     backbone = HubBackbone(network, "transformers:vit")
     from PIL import Image
 

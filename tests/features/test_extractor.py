@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from perfectlook.backbones import FeatureBatch, open_backbone
-from perfectlook.features.extraction import PictureTask, features_of, open_extractor, to_float16
+from perfectlook.features.extraction import Task, features_of, open_extractor, to_float16
 from perfectlook.features.store import ViewKey
 from perfectlook.images import open_picture
 from perfectlook.types import Rectangle, View
@@ -13,8 +13,8 @@ from perfectlook.types import Rectangle, View
 TINY = open_backbone("tiny").identity
 
 
-def task(picture: Path, *crops: Rectangle | None) -> PictureTask:
-    return PictureTask(picture, hashlib.sha256(picture.read_bytes()).hexdigest(), crops or (None,))
+def task(picture: Path, crop: Rectangle | None = None) -> Task:
+    return View(picture, crop), ViewKey.of(hashlib.sha256(picture.read_bytes()).hexdigest(), crop)
 
 
 class Spoilt:
@@ -37,7 +37,9 @@ class Spoilt:
 def test_rows_are_the_backbones_features_of_each_view(draw):
     pictures = draw(3, size=(200, 120))
     crop = Rectangle(20, 10, 120, 90)
-    extracted = open_extractor("tiny", TINY, maps=True)([task(pictures[0], None, crop), task(pictures[1])])
+    extracted = open_extractor("tiny", TINY, maps=True)(
+        [task(pictures[0]), task(pictures[0], crop), task(pictures[1])]
+    )
     assert not extracted.failures
     backbone = open_backbone("tiny")
     wanted = [(pictures[0], None), (pictures[0], crop), (pictures[1], None)]
@@ -70,7 +72,7 @@ def test_features_do_not_depend_on_what_is_extracted_with_them(draw):
 def test_a_crop_outside_its_picture_fails_alone(draw):
     (picture,) = draw(1, size=(60, 40))
     outside = Rectangle(0, 0, 61, 40)
-    extracted = open_extractor("tiny", TINY, maps=False)([task(picture, outside, None)])
+    extracted = open_extractor("tiny", TINY, maps=False)([task(picture, outside), task(picture)])
     assert [row.key.crop for row in extracted.rows] == [""]
     ((view, reason),) = extracted.failures
     assert view == View(picture, outside)

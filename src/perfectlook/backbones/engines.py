@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from math import inf
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -37,13 +37,6 @@ INSTALL_CUDA = "pip uninstall onnxruntime && pip install onnxruntime-gpu"
 _LOGGER = logging.getLogger(__name__)
 
 
-class Engine(Protocol):
-    """Runs one graph."""
-
-    def run(self, batch: Float32Array) -> FeatureBatch:
-        """Features of a batch of at least one picture [n, 3, S, S]."""
-
-
 def open_engine(
     weights: Path,
     *,
@@ -51,15 +44,15 @@ def open_engine(
     precision: Precision,
     threads: int,
     outputs: Sequence[str] = FeatureBatch._fields,
-) -> Engine:
+) -> "OnnxRuntimeEngine | OpenVinoEngine":
     """Load a graph into an engine; `outputs` are those that become a feature batch, in its order.
 
     "auto" is `automatic_engine()`; where that GPU cannot be used after all, it warns and takes the processor.
     bf16 always means OpenVINO.
 
     Raises:
-        BackboneError: an unknown engine, one that cannot run this precision, no GPU for "cuda", or weights
-            that do not load.
+        BackboneError: an engine that cannot run this precision, no GPU for "cuda", or weights that
+            do not load.
         MissingExtraError: the engine is not installed.
     """
     chosen = _choose(engine, precision)
@@ -115,9 +108,6 @@ def _choose(engine: str, precision: Precision) -> EngineName:
             "engine 'torch' no longer runs the shipped backbones. For an NVIDIA GPU, choose 'cuda' "
             f"({INSTALL_CUDA}); for the processor, 'openvino' or 'onnxruntime'"
         )
-    known = next((name for name in ENGINES if name == engine), None)
-    if engine != "auto" and known is None:
-        raise BackboneError(f"unknown engine '{engine}'; known: auto, {', '.join(ENGINES)}")
     if precision == "bf16":
         if engine not in {"auto", "openvino"}:
             raise BackboneError(
@@ -129,7 +119,7 @@ def _choose(engine: str, precision: Precision) -> EngineName:
             "engine 'cuda' needs an NVIDIA GPU with its driver, and onnxruntime built for CUDA "
             f"({INSTALL_CUDA}). Without them, choose 'auto'"
         )
-    return known or automatic_engine()
+    return automatic_engine() if engine == "auto" else cast("EngineName", engine)
 
 
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
@@ -144,14 +134,7 @@ class OnnxRuntimeEngine:
     batch. A GPU takes the batch at once, without TF32, which would round the numbers to 10 bits.
     """
 
-    def __init__(
-        self,
-        weights: Path,
-        threads: int,
-        outputs: Sequence[str] = FeatureBatch._fields,
-        *,
-        on_gpu: bool = False,
-    ) -> None:
+    def __init__(self, weights: Path, threads: int, outputs: Sequence[str], *, on_gpu: bool) -> None:
         import onnxruntime
 
         self._outputs = list(outputs)
@@ -162,10 +145,8 @@ class OnnxRuntimeEngine:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting is not work
-        providers: list[object] = ["CPUExecutionProvider"]
-        if on_gpu:
-            options.use_deterministic_compute = True
-            providers.insert(0, ("CUDAExecutionProvider", _CUDA_OPTIONS))
+        options.use_deterministic_compute = on_gpu  # a processor's results are repeatable as they are
+        providers = [*([("CUDAExecutionProvider", _CUDA_OPTIONS)] if on_gpu else []), "CPUExecutionProvider"]
         # onnxruntime prints what it cannot load of CUDA; standard output may carry JSON
         with redirect_stdout(sys.stderr) if on_gpu else nullcontext():
             if on_gpu and hasattr(
@@ -204,13 +185,7 @@ class OpenVinoEngine:
     The network for many at once is compiled in the background when callers first meet; they do not wait.
     """
 
-    def __init__(
-        self,
-        weights: Path,
-        precision: Precision,
-        threads: int,
-        outputs: Sequence[str] = FeatureBatch._fields,
-    ) -> None:
+    def __init__(self, weights: Path, precision: Precision, threads: int, outputs: Sequence[str]) -> None:
         self._outputs = tuple(outputs)
         self._threads = threads
         self._core = import_openvino().Core()

@@ -30,6 +30,7 @@ from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 if TYPE_CHECKING:
     import torch
 
+    Module = torch.nn.Module
     Tensor = torch.Tensor
     Outputs = tuple[Tensor, list[Tensor]]
 
@@ -38,79 +39,35 @@ Channels = tuple[float, ...]
 HALF: Channels = (0.5, 0.5, 0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class HubNetwork:
-    """A torch vision model, what to feed it, and how to ask it."""
+def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> "HubBackbone":
+    """Load a model by name: what "transformers:MODEL", "timm:MODEL" and "open_clip:MODEL/PRETRAINED" mean.
 
-    module: "torch.nn.Module"
-    outputs: "Callable[[Tensor], Outputs]"
-    """From pixels [n, 3, S, S] to the pooled output [n, D] and maps [n, C, H, W], first layer to last."""
-    image_size: int
-    mean: Channels = HALF
-    std: Channels = HALF
-
-
-def transformers_network(
-    model: "torch.nn.Module", image_size: int, mean: Channels = HALF, std: Channels = HALF
-) -> HubNetwork:
-    """Any vision model of `transformers` that returns hidden states: ViT, DINOv2, CLIP, ConvNeXt, ..."""
-    config: Any = model.config
-    patch = getattr(config, "patch_size", None)
-    side = image_size // patch if isinstance(patch, int) and patch > 0 else None
-
-    def outputs(pixels: "Tensor") -> "Outputs":
-        result = model(pixel_values=pixels, output_hidden_states=True)
-        hidden = getattr(result, "reshaped_hidden_states", None) or result.hidden_states
-        last = result.last_hidden_state
-        maps = [_as_map(each, side) for each in (*hidden[:-1], last)]
-        pooled = getattr(result, "pooler_output", None)
-        if pooled is None:  # the class token where there is one, else the mean of all regions
-            has_class_token = last.ndim == 3 and last.shape[1] > maps[-1].shape[2] * maps[-1].shape[3]
-            pooled = last[:, 0] if has_class_token else maps[-1].mean((2, 3))
-        return pooled.flatten(1), maps
-
-    return HubNetwork(model, outputs, image_size, mean, std)
-
-
-def timm_network(
-    model: "torch.nn.Module", image_size: int, mean: Channels = HALF, std: Channels = HALF
-) -> HubNetwork:
-    """Any model of `timm` (1.0 or newer) that has `forward_intermediates`, which nearly all have."""
-    network: Any = model
-    if not hasattr(model, "forward_intermediates"):
+    Raises:
+        BackboneError: no such model, no way to reach the hub, or the library is not installed.
+    """
+    name = f"{hub}:{model}"
+    if engine not in {"auto", "torch"}:
         raise BackboneError(
-            f"timm's {type(model).__name__} does not give intermediate maps; choose another model"
+            f"{name}: engine '{engine}' does not run models of a hub; choose 'torch' or 'auto'"
         )
-
-    def outputs(pixels: "Tensor") -> "Outputs":
-        final, maps = network.forward_intermediates(pixels, output_fmt="NCHW")
-        return network.forward_head(final, pre_logits=True).flatten(1), list(maps)
-
-    return HubNetwork(model, outputs, image_size, mean, std)
-
-
-def open_clip_network(
-    model: "torch.nn.Module", image_size: int, mean: Channels = HALF, std: Channels = HALF
-) -> HubNetwork:
-    """The picture tower of any model of `open_clip` (2.30 or newer); the global vector is its embedding."""
-    visual: Any = model.visual
-
-    def outputs(pixels: "Tensor") -> "Outputs":
-        result = visual.forward_intermediates(pixels, output_fmt="NCHW")
-        return result["image_features"].flatten(1), list(result["image_intermediates"])
-
-    return HubNetwork(visual, outputs, image_size, mean, std)
-
-
-def _as_map(hidden: "Tensor", side: int | None) -> "Tensor":
-    """A map [n, C, H, W] of hidden states, which may be tokens [n, T, C], some of them of no region."""
-    if hidden.ndim == 4:
-        return hidden
-    tokens = hidden.shape[1]
-    if side is None or side * side > tokens:
-        side = isqrt(tokens)
-    regions = hidden[:, tokens - side * side :]  # class and register tokens come first
-    return regions.transpose(1, 2).reshape(hidden.shape[0], hidden.shape[2], side, side)
+    if not model:
+        raise BackboneError(f"{name}: which model? For example transformers:facebook/dinov2-small")
+    loaders = {"transformers": load_transformers, "timm": _load_timm, "open_clip": _load_open_clip}
+    try:
+        network = loaders[hub](model)
+    except ImportError as error:
+        library = "open_clip_torch" if hub == "open_clip" else hub
+        raise BackboneError(
+            f"{name}: {hub} cannot be imported ({error}); pip install torch torchvision {library}"
+        ) from error
+    except BackboneError:
+        raise
+    except Exception as error:  # every hub library fails in its own ways
+        raise BackboneError(
+            f"{name}: cannot be loaded ({error}); check the name and the connection, or download the model "
+            "and give its folder"
+        ) from error
+    return HubBackbone(network, name, source=hub, threads=threads)
 
 
 _STAGES = 5
@@ -120,7 +77,7 @@ _DEFAULT_SIZE = 224
 class HubBackbone:
     """A torch vision model as a backbone, on a CUDA device where there is one. See `Backbone`."""
 
-    def __init__(self, network: HubNetwork, name: str, *, source: str = "", threads: int = 1) -> None:
+    def __init__(self, network: "HubNetwork", name: str, *, source: str = "", threads: int = 1) -> None:
         """Take over the model: it is put into evaluation mode, frozen, and moved to the device."""
         self._device = device()
         self._network = network
@@ -128,9 +85,7 @@ class HubBackbone:
         network.module.float().eval().requires_grad_(False).to(self._device)
         self.identity = f"{_slug(name)}-fp32-{_digest(network.module)[:12]}"
         size = network.image_size
-        probe = self._run(
-            np.zeros((1, 3, size, size), np.float32)
-        )  # the only way to learn any model's dimensions
+        probe = self._run(np.zeros((1, 3, size, size), np.float32))  # any model's dimensions are learnt so
         self.description = BackboneDescription(
             name=name,
             input_size=size,
@@ -153,17 +108,17 @@ class HubBackbone:
         Raises:
             BackboneError: the batch is of another shape or type.
         """
+        import torch
+
         check_batch(batch, self._network.image_size, self.description.name)
         if len(batch) == 0:
             return empty_features(self.description)
         pooled, stages, regions = self._run(batch)
-        statistics = [
-            part for stage in stages for part in (stage.mean((2, 3)), stage.std((2, 3), correction=0))
-        ]
-        style = np.concatenate([part.cpu().numpy() for part in statistics], axis=1)
-        return FeatureBatch(pooled.cpu().numpy(), style, regions.cpu().numpy())
+        style = [part for each in stages for part in (each.mean((2, 3)), each.std((2, 3), correction=0))]
+        parts = (pooled, torch.cat(style, dim=1), regions)
+        return FeatureBatch(*(part.cpu().numpy() for part in parts))
 
-    def _run(self, batch: Float32Array) -> "tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]":
+    def _run(self, batch: Float32Array) -> "tuple[Tensor, list[Tensor], Tensor]":
         import torch
 
         pixels = torch.from_numpy(np.array(batch, order="C"))  # torch takes no reversed or read-only array
@@ -197,39 +152,88 @@ def _exact_and_repeatable(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> HubBackbone:
-    """Load a model by name: what "transformers:MODEL", "timm:MODEL" and "open_clip:MODEL/PRETRAINED" mean.
+def _slug(name: str) -> str:
+    """A name that can stand in a file name; of a folder or an owner's model only the last part."""
+    library, _, model = name.partition(":")
+    if library != "open_clip":  # there the last part names the weights, not the model
+        model = PurePath(model).name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{library}-{model}" if model else library)
 
-    Raises:
-        BackboneError: no such model, no way to reach the hub, or the library is not installed.
-    """
-    name = f"{hub}:{model}"
-    if engine not in {"auto", "torch"}:
-        raise BackboneError(
-            f"{name}: engine '{engine}' does not run models of a hub; choose 'torch' or 'auto'"
-        )
-    if not model:
-        raise BackboneError(f"{name}: which model? For example transformers:facebook/dinov2-small")
-    loaders: dict[str, Callable[[str], HubNetwork]] = {
-        "transformers": load_transformers,
-        "timm": _load_timm,
-        "open_clip": _load_open_clip,
-    }
-    try:
-        network = loaders[hub](model)
-    except ImportError as error:
-        library = "open_clip_torch" if hub == "open_clip" else hub
-        raise BackboneError(
-            f"{name}: {hub} cannot be imported ({error}); pip install torch torchvision {library}"
-        ) from error
-    except BackboneError:
-        raise
-    except Exception as error:  # every hub library fails in its own ways
-        raise BackboneError(
-            f"{name}: cannot be loaded ({error}); check the name and the connection, or download the model "
-            "and give its folder"
-        ) from error
-    return HubBackbone(network, name, source=hub, threads=threads)
+
+def _digest(module: "Module") -> str:
+    """Sha256 over the names, shapes and values of all weights."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{key} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class HubNetwork:
+    """A torch vision model, what to feed it, and how to ask it."""
+
+    module: "Module"
+    outputs: "Callable[[Tensor], Outputs]"
+    """From pixels [n, 3, S, S] to the pooled output [n, D] and maps [n, C, H, W], first layer to last."""
+    image_size: int
+    mean: Channels = HALF
+    std: Channels = HALF
+
+
+def transformers_network(model: "Module", image_size: int, *mean_and_std: Channels) -> HubNetwork:
+    """Any vision model of `transformers` that returns hidden states: ViT, DINOv2, CLIP, ConvNeXt, ..."""
+    config: Any = model.config
+    patch = getattr(config, "patch_size", None)
+    side = image_size // patch if isinstance(patch, int) and patch > 0 else None
+
+    def outputs(pixels: "Tensor") -> "Outputs":
+        result = model(pixel_values=pixels, output_hidden_states=True)
+        hidden = getattr(result, "reshaped_hidden_states", None) or result.hidden_states
+        last = result.last_hidden_state
+        maps = [_as_map(each, side) for each in (*hidden[:-1], last)]
+        pooled = getattr(result, "pooler_output", None)
+        if pooled is None:  # the class token where there is one, else the mean of all regions
+            has_class_token = last.ndim == 3 and last.shape[1] > maps[-1].shape[2] * maps[-1].shape[3]
+            pooled = last[:, 0] if has_class_token else maps[-1].mean((2, 3))
+        return pooled.flatten(1), maps
+
+    return HubNetwork(model, outputs, image_size, *mean_and_std)
+
+
+def timm_network(model: "Module", image_size: int, *mean_and_std: Channels) -> HubNetwork:
+    """Any model of `timm` (1.0 or newer) that has `forward_intermediates`, which nearly all have."""
+    network: Any = model
+    if not hasattr(model, "forward_intermediates"):
+        raise BackboneError(f"timm's {type(model).__name__} gives no intermediate maps; choose another model")
+
+    def outputs(pixels: "Tensor") -> "Outputs":
+        final, maps = network.forward_intermediates(pixels, output_fmt="NCHW")
+        return network.forward_head(final, pre_logits=True).flatten(1), list(maps)
+
+    return HubNetwork(model, outputs, image_size, *mean_and_std)
+
+
+def open_clip_network(model: "Module", image_size: int, *mean_and_std: Channels) -> HubNetwork:
+    """The picture tower of any model of `open_clip` (2.30 or newer); the global vector is its embedding."""
+    visual: Any = model.visual
+
+    def outputs(pixels: "Tensor") -> "Outputs":
+        result = visual.forward_intermediates(pixels, output_fmt="NCHW")
+        return result["image_features"].flatten(1), list(result["image_intermediates"])
+
+    return HubNetwork(visual, outputs, image_size, *mean_and_std)
+
+
+def _as_map(hidden: "Tensor", side: int | None) -> "Tensor":
+    """A map [n, C, H, W] of hidden states, which may be tokens [n, T, C], some of them of no region."""
+    if hidden.ndim == 4:
+        return hidden
+    tokens = hidden.shape[1]
+    if side is None or side * side > tokens:
+        side = isqrt(tokens)
+    regions = hidden[:, tokens - side * side :]  # class and register tokens come first
+    return regions.transpose(1, 2).reshape(hidden.shape[0], hidden.shape[2], side, side)
 
 
 def load_transformers(model_id: str) -> HubNetwork:
@@ -251,7 +255,7 @@ def load_transformers(model_id: str) -> HubNetwork:
     return transformers_network(vision, size, mean, std)
 
 
-def _refuse_random_parts(model: "torch.nn.Module", missing: Iterable[str], model_id: str) -> None:
+def _refuse_random_parts(model: "Module", missing: Iterable[str], model_id: str) -> None:
     """A part that the file has no weights for is drawn at random: harmless only where it can be left out."""
     absent = [key for key in missing if "position_ids" not in key]
     if absent and all(key.startswith("pooler.") for key in absent) and hasattr(model, "pooler"):
@@ -292,20 +296,3 @@ def _load_open_clip(model_name: str) -> HubNetwork:
     model = open_clip.create_model(architecture, pretrained=pretrained)
     config = open_clip.get_model_preprocess_cfg(model)
     return open_clip_network(model, _first_int(config["size"]), tuple(config["mean"]), tuple(config["std"]))
-
-
-def _slug(name: str) -> str:
-    """A name that can stand in a file name; of a folder or an owner's model only the last part."""
-    library, _, model = name.partition(":")
-    if library != "open_clip":  # there the last part names the weights, not the model
-        model = PurePath(model).name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{library}-{model}" if model else library)
-
-
-def _digest(module: "torch.nn.Module") -> str:
-    """Sha256 over the names, shapes and values of all weights."""
-    digest = hashlib.sha256()
-    for key, tensor in sorted(module.state_dict().items()):
-        digest.update(f"{key} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -42,15 +42,8 @@ CHANGED = "changed since its hash was taken; run again"
 """Why a picture fails whose file is not the one that the hash is of."""
 
 
-class PictureTask(NamedTuple):
-    """A picture, the SHA-256 of its file, and which parts of it are wanted (None is all of it)."""
-
-    picture: Path
-    sha256: str
-    crops: tuple[Rectangle | None, ...]
-
-
-Batch = tuple[PictureTask, ...]
+Task = tuple[View, ViewKey]
+"""A view to extract, and the key of its features; the key has the SHA-256 of the picture's file."""
 
 
 class Failure(NamedTuple):
@@ -161,13 +154,14 @@ def extract(
     tell()
     if tasks:
         start = partial(open_extractor, backbone, store.manifest.identity, maps=maps)
-        processes = min(workers or _worker_count(backbone), _views_of(tasks) // VIEWS_WORTH_A_WORKER)
+        batches = [tasks[first : first + VIEWS_PER_TASK] for first in range(0, len(tasks), VIEWS_PER_TASK)]
+        processes = min(workers or _worker_count(backbone), len(tasks) // VIEWS_WORTH_A_WORKER)
         if on_ray:
-            results = _on_ray(start, workers or worker_count(), list(_batches(tasks)))
+            results = _on_ray(start, workers or worker_count(), batches)
         elif processes > 1:
-            results = _in_workers(start, processes, _batches(tasks))
+            results = _in_workers(start, processes, batches)
         else:
-            results = _in_this_process(start, _batches(tasks))
+            results = _in_this_process(start, batches)
         try:
             with closing(results):
                 for extracted in results:
@@ -191,27 +185,24 @@ def _missing_tasks(
     *,
     maps: bool,
     hashes: Mapping[Path, str],
-) -> list[PictureTask]:
-    """What is still to extract, all views of a picture together; the rest goes into the report."""
+) -> list[Task]:
+    """What is still to extract, the views of a picture together; the rest goes into the report."""
     crops: dict[Path, list[Rectangle | None]] = {}
     for view in views:
         crops.setdefault(view.picture, []).append(view.crop)
-    tasks: list[PictureTask] = []
+    tasks: list[Task] = []
     for picture, sha256 in _hashed(list(crops), hashes):
-        rectangles = crops[picture]
-        if isinstance(sha256, PictureError):
-            report.failures += (Failure(View(picture, crop), str(sha256)) for crop in rectangles)
-            continue
-        found = store.find(ViewKey.of(sha256, crop) for crop in rectangles)
-        lacking = tuple(
-            crop
-            for crop, rows in zip(rectangles, found, strict=True)
-            if rows is None or (maps and rows.map is None)
-        )
-        report.skipped += len(rectangles) - len(lacking)
-        if lacking:
-            tasks.append(PictureTask(picture, sha256, lacking))
-    return tasks
+        for view in (View(picture, crop) for crop in crops[picture]):
+            if isinstance(sha256, PictureError):
+                report.failures.append(Failure(view, str(sha256)))
+            else:
+                tasks.append((view, ViewKey.of(sha256, view.crop)))
+    found = store.find(key for _, key in tasks)
+    missing = [
+        task for task, rows in zip(tasks, found, strict=True) if rows is None or (maps and rows.map is None)
+    ]
+    report.skipped = len(tasks) - len(missing)
+    return missing
 
 
 def _hashed(pictures: Sequence[Path], known: Mapping[Path, str]) -> Iterator[tuple[Path, str | PictureError]]:
@@ -219,9 +210,9 @@ def _hashed(pictures: Sequence[Path], known: Mapping[Path, str]) -> Iterator[tup
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(pictures), PICTURES_HASHED_AT_ONCE):
             some = pictures[start : start + PICTURES_HASHED_AT_ONCE]
-            unknown = [picture for picture in some if picture not in known]
-            read = dict(zip(unknown, threads.map(_sha256, unknown), strict=True))
-            yield from ((picture, known.get(picture) or read[picture]) for picture in some)
+            yield from zip(
+                some, threads.map(lambda each: known.get(each) or _sha256(each), some), strict=True
+            )
 
 
 def _sha256(picture: Path) -> str | PictureError:
@@ -233,26 +224,6 @@ def _sha256(picture: Path) -> str | PictureError:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         return PictureError(f"cannot be read ({error.strerror}); check the path and the disk")
-
-
-def _batches(tasks: Iterable[PictureTask]) -> Iterator[Batch]:
-    """Tasks of about `VIEWS_PER_TASK` views; a picture with more than that becomes several."""
-    batch: list[PictureTask] = []
-    room = VIEWS_PER_TASK
-    for task in tasks:
-        for start in range(0, len(task.crops), VIEWS_PER_TASK):
-            part = task._replace(crops=task.crops[start : start + VIEWS_PER_TASK])
-            if len(part.crops) > room:
-                yield tuple(batch)
-                batch, room = [], VIEWS_PER_TASK
-            batch.append(part)
-            room -= len(part.crops)
-    if batch:
-        yield tuple(batch)
-
-
-def _views_of(tasks: Iterable[PictureTask]) -> int:
-    return sum(len(task.crops) for task in tasks)
 
 
 def _worker_count(backbone: str) -> int:
@@ -273,23 +244,25 @@ def _store(rows: list[FeatureRow], store: FeatureStore, report: ExtractionReport
     report.extracted += len(taken)
 
 
-Start = Callable[[], Callable[[Batch], Extracted]]
+Start = Callable[[], Callable[[Sequence[Task]], Extracted]]
 """Opens an extractor, wherever it is called."""
+Results = Generator[Extracted, None, None]
 
 
-def _in_this_process(start: Start, batches: Iterable[Batch]) -> Generator[Extracted, None, None]:
+def _in_this_process(start: Start, batches: Iterable[Sequence[Task]]) -> Results:
     extractor = start()
     for batch in batches:
         yield extractor(batch)
 
 
-def _in_workers(start: Start, count: int, batches: Iterable[Batch]) -> Generator[Extracted, None, None]:
+def _in_workers(start: Start, count: int, batches: Iterable[Sequence[Task]]) -> Results:
     """Every view of a batch whose worker died is tried once more, alone; a second death is its failure."""
-    again: list[Batch] = []
+    again: list[Sequence[Task]] = []
     deaths = 0
     with WorkerPool(start, count) as pool:
         for is_last_try in (False, True):
             for batch, future in pool.run(again if is_last_try else batches):
+                extracted = Extracted([], [])
                 try:
                     extracted = future.result()
                     deaths = 0
@@ -300,19 +273,17 @@ def _in_workers(start: Start, count: int, batches: Iterable[Batch]) -> Generator
                             f"{deaths} workers in a row died, the last {died}; use fewer workers, which need "
                             "less memory. What was extracted is kept: the next run continues from there"
                         ) from died
-                    views = [(task, crop) for task in batch for crop in task.crops]
-                    extracted = Extracted([], [])
                     if is_last_try:
                         reason = f"its worker died twice ({died}); check the picture"
-                        extracted.failures.extend(Failure(View(t.picture, crop), reason) for t, crop in views)
+                        extracted.failures.extend(Failure(view, reason) for view, _ in batch)
                     else:
-                        again += ((task._replace(crops=(crop,)),) for task, crop in views)
+                        again += ([task] for task in batch)
                 except WorkerError as error:
                     raise FeatureError(f"{error}; what was extracted is kept") from error
                 yield extracted
 
 
-def _on_ray(start: Start, count: int, batches: Sequence[Batch]) -> Generator[Extracted, None, None]:
+def _on_ray(start: Start, count: int, batches: Sequence[Sequence[Task]]) -> Results:
     """By `count` workers of Ray Data; all that travels is pickled."""
     try:
         import ray.data
@@ -381,7 +352,7 @@ def _ray(workers: int) -> Iterator[None]:
             ray.shutdown()
 
 
-def open_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Batch], Extracted]:
+def open_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Sequence[Task]], Extracted]:
     """An extractor (see `features_of`) with a backbone of its own, on one thread.
 
     Raises:
@@ -397,27 +368,26 @@ def open_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Bat
     return partial(features_of, opened, maps=maps)
 
 
-def features_of(backbone: Backbone, tasks: Iterable[PictureTask], *, maps: bool) -> Extracted:
-    """Read pictures and extract all their views as one batch; what fails is named, and the rest goes on.
+def features_of(backbone: Backbone, tasks: Iterable[Task], *, maps: bool) -> Extracted:
+    """Read pictures and extract some of their views as one batch; what fails is named, the rest goes on.
 
     Every view is decoded on its own, at the scale that suits it: its features never depend on what else is
     extracted with it.
     """
     prepared: list[_Prepared] = []
     extracted = Extracted([], [])
-    for task in tasks:
-        data = None
-        for crop in task.crops:
-            view = View(task.picture, crop)
-            try:
-                data = data or _read(task)
-                picture = open_picture(data, crop=crop, fit=backbone.description.input_size)
-                prepared.append((view, ViewKey.of(task.sha256, crop), backbone.prepare(picture)))
-            except PictureError as error:
-                extracted.failures.append(Failure(view, str(error).removeprefix("<bytes>: ")))
-            except Exception as error:  # out of memory, or a decoder's own fault: this picture's problem only
-                reason = f"cannot be prepared ({type(error).__name__}: {error})"
-                extracted.failures.append(Failure(view, reason))
+    data: tuple[Path, bytes] | None = None  # of the last picture: its views come one after another
+    for view, key in tasks:
+        try:
+            if data is None or data[0] != view.picture:
+                data = view.picture, _read(view.picture, key.picture)
+            picture = open_picture(data[1], crop=view.crop, fit=backbone.description.input_size)
+            prepared.append((view, key, backbone.prepare(picture)))
+        except PictureError as error:
+            extracted.failures.append(Failure(view, str(error).removeprefix("<bytes>: ")))
+        except Exception as error:  # out of memory, or a decoder's own fault: this picture's problem only
+            reason = f"cannot be prepared ({type(error).__name__}: {error})"
+            extracted.failures.append(Failure(view, reason))
     if prepared:
         _run(backbone, prepared, extracted, maps=maps)
     return extracted
@@ -427,14 +397,14 @@ _Prepared = tuple[View, ViewKey, Float32Array]
 """A view decoded: its key, and the backbone's input."""
 
 
-def _read(task: PictureTask) -> bytes:
+def _read(path: Path, sha256: str) -> bytes:
     """The bytes of a picture; of one that is too large the beginning, and the decoder refuses it."""
     try:
-        with task.picture.open("rb") as file:
+        with path.open("rb") as file:
             data = file.read(DEFAULT_LIMITS.max_bytes + 1)
     except OSError as error:
         raise PictureError(f"cannot be read ({error.strerror}); check the path and the disk") from error
-    if len(data) <= DEFAULT_LIMITS.max_bytes and hashlib.sha256(data).hexdigest() != task.sha256:
+    if len(data) <= DEFAULT_LIMITS.max_bytes and hashlib.sha256(data).hexdigest() != sha256:
         raise PictureError(CHANGED)
     return data
 
