@@ -2,8 +2,8 @@
 
     python benchmarks/sync.py [--n 100000] [--rounds 3] [--quick] [--json FILE]
 
-The feed is a CSV file with titles, prices, links and local pictures. A first sync fills the catalogue; all
-pictures are the same, so that only one is extracted. What is timed is `Catalogue.sync` from its call to its
+The feed is a CSV file with titles, prices, links and local pictures. A first sync fills the catalogue,
+by a model of random weights on the backbone "tiny". What is timed is `Catalogue.sync` from its call to its
 return: reading every row, checking every picture's size and time of change, comparing all with the catalogue,
 and the report. Files are in the system's cache.
 
@@ -34,7 +34,6 @@ from perfectlook.catalogue import Catalogue, open_source
 from perfectlook.images import encode_jpeg
 from perfectlook.model.runtime import Model
 
-MODEL = "showroom"
 QUICK_ROWS = 300
 HEADER = "id,title,image_link,google_product_category,price,availability,brand,gender,item_group_id,link"
 
@@ -55,7 +54,7 @@ def main() -> int:
 
 
 def measure(folder: Path, n: int, rounds: int, file: Path | None) -> None:
-    feed, model = write_feed(folder / "shop", n), Model.open(MODEL)
+    feed, model = write_feed(folder / "shop", n), small_model(folder)
     filled = timed(lambda: check(sync(folder / "catalogue", feed, model), added=n))
     seconds, bare, processor = [], [], []
     for _ in range(rounds):
@@ -78,6 +77,16 @@ def measure(folder: Path, n: int, rounds: int, file: Path | None) -> None:
         figures["seconds_100k_unchanged"] = middle
     over = statistics.median(one / other for one, other in zip(seconds, bare, strict=True))
     report("sync", {"over_bare": over}, figures, file)
+
+
+def small_model(folder: Path) -> Model:
+    """The tests' model of random weights, for their drawn set."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from drawn import drawn_set  # type: ignore[import-not-found,unused-ignore]
+    from random_model import random_model  # type: ignore[import-not-found,unused-ignore]
+
+    drawn_set(folder / "drawn", scenes=10)
+    return Model.open(random_model(folder / "drawn", folder / "model"))
 
 
 def timed(work: Callable[[], object]) -> float:
