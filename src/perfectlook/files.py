@@ -131,7 +131,7 @@ class Closable:
             self._release()
 
     def _release(self) -> None:
-        raise NotImplementedError
+        """Release what is open; by default nothing."""
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,8 @@ from perfectlook.cli.output import print_problems, write_json
 
 if TYPE_CHECKING:
     from perfectlook.data.audit import Audit
-    from perfectlook.data.fetch import Got, PublicSet
+    from perfectlook.data.fetch import Got
+    from perfectlook.data.fetch.download import PublicSet
 
 Name = Literal["stl-fashion", "stl-home", "ikea-rooms", "ccp-looks"]
 SHOWN = 5

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
 from perfectlook.data.fetch import PUBLIC_SETS, get
 from perfectlook.data.fetch.download import Annotations, FolderPlace, Manners
-from perfectlook.data.fetch.stl import STL_FASHION, stl_set
+from perfectlook.data.fetch.stl import STL_FASHION
 from perfectlook.errors import DatasetError, FetchError, PerfectLookError
 from perfectlook.types import Problem
 from web import Web, fail, first, serve
@@ -190,7 +191,7 @@ def told_of(
     rows: int, categories: int, mirror: Path, folder: Path, *, is_release: bool = True
 ) -> list[Problem]:
     """What is said of a mirror's files, 8 rows and 8 categories, if the release holds this many."""
-    source = stl_set("fashion", "Pins", "8 pairs", rows=rows, categories=categories)
+    source = replace(STL_FASHION, entries={"fashion.json": rows, "fashion-cat.json": categories})
     files = Annotations(folder, FolderPlace(mirror), source, is_release=is_release)
     _, content = source.plan(files, None)
     return content(set()).problems

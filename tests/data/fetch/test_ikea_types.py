@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.data.fetch.ikea import KEYWORDS, OTHER, category_of
+from perfectlook.data.fetch.ikea import IKEA_ROOMS, OTHER, category_of
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_the_first_keyword_decides(kind: str, category: str):
 
 
 def test_a_category_stands_once():
-    assert len({*KEYWORDS, OTHER}) == len(KEYWORDS) + 1 == 26
+    assert len({*IKEA_ROOMS.categories, OTHER}) == 26
 
 
 @pytest.mark.photos

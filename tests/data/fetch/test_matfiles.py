@@ -1,6 +1,5 @@
 """MATLAB files, written by scipy and read as a stranger's."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from scipy.io import savemat
 
 from perfectlook.data.fetch import ccp as matfiles
 from perfectlook.data.fetch.ccp import read_matrix, read_names
-from perfectlook.errors import DatasetError, MissingExtraError
+from perfectlook.errors import DatasetError
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -69,9 +68,3 @@ def test_a_damaged_file_is_an_error_wherever_it_is_damaged(tmp_path: Path):
         file.write_bytes(whole[:length])
         with pytest.raises(DatasetError, match=r"a\.mat: not read"):
             read_matrix(file, "groundtruth")
-
-
-def test_without_scipy_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(MissingExtraError, match=r"perfectlook\[data\]"):
-        read_matrix(tmp_path / "a.mat", "groundtruth")

@@ -10,14 +10,11 @@ from perfectlook.data.fetch.download import Annotations, Manners, Outcome, Publi
 from perfectlook.data.fetch.ikea import IKEA_ROOMS
 from perfectlook.data.fetch.stl import STL_FASHION, STL_HOME
 from perfectlook.data.layout import PAIRS, set_files, write_files
-from perfectlook.errors import DatasetError, MissingExtraError
+from perfectlook.errors import DatasetError, FetchError, MissingExtraError
 from perfectlook.progress import Progress
 from perfectlook.types import Problem
 
-__all__ = ["PUBLIC_SETS", "Got", "Manners", "PublicSet", "get"]
-
 PUBLIC_SETS = {each.name: each for each in (STL_FASHION, STL_HOME, IKEA_ROOMS, CCP_LOOKS)}
-"""The public sets by name."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +66,15 @@ def get(
             its pictures.
         MissingExtraError: a library that the set needs is not installed.
     """
-    modules, extra = source.needs
-    if any(importlib.util.find_spec(name) is None for name in modules):
-        raise MissingExtraError(f"making {source.name}", extra)
+    if source.needs and importlib.util.find_spec(source.needs[0]) is None:
+        raise MissingExtraError(f"making {source.name}", source.needs[1])
     with place_of(mirror, source.roots, manners or Manners()) as place:
         annotations = Annotations(folder, place, source, is_release=mirror is None)
-        wanted, make = source.plan(annotations, limit)
+        try:
+            wanted, make = source.plan(annotations, limit)
+        except FetchError as error:
+            reason = f"the annotations cannot be had: {error}"
+            raise FetchError(reason, passing=error.passing, status=error.status) from error
         targets, counts, problems = gather(wanted, folder, place, retry_dead=retry_dead, progress=progress)
     content = make(targets)
     problems = [*content.problems, *problems]
@@ -86,12 +86,5 @@ def get(
         )
     (folder / PAIRS).unlink(missing_ok=True)
     write_files(folder, set_files(content))
-    return Got(
-        scenes=len({row["scene"] for row in content.rows}),
-        products=len(content.categories),
-        pairs=len(content.rows),
-        counts=counts,
-        problems=problems,
-        renewed=annotations.renewed,
-        unchecked=annotations.unchecked,
-    )
+    sizes = len({row["scene"] for row in content.rows}), len(content.categories), len(content.rows)
+    return Got(*sizes, counts, problems, annotations.renewed, annotations.unchecked)

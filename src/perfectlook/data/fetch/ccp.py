@@ -15,50 +15,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from perfectlook.data.fetch.download import (
-    ANNOTATIONS,
-    LISTING,
-    Annotations,
-    PublicSet,
-    SetPlan,
-    Wanted,
-)
+from perfectlook.data.fetch.download import ANNOTATIONS, Annotations, SetPlan, Wanted, public_set
 from perfectlook.data.layout import ProblemKind, SetContent
-from perfectlook.errors import DatasetError, MissingExtraError, PictureError
+from perfectlook.errors import DatasetError, PictureError
 from perfectlook.files import write_file
 from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.types import BoolArray, IntArray, Problem, Rectangle
 
-LEAST_SHARE = 0.0015
-"""A garment that covers less of the photo is too small to be a product."""
+LEAST_SHARE = 0.0015  # a garment that covers less of the photo is too small to be a product
 QUALITY = 92
-LARGEST = 40_000_000
-"""Elements of the largest matrix that is read."""
+LARGEST = 40_000_000  # elements of the largest matrix that is read
 _LABELS = "annotations/pixel-level/"
-
-_CLOTHING = "Apparel & Accessories|Clothing|"
-_ACCESSORIES = "Apparel & Accessories|Clothing Accessories|"
-GARMENTS = {
-    "Apparel & Accessories|Shoes": "boots flats heels loafers pumps sandals shoes sneakers",
-    f"{_CLOTHING}Shirts & Tops": (
-        "blouse bodysuit cardigan hoodie jumper shirt sweater sweatshirt t-shirt top vest"
-    ),
-    "Apparel & Accessories|Handbags, Wallets & Cases": "bag purse wallet",
-    f"{_CLOTHING}Pants": "jeans leggings pants",
-    f"{_CLOTHING}Outerwear|Coats & Jackets": "blazer cape coat jacket",
-    f"{_CLOTHING}Dresses": "dress romper",
-    f"{_ACCESSORIES}Sunglasses": "glasses sunglasses",
-    f"{_CLOTHING}Skirts": "skirt",
-    f"{_ACCESSORIES}Belts": "belt",
-    f"{_ACCESSORIES}Hats": "hat",
-    f"{_CLOTHING}Suits": "suit",
-    f"{_ACCESSORIES}Scarves & Shawls": "scarf",
-    f"{_CLOTHING}Shorts": "shorts",
-    "Apparel & Accessories|Jewelry|Necklaces": "necklace tie",
-    "Apparel & Accessories|Jewelry|Bracelets": "bracelet",
-}
-"""The labels that are products, by category; the others are skin, hair, or hardly ever seen."""
-CATEGORY_OF = {label: category for category, labels in GARMENTS.items() for label in labels.split()}
 
 
 def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
@@ -144,7 +111,6 @@ def read_matrix(file: Path, name: str) -> IntArray:
 
     Raises:
         DatasetError: there is no such matrix, or the file is damaged.
-        MissingExtraError: scipy is not installed.
     """
     matrix = _variable(file, name)
     if matrix.ndim != 2 or matrix.dtype.kind not in "uif" or not matrix.size:
@@ -158,7 +124,6 @@ def read_names(file: Path, name: str) -> list[str]:
 
     Raises:
         DatasetError: there is no such array, or the file is damaged.
-        MissingExtraError: scipy is not installed.
     """
     cells = _variable(file, name).ravel()
     names = [str(np.ravel(cell)[0]) if np.size(cell) else "" for cell in cells]
@@ -168,13 +133,10 @@ def read_names(file: Path, name: str) -> list[str]:
 
 
 def _variable(file: Path, name: str) -> Any:
-    try:
-        from scipy.io import loadmat, whosmat
-    except ImportError as error:
-        raise MissingExtraError("reading MATLAB files", "data") from error
+    from scipy.io import loadmat, whosmat
+
     content = file.read_bytes()
-    try:
-        # what the header promises is what a reader would make room for
+    try:  # what the header promises is what a reader would make room for
         _check(whosmat(io.BytesIO(content), appendmat=False), name)
         return loadmat(io.BytesIO(content), appendmat=False, variable_names=[name])[name]
     except Exception as error:  # on garbage scipy raises nearly anything
@@ -190,21 +152,5 @@ def _check(listed: list[tuple[str, tuple[int, ...], str]], name: str) -> None:
         raise ValueError(f"'{name}' is of {'×'.join(map(str, shapes[name]))} elements")
 
 
-CCP_LOOKS = PublicSet(
-    name="ccp-looks",
-    what="street photos, and the garments cut out of them",
-    home="https://github.com/bearpaw/clothing-co-parsing",
-    size="1,004 photos and their labels, roughly 200 MB",
-    licence="Apache-2.0 (Clothing Co-Parsing, Yang et al. 2014)",
-    terms=(
-        "Clothing Co-Parsing is given under the Apache License 2.0: keep its notice when you pass any of it "
-        "on. The people in the photos have rights of their own. Cite Yang et al., 'Clothing Co-Parsing by "
-        "Joint Image Segmentation and Labeling', CVPR 2014."
-    ),
-    roots={
-        "": "https://raw.githubusercontent.com/bearpaw/clothing-co-parsing/HEAD/",
-        LISTING: "https://api.github.com/repos/bearpaw/clothing-co-parsing/git/trees/HEAD?recursive=1",
-    },
-    plan=_plan,
-    needs=(("scipy",), "data"),
-)
+CCP_LOOKS = public_set("ccp-looks", _plan, needs=("scipy", "data"))
+CATEGORY_OF = {label: category for category, labels in CCP_LOOKS.categories.items() for label in labels}

@@ -2,36 +2,35 @@
 
 import hashlib
 import json
-import os
 import threading
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote, urlsplit
 
 from perfectlook.data.layout import ABOUT, PAIRS, JsonObject, SetContent, lines_of
 from perfectlook.errors import DatasetError, FetchError, PictureError, UsageError
-from perfectlook.fetching import DEFAULT_LIMITS, Fetcher, FetchLimits, addresses_of, is_public
+from perfectlook.fetching import Fetcher, FetchLimits, addresses_of, is_public
 from perfectlook.files import Closable, write_file
 from perfectlook.images import open_picture
 from perfectlook.progress import Progress
 from perfectlook.retry import Retry
 from perfectlook.types import Problem
 
+# the folder, in the set's, of the files that say what belongs together
 ANNOTATIONS = "source"
-"""The folder, in the set's, of the files that say what belongs together."""
+# the list of a repository's files as GitHub's API gives it; a mirror on the web has it under this name
 LISTING = "tree.json"
-"""The list of a repository's files as GitHub's API gives it; a mirror on the web has it under this name."""
 LEDGER = "dead.jsonl"
 WORKERS = 12
+# a server answers this for files it does not have, and also to clients it does not like
 REFUSED = (401, 403)
-"""A server answers this for files it does not have, and also to clients it does not like."""
 
 Outcome = Literal["fetched", "there", "dead", "failed"]
 Read = TypeVar("Read")
@@ -53,13 +52,13 @@ class Wanted(NamedTuple):
     is_picture: bool = True
 
 
+# the files of a set, the most useful first, and what makes the set of the targets that are there
 SetPlan: TypeAlias = tuple[list[Wanted], Callable[[set[str]], SetContent]]
-"""The files of a set, the most useful first, and what makes the set of the targets that are there."""
 
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A public set.
+    """A public set; what it is and where it lies stand in `sets.toml`.
 
     Attributes:
         name: its name on the command line.
@@ -69,8 +68,10 @@ class PublicSet:
         licence: of its pictures, in a few words, as models' cards repeat it.
         terms: what anyone who fetches it agrees to.
         roots: where its files are: the URL for what begins with a path; the longest that fits counts.
-        plan: reads its annotations, of the first so many scenes or of all.
-        needs: modules that must be installed, and the extra that has them.
+        plan: reads its annotations, of the first scenes, this many, or of all.
+        entries: how many entries the whole release has in a file.
+        categories: what the source names, by category.
+        needs: a module that must be installed, and the extra that has it.
     """
 
     name: str
@@ -81,7 +82,15 @@ class PublicSet:
     terms: str
     roots: dict[str, str]
     plan: Callable[["Annotations", int | None], SetPlan]
-    needs: tuple[tuple[str, ...], str] = ((), "")
+    entries: dict[str, int] = field(default_factory=dict)
+    categories: dict[str, list[str]] = field(default_factory=dict)
+    needs: tuple[str, str] | None = None
+
+
+def public_set(name: str, plan: Callable[["Annotations", int | None], SetPlan], **more: Any) -> PublicSet:
+    """Return the public set of a name that stands in `sets.toml`."""
+    said = tomllib.loads(Path(__file__).with_name("sets.toml").read_text(encoding="utf-8"))[name]
+    return PublicSet(name=name, plan=plan, **said, **more)
 
 
 class Annotations:
@@ -105,6 +114,7 @@ class Annotations:
             DatasetError: the file cannot be read.
         """
         self.folder = folder
+        self.source = source
         self.is_release = is_release
         self.renewed: list[str] = []
         self.unchecked: dict[str, str] = {}
@@ -121,9 +131,8 @@ class Annotations:
         self._write_about()
         self._blobs: dict[str, Blob] | None = None
         self._no_listing = ""
-        self._asked_for_listing = False
         # a folder without a list would say of every file that it is as it is
-        self._is_own_list = place.is_local and not Path(place.address(LISTING)).exists()
+        self._is_own_list = isinstance(place, FolderPlace) and not Path(place.address(LISTING)).exists()
 
     def read(self, path: str, reader: Callable[[Path], Read]) -> Read:
         """Return what a reader makes of a file, which is fetched if it is missing or damaged.
@@ -132,11 +141,23 @@ class Annotations:
             FetchError: it cannot be fetched, or is not the one that is listed.
             DatasetError: it cannot be read; it is removed, so that the next run fetches it again.
         """
+        file = self.folder / ANNOTATIONS / path
+        content = file.read_bytes() if file.is_file() else b""
+        noted = self._files.get(path)
+        is_as_noted = isinstance(noted, dict) and noted.get("sha256") == hashlib.sha256(content).hexdigest()
+        if path == LISTING:
+            if not is_as_noted or self._is_own_list:
+                self._keep(path, file, self._place.read(path))
+        elif not is_as_noted or not self._is_listed(path, content):
+            self._keep(path, file, self._fetched(path))
         try:
-            return self._read(path, reader)
-        except FetchError as error:
-            raise FetchError(
-                f"the annotations cannot be had: {error}", passing=error.passing, status=error.status
+            return reader(file)
+        except DatasetError as error:
+            self.forget(path)
+            raise DatasetError(
+                f"{error}; it may have been cut short on its way, so it has been removed here: run the same "
+                f"command again, which fetches it from {self._place.address(path)}, and if that gives the "
+                "same, use another mirror (--from)"
             ) from error
 
     def listing(self) -> dict[str, Blob]:
@@ -144,55 +165,28 @@ class Annotations:
         return self.read(LISTING, read_listing)
 
     def forget(self, path: str) -> None:
-        """Let the next run fetch a file again."""
+        """Remove a file, so that the next run fetches it again."""
+        (self.folder / ANNOTATIONS / path).unlink(missing_ok=True)
         if self._files.pop(path, None) is not None:
             self._write_about()
-
-    def _read(self, path: str, reader: Callable[[Path], Read]) -> Read:
-        file = self.folder / ANNOTATIONS / path
-        content = self._noted(path, file)
-        if path == LISTING and (content is None or self._is_own_list):
-            self._asked_for_listing = True
-            self._keep(path, file, self._place.read(path))
-        elif path != LISTING and (content is None or not self._is_listed(path, content)):
-            self._keep(path, file, self._fetched(path))
-        try:
-            return reader(file)
-        except DatasetError as error:
-            self._remove(path)
-            raise DatasetError(
-                f"{error}; it may have been cut short on its way, so it has been removed here: run the same "
-                f"command again, which fetches it from {self._place.address(path)}, and if that gives the "
-                "same, use another mirror (--from)"
-            ) from error
-
-    def _noted(self, path: str, file: Path) -> bytes | None:
-        """The content of a file that is still what was noted when it was fetched."""
-        noted = self._files.get(path)
-        if not isinstance(noted, dict) or not file.is_file():
-            return None
-        content = file.read_bytes()
-        return content if _sha256(content) == noted.get("sha256") else None
 
     def _fetched(self, path: str) -> bytes:
         """The content of a file as it is listed; asked for twice, the second time with a new list."""
         content = self._place.read(path)
-        if not self._is_listed(path, content):
-            if not self._asked_for_listing:  # that of an earlier run may be older than the file
-                self._remove(LISTING)
-                self._blobs = None
+        if not self._is_listed(path, content):  # the list of an earlier run may be older than the file
+            self.forget(LISTING)
+            self._blobs = None
             content = self._place.read(path)
         address, listing = self._place.address(path), self._place.address(LISTING)
         if not self._is_listed(path, content):
-            size = self._listed()[path].size
-            self._remove(LISTING)
+            self.forget(LISTING)
             raise FetchError(
-                f"{address}: is not the file that {listing} lists ({len(content):,} bytes of {size:,}), cut "
-                "short on its way or changed there, and not kept; run the same command again later, or use "
-                "another mirror (--from)",
+                f"{address}: is not the file that {listing} lists ({len(content):,} bytes of "
+                f"{self._listed()[path].size:,}), cut short on its way or changed there, and not kept; run "
+                "the same command again later, or use another mirror (--from)",
                 passing=True,
             )
-        if path not in self._listed() and not self._place.is_local:
+        if path not in self._listed() and isinstance(self._place, WebPlace):
             self.unchecked[path] = self._no_listing or f"{listing} does not list it"
         return content
 
@@ -206,36 +200,26 @@ class Annotations:
         if self._blobs is None:
             self._blobs = {}
             try:
-                self._blobs = {} if self._is_own_list else self._read(LISTING, read_listing)
+                self._blobs = {} if self._is_own_list else self.read(LISTING, read_listing)
             except FetchError as error:  # the list helps, but the set can be had without it
                 self._no_listing = str(error)
         return self._blobs
 
     def _keep(self, path: str, file: Path, content: bytes) -> None:
-        was_there, before = file.exists(), self._files.get(path)
+        was_there, before, sha256 = file.exists(), self._files.get(path), hashlib.sha256(content).hexdigest()
         write_file(file, content)
-        url, sha256 = self._place.address(path), _sha256(content)
-        self._files[path] = {"url": url, "bytes": len(content), "sha256": sha256}
+        self._files[path] = {"url": self._place.address(path), "bytes": len(content), "sha256": sha256}
         self._write_about()
         is_new = isinstance(before, dict) and before.get("sha256") != sha256
         if (was_there or is_new) and not (path == LISTING and self._is_own_list):
             self.renewed.append(path)
-
-    def _remove(self, path: str) -> None:
-        self.forget(path)
-        (self.folder / ANNOTATIONS / path).unlink(missing_ok=True)
 
     def _write_about(self) -> None:
         write_file(self.folder / ABOUT, json.dumps(self._about, indent=1) + "\n")
 
 
 def gather(
-    wanted: Sequence[Wanted],
-    folder: Path,
-    place: "Place",
-    *,
-    retry_dead: bool = False,
-    progress: Progress | None = None,
+    wanted: Sequence[Wanted], folder: Path, place: "Place", *, retry_dead: bool, progress: Progress | None
 ) -> tuple[set[str], Counter[Outcome], list[Problem]]:
     """Fetch those of the files that are missing or damaged.
 
@@ -260,8 +244,7 @@ def gather(
             if reason is None:
                 targets.add(file.target)
             else:
-                item = Path(file.target).stem
-                problems.append(Problem(place.address(file.path), item, reason, outcome))
+                problems.append(Problem(place.address(file.path), Path(file.target).stem, reason, outcome))
             if progress:
                 progress(done, len(wanted), len(problems))
     except BaseException:
@@ -269,7 +252,6 @@ def gather(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-        ledger.close()
     return targets, counts, sorted(problems, key=lambda problem: problem.where)
 
 
@@ -279,10 +261,9 @@ def _bring(wanted: Wanted, folder: Path, place: "Place", ledger: "Ledger") -> tu
     if target.is_file() and _wrong_with(target, wanted) is None:
         return "there", None
     address = place.address(wanted.path)
-    if dead := None if place.is_local else ledger.reason(address):
+    if dead := ledger.reason(address):
         return "dead", dead
-    problem = None
-    for _ in range(1 if place.is_local else 2):
+    for _ in range(2):
         try:
             content = place.read(wanted.path)
         except UnwillingError:
@@ -291,14 +272,13 @@ def _bring(wanted: Wanted, folder: Path, place: "Place", ledger: "Ledger") -> tu
             reason = str(error).removeprefix(f"{address}: ")
             if error.status is None or not 400 <= error.status < 500 or error.passing:
                 return "failed", reason  # a server that does not answer, or fails, may still have it
-            if not place.is_local:
+            if isinstance(place, WebPlace):  # a folder can be looked at again for nothing
                 ledger.bury(address, error.status)
             return "dead", reason
         ledger.trust()
         problem = _wrong_with(content, wanted)
         if problem is None:
             write_file(target, content)
-            ledger.revive(address)
             return "fetched", None
     return "failed", problem
 
@@ -324,27 +304,26 @@ class Ledger:
     """Addresses that are dead: a file of {"url", "status", "when"}, one a line; for several threads."""
 
     def __init__(self, file: Path, *, ask_again: bool = False) -> None:
-        """Read it, if it exists; with `ask_again`, none of its addresses counts as dead.
+        """Read it, if it exists; with `ask_again`, begin it anew.
 
         Raises:
             DatasetError: it cannot be read.
         """
         self.file = file
         self.entries: dict[str, dict[str, Any]] = {}
-        self._ask_again = ask_again
         self._refused: list[tuple[str, int]] = []
-        self._alive: set[str] = set()
         self._lock = threading.Lock()
-        if file.exists():
-            for _, line in lines_of(file):
-                with suppress(ValueError, TypeError, KeyError):  # half a line that a killed run left
-                    entry = json.loads(line)
-                    self.entries[entry["url"]] = {name: entry[name] for name in ("url", "status", "when")}
+        if ask_again:
+            file.unlink(missing_ok=True)
+        for _, line in lines_of(file) if file.exists() else ():
+            with suppress(ValueError, TypeError, KeyError):  # half a line that a killed run left
+                entry = json.loads(line)
+                self.entries[entry["url"]] = {name: entry[name] for name in ("url", "status", "when")}
         self._begin = "" if not file.exists() or file.read_bytes()[-1:] in (b"", b"\n") else "\n"
 
     def reason(self, url: str) -> str | None:
         """Return why an address is not to be asked; None if it may be."""
-        entry = None if self._ask_again else self.entries.get(url)
+        entry = self.entries.get(url)
         return f"answered {entry['status'] or 'nothing usable'} on {entry['when']}" if entry else None
 
     def bury(self, url: str, status: int | None) -> None:
@@ -365,19 +344,8 @@ class Ledger:
             while self._refused:
                 self._write(*self._refused.pop(0))
 
-    def revive(self, url: str) -> None:
-        """Note that an address which stood here has given its file."""
-        if self._ask_again and url in self.entries:
-            self._alive.add(url)
-
-    def close(self) -> None:
-        """Write the file anew without the addresses that turned out to be alive."""
-        if self._alive:
-            left = (entry for url, entry in self.entries.items() if url not in self._alive)
-            write_file(self.file, "".join(json.dumps(entry) + "\n" for entry in left))
-
     def _write(self, url: str, status: int | None) -> None:
-        entry = {"url": url, "status": status, "when": datetime.now(UTC).strftime("%Y-%m-%d")}
+        entry = {"url": url, "status": status, "when": time.strftime("%Y-%m-%d", time.gmtime())}
         with self.file.open("a", encoding="utf-8") as lines:
             lines.write(f"{self._begin}{json.dumps(entry)}\n")
         self._begin = ""
@@ -396,7 +364,6 @@ class Manners:
         given_up_after: this many files in a row that a server cannot give for passing reasons, or all of
             which it refuses before it has given any, end the run.
         seconds: the longest one file may take.
-        max_bytes: the largest file accepted.
     """
 
     at_once: int = 6
@@ -406,7 +373,6 @@ class Manners:
     patience: float = 300.0
     given_up_after: int = 20
     seconds: float = 120.0
-    max_bytes: int = DEFAULT_LIMITS.max_bytes
 
 
 class UnwillingError(FetchError):
@@ -431,8 +397,6 @@ class WebPlace(Closable):
     still being fetched.
     """
 
-    is_local = False
-
     def __init__(self, roots: Mapping[str, str], manners: Manners, *, allow_private: bool = False) -> None:
         """Prepare; nothing is asked yet. `allow_private`: whether private addresses may be asked."""
         self._roots = sorted(roots.items(), key=lambda root: -len(root[0]))
@@ -440,13 +404,8 @@ class WebPlace(Closable):
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
-        limits = FetchLimits(
-            max_bytes=manners.max_bytes,
-            seconds=manners.seconds,
-            tries=1,
-            connections=4 * manners.at_once,
-            allow_private=allow_private,
-        )
+        seconds, connections = manners.seconds, 4 * manners.at_once
+        limits = FetchLimits(seconds=seconds, tries=1, connections=connections, allow_private=allow_private)
         self._fetcher = Fetcher(limits)
 
     def address(self, path: str) -> str:
@@ -492,29 +451,24 @@ class WebPlace(Closable):
 
     def _learn(self, host: _Host, name: str, error: FetchError, *, is_last: bool) -> None:
         """Learn from a failure; raises where there is no use in asking the server for anything else."""
-        manners, again = self._manners, "run the same command again later: it goes on where it stopped"
+        most, patience = self._manners.given_up_after, self._manners.patience
         with self._lock:
             if error.passing:
-                wait = min(error.pause, manners.patience)
-                host.not_before = max(host.not_before, time.monotonic() + wait)
+                host.not_before = max(host.not_before, time.monotonic() + min(error.pause, patience))
                 host.failures += is_last
             elif error.status in REFUSED and not host.has_given:
                 host.refusals += 1
-        reason = None
-        if error.pause > manners.patience:
-            reason = f"asks to wait {error.pause:,.0f} seconds; {again}"
-        elif host.failures >= manners.given_up_after:
-            reason = f"does not answer ({error}); {again}"
-        elif host.refusals >= manners.given_up_after:
-            reason = f"refuses everything ({error}); use a mirror (--from)"
-        if reason:
-            raise UnwillingError(f"{name} {reason}", passing=error.passing) from error
+        if host.refusals >= most:
+            raise UnwillingError(f"{name} refuses everything ({error}); use a mirror (--from)") from error
+        wait = error.pause
+        if wait > patience or host.failures >= most:
+            why = f"asks to wait {wait:,.0f} seconds" if wait > patience else f"does not answer ({error})"
+            again = "run the same command again later: it goes on where it stopped"
+            raise UnwillingError(f"{name} {why}; {again}", passing=True) from error
 
 
 class FolderPlace(Closable):
     """Files in a folder, under the same paths as at the source (a clone of its repository, for example)."""
-
-    is_local = True
 
     def __init__(self, folder: Path) -> None:
         """Name the folder.
@@ -545,9 +499,6 @@ class FolderPlace(Closable):
             raise FetchError(f"{file}: no such file; the mirror does not have it", status=404) from error
         except OSError as error:
             raise FetchError(f"{file}: cannot be read ({error.strerror}); check the mirror") from error
-
-    def _release(self) -> None:
-        pass
 
 
 Place: TypeAlias = WebPlace | FolderPlace
@@ -601,17 +552,10 @@ def blob_sha(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _walk(folder: Path) -> Iterator[dict[str, object]]:
     """What GitHub's API would say of a folder."""
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for file in sorted(files):
-            path = Path(parent, file)
-            if not file.startswith(".") and path.is_file():
-                content = path.read_bytes()
-                name = path.relative_to(folder).as_posix()
-                yield {"path": name, "size": len(content), "sha": blob_sha(content)}
+    for file in sorted(folder.rglob("*")):
+        path = file.relative_to(folder)
+        if file.is_file() and not any(part.startswith(".") for part in path.parts):
+            content = file.read_bytes()
+            yield {"path": path.as_posix(), "size": len(content), "sha": blob_sha(content)}

@@ -10,90 +10,25 @@ import builtins
 import collections
 import io
 import pickle
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import md5
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from perfectlook.data.fetch.download import LISTING, Annotations, PublicSet, SetPlan, Wanted
+from perfectlook.data.fetch.download import Annotations, SetPlan, Wanted, public_set
 from perfectlook.data.layout import ProblemKind, SetContent
 from perfectlook.errors import DatasetError
 from perfectlook.types import Problem
 
+# the category of what no keyword names: parasols, paper napkins, pens
 OTHER = "Home & Garden|Decor"
-"""The category of what no keyword names: parasols, paper napkins, pens."""
-
-_TABLE = """
-Hardware|Plumbing|Plumbing Fixtures|Faucets
-    mixer tap
-Hardware|Plumbing|Plumbing Fixtures|Sinks
-    sink; wash-basin; washbasin; wash-stand; wsh-stnd
-Home & Garden|Lighting|Lighting Fixtures|Ceiling Light Fixtures
-    ceiling; pendant; chandelier; lamp shade
-Home & Garden|Lighting|Lamps
-    lamp; led ; light; lantern
-Home & Garden|Decor|Mirrors
-    mirror
-Home & Garden|Decor|Clocks
-    clock
-Home & Garden|Decor|Rugs
-    rug; bath mat; door mat; play mat; cow hide; sheepskin
-Home & Garden|Decor|Window Treatments|Curtains & Drapes
-    curtain; blind; bed canopy
-Home & Garden|Linens & Bedding|Towels
-    towel; washcloth
-Furniture|Sofas
-    sofa; chaise longue; conversation set
-Home & Garden|Linens & Bedding|Bedding
-    bedlinen; bed runner; bedspread; quilt; duvet; pillowcase; blanket; throw; sheet; mattress; sleeping bag
-Home & Garden|Decor|Throw Pillows
-    cushion; pillow; pad
-Home & Garden|Lawn & Garden|Pots & Planters
-    plant pot; planter; greenhouse; trellis; watering can; flower box
-Furniture|Chairs|Table & Bar Stools
-    stool; bench; pouffe; stepladder
-Furniture|Chairs
-    chair
-Furniture|Beds
-    bed; cot; headboard
-Furniture|Tables
-    table; desk; worktop; workstation; trestle
-Furniture|Cabinets & Storage|Dressers & Wardrobes
-    cabinet; chest of; wardrobe; drawer; unit; sideboard; bureau
-Furniture|Shelving
-    shelf; shelves; rack; bookcase; bracket; section; open storage; wall storage; storage combination
-Home & Garden|Decor|Frames & Art
-    frame; picture; poster; vase; decoration; candle; potted plant; noticeboard; magnetic board; glass dome
-Home & Garden|Household Supplies|Storage & Organization
-    box; basket; storage; container; hanger; hook; holder; stand; trolley; tray; rail; bin with lid
-    sorting bin; magazine file; organiser; trunk; toilet brush; jar with lid
-Home & Garden|Kitchen & Dining|Tableware
-    plate; bowl; glass; cup; mug; jug; carafe; coaster; cutlery; teapot; place mat
-Home & Garden|Kitchen & Dining|Appliances & Cookware
-    hob; oven; microwave; fridge; extractor hood; casserole; pot with lid; saucepan; stockpot
-    chopping board; cook's knife; coffee,tea maker; spice mill; dish; dispenser
-Hardware|Hardware Accessories
-    knob; handle; leg; door; cord; wall panel; decking; wood stain
-Toys & Games|Toys
-    toy; game; play; doll's; train set; block; baby; tent; children; puppet; costume; easel; mobile; rattle
-    swing; beaker
-"""
-KEYWORDS = {
-    category: tuple(keyword for line in lines.splitlines() for keyword in line.strip().split("; "))
-    for category, lines in re.findall(r"^(\S.*)\n((?:    .*\n)+)", _TABLE, re.MULTILINE)
-}
-"""Words in a product's type, by category.
-
-In this order: a `chair cushion` is found among cushions before chairs, a `towel rack` among towels.
-"""
 
 
 def category_of(kind: str) -> str:
     """Return the taxonomy path of a type, `Bedside table` (a slash counts as a comma: `Coffee/tea maker`)."""
     text = kind.lower().replace("/", ",")
-    found = (category for category, words in KEYWORDS.items() if any(word in text for word in words))
-    return next(found, OTHER)
+    by_category = IKEA_ROOMS.categories.items()
+    return next((path for path, words in by_category if any(word in text for word in words)), OTHER)
 
 
 def product_id(article: str) -> str:
@@ -161,16 +96,15 @@ def _pairs(
     for item, in_rooms in item_to_room.items():
         article = same.get(_stem(item))
         if article is not None:
-            found |= {(room, article): None for room in map(_stem, _each(in_rooms)) if room in rooms}
+            found |= {(room, article): None for room in _each(in_rooms) if room in rooms}
     chosen = sorted({room for room, _ in found})[:limit]
     return [pair for pair in found if pair[0] in chosen]
 
 
-def _each(value: Any) -> Iterable[Any]:
-    """One room, or several; sets are sorted, for the same order every time."""
-    if isinstance(value, str):
-        return (value,)
-    return sorted(map(str, value)) if isinstance(value, list | tuple | set | frozenset | dict) else ()
+def _each(value: Any) -> list[str]:
+    """The names of one room, or of several; sorted, for the same order every time."""
+    names = value if isinstance(value, list | tuple | set | frozenset | dict) else [value]
+    return [_stem(name) for name in sorted(map(str, names))]
 
 
 def _stem(name: object) -> str:
@@ -190,12 +124,12 @@ def _text(described: Mapping[Any, Any], name: str) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
+# all that a pickle may name; text and numbers need no name, and these only hold values
 _CONTAINERS = {
     **{("builtins", name): getattr(builtins, name) for name in ("dict", "frozenset", "list", "set", "tuple")},
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("collections", "defaultdict"): collections.defaultdict,
 }
-"""All that a pickle may name. Text and numbers need no name, and these only hold values."""
 _PYTHON_2 = {"__builtin__": "builtins"}
 
 
@@ -205,9 +139,6 @@ class _Containers(pickle.Unpickler):
         if found is None:
             raise pickle.UnpicklingError(f"it names {module}.{name}, and only plain containers are read")
         return found
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise pickle.UnpicklingError(f"it refers to {str(pid)[:40]!r}, which lies outside of it")
 
 
 def read_plain_pickle(file: Path) -> Any:
@@ -232,20 +163,4 @@ def _dict_of(file: Path) -> Mapping[Any, Any]:
     return found
 
 
-IKEA_ROOMS = PublicSet(
-    name="ikea-rooms",
-    what="IKEA's rooms, and the products that stand in them",
-    home="https://github.com/IvonaTau/ikea",
-    size="about 2,400 pictures, roughly 200 MB",
-    licence="IKEA's pictures: non-commercial use only",
-    terms=(
-        "All pictures are property of IKEA and allowed for non-commercial use only; do not pass them on. A "
-        "model trained on them is to be passed on, if at all, with a card that says so. Cite Tautkute et al."
-        ", 'What Looks Good with my Sofa', FedCSIS 2017."
-    ),
-    roots={
-        "": "https://raw.githubusercontent.com/IvonaTau/ikea/HEAD/",
-        LISTING: "https://api.github.com/repos/IvonaTau/ikea/git/trees/HEAD?recursive=1",
-    },
-    plan=_plan,
-)
+IKEA_ROOMS = public_set("ikea-rooms", _plan)

@@ -10,9 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from perfectlook.data.fetch.download import LISTING, Annotations, PublicSet, SetPlan, Wanted
+from perfectlook.data.fetch.download import Annotations, SetPlan, Wanted, public_set
 from perfectlook.data.layout import JsonObject, ProblemKind, SetContent, lines_of, shown
-from perfectlook.data.stl import LICENCE
 from perfectlook.errors import DatasetError
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem
@@ -20,58 +19,19 @@ from perfectlook.types import Problem
 _SIGNATURE = re.compile(r"[0-9a-f]{32}")
 
 
-def stl_set(part: str, what: str, size: str, *, rows: int, categories: int) -> PublicSet:
-    """Return a part of the release, `fashion` or `home`, whose two files have this many entries."""
-    return PublicSet(
-        name=f"stl-{part}",
-        what=what,
-        home="https://github.com/kang205/STL-Dataset",
-        size=size,
-        licence=LICENCE,
-        terms=(
-            "The pictures belong to Pinterest's users and to shops, and no licence is given for them. Use "
-            "them for research and measurement only, not commercially, and do not pass them on. A model "
-            "trained on them is to be passed on, if at all, with a card that says so. Cite Kang et al., "
-            "'Complete the Look: Scene-based Complementary Product Recommendation', CVPR 2019."
-        ),
-        roots={
-            "": "https://raw.githubusercontent.com/kang205/STL-Dataset/HEAD/",
-            "400x/": "https://i.pinimg.com/",
-            LISTING: "https://api.github.com/repos/kang205/STL-Dataset/git/trees/HEAD?recursive=1",
-        },
-        plan=lambda annotations, limit: _plan(part, rows, categories, annotations, limit),
-    )
-
-
-STL_FASHION = stl_set(
-    "fashion",
-    "Pins of people, and what they wear",
-    "72,198 pairs, 85,850 pictures of 400 pixels, roughly 2 GB",
-    rows=72_198,
-    categories=38_111,
-)
-STL_HOME = stl_set(
-    "home",
-    "Pins of rooms, and what stands in them",
-    "93,274 pairs, 65,328 pictures of 400 pixels, roughly 2 GB",
-    rows=93_274,
-    categories=41_306,
-)
-
-
 def picture_path(signature: str) -> str:
     """Return where the picture of a signature lies, as the release's README says."""
     return f"400x/{signature[:2]}/{signature[2:4]}/{signature[4:6]}/{signature}.jpg"
 
 
-def _plan(part: str, n_rows: int, n_categories: int, annotations: Annotations, limit: int | None) -> SetPlan:
-    rows_path, categories_path = f"{part}.json", f"{part}-cat.json"
+def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
+    rows_path, categories_path = annotations.source.entries
     rows_file, lines = annotations.read(rows_path, _lines)
     listed = annotations.read(categories_path, lambda file: JsonObject(file).entries)
     problems: list[Problem] = []
-    whole = ((rows_path, len(lines), n_rows), (categories_path, len(listed), n_categories))
-    for path, found, expected in whole if annotations.is_release else ():
-        if found != expected:
+    for path, found in ((rows_path, len(lines)), (categories_path, len(listed))):
+        expected = annotations.source.entries[path]
+        if annotations.is_release and found != expected:
             annotations.forget(path)
             reason = (
                 f"holds {found:,} entries, and the release {expected:,}: cut short on its way, or changed; "
@@ -129,3 +89,7 @@ def _row(text: bytes) -> dict[str, Any] | None:
         return None
     ids = (found["product"], found["scene"])
     return found if all(isinstance(each, str) and _SIGNATURE.fullmatch(each) for each in ids) else None
+
+
+STL_FASHION = public_set("stl-fashion", _plan)
+STL_HOME = public_set("stl-home", _plan)
