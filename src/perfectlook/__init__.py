@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         Similar,
         Slot,
     )
-    from perfectlook.catalogue import Catalogue
+    from perfectlook.catalogue import Catalogue, embed
     from perfectlook.client import AsyncClient, Client
     from perfectlook.data import load_set
     from perfectlook.errors import PerfectLookError
@@ -52,6 +52,7 @@ __all__ = [
     "Slot",
     "__version__",
     "compare",
+    "embed",
     "evaluate",
     "load_set",
     "train",
@@ -59,7 +60,7 @@ __all__ = [
 
 _MODULES = {
     "answers": ("Answer", "Explanation", "Look", "RankedProduct", "Section", "Similar", "Slot"),
-    "catalogue": ("Catalogue",),
+    "catalogue": ("Catalogue", "embed"),
     "client": ("AsyncClient", "Client"),
     "data": ("load_set",),
     "errors": ("PerfectLookError",),

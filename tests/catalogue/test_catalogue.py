@@ -8,8 +8,8 @@ import pytest
 
 from drawn import drawn_set
 from memory_store import MemoryStore
-from perfectlook.catalogue import Catalogue
-from perfectlook.errors import CatalogueError
+from perfectlook.catalogue import Catalogue, open_source
+from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.stores import Query
 from toy_model import BAGS, SHOES, ToyModel
 
@@ -53,6 +53,36 @@ def test_before_the_first_sync_has_ended_there_is_nothing_to_recommend(tmp_path:
         for read in (catalogue.count, catalogue.categories, lambda: catalogue.check(MODEL)):
             with pytest.raises(CatalogueError, match="no sync has ended yet"):
                 read()
+
+
+def test_a_new_catalogue_is_synced_with_the_model_it_was_opened_with(tmp_path: Path, source: Path) -> None:
+    for again in (False, True):
+        with Catalogue.open(tmp_path / "new", MODEL, create=True) as catalogue:
+            assert catalogue.sync(source).unchanged == 12 * again
+            assert (
+                repr(catalogue)
+                == f"Catalogue('{tmp_path / 'new'}', products=12, categories=2, model='toy-0')"
+            )
+    with pytest.raises(CatalogueError, match=r"model 'toy-0' .* not of 'toy-1'"):
+        Catalogue.open(tmp_path / "new", OTHER, create=True)
+    with (
+        Catalogue.open(tmp_path / "new") as catalogue,
+        pytest.raises(UsageError, match="was opened without a model: give the one to sync with"),
+    ):
+        catalogue.sync(source)
+
+
+def test_a_catalogue_without_a_sync_has_a_repr_too(tmp_path: Path) -> None:
+    with Catalogue.open(tmp_path / "new", create=True) as catalogue:
+        assert repr(catalogue) == f"Catalogue('{tmp_path / 'new'}')"
+
+
+def test_options_that_do_not_exist_or_do_not_fit_are_refused(tmp_path: Path, source: Path) -> None:
+    with Catalogue.open(tmp_path / "new", MODEL, create=True) as catalogue:
+        with pytest.raises(TypeError, match="unexpected options: curency"):
+            catalogue.sync(source, curency="EUR")  # type: ignore[call-arg]
+        with pytest.raises(UsageError, match="is open already, so it cannot be read with currency"):
+            catalogue.sync(open_source(source), currency="EUR")
 
 
 def test_an_open_catalogue_sees_a_sync_by_another(folder: Path, source: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from perfectlook.catalogue.picture_cache import GIVEN_UP_AFTER, LEDGER, UNFINISHED, PictureCache
+from perfectlook.catalogue.picture_cache import GIVEN_UP_AFTER, LEDGER, PictureCache
 from perfectlook.errors import CatalogueError
 from perfectlook.fetching import FetchLimits
 from perfectlook.images import encode_jpeg
@@ -168,7 +168,7 @@ def test_a_damaged_ledger_is_begun_anew(server: Web, cache: PictureCache) -> Non
 
 def test_what_a_killed_run_left_behind_is_cleared_away(server: Web, cache: PictureCache) -> None:
     server.answers["/a.jpg"] = serve(picture("red"))
-    left, fresh = cache.folder / UNFINISHED / "123-1", cache.folder / UNFINISHED / "123-2"
+    left, fresh = cache.folder / "ab" / ".123-1.part", cache.folder / "ab" / ".123-2.part"
     left.parent.mkdir(parents=True)
     for file in (left, fresh):
         file.write_bytes(b"half a pict")

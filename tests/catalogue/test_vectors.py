@@ -185,8 +185,9 @@ def test_a_newer_format_asks_for_an_upgrade(out: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_says_so(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "a file").touch()
     with pytest.raises(CatalogueError, match="cannot be written"):
-        embedded(source, tmp_path / "nowhere" / "vectors.parquet")
+        embedded(source, tmp_path / "a file" / "vectors.parquet")
 
 
 def test_the_model_in_the_file_is_the_one_that_made_it(source: Path, out: Path) -> None:

@@ -4,7 +4,7 @@ from perfectlook.catalogue.catalogue import Catalogue
 from perfectlook.catalogue.embedding import EmbedReport, embed
 from perfectlook.catalogue.manifest import Record
 from perfectlook.catalogue.picture_cache import PictureCache
-from perfectlook.catalogue.sources import Source, SourceOptions, open_source
+from perfectlook.catalogue.sources import Source, open_source
 from perfectlook.catalogue.sync import SyncReport
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "PictureCache",
     "Record",
     "Source",
-    "SourceOptions",
     "SyncReport",
     "embed",
     "open_source",

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, answering
-from perfectlook.catalogue.sources import Source, SourceOptions, as_source
+from perfectlook.catalogue.sources import Source, open_source
 from perfectlook.catalogue.sync import SyncReport, sync
 from perfectlook.errors import CatalogueError, UsageError
+from perfectlook.feeds import FeedOptions
+from perfectlook.files import Closable
 from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressOf
 from perfectlook.stores import Point, Query, Store, open_store
@@ -17,7 +18,7 @@ from perfectlook.stores.base import Hits, fields_of
 Result = TypeVar("Result")
 
 
-class Catalogue:
+class Catalogue(Closable):
     """Products to recommend. Reading is safe from several threads, and while another process syncs."""
 
     def __init__(self, store: Store, model: Model | None = None) -> None:
@@ -74,7 +75,7 @@ class Catalogue:
         wait: float = 0.0,
         workers: int | None = None,
         progress: ProgressOf | None = None,
-        **options: Unpack[SourceOptions],
+        **options: Unpack[FeedOptions],
     ) -> SyncReport:
         """Make the catalogue hold exactly what a source has.
 
@@ -112,7 +113,7 @@ class Catalogue:
             raise UsageError(f"{self.location} was opened without a model: give the one to sync with")
         return sync(
             self.store,
-            as_source(source, self.location, **options),
+            open_source(source, self.location, **options),
             Model.open(chosen) if isinstance(chosen, Path | str) else chosen,
             allow_empty=allow_empty,
             verify=verify,
@@ -213,14 +214,5 @@ class Catalogue:
         counts = f"products={sum(categories.values())}, categories={len(categories)}"
         return f"Catalogue({self.location!r}, {counts}, model={model!r})"
 
-    def close(self) -> None:
-        """Close the store."""
+    def _release(self) -> None:
         self.store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

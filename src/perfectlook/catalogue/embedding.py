@@ -11,12 +11,13 @@ import numpy as np
 
 from perfectlook.backbones import FeatureBatch
 from perfectlook.catalogue.manifest import Generation, ModelIdentity, Record, answering
-from perfectlook.catalogue.sources import Source, SourceOptions, as_source, list_products
+from perfectlook.catalogue.sources import Source, list_products, open_source
 from perfectlook.catalogue.vectors import write_vectors
 from perfectlook.errors import CatalogueError
 from perfectlook.features.extraction import ExtractionReport, extract
 from perfectlook.features.store import FeatureStore, ViewKey
 from perfectlook.features.store import open_store as open_feature_store
+from perfectlook.feeds import FeedOptions
 from perfectlook.model.inputs import Mean, catalogue_centres
 from perfectlook.model.runtime import Model
 from perfectlook.progress import Progress, ProgressOf, nobody
@@ -42,7 +43,7 @@ def embed(
     ray: bool = False,
     workers: int | None = None,
     progress: ProgressOf | None = None,
-    **options: Unpack[SourceOptions],
+    **options: Unpack[FeedOptions],
 ) -> EmbedReport:
     """Write the vectors of all of a source's products to a Parquet file, for `Catalogue.sync` to take in.
 
@@ -71,7 +72,7 @@ def embed(
     told = progress or nobody
     if isinstance(model, Path | str):
         model = Model.open(model)
-    source = as_source(source, **options)
+    source = open_source(source, **options)
     around = _generation_at(catalogue) if isinstance(catalogue, Path | str) else catalogue
     with open_feature_store(model.backbone) as features:
         model.check_backbone(features.manifest.identity)

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import sqlite3
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,20 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from perfectlook.data.layout import SUFFIXES
 from perfectlook.errors import CatalogueError, FetchError, PictureError
 from perfectlook.fetching import DEFAULT_LIMITS, Fetcher, FetchLimits, Validators
-from perfectlook.files import cache_folder
+from perfectlook.files import cache_folder, write_file
 from perfectlook.images import open_picture
 from perfectlook.progress import Progress
 
 FOLDER = "pictures"
 LEDGER = "fetched.sqlite"
-UNFINISHED = "unfinished"
+UNFINISHED = "*/.*.part"
 LEFT_BEHIND_SECONDS = 3600.0
-"""The age from which a file that was being written is taken for one that a killed run has left."""
+"""The age from which an unfinished file is taken for one that a killed run has left."""
 GIVEN_UP_AFTER = 8
 """After this many failures in a row that may pass, no more pictures are asked of a server."""
 _TOGETHER = 64
@@ -80,13 +79,12 @@ class PictureCache:
             fetch = partial(self._fetch, fetcher, _known(ledger, wanted), Counter())
             pool = ThreadPoolExecutor(self._limits.connections)
             try:
-                for done, (picture, outcome) in enumerate(
-                    zip(wanted, pool.map(fetch, wanted), strict=True), 1
-                ):
-                    if outcome.reason is not None:
-                        reasons[picture] = outcome.reason
-                    elif outcome.validators is not None:
-                        row = (picture.name, outcome.validators.etag, outcome.validators.last_modified)
+                for done, (validators, reason) in enumerate(pool.map(fetch, wanted), 1):
+                    picture = wanted[done - 1]
+                    if reason is not None:
+                        reasons[picture] = reason
+                    elif validators is not None:
+                        row = (picture.name, validators.etag, validators.last_modified)
                         ledger.execute("INSERT OR REPLACE INTO fetched VALUES (?, ?, ?)", row)
                     if done % _TOGETHER == 0:
                         ledger.commit()
@@ -108,45 +106,37 @@ class PictureCache:
 
     def _fetch(
         self, fetcher: Fetcher, known: Mapping[str, Validators], failures: Counter[str], picture: Path
-    ) -> "_Outcome":
-        """Fetch one picture, unless its server has failed too often in a row; runs in several threads."""
+    ) -> tuple[Validators | None, str | None]:
+        """Fetch one picture, unless its server has failed too often in a row; runs in several threads.
+
+        Returns what the server says to ask by next time, None if the picture is the same, or why it failed.
+        """
         url = self._urls[str(picture)]
         server = url.split("/", 3)[2] if url.count("/") > 2 else url
         if failures[server] >= GIVEN_UP_AFTER:
-            return _Outcome(reason=f"{url}: {server} does not answer; run again when it does")
+            return None, f"{url}: {server} does not answer; run again when it does"
         try:
             fetched = fetcher.fetch(url, known.get(picture.name) if picture.exists() else None)
             failures[server] = 0
             if fetched.content is None:
-                return _Outcome()
+                return None, None
             open_picture(fetched.content, fit=64)
         except FetchError as error:
             failures[server] += error.passing  # should two threads count as one, one more picture is tried
-            return _Outcome(reason=str(error))
+            return None, str(error)
         except PictureError as error:
-            return _Outcome(reason=f"{url}: {str(error).removeprefix('<bytes>: ')}")
-        self._write(picture, fetched.content)
-        return _Outcome(fetched.validators)
-
-    def _write(self, picture: Path, content: bytes) -> None:
-        """Put a picture in its place in one step: a reader sees the old one, the new one or none."""
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        if picture.exists() and picture.read_bytes() == content:
-            return
-        unfinished = self.folder / UNFINISHED / f"{os.getpid()}-{threading.get_ident()}"
-        try:
-            unfinished.write_bytes(content)
-            unfinished.replace(picture)
-        finally:
-            unfinished.unlink(missing_ok=True)
+            return None, f"{url}: {str(error).removeprefix('<bytes>: ')}"
+        if not (picture.exists() and picture.read_bytes() == fetched.content):
+            write_file(picture, fetched.content)
+        return fetched.validators, None
 
     @contextmanager
     def _ledger(self) -> Iterator[sqlite3.Connection]:
         """What servers said of the pictures; it only saves requests, so a damaged one is started anew."""
         file = self.folder / LEDGER
         try:
-            (self.folder / UNFINISHED).mkdir(parents=True, exist_ok=True)
-            for left in (self.folder / UNFINISHED).iterdir():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for left in self.folder.glob(UNFINISHED):
                 if time.time() - left.stat().st_mtime > LEFT_BEHIND_SECONDS:
                     left.unlink(missing_ok=True)
             try:
@@ -161,13 +151,6 @@ class PictureCache:
                 f"{self.folder}: fetched pictures cannot be kept there ({error}); free some space, or "
                 "make it writable for this user. What was fetched is kept"
             ) from error
-
-
-class _Outcome(NamedTuple):
-    """What became of one picture: what its server says to ask by next time, or why it failed."""
-
-    validators: Validators | None = None
-    reason: str | None = None
 
 
 def _connected(file: Path) -> sqlite3.Connection:

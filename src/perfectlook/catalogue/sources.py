@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import Protocol, TypedDict, Unpack
+from typing import Protocol, Unpack
 from urllib.parse import urlsplit
 
 from perfectlook.catalogue.manifest import Record, State, stamp_of
@@ -22,7 +22,7 @@ from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, SUFFIXES, ProblemKind
 from perfectlook.data.stl import releases_in
 from perfectlook.errors import UsageError
-from perfectlook.feeds import FORMATS, Feed
+from perfectlook.feeds import FORMATS, Feed, FeedOptions
 from perfectlook.fetching import Fetcher, FetchLimits
 from perfectlook.files import set_folder
 from perfectlook.progress import ProgressOf, nobody
@@ -56,34 +56,14 @@ class Source(Protocol):
         """Yield every product that can be read."""
 
 
-class SourceOptions(TypedDict, total=False):
-    """How a source is read that is given by its path or URL; on the command line, flags of the same names.
-
-    Attributes:
-        fields: the names of a feed's columns by field, if they are not the usual ones (`--field`).
-        format: the format of a feed, one of `perfectlook.feeds.FORMATS`.
-        currency: the currency of prices that do not name one.
-        allow_outside: whether pictures may be outside the feed's folder.
-        allow_private: whether feeds and pictures are also fetched from private, loopback and link-local
-            addresses.
-        connections: how many pictures are fetched at once.
-    """
-
-    fields: Mapping[str, str] | None
-    format: str | None
-    currency: str | None
-    allow_outside: bool
-    allow_private: bool
-    connections: int
-
-
 def open_source(
-    location: Path | str, catalogue: Path | str = "cache://", **options: Unpack[SourceOptions]
+    source: Source | Path | str, catalogue: Path | str = "cache://", **options: Unpack[FeedOptions]
 ) -> Source:
     """Open a set (either layout), vectors, a feed, a feed at a URL, or else a folder of pictures.
 
     Args:
-        location: a path or a URL; "showroom" is the set that comes with the package.
+        source: a path or a URL; "showroom" is the set that comes with the package. An open source is returned
+            as it is.
         catalogue: the catalogue that keeps the pictures that are fetched; by default, the cache folder does.
         options: how a feed is read.
 
@@ -94,13 +74,19 @@ def open_source(
         DatasetError: there is a set that cannot be read.
         CatalogueError: there is a file of vectors that cannot be read.
     """
+    if not isinstance(source, Path | str):
+        if options:
+            raise UsageError(f"{source.name} is open already, so it cannot be read with {', '.join(options)}")
+        return source
+    if unknown := options.keys() - FeedOptions.__annotations__.keys():
+        raise TypeError(f"unexpected options: {', '.join(sorted(unknown))}")
     limits = FetchLimits(
         allow_private=options.get("allow_private", False), connections=options.get("connections", 8)
     )
     cache = PictureCache.of(catalogue, limits)
-    if "://" in str(location):
-        return _fetched_feed(str(location), cache, options)
-    path = set_folder(location)
+    if "://" in str(source):
+        return _fetched_feed(str(source), cache, options)
+    path = set_folder(source)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; {_SOURCES}")
     if is_vector_file(path):
@@ -118,18 +104,7 @@ def open_source(
 _SOURCES = "a source is a set, a folder of pictures, or a feed (a file, or an http:// or https:// URL)"
 
 
-def as_source(
-    source: Source | Path | str, catalogue: Path | str = "cache://", **options: Unpack[SourceOptions]
-) -> Source:
-    """Return an open source as it is, or open the one at a path or URL; raises what `open_source` raises."""
-    if isinstance(source, Path | str):
-        return open_source(source, catalogue, **options)
-    if options:
-        raise UsageError(f"{source.name} is open already, so it cannot be read with {', '.join(options)}")
-    return source
-
-
-def _fetched_feed(url: str, cache: PictureCache, options: SourceOptions) -> "FeedSource":
+def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> "FeedSource":
     """Fetch a feed into a temporary folder, which goes when the source does."""
     try:
         parts = urlsplit(url)
@@ -178,22 +153,14 @@ class FeedSource(Feed):
         *,
         url: str | None = None,
         media_type: str = "",
-        **options: Unpack[SourceOptions],
+        **options: Unpack[FeedOptions],
     ) -> None:
         """Name a feed and the cache of its pictures; both are used when products are asked for.
 
         Raises what `Feed` raises.
         """
         super().__init__(
-            path,
-            cache.locate,
-            url=url,
-            context=str(cache.folder),
-            format=options.get("format"),
-            media_type=media_type,
-            fields=options.get("fields"),
-            currency=options.get("currency"),
-            allow_outside=options.get("allow_outside", False),
+            path, cache.locate, url=url, media_type=media_type, context=str(cache.folder), **options
         )
         self.cache = cache
 

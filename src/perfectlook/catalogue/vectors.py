@@ -16,6 +16,7 @@ import numpy as np
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record
 from perfectlook.errors import CatalogueError, MissingExtraError
+from perfectlook.files import write_file
 from perfectlook.stores import Point
 from perfectlook.types import Problem, Product
 
@@ -166,20 +167,15 @@ def write_vectors(path: Path, generation: Generation, dimension: int, points: It
         metadata={METADATA: json.dumps(document)},
     )
     count = 0
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
+
+    def write(unfinished: Path) -> None:
+        nonlocal count
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
             for batch in points:
                 writer.write_batch(_record_batch(batch, schema))
                 count += len(batch)
-        unfinished.replace(path)
-    except OSError as error:
-        raise CatalogueError(
-            f"{path}: cannot be written ({error}); give a place that this user may write, with room for "
-            f"{4 * dimension + 1000:,} bytes a product"
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+
+    write_file(path, write, error=CatalogueError)
     return count
 
 

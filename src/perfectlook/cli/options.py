@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter, Token
 
 if TYPE_CHECKING:
-    from perfectlook.catalogue import SourceOptions
+    from perfectlook.feeds import FeedOptions
     from perfectlook.recommender import Rules
 
 
@@ -155,7 +155,7 @@ class Feeding:
     ] = False
     connections: Annotated[Positive, Parameter(help="pictures fetched at once (default: 8)")] = 8
 
-    def options(self) -> "SourceOptions":
+    def options(self) -> "FeedOptions":
         """What the flags say, by the names that `Catalogue.sync` and `embed` know.
 
         Raises:

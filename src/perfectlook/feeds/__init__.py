@@ -1,7 +1,7 @@
 """Feeds of products: CSV, TSV, JSON lines, Parquet, and Google Merchant Center's TSV and XML."""
 
-from perfectlook.feeds.feed import Feed
+from perfectlook.feeds.feed import Feed, FeedOptions
 from perfectlook.feeds.fields import KEPT, FeedProblem
 from perfectlook.feeds.readers import FORMATS
 
-__all__ = ["FORMATS", "KEPT", "Feed", "FeedProblem"]
+__all__ = ["FORMATS", "KEPT", "Feed", "FeedOptions", "FeedProblem"]

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict, Unpack
 from urllib.parse import urljoin
 
 from perfectlook.errors import FeedError, UsageError
@@ -38,6 +38,27 @@ IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
 """Whether a product is known to be unchanged, given its id, the path of its picture, and its digest."""
 
 
+class FeedOptions(TypedDict, total=False):
+    """How a feed is read and fetched; on the command line, flags of the same names.
+
+    Attributes:
+        fields: the names of columns by field, if they are not the usual ones (`--field`).
+        format: one of `FORMATS`; by default the one of the media type or of the end of the name.
+        currency: the currency of prices that do not name one.
+        allow_outside: whether pictures may be outside the feed's folder.
+        allow_private: whether the feed and its pictures are also fetched from private, loopback and
+            link-local addresses.
+        connections: how many pictures are fetched at once, by default 8.
+    """
+
+    fields: Mapping[str, str] | None
+    format: str | None
+    currency: str | None
+    allow_outside: bool
+    allow_private: bool
+    connections: int
+
+
 class Feed:
     """The products of a file. A row that cannot be used becomes a problem; the other rows go on.
 
@@ -50,12 +71,9 @@ class Feed:
         locate: Callable[[str], str],
         *,
         url: str | None = None,
-        context: str = "",
-        format: str | None = None,  # noqa: A002
         media_type: str = "",
-        fields: Mapping[str, str] | None = None,
-        currency: str | None = None,
-        allow_outside: bool = False,
+        context: str = "",
+        **options: Unpack[FeedOptions],
     ) -> None:
         """Name a file; it is read when products are asked for.
 
@@ -63,17 +81,15 @@ class Feed:
             path: the file.
             locate: returns where the picture of a URL is, or will be once it is fetched.
             url: where the file was fetched from, if it was: pictures' paths are then relative to it.
+            media_type: what the server says that it is.
             context: everything else that decides what becomes of a row; in another context digests differ.
-            format: one of `FORMATS`; by default the one of the media type or of the end of the name.
-            media_type: what the server says that the file is.
-            fields: the names of columns by field, if they are not the usual ones.
-            currency: the currency of prices that do not name one.
-            allow_outside: whether pictures may be outside the feed's folder.
+            options: how it is read.
 
         Raises:
             FeedError: the format is not known.
             UsageError: a field or the currency does not exist.
         """
+        fields, currency = options.get("fields") or {}, options.get("currency")
         if currency is not None and currency not in CURRENCIES:
             raise UsageError(f"--currency {currency}: no such currency; give its code, such as EUR or USD")
         self.name = url or str(path)
@@ -82,13 +98,14 @@ class Feed:
         self._url = url
         self._folder = str(path.absolute().parent)
         self._locate = locate
-        self._allow_outside = allow_outside
-        self._format = format_of((url or self.name).partition("?")[0], format, media_type)
+        self._allow_outside = options.get("allow_outside", False)
+        named = self.name.partition("?")[0] if url else self.name
+        self._format = format_of(named, options.get("format"), media_type)
         self._columns = Columns(fields)
         self._currency = currency
         self._digest = blake2b(digest_size=16)
-        named = sorted((fields or {}).items())
-        self._digest.update(ascii((MEANING, named, currency, f"{url or self._folder}\n{context}")).encode())
+        columns = sorted(fields.items())
+        self._digest.update(ascii((MEANING, columns, currency, f"{url or self._folder}\n{context}")).encode())
         self._unusable: set[str] = set()
         self._is_whole = True
 
