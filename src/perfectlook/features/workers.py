@@ -11,13 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from itertools import islice
-from queue import SimpleQueue
-from typing import IO, Any, Generic, Self, TypeVar
+from typing import IO, Any, Generic, TypeVar
 
 from perfectlook.errors import PerfectLookError
+from perfectlook.files import Closable
 
 TASKS_PER_WORKER = 2
 """What `run` takes ahead: a task that is being done and one that waits, so that a worker never does."""
@@ -40,31 +40,22 @@ class TaskTimeoutError(WorkerDiedError):
     """A task took too long; its worker was killed."""
 
 
-class WorkerPool(Generic[Task, Result]):
+class WorkerPool(Closable, Generic[Task, Result]):
     """Processes that each make `do = initializer()` once and then answer every task with `do(task)`.
 
-    The initializer, tasks and results are pickled; workers import nothing of the caller's script. They are
-    kept until the pool is closed. A worker that dies, or that a timeout kills, is replaced by a fresh one.
-    All methods may be called from several threads. Workers contain crashes, not malice: their answers are
-    unpickled here.
+    The initializer, tasks and results are pickled; workers import nothing of the caller's script. They start
+    when tasks need them and are kept until the pool is closed. A worker that dies, or that a timeout kills,
+    is replaced by a fresh one. All methods may be called from several threads. Workers contain crashes, not
+    malice: their answers are unpickled here.
     """
 
     def __init__(self, initializer: Callable[[], Callable[[Task], Result]], count: int) -> None:
-        """Start `count` workers; returns before they are ready."""
         self._initializer = pickle.dumps(initializer)
-        self._tasks: SimpleQueue[tuple[bytes, float | None, Future[Result]] | None] = SimpleQueue()
+        self._count = count
+        self._threads = ThreadPoolExecutor(count)  # each waits for one worker
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
-        self._closed = False
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
-        for thread in self._threads:
-            thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self._idle: list[_Worker] = []
 
     def run(
         self, tasks: Iterable[Task], *, seconds: float | None = None
@@ -75,87 +66,72 @@ class WorkerPool(Generic[Task, Result]):
         """
         waiting = iter(tasks)
         pending: dict[Future[Result], Task] = {}
-        room = TASKS_PER_WORKER * len(self._threads)
-        try:
-            while True:
-                for task in islice(waiting, room - len(pending)):
-                    pending[self.submit(task, seconds=seconds)] = task
-                if not pending:
-                    return
-                # on Windows, Ctrl-C is noticed only between two waits
-                done, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield pending.pop(future), future
-        finally:
-            for future in pending:
-                future.cancel()
+        while True:
+            for task in islice(waiting, TASKS_PER_WORKER * self._count - len(pending)):
+                pending[self.submit(task, seconds=seconds)] = task
+            if not pending:
+                return
+            # on Windows, Ctrl-C is noticed only between two waits
+            done, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield pending.pop(future), future
 
     def submit(self, task: Task, *, seconds: float | None = None) -> Future[Result]:
         """Hand in a task that may take `seconds`, from when a worker begins it; returns its future.
 
         The future raises what the task raised: a `PerfectLookError` as it is, anything else as a
         `WorkerError` with its text. It raises `WorkerDiedError` or `TaskTimeoutError` where the worker ended
-        before it had the result, and `WorkerError` where workers cannot start or the pool was closed.
-        """
-        future: Future[Result] = Future()
-        self._tasks.put((pickle.dumps(task), seconds, future))
-        if self._closed:
-            raise WorkerError("the pool of workers is closed")
-        return future
+        before it had the result, and `WorkerError` where workers cannot start. Closing the pool cancels it.
 
-    def close(self) -> None:
+        Raises:
+            WorkerError: the pool is closed.
+        """
+        if self._is_closed:
+            raise WorkerError("the pool of workers is closed")
+        return self._threads.submit(self._do, pickle.dumps(task), seconds)
+
+    def _release(self) -> None:
         """End all workers now, whatever they are doing."""
         with self._lock:
-            self._closed = True
             for worker in self._workers:
                 worker.kill()
-        for _ in self._threads:
-            self._tasks.put(None)
-        for thread in self._threads:
-            thread.join()
-
-    def _serve(self) -> None:
-        """Do tasks one by one, in one process after another."""
-        worker: _Worker | None = None
-        while True:
-            with suppress(Exception):  # whatever is wrong will be wrong again when there is a task to fail
-                worker = self._ready(worker)
-            job = self._tasks.get()
-            if job is None:
-                break
-            task, seconds, future = job
-            if future.set_running_or_notify_cancel():
-                try:
-                    worker = self._ready(worker)  # it may have died while it was idle
-                    future.set_result(worker.ask(task, seconds))
-                except Exception as error:
-                    future.set_exception(error)
-        if worker is not None:
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
             worker.end()
 
-    def _ready(self, worker: "_Worker | None") -> "_Worker":
-        """Return this worker if it is alive, else a fresh one that has run the initializer."""
-        if worker is not None and worker.is_alive():
-            return worker
-        if worker is not None:
+    def _do(self, task: bytes, seconds: float | None) -> Result:
+        try:
+            worker = self._idle.pop()
+        except IndexError:
+            worker = self._started()
+        if not worker.is_alive():  # it died while it was idle, or with its last task
             worker.end()
+            worker = self._started()
+        try:
+            result: Result = worker.ask(task, seconds)
+            return result
+        finally:
+            self._idle.append(worker)
+
+    def _started(self) -> "_Worker":
+        """A fresh worker that has run the initializer."""
         for attempt in range(RETRIED_STARTS, -1, -1):
             with self._lock:
-                if self._closed:
+                if self._is_closed:
                     raise WorkerError("the pool of workers is closed")
-                fresh = _Worker()
-                self._workers = {each for each in self._workers if each.is_alive()} | {fresh}
+                worker = _Worker()
+                self._workers = {each for each in self._workers if each.is_alive()} | {worker}
             try:
-                fresh.ask(self._initializer)
+                worker.ask(self._initializer)
                 break
             except WorkerDiedError as error:
                 if not attempt:
                     raise WorkerError(f"workers end before they have started ({error})") from error
             except Exception:
-                fresh.kill()
-                fresh.end()
+                worker.kill()
+                worker.end()
                 raise
-        return fresh
+        return worker
 
 
 class _Worker:
