@@ -1,0 +1,94 @@
+"""Busy servers are asked again: after the pause that they ask for, and not for ever."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from perfectlook import Client
+from perfectlook.client import ApiCall, Calls
+from perfectlook.errors import ServerError
+from web import fail, first, serve, web
+
+EMPTY = b'{"by_category": [], "by_rank": []}'
+IN_AN_HOUR = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+
+
+def pause(call: ApiCall[object], status: int, headers: dict[str, str], **options: float) -> float | None:
+    """How long a client waits before it sends a call again."""
+    with Client("http://127.0.0.1:9", **options) as client:  # type: ignore[arg-type]
+        return client._pause(client._retry(), call, httpx.Response(status, headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "least", "most"),
+    [
+        (503, {"retry-after": "7"}, 7, 7),
+        (429, {"retry-after": "60"}, 60, 60),
+        (503, {}, 0.25, 0.5),
+        (503, {"retry-after": "soon"}, 0.25, 0.5),
+        (503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.25, 0.5),
+    ],
+)
+def test_the_pause_is_that_which_the_server_asks_for(
+    status: int, headers: dict[str, str], least: float, most: float
+) -> None:
+    found = pause(Calls.stats(), status, headers)
+    assert found is not None
+    assert least <= found <= most
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (503, {"retry-after": "61"}),  # longer than anyone wants to wait
+        (503, {"retry-after": IN_AN_HOUR}),
+        (500, {"retry-after": "7"}),
+        (200, {}),
+    ],
+)
+def test_other_answers_are_taken_as_they_are(status: int, headers: dict[str, str]) -> None:
+    assert pause(Calls.stats(), status, headers) is None
+
+
+def test_a_moment_is_waited_for() -> None:
+    found = pause(Calls.stats(), 503, {"retry-after": IN_AN_HOUR}, longest_pause=4000)
+    assert found is not None
+    assert 3000 < found <= 3600
+
+
+@pytest.mark.parametrize(
+    ("call", "again"),
+    [
+        (Calls.complete(b"photo"), True),
+        (Calls.similar(id="a"), True),
+        (Calls.put_product("a", "Shoes"), True),
+        (Calls.delete_product("a"), True),
+        (Calls.feedback("request-1", []), True),
+        (Calls.ready(), False),
+        (Calls.health(), False),
+    ],
+)
+def test_only_what_does_nothing_twice_is_sent_again(call: ApiCall[object], again: bool) -> None:
+    assert (pause(call, 503, {"retry-after": "7"}) == 7) is again
+
+
+def test_a_busy_server_is_asked_again_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr("perfectlook.client.time.sleep", pauses.append)
+    later = {"retry_after": "0"}
+    with web() as server:
+        server.answers["/v1/stats"] = first(fail(503, **later), fail(429, **later), serve(EMPTY))
+        server.answers["/v1/categories"] = fail(503, **later)
+        with Client(server.url(""), retries=2) as client:
+            assert client.stats().by_category == []
+            assert len(server.asked) == 3
+            with pytest.raises(ServerError) as raised:
+                client.categories()
+        assert raised.value.status == 503
+        assert server.paths == ["/v1/stats"] * 3 + ["/v1/categories"] * 3
+        with Client(server.url(""), retries=0) as client, pytest.raises(ServerError):
+            client.categories()
+        assert len(server.asked) == 7
+    assert len(pauses) == 4
