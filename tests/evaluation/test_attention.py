@@ -6,7 +6,7 @@ import pytest
 from perfectlook.errors import DatasetError
 from perfectlook.evaluation.attention import (
     MaskedScenes,
-    deletion_test_on_features,
+    deletion_test,
     largest,
     random_mask,
     without_attention,
@@ -81,7 +81,7 @@ def test_masked_attention_goes_to_the_others_in_proportion_and_no_other_category
 
 @pytest.mark.parametrize("mode", ["hybrid", "local"])
 def test_the_report_measures_falls_from_the_models_own_accuracy(mode, models, features):
-    found = deletion_test_on_features(models[mode], features, counts=(3, 40), draws=2)
+    found = deletion_test(models[mode], features, counts=(3, 40), draws=2)
     report = found.to_dict()
     expected = evaluate_on_features(models[mode], features).overall
     assert report["binary_accuracy"]["value"] == pytest.approx(expected.binary_accuracy.value)
@@ -128,9 +128,9 @@ def test_masking_by_the_definition(models, features):
 
 def test_categories_that_the_model_does_not_know_are_left_out_and_counted(models):
     strange = styled_set(scenes=510, products=12, categories=(CHAIRS, "Toys|Kites"))
-    found = deletion_test_on_features(models["local"], strange, counts=(3,), draws=1)
+    found = deletion_test(models["local"], strange, counts=(3,), draws=1)
     test = pair_indices(strange, "test")
     assert found.n_unknown == len(test) / 2 == found.n_pairs
     assert f"{found.n_unknown} pairs left out" in found.to_text()
     with pytest.raises(DatasetError, match="0 of them in categories the model knows"):
-        deletion_test_on_features(models["local"], styled_set(scenes=510, categories=("Toys|Kites",)))
+        deletion_test(models["local"], styled_set(scenes=510, categories=("Toys|Kites",)))

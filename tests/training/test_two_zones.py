@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perfectlook.evaluation.attention import deletion_test_on_features
+from perfectlook.evaluation.attention import deletion_test
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.evaluation.protocol import pair_indices
 from perfectlook.features.set_features import SetFeatures
@@ -66,7 +66,7 @@ def test_attention_looks_at_the_zone_that_counts(features: SetFeatures, hybrid: 
 
 def test_masking_what_is_attended_to_costs_the_answer(features: SetFeatures, hybrid: Model):
     """The deletion test finds an attention that explains: without its zone the model is left to guess."""
-    found = deletion_test_on_features(hybrid, features, draws=2)
+    found = deletion_test(hybrid, features, draws=2)
     of_ten = [each for each in found.deletions if each.count == 10]
     assert [each.how for each in of_ten] == ["attention", "features"]
     for each in of_ten:

@@ -7,19 +7,17 @@ regions with the largest attention must cost more binary accuracy than masking a
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import product
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from perfectlook.data import Dataset
 from perfectlook.errors import DatasetError, ModelError
 from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval, paired_difference
 from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, pair_indices, place_pairs
-from perfectlook.features.set_features import SceneShown, SetFeatures
+from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.distances import squared_l2
-from perfectlook.model.runtime import Model, Popularity, SceneEmbedding, features_for
-from perfectlook.progress import ProgressOf
+from perfectlook.model.runtime import Model, Popularity, SceneEmbedding
 from perfectlook.types import REGIONS, BoolArray, Float32Array, Float64Array, IntArray
 
 COUNTS = (5, 10)
@@ -33,6 +31,81 @@ scene's mean region, which takes away what they show and lets attention look ane
 
 Choose = Callable[[SceneEmbedding, int, str], BoolArray]
 """(scene, its row, a category that the model knows) -> which of its regions to mask, [R]."""
+
+
+def deletion_test(
+    model: Model,
+    features: SetFeatures,
+    split: EvaluatedSplit = "test",
+    *,
+    counts: tuple[int, ...] = COUNTS,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> "DeletionTest":
+    """Run the deletion test on a set, by the protocol.
+
+    Args:
+        model: with attention.
+        features: of the set.
+        split: whose pairs are placed.
+        counts: how many regions to mask, each below the number of regions.
+        draws: random masks of each size.
+        seed: of the random masks.
+
+    Raises:
+        ModelError: the model has no attention.
+        DatasetError: the split holds no pair to place.
+    """
+    require_attention(model)
+    found = pair_indices(features, split)
+    is_known = {name: model.resolve(name).category is not None for name in set(features.product_categories)}
+    known = found[[is_known[features.product_categories[row]] for row in features.pair_products[found]]]
+    masked = MaskedScenes(model, features, known)
+    results = place_pairs(features, known, masked.distances(None, "attention"))
+    if not results:
+        raise DatasetError(
+            f"{features.dataset.name}: no pair of the split '{split}' can be placed ({len(found)} pairs are "
+            f"usable, {len(known)} of them in categories the model knows); choose another --split"
+        )
+    scenes = [result.scene for result in results]
+    unmasked = _shares(results)
+    deletions = []
+    for how, count in product(get_args(How), counts):
+        attended = masked.shares(how, largest(count))
+        draw_by_draw = [masked.shares(how, random_mask(count, seed, draw)) for draw in range(draws)]
+        at_random = np.mean(draw_by_draw, axis=0)
+        deletions.append(
+            Deletion(
+                how=how,
+                count=count,
+                attention=masked.attended(count),
+                fall=paired_difference(unmasked, attended, scenes),
+                fall_at_random=paired_difference(unmasked, at_random, scenes),
+                difference=paired_difference(at_random, attended, scenes),
+            )
+        )
+    return DeletionTest(
+        n_pairs=len(results),
+        n_scenes=len(set(scenes)),
+        n_unknown=len(found) - len(known),
+        accuracy=interval(unmasked, bootstrap_means({"share": unmasked}, scenes)["share"]),
+        draws=draws,
+        deletions=deletions,
+    )
+
+
+def require_attention(model: Model | Popularity) -> Model:
+    """Make sure that a model attends to regions.
+
+    Raises:
+        ModelError: it compares whole scenes only, or looks at none.
+    """
+    if isinstance(model, Model) and model.record.config.uses_regions:
+        return model
+    raise ModelError(
+        f"model {model.name!r} has no attention to mask: it does not look at the regions of a scene; leave "
+        "--explain out, or train one with --mode hybrid or local"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,124 +180,22 @@ class DeletionTest:
         """What a person reads."""
         lines = [
             f"deletion test over {self.n_pairs:,} pairs of {self.n_scenes:,} scenes: how far binary accuracy "
-            f"({self.accuracy.value:.4f}) falls when regions are masked",
+            f"({self.accuracy.value:.4f}) falls when regions are masked"
         ]
         if self.n_unknown:
             lines.append(f"note: {self.n_unknown:,} pairs left out, of categories the model does not know")
-        lines += [
-            "",
-            f"  {'masked':<24} {'most attended':<28} {f'random, mean of {self.draws}':<28} difference",
-        ]
-        lines += [
-            f"  {_named(each):<24} {f'{each.fall:+.4f}':<28} {f'{each.fall_at_random:+.4f}':<28} "
-            f"{each.difference:+.4f}{'  holds' if each.holds else ''}"
-            for each in self.deletions
-        ]
-        lines += [
-            "",
-            "  "
-            + "; ".join(f"{c} regions have {a:.0%} of the attention" for c, a in self._attended().items()),
-        ]
-        return "\n".join(lines)
-
-    def _attended(self) -> dict[int, float]:
-        return {each.count: each.attention for each in self.deletions}
+        lines += ["", _row("masked", "most attended", f"random, mean of {self.draws}", "difference")]
+        for each in self.deletions:
+            what = "attention to" if each.how == "attention" else "features of"
+            falls = (f"{figure:+.4f}" for figure in (each.fall, each.fall_at_random, each.difference))
+            lines.append(_row(f"{what} {each.count} regions", *falls) + ("  holds" if each.holds else ""))
+        attended = {each.count: each.attention for each in self.deletions}
+        shares = (f"{count} regions have {share:.0%} of the attention" for count, share in attended.items())
+        return "\n".join([*lines, "", "  " + "; ".join(shares)])
 
 
-def deletion_test(
-    model: Model | Popularity,
-    dataset: Dataset | Path | str,
-    *,
-    split: EvaluatedSplit = "test",
-    scene: SceneShown = "crop",
-    workers: int | None = None,
-    progress: ProgressOf | None = None,
-) -> DeletionTest:
-    """Run the deletion test on a set, by the protocol; arguments as in `evaluation.evaluate`.
-
-    Raises:
-        ModelError: the model has no attention.
-        DatasetError: the set cannot be read, or the split holds no pair to place.
-    """
-    attentive = require_attention(model)
-    features = features_for(attentive, dataset, scene=scene, workers=workers, progress=progress)
-    return deletion_test_on_features(attentive, features, split)
-
-
-def require_attention(model: Model | Popularity) -> Model:
-    """Make sure that a model attends to regions.
-
-    Raises:
-        ModelError: it compares whole scenes only, or looks at none.
-    """
-    if isinstance(model, Model) and model.record.config.uses_regions:
-        return model
-    raise ModelError(
-        f"model {model.name!r} has no attention to mask: it does not look at the regions of a scene; leave "
-        "--explain out, or train one with --mode hybrid or local"
-    )
-
-
-def deletion_test_on_features(
-    model: Model,
-    features: SetFeatures,
-    split: EvaluatedSplit = "test",
-    *,
-    counts: tuple[int, ...] = COUNTS,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> DeletionTest:
-    """Run the deletion test on a set whose features are at hand; see `deletion_test`.
-
-    Args:
-        model: with attention.
-        features: of the set.
-        split: whose pairs are placed.
-        counts: how many regions to mask, each below the number of regions.
-        draws: random masks of each size.
-        seed: of the random masks.
-    """
-    require_attention(model)
-    found = pair_indices(features, split)
-    known = _of_known_categories(model, features, found)
-    masked = MaskedScenes(model, features, known)
-    results = place_pairs(features, known, masked.distances(None, "attention"))
-    if not results:
-        raise DatasetError(
-            f"{features.dataset.name}: no pair of the split '{split}' can be placed ({len(found)} pairs are "
-            f"usable, {len(known)} of them in categories the model knows); choose another --split"
-        )
-    shares = {"nothing": _shares(results)}
-    for how in get_args(How):
-        for count in counts:
-            shares[f"{how} {count}"] = masked.shares(how, largest(count))
-            at_random = [masked.shares(how, random_mask(count, seed, draw)) for draw in range(draws)]
-            shares[f"{how} {count} at random"] = np.mean(at_random, axis=0)
-    scenes = [result.scene for result in results]
-
-    def fall(before: str, after: str) -> Interval:
-        return paired_difference(shares[before], shares[after], scenes)
-
-    attention = {count: masked.attended(count) for count in counts}
-    return DeletionTest(
-        n_pairs=len(results),
-        n_scenes=len(set(scenes)),
-        n_unknown=len(found) - len(known),
-        accuracy=interval(shares["nothing"], bootstrap_means(shares, scenes)["nothing"]),
-        draws=draws,
-        deletions=[
-            Deletion(
-                how,
-                count,
-                attention[count],
-                fall("nothing", f"{how} {count}"),
-                fall("nothing", f"{how} {count} at random"),
-                fall(f"{how} {count} at random", f"{how} {count}"),
-            )
-            for how in get_args(How)
-            for count in counts
-        ],
-    )
+def _row(masked: str, attended: str, at_random: str, difference: str) -> str:
+    return f"  {masked:<24} {attended:<28} {at_random:<28} {difference}"
 
 
 def largest(count: int) -> Choose:
@@ -309,12 +280,6 @@ def _ordering(scene: SceneEmbedding, category: str, vectors: Float32Array) -> Fl
     return np.asarray(scene.distances(category, vectors).total, np.float64)
 
 
-def _of_known_categories(model: Model, features: SetFeatures, indices: IntArray) -> IntArray:
-    names = {name: model.resolve(name).category for name in set(features.product_categories)}
-    categories = [features.product_categories[row] for row in features.pair_products[indices]]
-    return indices[[names[category] is not None for category in categories]]
-
-
 def _mask(regions: IntArray) -> BoolArray:
     mask = np.zeros(REGIONS, bool)
     mask[regions] = True
@@ -323,8 +288,3 @@ def _mask(regions: IntArray) -> BoolArray:
 
 def _shares(results: list[PairResult]) -> Float64Array:
     return np.asarray([result.share for result in results], np.float64)
-
-
-def _named(deletion: Deletion) -> str:
-    what = "attention to" if deletion.how == "attention" else "features of"
-    return f"{what} {deletion.count} regions"

@@ -13,7 +13,7 @@ from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, load_set
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
-from perfectlook.evaluation.metrics import TOP_K, Interval, paired_difference
+from perfectlook.evaluation.metrics import TOP_K, Interval, columns, paired_difference
 from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, figures, figures_by_category
 from perfectlook.evaluation.tables import (
     Tabulated,
@@ -98,6 +98,12 @@ class Compared:
     label: str
     evaluation: Evaluation
     difference: Interval | None
+
+    @property
+    def unseen_accuracy(self) -> Interval | None:
+        """Binary accuracy over products that the model was not trained on."""
+        unseen = self.evaluation.unseen
+        return unseen.binary_accuracy if unseen else None
 
     @property
     def is_surely_worse(self) -> bool:
@@ -194,24 +200,13 @@ class Comparison(Tabulated):
 
     def records(self) -> list[dict[str, Any]]:
         """One row for every model, the highest binary accuracy first."""
-        of_none = Interval(float("nan"), float("nan"), float("nan"))
-        records = []
-        for each in self.models:
-            overall, unseen = each.evaluation.overall, each.evaluation.unseen
-            figures = {
-                "binary_accuracy": overall.binary_accuracy,
-                "binary_accuracy_unseen": unseen.binary_accuracy if unseen else of_none,
-                **{f"top_{k}": overall.top_k[k] for k in TOP_K},
-                "mrr": overall.mrr,
-                "difference": each.difference or of_none,
-            }
-            columns = {
-                f"{name}{end}": bound
-                for name, figure in figures.items()
-                for end, bound in zip(("", "_low", "_high"), figure, strict=True)
-            }
-            records.append({"model": each.label, "n_pairs": overall.n_pairs} | columns)
-        return records
+        return [
+            {"model": each.label}
+            | each.evaluation.overall.record()
+            | columns("binary_accuracy_unseen", each.unseen_accuracy)
+            | columns("difference", each.difference)
+            for each in self.models
+        ]
 
     def draw(self, path: Path) -> None:
         """Draw the binary accuracies with their intervals into a PNG or SVG file.
@@ -243,11 +238,11 @@ class Comparison(Tabulated):
         save_chart(figure, path)
 
     def _row(self, each: Compared) -> list[str]:
-        overall, unseen = each.evaluation.overall, each.evaluation.unseen
+        overall = each.evaluation.overall
         row = [
             each.label,
             with_bounds(overall.binary_accuracy),
-            with_bounds(unseen.binary_accuracy if unseen else None),
+            with_bounds(each.unseen_accuracy),
             *(with_bounds(overall.top_k[k]) for k in TOP_K),
             with_bounds(overall.mrr),
         ]

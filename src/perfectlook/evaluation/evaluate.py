@@ -11,7 +11,7 @@ import numpy as np
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.crop import scene_rectangle
 from perfectlook.errors import DatasetError, ModelError
-from perfectlook.evaluation.attention import DeletionTest, deletion_test_on_features, require_attention
+from perfectlook.evaluation.attention import DeletionTest, deletion_test, require_attention
 from perfectlook.evaluation.metrics import (
     Interval,
     average_precision,
@@ -77,7 +77,7 @@ def evaluate(
     features = features_for(opened, chosen, scene=scene, strict=strict, workers=workers, progress=progress)
     evaluation = evaluate_on_features(opened, features, split=split, scene=scene)
     if attentive:
-        evaluation = replace(evaluation, explain=deletion_test_on_features(attentive, features, split))
+        evaluation = replace(evaluation, explain=deletion_test(attentive, features, split))
     if suggester:
         whole = features_for(opened, chosen, scene="full", strict=strict, workers=workers, progress=progress)
         found = suggestion_figures(suggester, whole, pair_indices(whole, split))
@@ -234,19 +234,7 @@ class Evaluation(Tabulated):
     def records(self) -> list[dict[str, Any]]:
         """A row over all pairs, whose category is "(all)", and one for every category."""
         every = {"(all)": self.overall} | self.per_category
-        return [
-            {
-                "category": category,
-                "n_pairs": each.n_pairs,
-                "n_scenes": each.n_scenes,
-                "binary_accuracy": each.binary_accuracy.value,
-                "binary_accuracy_low": each.binary_accuracy.low,
-                "binary_accuracy_high": each.binary_accuracy.high,
-                **{f"top_{k}": figure.value for k, figure in each.top_k.items()},
-                "mrr": each.mrr.value,
-            }
-            for category, each in every.items()
-        ]
+        return [{"category": category} | each.record() for category, each in every.items()]
 
     def write_pairs(self, path: Path) -> None:
         """Write one JSON line per pair: scene, product, share, rank."""

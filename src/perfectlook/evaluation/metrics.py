@@ -1,5 +1,6 @@
 """Ranking figures and their intervals: pure functions of distances and of figures per pair."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -28,6 +29,12 @@ class Interval(NamedTuple):
     def __format__(self, spec: str) -> str:
         value, low, high = (format(number, spec) for number in self)
         return f"{value} [{low}, {high}]"
+
+
+def columns(name: str, figure: Interval | None) -> dict[str, float]:
+    """A figure as columns of a data frame: its value, and its bounds as `_low` and `_high`."""
+    value, low, high = figure or (math.nan,) * 3
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 class Placing(NamedTuple):

@@ -16,6 +16,7 @@ from perfectlook.evaluation.metrics import (
     TOP_K,
     Interval,
     bootstrap_means,
+    columns,
     hits,
     interval,
     placing,
@@ -48,6 +49,14 @@ class Figures:
     binary_accuracy: Interval
     top_k: dict[int, Interval]
     mrr: Interval
+
+    def record(self) -> dict[str, float]:
+        """The figures as a row of a data frame."""
+        record: dict[str, float] = {"n_pairs": self.n_pairs, "n_scenes": self.n_scenes}
+        record |= columns("binary_accuracy", self.binary_accuracy)
+        for k, figure in self.top_k.items():
+            record |= columns(f"top_{k}", figure)
+        return record | columns("mrr", self.mrr)
 
 
 class Candidates:
