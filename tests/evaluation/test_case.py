@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from perfectlook.evaluation.evaluate import evaluate_on_features
-from perfectlook.evaluation.findings import placed_pairs
 from perfectlook.evaluation.metrics import placing
 from perfectlook.evaluation.report import NEAREST, cases_of
 from perfectlook.model.runtime import Model, open_model
@@ -13,8 +12,8 @@ from perfectlook.model.runtime import Model, open_model
 @pytest.fixture(scope="module")
 def cases(measured):
     model = open_model(measured.model)
-    placed = placed_pairs(measured.features, evaluate_on_features(model, measured.features, split="all"))
-    return cases_of(model, measured.features, placed)
+    results = evaluate_on_features(model, measured.features, split="all").results
+    return cases_of(model, measured.features, results)
 
 
 def test_the_nearest_products_are_those_of_the_protocols_ranking(measured, cases):
@@ -22,7 +21,7 @@ def test_the_nearest_products_are_those_of_the_protocols_ranking(measured, cases
     model = Model.open(measured.model)
     vectors = model.product_vectors(features)
     for case in cases:
-        index = case.placed.index
+        index = case.result.index
         row = int(features.pair_scenes[index])
         scene = model.scene_embeddings(features, np.asarray([index]))[row]
         others = dataset.positives[case.pair.scene] - {case.pair.product}
@@ -37,7 +36,7 @@ def test_the_nearest_products_are_those_of_the_protocols_ranking(measured, cases
         }
         true = distance.pop(case.pair.product)
         share, rank = placing(true, np.asarray(list(distance.values())))
-        assert (share, rank) == (case.placed.result.share, case.placed.result.rank)
+        assert (share, rank) == (case.result.share, case.result.rank)
         ordered = sorted([*distance.items(), (case.pair.product, true)], key=lambda each: each[1])
         assert [each.product.id for each in case.nearest] == [product for product, _ in ordered[:NEAREST]]
         assert [each.distance for each in case.nearest] == pytest.approx([d for _, d in ordered[:NEAREST]])
@@ -59,12 +58,12 @@ def test_the_true_product_is_marked_wherever_it_stands(cases):
     for case in cases:
         assert case.true.is_true
         marked = [place for place, each in enumerate(case.nearest, 1) if each.is_true]
-        assert marked == ([case.placed.result.rank] if case.placed.result.rank <= NEAREST else [])
+        assert marked == ([case.result.rank] if case.result.rank <= NEAREST else [])
 
 
 def test_the_scene_is_shown_as_the_model_sees_it(measured, cases):
     for case in cases:
-        assert case.view == measured.features.scene_views[measured.features.pair_scenes[case.placed.index]]
+        assert case.view == measured.features.scene_views[measured.features.pair_scenes[case.result.index]]
         assert case.view.crop is not None and case.beside is not None and case.pair.box is not None
         apart = (
             case.beside.bottom <= case.pair.box.top + 1e-9 or case.beside.top >= case.pair.box.bottom - 1e-9
@@ -76,9 +75,9 @@ def test_the_scene_is_shown_as_the_model_sees_it(measured, cases):
 
 def test_a_model_without_pictures_has_ties_and_no_parts(measured):
     model = open_model(measured.popularity)
-    placed = placed_pairs(measured.features, evaluate_on_features(model, measured.features, split="all"))
-    for each, case in zip(placed, cases_of(model, measured.features, placed), strict=True):
+    results = evaluate_on_features(model, measured.features, split="all").results
+    for each, case in zip(results, cases_of(model, measured.features, results), strict=True):
         assert case.attention is None and case.true.parts is None and case.mean_parts is None
-        assert each.result.rank == 1 + case.n_nearer + case.n_as_near / 2
+        assert each.rank == 1 + case.n_nearer + case.n_as_near / 2
         assert case.known_category == case.category
-        assert case.seen_in_training == (each.result.product in model.trained_on["products"])
+        assert case.seen_in_training == (each.product in model.trained_on["products"])

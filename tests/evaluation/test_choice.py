@@ -1,16 +1,16 @@
 """Which pairs a report shows."""
 
-from perfectlook.evaluation.findings import Placed, choose
+from perfectlook.evaluation.findings import choose
 from perfectlook.evaluation.protocol import PairResult
 
 
-def placed(scene: str, product: str, rank: float, n_candidates: int = 9) -> Placed:
+def placed(scene: str, product: str, rank: float, n_candidates: int = 9) -> PairResult:
     share = (n_candidates + 1 - rank) / n_candidates
-    return Placed(0, PairResult(scene, product, "Furniture|Chairs", share, rank), n_candidates)
+    return PairResult(scene, product, "Furniture|Chairs", share, rank, n_candidates, 0)
 
 
-def names(section: list[Placed]) -> list[str]:
-    return [f"{each.result.scene}{each.result.product}" for each in section]
+def names(section: list[PairResult]) -> list[str]:
+    return [f"{each.scene}{each.product}" for each in section]
 
 
 def test_first_of_many_comes_before_first_of_few():
@@ -33,9 +33,9 @@ def test_best_and_worst_keep_to_their_side_of_the_middle():
     good = [placed(f"s{n}", f"p{n}", 1 + n) for n in range(4)]  # shares 1 to 6/9
     found = choose(good, 12)
     assert found["worst"] == []
-    assert all(each.result.share > 0.5 for each in found["best"])
+    assert all(each.share > 0.5 for each in found["best"])
     middle = placed("m", "m", 5.5)
-    assert middle.result.share == 0.5
+    assert middle.share == 0.5
     assert names(choose([middle], 3)["best"] + choose([middle], 3)["worst"]) == []
 
 

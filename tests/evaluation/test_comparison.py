@@ -20,7 +20,9 @@ CHAIRS, LAMPS = "Furniture|Chairs", "Lighting|Lamps"
 def results_of(shares: list[float]) -> list[PairResult]:
     """Two pairs a scene, a chair and a lamp, each placed among ten candidates."""
     return [
-        PairResult(f"s{place // 2}", f"p{place}", (CHAIRS, LAMPS)[place % 2], share, 1 + 10 * (1 - share))
+        PairResult(
+            f"s{place // 2}", f"p{place}", (CHAIRS, LAMPS)[place % 2], share, 1 + 10 * (1 - share), 10, place
+        )
         for place, share in enumerate(shares)
     ]
 

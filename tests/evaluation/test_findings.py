@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
-from perfectlook.evaluation.findings import Placed, findings, placed_pairs, scene_left
+from perfectlook.evaluation.findings import findings, scene_left
 from perfectlook.evaluation.metrics import Interval
-from perfectlook.evaluation.protocol import Figures, PairResult
+from perfectlook.evaluation.protocol import Figures
 from perfectlook.evaluation.report import templates
 from perfectlook.model.runtime import open_model
 from perfectlook.types import Box, Pair
@@ -20,11 +20,9 @@ def evaluation(measured) -> Evaluation:
     return evaluate_on_features(open_model(measured.model), measured.features, split="all")
 
 
-def with_shares(placed: list[Placed], share_of) -> list[Placed]:
-    def result(each: Placed) -> PairResult:
-        return dataclasses.replace(each.result, share=share_of(each))
-
-    return [dataclasses.replace(each, result=result(each)) for each in placed]
+def with_shares(evaluation: Evaluation, share_of, *, times: int = 1) -> Evaluation:
+    results = [dataclasses.replace(each, share=share_of(each)) for each in evaluation.results]
+    return dataclasses.replace(evaluation, results=results * times)
 
 
 def figures_of(low: float, value: float, n_pairs: int = 50) -> Figures:
@@ -33,34 +31,32 @@ def figures_of(low: float, value: float, n_pairs: int = 50) -> Figures:
 
 def test_known_products_are_set_against_new_ones(measured, evaluation):
     features = measured.features
-    placed = placed_pairs(features, evaluation)
     half = frozenset(sorted(features.product_ids)[::2])
-    better = with_shares(placed, lambda each: 0.9 if each.result.product in half else 0.4)
-    (found, *_) = findings(evaluation, features, better * 3, half)
+    better = with_shares(evaluation, lambda each: 0.9 if each.product in half else 0.4, times=3)
+    (found, *_) = findings(better, features, half)
     assert WORDS.finding_title(found) == "Does it know the product, or the style?"
     assert "Products it met in training do clearly better" in WORDS.finding_text(found)
     assert [group.binary_accuracy.value for group in found.groups.values()] == pytest.approx([0.9, 0.4])
-    assert sum(group.n_pairs for group in found.groups.values()) == 3 * len(placed)
-    (found, *_) = findings(evaluation, features, with_shares(placed * 3, lambda _: 0.7), half)
+    assert sum(group.n_pairs for group in found.groups.values()) == 3 * len(evaluation.results)
+    (found, *_) = findings(with_shares(evaluation, lambda _: 0.7, times=3), features, half)
     assert WORDS.finding_text(found).startswith("No clear difference")
 
 
 def test_groups_too_small_to_compare_are_left_out(measured, evaluation):
-    placed = placed_pairs(measured.features, evaluation)
-    kinds = [each.kind for each in findings(evaluation, measured.features, placed, frozenset())]
+    kinds = [each.kind for each in findings(evaluation, measured.features, frozenset())]
     assert "unseen" not in kinds
 
 
 def test_how_much_of_the_scene_is_left_counts_boxes_only(measured, evaluation):
     features = measured.features
-    placed = placed_pairs(features, evaluation)[0]
+    index = evaluation.results[0].index
     box = Box(0.1, 0.6, 0.4, 0.9)  # 0.55 of the height is left above the widened box
     boxed = dataclasses.replace(
         features, pairs=[Pair(pair.scene, pair.product, box) for pair in features.pairs]
     )
-    assert scene_left(boxed, placed) == pytest.approx(0.55)
+    assert scene_left(boxed, index) == pytest.approx(0.55)
     unboxed = dataclasses.replace(features, pairs=[Pair(pair.scene, pair.product) for pair in features.pairs])
-    assert scene_left(unboxed, placed) is None
+    assert scene_left(unboxed, index) is None
 
 
 def test_weak_categories_are_named_worst_first(measured, evaluation):
@@ -70,7 +66,7 @@ def test_weak_categories_are_named_worst_first(measured, evaluation):
         "Decor|Rugs": figures_of(0.6, 0.7),
     }
     changed = dataclasses.replace(evaluation, per_category=per_category)
-    found = findings(changed, measured.features, placed_pairs(measured.features, evaluation), frozenset())[-1]
+    found = findings(changed, measured.features, frozenset())[-1]
     assert list(found.groups) == ["Furniture|Sofas", "Furniture|Chairs"]
     assert found.counts == {"all": 3, "weak": 2, "few": 1}
     text = WORDS.finding_text(found)
@@ -79,7 +75,7 @@ def test_weak_categories_are_named_worst_first(measured, evaluation):
     assert text.endswith("is the category too broad, or mixed?")
     per_category |= {"Decor|Lamps": dataclasses.replace(figures_of(0.4, 0.4, n_pairs=3), n_scenes=1)}
     lone = dataclasses.replace(evaluation, per_category=per_category)
-    assert findings(lone, measured.features, [], frozenset())[-1].counts["all"] == 3
+    assert findings(lone, measured.features, frozenset())[-1].counts["all"] == 3
     strong = dataclasses.replace(evaluation, per_category={name: figures_of(0.6, 0.7) for name in "ab"})
-    found = findings(strong, measured.features, [], frozenset())[-1]
+    found = findings(strong, measured.features, frozenset())[-1]
     assert WORDS.finding_text(found).startswith("None") and found.groups == {}

@@ -1,6 +1,5 @@
 """Where the true products came, counted by hand."""
 
-from perfectlook.evaluation.findings import Placed
 from perfectlook.evaluation.metrics import Interval
 from perfectlook.evaluation.protocol import PairResult
 from perfectlook.evaluation.report import place_counts, templates
@@ -8,8 +7,8 @@ from perfectlook.evaluation.report import place_counts, templates
 PARTS = templates().get_template("parts.html").module
 
 
-def placed(share: float) -> Placed:
-    return Placed(0, PairResult("s", "p", "c", share, 1), 20)
+def placed(share: float) -> PairResult:
+    return PairResult("s", "p", "c", share, 1, 20, 0)
 
 
 def test_places_are_counted_from_the_nearest_on():

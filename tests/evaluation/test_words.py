@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from perfectlook.evaluation import report
-from perfectlook.evaluation.findings import Placed
 from perfectlook.evaluation.metrics import Interval
 from perfectlook.evaluation.protocol import PairResult
 from perfectlook.evaluation.report import Case, Parts, ShownProduct, templates
@@ -25,7 +24,7 @@ def case(rank: float, n_candidates: int, n_as_near: int = 0, **more: object) -> 
     share = (n_candidates + 1 - rank) / n_candidates
     true = ShownProduct(CHAIR, 1.2, Parts(0.7, 0.5), is_true=True)
     made = Case(
-        placed=Placed(0, PairResult("s", "a1", CHAIRS, share, rank), n_candidates),
+        result=PairResult("s", "a1", CHAIRS, share, rank, n_candidates, 0),
         pair=Pair("s", "a1"),
         view=View(Path("s.jpg")),
         beside=None,

@@ -9,7 +9,7 @@ import numpy as np
 from perfectlook.data.crop import scene_rectangle
 from perfectlook.evaluation.evaluate import Evaluation
 from perfectlook.evaluation.metrics import TOP_K
-from perfectlook.evaluation.protocol import Candidates, Figures, PairResult, figures, pair_indices
+from perfectlook.evaluation.protocol import Figures, PairResult, figures
 from perfectlook.features.set_features import SetFeatures
 
 Kind = Literal["best", "worst", "random"]
@@ -22,62 +22,13 @@ GUESSING = 0.5
 """The binary accuracy of a guess."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A pair that was evaluated.
-
-    Attributes:
-        index: into `SetFeatures.pairs`.
-        result: where its true product came.
-        n_candidates: the products that the true product was placed among, itself not counted.
-    """
-
-    index: int
-    result: PairResult
-    n_candidates: int
-
-    @property
-    def n_products(self) -> int:
-        """The candidates and the true product: ranks go from 1 to this."""
-        return self.n_candidates + 1
-
-    @property
-    def chance_of_as_good(self) -> float:
-        """How often a guess gets a rank as low as this one, 0 to 1."""
-        return min(self.result.rank / self.n_products, 1.0)
-
-    @property
-    def chance_of_as_bad(self) -> float:
-        """How often a guess gets a rank as high as this one, 0 to 1."""
-        return min((self.n_products + 1 - self.result.rank) / self.n_products, 1.0)
-
-
-def placed_pairs(features: SetFeatures, evaluation: Evaluation) -> list[Placed]:
-    """The evaluated pairs in the order of `Evaluation.results`, each with its place in the set.
-
-    Raises:
-        ValueError: the evaluation was made on other features.
-    """
-    candidates = Candidates(features)
-    counts: list[tuple[int, int]] = []
-    for index in pair_indices(features, evaluation.split):
-        category = features.product_categories[features.pair_products[index]]
-        if count := int(candidates.mask(features.pairs[index].scene, category).sum()):
-            counts.append((int(index), count))
-    placed = [
-        Placed(index, result, count)
-        for (index, count), result in zip(counts, evaluation.results, strict=True)
-    ]
-    for each in placed:
-        pair = features.pairs[each.index]
-        if (pair.scene, pair.product) != (each.result.scene, each.result.product):
-            raise ValueError(f"pair {each.index} of {evaluation.set_name} is not the one that was evaluated")
-    return placed
-
-
 def choose(
-    placed: Sequence[Placed], count: int, *, twins: Mapping[str, frozenset[str]] | None = None, seed: int = 0
-) -> dict[Kind, list[Placed]]:
+    results: Sequence[PairResult],
+    count: int,
+    *,
+    twins: Mapping[str, frozenset[str]] | None = None,
+    seed: int = 0,
+) -> dict[Kind, list[PairResult]]:
     """Choose `count` pairs at most, a third for each section.
 
     Best are those whose rank a guess would least often reach: first of 500 is better than first of 5. Worst
@@ -86,39 +37,38 @@ def choose(
     A scene, with all its copies, comes once in a section; a product once on the page.
 
     Args:
-        placed: all evaluated pairs.
+        results: all evaluated pairs.
         count: how many to choose, at least 1.
         twins: the copies of every scene that has any.
         seed: of the pairs drawn at random.
     """
     products: set[str] = set()
 
-    def first(number: int, ordered: Iterable[Placed]) -> list[Placed]:
+    def first(number: int, ordered: Iterable[PairResult]) -> list[PairResult]:
         """The first whose scene is new in the section, and whose product is new on the page."""
-        chosen: list[Placed] = []
+        chosen: list[PairResult] = []
         scenes: set[str] = set()
         for each in ordered:
             if len(chosen) == number:
                 break
-            scene, product = each.result.scene, each.result.product
-            if scene not in scenes and product not in products:
+            if each.scene not in scenes and each.product not in products:
                 chosen.append(each)
-                products.add(product)
-                scenes |= {scene, *(twins or {}).get(scene, frozenset())}
+                products.add(each.product)
+                scenes |= {each.scene, *(twins or {}).get(each.scene, frozenset())}
         return chosen
 
-    def by_chance(chance: Callable[[Placed], float]) -> Callable[[Placed], tuple[float, str, str]]:
-        return lambda each: (chance(each), each.result.scene, each.result.product)
+    def order(chance: str) -> Callable[[PairResult], tuple[float, str, str]]:
+        return lambda each: (getattr(each, chance), each.scene, each.product)
 
-    count = min(count, len(placed))
+    count = min(count, len(results))
     a_third, more = divmod(count, 3)
-    good = [each for each in placed if each.result.share > GUESSING]
-    bad = [each for each in placed if each.result.share < GUESSING]
-    best = first(a_third + (more > 0), sorted(good, key=by_chance(lambda each: each.chance_of_as_good)))
-    worst = first(a_third + (more > 1), sorted(bad, key=by_chance(lambda each: each.chance_of_as_bad)))
-    drawn = (placed[row] for row in np.random.default_rng(seed).permutation(len(placed)))
+    good = [each for each in results if each.share > GUESSING]
+    bad = [each for each in results if each.share < GUESSING]
+    best = first(a_third + (more > 0), sorted(good, key=order("chance_of_as_good")))
+    worst = first(a_third + (more > 1), sorted(bad, key=order("chance_of_as_bad")))
+    drawn = (results[row] for row in np.random.default_rng(seed).permutation(len(results)))
     left = count - len(best) - len(worst)
-    random = first(left if count == len(placed) or left == count else a_third, drawn)
+    random = first(left if count == len(results) or left == count else a_third, drawn)
     return {"best": best, "worst": worst, "random": random}
 
 
@@ -135,12 +85,12 @@ class Guess:
     mrr: float
 
 
-def guess_over(placed: Sequence[Placed]) -> Guess:
+def guess_over(results: Sequence[PairResult]) -> Guess:
     """The expected figures over pairs, at least one: ranks 1 to n are equally likely among n products.
 
     A rank within the first K comes up in K of n times; the reciprocal rank is (1 + 1/2 + … + 1/n) / n.
     """
-    sizes = np.asarray([each.n_products for each in placed], np.int64)
+    sizes = np.asarray([each.n_products for each in results], np.int64)
     harmonic = np.cumsum(1 / np.arange(1, sizes.max() + 1))
     return Guess(
         top_k={k: float(np.mean(np.minimum(k, sizes) / sizes)) for k in TOP_K},
@@ -168,26 +118,26 @@ class Finding:
 
 
 def findings(
-    evaluation: Evaluation, features: SetFeatures, placed: Sequence[Placed], trained_products: frozenset[str]
+    evaluation: Evaluation, features: SetFeatures, trained_products: frozenset[str]
 ) -> list[Finding]:
-    """Everything that can be measured on these pairs, in the order of a page.
+    """Everything that can be measured on the pairs of an evaluation, in the order of a page.
 
     Args:
         evaluation: of the pairs.
         features: that it was made on.
-        placed: its pairs.
         trained_products: in the pairs that the model was trained on.
     """
+    results = evaluation.results
     seen = _compared(
         "unseen",
         {
-            "products seen in training": [e for e in placed if e.result.product in trained_products],
-            "products never seen": [e for e in placed if e.result.product not in trained_products],
+            "products seen in training": [each for each in results if each.product in trained_products],
+            "products never seen": [each for each in results if each.product not in trained_products],
         },
     )
     crop = None
     if evaluation.scene == "crop":
-        left = [(each, share) for each in placed if (share := scene_left(features, each)) is not None]
+        left = [(each, share) for each in results if (share := scene_left(features, each.index)) is not None]
         crop = _compared(
             "crop",
             {
@@ -198,19 +148,19 @@ def findings(
     return [each for each in (seen, crop, _weak_categories(evaluation)) if each is not None]
 
 
-def scene_left(features: SetFeatures, placed: Placed) -> float | None:
+def scene_left(features: SetFeatures, index: int) -> float | None:
     """The share of the scene's picture that the crop rule leaves for a pair, 0 to 1; None without a box."""
-    box = features.pairs[placed.index].box
+    box = features.pairs[index].box
     left = scene_rectangle(box, vertical_only=features.dataset.is_fashion) if box else None
     return (left.right - left.left) * (left.bottom - left.top) if left else None
 
 
-def _compared(kind: Literal["unseen", "crop"], sides: Mapping[str, Sequence[Placed]]) -> Finding | None:
+def _compared(kind: Literal["unseen", "crop"], sides: Mapping[str, Sequence[PairResult]]) -> Finding | None:
     """Compare two groups of pairs; None where one of them has too few."""
     groups = {
         name: found
         for name, side in sides.items()
-        if len(side) >= FEW and (found := figures([each.result for each in side])) is not None
+        if len(side) >= FEW and (found := figures(side)) is not None
     }
     if len(groups) < 2:
         return None

@@ -31,13 +31,40 @@ EvaluatedSplit = Literal["train", "val", "test", "all"]
 
 @dataclass(frozen=True, slots=True)
 class PairResult:
-    """How one pair fared."""
+    """Where the true product of one pair came among its candidates.
+
+    Attributes:
+        scene: its id.
+        product: its id.
+        category: of the product.
+        share: of the candidates that are farther than the true product, ties counting half.
+        rank: 1 + the candidates that are nearer, ties counting half.
+        n_candidates: the products that the true product was placed among, itself not counted.
+        index: of the pair, into `SetFeatures.pairs`.
+    """
 
     scene: str
     product: str
     category: str
     share: float
     rank: float
+    n_candidates: int
+    index: int
+
+    @property
+    def n_products(self) -> int:
+        """The candidates and the true product: ranks go from 1 to this."""
+        return self.n_candidates + 1
+
+    @property
+    def chance_of_as_good(self) -> float:
+        """How often a guess gets a rank as low as this one, 0 to 1."""
+        return min(self.rank / self.n_products, 1.0)
+
+    @property
+    def chance_of_as_bad(self) -> float:
+        """How often a guess gets a rank as high as this one, 0 to 1."""
+        return min((self.n_products + 1 - self.rank) / self.n_products, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +172,15 @@ def place_pair(
     pair, row = features.pairs[index], int(features.pair_products[index])
     category = features.product_categories[row]
     rows, mask = candidates.category_rows(category), candidates.mask(pair.scene, category)
-    if not mask.any():
+    n_candidates = int(np.count_nonzero(mask))
+    if not n_candidates:
         return None
     true = int(np.searchsorted(rows, row))
     results = []
     for distances in ways:
         found = distances(int(features.pair_scenes[index]), category, rows)
         share, rank = placing(float(found[true]), found[mask])
-        results.append(PairResult(pair.scene, pair.product, category, share, rank))
+        results.append(PairResult(pair.scene, pair.product, category, share, rank, n_candidates, int(index)))
     return results
 
 

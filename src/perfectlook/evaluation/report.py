@@ -24,15 +24,13 @@ from perfectlook.evaluation.findings import (
     Finding,
     Guess,
     Kind,
-    Placed,
     choose,
     findings,
     guess_over,
-    placed_pairs,
 )
 from perfectlook.evaluation.metrics import Interval
 from perfectlook.evaluation.overlay import attended
-from perfectlook.evaluation.protocol import Candidates, EvaluatedSplit
+from perfectlook.evaluation.protocol import Candidates, EvaluatedSplit, PairResult
 from perfectlook.features.set_features import SceneShown, SetFeatures
 from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.model.runtime import Model, Popularity, SceneEmbedding, features_for, open_model
@@ -95,16 +93,15 @@ def report_on_features(
 ) -> "Report":
     """Report on a set whose features are at hand; see `make_report`."""
     evaluation = evaluate_on_features(model, features, split=split, scene=scene)
-    placed = placed_pairs(features, evaluation)
-    sections = choose(placed, shown, twins=features.twins)
+    results = evaluation.results
+    sections = choose(results, shown, twins=features.twins)
     cases = iter(cases_of(model, features, [each for section in sections.values() for each in section]))
     return Report(
         evaluation=evaluation,
-        placed=placed,
-        guess=guess_over(placed),
+        guess=guess_over(results),
         cases={kind: [next(cases) for _ in section] for kind, section in sections.items()},
-        findings=findings(evaluation, features, placed, model.trained_on["products"]),
-        n_cut=sum(features.pairs[each.index].box is not None for each in placed) if scene == "crop" else 0,
+        findings=findings(evaluation, features, model.trained_on["products"]),
+        n_cut=sum(features.pairs[each.index].box is not None for each in results) if scene == "crop" else 0,
         model_identity=model.identity,
         licence=features.dataset.licence,
         library=__version__,
@@ -117,7 +114,6 @@ class Report:
 
     Attributes:
         evaluation: the figures.
-        placed: its pairs.
         guess: what a guess would get on them.
         cases: the answers shown, by section.
         findings: where the model is weak.
@@ -128,7 +124,6 @@ class Report:
     """
 
     evaluation: Evaluation
-    placed: list[Placed]
     guess: Guess
     cases: dict[Kind, list["Case"]]
     findings: list[Finding]
@@ -200,7 +195,7 @@ class Case:
     """One pair as a page shows it.
 
     Attributes:
-        placed: the pair and its rank.
+        result: where the true product came.
         pair: with its box.
         view: the scene as the model sees it.
         beside: the rectangle of `view` in the whole picture, normalised; None for the whole picture.
@@ -217,7 +212,7 @@ class Case:
         has_copy: whether the scene has a copy under another id.
     """
 
-    placed: Placed
+    result: PairResult
     pair: Pair
     view: View
     beside: Box | None
@@ -236,7 +231,7 @@ class Case:
     @property
     def category(self) -> str:
         """Of the product."""
-        return self.placed.result.category
+        return self.result.category
 
     @property
     def farthest(self) -> float:
@@ -251,33 +246,33 @@ class Case:
         return float(self.attention.max()) * REGIONS
 
 
-def cases_of(model: Model | Popularity, features: SetFeatures, placed: Sequence[Placed]) -> list[Case]:
+def cases_of(model: Model | Popularity, features: SetFeatures, results: Sequence[PairResult]) -> list[Case]:
     """Look closely at pairs of a set, with the distances and candidates that they were evaluated by."""
-    indices = np.asarray([each.index for each in placed], np.int64)
+    indices = np.asarray([each.index for each in results], np.int64)
     candidates = Candidates(features)
     if isinstance(model, Model):
         scenes, vectors = model.scene_embeddings(features, indices), model.product_vectors(features)
         return [
             _case(model, features, each, candidates, scenes[int(features.pair_scenes[each.index])], vectors)
-            for each in placed
+            for each in results
         ]
-    return [_case(model, features, each, candidates) for each in placed]
+    return [_case(model, features, each, candidates) for each in results]
 
 
 def _case(
     model: Model | Popularity,
     features: SetFeatures,
-    placed: Placed,
+    result: PairResult,
     candidates: Candidates,
     scene: SceneEmbedding | None = None,
     vectors: Float32Array | None = None,
 ) -> Case:
-    pair, row = features.pairs[placed.index], int(features.pair_scenes[placed.index])
-    true_row, category = int(features.pair_products[placed.index]), placed.result.category
+    pair, row = features.pairs[result.index], int(features.pair_scenes[result.index])
+    true_row, category = int(features.pair_products[result.index]), result.category
     in_category = candidates.category_rows(category)
     rows = in_category[candidates.mask(pair.scene, category) | (in_category == true_row)]
     if scene is None or vectors is None:
-        distances = model.distances_over(features, np.asarray([placed.index]))(row, category, rows)
+        distances = model.distances_over(features, np.asarray([result.index]))(row, category, rows)
         parts = None
     else:
         found = scene.distances(category, vectors[rows])
@@ -294,7 +289,7 @@ def _case(
     view = features.scene_views[row]
     is_cut = view.crop is not None and pair.box is not None
     return Case(
-        placed=placed,
+        result=result,
         pair=pair,
         view=view,
         beside=scene_rectangle(pair.box, vertical_only=features.dataset.is_fashion)
@@ -383,14 +378,14 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def place_counts(placed: Sequence[Placed], bins: int = BINS) -> list[int]:
+def place_counts(results: Sequence[PairResult], bins: int = BINS) -> list[int]:
     """How many true products came in each part of their ranking, nearest first.
 
     The place of a pair is 1 - share: 0 where the true product is nearest of all, 1 where it is farthest.
     """
     counts = [0] * bins
-    for each in placed:
-        counts[min(int((1 - each.result.share) * bins + 1e-9), bins - 1)] += 1
+    for each in results:
+        counts[min(int((1 - each.share) * bins + 1e-9), bins - 1)] += 1
     return counts
 
 
