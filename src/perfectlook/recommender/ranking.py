@@ -200,7 +200,8 @@ class CategorySearch:
         hits = self._streams[0].hits
         if len(self._streams) > 1:
             hits = Hits.of(list({hit.id: hit for stream in self._streams for hit in stream.hits}.values()))
-        self.found = self._measured(hits.products, hits.vectors) if hits else []
+        apart = bool((np.diff(hits.distances) > 0).all())  # equal vectors have equal distances
+        self.found = self._measured(hits.products, hits.vectors, apart=apart) if hits else []
         for stream in self._streams:
             if stream.hits:
                 stream.least = float(stream.hits.distances[-1])
@@ -239,12 +240,17 @@ class CategorySearch:
         """Measure products, and sort them."""
         return self._measured(points, np.stack([point.vector for point in points])) if points else []
 
-    def _measured(self, products: Sequence[Described], vectors: Float32Array) -> list[Candidate]:
-        # Equal vectors are measured once: a matrix product may round equal rows differently; they must tie.
-        first: dict[bytes, int] = {}
-        same = [first.setdefault(vector.tobytes(), row) for row, vector in enumerate(vectors)]
-        distances = self._scene.distances(self.category, vectors)
-        parts = [np.asarray(part, np.float64)[same].tolist() for part in distances]
+    def _measured(
+        self, products: Sequence[Described], vectors: Float32Array, *, apart: bool = False
+    ) -> list[Candidate]:
+        """Measure products; `apart` says that all vectors differ."""
+        distances = [np.asarray(part, np.float64) for part in self._scene.distances(self.category, vectors)]
+        if not apart:
+            # A matrix product may round equal rows differently, and they must tie.
+            first: dict[bytes, int] = {}
+            same = [first.setdefault(vector.tobytes(), row) for row, vector in enumerate(vectors)]
+            distances = [part[same] for part in distances]
+        parts = [part.tolist() for part in distances]
         rules = [self._rules_of(product) for product in products] if self._rules.weighing else repeat(())
         places = list(map(_weighed, parts[0], rules)) if self._rules.weighing else parts[0]
         found = list(map(Candidate, products, vectors, places, *parts, rules))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -33,7 +32,7 @@ from perfectlook.stores.filters import (
     sources_of,
     text_matches,
 )
-from perfectlook.stores.index import ApproximateIndexes, Block, Nearest
+from perfectlook.stores.index import ApproximateIndexes, Asked, Block, Nearest, search_all
 from perfectlook.taxonomy import matches as is_under
 from perfectlook.types import BoolArray, Float32Array, IntArray
 
@@ -104,14 +103,16 @@ class Cache:
             for category in self.blocks if query.categories is None else query.categories:
                 if category in self.blocks:
                     asked.setdefault((category, query.where), []).append(i)
-        found: list[list[Nearest]] = [[] for _ in queries]
+        blocks: list[Asked] = []
         for (category, where), asking in asked.items():
             block = self.blocks[category]
             index = None if indexes is None else indexes.of(self.collection, category, block)
             if where is not None:
                 block = self.facets[category].only(connect, block, where)
-            ask = block.nearest if index is None else partial(index.nearest, block)
-            for i, nearest in zip(asking, ask(vectors[asking], [queries[i].k for i in asking]), strict=True):
+            blocks.append((block, vectors[asking], [queries[i].k for i in asking], index))
+        found: list[list[Nearest]] = [[] for _ in queries]
+        for asking, near in zip(asked.values(), search_all(blocks), strict=True):
+            for i, nearest in zip(asking, near, strict=True):
                 found[i].append(nearest)
         return [Nearest.joined(parts, query.k) for parts, query in zip(found, queries, strict=True)]
 
