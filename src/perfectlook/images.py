@@ -16,6 +16,12 @@ from PIL import Image, ImageChops, UnidentifiedImageError
 from perfectlook.errors import PictureError
 from perfectlook.types import ByteArray, Rectangle
 
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"),
+    *(".tif", ".tiff", ".bmp", ".gif"),
+)
+"""Names that end like this (in any case) are pictures; the earlier one wins if an id has two."""
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 """What is read, by content and never by extension; Pillow's other decoders are not reachable from here."""
 

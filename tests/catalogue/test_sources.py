@@ -8,6 +8,7 @@ from closed import closed_to
 from drawn import FASHION, drawn_set
 from perfectlook.catalogue.sources import FolderSource, SetSource, open_source
 from perfectlook.errors import DatasetError, UsageError
+from perfectlook.feeds import Feed
 from perfectlook.types import Product
 
 
@@ -138,3 +139,11 @@ def test_a_folder_that_holds_a_feed_is_not_taken_for_its_pictures(tmp_path: Path
     (tmp_path / "feed.csv").write_text("id,image_link,category\n")
     with pytest.raises(UsageError, match=r"looks like a feed: name .*feed\.csv itself"):
         open_source(tmp_path)
+
+
+def test_a_feed_opens_by_its_name_or_its_format(tmp_path: Path) -> None:
+    (tmp_path / "feed.csv").write_text("id,title,image_link,category\n0,T,1.jpg,Chairs", encoding="utf-8")
+    assert isinstance(open_source(tmp_path / "feed.csv"), Feed)
+    (tmp_path / "feed.csv").rename(tmp_path / "feed.export")
+    opened = open_source(tmp_path / "feed.export", format="csv")
+    assert list(opened.products()) == [Product("0", "Chairs", tmp_path / "1.jpg", "T")]

@@ -12,8 +12,7 @@ import pytest
 
 from drawn import drawn_set
 from memory_store import MemoryStore
-from perfectlook.catalogue import Catalogue, PictureCache, Record, SyncReport
-from perfectlook.catalogue.sources import FeedSource
+from perfectlook.catalogue import Catalogue, Record, SyncReport
 from perfectlook.errors import (
     CatalogueError,
     CatalogueInUseError,
@@ -22,6 +21,7 @@ from perfectlook.errors import (
     PerfectLookError,
     UsageError,
 )
+from perfectlook.feeds import Feed, PictureCache
 from perfectlook.fetching import FetchLimits
 from perfectlook.stores import Point
 from toy_model import BAGS, SHOES, ToyModel
@@ -64,7 +64,7 @@ class Shop:
     def sync(self, model: ToyModel = MODEL, **options: object) -> SyncReport:
         feed = self.folder / "feed.jsonl"
         feed.write_text("\n".join(json.dumps(row) for row in self.rows), encoding="utf-8")
-        source = FeedSource(feed, PictureCache.of(self.catalogue_folder, LIMITS))
+        source = Feed(feed, PictureCache.of(self.catalogue_folder, LIMITS))
         with Catalogue.open(self.catalogue_folder, create=True) as catalogue:
             return catalogue.sync(source, model, workers=1, **options)  # type: ignore[arg-type]
 

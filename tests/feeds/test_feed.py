@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import FeedError, UsageError
-from perfectlook.feeds import Feed
+from perfectlook.feeds import Feed, PictureCache
 from perfectlook.types import Product
 
 CHAIR = {
@@ -29,7 +29,7 @@ def feed_of(folder: Path, *rows: dict[str, str | None], **options: object) -> Fe
     """A feed of JSON lines; each row is a chair with other values."""
     lines = [json.dumps({**CHAIR, "id": str(number), **row}) for number, row in enumerate(rows, 1)]
     (folder / "feed.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    return Feed(folder / "feed.jsonl", str, **options)  # type: ignore[arg-type]
+    return Feed(folder / "feed.jsonl", PictureCache(folder / "cache"), **options)  # type: ignore[arg-type]
 
 
 def products(feed: Feed) -> list[Product]:
@@ -203,7 +203,7 @@ def test_formulas_are_text(tmp_path: Path) -> None:
 
 def csv_feed(folder: Path, header: str, *lines: str, **columns: str) -> Feed:
     (folder / "feed.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
-    return Feed(folder / "feed.csv", str, fields=columns)
+    return Feed(folder / "feed.csv", PictureCache(folder / "cache"), fields=columns)
 
 
 def test_columns_are_named_by_field(tmp_path: Path) -> None:
@@ -250,3 +250,49 @@ def test_a_tenth_of_rotten_rows_leaves_nine_tenths(tmp_path: Path) -> None:
     assert [product.id for product in products(feed)] == [str(i) for i in range(1000) if i % 10]
     assert feed.unavailable == {str(i) for i in range(0, 1000, 10)}
     assert len(feed.problems) == 100
+
+
+def feed_with_pictures(folder: Path, *images: str, **options: object) -> Feed:
+    lines = ["id,title,image_link,category", *(f"{n},T,{image},Chairs" for n, image in enumerate(images))]
+    (folder / "feed.csv").write_text("\n".join(lines), encoding="utf-8")
+    return Feed(folder / "feed.csv", PictureCache(folder / "cache"), **options)  # type: ignore[arg-type]
+
+
+def test_pictures_count_from_the_feeds_folder(tmp_path: Path) -> None:
+    feed = feed_with_pictures(tmp_path, "1.jpg", "in/2.jpg", "in/../3.jpg", str(tmp_path / "4.jpg"))
+    assert [product.picture for product in feed.products()] == [
+        tmp_path / "1.jpg",
+        tmp_path / "in" / "2.jpg",
+        tmp_path / "3.jpg",
+        tmp_path / "4.jpg",
+    ]
+    assert (feed.problems, feed.unavailable) == ([], frozenset())
+    assert feed.pictures.absent([tmp_path / "1.jpg"]) == []
+
+
+def test_pictures_do_not_lie_outside_unless_allowed(tmp_path: Path) -> None:
+    folder = tmp_path / "feed"
+    folder.mkdir()
+    images = ["../secret.jpg", "/etc/passwd", "in/../../x.jpg", "../feed-other/x.jpg"]
+    feed = feed_with_pictures(folder, *images)
+    assert list(feed.products()) == []
+    assert [problem.reason for problem in feed.problems] == [
+        f"{image}: lies outside the feed's folder, which only --allow-outside allows" for image in images
+    ]
+    assert feed.unavailable == {"0", "1", "2", "3"}
+    assert len(list(feed_with_pictures(folder, *images, allow_outside=True).products())) == 4
+
+
+def test_pictures_at_urls_are_in_the_cache(tmp_path: Path) -> None:
+    feed = feed_with_pictures(tmp_path, "https://shop.example/1.jpg", "HTTP://shop.example/2.jpg")
+    pictures = [product.picture for product in feed.products()]
+    assert all(picture.is_relative_to(tmp_path / "cache") for picture in pictures)
+    assert feed.pictures.absent(pictures) == pictures
+
+
+@pytest.mark.parametrize("image", ["ftp://shop.example/1.jpg", "file:///etc/passwd", "//cdn.example/1.jpg"])
+def test_other_schemes_are_refused(image: str, tmp_path: Path) -> None:
+    feed = feed_with_pictures(tmp_path, image)
+    assert list(feed.products()) == []
+    assert feed.problems[0].reason == f"{image}: only http:// and https:// are fetched; correct the link"
+    assert feed.problems[0].where == f"{tmp_path / 'feed.csv'}, row 2"

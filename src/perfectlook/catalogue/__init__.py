@@ -3,14 +3,12 @@
 from perfectlook.catalogue.catalogue import Catalogue
 from perfectlook.catalogue.embedding import EmbedReport, embed
 from perfectlook.catalogue.manifest import Record
-from perfectlook.catalogue.picture_cache import PictureCache
 from perfectlook.catalogue.sources import Source, open_source
 from perfectlook.catalogue.sync import SyncReport
 
 __all__ = [
     "Catalogue",
     "EmbedReport",
-    "PictureCache",
     "Record",
     "Source",
     "SyncReport",

@@ -15,16 +15,16 @@ from typing import Protocol, Unpack
 from urllib.parse import urlsplit
 
 from perfectlook.catalogue.manifest import Record, State, stamp_of
-from perfectlook.catalogue.picture_cache import PictureCache
 from perfectlook.catalogue.vectors import VectorFile, is_vector_file
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
-from perfectlook.data.layout import CATEGORIES, PAIRS, SUFFIXES, ProblemKind
+from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind
 from perfectlook.data.stl import releases_in
 from perfectlook.errors import UsageError
-from perfectlook.feeds import FORMATS, Feed, FeedOptions
+from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
 from perfectlook.fetching import Fetcher, FetchLimits
 from perfectlook.files import set_folder
+from perfectlook.images import SUFFIXES
 from perfectlook.progress import ProgressOf, nobody
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
@@ -94,7 +94,7 @@ def open_source(
     if path.is_file() and path.suffix != ".json":
         if options.get("format") is None and not _names_a_feed(path):
             raise UsageError(f"{path}: a file of an unknown format; {_SOURCES} (--format names its format)")
-        return FeedSource(path, cache, **options)
+        return Feed(path, cache, **options)
     if path.is_dir() and not _holds_a_set(path):
         _refuse_a_feed_in(path)
         return FolderSource(path)
@@ -104,7 +104,7 @@ def open_source(
 _SOURCES = "a source is a set, a folder of pictures, or a feed (a file, or an http:// or https:// URL)"
 
 
-def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> "FeedSource":
+def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> Feed:
     """Fetch a feed into a temporary folder, which goes when the source does."""
     try:
         parts = urlsplit(url)
@@ -117,7 +117,7 @@ def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> "FeedS
     folder = Path(tempfile.mkdtemp(prefix="perfectlook-"))
     try:
         (folder / "feed").write_bytes(fetched.content or b"")
-        source = FeedSource(folder / "feed", cache, url=url, media_type=fetched.media_type, **options)
+        source = Feed(folder / "feed", cache, url=url, media_type=fetched.media_type, **options)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -141,28 +141,6 @@ def _names_a_feed(path: Path) -> bool:
 
 def _holds_a_set(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (PAIRS, CATEGORIES)) or bool(releases_in(folder))
-
-
-class FeedSource(Feed):
-    """A feed whose pictures at URLs are fetched into a picture cache."""
-
-    def __init__(
-        self,
-        path: Path,
-        cache: PictureCache,
-        *,
-        url: str | None = None,
-        media_type: str = "",
-        **options: Unpack[FeedOptions],
-    ) -> None:
-        """Name a feed and the cache of its pictures; both are used when products are asked for.
-
-        Raises what `Feed` raises.
-        """
-        super().__init__(
-            path, cache.locate, url=url, media_type=media_type, context=str(cache.folder), **options
-        )
-        self.cache = cache
 
 
 class SetSource:
@@ -286,10 +264,10 @@ def list_products(
     pictures = list(dict.fromkeys(product.picture for product in fresh.values()))
     reasons: dict[Path, str] = {}
     prints: dict[Path, Fingerprint] = {}
-    if isinstance(source, FeedSource) and fetch:
-        reasons = source.cache.fetch(pictures, verify=verify, progress=told("fetching pictures"))
-    elif isinstance(source, FeedSource):
-        prints = dict.fromkeys(source.cache.absent(pictures), _UNSEEN)
+    if isinstance(source, Feed) and fetch:
+        reasons = source.pictures.fetch(pictures, verify=verify, progress=told("fetching pictures"))
+    elif isinstance(source, Feed):
+        prints = dict.fromkeys(source.pictures.absent(pictures), _UNSEEN)
     # before they are read: a picture that is written meanwhile is looked at again next time
     stamps = {id_: stamp_of(product.picture, product.digest) for id_, product in fresh.items()}
     there = [picture for picture in pictures if picture not in reasons and picture not in prints]

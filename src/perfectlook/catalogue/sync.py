@@ -9,10 +9,11 @@ from pathlib import Path
 
 from perfectlook.catalogue.embedding import Embedder
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record, State
-from perfectlook.catalogue.sources import FeedSource, Listing, Source, list_products
+from perfectlook.catalogue.sources import Listing, Source, list_products
 from perfectlook.catalogue.vectors import VectorFile
 from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.features.store import open_store as open_feature_store
+from perfectlook.feeds import Feed
 from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressOf, nobody
 from perfectlook.stores import Store
@@ -143,8 +144,8 @@ def sync(
             store.delete(ids, collection=collection)
         if manifest.pending:
             _switch(store, manifest)
-        if isinstance(source, FeedSource):
-            source.cache.drop(fetched)
+        if isinstance(source, Feed):
+            source.pictures.drop(fetched)
     kept = len(staying & after.keys())
     return replace(report, embedded=len(wanted), switched=bool(manifest.pending), kept=kept)
 
@@ -320,7 +321,7 @@ def _no_longer_shown(
 ) -> list[Path]:
     """Pictures that answers show now and will not after this sync, if the source fetches any."""
     active = manifest.active
-    if active is None or not isinstance(source, FeedSource):
+    if active is None or not isinstance(source, Feed):
         return []
 
     def pictures(ids: Iterable[str]) -> set[str]:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from perfectlook.errors import DatasetError
 from perfectlook.files import write_file
+from perfectlook.images import SUFFIXES
 from perfectlook.taxonomy import normalise, split_path
 from perfectlook.types import Box, Pair, Problem, Product, Scene
 
@@ -206,22 +207,6 @@ def _reason(error: Exception) -> str:
         place = f"line {error.lineno}, column" if error.doc.count("\n") else "column"
         return f"{error.msg} at {place} {error.colno}"
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-SUFFIXES = (
-    ".jpg",
-    ".jpeg",
-    ".png",
-    ".webp",
-    ".avif",
-    ".heic",
-    ".heif",
-    ".tif",
-    ".tiff",
-    ".bmp",
-    ".gif",
-)
-"""Names that end like this (in any case) are pictures; the earlier one wins where an id has two."""
 
 
 def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False) -> dict[str, Path]:

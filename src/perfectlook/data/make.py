@@ -18,7 +18,6 @@ from pathlib import Path
 from perfectlook.data.layout import (
     ABOUT,
     PAIRS,
-    SUFFIXES,
     ProblemKind,
     SetContent,
     UnusableError,
@@ -32,7 +31,7 @@ from perfectlook.data.layout import (
 from perfectlook.errors import DatasetError, PictureError, UsageError
 from perfectlook.feeds.readers import UnreadableRow, read_csv, read_tsv
 from perfectlook.files import write_file
-from perfectlook.images import open_picture, upright_size
+from perfectlook.images import SUFFIXES, open_picture, upright_size
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Box, Problem
 

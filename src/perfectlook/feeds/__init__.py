@@ -2,6 +2,7 @@
 
 from perfectlook.feeds.feed import Feed, FeedOptions
 from perfectlook.feeds.fields import KEPT, FeedProblem
+from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.readers import FORMATS
 
-__all__ = ["FORMATS", "KEPT", "Feed", "FeedOptions", "FeedProblem"]
+__all__ = ["FORMATS", "KEPT", "Feed", "FeedOptions", "FeedProblem", "PictureCache"]

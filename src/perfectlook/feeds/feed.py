@@ -21,6 +21,7 @@ from perfectlook.feeds.fields import (
     canonical_availability,
     canonical_price,
 )
+from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
@@ -68,21 +69,19 @@ class Feed:
     def __init__(
         self,
         path: Path,
-        locate: Callable[[str], str],
+        pictures: PictureCache,
         *,
         url: str | None = None,
         media_type: str = "",
-        context: str = "",
         **options: Unpack[FeedOptions],
     ) -> None:
         """Name a file; it is read when products are asked for.
 
         Args:
             path: the file.
-            locate: returns where the picture of a URL is, or will be once it is fetched.
+            pictures: where the pictures at URLs are kept, or will be once they are fetched.
             url: where the file was fetched from, if it was: pictures' paths are then relative to it.
             media_type: what the server says that it is.
-            context: everything else that decides what becomes of a row; in another context digests differ.
             options: how it is read.
 
         Raises:
@@ -97,15 +96,15 @@ class Feed:
         self._path = path
         self._url = url
         self._folder = str(path.absolute().parent)
-        self._locate = locate
+        self.pictures = pictures
         self._allow_outside = options.get("allow_outside", False)
         named = self.name.partition("?")[0] if url else self.name
         self._format = format_of(named, options.get("format"), media_type)
         self._columns = Columns(fields)
         self._currency = currency
-        self._digest = blake2b(digest_size=16)
-        columns = sorted(fields.items())
-        self._digest.update(ascii((MEANING, columns, currency, f"{url or self._folder}\n{context}")).encode())
+        context = f"{url or self._folder}\n{pictures.folder}"
+        meaning = ascii((MEANING, sorted(fields.items()), currency, context))
+        self._digest = blake2b(meaning.encode(), digest_size=16)
         self._unusable: set[str] = set()
         self._is_whole = True
 
@@ -217,7 +216,7 @@ class Feed:
             with suppress(ValueError):
                 image = urljoin(self._url, image)
         if image[:8].lower().startswith(("http://", "https://")):
-            return self._locate(image)
+            return self.pictures.locate(image)
         if self._url or _is_url(image):
             return None
         if ".." not in image and "\\" not in image and not os.path.isabs(image):  # noqa: PTH117

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from perfectlook.catalogue import PictureCache, Record
+from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError
+from perfectlook.feeds import PictureCache
 from perfectlook.images import open_picture
 from perfectlook.service.errors import Refusal
 from perfectlook.taxonomy import normalise

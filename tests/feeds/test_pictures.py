@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from perfectlook.catalogue.picture_cache import GIVEN_UP_AFTER, LEDGER, PictureCache
 from perfectlook.errors import CatalogueError
+from perfectlook.feeds.pictures import GIVEN_UP_AFTER, LEDGER, PictureCache
 from perfectlook.fetching import FetchLimits
 from perfectlook.images import encode_jpeg
 from web import Web, fail, serve, with_etag

@@ -12,11 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from perfectlook.data.layout import SUFFIXES
 from perfectlook.errors import CatalogueError, FetchError, PictureError
 from perfectlook.fetching import DEFAULT_LIMITS, Fetcher, FetchLimits, Validators
 from perfectlook.files import cache_folder, write_file
-from perfectlook.images import open_picture
+from perfectlook.images import SUFFIXES, open_picture
 from perfectlook.progress import Progress
 
 FOLDER = "pictures"
