@@ -37,7 +37,8 @@ from perfectlook.images import open_picture
 from perfectlook.progress import ProgressLine
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.loop import Fit
+from perfectlook.training.loop import CompatibilityFit
+from perfectlook.training.validation import Round
 from perfectlook.types import IntArray, View
 
 THREADS = 2
@@ -108,7 +109,8 @@ def _epoch_seconds(features: SetFeatures, training: IntArray) -> float:
     """The seconds of one epoch of training; constants, start and validation are not part of it."""
     config = TrainingConfig()
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, linear_path="random"))
-    fit = Fit(TrainingData(features, config.model), training, np.empty(0, np.int64), config)
+    part = Round("fit", training, np.empty(0, np.int64))
+    fit = CompatibilityFit(TrainingData(features, config.model), part, config)
     _before, epoch = list(fit.run(1))
     return epoch.seconds
 

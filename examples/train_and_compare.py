@@ -11,8 +11,6 @@ from pathlib import Path
 from perfectlook.evaluation.comparison import compare
 from perfectlook.progress import ProgressLine
 from perfectlook.training.baselines.registry import BASELINES
-from perfectlook.training.baselines.train import train_baseline
-from perfectlook.training.config import TrainingConfig
 from perfectlook.training.log import Epoch
 from perfectlook.training.train import train
 
@@ -32,9 +30,15 @@ def main() -> None:
     given = parser.parse_args()
     model, baseline = given.out / "model", given.out / given.baseline
 
-    settings = {"backbone": given.backbone} | ({"epochs": given.epochs} if given.epochs else {})
-    train([given.set], model, TrainingConfig().replaced(settings), progress=ProgressLine, say=say)
-    train_baseline([given.set], baseline, given.baseline, {"backbone": given.backbone})
+    train(
+        given.set,
+        model,
+        backbone=given.backbone,
+        epochs=given.epochs,
+        progress=ProgressLine,
+        on_epoch=say,
+    )
+    train(given.set, baseline, baseline=given.baseline, backbone=given.backbone)
 
     comparison = compare([model, baseline], given.set, progress=ProgressLine)
     print(comparison)

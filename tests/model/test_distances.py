@@ -1,6 +1,8 @@
-"""Distances against hand-computed values, closed forms and loops."""
+"""Distances against definitions in loops, for numpy arrays and torch tensors."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from perfectlook.model.distances import (
     hybrid,
     hybrid_to_mean,
     l2,
+    namespace_of,
     pairwise,
     query_point,
     spread,
@@ -112,3 +115,24 @@ def test_the_gradient_of_a_distance_of_nothing_is_finite():
     point = torch.ones(2, 3, requires_grad=True)
     distance(point, torch.ones(2, 3), "l2").sum().backward()
     assert torch.isfinite(point.grad).all()
+
+
+def test_numpys_own_functions_serve_numpy() -> None:
+    assert namespace_of(np.zeros(2, np.float32)) is np
+
+
+def test_torch_is_spoken_to_in_the_standards_words() -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.arange(6.0).reshape(2, 3)
+    xp = namespace_of(tensor)
+    assert xp.sum(tensor, axis=-1).tolist() == [3.0, 12.0]
+    assert xp.concat([tensor, tensor], axis=0).shape == (4, 3)
+
+
+def test_distances_of_numpy_arrays_load_no_layer() -> None:
+    code = (
+        "import sys, numpy; from perfectlook.model.distances import l2; l2(numpy.ones(2), numpy.zeros(2)); "
+        "print('array_api_compat' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"

@@ -44,7 +44,7 @@ def check_kills(tmp_path: Path, kills: int) -> None:
     for _ in range(kills):
         killed_after(tmp_path / "killed", draw.randint(1, 3), draw.uniform(0, 0.3))
     assert run_to_the_end(tmp_path / "killed") == straight
-    assert not list((tmp_path / "killed").glob("*.tmp"))
+    assert not list((tmp_path / "killed").glob("*.part"))
 
 
 def test_two_kills(tmp_path):

@@ -12,9 +12,10 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.model.runtime import Model
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.loop import MEMORY_WEIGHTS, Fit
+from perfectlook.training.loop import MEMORY_WEIGHTS, CompatibilityFit
+from perfectlook.training.ridge import closed_form
 from perfectlook.training.train import train_on_features
-from perfectlook.training.validation import Measured
+from perfectlook.training.validation import EmbeddedSet, Round
 from perfectlook.types import Pair
 from styled import styled_set
 
@@ -63,10 +64,13 @@ def test_a_weight_is_measured_as_the_network_with_that_weight_is(mode: str):
     shape = dataclasses.replace(SMALL.model, mode=mode)
     data = TrainingData(features, shape)
     pairs = np.arange(20)
-    fit = Fit(data, np.arange(20, 120), pairs, dataclasses.replace(SMALL, model=shape))
+    config = dataclasses.replace(SMALL, model=shape)
+    part = Round("fit", np.arange(20, 120), pairs)
+    form = closed_form(data, part.training, config)
+    fit = CompatibilityFit(data, part, config, form=form)
     for _ in fit.run(1):
         pass
-    measured = Measured(fit.averaged, data, pairs)
+    measured = EmbeddedSet(fit.averaged, data, pairs)
     for weight, shares in zip(MEMORY_WEIGHTS[1:], fit.shares[-1][1:], strict=True):
         fit.averaged.memory.weight.fill_(weight)
         joined = joined_distances(fit.averaged, data, pairs)

@@ -1,9 +1,13 @@
-"""The closed form against gradient-free definitions."""
+"""The closed form against definitions, and the choice of its settings."""
 
 import numpy as np
 import pytest
 
-from perfectlook.training.ridge import fit_ridge, principal_components, ridge_regression
+from perfectlook.evaluation.protocol import Candidates, place_pairs
+from perfectlook.training import ridge
+from perfectlook.training.ridge import fit_ridges, principal_components, ridge_path
+from perfectlook.types import Float64Array, IntArray
+from styled import styled_set
 
 
 @pytest.mark.parametrize(("rows", "width"), [(30, 5), (5, 30)])
@@ -12,7 +16,7 @@ def test_ridge_is_least_squares_on_rows_extended_by_the_penalty(rows: int, width
     x, y = draw.normal(size=(rows, width)), draw.normal(size=(rows, 3))
     extended = np.vstack([x, np.sqrt(2.5) * np.eye(width)])
     expected, *_ = np.linalg.lstsq(extended, np.vstack([y, np.zeros((width, 3))]), rcond=None)
-    assert ridge_regression(x, y, 2.5) == pytest.approx(expected, abs=1e-9)
+    assert next(ridge_path(x, y, [2.5])) == pytest.approx(expected, abs=1e-9)
 
 
 def test_principal_components_of_a_stretched_cloud():
@@ -33,7 +37,7 @@ def test_a_product_that_is_a_linear_picture_of_its_scene_is_found():
     draw = np.random.default_rng(0)
     scenes, mixing = draw.normal(size=(300, 6)), draw.normal(size=(6, 8))
     products = scenes @ mixing
-    ridge = fit_ridge(scenes, products, products, dimension=10, penalty=1e-6, whitening=0.5)
+    (ridge,) = fit_ridges(scenes, products, products, dimension=10, penalties=[1e-6], whitening=0.5)
     assert ridge.scene.shape == (10, 6)  # six directions exist, the rest is zero
     assert (ridge.scene[6:] == 0).all()
     f_s, f_p = scenes @ ridge.scene.T, products @ ridge.product.T
@@ -41,3 +45,29 @@ def test_a_product_that_is_a_linear_picture_of_its_scene_is_found():
         f_p / np.linalg.norm(f_p, axis=1, keepdims=True)
     ).T
     assert (cosine.argmax(axis=1) == np.arange(300)).mean() > 0.99
+
+
+CATEGORIES = ("Furniture|Chairs", "Decor|Rugs")
+
+
+def test_forms_are_scored_together_as_each_by_itself():
+    features = styled_set(scenes=60, products=24, categories=CATEGORIES)
+    pairs = np.arange(len(features.pairs))
+    random = np.random.default_rng(0)
+    by_scene = random.standard_normal((3, len(features.scenes), 5))
+    targets = random.standard_normal((len(features.product_ids), 5))
+
+    together = ridge._correct(
+        features, Candidates(features), pairs, by_scene[:, features.pair_scenes[pairs]], targets
+    )
+
+    def alone(form: int) -> float:
+        def distances(scene: int, _category: str, rows: IntArray) -> Float64Array:
+            point = by_scene[form, scene]
+            lengths = np.linalg.norm(targets[rows], axis=1) * np.linalg.norm(point)
+            return -(targets[rows] @ point) / lengths
+
+        return sum(result.share for result in place_pairs(features, pairs, distances))
+
+    assert together.tolist() == pytest.approx([alone(form) for form in range(3)])
+    assert len(set(together.tolist())) == 3

@@ -16,5 +16,5 @@ if __name__ == "__main__":
     )
     features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
     train_on_features(
-        features, Path(sys.argv[1]), settings, say=lambda stage, epoch: print(epoch.epoch, flush=True)
+        features, Path(sys.argv[1]), settings, on_epoch=lambda stage, epoch: print(epoch.epoch, flush=True)
     )

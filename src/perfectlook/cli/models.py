@@ -1,8 +1,7 @@
 """`perfectlook train`, `evaluate`, `compare`, `report` and `backbones`: models, made and measured."""
 
-import functools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,8 +13,6 @@ from perfectlook.errors import UsageError
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
-    from perfectlook.features.set_features import SceneShown, SetFeatures
-    from perfectlook.model.files import ModelRecord
     from perfectlook.training.log import Epoch
 
 ModelFolder = Annotated[Path, Parameter(name="MODEL", help="folder of a model, or the name of one included")]
@@ -40,7 +37,7 @@ def train(
     mode: Literal["hybrid", "global", "local"] | None = None,
     encoder: Literal["feedforward", "autoencoder", "recurrent"] | None = None,
     distance: Literal["l2", "squared_l2"] | None = None,
-    continued: Annotated[Path | None, Parameter(name="--from")] = None,
+    from_model: Annotated[Path | None, Parameter(name="--from")] = None,
     backbone: str | None = None,
     seed: Natural | None = None,
     epochs: Natural | None = None,
@@ -60,7 +57,7 @@ def train(
         mode: which distances count.
         encoder: kind of encoder.
         distance: the norm.
-        continued: fine-tune this model on new pairs and categories; its shape and backbone stay.
+        from_model: fine-tune this model on new pairs and categories; its shape and backbone stay.
         backbone: see `perfectlook backbones`.
         seed: random seed.
         epochs: train at most this many epochs.
@@ -69,92 +66,33 @@ def train(
     Raises:
         PerfectLookError: the settings or the sets cannot be used, or training fails.
     """
-    from perfectlook.training.config import read_config
-
     require_training()
-    given = read_config(config) if config else {}
-    flags: dict[str, Any] = {
-        "mode": mode,
-        "encoder": encoder,
-        "distance": distance,
-        "backbone": backbone,
-        "seed": seed,
-        "epochs": epochs,
-    }
-    flags = {name: value for name, value in flags.items() if value is not None}
-    load = functools.partial(_load, sets, strict=strict, workers=workers)
-    if baseline:
-        from perfectlook.training.baselines.registry import baseline as named
-        from perfectlook.training.baselines.train import train_baseline_on_features
-
-        if continued:
-            raise UsageError(
-                "--from fine-tunes a model, --baseline trains another one; leave one of them out"
-            )
-        settings = given | flags
-        shape = named(baseline).config(settings, name=baseline).model
-        record = train_baseline_on_features(load(shape.backbone), out, baseline, settings)
-    else:
-        record = _train_model(load, out, given, flags, config=config, continued=continued)
-    _print(out, record)
-    return 0
-
-
-def _train_model(
-    load: Any,
-    out: Path,
-    given: dict[str, Any],
-    flags: dict[str, Any],
-    *,
-    config: Path | None,
-    continued: Path | None,
-) -> "ModelRecord":
-    from perfectlook.model.config import ModelConfig
-    from perfectlook.training.config import TrainingConfig
-    from perfectlook.training.finetune import Begun
-    from perfectlook.training.train import train_on_features
-
-    settings = TrainingConfig().replaced(given, source=str(config)).replaced(flags)
-    if continued and (fixed := sorted((given | flags).keys() & ModelConfig.__dataclass_fields__)):
-        raise UsageError(
-            f"--from {continued}: the shape of that model stays, so {', '.join(fixed)} cannot be set; "
-            "leave it out, or train a new model"
-        )
-    begun = Begun.read(continued) if continued else None
-    shape = begun.record.config if begun else settings.model
-    features = load(shape.backbone, product_maps=shape.needs_product_maps)
-    whole = load(shape.backbone, scene="full")
-    return train_on_features(features, out, settings, whole=whole, begun=begun, say=_say)
-
-
-def _load(
-    sets: Sequence[Path],
-    backbone: str,
-    *,
-    strict: bool,
-    workers: int | None,
-    scene: "SceneShown" = "crop",
-    product_maps: bool = False,
-) -> "SetFeatures":
     from perfectlook.progress import ProgressLine
-    from perfectlook.training.data import load_sets
+    from perfectlook.training.train import train as train_model
 
-    features = load_sets(
+    model = train_model(
         sets,
-        backbone,
-        scene=scene,
-        product_maps=product_maps,
+        out,
+        baseline=baseline,
+        config=config,
+        from_model=from_model,
+        mode=mode,
+        encoder=encoder,
+        distance=distance,
+        backbone=backbone,
+        seed=seed,
+        epochs=epochs,
         strict=strict,
         workers=workers,
         progress=ProgressLine,
+        on_epoch=_say,
+        on_problems=print_problems,
     )
-    if scene == "crop":
-        print_problems([*features.dataset.problems, *features.problems], features.dataset.name)
-    return features
+    _print(out, model.training)
+    return 0
 
 
-def _print(out: Path, record: "ModelRecord") -> None:
-    report = record.training
+def _print(out: Path, report: Mapping[str, Any]) -> None:
     if report["n_without_negatives"]:
         print(
             f"{report['n_without_negatives']:,} pairs were left out: nothing else is in their category",

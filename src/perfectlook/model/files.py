@@ -7,10 +7,10 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -19,7 +19,7 @@ import numpy as np
 
 from perfectlook import __version__
 from perfectlook.errors import ModelError, PerfectLookError
-from perfectlook.files import shipped_models
+from perfectlook.files import shipped_models, write_file
 from perfectlook.model.config import ModelConfig
 from perfectlook.types import Float32Array
 
@@ -38,6 +38,9 @@ POPULARITY = "popularity"
 """The `baseline` in the record of a popularity model."""
 RUNTIME_FILES = (SCENE_GRAPH, PRODUCT_GRAPH, CENTRES)
 """What inference reads."""
+
+write_model_file = partial(write_file, durable=True, error=ModelError)
+"""Write a file of a model folder in one step; where that fails, raise a `ModelError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class ModelRecord:
     def write(self, folder: Path) -> None:
         """Write `config.json` in one step."""
         content = {"format": FORMAT} | dataclasses.asdict(self)
-        write_file(folder / CONFIG, (json.dumps(content, indent=2) + "\n").encode())
+        write_model_file(folder / CONFIG, json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> "ModelRecord":
@@ -132,27 +135,6 @@ class ModelRecord:
             return cls(**content)
         except (KeyError, TypeError, PerfectLookError) as error:
             raise ModelError(f"{path}: not a model's record ({error}); train the model again") from error
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Replace a file in one step: afterwards it has all of the new content, or still the old.
-
-    Raises:
-        ModelError: it cannot be written, for one because the disk is full.
-    """
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ModelError(
-            f"{path}: cannot be written ({error.strerror}); free some space, or choose another "
-            "folder, and run the same command again: it goes on where it stood"
-        ) from error
 
 
 @contextmanager
@@ -216,7 +198,7 @@ def write_folder(
     for stale in (CONFIG, SUGGESTION):
         (folder / stale).unlink(missing_ok=True)
     for name, content in files.items():
-        write_file(folder / name, content)
+        write_model_file(folder / name, content)
     identity = identity_of(folder, record["config"], record["categories"], runtime_files)
     written = ModelRecord(name=folder.resolve().name, identity=identity, library=__version__, **record)
     written.write(folder)

@@ -1,4 +1,4 @@
-"""A model to go on from: its weights for new pairs and new categories, what it knows kept."""
+"""Fine-tuning: the weights of a trained model for new pairs and new categories, what it knows kept."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from perfectlook.errors import ModelError
-from perfectlook.model.files import WEIGHTS, ModelRecord, read_centres, read_trained_on
+from perfectlook.model.files import WEIGHTS, ModelRecord, read_centres, read_trained_on, readable
 from perfectlook.model.networks import Compatibility
 from perfectlook.taxonomy import resolve
 from perfectlook.training.data import TrainingData
@@ -20,8 +20,8 @@ PER_CATEGORY = ("attention.categories.weight", "mixing_logits.weight")
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A trained model whose training goes on.
+class StartingModel:
+    """A trained model that is fine-tuned.
 
     Attributes:
         record: what the model is.
@@ -38,24 +38,20 @@ class Begun:
     products: frozenset[str]
 
     @classmethod
-    def read(cls, folder: Path) -> "Begun":
+    def read(cls, folder: Path) -> "StartingModel":
         """Read a model folder.
 
         Raises:
-            ModelError: it cannot be read, or it is a baseline, which cannot go on.
+            ModelError: it cannot be read, or it is a baseline, which cannot be fine-tuned.
         """
         record = ModelRecord.read(folder)
         if record.baseline:
             raise ModelError(
-                f"{folder}: the baseline '{record.baseline}' cannot go on from where it was; train it anew "
-                "on all sets, or go on from a compatibility model"
+                f"{folder}: the baseline '{record.baseline}' cannot be fine-tuned; train it again on all "
+                "sets, or fine-tune a compatibility model"
             )
-        try:
+        with readable(folder / WEIGHTS):
             stored = load((folder / WEIGHTS).read_bytes())
-        except (OSError, ValueError) as error:
-            raise ModelError(
-                f"{folder / WEIGHTS}: cannot be read ({error}); train the model again"
-            ) from error
         return cls(record, read_centres(folder), stored, **read_trained_on(folder))
 
     def extend(self, data: TrainingData) -> None:

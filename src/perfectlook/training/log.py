@@ -1,20 +1,24 @@
-"""The model card that is written beside every model."""
+"""What a training says of itself: epochs and their plot, the report in the record, the model card."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from perfectlook import __version__
-from perfectlook.evaluation.metrics import Interval
 from perfectlook.evaluation.tables import new_figure, save_chart
-from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.files import write_file
+from perfectlook.model.export import Network, write_model, write_popularity
+from perfectlook.model.files import ModelRecord, write_model_file
 from perfectlook.training.data import TrainingData
+from perfectlook.training.finetune import StartingModel
+from perfectlook.training.validation import HeldOut
 from perfectlook.types import IntArray
+
+LOG = "log.jsonl"
+PLOT = "training.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +44,104 @@ def best_of(history: Sequence[Epoch]) -> int:
 
 
 def is_over(history: Sequence[Epoch], epochs: int, patience: int | None) -> bool:
-    """Whether so many epochs are done or, with patience, the accuracy has not risen for that many."""
+    """Whether this many epochs are done or, with patience, the accuracy has not risen for that many."""
     if len(history) > epochs:
         return True
     return patience is not None and history[-1].epoch - best_of(history) >= patience
 
 
-LOG = "log.jsonl"
-PLOT = "training.png"
-
-History = dict[str, Sequence[Epoch]]
+History = Mapping[str, Sequence[Epoch]]
 """Stage ("fit", "fold 0", ...) to its epochs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was learned, and how good it is on scenes that it was not learned from.
+
+    Attributes:
+        network: the network; of the popularity baseline, product id to the number of training pairs.
+        training: the pairs it was learned from.
+        epoch: the one kept; None where nothing was trained in epochs.
+        chosen_on: which scenes choices were made by; None where nothing was chosen.
+        held_out: how good it is on those scenes.
+        without_negatives: pairs left out because nothing else is in their category.
+        found: settings that the training chose itself, by name.
+        history: the epochs of every stage.
+    """
+
+    network: Network | Mapping[str, int]
+    training: IntArray
+    epoch: int | None = None
+    chosen_on: str | None = None
+    held_out: HeldOut | None = None
+    without_negatives: int = 0
+    found: Mapping[str, Any] = field(default_factory=dict)
+    history: History = field(default_factory=dict)
+
+
+def write_learned(
+    learned: Learned,
+    data: TrainingData,
+    out: Path,
+    *,
+    settings: Mapping[str, Any],
+    backbone_identity: str,
+    baseline: str | None = None,
+    suggestion: bytes | None = None,
+    start: StartingModel | None = None,
+) -> ModelRecord:
+    """Write the model folder of a training: the model with its report and card, the log and its plot.
+
+    Args:
+        learned: what was learned.
+        data: what from.
+        out: the folder.
+        settings: of the training, for the report.
+        backbone_identity: of the backbone.
+        baseline: name of the baseline that it is, if it is one.
+        suggestion: content of the file that suggests categories.
+        start: the model that was fine-tuned.
+    """
+    network = learned.network
+    report = training_report(learned, data, {**settings, **learned.found})
+    if start:
+        report["continued"] = {"model": start.record.name, "identity": start.record.identity}
+    if learned.history:
+        write_log(learned.history, out)
+        draw_plot(learned.history, learned.epoch or 0, out / PLOT)
+    if learned.held_out:
+        learned.held_out.write(out)
+    pairs = [data.features.pairs[i] for i in learned.training]
+    scenes = {pair.scene for pair in pairs} | (start.scenes if start else frozenset())
+    products = {pair.product for pair in pairs} | (start.products if start else frozenset())
+    shape = data.config if isinstance(network, Mapping) else network.config
+    card = model_card(out.resolve().name, data, report, shape, baseline)
+    if isinstance(network, Mapping):
+        return write_popularity(
+            network,
+            out,
+            config=shape,
+            backbone_identity=backbone_identity,
+            categories=data.categories,
+            scenes=scenes,
+            training=report,
+            card=card,
+        )
+    return write_model(
+        network,
+        out,
+        widths=data.widths,
+        backbone_identity=backbone_identity,
+        categories=data.categories,
+        centres=data.centres,
+        overall_centre=data.overall_centre,
+        scenes=scenes,
+        products=products,
+        training=report,
+        card=card,
+        baseline=baseline,
+        suggestion=suggestion,
+    )
 
 
 def write_log(history: History, folder: Path) -> None:
@@ -58,7 +149,7 @@ def write_log(history: History, folder: Path) -> None:
     lines = [
         json.dumps({"stage": stage} | asdict(epoch)) for stage, epochs in history.items() for epoch in epochs
     ]
-    write_file(folder / LOG, "".join(line + "\n" for line in lines).encode())
+    write_model_file(folder / LOG, "".join(line + "\n" for line in lines))
 
 
 def draw_plot(history: History, chosen: int, path: Path) -> None:
@@ -89,40 +180,23 @@ def draw_plot(history: History, chosen: int, path: Path) -> None:
     save_chart(figure, path)
 
 
-def training_report(
-    features: SetFeatures,
-    training: IntArray,
-    *,
-    settings: Mapping[str, Any],
-    epoch: int | None,
-    chosen_on: str | None,
-    accuracy: Interval | None,
-    without_negatives: int,
-) -> dict[str, Any]:
-    """The `training` of a model's record.
-
-    Args:
-        features: the sets.
-        training: the pairs trained on.
-        settings: of the training.
-        epoch: the one kept; None where nothing was trained in epochs.
-        chosen_on: which scenes choices were made by; None where nothing was chosen.
-        accuracy: binary accuracy on those scenes.
-        without_negatives: pairs left out because nothing else is in their category.
-    """
+def training_report(learned: Learned, data: TrainingData, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The `training` of a model's record."""
+    features = data.features
     parts = features.dataset.parts or (features.dataset,)
+    accuracy = learned.held_out.accuracy if learned.held_out else None
     return {
         "sets": [part.name for part in parts],
         "licences": {part.name: part.licence for part in parts},
-        "n_pairs": len(training),
-        "n_scenes": len({features.pairs[i].scene for i in training}),
+        "n_pairs": len(learned.training),
+        "n_scenes": len({features.pairs[i].scene for i in learned.training}),
         "n_products": len(features.product_ids),
         "n_dropped": features.n_dropped,
-        "n_without_negatives": without_negatives,
+        "n_without_negatives": learned.without_negatives,
         "n_problems": len(features.dataset.problems) + len(features.problems),
         "settings": dict(settings),
-        "epoch": epoch,
-        "chosen_on": chosen_on,
+        "epoch": learned.epoch,
+        "chosen_on": learned.chosen_on,
         "binary_accuracy": accuracy._asdict() if accuracy else None,
     }
 
@@ -131,12 +205,7 @@ UNSTATED = "its licence is not stated: take it as research, non-commercial, unti
 
 
 def model_card(
-    name: str,
-    data: TrainingData,
-    training: Mapping[str, Any],
-    *,
-    shape: ModelConfig | None = None,
-    baseline: str | None = None,
+    name: str, data: TrainingData, training: Mapping[str, Any], config: ModelConfig, baseline: str | None
 ) -> str:
     """A model card in Markdown: what the model is, its data, figures, limits and licence.
 
@@ -144,16 +213,18 @@ def model_card(
         name: of the model.
         data: what it was trained on.
         training: the training report of its record.
-        shape: of the model, where it is another than that of its data.
+        config: its shape.
         baseline: name of the baseline that it is, if it is one.
     """
-    config = shape or data.config
     sizes = Counter(data.features.product_categories)
     rows = [(category.replace("|", " › "), sizes[category]) for category in data.categories]
     categories = "\n".join(f"| {name} | {size:,} |" for name, size in rows)
+    kind = "A compatibility model"
+    if baseline:
+        kind = f"The baseline `{baseline}`, something for compatibility models to beat,"
     return f"""# {name}
 
-{_kind(baseline)} of perfectlook {__version__}: for the photo of a scene and a category it orders products
+{kind} of perfectlook {__version__}: for the photo of a scene and a category it orders products
 by how well they go with the scene.
 
 - Mode: {config.mode}; distance: {config.distance}; dimension: {config.vector_dimension}.
@@ -186,12 +257,6 @@ copies of them under other ids, were not trained on.
 Judging people, or anything about them: the model compares the style of things. It knows the categories above;
 others are matched to the nearest of these. Pictures unlike its training scenes get poorer answers.
 """
-
-
-def _kind(baseline: str | None) -> str:
-    if baseline is None:
-        return "A compatibility model"
-    return f"The baseline `{baseline}`, something for compatibility models to beat,"
 
 
 def _figures(training: Mapping[str, Any]) -> str:

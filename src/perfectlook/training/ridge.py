@@ -1,15 +1,30 @@
 """The closed form: scene features regressed on the principal components of centred products.
 
 Ridge regression (Hoerl & Kennard 1970). Trained in seconds, it is the baseline that a network has to beat and
-the point where the linear path of the encoders starts.
+the point where the linear paths of the encoders start.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
-from perfectlook.types import Float64Array
+from perfectlook.data.split import fold_of
+from perfectlook.evaluation.metrics import placing
+from perfectlook.evaluation.protocol import Candidates, training_indices
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.inputs import less_centres, pooled
+from perfectlook.model.networks import Compatibility, Encoder
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+from perfectlook.types import Float64Array, IntArray
+
+PENALTIES = (5.0, 20.0, 80.0)
+INTERCEPTS = (0.0, 1.0)
+COUNTS = (64, 128, 256, 512)
+"""Of principal components, as far as the dimension allows."""
 
 Components = tuple[Float64Array, Float64Array]
 """Principal directions [k, width] and the standard deviations along them [k]."""
@@ -31,36 +46,57 @@ class Ridge:
     intercept: Float64Array
 
 
-def fit_ridge(
-    scenes: Float64Array,
-    pair_products: Float64Array,
-    products: Float64Array,
-    *,
-    dimension: int,
-    penalty: float,
-    whitening: float,
-    components: Components | None = None,
-) -> Ridge:
-    """Solve for the maps in closed form.
+@dataclass(frozen=True, slots=True)
+class ClosedForm:
+    """What all fits of one training share: the target space and the settings of the regression.
+
+    Attributes:
+        components: of the catalogue's standardised, centred products.
+        penalty: λ.
+        intercept: share of the mean target that is added to every prediction.
+    """
+
+    components: Components
+    penalty: float
+    intercept: float
+
+
+def closed_form(data: TrainingData, training: IntArray, config: TrainingConfig) -> ClosedForm | None:
+    """The closed form for a training; None for a model that does not start from it.
+
+    With `ridge_choose`, λ, the number of components and whether to predict the mean target too are chosen by
+    scene-wise cross-validation over the training pairs: where every product belongs to just one scene, what
+    was liked there says nothing about others, and an intercept would only remember it.
+    """
+    if config.model.linear_path != "ridge":
+        return None
+    with torch.no_grad():
+        network = Compatibility(config.model, data.widths, len(data.categories))
+        _fit_standardisation(network, data, training)
+        components = principal_components(_products(network, data), config.model.dimension)
+        form = ClosedForm(components, config.ridge_penalty, 0.0)
+        if not config.ridge_choose:
+            return form
+        return _choose(network, data, training, form, config)
+
+
+def start_network(
+    data: TrainingData, training: IntArray, config: TrainingConfig, form: ClosedForm | None
+) -> Compatibility:
+    """A network for some pairs, its weights drawn from torch's generator.
 
     Args:
-        scenes: standardised scene features, one row per pair, [n, width].
-        pair_products: standardised, centred features of each pair's product, [n, width of products].
-        products: the same of the whole catalogue, [N, width of products].
-        dimension: how many principal components of the products are the target; missing ones are zero.
-        penalty: λ.
-        whitening: each component is divided by its standard deviation to this power, on both sides.
-        components: those of the products, where they are known already.
+        data: the sets.
+        training: the pairs to train on; constants are fitted to nothing else but the catalogue's pictures.
+        config: the settings.
+        form: where its linear paths start; at random without one.
     """
-    return fit_ridges(
-        scenes,
-        pair_products,
-        products,
-        dimension=dimension,
-        penalties=[penalty],
-        whitening=whitening,
-        components=components,
-    )[0]
+    network = Compatibility(config.model, data.widths, len(data.categories))
+    with torch.no_grad():
+        _fit_standardisation(network, data, training)
+        if form is not None:
+            _start_from_ridge(network, data, training, form, config)
+    return network
 
 
 def fit_ridges(
@@ -73,7 +109,17 @@ def fit_ridges(
     whitening: float,
     components: Components | None = None,
 ) -> list[Ridge]:
-    """`fit_ridge` for several penalties, for little more than the price of one."""
+    """Solve for the maps in closed form, once for every penalty; several cost little more than one.
+
+    Args:
+        scenes: standardised scene features, one row per pair, [n, width].
+        pair_products: standardised, centred features of each pair's product, [n, width of products].
+        products: the same of the whole catalogue, [N, width of products].
+        dimension: how many principal components of the products are the target; missing ones are zero.
+        penalties: λ.
+        whitening: each component is divided by its standard deviation to this power, on both sides.
+        components: those of the products, where they are known already.
+    """
     directions, deviations = components or principal_components(products, dimension)
     targets = pair_products @ directions.T
     scale = deviations[:, None] ** -whitening
@@ -84,9 +130,8 @@ def fit_ridges(
         scene = solution.T * scale
         length = _root_mean_square(scenes @ scene.T)
         intercept = targets.mean(axis=0) * scale[:, 0] / length
-        found.append(
-            Ridge(_padded(scene / length, dimension), product, np.pad(intercept, (0, dimension - len(scale))))
-        )
+        intercept = np.pad(intercept, (0, dimension - len(scale)))
+        found.append(Ridge(_padded(scene / length, dimension), product, intercept))
     return found
 
 
@@ -101,28 +146,189 @@ def principal_components(rows: Float64Array, count: int) -> Components:
     return vectors[:, spanned].T, np.sqrt(values[spanned])
 
 
-def ridge_regression(inputs: Float64Array, targets: Float64Array, penalty: float) -> Float64Array:
-    """argmin ‖inputs W - targets‖² + penalty ‖W‖², [width, targets]."""
-    return next(ridge_path(inputs, targets, [penalty]))
-
-
 def ridge_path(
     inputs: Float64Array, targets: Float64Array, penalties: Sequence[float]
 ) -> Iterator[Float64Array]:
-    """The solution of `ridge_regression` for each penalty, by the smaller normal equations."""
+    """argmin ‖inputs W - targets‖² + penalty ‖W‖², [width, targets], for each penalty.
+
+    Solved by the smaller of the two normal equations.
+    """
     rows, width = inputs.shape
     if width <= rows:
         gram, right = inputs.T @ inputs, inputs.T @ targets
         for penalty in penalties:
-            yield _solve(gram + penalty * np.eye(width), right)
+            yield np.asarray(np.linalg.solve(gram + penalty * np.eye(width), right), np.float64)
         return
     gram = inputs @ inputs.T
     for penalty in penalties:
-        yield inputs.T @ _solve(gram + penalty * np.eye(rows), targets)
+        yield inputs.T @ np.linalg.solve(gram + penalty * np.eye(rows), targets)
 
 
-def _solve(matrix: Float64Array, right: Float64Array) -> Float64Array:
-    return np.asarray(np.linalg.solve(matrix, right), np.float64)
+def _fit_standardisation(network: Compatibility, data: TrainingData, training: IntArray) -> None:
+    config = network.config
+    deviations = _flat(less_centres(*data.products(np.arange(len(data.product_category)))))
+    whole = _flat(data.whole(training))
+    if config.tied:  # one encoder sees both, so one yardstick measures both
+        whole = deviations = torch.cat([whole, deviations])
+    blocks = data.widths.blocks(config) if config.scaling == "stages" else None
+    for standardise, rows in (
+        (network.standardise_scene, whole),
+        (network.standardise_product, deviations),
+    ):
+        standardise.fit(rows.mean(dim=0), rows.std(dim=0, correction=0), blocks)
+    if config.uses_regions:
+        network.standardise_regions.fit(*data.region_moments(training))
+    if config.remembers:
+        products, _ = data.products(np.arange(len(data.product_category)))
+        both = torch.cat([network.memory.seen(each) for each in (data.whole(training), products)])
+        network.memory.standardise.fit(both.mean(dim=0), both.std(dim=0, correction=0))
+
+
+def _flat(features: Tensor) -> Tensor:
+    """Maps [n, R, width] as [n * R, width]; vectors as they are."""
+    return features.reshape(-1, features.shape[-1])
+
+
+def _choose(
+    network: Compatibility, data: TrainingData, training: IntArray, form: ClosedForm, config: TrainingConfig
+) -> ClosedForm:
+    """The form with the settings that predict best for scenes left out, the first of equals."""
+    inputs, products = _scenes(network, data, training), _products(network, data)
+    folds = np.asarray([fold_of(data.features.pairs[index].scene) for index in training])
+    most = len(form.components[1])
+    counts = sorted({min(count, most) for count in COUNTS} | {most})
+    candidates = Candidates(data.features)
+    tried = [(penalty, share) for penalty in PENALTIES for share in INTERCEPTS]
+    correct = np.zeros((len(tried), len(counts)))
+    for fold in np.unique(folds):  # without copies of what is left out, or a small λ would remember those
+        left_out = training[folds == fold]
+        held_out = {data.features.pairs[index].scene for index in left_out}
+        is_kept = np.isin(training, training_indices(data.features, held_out))
+        if not is_kept.any():
+            continue
+        ridges = fit_ridges(
+            inputs[is_kept],
+            products[data.features.pair_products[training[is_kept]]],
+            products,
+            components=form.components,
+            dimension=config.model.dimension,
+            penalties=PENALTIES,
+            whitening=config.ridge_whitening,
+        )
+        by_penalty = dict(zip(PENALTIES, ridges, strict=True))
+        asked = inputs[folds == fold]
+        predicted = np.stack(
+            [
+                asked @ by_penalty[penalty].scene.T + share * by_penalty[penalty].intercept
+                for penalty, share in tried
+            ]
+        )
+        targets = products @ ridges[0].product.T  # the same for every penalty
+        for place, count in enumerate(counts):
+            correct[:, place] += _correct(
+                data.features, candidates, left_out, predicted[..., :count], targets[:, :count]
+            )
+    best, narrowest = np.unravel_index(np.argmax(correct), correct.shape)
+    (penalty, share), count = tried[best], counts[narrowest]
+    directions, deviations = form.components
+    return ClosedForm((directions[:count], deviations[:count]), penalty, share)
+
+
+def _correct(
+    features: SetFeatures,
+    candidates: Candidates,
+    pairs: IntArray,
+    points: Float64Array,
+    targets: Float64Array,
+) -> Float64Array:
+    """Sums of some pairs' shares by the direction of what several forms predict for their scenes, [f].
+
+    Components are regressed one by one, so fewer of them are the first ones of all of them.
+
+    Args:
+        features: the set.
+        candidates: of its pairs.
+        pairs: indices of the pairs.
+        points: predictions [f, p, d].
+        targets: all products in the same space, [N, d].
+    """
+    queries, vectors = _unit(points).transpose(1, 2, 0), _unit(targets)
+    blocks: dict[str, Float64Array] = {}
+    correct = np.zeros(len(points))
+    for query, index in zip(queries, pairs, strict=True):
+        row = int(features.pair_products[index])
+        category = features.product_categories[row]
+        rows, mask = (
+            candidates.category_rows(category),
+            candidates.mask(features.pairs[index].scene, category),
+        )
+        if mask.any():
+            if category not in blocks:
+                blocks[category] = vectors[rows]
+            found = -(blocks[category] @ query)
+            true = found[np.searchsorted(rows, row)]
+            correct += [
+                placing(float(own), others).share for own, others in zip(true, found[mask].T, strict=True)
+            ]
+    return correct
+
+
+def _start_from_ridge(
+    network: Compatibility,
+    data: TrainingData,
+    training: IntArray,
+    form: ClosedForm,
+    config: TrainingConfig,
+) -> None:
+    """Put the closed form into the linear paths and let the networks beside them start at zero.
+
+    The regions' linear path starts from the same regression on the mean over the regions.
+    """
+    products = _products(network, data)
+    pair_products = products[data.features.pair_products[training]]
+    (ridge,) = fit_ridges(
+        _scenes(network, data, training),
+        pair_products,
+        products,
+        components=form.components,
+        dimension=config.model.dimension,
+        penalties=[form.penalty],
+        whitening=config.ridge_whitening,
+    )
+    _set_linear(network.product_encoder, ridge.product)
+    _set_linear(network.scene_encoder, ridge.scene, form.intercept * ridge.intercept)
+    if config.model.uses_regions:
+        regions = network.standardise_regions(data.mean_regions(training)).double().numpy()
+        regions -= regions.mean(axis=0)
+        targets = pair_products @ ridge.product.T
+        local = next(ridge_path(regions, targets, [form.penalty])).T
+        length = _root_mean_square(regions @ local.T)
+        _set_linear(network.local_encoder, local / length)
+
+
+def _scenes(network: Compatibility, data: TrainingData, pairs: IntArray) -> Float64Array:
+    scenes: Float64Array = pooled(network.standardise_scene(data.whole(pairs))).double().numpy()
+    return scenes
+
+
+def _products(network: Compatibility, data: TrainingData) -> Float64Array:
+    everything = np.arange(len(data.product_category))
+    products: Float64Array = pooled(network.standardised_product(*data.products(everything))).double().numpy()
+    return products
+
+
+def _set_linear(encoder: nn.Module, weights: Float64Array, bias: Float64Array | None = None) -> None:
+    assert isinstance(encoder, Encoder)
+    assert encoder.linear is not None
+    encoder.linear.weight.copy_(torch.from_numpy(weights))
+    if bias is not None:
+        encoder.linear.bias.copy_(torch.from_numpy(bias))
+    encoder.start_at_linear_path()
+
+
+def _unit(vectors: Float64Array) -> Float64Array:
+    lengths: Float64Array = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.maximum(lengths, 1e-12)
 
 
 def _root_mean_square(vectors: Float64Array) -> float:

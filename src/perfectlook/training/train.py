@@ -1,99 +1,156 @@
-"""Training: sets in, a model folder out."""
+"""Training: sets in, a model out."""
 
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import torch
 
 from perfectlook import __version__
 from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset
+from perfectlook.errors import UsageError
 from perfectlook.evaluation.protocol import training_indices
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.features.store import FeatureArrays
-from perfectlook.model.categories import CategorySuggester
-from perfectlook.model.export import write_model
+from perfectlook.model.config import EncoderKind, Mode, ModelConfig
+from perfectlook.model.distances import Norm
 from perfectlook.model.files import ModelRecord
-from perfectlook.model.networks import Compatibility
+from perfectlook.model.runtime import Model, open_model
 from perfectlook.progress import ProgressOf
+from perfectlook.training.baselines.registry import baseline as baseline_named
+from perfectlook.training.baselines.registry import train_baseline_on_features
 from perfectlook.training.categories import fit_suggester
-from perfectlook.training.checkpoint import Say, Stages
-from perfectlook.training.config import TrainingConfig
+from perfectlook.training.checkpoint import OnEpoch, Stages, learn
+from perfectlook.training.config import TrainingConfig, read_config
 from perfectlook.training.data import TrainingData, load_sets, stage_widths
-from perfectlook.training.finetune import Begun
-from perfectlook.training.log import PLOT, draw_plot, model_card, training_report
-from perfectlook.training.loop import Fit, remembering
-from perfectlook.training.ridge_start import ClosedForm, closed_form
-from perfectlook.training.validation import (
-    BY_FOLDS,
-    BY_VALIDATION,
-    HeldOut,
-    folds,
-    learning_pairs,
-    validation_round,
-)
-from perfectlook.types import IntArray, Pair
+from perfectlook.training.finetune import StartingModel
+from perfectlook.training.log import write_learned
+from perfectlook.training.loop import CompatibilityFit
+from perfectlook.training.ridge import closed_form
+from perfectlook.training.validation import Round, learning_pairs
+from perfectlook.types import IntArray, Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The network that training chose, and how well it did on scenes it was not trained on."""
-
-    network: Compatibility
-    training: IntArray
-    epoch: int
-    chosen_on: str
-    held_out: HeldOut
-    without_negatives: int
+AnySet = Dataset | Path | str
+"""A set that was read, its folder, or "showroom", the set that comes with the package."""
+Settings = Mapping[str, Any] | Path | str | TrainingConfig | None
+"""Settings by name, a TOML file of them, or all of them."""
 
 
 def train(
-    sets: Sequence[Path | str | Dataset],
-    out: Path | str,
-    config: TrainingConfig | None = None,
+    sets: AnySet | Iterable[AnySet],
+    out: Path | str | None = None,
     *,
+    baseline: str | None = None,
+    config: Settings = None,
+    from_model: Path | str | None = None,
+    mode: Mode | None = None,
+    encoder: EncoderKind | None = None,
+    distance: Norm | None = None,
+    backbone: str | None = None,
+    seed: int | None = None,
+    epochs: int | None = None,
     strict: bool = False,
     workers: int | None = None,
     progress: ProgressOf | None = None,
-    say: Say | None = None,
-    continued: Path | str | None = None,
-) -> ModelRecord:
-    """Train a compatibility model on one or several sets.
+    on_epoch: OnEpoch | None = None,
+    on_problems: Callable[[Sequence[Problem], str], None] | None = None,
+) -> Model | Any:  # `Any` is Popularity: who does not ask for it need not tell the two apart
+    """Train a model on one or several sets, as `perfectlook train` does.
 
     The epoch is chosen by the accuracy on validation scenes, or, for sets under 500 scenes and where the
     settings say so, by five-fold cross-validation; then the model is trained on all their scenes but the test
-    ones. A training that was stopped goes on where it stood when it is called again with the same arguments.
+    ones. A training that was stopped continues when it is called again with the same arguments, `out`
+    included. A baseline takes seconds to a minute, and starts over.
+
+    `model.training` says how it went: the pairs used, the epoch kept, the accuracy on held-out scenes.
 
     Args:
-        sets: folders of sets, or sets.
-        out: folder of the model; made if missing. A finished model in it is replaced at the end.
-        config: settings; the defaults are this project's recipe.
+        sets: one or several sets: as read by `load_set`, or folders, or "showroom".
+        out: folder of the model; made if missing. A finished model in it is replaced at the end. Without it
+            the model lies in a temporary folder that lives as long as the object that is returned.
+        baseline: train this baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae.
+        config: settings by name, or a TOML file of them; the keys are those of `TrainingConfig` and
+            `ModelConfig`. A `TrainingConfig` will do too, but not for a baseline, which has its own defaults.
+            The settings below override it.
+        from_model: fine-tune this model on the sets and their categories; its shape and its backbone stay.
+        mode: which distances count: `hybrid`, `global` or `local`.
+        encoder: `feedforward`, `autoencoder` or `recurrent`.
+        distance: the norm, `l2` or `squared_l2`.
+        backbone: name of the backbone.
+        seed: the random seed.
+        epochs: at most this many.
         strict: fail when anything is wrong in a set.
         workers: processes that extract features.
-        progress: shows the extraction.
-        say: told of every epoch.
-        continued: folder of a model to go on from; its shape counts, not the one of `config`.
+        progress: shows the extraction; `ProgressLine` is one.
+        on_epoch: called after every epoch with its stage ("fit", "fold 0", ...) and the `Epoch`.
+        on_problems: called once with what is wrong in the sets, and their name.
+
+    Returns:
+        The model. The baseline `popularity` is a `Popularity`, no `Model`: it can be evaluated and compared
+        like any other, but it has no vectors, so no catalogue can be searched with it.
 
     Raises:
+        UsageError: an unknown setting or baseline, one that has no use here, or a set that is named twice.
         DatasetError: a set cannot be read.
-        ModelError: the model to go on from cannot be read, or has another backbone.
+        ModelError: the model to fine-tune cannot be read, or has another backbone.
         TrainingError: there is too little to train on, or the loss is not a number.
     """
-    config = config or TrainingConfig()
-    begun = Begun.read(Path(continued)) if continued else None
-    shape = begun.record.config if begun else config.model
+    flags: dict[str, Any] = {"mode": mode, "encoder": encoder, "distance": distance, "backbone": backbone}
+    flags |= {"seed": seed, "epochs": epochs}
+    given = {name: value for name, value in flags.items() if value is not None}
+    base, settings, source = TrainingConfig(), dict[str, Any](), "config"
+    if isinstance(config, TrainingConfig):
+        base = config
+    elif isinstance(config, Path | str):
+        settings, source = read_config(Path(config)), str(config)
+    elif config is not None:
+        settings = dict(config)
+
+    start = None
+    if baseline:
+        if from_model:
+            raise UsageError("--from fine-tunes a compatibility model, --baseline trains another; choose one")
+        if isinstance(config, TrainingConfig):
+            raise UsageError(
+                f"the baseline '{baseline}' has defaults of its own: name only the settings that differ"
+            )
+        shape = baseline_named(baseline).config(settings | given, name=baseline).model
+    else:
+        base = base.replaced(settings, source=source).replaced(given)
+        fixed = sorted((settings | given).keys() & ModelConfig.__dataclass_fields__)
+        if from_model and fixed:
+            raise UsageError(
+                f"--from {from_model}: the shape of that model stays, so {', '.join(fixed)} cannot be set; "
+                "leave it out, or train a new model"
+            )
+        start = StartingModel.read(Path(from_model)) if from_model else None
+        shape = start.record.config if start else base.model
+
     read = functools.partial(
         load_sets, backbone=shape.backbone, strict=strict, workers=workers, progress=progress
     )
-    features = read(sets, product_maps=shape.needs_product_maps)
-    whole = read(features.dataset.parts or [features.dataset], scene="full")
-    return train_on_features(features, Path(out), config, whole=whole, begun=begun, say=say)
+    listed = [sets] if isinstance(sets, Dataset | Path | str) else list(sets)
+    features = read(listed, product_maps=shape.needs_product_maps)
+    if on_problems:
+        on_problems([*features.dataset.problems, *features.problems], features.dataset.name)
+    temporary = None if out else TemporaryDirectory(prefix="perfectlook-", ignore_cleanup_errors=True)
+    folder = Path(temporary.name, baseline or "model") if temporary else Path(out or "")
+    if baseline:
+        train_baseline_on_features(features, folder, baseline, settings | given)
+    else:
+        whole = read(features.dataset.parts or [features.dataset], scene="full")
+        train_on_features(features, folder, base, whole=whole, start=start, on_epoch=on_epoch)
+    model = open_model(folder)
+    if temporary:
+        weakref.finalize(model, temporary.cleanup)
+    return model
 
 
 def train_on_features(
@@ -102,10 +159,10 @@ def train_on_features(
     config: TrainingConfig,
     *,
     whole: SetFeatures | None = None,
-    begun: Begun | None = None,
-    say: Say | None = None,
+    start: StartingModel | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> ModelRecord:
-    """Train on a set whose features are at hand; see `train`.
+    """Train a compatibility model on a set whose features are at hand; see `train`.
 
     Args:
         features: the set, as the crop rule shows it.
@@ -113,128 +170,53 @@ def train_on_features(
         config: settings.
         whole: the same set with whole scenes, to learn category suggestion from; without it the model
             suggests none.
-        begun: a model to go on from.
-        say: told of every epoch.
+        start: the model to fine-tune.
+        on_epoch: called after every epoch.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if begun:
-        config = dataclasses.replace(config, model=begun.record.config)
+    if start:
+        config = dataclasses.replace(config, model=start.record.config)
     backbone = open_backbone(config.model.backbone)
     identity = backbone.identity
     data = TrainingData(features, config.model, stage_widths(features, backbone.description))
-    if begun:
-        begun.record.check_backbone(identity)
-        begun.extend(data)
-    settings = _settings(features, config, identity) | {"from": begun.record.identity if begun else None}
-    stages = Stages(out, settings, say)
-    plan = _Plan(data, config, stages, begun)
-    outcome = (
-        _fit_by_cross_validation(plan)
-        if config.chooses_by_folds(features.dataset)
-        else _fit_by_validation(plan)
-    )
-    trained = asdict(config)
-    del trained["model"]
-    training = training_report(
-        features,
-        outcome.training,
-        settings=trained,
-        epoch=outcome.epoch,
-        chosen_on=outcome.chosen_on,
-        accuracy=outcome.held_out.accuracy,
-        without_negatives=outcome.without_negatives,
-    )
-    if begun:
-        training["continued"] = {"model": begun.record.name, "identity": begun.record.identity}
-    pairs = [features.pairs[i] for i in outcome.training]
-    suggester = _fit_suggester(whole, features, pairs, data.categories, config) if whole else None
-    draw_plot(stages.history, outcome.epoch, out / PLOT)
-    outcome.held_out.write(out)
-    record = write_model(
-        outcome.network,
+    if start:
+        start.record.check_backbone(identity)
+        start.extend(data)
+    weights = start.weights(data) if start else None
+    numbers_depend_on = _settings(features, config, identity) | {
+        "from": start.record.identity if start else None
+    }
+    stages = Stages(out, numbers_depend_on, on_epoch)
+    form = None if start else closed_form(data, learning_pairs(features, config), config)
+
+    def fit(part: Round) -> CompatibilityFit:
+        return CompatibilityFit(data, part, config, form=form, weights=weights)
+
+    learned = learn(features, config, fit, stages)
+    suggestion = _suggestion(whole, features, learned.training, data, config) if whole else None
+    settings = asdict(config)
+    del settings["model"]
+    record = write_learned(
+        learned,
+        data,
         out,
-        widths=data.widths,
+        settings=settings,
         backbone_identity=identity,
-        categories=data.categories,
-        centres=data.centres,
-        overall_centre=data.overall_centre,
-        scenes=sorted({pair.scene for pair in pairs} | (begun.scenes if begun else frozenset())),
-        products=sorted({pair.product for pair in pairs} | (begun.products if begun else frozenset())),
-        training=training,
-        card=model_card(out.resolve().name, data, training),
-        suggestion=suggester.content() if suggester else None,
+        suggestion=suggestion,
+        start=start,
     )
     stages.finish()
     return record
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What the fits of one training have in common."""
-
-    data: TrainingData
-    config: TrainingConfig
-    stages: Stages
-    begun: Begun | None
-
-    def form(self, training: IntArray) -> ClosedForm | None:
-        """The closed form that the fits start from; one that goes on from a model has its weights."""
-        return None if self.begun else closed_form(self.data, training, self.config)
-
-    def fit(self, training: IntArray, validation: IntArray, form: ClosedForm | None) -> Fit:
-        """A fit, not yet run."""
-        weights = self.begun.weights(self.data) if self.begun else None
-        return Fit(self.data, training, validation, self.config, form=form, weights=weights)
-
-
-def _fit_suggester(
-    whole: SetFeatures,
-    features: SetFeatures,
-    pairs: Sequence[Pair],
-    categories: Sequence[str],
-    config: TrainingConfig,
-) -> CategorySuggester:
-    scenes = {pair.scene for pair in pairs}
-    held_out = {pair.scene for pair in features.dataset.pairs} - scenes
-    training = training_indices(whole, held_out)
-    return fit_suggester(whole, training, categories, global_features=config.model.global_features).suggester
-
-
-def _fit_by_validation(plan: _Plan) -> Outcome:
-    part = validation_round(plan.data.features, plan.config)
-    fit = plan.fit(part.training, part.validation, plan.form(part.training))
-    plan.stages.run(part.name, fit, plan.config.epochs, patience=plan.config.patience)
-    chosen = fit.history[fit.best_epoch]
-    shares = fit.shares[chosen.epoch][fit.weights.index(chosen.memory)].double().numpy()
-    held_out_pairs = HeldOut(fit.placed_scenes, shares)
-    return Outcome(
-        fit.keep_best(),
-        fit.training,
-        fit.best_epoch,
-        BY_VALIDATION,
-        held_out_pairs,
-        len(fit.without_negatives),
-    )
-
-
-def _fit_by_cross_validation(plan: _Plan) -> Outcome:
-    learning = learning_pairs(plan.data.features, plan.config)
-    form = plan.form(learning)
-    fits = [
-        plan.stages.measure(each.name, plan.fit(each.training, each.validation, form), plan.config.epochs)
-        for each in folds(plan.data.features, plan.config)
-    ]
-    shares = [
-        torch.cat(epoch, dim=1).double().numpy() for epoch in zip(*(fit.shares for fit in fits), strict=True)
-    ]
-    means = np.stack([epoch.mean(axis=1) for epoch in shares])
-    chosen, weight = (int(place) for place in np.unravel_index(np.argmax(means), means.shape))
-    scenes = [scene for fit in fits for scene in fit.placed_scenes]
-    fit = plan.fit(learning, np.empty(0, np.int64), form)
-    plan.stages.run("all", fit, chosen)
-    held_out_pairs = HeldOut(scenes, shares[chosen][weight])
-    network = remembering(fit.averaged, fit.weights[weight])
-    return Outcome(network, fit.training, chosen, BY_FOLDS, held_out_pairs, len(fit.without_negatives))
+def _suggestion(
+    whole: SetFeatures, features: SetFeatures, learned: IntArray, data: TrainingData, config: TrainingConfig
+) -> bytes:
+    """The content of the file that suggests categories, fitted to the whole scenes of the training pairs."""
+    scenes = {features.pairs[index].scene for index in learned}
+    training = training_indices(whole, {pair.scene for pair in features.dataset.pairs} - scenes)
+    kind = config.model.global_features
+    return fit_suggester(whole, training, data.categories, global_features=kind).suggester.content()
 
 
 def _settings(features: SetFeatures, config: TrainingConfig, identity: str) -> dict[str, Any]:

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 
 from perfectlook.data.split import FOLDS
-from perfectlook.errors import ModelError, TrainingError
+from perfectlook.errors import TrainingError
 from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval, paired_difference
 from perfectlook.evaluation.protocol import pairs_of, scenes_of_fold, scenes_of_split, training_indices
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.distances import DistanceFunction, attention_weights, hybrid, query_point
-from perfectlook.model.files import write_file
+from perfectlook.model.files import readable, write_model_file
 from perfectlook.model.networks import Compatibility
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, batches
@@ -69,7 +69,7 @@ class _Products:
         return places
 
 
-class Measured:
+class EmbeddedSet:
     """A network's distances from the scenes of some pairs to the products of the set.
 
     Everything is embedded once, in each style space by itself, and a question that is asked again with
@@ -205,7 +205,7 @@ class HeldOut:
 
     def write(self, folder: Path) -> None:
         """Write `held_out.json` into a model folder."""
-        write_file(folder / HELD_OUT, (json.dumps(self._by_scene(), indent=0) + "\n").encode())
+        write_model_file(folder / HELD_OUT, json.dumps(self._by_scene(), indent=0) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -217,11 +217,9 @@ class HeldOut:
         path = folder / HELD_OUT
         if not path.is_file():
             return None
-        try:
+        with readable(path):
             content = json.loads(path.read_text(encoding="utf-8"))
             pairs = [(scene, float(share)) for scene, shares in content.items() for share in shares]
-        except (OSError, ValueError, AttributeError, TypeError) as error:
-            raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
         return cls([scene for scene, _ in pairs], np.asarray([share for _, share in pairs], np.float64))
 
     def _by_scene(self) -> dict[str, list[float]]:

@@ -1,9 +1,21 @@
-"""Finding a baseline, and the settings it takes."""
+"""Every baseline by its name: its settings, and what each has to do on a set that can be learned."""
 
+import dataclasses
+import json
+
+import numpy as np
 import pytest
+import torch
 
-from perfectlook.errors import UsageError
-from perfectlook.training.baselines.registry import BASELINES, baseline
+from perfectlook.errors import TrainingError, UsageError
+from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.evaluation.protocol import scenes_of_split
+from perfectlook.model.files import ModelRecord
+from perfectlook.model.runtime import Model, open_model
+from perfectlook.training.baselines.registry import BASELINES, baseline, train_baseline_on_features
+from perfectlook.training.data import TrainingData
+from perfectlook.training.log import Learned
+from styled import styled_set
 
 
 @pytest.mark.parametrize(
@@ -40,3 +52,151 @@ def test_given_settings_win_over_the_baselines_own():
 def test_wrong_settings_are_named(name: str, given: dict[str, object], says: str):
     with pytest.raises(UsageError, match=says):
         baseline(name).config(given, name=name)
+
+
+BIG_SET = {"scenes": 510, "products": 24, "noise": 0.3, "categories": ("Furniture|Chairs",)}
+"""At least 500 scenes: a validation split of its own."""
+QUICK = {
+    "popularity": {},
+    "visual": {},
+    "ridge": {"dimension": 8},
+    "ibr": {"dimension": 8, "epochs": 6, "learning_rate": 0.02, "batch_size": 64},
+    "siamese": {"dimension": 8, "hidden": 16, "epochs": 6, "learning_rate": 0.02, "batch_size": 64},
+    "bpr-dae": {"dimension": 16, "epochs": 8, "learning_rate": 0.02, "batch_size": 64},
+}
+"""Settings for a small set of few features."""
+WITH_VECTORS = [name for name in BASELINES if name != "popularity"]
+WIDTHS = {"visual": 12, "ridge": 9, "ibr": 8, "siamese": 8, "bpr-dae": 17}
+"""An inner product needs one coordinate more to be a distance."""
+
+
+def settings(name: str) -> dict[str, object]:
+    return {"backbone": "tiny", **QUICK[name]}
+
+
+def learned(name: str, features) -> tuple[Learned, TrainingData]:
+    config = baseline(name).config(settings(name), name=name)
+    data = TrainingData(features, config.model)
+    return baseline(name).learn(data, config, settings(name).keys()), data
+
+
+@pytest.mark.parametrize("name", WITH_VECTORS)
+def test_it_finds_which_style_goes_with_which(name: str, tmp_path):
+    features = styled_set(**BIG_SET)
+    train_baseline_on_features(features, tmp_path / "m", name, settings(name))
+    found = evaluate_on_features(open_model(tmp_path / "m"), features).overall.binary_accuracy
+    # A quarter of the products share the true one's style: they are as good, so 7/8 is perfect.
+    assert found.low > 0.78
+
+
+@pytest.mark.parametrize("name", WITH_VECTORS)
+def test_the_model_on_disk_is_the_network(name: str, tmp_path):
+    features = styled_set(**BIG_SET)
+    result, data = learned(name, features)
+    network = result.network.eval()
+    train_baseline_on_features(features, tmp_path / "m", name, settings(name))
+    model = Model.open(tmp_path / "m")
+    with torch.no_grad():
+        products = network.embed_product(*data.products(np.arange(24))).numpy()
+        scenes = network.embed_scene(data.whole(np.arange(30))).numpy()
+    centres = np.stack([model.centre("Furniture|Chairs")] * 24)
+    vectors = model.embed_products(features.products.batch(slice(None)), centres)
+    assert vectors == pytest.approx(products, abs=1e-4)
+    assert vectors.shape[1] == model.dimension == WIDTHS[name]
+    batch = features.scenes.batch(features.pair_scenes[:30])
+    for row, scene in enumerate(model.embed_scenes(batch)):
+        assert scene.query_point("Furniture|Chairs") == pytest.approx(scenes[row], abs=1e-4)
+        expected = np.sum((products - scenes[row]) ** 2, axis=1)
+        assert scene.distances("Furniture|Chairs", vectors).total == pytest.approx(
+            expected, rel=1e-3, abs=1e-4
+        )
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_record_and_card_say_what_it_is(name: str, tmp_path):
+    record = train_baseline_on_features(styled_set(**BIG_SET), tmp_path / "m", name, settings(name))
+    assert ModelRecord.read(tmp_path / "m") == record
+    assert record.baseline == name
+    assert record.name == open_model(tmp_path / "m").name == "m"
+    used = BASELINES[name].settings | {"seed"}
+    assert set(record.training["settings"]) == used | ({"intercept"} if name == "ridge" else set())
+    card = (tmp_path / "m" / "MODEL_CARD.md").read_text()
+    assert f"The baseline `{name}`" in card
+    assert f"dimension: {record.config.dimension}" in card
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_it_gives_the_same_model_twice_whatever_the_callers_random_state(name: str, tmp_path):
+    features = styled_set(scenes=60, products=12)
+    identities = set()
+    for folder in ("one", "two"):
+        torch.manual_seed(np.random.default_rng().integers(1000))
+        record = train_baseline_on_features(features, tmp_path / folder, name, settings(name) | {"seed": 3})
+        identities.add(record.identity)
+    assert len(identities) == 1
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_held_out_scenes_and_their_copies_are_not_learned_from(name: str, tmp_path):
+    features = styled_set(**BIG_SET)
+    copy = sorted(scenes_of_split(features, "train"))[0]
+    original = sorted(scenes_of_split(features, "test"))[0]
+    features = dataclasses.replace(features, twins={copy: frozenset({original}), original: frozenset({copy})})
+    train_baseline_on_features(features, tmp_path / "m", name, settings(name))
+    scenes = open_model(tmp_path / "m").trained_on["scenes"]
+    expected = scenes_of_split(features, "train") - {copy} if name != "visual" else set()
+    assert scenes == expected
+
+
+@pytest.mark.parametrize("name", ["ibr", "siamese", "bpr-dae"])
+def test_the_reported_accuracy_is_that_of_the_model_on_disk(name: str, tmp_path):
+    features = styled_set(**BIG_SET)
+    record = train_baseline_on_features(features, tmp_path / "m", name, settings(name))
+    found = evaluate_on_features(Model.open(tmp_path / "m"), features, split="val").overall.binary_accuracy
+    assert record.training["binary_accuracy"]["value"] == pytest.approx(found.value, abs=2e-3)
+    assert record.training["chosen_on"] == "validation scenes"
+    lines = [json.loads(line) for line in (tmp_path / "m" / "log.jsonl").read_text().splitlines()]
+    kept = lines[record.training["epoch"]]["binary_accuracy"]
+    assert kept == max(line["binary_accuracy"] for line in lines)
+    assert (tmp_path / "m" / "training.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["ibr", "siamese", "bpr-dae", "ridge"])
+def test_small_sets_are_cross_validated_and_then_learned_but_for_test(name: str, tmp_path):
+    features = styled_set(scenes=100, products=24, noise=0.3)
+    record = train_baseline_on_features(features, tmp_path / "m", name, settings(name))
+    assert record.training["chosen_on"] == "5-fold cross-validation"
+    assert record.training["binary_accuracy"]["value"] > 0.7
+    trained = open_model(tmp_path / "m").trained_on["scenes"]
+    assert trained == scenes_of_split(features, "all") - scenes_of_split(features, "test")
+
+
+@pytest.mark.parametrize("name", WITH_VECTORS)
+@pytest.mark.parametrize("kind", ["head", "style", "both"])
+def test_every_kind_of_global_features_will_do(name: str, kind: str, tmp_path):
+    features = styled_set(scenes=60, products=12)
+    given = settings(name) | {"global_features": kind} | ({"epochs": 1} if "epochs" in QUICK[name] else {})
+    train_baseline_on_features(features, tmp_path / "m", name, given)
+    model = Model.open(tmp_path / "m")
+    assert model.overall_centre.shape == ({"head": 12, "style": 10, "both": 22}[kind],)
+    assert evaluate_on_features(model, features).overall.n_pairs > 0
+
+
+@pytest.mark.parametrize("name", ["popularity", "ridge", "ibr"])
+def test_nothing_to_learn_from_is_an_error(name: str, tmp_path):
+    lonely = styled_set(scenes=520, products=1, styles=1)
+    if name != "ibr":
+        test = sorted(scenes_of_split(lonely, "test"))
+        everything = frozenset(scenes_of_split(lonely, "all"))
+        lonely = dataclasses.replace(lonely, twins={test[0]: everything})
+    with pytest.raises(TrainingError, match="no pair to train on"):
+        train_baseline_on_features(lonely, tmp_path / "m", name, settings(name))
+
+
+def test_settings_that_a_baseline_does_not_use_are_refused(tmp_path):
+    features = styled_set(scenes=20, products=4)
+    with pytest.raises(
+        UsageError, match=r"mode = 'local': the baseline 'ibr' has no use for it; it takes back"
+    ):
+        train_baseline_on_features(features, tmp_path / "m", "ibr", {"mode": "local"})
+    assert not (tmp_path / "m").exists()

@@ -13,7 +13,6 @@ no bounds the decoder's last layer is linear; the reconstruction error is the me
 category. The inner product becomes a distance by one more coordinate (`inner_product.py`).
 """
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -23,9 +22,7 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import Standardise
 from perfectlook.training.baselines.base import (
     InnerProduct,
-    Learned,
     Ranker,
-    learn_in_epochs,
     scene_and_product_rows,
     z_scores,
 )
@@ -109,12 +106,3 @@ def start(data: TrainingData, training: IntArray, config: TrainingConfig) -> Dua
         for rows in scene_and_product_rows(data, training)
     )
     return DualAutoEncoder(config.model, scenes, products)
-
-
-def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
-    """Train the auto-encoders.
-
-    Raises:
-        TrainingError: there is too little to train on, or the loss is not a number.
-    """
-    return learn_in_epochs(data, config, start)

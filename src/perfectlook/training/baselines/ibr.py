@@ -13,8 +13,6 @@ anywhere; the test is within a category); Adam with weight decay and early stopp
 100, the paper's larger rank.
 """
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
@@ -23,10 +21,8 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.model.distances import squared_l2
 from perfectlook.model.networks import Standardise
 from perfectlook.training.baselines.base import (
-    Learned,
     Ranker,
     fitted,
-    learn_in_epochs,
     scene_and_product_rows,
 )
 from perfectlook.training.config import TrainingConfig
@@ -74,12 +70,3 @@ def start(data: TrainingData, training: IntArray, config: TrainingConfig) -> Sty
     """The network before training."""
     rows = torch.cat(scene_and_product_rows(data, training))
     return StyleSpace(config.model, fitted(data, rows), rows.shape[1])
-
-
-def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
-    """Train the style space.
-
-    Raises:
-        TrainingError: there is too little to train on, or the loss is not a number.
-    """
-    return learn_in_epochs(data, config, start)

@@ -1,23 +1,24 @@
 """The baselines by name: what each is, which settings it uses, what trains it."""
 
 import difflib
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+from perfectlook.backbones import open_backbone
 from perfectlook.errors import UsageError
-from perfectlook.model.files import POPULARITY
-from perfectlook.training.baselines import bpr_dae, closed_form, ibr, popularity, siamese, visual
-from perfectlook.training.baselines.base import Learned
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.files import POPULARITY, ModelRecord
+from perfectlook.training.baselines import bpr_dae, ibr, ridge, siamese, simple
+from perfectlook.training.baselines.base import Learn, in_epochs
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.data import TrainingData
-
-Learn = Callable[[TrainingData, TrainingConfig, Collection[str]], Learned]
-"""(sets, settings, names of the settings that were given) -> what was learned."""
+from perfectlook.training.data import TrainingData, stage_widths
+from perfectlook.training.log import write_learned
 
 EVERYWHERE = frozenset({"backbone", "cross_validate", "seed"})
 IN_EPOCHS = frozenset(
-    {
+    [
         "global_features",
         "scaling",
         "dimension",
@@ -27,7 +28,7 @@ IN_EPOCHS = frozenset(
         "negatives",
         "learning_rate",
         "weight_decay",
-    }
+    ]
 )
 SHAPE: Mapping[str, Any] = {
     "mode": "global",
@@ -77,43 +78,30 @@ class Baseline:
 
 
 BASELINES: Mapping[str, Baseline] = {
-    POPULARITY: Baseline("products of many training pairs first", popularity.learn),
+    POPULARITY: Baseline("products of many training pairs first", simple.count_pairs),
     "visual": Baseline(
         "cosine of the backbone's features",
-        visual.learn,
+        simple.look_alike,
         frozenset({"global_features"}),
         {"global_features": "head"},
     ),
     "ridge": Baseline(
         "closed-form ridge regression (Hoerl & Kennard 1970)",
-        closed_form.learn,
+        ridge.learn,
         frozenset(
-            {
-                "global_features",
-                "scaling",
-                "dimension",
-                "ridge_penalty",
-                "ridge_whitening",
-                "ridge_choose",
-            }
+            ("global_features", "scaling", "dimension", "ridge_penalty", "ridge_whitening", "ridge_choose")
         ),
         {"global_features": "both", "centring": True},
     ),
     "ibr": Baseline(
         "image-based recommendations: a low-rank Mahalanobis style space (McAuley et al. 2015)",
-        ibr.learn,
+        in_epochs(ibr.start),
         IN_EPOCHS,
-        {
-            "global_features": "both",
-            "dimension": 100,
-            "negatives": 1,
-            "epochs": 25,
-            "learning_rate": 3e-3,
-        },
+        {"global_features": "both", "dimension": 100, "negatives": 1, "epochs": 25, "learning_rate": 3e-3},
     ),
     "siamese": Baseline(
         "one encoder for both sides, contrastive loss (Veit et al. 2015)",
-        siamese.learn,
+        in_epochs(siamese.start),
         IN_EPOCHS | {"hidden", "dropout", "margin"},
         {
             "global_features": "both",
@@ -127,7 +115,7 @@ BASELINES: Mapping[str, Baseline] = {
     ),
     "bpr-dae": Baseline(
         "dual auto-encoder ranked by inner products (Song et al. 2017)",
-        bpr_dae.learn,
+        in_epochs(bpr_dae.start),
         IN_EPOCHS,
         {"global_features": "both", "dimension": 256, "negatives": 1, "epochs": 12},
     ),
@@ -146,3 +134,33 @@ def baseline(name: str) -> Baseline:
             f"unknown baseline '{name}'; did you mean '{near}'? There are {', '.join(BASELINES)}"
         )
     return BASELINES[name]
+
+
+def train_baseline_on_features(
+    features: SetFeatures, out: Path, name: str, settings: Mapping[str, Any] | None = None
+) -> ModelRecord:
+    """Train a baseline on a set whose features are at hand.
+
+    It takes seconds to a minute, so there is nothing to resume: a training that was stopped starts over.
+
+    Args:
+        features: the set, as the crop rule shows it.
+        out: folder of the model; made if missing. A finished model in it is replaced at the end.
+        name: of the baseline, one of `BASELINES`.
+        settings: those of `TrainingConfig` and its model that the baseline uses.
+
+    Raises:
+        UsageError: there is no such baseline, or a setting is unknown or not one that it uses.
+        TrainingError: there is too little to train on, or the loss is not a number.
+    """
+    given, chosen = settings or {}, baseline(name)
+    config = chosen.config(given, name=name)
+    out.mkdir(parents=True, exist_ok=True)
+    backbone = open_backbone(config.model.backbone)
+    data = TrainingData(features, config.model, stage_widths(features, backbone.description))
+    learned = chosen.learn(data, config, given.keys())
+    values = asdict(config)
+    values |= values.pop("model")
+    used = {key: values[key] for key in sorted(chosen.settings | {"seed"})}
+    identity = backbone.identity
+    return write_learned(learned, data, out, settings=used, backbone_identity=identity, baseline=name)

@@ -15,8 +15,6 @@ not normalised and the margin m is 1, both unpublished; incompatible products ar
 category.
 """
 
-from collections.abc import Collection
-
 import torch
 from torch import Tensor, nn
 
@@ -24,10 +22,8 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.model.distances import l2, squared_l2
 from perfectlook.model.networks import Dropout, Standardise
 from perfectlook.training.baselines.base import (
-    Learned,
     Ranker,
     fitted,
-    learn_in_epochs,
     scene_and_product_rows,
 )
 from perfectlook.training.config import TrainingConfig
@@ -78,12 +74,3 @@ def start(data: TrainingData, training: IntArray, config: TrainingConfig) -> Sia
     """The network before training."""
     rows = torch.cat(scene_and_product_rows(data, training))
     return Siamese(config.model, fitted(data, rows), rows.shape[1], config.margin)
-
-
-def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
-    """Train the network.
-
-    Raises:
-        TrainingError: there is too little to train on, or the loss is not a number.
-    """
-    return learn_in_epochs(data, config, start)

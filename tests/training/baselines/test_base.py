@@ -1,4 +1,4 @@
-"""The epoch loop of the baselines."""
+"""The training of a baseline, and an inner product as a distance."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from perfectlook.errors import TrainingError
 from perfectlook.training.baselines import ibr
-from perfectlook.training.baselines.base import Fitting
+from perfectlook.training.baselines.base import SAFETY, InnerProduct, RankerFit
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.data import TrainingData
 from perfectlook.training.validation import validation_round
@@ -15,10 +15,10 @@ from styled import styled_set
 SMALL = {"backbone": "tiny", "dimension": 8, "batch_size": 64, "learning_rate": 0.01}
 
 
-def a_fitting(**given) -> Fitting:
+def a_fitting(**given) -> RankerFit:
     features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
     config = baseline("ibr").config(SMALL | given, name="ibr")
-    return Fitting(
+    return RankerFit(
         TrainingData(features, config.model), validation_round(features, config), config, ibr.start
     )
 
@@ -40,7 +40,7 @@ def test_it_stops_when_the_accuracy_no_longer_rises_and_keeps_the_best():
     assert accuracies[fitting.best_epoch] == max(accuracies)
     fitting.keep_best()
     again = fitting._place(0)
-    assert np.mean([result.share for result in again]) == pytest.approx(max(accuracies))
+    assert float(again.mean()) == pytest.approx(max(accuracies))
 
 
 def test_a_loss_that_is_not_a_number_is_an_error(monkeypatch):
@@ -56,3 +56,33 @@ def test_weights_that_are_no_numbers_are_an_error():
         fitting.network.projection.weight.fill_(float("nan"))
     with pytest.raises(TrainingError, match="a distance is not a number; lower learning_rate"):
         next(fitting.run(1))
+
+
+def test_the_nearest_is_the_one_with_the_largest_inner_product():
+    torch.manual_seed(0)
+    scenes, products = torch.randn(20, 6), torch.randn(50, 6) * torch.rand(50, 1) * 3
+    inner_product = InnerProduct()
+    inner_product.fit(products)
+    f_s, f_p = inner_product.extend_scenes(scenes), inner_product.extend_products(products)
+    distances = (f_s[:, None] - f_p[None]).square().sum(dim=-1)
+    similar = scenes @ products.T
+    assert (distances.argsort(dim=1) == (-similar).argsort(dim=1)).all()
+    # ‖f_s - f_p‖² = ‖f_s‖² + M² - 2 f_s · f_p
+    longest = float(inner_product.longest)
+    expected = scenes.square().sum(dim=1, keepdim=True) + longest**2 - 2 * similar
+    assert distances.numpy() == pytest.approx(expected.numpy(), abs=1e-3)
+
+
+def test_by_hand():
+    inner_product = InnerProduct()
+    inner_product.fit(torch.tensor([[2.0, 0.0]]))
+    assert float(inner_product.longest) == 2 * SAFETY == 3
+    found = inner_product.extend_products(torch.tensor([[0.0, 1.0], [1.0, 2.0]]))
+    assert found.numpy() == pytest.approx(np.array([[0, 1, 8**0.5], [1, 2, 2]]))
+    assert inner_product.extend_scenes(torch.tensor([[5.0, 1.0]])).tolist() == [[5, 1, 0]]
+
+
+def test_a_product_longer_than_any_before_gets_no_coordinate_of_its_own():
+    inner_product = InnerProduct()
+    inner_product.fit(torch.tensor([[2.0, 0.0]]))
+    assert inner_product.extend_products(torch.tensor([[4.0, 3.0]])).tolist() == [[4, 3, 0]]

@@ -22,10 +22,11 @@ from perfectlook.evaluation.metrics import placing
 from perfectlook.evaluation.protocol import Candidates
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import GlobalNetwork, Standardise
-from perfectlook.training.baselines.base import InnerProduct, Learned, fitted
+from perfectlook.training.baselines.base import InnerProduct, fitted
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.ridge import Ridge, fit_ridge, principal_components, ridge_path
+from perfectlook.training.log import Learned
+from perfectlook.training.ridge import Ridge, fit_ridges, principal_components, ridge_path
 from perfectlook.training.validation import BY_FOLDS, HeldOut, Round, folds, learning_pairs
 from perfectlook.types import Float64Array, IntArray
 
@@ -96,12 +97,12 @@ def learn(data: TrainingData, config: TrainingConfig, given: Collection[str]) ->
     best = int(np.argmax(shares.mean(axis=1)))
     choice = choices[best]
     standardise = fitted(data, data.whole(training))
-    maps = fit_ridge(
+    (maps,) = fit_ridges(
         _float64(standardise(data.whole(training))),
         catalogue.products[data.features.pair_products[training]],
         catalogue.products,
         dimension=choice.dimension,
-        penalty=choice.ridge_penalty,
+        penalties=[choice.ridge_penalty],
         whitening=choice.ridge_whitening,
     )
     maps = replace(maps, intercept=choice.intercept * maps.intercept)

@@ -14,7 +14,7 @@ from perfectlook.errors import ModelError, TrainingError, UsageError
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.runtime import Model
-from perfectlook.training import loop as fit_module
+from perfectlook.training import loop
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.train import train_on_features
 from perfectlook.training.validation import HeldOut
@@ -45,7 +45,7 @@ def test_every_mode_learns_which_style_goes_with_which(mode: str, tmp_path):
 def test_the_closed_form_is_a_head_start(tmp_path):
     features = styled_set(**BIG_SET)
     say = []
-    train_on_features(features, tmp_path / "m", SMALL, say=lambda stage, epoch: say.append(epoch))
+    train_on_features(features, tmp_path / "m", SMALL, on_epoch=lambda stage, epoch: say.append(epoch))
     assert say[0].epoch == 0
     assert say[0].binary_accuracy > 0.8
 
@@ -95,10 +95,10 @@ def test_a_stopped_training_goes_on_to_the_same_model(scenes: int, epoch: int, t
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train_on_features(features, tmp_path / "stopped", SMALL, say=stop)
+        train_on_features(features, tmp_path / "stopped", SMALL, on_epoch=stop)
     assert not (tmp_path / "stopped" / "config.json").exists()
     said = []
-    train_on_features(features, tmp_path / "stopped", SMALL, say=lambda *each: said.append(each))
+    train_on_features(features, tmp_path / "stopped", SMALL, on_epoch=lambda *each: said.append(each))
     assert Model.open(tmp_path / "stopped").identity == Model.open(tmp_path / "straight").identity
     assert ("fold 0" if scenes == 100 else "none") not in {stage for stage, _ in said}
 
@@ -110,7 +110,7 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
         raise StoppedError
 
     with pytest.raises(StoppedError):
-        train_on_features(features, tmp_path / "m", SMALL, say=stop)
+        train_on_features(features, tmp_path / "m", SMALL, on_epoch=stop)
     with pytest.raises(TrainingError, match="other pairs or settings"):
         train_on_features(features, tmp_path / "m", dataclasses.replace(SMALL, seed=5))
 
@@ -163,7 +163,7 @@ def test_early_stopping_keeps_the_best_epoch(tmp_path):
     features = styled_set(**BIG_SET)
     config = dataclasses.replace(SMALL, epochs=30, patience=2, learning_rate=0.3)  # too fast: it gets worse
     said = []
-    record = train_on_features(features, tmp_path / "m", config, say=lambda stage, e: said.append(e))
+    record = train_on_features(features, tmp_path / "m", config, on_epoch=lambda stage, e: said.append(e))
     assert len(said) == record.training["epoch"] + 3 < 31
     assert record.training["binary_accuracy"]["value"] == pytest.approx(
         max(epoch.binary_accuracy for epoch in said), abs=1e-6
@@ -171,7 +171,7 @@ def test_early_stopping_keeps_the_best_epoch(tmp_path):
 
 
 def test_a_loss_that_is_not_a_number_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit_module, "triplet_hinge", lambda *_, **__: torch.tensor(float("nan")))
+    monkeypatch.setattr(loop, "triplet_hinge", lambda *_, **__: torch.tensor(float("nan")))
     with pytest.raises(TrainingError, match="epoch 1: the loss is nan; lower learning_rate"):
         train_on_features(styled_set(**BIG_SET), tmp_path / "m", SMALL)
 
@@ -217,28 +217,30 @@ def test_training_is_reproducible_whatever_the_callers_random_state(tmp_path):
 
 def test_a_full_disk_names_the_file_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     features = styled_set(**BIG_SET)
-    real, written = Path.open, []
+    real, written = Path.write_bytes, []
 
-    def full_after_three(self, mode="r", *arguments, **keywords):
-        if self.name == "checkpoint.pt.tmp" and "w" in mode:
+    def full_after_three(self, content):
+        if b"optimiser" in content:
             written.append(self)
             if len(written) == 3:
                 raise OSError(errno.ENOSPC, "No space left on device")
-        return real(self, mode, *arguments, **keywords)
+        return real(self, content)
 
-    monkeypatch.setattr(Path, "open", full_after_three)
+    monkeypatch.setattr(Path, "write_bytes", full_after_three)
     with pytest.raises(ModelError, match=r"checkpoint\.pt: cannot be written \(No space left on device\)"):
         train_on_features(features, tmp_path / "m", SMALL)
-    assert not list((tmp_path / "m").glob("*.tmp"))
+    assert not list((tmp_path / "m").glob("*.part"))
     said = []
-    train_on_features(features, tmp_path / "m", SMALL, say=lambda stage, epoch: said.append(epoch.epoch))
+    train_on_features(features, tmp_path / "m", SMALL, on_epoch=lambda stage, epoch: said.append(epoch.epoch))
     assert said[0] == 2
 
 
 def test_weights_that_go_astray_are_an_error_and_other_settings_may_follow(tmp_path, monkeypatch):
     features = styled_set(**BIG_SET)
     with pytest.raises(TrainingError, match="lower learning_rate"), monkeypatch.context() as patch:
-        patch.setattr(fit_module, "_optimiser", lambda network, *_: Wrecking(network.parameters(), lr=1.0))
+        patch.setattr(
+            loop.CompatibilityFit, "_make_optimiser", lambda fit: Wrecking(fit.network.parameters(), lr=1.0)
+        )
         train_on_features(features, tmp_path / "m", SMALL)
     train_on_features(features, tmp_path / "m", dataclasses.replace(SMALL, epochs=1, learning_rate=1e-4))
 
@@ -261,7 +263,7 @@ def test_a_checkpoint_is_of_the_very_same_data(what: str, tmp_path):
         raise StoppedError
 
     with pytest.raises(StoppedError):
-        train_on_features(features, tmp_path / "m", SMALL, say=stop)
+        train_on_features(features, tmp_path / "m", SMALL, on_epoch=stop)
     if what == "category":
         features.product_categories[3] = "Furniture|Stools"
     elif what == "picture":

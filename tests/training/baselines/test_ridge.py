@@ -5,9 +5,8 @@ import pytest
 
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.model.runtime import Model
-from perfectlook.training.baselines import closed_form
-from perfectlook.training.baselines.registry import baseline
-from perfectlook.training.baselines.train import train_baseline_on_features
+from perfectlook.training.baselines import ridge
+from perfectlook.training.baselines.registry import baseline, train_baseline_on_features
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.validation import folds, learning_pairs
@@ -29,7 +28,7 @@ def z_scored(rows: np.ndarray, of: np.ndarray) -> np.ndarray:
 def test_it_ranks_by_the_inner_product_of_the_formula(intercept: float, tmp_path, monkeypatch):
     """Written out for one kind of features: z-scores, centred products, components, regression, whitening."""
     features = styled_set(scenes=100, products=24, categories=("Furniture|Chairs", "Decor|Rugs"))
-    monkeypatch.setattr(closed_form, "INTERCEPTS", (intercept,))
+    monkeypatch.setattr(ridge, "INTERCEPTS", (intercept,))
     given = {
         "global_features": "style",
         "ridge_choose": True,
@@ -65,16 +64,16 @@ def test_it_ranks_by_the_inner_product_of_the_formula(intercept: float, tmp_path
 def test_the_best_of_all_settings_by_cross_validation_is_taken(monkeypatch):
     features = styled_set(scenes=150, products=24, noise=1.5)
     choices = [(2, 0.1), (2, 1000.0), (10, 0.1), (10, 1000.0)]
-    monkeypatch.setattr(closed_form, "COMPONENTS", (2, 10))
-    monkeypatch.setattr(closed_form, "PENALTIES", (0.1, 1000.0))
-    monkeypatch.setattr(closed_form, "WHITENINGS", (0.5,))
-    monkeypatch.setattr(closed_form, "INTERCEPTS", (0.0,))
+    monkeypatch.setattr(ridge, "COMPONENTS", (2, 10))
+    monkeypatch.setattr(ridge, "PENALTIES", (0.1, 1000.0))
+    monkeypatch.setattr(ridge, "WHITENINGS", (0.5,))
+    monkeypatch.setattr(ridge, "INTERCEPTS", (0.0,))
     data, config = prepared(features, {})
-    learned = closed_form.learn(data, config, TINY.keys())
+    learned = ridge.learn(data, config, TINY.keys())
     alone = {}
     for dimension, penalty in choices:
         given = {"dimension": dimension, "ridge_penalty": penalty, "ridge_whitening": 0.5}
-        single = closed_form.learn(*prepared(features, given), given.keys())
+        single = ridge.learn(*prepared(features, given), given.keys())
         assert single.found == given | {"intercept": 0.0}
         alone[dimension, penalty] = single.held_out.accuracy.value
     assert learned.held_out.accuracy.value == max(alone.values()) > min(alone.values())
@@ -87,8 +86,8 @@ def test_a_folds_figure_is_that_of_a_model_without_the_fold(tmp_path, monkeypatc
     features = styled_set(scenes=150, products=24, noise=1.0)
     given = {"dimension": 5, "ridge_penalty": 2.0, "ridge_whitening": 0.5}
     one = folds(features, TrainingConfig())[0]
-    monkeypatch.setattr(closed_form, "folds", lambda *_: [one])
-    monkeypatch.setattr(closed_form, "learning_pairs", lambda *_: one.training)
+    monkeypatch.setattr(ridge, "folds", lambda *_: [one])
+    monkeypatch.setattr(ridge, "learning_pairs", lambda *_: one.training)
     record = train_baseline_on_features(features, tmp_path / "m", "ridge", TINY | given)
     scenes = {features.pairs[i].scene for i in one.validation}
     everything = evaluate_on_features(Model.open(tmp_path / "m"), features, split="all").results

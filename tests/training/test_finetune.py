@@ -10,10 +10,10 @@ from perfectlook.errors import ModelError
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.runtime import Model
-from perfectlook.training.baselines.train import train_baseline_on_features
+from perfectlook.training.baselines.registry import train_baseline_on_features
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.finetune import Begun
+from perfectlook.training.finetune import StartingModel
 from perfectlook.training.train import train_on_features
 from styled import styled_set
 
@@ -48,9 +48,9 @@ def old(tmp_path_factory):
 def test_what_was_known_stays_and_the_new_is_learned(old, tmp_path):
     before, new = styled_set(**OLD), turned(styled_set(**NEW))
     config = dataclasses.replace(CONFIG, epochs=8, learning_rate=3e-3)
-    record = train_on_features(new, tmp_path / "on", config, begun=Begun.read(old))
+    record = train_on_features(new, tmp_path / "on", config, start=StartingModel.read(old))
     untouched = train_on_features(
-        new, tmp_path / "same", dataclasses.replace(CONFIG, epochs=0), begun=Begun.read(old)
+        new, tmp_path / "same", dataclasses.replace(CONFIG, epochs=0), start=StartingModel.read(old)
     )
     assert accuracy(tmp_path / "on", before) > accuracy(old, before) - 0.05
     assert accuracy(tmp_path / "on", new) > accuracy(tmp_path / "same", new) + 0.05
@@ -62,7 +62,7 @@ def test_what_was_known_stays_and_the_new_is_learned(old, tmp_path):
 def test_without_an_epoch_the_old_distances_are_the_same(old, tmp_path):
     """New categories change nothing for the old ones: centres, attention and weights are what they were."""
     none = dataclasses.replace(CONFIG, epochs=0)
-    train_on_features(styled_set(**NEW), tmp_path / "on", none, begun=Begun.read(old))
+    train_on_features(styled_set(**NEW), tmp_path / "on", none, start=StartingModel.read(old))
     first, second = Model.open(old), Model.open(tmp_path / "on")
     batch = styled_set(**OLD).scenes.batch(slice(0, 5))
     for one, two in zip(first.embed_scenes(batch), second.embed_scenes(batch), strict=True):
@@ -73,7 +73,7 @@ def test_without_an_epoch_the_old_distances_are_the_same(old, tmp_path):
 
 def test_a_new_category_starts_as_the_nearest_known_one(old):
     features = styled_set(categories=("Furniture|Chairs|Armchairs", "Decor|Rugs"))
-    begun, data = Begun.read(old), TrainingData(features, SHAPE)
+    begun, data = StartingModel.read(old), TrainingData(features, SHAPE)
     begun.extend(data)
     assert data.categories == [
         "Decor|Rugs",
@@ -92,18 +92,18 @@ def test_tied_encoders_go_on_too(tmp_path):
     tied = dataclasses.replace(SHAPE, tied=True, linear_path="none", centring=False)
     config = dataclasses.replace(CONFIG, model=tied, epochs=1)
     train_on_features(styled_set(**OLD), tmp_path / "old", config)
-    train_on_features(styled_set(**NEW), tmp_path / "on", config, begun=Begun.read(tmp_path / "old"))
+    train_on_features(styled_set(**NEW), tmp_path / "on", config, start=StartingModel.read(tmp_path / "old"))
     assert Model.open(tmp_path / "on").record.config == tied
 
 
 def test_what_cannot_go_on_is_refused(old, tmp_path):
     train_baseline_on_features(styled_set(**OLD), tmp_path / "b", "visual", {"backbone": "tiny"})
-    with pytest.raises(ModelError, match="the baseline 'visual' cannot go on"):
-        Begun.read(tmp_path / "b")
-    begun = Begun.read(old)
+    with pytest.raises(ModelError, match="the baseline 'visual' cannot be fine-tuned"):
+        StartingModel.read(tmp_path / "b")
+    begun = StartingModel.read(old)
     with pytest.raises(ModelError, match="trained on the backbone"):
         begun.record.check_backbone("another-fp32-0")
     with pytest.raises(ModelError, match="weights are those of another version"):
-        Begun(begun.record, begun.centres, {"x": torch.zeros(1)}, begun.scenes, begun.products).weights(
-            TrainingData(styled_set(**OLD), SHAPE)
-        )
+        StartingModel(
+            begun.record, begun.centres, {"x": torch.zeros(1)}, begun.scenes, begun.products
+        ).weights(TrainingData(styled_set(**OLD), SHAPE))

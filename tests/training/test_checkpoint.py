@@ -29,7 +29,7 @@ def test_a_fold_that_is_over_leaves_its_measurements_and_no_weights(tmp_path: Pa
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        train_on_features(features, tmp_path, SMALL, say=stop)
+        train_on_features(features, tmp_path, SMALL, on_epoch=stop)
     left = torch.load(tmp_path / CHECKPOINT, weights_only=True)["state"]
 
     assert list(left) == ["fold 0", "fold 1", "fold 2"]
