@@ -60,9 +60,9 @@ class Fit(ABC):
         self.training = np.setdiff1d(part.training, self.without_negatives)
         if len(self.training) < 2:
             raise TrainingError(
-                f"{data.features.dataset.name}: {len(self.training) or 'no'} pair to train on; at least 2 "
-                "are needed, each in a category with a product that does not belong to its scene: add pairs "
-                "or products"
+                f"{data.features.dataset.name}: {len(self.training)} pairs to train on; at least 2 are "
+                "needed, each in a category with a product that does not belong to its scene: add pairs or "
+                "products"
             )
         torch.manual_seed(config.seed)
         self.network = self._start()
