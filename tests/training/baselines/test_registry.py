@@ -189,7 +189,7 @@ def test_nothing_to_learn_from_is_an_error(name: str, tmp_path):
         test = sorted(scenes_of_split(lonely, "test"))
         everything = frozenset(scenes_of_split(lonely, "all"))
         lonely = dataclasses.replace(lonely, twins={test[0]: everything})
-    with pytest.raises(TrainingError, match="(no pair|0 pairs) to train on"):
+    with pytest.raises(TrainingError, match=r"(no pair|0 pairs) to train on"):
         train_baseline_on_features(lonely, tmp_path / "m", name, settings(name))
 
 
