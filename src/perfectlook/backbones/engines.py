@@ -149,10 +149,8 @@ class OnnxRuntimeEngine:
         providers = [*([("CUDAExecutionProvider", _CUDA_OPTIONS)] if on_gpu else []), "CPUExecutionProvider"]
         # onnxruntime prints what it cannot load of CUDA; standard output may carry JSON
         with redirect_stdout(sys.stderr) if on_gpu else nullcontext():
-            if on_gpu and hasattr(
-                onnxruntime, "preload_dlls"
-            ):  # since 1.21: finds the CUDA that pip installed
-                onnxruntime.preload_dlls()
+            if on_gpu and hasattr(onnxruntime, "preload_dlls"):
+                onnxruntime.preload_dlls()  # finds the CUDA that pip installed; since onnxruntime 1.21
             self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
         if on_gpu and "CUDAExecutionProvider" not in self._session.get_providers():
             raise BackboneError(
@@ -162,11 +160,9 @@ class OnnxRuntimeEngine:
 
     def run(self, batch: Float32Array) -> FeatureBatch:
         """Features of a batch of at least one picture [n, 3, S, S]."""
-        if self._on_gpu:
-            pictures = np.ascontiguousarray(batch)
-            return FeatureBatch(*self._session.run(self._outputs, {"pictures": pictures}))
-        rows = (batch[row : row + 1] for row in range(len(batch)))
-        parts = [self._session.run(self._outputs, {"pictures": row}) for row in rows]
+        size = len(batch) if self._on_gpu else 1
+        chunks = (np.ascontiguousarray(batch[row : row + size]) for row in range(0, len(batch), size))
+        parts = [self._session.run(self._outputs, {"pictures": chunk}) for chunk in chunks]
         return FeatureBatch(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 

@@ -7,7 +7,7 @@ import pickle
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -128,22 +128,9 @@ def extract(
         BackboneError: the backbone is unknown or cannot be loaded.
         MissingExtraError: Ray is not installed.
     """
-    if store is None:
-        with open_store(backbone) as own:
-            return extract(
-                views,
-                backbone,
-                own,
-                maps=maps,
-                workers=workers,
-                progress=progress,
-                hashes=hashes,
-                on_ray=on_ray,
-            )
     started = time.monotonic()
     report = ExtractionReport()
     distinct = dict.fromkeys(views)
-    tasks = _missing_tasks(distinct, store, report, maps=maps, hashes=hashes or {})
     rows: list[FeatureRow] = []
 
     def tell() -> None:
@@ -151,29 +138,23 @@ def extract(
             failed = len(report.failures)
             progress(report.skipped + report.extracted + len(rows) + failed, len(distinct), failed)
 
-    tell()
-    if tasks:
-        start = partial(open_extractor, backbone, store.manifest.identity, maps=maps)
-        batches = [tasks[first : first + VIEWS_PER_TASK] for first in range(0, len(tasks), VIEWS_PER_TASK)]
-        processes = min(workers or _worker_count(backbone), len(tasks) // VIEWS_WORTH_A_WORKER)
-        if on_ray:
-            results = _on_ray(start, workers or worker_count(), batches)
-        elif processes > 1:
-            results = _in_workers(start, processes, batches)
-        else:
-            results = _in_this_process(start, batches)
-        try:
-            with closing(results):
-                for extracted in results:
-                    rows += extracted.rows
-                    report.failures += extracted.failures
-                    if len(rows) >= VIEWS_PER_COMMIT:
-                        _store(rows, store, report)
-                    tell()
-        finally:  # what was extracted is kept even where the run is interrupted
-            _store(rows, store, report)
-        # with the same size and time as before, the next run would otherwise find the old hash again
-        forget(failure.view.picture for failure in report.failures if failure.reason == CHANGED)
+    with open_store(backbone) if store is None else nullcontext(store) as opened:
+        tasks = _missing_tasks(distinct, opened, report, maps=maps, hashes=hashes or {})
+        tell()
+        if tasks:
+            start = partial(open_extractor, backbone, opened.manifest.identity, maps=maps)
+            try:
+                with closing(_results(start, tasks, backbone, workers, on_ray=on_ray)) as results:
+                    for extracted in results:
+                        rows += extracted.rows
+                        report.failures += extracted.failures
+                        if len(rows) >= VIEWS_PER_COMMIT:
+                            _store(rows, opened, report)
+                        tell()
+            finally:  # what was extracted is kept even where the run is interrupted
+                _store(rows, opened, report)
+    # with the same size and time as before, the next run would otherwise find the old hash again
+    forget(failure.view.picture for failure in report.failures if failure.reason == CHANGED)
     report.seconds = time.monotonic() - started
     return report
 
@@ -210,13 +191,13 @@ def _hashed(pictures: Sequence[Path], known: Mapping[Path, str]) -> Iterator[tup
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(pictures), PICTURES_HASHED_AT_ONCE):
             some = pictures[start : start + PICTURES_HASHED_AT_ONCE]
-            yield from zip(
-                some, threads.map(lambda each: known.get(each) or _sha256(each), some), strict=True
-            )
+            yield from zip(some, threads.map(_sha256, some, map(known.get, some)), strict=True)
 
 
-def _sha256(picture: Path) -> str | PictureError:
+def _sha256(picture: Path, known: str | None) -> str | PictureError:
     try:
+        if known is not None:
+            return known
         if not picture.is_file():
             what = "not a file" if picture.exists() else "no such file"
             return PictureError(f"{what}; check the path")
@@ -235,12 +216,9 @@ def _store(rows: list[FeatureRow], store: FeatureStore, report: ExtractionReport
     taken = rows[:]
     rows.clear()
     if taken:
+        vectors = np.stack([row.vector for row in taken])
         maps = [row.map for row in taken if row.map is not None]
-        store.append(
-            [row.key for row in taken],
-            np.stack([row.vector for row in taken]),
-            np.stack(maps) if maps else None,
-        )
+        store.append([row.key for row in taken], vectors, np.stack(maps) if maps else None)
     report.extracted += len(taken)
 
 
@@ -249,10 +227,15 @@ Start = Callable[[], Callable[[Sequence[Task]], Extracted]]
 Results = Generator[Extracted, None, None]
 
 
-def _in_this_process(start: Start, batches: Iterable[Sequence[Task]]) -> Results:
+def _results(start: Start, tasks: list[Task], backbone: str, workers: int | None, *, on_ray: bool) -> Results:
+    batches = [tasks[first : first + VIEWS_PER_TASK] for first in range(0, len(tasks), VIEWS_PER_TASK)]
+    processes = min(workers or _worker_count(backbone), len(tasks) // VIEWS_WORTH_A_WORKER)
+    if on_ray:
+        return _on_ray(start, workers or worker_count(), batches)
+    if processes > 1:
+        return _in_workers(start, processes, batches)
     extractor = start()
-    for batch in batches:
-        yield extractor(batch)
+    return (extractor(batch) for batch in batches)
 
 
 def _in_workers(start: Start, count: int, batches: Iterable[Sequence[Task]]) -> Results:

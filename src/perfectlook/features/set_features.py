@@ -156,21 +156,15 @@ def _problems(
     """One problem for every scene view and every product without features, with what is left out for it."""
     by_scene = Counter((pair.scene, view) for pair, view in shown if view in failed)
     by_product = Counter(pair.product for pair, _ in shown)
-    problems = [
-        Problem(str(view.picture), scene, f"{failed[view]} ({_pairs(count)} left out)", NO_FEATURES)
-        for (scene, view), count in by_scene.items()
-    ]
-    problems += [
-        Problem(
-            str(view.picture),
-            product,
-            f"{failed[view]} (left out of the catalogue, with {_pairs(by_product[product])})",
-            NO_FEATURES,
-        )
+    lost = [(scene, view, f"{_pairs(count)} left out") for (scene, view), count in by_scene.items()]
+    lost += [
+        (product, view, f"left out of the catalogue, with {_pairs(by_product[product])}")
         for product, view in catalogue.items()
         if view in failed
     ]
-    return problems
+    return [
+        Problem(str(view.picture), item, f"{failed[view]} ({what})", NO_FEATURES) for item, view, what in lost
+    ]
 
 
 def _pairs(count: int) -> str:

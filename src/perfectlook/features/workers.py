@@ -96,7 +96,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
             for worker in self._workers:
                 worker.kill()
         self._threads.shutdown(cancel_futures=True)
-        for worker in self._workers:
+        for worker in self._workers.union(self._idle):
             worker.end()
 
     def _do(self, task: bytes, seconds: float | None) -> Result:

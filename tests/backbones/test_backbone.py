@@ -1,9 +1,13 @@
-"""A picture becomes a network's input: squashed whole, antialiased, normalised."""
+"""What every backbone needs: a picture becomes a network's input; backbones side by side."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from perfectlook.backbones import open_backbone
 from perfectlook.backbones.backbone import squash
+from perfectlook.errors import BackboneError
+from pictures import patterned
 
 
 def test_white_black_and_grey_become_one_minus_one_and_zero() -> None:
@@ -35,3 +39,26 @@ def test_fine_stripes_become_grey_not_moire() -> None:
     stripes = np.zeros((512, 512, 3), np.uint8)
     stripes[:, ::2] = 255
     assert np.abs(squash(Image.fromarray(stripes), 60)).max() < 0.05
+
+
+def test_features_are_those_of_the_parts_side_by_side() -> None:
+    names = ("efficientnet-lite0", "tiny")
+    both = open_backbone("+".join(names), engine="onnxruntime")
+    parts = [open_backbone(name, engine="onnxruntime") for name in names]
+    picture = patterned(90, 70)
+    together = both.extract(both.prepare(picture)[None])
+    alone = [part.extract(part.prepare(picture)[None]) for part in parts]
+    for found, *expected in zip(together, *alone, strict=True):
+        assert np.array_equal(found, np.concatenate(expected, axis=-1))
+    assert both.description.stage_channels == (16, 24, 40, 112, 320, 4, 6)
+    assert both.identity == "+".join(part.identity for part in parts)
+
+
+def test_a_backbone_named_twice_is_refused() -> None:
+    with pytest.raises(BackboneError, match=r"tiny\+tiny: names a backbone twice"):
+        open_backbone("tiny+tiny")
+
+
+def test_an_unknown_part_is_named() -> None:
+    with pytest.raises(BackboneError, match="unknown backbone 'tinny'; did you mean 'tiny'"):
+        open_backbone("efficientnet-lite0+tinny", engine="onnxruntime")
