@@ -31,7 +31,7 @@ import numpy as np
 from perfectlook import __version__
 from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, load_set
-from perfectlook.data.split import is_small
+from perfectlook.data.scenes import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval

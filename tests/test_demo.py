@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from drawn import drawn_set
-from perfectlook.data.split import split_of
+from perfectlook.data.scenes import split_of
 from perfectlook.demo import Demo, _mixed, _named, check, serving
 from perfectlook.errors import PerfectLookError, UsageError
 from random_model import random_model

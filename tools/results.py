@@ -24,7 +24,7 @@ from typing import Any
 
 from perfectlook import __version__
 from perfectlook.data import Dataset, load_set
-from perfectlook.data.split import is_small
+from perfectlook.data.scenes import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
 from perfectlook.evaluation.comparison import Comparison, compare
 from perfectlook.evaluation.metrics import Interval

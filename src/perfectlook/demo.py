@@ -13,7 +13,7 @@ from perfectlook.answers import Answer
 from perfectlook.catalogue import Catalogue, SyncReport
 from perfectlook.client import Client
 from perfectlook.data import load_set
-from perfectlook.data.split import split_of
+from perfectlook.data.scenes import split_of
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
 from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressOf

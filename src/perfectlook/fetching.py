@@ -46,200 +46,6 @@ class FetchLimits:
 
 
 DEFAULT_LIMITS = FetchLimits()
-
-
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
-
-
-def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Resolve a host's name and return its addresses, all of which may be connected to.
-
-    A name with one public and one private address is refused whole: it is either a mistake or an attack.
-
-    Raises:
-        FetchError: the name has no address, or one that is not allowed.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise FetchError(f"{host}: no such host ({error}); check the name", passing=True) from error
-    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-    for address in addresses:
-        if not allow_private and not is_public(address):
-            raise FetchError(
-                f"{host} is at {address}, which is not an address of the public internet: refused; "
-                "--allow-private allows it"
-            )
-    return addresses
-
-
-def is_public(address: str) -> bool:
-    """Whether an address, and every IPv4 address that is wrapped in it, is one of the public internet."""
-    return all(
-        each.is_global and not (each.is_multicast or each.is_reserved or each.is_unspecified)
-        for each in _with_wrapped(ipaddress.ip_address(address))
-    )
-
-
-def _with_wrapped(address: Address) -> Iterator[Address]:
-    """The address itself, unless it only stands for an IPv4 address: then that, which packets end up at."""
-    if isinstance(address, ipaddress.IPv4Address):
-        yield address
-        return
-    if address.ipv4_mapped:
-        yield address.ipv4_mapped
-        return
-    if address in _NAT64:
-        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        return
-    if address.sixtofour:
-        yield address.sixtofour
-        return
-    if address.teredo:
-        yield from address.teredo
-        return
-    yield ipaddress.IPv6Address("::1") if address in _SITE_LOCAL else address
-
-
-SocketOptions: TypeAlias = Iterable[Any] | None
-
-
-class Clock(threading.local):
-    """Until when the work of each thread must be done; a server that trickles bytes cannot stretch it."""
-
-    deadline = float("inf")
-
-    @contextmanager
-    def running(self, seconds: float) -> Iterator[None]:
-        """Give the work inside so many seconds."""
-        self.deadline = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self.deadline = float("inf")
-
-    def left(self, timeout: float | None) -> float | None:
-        """How long an operation may take that would be given `timeout`; a timeout when nothing is left."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout("its time is up")
-        if left == float("inf"):
-            return timeout
-        return left if timeout is None else min(left, timeout)
-
-
-class GuardedTransport(httpx.BaseTransport):
-    """Sends requests over connections to addresses that were checked; no proxy, no redirect, no retry."""
-
-    def __init__(self, limits: FetchLimits) -> None:
-        self.clock = Clock()
-        self._network = _GuardedNetwork(self.clock, allow_private=limits.allow_private)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=limits.connections,
-            network_backend=self._network,
-        )
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; failures are those of httpcore."""
-        url = request.url
-        response = self._pool.handle_request(
-            httpcore.Request(
-                request.method,
-                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
-
-    def close(self) -> None:
-        """Close all connections, also those that other threads are opening."""
-        self._network.closed = True
-        self._pool.close()
-
-
-class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._response.iter_stream()
-
-    def close(self) -> None:
-        self._response.close()
-
-
-class _GuardedNetwork(httpcore.NetworkBackend):
-    """Resolves a name once, checks every address, and connects to one that was checked.
-
-    A name that answers differently the next time it is looked up gains nothing: it is not looked up again.
-    """
-
-    def __init__(self, clock: Clock, *, allow_private: bool) -> None:
-        self.closed = False
-        self._network = httpcore.SyncBackend()
-        self._clock = clock
-        self._allow_private = allow_private
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: SocketOptions = None,
-    ) -> httpcore.NetworkStream:
-        addresses = addresses_of(host, port, allow_private=self._allow_private)
-        for place, address in enumerate(addresses):
-            try:
-                stream = self._network.connect_tcp(
-                    address, port, self._clock.left(timeout), local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if place == len(addresses) - 1:
-                    raise
-            else:
-                if self.closed:
-                    stream.close()
-                    raise httpcore.ConnectError("the transport is closed")
-                return _TimedStream(stream, self._clock)
-        raise FetchError(f"{host}: has no address; check the name", passing=True)
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
-class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, clock: Clock) -> None:
-        self._stream = stream
-        self._clock = clock
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._clock.left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._clock.left(timeout))
-
-    def close(self) -> None:
-        # closing alone does not wake a thread that waits for an answer; the class: not TLS's own shutdown
-        with suppress(OSError, TypeError):
-            socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        secured = self._stream.start_tls(ssl_context, server_hostname, self._clock.left(timeout))
-        return _TimedStream(secured, self._clock)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
 HTTP = ("http", "https")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -248,6 +54,18 @@ _HEADERS = {
     "accept": "image/*,*/*;q=0.5",
     "accept-encoding": "identity",
 }
+
+
+def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes:
+    """Return the bytes at a URL, once; whether they are a picture is `open_picture`'s to say.
+
+    Raises:
+        FetchError: the URL is refused, cannot be reached, or gives too much, too slowly or nothing.
+    """
+    with Fetcher(limits) as fetcher:
+        content = fetcher.fetch(url).content
+    assert content is not None  # no validators, so it cannot be unchanged
+    return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,18 +187,6 @@ class Fetcher(Closable):
         return Fetched(b"".join(parts), validators, media_type)
 
 
-def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes:
-    """Return the bytes at a URL, once; whether they are a picture is `open_picture`'s to say.
-
-    Raises:
-        FetchError: the URL is refused, cannot be reached, or gives too much, too slowly or nothing.
-    """
-    with Fetcher(limits) as fetcher:
-        content = fetcher.fetch(url).content
-    assert content is not None  # no validators, so it cannot be unchanged
-    return content
-
-
 def _checked(url: str, asked: str) -> httpx.URL:
     """A URL that may be asked; `asked` is the one that led to it."""
     led = "" if url == asked else f" leads to {url}, which"
@@ -408,3 +214,195 @@ def _said(response: httpx.Response) -> str:
 
 def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+SocketOptions: TypeAlias = Iterable[Any] | None
+
+
+class Clock(threading.local):
+    """Until when the work of each thread must be done; a server that trickles bytes cannot stretch it."""
+
+    deadline = float("inf")
+
+    @contextmanager
+    def running(self, seconds: float) -> Iterator[None]:
+        """Limit the work inside to this many seconds."""
+        self.deadline = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self.deadline = float("inf")
+
+    def left(self, timeout: float | None) -> float | None:
+        """How long an operation may take that would be given `timeout`; a timeout when nothing is left."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("timed out")
+        if left == float("inf"):
+            return timeout
+        return left if timeout is None else min(left, timeout)
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """Sends requests over connections to addresses that were checked; no proxy, no redirect, no retry."""
+
+    def __init__(self, limits: FetchLimits) -> None:
+        self.clock = Clock()
+        self._network = _GuardedNetwork(self.clock, allow_private=limits.allow_private)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=limits.connections,
+            network_backend=self._network,
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; failures are those of httpcore."""
+        url = request.url
+        response = self._pool.handle_request(
+            httpcore.Request(
+                request.method,
+                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
+
+    def close(self) -> None:
+        """Close all connections, also those that other threads are opening."""
+        self._network.closed = True
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._response.iter_stream()
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class _GuardedNetwork(httpcore.NetworkBackend):
+    """Resolves a name once, checks every address, and connects to one that was checked.
+
+    A name that answers differently the next time it is looked up gains nothing: it is not looked up again.
+    """
+
+    def __init__(self, clock: Clock, *, allow_private: bool) -> None:
+        self.closed = False
+        self._network = httpcore.SyncBackend()
+        self._clock = clock
+        self._allow_private = allow_private
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: SocketOptions = None,
+    ) -> httpcore.NetworkStream:
+        addresses = addresses_of(host, port, allow_private=self._allow_private)
+        for place, address in enumerate(addresses):
+            try:
+                stream = self._network.connect_tcp(
+                    address, port, self._clock.left(timeout), local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if place == len(addresses) - 1:
+                    raise
+            else:
+                if self.closed:
+                    stream.close()
+                    raise httpcore.ConnectError("the transport is closed")
+                return _TimedStream(stream, self._clock)
+        raise FetchError(f"{host}: has no address; check the name", passing=True)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, clock: Clock) -> None:
+        self._stream = stream
+        self._clock = clock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._clock.left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._clock.left(timeout))
+
+    def close(self) -> None:
+        # closing alone does not wake a thread that waits for an answer; the class: not TLS's own shutdown
+        with suppress(OSError, TypeError):
+            socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secured = self._stream.start_tls(ssl_context, server_hostname, self._clock.left(timeout))
+        return _TimedStream(secured, self._clock)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
+
+
+def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
+    """Resolve a host's name and return its addresses, all of which may be connected to.
+
+    A name with one public and one private address is refused whole: it is either a mistake or an attack.
+
+    Raises:
+        FetchError: the name has no address, or one that is not allowed.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise FetchError(f"{host}: no such host ({error}); check the name", passing=True) from error
+    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+    for address in addresses:
+        if not allow_private and not is_public(address):
+            raise FetchError(
+                f"{host} is at {address}, which is not an address of the public internet: refused; "
+                "--allow-private allows it"
+            )
+    return addresses
+
+
+def is_public(address: str) -> bool:
+    """Whether an address, and every IPv4 address that is wrapped in it, is one of the public internet."""
+    return all(
+        each.is_global and not (each.is_multicast or each.is_reserved or each.is_unspecified)
+        for each in _with_wrapped(ipaddress.ip_address(address))
+    )
+
+
+def _with_wrapped(address: Address) -> Iterator[Address]:
+    """The address itself, unless it only stands for an IPv4 address: then that, which packets end up at."""
+    if isinstance(address, ipaddress.IPv4Address):
+        yield address
+        return
+    if address.ipv4_mapped:
+        yield address.ipv4_mapped
+        return
+    if address in _NAT64:
+        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return
+    if address.sixtofour:
+        yield address.sixtofour
+        return
+    if address.teredo:
+        yield from address.teredo
+        return
+    yield ipaddress.IPv6Address("::1") if address in _SITE_LOCAL else address

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from perfectlook.cli.main import main
 from perfectlook.cli.models import report
-from perfectlook.data.split import split_of
+from perfectlook.data.scenes import split_of
 from perfectlook.evaluation.report import SHOWN
 
 

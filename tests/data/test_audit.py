@@ -8,7 +8,7 @@ from PIL import Image
 from drawn import HOME, drawn_set
 from perfectlook.data import load_set
 from perfectlook.data.audit import Audit, CategorySize, PictureNumbers, SplitSize, audit, audit_at
-from perfectlook.data.split import split_of
+from perfectlook.data.scenes import split_of
 from perfectlook.errors import DatasetError
 from written import row
 

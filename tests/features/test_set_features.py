@@ -8,7 +8,7 @@ from PIL import Image
 import drawn
 from perfectlook.backbones import open_backbone
 from perfectlook.data import load_set
-from perfectlook.data.crop import scene_rectangle, to_pixels
+from perfectlook.data.scenes import scene_rectangle, to_pixels
 from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.images import open_picture
 from perfectlook.types import Box, View

@@ -6,7 +6,7 @@ from hashlib import md5
 from data_size import first_share, only_scenes, training_pool, without_scenes
 from drawn import drawn_set
 from perfectlook.data import load_set
-from perfectlook.data.split import split_of
+from perfectlook.data.scenes import split_of
 from perfectlook.evaluation.protocol import pair_indices
 from perfectlook.features.set_features import set_features
 from styled import styled_set

@@ -61,7 +61,7 @@ def test_the_same_id_gives_the_same_plan_and_another_one_another(maker: ModuleTy
 
 
 def test_ids_put_rooms_of_every_style_into_test_and_validation(maker: ModuleType) -> None:
-    from perfectlook.data.split import split_of
+    from perfectlook.data.scenes import split_of
 
     ids = maker.layout.room_ids(240)
     assert len(set(ids)) == 240

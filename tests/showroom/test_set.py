@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from perfectlook.data import Dataset, load_set
-from perfectlook.data.split import split_of
+from perfectlook.data.scenes import split_of
 from perfectlook.files import SHOWROOM
 
 MOST = 15 * 2**20

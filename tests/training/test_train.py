@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from perfectlook.data.split import split_of
+from perfectlook.data.scenes import split_of
 from perfectlook.errors import ModelError, TrainingError, UsageError
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.model.config import ModelConfig

@@ -6,7 +6,7 @@ from collections import Counter
 from documentation.tables import table
 from perfectlook.data import load_set
 from perfectlook.data.layout import PAIRS
-from perfectlook.data.split import split_of
+from perfectlook.data.scenes import split_of
 from perfectlook.files import SHOWROOM, model_folder, shipped_models
 from perfectlook.model.files import CARD
 

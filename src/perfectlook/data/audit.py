@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfectlook.data import load_set
-from perfectlook.data.crop import scene_rectangle
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, groups_within, hashes_of
 from perfectlook.data.layout import PAIRS, Dataset, ProblemKind, list_pictures
-from perfectlook.data.split import SPLITS, TWIN_BITS, Split, is_small, split_of, twins
+from perfectlook.data.scenes import SPLITS, TWIN_BITS, Split, is_small, scene_rectangle, split_of, twins
 from perfectlook.data.stl import (
     Release,
     count_products,

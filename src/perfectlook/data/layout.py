@@ -13,13 +13,13 @@ import math
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from reprlib import Repr
-from typing import Any, NamedTuple
+from typing import Any
 
 from perfectlook.errors import DatasetError
 from perfectlook.files import write_file
@@ -27,8 +27,197 @@ from perfectlook.images import SUFFIXES
 from perfectlook.taxonomy import normalise, split_path
 from perfectlook.types import Box, Pair, Problem, Product, Scene
 
+FASHION = "Apparel & Accessories"
+PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.json", "set.json"
 PictureOf = Callable[[str], Path | None]
 """Finds the picture of an id."""
+
+
+@dataclass(repr=False)
+class Dataset:
+    """A set as read: what is valid in it, and what was wrong. Not changed after reading.
+
+    Attributes:
+        name: what reports call it.
+        root: its folder.
+        scenes: the scenes that have a pair, by id, in the order of their first pair.
+        products: the catalogue, by id: every product with a category and a picture, in a pair or not.
+        pairs: the valid rows in file order; repeated rows stand here repeatedly.
+        problems: everything wrong, by file, line and id.
+        n_rows: the rows of the file, valid or not.
+        licence: of its pictures, as far as the set says.
+        parts: the sets it was merged from, none for a set as read.
+        known: scene and product of every row whose ids are valid, left out or not.
+        product_problems: those of the problems that concern the catalogue.
+    """
+
+    name: str
+    root: Path
+    scenes: dict[str, Scene]
+    products: dict[str, Product]
+    pairs: list[Pair]
+    problems: list[Problem] = field(default_factory=list)
+    n_rows: int = 0
+    licence: str | None = None
+    parts: tuple["Dataset", ...] = ()
+    known: list[tuple[str, str]] = field(default_factory=list)
+    product_problems: list[Problem] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        names = ("scenes", "products", "pairs", "categories")
+        return (
+            f"<Dataset {self.name!r}: {', '.join(f'{len(getattr(self, each)):,} {each}' for each in names)}>"
+        )
+
+    @cached_property
+    def categories(self) -> dict[str, list[str]]:
+        """The product ids of every category; categories and ids sorted."""
+        members: dict[str, list[str]] = {}
+        for product in self.products.values():
+            members.setdefault(product.category, []).append(product.id)
+        return {category: sorted(members[category]) for category in sorted(members)}
+
+    @cached_property
+    def positives(self) -> dict[str, frozenset[str]]:
+        """The known products of every scene, also those whose box is unusable: never its negatives."""
+        positives: dict[str, set[str]] = {}
+        for pair in self.pairs:
+            positives.setdefault(pair.scene, set()).add(pair.product)
+        for scene, product in self.known:
+            if scene in positives and product in self.products:
+                positives[scene].add(product)
+        return {scene: frozenset(products) for scene, products in positives.items()}
+
+    @cached_property
+    def is_fashion(self) -> bool:
+        """Whether all categories lie under `Apparel & Accessories`: decides the crop rule."""
+        return bool(self.categories) and all(split_path(name)[0] == FASHION for name in self.categories)
+
+
+def read_layout(root: Path) -> Dataset:
+    """Read a set in the layout above; everything wrong in it becomes one of its problems.
+
+    Raises:
+        DatasetError: a file or a folder of the layout is missing, a JSON file is not one object, or the
+            licence is not text.
+    """
+    missing = [name for name in (PAIRS, CATEGORIES) if not (root / name).is_file()]
+    if missing:
+        raise DatasetError(f"{root}: no {' and no '.join(missing)}; a set needs {PAIRS} and {CATEGORIES}")
+    of_scenes: list[Problem] = []
+    of_products: list[Problem] = []
+    scenes = list_pictures(root / "scenes", of_scenes)
+    products = list_pictures(root / "products", of_products)
+    name, files = root.name or root.resolve().name, (root / PAIRS, root / CATEGORIES, root / DETAILS)
+    dataset = read_files(name, *files, scenes.get, products.get, of_scenes, of_products)
+    dataset.licence = _licence(root / ABOUT)
+    return dataset
+
+
+def read_files(
+    name: str,
+    pairs: Path,
+    categories: Path,
+    details: Path | None,
+    picture_of_scene: PictureOf,
+    picture_of_product: PictureOf,
+    scene_problems: Iterable[Problem] = (),
+    product_problems: Iterable[Problem] = (),
+) -> Dataset:
+    """Read a set's files, given its pictures; everything wrong in them becomes one of its problems.
+
+    Args:
+        name: what reports call the set.
+        pairs: a JSON-lines file of rows. A row is left out when it is malformed, when its product is unknown
+            or was itself left out, when its scene has no picture, or when its box is unusable. Repeated rows
+            are reported and kept: every row counts.
+        categories: the products, in this order. One without category or without picture is no product.
+        details: titles and further fields of the products; need not exist.
+        picture_of_scene: finds the picture of a scene.
+        picture_of_product: finds that of a product.
+        scene_problems: what was wrong with the pictures of scenes.
+        product_problems: what was wrong with those of products.
+
+    Raises:
+        DatasetError: a file cannot be read, or is not one JSON object.
+    """
+    of_products = list(product_problems)
+    products, left_out = _read_products(categories, picture_of_product, of_products, details)
+    reader = _RowReader(products, left_out, picture_of_scene)
+    of_rows: list[Problem] = []
+    found: list[Pair] = []
+    n_rows = 0
+    for line, text in lines_of(pairs):
+        n_rows += 1
+        try:
+            found.append(reader.pair_of(object_of(text), line))
+        except UnusableError as unusable:
+            reader.remarks.append(unusable)
+        of_rows.extend(remark.at(f"{pairs}:{line}") for remark in reader.remarks)
+        reader.remarks.clear()
+    return Dataset(
+        name,
+        pairs.parent,
+        reader.scenes,
+        products,
+        found,
+        [*scene_problems, *of_products, *of_rows],
+        n_rows,
+        known=reader.known,
+        product_problems=of_products,
+    )
+
+
+def _licence(about: Path) -> str | None:
+    licence = JsonObject(about).entries.get("licence") if about.is_file() else None
+    if licence is None or isinstance(licence, str):
+        return licence
+    raise DatasetError(f"{about}: the licence is {shown(licence)}; write it as text, or leave it out")
+
+
+@dataclass
+class SetContent:
+    """What a set says, ready to be written.
+
+    Attributes:
+        rows: {"product", "scene", "bbox"} each.
+        categories: of the products, by id.
+        details: title and further fields of the products, by id.
+        problems: what had to be left out, and why.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    categories: dict[str, str] = field(default_factory=dict)
+    details: dict[str, dict[str, str]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def set_files(content: SetContent) -> dict[str, str | None]:
+    """Return the text of a set's files by name (None for no file), in the order to write them in.
+
+    The pairs come last, so that a folder that has them is complete.
+    """
+    return {
+        CATEGORIES: json_lines(content.categories),
+        DETAILS: json_lines(content.details) if content.details else None,
+        PAIRS: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content.rows),
+    }
+
+
+def json_lines(entries: object) -> str:
+    """Return the text of a file of one object, with a line for each of its entries."""
+    return json.dumps(entries, indent=0, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def write_files(folder: Path, files: Mapping[str, str | None]) -> None:
+    """Write a set's files next to the folders of its pictures, which are created."""
+    for name in ("scenes", "products"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        if text is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            write_file(folder / name, text)
 
 
 class ProblemKind(StrEnum):
@@ -79,13 +268,211 @@ class UnusableError(Exception):
         return Problem(where, self.item, self.reason, self.kind)
 
 
-_shortened = Repr()
-_shortened.maxstring = _shortened.maxother = 60
+class _RowReader:
+    """Turns rows into pairs; what is worth a word without being a reason to leave the row out is a remark."""
+
+    def __init__(
+        self, products: Mapping[str, Product], left_out: Mapping[str, Problem], picture_of_scene: PictureOf
+    ) -> None:
+        self.scenes: dict[str, Scene] = {}
+        self.known: list[tuple[str, str]] = []
+        self.remarks: list[UnusableError] = []
+        self._products = products
+        self._left_out = left_out
+        self._picture_of_scene = picture_of_scene
+        self._first_lines: dict[tuple[str, str, Box | None], int] = {}
+
+    def pair_of(self, row: dict[str, object], line: int) -> Pair:
+        scene, product = _id_in(row, "scene"), _id_in(row, "product")
+        self.known.append((scene, product))
+        marked = self._marked_box(row, scene, product)
+        self._remark_repeated(scene, product, marked, line)
+        box = self._clipped(marked, scene, product) if marked else None
+        self._check_product(product)
+        if scene not in self.scenes:
+            self.scenes[scene] = self._scene_of(scene)
+        return Pair(scene, product, box)
+
+    def _remark_repeated(self, scene: str, product: str, marked: Box | None, line: int) -> None:
+        first = self._first_lines.setdefault((scene, product, marked), line)
+        if first != line:
+            reason = f"the same row as line {first}, with product {product}; it counts twice"
+            self.remarks.append(UnusableError(ProblemKind.DUPLICATE_ROW, scene, reason))
+
+    def _marked_box(self, row: dict[str, object], scene: str, product: str) -> Box | None:
+        """The box as the row has it, its numbers finite and in order, but perhaps outside of the picture."""
+        if "bbox" not in row:
+            reason = f"no bbox for product {product}; write null where nobody marked it"
+            self.remarks.append(UnusableError(ProblemKind.NO_BOX, scene, reason))
+        value = row.get("bbox")
+        if value is None:
+            return None
+        box = _four_numbers(value)
+        if box and box.left < box.right and box.top < box.bottom:
+            return box
+        wrong = "is empty or reversed" if box else "is not four finite numbers"
+        reason = f"the box {shown(value)} of product {product} {wrong}; write [left, top, right, bottom]"
+        raise UnusableError(ProblemKind.UNUSABLE_BOX, scene, reason)
+
+    def _clipped(self, box: Box, scene: str, product: str) -> Box:
+        """The part of the box that lies in the picture."""
+        clipped = Box(*(min(max(edge, 0.0), 1.0) for edge in box))
+        of = f"the box {list(box)} of product {product}"
+        if clipped.left >= clipped.right or clipped.top >= clipped.bottom:
+            reason = f"{of} is wholly outside the picture; divide pixels by the picture's width and height"
+            raise UnusableError(ProblemKind.BOX_OUTSIDE, scene, reason)
+        if clipped != box:
+            reason = f"{of} reaches outside 0..1 and was clipped"
+            self.remarks.append(UnusableError(ProblemKind.BOX_OUTSIDE, scene, reason))
+        return clipped
+
+    def _check_product(self, product: str) -> None:
+        if product in self._products:
+            return
+        if product in self._left_out:
+            kind = ProblemKind(self._left_out[product].kind)
+            raise UnusableError(kind, product, "its product was left out, and so is this row")
+        reason = "unknown product: no category is listed for it; list it or remove the row"
+        raise UnusableError(ProblemKind.UNKNOWN_PRODUCT, product, reason)
+
+    def _scene_of(self, scene: str) -> Scene:
+        picture = self._picture_of_scene(scene)
+        if picture is None:
+            reason = "the scene has no picture; add the picture or remove the row"
+            raise UnusableError(ProblemKind.MISSING_SCENE, scene, reason)
+        return Scene(scene, picture)
 
 
-def shown(value: object) -> str:
-    """A value as messages show it: shortened, and never nested deeply."""
-    return _shortened.repr(value)
+def _id_in(row: dict[str, object], what: str) -> str:
+    if what not in row:
+        raise UnusableError(ProblemKind.MALFORMED, shown(row), f"no '{what}' in the row")
+    return checked_id(row[what], what)
+
+
+def _four_numbers(value: object) -> Box | None:
+    if not isinstance(value, list) or len(value) != 4:
+        return None
+    if not all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in value):
+        return None
+    try:
+        box = Box(*map(float, value))
+    except OverflowError:  # JSON knows no largest whole number
+        return None
+    return box if all(map(math.isfinite, box)) else None
+
+
+def _read_products(
+    categories: Path, picture_of: PictureOf, problems: list[Problem], details: Path | None
+) -> tuple[dict[str, Product], dict[str, Problem]]:
+    """The products of a categories file, and the problem of each that had to be left out."""
+    listed = JsonObject(categories)
+    problems.extend(listed.duplicates())
+    further = _read_details(details, listed, problems) if details and details.is_file() else {}
+    products: dict[str, Product] = {}
+    left_out: dict[str, Problem] = {}
+    for key, value in listed.entries.items():
+        try:
+            product = checked_id(key, "product")
+            category = _checked_category(product, value)
+            picture = _existing_picture(product, picture_of)
+        except UnusableError as unusable:
+            left_out[unicodedata.normalize("NFC", key)] = unusable.at(listed.where(key))
+            continue
+        fields = dict(further.get(key, {}))
+        title = fields.pop("title", None) or _title_of(fields, category)
+        products[product] = Product(product, category, picture, title, fields)
+    problems.extend(left_out.values())
+    return products, left_out
+
+
+def _checked_category(product: str, value: object) -> str:
+    category = normalise(value) if isinstance(value, str) else ""
+    if not category:
+        reason = f"its category is {shown(value)}; write a path such as 'Furniture|Chairs'"
+        raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
+    return category
+
+
+def _existing_picture(product: str, picture_of: PictureOf) -> Path:
+    picture = picture_of(product)
+    if picture is None:
+        reason = "it has no picture, so it is no product; add the picture or remove the entry"
+        raise UnusableError(ProblemKind.MISSING_PRODUCT, product, reason)
+    return picture
+
+
+def _read_details(path: Path, listed: "JsonObject", problems: list[Problem]) -> dict[str, dict[str, str]]:
+    """Every product's fields as text: text as it is, other values as JSON, null left out."""
+    file = JsonObject(path)
+    problems.extend(file.duplicates())
+    details: dict[str, dict[str, str]] = {}
+    for key, value in file.entries.items():
+        if key not in listed.entries:
+            reason = f"unknown product: not in {listed.path.name}; remove the entry or list the product"
+            problems.append(Problem(file.where(key), shown(key), reason, ProblemKind.UNKNOWN_PRODUCT))
+        elif not isinstance(value, dict):
+            reason = f"{shown(value)} is not an object; write {{'title': ...}}"
+            problems.append(Problem(file.where(key), key, reason, ProblemKind.UNUSABLE_DETAILS))
+        else:
+            details[key] = {
+                name: each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)
+                for name, each in value.items()
+                if each is not None
+            }
+    return details
+
+
+def _title_of(fields: dict[str, str], category: str) -> str | None:
+    """A title made of type and colour, `Rug, grey`; of category and colour where there is no type."""
+    kind, colour = fields.get("type", "").strip(), fields.get("color", "").strip()
+    if not kind and not colour:
+        return None
+    kind = kind or split_path(category)[-1]
+    if not colour:
+        return kind
+    colour = re.sub(r"\s*,\s*", ", ", colour)
+    return f"{kind}, {colour[0].lower()}{colour[1:]}"
+
+
+def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False) -> dict[str, Path]:
+    """The pictures of a folder by id, in order of the names.
+
+    An id is the file's name without its suffix, normalised (NFC): systems spell accents differently.
+
+    With `nested`, those of its sub-folders too. Two pictures of one id are added to `problems`.
+
+    Raises:
+        DatasetError: the folder is missing or cannot be read.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(_picture_files(folder, nested=nested), key=_preference):
+        id_ = unicodedata.normalize("NFC", path.stem)
+        kept = found.setdefault(id_, path)
+        if kept is not path:
+            reason = f"{kept.name} has the same id and is the one that counts; remove one of them"
+            problems.append(Problem(str(path), id_, reason, ProblemKind.TWO_PICTURES))
+    return found
+
+
+def _preference(path: Path) -> tuple[str, int, str]:
+    return path.stem, SUFFIXES.index(path.suffix.lower()), str(path)
+
+
+def _picture_files(folder: Path, *, nested: bool) -> list[Path]:
+    found: list[Path] = []
+    folders = [folder]
+    try:
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
+                        found.append(Path(entry.path))
+                    elif nested and entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+    except OSError as error:
+        message = f"{folder}: cannot be listed ({error.strerror}); the pictures must lie there as ID.jpg"
+        raise DatasetError(message) from error
+    return found
 
 
 def checked_id(value: object, what: str) -> str:
@@ -103,6 +490,15 @@ def checked_id(value: object, what: str) -> str:
         reason = f"the {what} id {shown(value)} cannot name a file; use letters, digits, '-' and '_'"
         raise UnusableError(ProblemKind.UNUSABLE_ID, shown(value), reason)
     return unicodedata.normalize("NFC", value)
+
+
+_shortened = Repr()
+_shortened.maxstring = _shortened.maxother = 60
+
+
+def shown(value: object) -> str:
+    """A value as messages show it: shortened, and never nested deeply."""
+    return _shortened.repr(value)
 
 
 _NOT_JSON = (ValueError, RecursionError)
@@ -207,409 +603,3 @@ def _reason(error: Exception) -> str:
         place = f"line {error.lineno}, column" if error.doc.count("\n") else "column"
         return f"{error.msg} at {place} {error.colno}"
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False) -> dict[str, Path]:
-    """The pictures of a folder by id, in order of the names.
-
-    An id is the file's name without its suffix, normalised (NFC): systems spell accents differently.
-
-    With `nested`, those of its sub-folders too. Two pictures of one id are added to `problems`.
-
-    Raises:
-        DatasetError: the folder is missing or cannot be read.
-    """
-    found: dict[str, Path] = {}
-    for path in sorted(_picture_files(folder, nested=nested), key=_preference):
-        id_ = unicodedata.normalize("NFC", path.stem)
-        kept = found.setdefault(id_, path)
-        if kept is not path:
-            reason = f"{kept.name} has the same id and is the one that counts; remove one of them"
-            problems.append(Problem(str(path), id_, reason, ProblemKind.TWO_PICTURES))
-    return found
-
-
-def _preference(path: Path) -> tuple[str, int, str]:
-    return path.stem, SUFFIXES.index(path.suffix.lower()), str(path)
-
-
-def _picture_files(folder: Path, *, nested: bool) -> list[Path]:
-    found: list[Path] = []
-    folders = [folder]
-    try:
-        while folders:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                        found.append(Path(entry.path))
-                    elif nested and entry.is_dir(follow_symlinks=False):
-                        folders.append(Path(entry.path))
-    except OSError as error:
-        message = f"{folder}: cannot be listed ({error.strerror}); the pictures must lie there as ID.jpg"
-        raise DatasetError(message) from error
-    return found
-
-
-class Rows(NamedTuple):
-    """What a file of rows holds: the valid pairs, their scenes, and how many rows there were in all.
-
-    `known` are the scene and the product of every row whose ids are valid, whatever else is wrong with it.
-    """
-
-    pairs: list[Pair]
-    scenes: dict[str, Scene]
-    n_rows: int
-    known: list[tuple[str, str]]
-
-
-def read_rows(
-    path: Path,
-    products: Mapping[str, Product],
-    left_out: Mapping[str, Problem],
-    picture_of_scene: PictureOf,
-    problems: list[Problem],
-) -> Rows:
-    """Read a JSON-lines file of rows. Whatever is wrong is added to `problems` with its line.
-
-    A row is left out when it is malformed, when its product is unknown or was itself left out, when its scene
-    has no picture, or when its box is unusable. Repeated rows are reported and kept: every row counts.
-
-    Raises:
-        DatasetError: the file cannot be read.
-    """
-    reader = _RowReader(products, left_out, picture_of_scene)
-    pairs: list[Pair] = []
-    n_rows = 0
-    for line, text in lines_of(path):
-        n_rows += 1
-        try:
-            pairs.append(reader.pair_of(object_of(text), line))
-        except UnusableError as unusable:
-            reader.remarks.append(unusable)
-        problems.extend(remark.at(f"{path}:{line}") for remark in reader.remarks)
-        reader.remarks.clear()
-    return Rows(pairs, reader.scenes, n_rows, reader.known)
-
-
-class _RowReader:
-    """Turns rows into pairs; what is worth a word without being a reason to leave the row out is a remark."""
-
-    def __init__(
-        self, products: Mapping[str, Product], left_out: Mapping[str, Problem], picture_of_scene: PictureOf
-    ) -> None:
-        self.scenes: dict[str, Scene] = {}
-        self.known: list[tuple[str, str]] = []
-        self.remarks: list[UnusableError] = []
-        self._products = products
-        self._left_out = left_out
-        self._picture_of_scene = picture_of_scene
-        self._first_lines: dict[tuple[str, str, Box | None], int] = {}
-
-    def pair_of(self, row: dict[str, object], line: int) -> Pair:
-        scene, product = _id_in(row, "scene"), _id_in(row, "product")
-        self.known.append((scene, product))
-        marked = self._marked_box(row, scene, product)
-        self._remark_repeated(scene, product, marked, line)
-        box = self._clipped(marked, scene, product) if marked else None
-        self._check_product(product)
-        if scene not in self.scenes:
-            self.scenes[scene] = self._scene_of(scene)
-        return Pair(scene, product, box)
-
-    def _remark_repeated(self, scene: str, product: str, marked: Box | None, line: int) -> None:
-        first = self._first_lines.setdefault((scene, product, marked), line)
-        if first != line:
-            reason = f"the same row as line {first}, with product {product}; it counts twice"
-            self.remarks.append(UnusableError(ProblemKind.DUPLICATE_ROW, scene, reason))
-
-    def _marked_box(self, row: dict[str, object], scene: str, product: str) -> Box | None:
-        """The box as the row has it, its numbers finite and in order, but perhaps outside of the picture."""
-        if "bbox" not in row:
-            reason = f"no bbox for product {product}; write null where nobody marked it"
-            self.remarks.append(UnusableError(ProblemKind.NO_BOX, scene, reason))
-        value = row.get("bbox")
-        if value is None:
-            return None
-        box = _four_numbers(value)
-        if box and box.left < box.right and box.top < box.bottom:
-            return box
-        wrong = "is empty or reversed" if box else "is not four finite numbers"
-        reason = f"the box {shown(value)} of product {product} {wrong}; write [left, top, right, bottom]"
-        raise UnusableError(ProblemKind.UNUSABLE_BOX, scene, reason)
-
-    def _clipped(self, box: Box, scene: str, product: str) -> Box:
-        """The part of the box that lies in the picture."""
-        clipped = Box(*(min(max(edge, 0.0), 1.0) for edge in box))
-        of = f"the box {list(box)} of product {product}"
-        if clipped.left >= clipped.right or clipped.top >= clipped.bottom:
-            reason = f"{of} is wholly outside the picture; divide pixels by the picture's width and height"
-            raise UnusableError(ProblemKind.BOX_OUTSIDE, scene, reason)
-        if clipped != box:
-            reason = f"{of} reaches outside 0..1 and was clipped"
-            self.remarks.append(UnusableError(ProblemKind.BOX_OUTSIDE, scene, reason))
-        return clipped
-
-    def _check_product(self, product: str) -> None:
-        if product in self._products:
-            return
-        if product in self._left_out:
-            kind = ProblemKind(self._left_out[product].kind)
-            raise UnusableError(kind, product, "its product was left out, and so is this row")
-        reason = "unknown product: no category is listed for it; list it or remove the row"
-        raise UnusableError(ProblemKind.UNKNOWN_PRODUCT, product, reason)
-
-    def _scene_of(self, scene: str) -> Scene:
-        picture = self._picture_of_scene(scene)
-        if picture is None:
-            reason = "the scene has no picture; add the picture or remove the row"
-            raise UnusableError(ProblemKind.MISSING_SCENE, scene, reason)
-        return Scene(scene, picture)
-
-
-def _id_in(row: dict[str, object], what: str) -> str:
-    if what not in row:
-        raise UnusableError(ProblemKind.MALFORMED, shown(row), f"no '{what}' in the row")
-    return checked_id(row[what], what)
-
-
-def _four_numbers(value: object) -> Box | None:
-    if not isinstance(value, list) or len(value) != 4:
-        return None
-    if not all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in value):
-        return None
-    try:
-        box = Box(*map(float, value))
-    except OverflowError:  # JSON knows no largest whole number
-        return None
-    return box if all(map(math.isfinite, box)) else None
-
-
-def read_products(
-    categories: Path, picture_of: PictureOf, problems: list[Problem], *, details: Path | None = None
-) -> tuple[dict[str, Product], dict[str, Problem]]:
-    """Read the products of a categories file, in its order, and the problem of each that had to be left out.
-
-    A product without category or without picture is no product. `details` names a file of titles and further
-    fields. Whatever is wrong is added to `problems`.
-
-    Raises:
-        DatasetError: a file cannot be read, or is not one JSON object.
-    """
-    listed = JsonObject(categories)
-    problems.extend(listed.duplicates())
-    further = _read_details(details, listed, problems) if details else {}
-    products: dict[str, Product] = {}
-    left_out: dict[str, Problem] = {}
-    for key, value in listed.entries.items():
-        try:
-            product = checked_id(key, "product")
-            category = _checked_category(product, value)
-            picture = _existing_picture(product, picture_of)
-        except UnusableError as unusable:
-            left_out[unicodedata.normalize("NFC", key)] = unusable.at(listed.where(key))
-            continue
-        fields = dict(further.get(key, {}))
-        title = fields.pop("title", None) or _title_of(fields, category)
-        products[product] = Product(product, category, picture, title, fields)
-    problems.extend(left_out.values())
-    return products, left_out
-
-
-def _checked_category(product: str, value: object) -> str:
-    category = normalise(value) if isinstance(value, str) else ""
-    if not category:
-        reason = f"its category is {shown(value)}; write a path such as 'Furniture|Chairs'"
-        raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
-    return category
-
-
-def _existing_picture(product: str, picture_of: PictureOf) -> Path:
-    picture = picture_of(product)
-    if picture is None:
-        reason = "it has no picture, so it is no product; add the picture or remove the entry"
-        raise UnusableError(ProblemKind.MISSING_PRODUCT, product, reason)
-    return picture
-
-
-def _read_details(path: Path, listed: JsonObject, problems: list[Problem]) -> dict[str, dict[str, str]]:
-    """Every product's fields as text: text as it is, other values as JSON, null left out."""
-    file = JsonObject(path)
-    problems.extend(file.duplicates())
-    details: dict[str, dict[str, str]] = {}
-    for key, value in file.entries.items():
-        if key not in listed.entries:
-            reason = f"unknown product: not in {listed.path.name}; remove the entry or list the product"
-            problems.append(Problem(file.where(key), shown(key), reason, ProblemKind.UNKNOWN_PRODUCT))
-        elif not isinstance(value, dict):
-            reason = f"{shown(value)} is not an object; write {{'title': ...}}"
-            problems.append(Problem(file.where(key), key, reason, ProblemKind.UNUSABLE_DETAILS))
-        else:
-            details[key] = {
-                name: each if isinstance(each, str) else json.dumps(each, ensure_ascii=False)
-                for name, each in value.items()
-                if each is not None
-            }
-    return details
-
-
-def _title_of(fields: dict[str, str], category: str) -> str | None:
-    """A title made of type and colour, `Rug, grey`; of category and colour where there is no type."""
-    kind, colour = fields.get("type", "").strip(), fields.get("color", "").strip()
-    if not kind and not colour:
-        return None
-    kind = kind or split_path(category)[-1]
-    if not colour:
-        return kind
-    colour = re.sub(r"\s*,\s*", ", ", colour)
-    return f"{kind}, {colour[0].lower()}{colour[1:]}"
-
-
-FASHION = "Apparel & Accessories"
-PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.json", "set.json"
-
-
-@dataclass(repr=False)
-class Dataset:
-    """A set as read: what is valid in it, and what was wrong. Not changed after reading.
-
-    Attributes:
-        name: what reports call it.
-        root: its folder.
-        scenes: the scenes that have a pair, by id, in the order of their first pair.
-        products: the catalogue, by id: every product with a category and a picture, in a pair or not.
-        pairs: the valid rows in file order; repeated rows stand here repeatedly.
-        problems: everything wrong, by file, line and id.
-        n_rows: the rows of the file, valid or not.
-        licence: of its pictures, as far as the set says.
-        parts: the sets it was merged from, none for a set as read.
-        known: scene and product of every row whose ids are valid, left out or not.
-        product_problems: those of the problems that concern the catalogue.
-    """
-
-    name: str
-    root: Path
-    scenes: dict[str, Scene]
-    products: dict[str, Product]
-    pairs: list[Pair]
-    problems: list[Problem] = field(default_factory=list)
-    n_rows: int = 0
-    licence: str | None = None
-    parts: tuple["Dataset", ...] = ()
-    known: list[tuple[str, str]] = field(default_factory=list)
-    product_problems: list[Problem] = field(default_factory=list)
-
-    def __repr__(self) -> str:
-        names = ("scenes", "products", "pairs", "categories")
-        return (
-            f"<Dataset {self.name!r}: {', '.join(f'{len(getattr(self, each)):,} {each}' for each in names)}>"
-        )
-
-    @cached_property
-    def categories(self) -> dict[str, list[str]]:
-        """The product ids of every category; categories and ids sorted."""
-        members: dict[str, list[str]] = {}
-        for product in self.products.values():
-            members.setdefault(product.category, []).append(product.id)
-        return {category: sorted(members[category]) for category in sorted(members)}
-
-    @cached_property
-    def positives(self) -> dict[str, frozenset[str]]:
-        """The known products of every scene, also those whose box is unusable: never its negatives."""
-        positives: dict[str, set[str]] = {}
-        for pair in self.pairs:
-            positives.setdefault(pair.scene, set()).add(pair.product)
-        for scene, product in self.known:
-            if scene in positives and product in self.products:
-                positives[scene].add(product)
-        return {scene: frozenset(products) for scene, products in positives.items()}
-
-    @cached_property
-    def is_fashion(self) -> bool:
-        """Whether all categories lie under `Apparel & Accessories`: decides the crop rule."""
-        return bool(self.categories) and all(split_path(name)[0] == FASHION for name in self.categories)
-
-
-def read_layout(root: Path) -> Dataset:
-    """Read a set in the layout above; everything wrong in it becomes one of its problems.
-
-    Raises:
-        DatasetError: a file or a folder of the layout is missing, a JSON file is not one object, or the
-            licence is not text.
-    """
-    missing = [name for name in (PAIRS, CATEGORIES) if not (root / name).is_file()]
-    if missing:
-        raise DatasetError(f"{root}: no {' and no '.join(missing)}; a set needs {PAIRS} and {CATEGORIES}")
-    of_scenes: list[Problem] = []
-    of_products: list[Problem] = []
-    of_rows: list[Problem] = []
-    scene_pictures = list_pictures(root / "scenes", of_scenes)
-    product_pictures = list_pictures(root / "products", of_products)
-    details = root / DETAILS
-    products, left_out = read_products(
-        root / CATEGORIES, product_pictures.get, of_products, details=details if details.is_file() else None
-    )
-    rows = read_rows(root / PAIRS, products, left_out, scene_pictures.get, of_rows)
-    return Dataset(
-        root.name or root.resolve().name,
-        root,
-        rows.scenes,
-        products,
-        rows.pairs,
-        [*of_scenes, *of_products, *of_rows],
-        rows.n_rows,
-        licence=_licence(root / ABOUT),
-        known=rows.known,
-        product_problems=of_products,
-    )
-
-
-@dataclass
-class SetContent:
-    """What a set says, ready to be written.
-
-    Attributes:
-        rows: {"product", "scene", "bbox"} each.
-        categories: of the products, by id.
-        details: title and further fields of the products, by id.
-        problems: what had to be left out, and why.
-    """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    categories: dict[str, str] = field(default_factory=dict)
-    details: dict[str, dict[str, str]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-
-
-def set_files(content: SetContent) -> dict[str, str | None]:
-    """Return the text of a set's files by name (None for no file), in the order to write them in.
-
-    The pairs come last, so that a folder that has them is complete.
-    """
-    return {
-        CATEGORIES: json_lines(content.categories),
-        DETAILS: json_lines(content.details) if content.details else None,
-        PAIRS: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content.rows),
-    }
-
-
-def json_lines(entries: object) -> str:
-    """Return the text of a file of one object, with a line for each of its entries."""
-    return json.dumps(entries, indent=0, ensure_ascii=False, sort_keys=True) + "\n"
-
-
-def write_files(folder: Path, files: Mapping[str, str | None]) -> None:
-    """Write a set's files next to the folders of its pictures, which are created."""
-    for name in ("scenes", "products"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        if text is None:
-            (folder / name).unlink(missing_ok=True)
-        else:
-            write_file(folder / name, text)
-
-
-def _licence(about: Path) -> str | None:
-    licence = JsonObject(about).entries.get("licence") if about.is_file() else None
-    if licence is None or isinstance(licence, str):
-        return licence
-    raise DatasetError(f"{about}: the licence is {shown(licence)}; write it as text, or leave it out")

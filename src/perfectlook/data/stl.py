@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from perfectlook.data.layout import Dataset, JsonObject, PictureOf, list_pictures, read_products, read_rows
+from perfectlook.data.layout import Dataset, JsonObject, PictureOf, list_pictures, read_files
 from perfectlook.errors import DatasetError
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem
@@ -101,19 +101,8 @@ def read_release_without_pictures(release: Release) -> Dataset:
 
 
 def _read(release: Release, picture_of: PictureOf, problems: list[Problem]) -> Dataset:
-    of_products: list[Problem] = []
-    of_rows: list[Problem] = []
-    products, left_out = read_products(release.categories, picture_of, of_products)
-    rows = read_rows(release.rows, products, left_out, picture_of, of_rows)
-    return Dataset(
-        release.name,
-        release.rows.parent,
-        rows.scenes,
-        products,
-        rows.pairs,
-        [*problems, *of_products, *of_rows],
-        rows.n_rows,
-        licence=LICENCE,
-        known=rows.known,
-        product_problems=[*(each for each in problems if each.item in products), *of_products],
-    )
+    files = (release.rows, release.categories, None)
+    dataset = read_files(release.name, *files, picture_of, picture_of, problems)
+    dataset.licence = LICENCE
+    dataset.product_problems[:0] = (each for each in problems if each.item in dataset.products)
+    return dataset

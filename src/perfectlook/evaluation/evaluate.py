@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from perfectlook.data import Dataset, load_set
-from perfectlook.data.crop import scene_rectangle
+from perfectlook.data.scenes import scene_rectangle
 from perfectlook.errors import DatasetError, ModelError
 from perfectlook.evaluation.attention import DeletionTest, deletion_test, require_attention
 from perfectlook.evaluation.metrics import (

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from perfectlook.data.crop import scene_rectangle
+from perfectlook.data.scenes import scene_rectangle
 from perfectlook.evaluation.evaluate import Evaluation
 from perfectlook.evaluation.metrics import TOP_K
 from perfectlook.evaluation.protocol import Figures, PairResult, figures

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from perfectlook.data.split import fold_of, split_of
+from perfectlook.data.scenes import fold_of, split_of
 from perfectlook.evaluation.metrics import (
     TOP_K,
     Interval,

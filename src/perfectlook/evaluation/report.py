@@ -17,7 +17,7 @@ from PIL import Image
 
 from perfectlook import __version__
 from perfectlook.data import Dataset
-from perfectlook.data.crop import scene_rectangle
+from perfectlook.data.scenes import scene_rectangle
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
 from perfectlook.evaluation.findings import (
     FEW,

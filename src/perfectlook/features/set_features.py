@@ -8,10 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from perfectlook.data.crop import scene_view
 from perfectlook.data.fingerprints import Fingerprint, fingerprints
 from perfectlook.data.layout import Dataset
-from perfectlook.data.split import twins
+from perfectlook.data.scenes import scene_view, twins
 from perfectlook.errors import DatasetError
 from perfectlook.features.extraction import NO_FEATURES, extract
 from perfectlook.features.store import FeatureArrays, ViewKey, open_store

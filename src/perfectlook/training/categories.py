@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from perfectlook.data.split import FOLDS, fold_of
+from perfectlook.data.scenes import FOLDS, fold_of
 from perfectlook.errors import TrainingError
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.categories import CategorySuggester, global_inputs, known_categories, scene_views

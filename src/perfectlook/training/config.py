@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perfectlook.data.layout import Dataset
-from perfectlook.data.split import is_small
+from perfectlook.data.scenes import is_small
 from perfectlook.errors import UsageError
 from perfectlook.model.config import MARGIN, ModelConfig
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from perfectlook.backbones import BackboneDescription
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import fingerprints
-from perfectlook.data.split import twins
+from perfectlook.data.scenes import twins
 from perfectlook.errors import TrainingError, UsageError
 from perfectlook.features.set_features import SceneShown, SetFeatures, set_features
 from perfectlook.features.store import FeatureArrays

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perfectlook.data.split import fold_of
+from perfectlook.data.scenes import fold_of
 from perfectlook.evaluation.metrics import placing
 from perfectlook.evaluation.protocol import Candidates, training_indices
 from perfectlook.features.set_features import SetFeatures

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import torch
 
-from perfectlook.data.split import FOLDS
+from perfectlook.data.scenes import FOLDS
 from perfectlook.errors import TrainingError
 from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval, paired_difference
 from perfectlook.evaluation.protocol import pairs_of, scenes_of_fold, scenes_of_split, training_indices
