@@ -1,7 +1,7 @@
 """Scenes: which split they belong to, and what of them a model sees.
 
-Splits go by scene, never by pair, and copies of a photo count as one scene. A model sees the picture without the
-product: the crop rule (Kang et al. 2019, section 3).
+Splits go by scene, never by pair, and copies of a photo count as one scene. A model sees the picture
+without the product: the crop rule (Kang et al. 2019, section 3).
 """
 
 import math
