@@ -137,7 +137,7 @@ class Reader:
 
     @cached_property
     def _service(self) -> str:
-        service = Service.open(Settings("MODEL", "CATALOGUE", port=0))
+        service = Service.open(Settings(model="MODEL", catalogue="CATALOGUE", port=0))
         return self.running.enter_context(serving(service))
 
     @cached_property

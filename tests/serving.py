@@ -65,7 +65,7 @@ def running(store: Store, folder: Path, **settings: Any) -> Iterator[Running]:
     keys = folder / "keys"
     keys.write_text(line + "\n", encoding="utf-8")
     given = {"keys": str(keys), "feedback": str(folder / "feedback.sqlite"), "rate": 0.0, **settings}
-    service = Service.open(Settings(str(store.model), str(store.catalogue), port=0, **given))
+    service = Service.open(Settings(model=str(store.model), catalogue=str(store.catalogue), port=0, **given))
     with serving(service) as url:
         bearer = {"Authorization": f"Bearer {key}"}
         with (

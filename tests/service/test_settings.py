@@ -6,33 +6,41 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.service.settings import Settings
+from perfectlook.service.settings import PREFIX, Settings, settings_fields
 
 NEEDED = {"model": "m", "catalogue": "c"}
 
 
-def test_flags_then_the_environment_then_the_file(tmp_path: Path):
+@pytest.fixture(autouse=True)
+def without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, _, _ in settings_fields():
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+
+
+def test_flags_then_the_environment_then_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "serve.toml"
     file.write_text(
         'model = "m"\ncatalogue = "c"\nport = 1\nqueue = 2\nrate = 3\nallow_origin = ["https://a"]\n'
     )
-    environment = {"PERFECTLOOK_PORT": "10", "PERFECTLOOK_QUEUE": "20", "PERFECTLOOK_KEYED_READING": "true"}
-    settings = Settings.of({"port": 100, "host": None}, environment, str(file))
+    variables = {"PORT": "10", "QUEUE": "20", "KEYED_READING": "true", "ALLOW_ORIGIN": "https://b, https://c"}
+    for name, text in variables.items():
+        monkeypatch.setenv(PREFIX + name, text)
+    settings = Settings.of({"port": 100, "host": None}, str(file))
     assert (settings.port, settings.queue, settings.rate) == (100, 20, 3.0)
     assert settings.keyed_reading
-    assert settings.allow_origin == ("https://a",)
+    assert settings.allow_origin == ("https://b", "https://c")
     assert settings.host == "127.0.0.1"
 
 
 def test_what_is_printed_is_a_file_with_the_same_settings(tmp_path: Path):
-    settings = Settings.of({**NEEDED, "allow_origin": ("https://a", 'b"'), "samples": "C:\\photos"}, {})
+    settings = Settings.of({**NEEDED, "allow_origin": ("https://a", 'b"'), "samples": "C:\\photos"})
     (tmp_path / "again.toml").write_text(settings.as_toml())
-    assert Settings.of({}, {}, str(tmp_path / "again.toml")) == settings
+    assert Settings.of({}, str(tmp_path / "again.toml")) == settings
 
 
 def test_secrets_are_not_printed():
     settings = Settings.of(
-        {"model": "m", "catalogue": "qdrant+https://me:secret@host/c?api_key=hush&x=1"}, {}
+        {"model": "m", "catalogue": "qdrant+https://me:secret@host/c?api_key=hush&x=1"}
     )
     printed = settings.as_toml()
     assert "secret" not in printed
@@ -45,22 +53,27 @@ def test_secrets_are_not_printed():
     [
         ({}, {}, "--model"),
         ({"model": "m"}, {}, "--catalogue"),
-        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT"),
+        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT is 'many'; it must be a whole number"),
+        (NEEDED, {"PERFECTLOOK_RATE": "-1"}, "PERFECTLOOK_RATE is -1.0: give 0 or more"),
         (NEEDED, {"PERFECTLOOK_KEYED_READING": "perhaps"}, "PERFECTLOOK_KEYED_READING"),
         ({**NEEDED, "port": 70_000}, {}, "--port"),
         ({**NEEDED, "queue": -1}, {}, "--queue"),
         ({**NEEDED, "read_seconds": 0.0}, {}, "--read-seconds"),
     ],
 )
-def test_wrong_settings_are_named(flags: dict[str, object], environment: dict[str, str], named: str):
+def test_wrong_settings_are_named(
+    flags: dict[str, object], environment: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+):
+    for name, text in environment.items():
+        monkeypatch.setenv(name, text)
     with pytest.raises(UsageError, match=named):
-        Settings.of(flags, environment)
+        Settings.of(flags)
 
 
 @pytest.mark.parametrize("text", ["prot = 1", 'port = "1"', "port = true", "port 1", "allow_origin = [1]"])
 def test_wrong_files_are_named(tmp_path: Path, text: str):
     (tmp_path / "serve.toml").write_text(text)
     with pytest.raises(UsageError, match=r"serve\.toml"):
-        Settings.of(NEEDED, {}, str(tmp_path / "serve.toml"))
+        Settings.of(NEEDED, str(tmp_path / "serve.toml"))
     with pytest.raises(UsageError, match="absent"):
-        Settings.of(NEEDED, {}, str(tmp_path / "absent"))
+        Settings.of(NEEDED, str(tmp_path / "absent"))

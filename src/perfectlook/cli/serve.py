@@ -103,7 +103,7 @@ def serve(*, config: str | None = None, show_config: bool = False, **flags: obje
     Raises:
         PerfectLookError: a setting, the model or the catalogue cannot be used.
     """
-    settings = Settings.of(flags, os.environ, config)
+    settings = Settings.of(flags, config)
     if show_config:
         print(settings.as_toml(), end="")
         return 0

@@ -1,45 +1,28 @@
-"""A request that is answered with an error, and what that answer looks like."""
+"""Failed requests: what each failure is answered with, and nothing of the inside in it."""
 
+import asyncio
 import json
+import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from fastapi import Response
-from pydantic import BaseModel
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from PIL import UnidentifiedImageError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
+from starlette.requests import ClientDisconnect, HTTPConnection
 
+from perfectlook.answers import ErrorAnswer, ErrorDetail
+from perfectlook.errors import CatalogueInUseError, FetchError, PerfectLookError, PictureError, UsageError
 
-@dataclass(slots=True)
-class Call:
-    """A request's id, the name of the key that it came with, and when it began."""
-
-    id: str
-    key: str | None = None
-    began: float = field(default_factory=time.perf_counter)
-    error: str | None = None
-
-
-def call_of(request: HTTPConnection) -> Call:
-    """Return the call of a request; `Envelope` has put it there."""
-    call: Call = request.scope["perfectlook.call"]
-    return call
-
-
-def json_answer(document: object, status: int = 200) -> Response:
-    """Return a document as an answer."""
-    return Response(_encoded(document), status, media_type="application/json")
-
-
-def _encoded(document: object) -> bytes:
-    try:
-        return to_json(document, inf_nan_mode="null")
-    except PydanticSerializationError:  # half of a surrogate pair, as a broken feed may hold
-        plain = document.model_dump() if isinstance(document, BaseModel) else document
-        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-8", "replace")
+LOGGER = logging.getLogger("perfectlook.service")
+BUSY_DELAY = 0.2
+"""Seconds before a busy server refuses a request: a caller that asks again at once would otherwise take
+processor time from accepted requests."""
+_CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
 class Refusal(HTTPException):
@@ -54,11 +37,113 @@ class Refusal(HTTPException):
         self.message = message
 
 
-def error_document(
-    code: str, message: str, request_id: str, details: object = None
-) -> Mapping[str, Mapping[str, object]]:
-    """Return what every error is answered with."""
-    error: dict[str, object] = {"code": code, "message": message, "request_id": request_id}
-    if details is not None:
-        error["details"] = details
-    return {"error": error}
+@dataclass(slots=True)
+class RequestState:
+    """A request's id, the name of its key, when it began, and the code of its error."""
+
+    id: str
+    key: str | None = None
+    began: float = field(default_factory=time.perf_counter)
+    error: str | None = None
+
+
+def state_of(request: HTTPConnection) -> RequestState:
+    """Return the state of a request; the middleware has put it there."""
+    state: RequestState = request.scope["perfectlook.state"]
+    return state
+
+
+def json_answer(document: object, status: int = 200) -> Response:
+    """Return an answer, serialised once."""
+    return Response(_encoded(document), status, media_type="application/json")
+
+
+def _encoded(document: object) -> bytes:
+    try:
+        return to_json(document, inf_nan_mode="null")
+    except PydanticSerializationError:  # half of a surrogate pair, as a broken feed may hold
+        plain = document.model_dump() if isinstance(document, BaseModel) else document
+        text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode("utf-8", "replace")
+
+
+def error_answer(refusal: Refusal, state: RequestState, details: Any = None) -> Response:
+    """Return the answer of a refused request, and note its code for the log and the metrics."""
+    state.error = refusal.code
+    detail = ErrorDetail(
+        code=refusal.code, message=refusal.message, request_id=state.id, details=details
+    )
+    answer = json_answer(ErrorAnswer(error=detail), refusal.status_code)
+    answer.headers.update(refusal.headers or {})
+    return answer
+
+
+def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
+    """Register the answers of all failures; no message contains a text of `hidden`, such as a folder."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if isinstance(error, Refusal):
+            if error.code == "busy":
+                await asyncio.sleep(BUSY_DELAY)
+            return error_answer(error, state_of(request))
+        refusal = Refusal(error.status_code, _CODES.get(error.status_code, "error"), str(error.detail))
+        refusal.headers = error.headers
+        return error_answer(refusal, state_of(request))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError | ValidationError)
+        problems = [
+            {"where": [str(part) for part in each["loc"]], "problem": each["msg"]} for each in error.errors()
+        ]
+        message = f"{'.'.join(problems[0]['where'])}: {problems[0]['problem']}"
+        return error_answer(Refusal(422, "invalid", message), state_of(request), problems)
+
+    async def failed(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PerfectLookError)
+        refusal, state = refusal_of(error, hidden), state_of(request)
+        level = logging.WARNING if refusal.status_code >= 500 else logging.INFO
+        reason = {"request_id": state.id, "code": refusal.code, "reason": str(error)[:500]}
+        LOGGER.log(level, "refused", extra=reason)
+        return error_answer(refusal, state)
+
+    async def gone(request: Request, _: Exception) -> Response:
+        state_of(request).error = "client_gone"
+        return Response(status_code=499)  # nobody reads it; the log does
+
+    for kind, handler in (
+        (HTTPException, refused),
+        (RequestValidationError, invalid),
+        (ValidationError, invalid),
+        (PerfectLookError, failed),
+        (ClientDisconnect, gone),
+    ):
+        app.add_exception_handler(kind, handler)
+
+
+def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal:
+    """Return how a failure of the package is answered."""
+    if isinstance(error, PictureError):
+        return _of_picture(error)
+    if isinstance(error, UsageError):
+        message = str(error)
+        for each in hidden:
+            message = message.replace(each, "the catalogue")
+        return Refusal(400, "bad_request", message)
+    if isinstance(error, FetchError):  # the reason tells what is at the address: only the log has it
+        if error.passing:
+            return Refusal(502, "unreachable", "nothing could be fetched from that URL; try again later")
+        return Refusal(400, "bad_url", "nothing can be fetched from that URL")
+    if isinstance(error, CatalogueInUseError):
+        return Refusal(503, "sync_at_work", "a sync is running; try again when it has ended", retry_after=5)
+    return Refusal(503, "unavailable", "the catalogue cannot be used now; try again later", retry_after=5)
+
+
+def _of_picture(error: PictureError) -> Refusal:
+    if isinstance(error.__cause__, UnidentifiedImageError):
+        return Refusal(415, "not_a_picture", "not a picture of a known format")
+    if "megapixels" in str(error) or "over the limit" in str(error):
+        return Refusal(413, "too_large", "the picture has too many pixels; scale it down")
+    if "empty" in str(error):
+        return Refusal(400, "bad_picture", "the picture is empty")
+    return Refusal(400, "bad_picture", "the picture is truncated or damaged")

@@ -1,4 +1,4 @@
-"""How often each caller may ask: token buckets."""
+"""Who may call what, and how often: API keys, guards of routes, rate limits."""
 
 import hashlib
 import hmac
@@ -12,17 +12,38 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from perfectlook.errors import UsageError
+from fastapi import Request
 
+from perfectlook.errors import UsageError
+from perfectlook.service.errors import Refusal, call_of
+
+CALLERS = 20_000
+"""Rate limits remember this many callers, and forget those that have been silent longest."""
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})")
 _PREFIX = "pl_"
 
 
-def new_key(name: str) -> tuple[str, str]:
-    """Return a new key and the line of it for the file, which does not tell the key.
+async def writing(request: Request) -> None:
+    """Let only requests with a known key through.
 
     Raises:
-        UsageError: the name is none.
+        Refusal: the key is missing or unknown (401).
+    """
+    if call_of(request).key is None:
+        raise Refusal(401, "no_key", "this call needs an API key: send 'Authorization: Bearer KEY'")
+
+
+async def reading(request: Request) -> None:
+    """Let every request through, unless the server requires keys for reading too."""
+    if request.app.state.service.settings.keyed_reading:
+        await writing(request)
+
+
+def new_key(name: str) -> tuple[str, str]:
+    """Return a new key and its line for the file of keys, which holds only a hash.
+
+    Raises:
+        UsageError: the name has other characters than a name may have.
     """
     key = _PREFIX + secrets.token_urlsafe(32)
     line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
@@ -32,13 +53,13 @@ def new_key(name: str) -> tuple[str, str]:
 
 
 class Keys:
-    """The keys of a file, which is read again when it has changed. May be asked from several threads."""
+    """The keys of a file, which is read again when it changes. Safe to use from several threads."""
 
     def __init__(self, file: Path | None) -> None:
-        """Read the file; None is a file without keys.
+        """Read the file; None means no keys.
 
         Raises:
-            UsageError: it cannot be read, or a line is none.
+            UsageError: the file cannot be read, or a line is not 'name:sha256'.
         """
         self._file = file
         self._stamp: tuple[int, int, int] | None = None
@@ -47,12 +68,12 @@ class Keys:
         self._reread()
 
     def owner(self, key: str) -> str | None:
-        """Return the name of a key, None for one that is not in the file."""
-        with suppress(UsageError):  # half written, or gone for a moment: those known before still count
+        """Return the name of a key; None if it is not in the file."""
+        with suppress(UsageError):  # half written or gone for a moment: the keys read before still count
             self._reread()
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
         found = None
-        for name, known in self._digests:  # all of them: how long it takes does not tell which one is near
+        for name, known in self._digests:  # compare with all: the time taken tells nothing
             if hmac.compare_digest(digest, known):
                 found = name
         return found
@@ -81,27 +102,23 @@ def _parsed(text: str, file: Path) -> list[tuple[str, bytes]]:
             continue
         found = _LINE.fullmatch(line.strip())
         if not found:
-            raise UsageError(f"{file}: line {number} is no 'name:sha256' line; `perfectlook keys new NAME`")
+            raise UsageError(f"{file}, line {number}: expected 'name:sha256'; `perfectlook keys new NAME` makes such a line")
         digests.append((found[1], bytes.fromhex(found[2])))
     return digests
 
 
-CALLERS = 20_000
-"""Buckets that are remembered; those of callers that have been silent longest are forgotten."""
-
-
 class Rates:
-    """One bucket a caller, which holds `burst` tokens and gains `rate` a second. For one thread."""
+    """A token bucket for each caller: it holds `burst` tokens and gains `rate` a second. For one thread."""
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Set rate (0: no limit) and burst."""
+        """Set the rate (0: no limit) and the burst."""
         self._rate = rate
         self._burst = float(burst)
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, caller: str, cost: float = 1.0) -> int:
-        """Take tokens; returns 0, or the seconds after which there will be enough, and takes none."""
+        """Take tokens and return 0; if there are too few, take none and return the seconds to wait."""
         if not self._rate:
             return 0
         now = self._clock()

@@ -1,16 +1,21 @@
-"""Runs the service behind uvicorn, until it is asked to stop."""
+"""Runs the service behind uvicorn until it is asked to stop, and closes connections that only waste time."""
 
 import gc
+import json
+import logging
 import socket
+import sys
 import threading
 import time
+from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from perfectlook.errors import PerfectLookError, UsageError
-from perfectlook.service.metrics import LOGGER, log_as_json
 from perfectlook.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -18,20 +23,23 @@ if TYPE_CHECKING:
 
     from perfectlook.service.service import Service
 
-
 KEEP_ALIVE = 30
+"""Seconds that a connection may stay open between two requests."""
+MAX_HEAD = 2**16
+"""Bytes of a request line and its headers."""
 
 
 def run(settings: Settings) -> None:
-    """Open everything, listen, and return when a signal has asked to stop and all accepted work is done.
+    """Open everything, listen, and return once a signal has asked to stop and all accepted work is done.
 
     Raises:
         PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
     """
-    _check_place(settings)
+    _check_address(settings)
     log_as_json()
-    with _nothing_is_garbage(), ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-        opening = beside.submit(_opened, settings)  # which takes about as long as the import
+    with _without_garbage_collection(), ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
+        opening = beside.submit(_opened, settings)  # takes about as long as the import
+        import perfectlook.service.app
 
         service = opening.result()
     server(service).run()
@@ -42,10 +50,9 @@ def server(service: "Service") -> "uvicorn.Server":
     import uvicorn
 
     from perfectlook.service.app import wrapped
-    from perfectlook.service.protocol import patient
 
     settings = service.settings
-    LOGGER.info(
+    logging.getLogger("perfectlook.service").info(
         "open",
         extra={"model": service.recommender.model.name, "host": settings.host, "port": settings.port},
     )
@@ -54,7 +61,7 @@ def server(service: "Service") -> "uvicorn.Server":
             wrapped(service),
             host=settings.host,
             port=settings.port,
-            http=patient(settings.read_seconds),
+            http=type("Protocol", (ImpatientProtocol,), {"head_seconds": settings.read_seconds}),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -68,17 +75,6 @@ def server(service: "Service") -> "uvicorn.Server":
             backlog=2048,
         )
     )
-
-
-@contextmanager
-def _nothing_is_garbage() -> Iterator[None]:
-    """Make objects that will stay without looking for garbage among them, now or ever after."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @contextmanager
@@ -104,15 +100,148 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
         thread.join()
 
 
-def _check_place(settings: Settings) -> None:
-    """Try the address before everything is opened, so that what is wrong with it is said in plain words."""
+class ImpatientProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, with limits on the time and the size of a request's head.
+
+    A connection is closed if a head takes longer than `head_seconds`: from the connection's beginning, or from
+    the first byte of a further request, however slowly bytes trickle in. Bodies have limits of their own
+    (`perfectlook.service.middleware`).
+    """
+
+    head_seconds = 20.0
+    _deadline: TimerHandle | None = None
+    _in_body = False
+    _answering = 0
+    _received = 0
+    _head_size = 0
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._head_came()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; outside a body they are of a head, even the empty lines before it."""
+        if self._in_body:
+            self._received = 0
+        else:
+            self._received += len(data)
+            self._await_head()
+        super().data_received(data)
+        if not self._in_body and self._received > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The head of the request is over {MAX_HEAD:,} bytes.")
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._head_size = 0
+        self._await_head()
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the request line."""
+        self._measure(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, or a trailer after the body."""
+        self._measure(name, value)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is complete: the body follows, and an answer."""
+        self._head_came()
+        self._received = 0
+        self._in_body = True
+        self._answering += 1
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body is complete: the next head may follow."""
+        self._in_body = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is sent."""
+        self._answering -= 1
+        super().on_response_complete()
+
+    def _measure(self, *parts: bytes) -> None:
+        self._head_size += sum(map(len, parts))
+        if self._head_size > MAX_HEAD:
+            raise ValueError("the head is too large")  # the parser stops, and the answer is 400
+
+    def _await_head(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.head_seconds, self._head_is_late)
+
+    def _head_came(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _head_is_late(self) -> None:
+        self._deadline = None
+        if self._answering:  # an earlier request of the connection still gets its answer
+            self._await_head()
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+
+class JsonLines(logging.Formatter):
+    """Time, level, event and whatever `extra` holds; the type, text and traceback of an exception."""
+
+    known = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return one line."""
+        clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, object] = {
+            "time": f"{clock}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in self.known}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def log_as_json(stream: TextIO | None = None) -> None:
+    """Send the logs of the service and of its HTTP server to a stream as JSON."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in ("perfectlook.service", "uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers = [handler]
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    logging.getLogger("uvicorn.access").disabled = True  # the service's own log has no addresses and queries
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Make objects that will stay, and never look for garbage among them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _check_address(settings: Settings) -> None:
+    """Try the address before everything is opened, so that a wrong one is reported at once."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
         raise UsageError(
-            f"{settings.host}:{settings.port} cannot be listened at ({error.strerror}); choose another "
-            "--host or --port"
+            f"cannot bind to {settings.host}:{settings.port} ({error.strerror}); choose another --host or --port"
         ) from error
 
 

@@ -1,181 +1,169 @@
-"""What a service is told: by flags, else by the environment (`PERFECTLOOK_PORT`), else by one TOML file."""
+"""The settings of a server: from flags, else the environment (`PERFECTLOOK_PORT`), else one TOML file."""
 
-import os
+import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, Strict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from perfectlook.errors import UsageError
 
 PREFIX = "PERFECTLOOK_"
-_MB = 2**20
 
 
-def _setting(default: object, help_: str, metavar: str = "") -> Any:
-    return field(default=default, metadata={"help": help_, "metavar": metavar})
+def _setting(
+    default: object, help_: str, metavar: str = "", *, ge: float | None = None, le: float | None = None
+) -> Any:
+    return Field(default, description=help_, json_schema_extra={"metavar": metavar}, ge=ge, le=le)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """All that can be set. A new setting is one line here: flag, variable and TOML key have its name."""
+def _listed(value: object) -> object:
+    """Split the text of an environment variable at its commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
-    model: str = _setting("", "the folder of a trained model", "MODEL")
-    catalogue: str = _setting("", "a catalogue synced with the model", "FOLDER|URL")
-    host: str = _setting("127.0.0.1", "the address to listen at", "ADDRESS")
-    port: int = _setting(8000, "the port to listen at; 0 takes a free one", "N")
-    keys: str = _setting("", "the file of API keys; without one, nobody can write", "FILE")
-    keyed_reading: bool = _setting(False, "demand a key for reading too")
-    samples: str = _setting("", "a folder of scenes that may be asked for by name", "FOLDER")
-    feedback: str = _setting("", "where feedback is kept (default: beside the catalogue)", "FILE.sqlite")
+
+Texts = Annotated[tuple[str, ...], NoDecode, Strict(False), BeforeValidator(_listed)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. A new setting is one line: flag, variable and TOML key take its name."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, strict=True)
+
+    model: str = _setting("", "folder of a trained model", "MODEL")
+    catalogue: str = _setting("", "catalogue synced with the model", "FOLDER|URL")
+    host: str = _setting("127.0.0.1", "address to listen on", "ADDRESS")
+    port: int = _setting(8000, "port to listen on; 0 takes a free one", "N", ge=0, le=65_535)
+    keys: str = _setting("", "file of API keys; without one, nobody can write", "FILE")
+    keyed_reading: bool = _setting(False, "require a key for reading too")
+    samples: str = _setting("", "folder of scenes that can be requested by name", "FOLDER")
+    feedback: str = _setting("", "file for feedback (default: next to the catalogue)", "FILE.sqlite")
     approximate: int = _setting(
-        0, "search categories of more products than that by an approximate index (extra ann); 0: none", "N"
+        0, "search larger categories with an approximate index (extra ann); 0: none", "N", ge=0
     )
-    rules: str = _setting("", "a shop's own rules: pin, boost, bury and exclude products", "FILE.toml")
-    allow_origin: tuple[str, ...] = _setting((), "other sites whose pages may call; repeatable", "ORIGIN")
+    rules: str = _setting("", "the shop's own rules: pin, boost, bury and exclude products", "FILE.toml")
+    allow_origin: Texts = _setting((), "other sites whose pages may call; repeatable", "ORIGIN")
     trusted_proxies: str = _setting(
-        "", "addresses whose X-Forwarded-For is believed, with commas between", "ADDRESSES"
+        "", "addresses whose X-Forwarded-For is believed, separated by commas", "ADDRESSES"
     )
-    workers: int = _setting(0, "threads that run the model (0: one for each processor)", "N")
-    queue: int = _setting(16, "requests that may wait for each worker; more are answered 503", "N")
+    workers: int = _setting(0, "threads that run the model (0: one for each processor)", "N", ge=0)
+    queue: int = _setting(16, "requests that may wait for each worker; others are answered 503", "N", ge=0)
     queue_seconds: float = _setting(
-        0.3, "how long a request may be expected to wait; fewer may wait where photos take long", "SECONDS"
+        0.3, "expected wait at which requests are answered 503, however few wait", "SECONDS", ge=0
     )
-    rate: float = _setting(20.0, "requests a second for each key and each address; 0 is no limit", "N")
-    burst: int = _setting(100, "requests at once that the rate allows", "N")
-    max_upload: int = _setting(20 * _MB, "bytes of a photo, at most", "BYTES")
-    read_seconds: float = _setting(20.0, "how long a client may take to send a request", "SECONDS")
-    grace_seconds: float = _setting(30.0, "how long a stop waits for accepted requests", "SECONDS")
+    rate: float = _setting(20.0, "requests a second for each key and each address; 0: no limit", "N", ge=0)
+    burst: int = _setting(100, "requests at once that the rate allows", "N", ge=1)
+    max_upload: int = _setting(20 * 2**20, "largest photo in bytes", "BYTES", ge=1)
+    read_seconds: float = _setting(20.0, "time a client has to send a request", "SECONDS", ge=0.1)
+    grace_seconds: float = _setting(30.0, "time a stop waits for accepted requests", "SECONDS", ge=0)
     allow_private: bool = _setting(False, "let URLs of photos lead to private addresses")
 
     @classmethod
-    def of(
-        cls, flags: Mapping[str, object], environment: Mapping[str, str] = os.environ, file: str | None = None
-    ) -> Self:
-        """Put settings together: flags first (None is not given), then the environment, then the file.
+    def settings_customise_sources(  # type: ignore[override]
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: object
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments only: `of` combines the sources and names the one that is wrong."""
+        return (init_settings,)
+
+    @classmethod
+    def of(cls, flags: Mapping[str, object], file: str | None = None) -> Self:
+        """Combine flags (None: not given), the environment and a TOML file, in this order.
 
         Raises:
-            UsageError: the file cannot be read, a key is unknown or a value is none; or what has to be set
-                is not.
+            UsageError: the file cannot be read, a key is unknown, a value is wrong, or the model or the
+                catalogue is missing.
         """
-        values = _read(Path(file)) if file else {}
-        for name in _TYPES:
-            if (text := environment.get(PREFIX + name.upper())) is not None:
-                values[name] = _parsed(name, text, f"{PREFIX}{name.upper()}")
-        values |= {name: value for name, value in flags.items() if value is not None}
-        settings = cls(**values)
+        in_file = _read(cls, file) if file else {}
+        in_environment = EnvSettingsSource(cls)()
+        given = {name: value for name, value in flags.items() if value is not None}
+        try:
+            found = cls(**{**in_file, **in_environment, **given})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            places = {flag_of(name): given, PREFIX + name.upper(): in_environment, f"{file}: '{name}'": in_file}
+            place, values = next((place, values) for place, values in places.items() if name in values)
+            raise UsageError(_wrong(name, place, values[name], first.get("ctx", {}))) from error
         for name in ("model", "catalogue"):
-            if not getattr(settings, name):
+            if not getattr(found, name):
                 raise UsageError(
                     f"no {name} is set: give --{name}, set {PREFIX}{name.upper()}, or write it into the file "
                     "of --config"
                 )
-        settings._check()
-        return settings
-
-    def _check(self) -> None:
-        for name, least in _LEAST.items():
-            if getattr(self, name) < least:
-                raise UsageError(f"{flag_of(name)} is {getattr(self, name):g}: give {least} or more")
-        if self.port > 65_535:
-            raise UsageError(f"--port is {self.port}: give 65535 or less")
+        return found
 
     def as_toml(self) -> str:
-        """Return the settings as a TOML file, without what is secret in them."""
-        return "".join(f"{name} = {_toml(hidden(getattr(self, name)))}\n" for name in _TYPES)
+        """Return the settings as a TOML file, without the secrets in them."""
+        return "".join(f"{name} = {_toml(_hidden(value))}\n" for name, value in self)
 
 
 def flag_of(name: str) -> str:
-    """The flag of a setting."""
+    """Return the flag of a setting."""
     return "--" + name.replace("_", "-")
 
 
-def hidden(value: object) -> object:
-    """A value without the password or key of a URL."""
+def settings_fields() -> list[tuple[str, object, Mapping[str, str]]]:
+    """Return the name, default and texts (`help`, `metavar`) of every setting."""
+    return [
+        (name, each.default, {"help": str(each.description), **_texts(each)})
+        for name, each in Settings.model_fields.items()
+    ]
+
+
+def _texts(field: FieldInfo) -> dict[str, str]:
+    extra = field.json_schema_extra
+    return {"metavar": str(extra["metavar"])} if isinstance(extra, dict) else {}
+
+
+def _read(settings: type[Settings], file: str) -> dict[str, Any]:
+    if not Path(file).is_file():
+        raise UsageError(f"{file}: there is no such file; name a TOML file")
+    try:
+        values = TomlConfigSettingsSource(settings, Path(file))()
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror}); name a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file}: not TOML ({error}); `--show-config` prints an example") from error
+    if unknown := next((name for name in values if name not in settings.model_fields), None):
+        raise UsageError(f"{file}: unknown key '{unknown}'; known: {', '.join(settings.model_fields)}")
+    return values
+
+
+_KINDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple[str, ...]: "a list of texts",
+}
+
+
+def _wrong(name: str, place: str, value: object, limits: Mapping[str, Any]) -> str:
+    for limit, side in (("ge", "more"), ("le", "less")):
+        if limit in limits:
+            return f"{place} is {value}: give {limits[limit]:g} or {side}"
+    return f"{place} is {value!r}; it must be {_KINDS[Settings.model_fields[name].annotation]}"  # type: ignore[index]
+
+
+def _hidden(value: object) -> object:
+    """Return a value without the password or key of a URL."""
     if not isinstance(value, str) or "://" not in value:
         return value
     value = re.sub(r"://[^/@]*@", "://***@", value)
     return re.sub(r"([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&]*", r"\1***", value, flags=re.I)
 
 
-_TYPES: dict[str, type] = {
-    each.name: type(each.default) for each in fields(Settings) if each.default is not MISSING
-}
-_LEAST = {
-    "port": 0,
-    "workers": 0,
-    "queue": 0,
-    "approximate": 0,
-    "queue_seconds": 0,
-    "rate": 0,
-    "burst": 1,
-    "max_upload": 1,
-    "read_seconds": 0.1,
-    "grace_seconds": 0,
-}
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror}); name a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file}: not TOML ({error}); `--show-config` prints an example") from error
-    values = {}
-    for name, value in document.items():
-        if name not in _TYPES:
-            raise UsageError(f"{file}: unknown key '{name}'; known: {', '.join(_TYPES)}")
-        values[name] = _as(_TYPES[name], value)
-        if type(values[name]) is not _TYPES[name]:
-            raise UsageError(f"{file}: '{name}' is {value!r}; it has to be {_SAID[_TYPES[name]]}")
-    return values
-
-
-def _as(wanted: type, value: object) -> object:
-    """What TOML writes otherwise: 5 for 5.0, and lists."""
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if wanted is tuple and isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return tuple(value)
-    return value
-
-
-_SAID = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    tuple: "a list of texts",
-}
-
-
-def _parsed(name: str, text: str, where: str) -> object:
-    wanted = _TYPES[name]
-    try:
-        if wanted is bool:
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}[
-                text.lower()
-            ]
-        if wanted is tuple:
-            return tuple(part.strip() for part in text.split(",") if part.strip())
-        return wanted(text)
-    except (ValueError, KeyError) as error:
-        raise UsageError(f"{where} is '{text}'; it has to be {_SAID[wanted]}") from error
-
-
 def _toml(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, tuple):
-        return f"[{', '.join(_toml(each) for each in value)}]"
-    return str(value)
-
-
-def settings_fields() -> list[tuple[str, object, Mapping[str, str]]]:
-    """Return name, default and metadata (`help`, `metavar`) of every setting."""
-    return [(each.name, each.default, each.metadata) for each in fields(Settings)]
+    return str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
