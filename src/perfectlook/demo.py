@@ -58,9 +58,14 @@ class Demo:
             return catalogue.sync(self.showroom, Model.open(self.model), progress=progress, wait=60.0)
 
     def settings(self, port: int) -> Settings:
-        """How it is served: as a page to play with, by itself."""
+        """Return the settings of the server: the page to try, on this machine."""
         return Settings(
-            str(self.model), str(self.catalogue), host=_HOST, port=port, samples=str(self.samples), rate=0.0
+            model=str(self.model),
+            catalogue=str(self.catalogue),
+            host=_HOST,
+            port=port,
+            samples=str(self.samples),
+            rate=0.0,
         )
 
     def _lay_out_rooms(self) -> None:
@@ -171,4 +176,4 @@ def _listening(port: int | None) -> socket.socket:
             return socket.create_server((_HOST, number))
         except (OSError, OverflowError) as error:
             reason = error
-    raise UsageError(f"port {port} cannot be listened at ({reason}); name another one with --port")
+    raise UsageError(f"cannot bind to port {port} ({reason}); choose another one with --port")

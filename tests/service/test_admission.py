@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from perfectlook.service.errors import Refusal
-from perfectlook.service.workers import Workers
+from perfectlook.service.service import Workers
 
 
 def ran(work: Coroutine[Any, Any, None]) -> None:

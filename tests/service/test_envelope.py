@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.service.app import BREATH
-from perfectlook.service.metrics import JsonLines
+from perfectlook.service.errors import BUSY_DELAY
+from perfectlook.service.server import JsonLines
 from serving import Running, Store, eventually, running
 
 
@@ -238,7 +238,7 @@ def test_a_full_queue_is_said_after_a_breath(own_store: Store, tmp_path: Path, s
         answer = own.photo(store.photos[0])
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert answer.json()["error"]["code"] == "busy"
-        assert BREATH <= time.monotonic() - began < 10
+        assert BUSY_DELAY <= time.monotonic() - began < 10
         gate.set()
         blocked.join()
         own.service.workers._inside -= 1

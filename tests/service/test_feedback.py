@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from perfectlook.answers import FeedbackEvent
 from perfectlook.service.errors import Refusal
-from perfectlook.service.feedback import FeedbackStore, Seen
+from perfectlook.service.feedback import FeedbackStore
 from serving import Running
 
 
@@ -49,7 +50,7 @@ def test_what_is_no_feedback_is_refused(shop: Running, body: object):
 
 def test_what_was_acknowledged_is_there_for_another_reader(tmp_path: Path):
     store = FeedbackStore(tmp_path / "feedback.sqlite")
-    store.add("request-1", "model-7", [Seen("p", "A", 3, "clicked")])
+    store.add("request-1", "model-7", [FeedbackEvent(product="p", category="A", rank=3, event="clicked")])
     with sqlite3.connect(tmp_path / "feedback.sqlite") as other:
         rows = other.execute(
             "SELECT request_id, product, category, rank, event, model FROM feedback"
@@ -64,13 +65,17 @@ def test_a_full_disk_is_said_and_loses_nothing_acknowledged(tmp_path: Path):
     kept = 0
     with pytest.raises(Refusal) as full:
         for number in range(10_000):
-            store.add(f"request-{number}", "m", [Seen("p" * 200, "A", 1, "shown")])
+            store.add(
+                f"request-{number}",
+                "m",
+                [FeedbackEvent(product="p" * 200, category="A", rank=1, event="shown")],
+            )
             kept += 1
     assert (full.value.status_code, full.value.code) == (507, "not_stored")
     assert full.value.headers == {"Retry-After": "30"}
     store.close()
     again = FeedbackStore(tmp_path / "feedback.sqlite")  # the disk has room again
-    again.add("request-later", "m", [Seen("p", "A", 1, "shown")])
+    again.add("request-later", "m", [FeedbackEvent(product="p", category="A", rank=1, event="shown")])
     assert again.stats()["by_category"][0]["shown"] == kept + 1  # type: ignore[index]
     again.close()
 

@@ -39,9 +39,7 @@ def test_what_is_printed_is_a_file_with_the_same_settings(tmp_path: Path):
 
 
 def test_secrets_are_not_printed():
-    settings = Settings.of(
-        {"model": "m", "catalogue": "qdrant+https://me:secret@host/c?api_key=hush&x=1"}
-    )
+    settings = Settings.of({"model": "m", "catalogue": "qdrant+https://me:secret@host/c?api_key=hush&x=1"})
     printed = settings.as_toml()
     assert "secret" not in printed
     assert "hush" not in printed

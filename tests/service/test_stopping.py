@@ -82,7 +82,7 @@ def test_a_port_that_is_taken_is_said_in_plain_words(own_store: Store):
         command += ["--catalogue", str(own_store.catalogue), "--port", str(port)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"127.0.0.1:{port} cannot be listened at" in done.stderr
+    assert f"cannot bind to 127.0.0.1:{port}" in done.stderr
     assert "--port" in done.stderr
 
 

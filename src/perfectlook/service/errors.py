@@ -70,12 +70,34 @@ def _encoded(document: object) -> bytes:
 def error_answer(refusal: Refusal, state: RequestState, details: Any = None) -> Response:
     """Return the answer of a refused request, and note its code for the log and the metrics."""
     state.error = refusal.code
-    detail = ErrorDetail(
-        code=refusal.code, message=refusal.message, request_id=state.id, details=details
-    )
+    detail = ErrorDetail(code=refusal.code, message=refusal.message, request_id=state.id, details=details)
     answer = json_answer(ErrorAnswer(error=detail), refusal.status_code)
     answer.headers.update(refusal.headers or {})
     return answer
+
+
+_MEANINGS = {
+    400: "The request is wrong: `message` says how.",
+    401: "The API key is missing or wrong.",
+    404: "There is no such thing.",
+    408: "The request took too long to arrive.",
+    413: "The body has too many bytes, or the picture too many pixels.",
+    415: "Not a picture, or a body of a type that is not accepted.",
+    422: "An option is wrong: `details` says which.",
+    429: "Too many requests: `Retry-After` says how many seconds to wait.",
+    500: "The server failed.",
+    502: "A URL could not be fetched.",
+    503: "Too busy, or the catalogue cannot be used: `Retry-After` says how many seconds to wait.",
+    507: "It could not be stored.",
+}
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what OpenAPI says of an endpoint's failures: these, and those that any endpoint may have."""
+    return {
+        status: {"model": ErrorAnswer, "description": _MEANINGS[status]}
+        for status in sorted({*statuses, 400, 408, 413, 429, 500, 503})
+    }
 
 
 def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:

@@ -1,19 +1,18 @@
-"""What shoppers did with what they were shown: kept in SQLite, and summed up."""
+"""What shoppers did with the products they were shown: stored in SQLite, and summed up."""
 
 import sqlite3
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, get_args
 
+from perfectlook.answers import Event, FeedbackCount, FeedbackEvent, FeedbackStats
 from perfectlook.errors import PerfectLookError
 from perfectlook.service.errors import Refusal
 
-Event: TypeAlias = Literal["shown", "clicked", "kept", "rejected"]
-EVENTS: tuple[Event, ...] = ("shown", "clicked", "kept", "rejected")
+EVENTS: tuple[Event, ...] = get_args(Event)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS feedback (
     request_id TEXT NOT NULL, product TEXT NOT NULL, category TEXT NOT NULL, rank INTEGER NOT NULL,
@@ -23,18 +22,8 @@ CREATE TABLE IF NOT EXISTS feedback (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One event: a product of a category at a rank."""
-
-    product: str
-    category: str
-    rank: int
-    event: Event
-
-
 class FeedbackStore:
-    """Events, each at most once, whoever sends it again. `add` returns when the disk has them."""
+    """Events, each stored once however often it is sent. `add` returns when the disk has them."""
 
     def __init__(self, file: Path, most_pages: int | None = None) -> None:
         """Open the file, or make it; `most_pages` of 4 KiB bound its size.
@@ -50,9 +39,11 @@ class FeedbackStore:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._connected()
         except (OSError, sqlite3.Error) as error:
-            raise PerfectLookError(f"{file}: feedback cannot be kept there ({error})") from error
+            raise PerfectLookError(
+                f"{file}: feedback cannot be stored there ({error}); choose another --feedback"
+            ) from error
 
-    def add(self, request_id: str, model: str, events: Sequence[Seen]) -> None:
+    def add(self, request_id: str, model: str, events: Sequence[FeedbackEvent]) -> None:
         """Keep events, all or none.
 
         Raises:
@@ -72,13 +63,12 @@ class FeedbackStore:
                     507, "not_stored", "feedback cannot be stored now; send it again later", retry_after=30
                 ) from error
 
-    def stats(self) -> dict[str, object]:
+    def stats(self) -> FeedbackStats:
         """Return counts of events, and clicks over shown, by category and by rank."""
         with self._lock, closing(self._read_only()) as connection:
-            return {
-                "by_category": _counted(connection, "category"),
-                "by_rank": _counted(connection, "rank"),
-            }
+            return FeedbackStats(
+                by_category=_counted(connection, "category"), by_rank=_counted(connection, "rank")
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -109,13 +99,12 @@ class FeedbackStore:
             self._connection = None
 
 
-def _counted(connection: sqlite3.Connection, column: str) -> list[dict[str, object]]:
+def _counted(connection: sqlite3.Connection, column: Literal["category", "rank"]) -> list[FeedbackCount]:
     sums = ", ".join(f"sum(event = '{event}')" for event in EVENTS)
     found = connection.execute(f"SELECT {column}, {sums} FROM feedback GROUP BY {column} ORDER BY {column}")
     rows = []
     for value, *counts in found:
-        row: dict[str, object] = {column: value, **dict(zip(EVENTS, counts, strict=True))}
-        shown, clicked = counts[0], counts[1]
-        row["click_through"] = round(clicked / shown, 6) if shown else None
-        rows.append(row)
+        row: dict[str, Any] = {column: value, **dict(zip(EVENTS, counts, strict=True))}
+        clicks = round(row["clicked"] / row["shown"], 6) if row["shown"] else None
+        rows.append(FeedbackCount(**row, click_through=clicks))
     return rows

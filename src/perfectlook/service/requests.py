@@ -1,4 +1,4 @@
-"""Gets the photo of a request, however it is given, without ever writing it anywhere."""
+"""What a request asks for: its options, and its photo, which is never written to a disk."""
 
 import json
 import time
@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from perfectlook.images import PictureLimits, open_picture, upright_size
-from perfectlook.recommender import EmbeddedPhoto, Recommender
+from perfectlook.answers import PhotoSize
+from perfectlook.images import open_picture, upright_size
+from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.service.errors import Refusal
 from perfectlook.service.service import Service
 from perfectlook.stores.filters import Filter, parse_filter
@@ -20,12 +21,14 @@ from perfectlook.types import Box, Rectangle
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2_000)]
-MANY = frozenset({"category", "locked"})
-"""Options that may be given several times."""
+REPEATABLE = frozenset({"category", "locked"})
+PHOTO = "photo"
+"""The name of a photo in forms and in answers."""
+SMALLEST_BOX = 8
 
 
 class PhotoOptions(BaseModel):
-    """Where the photo is, when it is not in the request itself, and what both questions have in common."""
+    """Where the photo is, if it is not in the request itself, and the options of all questions about it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,7 +54,7 @@ class PhotoOptions(BaseModel):
         try:
             edges = [float(part) for part in (value.split(",") if isinstance(value, str) else value)]
         except ValueError:
-            raise ValueError("write left,top,right,bottom as numbers from 0 to 1") from None
+            edges = []
         if len(edges) != 4 or not all(0 <= edge <= 1 for edge in edges):
             raise ValueError("write left,top,right,bottom as numbers from 0 to 1")
         if not (edges[0] < edges[2] and edges[1] < edges[3]):
@@ -63,9 +66,14 @@ class PhotoOptions(BaseModel):
         """The box."""
         return None if self.box is None else Box(*self.box)
 
+    @property
+    def filter(self) -> Filter | None:
+        """The filter; UsageError, with the column, if it cannot be read."""
+        return parse_filter(self.where, "where") if self.where else None
+
 
 class CompleteOptions(PhotoOptions):
-    """What `/v1/complete` may be asked for."""
+    """The options of `/v1/complete`."""
 
     look: bool = Field(False, description="compose a whole look as well")
     weight: float | None = Field(None, ge=0, le=1_000, description="how much a look's products go together")
@@ -75,10 +83,10 @@ class CompleteOptions(PhotoOptions):
     locked: list[Name] = Field(
         [], max_length=12, description='products that keep their slot of the look: "category=product id"'
     )
-    attention: bool = Field(False, description="also say where in the photo the model looked")
+    attention: bool = Field(False, description="also return where in the photo the model looked")
     spread: float = Field(0.0, ge=0, le=1, description="how much products should differ from each other")
     limit_categories: int = Field(
-        8, ge=0, le=500, description="where no category is named: so many of the likeliest; 0 is all"
+        8, ge=0, le=500, description="if no category is named: how many of the likeliest; 0 is all"
     )
 
     @field_validator("locked")
@@ -98,33 +106,115 @@ class CompleteOptions(PhotoOptions):
 
 
 class SimilarOptions(PhotoOptions):
-    """What `/v1/similar` may be asked for."""
+    """The options of `/v1/similar`."""
 
     id: Name | None = Field(None, description="a product of the catalogue, instead of a photo")
 
 
-def filter_of(options: PhotoOptions) -> Filter | None:
-    """Parse the filter of a request; UsageError, with the column, where it is none."""
-    return None if not options.where else parse_filter(options.where, "where")
+Options = TypeVar("Options", bound=PhotoOptions)
 
 
-def gathered(items: Iterable[tuple[str, Any]]) -> dict[str, object]:
-    """Gather the fields of a form or a query: those that may be repeated as lists, of others the last."""
+async def read_question(
+    request: Request, service: Service, kind: type[Options]
+) -> tuple[bytes | None, Options]:
+    """Return the bytes of the photo (None if there is none) and the options of a request.
+
+    Raises:
+        Refusal: the body has another type or cannot be read, or the photo is given twice or is an unknown
+            sample.
+        ValidationError: an option is wrong.
+        FetchError: the photo is at a URL that cannot be fetched.
+    """
+    type_ = content_type(request)
+    content: bytes | None = None
+    if type_ == "multipart/form-data":
+        texts, files = await read_form(request, PHOTO)
+        content = files.get(PHOTO)
+        options = kind.model_validate(_gathered([*request.query_params.multi_items(), *texts]))
+    elif type_ == "application/json":
+        document = read_json(await request.body())
+        if not isinstance(document, dict):
+            raise Refusal(400, "bad_json", "the body is not a JSON object")
+        options = kind.model_validate(document)
+    elif type_.startswith("image/") or type_ == "application/octet-stream":
+        options = kind.model_validate(_gathered(request.query_params.multi_items()))
+        content = await request.body()
+    else:
+        raise Refusal(
+            415,
+            "unsupported_type",
+            "send multipart/form-data with the file 'photo', the photo itself as image/*, or JSON with 'url' "
+            "or 'sample'",
+        )
+    given = (content, options.url, options.sample, getattr(options, "id", None))
+    if sum(each is not None for each in given) > 1:
+        raise Refusal(
+            400, "bad_request", "the photo is given more than once; give a photo, a url or a sample"
+        )
+    if options.url is not None:
+        content = await service.fetched(options.url)
+    elif options.sample is not None:
+        content = await service.samples.content(options.sample)
+    return content, options
+
+
+def content_type(request: Request) -> str:
+    """Return the type of a request's body, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def read_json(text: bytes | str) -> Any:
+    """Return a JSON document; Refusal (400) if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, "bad_json", "the body is not JSON") from error
+
+
+async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]], dict[str, bytes]]:
+    """Return the texts of a form and the content of its file of that name; the middleware bounds the size.
+
+    Raises:
+        Refusal: the form cannot be read (400), or has another file (422).
+    """
+
+    class InMemory(MultiPartParser):
+        spool_max_size = 2**62  # files stay in memory, however large they are
+
+    try:
+        form: FormData = await InMemory(
+            request.headers, request.stream(), max_files=1, max_fields=200
+        ).parse()
+    except MultiPartException as error:
+        raise Refusal(400, "bad_form", f"the form cannot be read: {error.message}") from error
+    texts, files = [], {}
+    try:
+        for name, value in form.multi_items():
+            if not isinstance(value, UploadFile):
+                texts.append((name, value))
+            elif name == file:
+                files[name] = await value.read()
+            else:
+                raise Refusal(422, "invalid", f"{name}: no such file; name the file '{file}'")
+    finally:
+        await form.close()
+    return texts, files
+
+
+def _gathered(items: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Gather the fields of a form or a query: repeatable ones as lists, the last value of all others."""
     found: dict[str, Any] = {}
     for name, value in items:
-        if name in MANY:
+        if name in REPEATABLE:
             found.setdefault(name, []).append(value)
         elif value != "":
             found[name] = value
     return found
 
 
-NAME = "photo"
-
-
 @dataclass(slots=True)
 class Stopwatch:
-    """Milliseconds by stage; `stage` ends one, which began where the last one ended."""
+    """Milliseconds of each stage; a stage begins where the one before ended."""
 
     timings: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
@@ -141,137 +231,65 @@ class Stopwatch:
         return {**self.timings, "total": round(1000 * (time.perf_counter() - self.began), 3)}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Sight:
-    """A photo as it was seen, and its size: width and height of the upright picture in pixels."""
-
-    seen: EmbeddedPhoto
-    width: int
-    height: int
-
-
-def see(
-    recommender: Recommender, content: bytes, box: Box | None, limits: PictureLimits, watch: Stopwatch
-) -> Sight:
+def see(service: Service, content: bytes, box: Box | None, watch: Stopwatch) -> tuple[EmbeddedPhoto, PhotoSize]:
     """Decode a photo, or the part of it in a box, and pass it through backbone and model.
+
+    Returns:
+        The photo as it was seen, and the size of the whole photo when it is upright.
 
     Raises:
         PictureError: it cannot be read.
-        Refusal: the box holds no pixel (422).
+        Refusal: the box holds too few pixels (422).
     """
     watch.last = time.perf_counter()
-    backbone = recommender.backbone
-    width, height = upright_size(content, limits=limits)
+    backbone = service.recommender.backbone
+    width, height = upright_size(content, limits=service.limits)
     crop = None if box is None else _pixels(box, width, height)
-    picture = open_picture(content, crop=crop, fit=backbone.description.input_size, limits=limits)
+    picture = open_picture(content, crop=crop, fit=backbone.description.input_size, limits=service.limits)
     pixels = backbone.prepare(picture)[None]
     watch.stage("decode")
     features = backbone.extract(pixels)
     watch.stage("features")
-    scene = recommender.model.embed_scene(features)
+    scene = service.recommender.model.embed_scene(features)
     watch.stage("embed")
-    return Sight(EmbeddedPhoto(NAME, features, scene), width, height)
+    return EmbeddedPhoto(PHOTO, features, scene), PhotoSize(width=width, height=height)
 
 
 def _pixels(box: Box, width: int, height: int) -> Rectangle:
     found = Rectangle(
         int(box.left * width), int(box.top * height), round(box.right * width), round(box.bottom * height)
     )
-    if found.right - found.left < 8 or found.bottom - found.top < 8:
-        raise Refusal(422, "invalid", "box: it holds less than 8 by 8 pixels of the photo; draw a larger one")
+    if min(found.right - found.left, found.bottom - found.top) < SMALLEST_BOX:
+        raise Refusal(
+            422,
+            "invalid",
+            f"box: smaller than {SMALLEST_BOX} by {SMALLEST_BOX} pixels of the photo; draw a larger one",
+        )
     return found
 
 
-Options = TypeVar("Options", bound=PhotoOptions)
-
-
-class _InMemory(MultiPartParser):
-    """Starlette's parser, whose files stay in memory however large they are."""
-
-    spool_max_size = 2**62
-
-
-async def parsed_form(request: Request) -> FormData:
-    """Read a multipart form into memory; how much may come, `Envelope` bounds.
-
-    Raises:
-        Refusal: it is no such form (400).
-    """
-    try:
-        return await _InMemory(request.headers, request.stream(), max_files=1, max_fields=200).parse()
-    except MultiPartException as error:
-        raise Refusal(400, "bad_form", f"the form cannot be read: {error.message}") from error
-
-
-async def asked(request: Request, service: Service, kind: type[Options]) -> tuple[bytes | None, Options]:
-    """Return the bytes of the photo (None where there is none) and the options of a request.
-
-    Raises:
-        Refusal: it is of another type, cannot be read, or gives the photo twice or an unknown sample.
-        ValidationError: an option is wrong.
-        FetchError: the photo lies at a URL that cannot be fetched.
-    """
-    type_ = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    content: bytes | None = None
-    if type_ == "multipart/form-data":
-        async with _closing(await parsed_form(request)) as form:
-            items = []
-            for name, value in form.multi_items():
-                if not isinstance(value, UploadFile):
-                    items.append((name, value))
-                elif name == "photo":
-                    content = await value.read()
-                else:
-                    raise Refusal(422, "invalid", f"{name}: no such file; name the file 'photo'")
-        options = kind.model_validate(gathered([*request.query_params.multi_items(), *items]))
-    elif type_ == "application/json":
-        options = kind.model_validate(_object(await request.body()))
-    elif type_.startswith("image/") or type_ == "application/octet-stream":
-        options = kind.model_validate(gathered(request.query_params.multi_items()))
-        content = await request.body()
-    else:
-        raise Refusal(
-            415,
-            "unsupported_type",
-            "send multipart/form-data with the file 'photo', the photo itself as image/*, or JSON with 'url' "
-            "or 'sample'",
-        )
-    return await _the_one(content, options, service), options
-
-
-async def _the_one(content: bytes | None, options: PhotoOptions, service: Service) -> bytes | None:
-    given = [
-        each is not None for each in (content, options.url, options.sample, getattr(options, "id", None))
+def described_question(options: type[BaseModel], **example: object) -> dict[str, Any]:
+    """Return what OpenAPI says of a request with a photo: a form, the photo itself, or JSON."""
+    schema = options.model_json_schema()
+    fields: dict[str, Any] = schema["properties"]
+    photo = {"type": "string", "format": "binary", "description": "the photo"}
+    query = [
+        {
+            "name": name,
+            "in": "query",
+            "required": False,
+            "schema": about,
+            "description": about.get("description", ""),
+        }
+        for name, about in fields.items()
+        if name not in ("url", "sample", "id")
     ]
-    if sum(given) > 1:
-        raise Refusal(
-            400, "bad_request", "the photo is given more than once; give a photo, a url or a sample"
-        )
-    if options.url is not None:
-        return await service.fetched(options.url)
-    if options.sample is not None:
-        return await service.samples.content(options.sample)
-    return content
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, "bad_json", "the body is not JSON") from error
-    if not isinstance(document, dict):
-        raise Refusal(400, "bad_json", "the body is not a JSON object")
-    return document
-
-
-class _closing:  # noqa: N801  # as contextlib's
-    """Closes a form's files."""
-
-    def __init__(self, form: FormData) -> None:
-        self._form = form
-
-    async def __aenter__(self) -> FormData:
-        return self._form
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._form.close()
+    content = {
+        "multipart/form-data": {"schema": {"type": "object", "properties": {PHOTO: photo, **fields}}},
+        **{kind: {"schema": photo} for kind in ("image/jpeg", "image/png", "image/webp")},
+        "application/json": {
+            "schema": schema,
+            "example": {"url": "https://shop.example/room.jpg", "k": 5, **example},
+        },
+    }
+    return {"parameters": query, "requestBody": {"required": True, "content": content}}

@@ -15,7 +15,7 @@ from pathlib import Path
 from fastapi import Request
 
 from perfectlook.errors import UsageError
-from perfectlook.service.errors import Refusal, call_of
+from perfectlook.service.errors import Refusal, state_of
 
 CALLERS = 20_000
 """Rate limits remember this many callers, and forget those that have been silent longest."""
@@ -29,7 +29,7 @@ async def writing(request: Request) -> None:
     Raises:
         Refusal: the key is missing or unknown (401).
     """
-    if call_of(request).key is None:
+    if state_of(request).key is None:
         raise Refusal(401, "no_key", "this call needs an API key: send 'Authorization: Bearer KEY'")
 
 
@@ -102,7 +102,9 @@ def _parsed(text: str, file: Path) -> list[tuple[str, bytes]]:
             continue
         found = _LINE.fullmatch(line.strip())
         if not found:
-            raise UsageError(f"{file}, line {number}: expected 'name:sha256'; `perfectlook keys new NAME` makes such a line")
+            raise UsageError(
+                f"{file}, line {number}: expected 'name:sha256'; `perfectlook keys new NAME` prints it"
+            )
         digests.append((found[1], bytes.fromhex(found[2])))
     return digests
 

@@ -38,8 +38,8 @@ def run(settings: Settings) -> None:
     _check_address(settings)
     log_as_json()
     with _without_garbage_collection(), ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-        opening = beside.submit(_opened, settings)  # takes about as long as the import
-        import perfectlook.service.app
+        opening = beside.submit(_opened, settings)  # takes about as long as this import:
+        import perfectlook.service.app  # noqa: F401
 
         service = opening.result()
     server(service).run()
@@ -103,9 +103,8 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
 class ImpatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, with limits on the time and the size of a request's head.
 
-    A connection is closed if a head takes longer than `head_seconds`: from the connection's beginning, or from
-    the first byte of a further request, however slowly bytes trickle in. Bodies have limits of their own
-    (`perfectlook.service.middleware`).
+    A connection is closed if a head takes longer than `head_seconds`, counted from the connection's
+    beginning or from the first byte of a further request. Bodies have limits of their own (`middleware`).
     """
 
     head_seconds = 20.0
@@ -241,7 +240,8 @@ def _check_address(settings: Settings) -> None:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
         raise UsageError(
-            f"cannot bind to {settings.host}:{settings.port} ({error.strerror}); choose another --host or --port"
+            f"cannot bind to {settings.host}:{settings.port} ({error.strerror}); choose another --host or "
+            "--port"
         ) from error
 
 

@@ -1,14 +1,20 @@
-"""All that endpoints share: the recommender, its workers, and what the service keeps."""
+"""What all routes share: the recommender, its workers, and what the service stores."""
 
 import asyncio
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from math import inf
 from operator import itemgetter
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
+from fastapi import Request
+from PIL import Image
 
 from perfectlook.catalogue import Catalogue
 from perfectlook.fetching import Fetcher, FetchLimits
@@ -17,26 +23,36 @@ from perfectlook.images import PictureLimits
 from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.rules import NO_RULES
-from perfectlook.service.answers import Usual
+from perfectlook.recommender.why import UsualDistances
+from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.metrics import Metrics
 from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
-from perfectlook.service.thumbnails import Pictures, Samples
-from perfectlook.service.workers import Workers
+from perfectlook.service.thumbnails import Samples, Thumbnails
 from perfectlook.stores import Query
+
+Result = TypeVar("Result")
 
 FETCHING_THREADS, FETCHING_PLACES = 8, 32
 READING_THREADS, READING_PLACES = 4, 512
 WRITING_PLACES = 32
 FETCH_SECONDS = 10.0
+_WEIGHT = 0.05
+"""The share of the latest piece of work in the running mean of durations."""
+
+
+def service_of(request: Request) -> "Service":
+    """Return the service that answers a request."""
+    service: Service = request.app.state.service
+    return service
 
 
 class Service:
     """Everything that is open while a service runs."""
 
     def __init__(self, settings: Settings, recommender: Recommender) -> None:
-        """Take an open recommender; `Service.open` is the way in."""
+        """Take an open recommender; usually called by `Service.open`."""
         self.settings = settings
         self.recommender = recommender
         self.rules = Rules.read(settings.rules) if settings.rules else NO_RULES
@@ -44,15 +60,15 @@ class Service:
         self.samples = Samples(Path(settings.samples) if settings.samples else None)
         self.feedback = FeedbackStore(_feedback_file(settings))
         self.metrics = Metrics()
-        self.pictures = Pictures()
-        self.usual = Usual(recommender)
+        self.thumbnails = Thumbnails()
+        self.usual = UsualDistances(recommender.catalogue, recommender.model)
         self.limits = PictureLimits(max_bytes=settings.max_upload)
         threads = _threads(settings)
         self.workers = Workers("model", threads, threads * settings.queue, settings.queue_seconds)
         self.readers = Workers("reader", READING_THREADS, READING_PLACES)
         self.writers = Workers("writer", 1, WRITING_PLACES)
         self._fetchers = Workers("fetcher", FETCHING_THREADS, FETCHING_PLACES)
-        self.metrics.gauge("queue", "Photos that are looked at or wait for it.", lambda: self.workers.inside)
+        self.metrics.gauge("queue", "Photos that are processed or wait for it.", lambda: self.workers.inside)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -73,9 +89,7 @@ class Service:
         return service
 
     def warm(self) -> None:
-        """Load what is otherwise loaded by the first request: the networks, and the catalogue's vectors."""
-        from PIL import Image
-
+        """Load what the first request would otherwise load: the networks, and the catalogue's vectors."""
         with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
             opening = beside.submit(lambda: self.recommender.backbone)
             self._read_vectors()
@@ -92,7 +106,7 @@ class Service:
 
     @cached_property
     def _fetcher(self) -> Fetcher:
-        """Made for the first URL: reading the certificates of the system takes its time."""
+        """Made for the first URL: it takes a while to read the certificates of the system."""
         return Fetcher(
             FetchLimits(
                 max_bytes=self.settings.max_upload,
@@ -103,16 +117,26 @@ class Service:
         )
 
     async def fetched(self, url: str) -> bytes:
-        """Return what lies at a URL; FetchError where that is nothing, Refusal where too many are fetched."""
+        """Return the content of a URL.
+
+        Raises:
+            FetchError: it cannot be fetched.
+            Refusal: too many are being fetched (503).
+        """
         content = (await self._fetchers.run(lambda: self._fetcher.fetch(url))).content
-        assert content is not None  # no validators, so it cannot be unchanged
+        assert content is not None  # no validators are sent, so it cannot be unchanged
         return content
 
     @property
     def hidden(self) -> tuple[str, ...]:
-        """Texts that no answer may tell."""
+        """Texts that no answer may contain."""
         places = (self.settings.catalogue, self.settings.model, self.recommender.catalogue.location)
         return tuple(place for place in places if place)
+
+    @property
+    def cache_control(self) -> str:
+        """Who may keep a picture for an hour: any cache; only the caller's if reading requires a key."""
+        return f"{'private' if self.settings.keyed_reading else 'public'}, max-age=3600"
 
     async def close(self) -> None:
         """Finish what was accepted, then close."""
@@ -127,17 +151,80 @@ class Service:
         self.recommender.close()
 
 
+class Workers:
+    """Threads behind a bounded queue: what does not fit is refused at once, instead of answered late.
+
+    Where work takes long, fewer pieces may wait, so that none waits long.
+    """
+
+    def __init__(self, name: str, threads: int, places: int, longest: float = inf) -> None:
+        """Start no thread yet; they start with the work.
+
+        Args:
+            name: of the threads.
+            threads: how many.
+            places: how many pieces of work may wait.
+            longest: the longest expected wait in seconds, estimated from the latest durations.
+        """
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads = threads
+        self._most = threads + places
+        self._longest = longest
+        self._seconds = 0.0
+        self._inside = 0
+        self._lock = threading.Lock()
+
+    @property
+    def inside(self) -> int:
+        """How many pieces of work run or wait."""
+        return self._inside
+
+    def check(self) -> None:
+        """Raise Refusal (503) if nothing more fits; so a request can be refused before it is read."""
+        waiting = self._inside - self._threads
+        expected = (waiting + 1) * self._seconds / self._threads
+        # as many as there are threads may always wait, so that no thread runs dry
+        if self._inside >= self._most or (waiting >= self._threads and expected > self._longest):
+            raise Refusal(503, "busy", "too many requests at once; try again in a second", retry_after=1)
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """Run work in a thread; Refusal (503) if nothing more fits."""
+        with self._lock:
+            self.check()
+            self._inside += 1
+        try:
+            future = self._pool.submit(self._timed, work)
+        except BaseException:
+            self._leave()
+            raise
+        future.add_done_callback(self._leave)
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Finish what was accepted."""
+        self._pool.shutdown(wait=True)
+
+    def _timed(self, work: Callable[[], Result]) -> Result:
+        began = time.monotonic()
+        try:
+            return work()
+        finally:
+            self._seconds += _WEIGHT * (time.monotonic() - began - self._seconds)
+
+    def _leave(self, _: Future[Result] | None = None) -> None:
+        with self._lock:
+            self._inside -= 1
+
+
 def _threads(settings: Settings) -> int:
     return settings.workers or worker_count()
 
 
 def _feedback_file(settings: Settings) -> Path:
-    return Path(settings.feedback) if settings.feedback else _kept(settings, "feedback", ".sqlite")
-
-
-def _kept(settings: Settings, name: str, suffix: str = "") -> Path:
-    """Where a service keeps what is its own: beside a catalogue on this machine, else in the cache folder."""
+    """The file of the settings; else next to a catalogue on this machine, or in the cache folder."""
+    if settings.feedback:
+        return Path(settings.feedback)
     if "://" not in settings.catalogue:
-        return Path(settings.catalogue) / f"{name}{suffix}"
+        return Path(settings.catalogue) / "feedback.sqlite"
     shop = hashlib.sha256(settings.catalogue.encode()).hexdigest()[:16]
-    return cache_folder() / f"{name}-{shop}{suffix}"
+    return cache_folder() / f"feedback-{shop}.sqlite"

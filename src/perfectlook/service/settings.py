@@ -72,7 +72,10 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: object
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        **_: object,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments only: `of` combines the sources and names the one that is wrong."""
         return (init_settings,)
@@ -93,9 +96,13 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0])
-            places = {flag_of(name): given, PREFIX + name.upper(): in_environment, f"{file}: '{name}'": in_file}
-            place, values = next((place, values) for place, values in places.items() if name in values)
-            raise UsageError(_wrong(name, place, values[name], first.get("ctx", {}))) from error
+            places = (
+                (flag_of(name), given),
+                (PREFIX + name.upper(), in_environment),
+                (f"{file}: '{name}'", in_file),
+            )
+            place, value = next((place, values[name]) for place, values in places if name in values)
+            raise UsageError(_wrong(name, place, value, first.get("ctx", {}))) from error
         for name in ("model", "catalogue"):
             if not getattr(found, name):
                 raise UsageError(

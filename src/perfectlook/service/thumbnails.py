@@ -1,44 +1,55 @@
-"""Scenes that may be asked for by name: the pictures of one folder, as they were when the service began."""
+"""Pictures to send: those of products, as stored or as thumbnails, and sample scenes by name."""
 
 import asyncio
 import re
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from PIL import Image
 
+from perfectlook.answers import Sample
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError, UsageError
 from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.service.errors import Refusal
 
 SIZES = (64, 128, 256, 512, 1024)
-"""Sides that thumbnails may have; another is rounded up to one of them, so that few are kept."""
+"""Sides of thumbnails: others are rounded up to one of these, so that there are few."""
 KEPT_BYTES = 64 * 2**20
+_BYTES = {"schema": {"type": "string", "format": "binary"}}
+SENT_PICTURE: dict[str, Any] = {
+    "description": "The picture.",
+    "content": {"image/jpeg": _BYTES, "image/png": _BYTES, "image/webp": _BYTES},
+}
+"""What OpenAPI says of an answer that is a picture."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """A picture to send: its bytes, type and the tag that changes when it does."""
+class SentPicture(NamedTuple):
+    """A picture to send: its bytes, its type, and a tag that changes with it."""
 
     content: bytes
     type: str
     tag: str
 
 
-class Pictures:
-    """Pictures of products; thumbnails that were made last are kept."""
+def picture_address(id_: str) -> str:
+    """Return the address of a product's picture."""
+    return f"/v1/products/{quote(id_, safe='')}/picture"
+
+
+class Thumbnails:
+    """Pictures of products; the latest thumbnails stay in memory."""
 
     def __init__(self) -> None:
-        """Keep nothing yet."""
-        self._kept: OrderedDict[str, Shown] = OrderedDict()
+        """Begin without any."""
+        self._kept: OrderedDict[str, SentPicture] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def shown(self, record: Record, size: int | None) -> Shown:
+    def picture(self, record: Record, size: int | None) -> SentPicture:
         """Return the picture of a record, scaled to fit a square of about `size` pixels.
 
         Raises:
@@ -50,18 +61,18 @@ class Pictures:
                 self._kept.move_to_end(tag)
                 return found
         try:
-            shown = _made(Path(record.picture), size, tag)
+            picture = _made(Path(record.picture), size, tag)
         except (OSError, PictureError) as error:
             raise Refusal(404, "no_picture", "the product's picture is not there now") from error
         if size is not None:
-            self._keep(shown)
-        return shown
+            self._keep(picture)
+        return picture
 
-    def _keep(self, shown: Shown) -> None:
+    def _keep(self, picture: SentPicture) -> None:
         with self._lock:
-            if shown.tag not in self._kept:
-                self._kept[shown.tag] = shown
-                self._bytes += len(shown.content)
+            if picture.tag not in self._kept:
+                self._kept[picture.tag] = picture
+                self._bytes += len(picture.content)
             while self._bytes > KEPT_BYTES:
                 _, dropped = self._kept.popitem(last=False)
                 self._bytes -= len(dropped.content)
@@ -76,16 +87,16 @@ def _side(size: int | None) -> int | None:
     return None if size is None else next((each for each in SIZES if each >= size), SIZES[-1])
 
 
-def _made(file: Path, size: int | None, tag: str) -> Shown:
+def _made(file: Path, size: int | None, tag: str) -> SentPicture:
     side = _side(size)
     if side is None:
         content = file.read_bytes()
         if (type_ := type_of(content)) is not None:
-            return Shown(content, type_, tag)
+            return SentPicture(content, type_, tag)
     picture = open_picture(file, fit=side)
     if side is not None:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return Shown(encode_jpeg(picture, 85), "image/jpeg", tag)
+    return SentPicture(encode_jpeg(picture, 85), "image/jpeg", tag)
 
 
 def type_of(content: bytes) -> str | None:
@@ -102,17 +113,8 @@ def type_of(content: bytes) -> str | None:
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A sample's name, title and file."""
-
-    name: str
-    title: str
-    file: Path
-
-
 class Samples:
-    """The samples of a folder. Names that are asked for are looked up, and never made into paths."""
+    """Scenes of a folder that can be requested by name. A name is looked up, and never becomes a path."""
 
     def __init__(self, folder: Path | None) -> None:
         """List the folder; None has no samples.
@@ -128,22 +130,22 @@ class Samples:
             ) from error
         listed = [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
         names = Counter(_name(file) for file in listed)
-        self._samples: dict[str, Sample] = {}
-        for file in listed:
-            name = _name(file) if names[_name(file)] == 1 else file.stem
-            self._samples[name] = Sample(name, _title(name), file)
+        self._files = {_name(file) if names[_name(file)] == 1 else file.stem: file for file in listed}
 
-    def __iter__(self) -> Iterator[Sample]:
-        """Go through the samples in the order of their files' names."""
-        return iter(self._samples.values())
+    def listed(self) -> list[Sample]:
+        """Return the samples in the order of their files' names."""
+        return [
+            Sample(name=name, picture=f"/v1/samples/{quote(name, safe='')}/picture", title=_title(name))
+            for name in self._files
+        ]
 
     async def content(self, name: str) -> bytes:
         """Return the bytes of a sample; Refusal (404) where there is none of that name."""
-        sample = self._samples.get(name)
-        if sample is None:
+        file = self._files.get(name)
+        if file is None:
             raise Refusal(404, "no_such_sample", "there is no sample of that name; see /v1/samples")
         try:
-            return await asyncio.to_thread(sample.file.read_bytes)
+            return await asyncio.to_thread(file.read_bytes)
         except OSError as error:
             raise Refusal(404, "no_such_sample", "that sample is not there any more") from error
 

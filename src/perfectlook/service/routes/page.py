@@ -1,19 +1,19 @@
-"""`GET /`: the page, whose files are part of the package."""
+"""`GET /`: the page, whose files are part of the package; `GET /v1/samples`: scenes to try on it."""
 
 import asyncio
 import hashlib
 import mimetypes
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as PathParameter
 
-from perfectlook.service import openapi as bodies
-from perfectlook.service.errors import json_answer
-from perfectlook.service.guards import cache_control, reading, service_of
-from perfectlook.service.thumbnails import type_of
+from perfectlook.answers import Sample
+from perfectlook.service.errors import failures, json_answer
+from perfectlook.service.security import reading
+from perfectlook.service.service import service_of
+from perfectlook.service.thumbnails import SENT_PICTURE, type_of
 
 router = APIRouter(tags=["samples"], dependencies=[Depends(reading)])
 
@@ -21,37 +21,28 @@ router = APIRouter(tags=["samples"], dependencies=[Depends(reading)])
 @router.get(
     "/v1/samples",
     summary="The sample scenes",
-    responses=bodies.answers(
-        [{"name": "living-room", "picture": "/v1/samples/living-room/picture", "title": "Living room"}]
-    ),
+    response_model=list[Sample],
+    responses=failures(),
 )
 async def samples(request: Request) -> Response:
-    """Return the scenes that the service offers to try."""
-    listed = [
-        {
-            "name": each.name,
-            "picture": f"/v1/samples/{quote(each.name, safe='')}/picture",
-            "title": each.title,
-        }
-        for each in service_of(request).samples
-    ]
-    return json_answer(listed)
+    """Return the scenes that the server offers to try."""
+    return json_answer(service_of(request).samples.listed())
 
 
 @router.get(
     "/v1/samples/{name}/picture",
     summary="The picture of a sample scene",
-    responses=bodies.picture_answers(),
+    responses={**failures(404, 422), 200: SENT_PICTURE},
     response_class=Response,
 )
-async def picture(request: Request, name: Annotated[str, PathParameter(max_length=500)]) -> Response:
+async def sample_picture(request: Request, name: Annotated[str, PathParameter(max_length=500)]) -> Response:
     """Return the bytes of a sample."""
     service = service_of(request)
     content = await service.samples.content(name)
     return Response(
         content,
         media_type=type_of(content) or "application/octet-stream",
-        headers={"Cache-Control": cache_control(service)},
+        headers={"Cache-Control": service.cache_control},
     )
 
 
@@ -64,7 +55,7 @@ POLICY = (
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
 
 
-def page_router(folder: Path = FOLDER) -> APIRouter:
+def files_router(folder: Path = FOLDER) -> APIRouter:
     """Return a router with one route for each file of the page: no path of a request is ever opened."""
     router = APIRouter(include_in_schema=False)
     for file in sorted(folder.rglob("*")) if folder.is_dir() else ():

@@ -1,85 +1,112 @@
-"""`/v1/products`: list, read, put and delete products, and their pictures."""
+"""`/v1/products`: list, read, put and delete products, and their pictures; `/v1/categories`."""
 
 import base64
 import binascii
-import json
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from starlette.datastructures import UploadFile
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Path as PathParameter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from perfectlook.answers import (
+    DETAILS,
+    CatalogueProduct,
+    Categories,
+    CategoryCount,
+    Deleted,
+    ProductPage,
+    details_of,
+)
 from perfectlook.catalogue import Record
-from perfectlook.service import openapi as bodies
-from perfectlook.service.answers import catalogue_product
-from perfectlook.service.errors import Refusal, json_answer
-from perfectlook.service.guards import cache_control, reading, service_of, writing
-from perfectlook.service.products import NewProduct, put_product, remove_product
-from perfectlook.service.requests import parsed_form
-from perfectlook.service.service import Service
-from perfectlook.service.thumbnails import tag_of
+from perfectlook.errors import PictureError
+from perfectlook.feeds import PictureCache
+from perfectlook.files import write_file
+from perfectlook.images import open_picture
+from perfectlook.service.errors import Refusal, failures, json_answer
+from perfectlook.service.requests import content_type, read_form, read_json
+from perfectlook.service.security import reading, writing
+from perfectlook.service.service import Service, service_of
+from perfectlook.service.thumbnails import SENT_PICTURE, picture_address, tag_of
+from perfectlook.stores import Point
+from perfectlook.taxonomy import normalise
+from perfectlook.types import Problem, Product
 
-router = APIRouter(tags=["catalogue"], dependencies=[Depends(reading)])
+router = APIRouter(tags=["catalogue"])
+PICTURES_FOLDER = "put"
+SYNC_WAIT = 10.0
+"""Seconds that a write waits for a sync to end."""
+
+Id = Annotated[
+    str, PathParameter(max_length=500, description="a product's id, as in answers", examples=["b6a5"])
+]
+Text = Annotated[str, StringConstraints(max_length=10_000)]
+
+
+class NewProduct(BaseModel):
+    """A product to put. A picture is required if the catalogue does not have the product yet."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    category: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    title: Annotated[str, StringConstraints(max_length=1_000)] | None = None
+    fields: dict[Annotated[str, StringConstraints(min_length=1, max_length=100)], Text] = Field(
+        {}, max_length=100, description="price, availability, brand, link and any others"
+    )
+    picture_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+    picture_base64: str | None = None
 
 
 @router.get(
     "/v1/categories",
+    dependencies=[Depends(reading)],
     summary="The catalogue's categories",
-    responses=bodies.answers({"categories": [{"category": "Furniture|Chairs", "products": 121}]}),
+    response_model=Categories,
+    responses=failures(),
 )
 async def categories(request: Request) -> Response:
     """Return how many products each category has, largest first."""
     service = service_of(request)
     counts = await service.readers.run(service.recommender.catalogue.categories)
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return json_answer({"categories": [{"category": name, "products": n} for name, n in largest]})
+    return json_answer(
+        Categories(categories=[CategoryCount(category=name, products=count) for name, count in largest])
+    )
 
 
-router_products = APIRouter(tags=["catalogue"])
-Id = Annotated[str, Path(max_length=500, description="a product's id, as answers say it", examples=["b6a5"])]
-_RECORD = {
-    "id": "b6a5",
-    "category": "Furniture|Chairs",
-    "title": "Oak chair",
-    "picture": "/v1/products/b6a5/picture",
-    "price": "49.90 EUR",
-    "sale_price": None,
-    "availability": "in_stock",
-    "brand": "Acme",
-    "link": "https://shop.example/oak-chair",
-    "item_group_id": None,
-    "fields": {"gender": "unisex"},
-}
-
-
-@router_products.get(
+@router.get(
     "/v1/products",
     dependencies=[Depends(reading)],
     summary="List products",
-    responses=bodies.answers({"products": [_RECORD], "next": "b6a5"}, 422),
+    response_model=ProductPage,
+    responses=failures(422),
 )
 async def products(
     request: Request,
     category: Annotated[str | None, Query(max_length=500, description="a whole path")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    after: Annotated[str | None, Query(max_length=500, description="`next` of the list before")] = None,
+    after: Annotated[str | None, Query(max_length=500, description="`next` of the page before")] = None,
 ) -> Response:
-    """Return products in the order of ids; `next` is where to go on, null at the end."""
+    """Return products in the order of their ids; `next` is where the next page begins, null at the end."""
     service = service_of(request)
-    return json_answer(await service.readers.run(lambda: _listed(service, category, limit, after)))
+    return json_answer(await service.readers.run(lambda: _page(service, category, limit, after)))
 
 
-@router_products.get(
+@router.get(
     "/v1/products/{id:path}/picture",
     dependencies=[Depends(reading)],
     summary="The picture of a product",
-    responses=bodies.picture_answers(),
+    responses={**failures(404, 422), 200: SENT_PICTURE},
     response_class=Response,
 )
 async def picture(
     request: Request,
     id: Id,  # noqa: A002
     size: Annotated[
-        int | None, Query(ge=16, le=1024, description="fit a square of about so many pixels")
+        int | None, Query(ge=16, le=1024, description="fit a square of about this many pixels")
     ] = None,
 ) -> Response:
     """Return the picture as it is stored, or a thumbnail."""
@@ -87,30 +114,30 @@ async def picture(
     known = request.headers.get("if-none-match")
 
     def answer() -> Response:
-        _, record = _record(service, id)
-        headers = {"ETag": tag_of(record, size), "Cache-Control": cache_control(service)}
+        record = _record(_point(service, id))
+        headers = {"ETag": tag_of(record, size), "Cache-Control": service.cache_control}
         if known == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        shown = service.pictures.shown(record, size)
-        return Response(shown.content, media_type=shown.type, headers=headers)
+        sent = service.thumbnails.picture(record, size)
+        return Response(sent.content, media_type=sent.type, headers=headers)
 
     return await service.readers.run(answer)
 
 
-@router_products.get(
+@router.get(
     "/v1/products/{id:path}",
     dependencies=[Depends(reading)],
     summary="Read a product",
-    responses=bodies.answers(_RECORD, 404, 422),
+    response_model=CatalogueProduct,
+    responses=failures(404, 422),
 )
 async def product(request: Request, id: Id) -> Response:  # noqa: A002
     """Return what the catalogue knows of a product."""
     service = service_of(request)
-    category, record = await service.readers.run(lambda: _record(service, id))
-    return json_answer(catalogue_product(id, category, record))
+    return json_answer(await service.readers.run(lambda: _product(_point(service, id))))
 
 
-@router_products.put(
+@router.put(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
     summary="Add or change a product",
@@ -132,7 +159,7 @@ async def product(request: Request, id: Id) -> Response:  # noqa: A002
                         "type": "object",
                         "required": ["product", "picture"],
                         "properties": {
-                            "product": {"type": "string", "description": "the JSON of the product"},
+                            "product": {"type": "string", "description": "the product, as JSON"},
                             "picture": {"type": "string", "format": "binary"},
                         },
                     }
@@ -140,91 +167,141 @@ async def product(request: Request, id: Id) -> Response:  # noqa: A002
             },
         }
     },
-    responses=bodies.answers(_RECORD, 401, 404, 415, 422, 502),
+    response_model=CatalogueProduct,
+    responses=failures(401, 404, 415, 422, 502),
 )
 async def put(request: Request, id: Id) -> Response:  # noqa: A002
-    """Embed a product and put it into the catalogue; the answer comes when searches find it."""
+    """Embed a product and put it into the catalogue; searches find it when the answer comes."""
     service = service_of(request)
-    document, content = await _put_body(request)
+    document, content = await _body(request)
     new = NewProduct.model_validate(document)
-    if new.picture_url is not None and content is None:
+    if content is None and new.picture_url is not None:
         content = await service.fetched(new.picture_url)
-    if new.picture_base64 is not None and content is None:
-        content = _decoded(new.picture_base64)
-    await service.writers.run(lambda: put_product(service, id, new, content))
-    category, record = await service.readers.run(lambda: _record(service, id))
-    return json_answer(catalogue_product(id, category, record))
+    if content is None and new.picture_base64 is not None:
+        try:
+            content = base64.b64decode(new.picture_base64, validate=True)
+        except (ValueError, binascii.Error) as error:
+            raise Refusal(422, "invalid", "picture_base64: not base64") from error
+    await service.writers.run(lambda: _put(service, id, new, content))
+    return json_answer(await service.readers.run(lambda: _product(_point(service, id))))
 
 
-@router_products.delete(
+@router.delete(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
     summary="Delete a product",
-    responses=bodies.answers({"deleted": "b6a5"}, 401, 404, 422),
+    response_model=Deleted,
+    responses=failures(401, 404, 422),
 )
 async def delete(request: Request, id: Id) -> Response:  # noqa: A002
-    """Take a product out of the catalogue."""
+    """Remove a product from the catalogue."""
     service = service_of(request)
-    if not await service.writers.run(lambda: remove_product(service, id)):
-        raise _no_product()
-    return json_answer({"deleted": id})
+    await service.writers.run(lambda: _delete(service, id))
+    return json_answer(Deleted(deleted=id))
 
 
-def _record(service: Service, id_: str) -> tuple[str, Record]:
-    recommender = service.recommender
-    point = recommender.catalogue.get([id_], recommender.model).get(id_)
-    if point is None:
-        raise _no_product()
-    return point.category, Record.from_payload(id_, point.payload)
+async def _body(request: Request) -> tuple[Any, bytes | None]:
+    """Return the product's JSON, and its picture if the body is a form."""
+    type_ = content_type(request)
+    if type_ == "application/json":
+        return read_json(await request.body()), None
+    if type_ != "multipart/form-data":
+        raise Refusal(
+            415, "unsupported_type", "send JSON, or a form with 'product' (JSON) and the file 'picture'"
+        )
+    texts, files = await read_form(request, "picture")
+    return read_json(dict(texts).get("product", "")), files.get("picture")
 
 
-def _listed(service: Service, category: str | None, limit: int, after: str | None) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class OneProduct:
+    """One product as the source of a sync."""
+
+    product: Product
+    name: str = "the request"
+    problems: list[Problem] = field(default_factory=list)
+    unavailable: frozenset[str] | None = None
+
+    def products(self) -> Iterator[Product]:
+        """Yield it."""
+        yield self.product
+
+
+def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> None:
+    category = normalise(new.category)
+    if not category:
+        raise Refusal(422, "invalid", "category: not a category; write it as Furniture|Chairs")
+    catalogue, model = service.recommender.catalogue, service.recommender.model
+    if content is not None:
+        picture = _stored(service, content)
+    elif point := catalogue.get([id_], model).get(id_):
+        picture = Path(_record(point).picture)
+    else:
+        raise Refusal(422, "invalid", "there is no picture; give picture_url or picture_base64")
+    fields = {name.lower(): text for name, text in new.fields.items()}
+    source = OneProduct(Product(id_, category, picture, new.title, fields))
+    report = catalogue.sync(source, model, wait=SYNC_WAIT, workers=1)
+    if report.failed:
+        raise PictureError(report.failed[0].reason)
+    service.usual.forget()
+
+
+def _delete(service: Service, id_: str) -> None:
+    point = _point(service, id_)
+    store = service.recommender.catalogue.store
+    with store.hold("DELETE of a product"):
+        if not store.delete([id_]):
+            raise _unknown_product()
+    picture = Path(_record(point).picture)
+    if picture.parent == _folder(service):
+        picture.unlink(missing_ok=True)
+
+
+def _stored(service: Service, content: bytes) -> Path:
+    """Store a product's picture under its hash: nothing of a request ever becomes the name of a file."""
+    open_picture(content, fit=64, limits=service.limits)
+    picture = _folder(service) / hashlib.sha256(content).hexdigest()[:40]
+    if not picture.exists():
+        write_file(picture, content, durable=True)
+    return picture
+
+
+def _folder(service: Service) -> Path:
+    return PictureCache.of(service.recommender.catalogue.location).folder / PICTURES_FOLDER
+
+
+def _page(service: Service, category: str | None, limit: int, after: str | None) -> ProductPage:
     recommender = service.recommender
     ids = sorted(
         str(id_)
         for id_, of in recommender.catalogue.store.excerpts()
         if (category is None or of == category) and (after is None or str(id_) > after)
     )
-    shown = ids[:limit]
-    points = recommender.catalogue.get(shown, recommender.model)
-    found = [
-        catalogue_product(id_, points[id_].category, Record.from_payload(id_, points[id_].payload))
-        for id_ in shown
-        if id_ in points
-    ]
-    return {"products": found, "next": shown[-1] if len(ids) > limit else None}
+    listed = ids[:limit]
+    points = recommender.catalogue.get(listed, recommender.model)
+    return ProductPage(
+        products=[_product(points[id_]) for id_ in listed if id_ in points],
+        next=listed[-1] if len(ids) > limit else None,
+    )
 
 
-async def _put_body(request: Request) -> tuple[Any, bytes | None]:
-    type_ = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if type_ == "application/json":
-        return _json(await request.body()), None
-    if type_ != "multipart/form-data":
-        raise Refusal(
-            415, "unsupported_type", "send JSON, or a form with 'product' (JSON) and the file 'picture'"
-        )
-    form = await parsed_form(request)
-    try:
-        product, picture = form.get("product"), form.get("picture")
-        content = await picture.read() if isinstance(picture, UploadFile) else None
-        return _json(product if isinstance(product, str) else ""), content
-    finally:
-        await form.close()
+def _point(service: Service, id_: str) -> Point:
+    point = service.recommender.catalogue.get([id_], service.recommender.model).get(id_)
+    if point is None:
+        raise _unknown_product()
+    return point
 
 
-def _json(text: bytes | str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, "bad_json", "the product is not JSON") from error
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error) as error:
-        raise Refusal(422, "invalid", "picture_base64: not base64") from error
-
-
-def _no_product() -> Refusal:
+def _unknown_product() -> Refusal:
     return Refusal(404, "no_such_product", "the catalogue has no product of that id")
+
+
+def _record(point: Point) -> Record:
+    return Record.from_payload(point.id, point.payload)
+
+
+def _product(point: Point) -> CatalogueProduct:
+    record = _record(point)
+    details = {**details_of(record), "picture": picture_address(point.id)}
+    others = {name: text for name, text in record.fields.items() if name not in DETAILS}
+    return CatalogueProduct(id=point.id, category=point.category, **details, fields=others)

@@ -1,46 +1,77 @@
-"""`POST /v1/similar`: products that look like one of the catalogue, or like a photo."""
+"""`POST /v1/complete` and `POST /v1/similar`: products for a photo, or for a product."""
+
+from typing import TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perfectlook.answers import PhotoSize
+from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar
 from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.recommender.look import WEIGHT
-from perfectlook.service import openapi as bodies
-from perfectlook.service.answers import served_look, served_section, served_similar
-from perfectlook.service.errors import Refusal, call_of, json_answer
-from perfectlook.service.guards import reading, service_of
-from perfectlook.service.requests import CompleteOptions, SimilarOptions, Stopwatch, asked, filter_of, see
-from perfectlook.service.service import Service
+from perfectlook.recommender.why import why
+from perfectlook.service.errors import Refusal, failures, json_answer, state_of
+from perfectlook.service.requests import (
+    CompleteOptions,
+    SimilarOptions,
+    Stopwatch,
+    described_question,
+    read_question,
+    see,
+)
+from perfectlook.service.security import reading
+from perfectlook.service.service import Service, service_of
+from perfectlook.service.thumbnails import picture_address
 
 router = APIRouter(tags=["recommend"], dependencies=[Depends(reading)])
+Ranked = TypeVar("Ranked", bound=RankedProduct)
+Parts = dict[str, tuple[float, float]]
 
 
 @router.post(
     "/v1/complete",
     summary="Products that complete the look of a photo, by category",
-    openapi_extra=bodies.photo_body(CompleteOptions, "complete"),
-    responses=bodies.answers(bodies.COMPLETED, 400, 413, 415, 422, 502, 503),
+    openapi_extra=described_question(
+        CompleteOptions, category=["Furniture|Chairs"], where="price <= 200 EUR"
+    ),
+    response_model=Answer,
+    responses=failures(415, 422, 502),
 )
 async def complete(request: Request) -> Response:
-    """Look at a photo and answer with products for each category, and with a whole look where asked to."""
+    """Return products for each category of a photo, and a whole look if asked for."""
     service = service_of(request)
     service.workers.check()  # before anything is read
-    content, options = await asked(request, service, CompleteOptions)
+    content, options = await read_question(request, service, CompleteOptions)
     if content is None:
         raise Refusal(400, "no_photo", "there is no photo; send one as 'photo', or a url, or a sample")
-    id_ = call_of(request).id
-    photo = content
+    photo, id_ = content, state_of(request).id
     return await service.workers.run(lambda: _completed(service, photo, options, id_))
+
+
+@router.post(
+    "/v1/similar",
+    summary="Products that look like a product or a photo",
+    openapi_extra=described_question(SimilarOptions),
+    response_model=Similar,
+    responses=failures(404, 415, 422, 502),
+)
+async def similar(request: Request) -> Response:
+    """Return products that look like a product of the catalogue (`id`), or like the product on a photo."""
+    service = service_of(request)
+    service.workers.check()
+    content, options = await read_question(request, service, SimilarOptions)
+    if content is None and options.id is None:
+        raise Refusal(400, "no_photo", "there is neither an id nor a photo; send one of them")
+    id_ = state_of(request).id
+    return await service.workers.run(lambda: _found(service, content, options, id_))
 
 
 def _completed(service: Service, content: bytes, options: CompleteOptions, request_id: str) -> Response:
     watch = Stopwatch()
     recommender = service.recommender
-    where = filter_of(options)
-    sight = see(recommender, content, options.part, service.limits, watch)
+    where = options.filter
+    seen, size = see(service, content, options.part, watch)
     categories = options.category or None
     answer = recommender.complete(
-        sight.seen,
+        seen,
         categories,
         options.k,
         where,
@@ -52,7 +83,7 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
     look = None
     if options.look:
         look = recommender.look(
-            sight.seen,
+            seen,
             categories,
             where,
             weight=WEIGHT if options.weight is None else options.weight,
@@ -62,46 +93,29 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
             include_unavailable=options.include_unavailable,
         )
     shown = [*answer.categories, *(look.slots if look else ())]
-    usual = service.usual.parts(sight.seen.scene, list(dict.fromkeys(each.category for each in shown)))
-    sections = [served_section(each, usual, attention=options.attention) for each in answer.categories]
+    usual = service.usual.parts(seen.scene, list(dict.fromkeys(each.category for each in shown)))
+    sections = [_section(each, usual, attention=options.attention) for each in answer.categories]
     watch.stage("search")
     timings = watch.end()
     more = {
         "request_id": request_id,
-        "photo_size": PhotoSize(width=sight.width, height=sight.height),
+        "photo_size": size,
         "timings": timings,
         "categories": sections,
-        "look": None if look is None else served_look(look, usual),
+        "look": look and _look(look, usual),
         "notes": list(dict.fromkeys([*answer.notes, *(look.notes if look else ())])),
     }
     service.metrics.answer("complete", timings, sum(len(each.products) for each in sections))
     return json_answer(answer.model_copy(update=more))
 
 
-@router.post(
-    "/v1/similar",
-    summary="Products that look like a product or a photo",
-    openapi_extra=bodies.photo_body(SimilarOptions, "similar"),
-    responses=bodies.answers(bodies.SIMILAR, 404, 415, 422, 502),
-)
-async def similar(request: Request) -> Response:
-    """Look for what looks like a product of the catalogue (`id`), or like the product on a photo."""
-    service = service_of(request)
-    service.workers.check()
-    content, options = await asked(request, service, SimilarOptions)
-    if content is None and options.id is None:
-        raise Refusal(400, "no_photo", "there is neither an id nor a photo; send one of them")
-    id_ = call_of(request).id
-    return await service.workers.run(lambda: _found(service, content, options, id_))
-
-
 def _found(service: Service, content: bytes | None, options: SimilarOptions, request_id: str) -> Response:
     watch = Stopwatch()
     recommender = service.recommender
-    where = filter_of(options)
+    where = options.filter
     like: str | EmbeddedPhoto
     if content is not None:
-        like = see(recommender, content, options.part, service.limits, watch).seen
+        like, _ = see(service, content, options.part, watch)
     else:
         assert options.id is not None
         like = options.id
@@ -115,8 +129,53 @@ def _found(service: Service, content: bytes | None, options: SimilarOptions, req
         rules=service.rules,
         include_unavailable=options.include_unavailable,
     )
-    shown = served_similar(found, options.k)
+    sections = [
+        each.model_copy(update={"products": [_product(product) for product in each.products]})
+        for each in found.categories
+    ]
+    nearest = sorted(
+        ((section.category, product) for section in sections for product in section.products),
+        key=lambda each: each[1].distance,
+    )
+    products = [
+        product.model_copy(update={"rank": rank, "category": category})
+        for rank, (category, product) in enumerate(nearest[: options.k], 1)
+    ]
     watch.stage("search")
     timings = watch.end()
-    service.metrics.answer("similar", timings, len(shown.products))
-    return json_answer(shown.model_copy(update={"request_id": request_id, "timings": timings}))
+    more: dict[str, object] = {
+        "request_id": request_id,
+        "timings": timings,
+        "products": products,
+        "categories": sections,
+    }
+    if found.product:
+        more["product"] = found.product.model_copy(update={"picture": picture_address(found.product.id)})
+    service.metrics.answer("similar", timings, len(products))
+    return json_answer(found.model_copy(update=more))
+
+
+def _product(product: Ranked, usual: tuple[float, float] | None = None) -> Ranked:
+    """Return a product with the address of its picture; and why it is near, if its distance has parts."""
+    update: dict[str, object] = {"picture": picture_address(product.id)}
+    if product.distance_global is not None and product.distance_local is not None:
+        update["why"] = why(usual, product.distance_global, product.distance_local)
+    return product.model_copy(update=update)
+
+
+def _section(section: Section, usual: Parts, *, attention: bool) -> Section:
+    parts = usual.get(section.category)
+    update: dict[str, object] = {"products": [_product(each, parts) for each in section.products]}
+    if not attention:
+        update["attention"] = None
+    return section.model_copy(update=update)
+
+
+def _look(look: Look, usual: Parts) -> Look:
+    slots = []
+    for slot in look.slots:
+        parts = usual.get(slot.category)
+        others = [_product(each, parts) for each in slot.alternatives]
+        update = {"product": _product(slot.product, parts), "alternatives": others}
+        slots.append(slot.model_copy(update=update))
+    return look.model_copy(update={"slots": slots})

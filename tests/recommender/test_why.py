@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 from typing import Any
 
@@ -9,23 +10,28 @@ import pytest
 from PIL import Image
 
 from perfectlook.recommender import Recommender
-from perfectlook.service.answers import Usual, why
-from serving import Store
+from perfectlook.recommender.why import FRESH_SECONDS, UsualDistances, why
+from serving import small_store
 
 
 @pytest.fixture
-def recommender(own_store: Store) -> Iterator[Recommender]:
-    with Recommender.open(own_store.catalogue, own_store.model) as opened:
+def recommender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recommender]:
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
+    store = small_store(tmp_path)
+    with Recommender.open(store.catalogue, store.model) as opened:
         yield opened
+
+
+def usual_of(recommender: Recommender, **more: Any) -> UsualDistances:
+    return UsualDistances(recommender.catalogue, recommender.model, **more)
 
 
 def test_the_usual_distance_is_the_mean_over_products_of_the_category(recommender: Recommender):
     photo = Image.new("RGB", (64, 64), "teal")
     answer = recommender.complete(photo, k=100)
-    parts = Usual(recommender).parts(
-        recommender.embed(photo).scene, [each.category for each in answer.categories]
-    )
-    assert parts.keys() == {each.category for each in answer.categories}
+    categories = [each.category for each in answer.categories]
+    parts = usual_of(recommender).parts(recommender.embed(photo).scene, categories)
+    assert parts.keys() == set(categories)
     for section in answer.categories:
         for usual, found in zip(
             parts[section.category],
@@ -48,7 +54,8 @@ def test_a_sample_is_drawn_once_whoever_asks_first(recommender: Recommender, mon
     monkeypatch.setattr(recommender.catalogue, "search", counted)
     scene = recommender.embed(Image.new("RGB", (64, 64), "teal")).scene
     categories = recommender.model.categories
-    usual, start = Usual(recommender), Barrier(4)
+    now = [0.0]
+    usual, start = usual_of(recommender, clock=lambda: now[0]), Barrier(4)
 
     def ask(number: int) -> dict[str, tuple[float, float]]:
         start.wait()
@@ -63,9 +70,13 @@ def test_a_sample_is_drawn_once_whoever_asks_first(recommender: Recommender, mon
     assert usual.parts(scene, categories) == first
     assert {drawn.count(category) for category in categories} == {8}
 
+    now[0] = FRESH_SECONDS + 1  # another process may have changed the products
+    assert usual.parts(scene, categories) == first
+    assert {drawn.count(category) for category in categories} == {12}
+
 
 def test_a_category_without_products_has_no_usual_distance(recommender: Recommender):
-    assert Usual(recommender).parts(recommender.embed(Image.new("RGB", (64, 64))).scene, ["Nothing"]) == {}
+    assert usual_of(recommender).parts(recommender.embed(Image.new("RGB", (64, 64))).scene, ["Nothing"]) == {}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""Why a product is shown: how much nearer to the scene it is than is usual in its category."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from perfectlook.answers import Why
+from perfectlook.catalogue import Catalogue
+from perfectlook.stores import Query
+from perfectlook.types import Float32Array
+
+if TYPE_CHECKING:
+    from perfectlook.model.runtime import Model, SceneEmbedding
+
+DIRECTIONS, OF_EACH = 4, 4
+"""The sample of a category: this many products nearest to each of this many random points."""
+FRESH_SECONDS = 600.0
+"""How long a sample is used: a sync by another process changes the products."""
+
+
+def why(usual: tuple[float, float] | None, whole: float, regions: float) -> Why:
+    """Return which part of the distance makes a product nearer than usual.
+
+    Args:
+        usual: the mean global and local distance of the category, if known.
+        whole: the product's global distance.
+        regions: its local distance.
+    """
+    gained = (max(0.0, usual[0] - whole), max(0.0, usual[1] - regions)) if usual else (0.0, 0.0)
+    total = sum(gained)
+    if total <= 0:
+        return Why(whole=0.0, regions=0.0)
+    first = round(gained[0] / total, 4)
+    return Why(whole=first, regions=round(1 - first, 4))
+
+
+class UsualDistances:
+    """The mean distances of categories to a scene, over a sample of their products. For several threads."""
+
+    def __init__(
+        self, catalogue: Catalogue, model: "Model", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Draw no sample yet."""
+        self._catalogue = catalogue
+        self._model = model
+        self._clock = clock
+        self._drawn_at = 0.0
+        self._samples: dict[str, Float32Array] = {}
+        self._lock = threading.Lock()
+
+    def parts(self, scene: "SceneEmbedding", categories: Sequence[str]) -> dict[str, tuple[float, float]]:
+        """Return the mean global and local distance of each category that has products.
+
+        Raises:
+            CatalogueError: the catalogue fails, or has been switched to another model.
+        """
+        found = {}
+        for category, vectors in self._sampled(categories).items():
+            if len(vectors):
+                distances = scene.distances(category, vectors)
+                found[category] = float(distances.from_global.mean()), float(distances.from_local.mean())
+        return found
+
+    def forget(self) -> None:
+        """Draw new samples: the products have changed."""
+        with self._lock:
+            self._samples = {}
+
+    def _sampled(self, categories: Sequence[str]) -> dict[str, Float32Array]:
+        with self._lock:  # or two requests at once might compare with two different samples
+            if self._clock() - self._drawn_at > FRESH_SECONDS:
+                self._samples, self._drawn_at = {}, self._clock()
+            missing = [category for category in categories if category not in self._samples]
+            if missing:
+                self._samples |= self._draw(missing)
+            return {category: self._samples[category] for category in categories}
+
+    def _draw(self, categories: Sequence[str]) -> dict[str, Float32Array]:
+        points = np.random.default_rng(0).standard_normal((DIRECTIONS, self._model.dimension), np.float32)
+        points /= np.linalg.norm(points, axis=1, keepdims=True)
+        queries = [Query(point, OF_EACH, frozenset({name})) for name in categories for point in points]
+        hits = iter(self._catalogue.search(queries, self._model))
+        drawn = {}
+        for name in categories:
+            vectors = {hit.id: hit.vector for found in itertools.islice(hits, DIRECTIONS) for hit in found}
+            drawn[name] = np.stack(list(vectors.values())) if vectors else np.empty((0, 0), np.float32)
+        return drawn
