@@ -108,3 +108,23 @@ def eventually(done: Any, seconds: float = 60.0) -> Any:
         assert time.monotonic() < deadline, "it never came to be"
         time.sleep(0.02)
     return found
+
+
+def raw(shop: Running) -> socket.socket:
+    """A connection to a server."""
+    host, port = shop.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def head_of(length: int) -> bytes:
+    """The head of a request with a photo of so many bytes."""
+    head = "POST /v1/complete HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+    return f"{head}Content-Length: {length}\r\n\r\n".encode()
+
+
+def answer_of(connection: socket.socket) -> str:
+    """All that comes until the server closes the connection."""
+    parts = []
+    while part := connection.recv(65536):
+        parts.append(part)
+    return b"".join(parts).decode("latin-1")

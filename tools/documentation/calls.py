@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,28 +17,40 @@ Made from the OpenAPI of this version, which a running service gives at `/v1/ope
 [the HTTP API](../api.md). Every failure is `{"error": {"code", "message", "request_id"}}`.
 
 """
+TYPES = """## Types
+
+What answers are made of. A field without a value is `null`, or absent where its meaning says so.
+
+"""
 METHODS = ("get", "post", "put", "delete")
 
 
-def described_calls() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Method, path and OpenAPI description of every call."""
+def calls_page() -> str:
+    """Every call with its parameters, its body, its answer and its failures; then the types of answers."""
     app = FastAPI(title="Perfect the Look", version=__version__)
     for router in ROUTES:
         app.include_router(router)
-    for path, calls in app.openapi()["paths"].items():
-        for method in METHODS:
-            if method in calls:
-                yield method.upper(), path, calls[method]
-
-
-def calls_page() -> str:
-    """Every call with its parameters, its body, its answer and its failures."""
-    calls = list(described_calls())
+    document = app.openapi()
+    calls = [
+        (method.upper(), path, described[method])
+        for path, described in document["paths"].items()
+        for method in METHODS
+        if method in described
+    ]
     listed = table(
         ("call", "what for"),
         ((f"[`{m} {p}`](#{_anchor(f'{m} {p}')})", call["summary"]) for m, p, call in calls),
     )
-    return HEAD + listed + "\n" + "\n".join(_section(*each) for each in calls)
+    types = "\n".join(_described(*each) for each in document["components"]["schemas"].items())
+    return HEAD + listed + "\n" + "\n".join(_section(*each) for each in calls) + "\n" + TYPES + types
+
+
+def _described(name: str, schema: Mapping[str, Any]) -> str:
+    rows = [
+        (code(field), _type(about), about.get("description", ""))
+        for field, about in schema["properties"].items()
+    ]
+    return f"### {name}\n\n{schema['description']}\n\n{table(('field', 'is', 'meaning'), rows)}"
 
 
 def _section(method: str, path: str, call: Mapping[str, Any]) -> str:
@@ -56,23 +68,32 @@ def _section(method: str, path: str, call: Mapping[str, Any]) -> str:
         parts.append(f"Body: {kinds}.\n")
     for status, answer in sorted(call["responses"].items()):
         for kind, content in answer.get("content", {}).items():
-            if status.startswith("2") and (example := content.get("example")) is not None:
-                shown = json.dumps(example, indent=2, ensure_ascii=False)
-                parts.append(f"Answer {status}, {code(kind)}:\n\n```json\n{shown}\n```\n")
+            if status.startswith("2"):
+                parts.append(f"Answer {status}, {code(kind)}: {_type(content['schema'])}\n")
     statuses = [(status, each["description"]) for status, each in sorted(call["responses"].items())]
     parts.append(table(("status", "when"), statuses))
     return "\n".join(parts)
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    kinds = [each.get("type", "") for each in schema.get("anyOf", [schema])]
-    said = " or ".join(each for each in kinds if each and each != "null")
+    said = " or ".join(filter(None, map(_kind, schema.get("anyOf", [schema]))))
     bounds = [
         f"{name} {schema[key]}" for key, name in (("minimum", "from"), ("maximum", "to")) if key in schema
     ]
     default = schema.get("default")
-    shown = f"; default {json.dumps(default)}" if default not in (None, []) else ""
+    shown = f"; default {json.dumps(default)}" if default not in (None, [], {}) else ""
     return " ".join([said, *bounds]) + shown
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if reference := schema.get("$ref"):
+        name = reference.rpartition("/")[2]
+        return f"[{name}](#{_anchor(name)})"
+    if schema.get("type") == "array":
+        return f"array of {_kind(schema['items'])}" if schema.get("items") else "array"
+    if "enum" in schema or "const" in schema:
+        return " or ".join(code(each) for each in schema.get("enum", [schema.get("const")]))
+    return str(schema.get("type", ""))
 
 
 def _anchor(title: str) -> str:

@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -14,7 +16,7 @@ import pytest
 
 from perfectlook.catalogue import Catalogue
 from perfectlook.model.runtime import Model
-from serving import Running, Store, eventually, running, served
+from serving import Running, Store, answer_of, eventually, head_of, raw, running, served
 
 
 def accepted(url: str) -> int:
@@ -128,3 +130,68 @@ def test_a_sync_of_another_process_is_seen(own_shop: Running, own_store: Store):
     answer = own_shop.photo(own_store.photos[0], k="20").json()
     shown = {each["id"] for section in answer["categories"] for each in section["products"]}
     assert own_store.product not in shown
+
+
+def until(connection: socket.socket, end: bytes) -> None:
+    received = b""
+    while not received.endswith(end):
+        received += connection.recv(65536)
+
+
+def test_heads_that_trickle_in_are_cut_off_also_after_a_first_request(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        until(connection, b'{"status":"alive"}')
+        began = time.monotonic()
+        with pytest.raises(OSError):
+            while time.monotonic() - began < 20:
+                connection.sendall(b"G")
+                time.sleep(0.05)
+    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        until(connection, b'{"status":"alive"}')
+        connection.sendall(b"GET /hea")  # and never the rest
+        assert answer_of(connection) == ""
+
+
+def test_empty_lines_instead_of_a_head_are_cut_off(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        until(connection, b'{"status":"alive"}')
+        connection.sendall(b"\r\n")  # which the parser skips, so no request begins
+        assert answer_of(connection) == ""
+
+
+def test_a_body_and_several_requests_on_a_connection_are_answered_whatever_the_deadline(
+    own_store: Store, tmp_path: Path
+):
+    photo = own_store.photos[0].read_bytes()
+    post = head_of(len(photo)) + photo
+    with running(own_store, tmp_path, read_seconds=5) as own, raw(own) as connection:
+        connection.sendall(post[:200])
+        connection.sendall(post[200:] + b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        answers = answer_of(connection)
+        assert answers.count("HTTP/1.1 200 OK") == 2
+        assert answers.endswith('{"status":"alive"}')
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\nA: " + b"a" * 70_000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"A: aaaa\r\n" * 20_000 + b"\r\n",
+        b"\r\n" * 40_000,
+        head_of(1).replace(b"Host: a", b"Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        b"GET /h\xe9alth HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+    ids=["long-url", "long-header", "many-headers", "empty-lines", "two-lengths", "not-ascii", "nonsense"],
+)
+def test_heads_that_are_too_large_or_wrong_are_refused(shop: Running, head: bytes):
+    with raw(shop) as connection:
+        with suppress(OSError):  # the server may close before all is sent
+            connection.sendall(head)
+        with suppress(OSError):
+            assert answer_of(connection).startswith(("HTTP/1.1 400", ""))
+    assert shop.client.get("/health").status_code == 200

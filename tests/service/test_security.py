@@ -1,4 +1,4 @@
-"""Keys: only hashes are kept; several at once; the file may change while it is used."""
+"""Keys: only hashes are stored, and the file may change while in use; rates, by a clock of the test."""
 
 import hashlib
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.service.security import Keys, new_key
+from perfectlook.service.security import CALLERS, Keys, Rates, new_key
 
 
 def test_a_key_is_known_by_its_line_which_does_not_tell_it():
@@ -54,3 +54,38 @@ def test_a_file_that_is_none_is_refused_at_the_start(tmp_path: Path):
     with pytest.raises(UsageError, match="cannot be read"):
         Keys(tmp_path / "absent")
     assert Keys(None).owner("anything") is None
+
+
+def test_a_burst_then_the_rate():
+    now = 0.0
+    rates = Rates(2.0, 3, clock=lambda: now)
+    assert [rates.wait("a") for _ in range(4)] == [0, 0, 0, 1]
+    assert rates.wait("b") == 0  # each has its own
+    now = 0.5
+    assert [rates.wait("a"), rates.wait("a")] == [0, 1]
+    now = 100.0
+    assert [rates.wait("a") for _ in range(4)] == [0, 0, 0, 1]  # never more than the burst
+
+
+def test_the_wait_is_long_enough():
+    now = 0.0
+    rates = Rates(0.1, 1, clock=lambda: now)
+    rates.wait("a")
+    wait = rates.wait("a")
+    assert wait == 10
+    now = float(wait)
+    assert rates.wait("a") == 0
+
+
+def test_cheap_calls_cost_less_and_no_rate_is_no_limit():
+    now = 0.0
+    rates = Rates(1.0, 1, clock=lambda: now)
+    assert [rates.wait("a", 0.25) for _ in range(5)] == [0, 0, 0, 0, 1]
+    assert not any(Rates(0.0, 1).wait("a") for _ in range(100))
+
+
+def test_only_so_many_callers_are_remembered():
+    rates = Rates(1.0, 1, clock=lambda: 0.0)
+    for number in range(CALLERS + 10):
+        rates.wait(str(number))
+    assert len(rates._buckets) == CALLERS

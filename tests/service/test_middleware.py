@@ -11,24 +11,7 @@ import pytest
 
 from perfectlook.service.errors import BUSY_DELAY
 from perfectlook.service.server import JsonLines
-from serving import Running, Store, eventually, running
-
-
-def raw(shop: Running) -> socket.socket:
-    host, port = shop.url.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=20)
-
-
-def head_of(length: int) -> bytes:
-    head = "POST /v1/complete HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
-    return f"{head}Content-Length: {length}\r\n\r\n".encode()
-
-
-def answer_of(connection: socket.socket) -> str:
-    parts = []
-    while part := connection.recv(65536):
-        parts.append(part)
-    return b"".join(parts).decode("latin-1")
+from serving import Running, Store, answer_of, eventually, head_of, raw, running
 
 
 def test_every_answer_has_an_id_and_safe_headers(shop: Running):
@@ -60,12 +43,6 @@ def test_ready_and_health(shop: Running):
     assert shop.client.get("/ready").json() == {"status": "ready", "model": "model", "products": 18}
 
 
-def until(connection: socket.socket, end: bytes) -> None:
-    received = b""
-    while not received.endswith(end):
-        received += connection.recv(65536)
-
-
 def test_what_is_too_large_is_refused_before_it_is_read(own_store: Store, tmp_path: Path):
     with running(own_store, tmp_path, max_upload=5_000) as own:
         with raw(own) as connection:  # says so, and sends nothing of it
@@ -91,22 +68,6 @@ def test_slow_clients_are_sent_away(own_store: Store, tmp_path: Path):
         assert own.client.get("/health").status_code == 200
         assert "408" in answer_of(slow).splitlines()[0]
         assert answer_of(silent) == ""  # closed: it never said anything
-
-
-def test_heads_that_trickle_in_are_cut_off_also_after_a_first_request(own_store: Store, tmp_path: Path):
-    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-        until(connection, b'{"status":"alive"}')
-        began = time.monotonic()
-        with pytest.raises(OSError):
-            while time.monotonic() - began < 20:
-                connection.sendall(b"G")
-                time.sleep(0.05)
-    with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
-        until(connection, b'{"status":"alive"}')
-        connection.sendall(b"GET /hea")  # and never the rest
-        assert answer_of(connection) == ""
 
 
 def test_clients_that_leave_halfway_disturb_nobody(shop: Running, store: Store):

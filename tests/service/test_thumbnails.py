@@ -11,7 +11,7 @@ from perfectlook.service.thumbnails import Samples
 def listed(folder: Path, *files: str) -> list[tuple[str, str]]:
     for name in files:
         (folder / name).touch()
-    return [(sample.name, sample.title) for sample in Samples(folder)]
+    return [(sample.name, sample.title) for sample in Samples(folder).listed()]
 
 
 def test_names_are_those_of_files_in_the_order_of_their_numbers(tmp_path: Path):
@@ -27,4 +27,4 @@ def test_two_of_one_name_keep_their_numbers(tmp_path: Path):
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(UsageError, match="nowhere: cannot be listed"):
         Samples(tmp_path / "nowhere")
-    assert list(Samples(None)) == []
+    assert Samples(None).listed() == []
