@@ -231,11 +231,13 @@ class Stopwatch:
         return {**self.timings, "total": round(1000 * (time.perf_counter() - self.began), 3)}
 
 
-def see(service: Service, content: bytes, box: Box | None, watch: Stopwatch) -> tuple[EmbeddedPhoto, PhotoSize]:
+def embed_photo(
+    service: Service, content: bytes, box: Box | None, watch: Stopwatch
+) -> tuple[EmbeddedPhoto, PhotoSize]:
     """Decode a photo, or the part of it in a box, and pass it through backbone and model.
 
     Returns:
-        The photo as it was seen, and the size of the whole photo when it is upright.
+        The embedded photo, and the size of the whole photo when it is upright.
 
     Raises:
         PictureError: it cannot be read.

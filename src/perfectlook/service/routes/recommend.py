@@ -14,8 +14,8 @@ from perfectlook.service.requests import (
     SimilarOptions,
     Stopwatch,
     described_question,
+    embed_photo,
     read_question,
-    see,
 )
 from perfectlook.service.security import reading
 from perfectlook.service.service import Service, service_of
@@ -68,10 +68,10 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
     watch = Stopwatch()
     recommender = service.recommender
     where = options.filter
-    seen, size = see(service, content, options.part, watch)
+    photo, size = embed_photo(service, content, options.part, watch)
     categories = options.category or None
     answer = recommender.complete(
-        seen,
+        photo,
         categories,
         options.k,
         where,
@@ -83,7 +83,7 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
     look = None
     if options.look:
         look = recommender.look(
-            seen,
+            photo,
             categories,
             where,
             weight=WEIGHT if options.weight is None else options.weight,
@@ -93,7 +93,7 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
             include_unavailable=options.include_unavailable,
         )
     shown = [*answer.categories, *(look.slots if look else ())]
-    usual = service.usual.parts(seen.scene, list(dict.fromkeys(each.category for each in shown)))
+    usual = service.usual.parts(photo.scene, list(dict.fromkeys(each.category for each in shown)))
     sections = [_section(each, usual, attention=options.attention) for each in answer.categories]
     watch.stage("search")
     timings = watch.end()
@@ -115,7 +115,7 @@ def _found(service: Service, content: bytes | None, options: SimilarOptions, req
     where = options.filter
     like: str | EmbeddedPhoto
     if content is not None:
-        like, _ = see(service, content, options.part, watch)
+        like, _ = embed_photo(service, content, options.part, watch)
     else:
         assert options.id is not None
         like = options.id
