@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import re
+import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,3 +200,13 @@ def test_a_model_twice_and_no_model_are_wrong_use(tmp_path):
         compare([tmp_path / "m", tmp_path / "x" / ".." / "m"], tmp_path)
     with pytest.raises(UsageError, match="no model to compare"):
         compare([], tmp_path)
+
+
+def test_the_program_of_the_documentation_runs(measured, tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    for name, folder in (("SET", measured.source), ("MODEL", measured.model), ("OTHER", measured.popularity)):
+        shutil.copytree(folder, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "evaluation.md", "exec"), {"__name__": "__main__"})
+    assert "OTHER" in capsys.readouterr().out

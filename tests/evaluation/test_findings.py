@@ -1,13 +1,14 @@
-"""What is measured about where a model is weak."""
+"""Which pairs a report shows, what a guess gets on them, and where a model is weak."""
 
 import dataclasses
+from itertools import permutations
 
 import pytest
 
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
-from perfectlook.evaluation.findings import findings, scene_left
+from perfectlook.evaluation.findings import choose, findings, guess_over, scene_left
 from perfectlook.evaluation.metrics import Interval
-from perfectlook.evaluation.protocol import Figures
+from perfectlook.evaluation.protocol import Figures, PairResult
 from perfectlook.evaluation.report import templates
 from perfectlook.model.runtime import open_model
 from perfectlook.types import Box, Pair
@@ -79,3 +80,86 @@ def test_weak_categories_are_named_worst_first(measured, evaluation):
     strong = dataclasses.replace(evaluation, per_category={name: figures_of(0.6, 0.7) for name in "ab"})
     found = findings(strong, measured.features, frozenset())[-1]
     assert WORDS.finding_text(found).startswith("None") and found.groups == {}
+
+
+def placed(scene: str, product: str, rank: float, n_candidates: int = 9) -> PairResult:
+    share = (n_candidates + 1 - rank) / n_candidates
+    return PairResult(scene, product, "Furniture|Chairs", share, rank, n_candidates, 0)
+
+
+def names(section: list[PairResult]) -> list[str]:
+    return [f"{each.scene}{each.product}" for each in section]
+
+
+def test_first_of_many_comes_before_first_of_few():
+    few, many, fair = placed("a", "1", 1, 4), placed("b", "2", 1, 499), placed("c", "3", 3, 499)
+    assert names(choose([few, many, fair], 7)["best"]) == ["b2"]
+    assert names(choose([few, many, fair, *[placed("d", str(n), 250) for n in range(9)]], 9)["best"]) == [
+        "b2",
+        "c3",
+        "a1",
+    ]
+
+
+def test_last_of_many_is_the_worst():
+    few, many, nearly = placed("a", "1", 5, 4), placed("b", "2", 500, 499), placed("c", "3", 499, 499)
+    rest = [placed("d", str(n), 1) for n in range(6)]
+    assert names(choose([few, many, nearly, *rest], 9)["worst"]) == ["b2", "c3", "a1"]
+
+
+def test_best_and_worst_keep_to_their_side_of_the_middle():
+    good = [placed(f"s{n}", f"p{n}", 1 + n) for n in range(4)]  # shares 1 to 6/9
+    found = choose(good, 12)
+    assert found["worst"] == []
+    assert all(each.share > 0.5 for each in found["best"])
+    middle = placed("m", "m", 5.5)
+    assert middle.share == 0.5
+    assert names(choose([middle], 3)["best"] + choose([middle], 3)["worst"]) == []
+
+
+def test_where_there_are_no_more_pairs_than_asked_for_none_is_left_out():
+    (alone,) = [placed("a", "1", 7)]
+    found = choose([alone], 24)
+    assert (names(found["best"]), names(found["worst"]), names(found["random"])) == ([], [], ["a1"])
+    bad = [placed(f"s{n}", f"p{n}", 9) for n in range(4)]
+    found = choose(bad, 24)
+    assert (names(found["best"]), len(found["worst"]), len(found["random"])) == ([], 1, 3)
+    middle = [placed(f"s{n}", f"p{n}", 5.5) for n in range(9)]
+    assert len(choose(middle, 6)["random"]) == 6
+
+
+def test_a_product_comes_once_and_a_scene_with_its_copies_once_in_a_section():
+    pairs = [
+        placed("a", "1", 1),
+        placed("a", "2", 1),
+        placed("b", "3", 1),
+        placed("c", "1", 1),
+        placed("d", "4", 2),
+    ]
+    found = choose(pairs, 9, twins={"a": frozenset({"b"}), "b": frozenset({"a"})})
+    assert names(found["best"]) == ["a1", "d4"]  # a2: the scene again; b3: its copy; c1: the product again
+    assert set(names(found["random"])) <= {"a2", "b3"}
+    assert len(found["random"]) == 1
+
+
+def test_three_sections_share_what_is_asked_for_and_the_draw_is_the_same_again():
+    pairs = [placed(f"s{n}", f"p{n}", 1 + n % 10) for n in range(60)]
+    for count, sizes in ((24, (8, 8, 8)), (10, (4, 3, 3)), (8, (3, 3, 2)), (1, (1, 0, 0))):
+        found = choose(pairs, count)
+        assert (len(found["best"]), len(found["worst"]), len(found["random"])) == sizes
+        shown = names(found["best"] + found["worst"] + found["random"])
+        assert len(set(shown)) == count
+    assert choose(pairs, 24) == choose(pairs, 24)
+    assert choose(pairs, 24, seed=1)["random"] != choose(pairs, 24)["random"]
+
+
+def test_a_guess_gets_what_all_orders_get_on_average():
+    sizes = (2, 3, 7)
+    found = guess_over([PairResult("s", "p", "c", 1.0, 1.0, size - 1, 0) for size in sizes])
+    ranks = [[order.index(0) + 1 for order in permutations(range(size))] for size in sizes]
+    for k, share in found.top_k.items():
+        hits = [sum(rank <= k for rank in each) / len(each) for each in ranks]
+        assert share == pytest.approx(sum(hits) / 3)
+    inverse = [sum(1 / rank for rank in each) / len(each) for each in ranks]
+    assert found.mrr == pytest.approx(sum(inverse) / 3)
+    assert found.top_k[1] == pytest.approx((1 / 2 + 1 / 3 + 1 / 7) / 3)

@@ -1,7 +1,19 @@
-"""Tables of text."""
+"""Tables of text, and charts in files."""
 
+from pathlib import Path
+
+import pytest
+
+from perfectlook.errors import MissingExtraError, UsageError
 from perfectlook.evaluation.metrics import Interval
-from perfectlook.evaluation.tables import markdown_table, plain_table, with_bounds
+from perfectlook.evaluation.tables import (
+    check_chart,
+    markdown_table,
+    new_figure,
+    plain_table,
+    save_chart,
+    with_bounds,
+)
 
 
 def test_a_markdown_table_escapes_what_would_break_it():
@@ -18,3 +30,38 @@ def test_figures_with_their_bounds():
     assert with_bounds(Interval(0.7012, 0.68, 0.7204)) == "0.701 [0.680, 0.720]"
     assert with_bounds(Interval(0.02, -0.001, 0.04), signed=True) == "+0.020 [-0.001, +0.040]"
     assert with_bounds(None) == "–"
+
+
+def draw(path: Path) -> bytes:
+    figure = new_figure(4, 3)
+    figure.subplots().plot([1, 2, 3])
+    save_chart(figure, path)
+    return path.read_bytes()
+
+
+def test_the_same_figure_is_the_same_svg(tmp_path):
+    assert draw(tmp_path / "a.svg") == draw(tmp_path / "b.svg")
+
+
+def test_a_png_is_a_png(tmp_path):
+    assert draw(tmp_path / "a.png").startswith(b"\x89PNG")
+
+
+def test_a_notebooks_own_charts_are_left_alone(tmp_path):
+    import matplotlib as mpl
+
+    with mpl.rc_context({"backend": "svg"}):
+        draw(tmp_path / "a.png")
+        assert mpl.get_backend().lower() == "svg"
+
+
+def test_a_chart_of_another_kind_is_refused(tmp_path):
+    check_chart(tmp_path / "a.SVG")
+    with pytest.raises(UsageError, match=r"a\.gif: charts are drawn as \.png or \.svg"):
+        check_chart(tmp_path / "a.gif")
+
+
+def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'perfectlook\[train\]'"):
+        check_chart(tmp_path / "a.png")
