@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from perfectlook.errors import PictureError
-from perfectlook.images import PictureLimits, open_picture
+from perfectlook.images import PictureLimits, open_picture, picture_problem
 from pictures import FORMATS, drawn, encoded, png
 
 # --- what is refused
@@ -25,6 +25,13 @@ from pictures import FORMATS, drawn, encoded, png
 def test_missing_file_names_path_and_remedy(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"nowhere\.jpg: no such file; check the path"):
         open_picture(tmp_path / "nowhere.jpg")
+
+
+def test_the_problem_of_a_picture_is_said_without_raising(tmp_path: Path) -> None:
+    whole = encoded(drawn(24, 24), "PNG")
+    assert picture_problem(whole) is None
+    assert (picture_problem(whole[:100]) or "").startswith("truncated or damaged")
+    assert "nowhere.jpg: no such file" in (picture_problem(tmp_path / "nowhere.jpg") or "")
 
 
 def test_an_address_is_no_file():

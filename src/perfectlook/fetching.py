@@ -193,7 +193,7 @@ def _checked(url: str, asked: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise FetchError(f"{asked}:{led} is no URL ({error}); mend it") from error
+        raise FetchError(f"{asked}:{led} is no URL ({error}); fix it") from error
     if parsed.scheme not in HTTP or not parsed.host:
         raise FetchError(f"{asked}:{led} is no http:// or https:// URL; only these are fetched")
     if parsed.userinfo:

@@ -82,6 +82,15 @@ def open_picture(
         return _decode(content, name, crop, fit, limits)
 
 
+def picture_problem(source: Path | bytes) -> str | None:
+    """Return why a picture cannot be opened; None if it can be, at least small."""
+    try:
+        open_picture(source, fit=64)
+    except PictureError as error:
+        return str(error).removeprefix("<bytes>: ")
+    return None
+
+
 def upright_size(
     source: Path | str | bytes | BinaryIO, *, limits: PictureLimits = DEFAULT_LIMITS
 ) -> tuple[int, int]:

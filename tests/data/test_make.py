@@ -91,7 +91,7 @@ def test_categories_may_stand_in_a_table_of_their_own(shop: Shop):
         (
             "attic,sofa,Furniture,,,,",
             "'attic'",
-            "no picture of this scene in .*rooms; add it, or mend the name",
+            "no picture of this scene in .*rooms; add it, or fix the name",
         ),
         ("living,chair,Furniture,,,,", "'chair'", "no picture of this product in .*things"),
         ("living,rug,,,,,", "rug", "no category; write a path such as"),

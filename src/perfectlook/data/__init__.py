@@ -27,7 +27,7 @@ def load_set(path: Path | str, *, strict: bool = False) -> Dataset:
         more = len(dataset.problems) - _SHOWN
         rest = f"\n  and {more:,} more" if more > 0 else ""
         raise DatasetError(
-            f"{path}: {len(dataset.problems):,} problems, and --strict allows none; mend them "
+            f"{path}: {len(dataset.problems):,} problems, and --strict allows none; fix them "
             f"(`perfectlook data stats` lists all):{first}{rest}"
         )
     return dataset

@@ -46,7 +46,7 @@ def fingerprints(
 
     A picture is opened once in its life: its fingerprint is kept in an SQLite file and found again by
     absolute path, size and time of change. Failures are not kept, because what caused them (a permission,
-    a format that needs another library) can be mended without touching the file.
+    a format that needs another library) can be fixed without touching the file.
 
     Args:
         pictures: the files; repeated ones are read once.

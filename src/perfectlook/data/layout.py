@@ -556,7 +556,7 @@ class JsonObject:
         try:
             whole = json.loads(self._text, object_pairs_hook=self._take)
         except _NOT_JSON as error:
-            raise DatasetError(f"{path}: not JSON ({_reason(error)}); mend or replace the file") from error
+            raise DatasetError(f"{path}: not JSON ({_reason(error)}); fix or replace the file") from error
         if not isinstance(whole, dict):
             raise DatasetError(f"{path}: holds {shown(whole)}; it must be one object with an entry per id")
         self.entries: dict[str, object] = whole

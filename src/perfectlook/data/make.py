@@ -28,10 +28,10 @@ from perfectlook.data.layout import (
     shown,
     write_files,
 )
-from perfectlook.errors import DatasetError, PictureError, UsageError
+from perfectlook.errors import DatasetError, UsageError
 from perfectlook.feeds.readers import UnreadableRow, read_csv, read_tsv
 from perfectlook.files import write_file
-from perfectlook.images import SUFFIXES, open_picture, upright_size
+from perfectlook.images import SUFFIXES, picture_problem, upright_size
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Box, Problem
 
@@ -126,7 +126,7 @@ class _Reader:
         """A row of scene and product."""
         scene = self._picture(row["scene"], self.scenes, "scene", self.scene_folder)
         product = self._picture(row["product"], self.products, "product", self.product_folder)
-        size = self._size(scene)
+        size = self.used_scenes.get(scene) or upright_size(self.scenes[scene])
         box = _box(row, size)
         first = self._seen.setdefault((scene, product, box), where)
         if first != where:
@@ -157,25 +157,14 @@ class _Reader:
         if id_ not in pictures:
             kind = ProblemKind.MISSING_SCENE if what == "scene" else ProblemKind.MISSING_PRODUCT
             raise UnusableError(
-                kind, shown(text), f"no picture of this {what} in {folder}; add it, or mend the name"
+                kind, shown(text), f"no picture of this {what} in {folder}; add it, or fix the name"
             )
-        self._check(pictures[id_], id_)
-        return id_
-
-    def _check(self, picture: Path, id_: str) -> None:
-        """Look at a picture, once."""
+        picture = pictures[id_]
         if picture not in self._wrong:
-            try:
-                open_picture(picture, fit=64)
-                self._wrong[picture] = None
-            except PictureError as error:
-                self._wrong[picture] = str(error)
-        reason = self._wrong[picture]
-        if reason:
+            self._wrong[picture] = picture_problem(picture)
+        if reason := self._wrong[picture]:
             raise UnusableError(ProblemKind.UNREADABLE, id_, reason)
-
-    def _size(self, scene: str) -> tuple[int, int]:
-        return self.used_scenes.get(scene) or upright_size(self.scenes[scene])
+        return id_
 
     def _set_category(self, product: str, text: str, where: str) -> None:
         category = normalise(text)
@@ -191,19 +180,13 @@ class _Reader:
         self._categories.setdefault(product, (category, where))
 
     def _set_details(self, product: str, row: dict[str, str]) -> None:
-        details = self._details.setdefault(product, {})
-        for name, value in row.items():
-            if name not in _COLUMNS and value:
-                details.setdefault(name, value)
-        if not details:
-            del self._details[product]
+        fields = {name: value for name, value in row.items() if name not in _COLUMNS and value}
+        if fields:
+            self._details[product] = fields | self._details.get(product, {})
 
 
 def _read(
-    file: Path,
-    columns: tuple[str, ...],
-    take: Callable[[dict[str, str], str], None],
-    problems: list[Problem],
+    file: Path, columns: tuple[str, ...], take: Callable[[dict[str, str], str], None], problems: list[Problem]
 ) -> None:
     """Give every row of a table to `take`; what is wrong becomes a problem with its line."""
     read = read_tsv if file.suffix.lower() == ".tsv" else read_csv
@@ -239,7 +222,7 @@ def _box(row: dict[str, str], size: tuple[int, int]) -> Box | None:
         reason = f"its box ({given}) is empty or reversed; write left, top, right, bottom"
         raise UnusableError(ProblemKind.UNUSABLE_BOX, row["product"], reason)
     if min(box) < 0 or max(box) > 1:
-        reason = f"its box ({given}) reaches out of the scene of {size[0]}×{size[1]} pixels; mend its numbers"
+        reason = f"its box ({given}) reaches out of the scene of {size[0]}×{size[1]} pixels; fix its numbers"
         raise UnusableError(ProblemKind.BOX_OUTSIDE, row["product"], reason)
     return box
 

@@ -15,10 +15,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import quote, urlsplit
 
 from perfectlook.data.layout import ABOUT, PAIRS, JsonObject, SetContent, lines_of
-from perfectlook.errors import DatasetError, FetchError, PictureError, UsageError
+from perfectlook.errors import DatasetError, FetchError, UsageError
 from perfectlook.fetching import Fetcher, FetchLimits, addresses_of, is_public
 from perfectlook.files import Closable, write_file
-from perfectlook.images import open_picture
+from perfectlook.images import picture_problem
 from perfectlook.progress import Progress
 from perfectlook.retry import Retry
 from perfectlook.types import Problem
@@ -292,12 +292,7 @@ def _wrong_with(file: Path | bytes, wanted: Wanted) -> str | None:
             return f"is not the file that is listed ({sizes}); try again later"
         if isinstance(file, Path):  # it was opened when it was fetched
             return None
-    try:
-        if wanted.is_picture:
-            open_picture(file, fit=64)
-    except PictureError as error:
-        return str(error).removeprefix("<bytes>: ")
-    return None
+    return picture_problem(file) if wanted.is_picture else None
 
 
 class Ledger:
