@@ -270,11 +270,12 @@ class DrawableAnswer(AnswerPart):
 
         Raises:
             PictureError: the photo cannot be read.
-            UsageError: the answer comes from a server, which keeps the pictures.
+            UsageError: the photo is gone: the answer comes from a server, from JSON or from a stream.
         """
         if self._draw is None:
             raise UsageError(
-                "this answer has no pictures to draw: it comes from a server or from JSON; ask a Recommender"
+                "this answer has no pictures to draw: it comes from a server, from JSON or from a stream; ask a "
+                "Recommender with the path of a photo"
             )
         return self._draw(self)
 
@@ -314,6 +315,8 @@ class DrawableAnswer(AnswerPart):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._title()}>"
+
+    __str__ = __repr__
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in ("category", "rank", "product", "price", "distance"))

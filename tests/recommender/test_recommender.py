@@ -217,3 +217,42 @@ def test_categories_come_in_the_order_in_which_the_model_suggests_them(source: P
             asked = recommender.complete(photo, [BAGS, "Shoes"], k=1)
             assert list(ids(asked)) == [BAGS, SHOES]  # as they were asked for
             assert [section.suggested is None for section in asked.categories] == [False, False]
+
+
+def test_a_catalogue_is_made_and_filled_where_there_is_none(
+    source: Path, photo: Path, tmp_path: Path
+) -> None:
+    model = MODELS["l2"]
+    with pytest.raises(CatalogueError):
+        Recommender.open(tmp_path / "catalogue", model)
+    with Recommender.open(tmp_path / "catalogue", model, create=True) as shop:
+        assert repr(shop) == f"<Recommender of catalogue '{tmp_path / 'catalogue'}' by model 'toy-0'>"
+        with pytest.raises(CatalogueError, match="no sync has ended yet"):
+            shop.complete(photo)
+        assert shop.sync(source).added == 30
+        expected = ids(shop.complete(photo))
+    with Recommender.open(tmp_path / "catalogue", model, create=True) as again:
+        assert ids(again.complete(photo)) == expected
+    with pytest.raises(CatalogueError, match=r"'toy-0'.*'toy-9'"):
+        Recommender.open(tmp_path / "catalogue", ToyModel(seed=9), create=True)
+
+
+def test_every_answer_is_saved_as_a_picture(recommender: Recommender, photo: Path, tmp_path: Path) -> None:
+    embedded = recommender.embed(photo)
+    shoe = recommender.complete(embedded, ["Shoes"], k=1).categories[0].products[0].id
+    for number, answer in enumerate(
+        (
+            recommender.complete(photo, k=2),
+            recommender.complete(embedded, k=2),
+            recommender.complete(photo.read_bytes(), k=2),
+            recommender.look(photo),
+            recommender.similar(shoe),
+            recommender.similar(photo),
+            recommender.explain(photo, SHOES),
+        )
+    ):
+        answer.save(tmp_path / f"{number}.png")
+        with Image.open(tmp_path / f"{number}.png") as sheet:
+            assert sheet.width > 800
+    with photo.open("rb") as stream, pytest.raises(UsageError, match="no picture"):
+        recommender.complete(stream).save(tmp_path / "stream.png")

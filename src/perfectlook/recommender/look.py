@@ -68,23 +68,14 @@ class Budget:
         return int((self.amount / UNIT).to_integral_value(ROUND_FLOOR))
 
     @classmethod
-    def from_units(cls, amounts: Iterable[int], currency: str | None) -> "list[Budget]":
-        """Amounts counted in the smallest unit, as amounts of a currency."""
-        return [cls(_in_cents(amount * UNIT), currency) for amount in amounts]
+    def from_units(cls, units: int, currency: str | None) -> "Budget":
+        """An amount that is counted in the smallest unit, with two decimals unless it needs more."""
+        amount = units * UNIT
+        cents = amount.quantize(Decimal("0.01"))
+        return cls(cents if cents == amount else amount, currency)
 
     def __str__(self) -> str:
-        return said(self.amount, self.currency)
-
-
-def _in_cents(amount: Decimal) -> Decimal:
-    """The amount with two decimals, where it needs no more."""
-    cents = amount.quantize(Decimal("0.01"))
-    return cents if cents == amount else amount
-
-
-def said(amount: Decimal, currency: str | None) -> str:
-    """An amount as people write it."""
-    return f"{amount:f} {currency}" if currency else f"{amount:f}"
+        return f"{self.amount:f} {self.currency}" if self.currency else f"{self.amount:f}"
 
 
 def price_of(product: Candidate, category: str) -> Number | None:
@@ -158,20 +149,33 @@ class LookComposer:
                 no price although there is a budget.
             CatalogueError: the catalogue fails.
         """
-        self._candidates = {category: self._begun(category) for category in suggested}
-        self._retrieve()
-        ranked = {category: self._ranked(category) for category in suggested}
+        affordable = [] if self._budget is None else [self._budget.affordable]
+        self._searches = {
+            category: CategorySearch(
+                self._scene,
+                category,
+                norm=self._model.norm,
+                first=CANDIDATES,
+                where=all_of([*self._where, *affordable]),
+                rules=self._rules,
+            )
+            for category in suggested
+        }
+        open_ = [search for category, search in self._searches.items() if category not in self._locked]
+        retrieve(self._catalogue, self._model, open_)
+        found = {
+            category: search.measured([self._locked[category]]) if category in self._locked else search.found
+            for category, search in self._searches.items()
+        }
         if self._budget is not None:
-            ranked = self._with_prices(ranked)
-        chosen = [category for category in suggested if ranked[category]]
-        missing = [category for category in suggested if not ranked[category]]
-        pools = [self._pool(category, ranked[category]) for category in chosen]
-        units = None if self._budget is None else self._budget.units
-        problem = SlotProblem(pools, self._weight, units)
+            self._budget = self._with_prices(found, self._budget)
+        chosen = [category for category in suggested if found[category]]
+        pools = [self._pool(category, found[category]) for category in chosen]
+        problem = SlotProblem(pools, self._weight, None if self._budget is None else self._budget.units)
         composed = compose(problem) if pools else Composition((), 0.0, 0.0)
         if composed is None:
             raise self._too_dear(chosen, pools)
-        products = [ranked[category][row] for category, row in zip(chosen, composed.rows, strict=True)]
+        products = [found[category][row] for category, row in zip(chosen, composed.rows, strict=True)]
         slots = [
             Slot(
                 category=category,
@@ -180,7 +184,7 @@ class LookComposer:
                 locked=category in self._locked,
                 product=self._answer(1, category, products[number]),
                 alternatives=self._alternatives(
-                    category, ranked[category], problem.exchanged(composed.rows, number), products[number]
+                    category, found[category], problem.exchanged(composed.rows, number), products[number]
                 ),
             )
             for number, category in enumerate(chosen)
@@ -189,7 +193,7 @@ class LookComposer:
             photo=photo,
             model=self._model.name,
             slots=slots,
-            missing=missing,
+            missing=[category for category in suggested if not found[category]],
             weight=self._weight,
             distance=sum(each.place for each in products),
             apart=apart(products),
@@ -200,113 +204,81 @@ class LookComposer:
             budget=None if self._budget is None else str(self._budget),
         )
 
-    def _begun(self, category: str) -> CategorySearch:
-        affordable = [] if self._budget is None else [self._budget.affordable]
-        return CategorySearch(
-            self._scene,
-            category,
-            norm=self._model.norm,
-            first=CANDIDATES,
-            where=all_of([*self._where, *affordable]),
-            rules=self._rules,
-        )
+    def _with_prices(self, found: dict[str, list[Candidate]], budget: Budget) -> Budget:
+        """Keep only products with a price in the budget's currency, and add the cheapest of each category.
 
-    def _retrieve(self) -> None:
-        open_ = [each for each in self._candidates.values() if each.category not in self._locked]
-        retrieve(self._catalogue, self._model, open_)
-
-    def _ranked(self, category: str) -> list[Candidate]:
-        candidates = self._candidates[category]
-        if (point := self._locked.get(category)) is not None:
-            return candidates.measured([point])
-        return candidates.found
-
-    def _with_prices(self, ranked: dict[str, list[Candidate]]) -> dict[str, list[Candidate]]:
-        """Products with a price in the budget's currency, among them the cheapest of each category."""
-        assert self._budget is not None
-        ranked = ranked | self._too_dear_alone([name for name, products in ranked.items() if not products])
-        known = [price_of(each, category) for category, products in ranked.items() for each in products]
-        self._budget = in_its_currency(self._budget, [price for price in known if price is not None])
-        for category in self._locked:
-            if self._units(ranked[category][0], category) is None:
+        Returns:
+            The budget in the currency of the prices.
+        """
+        none = {category: Has("price") for category, products in found.items() if not products}
+        found |= self._search_more(none)  # none is affordable: tell what one would cost
+        known = [price_of(each, category) for category, products in found.items() for each in products]
+        budget = in_its_currency(budget, [price for price in known if price is not None])
+        for category, products in found.items():
+            priced = [each for each in products if _units(each, category, budget) is not None]
+            if category in self._locked and not priced:
                 raise UsageError(
-                    f"budget {self._budget}: the locked product '{ranked[category][0].id}' has no price in "
-                    "its currency; unlock it, or leave the budget out"
+                    f"budget {budget}: the locked product '{products[0].id}' has no price in its currency; "
+                    "unlock it, or leave the budget out"
                 )
-        priced = {
-            category: [each for each in products if self._units(each, category) is not None]
-            for category, products in ranked.items()
-        }
-        return self._with_cheapest(priced)
+            found[category] = priced
+        open_ = [
+            category
+            for category, products in found.items()
+            if products and category not in self._locked and not self._has_all(category, products)
+        ]
+        while open_:  # ever cheaper products until there are none: no look within the budget is missed
+            more = self._search_more(
+                {category: _cheaper(category, found[category], budget.currency) for category in open_}
+            )
+            for category, products in more.items():
+                held = {each.id for each in found[category]}
+                new = [each for each in products if each.id not in held]
+                found[category] = sorted([*found[category], *new], key=lambda each: each.order)
+            open_ = [category for category in open_ if len(more[category]) == _CHEAPER]
+        return budget
 
-    def _too_dear_alone(self, categories: Sequence[str]) -> dict[str, list[Candidate]]:
-        """Products of categories where none costs less than the whole budget: to say what one would cost."""
-        where = all_of([*self._where, Has("price")])
-        points = [self._scene.query_point(category) for category in categories]
+    def _search_more(self, conditions: Mapping[str, Filter]) -> dict[str, list[Candidate]]:
+        """The nearest products of categories that meet one more condition each."""
         queries = [
-            Query(point, _CHEAPER, frozenset({category}), where=where)
-            for point, category in zip(points, categories, strict=True)
+            Query(
+                self._scene.query_point(category),
+                _CHEAPER,
+                frozenset({category}),
+                where=all_of([*self._where, condition]),
+            )
+            for category, condition in conditions.items()
         ]
         found = self._catalogue.search(queries, self._model) if queries else []
         return {
-            category: self._candidates[category].measured(hits)
-            for category, hits in zip(categories, found, strict=True)
+            category: self._searches[category].measured(hits)
+            for category, hits in zip(conditions, found, strict=True)
         }
-
-    def _with_cheapest(self, ranked: dict[str, list[Candidate]]) -> dict[str, list[Candidate]]:
-        """Add ever cheaper products until there are none: a look within the budget is missed no more."""
-        open_ = [
-            category
-            for category, products in ranked.items()
-            if products and category not in self._locked and not self._has_all(category, products)
-        ]
-        while open_:
-            found = self._catalogue.search(
-                [self._cheaper(category, ranked[category]) for category in open_], self._model
-            )
-            for category, hits in zip(list(open_), found, strict=True):
-                if len(hits) < _CHEAPER:
-                    open_.remove(category)
-                held = {each.id for each in ranked[category]}
-                more = self._candidates[category].measured([hit for hit in hits if hit.id not in held])
-                ranked[category] = sorted([*ranked[category], *more], key=lambda each: each.order)
-        return ranked
 
     def _has_all(self, category: str, products: Sequence[Candidate]) -> bool:
         """Whether these are all affordable products of a category."""
-        candidates = self._candidates[category]
-        return candidates.unseen == float("inf") and len(candidates.found) >= len(products)
-
-    def _cheaper(self, category: str, products: Sequence[Candidate]) -> Query:
-        assert self._budget is not None
-        least = min(price.amount for each in products if (price := price_of(each, category)) is not None)
-        currency = self._budget.currency
-        value: Decimal | Money = least if currency is None else Money(least, currency)
-        where = all_of([*self._where, Compare("price", "<", value)])
-        return Query(self._scene.query_point(category), _CHEAPER, frozenset({category}), where=where)
-
-    def _units(self, product: Candidate, category: str) -> int | None:
-        """A product's price in the smallest unit; None where it has none in the budget's currency."""
-        price = price_of(product, category)
-        if self._budget is None or price is None or price.currency != self._budget.currency:
-            return None
-        return units_of(price)
+        search = self._searches[category]
+        return search.unseen == float("inf") and len(search.found) >= len(products)
 
     def _pool(self, category: str, products: Sequence[Candidate]) -> Pool:
-        prices = [self._units(each, category) or 0 for each in products]
+        prices = [_units(each, category, self._budget) or 0 for each in products]
         locked = category in self._locked
         return Pool(
             np.asarray([each.place for each in products], np.float64),
             np.stack([each.vector for each in products]),
             np.asarray(prices, np.int64),
-            float("inf") if locked else self._candidates[category].unseen - ROUNDING,
+            float("inf") if locked else self._searches[category].unseen - ROUNDING,
         )
 
     def _too_dear(self, categories: Sequence[str], pools: Sequence[Pool]) -> UsageError:
         assert self._budget is not None
-        cheapest = Budget.from_units([int(pool.prices.min()) for pool in pools], self._budget.currency)
-        each = "; ".join(f"{category} {price}" for category, price in zip(categories, cheapest, strict=True))
-        total = said(sum((price.amount for price in cheapest), Decimal(0)), self._budget.currency)
+        currency = self._budget.currency
+        cheapest = [int(pool.prices.min()) for pool in pools]
+        each = "; ".join(
+            f"{category} {Budget.from_units(units, currency)}"
+            for category, units in zip(categories, cheapest, strict=True)
+        )
+        total = Budget.from_units(sum(cheapest), currency)
         return UsageError(
             f"budget {self._budget}: the cheapest look of these categories costs {total} ({each}); raise the "
             "budget or ask for fewer categories"
@@ -322,19 +294,16 @@ class LookComposer:
             self._n_alternatives,
             shown=[chosen],
         )
-        return [
-            self._alternative(objective_of[each.id], self._answer(rank, category, each))
-            for rank, each in enumerate(others, 2)
-        ]
+        alternatives = []
+        for rank, each in enumerate(others, 2):
+            answer = self._answer(rank, category, each)
+            given = {name: getattr(answer, name) for name in answer.model_fields_set}
+            alternatives.append(Alternative(objective=objective_of[each.id], **given))
+        return alternatives
 
     def _answer(self, rank: int, category: str, product: Candidate) -> RankedProduct:
-        from_rank = self._candidates[category].bare_rank(product) if product.rules else None
+        from_rank = self._searches[category].bare_rank(product) if product.rules else None
         return product.answer(rank, [(rule, from_rank) for rule in product.rules])
-
-    @staticmethod
-    def _alternative(objective: float, product: RankedProduct) -> Alternative:
-        given = {name: getattr(product, name) for name in product.model_fields_set}
-        return Alternative(objective=objective, **given)
 
 
 def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, str]) -> dict[str, Point]:
@@ -364,10 +333,25 @@ def apart(products: Sequence[Candidate]) -> float:
     return float(np.mean(lengths)) if lengths else 0.0
 
 
+def _units(product: Candidate, category: str, budget: Budget | None) -> int | None:
+    """A product's price in the smallest unit; None where it has none in the budget's currency."""
+    price = price_of(product, category)
+    if budget is None or price is None or price.currency != budget.currency:
+        return None
+    return units_of(price)
+
+
+def _cheaper(category: str, products: Sequence[Candidate], currency: str | None) -> Compare:
+    """The filter of products that cost less than all of these."""
+    prices = [price_of(each, category) for each in products]
+    least = min(price.amount for price in prices if price is not None)
+    return Compare("price", "<", least if currency is None else Money(least, currency))
+
+
 def _price(products: "zip[tuple[str, Candidate]]") -> str | None:
     """The sum of prices, None unless every product has one and all are in one currency."""
     prices = [price_of(product, category) for category, product in products]
     known = [price for price in prices if price is not None]
     if not known or len(known) < len(prices) or len({price.currency for price in known}) > 1:
         return None
-    return said(sum((price.amount for price in known), Decimal(0)), known[0].currency)
+    return str(Budget(sum((price.amount for price in known), Decimal(0)), known[0].currency))
