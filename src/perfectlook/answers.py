@@ -274,8 +274,8 @@ class DrawableAnswer(AnswerPart):
         """
         if self._draw is None:
             raise UsageError(
-                "this answer has no pictures to draw: it comes from a server, from JSON or from a stream; ask "
-                "a Recommender with the path of a photo"
+                "this answer has no pictures to draw: it comes from a server, from JSON or from a stream; "
+                "ask a Recommender with the path of a photo"
             )
         return self._draw(self)
 
