@@ -31,7 +31,7 @@ def blocks(page: Path) -> list[Block]:
     """The blocks of a page in their order."""
     found: list[Block] = []
     fence, begun, taken = "", 0, list[str]()
-    lines = [*page.read_text(encoding="utf-8").splitlines(), ""]
+    lines = [*page.read_text(encoding="utf-8").splitlines(), "", ""]
     for number, line in enumerate(lines, 1):
         if fence:
             if line == "```":

@@ -189,7 +189,7 @@ def _why_empty(source: Source, listing: Listing, count: int, location: str) -> s
             f"{listing.problems[0]}"
         )
     loss = f"; all {count} products of {location} would be deleted" if count else ""
-    return f"{source.name}: has no products{loss}. Check the source, or allow it to be empty"
+    return f"{source.name}: has no products{loss}. Check the source; --allow-empty accepts an empty one"
 
 
 def _differences(listing: Listing, stored: Mapping[str, State]) -> tuple[list[str], list[str], list[str]]:

@@ -51,12 +51,12 @@ class VectorFile:
             document = _document(file, path)
             if document is None:
                 raise CatalogueError(
-                    f"{path}: a Parquet file, but not of vectors that `perfectlook embed` wrote"
+                    f"{path}: is a Parquet file, but not of vectors that `perfectlook embed` wrote"
                 )
             if document.get("format") != FORMAT:
                 raise CatalogueError(
-                    f"{path}: of format {document.get('format')}, and this version reads {FORMAT}; upgrade "
-                    "perfectlook"
+                    f"{path}: is of format {document.get('format')}, and this version reads {FORMAT}; "
+                    "upgrade perfectlook"
                 )
             generation = CatalogueManifest.from_document(document.get("made"), str(path)).active
             if generation is None or not isinstance(document.get("dimension"), int):
