@@ -4,7 +4,7 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ssl import SSLContext
@@ -216,9 +216,6 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
-SocketOptions: TypeAlias = Iterable[Any] | None
-
-
 class Clock(threading.local):
     """Until when the work of each thread must be done; a server that trickles bytes cannot stretch it."""
 
@@ -298,19 +295,13 @@ class _GuardedNetwork(httpcore.NetworkBackend):
         self._allow_private = allow_private
 
     def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: SocketOptions = None,
+        self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any
     ) -> httpcore.NetworkStream:
         addresses = addresses_of(host, port, allow_private=self._allow_private)
         for place, address in enumerate(addresses):
             try:
-                stream = self._network.connect_tcp(
-                    address, port, self._clock.left(timeout), local_address, socket_options
-                )
+                left = self._clock.left(timeout)
+                stream = self._network.connect_tcp(address, port, left, *rest, **options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if place == len(addresses) - 1:
                     raise
@@ -388,21 +379,13 @@ def is_public(address: str) -> bool:
     )
 
 
-def _with_wrapped(address: Address) -> Iterator[Address]:
-    """The address itself, unless it only stands for an IPv4 address: then that, which packets end up at."""
+def _with_wrapped(address: Address) -> list[Address]:
+    """The address itself, unless it only stands for IPv4 addresses: then those, which packets end up at."""
     if isinstance(address, ipaddress.IPv4Address):
-        yield address
-        return
-    if address.ipv4_mapped:
-        yield address.ipv4_mapped
-        return
+        return [address]
     if address in _NAT64:
-        yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        return
-    if address.sixtofour:
-        yield address.sixtofour
-        return
-    if address.teredo:
-        yield from address.teredo
-        return
-    yield ipaddress.IPv6Address("::1") if address in _SITE_LOCAL else address
+        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
+    if address in _SITE_LOCAL:
+        return [ipaddress.IPv6Address("::1")]
+    wrapped = (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
+    return [each for each in wrapped if each] or [address]

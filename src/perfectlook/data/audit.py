@@ -10,7 +10,6 @@ from perfectlook.data.fingerprints import Fingerprint, fingerprints, groups_with
 from perfectlook.data.layout import PAIRS, Dataset, ProblemKind, list_pictures
 from perfectlook.data.scenes import SPLITS, TWIN_BITS, Split, is_small, scene_rectangle, split_of, twins
 from perfectlook.data.stl import (
-    Release,
     count_products,
     has_pictures,
     read_release,
@@ -108,9 +107,12 @@ def audit(
     problems = list(dataset.problems)
     pictures = None
     if look:
-        prints, failed = fingerprints(_picture_files(dataset), workers=workers, progress=progress)
-        unreadable = list(_unreadable(dataset, failed))
-        problems += unreadable
+        files = [each.picture for each in (*dataset.scenes.values(), *dataset.products.values())]
+        prints, failed = fingerprints(files, workers=workers, progress=progress)
+        unreadable = [path for path in files if path in failed]
+        problems += (
+            Problem(str(path), path.stem, failed[path], ProblemKind.UNREADABLE) for path in unreadable
+        )
         pictures = _picture_numbers(dataset, prints, len(unreadable))
     kinds = Counter(problem.kind for problem in problems)
     splits = _splits(dataset)
@@ -160,31 +162,15 @@ def audit_at(path: Path, *, workers: int | None = None, progress: Progress | Non
         FeatureError: the fingerprints cannot be kept.
     """
     listed = count_products(path) if path.is_dir() else {}
-    releases = _releases_at(path)
+    releases = [each for each in (release_of(path),) if each]
+    if path.is_dir():
+        releases = [] if (path / PAIRS).exists() else releases_in(path)
     if releases and not has_pictures(releases[0].rows.parent):
         return Audits([audit(read_release_without_pictures(each), look=False) for each in releases], listed)
     if listed and not releases and not (path / PAIRS).exists():
         return Audits([], listed)
     datasets = [read_release(each) for each in releases] or [load_set(path)]
     return Audits([audit(each, workers=workers, progress=progress) for each in datasets], listed)
-
-
-def _releases_at(path: Path) -> list[Release]:
-    if path.is_dir():
-        return [] if (path / PAIRS).exists() else releases_in(path)
-    release = release_of(path)
-    return [release] if release else []
-
-
-def _picture_files(dataset: Dataset) -> Iterable[Path]:
-    yield from (scene.picture for scene in dataset.scenes.values())
-    yield from (product.picture for product in dataset.products.values())
-
-
-def _unreadable(dataset: Dataset, failed: Mapping[Path, str]) -> Iterable[Problem]:
-    for path in _picture_files(dataset):
-        if path in failed:
-            yield Problem(str(path), path.stem, failed[path], ProblemKind.UNREADABLE)
 
 
 def _picture_numbers(dataset: Dataset, prints: Mapping[Path, Fingerprint], unreadable: int) -> PictureNumbers:
