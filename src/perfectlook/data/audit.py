@@ -107,7 +107,8 @@ def audit(
     problems = list(dataset.problems)
     pictures = None
     if look:
-        files = [each.picture for each in (*dataset.scenes.values(), *dataset.products.values())]
+        files = [scene.picture for scene in dataset.scenes.values()]
+        files += [product.picture for product in dataset.products.values()]
         prints, failed = fingerprints(files, workers=workers, progress=progress)
         unreadable = [path for path in files if path in failed]
         problems += (
