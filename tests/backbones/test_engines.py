@@ -266,3 +266,26 @@ def test_openvino_gives_the_same_numbers_to_one_caller_and_to_many() -> None:
         found = list(pool.map(lambda _: backbone.extract(batch), range(8)))
     for one in found:
         assert all(map(np.array_equal, one, alone))
+
+
+def test_openvino_serves_many_even_where_their_network_does_not_compile(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    needs("openvino")
+    compiled = engines.OpenVinoEngine._compile
+
+    def compile_one(engine: engines.OpenVinoEngine, streams: int) -> Any:
+        if streams > 1:
+            raise RuntimeError("too little memory")
+        return compiled(engine, streams)
+
+    monkeypatch.setattr(engines.OpenVinoEngine, "_compile", compile_one)
+    backbone = open_backbone("efficientnet-lite0", engine="openvino", threads=2)
+    batch = backbone.prepare(drawn(300, 200))[None]
+    alone = backbone.extract(batch)
+    engine = backbone._engine  # type: ignore[attr-defined]
+    monkeypatch.setattr(engine, "_met", float("inf"))  # as if another caller were always there
+    for _ in range(2):
+        assert all(map(np.array_equal, backbone.extract(batch), alone))
+        assert engine._together.exception(timeout=60) is not None
+    assert "too little memory" in caplog.text

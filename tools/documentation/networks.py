@@ -19,7 +19,7 @@ accurate, and as slow as both together.
 
 Extraction runs on an NVIDIA GPU where onnxruntime is built for CUDA. Its GPU package replaces the other one:
 `pip uninstall onnxruntime && pip install onnxruntime-gpu`. It needs the NVIDIA driver, CUDA and cuDNN;
-`pip install 'onnxruntime-gpu[cuda,cudnn]'` brings the last two. `perfectlook backbones` then ends with
+`pip install 'onnxruntime-gpu[cuda,cudnn]'` brings the last two. `perfectlook backbones` then shows
 `Engine here: cuda`. Where CUDA cannot be loaded, a warning says so and the processor does the work.
 
 Numbers are those of fp32 (TF32 is off), so features made on a GPU and on a processor share one store. bf16

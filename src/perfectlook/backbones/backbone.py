@@ -11,6 +11,9 @@ from PIL import Image
 from perfectlook.errors import BackboneError
 from perfectlook.types import REGIONS, Float32Array
 
+Channels = tuple[float, ...]
+"""A value for each of red, green and blue."""
+HALF: Channels = (0.5, 0.5, 0.5)
 SEPARATOR = "+"
 """Between the names of backbones side by side."""
 
@@ -67,12 +70,7 @@ class Backbone(Protocol):
         """Run the network on prepared pictures, [n, 3, S, S]."""
 
 
-def squash(
-    picture: Image.Image,
-    size: int,
-    mean: Sequence[float] = (0.5,) * 3,
-    std: Sequence[float] = (0.5,) * 3,
-) -> Float32Array:
+def squash(picture: Image.Image, size: int, mean: Channels = HALF, std: Channels = HALF) -> Float32Array:
     """Resize an RGB picture to `size`×`size` and normalise it: [3, size, size], (x / 255 - mean) / std.
 
     Nothing is cropped away, so that regions cover the whole picture, and the filter is antialiased.

@@ -18,7 +18,9 @@ import numpy as np
 from PIL import Image
 
 from perfectlook.backbones.backbone import (
+    HALF,
     BackboneDescription,
+    Channels,
     FeatureBatch,
     check_batch,
     empty_features,
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
     Module = torch.nn.Module
     Tensor = torch.Tensor
     Outputs = tuple[Tensor, list[Tensor]]
-
-
-Channels = tuple[float, ...]
-HALF: Channels = (0.5, 0.5, 0.5)
 
 
 def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> "HubBackbone":
