@@ -109,7 +109,7 @@ def hybrid(
     return HybridDistances(from_global + from_local, from_global, from_local)
 
 
-def attended_region(regions: Array, attention: Array) -> tuple[Array, Array]:
+def attended_region(regions: Array, attention: Array, squares: Array = None) -> tuple[Array, Array]:
     """The mean region by attention, Σ a_i f_i [d], and Σ a_i ‖f_i - mean‖², how far the regions lie from it.
 
     The latter is Σ a_i ‖f_i‖² - ‖mean‖²: give float64, for in float32 the difference loses its digits.
@@ -117,10 +117,12 @@ def attended_region(regions: Array, attention: Array) -> tuple[Array, Array]:
     Args:
         regions: f_i, [R, d].
         attention: a_i, [R], sums to one.
+        squares: ‖f_i‖², [R], where they are known.
     """
-    xp = namespace_of(regions)
+    if squares is None:
+        squares = namespace_of(regions).vecdot(regions, regions)
     mean = attention @ regions
-    return mean, attention @ xp.vecdot(regions, regions) - mean @ mean
+    return mean, attention @ squares - mean @ mean
 
 
 def hybrid_to_mean(

@@ -127,14 +127,17 @@ class SceneEmbedding:
         kept: dict[str, tuple[Float32Array, np.float32]] = vars(self).setdefault("_means", {})
         if (found := kept.get(category)) is None:
             attention = self.attention(category).astype(np.float64)
-            mean, apart = attended_region(self._precise_regions, attention / attention.sum())
+            regions, squares = self._precise_regions
+            mean, apart = attended_region(regions, attention / attention.sum(), squares)
             found = kept[category] = mean.astype(np.float32), np.float32(apart)
         return found
 
     @cached_property
-    def _precise_regions(self) -> Float64Array:
+    def _precise_regions(self) -> tuple[Float64Array, Float64Array]:
+        """The regions in float64, [R, d], and their squared lengths, [R]."""
         assert self.regions is not None
-        return self.regions.astype(np.float64)
+        regions = self.regions.astype(np.float64)
+        return regions, np.vecdot(regions, regions)
 
 
 class StoredModel:

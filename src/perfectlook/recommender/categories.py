@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,16 +31,21 @@ def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -
     Raises:
         UsageError: a name matches nothing; the message lists the nearest categories.
     """
-    by_size = sorted(counts, key=lambda category: (-counts[category], category))
+    return list(_chosen(tuple(counts.items()), None if wanted is None else tuple(wanted)))
+
+
+@lru_cache(maxsize=256)  # a shop asks for the same categories again and again
+def _chosen(counts: tuple[tuple[str, int], ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+    by_size = [category for category, _ in sorted(counts, key=lambda each: (-each[1], each[0]))]
     if wanted is None:
-        return by_size
+        return tuple(by_size)
     chosen: dict[str, None] = {}
     for name in wanted:
         found = matching(by_size, name)
         if not found:
             raise UsageError(f"no category of the catalogue matches '{name}'; {_nearest(name, by_size)}")
         chosen.update(dict.fromkeys(found))
-    return list(chosen)
+    return tuple(chosen)
 
 
 def choose_category(counts: Mapping[str, int], wanted: str) -> str:
