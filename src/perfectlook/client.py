@@ -130,7 +130,7 @@ class Calls:
             PictureError: the photo cannot be read.
             UsageError: an option, a category or the filter is wrong.
             FetchError: the server cannot fetch the photo.
-            ServerError: the server cannot be reached, or fails. What the server says is always one of these.
+            ServerError: the server cannot be reached, or fails; the base of what the server reports.
         """
         options = _photo_options(categories, k, where, sample, box, include_unavailable=include_unavailable)
         options |= {
@@ -173,7 +173,7 @@ class Calls:
             UsageError: there is no such product (`no_such_product`); an option, a category or the filter is
                 wrong.
             FetchError: the server cannot fetch the photo.
-            ServerError: the server cannot be reached, or fails. What the server says is always one of these.
+            ServerError: the server cannot be reached, or fails; the base of what the server reports.
         """
         options = _photo_options(categories, k, where, sample, box, include_unavailable=include_unavailable)
         return _with_photo("/v1/similar", Similar.model_validate_json, photo, {**options, "id": id})
@@ -236,7 +236,7 @@ class Calls:
             PictureError: the picture cannot be read.
             UsageError: the key is wrong or missing (`no_key`), or the product is invalid.
             FetchError: the server cannot fetch the picture.
-            ServerError: the server cannot be reached, or fails. What the server says is always one of these.
+            ServerError: the server cannot be reached, or fails; the base of what the server reports.
         """
         address = None if picture is None else _address_of(picture)
         new = {"category": category, "title": title, "fields": dict(fields or {}), "picture_url": address}
@@ -297,7 +297,7 @@ class Calls:
 
     @staticmethod
     def stats() -> ApiCall[FeedbackStats]:
-        """Ask what all feedback says.
+        """Ask for the sums of all feedback.
 
         Raises:
             ServerError: the server cannot be reached, or refuses or fails.

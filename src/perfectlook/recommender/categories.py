@@ -1,4 +1,4 @@
-"""Which of a catalogue's categories a question is about."""
+"""Which of a catalogue's categories an answer covers, and in which order."""
 
 from collections.abc import Iterable, Mapping
 from difflib import SequenceMatcher
@@ -96,8 +96,8 @@ def nearest_categories(
     centres = np.stack([centre_of(generation, model, name) for name in names]).astype(np.float64)
     deviations = centres.std(axis=0)
     scales = deviations + np.median(deviations)
-    told = scales > 0
-    difference = (centres - model.product_inputs(features)[0])[:, told] / scales[told]
+    varied = scales > 0
+    difference = (centres - model.product_inputs(features)[0])[:, varied] / scales[varied]
     order = np.argsort((difference**2).sum(axis=1), kind="stable")
     return [names[place] for place in order[:NEAREST_CATEGORIES]]
 
@@ -109,7 +109,7 @@ def centre_of(generation: Generation, model: "Model", category: str) -> Float32A
 
 
 def _nearest(name: str, by_size: list[str]) -> str:
-    """What to say of the categories that a name may have been meant for."""
+    """The part of an error message that names the categories that may have been meant."""
     if not by_size:
         return "the catalogue is empty: run `perfectlook catalogue sync`"
     likeness = {category: _likeness(name, category) for category in by_size}

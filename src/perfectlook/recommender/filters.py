@@ -1,6 +1,6 @@
 """The filter of a search, and hints where a filter left few products: fields that no product has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -25,29 +25,26 @@ def search_filter(
 
     Args:
         where: the filter asked for, as text or as a tree.
-        include_unavailable: also show what is out of stock. A filter that speaks of `availability` decides
-            that by itself.
+        include_unavailable: also show what is out of stock. A filter with a condition on
+            `availability` decides this itself.
         excluded: what rules keep out.
 
     Raises:
         UsageError: the text is not a filter; names the column.
     """
     asked = parse_filter(where) if isinstance(where, str) else where
-    parts = [] if asked is None else [asked]
-    if not include_unavailable and not (asked and "availability" in fields_of(asked)):
-        parts.append(AVAILABLE)
-    if excluded is not None:
-        parts.append(Not(excluded))
-    return all_of(parts)
+    decides = include_unavailable or (asked is not None and "availability" in fields_of(asked))
+    return all_of([asked, None if decides else AVAILABLE, None if excluded is None else Not(excluded)])
 
 
-def all_of(parts: list[Filter]) -> Filter | None:
-    """Return the filter that all of the parts make together, None for no parts."""
-    return And(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+def all_of(parts: Iterable[Filter | None]) -> Filter | None:
+    """Return the filter that all of the parts make together; None if there are none."""
+    given = [part for part in parts if part is not None]
+    return And(tuple(given)) if len(given) > 1 else next(iter(given), None)
 
 
-def any_of(parts: list[Filter]) -> Filter | None:
-    """Return the filter that matches what any part matches, None for no parts."""
+def any_of(parts: Sequence[Filter]) -> Filter | None:
+    """Return the filter that matches what any part matches; None if there are none."""
     return Or(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
@@ -67,7 +64,7 @@ def fields_of(tree: Filter) -> frozenset[str]:
 OWN = ("category", "id")
 """What every product has, whatever its source says."""
 NAMED = 10
-"""Fields that are named where none is like the one asked for."""
+"""How many fields a hint lists, if none is similar to the one asked for."""
 
 
 class FilterHints:

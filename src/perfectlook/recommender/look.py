@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ _BUDGET = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)(?:\s*([A-Za-z]{3}))?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """An amount; where the currency is None, in the only one that the products' prices have."""
+    """An amount. A currency of None stands for the only one that the products' prices have."""
 
     amount: Decimal
     currency: str | None = None
@@ -45,7 +45,7 @@ class Budget:
         """Read a budget: 500, "499.90", "500 EUR".
 
         Raises:
-            UsageError: it is none.
+            UsageError: the text is not a budget.
         """
         if isinstance(given, Budget):
             return given
@@ -79,7 +79,7 @@ class Budget:
 
 
 def price_of(product: Candidate, category: str) -> Number | None:
-    """What a customer pays for a product; None where it does not say."""
+    """What a customer pays for a product; None if it has no price."""
     return read_number(field_text("price", product.id, category, product.record.fields))
 
 
@@ -104,9 +104,9 @@ def in_its_currency(budget: Budget, prices: Iterable[Number]) -> Budget:
 
 
 WEIGHT = 0.5
-"""λ where none is given."""
+"""λ, by default."""
 SLOTS = 5
-"""Categories of a look where none are named."""
+"""Categories of a look, if none are named."""
 MOST_SLOTS = 12
 CANDIDATES = 200
 """Products retrieved for each slot."""
@@ -114,32 +114,22 @@ _CHEAPER = 10
 """Products asked for at once while looking for a cheaper one."""
 
 
+@dataclass(eq=False)
 class LookComposer:
-    """Composes one look for one scene. All slots' products are retrieved in one call of the catalogue."""
+    """Composes one look for one scene; what is asked for is explained at `Recommender.look`.
 
-    def __init__(
-        self,
-        scene: "SceneEmbedding",
-        catalogue: Catalogue,
-        model: "Model",
-        *,
-        weight: float = WEIGHT,
-        budget: Budget | None = None,
-        where: Filter | None = None,
-        rules: Rules = NO_RULES,
-        locked: Mapping[str, Point] | None = None,
-        alternatives: int = 3,
-    ) -> None:
-        """Take the scene, where products are, and what is asked for: see `Recommender.look`."""
-        self._scene = scene
-        self._catalogue = catalogue
-        self._model = model
-        self._weight = weight
-        self._budget = budget
-        self._where = [] if where is None else [where]
-        self._rules = rules
-        self._locked = locked or {}
-        self._n_alternatives = alternatives
+    All slots' products are retrieved in one call of the catalogue.
+    """
+
+    scene: "SceneEmbedding"
+    catalogue: Catalogue
+    model: "Model"
+    weight: float = WEIGHT
+    budget: Budget | None = None
+    where: Filter | None = None
+    rules: Rules = NO_RULES
+    locked: Mapping[str, Point] = field(default_factory=dict)
+    alternatives: int = 3
 
     def compose(self, photo: str, suggested: Mapping[str, float | None]) -> Look:
         """Compose the look of a photo with a slot for each category.
@@ -149,29 +139,29 @@ class LookComposer:
                 no price although there is a budget.
             CatalogueError: the catalogue fails.
         """
-        affordable = [] if self._budget is None else [self._budget.affordable]
+        affordable = None if self.budget is None else self.budget.affordable
         self._searches = {
             category: CategorySearch(
-                self._scene,
+                self.scene,
                 category,
-                norm=self._model.norm,
+                norm=self.model.norm,
                 first=CANDIDATES,
-                where=all_of([*self._where, *affordable]),
-                rules=self._rules,
+                where=all_of([self.where, affordable]),
+                rules=self.rules,
             )
             for category in suggested
         }
-        open_ = [search for category, search in self._searches.items() if category not in self._locked]
-        retrieve(self._catalogue, self._model, open_)
+        open_ = [search for category, search in self._searches.items() if category not in self.locked]
+        retrieve(self.catalogue, self.model, open_)
         found = {
-            category: search.measured([self._locked[category]]) if category in self._locked else search.found
+            category: search.measured([self.locked[category]]) if category in self.locked else search.found
             for category, search in self._searches.items()
         }
-        if self._budget is not None:
-            self._budget = self._with_prices(found, self._budget)
+        if self.budget is not None:
+            self.budget = self._with_prices(found, self.budget)
         chosen = [category for category in suggested if found[category]]
         pools = [self._pool(category, found[category]) for category in chosen]
-        problem = SlotProblem(pools, self._weight, None if self._budget is None else self._budget.units)
+        problem = SlotProblem(pools, self.weight, None if self.budget is None else self.budget.units)
         composed = compose(problem) if pools else Composition((), 0.0, 0.0)
         if composed is None:
             raise self._too_dear(chosen, pools)
@@ -180,8 +170,8 @@ class LookComposer:
             Slot(
                 category=category,
                 **({} if suggested[category] is None else {"suggested": suggested[category]}),
-                resolved=Resolved.of(self._model.resolve(category)),
-                locked=category in self._locked,
+                resolved=Resolved.of(self.model.resolve(category)),
+                locked=category in self.locked,
                 product=self._answer(1, category, products[number]),
                 alternatives=self._alternatives(
                     category, found[category], problem.exchanged(composed.rows, number), products[number]
@@ -191,17 +181,17 @@ class LookComposer:
         ]
         return Look(
             photo=photo,
-            model=self._model.name,
+            model=self.model.name,
             slots=slots,
             missing=[category for category in suggested if not found[category]],
-            weight=self._weight,
+            weight=self.weight,
             distance=sum(each.place for each in products),
             apart=apart(products),
             objective=composed.objective,
             lower_bound=composed.lower_bound,
-            proven_exact=composed.proven and self._catalogue.store.exact,
+            proven_exact=composed.proven and self.catalogue.store.exact,
             price=_price(zip(chosen, products, strict=True)),
-            budget=None if self._budget is None else str(self._budget),
+            budget=None if self.budget is None else str(self.budget),
         )
 
     def _with_prices(self, found: dict[str, list[Candidate]], budget: Budget) -> Budget:
@@ -216,7 +206,7 @@ class LookComposer:
         budget = in_its_currency(budget, [price for price in known if price is not None])
         for category, products in found.items():
             priced = [each for each in products if _units(each, category, budget) is not None]
-            if category in self._locked and not priced:
+            if category in self.locked and not priced:
                 raise UsageError(
                     f"budget {budget}: the locked product '{products[0].id}' has no price in its currency; "
                     "unlock it, or leave the budget out"
@@ -225,7 +215,7 @@ class LookComposer:
         open_ = [
             category
             for category, products in found.items()
-            if products and category not in self._locked and not self._has_all(category, products)
+            if products and category not in self.locked and not self._has_all(category, products)
         ]
         while open_:  # ever cheaper products until there are none: no look within the budget is missed
             more = self._search_more(
@@ -242,14 +232,14 @@ class LookComposer:
         """The nearest products of categories that meet one more condition each."""
         queries = [
             Query(
-                self._scene.query_point(category),
+                self.scene.query_point(category),
                 _CHEAPER,
                 frozenset({category}),
-                where=all_of([*self._where, condition]),
+                where=all_of([self.where, condition]),
             )
             for category, condition in conditions.items()
         ]
-        found = self._catalogue.search(queries, self._model) if queries else []
+        found = self.catalogue.search(queries, self.model) if queries else []
         return {
             category: self._searches[category].measured(hits)
             for category, hits in zip(conditions, found, strict=True)
@@ -261,8 +251,8 @@ class LookComposer:
         return search.unseen == float("inf") and len(search.found) >= len(products)
 
     def _pool(self, category: str, products: Sequence[Candidate]) -> Pool:
-        prices = [_units(each, category, self._budget) or 0 for each in products]
-        locked = category in self._locked
+        prices = [_units(each, category, self.budget) or 0 for each in products]
+        locked = category in self.locked
         return Pool(
             np.asarray([each.place for each in products], np.float64),
             np.stack([each.vector for each in products]),
@@ -271,8 +261,8 @@ class LookComposer:
         )
 
     def _too_dear(self, categories: Sequence[str], pools: Sequence[Pool]) -> UsageError:
-        assert self._budget is not None
-        currency = self._budget.currency
+        assert self.budget is not None
+        currency = self.budget.currency
         cheapest = [int(pool.prices.min()) for pool in pools]
         each = "; ".join(
             f"{category} {Budget.from_units(units, currency)}"
@@ -280,7 +270,7 @@ class LookComposer:
         )
         total = Budget.from_units(sum(cheapest), currency)
         return UsageError(
-            f"budget {self._budget}: the cheapest look of these categories costs {total} ({each}); raise the "
+            f"budget {self.budget}: the cheapest look of these categories costs {total} ({each}); raise the "
             "budget or ask for fewer categories"
         )
 
@@ -291,7 +281,7 @@ class LookComposer:
         objective_of = {products[row].id: float(objectives[row]) for row in order}
         others = distinct(
             (products[row] for row in order if products[row] is not chosen),
-            self._n_alternatives,
+            self.alternatives,
             shown=[chosen],
         )
         alternatives = []

@@ -233,7 +233,7 @@ class Recommender(Closable):
         if product is not None:
             named = [product.category] if categories is None else self._chosen(categories)
             vectors = dict.fromkeys(named, product.vector)
-            wanted = all_of([*([wanted] if wanted else []), Compare("id", "!=", product.id)])
+            wanted = all_of([wanted, Compare("id", "!=", product.id)])
         else:
             vectors = self._as_product(like, categories)
         rankings = [

@@ -62,7 +62,7 @@ class Rules:
         """Read a rule file.
 
         Raises:
-            UsageError: it cannot be read, is not TOML, or a rule is none; names file, rule and reason.
+            UsageError: it cannot be read, is not TOML, or has an invalid rule; names file, rule and reason.
         """
         try:
             document = tomllib.loads(Path(file).read_text(encoding="utf-8"))
@@ -77,7 +77,7 @@ class Rules:
         """Make rules of the document of a rule file; `source` is what errors call it.
 
         Raises:
-            UsageError: a rule is none; names source, rule and reason.
+            UsageError: a rule is invalid; the message names source, rule and reason.
         """
         for name in document:
             if name != "rule":

@@ -1,4 +1,4 @@
-"""A white card with soft corners and a shadow, and what lies on it."""
+"""A white card with rounded corners and a shadow, and the text and pictures on it."""
 
 import functools
 import unicodedata
@@ -16,7 +16,7 @@ from perfectlook.images import open_picture
 Font = ImageFont.FreeTypeFont
 
 LONGEST = 300
-"""Characters of a text that are looked at; no line holds more."""
+"""Characters of a text that are used; no line holds more."""
 
 OWN = "own"
 """The font that comes with Pillow, by the name used here."""
@@ -41,7 +41,7 @@ _NO_CHARACTER = "\U0010ffff"
 
 
 def readable(text: str) -> str:
-    """Return the text on one line, as far as any line can hold it, without what no font can write."""
+    """Return the text on one line, cut to what a line can hold, without characters that no font has."""
     composed = unicodedata.normalize("NFC", text[:LONGEST])
     shown = "".join(c if c.isprintable() and _font_for(c, _PROBE) else " " for c in composed)
     return " ".join(shown.split())
@@ -87,7 +87,7 @@ def fitted(text: str, size: int, width: float) -> str:
 
 
 def wrapped(text: str, size: int, width: float, lines: int) -> list[str]:
-    """Return the text in at most so many lines, the last one cut with an ellipsis where there is more."""
+    """Return the text in at most this many lines; the last one is cut with an ellipsis if there is more."""
     rest = readable(text)
     done: list[str] = []
     while rest and len(done) < lines - 1:
