@@ -1,4 +1,4 @@
-"""How long work shows where it is: one updating line on a terminal, plain lines now and then elsewhere."""
+"""Progress of long work: one updating line on a terminal, plain lines now and then elsewhere."""
 
 import shutil
 import sys
@@ -12,33 +12,33 @@ PLAIN_SECONDS = (1.0, 30.0)
 
 
 class Progress(Protocol):
-    """What long work calls as it goes on: how many items are done, of how many, how many of them failed."""
+    """A function that long work calls: how many items are done, of how many, how many of them failed."""
 
     def __call__(self, done: int, total: int, failed: int) -> None:
-        """Take note of the state; called often, so it must be cheap."""
+        """Show the state; called often, so it must be cheap."""
 
 
 class ProgressOf(Protocol):
-    """Makes the progress of one named part of a longer work; `ProgressLine` is one."""
+    """Makes the progress of one named part of longer work; `ProgressLine` is one."""
 
     def __call__(self, what: str, unit: str = "pictures") -> Progress:
         """Begin a part; `unit` is what is counted in it."""
 
 
-def nobody(_what: str, _unit: str = "pictures") -> Progress:
-    """The progress of those who did not ask for it."""
-    return _unheard
+def no_progress(_what: str, _unit: str = "pictures") -> Progress:
+    """A `ProgressOf` that shows nothing."""
 
+    def show_nothing(done: int, total: int, failed: int) -> None:
+        """Do nothing."""
 
-def _unheard(done: int, total: int, failed: int) -> None:
-    """Nobody listens."""
+    return show_nothing
 
 
 class ProgressLine:
     """Writes progress as text, by default to standard error.
 
     A terminal gets a single line that is redrawn. A file or a pipe gets whole lines: the first and the last,
-    one every tenth of the work (at most one a second), and one whenever nothing was said for half a minute.
+    one every tenth of the work (at most one a second), and one after half a minute without any.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ProgressLine:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds as a person says them: 42 s, 3 min 05 s, 2 h 10 min."""
+    """Seconds in readable units: 42 s, 3 min 05 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -20,7 +20,7 @@ from perfectlook.features.store import open_store as open_feature_store
 from perfectlook.feeds import FeedOptions
 from perfectlook.model.inputs import Mean, catalogue_centres
 from perfectlook.model.runtime import Model
-from perfectlook.progress import Progress, ProgressOf, nobody
+from perfectlook.progress import Progress, ProgressOf, no_progress
 from perfectlook.stores import Point, open_store
 from perfectlook.types import Float32Array, Problem, View
 
@@ -69,7 +69,7 @@ def embed(
             file cannot be written.
         FeatureError: features cannot be stored, or workers fail.
     """
-    told = progress or nobody
+    told = progress or no_progress
     if isinstance(model, Path | str):
         model = Model.open(model)
     source = open_source(source, **options)

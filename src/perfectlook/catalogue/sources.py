@@ -25,7 +25,7 @@ from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
 from perfectlook.fetching import Fetcher, FetchLimits
 from perfectlook.files import set_folder
 from perfectlook.images import SUFFIXES
-from perfectlook.progress import ProgressOf, nobody
+from perfectlook.progress import ProgressOf, no_progress
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
@@ -259,7 +259,7 @@ def list_products(
     if isinstance(source, VectorFile):
         records = dict(sorted(source.records()))
         return Listing(records, frozenset(), list(source.problems))
-    told = progress or nobody
+    told = progress or no_progress
     fresh, unchanged, problems = _changed(source, {} if verify or known is None else known)
     pictures = list(dict.fromkeys(product.picture for product in fresh.values()))
     reasons: dict[Path, str] = {}

@@ -15,7 +15,7 @@ from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.features.store import open_store as open_feature_store
 from perfectlook.feeds import Feed
 from perfectlook.model.runtime import Model
-from perfectlook.progress import ProgressOf, nobody
+from perfectlook.progress import ProgressOf, no_progress
 from perfectlook.stores import Store
 from perfectlook.types import Problem
 
@@ -98,7 +98,7 @@ def sync(
     a single step at the end; until then the old one answers. Each batch is one transaction and every step
     looks at what is there before it acts, so a run that was killed is finished by the next.
     """
-    told = progress or nobody
+    told = progress or no_progress
     held = nullcontext() if dry_run else _held(store, wait)
     with held, open_feature_store(model.backbone) as features:
         model.check_backbone(features.manifest.identity)

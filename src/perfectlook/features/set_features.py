@@ -14,7 +14,7 @@ from perfectlook.data.scenes import scene_view, twins
 from perfectlook.errors import DatasetError
 from perfectlook.features.extraction import NO_FEATURES, extract
 from perfectlook.features.store import FeatureArrays, ViewKey, open_store
-from perfectlook.progress import Progress, ProgressOf, nobody
+from perfectlook.progress import Progress, ProgressOf, no_progress
 from perfectlook.types import IntArray, Pair, Problem, View
 
 SceneShown = Literal["crop", "full"]
@@ -83,7 +83,7 @@ def set_features(
     """
     pictures = [scene_of.picture for scene_of in dataset.scenes.values()]
     pictures += [product.picture for product in dataset.products.values()]
-    told = progress or nobody
+    told = progress or no_progress
     prints, unreadable = fingerprints(pictures, workers=workers, progress=told("reading pictures"))
     shown = [(pair, view) for pair in dataset.pairs if (view := _shown(dataset, pair, prints, scene))]
     catalogue = {product.id: View(product.picture) for product in dataset.products.values()}
