@@ -35,7 +35,7 @@ def features():
 def test_centres_are_the_catalogues_shrunk_to_the_models(model, features):
     other = styled_set(scenes=1, products=5, seed=8, categories=("Furniture|Chairs", "Toys|Kites"))
     inputs = model.product_inputs(other.products.batch(slice(None)))
-    found = catalogue_centres(model, [(other.product_categories, inputs)])
+    found = catalogue_centres(model.centre, [(other.product_categories, inputs)])
     chairs = (inputs[:5].mean(axis=0) * 5 + PRIOR_PRODUCTS * model.centres["Furniture|Chairs"]) / 25
     kites = (inputs[5:].mean(axis=0) * 5 + PRIOR_PRODUCTS * model.overall_centre) / 25
     assert found["Furniture|Chairs"] == pytest.approx(chairs, abs=1e-5)
@@ -46,7 +46,7 @@ def test_distances_are_the_models_own(model, features):
     indices = pair_indices(features, "test")
     distances = model.distances_over(features, indices)
     inputs = model.product_inputs(features.products.batch(slice(None)))
-    centres = catalogue_centres(model, [(features.product_categories, inputs)])
+    centres = catalogue_centres(model.centre, [(features.product_categories, inputs)])
     rows = np.arange(3, 20)
     vectors = model.embed_products(
         features.products.batch(rows), np.stack([centres["Furniture|Chairs"]] * len(rows))

@@ -161,7 +161,7 @@ class Embedder:
                 overall.add(inputs)
                 yield [new[id_].category for id_ in ids], inputs
 
-        centres = catalogue_centres(self._model, batches())
+        centres = catalogue_centres(self._model.centre, batches())
         return known.with_centres(centres, overall.shrunk_to(self._model.overall_centre))
 
     def points(self, items: Mapping[str, Record], generation: Generation) -> Iterator[list[Point]]:

@@ -1,7 +1,7 @@
-"""Centres of a catalogue's categories: the mean features of its products, shrunk to the model's."""
+"""What a model sees of pictures, and the centres of categories that are subtracted from products."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -42,14 +42,7 @@ def pooled(whole: Any) -> Any:
 
 
 PRIOR_PRODUCTS = 20
-"""The model's centre weighs as much as so many products of the catalogue."""
-
-
-class HasCentres(Protocol):
-    """A model, as far as centres need it."""
-
-    def centre(self, category: str) -> Float32Array:
-        """The model's own centre for a category, [d]."""
+"""The model's centre weighs as much as this many products of the catalogue."""
 
 
 class Mean:
@@ -77,12 +70,12 @@ class Mean:
 
 
 def catalogue_centres(
-    model: HasCentres, batches: Iterable[tuple[Sequence[str], Float32Array]]
+    prior: Callable[[str], Float32Array], batches: Iterable[tuple[Sequence[str], Float32Array]]
 ) -> dict[str, Float32Array]:
     """The centre of every category of a catalogue.
 
     Args:
-        model: whose centres they are shrunk to.
+        prior: the centre that a category's is shrunk to, [d]: `Model.centre`.
         batches: the categories of some products, and their features by `Model.product_inputs`, [n, d].
     """
     means: dict[str, Mean] = {}
@@ -90,4 +83,4 @@ def catalogue_centres(
         names = np.asarray(categories)
         for name in sorted(set(categories)):
             means.setdefault(name, Mean()).add(inputs[names == name])
-    return {name: mean.shrunk_to(model.centre(name)) for name, mean in means.items()}
+    return {name: mean.shrunk_to(prior(name)) for name, mean in means.items()}

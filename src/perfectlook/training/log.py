@@ -116,31 +116,20 @@ def write_learned(
     products = {pair.product for pair in pairs} | (start.products if start else frozenset())
     shape = data.config if isinstance(network, Mapping) else network.config
     card = model_card(out.resolve().name, data, report, shape, baseline)
+    common: dict[str, Any] = {"backbone_identity": backbone_identity, "categories": data.categories}
+    common |= {"scenes": scenes, "training": report, "card": card}
     if isinstance(network, Mapping):
-        return write_popularity(
-            network,
-            out,
-            config=shape,
-            backbone_identity=backbone_identity,
-            categories=data.categories,
-            scenes=scenes,
-            training=report,
-            card=card,
-        )
+        return write_popularity(network, out, config=shape, **common)
     return write_model(
         network,
         out,
         widths=data.widths,
-        backbone_identity=backbone_identity,
-        categories=data.categories,
         centres=data.centres,
         overall_centre=data.overall_centre,
-        scenes=scenes,
         products=products,
-        training=report,
-        card=card,
         baseline=baseline,
         suggestion=suggestion,
+        **common,
     )
 
 

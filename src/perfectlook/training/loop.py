@@ -21,7 +21,7 @@ from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import NegativeSampler, TrainingData, batches
 from perfectlook.training.log import Epoch, best_of, is_over
 from perfectlook.training.ridge import ClosedForm, start_network
-from perfectlook.training.validation import EmbeddedSet, Round
+from perfectlook.training.validation import EmbeddedSet, Round, placeable
 from perfectlook.types import IntArray
 
 MEMORY_WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
@@ -166,14 +166,9 @@ class Fit(ABC):
     @cached_property
     def placed_scenes(self) -> list[str]:
         """The scene of every validation pair that can be placed, in the order of each epoch's `shares`."""
-        features = self.data.features
-        pairs = [features.pairs[index] for index in self.validation]
-        categories = [features.product_categories[row] for row in features.pair_products[self.validation]]
-        return [
-            pair.scene
-            for pair, category in zip(pairs, categories, strict=True)
-            if self._candidates.mask(pair.scene, category).any()
-        ]
+        pairs = self.data.features.pairs
+        places = placeable(self.data.features, self.validation)
+        return [pairs[self.validation[at]].scene for at, _, _ in places]
 
     @cached_property
     def _candidates(self) -> Candidates:

@@ -16,7 +16,13 @@ import torch
 from perfectlook.data.scenes import FOLDS
 from perfectlook.errors import TrainingError
 from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval, paired_difference
-from perfectlook.evaluation.protocol import pairs_of, scenes_of_fold, scenes_of_split, training_indices
+from perfectlook.evaluation.protocol import (
+    Candidates,
+    pairs_of,
+    scenes_of_fold,
+    scenes_of_split,
+    training_indices,
+)
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.distances import DistanceFunction, attention_weights, hybrid, query_point
 from perfectlook.model.files import readable, write_model_file
@@ -289,6 +295,18 @@ def validation_round(features: SetFeatures, config: TrainingConfig) -> Round:
             f"{features.dataset.name}: no pair is in the validation split, so there is nothing to choose the "
             "epoch by; add scenes with pairs"
         )
+    return found
+
+
+def placeable(features: SetFeatures, pairs: IntArray) -> list[tuple[int, int, IntArray]]:
+    """The pairs that have candidates: place in `pairs`, row of its product, rows of its candidates."""
+    candidates, found = Candidates(features), []
+    for at, index in enumerate(pairs):
+        row = int(features.pair_products[index])
+        category = features.product_categories[row]
+        mask = candidates.mask(features.pairs[index].scene, category)
+        if mask.any():
+            found.append((at, row, candidates.category_rows(category)[mask]))
     return found
 
 

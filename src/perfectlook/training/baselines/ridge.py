@@ -11,15 +11,15 @@ Two settings make it the closed form that this project's own model starts from: 
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from perfectlook.evaluation.metrics import placing
-from perfectlook.evaluation.protocol import Candidates
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import GlobalNetwork, Standardise
 from perfectlook.training.baselines.base import InnerProduct, fitted
@@ -27,8 +27,8 @@ from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.log import Learned
 from perfectlook.training.ridge import Ridge, fit_ridges, principal_components, ridge_path
-from perfectlook.training.validation import BY_FOLDS, HeldOut, Round, folds, learning_pairs
-from perfectlook.types import Float64Array, IntArray
+from perfectlook.training.validation import BY_FOLDS, HeldOut, Round, folds, learning_pairs, placeable
+from perfectlook.types import Float64Array
 
 COMPONENTS = (128, 256, 512)
 WHITENINGS = (0.5, 0.75)
@@ -37,8 +37,7 @@ INTERCEPTS = (0.0, 1.0)
 """What is tried for each of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class RidgeChoice:
+class RidgeChoice(NamedTuple):
     """Settings of one closed form.
 
     Attributes:
@@ -90,47 +89,29 @@ def learn(data: TrainingData, config: TrainingConfig, given: Collection[str]) ->
         TrainingError: there is no pair to learn from.
     """
     training = learning_pairs(data.features, config)
-    catalogue = _Catalogue.of(data)
+    features, centres = data.products(np.arange(len(data.product_category)))
+    standardise = fitted(data, data.whole(training)), fitted(data, features - centres)
+    products = _float64(standardise[1](features - centres))
     choices = list(_choices(config, given))
-    rounds = folds(data.features, config)
-    shares, scenes = _cross_validated(data, catalogue, rounds, choices)
+    shares, scenes = _cross_validated(data, products, folds(data.features, config), choices)
     best = int(np.argmax(shares.mean(axis=1)))
     choice = choices[best]
-    standardise = fitted(data, data.whole(training))
     (maps,) = fit_ridges(
-        _float64(standardise(data.whole(training))),
-        catalogue.products[data.features.pair_products[training]],
-        catalogue.products,
+        _float64(standardise[0](data.whole(training))),
+        products[data.features.pair_products[training]],
+        products,
         dimension=choice.dimension,
         penalties=[choice.ridge_penalty],
         whitening=choice.ridge_whitening,
     )
     maps = replace(maps, intercept=choice.intercept * maps.intercept)
-    products = torch.from_numpy(catalogue.products).float()
     return Learned(
-        LinearPair(config.model, (standardise, catalogue.standardise), maps, products),
+        LinearPair(config.model, standardise, maps, torch.from_numpy(products).float()),
         training,
-        found=asdict(choice),
+        found=choice._asdict(),
         chosen_on=BY_FOLDS,
         held_out=HeldOut(scenes, shares[best]),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Catalogue:
-    """The products of the sets, from pictures alone: the same in every fold.
-
-    `products` are standardised and centred, [N, width]; `standardise` is what did it.
-    """
-
-    standardise: Standardise
-    products: Float64Array
-
-    @classmethod
-    def of(cls, data: TrainingData) -> "_Catalogue":
-        features, centres = data.products(np.arange(len(data.product_category)))
-        standardise = fitted(data, features - centres)
-        return cls(standardise, _float64(standardise(features - centres)))
 
 
 def _choices(config: TrainingConfig, given: Collection[str]) -> Iterator[RidgeChoice]:
@@ -143,66 +124,35 @@ def _choices(config: TrainingConfig, given: Collection[str]) -> Iterator[RidgeCh
 
 
 def _cross_validated(
-    data: TrainingData, catalogue: _Catalogue, rounds: Sequence[Round], choices: Sequence[RidgeChoice]
+    data: TrainingData, products: Float64Array, rounds: Sequence[Round], choices: Sequence[RidgeChoice]
 ) -> tuple[Float64Array, list[str]]:
     """The share of every pair that can be placed under every choice, [choices, pairs], and the pairs' scenes.
 
     Components do not depend on the fold, and the regressions of different components not on each other: one
     solution for all of them serves every choice with its λ.
     """
-    most = max(choice.dimension for choice in choices)
-    directions, deviations = principal_components(catalogue.products, most)
-    projected = catalogue.products @ directions.T
+    directions, deviations = principal_components(products, max(choice.dimension for choice in choices))
+    penalties = sorted({choice.ridge_penalty for choice in choices})
+    projected = products @ directions.T
     shares: list[list[float]] = [[] for _ in choices]
     scenes: list[str] = []
     for each in rounds:
         targets = projected[data.features.pair_products[each.training]]
-        predicted = _predictions(data, targets, each, sorted({choice.ridge_penalty for choice in choices}))
-        places = _places(data, each.validation)
+        standardise = fitted(data, data.whole(each.training))
+        inputs = _float64(standardise(data.whole(each.training)))
+        asked = _float64(standardise(data.whole(each.validation)))
+        solutions = ridge_path(inputs - inputs.mean(axis=0), targets, penalties)
+        predicted = {penalty: asked @ found for penalty, found in zip(penalties, solutions, strict=True)}
+        places = placeable(data.features, each.validation)
         for number, choice in enumerate(choices):
             scale = deviations[: choice.dimension] ** (-2 * choice.ridge_whitening)
             queries = predicted[choice.ridge_penalty] + choice.intercept * targets.mean(axis=0)
             distances = -(queries[:, : choice.dimension] * scale) @ projected[:, : choice.dimension].T
-            shares[number] += [place.share(distances) for place in places]
-        scenes += [data.features.pairs[each.validation[place.pair]].scene for place in places]
+            shares[number] += [
+                placing(float(distances[at, row]), distances[at, others]).share for at, row, others in places
+            ]
+        scenes += [data.features.pairs[each.validation[at]].scene for at, _, _ in places]
     return np.asarray(shares, np.float64), scenes
-
-
-def _predictions(
-    data: TrainingData, targets: Float64Array, each: Round, penalties: Sequence[float]
-) -> dict[float, Float64Array]:
-    """Per λ, the components that the scenes of the validation pairs predict, less their mean: [pairs, k]."""
-    standardise = fitted(data, data.whole(each.training))
-    inputs = _float64(standardise(data.whole(each.training)))
-    asked = _float64(standardise(data.whole(each.validation)))
-    solutions = ridge_path(inputs - inputs.mean(axis=0), targets, penalties)
-    return {penalty: asked @ solution for penalty, solution in zip(penalties, solutions, strict=True)}
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """One validation pair, by its place among them, its product's row, and the rows of its candidates."""
-
-    pair: int
-    product: int
-    candidates: IntArray
-
-    def share(self, distances: Float64Array) -> float:
-        """By distances of all pairs to all products."""
-        return placing(float(distances[self.pair, self.product]), distances[self.pair, self.candidates]).share
-
-
-def _places(data: TrainingData, validation: IntArray) -> list[_Place]:
-    """The pairs that can be placed: the protocol's candidates, found once for all choices."""
-    features, candidates = data.features, Candidates(data.features)
-    found = []
-    for at, index in enumerate(validation):
-        row = int(features.pair_products[index])
-        category = features.product_categories[row]
-        mask = candidates.mask(features.pairs[index].scene, category)
-        if mask.any():
-            found.append(_Place(at, row, candidates.category_rows(category)[mask]))
-    return found
 
 
 def _linear(weights: Float64Array, bias: Float64Array | None = None) -> nn.Linear:
