@@ -355,10 +355,8 @@ class Model(StoredModel):
         """f_p of every product of a set, centred as a catalogue of them would be: [products, d]."""
         count, categories = len(features.product_ids), features.product_categories
         parts = [slice(start, start + PRODUCTS_READ) for start in range(0, count, PRODUCTS_READ)]
-        inputs = (self.product_inputs(features.products.batch(part)) for part in parts)
-        centres = catalogue_centres(
-            self.centre, zip((categories[part] for part in parts), inputs, strict=True)
-        )
+        inputs = ((categories[part], self.product_inputs(features.products.batch(part))) for part in parts)
+        centres = catalogue_centres(self.centre, inputs)
         embedded = [
             self.embed_products(
                 features.products.batch(part), np.stack([centres[name] for name in categories[part]])

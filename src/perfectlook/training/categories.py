@@ -63,7 +63,7 @@ def fit_suggester(
     Raises:
         TrainingError: there is no scene to train on, or scenes are cropped.
     """
-    views = _Views.of(features, training, tuple(categories), global_features)
+    views = _Views(features, training, tuple(categories), global_features)
     losses = dict.fromkeys(penalties, 0.0)
     folds = np.asarray([fold_of(scene) for scene in views.scenes])
     counted = 0.0
@@ -91,7 +91,6 @@ class _Weights(NamedTuple):
     bias: Tensor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Views:
     """Views of scenes, n of them.
 
@@ -107,21 +106,11 @@ class _Views:
         inputs: along these, [n, k].
     """
 
-    scenes: list[str]
-    wanted: BoolArray
-    weight: Float64Array
-    categories: tuple[str, ...]
-    chosen: GlobalFeatures
-    mean: Float64Array
-    scale: Float64Array
-    directions: Float64Array
-    inputs: Float64Array
-
-    @classmethod
-    def of(
-        cls, features: SetFeatures, indices: IntArray, categories: tuple[str, ...], chosen: GlobalFeatures
-    ) -> "_Views":
-        rows, scenes = scene_views(features, indices)
+    def __init__(
+        self, features: SetFeatures, indices: IntArray, categories: tuple[str, ...], chosen: GlobalFeatures
+    ) -> None:
+        self.categories, self.chosen = categories, chosen
+        rows, self.scenes = scene_views(features, indices)
         if not len(rows):
             raise TrainingError(f"{features.dataset.name}: no scene to learn categories from; add pairs")
         if any(features.scene_views[row].crop for row in rows):
@@ -132,16 +121,16 @@ class _Views:
         batch = features.scenes.batch(rows)
         inputs = global_inputs(batch, chosen).astype(np.float64)
         widths = [len(batch.global_vectors[0]), len(batch.style_statistics[0])]
-        mean, deviation = inputs.mean(axis=0), inputs.std(axis=0)
-        parts = np.repeat(widths, widths) * 2 if chosen == "both" else np.full(len(mean), len(mean))
+        self.mean, deviation = inputs.mean(axis=0), inputs.std(axis=0)
+        parts = np.repeat(widths, widths) * 2 if chosen == "both" else np.full(len(deviation), len(deviation))
         usable = deviation > 1e-6 * deviation.max()
-        scale = np.where(usable, 1 / np.maximum(deviation, 1e-12), 0.0) / np.sqrt(parts)
-        standardised = (inputs - mean) * scale
-        directions = _directions(standardised, COMPONENTS)
-        _, place, views = np.unique(np.asarray(scenes), return_inverse=True, return_counts=True)
-        wanted = known_categories(features, scenes, categories)
-        projected = standardised @ directions
-        return cls(scenes, wanted, 1.0 / views[place], categories, chosen, mean, scale, directions, projected)
+        self.scale = np.where(usable, 1 / np.maximum(deviation, 1e-12), 0.0) / np.sqrt(parts)
+        standardised = (inputs - self.mean) * self.scale
+        self.directions = _directions(standardised, COMPONENTS)
+        self.inputs: Float64Array = standardised @ self.directions
+        _, place, views = np.unique(np.asarray(self.scenes), return_inverse=True, return_counts=True)
+        self.wanted = known_categories(features, self.scenes, categories)
+        self.weight: Float64Array = 1.0 / views[place]
 
     def fit(self, rows: BoolArray, penalties: Sequence[float]) -> list[_Weights]:
         """Fit to some views: one solution for each penalty, each found from that of the next larger one."""
