@@ -214,7 +214,13 @@ def _with_cache(cache: Path | None, work: Callable[[sqlite3.Connection], Result]
 
 
 def _with_connection(file: Path, work: Callable[[sqlite3.Connection], Result]) -> Result:
-    with closing(_connect(file)) as store:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise sqlite3.OperationalError(str(error)) from error
+    with closing(sqlite3.connect(file, timeout=60)) as store:
+        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", _SCHEMA):
+            store.execute(statement)
         return work(store)
 
 
@@ -225,22 +231,6 @@ def _remove(file: Path) -> None:
             file.with_name(file.name + suffix).unlink(missing_ok=True)
     except OSError as error:
         raise sqlite3.OperationalError(str(error)) from error
-
-
-def _connect(file: Path) -> sqlite3.Connection:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise sqlite3.OperationalError(str(error)) from error
-    store = sqlite3.connect(file, timeout=60)
-    try:
-        store.execute("PRAGMA journal_mode=WAL")
-        store.execute("PRAGMA synchronous=NORMAL")
-        store.execute(_SCHEMA)
-    except sqlite3.Error:
-        store.close()
-        raise
-    return store
 
 
 def _look_up(
