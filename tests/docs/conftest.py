@@ -44,7 +44,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         scenes = sorted((source / "scenes").iterdir())
         for name in ("photo.jpg", "room.jpg"):
             shutil.copy(scenes[0], folder / name)
-        shutil.copy(min((source / "products").iterdir()), folder / "shoe.jpg")
+        for name in ("shoe.jpg", "chair.jpg"):
+            shutil.copy(min((source / "products").iterdir()), folder / name)
         for place in (folder, folder / "shop"):
             place.mkdir(exist_ok=True)
             shutil.copytree(source / "products", place / "pictures")
