@@ -12,26 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfectlook.errors import CatalogueError
+from perfectlook.stores import filters
 from perfectlook.stores.base import Query
 from perfectlook.stores.database import COUNT_BY_CATEGORY, REBUILD
-from perfectlook.stores.filters import (
-    COMPARISONS,
-    And,
-    Compare,
-    Filter,
-    Has,
-    Leaf,
-    Money,
-    Not,
-    OneOf,
-    Or,
-    Under,
-    Value,
-    folded,
-    read_number,
-    sources_of,
-    text_matches,
-)
+from perfectlook.stores.filters import Filter, Leaf, Money, Value, text_matches
 from perfectlook.stores.index import ApproximateIndexes, Asked, Block, Nearest, search_all
 from perfectlook.taxonomy import matches as is_under
 from perfectlook.types import BoolArray, Float32Array, IntArray
@@ -62,8 +46,7 @@ class Cache:
         """Read all vectors of a collection, within the connection's read transaction."""
         counts = connection.execute(COUNT_BY_CATEGORY, (collection,))
         blocks = {name: Block.empty(dimension, count) for name, count in counts}
-        _, last_removed = _last(connection)
-        empty = cls(collection, dimension, last_removed=last_removed, blocks=blocks)
+        empty = cls(collection, dimension, last_removed=_last(connection)[1], blocks=blocks)
         return empty.refreshed(connection, revision)
 
     def refreshed(self, connection: sqlite3.Connection, revision: int) -> "Cache":
@@ -190,15 +173,15 @@ class Facets:
     def _mask(self, connect: Connect, block: Block, tree: Filter) -> BoolArray:
         """Return for each place of a block whether its product matches, there or removed."""
         match tree:
-            case And(parts):
+            case filters.And(parts):
                 masks = [self._mask(connect, block, part) for part in parts]
                 return np.logical_and.reduce(masks) if masks else np.ones(block.size, bool)
-            case Or(parts):
+            case filters.Or(parts):
                 masks = [self._mask(connect, block, part) for part in parts]
                 return np.logical_or.reduce(masks) if masks else np.zeros(block.size, bool)
-            case Not(part):
+            case filters.Not(part):
                 return ~self._mask(connect, block, part)
-            case Under(wanted):
+            case filters.Under(wanted):
                 return np.full(block.size, is_under(self._category, wanted))
             case _ if tree.field == "category":
                 return np.full(block.size, text_matches(tree, self._category))
@@ -218,7 +201,7 @@ class Facets:
 
     def _texts(self, connection: sqlite3.Connection, field: str, after: int) -> dict[int, str | None]:
         """Return the field's texts by row, for the category's rows above `after`."""
-        names = () if field == "id" else sources_of(field)
+        names = () if field == "id" else filters.sources_of(field)
         text = f"COALESCE({', '.join([_TEXT_OF_FIELD] * len(names))}, NULL)" if names else "id"
         entries = connection.execute(
             f"SELECT row, {text} FROM points WHERE collection = ? AND row > ? "
@@ -272,7 +255,7 @@ class Column:
         longer.rows, longer._texts = rows, self._texts + new
         codes = longer._code_of = {text: code for code, text in enumerate(longer._texts)}
         longer.codes = np.concatenate([self.codes, np.array([codes[text] for text in said], np.int32)])
-        read = [read_number(text) for text in new]
+        read = [filters.read_number(text) for text in new]
         numbers = [np.nan if number is None else float(number.amount) for number in read]
         currencies = ["" if number is None else number.currency or "" for number in read]
         longer._numbers = np.concatenate([self._numbers, np.array(numbers, np.float64)])
@@ -294,16 +277,16 @@ class Column:
         """Return for each distinct text whether it matches."""
         answers = np.zeros(len(self._texts), bool)
         match leaf:
-            case Has():
+            case filters.Has():
                 answers[1:] = True
-            case OneOf(_, values):
+            case filters.OneOf(_, values):
                 answers[[code for value in values for code in self._equal_to(value)]] = True
-            case Compare(_, "=" | "!=" as sign, value):
+            case filters.Compare(_, "=" | "!=" as sign, value):
                 answers[self._equal_to(value)] = True
                 return answers if sign == "=" else ~answers
-            case Compare(_, _, str()):
+            case filters.Compare(_, _, str()):
                 answers[1:] = [text_matches(leaf, text) for text in self._texts[1:]]
-            case Compare(_, sign, Decimal() | Money() as value):
+            case filters.Compare(_, sign, Decimal() | Money() as value):
                 answers = self._compared(sign, value)
                 for code in np.flatnonzero(self._compared("=", value)):  # as far as float64 can tell
                     answers[code] = text_matches(leaf, self._texts[code])
@@ -312,7 +295,7 @@ class Column:
     def _compared(self, sign: str, value: Decimal | Money) -> BoolArray:
         """Compare the numbers that texts start with in float64."""
         amount = float(value.amount if isinstance(value, Money) else value)
-        answers: BoolArray = COMPARISONS[sign](self._numbers, amount)
+        answers: BoolArray = filters.COMPARISONS[sign](self._numbers, amount)
         if isinstance(value, Money):
             answers &= self._currencies == value.currency.upper()
         return answers
@@ -320,15 +303,15 @@ class Column:
     def _equal_to(self, value: Value) -> list[int]:
         """Return the codes of the texts that are equal to a value."""
         if not isinstance(value, str):
-            leaf = Compare(self.field, "=", value)
+            leaf = filters.Compare(self.field, "=", value)
             near = np.flatnonzero(self._compared("=", value)).tolist()
             return [code for code in near if text_matches(leaf, self._texts[code])]
         if self._folded is None:
             by_text: dict[str, list[int]] = {}
             for code, text in enumerate(self._texts[1:], 1):
-                by_text.setdefault(folded(self.field, text), []).append(code)
+                by_text.setdefault(filters.folded(self.field, text), []).append(code)
             self._folded = by_text
-        return self._folded.get(folded(self.field, value), [])
+        return self._folded.get(filters.folded(self.field, value), [])
 
 
 _ANSWERS_KEPT = 64

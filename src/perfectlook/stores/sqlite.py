@@ -7,26 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
 from perfectlook.errors import CatalogueError
+from perfectlook.stores import database as sql
 from perfectlook.stores.base import Hits, Payload, Point, Query, check_queries, check_vector
 from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Connect
-from perfectlook.stores.database import (
-    COUNT_BY_CATEGORY,
-    REBUILD,
-    SELECT_POINTS,
-    SELECT_RECORDS,
-    Database,
-    StateChanged,
-    category_numbers,
-    insert,
-    move,
-    remove,
-    state,
-)
+from perfectlook.stores.database import REBUILD, Database, StateChanged, state
 from perfectlook.stores.index import ApproximateIndexes, Nearest
 
 
@@ -42,8 +31,9 @@ class EmbeddedStore:
         self.indexes = None if approximate_above is None else ApproximateIndexes(approximate_above)
         self._database = database
         self._cache: Cache | None = None
-        self._seen: _Seen | None = None
-        self._counted: _Counted | None = None
+        # what was last read, after the database's version before that and the collection asked for
+        self._seen: tuple[tuple[int, str | None], Cache] | None = None
+        self._counted: tuple[tuple[int, str | None], dict[str, int]] | None = None
         self._refreshing = threading.Lock()
         self._records: dict[int, _StoredRecord] = {}
 
@@ -120,8 +110,8 @@ class EmbeddedStore:
             number, dimension = self._named(connection, collection)
             latest = {point.id: point for point in points}
             vectors = [check_vector(point.id, point.vector, dimension) for point in latest.values()]
-            categories = category_numbers(connection, {point.category for point in latest.values()})
-            remove(connection, number, latest)
+            categories = sql.category_numbers(connection, {point.category for point in latest.values()})
+            sql.remove(connection, number, latest)
             entries = [
                 (
                     point.id,
@@ -131,27 +121,27 @@ class EmbeddedStore:
                 )
                 for point, vector in zip(latest.values(), vectors, strict=True)
             ]
-            insert(connection, number, entries)
+            sql.insert(connection, number, entries)
 
     def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
         """Replace payloads in one transaction; a point whose payload changes gets a new row."""
         texts = {id_: json.dumps(payload, ensure_ascii=False) for id_, payload in payloads.items()}
         with self._database.writing() as connection:
             number, _ = self._named(connection, collection)
-            return move(connection, number, texts)
+            return sql.move(connection, number, texts)
 
     def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
         """Remove points in one transaction."""
         with self._database.writing() as connection:
             number, _ = self._named(connection, collection)
-            return remove(connection, number, ids)
+            return sql.remove(connection, number, ids)
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return points by id."""
         with self._database.reading() as connection:
             number, _ = self._named(connection, collection)
             found = connection.execute(
-                f"{SELECT_POINTS} WHERE p.collection = ? AND p.id IN (SELECT value FROM json_each(?))",
+                f"{sql.SELECT_POINTS} WHERE p.collection = ? AND p.id IN (SELECT value FROM json_each(?))",
                 (number, json.dumps(list(ids))),
             ).fetchall()
         return {point.id: point for point in map(self._point, found)}
@@ -177,26 +167,26 @@ class EmbeddedStore:
 
     def categories(self, *, collection: str | None = None) -> dict[str, int]:
         """Count points by category; counted once as long as nothing is committed."""
-        version, counted = self._database.version(), self._counted
-        if counted is None or (counted.version, counted.asked) != (version, collection):
+        asked, counted = (self._database.version(), collection), self._counted
+        if counted is None or counted[0] != asked:
             with self._database.reading() as connection:
                 number, _ = self._named(connection, collection)
-                found = connection.execute(COUNT_BY_CATEGORY, (number,)).fetchall()
-            self._counted = counted = _Counted(version, collection, dict(found))
-        return dict(counted.counts)
+                found = connection.execute(sql.COUNT_BY_CATEGORY, (number,)).fetchall()
+            self._counted = counted = asked, dict(found)
+        return dict(counted[1])
 
     def scroll(
         self, batch: int = 1000, *, collection: str | None = None, vectors: bool = True
     ) -> Iterator[list[Point]]:
         """Yield all points in batches, each read in a transaction of its own."""
-        select = SELECT_POINTS if vectors else SELECT_RECORDS
+        select = sql.SELECT_POINTS if vectors else sql.SELECT_RECORDS
         for found in self._batches(select, batch, collection):
             yield [self._point(entry) for entry in found]
 
     def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
         """Yield ids, categories and entries of payloads, which SQLite picks out of the JSON."""
         entries = "".join(f", json_extract(p.payload, '$.{name}')" for name in names)
-        select = SELECT_RECORDS.replace(", p.payload, x''", entries)
+        select = sql.SELECT_RECORDS.replace(", p.payload, x''", entries)
         for found in self._batches(select, _EXCERPTS_TOGETHER, collection):
             yield from (entry[1:] for entry in found)
 
@@ -241,9 +231,9 @@ class EmbeddedStore:
 
     def _current(self, collection: str | None) -> Cache:
         """Return the blocks of the last committed state; one thread catches up, others wait for it."""
-        version, seen = self._database.version(), self._seen
-        if seen is not None and (seen.version, seen.asked) == (version, collection):
-            return seen.cache
+        asked, seen = (self._database.version(), collection), self._seen
+        if seen is not None and seen[0] == asked:
+            return seen[1]
         with self._refreshing, self._database.reading() as connection:
             number, dimension = self._named(connection, collection)
             revision, horizon = (int(str(state(connection, key))) for key in ("revision", "horizon"))
@@ -252,7 +242,7 @@ class EmbeddedStore:
                 cache = Cache.load(connection, number, dimension, revision)
             elif cache.revision != revision:
                 cache = cache.refreshed(connection, revision)
-            self._cache, self._seen = cache, _Seen(version, collection, cache)
+            self._cache, self._seen = cache, (asked, cache)
         return cache
 
     def _read(self, connect: Connect, rows: Sequence[int]) -> "dict[int, _StoredRecord]":
@@ -280,23 +270,7 @@ class EmbeddedStore:
 
 _EXCERPTS_TOGETHER = 10_000
 _RECORDS_KEPT = 10_000
-_SELECT_ROWS = f"{SELECT_RECORDS} WHERE p.row IN (SELECT value FROM json_each(?))"
-
-
-class _Seen(NamedTuple):
-    """A collection's blocks, what it was asked by, and the database's version before they were read."""
-
-    version: int
-    asked: str | None
-    cache: Cache
-
-
-class _Counted(NamedTuple):
-    """How many points each category has, what was asked for, and the database's version before."""
-
-    version: int
-    asked: str | None
-    counts: dict[str, int]
+_SELECT_ROWS = f"{sql.SELECT_RECORDS} WHERE p.row IN (SELECT value FROM json_each(?))"
 
 
 class _StoredRecord:
@@ -320,13 +294,10 @@ class _StoredRecord:
 
 
 def _parsed(text: str, what: str, location: str) -> Payload:
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        document = error
-    if not isinstance(document, dict):
-        raise CatalogueError(f"{location} is damaged: {what} is not readable; {REBUILD}")
-    return document
+    with suppress(ValueError):
+        if isinstance(document := json.loads(text), dict):
+            return document
+    raise CatalogueError(f"{location} is damaged: {what} is not readable; {REBUILD}")
 
 
 def _hits(k: int, near: Nearest, records: list[_StoredRecord]) -> Hits:
