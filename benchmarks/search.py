@@ -1,6 +1,6 @@
 """Searching a catalogue: against the naive hybrid distance, and against faiss's flat index with a selector.
 
-    python benchmarks/search.py [--n 38111] [--dimension 128] [--ann] [--json FILE]
+    python benchmarks/search.py [--n 38111] [--dimension 128] [--ann] [--quick] [--json FILE]
 
 Products are synthetic: unit vectors whose variance decays over the dimensions and which gather around their
 category, 60 categories of sizes as rank^-0.8, prices and brands. Every query names a category, drawn by its
@@ -17,12 +17,16 @@ before: a store keeps the records of what it found last in memory.
   `figures.ms_faiss_range` is faiss with the products sorted by category, which a shop's feed is not.
 - `throughput_of_two`: searches a second of two threads over those of one.
 - `look_of_ten`: ten calls for ten categories, over one call for all.
+- `figures.ms_python_of_ten_categories`: processor time of one answer of ten products in each of the ten
+  largest categories, from the embedded photo to its JSON, less that of the ten matrix products alone
+  (`ms_products_of_ten_categories`), which take turns with it.
 - with `--ann`: all n products in one category, the approximate index over the exact scan of all of them,
   without a filter and with one that keeps about 1 %.
 """
 
 import argparse
 import gc
+import hashlib
 import resource
 import tempfile
 import threading
@@ -36,6 +40,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from machine import add_json_option, report
+from perfectlook.answers import Answer, Resolved, Section
+from perfectlook.model.runtime import SceneEmbedding
+from perfectlook.recommender.filters import AVAILABLE
+from perfectlook.recommender.ranking import Ranking, finish
 from perfectlook.stores import Hit, Point, Query
 from perfectlook.stores.base import Hits
 from perfectlook.stores.filters import parse_filter
@@ -81,8 +89,11 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=128, help="default %(default)s")
     parser.add_argument("--queries", type=int, default=200, help="default %(default)s")
     parser.add_argument("--ann", action="store_true", help="also the approximate index, one category of n")
+    parser.add_argument("--quick", action="store_true", help="few products, to see that it runs")
     add_json_option(parser)
     options = parser.parse_args()
+    if options.quick:
+        options.n, options.dimension, options.queries = 3_000, 32, 20
     faiss.omp_set_num_threads(1)
     products = _products(options.n, options.dimension)
     scenes = _scenes(products, options.queries)
@@ -93,6 +104,7 @@ def main() -> None:
         _against_naive(products, scenes, ratios, figures)
         _against_faiss(store, products, scenes, ratios, figures)
         _together(store, scenes, ratios, figures)
+        _whole_answers(store, products, 20 if options.quick else 200, figures)
         store.close()
         if options.ann:
             _approximate(Path(scratch) / "one", products, scenes, ratios, figures)
@@ -142,7 +154,17 @@ def _point(products: Products, number: int, category: str) -> Point:
         "availability": "in_stock" if number % 10 else "out_of_stock",
         "link": f"https://shop.example/products/{number}",
     }
-    payload = {"title": f"Product {number}", "picture": f"pictures/{number}.jpg", "fields": fields}
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    payload = {
+        "title": f"Product {number}",
+        "picture": f"pictures/{number}.jpg",
+        "width": 500,
+        "height": 500,
+        "picture_sha256": digest,
+        "dhash": digest,
+        "record_sha256": digest,
+        "fields": fields,
+    }
     return Point(f"p{number:08}", category, products.vectors[number], payload)
 
 
@@ -331,6 +353,51 @@ def _together(
     apart = [_timed(lambda: [store.search([query]) for query in look])[0] for _ in range(50)]
     ratios["look_of_ten"] = median(apart) / median(once)
     figures["ms_look_of_ten"] = 1000 * median(once)
+
+
+class _Shop:
+    """A catalogue as rankings search it."""
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        self._store = store
+
+    def search(self, queries: Sequence[Query], _model: object) -> list[Hits]:
+        return self._store.search(queries)
+
+
+def _whole_answers(store: EmbeddedStore, products: Products, rounds: int, figures: dict[str, object]) -> None:
+    random = np.random.default_rng(2)
+    names = tuple(_path(category) for category in range(CATEGORIES))
+    asked, dimension = names[:10], products.vectors.shape[1]
+    seen = _unit(random.standard_normal((REGIONS + 1, dimension), dtype=np.float32))
+    logits = random.standard_normal((CATEGORIES, REGIONS), dtype=np.float32)
+    blocks = [products.vectors[products.categories == category] for category in range(10)]
+    shop: Any = _Shop(store)
+
+    def answer() -> str:
+        scene = SceneEmbedding(seen[0], seen[1:], logits, names, 0.5, "squared_l2")
+        rankings = [Ranking(scene, name, K, norm="squared_l2", where=AVAILABLE) for name in asked]
+        finish(shop, shop, rankings)
+        resolved = Resolved(category=None, how="unknown")
+        sections = [
+            Section(category=each.category, resolved=resolved, proven_exact=True, products=each.answers())
+            for each in rankings
+        ]
+        return Answer(photo="photo", model="model", categories=sections).model_dump_json()
+
+    def multiply() -> list[Float32Array]:
+        return [seen[:1] @ block.T for block in blocks]
+
+    assert answer().count('"rank":') == 10 * K
+    whole: list[float] = []
+    products_alone: list[float] = []
+    for _ in range(rounds):
+        for work, times in ((answer, whole), (multiply, products_alone)):
+            started = time.thread_time()
+            work()
+            times.append(time.thread_time() - started)
+    figures["ms_products_of_ten_categories"] = 1000 * median(products_alone)
+    figures["ms_python_of_ten_categories"] = 1000 * (median(whole) - median(products_alone))
 
 
 def _approximate(
