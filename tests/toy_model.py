@@ -1,4 +1,4 @@
-"""A model of fixed random projections with the interface of `bundle.Model`, for tests above it."""
+"""A model of fixed random projections with the interface of `Model`, for tests above it."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
-"""Going on from a model: new pairs and categories are learned, the old ones are not forgotten."""
+"""A model is fine-tuned: new pairs and categories are learned, the old ones are not forgotten."""
 
 import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -107,3 +108,14 @@ def test_what_cannot_go_on_is_refused(old, tmp_path):
         StartingModel(
             begun.record, begun.centres, {"x": torch.zeros(1)}, begun.scenes, begun.products
         ).weights(TrainingData(styled_set(**OLD), SHAPE))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"rubbish"])
+def test_weights_that_cannot_be_read_are_named(old, tmp_path, content: bytes | None):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(old, damaged)
+    (damaged / "weights.safetensors").unlink()
+    if content is not None:
+        (damaged / "weights.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match=r"weights\.safetensors: cannot be read"):
+        StartingModel.read(damaged)

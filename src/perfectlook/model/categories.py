@@ -1,6 +1,6 @@
 """Which categories complete a scene: one logit per category, linear in what stands for the whole scene.
 
-Part of a model folder as `suggestion.npz`; fitted by `training.suggestion`; run by numpy alone.
+Part of a model folder as `suggestion.npz`; fitted by `training.categories`; run by numpy alone.
 """
 
 from collections.abc import Mapping

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
 from perfectlook.errors import ModelError
-from perfectlook.model.files import WEIGHTS, ModelRecord, read_centres, read_trained_on, readable
+from perfectlook.model.files import WEIGHTS, ModelRecord, read_centres, read_trained_on
 from perfectlook.model.networks import Compatibility
 from perfectlook.taxonomy import resolve
 from perfectlook.training.data import TrainingData
@@ -50,8 +51,11 @@ class StartingModel:
                 f"{folder}: the baseline '{record.baseline}' cannot be fine-tuned; train it again on all "
                 "sets, or fine-tune a compatibility model"
             )
-        with readable(folder / WEIGHTS):
-            stored = load((folder / WEIGHTS).read_bytes())
+        path = folder / WEIGHTS
+        try:
+            stored = load(path.read_bytes())
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
         return cls(record, read_centres(folder), stored, **read_trained_on(folder))
 
     def extend(self, data: TrainingData) -> None:

@@ -10,7 +10,7 @@ Choices: pictures only, so the paper's second modality, text, and the term that 
 hidden layer of 256 units; the input is z-scored, scenes and products each on their own, and since that has
 no bounds the decoder's last layer is linear; the reconstruction error is the mean over features, so that μ
 = 1 does not depend on the backbone; λ is Adam's decoupled weight decay; negatives are of the true product's
-category. The inner product becomes a distance by one more coordinate (`inner_product.py`).
+category. The inner product becomes a distance by one more coordinate (`base.InnerProduct`).
 """
 
 from dataclasses import replace
