@@ -303,17 +303,10 @@ class SuggestionFigures:
 
     def to_text(self) -> str:
         """The figures as a person reads them."""
-        precision = (self.average_precision, self.popular_average_precision)
-        recall = (self.recall, self.popular_recall)
-        rows = [
-            ["", "suggested", "by popularity", "gain"],
-            [
-                "average precision",
-                *(f"{each:.4f}" for each in precision),
-                f"{self.gain_average_precision:+.4f}",
-            ],
-            ["among the first 3", *(f"{each:.4f}" for each in recall), f"{self.gain_recall:+.4f}"],
-        ]
+        rows = [("", "suggested", "by popularity", "gain")]
+        for title, name in (("average precision", "average_precision"), ("among the first 3", "recall")):
+            ours, popular, gain = (getattr(self, f"{whose}{name}") for whose in ("", "popular_", "gain_"))
+            rows.append((title, f"{ours:.4f}", f"{popular:.4f}", f"{gain:+.4f}"))
         lines = ["  " + "".join(f"{cell:<26}" for cell in row).rstrip() for row in rows]
         return "\n".join([f"categories suggested for {self.n_scenes:,} whole scenes", "", *lines])
 
@@ -341,21 +334,13 @@ def suggestion_figures(
     found = suggester.probabilities(features.scenes.batch(rows[usable]))
     popular = np.broadcast_to(np.asarray(suggester.prior, np.float64), found.shape)
     scenes = sorted(set(of_view))
-    precision, recall = _measured(found, wanted[usable], of_view)
-    popular_precision, popular_recall = _measured(popular, wanted[usable], of_view)
-
-    def figure(values: Float64Array) -> Interval:
-        return interval(values, bootstrap_means({"": values}, scenes)[""])
-
-    return SuggestionFigures(
-        n_scenes=len(scenes),
-        average_precision=figure(precision),
-        recall=figure(recall),
-        popular_average_precision=figure(popular_precision),
-        popular_recall=figure(popular_recall),
-        gain_average_precision=paired_difference(precision, popular_precision, scenes),
-        gain_recall=paired_difference(recall, popular_recall, scenes),
-    )
+    ours, theirs = (_measured(each, wanted[usable], of_view) for each in (found, popular))
+    measured: dict[str, Interval] = {}
+    for name, values in ours.items():
+        for whose, figure in (("", values), ("popular_", theirs[name])):
+            measured[f"{whose}{name}"] = interval(figure, bootstrap_means({"": figure}, scenes)[""])
+        measured[f"gain_{name}"] = paired_difference(values, theirs[name], scenes)
+    return SuggestionFigures(n_scenes=len(scenes), **measured)
 
 
 def _require_suggester(model: Model | Popularity) -> CategorySuggester:
@@ -367,16 +352,13 @@ def _require_suggester(model: Model | Popularity) -> CategorySuggester:
     return suggester
 
 
-def _measured(
-    scores: Float64Array, wanted: BoolArray, scenes: list[str]
-) -> tuple[Float64Array, Float64Array]:
+def _measured(scores: Float64Array, wanted: BoolArray, scenes: list[str]) -> dict[str, Float64Array]:
     """Average precision and recall of every scene, in the order of their ids: means over its views."""
     order = np.argsort(-scores, axis=1, kind="stable")
     relevant = np.take_along_axis(wanted, order, axis=1)
     _, place, views = np.unique(np.asarray(scenes), return_inverse=True, return_counts=True)
-
-    def mean(values: list[float]) -> Float64Array:
-        return np.bincount(place, weights=values) / views
-
-    precision = mean([average_precision(row) for row in relevant])
-    return precision, mean([recall_at(row, FIRST) for row in relevant])
+    of_view = {
+        "average_precision": [average_precision(row) for row in relevant],
+        "recall": [recall_at(row, FIRST) for row in relevant],
+    }
+    return {name: np.bincount(place, weights=values) / views for name, values in of_view.items()}

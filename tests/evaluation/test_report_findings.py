@@ -6,10 +6,9 @@ from itertools import permutations
 import pytest
 
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
-from perfectlook.evaluation.findings import choose, findings, guess_over, scene_left
 from perfectlook.evaluation.metrics import Interval
 from perfectlook.evaluation.protocol import Figures, PairResult
-from perfectlook.evaluation.report import templates
+from perfectlook.evaluation.report import choose, findings, guess_over, scene_left, templates
 from perfectlook.model.runtime import open_model
 from perfectlook.types import Box, Pair
 
