@@ -72,9 +72,9 @@ def test_a_small_model_of_the_showroom_trained_again_has_like_figures(
 ):
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
     shape = ModelConfig(backbone="tiny", dimension=32, hidden=32, memory=0)
-    record = train([SHOWROOM], tmp_path / "small", TrainingConfig(model=shape, epochs=3))
-    chosen_by = record.training["binary_accuracy"]
+    model = train("showroom", config=TrainingConfig(model=shape, epochs=3))
+    chosen_by = model.training["binary_accuracy"]
     assert isinstance(chosen_by, dict)
     assert chosen_by["value"] == pytest.approx(0.611, abs=0.02)
-    found = evaluate(Model.open(tmp_path / "small"), SHOWROOM).overall.binary_accuracy
+    found = evaluate(model, "showroom").overall.binary_accuracy
     assert found.value == pytest.approx(0.633, abs=0.02)
