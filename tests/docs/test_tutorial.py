@@ -25,7 +25,8 @@ def run(line: str, port: int) -> None:
     if line.startswith("perfectlook "):
         assert main(arguments(line)) == 0, line
     elif not line.startswith("curl ") or shutil.which("curl"):
-        subprocess.run(line, shell=True, check=True, capture_output=True, timeout=60)
+        done = subprocess.run(line, shell=True, check=True, capture_output=True, timeout=60)
+        print(done.stdout.decode())
 
 
 def walk(part: Iterable[Block], port: int, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
@@ -62,7 +63,8 @@ def test_the_tutorial(own_desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     first, second = (text for line, text in said if "catalogue sync" in line)
     assert "18 added" in first
     assert "1 deleted" in second
-    assert '"category":"Furniture|Chairs"' in next(text for line, text in said if line.startswith("curl"))
+    if shutil.which("curl"):
+        assert '"category":"Furniture|Chairs"' in next(text for line, text in said if line.startswith("curl"))
     assert Path("look.png").exists()
     assert Path("whole.png").exists()
 
