@@ -1,12 +1,13 @@
 """The service under load, against bare decoding and backbone on the same photos in the same run.
 
-    python benchmarks/serve.py [--model MODEL] [--photos FOLDER] [--n 38111] [--requests 2000] [--json FILE]
+    python benchmarks/serve.py [--model MODEL] [--photos FOLDER] [--n 38111] [--requests 2000] [--quick]
+        [--json FILE]
 
 The server is a process of its own (`perfectlook serve`); this one sends the load, over connections that
 stay open. Photos are real ones from `PERFECTLOOK_DATA` (or `--photos`), saved with 1280 pixels on their long
 side and about 100 kB. The catalogue is synthetic: n unit vectors in 60 categories of sizes as rank^-0.8.
 Without `--model`, the model has random weights on the default backbone. Every request asks for 10 categories
-of 10 products.
+of 10 products. `--quick` draws its photos, and measures too little to mean anything.
 
 - `p50_over_bare`, `p99_over_bare`: one request at a time, each beside the bare work on its photo in this
   process: p50 of requests over p50 of bare work, and p99 over p99.
@@ -43,7 +44,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from machine import add_json_option, report
+from machine import add_json_option, add_quick_option, report
 from perfectlook.backbones import Backbone, describe_backbones, open_backbone
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity
 from perfectlook.catalogue.vectors import write_vectors
@@ -60,6 +61,7 @@ ASKED, K = 10, 10
 BATCH = 5_000
 SIDE, BYTES = 1280, 100_000
 PHOTOS = 40
+QUICK = {"n": 1_200, "single": 3, "requests": 8, "connections": 2}
 BOUNDARY = "perfectlook-benchmark"
 
 
@@ -87,9 +89,12 @@ def main() -> None:
         default=2 * worker_count(),
         help="of the load (default two for each processor: %(default)s)",
     )
+    add_quick_option(parser)
     add_json_option(parser)
     options = parser.parse_args()
-    photos = _photos(options.photos)
+    if options.quick:
+        vars(options).update(QUICK)
+    photos = _drawn() if options.quick else _photos(options.photos)
     ratios: dict[str, float] = {}
     figures: dict[str, object] = {
         "products": options.n,
@@ -331,6 +336,19 @@ def _photos(folder: Path | None) -> list[bytes]:
         raise SystemExit("no photos: set PERFECTLOOK_DATA, or name a folder with --photos")
     step = max(1, len(files) // PHOTOS)
     return [_saved(file) for file in files[::step][:PHOTOS]]
+
+
+def _drawn() -> list[bytes]:
+    """Four photos of coloured rectangles, as JPEG files."""
+    random = np.random.default_rng(0)
+    found = []
+    for _ in range(4):
+        blocks = random.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+        picture = Image.fromarray(blocks).resize((SIDE, SIDE * 3 // 4), Image.Resampling.NEAREST)
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=90)
+        found.append(buffer.getvalue())
+    return found
 
 
 def _saved(file: Path) -> bytes:
