@@ -22,6 +22,7 @@ LOGGER = logging.getLogger("perfectlook.service")
 BUSY_DELAY = 0.2
 """Seconds before a busy server refuses a request: a caller that asks again at once would otherwise take
 processor time from accepted requests."""
+PICTURES = ("image/jpeg", "image/png", "image/webp")
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
@@ -92,12 +93,28 @@ _MEANINGS = {
 }
 
 
-def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what OpenAPI says of an endpoint's failures: these, and those that any endpoint may have."""
-    return {
-        status: {"model": ErrorAnswer, "description": _MEANINGS[status]}
-        for status in sorted({*statuses, 400, 408, 413, 429, 500, 503})
+def described(
+    summary: str, answer: Any = None, *failures: int, status: int = 200, kinds: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return what OpenAPI says of an endpoint, as arguments for a router's methods.
+
+    Args:
+        summary: what the call is for.
+        answer: the type of its answer, which is JSON; None if it sends something else.
+        failures: statuses of its failures, besides those that any endpoint may have.
+        status: of its answer.
+        kinds: the media types that it sends instead of JSON.
+    """
+    statuses = sorted({*failures, 400, 408, 413, 429, 500, 503})
+    responses: dict[int, dict[str, Any]] = {
+        each: {"model": ErrorAnswer, "description": _MEANINGS[each]} for each in statuses
     }
+    about = {"summary": summary, "response_model": answer, "status_code": status, "responses": responses}
+    if not kinds:
+        return about
+    content = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in kinds}
+    responses[status] = {"description": summary, "content": content}
+    return {**about, "response_class": Response}
 
 
 def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:

@@ -5,7 +5,7 @@ import re
 import threading
 from collections import Counter, OrderedDict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 from PIL import Image
@@ -19,12 +19,6 @@ from perfectlook.service.errors import Refusal
 SIZES = (64, 128, 256, 512, 1024)
 """Sides of thumbnails: others are rounded up to one of these, so that there are few."""
 KEPT_BYTES = 64 * 2**20
-_BYTES = {"schema": {"type": "string", "format": "binary"}}
-SENT_PICTURE: dict[str, Any] = {
-    "description": "The picture.",
-    "content": {"image/jpeg": _BYTES, "image/png": _BYTES, "image/webp": _BYTES},
-}
-"""What OpenAPI says of an answer that is a picture."""
 
 
 class SentPicture(NamedTuple):

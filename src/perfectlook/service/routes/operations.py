@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from perfectlook.answers import FeedbackEvent, FeedbackStats, Health, Ready, Stored
 from perfectlook.errors import PerfectLookError
-from perfectlook.service.errors import Refusal, failures, json_answer
+from perfectlook.service.errors import Refusal, described, json_answer
 from perfectlook.service.security import reading
 from perfectlook.service.service import service_of
 
@@ -37,10 +37,7 @@ class Feedback(BaseModel):
     "/v1/feedback",
     tags=["feedback"],
     dependencies=[Depends(reading)],
-    status_code=202,
-    summary="Say what a shopper did with an answer",
-    response_model=Stored,
-    responses=failures(422, 507),
+    **described("Say what a shopper did with an answer", Stored, 422, 507, status=202),
 )
 async def feedback(request: Request, body: Feedback) -> Response:
     """Store events. An event that is sent again counts once; 202 means that the disk has them all."""
@@ -54,9 +51,7 @@ async def feedback(request: Request, body: Feedback) -> Response:
     "/v1/stats",
     tags=["feedback"],
     dependencies=[Depends(reading)],
-    summary="What all feedback says",
-    response_model=FeedbackStats,
-    responses=failures(),
+    **described("What all feedback says", FeedbackStats),
 )
 async def stats(request: Request) -> Response:
     """Return counts of events and click-through, by category and by rank."""
@@ -64,17 +59,13 @@ async def stats(request: Request) -> Response:
     return json_answer(await service.readers.run(service.feedback.stats))
 
 
-@router.get(
-    "/health", tags=["running"], summary="Is the process alive?", response_model=Health, responses=failures()
-)
+@router.get("/health", tags=["running"], **described("Is the process alive?", Health))
 async def health() -> Response:
     """Answer at once."""
     return json_answer(Health())
 
 
-@router.get(
-    "/ready", tags=["running"], summary="Are photos answered?", response_model=Ready, responses=failures()
-)
+@router.get("/ready", tags=["running"], **described("Are photos answered?", Ready))
 async def ready(request: Request) -> Response:
     """Count the catalogue's products; 503 if it cannot be used."""
     service = service_of(request)
@@ -85,13 +76,7 @@ async def ready(request: Request) -> Response:
     return json_answer(Ready(model=service.recommender.model.name, products=products))
 
 
-@router.get(
-    "/metrics",
-    tags=["running"],
-    summary="Metrics for Prometheus",
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
-    response_class=Response,
-)
+@router.get("/metrics", tags=["running"], **described("Metrics for Prometheus", kinds=("text/plain",)))
 async def metrics(request: Request) -> Response:
     """Return all metrics as text."""
     return Response(service_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

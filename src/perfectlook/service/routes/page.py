@@ -10,30 +10,22 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as PathParameter
 
 from perfectlook.answers import Sample
-from perfectlook.service.errors import failures, json_answer
+from perfectlook.service.errors import PICTURES, described, json_answer
 from perfectlook.service.security import reading
 from perfectlook.service.service import service_of
-from perfectlook.service.thumbnails import SENT_PICTURE, type_of
+from perfectlook.service.thumbnails import type_of
 
 router = APIRouter(tags=["samples"], dependencies=[Depends(reading)])
 
 
-@router.get(
-    "/v1/samples",
-    summary="The sample scenes",
-    response_model=list[Sample],
-    responses=failures(),
-)
+@router.get("/v1/samples", **described("The sample scenes", list[Sample]))
 async def samples(request: Request) -> Response:
     """Return the scenes that the server offers to try."""
     return json_answer(service_of(request).samples.listed())
 
 
 @router.get(
-    "/v1/samples/{name}/picture",
-    summary="The picture of a sample scene",
-    responses={**failures(404, 422), 200: SENT_PICTURE},
-    response_class=Response,
+    "/v1/samples/{name}/picture", **described("A sample's picture", None, 404, 422, kinds=PICTURES)
 )
 async def sample_picture(request: Request, name: Annotated[str, PathParameter(max_length=500)]) -> Response:
     """Return the bytes of a sample."""

@@ -26,16 +26,16 @@ from perfectlook.errors import PictureError
 from perfectlook.feeds import PictureCache
 from perfectlook.files import write_file
 from perfectlook.images import open_picture
-from perfectlook.service.errors import Refusal, failures, json_answer
+from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
 from perfectlook.service.requests import content_type, read_form, read_json
 from perfectlook.service.security import reading, writing
 from perfectlook.service.service import Service, service_of
-from perfectlook.service.thumbnails import SENT_PICTURE, picture_address, tag_of
+from perfectlook.service.thumbnails import picture_address, tag_of
 from perfectlook.stores import Point
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
-router = APIRouter(tags=["catalogue"])
+router = APIRouter(tags=["catalogue"], dependencies=[Depends(reading)])
 PICTURES_FOLDER = "put"
 SYNC_WAIT = 10.0
 """Seconds that a write waits for a sync to end."""
@@ -60,13 +60,7 @@ class NewProduct(BaseModel):
     picture_base64: str | None = None
 
 
-@router.get(
-    "/v1/categories",
-    dependencies=[Depends(reading)],
-    summary="The catalogue's categories",
-    response_model=Categories,
-    responses=failures(),
-)
+@router.get("/v1/categories", **described("The catalogue's categories", Categories))
 async def categories(request: Request) -> Response:
     """Return how many products each category has, largest first."""
     service = service_of(request)
@@ -77,13 +71,7 @@ async def categories(request: Request) -> Response:
     )
 
 
-@router.get(
-    "/v1/products",
-    dependencies=[Depends(reading)],
-    summary="List products",
-    response_model=ProductPage,
-    responses=failures(422),
-)
+@router.get("/v1/products", **described("List products", ProductPage, 422))
 async def products(
     request: Request,
     category: Annotated[str | None, Query(max_length=500, description="a whole path")] = None,
@@ -96,11 +84,7 @@ async def products(
 
 
 @router.get(
-    "/v1/products/{id:path}/picture",
-    dependencies=[Depends(reading)],
-    summary="The picture of a product",
-    responses={**failures(404, 422), 200: SENT_PICTURE},
-    response_class=Response,
+    "/v1/products/{id:path}/picture", **described("A product's picture", None, 404, 422, kinds=PICTURES)
 )
 async def picture(
     request: Request,
@@ -124,13 +108,7 @@ async def picture(
     return await service.readers.run(answer)
 
 
-@router.get(
-    "/v1/products/{id:path}",
-    dependencies=[Depends(reading)],
-    summary="Read a product",
-    response_model=CatalogueProduct,
-    responses=failures(404, 422),
-)
+@router.get("/v1/products/{id:path}", **described("Read a product", CatalogueProduct, 404, 422))
 async def product(request: Request, id: Id) -> Response:  # noqa: A002
     """Return what the catalogue knows of a product."""
     service = service_of(request)
@@ -140,7 +118,6 @@ async def product(request: Request, id: Id) -> Response:  # noqa: A002
 @router.put(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
-    summary="Add or change a product",
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -167,8 +144,7 @@ async def product(request: Request, id: Id) -> Response:  # noqa: A002
             },
         }
     },
-    response_model=CatalogueProduct,
-    responses=failures(401, 404, 415, 422, 502),
+    **described("Add or change a product", CatalogueProduct, 401, 404, 415, 422, 502),
 )
 async def put(request: Request, id: Id) -> Response:  # noqa: A002
     """Embed a product and put it into the catalogue; searches find it when the answer comes."""
@@ -189,9 +165,7 @@ async def put(request: Request, id: Id) -> Response:  # noqa: A002
 @router.delete(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
-    summary="Delete a product",
-    response_model=Deleted,
-    responses=failures(401, 404, 422),
+    **described("Delete a product", Deleted, 401, 404, 422),
 )
 async def delete(request: Request, id: Id) -> Response:  # noqa: A002
     """Remove a product from the catalogue."""

@@ -8,7 +8,7 @@ from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar
 from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.recommender.look import WEIGHT
 from perfectlook.recommender.why import why
-from perfectlook.service.errors import Refusal, failures, json_answer, state_of
+from perfectlook.service.errors import Refusal, described, json_answer, state_of
 from perfectlook.service.requests import (
     CompleteOptions,
     SimilarOptions,
@@ -28,12 +28,10 @@ Parts = dict[str, tuple[float, float]]
 
 @router.post(
     "/v1/complete",
-    summary="Products that complete the look of a photo, by category",
     openapi_extra=described_question(
         CompleteOptions, category=["Furniture|Chairs"], where="price <= 200 EUR"
     ),
-    response_model=Answer,
-    responses=failures(415, 422, 502),
+    **described("Products that complete the look of a photo, by category", Answer, 415, 422, 502),
 )
 async def complete(request: Request) -> Response:
     """Return products for each category of a photo, and a whole look if asked for."""
@@ -48,10 +46,8 @@ async def complete(request: Request) -> Response:
 
 @router.post(
     "/v1/similar",
-    summary="Products that look like a product or a photo",
     openapi_extra=described_question(SimilarOptions),
-    response_model=Similar,
-    responses=failures(404, 415, 422, 502),
+    **described("Products that look like a product or a photo", Similar, 404, 415, 422, 502),
 )
 async def similar(request: Request) -> Response:
     """Return products that look like a product of the catalogue (`id`), or like the product on a photo."""
