@@ -38,7 +38,9 @@ def test_samples_are_offered_and_one_click_completes_one(opens: Any, shop: Runni
 
     answer = shop.client.post("/v1/complete", json={"sample": "stripes"}).json()
     assert rows(page) == [each["category"].split("|")[-1] for each in answer["categories"]]
-    assert page.locator(".scene-photo").evaluate("photo => photo.naturalWidth") == answer["photo_size"]["width"]
+    assert (
+        page.locator(".scene-photo").evaluate("photo => photo.naturalWidth") == answer["photo_size"]["width"]
+    )
 
 
 def test_a_photo_from_the_disk(opens: Any, shop: Running, store: Store) -> None:

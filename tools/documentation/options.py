@@ -51,7 +51,7 @@ ENVIRONMENT = {
 def settings_page() -> str:
     """Everything that can be set."""
     service = [
-        (code(flag_of(name)), code(PREFIX + name.upper()), code(name), _shown(default), about["help"])
+        (code(flag_of(name)), code(PREFIX + name.upper()), code(name), _shown(default), about)
         for name, default, about in settings_fields()
     ]
     return "\n".join(

@@ -123,7 +123,7 @@ def _signature() -> inspect.Signature:
         shown = f" (default: {default})" if default not in ("", (), False) else ""
         about_flag = Parameter(
             name=flag_of(name),
-            help=f"{about['help']}{shown}",
+            help=f"{about}{shown}",
             negative=(),
             converter=whole if kind is int else None,
         )

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, Strict, ValidationError
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -23,10 +22,8 @@ from perfectlook.errors import UsageError
 PREFIX = "PERFECTLOOK_"
 
 
-def _setting(
-    default: object, help_: str, metavar: str = "", *, ge: float | None = None, le: float | None = None
-) -> Any:
-    return Field(default, description=help_, json_schema_extra={"metavar": metavar}, ge=ge, le=le)
+def _setting(default: object, about: str, *, ge: float | None = None, le: float | None = None) -> Any:
+    return Field(default, description=about, ge=ge, le=le)
 
 
 def _listed(value: object) -> object:
@@ -42,32 +39,30 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, strict=True)
 
-    model: str = _setting("", "folder of a trained model", "MODEL")
-    catalogue: str = _setting("", "catalogue synced with the model", "FOLDER|URL")
-    host: str = _setting("127.0.0.1", "address to listen on", "ADDRESS")
-    port: int = _setting(8000, "port to listen on; 0 takes a free one", "N", ge=0, le=65_535)
-    keys: str = _setting("", "file of API keys; without one, nobody can write", "FILE")
+    model: str = _setting("", "folder of a trained model")
+    catalogue: str = _setting("", "catalogue synced with the model")
+    host: str = _setting("127.0.0.1", "address to listen on")
+    port: int = _setting(8000, "port to listen on; 0 takes a free one", ge=0, le=65_535)
+    keys: str = _setting("", "file of API keys; without one, nobody can write")
     keyed_reading: bool = _setting(False, "require a key for reading too")
-    samples: str = _setting("", "folder of scenes that can be requested by name", "FOLDER")
-    feedback: str = _setting("", "file for feedback (default: next to the catalogue)", "FILE.sqlite")
+    samples: str = _setting("", "folder of scenes that can be requested by name")
+    feedback: str = _setting("", "file for feedback (default: next to the catalogue)")
     approximate: int = _setting(
-        0, "search larger categories with an approximate index (extra ann); 0: none", "N", ge=0
+        0, "search categories of more products than this by an approximate index (extra ann); 0: none", ge=0
     )
-    rules: str = _setting("", "the shop's own rules: pin, boost, bury and exclude products", "FILE.toml")
-    allow_origin: Texts = _setting((), "other sites whose pages may call; repeatable", "ORIGIN")
-    trusted_proxies: str = _setting(
-        "", "addresses whose X-Forwarded-For is believed, separated by commas", "ADDRESSES"
-    )
-    workers: int = _setting(0, "threads that run the model (0: one for each processor)", "N", ge=0)
-    queue: int = _setting(16, "requests that may wait for each worker; others are answered 503", "N", ge=0)
+    rules: str = _setting("", "the shop's own rules: pin, boost, bury and exclude products")
+    allow_origin: Texts = _setting((), "other sites whose pages may call; repeatable")
+    trusted_proxies: str = _setting("", "addresses whose X-Forwarded-For is believed, separated by commas")
+    workers: int = _setting(0, "threads that run the model (0: one for each processor)", ge=0)
+    queue: int = _setting(16, "requests that may wait for each worker; others are answered 503", ge=0)
     queue_seconds: float = _setting(
-        0.3, "expected wait at which requests are answered 503, however few wait", "SECONDS", ge=0
+        0.3, "expected wait at which requests are answered 503, however few wait", ge=0
     )
-    rate: float = _setting(20.0, "requests a second for each key and each address; 0: no limit", "N", ge=0)
-    burst: int = _setting(100, "requests at once that the rate allows", "N", ge=1)
-    max_upload: int = _setting(20 * 2**20, "largest photo in bytes", "BYTES", ge=1)
-    read_seconds: float = _setting(20.0, "time a client has to send a request", "SECONDS", ge=0.1)
-    grace_seconds: float = _setting(30.0, "time a stop waits for accepted requests", "SECONDS", ge=0)
+    rate: float = _setting(20.0, "requests a second for each key and each address; 0: no limit", ge=0)
+    burst: int = _setting(100, "requests at once that the rate allows", ge=1)
+    max_upload: int = _setting(20 * 2**20, "largest photo in bytes", ge=1)
+    read_seconds: float = _setting(20.0, "time a client has to send a request", ge=0.1)
+    grace_seconds: float = _setting(30.0, "time a stop waits for accepted requests", ge=0)
     allow_private: bool = _setting(False, "let URLs of photos lead to private addresses")
 
     @classmethod
@@ -121,17 +116,9 @@ def flag_of(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def settings_fields() -> list[tuple[str, object, Mapping[str, str]]]:
-    """Return the name, default and texts (`help`, `metavar`) of every setting."""
-    return [
-        (name, each.default, {"help": str(each.description), **_texts(each)})
-        for name, each in Settings.model_fields.items()
-    ]
-
-
-def _texts(field: FieldInfo) -> dict[str, str]:
-    extra = field.json_schema_extra
-    return {"metavar": str(extra["metavar"])} if isinstance(extra, dict) else {}
+def settings_fields() -> list[tuple[str, object, str]]:
+    """Return the name, the default and the meaning of every setting."""
+    return [(name, each.default, each.description or "") for name, each in Settings.model_fields.items()]
 
 
 def _read(settings: type[Settings], file: str) -> dict[str, Any]:

@@ -24,9 +24,7 @@ async def samples(request: Request) -> Response:
     return json_answer(service_of(request).samples.listed())
 
 
-@router.get(
-    "/v1/samples/{name}/picture", **described("A sample's picture", None, 404, 422, kinds=PICTURES)
-)
+@router.get("/v1/samples/{name}/picture", **described("A sample's picture", None, 404, 422, kinds=PICTURES))
 async def sample_picture(request: Request, name: Annotated[str, PathParameter(max_length=500)]) -> Response:
     """Return the bytes of a sample."""
     service = service_of(request)
