@@ -180,7 +180,7 @@ class _Rank(AnswerPart):
 class RankedProduct(_Details, _Rank):
     """A product at its rank. Its distance is the sum of the global and the local part."""
 
-    rules: list[AppliedRule] = []
+    rules: list[AppliedRule] = Field(default_factory=list)  # pydantic would copy a default, for every product
     """The shop's rules that moved it."""
     why: Why | None = Field(default=None, exclude_if=_absent)
     """Only from a server."""

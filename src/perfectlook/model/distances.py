@@ -133,8 +133,10 @@ def hybrid_to_mean(
     The same as `hybrid` with squared norms, which needs a distance to every region, since
     Σ a_i ‖f_i - f_p‖² = ‖mean - f_p‖² + Σ a_i ‖f_i - mean‖².
     """
-    from_global = mixing * squared_l2(scene, products)
-    from_local = (1 - mixing) * (squared_l2(mean, products) + apart)
+    xp = namespace_of(products)
+    to_scene, to_mean = products - scene, products - mean
+    from_global = mixing * xp.vecdot(to_scene, to_scene)
+    from_local = (1 - mixing) * (xp.vecdot(to_mean, to_mean) + apart)
     return HybridDistances(from_global + from_local, from_global, from_local)
 
 

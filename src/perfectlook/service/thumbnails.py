@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 from collections import Counter, OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -29,6 +30,7 @@ class SentPicture(NamedTuple):
     tag: str
 
 
+@lru_cache(maxsize=16_384)
 def picture_address(id_: str) -> str:
     """Return the address of a product's picture."""
     return f"/v1/products/{quote(id_, safe='')}/picture"
