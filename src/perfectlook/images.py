@@ -2,7 +2,6 @@
 
 import functools
 import io
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +10,17 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageChops, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
 from perfectlook.errors import PictureError
 from perfectlook.types import ByteArray, Rectangle
 
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif"),
-    *(".tif", ".tiff", ".bmp", ".gif"),
-)
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif")
 """Names that end like this (in any case) are pictures; the earlier one wins if an id has two."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 """What is read, by content and never by extension; Pillow's other decoders are not reachable from here."""
 
-_ORIENTATION_TAG = 0x0112
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -35,6 +30,7 @@ _TO_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+"""How to turn a picture upright, by its EXIF orientation; from 5 on, its width and height change places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +46,14 @@ class PictureLimits:
 
 DEFAULT_LIMITS = PictureLimits()
 
-Photo: TypeAlias = Path | str | bytes | BinaryIO | Image.Image
-"""A path, the bytes or a stream of a picture, or a picture opened by Pillow."""
+Source: TypeAlias = Path | str | bytes | BinaryIO
+"""A picture's path, its bytes, or a stream of them."""
+Photo: TypeAlias = Source | Image.Image
+"""The same, or a picture opened by Pillow."""
 
 
 def open_picture(
-    source: Path | str | bytes | BinaryIO,
+    source: Source,
     *,
     crop: Rectangle | None = None,
     fit: int | None = None,
@@ -76,10 +74,18 @@ def open_picture(
         PictureError: the picture is missing, unreadable, empty, truncated, damaged, too large or of another
             format, or `crop` is not inside it; the message names the file, what is wrong and the remedy.
     """
-    name = _name_of(source)
-    content = _read(source, name, limits.max_bytes)
-    with _explained(name, limits):
-        return _decode(content, name, crop, fit, limits)
+    with _opened(source, limits) as opened:
+        size, scale = opened.size, 1
+        if fit is not None and opened.format in {"JPEG", "MPO"}:
+            scale = _draft(opened, crop, fit)
+        opened.load()
+        if opened.format == "TIFF":
+            size = opened.size  # Pillow turns TIFF upright itself while loading
+        orientation = _orientation(opened)
+        picture: Image.Image = opened
+        if crop is not None:
+            picture = opened.crop(_stored_rectangle(crop, size, orientation, scale))
+        return _upright_rgb(picture, opened, orientation)
 
 
 def picture_problem(source: Path | bytes) -> str | None:
@@ -91,22 +97,15 @@ def picture_problem(source: Path | bytes) -> str | None:
     return None
 
 
-def upright_size(
-    source: Path | str | bytes | BinaryIO, *, limits: PictureLimits = DEFAULT_LIMITS
-) -> tuple[int, int]:
+def upright_size(source: Source, *, limits: PictureLimits = DEFAULT_LIMITS) -> tuple[int, int]:
     """Return width and height of a picture as `open_picture` would return it, from its header alone.
 
     Raises:
         PictureError: as `open_picture`, where the header tells.
     """
-    name = _name_of(source)
-    content = _read(source, name, limits.max_bytes)
-    with _explained(name, limits):
-        _prepare_pillow()
-        opened = Image.open(io.BytesIO(content), formats=FORMATS)
-        _check_pixels(opened, name, limits.max_pixels)
+    with _opened(source, limits) as opened:
         width, height = opened.size
-        return (height, width) if _orientation(opened) in (5, 6, 7, 8) else (width, height)
+        return (height, width) if _orientation(opened) >= 5 else (width, height)
 
 
 def to_rgb(picture: Image.Image, name: str = "<picture>") -> Image.Image:
@@ -117,29 +116,7 @@ def to_rgb(picture: Image.Image, name: str = "<picture>") -> Image.Image:
     """
     with _explained(name, DEFAULT_LIMITS):
         picture.load()
-        return _upright_rgb(picture, picture, _orientation(picture), name)
-
-
-@contextmanager
-def _explained(name: str, limits: PictureLimits) -> Iterator[None]:
-    """Turn whatever Pillow raises on a picture into a PictureError that says what to do."""
-    try:
-        yield
-    except PictureError:
-        raise
-    except UnidentifiedImageError as error:
-        raise PictureError(
-            f"{name}: not a picture of a known format ({', '.join(FORMATS)}), or its header is damaged; "
-            "convert it to one of them, or fetch it again"
-        ) from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        megapixels = limits.max_pixels / 1e6
-        raise PictureError(
-            f"{name}: over the limit of {megapixels:.1f} megapixels ({error}); scale it down"
-        ) from error
-    except Exception as error:  # on garbage Pillow's decoders raise nearly anything
-        reason = str(error) or type(error).__name__
-        raise PictureError(f"{name}: truncated or damaged ({reason}); fetch or copy it again") from error
+        return _upright_rgb(picture, picture, _orientation(picture))
 
 
 def open_photo(photo: Photo, fit: int | None = None) -> Image.Image:
@@ -149,14 +126,14 @@ def open_photo(photo: Photo, fit: int | None = None) -> Image.Image:
     return open_picture(photo, fit=fit)
 
 
-def photo_name(photo: Photo) -> str:
+def photo_name(photo: Photo, unnamed: str = "<picture>") -> str:
     """Return what answers and messages call a photo: its path where it has one."""
-    if isinstance(photo, bytes):
+    if isinstance(photo, bytes | bytearray | memoryview):
         return "<bytes>"
     if isinstance(photo, Path | str):
         return str(photo)
     name = getattr(photo, "filename", None) or getattr(photo, "name", None)
-    return name if isinstance(name, str) and name else "<picture>"
+    return name if isinstance(name, str) and name else unnamed
 
 
 def encode_jpeg(picture: Image.Image, quality: int = 90) -> bytes:
@@ -176,88 +153,84 @@ def dhash(picture: Image.Image) -> ByteArray:
     return np.packbits(grey[:, 1:] > grey[:, :-1])
 
 
-def _name_of(source: Path | str | bytes | BinaryIO) -> str:
-    if isinstance(source, bytes | bytearray | memoryview):
-        return "<bytes>"
-    if isinstance(source, Path | str):
-        return str(source)
-    name = getattr(source, "name", None)
-    return name if isinstance(name, str) and name else "<stream>"
+@contextmanager
+def _opened(source: Source, limits: PictureLimits) -> Iterator[Image.Image]:
+    """Open a picture within the limits, not decoded yet; what fails while it is open is explained."""
+    name = photo_name(source, "<stream>")
+    with _explained(name, limits):
+        content = _read(source, limits.max_bytes)
+        _prepare_pillow()
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+        _check_pixels(opened, limits.max_pixels)
+        yield opened
 
 
-def _read(source: Path | str | bytes | BinaryIO, name: str, max_bytes: int) -> bytes:
+@contextmanager
+def _explained(name: str, limits: PictureLimits) -> Iterator[None]:
+    """Turn whatever is raised on a picture into a PictureError that names it and says what to do."""
     try:
-        if isinstance(source, bytes | bytearray | memoryview):
-            content = bytes(source)
-        elif isinstance(source, Path | str):
-            content = _read_file(Path(source), name, max_bytes)
+        yield
+    except Exception as error:  # on garbage Pillow's decoders raise nearly anything
+        if isinstance(error, PictureError):
+            reason = str(error)
+        elif isinstance(error, UnidentifiedImageError):
+            reason = (
+                f"not a picture of a known format ({', '.join(FORMATS)}), or its header is damaged; "
+                "convert it to one of them, or fetch it again"
+            )
+        elif isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+            reason = f"over the limit of {limits.max_pixels / 1e6:.1f} megapixels ({error}); scale it down"
         else:
-            content = _read_at_most(source, max_bytes + 1)
+            reason = f"truncated or damaged ({str(error) or type(error).__name__}); fetch or copy it again"
+        raise PictureError(f"{name}: {reason}") from error
+
+
+def _read(source: Source, max_bytes: int) -> bytes:
+    try:
+        if isinstance(source, Path | str):
+            path = Path(source)
+            if path.is_dir():
+                raise PictureError("a folder, not a picture; name a file in it")
+            if path.exists() and not path.is_file():
+                raise PictureError("not a regular file; copy the picture to one")
+            with path.open("rb") as stream:
+                return _read(stream, max_bytes)
+        if isinstance(source, bytes | bytearray | memoryview):
+            source = io.BytesIO(source)
+        parts: list[bytes] = []
+        missing = max_bytes + 1
+        while missing > 0 and (part := source.read(missing)):  # sockets and pipes give less than asked for
+            parts.append(part)
+            missing -= len(part)
+        content = b"".join(parts)
     except FileNotFoundError as error:
-        remedy = "download it first: an address is no file" if "://" in name else "check the path"
-        raise PictureError(f"{name}: no such file; {remedy}") from error
+        remedy = "download it first: an address is no file" if "://" in str(source) else "check the path"
+        raise PictureError(f"no such file; {remedy}") from error
     except PermissionError as error:
-        raise PictureError(f"{name}: permission denied; make it readable for this user") from error
+        raise PictureError("permission denied; make it readable for this user") from error
     except (OSError, ValueError, TypeError) as error:
-        raise PictureError(f"{name}: cannot be read ({error}); check the path and the disk") from error
+        raise PictureError(f"cannot be read ({error}); check the path and the disk") from error
     if not content:
-        raise PictureError(f"{name}: empty (0 bytes); fetch or copy it again")
+        raise PictureError("empty (0 bytes); fetch or copy it again")
     if len(content) > max_bytes:
-        raise _too_many_bytes(name, max_bytes)
+        raise PictureError(
+            f"over the limit of {max_bytes:,} bytes; save it smaller or raise PictureLimits.max_bytes"
+        )
     return content
 
 
-def _read_file(path: Path, name: str, max_bytes: int) -> bytes:
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise PictureError(f"{name}: a folder, not a picture; name a file in it")
-    if not stat.S_ISREG(status.st_mode):
-        raise PictureError(f"{name}: not a regular file; copy the picture to one")
-    if status.st_size > max_bytes:
-        raise _too_many_bytes(name, max_bytes)
-    with path.open("rb") as stream:
-        return _read_at_most(stream, max_bytes + 1)
-
-
-def _read_at_most(stream: BinaryIO, count: int) -> bytes:
-    """Read until the end or `count` bytes; sockets and pipes hand over less than was asked for."""
-    parts: list[bytes] = []
-    while count > 0 and (part := stream.read(count)):
-        parts.append(part)
-        count -= len(part)
-    return b"".join(parts)
-
-
-def _too_many_bytes(name: str, max_bytes: int) -> PictureError:
-    return PictureError(
-        f"{name}: over the limit of {max_bytes:,} bytes; save it smaller or raise PictureLimits.max_bytes"
-    )
-
-
-def _decode(
-    content: bytes, name: str, crop: Rectangle | None, fit: int | None, limits: PictureLimits
-) -> Image.Image:
-    _prepare_pillow()
-    opened = Image.open(io.BytesIO(content), formats=FORMATS)
-    _check_pixels(opened, name, limits.max_pixels)
-    size, scale = opened.size, 1
-    if fit is not None and opened.format in {"JPEG", "MPO"}:
-        scale = _draft(opened, crop, fit)
-    opened.load()
-    if opened.format == "TIFF":
-        size = opened.size  # Pillow turns TIFF upright itself while loading
-    orientation = _orientation(opened)
-    picture: Image.Image = opened
-    if crop is not None:
-        picture = opened.crop(_stored_rectangle(crop, size, orientation, scale, name))
-    return _upright_rgb(picture, opened, orientation, name)
-
-
-def _upright_rgb(picture: Image.Image, opened: Image.Image, orientation: int, name: str) -> Image.Image:
+def _upright_rgb(picture: Image.Image, opened: Image.Image, orientation: int) -> Image.Image:
     """An opened picture, or the part of it that is wanted, as RGB and upright."""
     if opened.format in {"JPEG", "MPO"} and picture.mode == "CMYK" and "adobe" not in opened.info:
         picture = ImageChops.invert(picture)  # Pillow takes every CMYK JPEG for Adobe's, which are inverted
-    picture = _to_rgb(picture, name)
+    if picture.mode.startswith("I;16"):
+        picture = _from_16_bit(picture)
+    elif picture.mode in {"I", "F"}:
+        raise PictureError("32-bit pixels have no agreed range; save it with 8 or 16 bits per channel")
+    if picture.has_transparency_data:
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    picture = picture.convert("RGB")
     if orientation in _TO_UPRIGHT:
         picture = picture.transpose(_TO_UPRIGHT[orientation])
     picture.info = {}  # what was read from the file, its orientation above all, is no longer true
@@ -278,15 +251,12 @@ def _prepare_pillow() -> None:
     Image.register_open("HEIF", HeifImageFile, lambda start: start[4:8] == b"ftyp" and start[8:12] in brands)
 
 
-def _check_pixels(opened: Image.Image, name: str, max_pixels: int) -> None:
-    sizes = [opened.size]
-    tags = getattr(opened, "tag_v2", None)
-    if tags:  # a TIFF's tiles are decoded whole, however little of them the picture shows
-        sizes.append((int(tags.get(322, 0)), int(tags.get(323, 0))))
-    for width, height in sizes:
+def _check_pixels(opened: Image.Image, max_pixels: int) -> None:
+    tags = getattr(opened, "tag_v2", None) or {}  # a TIFF's tiles are decoded whole, however little they show
+    for width, height in (opened.size, (int(tags.get(322, 0)), int(tags.get(323, 0)))):
         if width * height > max_pixels:
             raise PictureError(
-                f"{name}: {width}×{height} is {width * height / 1e6:.1f} megapixels, over the limit of "
+                f"{width}×{height} is {width * height / 1e6:.1f} megapixels, over the limit of "
                 f"{max_pixels / 1e6:.1f}; scale it down or raise PictureLimits.max_pixels"
             )
 
@@ -304,45 +274,33 @@ def _draft(opened: Image.Image, crop: Rectangle | None, fit: int) -> int:
 
 def _orientation(opened: Image.Image) -> int:
     try:
-        return int(opened.getexif().get(_ORIENTATION_TAG, 1))
+        orientation = int(opened.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged metadata is no reason to refuse a picture whose pixels are whole
         return 1
+    return orientation if orientation in _TO_UPRIGHT else 1
 
 
 def _stored_rectangle(
-    crop: Rectangle, size: tuple[int, int], orientation: int, scale: int, name: str
+    crop: Rectangle, size: tuple[int, int], orientation: int, scale: int
 ) -> tuple[int, int, int, int]:
     """Where a rectangle of the upright picture lies in the stored one, `scale` times smaller."""
     width, height = size
     left, top, right, bottom = crop
-    if orientation in (5, 6, 7, 8):
+    if orientation >= 5:
         left, top, right, bottom = top, left, bottom, right
     if orientation in (2, 3, 7, 8):
         left, right = width - right, width - left
     if orientation in (3, 4, 6, 7):
         top, bottom = height - bottom, height - top
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        upright = (height, width) if orientation in (5, 6, 7, 8) else size
+        upright = (height, width) if orientation >= 5 else size
         raise PictureError(
-            f"{name}: the crop {tuple(crop)} is empty or not inside the picture of {upright[0]}×{upright[1]} "
-            "pixels; give left, top, right, bottom in pixels of the upright picture"
+            f"the crop {tuple(crop)} is empty or not inside the picture of {upright[0]}×{upright[1]} pixels; "
+            "give left, top, right, bottom in pixels of the upright picture"
         )
     # half up, not Python's half to even: rectangles of one size stay of one size wherever they lie
     left, top, right, bottom = ((2 * edge + scale) // (2 * scale) for edge in (left, top, right, bottom))
     return left, top, right, bottom
-
-
-def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
-    if picture.mode.startswith("I;16"):
-        picture = _from_16_bit(picture)
-    elif picture.mode in {"I", "F"}:
-        raise PictureError(
-            f"{name}: 32-bit pixels have no agreed range; save it with 8 or 16 bits per channel"
-        )
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB")
 
 
 def _from_16_bit(picture: Image.Image) -> Image.Image:
