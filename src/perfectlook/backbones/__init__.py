@@ -5,16 +5,11 @@ backbone is a file that describes and opens it, named in this one.
 """
 
 import difflib
+from contextlib import suppress
 
 from perfectlook.backbones import efficientnet_lite, tiny
-from perfectlook.backbones.backbone import (
-    SEPARATOR,
-    Backbone,
-    BackboneDescription,
-    Concatenated,
-    FeatureBatch,
-)
-from perfectlook.backbones.engines import ENGINES, PRECISIONS, Precision, cuda_is_available
+from perfectlook.backbones.backbone import Backbone, BackboneDescription, Concatenated, FeatureBatch
+from perfectlook.backbones.engines import ENGINES, PRECISIONS, cuda_is_available
 from perfectlook.errors import BackboneError
 
 __all__ = [
@@ -58,18 +53,22 @@ def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backb
         raise BackboneError(f"{threads} threads cannot run a backbone; give 1 or more")
     base, _, rest = name.partition(":")
     if base in _HUBS:
-        from perfectlook.backbones import hub
+        try:
+            from perfectlook.backbones import hub
 
-        return hub.open_backbone(base, rest, engine=engine, threads=threads)
-    if SEPARATOR in name:
-        return Concatenated(
-            [open_backbone(part, engine=engine, threads=threads) for part in name.split(SEPARATOR)]
-        )
+            return hub.open_backbone(base, rest, engine=engine, threads=threads)
+        except ImportError as error:
+            library = "open_clip_torch" if base == "open_clip" else base
+            raise BackboneError(
+                f"{name}: {base} cannot be imported ({error}); pip install torch torchvision {library}"
+            ) from error
+    if "+" in name:
+        return Concatenated([open_backbone(part, engine=engine, threads=threads) for part in name.split("+")])
     if base not in _DESCRIPTIONS:
         raise BackboneError(_unknown(base))
     if rest and rest not in PRECISIONS:
         raise BackboneError(f"{name}: unknown precision '{rest}'; known: {', '.join(PRECISIONS)}")
-    precision: Precision = rest or "fp32"
+    precision = rest or "fp32"
     if base == tiny.DESCRIPTION.name:
         return tiny.Tiny(precision)
     return efficientnet_lite.EfficientNetLite(_DESCRIPTIONS[base], precision, engine, threads)
@@ -79,11 +78,13 @@ def runs_on_gpu(name: str) -> bool:
     """Whether `open_backbone(name)` would run this backbone, or a part of it, on a GPU."""
     base, _, rest = name.partition(":")
     if base in _HUBS:
-        from perfectlook.backbones import hub
+        with suppress(ImportError):  # opening the model will say what to install
+            import torch
 
-        return hub.device() == "cuda"
-    if SEPARATOR in name:
-        return any(runs_on_gpu(part) for part in name.split(SEPARATOR))
+            return torch.cuda.is_available()
+        return False
+    if "+" in name:
+        return any(runs_on_gpu(part) for part in name.split("+"))
     return base != tiny.DESCRIPTION.name and rest != "bf16" and cuda_is_available()
 
 

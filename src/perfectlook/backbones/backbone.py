@@ -1,9 +1,9 @@
-"""What a backbone is, and what every backbone needs: preprocessing, a check of its input, concatenation."""
+"""What a backbone is: preprocessing, a check of its input, features; and several backbones side by side."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -14,8 +14,6 @@ from perfectlook.types import REGIONS, Float32Array
 Channels = tuple[float, ...]
 """A value for each of red, green and blue."""
 HALF: Channels = (0.5, 0.5, 0.5)
-SEPARATOR = "+"
-"""Between the names of backbones side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +50,46 @@ class FeatureBatch(NamedTuple):
     """[n, 49, C]: the feature map pooled to 7×7 regions, row by row."""
 
 
-class Backbone(Protocol):
-    """A frozen network together with its own preprocessing, so that the two cannot drift apart."""
+class Backbone:
+    """A frozen network together with its own preprocessing, so that the two cannot drift apart.
 
-    @property
-    def description(self) -> BackboneDescription:
-        """Its name, dimensions, licence and source."""
+    A subclass sets the attributes, and says in `_run` how prepared pictures become features.
+    """
 
-    @property
-    def identity(self) -> str:
-        """Name, precision and start of the weights' sha256: features of two identities never mix."""
+    description: BackboneDescription
+    """Its name, dimensions, licence and source."""
+    identity: str
+    """Name, precision and start of the weights' sha256: features of two identities never mix."""
+    _mean_and_std: tuple[Channels, Channels] = (HALF, HALF)
 
     def prepare(self, picture: Image.Image) -> Float32Array:
         """Turn an RGB picture into the network's input, [3, S, S]: the whole of it, squashed to a square."""
+        return squash(picture, self.description.input_size, *self._mean_and_std)
 
     def extract(self, batch: Float32Array) -> FeatureBatch:
-        """Run the network on prepared pictures, [n, 3, S, S]."""
+        """Run the network on n prepared pictures, stacked: [n, 3, S, S].
+
+        Raises:
+            BackboneError: the batch is of another shape or type.
+        """
+        about, shape = self.description, self._input_shape()
+        if batch.shape[1:] != shape or batch.dtype != np.float32:
+            raise BackboneError(
+                f"{about.name}: a batch of {batch.dtype} {list(batch.shape)} cannot be its input; "
+                f"stack what prepare() gives: float32 [n, {', '.join(map(str, shape))}]"
+            )
+        if len(batch):
+            return self._run(batch)
+        shapes = ((about.global_dimension,), (about.style_dimension,), (REGIONS, about.map_channels))
+        return FeatureBatch(*(np.zeros((0, *each), np.float32) for each in shapes))
+
+    def _input_shape(self) -> tuple[int, ...]:
+        """The shape of one prepared picture."""
+        return (3, self.description.input_size, self.description.input_size)
+
+    def _run(self, batch: Float32Array) -> FeatureBatch:
+        """Features of at least one prepared picture."""
+        raise NotImplementedError
 
 
 def squash(picture: Image.Image, size: int, mean: Channels = HALF, std: Channels = HALF) -> Float32Array:
@@ -82,26 +104,8 @@ def squash(picture: Image.Image, size: int, mean: Channels = HALF, std: Channels
     return np.ascontiguousarray(values.transpose(2, 0, 1), dtype=np.float32)
 
 
-def check_batch(batch: Float32Array, size: int, name: str) -> None:
-    """Raise BackboneError unless the array is what `prepare` gives, stacked."""
-    if batch.ndim != 4 or batch.shape[1:] != (3, size, size) or batch.dtype != np.float32:
-        raise BackboneError(
-            f"{name}: a batch of {batch.dtype} {list(batch.shape)} cannot be its input; "
-            f"stack what prepare() gives: float32 [n, 3, {size}, {size}]"
-        )
-
-
-def empty_features(description: BackboneDescription) -> FeatureBatch:
-    """The features of no picture, in a backbone's dimensions."""
-    return FeatureBatch(
-        np.zeros((0, description.global_dimension), np.float32),
-        np.zeros((0, description.style_dimension), np.float32),
-        np.zeros((0, REGIONS, description.map_channels), np.float32),
-    )
-
-
-class Concatenated:
-    """Backbones side by side. See `Backbone`; what it prepares is their inputs, flattened, one after another.
+class Concatenated(Backbone):
+    """Backbones side by side. What it prepares is their inputs, flattened, one after another.
 
     Args:
         parts: two or more backbones, none of them twice.
@@ -114,18 +118,18 @@ class Concatenated:
         self._parts = tuple(parts)
         descriptions = [part.description for part in parts]
         names = [each.name for each in descriptions]
-        self.identity = SEPARATOR.join(part.identity for part in parts)
+        self.identity = "+".join(part.identity for part in parts)
         if len(set(names)) < len(names):
-            raise BackboneError(f"{SEPARATOR.join(names)}: names a backbone twice; name each once")
+            raise BackboneError(f"{'+'.join(names)}: names a backbone twice; name each once")
         self.description = BackboneDescription(
-            name=SEPARATOR.join(names),
+            name="+".join(names),
             input_size=max(each.input_size for each in descriptions),
             global_dimension=sum(each.global_dimension for each in descriptions),
             stage_channels=tuple(channels for each in descriptions for channels in each.stage_channels),
             map_channels=sum(each.map_channels for each in descriptions),
-            licence="; ".join(dict.fromkeys(each.licence for each in descriptions)),
+            licence=_joined(each.licence for each in descriptions),
             megabytes=sum(each.megabytes for each in descriptions),
-            source="; ".join(dict.fromkeys(each.source for each in descriptions)),
+            source=_joined(each.source for each in descriptions),
             summary="several backbones side by side",
         )
         self._shapes = [(3, each.input_size, each.input_size) for each in descriptions]
@@ -134,25 +138,19 @@ class Concatenated:
         """Every part's input, flattened: [sum of 3·S·S]."""
         return np.concatenate([part.prepare(picture).ravel() for part in self._parts])
 
-    def extract(self, batch: Float32Array) -> FeatureBatch:
-        """Run every part on what it prepared, [n, sum of 3·S·S].
+    def _input_shape(self) -> tuple[int, ...]:
+        return (sum(map(math.prod, self._shapes)),)
 
-        Raises:
-            BackboneError: the batch is of another shape or type.
-        """
-        sizes = [math.prod(shape) for shape in self._shapes]
-        if batch.ndim != 2 or batch.shape[1] != sum(sizes) or batch.dtype != np.float32:
-            raise BackboneError(
-                f"{self.description.name}: a batch of {batch.dtype} {list(batch.shape)} cannot be its input; "
-                f"stack what prepare() gives: float32 [n, {sum(sizes)}]"
-            )
-        inputs = np.split(batch, np.cumsum(sizes)[:-1], axis=1)
+    def _run(self, batch: Float32Array) -> FeatureBatch:
+        ends = np.cumsum([math.prod(shape) for shape in self._shapes])
         found = [
             part.extract(np.ascontiguousarray(each).reshape(-1, *shape))
-            for part, each, shape in zip(self._parts, inputs, self._shapes, strict=True)
+            for part, each, shape in zip(
+                self._parts, np.split(batch, ends[:-1], axis=1), self._shapes, strict=True
+            )
         ]
         return FeatureBatch(*(np.concatenate(each, axis=-1) for each in zip(*found, strict=True)))
 
 
-def _joined(values: Sequence[str]) -> str:
+def _joined(values: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(values))

@@ -8,16 +8,8 @@ import functools
 import hashlib
 from pathlib import Path
 
-from PIL import Image
-
-from perfectlook.backbones.backbone import (
-    BackboneDescription,
-    FeatureBatch,
-    check_batch,
-    empty_features,
-    squash,
-)
-from perfectlook.backbones.engines import Precision, open_engine
+from perfectlook.backbones.backbone import Backbone, BackboneDescription, FeatureBatch
+from perfectlook.backbones.engines import open_engine
 from perfectlook.errors import BackboneError
 from perfectlook.types import Float32Array
 
@@ -47,12 +39,10 @@ DESCRIPTIONS = tuple(
 )
 
 
-class EfficientNetLite:
-    """One of the shipped graphs in an engine. See `Backbone`."""
+class EfficientNetLite(Backbone):
+    """One of the shipped graphs in an engine."""
 
-    def __init__(
-        self, description: BackboneDescription, precision: Precision, engine: str, threads: int
-    ) -> None:
+    def __init__(self, description: BackboneDescription, precision: str, engine: str, threads: int) -> None:
         self.description = description
         network = description.name.removesuffix(HEAD_MAP)
         maps = "head_maps" if network != description.name else "feature_maps"
@@ -66,19 +56,7 @@ class EfficientNetLite:
         )
         self.identity = f"{description.name}-{precision}-{_sha256(weights)[:12]}"
 
-    def prepare(self, picture: Image.Image) -> Float32Array:
-        """Squash an RGB picture to S×S and scale it to -1..1: [3, S, S]."""
-        return squash(picture, self.description.input_size)
-
-    def extract(self, batch: Float32Array) -> FeatureBatch:
-        """Run the network on prepared pictures [n, 3, S, S].
-
-        Raises:
-            BackboneError: the batch is of another shape or type.
-        """
-        check_batch(batch, self.description.input_size, self.description.name)
-        if len(batch) == 0:
-            return empty_features(self.description)
+    def _run(self, batch: Float32Array) -> FeatureBatch:
         return self._engine.run(batch)
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from math import inf
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, cast, get_args
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +26,8 @@ from perfectlook.errors import BackboneError, MissingExtraError, PerfectLookErro
 from perfectlook.files import cache_folder
 from perfectlook.types import Float32Array
 
-EngineName = Literal["onnxruntime", "openvino", "cuda"]
-Precision = Literal["fp32", "bf16"]
-
-ENGINES: tuple[EngineName, ...] = get_args(EngineName)
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
+ENGINES = ("onnxruntime", "openvino", "cuda")
+PRECISIONS = ("fp32", "bf16")
 INSTALL_CUDA = "pip uninstall onnxruntime && pip install onnxruntime-gpu"
 
 _LOGGER = logging.getLogger(__name__)
@@ -41,7 +37,7 @@ def open_engine(
     weights: Path,
     *,
     engine: str,
-    precision: Precision,
+    precision: str,
     threads: int,
     outputs: Sequence[str] = FeatureBatch._fields,
 ) -> "OnnxRuntimeEngine | OpenVinoEngine":
@@ -75,7 +71,7 @@ def open_engine(
         ) from error
 
 
-def automatic_engine() -> EngineName:
+def automatic_engine() -> str:
     """The engine that "auto" means here, in fp32: an NVIDIA GPU, else OpenVINO, else onnxruntime.
 
     On a processor OpenVINO is about 1.25 times as fast as onnxruntime, where it is installed.
@@ -98,11 +94,11 @@ def cuda_is_available() -> bool:
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
-def _processor_engine() -> EngineName:
+def _processor_engine() -> str:
     return "openvino" if importlib.util.find_spec("openvino") else "onnxruntime"
 
 
-def _choose(engine: str, precision: Precision) -> EngineName:
+def _choose(engine: str, precision: str) -> str:
     if engine == "torch":
         raise BackboneError(
             "engine 'torch' no longer runs the shipped backbones. For an NVIDIA GPU, choose 'cuda' "
@@ -119,7 +115,7 @@ def _choose(engine: str, precision: Precision) -> EngineName:
             "engine 'cuda' needs an NVIDIA GPU with its driver, and onnxruntime built for CUDA "
             f"({INSTALL_CUDA}). Without them, choose 'auto'"
         )
-    return automatic_engine() if engine == "auto" else cast("EngineName", engine)
+    return automatic_engine() if engine == "auto" else engine
 
 
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
@@ -181,7 +177,7 @@ class OpenVinoEngine:
     The network for many at once is compiled in the background when callers first meet; they do not wait.
     """
 
-    def __init__(self, weights: Path, precision: Precision, threads: int, outputs: Sequence[str]) -> None:
+    def __init__(self, weights: Path, precision: str, threads: int, outputs: Sequence[str]) -> None:
         self._outputs = tuple(outputs)
         self._threads = threads
         self._core = import_openvino().Core()
@@ -210,13 +206,13 @@ class OpenVinoEngine:
 
     def run(self, batch: Float32Array) -> FeatureBatch:
         """Features of a batch of at least one picture [n, 3, S, S]."""
+        parts: list[list[Float32Array]] = []
         with self._request() as request:
-            parts = [self._one(request, batch[row : row + 1]) for row in range(len(batch))]
+            for row in range(len(batch)):
+                picture = np.ascontiguousarray(batch[row : row + 1])
+                request.infer({"pictures": picture}, share_inputs=True)
+                parts.append([np.array(request.get_tensor(name).data) for name in self._outputs])
         return FeatureBatch(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-
-    def _one(self, request: Any, picture: Float32Array) -> list[Float32Array]:
-        request.infer({"pictures": np.ascontiguousarray(picture)}, share_inputs=True)
-        return [np.array(request.get_tensor(name).data) for name in self._outputs]
 
     @contextmanager
     def _request(self) -> Iterator[Any]:

@@ -7,41 +7,30 @@ last.
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import isqrt
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+import torch
+from torch import Tensor
+from torch.nn import Module
 
-from perfectlook.backbones.backbone import (
-    HALF,
-    BackboneDescription,
-    Channels,
-    FeatureBatch,
-    check_batch,
-    empty_features,
-    squash,
-)
+from perfectlook.backbones.backbone import HALF, Backbone, BackboneDescription, Channels, FeatureBatch
 from perfectlook.errors import BackboneError
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 
-if TYPE_CHECKING:
-    import torch
-
-    Module = torch.nn.Module
-    Tensor = torch.Tensor
-    Outputs = tuple[Tensor, list[Tensor]]
+Outputs = tuple[Tensor, list[Tensor]]
 
 
 def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> "HubBackbone":
     """Load a model by name: what "transformers:MODEL", "timm:MODEL" and "open_clip:MODEL/PRETRAINED" mean.
 
     Raises:
-        BackboneError: no such model, no way to reach the hub, or the library is not installed.
+        BackboneError: no such model, or no way to reach the hub.
+        ImportError: the library is not installed.
     """
     name = f"{hub}:{model}"
     if engine not in {"auto", "torch"}:
@@ -50,75 +39,56 @@ def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> "HubBac
         )
     if not model:
         raise BackboneError(f"{name}: which model? For example transformers:facebook/dinov2-small")
-    loaders = {"transformers": load_transformers, "timm": _load_timm, "open_clip": _load_open_clip}
+    loaders = {"transformers": _load_transformers, "timm": _load_timm, "open_clip": _load_open_clip}
     try:
         network = loaders[hub](model)
-    except ImportError as error:
-        library = "open_clip_torch" if hub == "open_clip" else hub
-        raise BackboneError(
-            f"{name}: {hub} cannot be imported ({error}); pip install torch torchvision {library}"
-        ) from error
-    except BackboneError:
+    except (BackboneError, ImportError):
         raise
     except Exception as error:  # every hub library fails in its own ways
         raise BackboneError(
             f"{name}: cannot be loaded ({error}); check the name and the connection, or download the model "
             "and give its folder"
         ) from error
-    return HubBackbone(network, name, source=hub, threads=threads)
+    return HubBackbone(network, name, threads)
 
 
 _STAGES = 5
 _DEFAULT_SIZE = 224
 
 
-class HubBackbone:
-    """A torch vision model as a backbone, on a CUDA device where there is one. See `Backbone`."""
+class HubBackbone(Backbone):
+    """A torch vision model as a backbone, on a CUDA device where there is one.
 
-    def __init__(self, network: "HubNetwork", name: str, *, source: str = "", threads: int = 1) -> None:
-        """Take over the model: it is put into evaluation mode, frozen, and moved to the device."""
-        self._device = device()
+    It takes over the model, which is put into evaluation mode, frozen, and moved to the device.
+    """
+
+    def __init__(self, network: "HubNetwork", name: str, threads: int = 1) -> None:
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._network = network
         self._threads = threads
         network.module.float().eval().requires_grad_(False).to(self._device)
+        self._mean_and_std = (network.mean, network.std)
         self.identity = f"{_slug(name)}-fp32-{_digest(network.module)[:12]}"
-        size = network.image_size
-        probe = self._run(np.zeros((1, 3, size, size), np.float32))  # any model's dimensions are learnt so
+        size = network.image_size  # any model's dimensions are learnt from what it makes of a picture
+        pooled, stages, regions = self._outputs(np.zeros((1, 3, size, size), np.float32))
         self.description = BackboneDescription(
             name=name,
             input_size=size,
-            global_dimension=probe[0].shape[1],
-            stage_channels=tuple(stage.shape[1] for stage in probe[1]),
-            map_channels=probe[2].shape[2],
+            global_dimension=pooled.shape[1],
+            stage_channels=tuple(stage.shape[1] for stage in stages),
+            map_channels=regions.shape[2],
             licence="see the model's card",
             megabytes=sum(each.numel() * each.element_size() for each in network.module.parameters()) / 1e6,
-            source=source,
+            source=name.partition(":")[0],
             summary="a model of a hub",
         )
 
-    def prepare(self, picture: Image.Image) -> Float32Array:
-        """Squash an RGB picture to S×S and normalise it the way the model was trained: [3, S, S]."""
-        return squash(picture, self._network.image_size, self._network.mean, self._network.std)
-
-    def extract(self, batch: Float32Array) -> FeatureBatch:
-        """Run the model on prepared pictures [n, 3, S, S].
-
-        Raises:
-            BackboneError: the batch is of another shape or type.
-        """
-        import torch
-
-        check_batch(batch, self._network.image_size, self.description.name)
-        if len(batch) == 0:
-            return empty_features(self.description)
-        pooled, stages, regions = self._run(batch)
+    def _run(self, batch: Float32Array) -> FeatureBatch:
+        pooled, stages, regions = self._outputs(batch)
         style = [part for each in stages for part in (each.mean((2, 3)), each.std((2, 3), correction=0))]
-        parts = (pooled, torch.cat(style, dim=1), regions)
-        return FeatureBatch(*(part.cpu().numpy() for part in parts))
+        return FeatureBatch(*(part.cpu().numpy() for part in (pooled, torch.cat(style, dim=1), regions)))
 
-    def _run(self, batch: Float32Array) -> "tuple[Tensor, list[Tensor], Tensor]":
-        import torch
-
+    def _outputs(self, batch: Float32Array) -> tuple[Tensor, list[Tensor], Tensor]:
         pixels = torch.from_numpy(np.array(batch, order="C"))  # torch takes no reversed or read-only array
         with torch.inference_mode(), _exact_and_repeatable(self._threads):
             pooled, maps = self._network.outputs(pixels.to(self._device))
@@ -127,20 +97,9 @@ class HubBackbone:
             return pooled, [maps[index] for index in spaced], regions.flatten(2).transpose(1, 2).contiguous()
 
 
-def device() -> str:
-    """Where torch runs models of a hub: "cuda" where it finds a CUDA device, else "cpu"."""
-    try:
-        import torch
-    except ImportError:  # opening a model will say what to install
-        return "cpu"
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
 @contextmanager
 def _exact_and_repeatable(threads: int) -> Iterator[None]:
     """True fp32 (no TF32), the same result every time, and no more threads than were granted."""
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -158,7 +117,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{library}-{model}" if model else library)
 
 
-def _digest(module: "Module") -> str:
+def _digest(module: Module) -> str:
     """Sha256 over the names, shapes and values of all weights."""
     digest = hashlib.sha256()
     for key, tensor in sorted(module.state_dict().items()):
@@ -167,25 +126,24 @@ def _digest(module: "Module") -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class HubNetwork:
+class HubNetwork(NamedTuple):
     """A torch vision model, what to feed it, and how to ask it."""
 
-    module: "Module"
-    outputs: "Callable[[Tensor], Outputs]"
+    module: Module
+    outputs: Callable[[Tensor], Outputs]
     """From pixels [n, 3, S, S] to the pooled output [n, D] and maps [n, C, H, W], first layer to last."""
     image_size: int
     mean: Channels = HALF
     std: Channels = HALF
 
 
-def transformers_network(model: "Module", image_size: int, *mean_and_std: Channels) -> HubNetwork:
+def transformers_network(model: Module, image_size: int, *mean_and_std: Channels) -> HubNetwork:
     """Any vision model of `transformers` that returns hidden states: ViT, DINOv2, CLIP, ConvNeXt, ..."""
     config: Any = model.config
     patch = getattr(config, "patch_size", None)
     side = image_size // patch if isinstance(patch, int) and patch > 0 else None
 
-    def outputs(pixels: "Tensor") -> "Outputs":
+    def outputs(pixels: Tensor) -> Outputs:
         result = model(pixel_values=pixels, output_hidden_states=True)
         hidden = getattr(result, "reshaped_hidden_states", None) or result.hidden_states
         last = result.last_hidden_state
@@ -199,31 +157,31 @@ def transformers_network(model: "Module", image_size: int, *mean_and_std: Channe
     return HubNetwork(model, outputs, image_size, *mean_and_std)
 
 
-def timm_network(model: "Module", image_size: int, *mean_and_std: Channels) -> HubNetwork:
+def timm_network(model: Module, image_size: int, *mean_and_std: Channels) -> HubNetwork:
     """Any model of `timm` (1.0 or newer) that has `forward_intermediates`, which nearly all have."""
     network: Any = model
     if not hasattr(model, "forward_intermediates"):
         raise BackboneError(f"timm's {type(model).__name__} gives no intermediate maps; choose another model")
 
-    def outputs(pixels: "Tensor") -> "Outputs":
+    def outputs(pixels: Tensor) -> Outputs:
         final, maps = network.forward_intermediates(pixels, output_fmt="NCHW")
         return network.forward_head(final, pre_logits=True).flatten(1), list(maps)
 
     return HubNetwork(model, outputs, image_size, *mean_and_std)
 
 
-def open_clip_network(model: "Module", image_size: int, *mean_and_std: Channels) -> HubNetwork:
+def open_clip_network(model: Module, image_size: int, *mean_and_std: Channels) -> HubNetwork:
     """The picture tower of any model of `open_clip` (2.30 or newer); the global vector is its embedding."""
     visual: Any = model.visual
 
-    def outputs(pixels: "Tensor") -> "Outputs":
+    def outputs(pixels: Tensor) -> Outputs:
         result = visual.forward_intermediates(pixels, output_fmt="NCHW")
         return result["image_features"].flatten(1), list(result["image_intermediates"])
 
     return HubNetwork(visual, outputs, image_size, *mean_and_std)
 
 
-def _as_map(hidden: "Tensor", side: int | None) -> "Tensor":
+def _as_map(hidden: Tensor, side: int | None) -> Tensor:
     """A map [n, C, H, W] of hidden states, which may be tokens [n, T, C], some of them of no region."""
     if hidden.ndim == 4:
         return hidden
@@ -234,13 +192,19 @@ def _as_map(hidden: "Tensor", side: int | None) -> "Tensor":
     return regions.transpose(1, 2).reshape(hidden.shape[0], hidden.shape[2], side, side)
 
 
-def load_transformers(model_id: str) -> HubNetwork:
+def _load_transformers(model_id: str) -> HubNetwork:
     """Load a model and its normalisation from a local folder or the Hugging Face hub."""
     from transformers import AutoModel
     from transformers.image_processing_base import ImageProcessingMixin
 
     model, loading = AutoModel.from_pretrained(model_id, output_loading_info=True)
-    _refuse_random_parts(model, loading["missing_keys"], model_id)
+    absent = sorted(key for key in loading["missing_keys"] if "position_ids" not in key)
+    if absent and all(key.startswith("pooler.") for key in absent) and hasattr(model, "pooler"):
+        model.pooler = None  # it would be drawn at random, and can be left out
+    elif absent:
+        raise BackboneError(
+            f"transformers:{model_id}: no weights for {', '.join(absent[:3])}; choose another"
+        )
     vision = getattr(model, "vision_model", model)
     try:
         processing, _ = ImageProcessingMixin.get_image_processor_dict(model_id)
@@ -251,17 +215,6 @@ def load_transformers(model_id: str) -> HubNetwork:
     )
     mean, std = (tuple(processing.get(key) or HALF) for key in ("image_mean", "image_std"))
     return transformers_network(vision, size, mean, std)
-
-
-def _refuse_random_parts(model: "Module", missing: Iterable[str], model_id: str) -> None:
-    """A part that the file has no weights for is drawn at random: harmless only where it can be left out."""
-    absent = [key for key in missing if "position_ids" not in key]
-    if absent and all(key.startswith("pooler.") for key in absent) and hasattr(model, "pooler"):
-        setattr(model, "pooler", None)  # noqa: B010 - an attribute that only some models have
-    elif absent:
-        raise BackboneError(
-            f"transformers:{model_id}: no weights for {', '.join(sorted(absent)[:3])}; choose another"
-        )
 
 
 def _first_int(*candidates: object) -> int:

@@ -6,10 +6,8 @@ A network of two convolutions whose kernels do not overlap, so that each is a ma
 import hashlib
 
 import numpy as np
-from PIL import Image
 
-from perfectlook.backbones.backbone import BackboneDescription, FeatureBatch, check_batch, squash
-from perfectlook.backbones.engines import Precision
+from perfectlook.backbones.backbone import Backbone, BackboneDescription, FeatureBatch
 from perfectlook.errors import BackboneError
 from perfectlook.types import REGIONS, Float32Array
 
@@ -28,7 +26,7 @@ DESCRIPTION = BackboneDescription(
 )
 
 
-class Tiny:
+class Tiny(Backbone):
     """Two random convolutions of stride 2, a random projection to the map and one to the global vector.
 
     numpy runs it in one thread, whatever the engine.
@@ -36,7 +34,7 @@ class Tiny:
 
     description = DESCRIPTION
 
-    def __init__(self, precision: Precision = "fp32") -> None:
+    def __init__(self, precision: str = "fp32") -> None:
         if precision != "fp32":
             raise BackboneError(f"the backbone 'tiny' has no {precision}; use it in fp32")
         # RandomState's stream is frozen for good, so these are the same numbers under every numpy
@@ -48,17 +46,7 @@ class Tiny:
         digest = hashlib.sha256(b"".join(each.astype("<f4").tobytes() for each in self._weights)).hexdigest()
         self.identity = f"tiny-fp32-{digest[:12]}"
 
-    def prepare(self, picture: Image.Image) -> Float32Array:
-        """Squash an RGB picture to 28×28 and scale it to -1..1: [3, 28, 28]."""
-        return squash(picture, self.description.input_size)
-
-    def extract(self, batch: Float32Array) -> FeatureBatch:
-        """Run the network on prepared pictures [n, 3, 28, 28].
-
-        Raises:
-            BackboneError: the batch is of another shape or type.
-        """
-        check_batch(batch, self.description.input_size, self.description.name)
+    def _run(self, batch: Float32Array) -> FeatureBatch:
         to_first, to_second, to_map, to_global = self._weights
         first = np.maximum(_product(_patches(batch.transpose(0, 2, 3, 1)), to_first), 0)  # [n, 14, 14, 4]
         patches = _patches(first)  # [n, 7, 7, 16]
