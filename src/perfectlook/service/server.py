@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+import secrets
 import socket
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from perfectlook.answers import ErrorAnswer, ErrorDetail
 from perfectlook.errors import PerfectLookError, UsageError
 from perfectlook.service.settings import Settings
 
@@ -133,7 +135,7 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._await_head()
         super().data_received(data)
         if not self._in_body and self._received > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response(f"The head of the request is over {MAX_HEAD:,} bytes.")
+            self.send_400_response(f"the head of the request is over {MAX_HEAD:,} bytes; send a smaller one")
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -154,10 +156,10 @@ class ImpatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is complete: the body follows, and an answer."""
         self._head_came()
+        super().on_headers_complete()
         self._received = 0
         self._in_body = True
         self._answering += 1
-        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The body is complete: the next head may follow."""
@@ -168,6 +170,16 @@ class ImpatientProtocol(HttpToolsProtocol):
         """An answer is sent."""
         self._answering -= 1
         super().on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a head that cannot be read, in the form of all errors, and close the connection."""
+        if not self._answering:  # or it would end up inside an answer
+            detail = ErrorDetail(code="bad_request", message=msg, request_id=secrets.token_hex(12))
+            body = ErrorAnswer(error=detail).to_json().encode()
+            head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            head += f"X-Request-Id: {detail.request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+            self.transport.write(head.encode() + body)
+        self.transport.close()
 
     def _measure(self, *parts: bytes) -> None:
         self._head_size += sum(map(len, parts))
