@@ -44,8 +44,7 @@ from perfectlook.answers import Answer, Resolved, Section
 from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.recommender.filters import AVAILABLE
 from perfectlook.recommender.ranking import Ranking, finish
-from perfectlook.stores import Hit, Point, Query
-from perfectlook.stores.base import Hits
+from perfectlook.stores import Hit, Hits, Point, Query
 from perfectlook.stores.filters import parse_filter
 from perfectlook.stores.index import Block, import_faiss
 from perfectlook.stores.sqlite import EmbeddedStore

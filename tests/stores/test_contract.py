@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from clusters import clusters
 from memory_store import MemoryStore
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
-from perfectlook.stores import Hit, Point, Query, Store, open_store
-from perfectlook.stores.base import Hits
+from perfectlook.stores import Hit, Hits, Point, Query, Store, open_store
 from perfectlook.stores.filters import matches, parse_filter
 
 STORES: dict[str, Callable[[Path], Store]] = {

@@ -12,8 +12,8 @@ from perfectlook.feeds import FeedOptions
 from perfectlook.files import Closable
 from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressOf
-from perfectlook.stores import Point, Query, Store, open_store
-from perfectlook.stores.base import Hits, fields_of
+from perfectlook.stores import Hits, Point, Query, Store, open_store
+from perfectlook.stores.base import fields_of
 
 Result = TypeVar("Result")
 
