@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from machine import add_json_option, report
+from machine import add_json_option, add_quick_option, report
 from perfectlook.answers import Answer, Resolved, Section
 from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.recommender.filters import AVAILABLE
@@ -88,8 +88,8 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=128, help="default %(default)s")
     parser.add_argument("--queries", type=int, default=200, help="default %(default)s")
     parser.add_argument("--ann", action="store_true", help="also the approximate index, one category of n")
-    parser.add_argument("--quick", action="store_true", help="few products, to see that it runs")
     add_json_option(parser)
+    add_quick_option(parser)
     options = parser.parse_args()
     if options.quick:
         options.n, options.dimension, options.queries = 3_000, 32, 20
