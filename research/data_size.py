@@ -34,8 +34,14 @@ from perfectlook.data import Dataset, load_set
 from perfectlook.data.scenes import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
 from perfectlook.evaluation.evaluate import evaluate_on_features
-from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval
-from perfectlook.evaluation.protocol import pair_indices, scenes_of_split, training_indices
+from perfectlook.evaluation.protocol import (
+    Interval,
+    bootstrap_means,
+    interval,
+    pair_indices,
+    scenes_of_split,
+    training_indices,
+)
 from perfectlook.evaluation.tables import markdown_table, new_figure, plain_table, save_chart, with_bounds
 from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.files import worker_count

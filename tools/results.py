@@ -27,7 +27,7 @@ from perfectlook.data import Dataset, load_set
 from perfectlook.data.scenes import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
 from perfectlook.evaluation.comparison import Comparison, compare
-from perfectlook.evaluation.metrics import Interval
+from perfectlook.evaluation.protocol import Interval
 from perfectlook.evaluation.tables import markdown_table, with_bounds
 from perfectlook.features.set_features import set_features
 from perfectlook.files import data_folder, worker_count

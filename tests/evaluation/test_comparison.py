@@ -13,8 +13,7 @@ import pytest
 from perfectlook.errors import DatasetError, PerfectLookError, UsageError
 from perfectlook.evaluation.comparison import common_pairs, compare, comparison_of
 from perfectlook.evaluation.evaluate import Evaluation
-from perfectlook.evaluation.metrics import paired_difference
-from perfectlook.evaluation.protocol import PairResult, figures
+from perfectlook.evaluation.protocol import PairResult, figures, paired_difference
 from perfectlook.model.runtime import open_model
 
 CHAIRS, LAMPS = "Furniture|Chairs", "Lighting|Lamps"

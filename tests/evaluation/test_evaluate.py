@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from perfectlook.errors import DatasetError
-from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.evaluation.evaluate import average_precision, evaluate_on_features, recall_at
 from perfectlook.evaluation.protocol import pair_indices
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.inputs import PRIOR_PRODUCTS, catalogue_centres
@@ -125,3 +125,20 @@ def test_an_evaluation_prints_as_text_and_converts(model, features):
     assert isinstance(frame, pd.DataFrame)
     assert list(frame["category"]) == ["(all)", *found.per_category]
     assert frame["n_pairs"].iloc[0] == found.overall.n_pairs == frame["n_pairs"].iloc[1:].sum()
+
+
+def test_average_precision_by_hand():
+    # Relevant at places 1, 3 and 4: precisions 1, 2/3 and 3/4.
+    assert average_precision(np.array([1, 0, 1, 1, 0], bool)) == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+    assert average_precision(np.array([0, 0, 1], bool)) == pytest.approx(1 / 3)
+
+
+def test_recall_by_hand():
+    ranking = np.array([1, 0, 1, 1, 0], bool)
+    assert [recall_at(ranking, k) for k in (1, 2, 3, 9)] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 1])
+
+
+def test_a_ranking_of_nothing_relevant_has_neither():
+    for measure in (average_precision, lambda ranking: recall_at(ranking, 1)):
+        with pytest.raises(ValueError, match="relevant"):
+            measure(np.zeros(3, bool))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from perfectlook.evaluation.evaluate import evaluate_on_features
-from perfectlook.evaluation.metrics import placing
+from perfectlook.evaluation.protocol import placing
 from perfectlook.evaluation.report import NEAREST, cases_of
 from perfectlook.model.runtime import Model, open_model
 

@@ -6,8 +6,7 @@ from itertools import permutations
 import pytest
 
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
-from perfectlook.evaluation.metrics import Interval
-from perfectlook.evaluation.protocol import Figures, PairResult
+from perfectlook.evaluation.protocol import Figures, Interval, PairResult
 from perfectlook.evaluation.report import choose, findings, guess_over, scene_left, templates
 from perfectlook.model.runtime import open_model
 from perfectlook.types import Box, Pair

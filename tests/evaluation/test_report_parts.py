@@ -1,7 +1,6 @@
 """Where the true products came, counted by hand."""
 
-from perfectlook.evaluation.metrics import Interval
-from perfectlook.evaluation.protocol import PairResult
+from perfectlook.evaluation.protocol import Interval, PairResult
 from perfectlook.evaluation.report import place_counts, templates
 
 PARTS = templates().get_template("parts.html").module

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from perfectlook.evaluation import report
-from perfectlook.evaluation.metrics import Interval
-from perfectlook.evaluation.protocol import PairResult
+from perfectlook.evaluation.protocol import Interval, PairResult
 from perfectlook.evaluation.report import Case, Parts, ShownProduct, templates
 from perfectlook.types import REGIONS, Box, Pair, Product, View
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import MissingExtraError, UsageError
-from perfectlook.evaluation.metrics import Interval
+from perfectlook.evaluation.protocol import Interval
 from perfectlook.evaluation.tables import (
     check_chart,
     markdown_table,

@@ -13,8 +13,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from perfectlook.errors import DatasetError, ModelError
-from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval, paired_difference
-from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, pair_indices, place_pairs
+from perfectlook.evaluation.protocol import (
+    EvaluatedSplit,
+    Interval,
+    PairResult,
+    mean_interval,
+    pair_indices,
+    paired_difference,
+    place_pairs,
+)
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.distances import squared_l2
 from perfectlook.model.runtime import Model, Popularity, SceneEmbedding
@@ -88,7 +95,7 @@ def deletion_test(
         n_pairs=len(results),
         n_scenes=len(set(scenes)),
         n_unknown=len(found) - len(known),
-        accuracy=interval(unmasked, bootstrap_means({"share": unmasked}, scenes)["share"]),
+        accuracy=mean_interval(unmasked, scenes),
         draws=draws,
         deletions=deletions,
     )

@@ -13,8 +13,16 @@ from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, load_set
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
-from perfectlook.evaluation.metrics import TOP_K, Interval, columns, paired_difference
-from perfectlook.evaluation.protocol import EvaluatedSplit, PairResult, figures, figures_by_category
+from perfectlook.evaluation.protocol import (
+    TOP_K,
+    EvaluatedSplit,
+    Interval,
+    PairResult,
+    columns,
+    figures,
+    figures_by_category,
+    paired_difference,
+)
 from perfectlook.evaluation.tables import (
     Tabulated,
     markdown_table,

@@ -12,21 +12,16 @@ from perfectlook.data import Dataset, load_set
 from perfectlook.data.scenes import scene_rectangle
 from perfectlook.errors import DatasetError, ModelError
 from perfectlook.evaluation.attention import DeletionTest, deletion_test, require_attention
-from perfectlook.evaluation.metrics import (
-    Interval,
-    average_precision,
-    bootstrap_means,
-    interval,
-    paired_difference,
-    recall_at,
-)
 from perfectlook.evaluation.protocol import (
     EvaluatedSplit,
     Figures,
+    Interval,
     PairResult,
     figures,
     figures_by_category,
+    mean_interval,
     pair_indices,
+    paired_difference,
     pairs_of,
     place_pairs,
     scenes_of_split,
@@ -338,7 +333,7 @@ def suggestion_figures(
     measured: dict[str, Interval] = {}
     for name, values in ours.items():
         for whose, figure in (("", values), ("popular_", theirs[name])):
-            measured[f"{whose}{name}"] = interval(figure, bootstrap_means({"": figure}, scenes)[""])
+            measured[f"{whose}{name}"] = mean_interval(figure, scenes)
         measured[f"gain_{name}"] = paired_difference(values, theirs[name], scenes)
     return SuggestionFigures(n_scenes=len(scenes), **measured)
 
@@ -362,3 +357,30 @@ def _measured(scores: Float64Array, wanted: BoolArray, scenes: list[str]) -> dic
         "recall": [recall_at(row, FIRST) for row in relevant],
     }
     return {name: np.bincount(place, weights=values) / views for name, values in of_view.items()}
+
+
+def average_precision(relevant: BoolArray) -> float:
+    """The mean, over the relevant entries of a ranking [n], of the precision down to each of them.
+
+    Raises:
+        ValueError: nothing is relevant.
+    """
+    places = _places(relevant)
+    return float(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
+
+
+def recall_at(relevant: BoolArray, k: int) -> float:
+    """The share of the relevant entries of a ranking [n] that are among its first k.
+
+    Raises:
+        ValueError: nothing is relevant.
+    """
+    return float(np.mean(_places(relevant) < k))
+
+
+def _places(relevant: BoolArray) -> IntArray:
+    """Where the relevant entries of a ranking stand, from 0."""
+    places = np.flatnonzero(relevant)
+    if not places.size:
+        raise ValueError("a ranking needs a relevant entry")
+    return places

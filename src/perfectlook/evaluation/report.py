@@ -19,9 +19,16 @@ from perfectlook import __version__
 from perfectlook.data import Dataset
 from perfectlook.data.scenes import scene_rectangle
 from perfectlook.evaluation.evaluate import Evaluation, evaluate_on_features
-from perfectlook.evaluation.metrics import TOP_K, Interval
 from perfectlook.evaluation.overlay import attended
-from perfectlook.evaluation.protocol import Candidates, EvaluatedSplit, Figures, PairResult, figures
+from perfectlook.evaluation.protocol import (
+    TOP_K,
+    Candidates,
+    EvaluatedSplit,
+    Figures,
+    Interval,
+    PairResult,
+    figures,
+)
 from perfectlook.features.set_features import SceneShown, SetFeatures
 from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.model.runtime import Model, Popularity, SceneEmbedding, features_for, open_model

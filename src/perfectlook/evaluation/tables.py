@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from perfectlook.errors import MissingExtraError, PerfectLookError, UsageError
-from perfectlook.evaluation.metrics import Interval
+from perfectlook.evaluation.protocol import Interval
 
 Rows = Sequence[Sequence[str]]
 

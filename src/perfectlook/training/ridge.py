@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from perfectlook.data.scenes import fold_of
-from perfectlook.evaluation.metrics import placing
-from perfectlook.evaluation.protocol import Candidates, training_indices
+from perfectlook.evaluation.protocol import Candidates, placing, training_indices
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.inputs import less_centres, pooled
 from perfectlook.model.networks import Compatibility, Encoder

@@ -15,9 +15,11 @@ import torch
 
 from perfectlook.data.scenes import FOLDS
 from perfectlook.errors import TrainingError
-from perfectlook.evaluation.metrics import Interval, bootstrap_means, interval, paired_difference
 from perfectlook.evaluation.protocol import (
     Candidates,
+    Interval,
+    mean_interval,
+    paired_difference,
     pairs_of,
     scenes_of_fold,
     scenes_of_split,
@@ -195,7 +197,7 @@ class HeldOut:
         """Binary accuracy with its interval over scenes; None over no pair."""
         if not len(self.shares):
             return None
-        return interval(self.shares, bootstrap_means({"share": self.shares}, self.scenes)["share"])
+        return mean_interval(self.shares, self.scenes)
 
     def lead_over(self, other: "HeldOut") -> Interval | None:
         """How much higher this accuracy is, paired over scenes; None where the pairs are not the same."""

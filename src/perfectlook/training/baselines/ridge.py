@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perfectlook.evaluation.metrics import placing
+from perfectlook.evaluation.protocol import placing
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import GlobalNetwork, Standardise
 from perfectlook.training.baselines.base import InnerProduct, fitted
