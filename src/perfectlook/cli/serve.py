@@ -4,7 +4,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Annotated
@@ -12,16 +12,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from perfectlook.cli.options import Natural, group, whole
-from perfectlook.service.settings import Settings, flag_of, settings_fields
 
 BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 def register(app: App) -> None:
-    """Add the commands; `serve` has a flag for every setting."""
+    """Add the commands; `serve` is read when it is needed, because its flags are slow to import."""
     app.command(demo)
-    serve.__signature__ = _signature()  # type: ignore[attr-defined]
-    app.command(serve)
+    app.command(f"{__name__}:serve_with_flags", name="serve", help=serve.__doc__)
     keys = group("keys", "Make API keys for `serve`.")
     keys.command(new)
     app.command(keys)
@@ -103,6 +101,8 @@ def serve(*, config: str | None = None, show_config: bool = False, **flags: obje
     Raises:
         PerfectLookError: a setting, the model or the catalogue cannot be used.
     """
+    from perfectlook.service.settings import Settings
+
     settings = Settings.of(flags, config)
     if show_config:
         print(settings.as_toml(), end="")
@@ -115,25 +115,31 @@ def serve(*, config: str | None = None, show_config: bool = False, **flags: obje
     return 0
 
 
-def _signature() -> inspect.Signature:
-    """Of `serve`: a flag for every setting, then its own; None is a flag that was not given."""
+def __getattr__(name: str) -> Callable[..., int]:
+    """Return `serve` with its signature: a flag for every setting, then its own; None: not given."""
+    if name != "serve_with_flags":
+        raise AttributeError(name)
+    from perfectlook.service.settings import Settings, flag_of
+
     flags = []
-    for name, default, about in settings_fields():
+    for key, setting in Settings.model_fields.items():
+        default = setting.default
         kind = tuple[str, ...] if isinstance(default, tuple) else type(default)
         shown = f" (default: {default})" if default not in ("", (), False) else ""
-        about_flag = Parameter(
-            name=flag_of(name),
-            help=f"{about}{shown}",
+        about = Parameter(
+            name=flag_of(key),
+            help=f"{setting.description}{shown}",
             negative=(),
             converter=whole if kind is int else None,
         )
-        flags.append(_flag(name, Annotated[kind | None, about_flag]))
+        flag = inspect.Parameter(
+            key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, about]
+        )
+        flags.append(flag)
     own = inspect.signature(serve).parameters
-    return inspect.Signature([*flags, own["config"], own["show_config"]], return_annotation=int)
-
-
-def _flag(name: str, annotation: object) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+    signature = inspect.Signature([*flags, own["config"], own["show_config"]], return_annotation=int)
+    serve.__signature__ = signature  # type: ignore[attr-defined]
+    return serve
 
 
 def new(name: str, /) -> int:
