@@ -303,9 +303,7 @@ def category_numbers(connection: sqlite3.Connection, names: Iterable[str]) -> di
     return dict(connection.execute("SELECT name, number FROM categories").fetchall())
 
 
-def entries_of(
-    connection: sqlite3.Connection, collection: int, ids: Iterable[str]
-) -> dict[str, tuple[int, str]]:
+def stored(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> dict[str, tuple[int, str]]:
     """Return row and payload's text of those of the ids that are there, in the order of rows."""
     found = connection.execute(
         "SELECT id, row, payload FROM points WHERE collection = ? AND id IN (SELECT value FROM json_each(?)) "
@@ -317,7 +315,7 @@ def entries_of(
 
 def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> int:
     """Remove points and note their rows; returns how many there were."""
-    rows = [(row,) for row, _ in entries_of(connection, collection, ids).values()]
+    rows = [(row,) for row, _ in stored(connection, collection, ids).values()]
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
     connection.executemany("DELETE FROM points WHERE row = ?", rows)
     connection.executemany(f"INSERT INTO removed (collection, row) VALUES ({collection}, ?)", rows)
@@ -332,7 +330,7 @@ def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str,
 
     Readers see a point as removed and new, and read it anew.
     """
-    known = entries_of(connection, collection, payloads)
+    known = stored(connection, collection, payloads)
     changed = [(id_, row) for id_, (row, text) in known.items() if text != payloads[id_]]
     select = "SELECT category, vector FROM vectors WHERE row = ?"
     for start in range(0, len(changed), _MOVED_AT_ONCE):

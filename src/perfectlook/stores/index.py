@@ -159,13 +159,15 @@ def search_all(asked: Iterable[Asked]) -> list[list[Nearest]]:
     """
     found: list[list[Nearest]] = []
     waiting: list[tuple[Asked, Float32Array]] = []
+    held = 0
     for each in asked:
         block, queries, _, index = each
         size = 0 if index is not None or block.places is not None else block.size
         waiting.append((each, _compared(queries, block.vectors[:size], block.squares[:size])))
-        if sum(values.size for _, values in waiting) > _COMPARED_TOGETHER:
+        held += waiting[-1][1].size
+        if held > _COMPARED_TOGETHER:
             found += [_chosen(*some) for some in waiting]
-            waiting = []
+            waiting, held = [], 0
     return found + [_chosen(*some) for some in waiting]
 
 

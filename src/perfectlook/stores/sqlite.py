@@ -187,7 +187,7 @@ class EmbeddedStore:
         """Yield ids, categories and entries of payloads, which SQLite picks out of the JSON."""
         entries = "".join(f", json_extract(p.payload, '$.{name}')" for name in names)
         select = sql.SELECT_RECORDS.replace(", p.payload, x''", entries)
-        for found in self._batches(select, _EXCERPTS_TOGETHER, collection):
+        for found in self._batches(select, 10_000, collection):
             yield from (entry[1:] for entry in found)
 
     def hold(self, purpose: str) -> AbstractContextManager[None]:
@@ -268,7 +268,6 @@ class EmbeddedStore:
         return Point(id_, category, array, _StoredRecord(id_, category, payload, self.location).payload)
 
 
-_EXCERPTS_TOGETHER = 10_000
 _RECORDS_KEPT = 10_000
 _SELECT_ROWS = f"{sql.SELECT_RECORDS} WHERE p.row IN (SELECT value FROM json_each(?))"
 
