@@ -12,7 +12,7 @@ import perfectlook
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
     {"errors", "types"},
-    {"files", "progress", "retry", "images", "taxonomy"},
+    {"files", "progress", "images", "taxonomy"},
     {"fetching"},
     {"feeds"},
     {"data"},

@@ -33,9 +33,9 @@ from perfectlook.answers import (
     Stored,
 )
 from perfectlook.errors import FetchError, PictureError, ServerError, UsageError
+from perfectlook.fetching import Retry, retry_after
 from perfectlook.files import Closable
 from perfectlook.images import Photo, photo_name, to_rgb
-from perfectlook.retry import Retry, retry_after
 
 KEY_VARIABLE = "PERFECTLOOK_API_KEY"
 BUSY = (429, 503)

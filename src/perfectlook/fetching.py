@@ -1,14 +1,17 @@
 """Fetch what is at a URL: only from public addresses, within limits, again where that may help."""
 
 import ipaddress
+import random
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from ssl import SSLContext
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import httpcore
 import httpx
@@ -17,7 +20,6 @@ from perfectlook import __version__
 from perfectlook.errors import FetchError
 from perfectlook.files import Closable
 from perfectlook.images import DEFAULT_LIMITS as OF_PICTURES
-from perfectlook.retry import Retry, retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,6 @@ _HEADERS = {
 }
 
 
-def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes:
-    """Return the bytes at a URL, once; whether they are a picture is `open_picture`'s to say.
-
-    Raises:
-        FetchError: the URL is refused, cannot be reached, or gives too much, too slowly or nothing.
-    """
-    with Fetcher(limits) as fetcher:
-        content = fetcher.fetch(url).content
-    assert content is not None  # no validators, so it cannot be unchanged
-    return content
-
-
 @dataclass(frozen=True, slots=True)
 class Validators:
     """What a server said by which it can be asked whether something has changed since."""
@@ -99,9 +89,11 @@ class Fetcher(Closable):
         """Prepare; nothing is sent yet."""
         self._limits = limits
         self._closed = threading.Event()
-        self._transport = GuardedTransport(limits)
-        self._client = httpx.Client(
-            transport=self._transport, headers=_HEADERS, timeout=limits.seconds, trust_env=False
+        self._network = _GuardedNetwork(allow_private=limits.allow_private)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(),
+            max_connections=limits.connections,
+            network_backend=self._network,
         )
 
     def fetch(self, url: str, known: Validators | None = None) -> Fetched:
@@ -127,7 +119,8 @@ class Fetcher(Closable):
 
     def _release(self) -> None:
         self._closed.set()
-        self._client.close()
+        self._network.closed = True  # also for connections that other threads are opening
+        self._pool.close()
 
     def _pause(self, seconds: float) -> None:
         if self._closed.wait(seconds):
@@ -136,24 +129,29 @@ class Fetcher(Closable):
     def _fetch(self, url: str, known: Validators | None) -> Fetched:
         """Follow redirects to an answer and read it; a failure that may pass does not name the URL."""
         place = _checked(url, url)
+        seconds = self._limits.seconds
+        self._network.clock.deadline = time.monotonic() + seconds
+        headers = [*(_HEADERS | _conditions(known)).items()]
+        extensions = {"timeout": {"pool": seconds}}
         try:
-            with self._transport.clock.running(self._limits.seconds):
-                for _ in range(self._limits.redirects + 1):
-                    with self._client.stream("GET", place, headers=_conditions(known)) as response:
-                        if response.status_code not in _REDIRECTS:
-                            return self._read(url, response, known)
-                        place = _checked(str(place.join(response.headers.get("location", ""))), url)
+            for _ in range(self._limits.redirects + 1):
+                target = httpcore.URL(
+                    scheme=place.raw_scheme, host=place.raw_host, port=place.port, target=place.raw_path
+                )
+                with self._pool.stream("GET", target, headers=headers, extensions=extensions) as raw:
+                    response = httpx.Response(raw.status, headers=raw.headers, content=raw.iter_stream())
+                    if response.status_code not in _REDIRECTS:
+                        return self._read(url, response, known)
+                    place = _checked(str(place.join(response.headers.get("location", ""))), url)
         except FetchError as error:
             if error.passing or str(error).startswith(url):
                 raise
             raise FetchError(f"{url}: {error}") from error
-        except (httpcore.TimeoutException, httpx.TimeoutException) as error:
-            raise FetchError(
-                f"does not answer within {self._limits.seconds:g} seconds", passing=True
-            ) from error
-        except (httpcore.RemoteProtocolError, httpx.RemoteProtocolError) as error:
+        except httpcore.TimeoutException as error:
+            raise FetchError(f"does not answer within {seconds:g} seconds", passing=True) from error
+        except httpcore.RemoteProtocolError as error:
             raise FetchError(f"its answer breaks off or is no HTTP ({error})", passing=True) from error
-        except (httpcore.NetworkError, httpx.NetworkError) as error:
+        except httpcore.NetworkError as error:
             raise FetchError(f"cannot be reached ({error})", passing=True) from error
         except (httpcore.ProtocolError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise FetchError(f"{url}: cannot be fetched ({error}); check it") from error
@@ -216,70 +214,17 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
-class Clock(threading.local):
+class _Clock(threading.local):
     """Until when the work of each thread must be done; a server that trickles bytes cannot stretch it."""
 
-    deadline = float("inf")
+    deadline = 0.0
 
-    @contextmanager
-    def running(self, seconds: float) -> Iterator[None]:
-        """Limit the work inside to this many seconds."""
-        self.deadline = time.monotonic() + seconds
-        try:
-            yield
-        finally:
-            self.deadline = float("inf")
-
-    def left(self, timeout: float | None) -> float | None:
+    def left(self, timeout: float | None) -> float:
         """How long an operation may take that would be given `timeout`; a timeout when nothing is left."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("timed out")
-        if left == float("inf"):
-            return timeout
         return left if timeout is None else min(left, timeout)
-
-
-class GuardedTransport(httpx.BaseTransport):
-    """Sends requests over connections to addresses that were checked; no proxy, no redirect, no retry."""
-
-    def __init__(self, limits: FetchLimits) -> None:
-        self.clock = Clock()
-        self._network = _GuardedNetwork(self.clock, allow_private=limits.allow_private)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=limits.connections,
-            network_backend=self._network,
-        )
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; failures are those of httpcore."""
-        url = request.url
-        response = self._pool.handle_request(
-            httpcore.Request(
-                request.method,
-                httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=request.headers.raw,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(response.status, headers=response.headers, stream=_Body(response))
-
-    def close(self) -> None:
-        """Close all connections, also those that other threads are opening."""
-        self._network.closed = True
-        self._pool.close()
-
-
-class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._response.iter_stream()
-
-    def close(self) -> None:
-        self._response.close()
 
 
 class _GuardedNetwork(httpcore.NetworkBackend):
@@ -288,10 +233,10 @@ class _GuardedNetwork(httpcore.NetworkBackend):
     A name that answers differently the next time it is looked up gains nothing: it is not looked up again.
     """
 
-    def __init__(self, clock: Clock, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool) -> None:
         self.closed = False
+        self.clock = _Clock()
         self._network = httpcore.SyncBackend()
-        self._clock = clock
         self._allow_private = allow_private
 
     def connect_tcp(
@@ -300,16 +245,15 @@ class _GuardedNetwork(httpcore.NetworkBackend):
         addresses = addresses_of(host, port, allow_private=self._allow_private)
         for place, address in enumerate(addresses):
             try:
-                left = self._clock.left(timeout)
-                stream = self._network.connect_tcp(address, port, left, *rest, **options)
+                stream = self._network.connect_tcp(address, port, self.clock.left(timeout), *rest, **options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if place == len(addresses) - 1:
                     raise
             else:
                 if self.closed:
                     stream.close()
-                    raise httpcore.ConnectError("the transport is closed")
-                return _TimedStream(stream, self._clock)
+                    raise httpcore.ConnectError("the fetcher is closed")
+                return _TimedStream(stream, self.clock)
         raise FetchError(f"{host}: has no address; check the name", passing=True)
 
     def sleep(self, seconds: float) -> None:
@@ -317,7 +261,7 @@ class _GuardedNetwork(httpcore.NetworkBackend):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, clock: Clock) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, clock: _Clock) -> None:
         self._stream = stream
         self._clock = clock
 
@@ -389,3 +333,76 @@ def _with_wrapped(address: Address) -> list[Address]:
         return [ipaddress.IPv6Address("::1")]
     wrapped = (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()))
     return [each for each in wrapped if each] or [address]
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class Retry:
+    """When to try again, and when to give up: exponential back-off with jitter, for one piece of work.
+
+    `call` does everything for a function that raises `FetchError`. Code that waits in its own way (asyncio, a
+    generator) asks `pause` after each failure.
+
+    Attributes:
+        tries: how often to try in all; at least once.
+        first_pause: seconds before the second try; each further pause is twice as long.
+        longest_pause: seconds; no pause is longer, also where a server asks for more.
+        seconds: give up when the next try would start more than this after the first one.
+        clock: seconds since any moment, never going back.
+        jitter: a number between its two arguments, so that clients that failed together do not all come back
+            together.
+        tried: how many tries have failed.
+    """
+
+    tries: int = 3
+    first_pause: float = 0.5
+    longest_pause: float = 20.0
+    seconds: float = float("inf")
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[float, float], float] = random.uniform
+    tried: int = field(default=0, init=False)
+    _started: float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._started = self.clock()
+
+    def pause(self, asked: float = 0.0) -> float | None:
+        """Return how many seconds to wait after a failure before the next try; None to give up.
+
+        Args:
+            asked: the least that the server asks for (`retry_after`).
+        """
+        self.tried += 1
+        if self.tried >= self.tries:
+            return None
+        longest = self.first_pause * 2.0 ** (self.tried - 1)
+        pause = min(max(asked, self.jitter(longest / 2, longest)), self.longest_pause)
+        return pause if self.clock() + pause - self._started <= self.seconds else None
+
+    def call(self, attempt: Callable[[], Result], sleep: Callable[[float], object] = time.sleep) -> Result:
+        """Return what a function returns, calling it again after failures that may pass.
+
+        Raises:
+            FetchError: from the function, if trying again does not help or the tries are used up.
+        """
+        while True:
+            try:
+                return attempt()
+            except FetchError as error:
+                pause = self.pause(error.pause) if error.passing else None
+                if pause is None:
+                    raise
+                sleep(pause)
+
+
+def retry_after(header: str) -> float:
+    """Return the seconds that a `Retry-After` header asks to wait: a number or a date; 0 if it is neither."""
+    if header.isascii() and header.isdigit():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except (ValueError, OverflowError):
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

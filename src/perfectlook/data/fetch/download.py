@@ -16,11 +16,10 @@ from urllib.parse import quote, urlsplit
 
 from perfectlook.data.layout import ABOUT, PAIRS, JsonObject, SetContent, lines_of
 from perfectlook.errors import DatasetError, FetchError, UsageError
-from perfectlook.fetching import Fetcher, FetchLimits, addresses_of, is_public
+from perfectlook.fetching import Fetcher, FetchLimits, Retry, addresses_of, is_public
 from perfectlook.files import Closable, write_file
 from perfectlook.images import picture_problem
 from perfectlook.progress import Progress
-from perfectlook.retry import Retry
 from perfectlook.types import Problem
 
 # the folder, in the set's, of the files that say what belongs together

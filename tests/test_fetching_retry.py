@@ -7,7 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from perfectlook.errors import FetchError
-from perfectlook.retry import Retry, retry_after
+from perfectlook.fetching import Retry, retry_after
 
 
 def longest(_low: float, high: float) -> float:
