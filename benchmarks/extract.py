@@ -4,9 +4,9 @@
 
 Both sides have two threads in all, and give the same features: global vector, style statistics and 7×7 map.
 
-- ours: the public `extract()` with two workers into an empty store, from its call to its return. That counts
-  everything: finding out what is missing, starting the workers (a second or so, which is why n is large),
-  loading the engine in each, sending, writing and syncing the features.
+- ours: `extract()` with two workers into an empty store. That counts everything: hashing the photos, finding
+  out what is missing, starting the workers (a second or so, which is why n is large), loading the engine in
+  each, sending, writing and syncing the features.
 - the usual script: `usual_script.py`, one process whose torch has two threads, the network loaded beforehand:
   what it takes to start is not counted.
 - bare: two processes that do nothing but decode their half of the photos (file to network input) and run the
@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -38,7 +39,6 @@ from PIL import Image
 
 from machine import add_json_option, add_quick_option, has_bf16, report
 from perfectlook.backbones import open_backbone
-from perfectlook.data.fingerprints import fingerprints
 from perfectlook.features.extraction import extract
 from perfectlook.features.store import ViewKey, open_store
 from perfectlook.files import data_folder
@@ -167,13 +167,18 @@ def _drawn(count: int, folder: Path) -> list[Path]:
 
 def _ours(photos: Sequence[Path], backbone: str) -> Cost:
     def run() -> None:
-        done = extract([View(photo) for photo in photos], backbone, maps=True, workers=PROCESSES)
+        with open_store(backbone) as store:
+            done = extract(_keys(photos), backbone, store, maps=True, workers=PROCESSES)
         if done.extracted != len(photos):
-            raise SystemExit(f"only {done.extracted} of {len(photos)} photos done: {done.failed[:3]}")
+            raise SystemExit(f"only {done.extracted} of {len(photos)} photos done: {done.failures}")
 
     with tempfile.TemporaryDirectory() as cache:
         os.environ["PERFECTLOOK_CACHE"] = cache
         return _cost(run, len(photos))
+
+
+def _keys(photos: Sequence[Path]) -> dict[View, ViewKey]:
+    return {View(photo): ViewKey.of(sha256(photo.read_bytes()).hexdigest(), None) for photo in photos}
 
 
 def _bare(photos: Sequence[Path]) -> Cost:
@@ -214,10 +219,10 @@ def _agreement(photos: Sequence[Path], usual_script: "UsualScript") -> float:
         os.environ["PERFECTLOOK_CACHE"] = folder
         usual_script.run(photos, Path(folder))
         theirs = np.load(Path(folder) / "vectors.npy").astype(np.float32)
-        prints, _ = fingerprints(photos)
+        keys = _keys(photos)
         with open_store(BACKBONE) as store:
-            extract([View(photo) for photo in photos], BACKBONE, store, maps=True, workers=1)
-            found = store.read([ViewKey.of(prints[photo].sha256, None) for photo in photos], maps=False)
+            extract(keys, BACKBONE, store, maps=True, workers=1)
+            found = store.read(list(keys.values()), maps=False)
     mine = np.concatenate([found.global_vectors, found.style_statistics], axis=1).astype(np.float32)
     norms = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
     return float(np.median((mine * theirs).sum(axis=1) / norms))

@@ -1,5 +1,6 @@
 """What one product costs on one core: measured for tools/scale.py."""
 
+import hashlib
 import json
 import tempfile
 import time
@@ -45,7 +46,7 @@ def measure(model_folder: Path, photos: Path, count: int) -> Costs:
     """Measure this machine with a model and a folder of photos (sub-folders included)."""
     from perfectlook.backbones import open_backbone
     from perfectlook.features.extraction import extract
-    from perfectlook.features.store import open_store
+    from perfectlook.features.store import ViewKey, open_store
     from perfectlook.images import open_picture
     from perfectlook.model.runtime import Model
     from perfectlook.types import View
@@ -61,9 +62,9 @@ def measure(model_folder: Path, photos: Path, count: int) -> Costs:
     with tempfile.TemporaryDirectory() as folder:
         with open_store(model.backbone, Path(folder)) as store:
             started = time.process_time()
-            report = extract(
-                map(View, pictures), model.backbone, store, maps=model.needs_product_maps, workers=1
-            )
+            hashes = (hashlib.sha256(path.read_bytes()).hexdigest() for path in pictures)
+            keys = {View(path): ViewKey.of(hash_, None) for path, hash_ in zip(pictures, hashes, strict=True)}
+            report = extract(keys, model.backbone, store, maps=model.needs_product_maps, workers=1)
             per_second = report.extracted / (time.process_time() - started)
         feature_bytes = sum(f.stat().st_size for f in Path(folder).iterdir()) / report.extracted
     return Costs(

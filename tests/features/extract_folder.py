@@ -1,10 +1,11 @@
 """Extracts the pictures of a folder into a store, in small commits: a process for tests to kill."""
 
+import hashlib
 import sys
 from pathlib import Path
 
 from perfectlook.features import extraction
-from perfectlook.features.store import open_store
+from perfectlook.features.store import ViewKey, open_store
 from perfectlook.types import View
 
 if __name__ == "__main__":
@@ -12,14 +13,17 @@ if __name__ == "__main__":
     extraction.VIEWS_PER_TASK = 2
     extraction.VIEWS_PER_COMMIT = 4
     extraction.VIEWS_WORTH_A_WORKER = 1
-    views = [View(picture) for picture in sorted(pictures.iterdir())]
+    keys = {
+        View(picture): ViewKey.of(hashlib.sha256(picture.read_bytes()).hexdigest(), None)
+        for picture in sorted(pictures.iterdir())
+    }
     with open_store("tiny", folder) as store:
         report = extraction.extract(
-            views,
+            keys,
             "tiny",
             store,
             maps=True,
             workers=workers,
             progress=lambda *state: print(*state, flush=True),
         )
-    print("end", report.extracted, report.skipped, len(report.failed), flush=True)
+    print("end", report.extracted, report.skipped, len(report.failures), flush=True)

@@ -49,7 +49,11 @@ def undisturbed(draw, tmp_path: Path) -> tuple[list[Path], dict[ViewKey, bytes]]
     """Pictures, and what an undisturbed run stores of them."""
     pictures = draw(120)
     with open_store("tiny", tmp_path / "undisturbed") as store:
-        extract([View(picture) for picture in pictures], "tiny", store, maps=True, workers=1)
+        keys = {
+            View(picture): ViewKey.of(hashlib.sha256(picture.read_bytes()).hexdigest(), None)
+            for picture in pictures
+        }
+        extract(keys, "tiny", store, maps=True, workers=1)
     return pictures, contents(pictures, tmp_path / "undisturbed")
 
 

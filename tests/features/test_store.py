@@ -77,6 +77,8 @@ def test_a_later_request_for_maps_adds_only_the_maps(folder: Path):
     with FeatureStore.open(MANIFEST, folder) as store:
         store.append(*features(0, 1, maps=False))
         assert store.find(KEYS[:3]) == [StoredRows(0, None), StoredRows(1, None), None]
+        assert store.missing(KEYS[:3], maps=True) == KEYS[:3]
+        assert store.missing(KEYS[:3], maps=False) == KEYS[2:3]
         with pytest.raises(FeatureError, match="feature map"):
             store.read(KEYS[:1], maps=True)
         keys, vectors, maps = features(1, 2)

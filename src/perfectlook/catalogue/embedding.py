@@ -130,17 +130,15 @@ class Embedder:
             return {}
         views = {id_: View(Path(items[id_].picture)) for id_ in missing}
         report = self._extract(
-            views.values(),
+            {views[id_]: _key(items[id_]) for id_ in missing},
             self._model.backbone,
             self._features,
             maps=self._model.needs_product_maps,
             workers=workers,
             progress=progress,
-            hashes={Path(items[id_].picture): items[id_].picture_sha256 for id_ in missing},
         )
-        reasons = {failure.view: failure.reason for failure in report.failures}
         return {
-            id_: reasons.get(views[id_], "its picture has no features; run again")
+            id_: report.failures.get(views[id_], "its picture has no features; run again")
             for id_ in self._without_features({id_: items[id_] for id_ in missing})
         }
 
@@ -183,12 +181,8 @@ class Embedder:
             yield some, arrays.batch(slice(None))
 
     def _without_features(self, items: Mapping[str, Record]) -> list[str]:
-        found = self._features.find([_key(item) for item in items.values()])
-        return [
-            id_
-            for id_, rows in zip(items, found, strict=True)
-            if rows is None or (self._model.needs_product_maps and rows.map is None)
-        ]
+        missing = set(self._features.missing(map(_key, items.values()), maps=self._model.needs_product_maps))
+        return [id_ for id_, item in items.items() if _key(item) in missing]
 
 
 def _key(record: Record) -> ViewKey:

@@ -4,10 +4,8 @@ import hashlib
 import logging
 import os
 import pickle
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,12 +16,12 @@ import numpy as np
 from perfectlook.backbones import Backbone, open_backbone, runs_on_gpu
 from perfectlook.data.fingerprints import forget
 from perfectlook.errors import FeatureError, MissingExtraError, PictureError
-from perfectlook.features.store import FeatureStore, ViewKey, open_store
+from perfectlook.features.store import FeatureStore, ViewKey
 from perfectlook.features.workers import WorkerDiedError, WorkerError, WorkerPool
 from perfectlook.files import worker_count
 from perfectlook.images import DEFAULT_LIMITS, open_picture
 from perfectlook.progress import Progress
-from perfectlook.types import Float16Array, Float32Array, Problem, Rectangle, View
+from perfectlook.types import Float16Array, Float32Array, View
 
 VIEWS_PER_TASK = 8
 VIEWS_PER_COMMIT = 64
@@ -31,26 +29,15 @@ VIEWS_WORTH_A_WORKER = 24
 """With fewer views per process than this, starting it (most of a second) takes longer than it saves."""
 VIEWS_PER_RAY_BLOCK = 256
 """Views that travel together on a Ray cluster, and the least that is done again when a machine is lost."""
-PICTURES_HASHED_AT_ONCE = 1024
 DEATHS_IN_A_ROW = 20
 """After this many dead workers without a single result between them, it is not the pictures."""
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
-NO_FEATURES = "picture without features"
-"""The kind of the problems reported here."""
 CHANGED = "changed since its hash was taken; run again"
 """Why a picture fails whose file is not the one that the hash is of."""
 
-
 Task = tuple[View, ViewKey]
 """A view to extract, and the key of its features; the key has the SHA-256 of the picture's file."""
-
-
-class Failure(NamedTuple):
-    """A view that has no features, and why."""
-
-    view: View
-    reason: str
 
 
 class FeatureRow(NamedTuple):
@@ -62,47 +49,35 @@ class FeatureRow(NamedTuple):
 
 
 class Extracted(NamedTuple):
-    """What came of some pictures' views."""
+    """What came of some views: rows of features, and why the others have none."""
 
     rows: list[FeatureRow]
-    failures: list[Failure]
+    failures: dict[View, str]
 
 
 @dataclass(slots=True)
 class ExtractionReport:
-    """What came of the distinct views that were asked for: extracted, skipped or failed, one of the three.
+    """What came of the views that were asked for: extracted, skipped or failed, one of the three.
 
     Attributes:
         extracted: views whose features were extracted and stored.
         skipped: views whose features were stored before.
         failures: views that have no features, and why.
-        seconds: how long it took, with the start of the workers.
     """
 
     extracted: int = 0
     skipped: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    seconds: float = 0.0
-
-    @property
-    def failed(self) -> list[Problem]:
-        """The failures as problems to report."""
-        problems = []
-        for (picture, crop), reason in self.failures:
-            part = f" (crop {','.join(map(str, crop))})" if crop else ""
-            problems.append(Problem(str(picture), f"{picture.stem}{part}", reason, NO_FEATURES))
-        return problems
+    failures: dict[View, str] = field(default_factory=dict)
 
 
 def extract(
-    views: Iterable[View],
+    keys: Mapping[View, ViewKey],
     backbone: str,
-    store: FeatureStore | None = None,
+    store: FeatureStore,
     *,
     maps: bool,
     workers: int | None = None,
     progress: Progress | None = None,
-    hashes: Mapping[Path, str] | None = None,
     on_ray: bool = False,
 ) -> ExtractionReport:
     """Extract the features of views and store them; views whose features are stored already are skipped.
@@ -112,14 +87,13 @@ def extract(
     Memory holds the list of views and a few batches of features, however many views there are.
 
     Args:
-        views: pictures or parts of them; repeated ones are extracted once.
+        keys: pictures or parts of them, each with the key of its features.
         backbone: its name, with a precision if it has one ("efficientnet-lite2:bf16").
-        store: where to; by default the backbone's store in the cache folder.
+        store: where to, a store of this backbone.
         maps: whether feature maps are stored too (and extracted where only the map is missing).
         workers: single-threaded processes; by default one per processor, but one in all where a GPU runs the
             backbone. With one, and with few views, the work is done in this process.
         progress: told how many views are done, of how many, and how many failed.
-        hashes: the SHA-256 of pictures' files in hex, where it is known already (from their fingerprints).
         on_ray: use the Ray cluster that RAY_ADDRESS names, or Ray on this machine. Its workers read the
             pictures themselves: all machines must see them under the same paths, and have this package.
 
@@ -128,98 +102,46 @@ def extract(
         BackboneError: the backbone is unknown or cannot be loaded.
         MissingExtraError: Ray is not installed.
     """
-    started = time.monotonic()
-    report = ExtractionReport()
-    distinct = dict.fromkeys(views)
+    missing = set(store.missing(keys.values(), maps=maps))
+    tasks = [(view, key) for view, key in keys.items() if key in missing]
+    tasks.sort(key=lambda task: task[0].picture)  # so that a picture with several views is read once
+    report = ExtractionReport(skipped=len(keys) - len(tasks))
     rows: list[FeatureRow] = []
 
     def tell() -> None:
         if progress:
             failed = len(report.failures)
-            progress(report.skipped + report.extracted + len(rows) + failed, len(distinct), failed)
+            progress(report.skipped + report.extracted + len(rows) + failed, len(keys), failed)
 
-    with open_store(backbone) if store is None else nullcontext(store) as opened:
-        tasks = _missing_tasks(distinct, opened, report, maps=maps, hashes=hashes or {})
-        tell()
-        if tasks:
-            start = partial(open_extractor, backbone, opened.manifest.identity, maps=maps)
-            try:
-                with closing(_results(start, tasks, backbone, workers, on_ray=on_ray)) as results:
-                    for extracted in results:
-                        rows += extracted.rows
-                        report.failures += extracted.failures
-                        if len(rows) >= VIEWS_PER_COMMIT:
-                            _store(rows, opened, report)
-                        tell()
-            finally:  # what was extracted is kept even where the run is interrupted
-                _store(rows, opened, report)
+    def commit() -> None:
+        taken = rows[:]
+        rows.clear()
+        if taken:
+            vectors = np.stack([row.vector for row in taken])
+            taken_maps = [row.map for row in taken if row.map is not None]
+            store.append([row.key for row in taken], vectors, np.stack(taken_maps) if taken_maps else None)
+            report.extracted += len(taken)
+
+    tell()
+    if tasks:
+        start = partial(open_extractor, backbone, store.manifest.identity, maps=maps)
+        try:
+            with closing(_results(start, tasks, backbone, workers, on_ray=on_ray)) as results:
+                for extracted in results:
+                    rows += extracted.rows
+                    report.failures |= extracted.failures
+                    if len(rows) >= VIEWS_PER_COMMIT:
+                        commit()
+                    tell()
+        finally:  # what was extracted is kept even where the run is interrupted
+            commit()
     # with the same size and time as before, the next run would otherwise find the old hash again
-    forget(failure.view.picture for failure in report.failures if failure.reason == CHANGED)
-    report.seconds = time.monotonic() - started
+    forget(view.picture for view, reason in report.failures.items() if reason == CHANGED)
     return report
-
-
-def _missing_tasks(
-    views: Iterable[View],
-    store: FeatureStore,
-    report: ExtractionReport,
-    *,
-    maps: bool,
-    hashes: Mapping[Path, str],
-) -> list[Task]:
-    """What is still to extract, the views of a picture together; the rest goes into the report."""
-    crops: dict[Path, list[Rectangle | None]] = {}
-    for view in views:
-        crops.setdefault(view.picture, []).append(view.crop)
-    tasks: list[Task] = []
-    for picture, sha256 in _hashed(list(crops), hashes):
-        for view in (View(picture, crop) for crop in crops[picture]):
-            if isinstance(sha256, PictureError):
-                report.failures.append(Failure(view, str(sha256)))
-            else:
-                tasks.append((view, ViewKey.of(sha256, view.crop)))
-    found = store.find(key for _, key in tasks)
-    missing = [
-        task for task, rows in zip(tasks, found, strict=True) if rows is None or (maps and rows.map is None)
-    ]
-    report.skipped = len(tasks) - len(missing)
-    return missing
-
-
-def _hashed(pictures: Sequence[Path], known: Mapping[Path, str]) -> Iterator[tuple[Path, str | PictureError]]:
-    """Every picture with its hash, known or read by several threads, a bounded number at a time."""
-    with ThreadPoolExecutor() as threads:
-        for start in range(0, len(pictures), PICTURES_HASHED_AT_ONCE):
-            some = pictures[start : start + PICTURES_HASHED_AT_ONCE]
-            yield from zip(some, threads.map(_sha256, some, map(known.get, some)), strict=True)
-
-
-def _sha256(picture: Path, known: str | None) -> str | PictureError:
-    try:
-        if known is not None:
-            return known
-        if not picture.is_file():
-            what = "not a file" if picture.exists() else "no such file"
-            return PictureError(f"{what}; check the path")
-        with picture.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return PictureError(f"cannot be read ({error.strerror}); check the path and the disk")
 
 
 def _worker_count(backbone: str) -> int:
     return 1 if runs_on_gpu(backbone) else worker_count()
-
-
-def _store(rows: list[FeatureRow], store: FeatureStore, report: ExtractionReport) -> None:
-    """Move rows into the store."""
-    taken = rows[:]
-    rows.clear()
-    if taken:
-        vectors = np.stack([row.vector for row in taken])
-        maps = [row.map for row in taken if row.map is not None]
-        store.append([row.key for row in taken], vectors, np.stack(maps) if maps else None)
-    report.extracted += len(taken)
 
 
 Start = Callable[[], Callable[[Sequence[Task]], Extracted]]
@@ -245,7 +167,6 @@ def _in_workers(start: Start, count: int, batches: Iterable[Sequence[Task]]) -> 
     with WorkerPool(start, count) as pool:
         for is_last_try in (False, True):
             for batch, future in pool.run(again if is_last_try else batches):
-                extracted = Extracted([], [])
                 try:
                     extracted = future.result()
                     deaths = 0
@@ -256,23 +177,30 @@ def _in_workers(start: Start, count: int, batches: Iterable[Sequence[Task]]) -> 
                             f"{deaths} workers in a row died, the last {died}; use fewer workers, which need "
                             "less memory. What was extracted is kept: the next run continues from there"
                         ) from died
-                    if is_last_try:
-                        reason = f"its worker died twice ({died}); check the picture"
-                        extracted.failures.extend(Failure(view, reason) for view, _ in batch)
-                    else:
+                    if not is_last_try:
                         again += ([task] for task in batch)
+                        continue
+                    reason = f"its worker died twice ({died}); check the picture"
+                    extracted = Extracted([], {view: reason for view, _ in batch})
                 except WorkerError as error:
                     raise FeatureError(f"{error}; what was extracted is kept") from error
                 yield extracted
 
 
 def _on_ray(start: Start, count: int, batches: Sequence[Sequence[Task]]) -> Results:
-    """By `count` workers of Ray Data; all that travels is pickled."""
+    """By `count` workers of Ray Data; all that travels is pickled. Ray is left running if it ran before."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray.data
     except ImportError as error:
         raise MissingExtraError("embedding on a Ray cluster", "ray") from error
-    with _ray(count):
+    ours = not ray.is_initialized()
+    if ours:
+        size = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": count + 1, "include_dashboard": False}
+        ray.init(log_to_driver=False, logging_level="WARNING", **size)
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         blocks = max(2 * count, len(batches) * VIEWS_PER_TASK // VIEWS_PER_RAY_BLOCK)
         items = [{"batch": pickle.dumps(batch)} for batch in batches]
         dataset = ray.data.from_items(items, override_num_blocks=min(blocks, len(items))).map(
@@ -281,22 +209,26 @@ def _on_ray(start: Start, count: int, batches: Sequence[Sequence[Task]]) -> Resu
             compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=1,
         )
-        first_failure, has_rows = None, False
-        try:
-            for row in dataset.iter_rows():
-                extracted: Extracted = pickle.loads(row["extracted"])
-                has_rows |= bool(extracted.rows)
-                first_failure = first_failure or next(iter(extracted.failures), None)
-                yield extracted
-        except ray.exceptions.RayError as error:
-            raise FeatureError(
-                f"Ray workers failed ({str(error).strip().splitlines()[-1]}); what was extracted is kept: "
-                "repair the cluster and run again"
-            ) from error
-    if first_failure is not None and not has_rows:
+        failures: dict[View, str] = {}
+        has_rows = False
+        for row in dataset.iter_rows():
+            extracted: Extracted = pickle.loads(row["extracted"])
+            has_rows |= bool(extracted.rows)
+            failures = failures or extracted.failures
+            yield extracted
+    except ray.exceptions.RayError as error:
         raise FeatureError(
-            f"no picture could be read by the Ray workers, the first being {first_failure.view.picture}: "
-            f"{first_failure.reason}. They must see the pictures under the same paths as this machine does"
+            f"Ray workers failed ({str(error).strip().splitlines()[-1]}); what was extracted is kept: "
+            "repair the cluster and run again"
+        ) from error
+    finally:
+        if ours:
+            ray.shutdown()
+    if failures and not has_rows:
+        view, reason = next(iter(failures.items()))
+        raise FeatureError(
+            f"no picture could be read by the Ray workers, the first being {view.picture}: {reason}. "
+            "They must see the pictures under the same paths as this machine does"
         )
 
 
@@ -308,31 +240,6 @@ class _RayExtractor:
 
     def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
         return {"extracted": pickle.dumps(self._extract(pickle.loads(row["batch"])))}
-
-
-@contextmanager
-def _ray(workers: int) -> Iterator[None]:
-    """Have Ray while the context lasts: quiet, without usage reports, left running if it ran before."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-    import ray.data
-
-    ours = not ray.is_initialized()
-    if ours:
-        joins = bool(os.environ.get("RAY_ADDRESS"))
-        ray.init(
-            num_cpus=None if joins else workers + 1,
-            include_dashboard=None if joins else False,
-            log_to_driver=False,
-            logging_level="WARNING",
-        )
-    try:
-        ray.data.DataContext.get_current().enable_progress_bars = False
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
-        yield
-    finally:
-        if ours:
-            ray.shutdown()
 
 
 def open_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Sequence[Task]], Extracted]:
@@ -358,7 +265,7 @@ def features_of(backbone: Backbone, tasks: Iterable[Task], *, maps: bool) -> Ext
     extracted with it.
     """
     prepared: list[_Prepared] = []
-    extracted = Extracted([], [])
+    extracted = Extracted([], {})
     data: tuple[Path, bytes] | None = None  # of the last picture: its views come one after another
     for view, key in tasks:
         try:
@@ -367,10 +274,9 @@ def features_of(backbone: Backbone, tasks: Iterable[Task], *, maps: bool) -> Ext
             picture = open_picture(data[1], crop=view.crop, fit=backbone.description.input_size)
             prepared.append((view, key, backbone.prepare(picture)))
         except PictureError as error:
-            extracted.failures.append(Failure(view, str(error).removeprefix("<bytes>: ")))
+            extracted.failures[view] = str(error).removeprefix("<bytes>: ")
         except Exception as error:  # out of memory, or a decoder's own fault: this picture's problem only
-            reason = f"cannot be prepared ({type(error).__name__}: {error})"
-            extracted.failures.append(Failure(view, reason))
+            extracted.failures[view] = f"cannot be prepared ({type(error).__name__}: {error})"
     if prepared:
         _run(backbone, prepared, extracted, maps=maps)
     return extracted
@@ -400,8 +306,9 @@ def _run(backbone: Backbone, prepared: Sequence[_Prepared], extracted: Extracted
             for each in prepared:
                 _run(backbone, [each], extracted, maps=maps)
         else:
-            reason = f"the backbone failed on it ({type(error).__name__}: {error})"
-            extracted.failures.append(Failure(prepared[0][0], reason))
+            extracted.failures[prepared[0][0]] = (
+                f"the backbone failed on it ({type(error).__name__}: {error})"
+            )
         return
     for place, (view, key, _) in enumerate(prepared):
         vector = np.concatenate([batch.global_vectors[place], batch.style_statistics[place]])
@@ -410,8 +317,7 @@ def _run(backbone: Backbone, prepared: Sequence[_Prepared], extracted: Extracted
             half_map = None if feature_map is None else to_float16(feature_map)
             extracted.rows.append(FeatureRow(key, to_float16(vector), half_map))
         else:
-            reason = "the backbone's features of it are not finite numbers"
-            extracted.failures.append(Failure(view, reason))
+            extracted.failures[view] = "the backbone's features of it are not finite numbers"
 
 
 def to_float16(values: Float32Array) -> Float16Array:

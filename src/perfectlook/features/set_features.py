@@ -12,10 +12,13 @@ from perfectlook.data.fingerprints import Fingerprint, fingerprints
 from perfectlook.data.layout import Dataset
 from perfectlook.data.scenes import scene_view, twins
 from perfectlook.errors import DatasetError
-from perfectlook.features.extraction import NO_FEATURES, extract
+from perfectlook.features.extraction import extract
 from perfectlook.features.store import FeatureArrays, ViewKey, open_store
 from perfectlook.progress import Progress, ProgressOf, no_progress
 from perfectlook.types import IntArray, Pair, Problem, View
+
+NO_FEATURES = "picture without features"
+"""The kind of the problems reported here."""
 
 SceneShown = Literal["crop", "full"]
 """What a model sees of a scene: the picture without the product (the crop rule), or all of it."""
@@ -97,10 +100,7 @@ def set_features(
                 for view in views
                 if view.picture in prints
             }
-            hashes = {view.picture: key.picture for view, key in keys.items()}
-            report = extract(
-                keys, backbone, store, maps=maps, workers=workers, progress=progress, hashes=hashes
-            )
+            report = extract(keys, backbone, store, maps=maps, workers=workers, progress=progress)
             failed.update(report.failures)
             return {view: key for view, key in keys.items() if view not in failed}
 

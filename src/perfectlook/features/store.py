@@ -6,10 +6,10 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -69,11 +69,9 @@ class FeatureArrays:
     def batch(self, rows: IntArray | Sequence[int] | slice) -> FeatureBatch:
         """The rows named, in that order, as float32; without maps, `feature_maps` is of shape [n, 0, 0]."""
         chosen = rows if isinstance(rows, slice) else np.asarray(rows, np.int64)
-        global_vectors = self.global_vectors[chosen].astype(np.float32)
-        maps = np.empty((len(global_vectors), 0, 0), np.float32)
-        if self.feature_maps is not None:
-            maps = self.feature_maps[chosen].astype(np.float32)
-        return FeatureBatch(global_vectors, self.style_statistics[chosen].astype(np.float32), maps)
+        maps = self.feature_maps if self.feature_maps is not None else np.empty((len(self), 0, 0), np.float16)
+        parts = (self.global_vectors, self.style_statistics, maps)
+        return FeatureBatch(*(part[chosen].astype(np.float32) for part in parts))
 
 
 def open_store(backbone: str, folder: Path | None = None) -> "FeatureStore":
@@ -124,7 +122,13 @@ class FeatureStore(Closable):
                     raise _damaged(path, "manifest.json is missing")
                 write_file(path, json.dumps(asdict(wanted), indent=2) + "\n")
             manifest = StoreManifest.read(path)
-            manifest.check_same_features(wanted, folder)
+            for name in _SAME:
+                mine, theirs = getattr(manifest, name), getattr(wanted, name)
+                if mine != theirs:
+                    raise FeatureError(
+                        f"{folder}: holds features with {name} {mine}, but this backbone's have {name} "
+                        f"{theirs}. They never mix: use another folder, or delete this one to extract again"
+                    )
             index = sqlite3.connect(folder / "index.sqlite", timeout=LOCK_SECONDS, isolation_level=None)
             try:
                 index.execute(_SCHEMA)
@@ -147,14 +151,20 @@ class FeatureStore(Closable):
     def __len__(self) -> int:
         """How many views are stored."""
         with _explained(self.folder):
-            return int(self._row("SELECT COUNT(*) FROM views")[0])
+            return int(self._index.execute("SELECT COUNT(*) FROM views").fetchone()[0])
 
     def find(self, keys: Iterable[ViewKey]) -> list[StoredRows | None]:
         """Where each view's features are, in the order of the keys; None for those that are not stored."""
         query = "SELECT vector_row, map_row FROM views WHERE picture = ? AND crop = ?"
         with _explained(self.folder):
-            rows = (self._row(query, key) for key in keys)
-            return [None if row is None else StoredRows(*row) for row in rows]
+            rows = (self._index.execute(query, key).fetchone() for key in keys)
+            return [row and StoredRows(*row) for row in rows]
+
+    def missing(self, keys: Iterable[ViewKey], *, maps: bool) -> list[ViewKey]:
+        """The keys of those views that are not stored, or whose map is not when maps are asked for."""
+        keys = list(keys)
+        found = zip(keys, self.find(keys), strict=True)
+        return [key for key, rows in found if rows is None or (maps and rows.map is None)]
 
     def append(
         self, keys: Sequence[ViewKey], vectors: Float16Array, maps: Float16Array | None = None
@@ -183,8 +193,8 @@ class FeatureStore(Closable):
             fresh = [key for key in places if stored[key] is None]
             first = self._next_row("vector_row")
             self._index.executemany(
-                "INSERT INTO views (picture, crop, vector_row) VALUES (?, ?, ?)",
-                [(*key, row) for row, key in enumerate(fresh, first)],
+                "INSERT INTO views (vector_row, picture, crop) VALUES (?, ?, ?)",
+                [(row, *key) for row, key in enumerate(fresh, first)],
             )
             self._vectors.write(first, vectors[[places[key] for key in fresh]])
             if maps is not None:
@@ -205,10 +215,9 @@ class FeatureStore(Closable):
         found: list[StoredRows] = []
         for key, rows in zip(keys, self.find(keys), strict=True):
             if rows is None or (maps and rows.map is None):
-                what = "features" if rows is None else "feature map"
                 raise FeatureError(
-                    f"{self.folder}: the {what} of picture {key.picture} (crop {key.crop or 'none'}) is not "
-                    "stored; extract it first"
+                    f"{self.folder}: the {'feature map' if rows else 'features'} of picture {key.picture} "
+                    f"(crop {key.crop or 'none'}) must be extracted first"
                 )
             found.append(rows)
         with _explained(self.folder):
@@ -220,16 +229,12 @@ class FeatureStore(Closable):
         split = self.manifest.global_dimension
         return FeatureArrays(vectors[:, :split], vectors[:, split:], feature_maps)
 
-    def _row(self, query: str, parameters: Sequence[str] = ()) -> Any:
-        """The first row of an answer, or None."""
-        with closing(self._index.execute(query, parameters)) as rows:
-            return rows.fetchone()
-
     def _next_row(self, column: str) -> int:
-        return int(self._row(f"SELECT COALESCE(MAX({column}) + 1, 0) FROM views")[0])
+        return int(self._index.execute(f"SELECT COALESCE(MAX({column}) + 1, 0) FROM views").fetchone()[0])
 
 
-_SAME = ("identity", "input_size", "global_dimension", "style_dimension", "map_channels", "dtype")
+_SIZES = ("input_size", "global_dimension", "style_dimension", "map_channels")
+_SAME = ("identity", *_SIZES, "dtype")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,14 +255,7 @@ class StoreManifest:
     def of(cls, backbone: Backbone) -> Self:
         """The manifest of a store for the features of this backbone."""
         about = backbone.description
-        return cls(
-            identity=backbone.identity,
-            backbone=about.name,
-            input_size=about.input_size,
-            global_dimension=about.global_dimension,
-            style_dimension=about.style_dimension,
-            map_channels=about.map_channels,
-        )
+        return cls(backbone.identity, about.name, *(getattr(about, size) for size in _SIZES))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -284,16 +282,6 @@ class StoreManifest:
             raise _damaged(path, ", ".join(f"{name} is {content.get(name)!r}" for name in wrong))
         return cls(**{each.name: content[each.name] for each in fields(cls)})
 
-    def check_same_features(self, wanted: "StoreManifest", folder: Path) -> None:
-        """Raise FeatureError, naming both, if this store's features are not the ones wanted."""
-        for name in _SAME:
-            mine, theirs = getattr(self, name), getattr(wanted, name)
-            if mine != theirs:
-                raise FeatureError(
-                    f"{folder}: holds features with {name} {mine}, but this backbone's have {name} {theirs}. "
-                    "They never mix: choose another folder, or delete this one to extract again"
-                )
-
 
 class RowFile:
     """A file of float16 rows, each `width` values long; row n begins at byte 2·n·width."""
@@ -315,8 +303,8 @@ class RowFile:
         """
         if not len(rows):
             return
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        with os.fdopen(descriptor, "r+b") as file:
+        self.path.touch()
+        with self.path.open("r+b") as file:
             file.seek(first * self._row_bytes)
             file.write(np.ascontiguousarray(rows, ON_DISK).data)
             file.flush()
