@@ -42,8 +42,8 @@ from threadpoolctl import threadpool_limits
 from machine import add_json_option, add_quick_option, report
 from perfectlook.answers import Answer, Resolved, Section
 from perfectlook.model.runtime import SceneEmbedding
-from perfectlook.recommender.filters import AVAILABLE
 from perfectlook.recommender.ranking import Ranking, finish
+from perfectlook.recommender.scope import AVAILABLE
 from perfectlook.stores import Hit, Hits, Point, Query
 from perfectlook.stores.filters import parse_filter
 from perfectlook.stores.index import Block, import_faiss

@@ -10,7 +10,7 @@ from drawn import drawn_set
 from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue
 from perfectlook.recommender import Recommender
-from perfectlook.recommender.filters import FilterHints
+from perfectlook.recommender.scope import FilterHints
 from perfectlook.stores import open_store
 from perfectlook.stores.filters import parse_filter
 from perfectlook.types import Product

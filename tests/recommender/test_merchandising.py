@@ -5,9 +5,9 @@ import pytest
 
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import Norm
-from perfectlook.recommender.filters import search_filter
 from perfectlook.recommender.ranking import Ranking
 from perfectlook.recommender.rules import Rules
+from perfectlook.recommender.scope import search_filter
 from perfectlook.stores import Point
 from perfectlook.stores.filters import matches, parse_filter
 from scenes import CATEGORY, D, by_definition, scene, store_of, unit

@@ -13,7 +13,7 @@ from perfectlook.catalogue import Catalogue
 from perfectlook.catalogue.manifest import Generation, ModelIdentity
 from perfectlook.errors import PictureError, UsageError
 from perfectlook.recommender import Recommender, Rules
-from perfectlook.recommender.categories import nearest_categories
+from perfectlook.recommender.scope import nearest_categories
 from perfectlook.stores import Point
 from priced import PricedSet
 from toy_model import BAGS, SHOES, ToyModel

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeAlias
 
@@ -50,6 +50,7 @@ CHUNK = 64
 SCENES_READ = 256
 PRODUCTS_READ = 1024
 """Rows of a set that become float32 at once."""
+_resolve = lru_cache(16_384)(resolve)  # the same categories are asked for with every photo
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class SceneEmbedding:
 
     def mixing_of(self, category: str) -> float:
         """w for a category; the mean one for a category nobody knows."""
-        known = resolve(category, self.categories).category
+        known = _resolve(category, self.categories).category
         if self.category_mixing is None or known is None:
             return self.mixing
         return float(self.category_mixing[self.categories.index(known)])
@@ -85,7 +86,7 @@ class SceneEmbedding:
         """The attention over the regions for a category, [R], sums to 1; uniform for one nobody knows."""
         kept: dict[str, Float32Array] = vars(self).setdefault("_attentions", {})
         if (found := kept.get(category)) is None:
-            known = resolve(category, self.categories).category
+            known = _resolve(category, self.categories).category
             if self.attention_logits is None or known is None:
                 found = np.full(REGIONS, 1 / REGIONS, np.float32)
             else:
@@ -269,7 +270,7 @@ class Model(StoredModel):
 
     def resolve(self, category: str) -> Resolution:
         """The known category that stands in for `category`."""
-        return resolve(category, self.categories)
+        return _resolve(category, self.categories)
 
     def centre(self, category: str) -> Float32Array:
         """The centre of the category that stands in for `category`, or the overall one: [global width]."""

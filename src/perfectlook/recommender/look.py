@@ -14,9 +14,9 @@ from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
 from perfectlook.recommender.composition import Composition, Pool, SlotProblem, compose
 from perfectlook.recommender.diversity import Candidate, distinct
-from perfectlook.recommender.filters import all_of
 from perfectlook.recommender.ranking import ROUNDING, CategorySearch, retrieve
 from perfectlook.recommender.rules import NO_RULES, Rules
+from perfectlook.recommender.scope import all_of
 from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter, Has, Money, Number, field_text, read_number
 from perfectlook.taxonomy import normalise

@@ -21,8 +21,8 @@ import numpy as np
 from perfectlook.answers import RankedProduct, UnusedRule
 from perfectlook.catalogue import Catalogue
 from perfectlook.recommender.diversity import Candidate, distinct, spread_out
-from perfectlook.recommender.filters import all_of, any_of
 from perfectlook.recommender.rules import NO_RULES, Rule, Rules
+from perfectlook.recommender.scope import all_of, any_of
 from perfectlook.stores import Hit, Point, Query
 from perfectlook.stores.base import Described, Hits, fields_of
 from perfectlook.stores.filters import Filter, Not, matches

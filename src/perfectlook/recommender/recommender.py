@@ -6,15 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import numpy as np
-
 from perfectlook.answers import (
     Answer,
     Attention,
     CatalogueProduct,
-    Contribution,
     DrawableAnswer,
-    ExplainedProduct,
     Explanation,
     Look,
     Resolved,
@@ -29,19 +25,21 @@ from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
 from perfectlook.images import Photo, open_photo, photo_name
-from perfectlook.model.attribution import Attribution, attribute
 from perfectlook.model.runtime import Model, SceneEmbedding
-from perfectlook.recommender.categories import (
+from perfectlook.recommender.explain import explained_products
+from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, LookComposer, locked_products
+from perfectlook.recommender.ranking import Ranking, find_pins, finish
+from perfectlook.recommender.rules import NO_RULES, Rules
+from perfectlook.recommender.scope import (
+    FilterHints,
+    all_of,
     by_probability,
     centre_of,
     choose_categories,
     choose_category,
     nearest_categories,
+    search_filter,
 )
-from perfectlook.recommender.filters import FilterHints, all_of, search_filter
-from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, LookComposer, locked_products
-from perfectlook.recommender.ranking import Ranking, find_pins, finish
-from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
@@ -166,7 +164,7 @@ class Recommender(Closable):
         if not 0 <= spread <= 1:
             raise UsageError(f"spread is {spread:g}: give a number from 0 (off) to 1")
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
-        chosen = choose_categories(self.catalogue.categories(), categories)
+        chosen = self._chosen(categories)
         embedded = self.embed(photo)
         suggested = self._suggested(embedded.features, chosen)
         if categories is None:
@@ -340,44 +338,21 @@ class Recommender(Closable):
             UsageError: the category matches none or several, k is below one, or a product is not of it.
             CatalogueError: the catalogue fails, or has been switched to another model.
         """
+        _check_count(k)
         counts = self.catalogue.categories()
         chosen = choose_category(counts, category)
         embedded = self.embed(photo)
         scene = embedded.scene
         query = Query(scene.query_point(chosen), counts[chosen], frozenset({chosen}))
         (hits,) = self.catalogue.search([query], self.model)
-        _check_count(k)
-        parts = attribute(scene, chosen, np.stack([hit.vector for hit in hits]))
-        distances, mean = parts.total, parts.mean
-        order = sorted(range(len(hits)), key=lambda row: (distances[row], hits[row].id))
-        rank_of = {hits[row].id: rank for rank, row in enumerate(order, 1)}
-        for name in products or ():
-            if name not in rank_of:
-                raise UsageError(
-                    f"--product {name}: the catalogue has no such product in {chosen}; see `perfectlook "
-                    "complete --all` for ids"
-                )
-        explained = []
-        for rank in [rank_of[name] for name in products] if products else range(1, min(k, len(hits)) + 1):
-            row = order[rank - 1]
-            own, hit = parts.row(row), hits[row]
-            relative = own.less(mean)
-            explained.append(
-                ExplainedProduct(
-                    rank=rank,
-                    id=hit.id,
-                    **details_of(Record.from_payload(hit.id, hit.payload)),
-                    **_parts(own),
-                    relative=Contribution(**_parts(relative)),
-                )
-            )
+        explained, mean = explained_products(scene, chosen, hits, k, products)
         explanation = Explanation(
             photo=embedded.name,
             model=self.model.name,
             category=chosen,
             resolved=Resolved.of(self.model.resolve(chosen)),
             n_products=len(hits),
-            mean_distance=float(mean.total[0]),
+            mean_distance=mean,
             has_regions=scene.regions is not None,
             rows=REGION_ROWS,
             columns=REGION_COLUMNS,
@@ -451,18 +426,17 @@ class Recommender(Closable):
         self, features: "FeatureBatch", categories: Sequence[str] | None, locked: Sequence[str]
     ) -> dict[str, float | None]:
         """The categories of a look, and how likely each completes the scene."""
-        chosen = self._chosen(categories)
-        suggested = self._suggested(features, list(dict.fromkeys([*chosen, *locked])))
+        names = list(dict.fromkeys([*self._chosen(categories), *locked]))
+        suggested = self._suggested(features, names)
         if categories is None:
             others = [category for category in suggested if category not in locked]
             kept = {*locked, *others[: max(0, SLOTS - len(locked))]}
-            return {category: likely for category, likely in suggested.items() if category in kept}
-        slots = {category: suggested[category] for category in dict.fromkeys([*chosen, *locked])}
-        if len(slots) > MOST_SLOTS:
+            names = [category for category in suggested if category in kept]
+        elif len(names) > MOST_SLOTS:
             raise UsageError(
-                f"a look of {len(slots)} categories: name at most {MOST_SLOTS}, of {'; '.join(slots)}"
+                f"a look of {len(names)} categories: name at most {MOST_SLOTS}, of {'; '.join(names)}"
             )
-        return slots
+        return {category: suggested[category] for category in names}
 
     def _suggested(self, features: "FeatureBatch", categories: Sequence[str]) -> dict[str, float | None]:
         """How likely each category completes the scene, likeliest first; None where nothing is known."""
@@ -487,16 +461,6 @@ class Recommender(Closable):
         """What may be wrong with a filter, where fewer products were found than asked for."""
         notes = self._hints.on(where) if short else ()
         return {"notes": list(notes)} if notes else {}
-
-
-def _parts(parts: Attribution) -> dict[str, Any]:
-    """The parts of one product's distance."""
-    return {
-        "distance": float(parts.total[0]),
-        "distance_global": float(parts.whole[0]),
-        "distance_local": float(parts.regions.sum()),
-        "regions": parts.regions[0].tolist(),
-    }
 
 
 def _catalogue_product(point: Point) -> CatalogueProduct:

@@ -9,7 +9,7 @@ from typing import Literal, Self, cast, get_args
 
 from perfectlook.answers import Action, AppliedRule, UnusedRule
 from perfectlook.errors import UsageError
-from perfectlook.recommender.filters import all_of, any_of
+from perfectlook.recommender.scope import all_of, any_of
 from perfectlook.stores.filters import Filter, Under, parse_filter
 
 ACTIONS: tuple[Action, ...] = get_args(Action)

@@ -22,8 +22,8 @@ from perfectlook.files import cache_folder, worker_count
 from perfectlook.images import PictureLimits
 from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender, Rules
+from perfectlook.recommender.explain import UsualDistances
 from perfectlook.recommender.rules import NO_RULES
-from perfectlook.recommender.why import UsualDistances
 from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.metrics import Metrics

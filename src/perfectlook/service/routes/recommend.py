@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar
 from perfectlook.recommender import EmbeddedPhoto
+from perfectlook.recommender.explain import why
 from perfectlook.recommender.look import WEIGHT
-from perfectlook.recommender.why import why
 from perfectlook.service.errors import Refusal, described, json_answer, state_of
 from perfectlook.service.requests import (
     CompleteOptions,

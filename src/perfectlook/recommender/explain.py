@@ -1,16 +1,18 @@
-"""Why a product is shown: how much nearer to the scene it is than is usual in its category."""
+"""Why a product is shown: the parts of its distance, and how much nearer it is than is usual."""
 
 import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfectlook.answers import Why
-from perfectlook.catalogue import Catalogue
-from perfectlook.stores import Query
+from perfectlook.answers import Contribution, ExplainedProduct, Why, details_of
+from perfectlook.catalogue import Catalogue, Record
+from perfectlook.errors import UsageError
+from perfectlook.model.attribution import Attribution, attribute
+from perfectlook.stores import Hits, Query
 from perfectlook.types import Float32Array
 
 if TYPE_CHECKING:
@@ -20,6 +22,57 @@ DIRECTIONS, OF_EACH = 4, 4
 """The sample of a category: this many products nearest to each of this many random points."""
 FRESH_SECONDS = 600.0
 """How long a sample is used: a sync by another process changes the products."""
+
+
+def explained_products(
+    scene: "SceneEmbedding", category: str, hits: Hits, k: int, ids: Sequence[str] | None
+) -> tuple[list[ExplainedProduct], float]:
+    """Explain the distances of some products of a category, and return the mean distance of all as well.
+
+    Args:
+        scene: what distances are to.
+        category: the catalogue's.
+        hits: all its products.
+        k: how many of the nearest products to explain, where none are named.
+        ids: the products to explain.
+
+    Raises:
+        UsageError: a product is not of the category.
+    """
+    parts = attribute(scene, category, hits.vectors)
+    distances, mean = parts.total, parts.mean
+    found = [product.id for product in hits.products]
+    order = sorted(range(len(found)), key=lambda row: (distances[row], found[row]))
+    place_of = {found[row]: (rank, row) for rank, row in enumerate(order, 1)}
+    explained = []
+    for name in ids or list(place_of)[:k]:
+        if name not in place_of:
+            raise UsageError(
+                f"--product {name}: the catalogue has no such product in {category}; see `perfectlook "
+                "complete --all` for ids"
+            )
+        rank, row = place_of[name]
+        own = parts.row(row)
+        explained.append(
+            ExplainedProduct(
+                rank=rank,
+                id=name,
+                **details_of(Record.from_payload(name, hits.products[row].payload)),
+                **_parts(own),
+                relative=Contribution(**_parts(own.less(mean))),
+            )
+        )
+    return explained, float(mean.total[0])
+
+
+def _parts(parts: Attribution) -> dict[str, Any]:
+    """The parts of one product's distance."""
+    return {
+        "distance": float(parts.total[0]),
+        "distance_global": float(parts.whole[0]),
+        "distance_local": float(parts.regions.sum()),
+        "regions": parts.regions[0].tolist(),
+    }
 
 
 def why(usual: tuple[float, float] | None, whole: float, regions: float) -> Why:

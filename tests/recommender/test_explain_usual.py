@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from perfectlook.recommender import Recommender
-from perfectlook.recommender.why import FRESH_SECONDS, UsualDistances, why
+from perfectlook.recommender.explain import FRESH_SECONDS, UsualDistances, why
 from serving import small_store
 
 

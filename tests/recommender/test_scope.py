@@ -3,7 +3,7 @@
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.recommender.categories import by_probability, choose_categories
+from perfectlook.recommender.scope import by_probability, choose_categories
 
 CHAIRS, STOOLS, TABLES = "Furniture|Chairs", "Furniture|Chairs|Stools", "Furniture|Tables"
 EARRINGS, SHOES, KIDS_SHOES = "Apparel|Jewelry|Earrings", "Apparel|Shoes", "Kids|Shoes"
