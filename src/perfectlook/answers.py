@@ -416,7 +416,7 @@ class Answer(_Asked, _Photo):
         return ((section.category, product) for section in self.categories for product in section.products)
 
     def _title(self) -> str:
-        return f"for '{self.photo}' by model '{self.model}': {_counts(self.categories)}"
+        return f"for '{self.photo}' by model '{self.model}': {', '.join(counts(self.categories))}"
 
 
 class Similar(_Asked):
@@ -445,7 +445,7 @@ class Similar(_Asked):
         return ((section.category, product) for section in self.categories for product in section.products)
 
     def _title(self) -> str:
-        return f"to '{self.asked}' by model '{self.model}': {_counts(self.categories)}"
+        return f"to '{self.asked}' by model '{self.model}': {', '.join(counts(self.categories))}"
 
 
 class Explanation(DrawableAnswer, _Photo):
@@ -477,10 +477,10 @@ class Explanation(DrawableAnswer, _Photo):
         return f"of '{self.photo}' in {self.category} by model '{self.model}': {count}"
 
 
-def _counts(sections: Sequence[Section | SimilarSection]) -> str:
+def counts(sections: Sequence[Section | SimilarSection]) -> tuple[str, str]:
+    """How many categories and how many products an answer has, in words."""
     products = sum(len(section.products) for section in sections)
-    count = _counted(len(sections), "category", "categories")
-    return f"{count}, {_counted(products, 'product', 'products')}"
+    return _counted(len(sections), "category", "categories"), _counted(products, "product", "products")
 
 
 def _counted(count: int, one: str, several: str) -> str:

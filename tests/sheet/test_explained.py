@@ -8,9 +8,9 @@ from PIL import Image
 
 from perfectlook.answers import Contribution, ExplainedProduct, Explanation, Resolved
 from perfectlook.errors import PictureError
+from perfectlook.sheet import CARD_HEIGHT, draw
 from perfectlook.sheet import EXPLAINED_CAPTION as CAPTION
 from perfectlook.sheet import EXPLAINED_FOOT as FOOT
-from perfectlook.sheet import cards, draw_explanation
 
 PHOTO = Image.new("RGB", (300, 200), (128, 128, 128))
 
@@ -49,7 +49,7 @@ def explanation(*products: ExplainedProduct, has_regions: bool = True) -> Explan
 
 def coloured(sheet: Image.Image, top: int) -> int:
     """How many pixels of a product's line are orange, in its right third, where the photo is coloured."""
-    line = sheet.crop((2 * sheet.width // 3, top, sheet.width, top + CAPTION + cards.HEIGHT))
+    line = sheet.crop((2 * sheet.width // 3, top, sheet.width, top + CAPTION + CARD_HEIGHT))
     pixels = np.asarray(line).astype(int)
     return int((pixels[..., 0] > pixels[..., 2] + 40).sum())
 
@@ -57,9 +57,9 @@ def coloured(sheet: Image.Image, top: int) -> int:
 def test_each_product_has_a_line_and_the_stronger_pull_the_stronger_colour(tmp_path: Path) -> None:
     picture = tmp_path / "product.png"
     Image.new("RGB", (50, 50), (30, 30, 200)).save(picture)
-    one = draw_explanation(explanation(product(1, picture, -0.2)), PHOTO)
-    two = draw_explanation(explanation(product(1, picture, -0.2), product(2, picture, -0.05)), PHOTO)
-    line = CAPTION + cards.HEIGHT + FOOT
+    one = draw(explanation(product(1, picture, -0.2)), PHOTO)
+    two = draw(explanation(product(1, picture, -0.2), product(2, picture, -0.05)), PHOTO)
+    line = CAPTION + CARD_HEIGHT + FOOT
     assert two.height - one.height == line
     top = two.height - 2 * line
     assert coloured(two, top - FOOT) > coloured(two, top - FOOT + line) >= 0
@@ -67,14 +67,14 @@ def test_each_product_has_a_line_and_the_stronger_pull_the_stronger_colour(tmp_p
 
 def test_the_photo_of_a_model_of_whole_scenes_and_a_missing_picture_are_drawn(tmp_path: Path) -> None:
     missing = product(1, tmp_path / "nowhere.png", 0.0)
-    sheet = draw_explanation(explanation(missing, has_regions=False), PHOTO)
-    assert sheet.height > cards.HEIGHT
+    sheet = draw(explanation(missing, has_regions=False), PHOTO)
+    assert sheet.height > CARD_HEIGHT
 
 
 def test_an_explanation_of_nothing_is_drawn() -> None:
-    assert draw_explanation(explanation(), PHOTO).width > 800
+    assert draw(explanation(), PHOTO).width > 800
 
 
 def test_a_photo_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="nowhere"):
-        draw_explanation(explanation(), tmp_path / "nowhere.jpg")
+        draw(explanation(), tmp_path / "nowhere.jpg")

@@ -19,7 +19,7 @@ from perfectlook.answers import (
     Slot,
 )
 from perfectlook.errors import PictureError
-from perfectlook.sheet import cards, draw_look, draw_similar
+from perfectlook.sheet import CARD_WIDTH, draw
 
 COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200), (180, 30, 180), (20, 160, 160), (120, 80, 20)]
 PHOTO = Image.new("RGB", (300, 200), (250, 210, 60))
@@ -88,7 +88,7 @@ def place(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int]:
 
 def test_slots_stand_beside_each_other_and_alternatives_below(tmp_path: Path) -> None:
     made = [product(number, tmp_path, price="5 EUR") for number in range(5)]
-    sheet = draw_look(look(slot("A|B", made[0], made[1], made[2]), slot("C", made[3], made[4])), PHOTO)
+    sheet = draw(look(slot("A|B", made[0], made[1], made[2]), slot("C", made[3], made[4])), PHOTO)
     places = [place(sheet, COLOURS[number]) for number in range(5)]
     assert places[0][0] == places[1][0] == places[2][0] < places[3][0] == places[4][0]
     assert places[0][1] == places[3][1] < places[1][1] == places[4][1] < places[2][1]
@@ -96,17 +96,17 @@ def test_slots_stand_beside_each_other_and_alternatives_below(tmp_path: Path) ->
 
 
 def test_a_look_of_nothing_and_one_of_many_are_drawn(tmp_path: Path) -> None:
-    assert draw_look(look(price=None, budget=None), PHOTO).height > 400
+    assert draw(look(price=None, budget=None), PHOTO).height > 400
     many = [slot("a very long category " * 5, product(0, tmp_path), locked=True) for _ in range(12)]
-    assert draw_look(look(*many), PHOTO).width > 12 * cards.WIDTH
+    assert draw(look(*many), PHOTO).width > 12 * CARD_WIDTH
     with pytest.raises(PictureError, match="nowhere"):
-        draw_look(look(), tmp_path / "nowhere.jpg")
+        draw(look(), tmp_path / "nowhere.jpg")
 
 
 def test_look_alikes_stand_in_lines_of_their_category_below_what_is_asked(tmp_path: Path) -> None:
     made = [product(number, tmp_path) for number in range(6)]
     sections = [similar("A|B", *made[1:3]), similar("C", *made[3:]), similar("D")]
-    sheet = draw_similar(Similar(product=asked(made[0]), model="m", categories=sections))
+    sheet = draw(Similar(product=asked(made[0]), model="m", categories=sections), PHOTO)
     places = [place(sheet, COLOURS[number]) for number in range(6)]
     assert places[0] == (68, 68)
     assert places[0][1] < places[1][1] == places[2][1] < places[3][1] == places[4][1] == places[5][1]
@@ -117,7 +117,7 @@ def test_a_photo_is_drawn_and_a_picture_that_has_gone_is_not(tmp_path: Path) -> 
     made = product(0, tmp_path)
     PHOTO.save(tmp_path / "photo.png")
     photo = str(tmp_path / "photo.png")
-    sheet = draw_similar(Similar(photo=photo, model="m", categories=[similar("A", made)]))
+    sheet = draw(Similar(photo=photo, model="m", categories=[similar("A", made)]), PHOTO)
     assert place(sheet, (250, 210, 60)) == (68, 68)
     Path(made.picture).unlink()
-    assert draw_similar(Similar(product=asked(made), model="m", categories=[])).height > 300
+    assert draw(Similar(product=asked(made), model="m", categories=[]), PHOTO).height > 300

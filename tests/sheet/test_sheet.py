@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 from perfectlook.answers import Answer, Attention, RankedProduct, Resolved, Section
 from perfectlook.errors import PictureError
 from perfectlook.evaluation.overlay import GLOBAL, LOCAL, PAPER
-from perfectlook.sheet import cards, draw_answer
+from perfectlook.sheet import CARD_HEIGHT, PICTURE, draw
 
 EVEN = Attention(rows=7, columns=7, weights=[1 / 49] * 49)
 COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200), (180, 30, 180), (20, 160, 160), (120, 80, 20)]
@@ -44,11 +44,11 @@ def places(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, tuple
 
 
 def test_products_stand_in_order_each_as_large_as_its_card(tmp_path: Path) -> None:
-    sheet = draw_answer(answer(section([product(rank, tmp_path) for rank in range(1, 6)])), PHOTO)
+    sheet = draw(answer(section([product(rank, tmp_path) for rank in range(1, 6)])), PHOTO)
     boxes = []
     for colour in COLOURS[:5]:
         count, box = places(sheet, colour)
-        assert count == pytest.approx(cards.PICTURE**2, rel=0.01)
+        assert count == pytest.approx(PICTURE**2, rel=0.01)
         boxes.append(box)
     lefts = [box[0] for box in boxes]
     assert lefts == sorted(lefts)
@@ -58,15 +58,15 @@ def test_products_stand_in_order_each_as_large_as_its_card(tmp_path: Path) -> No
 
 def test_the_photo_is_shown_large_and_once_in_each_section(tmp_path: Path) -> None:
     sections = [section([product(1, tmp_path)], f"Furniture|{name}") for name in ("Chairs", "Tables", "Beds")]
-    sheet = draw_answer(answer(*sections), PHOTO)
+    sheet = draw(answer(*sections), PHOTO)
     count, box = places(sheet, PHOTO.getpixel((0, 0)))  # type: ignore[arg-type]
     assert box[:2] == (68, 68)
     assert count > 440 * 293 + 3 * 200 * 130
 
 
 def test_the_price_stands_between_rank_and_distance(tmp_path: Path) -> None:
-    free = draw_answer(answer(section([product(1, tmp_path)])), PHOTO)
-    priced = draw_answer(answer(section([product(1, tmp_path, price="49.90 EUR")])), PHOTO)
+    free = draw(answer(section([product(1, tmp_path)])), PHOTO)
+    priced = draw(answer(section([product(1, tmp_path, price="49.90 EUR")])), PHOTO)
     changed = ImageChops.difference(free, priced).getbbox()
     left, _, right, bottom = places(free, COLOURS[0])[1]
     assert changed is not None
@@ -75,40 +75,40 @@ def test_the_price_stands_between_rank_and_distance(tmp_path: Path) -> None:
 
 
 def test_the_bar_shows_the_shares_of_the_distance(tmp_path: Path) -> None:
-    sheet = draw_answer(answer(section([product(1, tmp_path)])), PHOTO)
+    sheet = draw(answer(section([product(1, tmp_path)])), PHOTO)
     _, picture = places(sheet, COLOURS[0])
     below = sheet.crop((picture[0], picture[3], picture[2], picture[3] + 60))
     (_, whole), (_, local) = places(below, GLOBAL), places(below, LOCAL)
-    assert whole[2] == pytest.approx(0.75 * cards.PICTURE, abs=3)
-    assert local[0] == pytest.approx(0.75 * cards.PICTURE, abs=3)
-    assert local[2] == cards.PICTURE
+    assert whole[2] == pytest.approx(0.75 * PICTURE, abs=3)
+    assert local[0] == pytest.approx(0.75 * PICTURE, abs=3)
+    assert local[2] == PICTURE
 
 
 def test_twelve_products_take_two_even_lines(tmp_path: Path) -> None:
-    six = draw_answer(answer(section([product(rank, tmp_path) for rank in range(1, 7)])), PHOTO)
-    twelve = draw_answer(answer(section([product(rank, tmp_path) for rank in range(1, 13)])), PHOTO)
+    six = draw(answer(section([product(rank, tmp_path) for rank in range(1, 7)])), PHOTO)
+    twelve = draw(answer(section([product(rank, tmp_path) for rank in range(1, 13)])), PHOTO)
     assert twelve.width == six.width
-    assert twelve.height > six.height + cards.HEIGHT
+    assert twelve.height > six.height + CARD_HEIGHT
 
 
 @pytest.mark.parametrize("picture", ["missing.png", "spoilt.png"])
 def test_a_missing_picture_leaves_a_card_that_says_so(tmp_path: Path, picture: str) -> None:
     (tmp_path / "spoilt.png").write_bytes(b"no picture")
     good = [product(rank, tmp_path) for rank in (1, 3)]
-    sheet = draw_answer(
+    sheet = draw(
         answer(section([good[0], product(2, tmp_path, picture=str(tmp_path / picture)), good[1]])), PHOTO
     )
     (_, first), (_, third) = places(sheet, COLOURS[0]), places(sheet, COLOURS[2])
     step = (third[0] - first[0]) // 2
     empty = sheet.crop((first[0] + step, first[1], first[2] + step, first[3]))
-    assert places(empty, PAPER)[0] > 0.9 * cards.PICTURE**2
+    assert places(empty, PAPER)[0] > 0.9 * PICTURE**2
     assert len(empty.getcolors() or []) > 10  # the words
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3000, 40), (40, 3000), (5, 4)])
 def test_a_photo_of_any_shape_is_drawn_within_the_page(tmp_path: Path, size: tuple[int, int]) -> None:
     photo = Image.new("RGB", size, COLOURS[5])
-    sheet = draw_answer(answer(section([product(1, tmp_path)])), photo)
+    sheet = draw(answer(section([product(1, tmp_path)])), photo)
     _, box = places(sheet, COLOURS[5])
     assert box[0] >= 56
     assert box[2] <= sheet.width - 56
@@ -116,23 +116,23 @@ def test_a_photo_of_any_shape_is_drawn_within_the_page(tmp_path: Path, size: tup
 
 @pytest.mark.parametrize("title", [None, "", "日本語" * 50, "A" * 100_000, "\x00\n", "👟 \ud800", "سروال"])
 def test_any_title_can_be_drawn(tmp_path: Path, title: str | None) -> None:
-    draw_answer(answer(section([product(1, tmp_path, title=title)])), PHOTO)
+    draw(answer(section([product(1, tmp_path, title=title)])), PHOTO)
 
 
 def test_an_answer_without_sections_or_products_is_drawn() -> None:
-    assert draw_answer(answer(), PHOTO).height > 300
+    assert draw(answer(), PHOTO).height > 300
     unknown = section([], "Sheds").model_copy(update={"resolved": Resolved(category=None, how="unknown")})
-    assert draw_answer(answer(unknown), PHOTO).height > 600
+    assert draw(answer(unknown), PHOTO).height > 600
 
 
 def test_many_categories_and_products_are_drawn(tmp_path: Path) -> None:
     sections = [section([product(1, tmp_path)], f"A|B|{'a very long name ' * 9}{i}") for i in range(26)]
     sections[0] = section([product(rank, tmp_path) for rank in range(1, 21)])
-    sheet = draw_answer(answer(*sections), PHOTO)
+    sheet = draw(answer(*sections), PHOTO)
     assert sheet.width < 2600
-    assert sheet.height > 27 * cards.HEIGHT
+    assert sheet.height > 27 * CARD_HEIGHT
 
 
 def test_a_photo_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="nowhere"):
-        draw_answer(answer(), tmp_path / "nowhere.jpg")
+        draw(answer(), tmp_path / "nowhere.jpg")

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from perfectlook.sheet.cards import fitted, readable, width_of, wrapped, write
+from perfectlook.sheet import fitted, readable, width_of, wrapped, write
 
 LONG = "A remarkably comfortable armchair with a footstool, in dark green velvet"
 
