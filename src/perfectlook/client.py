@@ -20,6 +20,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter
 
+from perfectlook import __version__
 from perfectlook.answers import (
     Answer,
     CatalogueProduct,
@@ -40,8 +41,6 @@ from perfectlook.images import Photo, photo_name, to_rgb
 KEY_VARIABLE = "PERFECTLOOK_API_KEY"
 BUSY = (429, 503)
 """Statuses after which the same request may succeed."""
-_OF_PICTURES = ("bad_picture", "not_a_picture", "too_large")
-_OF_URLS = ("bad_url", "unreachable")
 
 Result = TypeVar("Result")
 Given = ParamSpec("Given")
@@ -58,6 +57,13 @@ class ServerPictureError(ServerError, PictureError):
 
 class ServerFetchError(ServerError, FetchError):
     """A server cannot fetch what lies at a URL; `passing` says whether trying again later may help."""
+
+
+_ABOUT_PHOTOS: dict[str, type[ServerError]] = {
+    **dict.fromkeys(("bad_picture", "not_a_picture", "too_large"), ServerPictureError),
+    **dict.fromkeys(("bad_url", "unreachable"), ServerFetchError),
+}
+"""The codes of failures that are about the photo, and what they are raised as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +280,7 @@ class Calls:
         Raises:
             ServerError: the server cannot be reached, or refuses or fails.
         """
-        return ApiCall("GET", "/v1/samples", _read_samples)
+        return ApiCall("GET", "/v1/samples", TypeAdapter(list[Sample]).validate_json)
 
     @staticmethod
     def feedback(answer: Answer | Similar | str, events: Iterable[FeedbackEvent]) -> ApiCall[int]:
@@ -335,6 +341,9 @@ class Calls:
 class Connection:
     """A server's address, the key that calls carry, and how long and how often to try."""
 
+    _http: Callable[..., Any]
+    _client: Any
+
     def __init__(
         self,
         url: str,
@@ -363,35 +372,29 @@ class Connection:
         if address.scheme not in ("http", "https") or not address.host:
             raise UsageError(f"{url}: not the address of a server; write http://HOST:PORT or https://HOST")
         self.url = _without_secrets(address)
-        self._address = str(address).rstrip("/")
-        self._key = os.environ.get(KEY_VARIABLE) if key is None else key
-        if self._key and not (self._key.isascii() and self._key.isprintable()):
+        key = os.environ.get(KEY_VARIABLE) if key is None else key
+        if key and not (key.isascii() and key.isprintable()):
             raise UsageError(
                 "the API key has characters that keys never have; make one with `perfectlook keys new`"
             )
         self._timeout = timeout
         self._retries = retries
         self._longest_pause = longest_pause
-        self._open()
+        headers = {"User-Agent": f"perfectlook/{__version__}"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        self._client = self._http(base_url=str(address).rstrip("/"), headers=headers, timeout=timeout)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
-    def _open(self) -> None:
-        """Make httpx's client."""
-        raise NotImplementedError
-
-    def _http(self) -> dict[str, Any]:
-        """What httpx's client is made with."""
-        from perfectlook import __version__
-
-        headers = {"User-Agent": f"perfectlook/{__version__}"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        return {"base_url": self._address, "headers": headers, "timeout": self._timeout}
-
     def _retry(self) -> Retry:
         return Retry(tries=self._retries + 1, longest_pause=self._longest_pause)
+
+    def _request(self, call: ApiCall[Any]) -> httpx.Request:
+        query = call.query or None  # httpx takes an empty one for the wish to drop what the address has
+        request: httpx.Request = self._client.build_request(call.method, call.path, params=query, **call.body)
+        return request
 
     def _pause(self, retry: Retry, call: ApiCall[Any], response: httpx.Response) -> float | None:
         """How many seconds to wait before sending a call again; None to take the answer as it is."""
@@ -440,6 +443,9 @@ class Client(Connection, Closable):
     `UsageError`, `PictureError` and `FetchError` as well.
     """
 
+    _http = httpx.Client
+    _client: httpx.Client
+
     complete = _now(Calls.complete)
     similar = _now(Calls.similar)
     categories = _now(Calls.categories)
@@ -455,16 +461,13 @@ class Client(Connection, Closable):
     ready = _now(Calls.ready)
     metrics = _now(Calls.metrics)
 
-    def _open(self) -> None:
-        self._client = httpx.Client(**self._http())
-
     def _release(self) -> None:
         self._client.close()
 
     def _ask(self, call: ApiCall[Result]) -> Result:
         retry = self._retry()
         while True:
-            request = _request(self._client, call)
+            request = self._request(call)
             try:
                 response = self._client.send(request)
             except httpx.HTTPError as error:
@@ -490,6 +493,9 @@ def _later(
 class AsyncClient(Connection):
     """`Client` for asyncio: the same calls, awaited. `async with AsyncClient(url) as client` closes it."""
 
+    _http = httpx.AsyncClient
+    _client: httpx.AsyncClient
+
     complete = _later(Calls.complete)
     similar = _later(Calls.similar)
     categories = _later(Calls.categories)
@@ -505,9 +511,6 @@ class AsyncClient(Connection):
     ready = _later(Calls.ready)
     metrics = _later(Calls.metrics)
 
-    def _open(self) -> None:
-        self._client = httpx.AsyncClient(**self._http())
-
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
@@ -521,7 +524,7 @@ class AsyncClient(Connection):
     async def _ask(self, call: ApiCall[Result]) -> Result:
         retry = self._retry()
         while True:
-            request = _request(self._client, call)
+            request = self._request(call)
             try:
                 response = await self._client.send(request)
             except httpx.HTTPError as error:
@@ -530,11 +533,6 @@ class AsyncClient(Connection):
             if pause is None:
                 return _result(call, response)
             await asyncio.sleep(pause)
-
-
-def _request(http: httpx.Client | httpx.AsyncClient, call: ApiCall[Any]) -> httpx.Request:
-    query = call.query or None  # httpx takes an empty one for the wish to drop what the address has
-    return http.build_request(call.method, call.path, params=query, **call.body)
 
 
 def _result(call: ApiCall[Result], response: httpx.Response) -> Result:
@@ -557,21 +555,15 @@ def _result(call: ApiCall[Result], response: httpx.Response) -> Result:
         raise strange from error
     if code == "no_key":
         message += f"; give the client a key, or set {KEY_VARIABLE}"
-    about = f"{call.about}: " if call.about and code in (*_OF_PICTURES, *_OF_URLS) else ""
-    failure = _kind(response.status_code, code)(
-        f"{about}{message} ({code}, request {id_})", status=response.status_code, code=code, request_id=id_
-    )
+    if call.about and code in _ABOUT_PHOTOS:
+        message = f"{call.about}: {message}"
+    status = response.status_code
+    usage = 400 <= status < 500 and status not in (408, 429)
+    kind = _ABOUT_PHOTOS.get(code, ServerUsageError if usage else ServerError)
+    failure = kind(f"{message} ({code}, request {id_})", status=status, code=code, request_id=id_)
     if isinstance(failure, ServerFetchError):
         failure.passing = code == "unreachable"
     raise failure
-
-
-def _kind(status: int, code: str) -> type[ServerError]:
-    if code in _OF_URLS:
-        return ServerFetchError
-    if code in _OF_PICTURES:
-        return ServerPictureError
-    return ServerUsageError if 400 <= status < 500 and status not in (408, 429) else ServerError
 
 
 def _without_secrets(url: httpx.URL) -> str:
@@ -619,10 +611,6 @@ def _product_path(id_: str) -> str:
 
 def _read_counts(content: bytes) -> dict[str, int]:
     return {each.category: each.products for each in Categories.model_validate_json(content).categories}
-
-
-def _read_samples(content: bytes) -> list[Sample]:
-    return TypeAdapter(list[Sample]).validate_json(content)
 
 
 def _read_stored(content: bytes) -> int:
