@@ -11,16 +11,18 @@ the budget.
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 from math import comb, inf
 from typing import NamedTuple
 
 import numpy as np
 
-from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
+from perfectlook.types import Float32Array, Float64Array, IntArray
 
 EXPANDED = 2000
 """Parts of looks that are looked into, at most."""
+UNLIMITED = int(np.iinfo(np.int64).max)
+"""The budget of those who have none."""
 
 _SLACK = 1e-9
 """Sums of floats in another order differ by less."""
@@ -76,7 +78,7 @@ class SlotProblem:
             budget: the most that the prices may sum to.
         """
         self.pools = pools
-        self.budget = budget
+        self.budget = UNLIMITED if budget is None else budget
         self.slots = range(len(pools))
         scale = weight / comb(len(pools), 2) if len(pools) > 1 else 0.0
         self.pairs: dict[tuple[int, int], Float64Array] = {}
@@ -103,7 +105,7 @@ class SlotProblem:
         kept = sum(float(self.pools[each].costs[rows[each]]) for each in rest)
         kept += sum(float(self.pairs[a, b][rows[a], rows[b]]) for a, b in combinations(rest, 2))
         spent = sum(int(self.pools[each].prices[rows[each]]) for each in rest)
-        return np.where(self._affordable(slot, spent), changed + kept, inf)
+        return np.where(self.pools[slot].prices <= self.budget - spent, changed + kept, inf)
 
     def start(self) -> tuple[int, ...] | None:
         """A good look: improved slot by slot from the best of each, or from the cheapest."""
@@ -111,11 +113,11 @@ class SlotProblem:
             self._improved([int(np.argmin(pool.costs)) for pool in self.pools]),
             self._improved([int(np.lexsort((pool.costs, pool.prices))[0]) for pool in self.pools]),
         ]
-        within = [rows for rows in looks if self.budget is None or self.price(rows) <= self.budget]
+        within = [rows for rows in looks if self.price(rows) <= self.budget]
         return min(within, key=self.objective, default=None)
 
     def _improved(self, rows: list[int]) -> tuple[int, ...]:
-        if self.budget is not None and self.price(rows) > self.budget:
+        if self.price(rows) > self.budget:
             return tuple(rows)
         best = self.objective(rows)
         while True:
@@ -124,13 +126,6 @@ class SlotProblem:
             if (now := self.objective(rows)) >= best - _SLACK:
                 return tuple(rows)
             best = now
-
-    def _affordable(self, slot: int, spent: int) -> BoolArray:
-        prices = self.pools[slot].prices
-        affordable: BoolArray = prices <= (
-            np.iinfo(np.int64).max if self.budget is None else self.budget - spent
-        )
-        return affordable
 
     def least_with_unseen(self) -> float:
         """What no look with a product that is in no pool can be below.
@@ -159,7 +154,7 @@ class _Search:
         self._objective = problem.objective(start)
         self._keep = [np.arange(len(pool.costs)) for pool in problem.pools]
         self._multiplier = _multiplier(problem)
-        self._constant = 0.0 if problem.budget is None else self._multiplier * problem.budget
+        self._constant = self._multiplier * problem.budget
         self._costs = [pool.costs + self._multiplier * pool.prices for pool in problem.pools]
         self._shrink()
 
@@ -211,10 +206,7 @@ class _Search:
         self._alone = {slot: self._costs[slot][keep[slot]] for slot in order}
         self._prices = {slot: self._problem.pools[slot].prices[keep[slot]] for slot in order}
         self._between = {
-            (a, b): self._problem.pairs[a, b][np.ix_(keep[a], keep[b])]
-            for a in order
-            for b in order
-            if a != b
+            (a, b): self._problem.pairs[a, b][np.ix_(keep[a], keep[b])] for a, b in permutations(order, 2)
         }
         least = {pair: between.min(axis=1) for pair, between in self._between.items()}
         self._halves = [
@@ -244,7 +236,7 @@ class _Search:
         for each in rest:
             open_ = reached(each) + self._halves[depth + 1][each]
             bounds = bounds + (self._between[slot, each] + open_[None, :]).min(axis=1)
-        if self._problem.budget is not None:
+        if self._problem.budget < UNLIMITED:
             spent = sum(int(self._prices[each][place]) for each, place in done)
             spent += sum(int(self._prices[each].min()) for each in rest)
             bounds = np.where(self._prices[slot] <= self._problem.budget - spent, bounds, inf)
@@ -253,8 +245,6 @@ class _Search:
 
 def _multiplier(problem: SlotProblem) -> float:
     """The μ that makes the bound of all looks greatest; 0 where the budget does not bind."""
-    if problem.budget is None:
-        return 0.0
     halves = [
         pool.costs
         + 0.5 * sum((problem.pairs[slot, b].min(axis=1) for b in problem.slots if b != slot), np.float64(0))
@@ -264,7 +254,7 @@ def _multiplier(problem: SlotProblem) -> float:
     def over(multiplier: float) -> bool:
         """Whether the best products at this price of money are dearer than the budget."""
         rows = [int(np.argmin(h + multiplier * p.prices)) for h, p in zip(halves, problem.pools, strict=True)]
-        return problem.budget is not None and problem.price(rows) > problem.budget
+        return problem.price(rows) > problem.budget
 
     low, high = 0.0, 1e-9
     if not over(low):

@@ -78,9 +78,9 @@ class Budget:
         return f"{self.amount:f} {self.currency}" if self.currency else f"{self.amount:f}"
 
 
-def price_of(product: Candidate, category: str) -> Number | None:
+def price_of(product: Candidate) -> Number | None:
     """What a customer pays for a product; None if it has no price."""
-    return read_number(field_text("price", product.id, category, product.record.fields))
+    return read_number(field_text("price", product.id, product.product.category, product.record.fields))
 
 
 def units_of(price: Number) -> int:
@@ -139,7 +139,7 @@ class LookComposer:
                 no price although there is a budget.
             CatalogueError: the catalogue fails.
         """
-        affordable = None if self.budget is None else self.budget.affordable
+        affordable = self.budget.affordable if self.budget else None
         self._searches = {
             category: CategorySearch(
                 self.scene,
@@ -157,11 +157,11 @@ class LookComposer:
             category: search.measured([self.locked[category]]) if category in self.locked else search.found
             for category, search in self._searches.items()
         }
-        if self.budget is not None:
+        if self.budget:
             self.budget = self._with_prices(found, self.budget)
         chosen = [category for category in suggested if found[category]]
         pools = [self._pool(category, found[category]) for category in chosen]
-        problem = SlotProblem(pools, self.weight, None if self.budget is None else self.budget.units)
+        problem = SlotProblem(pools, self.weight, self.budget.units if self.budget else None)
         composed = compose(problem) if pools else Composition((), 0.0, 0.0)
         if composed is None:
             raise self._too_dear(chosen, pools)
@@ -190,7 +190,7 @@ class LookComposer:
             objective=composed.objective,
             lower_bound=composed.lower_bound,
             proven_exact=composed.proven and self.catalogue.store.exact,
-            price=_price(zip(chosen, products, strict=True)),
+            price=_price(products),
             budget=None if self.budget is None else str(self.budget),
         )
 
@@ -202,24 +202,20 @@ class LookComposer:
         """
         none = {category: Has("price") for category, products in found.items() if not products}
         found |= self._search_more(none)  # none is affordable: tell what one would cost
-        known = [price_of(each, category) for category, products in found.items() for each in products]
+        known = [price_of(each) for products in found.values() for each in products]
         budget = in_its_currency(budget, [price for price in known if price is not None])
         for category, products in found.items():
-            priced = [each for each in products if _units(each, category, budget) is not None]
+            priced = [each for each in products if _units(each, budget) is not None]
             if category in self.locked and not priced:
                 raise UsageError(
                     f"budget {budget}: the locked product '{products[0].id}' has no price in its currency; "
                     "unlock it, or leave the budget out"
                 )
             found[category] = priced
-        open_ = [
-            category
-            for category, products in found.items()
-            if products and category not in self.locked and not self._has_all(category, products)
-        ]
+        open_ = [category for category, products in found.items() if self._may_have_more(category, products)]
         while open_:  # ever cheaper products until there are none: no look within the budget is missed
             more = self._search_more(
-                {category: _cheaper(category, found[category], budget.currency) for category in open_}
+                {category: _cheaper(found[category], budget.currency) for category in open_}
             )
             for category, products in more.items():
                 held = {each.id for each in found[category]}
@@ -245,13 +241,14 @@ class LookComposer:
             for category, hits in zip(conditions, found, strict=True)
         }
 
-    def _has_all(self, category: str, products: Sequence[Candidate]) -> bool:
-        """Whether these are all affordable products of a category."""
+    def _may_have_more(self, category: str, products: Sequence[Candidate]) -> bool:
+        """Whether there may be affordable products of a category besides these."""
         search = self._searches[category]
-        return search.unseen == float("inf") and len(search.found) >= len(products)
+        has_all = search.unseen == float("inf") and len(search.found) >= len(products)
+        return bool(products) and category not in self.locked and not has_all
 
     def _pool(self, category: str, products: Sequence[Candidate]) -> Pool:
-        prices = [_units(each, category, self.budget) or 0 for each in products]
+        prices = [_units(each, self.budget) or 0 for each in products]
         locked = category in self.locked
         return Pool(
             np.asarray([each.place for each in products], np.float64),
@@ -263,12 +260,9 @@ class LookComposer:
     def _too_dear(self, categories: Sequence[str], pools: Sequence[Pool]) -> UsageError:
         assert self.budget is not None
         currency = self.budget.currency
-        cheapest = [int(pool.prices.min()) for pool in pools]
-        each = "; ".join(
-            f"{category} {Budget.from_units(units, currency)}"
-            for category, units in zip(categories, cheapest, strict=True)
-        )
-        total = Budget.from_units(sum(cheapest), currency)
+        cheapest = {name: int(pool.prices.min()) for name, pool in zip(categories, pools, strict=True)}
+        each = "; ".join(f"{name} {Budget.from_units(units, currency)}" for name, units in cheapest.items())
+        total = Budget.from_units(sum(cheapest.values()), currency)
         return UsageError(
             f"budget {self.budget}: the cheapest look of these categories costs {total} ({each}); raise the "
             "budget or ask for fewer categories"
@@ -323,25 +317,21 @@ def apart(products: Sequence[Candidate]) -> float:
     return float(np.mean(lengths)) if lengths else 0.0
 
 
-def _units(product: Candidate, category: str, budget: Budget | None) -> int | None:
+def _units(product: Candidate, budget: Budget | None) -> int | None:
     """A product's price in the smallest unit; None where it has none in the budget's currency."""
-    price = price_of(product, category)
-    if budget is None or price is None or price.currency != budget.currency:
-        return None
-    return units_of(price)
+    price = price_of(product)
+    return units_of(price) if budget and price and price.currency == budget.currency else None
 
 
-def _cheaper(category: str, products: Sequence[Candidate], currency: str | None) -> Compare:
+def _cheaper(products: Sequence[Candidate], currency: str | None) -> Compare:
     """The filter of products that cost less than all of these."""
-    prices = [price_of(each, category) for each in products]
-    least = min(price.amount for price in prices if price is not None)
+    least = min(price.amount for each in products if (price := price_of(each)) is not None)
     return Compare("price", "<", least if currency is None else Money(least, currency))
 
 
-def _price(products: "zip[tuple[str, Candidate]]") -> str | None:
+def _price(products: Sequence[Candidate]) -> str | None:
     """The sum of prices, None unless every product has one and all are in one currency."""
-    prices = [price_of(product, category) for category, product in products]
-    known = [price for price in prices if price is not None]
-    if not known or len(known) < len(prices) or len({price.currency for price in known}) > 1:
+    known = [price for each in products if (price := price_of(each)) is not None]
+    if not known or len(known) < len(products) or len({price.currency for price in known}) > 1:
         return None
     return str(Budget(sum((price.amount for price in known), Decimal(0)), known[0].currency))

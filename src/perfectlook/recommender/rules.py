@@ -1,11 +1,11 @@
 """A shop's own rules: products it pins to a rank, brings forward, holds back or leaves out."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self, cast, get_args
+from typing import Any, Self, TypeAlias, get_args
 
 from perfectlook.answers import Action, AppliedRule, UnusedRule
 from perfectlook.errors import UsageError
@@ -21,6 +21,12 @@ _FIELDS: dict[Action, tuple[str, ...]] = {
     "bury": ("where", "factor", "offset"),
     "exclude": ("where",),
 }
+_Values: TypeAlias = tuple[Callable[[Any], bool], str]
+_TEXT: _Values = (lambda value: isinstance(value, str) and bool(value.strip()), "write a text in quotes")
+_NUMBER: _Values = (lambda value: type(value) in (int, float), "write a number")
+_RANK: _Values = (lambda value: type(value) is int and value >= 1, "a rank is a whole number from 1")
+_VALUES = {"rank": _RANK, "factor": _NUMBER, "offset": _NUMBER}
+"""Which values a key takes, if not a text; and what to say of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,71 +126,36 @@ def _rule(number: int, table: object, source: str) -> Rule:
         said = "has no 'action'" if action is None else f"the action is {action!r}"
         raise UsageError(f"{where}: {said}; an action is one of {', '.join(ACTIONS)}")
     where = f"{where} ({action})"
-    for key in table:
-        if key not in (*_ANYWHERE, *_FIELDS[action]):
-            known = ", ".join((*_ANYWHERE, *_FIELDS[action]))
-            raise UsageError(f"{where}: unknown key '{key}'; a rule of this action has {known}")
-    name, category = _text(table, "name", where), _text(table, "category", where)
+    known = (*_ANYWHERE, *_FIELDS[action])
+    for key, value in table.items():
+        if key not in known:
+            raise UsageError(f"{where}: unknown key '{key}'; a rule of this action has {', '.join(known)}")
+        is_valid, advice = _VALUES.get(key, _TEXT)
+        if not is_valid(value):
+            raise UsageError(f"{where}: '{key}' is {value!r}; {advice}")
+    name, category = table.get("name"), table.get("category")
     if action == "pin":
-        id_ = _text(table, "id", where)
-        if id_ is None:
+        if "id" not in table:
             raise UsageError(f"{where}: has no 'id'; say which product to pin")
-        return Rule(number, action, name, category, id=id_, rank=_rank(table, where))
-    chosen = _matching(table, category, where)
-    if action == "exclude":
-        return Rule(number, action, name, category, chosen)
-    factor, offset = _weights(table, cast('Literal["boost", "bury"]', action), where)
-    return Rule(number, action, name, category, chosen, factor, offset)
-
-
-def _text(table: Mapping[str, object], key: str, where: str) -> str | None:
-    value = table.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{where}: '{key}' is {value!r}; write a text in quotes")
-    return value
-
-
-def _rank(table: Mapping[str, object], where: str) -> int:
-    rank = table.get("rank", 1)
-    if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-        raise UsageError(f"{where}: 'rank' is {rank!r}; a rank is a whole number from 1")
-    return rank
-
-
-def _matching(table: Mapping[str, object], category: str | None, where: str) -> Filter:
-    text = _text(table, "where", where)
+        return Rule(number, action, name, category, id=table["id"], rank=table.get("rank", 1))
     parts: list[Filter] = [] if category is None else [Under(category)]
-    if text is not None:
-        parts.append(parse_filter(text, f"{where}: where"))
-    whole = all_of(parts)
-    if whole is None:
+    if "where" in table:
+        parts.append(parse_filter(table["where"], f"{where}: where"))
+    if not parts:
         raise UsageError(f"{where}: has neither 'where' nor 'category'; say which products it is about")
-    return whole
+    weights = () if action == "exclude" else _weights(table, action, where)
+    return Rule(number, action, name, category, all_of(parts), *weights)
 
 
-def _weights(
-    table: Mapping[str, object], action: Literal["boost", "bury"], where: str
-) -> tuple[float, float]:
+def _weights(table: Mapping[str, float], action: str, where: str) -> tuple[float, float]:
     """The factor and the signed offset of a boost, which shortens distances, or a bury, which lengthens."""
-    factor, offset = _number(table, "factor", where), _number(table, "offset", where)
-    if factor is None and offset is None:
+    if "factor" not in table and "offset" not in table:
         raise UsageError(f"{where}: has neither 'factor' nor 'offset'; say by how much")
-    if factor is not None and not (0 < factor <= 1 if action == "boost" else 1 <= factor <= 1e6):
+    factor, offset = float(table.get("factor", 1.0)), float(table.get("offset", 0.0))
+    if not (0 < factor <= 1 if action == "boost" else 1 <= factor <= 1e6):
         room = "above 0 and up to 1" if action == "boost" else "from 1 to a million"
         raise UsageError(f"{where}: 'factor' is {factor:g}; a {action} multiplies distances by {room}")
-    if offset is not None and not 0 <= offset <= 1e6:
+    if not 0 <= offset <= 1e6:
         verb = "subtracted from" if action == "boost" else "added to"
         raise UsageError(f"{where}: 'offset' is {offset:g}; it is {verb} distances: write it from 0 up")
-    sign = -1.0 if action == "boost" else 1.0
-    return factor or 1.0, sign * (offset or 0.0)
-
-
-def _number(table: Mapping[str, object], key: str, where: str) -> float | None:
-    value = table.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise UsageError(f"{where}: '{key}' is {value!r}; write a number")
-    return float(value)
+    return factor, -offset if action == "boost" else offset
