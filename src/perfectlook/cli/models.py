@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from perfectlook.cli.options import SEVERAL, Measuring, Natural, Positive, Strict, Workers
-from perfectlook.cli.output import print_problems, require_training, write_json
-from perfectlook.errors import UsageError
+from perfectlook.cli.output import check_file, print_problems, require, write_json
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 ModelFolder = Annotated[Path, Parameter(name="MODEL", help="folder of a model, or the name of one included")]
 SetFolder = Annotated[Path, Parameter(name="SET", help="folder of the set")]
-PAGE_SUFFIXES = (".html", ".htm")
 HEADINGS = ("NAME", "INPUT", "GLOBAL", "STYLE", "MAP", "SIZE", "LICENCE", "WHAT IT IS")
 
 
@@ -66,7 +65,7 @@ def train(
     Raises:
         PerfectLookError: the settings or the sets cannot be used, or training fails.
     """
-    require_training()
+    require("train", "training", "torch", "onnx", "safetensors", "matplotlib")
     from perfectlook.progress import ProgressLine
     from perfectlook.training.train import train as train_model
 
@@ -147,15 +146,7 @@ def evaluate(
     from perfectlook.progress import ProgressLine
 
     evaluation = evaluated(
-        model,
-        dataset,
-        split=measuring.split,
-        scene=measuring.scene,
-        explain=explain,
-        suggest=suggest,
-        strict=measuring.strict,
-        workers=measuring.workers,
-        progress=ProgressLine,
+        model, dataset, explain=explain, suggest=suggest, progress=ProgressLine, **asdict(measuring)
     )
     print_problems(evaluation.problems, evaluation.set_name)
     print(evaluation)
@@ -196,15 +187,7 @@ def compare(
 
     if chart:
         check_chart(chart)
-    comparison = compared(
-        models,
-        dataset,
-        split=measuring.split,
-        scene=measuring.scene,
-        strict=measuring.strict,
-        workers=measuring.workers,
-        progress=ProgressLine,
-    )
+    comparison = compared(models, dataset, progress=ProgressLine, **asdict(measuring))
     first = comparison.models[0].evaluation
     print_problems(first.problems, first.set_name)
     print(comparison)
@@ -240,17 +223,8 @@ def report(
     from perfectlook.evaluation.report import make_report, page
     from perfectlook.progress import ProgressLine
 
-    _check(out)
-    made = make_report(
-        model,
-        dataset,
-        split=measuring.split,
-        scene=measuring.scene,
-        shown=n,
-        strict=measuring.strict,
-        workers=measuring.workers,
-        progress=ProgressLine,
-    )
+    check_file("--out", out, "a report is a page", (".html", ".htm"))
+    made = make_report(model, dataset, shown=n, progress=ProgressLine, **asdict(measuring))
     evaluation = made.evaluation
     print_problems(evaluation.problems, evaluation.set_name)
     content = page(made).encode("utf-8", "replace")  # ids that come from names of files need not be text
@@ -258,27 +232,14 @@ def report(
     out.write_bytes(content)
     accuracy = evaluation.overall.binary_accuracy
     shown = sum(len(cases) for cases in made.cases.values())
-    on, over = f"{evaluation.model} on {evaluation.set_name}", evaluation.overall.n_pairs
+    on = f"{evaluation.model} on {evaluation.set_name}"
     if made.too_little:
         print(f"{on}: {made.too_little} (binary accuracy {accuracy.value:.4f})")
     else:
-        print(
-            f"{on}: binary accuracy {accuracy.value:.4f} [{accuracy.low:.4f}, {accuracy.high:.4f}] over "
-            f"{over:,} pairs"
-        )
+        print(f"{on}: binary accuracy {accuracy:.4f} over {evaluation.overall.n_pairs:,} pairs")
     print(f"wrote {out}: {shown} answers, {len(content) / 1e6:.1f} MB; open it in a browser")
     print(f"the set's pictures are inside it; their licence: {made.licence or 'the set does not say'}")
     return 0
-
-
-def _check(out: Path | None) -> None:
-    """Make sure, before any work is done, that the page can be written there."""
-    if out is None:
-        return
-    if out.suffix.lower() not in PAGE_SUFFIXES:
-        raise UsageError(f"--out {out}: a report is a page; end its name with {' or '.join(PAGE_SUFFIXES)}")
-    if not out.parent.is_dir():
-        raise UsageError(f"--out {out}: there is no folder {out.parent}; make it, or name another file")
 
 
 def backbones() -> int:

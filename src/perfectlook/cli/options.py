@@ -3,15 +3,16 @@
 import math
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import App, Parameter, Token
 
+from perfectlook.errors import UsageError
+
 if TYPE_CHECKING:
     from perfectlook.feeds import FeedOptions
-    from perfectlook.recommender import Rules
 
 
 def group(name: str, about: str) -> App:
@@ -40,6 +41,18 @@ def whole(_: object, tokens: Sequence[Token]) -> int:
         return int(tokens[0].value)
     except ValueError:
         raise ValueError(f"{tokens[0].value!r} is not a whole number.") from None
+
+
+def key_and_value(flag: str, text: str, expected: str, *, at_last: bool = False) -> tuple[str, str]:
+    """Split KEY=VALUE at its first "=", or at its last one.
+
+    Raises:
+        UsageError: it is not what is `expected`.
+    """
+    key, _, value = text.rpartition("=") if at_last else text.partition("=")
+    if not (key and value):
+        raise UsageError(f"{flag} {text}: expected {expected}")
+    return key, value
 
 
 Positive = Annotated[int, Parameter(converter=whole, validator=_within(1, math.inf, "a whole number from 1"))]
@@ -92,29 +105,28 @@ class Choosing:
         ),
     ] = False
 
-    def check(self, **flags: object) -> None:
-        """Make sure that the bare ranking is not combined with flags that change it.
+    def options(self, **flags: object) -> dict[str, Any]:
+        """What the flags say, by the names that a `Recommender` knows.
+
+        Args:
+            flags: others that change a ranking.
 
         Raises:
-            UsageError: it is.
+            UsageError: the bare ranking is combined with flags that change it, or the file of rules cannot be
+                read, or one of its rules is invalid.
         """
-        from perfectlook.errors import UsageError
+        from perfectlook.recommender.rules import NO_RULES, Rules
 
         for flag, value in {"rules": self.rules, **flags}.items():
             if self.all and value:
                 raise UsageError(
                     f"--all shows the bare ranking, which --{flag} changes; leave one of them out"
                 )
-
-    def read_rules(self) -> "Rules":
-        """The rules of `--rules`, or none.
-
-        Raises:
-            UsageError: the file cannot be read, or one of its rules is invalid.
-        """
-        from perfectlook.recommender.rules import NO_RULES, Rules
-
-        return Rules.read(self.rules) if self.rules else NO_RULES
+        return {
+            "where": self.where,
+            "rules": Rules.read(self.rules) if self.rules else NO_RULES,
+            "include_unavailable": self.include_unavailable or self.all,
+        }
 
 
 @Parameter(name="*")
@@ -161,20 +173,7 @@ class Feeding:
         Raises:
             UsageError: a `--field` is not FIELD=COLUMN.
         """
-        return {
-            "fields": dict(map(_column, self.field)),
-            "format": self.format,
-            "currency": self.currency,
-            "allow_outside": self.allow_outside,
-            "allow_private": self.allow_private,
-            "connections": self.connections,
-        }
-
-
-def _column(text: str) -> tuple[str, str]:
-    from perfectlook.errors import UsageError
-
-    name, separator, column = text.partition("=")
-    if not (name and separator and column):
-        raise UsageError(f"--field {text}: expected FIELD=COLUMN, as in price=Price")
-    return name, column
+        flags = asdict(self)
+        columns = flags.pop("field")
+        fields = dict(key_and_value("--field", each, "FIELD=COLUMN, as in price=Price") for each in columns)
+        return cast("FeedOptions", {"fields": fields, **flags})

@@ -71,33 +71,23 @@ def write_json(file: Path | str, document: object) -> None:
         raise PerfectLookError(f"{file}: cannot be written ({error.strerror}); name another file") from error
 
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-
-
-def check_sheet(file: Path | None) -> None:
-    """Make sure, before any work is done, that a sheet can be written here; None is no sheet.
+def check_file(flag: str, file: Path | None, what: str, suffixes: Sequence[str]) -> None:
+    """Make sure, before any work is done, that a file can be written here; None is no file.
 
     Raises:
-        UsageError: it does not end as a picture's name does, or its folder is not there.
+        UsageError: its name has another ending than one of the `suffixes`, or its folder is not there.
     """
     if file is None:
         return
-    if file.suffix.lower() not in SUFFIXES:
-        raise UsageError(
-            f"--sheet {file}: a sheet is a picture; end its name with one of {' '.join(SUFFIXES)}"
-        )
+    if file.suffix.lower() not in suffixes:
+        raise UsageError(f"{flag} {file}: {what}; end its name with one of {' '.join(suffixes)}")
     if not file.parent.is_dir():
-        raise UsageError(f"--sheet {file}: there is no folder {file.parent}; make it, or name another")
+        raise UsageError(f"{flag} {file}: there is no folder {file.parent}; make it, or name another")
 
 
-def require_training() -> None:
-    """Make sure that training can start.
-
-    Raises:
-        MissingExtraError: torch, or what exports its models, is not installed.
-    """
-    if any(find_spec(name) is None for name in ("torch", "onnx", "safetensors", "matplotlib")):
-        raise MissingExtraError("training", "train")
+def check_sheet(file: Path | None) -> None:
+    """Make sure, before any work is done, that a sheet can be written here; None is no sheet."""
+    check_file("--sheet", file, "a sheet is a picture", (".png", ".jpg", ".jpeg", ".webp"))
 
 
 def require(extra: str, what: str, *modules: str) -> None:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -18,18 +18,23 @@ from perfectlook.cli.options import (
     Strict,
     Texts,
     Weight,
+    key_and_value,
 )
-from perfectlook.cli.output import (
-    check_sheet,
-    print_notes,
-    product_line,
-    short_title,
-    write_json,
-)
+from perfectlook.cli.output import check_sheet, print_notes, product_line, short_title, write_json
 from perfectlook.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
-    from perfectlook.answers import Answer, ExplainedProduct, Explanation, Look, Section, Similar
+    from perfectlook.answers import (
+        Answer,
+        DrawableAnswer,
+        ExplainedProduct,
+        Explanation,
+        Look,
+        Resolved,
+        Section,
+        Similar,
+        SimilarSection,
+    )
 
 FAILED = 1
 PRODUCTS, ALTERNATIVES = 10, 3
@@ -92,7 +97,7 @@ def complete(
     from perfectlook.recommender.look import WEIGHT
 
     check_sheet(sheet)
-    choosing.check(spread=spread)
+    asked = choosing.options(spread=spread)
     if look and choosing.all:
         raise UsageError("--all shows the bare ranking, and --look chooses products; leave one of them out")
     if look and spread:
@@ -100,32 +105,22 @@ def complete(
     for flag, value in (("weight", weight), ("budget", budget), ("lock", lock)):
         if value is not None and not look:
             raise UsageError(f"--{flag} requires --look")
-    rules, unavailable = choosing.read_rules(), choosing.include_unavailable or choosing.all
-    locked = dict(map(_locked, lock or []))
+    expected = "a whole category and a product's id: Furniture|Chairs=ID"
+    locked = dict(key_and_value("--lock", each, expected, at_last=True) for each in lock or [])
     with Recommender.open(catalogue, model=model) as recommender:
 
         def answered(shown: str) -> "Answer | Look":
-            if look:
-                return recommender.look(
-                    shown,
-                    category,
-                    choosing.where,
-                    weight=WEIGHT if weight is None else weight,
-                    budget=budget,
-                    locked=locked,
-                    alternatives=k or ALTERNATIVES,
-                    rules=rules,
-                    include_unavailable=unavailable,
-                )
-            return recommender.complete(
+            if not look:
+                number, variety = k or PRODUCTS, not choosing.all
+                return recommender.complete(shown, category, number, variety=variety, spread=spread, **asked)
+            return recommender.look(
                 shown,
                 category,
-                k or PRODUCTS,
-                choosing.where,
-                variety=not choosing.all,
-                spread=spread,
-                rules=rules,
-                include_unavailable=unavailable,
+                weight=WEIGHT if weight is None else weight,
+                budget=budget,
+                locked=locked,
+                alternatives=k or ALTERNATIVES,
+                **asked,
             )
 
         answers = []
@@ -134,7 +129,7 @@ def complete(
             if not json:
                 print(*_lines(answer, bare=choosing.all), sep="\n")
     if json and answers:
-        documents = [answer.to_dict(None) if choosing.all else answer.to_dict() for answer in answers]
+        documents = [_document(answer, bare=choosing.all) for answer in answers]
         write_json(json, documents if photos else documents[0])
     print_notes(note for answer in answers for note in answer.notes)
     skipped = 1 + len(photos) - len(answers)
@@ -157,70 +152,6 @@ def _answers(
             print(f"skipped: {error}", file=sys.stderr)
         else:
             yield answer
-
-
-def _locked(pair: str) -> tuple[str, str]:
-    category, separator, id_ = pair.rpartition("=")
-    if not (separator and category and id_):
-        raise UsageError(f"--lock {pair}: expected a whole category and a product's id: Furniture|Chairs=ID")
-    return category, id_
-
-
-def _lines(answer: "Answer | Look", *, bare: bool) -> Iterator[str]:
-    from perfectlook.answers import Answer
-
-    return _text(answer, bare=bare) if isinstance(answer, Answer) else _look_text(answer)
-
-
-def _text(answer: "Answer", *, bare: bool) -> Iterator[str]:
-    """The lines of an answer as a person reads it."""
-    yield answer.photo
-    for section in answer.categories:
-        yield ""
-        yield f"  {section.category}{_note(section)}"
-        if not section.products:
-            yield "      nothing"
-        for product in section.products:
-            yield product_line(product, bare=bare)
-    yield ""
-    for rule in answer.unused_rules:
-        yield f"  rule {rule.rule} ({rule.action}) is not followed: {rule.reason}"
-
-
-def _look_text(look: "Look") -> Iterator[str]:
-    """The lines of a look as a person reads it."""
-    yield look.photo
-    for slot in look.slots:
-        likely = "" if slot.suggested is None else f"  {slot.suggested:.0%}"
-        yield ""
-        yield f"  {slot.category}{likely}{'  (locked)' if slot.locked else ''}"
-        yield product_line(slot.product)
-        for other in slot.alternatives:
-            yield f"  or{product_line(other)[4:]}  ({other.objective:.3f})"
-    for category in look.missing:
-        yield ""
-        yield f"  {category}"
-        yield "      nothing"
-    yield ""
-    cost = f"; {look.price}" if look.price else ""
-    if look.slots:
-        yield (
-            f"  distances {look.distance:.3f} + {look.weight:g} x {look.apart:.3f} apart = "
-            f"{look.objective:.3f} ({look.proof}){cost}"
-        )
-    else:
-        yield f"  {look.proof}"
-    yield ""
-
-
-def _note(section: "Section") -> str:
-    known = section.resolved
-    likely = "" if section.suggested is None else f"  {section.suggested:.0%}"
-    if known.how == "exact":
-        return likely
-    if known.category is None:
-        return f"{likely}  (a category the model does not know)"
-    return f"{likely}  (looked at as {known.category})"
 
 
 def similar(
@@ -251,40 +182,12 @@ def similar(
     from perfectlook.recommender import Recommender
 
     check_sheet(sheet)
-    choosing.check()
-    rules = choosing.read_rules()
+    asked = choosing.options()
     with Recommender.open(catalogue, model=model) as recommender:
-        found = recommender.similar(
-            like,
-            category,
-            k,
-            choosing.where,
-            variety=not choosing.all,
-            rules=rules,
-            include_unavailable=choosing.include_unavailable or choosing.all,
-        )
-        if sheet:
-            found.save(sheet)
-    if json:
-        write_json(json, found.to_dict(None) if choosing.all else found.to_dict())
-    else:
-        print(*_text_similar(found, bare=choosing.all), sep="\n")
+        found = recommender.similar(like, category, k, variety=not choosing.all, **asked)
+        _give(found, json, sheet, bare=choosing.all)
     print_notes(found.notes)
     return 0
-
-
-def _text_similar(found: "Similar", *, bare: bool) -> Iterator[str]:
-    """The lines of the answer as a person reads it."""
-    title = found.product and found.product.title
-    yield f"{found.asked}  {title}" if title else found.asked
-    for section in found.categories:
-        yield ""
-        yield f"  {section.category}"
-        if not section.products:
-            yield "      nothing"
-        for product in section.products:
-            yield product_line(product, bare=bare)
-    yield ""
 
 
 def explain(
@@ -320,27 +223,105 @@ def explain(
         raise UsageError("-k explains the nearest products, --product explains others; leave one of them out")
     check_sheet(sheet)
     with Recommender.open(catalogue, model=model) as recommender:
-        explanation = recommender.explain(photo, category, k or NEAREST, product)
-    if sheet:
-        explanation.save(sheet)
-    if json:
-        write_json(json, explanation.to_dict())
-    else:
-        print(*_text_explain(explanation), sep="\n")
+        _give(recommender.explain(photo, category, k or NEAREST, product), json, sheet)
     return 0
 
 
-def _text_explain(explanation: "Explanation") -> Iterator[str]:
-    """The lines of an explanation as a person reads it."""
-    yield explanation.photo
+def _give(
+    answer: "Similar | Explanation", json: str | None, sheet: Path | None, *, bare: bool = False
+) -> None:
+    """Draw an answer's sheet, and write its JSON or print it."""
+    if sheet:
+        answer.save(sheet)
+    if json:
+        write_json(json, _document(answer, bare=bare))
+    else:
+        print(*_lines(answer, bare=bare), sep="\n")
+
+
+def _document(answer: "DrawableAnswer", *, bare: bool) -> dict[str, Any]:
+    return answer.to_dict(None) if bare else answer.to_dict()
+
+
+def _lines(answer: "DrawableAnswer", *, bare: bool) -> Iterator[str]:
+    """The lines of an answer as a person reads it, with all digits of distances if it is `bare`."""
+    from perfectlook.answers import Answer, Explanation, Look, Similar
+
+    match answer:
+        case Answer():
+            yield from _sections(answer.photo, answer.categories, bare=bare)
+            for rule in answer.unused_rules:
+                yield f"  rule {rule.rule} ({rule.action}) is not followed: {rule.reason}"
+        case Similar():
+            title = answer.product and answer.product.title
+            yield from _sections(
+                f"{answer.asked}  {title}" if title else answer.asked, answer.categories, bare=bare
+            )
+        case Look():
+            yield from _look(answer)
+        case Explanation():
+            yield from _explanation(answer)
+
+
+def _sections(head: str, sections: "Sequence[Section | SimilarSection]", *, bare: bool) -> Iterator[str]:
+    yield head
+    for section in sections:
+        lines = [product_line(product, bare=bare) for product in section.products]
+        yield from _block(f"{section.category}{_note(section)}", lines)
     yield ""
-    yield (
-        f"  {explanation.category}: {explanation.n_products:,} products, at {explanation.mean_distance:.3f} "
-        "on average"
-    )
+
+
+def _block(title: str, lines: list[str]) -> list[str]:
+    return ["", f"  {title}", *(lines or ["      nothing"])]
+
+
+def _note(section: "Section | SimilarSection") -> str:
+    """How likely the category is, and which category of the model stands in for it."""
+    from perfectlook.answers import Section
+
+    if not isinstance(section, Section):
+        return ""
+    known = section.resolved
+    likely = _likely(section.suggested)
+    if known.how == "exact":
+        return likely
+    return f"{likely}  ({_stands_in(known)})"
+
+
+def _likely(suggested: float | None) -> str:
+    return "" if suggested is None else f"  {suggested:.0%}"
+
+
+def _stands_in(known: "Resolved") -> str:
+    return f"looked at as {known.category}" if known.category else "a category the model does not know"
+
+
+def _look(look: "Look") -> Iterator[str]:
+    yield look.photo
+    for slot in look.slots:
+        others = [f"  or{product_line(each)[4:]}  ({each.objective:.3f})" for each in slot.alternatives]
+        locked = "  (locked)" if slot.locked else ""
+        title = f"{slot.category}{_likely(slot.suggested)}{locked}"
+        yield from _block(title, [product_line(slot.product), *others])
+    for category in look.missing:
+        yield from _block(category, [])
+    yield ""
+    cost = f"; {look.price}" if look.price else ""
+    if look.slots:
+        yield (
+            f"  distances {look.distance:.3f} + {look.weight:g} x {look.apart:.3f} apart = "
+            f"{look.objective:.3f} ({look.proof}){cost}"
+        )
+    else:
+        yield f"  {look.proof}"
+    yield ""
+
+
+def _explanation(explanation: "Explanation") -> Iterator[str]:
+    average = f"{explanation.n_products:,} products, at {explanation.mean_distance:.3f} on average"
+    yield from (explanation.photo, "", f"  {explanation.category}: {average}")
     if explanation.resolved.how != "exact":
-        stand_in = explanation.resolved.category
-        yield f"  (looked at as {stand_in})" if stand_in else "  (a category the model does not know)"
+        yield f"  ({_stands_in(explanation.resolved)})"
     if not explanation.has_regions:
         yield "  (the model looks at the whole scene only)"
     for each in explanation.products:
