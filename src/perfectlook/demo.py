@@ -57,28 +57,15 @@ class Demo:
         with Catalogue.open(self.catalogue, create=True) as catalogue:
             return catalogue.sync(self.showroom, Model.open(self.model), progress=progress, wait=60.0)
 
-    def settings(self, port: int) -> Settings:
-        """Return the settings of the server: the page to try, on this machine."""
-        return Settings(
-            model=str(self.model),
-            catalogue=str(self.catalogue),
-            host=_HOST,
-            port=port,
-            samples=str(self.samples),
-            rate=0.0,
-        )
-
     def _lay_out_rooms(self) -> None:
-        dataset = load_set(self.showroom)
-        held_out = sorted(id_ for id_ in dataset.scenes if split_of(id_) == "test")
+        scenes = load_set(self.showroom).scenes
+        held_out = [id_ for id_ in scenes if split_of(id_) == "test"]
         if not held_out:
             raise UsageError(f"{self.showroom}: has no scene that is held out for testing")
-        pictures = {id_: dataset.scenes[id_].picture for id_ in held_out}
-        named = _named(_mixed(held_out))
-        digits = len(str(len(named)))
+        digits = len(str(len(held_out)))
         rooms = {
-            f"{number:0{digits}}-{name}{pictures[id_].suffix}": pictures[id_]
-            for number, (id_, name) in enumerate(named.items(), 1)
+            f"{number:0{digits}}-{name}{scenes[id_].picture.suffix}": scenes[id_].picture
+            for number, (id_, name) in enumerate(_named(_mixed(held_out)).items(), 1)
         }
         self.samples.mkdir(parents=True, exist_ok=True)
         for old in self.samples.iterdir():
@@ -96,12 +83,11 @@ def _words(id_: str) -> list[str]:
 def _mixed(ids: Sequence[str]) -> list[str]:
     """Rooms in an order in which neighbours differ: the styles take turns, each with its least seen kind."""
     left = {id_: _words(id_) for id_ in sorted(ids)}
-    styles, kinds = Counter[str](), Counter[str]()
+    styles, kinds, places = Counter[str](), Counter[str](), list(KINDS)
 
     def turn(id_: str) -> tuple[int, int, int, int]:
-        words = left[id_]
-        place = list(KINDS).index(words[-1]) if words[-1] in KINDS else len(KINDS)
-        return styles[words[0]], kinds[words[-1]], len(words), place
+        *_, kind = words = left[id_]
+        return styles[words[0]], kinds[kind], len(words), (*places, kind).index(kind)
 
     order: list[str] = []
     while left:
@@ -120,11 +106,11 @@ def _named(ids: Sequence[str]) -> dict[str, str]:
     """
     names = {id_: _name(_words(id_)) for id_ in ids}
     times, seen = Counter(names.values()), Counter[str]()
-    called: dict[str, str] = {}
     for id_, name in names.items():
-        seen[name] += 1
-        called[id_] = name if times[name] == 1 else f"{name}-{seen[name]}"
-    return called
+        if times[name] > 1:
+            seen[name] += 1
+            names[id_] = f"{name}-{seen[name]}"
+    return names
 
 
 def _name(words: Sequence[str]) -> str:
@@ -149,7 +135,15 @@ def serving(demo: Demo, port: int | None) -> Iterator[str]:
     """
     with _listening(port) as listener:
         address, number = listener.getsockname()
-        with running.serving(Service.open(demo.settings(number)), listener):
+        settings = Settings(
+            model=str(demo.model),
+            catalogue=str(demo.catalogue),
+            host=address,
+            port=number,
+            samples=str(demo.samples),
+            rate=0.0,
+        )
+        with running.serving(Service.open(settings), listener):
             yield f"http://{address}:{number}/"
 
 

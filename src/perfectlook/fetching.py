@@ -131,7 +131,8 @@ class Fetcher(Closable):
         place = _checked(url, url)
         seconds = self._limits.seconds
         self._network.clock.deadline = time.monotonic() + seconds
-        headers = [*(_HEADERS | _conditions(known)).items()]
+        since = {"if-none-match": known.etag, "if-modified-since": known.last_modified} if known else {}
+        headers = [(name, value) for name, value in (_HEADERS | since).items() if value]
         extensions = {"timeout": {"pool": seconds}}
         try:
             for _ in range(self._limits.redirects + 1):
@@ -168,21 +169,20 @@ class Fetcher(Closable):
             reason = f"{url}: {_said(response)}; correct the link, or remove it"
             raise FetchError(reason, status=status)
         most = self._limits.max_bytes
-        if _number(response.headers.get("content-length", "")) > most:
+        size = int(response.headers.get("content-length", 0))  # if it is no number, it is no HTTP
+        content = bytearray()
+        parts = response.iter_bytes(2**16)
+        while size <= most and (part := next(parts, b"")):
+            content += part
+            size = max(size, len(content))
+        if size > most:
             raise FetchError(f"{url}: over the limit of {most:,} bytes; offer a smaller one")
-        parts: list[bytes] = []
-        size = 0
-        for part in response.iter_bytes(2**16):
-            parts.append(part)
-            size += len(part)
-            if size > most:
-                raise FetchError(f"{url}: over the limit of {most:,} bytes; offer a smaller one")
-        if not size:
+        if not content:
             raise FetchError("gives nothing (0 bytes)", passing=True)
         headers = response.headers
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         validators = Validators(headers.get("etag"), headers.get("last-modified"))
-        return Fetched(b"".join(parts), validators, media_type)
+        return Fetched(bytes(content), validators, media_type)
 
 
 def _checked(url: str, asked: str) -> httpx.URL:
@@ -199,19 +199,8 @@ def _checked(url: str, asked: str) -> httpx.URL:
     return parsed.copy_with(fragment=None)
 
 
-def _conditions(known: Validators | None) -> dict[str, str]:
-    if known is None:
-        return {}
-    said = {"if-none-match": known.etag, "if-modified-since": known.last_modified}
-    return {name: value for name, value in said.items() if value}
-
-
 def _said(response: httpx.Response) -> str:
     return f"answers {response.status_code} {response.reason_phrase}".rstrip()
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
 
 
 class _Clock(threading.local):
@@ -349,8 +338,6 @@ class Retry:
         tries: how often to try in all; at least once.
         first_pause: seconds before the second try; each further pause is twice as long.
         longest_pause: seconds; no pause is longer, also where a server asks for more.
-        seconds: give up when the next try would start more than this after the first one.
-        clock: seconds since any moment, never going back.
         jitter: a number between its two arguments, so that clients that failed together do not all come back
             together.
         tried: how many tries have failed.
@@ -359,14 +346,8 @@ class Retry:
     tries: int = 3
     first_pause: float = 0.5
     longest_pause: float = 20.0
-    seconds: float = float("inf")
-    clock: Callable[[], float] = time.monotonic
     jitter: Callable[[float, float], float] = random.uniform
     tried: int = field(default=0, init=False)
-    _started: float = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._started = self.clock()
 
     def pause(self, asked: float = 0.0) -> float | None:
         """Return how many seconds to wait after a failure before the next try; None to give up.
@@ -378,8 +359,7 @@ class Retry:
         if self.tried >= self.tries:
             return None
         longest = self.first_pause * 2.0 ** (self.tried - 1)
-        pause = min(max(asked, self.jitter(longest / 2, longest)), self.longest_pause)
-        return pause if self.clock() + pause - self._started <= self.seconds else None
+        return min(max(asked, self.jitter(longest / 2, longest)), self.longest_pause)
 
     def call(self, attempt: Callable[[], Result], sleep: Callable[[float], object] = time.sleep) -> Result:
         """Return what a function returns, calling it again after failures that may pass.

@@ -161,17 +161,17 @@ def released(drawn: Path, *parts: str, pictures: bool) -> Path:
 def test_a_release_without_pictures_gives_its_numbers(drawn: Path) -> None:
     folder = released(drawn, "fashion", pictures=False)
     for path in (folder, folder / "fashion.json"):
-        (numbers,) = audit_at(path).sets
+        ((numbers,), _) = audit_at(path)
         assert (numbers.scenes, numbers.products, numbers.pairs) == (20, 16, 44)
         assert numbers.pictures is None
         assert not numbers.problems
 
 
 def test_both_parts_of_a_release_are_reported(drawn: Path) -> None:
-    found = audit_at(released(drawn, "fashion", "home", pictures=True))
-    assert [each.name for each in found.sets] == ["drawn-fashion", "drawn-home"]
-    assert found.sets[0].pictures == PictureNumbers(0, 0, 0, 0, 0)
-    assert {part: sum(counts.values()) for part, counts in found.release.items()} == {
+    audits, listed = audit_at(released(drawn, "fashion", "home", pictures=True))
+    assert [each.name for each in audits] == ["drawn-fashion", "drawn-home"]
+    assert audits[0].pictures == PictureNumbers(0, 0, 0, 0, 0)
+    assert {part: sum(counts.values()) for part, counts in listed.items()} == {
         "fashion": 16,
         "home": 16,
     }
@@ -179,16 +179,16 @@ def test_both_parts_of_a_release_are_reported(drawn: Path) -> None:
 
 def test_category_files_alone_are_counted(tmp_path: Path) -> None:
     (tmp_path / "home-cat.json").write_text('{"a": "Furniture|Chairs", "b": "Furniture|Chairs", "c": "X"}')
-    found = audit_at(tmp_path)
-    assert not found.sets
-    assert found.release == {"home": {"Furniture|Chairs": 2, "X": 1}}
+    audits, listed = audit_at(tmp_path)
+    assert not audits
+    assert listed == {"home": {"Furniture|Chairs": 2, "X": 1}}
 
 
 def test_a_set_beside_category_files_is_one_set(drawn: Path) -> None:
     shutil.copy(drawn / "categories.json", drawn / "fashion-cat.json")
-    found = audit_at(drawn)
-    assert [each.name for each in found.sets] == ["drawn"]
-    assert sum(found.release["fashion"].values()) == 16
+    audits, listed = audit_at(drawn)
+    assert [each.name for each in audits] == ["drawn"]
+    assert sum(listed["fashion"].values()) == 16
 
 
 def test_what_is_no_set_is_an_error(tmp_path: Path) -> None:

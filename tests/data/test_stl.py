@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.data import load_set
-from perfectlook.data.stl import count_products, read_release_without_pictures, release_of
+from perfectlook.data.stl import count_products, read_release, releases_at
 from perfectlook.errors import DatasetError
 from perfectlook.types import Box, Pair
 from written import row
@@ -92,7 +92,7 @@ def test_a_release_without_pictures_says_where_to_put_them(tmp_path: Path) -> No
 def test_rows_need_their_categories_beside_them(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion")
     (folder / "fashion-cat.json").unlink()
-    assert release_of(folder / "fashion.json") is None
+    assert releases_at(folder / "fashion.json") == []
     with pytest.raises(DatasetError, match="fashion-cat"):
         load_set(folder)
 
@@ -105,9 +105,8 @@ def test_other_files_of_rows_find_the_categories_of_their_part(tmp_path: Path) -
 
 
 def test_without_pictures_the_rows_still_give_numbers(tmp_path: Path) -> None:
-    release = release_of(released(tmp_path, "fashion") / "fashion.json")
-    assert release is not None
-    dataset = read_release_without_pictures(release)
+    (rows,) = releases_at(released(tmp_path, "fashion"))
+    dataset = read_release(rows, pictures=False)
     assert (len(dataset.scenes), len(dataset.products), len(dataset.pairs)) == (1, 2, 2)
     assert not dataset.problems
 

@@ -19,7 +19,7 @@ from perfectlook.catalogue.vectors import VectorFile, is_vector_file
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind
-from perfectlook.data.stl import releases_in
+from perfectlook.data.stl import releases_at
 from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
 from perfectlook.fetching import Fetcher, FetchLimits
@@ -140,7 +140,7 @@ def _names_a_feed(path: Path) -> bool:
 
 
 def _holds_a_set(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (PAIRS, CATEGORIES)) or bool(releases_in(folder))
+    return any((folder / name).is_file() for name in (PAIRS, CATEGORIES)) or bool(releases_at(folder))
 
 
 class SetSource:

@@ -49,18 +49,18 @@ def stats(
     from perfectlook.data.audit import audit_at
     from perfectlook.progress import ProgressLine
 
-    found = audit_at(path, progress=ProgressLine("reading pictures"))
-    for each in found.sets:
+    audits, listed = audit_at(path, progress=ProgressLine("reading pictures"))
+    for each in audits:
         print(*_lines(each), "", sep="\n")
-    if found.release:
-        print(*_release(found.release), "", sep="\n")
+    if listed:
+        print(*_release(listed), "", sep="\n")
     if json:
         release = {
             part: {"products": sum(categories.values()), "categories": categories}
-            for part, categories in found.release.items()
+            for part, categories in listed.items()
         }
-        write_json(json, {"sets": [asdict(each) for each in found.sets], "release": release})
-    return 1 if strict and any(each.problems for each in found.sets) else 0
+        write_json(json, {"sets": [asdict(each) for each in audits], "release": release})
+    return 1 if strict and any(each.problems for each in audits) else 0
 
 
 def get(

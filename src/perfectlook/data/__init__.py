@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from perfectlook.data.layout import CATEGORIES, PAIRS, Dataset, read_layout
-from perfectlook.data.stl import read_release, release_of, releases_in
+from perfectlook.data.stl import read_release, releases_at
 from perfectlook.errors import DatasetError
 from perfectlook.files import set_folder
 
@@ -34,25 +34,19 @@ def load_set(path: Path | str, *, strict: bool = False) -> Dataset:
 
 
 def _read(path: Path) -> Dataset:
+    if (path / PAIRS).exists():
+        return read_layout(path)
+    releases = releases_at(path)
+    if len(releases) == 1:
+        return read_release(releases[0])
+    if releases:
+        names = " or ".join(map(str, releases))
+        raise DatasetError(f"{path}: holds several sets; choose one by its rows: {names}")
     if not path.exists():
         raise DatasetError(f"{path}: no such file or folder; check the path")
     if path.is_file():
-        release = release_of(path)
-        if release is None:
-            raise DatasetError(
-                f"{path}: not a set; name its folder, or rows of the STL release (fashion.json)"
-            )
-        return read_release(release)
-    if (path / PAIRS).exists():
-        return read_layout(path)
-    match releases_in(path):
-        case [release]:
-            return read_release(release)
-        case []:
-            raise DatasetError(
-                f"{path}: not a set; it holds neither {PAIRS} and {CATEGORIES}, nor the STL release's "
-                "fashion.json and fashion-cat.json (or home.json and home-cat.json)"
-            )
-        case several:
-            names = " or ".join(str(release.rows) for release in several)
-            raise DatasetError(f"{path}: holds several sets; choose one by its rows: {names}")
+        raise DatasetError(f"{path}: not a set; name its folder, or rows of the STL release (fashion.json)")
+    raise DatasetError(
+        f"{path}: not a set; it holds neither {PAIRS} and {CATEGORIES}, nor the STL release's "
+        "fashion.json and fashion-cat.json (or home.json and home-cat.json)"
+    )

@@ -1,7 +1,7 @@
 """What a set holds and what is wrong with it: the numbers of `perfectlook data stats`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +9,7 @@ from perfectlook.data import load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, groups_within, hashes_of
 from perfectlook.data.layout import PAIRS, Dataset, ProblemKind, list_pictures
 from perfectlook.data.scenes import SPLITS, TWIN_BITS, Split, is_small, scene_rectangle, split_of, twins
-from perfectlook.data.stl import (
-    count_products,
-    has_pictures,
-    read_release,
-    read_release_without_pictures,
-    release_of,
-    releases_in,
-)
+from perfectlook.data.stl import count_products, picture_folders, read_release, releases_at
 from perfectlook.progress import Progress
 from perfectlook.types import Problem
 
@@ -116,6 +109,8 @@ def audit(
         )
         pictures = _picture_numbers(dataset, prints, len(unreadable))
     kinds = Counter(problem.kind for problem in problems)
+    missing = Counter(kind for kind, _ in {(problem.kind, problem.item) for problem in problems})
+    in_pairs = Counter(pair.product for pair in dataset.pairs)
     splits = _splits(dataset)
     return Audit(
         name=dataset.name,
@@ -127,66 +122,59 @@ def audit(
         scenes=len(dataset.scenes),
         scenes_without_pairs=_scenes_without_pairs(dataset) if look else 0,
         products=len(dataset.products),
-        products_in_pairs=len({pair.product for pair in dataset.pairs}),
+        products_in_pairs=len(in_pairs),
         multi_positive_scenes=_multi_positive_scenes(dataset),
         boxes=sum(pair.box is not None for pair in dataset.pairs),
         boxes_outside=kinds[ProblemKind.BOX_OUTSIDE],
         duplicate_rows=kinds[ProblemKind.DUPLICATE_ROW],
-        missing_scenes=_distinct_items(problems, ProblemKind.MISSING_SCENE),
-        missing_products=_distinct_items(problems, ProblemKind.MISSING_PRODUCT),
+        missing_scenes=missing[ProblemKind.MISSING_SCENE],
+        missing_products=missing[ProblemKind.MISSING_PRODUCT],
         dropped_by_crop=sum(size.dropped_by_crop for size in splits.values()),
         splits=splits,
-        categories=_categories(dataset),
+        categories={
+            category: CategorySize(len(products), sum(in_pairs[each] for each in products))
+            for category, products in dataset.categories.items()
+        },
         pictures=pictures,
         problems=problems,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Audits:
-    """The numbers of all sets at one path.
-
-    Attributes:
-        sets: one for a set; one each for the parts of the STL release whose rows are there.
-        release: the products that the release's category files list, as part → category → number.
-    """
-
-    sets: list[Audit]
-    release: dict[str, dict[str, int]]
-
-
-def audit_at(path: Path, *, workers: int | None = None, progress: Progress | None = None) -> Audits:
+def audit_at(
+    path: Path, *, workers: int | None = None, progress: Progress | None = None
+) -> tuple[list[Audit], dict[str, dict[str, int]]]:
     """Audit whatever lies at a path: a set, or files of the STL release, with or without pictures.
+
+    Returns:
+        The numbers of every set: one, or one for each part of the release whose rows are there. And the
+        products that the release's category files list, as part → category → number.
 
     Raises:
         DatasetError: there is neither.
         FeatureError: the fingerprints cannot be kept.
     """
-    listed = count_products(path) if path.is_dir() else {}
-    releases = [each for each in (release_of(path),) if each]
-    if path.is_dir():
-        releases = [] if (path / PAIRS).exists() else releases_in(path)
-    if releases and not has_pictures(releases[0].rows.parent):
-        return Audits([audit(read_release_without_pictures(each), look=False) for each in releases], listed)
-    if listed and not releases and not (path / PAIRS).exists():
-        return Audits([], listed)
-    datasets = [read_release(each) for each in releases] or [load_set(path)]
-    return Audits([audit(each, workers=workers, progress=progress) for each in datasets], listed)
+    listed = count_products(path)
+    is_set = (path / PAIRS).exists()
+    releases = [] if is_set else releases_at(path)
+    if listed and not releases and not is_set:
+        return [], listed
+    look = not releases or bool(picture_folders(releases[0].parent))
+    datasets = [read_release(each, pictures=look) for each in releases] or [load_set(path)]
+    return [audit(each, look=look, workers=workers, progress=progress) for each in datasets], listed
 
 
 def _picture_numbers(dataset: Dataset, prints: Mapping[Path, Fingerprint], unreadable: int) -> PictureNumbers:
     copies = twins(dataset, prints)
-    held_out = (
-        scene
+    held_out = sum(
+        split_of(scene) != "train" and any(split_of(other) == "train" for other in others)
         for scene, others in copies.items()
-        if split_of(scene) != "train" and any(split_of(other) == "train" for other in others)
     )
     readable = [prints[product.picture] for product in dataset.products.values() if product.picture in prints]
     groups = groups_within(hashes_of(readable), TWIN_BITS)
     return PictureNumbers(
         unreadable=unreadable,
         twin_scenes=len(copies),
-        twin_scenes_held_out=sum(1 for _ in held_out),
+        twin_scenes_held_out=held_out,
         near_identical_products=sum(map(len, groups)),
         near_identical_groups=len(groups),
     )
@@ -198,31 +186,19 @@ def _scenes_without_pairs(dataset: Dataset) -> int:
 
 
 def _multi_positive_scenes(dataset: Dataset) -> int:
-    def most_of_a_category(products: Iterable[str]) -> int:
-        return max(Counter(dataset.products[product].category for product in products).values())
-
-    return sum(most_of_a_category(products) > 1 for products in dataset.positives.values())
+    of_scenes = (
+        Counter(dataset.products[product].category for product in products)
+        for products in dataset.positives.values()
+    )
+    return sum(max(counts.values()) > 1 for counts in of_scenes)
 
 
 def _splits(dataset: Dataset) -> dict[Split, SplitSize]:
-    scenes = Counter(split_of(scene) for scene in dataset.scenes)
-    pairs: Counter[Split] = Counter()
-    dropped: Counter[Split] = Counter()
-    for pair in dataset.pairs:
-        split = split_of(pair.scene)
-        pairs[split] += 1
-        if pair.box and scene_rectangle(pair.box, vertical_only=dataset.is_fashion) is None:
-            dropped[split] += 1
+    scenes = Counter(map(split_of, dataset.scenes))
+    pairs = Counter(split_of(pair.scene) for pair in dataset.pairs)
+    dropped = Counter(
+        split_of(pair.scene)
+        for pair in dataset.pairs
+        if pair.box and scene_rectangle(pair.box, vertical_only=dataset.is_fashion) is None
+    )
     return {split: SplitSize(scenes[split], pairs[split], dropped[split]) for split in SPLITS}
-
-
-def _categories(dataset: Dataset) -> dict[str, CategorySize]:
-    pairs = Counter(dataset.products[pair.product].category for pair in dataset.pairs)
-    return {
-        category: CategorySize(len(products), pairs[category])
-        for category, products in dataset.categories.items()
-    }
-
-
-def _distinct_items(problems: Iterable[Problem], kind: ProblemKind) -> int:
-    return len({problem.item for problem in problems if problem.kind == kind})

@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -67,16 +67,19 @@ def fingerprints(
             for start in range(0, len(paths), BATCH):
                 batch = paths[start : start + BATCH]
                 stamps = {path: _stamp(path) for path in batch}
-                found.update(_look_up(store, stamps))
+                for path, stamp in stamps.items():
+                    if stamp and (row := store.execute(_LOOK_UP, stamp).fetchone()):
+                        found[path] = Fingerprint(*row)
                 missing = [path for path in batch if path not in found]
-                fresh: dict[Path, Fingerprint] = {}
+                fresh: list[tuple[object, ...]] = []
                 for path, result in zip(missing, pool.map(_read, missing), strict=True):
                     if isinstance(result, str):
                         failed[path] = result
                     else:
-                        fresh[path] = result
-                _keep(store, stamps, fresh)
-                found.update(fresh)
+                        found[path] = result
+                        fresh += [(*stamp, *astuple(result))] if (stamp := stamps[path]) else []
+                with store:
+                    store.executemany("INSERT OR REPLACE INTO fingerprints_1 VALUES (?,?,?,?,?,?,?)", fresh)
                 if progress:
                     progress(start + len(batch), len(paths), len(failed))
         finally:
@@ -120,12 +123,9 @@ def within(hashes: ByteArray, bits: int) -> list[tuple[int, int]]:
             right = slice(column, min(column + BLOCK, last))
             # |x ⊕ y| = |x| + |y| - 2 x·y: whole numbers below 2²⁴, which float32 holds exactly
             common = left_bits @ _unpacked(rows[right]).T
-            near = ones[left, None] + ones[None, right] - 2 * common <= bits
-            i, j = np.nonzero(near)
-            later = i + start < j + column
-            first, second = order[i[later] + start], order[j[later] + column]
-            pairs = np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
-            found.extend((int(a), int(b)) for a, b in pairs)
+            i, j = np.nonzero(ones[left, None] + ones[None, right] - 2 * common <= bits)
+            pairs = np.stack([order[i + start], order[j + column]], axis=1)[i + start < j + column]
+            found.extend((int(a), int(b)) for a, b in np.sort(pairs, axis=1))
     return sorted(found)
 
 
@@ -172,9 +172,6 @@ def _read(path: Path) -> Fingerprint | str:
     return Fingerprint(digest, picture.width, picture.height, dhash(picture).tobytes())
 
 
-_Stamp = tuple[bytes, int, int]
-"""Absolute path, size in bytes, time of change in nanoseconds: the file as it was when it was looked at."""
-
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS fingerprints_1 (
     path BLOB PRIMARY KEY, size INTEGER, changed_ns INTEGER,
@@ -182,9 +179,13 @@ CREATE TABLE IF NOT EXISTS fingerprints_1 (
 ) WITHOUT ROWID
 """
 # The number in the table's name changes with the definition of a fingerprint: older rows are then not found.
+_LOOK_UP = """
+SELECT sha256, width, height, dhash FROM fingerprints_1 WHERE path = ? AND size = ? AND changed_ns = ?
+"""
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: Path) -> tuple[bytes, int, int] | None:
+    """Absolute path, size in bytes, time of change in nanoseconds; None where there is no file."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -204,7 +205,9 @@ def _with_cache(cache: Path | None, work: Callable[[sqlite3.Connection], Result]
         except sqlite3.OperationalError:
             raise  # locked, full, or not writable: nothing is wrong with what it holds
         except sqlite3.DatabaseError:
-            _remove(file)
+            with _as_sqlite_errors():
+                for suffix in ("", "-wal", "-shm"):  # SQLite would take these for the new one's
+                    file.with_name(file.name + suffix).unlink(missing_ok=True)
             return _with_connection(file, work)
     except sqlite3.Error as error:
         raise FeatureError(
@@ -214,39 +217,17 @@ def _with_cache(cache: Path | None, work: Callable[[sqlite3.Connection], Result]
 
 
 def _with_connection(file: Path, work: Callable[[sqlite3.Connection], Result]) -> Result:
-    try:
+    with _as_sqlite_errors():
         file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise sqlite3.OperationalError(str(error)) from error
     with closing(sqlite3.connect(file, timeout=60)) as store:
         for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", _SCHEMA):
             store.execute(statement)
         return work(store)
 
 
-def _remove(file: Path) -> None:
-    """Remove a database with what SQLite keeps beside it, which would be taken for the new one's."""
+@contextmanager
+def _as_sqlite_errors() -> Iterator[None]:
     try:
-        for suffix in ("", "-wal", "-shm"):
-            file.with_name(file.name + suffix).unlink(missing_ok=True)
+        yield
     except OSError as error:
         raise sqlite3.OperationalError(str(error)) from error
-
-
-def _look_up(
-    store: sqlite3.Connection, stamps: dict[Path, _Stamp | None]
-) -> Iterator[tuple[Path, Fingerprint]]:
-    columns = "sha256, width, height, dhash"
-    query = f"SELECT {columns} FROM fingerprints_1 WHERE path = ? AND size = ? AND changed_ns = ?"
-    for path, stamp in stamps.items():
-        row = store.execute(query, stamp).fetchone() if stamp else None
-        if row:
-            yield path, Fingerprint(*row)
-
-
-def _keep(
-    store: sqlite3.Connection, stamps: dict[Path, _Stamp | None], fresh: dict[Path, Fingerprint]
-) -> None:
-    rows = [(*stamp, *astuple(each)) for path, each in fresh.items() if (stamp := stamps[path])]
-    with store:
-        store.executemany("INSERT OR REPLACE INTO fingerprints_1 VALUES (?, ?, ?, ?, ?, ?, ?)", rows)

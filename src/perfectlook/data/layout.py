@@ -65,9 +65,8 @@ class Dataset:
 
     def __repr__(self) -> str:
         names = ("scenes", "products", "pairs", "categories")
-        return (
-            f"<Dataset {self.name!r}: {', '.join(f'{len(getattr(self, each)):,} {each}' for each in names)}>"
-        )
+        counts = ", ".join(f"{len(getattr(self, each)):,} {each}" for each in names)
+        return f"<Dataset {self.name!r}: {counts}>"
 
     @cached_property
     def categories(self) -> dict[str, list[str]]:
@@ -110,7 +109,11 @@ def read_layout(root: Path) -> Dataset:
     products = list_pictures(root / "products", of_products)
     name, files = root.name or root.resolve().name, (root / PAIRS, root / CATEGORIES, root / DETAILS)
     dataset = read_files(name, *files, scenes.get, products.get, of_scenes, of_products)
-    dataset.licence = _licence(root / ABOUT)
+    about = root / ABOUT
+    licence = JsonObject(about).entries.get("licence") if about.is_file() else None
+    if licence is not None and not isinstance(licence, str):
+        raise DatasetError(f"{about}: the licence is {shown(licence)}; write it as text, or leave it out")
+    dataset.licence = licence
     return dataset
 
 
@@ -166,13 +169,6 @@ def read_files(
         known=reader.known,
         product_problems=of_products,
     )
-
-
-def _licence(about: Path) -> str | None:
-    licence = JsonObject(about).entries.get("licence") if about.is_file() else None
-    if licence is None or isinstance(licence, str):
-        return licence
-    raise DatasetError(f"{about}: the licence is {shown(licence)}; write it as text, or leave it out")
 
 
 @dataclass
@@ -286,18 +282,24 @@ class _RowReader:
         scene, product = _id_in(row, "scene"), _id_in(row, "product")
         self.known.append((scene, product))
         marked = self._marked_box(row, scene, product)
-        self._remark_repeated(scene, product, marked, line)
-        box = self._clipped(marked, scene, product) if marked else None
-        self._check_product(product)
-        if scene not in self.scenes:
-            self.scenes[scene] = self._scene_of(scene)
-        return Pair(scene, product, box)
-
-    def _remark_repeated(self, scene: str, product: str, marked: Box | None, line: int) -> None:
         first = self._first_lines.setdefault((scene, product, marked), line)
         if first != line:
             reason = f"the same row as line {first}, with product {product}; it counts twice"
             self.remarks.append(UnusableError(ProblemKind.DUPLICATE_ROW, scene, reason))
+        box = self._clipped(marked, scene, product) if marked else None
+        if product not in self._products and product in self._left_out:
+            kind = ProblemKind(self._left_out[product].kind)
+            raise UnusableError(kind, product, "its product was left out, and so is this row")
+        if product not in self._products:
+            reason = "unknown product: no category is listed for it; list it or remove the row"
+            raise UnusableError(ProblemKind.UNKNOWN_PRODUCT, product, reason)
+        if scene not in self.scenes:
+            picture = self._picture_of_scene(scene)
+            if picture is None:
+                reason = "the scene has no picture; add the picture or remove the row"
+                raise UnusableError(ProblemKind.MISSING_SCENE, scene, reason)
+            self.scenes[scene] = Scene(scene, picture)
+        return Pair(scene, product, box)
 
     def _marked_box(self, row: dict[str, object], scene: str, product: str) -> Box | None:
         """The box as the row has it, its numbers finite and in order, but perhaps outside of the picture."""
@@ -325,22 +327,6 @@ class _RowReader:
             reason = f"{of} reaches outside 0..1 and was clipped"
             self.remarks.append(UnusableError(ProblemKind.BOX_OUTSIDE, scene, reason))
         return clipped
-
-    def _check_product(self, product: str) -> None:
-        if product in self._products:
-            return
-        if product in self._left_out:
-            kind = ProblemKind(self._left_out[product].kind)
-            raise UnusableError(kind, product, "its product was left out, and so is this row")
-        reason = "unknown product: no category is listed for it; list it or remove the row"
-        raise UnusableError(ProblemKind.UNKNOWN_PRODUCT, product, reason)
-
-    def _scene_of(self, scene: str) -> Scene:
-        picture = self._picture_of_scene(scene)
-        if picture is None:
-            reason = "the scene has no picture; add the picture or remove the row"
-            raise UnusableError(ProblemKind.MISSING_SCENE, scene, reason)
-        return Scene(scene, picture)
 
 
 def _id_in(row: dict[str, object], what: str) -> str:
@@ -372,33 +358,26 @@ def _read_products(
     left_out: dict[str, Problem] = {}
     for key, value in listed.entries.items():
         try:
-            product = checked_id(key, "product")
-            category = _checked_category(product, value)
-            picture = _existing_picture(product, picture_of)
+            product = _product_of(key, value, picture_of, dict(further.get(key, {})))
+            products[product.id] = product
         except UnusableError as unusable:
             left_out[unicodedata.normalize("NFC", key)] = unusable.at(listed.where(key))
-            continue
-        fields = dict(further.get(key, {}))
-        title = fields.pop("title", None) or _title_of(fields, category)
-        products[product] = Product(product, category, picture, title, fields)
     problems.extend(left_out.values())
     return products, left_out
 
 
-def _checked_category(product: str, value: object) -> str:
+def _product_of(key: str, value: object, picture_of: PictureOf, fields: dict[str, str]) -> Product:
+    product = checked_id(key, "product")
     category = normalise(value) if isinstance(value, str) else ""
     if not category:
         reason = f"its category is {shown(value)}; write a path such as 'Furniture|Chairs'"
         raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
-    return category
-
-
-def _existing_picture(product: str, picture_of: PictureOf) -> Path:
     picture = picture_of(product)
     if picture is None:
         reason = "it has no picture, so it is no product; add the picture or remove the entry"
         raise UnusableError(ProblemKind.MISSING_PRODUCT, product, reason)
-    return picture
+    title = fields.pop("title", None) or _title_of(fields, category)
+    return Product(product, category, picture, title, fields)
 
 
 def _read_details(path: Path, listed: "JsonObject", problems: list[Problem]) -> dict[str, dict[str, str]]:
@@ -445,33 +424,25 @@ def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False
         DatasetError: the folder is missing or cannot be read.
     """
     found: dict[str, Path] = {}
-    for path in sorted(_picture_files(folder, nested=nested), key=_preference):
+
+    def refuse(error: OSError) -> None:
+        message = f"{folder}: cannot be listed ({error.strerror}); the pictures must lie there as ID.jpg"
+        raise DatasetError(message) from error
+
+    def preference(path: Path) -> tuple[str, int, str]:
+        return path.stem, SUFFIXES.index(path.suffix.lower()), str(path)
+
+    pictures: list[Path] = []
+    for root, folders, names in os.walk(folder, onerror=refuse):
+        pictures += (Path(root, name) for name in names if name.lower().endswith(SUFFIXES))
+        if not nested:
+            folders.clear()
+    for path in sorted(filter(Path.is_file, pictures), key=preference):
         id_ = unicodedata.normalize("NFC", path.stem)
         kept = found.setdefault(id_, path)
         if kept is not path:
             reason = f"{kept.name} has the same id and is the one that counts; remove one of them"
             problems.append(Problem(str(path), id_, reason, ProblemKind.TWO_PICTURES))
-    return found
-
-
-def _preference(path: Path) -> tuple[str, int, str]:
-    return path.stem, SUFFIXES.index(path.suffix.lower()), str(path)
-
-
-def _picture_files(folder: Path, *, nested: bool) -> list[Path]:
-    found: list[Path] = []
-    folders = [folder]
-    try:
-        while folders:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    if entry.name.lower().endswith(SUFFIXES) and entry.is_file():
-                        found.append(Path(entry.path))
-                    elif nested and entry.is_dir(follow_symlinks=False):
-                        folders.append(Path(entry.path))
-    except OSError as error:
-        message = f"{folder}: cannot be listed ({error.strerror}); the pictures must lie there as ID.jpg"
-        raise DatasetError(message) from error
     return found
 
 

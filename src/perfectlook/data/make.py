@@ -12,7 +12,8 @@ import os
 import shutil
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from perfectlook.data.layout import (
@@ -78,11 +79,12 @@ def make(
         FeedError: a table cannot be read.
     """
     problems: list[Problem] = []
-    reader = _Reader(list_pictures(scenes, problems), list_pictures(products, problems), scenes, products)
+    reader = _Reader({"scene": scenes, "product": products}, problems)
     if categories:
         _read(categories, ("product", "category"), reader.take_category, problems)
     _read(pairs, ("scene", "product"), reader.take_pair, problems)
-    content = reader.content()
+    known = {product: category for product, (category, _) in reader.categories.items()}
+    content = SetContent(reader.rows, known, reader.details)
     if not content.rows:
         first = f"; the first problem: {problems[0]}" if problems else ""
         raise DatasetError(f"{pairs}: no row can be used{first}")
@@ -92,97 +94,75 @@ def make(
         _check_same(folder, files)
     if is_set and force:
         (folder / PAIRS).unlink()  # should this be stopped, nobody takes a mixture of two sets for one
-    pictures = reader.used_pictures()
+    used = [reader.pictures["scene"][each] for each in reader.sizes]
+    pictures = {f"scenes/{picture.name}": picture for picture in used}
+    used = [reader.pictures["product"][each] for each in known]
+    pictures |= {f"products/{picture.name}": picture for picture in used}
     for target, picture in pictures.items():
         _bring(picture, folder / target, link=link)
     write_files(folder, files)
     if is_set and force:
         _clear(folder, pictures, {scenes.resolve(), products.resolve()})
-    return Made(len(reader.used_scenes), len(content.categories), len(content.rows), problems)
+    return Made(len(reader.sizes), len(known), len(content.rows), problems)
 
 
-@dataclass
 class _Reader:
     """Turns the rows of tables into a set's content; what is wrong with a row is an UnusableError."""
 
-    scenes: dict[str, Path]
-    products: dict[str, Path]
-    scene_folder: Path
-    product_folder: Path
-    used_scenes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _rows: list[dict[str, object]] = field(default_factory=list)
-    _categories: dict[str, tuple[str, str]] = field(default_factory=dict)
-    _details: dict[str, dict[str, str]] = field(default_factory=dict)
-    _seen: dict[tuple[str, str, Box | None], str] = field(default_factory=dict)
-    _wrong: dict[Path, str | None] = field(default_factory=dict)
+    def __init__(self, folders: dict[str, Path], problems: list[Problem]) -> None:
+        self.pictures = {what: list_pictures(folder, problems) for what, folder in folders.items()}
+        self.sizes: dict[str, tuple[int, int]] = {}  # of the scenes that are used
+        self.rows: list[dict[str, object]] = []
+        self.categories: dict[str, tuple[str, str]] = {}  # and where each was read
+        self.details: dict[str, dict[str, str]] = {}
+        self._folders = folders
+        self._seen: dict[tuple[str, str, Box | None], str] = {}
+        self._problem_of = cache(picture_problem)
 
     def take_category(self, row: dict[str, str], where: str) -> None:
         """A row of product and category."""
-        product = self._picture(row["product"], self.products, "product", self.product_folder)
-        self._set_category(product, row.get("category", ""), where)
-        self._set_details(product, row)
+        self._describe(self._picture(row, "product"), row, where)
 
     def take_pair(self, row: dict[str, str], where: str) -> None:
         """A row of scene and product."""
-        scene = self._picture(row["scene"], self.scenes, "scene", self.scene_folder)
-        product = self._picture(row["product"], self.products, "product", self.product_folder)
-        size = self.used_scenes.get(scene) or upright_size(self.scenes[scene])
+        scene, product = self._picture(row, "scene"), self._picture(row, "product")
+        size = self.sizes.get(scene) or upright_size(self.pictures["scene"][scene])
         box = _box(row, size)
         first = self._seen.setdefault((scene, product, box), where)
         if first != where:
             reason = f"the same scene, product and box as {first}; remove one of them"
             raise UnusableError(ProblemKind.DUPLICATE_ROW, product, f"{reason}; left out")
-        self._set_category(product, row.get("category", ""), where)
-        self._set_details(product, row)
-        self.used_scenes[scene] = size
-        self._rows.append({"product": product, "scene": scene, "bbox": list(box) if box else None})
+        self._describe(product, row, where)
+        self.sizes[scene] = size
+        self.rows.append({"product": product, "scene": scene, "bbox": list(box) if box else None})
 
-    def content(self) -> SetContent:
-        """What the tables say together."""
-        known = {product: category for product, (category, _) in self._categories.items()}
-        return SetContent(self._rows, known, self._details)
-
-    def used_pictures(self) -> dict[str, Path]:
-        """The pictures of the set, by where they go."""
-        scenes = {f"scenes/{self.scenes[each].name}": self.scenes[each] for each in self.used_scenes}
-        return scenes | {
-            f"products/{self.products[each].name}": self.products[each] for each in self._categories
-        }
-
-    def _picture(self, text: str, pictures: dict[str, Path], what: str, folder: Path) -> str:
+    def _picture(self, row: dict[str, str], what: str) -> str:
         """The id that a cell names, with or without the ending of its picture."""
+        pictures, text = self.pictures[what], row[what]
         end = Path(text).suffix.lower()
-        name = checked_id(text.strip(), what)
+        name = checked_id(text, what)
         id_ = name if name in pictures or end not in SUFFIXES else name[: -len(end)]
         if id_ not in pictures:
             kind = ProblemKind.MISSING_SCENE if what == "scene" else ProblemKind.MISSING_PRODUCT
-            raise UnusableError(
-                kind, shown(text), f"no picture of this {what} in {folder}; add it, or fix the name"
-            )
-        picture = pictures[id_]
-        if picture not in self._wrong:
-            self._wrong[picture] = picture_problem(picture)
-        if reason := self._wrong[picture]:
-            raise UnusableError(ProblemKind.UNREADABLE, id_, reason)
+            reason = f"no picture of this {what} in {self._folders[what]}; add it, or fix the name"
+            raise UnusableError(kind, shown(text), reason)
+        if problem := self._problem_of(pictures[id_]):
+            raise UnusableError(ProblemKind.UNREADABLE, id_, problem)
         return id_
 
-    def _set_category(self, product: str, text: str, where: str) -> None:
-        category = normalise(text)
-        known = self._categories.get(product)
-        if not category and known is None:
+    def _describe(self, product: str, row: dict[str, str], where: str) -> None:
+        category = normalise(row.get("category", ""))
+        known, place = self.categories.get(product, (category, where))
+        if not known:
             reason = "no category; write a path such as Furniture|Chairs in its row, or in --categories"
             raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
-        if known and category and category != known[0]:
-            reason = (
-                f"its category is {shown(category)} here and {shown(known[0])} at {known[1]}; use one of them"
-            )
+        if category not in ("", known):
+            reason = f"its category is {shown(category)} here and {shown(known)} at {place}; use one of them"
             raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
-        self._categories.setdefault(product, (category, where))
-
-    def _set_details(self, product: str, row: dict[str, str]) -> None:
+        self.categories[product] = known, place
         fields = {name: value for name, value in row.items() if name not in _COLUMNS and value}
         if fields:
-            self._details[product] = fields | self._details.get(product, {})
+            self.details[product] = fields | self.details.get(product, {})
 
 
 def _read(

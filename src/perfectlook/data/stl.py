@@ -9,10 +9,9 @@ The release has no pictures; they are fetched by signature. They may lie in `ima
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
-from perfectlook.data.layout import Dataset, JsonObject, PictureOf, list_pictures, read_files
+from perfectlook.data.layout import Dataset, JsonObject, list_pictures, read_files
 from perfectlook.errors import DatasetError
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem
@@ -20,32 +19,16 @@ from perfectlook.types import Problem
 PARTS = ("fashion", "home")
 FOLDERS = ("images", "pictures", "scenes", "products")
 LICENCE = "research, non-commercial"
-"""Of the pictures, which are of Pinterest's users and of shops."""
+"""Of the pictures, which belong to Pinterest's users and to shops."""
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
-    """One part of the release, fashion or home: its rows and its products' categories."""
+def releases_at(path: Path) -> list[Path]:
+    """The files of rows at a path that have their categories beside them (`fashion-cat.json`).
 
-    rows: Path
-    categories: Path
-
-    @property
-    def name(self) -> str:
-        """What reports call it: the folder and the part."""
-        return f"{self.rows.resolve().parent.name}-{self.rows.stem}"
-
-
-def release_of(rows: Path) -> Release | None:
-    """The part whose rows are in this file, if its categories lie beside it (`fashion-cat.json`)."""
-    categories = rows.with_name(f"{rows.name.split('.')[0]}-cat.json")
-    return Release(rows, categories) if rows.is_file() and categories.is_file() else None
-
-
-def releases_in(folder: Path) -> list[Release]:
-    """The parts of the release that lie in a folder, rows and categories both."""
-    parts = (release_of(folder / f"{part}.json") for part in PARTS)
-    return [release for release in parts if release]
+    That is the file itself, or the parts of the release in a folder: `fashion.json`, `home.json`.
+    """
+    rows = [path] if path.is_file() else [path / f"{part}.json" for part in PARTS]
+    return [each for each in rows if each.is_file() and _categories_of(each).is_file()]
 
 
 def count_products(folder: Path) -> dict[str, dict[str, int]]:
@@ -56,53 +39,50 @@ def count_products(folder: Path) -> dict[str, dict[str, int]]:
     Raises:
         DatasetError: one of the files cannot be read.
     """
-    counts: dict[str, dict[str, int]] = {}
-    for part in PARTS:
-        file = folder / f"{part}-cat.json"
-        if file.is_file():
-            categories = Counter(normalise(str(value)) for value in JsonObject(file).entries.values())
-            counts[part] = dict(sorted(categories.items()))
-    return counts
+    files = {part: folder / f"{part}-cat.json" for part in PARTS}
+    counts = {
+        part: Counter(normalise(str(value)) for value in JsonObject(file).entries.values())
+        for part, file in files.items()
+        if file.is_file()
+    }
+    return {part: dict(sorted(categories.items())) for part, categories in counts.items()}
 
 
-def has_pictures(folder: Path) -> bool:
-    """Whether there is a folder that pictures of the release are looked for in."""
-    return any((folder / name).is_dir() for name in FOLDERS)
+def picture_folders(folder: Path) -> list[Path]:
+    """The folders, in one of the release, that its pictures are looked for in."""
+    return [folder / name for name in FOLDERS if (folder / name).is_dir()]
 
 
-def read_release(release: Release) -> Dataset:
-    """Read one part of the release with its pictures; everything wrong in it becomes one of its problems.
+def read_release(rows: Path, *, pictures: bool = True) -> Dataset:
+    """Read one part of the release; everything wrong in it becomes one of its problems.
+
+    Args:
+        rows: its file of rows, one of `releases_at`.
+        pictures: False reads it as if every picture were there, for its numbers alone.
 
     Raises:
         DatasetError: there is no folder of pictures, or a file cannot be read.
     """
-    folder = release.rows.parent
-    if not has_pictures(folder):
+    folder = rows.parent
+    problems: list[Problem] = []
+    found: dict[str, Path] = {}
+    for each in picture_folders(folder) if pictures else ():
+        found = list_pictures(each, problems, nested=True) | found
+    if pictures and not picture_folders(folder):
         raise DatasetError(
             f"{folder}: the release's files are here, but no pictures; put them there as "
             f"images/SIGNATURE.jpg (or in {', '.join(FOLDERS[1:])})"
         )
-    problems: list[Problem] = []
-    pictures: dict[str, Path] = {}
-    for name in FOLDERS:
-        if (folder / name).is_dir():
-            pictures = list_pictures(folder / name, problems, nested=True) | pictures
-    return _read(release, pictures.get, problems)
 
+    def picture_of(signature: str) -> Path | None:
+        return found.get(signature) if pictures else folder / FOLDERS[0] / f"{signature}.jpg"
 
-def read_release_without_pictures(release: Release) -> Dataset:
-    """Read one part of the release as if every picture were there, for its numbers alone.
-
-    Raises:
-        DatasetError: a file cannot be read.
-    """
-    folder = release.rows.parent / FOLDERS[0]
-    return _read(release, lambda signature: folder / f"{signature}.jpg", [])
-
-
-def _read(release: Release, picture_of: PictureOf, problems: list[Problem]) -> Dataset:
-    files = (release.rows, release.categories, None)
-    dataset = read_files(release.name, *files, picture_of, picture_of, problems)
+    name = f"{rows.resolve().parent.name}-{rows.stem}"
+    dataset = read_files(name, rows, _categories_of(rows), None, picture_of, picture_of, problems)
     dataset.licence = LICENCE
     dataset.product_problems[:0] = (each for each in problems if each.item in dataset.products)
     return dataset
+
+
+def _categories_of(rows: Path) -> Path:
+    return rows.with_name(f"{rows.name.split('.')[0]}-cat.json")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.data.fetch.ikea import read_plain_pickle
+from perfectlook.data.fetch.ikea import read_dict
 from perfectlook.errors import DatasetError
 
 PLAIN = {
@@ -27,13 +27,13 @@ PLAIN = {
 def test_what_is_plain_is_read_whatever_the_protocol(tmp_path: Path, protocol: int):
     file = tmp_path / "plain.p"
     file.write_bytes(pickle.dumps(PLAIN, protocol))
-    assert read_plain_pickle(file) == PLAIN
+    assert read_dict(file) == PLAIN
 
 
 def test_what_python_2_wrote_is_text(tmp_path: Path):
     file = tmp_path / "old.p"
     file.write_bytes(b"(dp0\nS'na\\xc3\\xafve'\np1\n(lp2\nVr\\u00f6d\np3\nas.")
-    assert read_plain_pickle(file) == {"naïve": ["röd"]}
+    assert read_dict(file) == {"naïve": ["röd"]}
 
 
 class _Runs:
@@ -70,7 +70,7 @@ def test_what_would_run_something_is_refused(
     with pytest.raises(
         DatasetError, match=rf"evil\.p: not read \(it names \S*{named}, and only plain containers"
     ):
-        read_plain_pickle(file)
+        read_dict(file)
     assert not (tmp_path / "EVIDENCE").exists()
 
 
@@ -89,4 +89,4 @@ def test_what_is_damaged_is_an_error(tmp_path: Path, content: bytes):
     file = tmp_path / "damaged.p"
     file.write_bytes(content)
     with pytest.raises(DatasetError, match=r"damaged\.p: not read"):
-        read_plain_pickle(file)
+        read_dict(file)

@@ -52,7 +52,7 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
         for path, blob in sorted(annotations.listing().items())
         if path.startswith("images/") and path.lower().endswith((".jpg", ".jpeg", ".png"))
     }
-    described = annotations.read(_PRODUCTS, _dict_of)
+    described = annotations.read(_PRODUCTS, read_dict)
     rooms: dict[str, Wanted] = {}
     articles: dict[str, Wanted] = {}
     for path, blob in pictures.items():
@@ -70,7 +70,7 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
         else:
             reason = f"no description in {_PRODUCTS}; the product is left out"
             problems.append(Problem(wanted.path, article, reason, ProblemKind.NO_CATEGORY))
-    pairs = _pairs(annotations.read(_PAIRS, _dict_of), same, rooms, limit)
+    pairs = _pairs(annotations.read(_PAIRS, read_dict), same, rooms, limit)
     shown = sorted({article for _, article in pairs} if limit is not None else set(same.values()))
 
     def content(there: set[str]) -> SetContent:
@@ -141,23 +141,19 @@ class _Containers(pickle.Unpickler):
         return found
 
 
-def read_plain_pickle(file: Path) -> Any:
-    """Read a pickle of dicts, lists, sets, tuples, text and numbers, written by Python 2 or 3.
+def read_dict(file: Path) -> Mapping[Any, Any]:
+    """Read a pickled dict of dicts, lists, sets, tuples, text and numbers, written by Python 2 or 3.
 
     Raises:
         DatasetError: it holds anything else, or is damaged; nothing in it has been run.
     """
     content = file.read_bytes()
     try:
-        return _Containers(io.BytesIO(content), encoding="utf-8", errors="replace").load()
+        found = _Containers(io.BytesIO(content), encoding="utf-8", errors="replace").load()
     except Exception as error:  # on garbage the unpickler raises nearly anything
         reason = str(error) or type(error).__name__
         message = f"{file}: not read ({reason}); fetch it again, from a place you trust"
         raise DatasetError(message) from error
-
-
-def _dict_of(file: Path) -> Mapping[Any, Any]:
-    found = read_plain_pickle(file)
     if not isinstance(found, Mapping):
         raise DatasetError(f"{file}: holds {type(found).__name__}, not a dict")
     return found
