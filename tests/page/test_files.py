@@ -6,10 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-import perfectlook.service.routes.page as page_route
+from perfectlook.service.app import FOLDER
 from serving import Running
 
-FOLDER = page_route.FOLDER
 FILES = sorted(FOLDER.iterdir())
 SCRIPTS = [file for file in FILES if file.suffix == ".js"]
 

@@ -193,7 +193,7 @@ def test_a_full_queue_is_said_after_a_breath(own_store: Store, tmp_path: Path, s
         blocked = threading.Thread(
             target=lambda: own.service.workers._pool.submit(gate.wait).result()
         )  # the one worker is busy
-        own.service.workers._inside += 1
+        own.service.workers.inside += 1
         blocked.start()
         began = time.monotonic()
         answer = own.photo(store.photos[0])
@@ -202,5 +202,5 @@ def test_a_full_queue_is_said_after_a_breath(own_store: Store, tmp_path: Path, s
         assert BUSY_DELAY <= time.monotonic() - began < 10
         gate.set()
         blocked.join()
-        own.service.workers._inside -= 1
+        own.service.workers.inside -= 1
         assert own.photo(store.photos[0]).status_code == 200

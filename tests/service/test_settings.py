@@ -51,8 +51,12 @@ def test_secrets_are_not_printed():
     [
         ({}, {}, "--model"),
         ({"model": "m"}, {}, "--catalogue"),
-        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT is 'many'; it must be a whole number"),
-        (NEEDED, {"PERFECTLOOK_RATE": "-1"}, "PERFECTLOOK_RATE is -1.0: give 0 or more"),
+        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT is 'many': Input should be a valid integer"),
+        (
+            NEEDED,
+            {"PERFECTLOOK_RATE": "-1"},
+            "PERFECTLOOK_RATE is -1.0: Input should be greater than or equal to 0",
+        ),
         (NEEDED, {"PERFECTLOOK_KEYED_READING": "perhaps"}, "PERFECTLOOK_KEYED_READING"),
         ({**NEEDED, "port": 70_000}, {}, "--port"),
         ({**NEEDED, "queue": -1}, {}, "--queue"),

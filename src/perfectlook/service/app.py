@@ -1,20 +1,37 @@
-"""The application: every group of routes, the answers of failures, and what lies around them."""
+"""The application: every group of routes, the page's files, and what lies around them."""
 
+import asyncio
+import hashlib
+import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from perfectlook import __version__
 from perfectlook.service.errors import add_handlers
 from perfectlook.service.middleware import ServiceMiddleware
-from perfectlook.service.routes import operations, page, products, recommend
+from perfectlook.service.routes import operations, products, recommend
 from perfectlook.service.service import Service
 
-ROUTES = (recommend.router, products.router, page.router, operations.router)
+ROUTES = (
+    recommend.router,
+    products.router,
+    operations.samples_router,
+    operations.feedback_router,
+    operations.router,
+)
 """The routers of all calls of the API."""
+FOLDER = Path(__file__).parent / "page"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
+    "img-src 'self' blob: data: https:; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
 
 
 def create_app(service: Service) -> FastAPI:
@@ -23,7 +40,7 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await service.close()
+        await asyncio.to_thread(service.close)
 
     app = FastAPI(
         title="Perfect the Look",
@@ -35,7 +52,7 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    for router in (*ROUTES, page.files_router()):
+    for router in (*ROUTES, files_router()):
         app.include_router(router)
     add_handlers(app, service.hidden)
     return app
@@ -43,14 +60,40 @@ def create_app(service: Service) -> FastAPI:
 
 def wrapped(service: Service) -> ASGIApp:
     """Return the application inside its middleware: what a server runs."""
-    settings = service.settings
     app: ASGIApp = create_app(service)
-    if settings.allow_origin:
+    if origins := service.settings.allow_origin:
         app = CORSMiddleware(
             app,
-            allow_origins=settings.allow_origin,
+            allow_origins=origins,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["X-Request-Id", "Retry-After"],
         )
-    return ServiceMiddleware(app, settings, service.keys, service.metrics)
+    return ServiceMiddleware(app, service)
+
+
+def files_router(folder: Path = FOLDER) -> APIRouter:
+    """Return a router with one route for each file of the page: no path of a request is ever opened."""
+    router = APIRouter(include_in_schema=False)
+    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if file.is_file() and not file.name.startswith("."):
+            place = file.relative_to(folder).as_posix()
+            router.add_api_route(
+                "/" if place == "index.html" else f"/{place}", _sender(file), methods=["GET", "HEAD"]
+            )
+    return router
+
+
+def _sender(file: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    type_ = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+
+    async def send(request: Request) -> Response:
+        content = await asyncio.to_thread(file.read_bytes)
+        tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+        headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+        headers["Permissions-Policy"] = "camera=(self), geolocation=(), microphone=()"
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=type_, headers=headers)
+
+    return send

@@ -35,7 +35,6 @@ class Refusal(HTTPException):
             headers["WWW-Authenticate"] = "Bearer"
         super().__init__(status, message, headers)
         self.code = code
-        self.message = message
 
 
 @dataclass(slots=True)
@@ -56,22 +55,19 @@ def state_of(request: HTTPConnection) -> RequestState:
 
 def json_answer(document: object, status: int = 200) -> Response:
     """Return an answer, serialised once."""
-    return Response(_encoded(document), status, media_type="application/json")
-
-
-def _encoded(document: object) -> bytes:
     try:
-        return to_json(document, inf_nan_mode="null")
+        content = to_json(document, inf_nan_mode="null")
     except PydanticSerializationError:  # half of a surrogate pair, as a broken feed may hold
         plain = document.model_dump() if isinstance(document, BaseModel) else document
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-8", "replace")
+        content = text.encode("utf-8", "replace")
+    return Response(content, status, media_type="application/json")
 
 
 def error_answer(refusal: Refusal, state: RequestState, details: Any = None) -> Response:
     """Return the answer of a refused request, and note its code for the log and the metrics."""
     state.error = refusal.code
-    detail = ErrorDetail(code=refusal.code, message=refusal.message, request_id=state.id, details=details)
+    detail = ErrorDetail(code=refusal.code, message=refusal.detail, request_id=state.id, details=details)
     answer = json_answer(ErrorAnswer(error=detail), refusal.status_code)
     answer.headers.update(refusal.headers or {})
     return answer
@@ -120,44 +116,37 @@ def described(
 def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
     """Register the answers of all failures; no message contains a text of `hidden`, such as a folder."""
 
-    async def refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        if isinstance(error, Refusal):
-            if error.code == "busy":
-                await asyncio.sleep(BUSY_DELAY)
-            return error_answer(error, state_of(request))
-        refusal = Refusal(error.status_code, _CODES.get(error.status_code, "error"), str(error.detail))
-        refusal.headers = error.headers
+    @app.exception_handler(HTTPException)
+    async def refused(request: Request, error: HTTPException) -> Response:
+        refusal = error if isinstance(error, Refusal) else None
+        if refusal is None:
+            refusal = Refusal(error.status_code, _CODES.get(error.status_code, "error"), error.detail)
+            refusal.headers = error.headers
+        if refusal.code == "busy":
+            await asyncio.sleep(BUSY_DELAY)
         return error_answer(refusal, state_of(request))
 
-    async def invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError | ValidationError)
+    @app.exception_handler(RequestValidationError)
+    @app.exception_handler(ValidationError)
+    async def invalid(request: Request, error: RequestValidationError | ValidationError) -> Response:
         problems = [
             {"where": [str(part) for part in each["loc"]], "problem": each["msg"]} for each in error.errors()
         ]
         message = f"{'.'.join(problems[0]['where'])}: {problems[0]['problem']}"
         return error_answer(Refusal(422, "invalid", message), state_of(request), problems)
 
-    async def failed(request: Request, error: Exception) -> Response:
-        assert isinstance(error, PerfectLookError)
+    @app.exception_handler(PerfectLookError)
+    async def failed(request: Request, error: PerfectLookError) -> Response:
         refusal, state = refusal_of(error, hidden), state_of(request)
         level = logging.WARNING if refusal.status_code >= 500 else logging.INFO
         reason = {"request_id": state.id, "code": refusal.code, "reason": str(error)[:500]}
         LOGGER.log(level, "refused", extra=reason)
         return error_answer(refusal, state)
 
-    async def gone(request: Request, _: Exception) -> Response:
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, _: ClientDisconnect) -> Response:
         state_of(request).error = "client_gone"
         return Response(status_code=499)  # nobody reads it; the log does
-
-    for kind, handler in (
-        (HTTPException, refused),
-        (RequestValidationError, invalid),
-        (ValidationError, invalid),
-        (PerfectLookError, failed),
-        (ClientDisconnect, gone),
-    ):
-        app.add_exception_handler(kind, handler)
 
 
 def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal:

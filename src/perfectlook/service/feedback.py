@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -32,7 +32,7 @@ class FeedbackStore:
             PerfectLookError: it cannot be opened.
         """
         self._file = file
-        self._most_pages = most_pages
+        self._pages = most_pages
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         try:
@@ -65,10 +65,9 @@ class FeedbackStore:
 
     def stats(self) -> FeedbackStats:
         """Return counts of events, and clicks over shown, by category and by rank."""
-        with self._lock, closing(self._read_only()) as connection:
-            return FeedbackStats(
-                by_category=_counted(connection, "category"), by_rank=_counted(connection, "rank")
-            )
+        address = f"{self._file.absolute().as_uri()}?mode=ro"
+        with self._lock, closing(sqlite3.connect(address, uri=True, timeout=10)) as reader:
+            return FeedbackStats(by_category=_counted(reader, "category"), by_rank=_counted(reader, "rank"))
 
     def close(self) -> None:
         """Close the file."""
@@ -77,21 +76,17 @@ class FeedbackStore:
 
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
-            connection = sqlite3.connect(self._file, timeout=10, check_same_thread=False)
-            try:
+            with ExitStack() as opening:
+                connection = sqlite3.connect(self._file, timeout=10, check_same_thread=False)
+                opening.callback(connection.close)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
                 connection.execute(_SCHEMA)
-                if self._most_pages is not None:
-                    connection.execute(f"PRAGMA max_page_count = {self._most_pages}")
-            except BaseException:
-                connection.close()
-                raise
+                if self._pages is not None:
+                    connection.execute(f"PRAGMA max_page_count = {self._pages}")
+                opening.pop_all()
             self._connection = connection
         return self._connection
-
-    def _read_only(self) -> sqlite3.Connection:
-        return sqlite3.connect(f"{self._file.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
 
     def _drop(self) -> None:
         if self._connection is not None:

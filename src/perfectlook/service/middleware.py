@@ -11,9 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perfectlook.service.errors import LOGGER, Refusal, RequestState, error_answer
-from perfectlook.service.metrics import Metrics
-from perfectlook.service.security import Keys, Rates
-from perfectlook.service.settings import Settings
+from perfectlook.service.security import Rates
+from perfectlook.service.service import Service
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _SAFE_HEADERS = {
@@ -23,22 +22,19 @@ _SAFE_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 _UNLIMITED = ("/health", "/ready", "/metrics")
 
 
 class ServiceMiddleware:
     """The outermost layer, in plain ASGI: nothing inside sees a request that is over its limits."""
 
-    def __init__(
-        self, app: ASGIApp, settings: Settings, keys: Keys, metrics: Metrics, rates: Rates | None = None
-    ) -> None:
-        """Wrap an application."""
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        """Wrap the application of a service."""
         self._app = app
-        self._settings = settings
-        self._most = settings.max_upload + 2**16  # a photo, and the other fields of its form
-        self._keys = keys
-        self._metrics = metrics
-        self._rates = rates or Rates(settings.rate, settings.burst)
+        self._service = service
+        self._most = service.settings.max_upload + 2**16  # a photo, and the other fields of its form
+        self._rates = Rates(service.settings.rate, service.settings.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -49,7 +45,7 @@ class ServiceMiddleware:
         given = headers.get("x-request-id", "")
         state = RequestState(given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12))
         scope["perfectlook.state"] = state
-        body = Body(receive, self._most, self._settings.read_seconds, headers)
+        body = Body(receive, self._most, self._service.settings.read_seconds, headers)
         status = 0
 
         async def answer(message: Message) -> None:
@@ -70,19 +66,19 @@ class ServiceMiddleware:
             state.key = self._owner(headers)
             self._check(scope, headers, state)
             await self._app(scope, body.receive, answer)
-        except Refusal as refusal:
+        except Exception as error:
+            refusal = error if isinstance(error, Refusal) else None
+            if refusal is None:  # the client gets an answer without anything of the inside
+                LOGGER.exception("failed", extra={"request_id": state.id}, exc_info=error)
+                refusal = Refusal(500, "internal", "something went wrong here")
             if not status:
-                await _refuse(refusal, state, answer)
-        except Exception as error:  # the client gets an answer without anything of the inside
-            LOGGER.exception("failed", extra={"request_id": state.id}, exc_info=error)
-            if not status:
-                await _refuse(Refusal(500, "internal", "something went wrong here"), state, answer)
+                await error_answer(refusal, state)(scope, receive, answer)
         finally:
             self._note(scope, state, status)
 
     def _owner(self, headers: Headers) -> str | None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        return self._keys.owner(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
+        return self._service.keys.owner(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
 
     def _check(self, scope: Scope, headers: Headers, state: RequestState) -> None:
         """Refuse requests that come too often or announce too large a body."""
@@ -98,11 +94,10 @@ class ServiceMiddleware:
 
     def _note(self, scope: Scope, state: RequestState, status: int) -> None:
         seconds = time.perf_counter() - state.began
-        route = _route(scope)
+        pattern = getattr(scope.get("route"), "path", None)  # the path itself may be private
+        route = pattern if isinstance(pattern, str) else "none"
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._metrics.request(method, route, status, seconds)
-        if state.error:
-            self._metrics.error(state.error)
+        self._service.metrics.request(method, route, status, seconds, state.error)
         LOGGER.log(
             logging.INFO if status < 500 else logging.WARNING,
             "request",
@@ -116,23 +111,6 @@ class ServiceMiddleware:
                 "error": state.error,
             },
         )
-
-
-_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
-
-
-def _route(scope: Scope) -> str:
-    """The pattern of the route that answered: the path itself may be private."""
-    path = getattr(scope.get("route"), "path", None)
-    return path if isinstance(path, str) else "none"
-
-
-async def _refuse(refusal: Refusal, state: RequestState, send: Send) -> None:
-    await error_answer(refusal, state)({"type": "http", "method": "POST"}, _nothing, send)
-
-
-async def _nothing() -> Message:
-    return {"type": "http.disconnect"}
 
 
 class Body:

@@ -3,12 +3,20 @@
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from math import nan
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
-from starlette.datastructures import FormData, UploadFile
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+)
+from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from perfectlook.answers import PhotoSize
@@ -27,6 +35,23 @@ PHOTO = "photo"
 SMALLEST_BOX = 8
 
 
+def _box(value: object) -> Box | None:
+    if value is None or value == "":
+        return None
+    try:
+        left, top, right, bottom = map(float, value.split(",") if isinstance(value, str) else value)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        left = top = right = bottom = nan
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError("write left,top,right,bottom as numbers from 0 to 1; left < right and top < bottom")
+    return Box(left, top, right, bottom)
+
+
+_NUMBERS = {"type": "array", "items": {"type": "number"}}
+_BOX_SCHEMA = {"title": "Box", "anyOf": [{"type": "string"}, _NUMBERS, {"type": "null"}]}
+Part = Annotated[Box | None, BeforeValidator(_box), WithJsonSchema(_BOX_SCHEMA)]
+
+
 class PhotoOptions(BaseModel):
     """Where the photo is, if it is not in the request itself, and the options of all questions about it."""
 
@@ -41,30 +66,8 @@ class PhotoOptions(BaseModel):
     where: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
         None, description="a filter, such as: price <= 50 EUR and brand in (Acme, Muji)"
     )
-    box: str | list[float] | None = Field(
-        None, description="the part of the photo to look at: left,top,right,bottom from 0 to 1"
-    )
+    box: Part = Field(None, description="the part of the photo to look at: left,top,right,bottom from 0 to 1")
     include_unavailable: bool = Field(False, description="also products that are out of stock")
-
-    @field_validator("box")
-    @classmethod
-    def _box(cls, value: str | list[float] | None) -> list[float] | None:
-        if value is None or value == "":
-            return None
-        try:
-            edges = [float(part) for part in (value.split(",") if isinstance(value, str) else value)]
-        except ValueError:
-            edges = []
-        if len(edges) != 4 or not all(0 <= edge <= 1 for edge in edges):
-            raise ValueError("write left,top,right,bottom as numbers from 0 to 1")
-        if not (edges[0] < edges[2] and edges[1] < edges[3]):
-            raise ValueError("left has to be less than right, and top less than bottom")
-        return edges
-
-    @property
-    def part(self) -> Box | None:
-        """The box."""
-        return None if self.box is None else Box(*self.box)
 
     @property
     def filter(self) -> Filter | None:
@@ -147,7 +150,7 @@ async def read_question(
             "or 'sample'",
         )
     given = (content, options.url, options.sample, getattr(options, "id", None))
-    if sum(each is not None for each in given) > 1:
+    if given.count(None) < len(given) - 1:
         raise Refusal(
             400, "bad_request", "the photo is given more than once; give a photo, a url or a sample"
         )
@@ -182,9 +185,7 @@ async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]],
         spool_max_size = 2**62  # files stay in memory, however large they are
 
     try:
-        form: FormData = await InMemory(
-            request.headers, request.stream(), max_files=1, max_fields=200
-        ).parse()
+        form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=200).parse()
     except MultiPartException as error:
         raise Refusal(400, "bad_form", f"the form cannot be read: {error.message}") from error
     texts, files = [], {}
@@ -212,23 +213,25 @@ def _gathered(items: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return found
 
 
-@dataclass(slots=True)
 class Stopwatch:
     """Milliseconds of each stage; a stage begins where the one before ended."""
 
-    timings: dict[str, float] = field(default_factory=dict)
-    began: float = field(default_factory=time.perf_counter)
-    last: float = field(default_factory=time.perf_counter)
+    def __init__(self) -> None:
+        """Begin the first stage."""
+        self._began = self._last = time.perf_counter()
+        self.timings: dict[str, float] = {}
 
     def stage(self, name: str) -> None:
         """End a stage."""
         now = time.perf_counter()
-        self.timings[name] = round(1000 * (now - self.last), 3)
-        self.last = now
+        self.timings[name] = round(1000 * (now - self._last), 3)
+        self._last = now
 
-    def end(self) -> dict[str, float]:
-        """Return all stages and the total."""
-        return {**self.timings, "total": round(1000 * (time.perf_counter() - self.began), 3)}
+    def end(self, name: str) -> dict[str, float]:
+        """End the last stage; return all of them and the total."""
+        self.stage(name)
+        self.timings["total"] = round(1000 * (self._last - self._began), 3)
+        return self.timings
 
 
 def embed_photo(
@@ -243,7 +246,6 @@ def embed_photo(
         PictureError: it cannot be read.
         Refusal: the box holds too few pixels (422).
     """
-    watch.last = time.perf_counter()
     backbone = service.recommender.backbone
     width, height = upright_size(content, limits=service.limits)
     crop = None if box is None else _pixels(box, width, height)
@@ -276,13 +278,7 @@ def described_question(options: type[BaseModel], **example: object) -> dict[str,
     fields: dict[str, Any] = schema["properties"]
     photo = {"type": "string", "format": "binary", "description": "the photo"}
     query = [
-        {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "schema": about,
-            "description": about.get("description", ""),
-        }
+        {"name": name, "in": "query", "required": False, "schema": about, "description": about["description"]}
         for name, about in fields.items()
         if name not in ("url", "sample", "id")
     ]

@@ -12,6 +12,7 @@ from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, TextIO
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -40,10 +41,10 @@ def run(settings: Settings) -> None:
     _check_address(settings)
     log_as_json()
     with _without_garbage_collection(), ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-        opening = beside.submit(_opened, settings)  # takes about as long as this import:
-        import perfectlook.service.app  # noqa: F401
+        beside.submit(import_module, "perfectlook.service.app")  # takes about as long as opening
+        from perfectlook.service.service import Service
 
-        service = opening.result()
+        service = Service.open(settings)
     server(service).run()
 
 
@@ -255,9 +256,3 @@ def _check_address(settings: Settings) -> None:
             f"cannot bind to {settings.host}:{settings.port} ({error.strerror}); choose another --host or "
             "--port"
         ) from error
-
-
-def _opened(settings: Settings) -> "Service":
-    from perfectlook.service.service import Service
-
-    return Service.open(settings)

@@ -4,17 +4,18 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from math import inf
 from operator import itemgetter
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 import numpy as np
-from fastapi import Request
+from fastapi import Depends, Request
 from PIL import Image
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from perfectlook.catalogue import Catalogue
 from perfectlook.fetching import Fetcher, FetchLimits
@@ -26,7 +27,6 @@ from perfectlook.recommender.explain import UsualDistances
 from perfectlook.recommender.rules import NO_RULES
 from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import FeedbackStore
-from perfectlook.service.metrics import Metrics
 from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
 from perfectlook.service.thumbnails import Samples, Thumbnails
@@ -40,12 +40,8 @@ WRITING_PLACES = 32
 FETCH_SECONDS = 10.0
 _WEIGHT = 0.05
 """The share of the latest piece of work in the running mean of durations."""
-
-
-def service_of(request: Request) -> "Service":
-    """Return the service that answers a request."""
-    service: Service = request.app.state.service
-    return service
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)
+"""Seconds, for the metrics."""
 
 
 class Service:
@@ -59,7 +55,6 @@ class Service:
         self.keys = Keys(Path(settings.keys) if settings.keys else None)
         self.samples = Samples(Path(settings.samples) if settings.samples else None)
         self.feedback = FeedbackStore(_feedback_file(settings))
-        self.metrics = Metrics()
         self.thumbnails = Thumbnails()
         self.usual = UsualDistances(recommender.catalogue, recommender.model)
         self.limits = PictureLimits(max_bytes=settings.max_upload)
@@ -68,7 +63,7 @@ class Service:
         self.readers = Workers("reader", READING_THREADS, READING_PLACES)
         self.writers = Workers("writer", 1, WRITING_PLACES)
         self._fetchers = Workers("fetcher", FETCHING_THREADS, FETCHING_PLACES)
-        self.metrics.gauge("queue", "Photos that are processed or wait for it.", lambda: self.workers.inside)
+        self.metrics = Metrics(lambda: self.workers.inside)
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
@@ -82,39 +77,30 @@ class Service:
         recommender = Recommender.open(catalogue, model, threads=_threads(settings))
         try:
             service = cls(settings, recommender)
-            service.warm()
+            service._warm()
         except BaseException:
             recommender.close()
             raise
         return service
 
-    def warm(self) -> None:
+    def _warm(self) -> None:
         """Load what the first request would otherwise load: the networks, and the catalogue's vectors."""
+        catalogue, model = self.recommender.catalogue, self.recommender.model
         with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
             opening = beside.submit(lambda: self.recommender.backbone)
-            self._read_vectors()
+            if smallest := min(catalogue.categories().items(), key=itemgetter(1), default=None):
+                point = np.zeros(model.dimension, np.float32)
+                catalogue.search([Query(point, 1, frozenset(smallest[:1]))], model)
             opening.result()
         seen = self.recommender.embed(Image.new("RGB", (64, 64), "grey"))
         answer = self.recommender.complete(seen, k=1, limit=1)
         self.usual.parts(seen.scene, [each.category for each in answer.categories])
 
-    def _read_vectors(self) -> None:
-        catalogue, model = self.recommender.catalogue, self.recommender.model
-        if smallest := min(catalogue.categories().items(), key=itemgetter(1), default=None):
-            point = np.zeros(model.dimension, np.float32)
-            catalogue.search([Query(point, 1, frozenset(smallest[:1]))], model)
-
     @cached_property
     def _fetcher(self) -> Fetcher:
         """Made for the first URL: it takes a while to read the certificates of the system."""
-        return Fetcher(
-            FetchLimits(
-                max_bytes=self.settings.max_upload,
-                seconds=FETCH_SECONDS,
-                tries=1,
-                allow_private=self.settings.allow_private,
-            )
-        )
+        most, private = self.settings.max_upload, self.settings.allow_private
+        return Fetcher(FetchLimits(max_bytes=most, seconds=FETCH_SECONDS, tries=1, allow_private=private))
 
     async def fetched(self, url: str) -> bytes:
         """Return the content of a URL.
@@ -138,17 +124,24 @@ class Service:
         """Who may keep a picture for an hour: any cache; only the caller's if reading requires a key."""
         return f"{'private' if self.settings.keyed_reading else 'public'}, max-age=3600"
 
-    async def close(self) -> None:
-        """Finish what was accepted, then close."""
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Finish what was accepted, then close; this may take as long as the slowest request."""
         for workers in (self.workers, self.readers, self.writers, self._fetchers):
             workers.close()
         if "_fetcher" in vars(self):
             self._fetcher.close()
         self.feedback.close()
         self.recommender.close()
+
+
+async def service_of(request: Request) -> Service:
+    """Return the service that answers a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+OpenService = Annotated[Service, Depends(service_of)]
+"""The parameter of a route that needs the service."""
 
 
 class Workers:
@@ -171,27 +164,23 @@ class Workers:
         self._most = threads + places
         self._longest = longest
         self._seconds = 0.0
-        self._inside = 0
-        self._lock = threading.Lock()
-
-    @property
-    def inside(self) -> int:
+        self.inside = 0
         """How many pieces of work run or wait."""
-        return self._inside
+        self._lock = threading.Lock()
 
     def check(self) -> None:
         """Raise Refusal (503) if nothing more fits; so a request can be refused before it is read."""
-        waiting = self._inside - self._threads
+        waiting = self.inside - self._threads
         expected = (waiting + 1) * self._seconds / self._threads
         # as many as there are threads may always wait, so that no thread runs dry
-        if self._inside >= self._most or (waiting >= self._threads and expected > self._longest):
+        if self.inside >= self._most or (waiting >= self._threads and expected > self._longest):
             raise Refusal(503, "busy", "too many requests at once; try again in a second", retry_after=1)
 
     async def run(self, work: Callable[[], Result]) -> Result:
         """Run work in a thread; Refusal (503) if nothing more fits."""
         with self._lock:
             self.check()
-            self._inside += 1
+            self.inside += 1
         try:
             future = self._pool.submit(self._timed, work)
         except BaseException:
@@ -213,7 +202,53 @@ class Workers:
 
     def _leave(self, _: Future[Result] | None = None) -> None:
         with self._lock:
-            self._inside -= 1
+            self.inside -= 1
+
+
+class Metrics:
+    """What one service counts and times, in a registry of its own: several may live in one process."""
+
+    def __init__(self, queue: Callable[[], float]) -> None:
+        """Begin all counts at zero; `queue` returns how many photos are processed or wait."""
+        self._registry = registry = CollectorRegistry()
+        self._requests = Histogram(
+            "perfectlook_request_seconds",
+            "Time of whole requests.",
+            ("method", "route", "status"),
+            registry=registry,
+            buckets=_BUCKETS,
+        )
+        self._stages = Histogram(
+            "perfectlook_stage_seconds",
+            "Time of each stage of an answer.",
+            ("stage",),
+            registry=registry,
+            buckets=_BUCKETS,
+        )
+        self._errors = Counter(
+            "perfectlook_errors", "Requests answered with an error.", ("code",), registry=registry
+        )
+        self._results = Counter(
+            "perfectlook_results", "Products in answers.", ("endpoint",), registry=registry
+        )
+        waiting = Gauge("perfectlook_queue", "Photos that are processed or wait for it.", registry=registry)
+        waiting.set_function(queue)
+
+    def request(self, method: str, route: str, status: int, seconds: float, error: str | None) -> None:
+        """Count and time a request, and count the code of its error."""
+        self._requests.labels(method, route, status).observe(seconds)
+        if error:
+            self._errors.labels(error).inc()
+
+    def answer(self, endpoint: str, timings: Mapping[str, float], products: int) -> None:
+        """Count the products of an answer, and time its stages (milliseconds)."""
+        for stage, milliseconds in timings.items():
+            self._stages.labels(stage).observe(milliseconds / 1000)
+        self._results.labels(endpoint).inc(products)
+
+    def text(self) -> bytes:
+        """Return all metrics as Prometheus reads them."""
+        return generate_latest(self._registry)
 
 
 def _threads(settings: Settings) -> int:

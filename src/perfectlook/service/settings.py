@@ -14,7 +14,6 @@ from pydantic_settings import (
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from perfectlook.errors import UsageError
@@ -67,10 +66,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
-        init_settings: PydanticBaseSettingsSource,
-        **_: object,
+        cls, *_: object, init_settings: PydanticBaseSettingsSource, **__: object
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take arguments only: `of` combines the sources and names the one that is wrong."""
         return (init_settings,)
@@ -97,7 +93,7 @@ class Settings(BaseSettings):
                 (f"{file}: '{name}'", in_file),
             )
             place, value = next((place, values[name]) for place, values in places if name in values)
-            raise UsageError(_wrong(name, place, value, first.get("ctx", {}))) from error
+            raise UsageError(f"{place} is {value!r}: {first['msg']}") from error
         for name in ("model", "catalogue"):
             if not getattr(found, name):
                 raise UsageError(
@@ -122,33 +118,15 @@ def settings_fields() -> list[tuple[str, object, str]]:
 
 
 def _read(settings: type[Settings], file: str) -> dict[str, Any]:
-    if not Path(file).is_file():
-        raise UsageError(f"{file}: there is no such file; name a TOML file")
     try:
-        values = TomlConfigSettingsSource(settings, Path(file))()
+        values = tomllib.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror}); name a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{file}: not TOML ({error}); `--show-config` prints an example") from error
     if unknown := next((name for name in values if name not in settings.model_fields), None):
         raise UsageError(f"{file}: unknown key '{unknown}'; known: {', '.join(settings.model_fields)}")
     return values
-
-
-_KINDS = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    tuple[str, ...]: "a list of texts",
-}
-
-
-def _wrong(name: str, place: str, value: object, limits: Mapping[str, Any]) -> str:
-    for limit, side in (("ge", "more"), ("le", "less")):
-        if limit in limits:
-            return f"{place} is {value}: give {limits[limit]:g} or {side}"
-    return f"{place} is {value!r}; it must be {_KINDS[Settings.model_fields[name].annotation]}"  # type: ignore[index]
 
 
 def _hidden(value: object) -> object:

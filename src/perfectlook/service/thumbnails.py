@@ -6,7 +6,6 @@ import threading
 from collections import Counter, OrderedDict
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import quote
 
 from PIL import Image
@@ -22,14 +21,6 @@ SIZES = (64, 128, 256, 512, 1024)
 KEPT_BYTES = 64 * 2**20
 
 
-class SentPicture(NamedTuple):
-    """A picture to send: its bytes, its type, and a tag that changes with it."""
-
-    content: bytes
-    type: str
-    tag: str
-
-
 @lru_cache(maxsize=16_384)
 def picture_address(id_: str) -> str:
     """Return the address of a product's picture."""
@@ -41,12 +32,12 @@ class Thumbnails:
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._kept: OrderedDict[str, SentPicture] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
-    def picture(self, record: Record, size: int | None) -> SentPicture:
-        """Return the picture of a record, scaled to fit a square of about `size` pixels.
+    def picture(self, record: Record, size: int | None) -> tuple[bytes, str]:
+        """Return the bytes and the type of a record's picture, scaled to fit about `size` pixels.
 
         Raises:
             Refusal: it is not there any more, or damaged (404).
@@ -57,21 +48,17 @@ class Thumbnails:
                 self._kept.move_to_end(tag)
                 return found
         try:
-            picture = _made(Path(record.picture), size, tag)
+            picture = _made(Path(record.picture), _side(size))
         except (OSError, PictureError) as error:
             raise Refusal(404, "no_picture", "the product's picture is not there now") from error
         if size is not None:
-            self._keep(picture)
+            with self._lock:
+                if tag not in self._kept:
+                    self._kept[tag] = picture
+                    self._bytes += len(picture[0])
+                while self._bytes > KEPT_BYTES:
+                    self._bytes -= len(self._kept.popitem(last=False)[1][0])
         return picture
-
-    def _keep(self, picture: SentPicture) -> None:
-        with self._lock:
-            if picture.tag not in self._kept:
-                self._kept[picture.tag] = picture
-                self._bytes += len(picture.content)
-            while self._bytes > KEPT_BYTES:
-                _, dropped = self._kept.popitem(last=False)
-                self._bytes -= len(dropped.content)
 
 
 def tag_of(record: Record, size: int | None) -> str:
@@ -83,16 +70,15 @@ def _side(size: int | None) -> int | None:
     return None if size is None else next((each for each in SIZES if each >= size), SIZES[-1])
 
 
-def _made(file: Path, size: int | None, tag: str) -> SentPicture:
-    side = _side(size)
+def _made(file: Path, side: int | None) -> tuple[bytes, str]:
     if side is None:
         content = file.read_bytes()
         if (type_ := type_of(content)) is not None:
-            return SentPicture(content, type_, tag)
+            return content, type_
     picture = open_picture(file, fit=side)
     if side is not None:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return SentPicture(encode_jpeg(picture, 85), "image/jpeg", tag)
+    return encode_jpeg(picture, 85), "image/jpeg"
 
 
 def type_of(content: bytes) -> str | None:
@@ -124,9 +110,9 @@ class Samples:
             raise UsageError(
                 f"{folder}: cannot be listed ({error.strerror}); name a folder of photos"
             ) from error
-        listed = [file for file in files if file.suffix.lower() in SUFFIXES and file.is_file()]
-        names = Counter(_name(file) for file in listed)
-        self._files = {_name(file) if names[_name(file)] == 1 else file.stem: file for file in listed}
+        listed = {file: _name(file) for file in files if file.suffix.lower() in SUFFIXES and file.is_file()}
+        times = Counter(listed.values())
+        self._files = {name if times[name] == 1 else file.stem: file for file, name in listed.items()}
 
     def listed(self) -> list[Sample]:
         """Return the samples in the order of their files' names."""
@@ -137,13 +123,12 @@ class Samples:
 
     async def content(self, name: str) -> bytes:
         """Return the bytes of a sample; Refusal (404) where there is none of that name."""
-        file = self._files.get(name)
-        if file is None:
-            raise Refusal(404, "no_such_sample", "there is no sample of that name; see /v1/samples")
         try:
-            return await asyncio.to_thread(file.read_bytes)
-        except OSError as error:
-            raise Refusal(404, "no_such_sample", "that sample is not there any more") from error
+            return await asyncio.to_thread(self._files[name].read_bytes)
+        except (KeyError, OSError) as error:
+            raise Refusal(
+                404, "no_such_sample", "there is no sample of that name; see /v1/samples"
+            ) from error
 
 
 def _name(file: Path) -> str:

@@ -1,17 +1,39 @@
-"""Feedback (`/v1/feedback`, `/v1/stats`) and the state of the server (`/health`, `/ready`, `/metrics`)."""
+"""Sample scenes (`/v1/samples`), feedback (`/v1/feedback`, `/v1/stats`), and the state of the server."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
+from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from perfectlook.answers import FeedbackEvent, FeedbackStats, Health, Ready, Stored
+from perfectlook.answers import FeedbackEvent, FeedbackStats, Health, Ready, Sample, Stored
 from perfectlook.errors import PerfectLookError
-from perfectlook.service.errors import Refusal, described, json_answer
+from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
 from perfectlook.service.security import reading
-from perfectlook.service.service import service_of
+from perfectlook.service.service import OpenService
+from perfectlook.service.thumbnails import type_of
 
-router = APIRouter()
+router = APIRouter(tags=["running"])
+samples_router = APIRouter(tags=["samples"], dependencies=[Depends(reading)])
+feedback_router = APIRouter(tags=["feedback"], dependencies=[Depends(reading)])
+
+
+@samples_router.get("/v1/samples", **described("The sample scenes", list[Sample]))
+async def samples(service: OpenService) -> Response:
+    """Return the scenes that the server offers to try."""
+    return json_answer(service.samples.listed())
+
+
+@samples_router.get(
+    "/v1/samples/{name}/picture", **described("A sample's picture", None, 404, 422, kinds=PICTURES)
+)
+async def sample_picture(
+    service: OpenService, name: Annotated[str, PathParameter(max_length=500)]
+) -> Response:
+    """Return the bytes of a sample."""
+    content = await service.samples.content(name)
+    headers = {"Cache-Control": service.cache_control}
+    return Response(content, media_type=type_of(content) or "application/octet-stream", headers=headers)
 
 
 class Feedback(BaseModel):
@@ -33,42 +55,31 @@ class Feedback(BaseModel):
     events: list[FeedbackEvent] = Field(min_length=1, max_length=1_000)
 
 
-@router.post(
-    "/v1/feedback",
-    tags=["feedback"],
-    dependencies=[Depends(reading)],
-    **described("Say what a shopper did with an answer", Stored, 422, 507, status=202),
+@feedback_router.post(
+    "/v1/feedback", **described("Say what a shopper did with an answer", Stored, 422, 507, status=202)
 )
-async def feedback(request: Request, body: Feedback) -> Response:
+async def feedback(service: OpenService, body: Feedback) -> Response:
     """Store events. An event that is sent again counts once; 202 means that the disk has them all."""
-    service = service_of(request)
     model = service.recommender.model.name
     await service.readers.run(lambda: service.feedback.add(body.request_id, model, body.events))
     return json_answer(Stored(stored=len(body.events)), 202)
 
 
-@router.get(
-    "/v1/stats",
-    tags=["feedback"],
-    dependencies=[Depends(reading)],
-    **described("What all feedback says", FeedbackStats),
-)
-async def stats(request: Request) -> Response:
+@feedback_router.get("/v1/stats", **described("What all feedback says", FeedbackStats))
+async def stats(service: OpenService) -> Response:
     """Return counts of events and click-through, by category and by rank."""
-    service = service_of(request)
     return json_answer(await service.readers.run(service.feedback.stats))
 
 
-@router.get("/health", tags=["running"], **described("Is the process alive?", Health))
+@router.get("/health", **described("Is the process alive?", Health))
 async def health() -> Response:
     """Answer at once."""
     return json_answer(Health())
 
 
-@router.get("/ready", tags=["running"], **described("Are photos answered?", Ready))
-async def ready(request: Request) -> Response:
+@router.get("/ready", **described("Are photos answered?", Ready))
+async def ready(service: OpenService) -> Response:
     """Count the catalogue's products; 503 if it cannot be used."""
-    service = service_of(request)
     try:
         products = await service.readers.run(service.recommender.catalogue.count)
     except PerfectLookError as error:
@@ -76,7 +87,7 @@ async def ready(request: Request) -> Response:
     return json_answer(Ready(model=service.recommender.model.name, products=products))
 
 
-@router.get("/metrics", tags=["running"], **described("Metrics for Prometheus", kinds=("text/plain",)))
-async def metrics(request: Request) -> Response:
+@router.get("/metrics", **described("Metrics for Prometheus", kinds=("text/plain",)))
+async def metrics(service: OpenService) -> Response:
     """Return all metrics as text."""
-    return Response(service_of(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,9 +1,8 @@
 """`/v1/products`: list, read, put and delete products, and their pictures; `/v1/categories`."""
 
 import base64
-import binascii
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,9 +28,8 @@ from perfectlook.images import open_picture
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
 from perfectlook.service.requests import content_type, read_form, read_json
 from perfectlook.service.security import reading, writing
-from perfectlook.service.service import Service, service_of
+from perfectlook.service.service import OpenService, Service
 from perfectlook.service.thumbnails import picture_address, tag_of
-from perfectlook.stores import Point
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
@@ -60,26 +58,39 @@ class NewProduct(BaseModel):
     picture_base64: str | None = None
 
 
+_EXAMPLE = {
+    "category": "Furniture|Chairs",
+    "title": "Oak chair",
+    "picture_url": "https://shop.example/oak-chair.jpg",
+    "fields": {"price": "49.90 EUR", "brand": "Acme"},
+}
+_FORM = {
+    "product": {"type": "string", "description": "the product, as JSON"},
+    "picture": {"type": "string", "format": "binary"},
+}
+_PUT_BODY = {
+    "application/json": {"schema": NewProduct.model_json_schema(), "example": _EXAMPLE},
+    "multipart/form-data": {"schema": {"type": "object", "required": [*_FORM], "properties": _FORM}},
+}
+
+
 @router.get("/v1/categories", **described("The catalogue's categories", Categories))
-async def categories(request: Request) -> Response:
+async def categories(service: OpenService) -> Response:
     """Return how many products each category has, largest first."""
-    service = service_of(request)
     counts = await service.readers.run(service.recommender.catalogue.categories)
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return json_answer(
-        Categories(categories=[CategoryCount(category=name, products=count) for name, count in largest])
-    )
+    found = [CategoryCount(category=name, products=count) for name, count in largest]
+    return json_answer(Categories(categories=found))
 
 
 @router.get("/v1/products", **described("List products", ProductPage, 422))
 async def products(
-    request: Request,
+    service: OpenService,
     category: Annotated[str | None, Query(max_length=500, description="a whole path")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     after: Annotated[str | None, Query(max_length=500, description="`next` of the page before")] = None,
 ) -> Response:
     """Return products in the order of their ids; `next` is where the next page begins, null at the end."""
-    service = service_of(request)
     return json_answer(await service.readers.run(lambda: _page(service, category, limit, after)))
 
 
@@ -88,67 +99,40 @@ async def products(
 )
 async def picture(
     request: Request,
+    service: OpenService,
     id: Id,  # noqa: A002
     size: Annotated[
         int | None, Query(ge=16, le=1024, description="fit a square of about this many pixels")
     ] = None,
 ) -> Response:
     """Return the picture as it is stored, or a thumbnail."""
-    service = service_of(request)
     known = request.headers.get("if-none-match")
 
     def answer() -> Response:
-        record = _record(_point(service, id))
+        record = _record(service, id)
         headers = {"ETag": tag_of(record, size), "Cache-Control": service.cache_control}
         if known == headers["ETag"]:
             return Response(status_code=304, headers=headers)
-        sent = service.thumbnails.picture(record, size)
-        return Response(sent.content, media_type=sent.type, headers=headers)
+        content, type_ = service.thumbnails.picture(record, size)
+        return Response(content, media_type=type_, headers=headers)
 
     return await service.readers.run(answer)
 
 
 @router.get("/v1/products/{id:path}", **described("Read a product", CatalogueProduct, 404, 422))
-async def product(request: Request, id: Id) -> Response:  # noqa: A002
+async def product(service: OpenService, id: Id) -> Response:  # noqa: A002
     """Return what the catalogue knows of a product."""
-    service = service_of(request)
-    return json_answer(await service.readers.run(lambda: _product(_point(service, id))))
+    return json_answer(await service.readers.run(lambda: _product(id, _record(service, id))))
 
 
 @router.put(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": NewProduct.model_json_schema(),
-                    "example": {
-                        "category": "Furniture|Chairs",
-                        "title": "Oak chair",
-                        "picture_url": "https://shop.example/oak-chair.jpg",
-                        "fields": {"price": "49.90 EUR", "brand": "Acme"},
-                    },
-                },
-                "multipart/form-data": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["product", "picture"],
-                        "properties": {
-                            "product": {"type": "string", "description": "the product, as JSON"},
-                            "picture": {"type": "string", "format": "binary"},
-                        },
-                    }
-                },
-            },
-        }
-    },
+    openapi_extra={"requestBody": {"required": True, "content": _PUT_BODY}},
     **described("Add or change a product", CatalogueProduct, 401, 404, 415, 422, 502),
 )
-async def put(request: Request, id: Id) -> Response:  # noqa: A002
+async def put(request: Request, service: OpenService, id: Id) -> Response:  # noqa: A002
     """Embed a product and put it into the catalogue; searches find it when the answer comes."""
-    service = service_of(request)
     document, content = await _body(request)
     new = NewProduct.model_validate(document)
     if content is None and new.picture_url is not None:
@@ -156,10 +140,10 @@ async def put(request: Request, id: Id) -> Response:  # noqa: A002
     if content is None and new.picture_base64 is not None:
         try:
             content = base64.b64decode(new.picture_base64, validate=True)
-        except (ValueError, binascii.Error) as error:
+        except ValueError as error:
             raise Refusal(422, "invalid", "picture_base64: not base64") from error
     await service.writers.run(lambda: _put(service, id, new, content))
-    return json_answer(await service.readers.run(lambda: _product(_point(service, id))))
+    return json_answer(await service.readers.run(lambda: _product(id, _record(service, id))))
 
 
 @router.delete(
@@ -167,9 +151,8 @@ async def put(request: Request, id: Id) -> Response:  # noqa: A002
     dependencies=[Depends(writing)],
     **described("Delete a product", Deleted, 401, 404, 422),
 )
-async def delete(request: Request, id: Id) -> Response:  # noqa: A002
+async def delete(service: OpenService, id: Id) -> Response:  # noqa: A002
     """Remove a product from the catalogue."""
-    service = service_of(request)
     await service.writers.run(lambda: _delete(service, id))
     return json_answer(Deleted(deleted=id))
 
@@ -205,28 +188,26 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     category = normalise(new.category)
     if not category:
         raise Refusal(422, "invalid", "category: not a category; write it as Furniture|Chairs")
-    catalogue, model = service.recommender.catalogue, service.recommender.model
     if content is not None:
         picture = _stored(service, content)
-    elif point := catalogue.get([id_], model).get(id_):
-        picture = Path(_record(point).picture)
+    elif known := _records(service, [id_]).get(id_):
+        picture = Path(known.picture)
     else:
         raise Refusal(422, "invalid", "there is no picture; give picture_url or picture_base64")
     fields = {name.lower(): text for name, text in new.fields.items()}
     source = OneProduct(Product(id_, category, picture, new.title, fields))
-    report = catalogue.sync(source, model, wait=SYNC_WAIT, workers=1)
+    recommender = service.recommender
+    report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)
     if report.failed:
         raise PictureError(report.failed[0].reason)
     service.usual.forget()
 
 
 def _delete(service: Service, id_: str) -> None:
-    point = _point(service, id_)
+    picture = Path(_record(service, id_).picture)
     store = service.recommender.catalogue.store
     with store.hold("DELETE of a product"):
-        if not store.delete([id_]):
-            raise _unknown_product()
-    picture = Path(_record(point).picture)
+        store.delete([id_])
     if picture.parent == _folder(service):
         picture.unlink(missing_ok=True)
 
@@ -245,37 +226,31 @@ def _folder(service: Service) -> Path:
 
 
 def _page(service: Service, category: str | None, limit: int, after: str | None) -> ProductPage:
-    recommender = service.recommender
     ids = sorted(
         str(id_)
-        for id_, of in recommender.catalogue.store.excerpts()
+        for id_, of in service.recommender.catalogue.store.excerpts()
         if (category is None or of == category) and (after is None or str(id_) > after)
     )
     listed = ids[:limit]
-    points = recommender.catalogue.get(listed, recommender.model)
+    records = _records(service, listed)
     return ProductPage(
-        products=[_product(points[id_]) for id_ in listed if id_ in points],
+        products=[_product(id_, records[id_]) for id_ in listed if id_ in records],
         next=listed[-1] if len(ids) > limit else None,
     )
 
 
-def _point(service: Service, id_: str) -> Point:
-    point = service.recommender.catalogue.get([id_], service.recommender.model).get(id_)
-    if point is None:
-        raise _unknown_product()
-    return point
+def _record(service: Service, id_: str) -> Record:
+    if record := _records(service, [id_]).get(id_):
+        return record
+    raise Refusal(404, "no_such_product", "the catalogue has no product of that id")
 
 
-def _unknown_product() -> Refusal:
-    return Refusal(404, "no_such_product", "the catalogue has no product of that id")
+def _records(service: Service, ids: Iterable[str]) -> dict[str, Record]:
+    points = service.recommender.catalogue.get(ids, service.recommender.model)
+    return {id_: Record.from_payload(id_, each.payload, each.category) for id_, each in points.items()}
 
 
-def _record(point: Point) -> Record:
-    return Record.from_payload(point.id, point.payload)
-
-
-def _product(point: Point) -> CatalogueProduct:
-    record = _record(point)
-    details = {**details_of(record), "picture": picture_address(point.id)}
+def _product(id_: str, record: Record) -> CatalogueProduct:
+    details = {**details_of(record), "picture": picture_address(id_)}
     others = {name: text for name, text in record.fields.items() if name not in DETAILS}
-    return CatalogueProduct(id=point.id, category=point.category, **details, fields=others)
+    return CatalogueProduct(id=id_, category=record.category, **details, fields=others)
