@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
 
 from perfectlook.errors import PictureError
-from perfectlook.images import dhash, encode_jpeg, open_picture, to_rgb
+from perfectlook.images import dhash, encode_jpeg, open_picture
 from perfectlook.types import Rectangle
 from pictures import FORMATS, drawn, encoded, png
 
@@ -271,19 +271,21 @@ def opened_otherwise() -> dict[str, bytes]:
 def test_a_pillow_picture_becomes_what_its_file_becomes(kind: str) -> None:
     content = opened_otherwise()[kind]
     picture = Image.open(io.BytesIO(content))
-    converted = to_rgb(picture)
+    converted = open_picture(picture)
     assert (converted.mode, converted.info) == ("RGB", {})
     assert difference(converted, open_picture(content)) == 0
-    assert difference(to_rgb(picture), converted) == 0  # the picture itself is as it was
-    assert difference(to_rgb(converted), converted) == 0
+    assert difference(open_picture(picture), converted) == 0  # the picture itself is as it was
+    assert difference(open_picture(converted), converted) == 0
 
 
 def test_a_pillow_picture_that_cannot_be_used_is_named() -> None:
+    chair = Image.fromarray(np.ones((4, 4), np.float32))
+    chair.filename = "chair"  # type: ignore[attr-defined]
     with pytest.raises(PictureError, match="chair: 32-bit pixels"):
-        to_rgb(Image.fromarray(np.ones((4, 4), np.float32)), "chair")
+        open_picture(chair)
     truncated = Image.open(io.BytesIO(encoded(drawn(), "PNG")[:300]))
     with pytest.raises(PictureError, match="<picture>: truncated or damaged"):
-        to_rgb(truncated)
+        open_picture(truncated)
 
 
 # --- hash and encoding

@@ -36,7 +36,7 @@ from perfectlook.answers import (
 from perfectlook.errors import FetchError, PictureError, ServerError, UsageError
 from perfectlook.fetching import Retry, retry_after
 from perfectlook.files import Closable
-from perfectlook.images import Photo, photo_name, to_rgb
+from perfectlook.images import Photo, open_picture, photo_name
 
 KEY_VARIABLE = "PERFECTLOOK_API_KEY"
 BUSY = (429, 503)
@@ -643,7 +643,7 @@ def _content_of(photo: Photo) -> bytes:
     if hasattr(photo, "read"):
         return photo.read()
     encoded = io.BytesIO()
-    to_rgb(photo, photo_name(photo)).save(encoded, "PNG", compress_level=1)
+    open_picture(photo).save(encoded, "PNG", compress_level=1)
     return encoded.getvalue()
 
 

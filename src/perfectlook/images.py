@@ -53,7 +53,7 @@ Photo: TypeAlias = Source | Image.Image
 
 
 def open_picture(
-    source: Source,
+    source: Photo,
     *,
     crop: Rectangle | None = None,
     fit: int | None = None,
@@ -64,7 +64,8 @@ def open_picture(
     Reads JPEG, PNG, WebP, AVIF, GIF (first frame), BMP, TIFF (first page) and HEIC, recognised by content.
 
     Args:
-        source: a file's path, its bytes, or a stream open for reading (read, never closed).
+        source: a file's path, its bytes, a stream open for reading (read, never closed), or a picture that
+            Pillow has opened or made, which stays as it is; `fit` and `limits` do not apply to it.
         crop: the part to return, in pixels of the upright full-size picture.
         fit: allow a JPEG to be decoded 2, 4 or 8 times smaller, which is faster, as long as both sides of
             what is returned stay at least this many pixels; edges of `crop` then fall on whole small pixels.
@@ -76,7 +77,7 @@ def open_picture(
     """
     with _opened(source, limits) as opened:
         size, scale = opened.size, 1
-        if fit is not None and opened.format in {"JPEG", "MPO"}:
+        if fit is not None and opened is not source and opened.format in {"JPEG", "MPO"}:
             scale = _draft(opened, crop, fit)
         opened.load()
         if opened.format == "TIFF":
@@ -108,24 +109,6 @@ def upright_size(source: Source, *, limits: PictureLimits = DEFAULT_LIMITS) -> t
         return (height, width) if _orientation(opened) >= 5 else (width, height)
 
 
-def to_rgb(picture: Image.Image, name: str = "<picture>") -> Image.Image:
-    """Turn a picture that Pillow has opened or made into what `open_picture` returns; a new picture.
-
-    Raises:
-        PictureError: it is truncated, damaged or of 32-bit pixels; the message calls it `name`.
-    """
-    with _explained(name, DEFAULT_LIMITS):
-        picture.load()
-        return _upright_rgb(picture, picture, _orientation(picture))
-
-
-def open_photo(photo: Photo, fit: int | None = None) -> Image.Image:
-    """Return a photo upright, in RGB, transparency over white; `fit` and errors as in `open_picture`."""
-    if isinstance(photo, Image.Image):
-        return to_rgb(photo, photo_name(photo))
-    return open_picture(photo, fit=fit)
-
-
 def photo_name(photo: Photo, unnamed: str = "<picture>") -> str:
     """Return what answers and messages call a photo: its path where it has one."""
     if isinstance(photo, bytes | bytearray | memoryview):
@@ -154,22 +137,16 @@ def dhash(picture: Image.Image) -> ByteArray:
 
 
 @contextmanager
-def _opened(source: Source, limits: PictureLimits) -> Iterator[Image.Image]:
-    """Open a picture within the limits, not decoded yet; what fails while it is open is explained."""
-    name = photo_name(source, "<stream>")
-    with _explained(name, limits):
-        content = _read(source, limits.max_bytes)
+def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
+    """Open a picture, not decoded yet; whatever is raised on it becomes a PictureError with the remedy."""
+    try:
+        if isinstance(photo, Image.Image):
+            yield photo
+            return
         _prepare_pillow()
-        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+        opened = Image.open(io.BytesIO(_read(photo, limits.max_bytes)), formats=FORMATS)
         _check_pixels(opened, limits.max_pixels)
         yield opened
-
-
-@contextmanager
-def _explained(name: str, limits: PictureLimits) -> Iterator[None]:
-    """Turn whatever is raised on a picture into a PictureError that names it and says what to do."""
-    try:
-        yield
     except Exception as error:  # on garbage Pillow's decoders raise nearly anything
         if isinstance(error, PictureError):
             reason = str(error)
@@ -182,7 +159,18 @@ def _explained(name: str, limits: PictureLimits) -> Iterator[None]:
             reason = f"over the limit of {limits.max_pixels / 1e6:.1f} megapixels ({error}); scale it down"
         else:
             reason = f"truncated or damaged ({str(error) or type(error).__name__}); fetch or copy it again"
+        name = photo_name(photo, "<picture>" if isinstance(photo, Image.Image) else "<stream>")
         raise PictureError(f"{name}: {reason}") from error
+
+
+def _check_pixels(opened: Image.Image, max_pixels: int) -> None:
+    tags = getattr(opened, "tag_v2", None) or {}  # a TIFF's tiles are decoded whole, however little they show
+    for width, height in (opened.size, (int(tags.get(322, 0)), int(tags.get(323, 0)))):
+        if width * height > max_pixels:
+            raise PictureError(
+                f"{width}×{height} is {width * height / 1e6:.1f} megapixels, over the limit of "
+                f"{max_pixels / 1e6:.1f}; scale it down or raise PictureLimits.max_pixels"
+            )
 
 
 def _read(source: Source, max_bytes: int) -> bytes:
@@ -249,16 +237,6 @@ def _prepare_pillow() -> None:
 
     brands = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
     Image.register_open("HEIF", HeifImageFile, lambda start: start[4:8] == b"ftyp" and start[8:12] in brands)
-
-
-def _check_pixels(opened: Image.Image, max_pixels: int) -> None:
-    tags = getattr(opened, "tag_v2", None) or {}  # a TIFF's tiles are decoded whole, however little they show
-    for width, height in (opened.size, (int(tags.get(322, 0)), int(tags.get(323, 0)))):
-        if width * height > max_pixels:
-            raise PictureError(
-                f"{width}×{height} is {width * height / 1e6:.1f} megapixels, over the limit of "
-                f"{max_pixels / 1e6:.1f}; scale it down or raise PictureLimits.max_pixels"
-            )
 
 
 def _draft(opened: Image.Image, crop: Rectangle | None, fit: int) -> int:

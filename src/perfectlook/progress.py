@@ -4,18 +4,15 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
-from typing import Protocol, TextIO
+from typing import Protocol, TextIO, TypeAlias
 
 REDRAW_SECONDS = 0.1
 PLAIN_SHARE = 0.1
 PLAIN_SECONDS = (1.0, 30.0)
 
 
-class Progress(Protocol):
-    """A function that long work calls: how many items are done, of how many, how many of them failed."""
-
-    def __call__(self, done: int, total: int, failed: int) -> None:
-        """Show the state; called often, so it must be cheap."""
+Progress: TypeAlias = Callable[[int, int, int], None]
+"""What long work calls: how many items are done, of how many, and how many failed. It is called often."""
 
 
 class ProgressOf(Protocol):
@@ -27,11 +24,7 @@ class ProgressOf(Protocol):
 
 def no_progress(_what: str, _unit: str = "pictures") -> Progress:
     """A `ProgressOf` that shows nothing."""
-
-    def show_nothing(done: int, total: int, failed: int) -> None:
-        """Do nothing."""
-
-    return show_nothing
+    return lambda *_: None
 
 
 class ProgressLine:
@@ -80,9 +73,9 @@ class ProgressLine:
     def _text(self, now: float, done: int, total: int, failed: int) -> str:
         assert self._started is not None
         elapsed = now - self._started
-        text = f"{self._what}: {done:,} of {total:,} {self._unit}"
-        if failed:
-            text += f", {failed:,} failed"
+        text = f"{self._what}: {done:,} of {total:,} {self._unit}" + (
+            f", {failed:,} failed" if failed else ""
+        )
         fresh = done - self._done_at_start
         if elapsed > 0 and fresh > 0:
             rate = fresh / elapsed

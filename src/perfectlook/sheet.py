@@ -42,7 +42,7 @@ from perfectlook.evaluation.overlay import (
     attended,
     contributed,
 )
-from perfectlook.images import open_photo, open_picture
+from perfectlook.images import open_picture
 from perfectlook.taxonomy import split_path
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def draw(answer: "DrawableAnswer", photo: "Photo") -> Image.Image:
 
 def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
     """Draw the photo, and for each category the attention over it and the products."""
-    picture = open_photo(photo, fit=max(PHOTO))
+    picture = open_picture(photo, fit=max(PHOTO))
     columns, heights = _grid(answer.categories)
     shown = round((CARD_HEIGHT - 2 * PADDING) * picture.width / picture.height) + 2 * PADDING
     looked_at = min(LOOKED_AT[1], max(LOOKED_AT[0], shown))
@@ -160,7 +160,7 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
 
 def _draw_look(look: Look, photo: "Photo") -> Image.Image:
     """Draw the photo, and one column for each slot: its product on top and the alternatives below."""
-    picture = open_photo(photo, fit=max(PHOTO))
+    picture = open_picture(photo, fit=max(PHOTO))
     head = PHOTO[1] + 2 * PADDING
     most = max((len(slot.alternatives) for slot in look.slots), default=0)
     below = BETWEEN + most * (CARD_HEIGHT + GAP) if most else 0
@@ -210,7 +210,7 @@ def _draw_explanation(explanation: Explanation, photo: "Photo") -> Image.Image:
     The first photo shows the attention. The second is coloured by what makes the product nearer (orange) and
     what makes it farther (blue) than the category's average product.
     """
-    picture = _contained(open_photo(photo, fit=max(EXPLAINED)), EXPLAINED)
+    picture = _contained(open_picture(photo, fit=max(EXPLAINED)), EXPLAINED)
     line = EXPLAINED_CAPTION + CARD_HEIGHT + EXPLAINED_FOOT
     width = 2 * MARGIN + CARD_WIDTH + 2 * (EXPLAINED[0] + 2 * PADDING) + 2 * GAP
     sheet = _sheet(width, EXPLAINED_HEAD + line * len(explanation.products) - MARGIN // 2)
@@ -340,9 +340,9 @@ def _grid(sections: Sequence[Section | SimilarSection]) -> tuple[int, list[int]]
 def _picture_asked(found: Similar, photo: "Photo") -> Image.Image | None:
     """The picture that was asked about; None where a product's picture is gone."""
     if found.product is None:
-        return open_photo(photo, fit=max(ASKED))
+        return open_picture(photo, fit=max(ASKED))
     with suppress(PictureError):
-        return open_photo(Path(found.product.picture), fit=max(ASKED))
+        return open_picture(Path(found.product.picture), fit=max(ASKED))
     return None
 
 

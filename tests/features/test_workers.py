@@ -73,7 +73,7 @@ def test_a_task_that_takes_too_long_is_ended_and_its_worker_replaced():
 
 def test_tasks_that_keep_to_their_time_leave_the_worker_alone():
     with WorkerPool(worker_starts.mortal, 1) as pool:
-        results = [future.result() for _, future in pool.run(map(str, range(50)), seconds=60)]
+        results = [pool.submit(str(number), seconds=60).result() for number in range(50)]
     assert len({process for _, process in results}) == 1
 
 

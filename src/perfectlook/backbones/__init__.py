@@ -65,7 +65,10 @@ def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backb
     if "+" in name:
         return Concatenated([open_backbone(part, engine=engine, threads=threads) for part in name.split("+")])
     if base not in _DESCRIPTIONS:
-        raise BackboneError(_unknown(base))
+        near = difflib.get_close_matches(base.lower(), _DESCRIPTIONS, n=1, cutoff=0.4)
+        meant = f"did you mean '{near[0]}'? " if near else ""
+        known = ", ".join([*_DESCRIPTIONS, *(f"{hub}:MODEL" for hub in _HUBS)])
+        raise BackboneError(f"unknown backbone '{base}'; {meant}known: {known}")
     if rest and rest not in PRECISIONS:
         raise BackboneError(f"{name}: unknown precision '{rest}'; known: {', '.join(PRECISIONS)}")
     precision = rest or "fp32"
@@ -86,10 +89,3 @@ def runs_on_gpu(name: str) -> bool:
     if "+" in name:
         return any(runs_on_gpu(part) for part in name.split("+"))
     return base != tiny.DESCRIPTION.name and rest != "bf16" and cuda_is_available()
-
-
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name.lower(), _DESCRIPTIONS, n=1, cutoff=0.4)
-    meant = f"did you mean '{near[0]}'? " if near else ""
-    hubs = ", ".join(f"{hub}:MODEL" for hub in _HUBS)
-    return f"unknown backbone '{name}'; {meant}known: {', '.join(_DESCRIPTIONS)}, {hubs}"

@@ -1,7 +1,7 @@
 """What a backbone is: preprocessing, a check of its input, features; and several backbones side by side."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -127,9 +127,9 @@ class Concatenated(Backbone):
             global_dimension=sum(each.global_dimension for each in descriptions),
             stage_channels=tuple(channels for each in descriptions for channels in each.stage_channels),
             map_channels=sum(each.map_channels for each in descriptions),
-            licence=_joined(each.licence for each in descriptions),
+            licence="; ".join(dict.fromkeys(each.licence for each in descriptions)),
             megabytes=sum(each.megabytes for each in descriptions),
-            source=_joined(each.source for each in descriptions),
+            source="; ".join(dict.fromkeys(each.source for each in descriptions)),
             summary="several backbones side by side",
         )
         self._shapes = [(3, each.input_size, each.input_size) for each in descriptions]
@@ -143,14 +143,9 @@ class Concatenated(Backbone):
 
     def _run(self, batch: Float32Array) -> FeatureBatch:
         ends = np.cumsum([math.prod(shape) for shape in self._shapes])
+        inputs = np.split(batch, ends[:-1], axis=1)
         found = [
             part.extract(np.ascontiguousarray(each).reshape(-1, *shape))
-            for part, each, shape in zip(
-                self._parts, np.split(batch, ends[:-1], axis=1), self._shapes, strict=True
-            )
+            for part, each, shape in zip(self._parts, inputs, self._shapes, strict=True)
         ]
         return FeatureBatch(*(np.concatenate(each, axis=-1) for each in zip(*found, strict=True)))
-
-
-def _joined(values: Iterable[str]) -> str:
-    return "; ".join(dict.fromkeys(values))

@@ -47,12 +47,9 @@ class EfficientNetLite(Backbone):
         network = description.name.removesuffix(HEAD_MAP)
         maps = "head_maps" if network != description.name else "feature_maps"
         weights = WEIGHTS_FOLDER / f"{network}.onnx"
+        outputs = ("global_vectors", "style_statistics", maps)
         self._engine = open_engine(
-            weights,
-            engine=engine,
-            precision=precision,
-            threads=threads,
-            outputs=("global_vectors", "style_statistics", maps),
+            weights, engine=engine, precision=precision, threads=threads, outputs=outputs
         )
         self.identity = f"{description.name}-{precision}-{_sha256(weights)[:12]}"
 

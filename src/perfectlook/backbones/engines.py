@@ -34,12 +34,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def open_engine(
-    weights: Path,
-    *,
-    engine: str,
-    precision: str,
-    threads: int,
-    outputs: Sequence[str] = FeatureBatch._fields,
+    weights: Path, *, engine: str, precision: str, threads: int, outputs: Sequence[str] = FeatureBatch._fields
 ) -> "OnnxRuntimeEngine | OpenVinoEngine":
     """Load a graph into an engine; `outputs` are those that become a feature batch, in its order.
 
@@ -104,18 +99,18 @@ def _choose(engine: str, precision: str) -> str:
             "engine 'torch' no longer runs the shipped backbones. For an NVIDIA GPU, choose 'cuda' "
             f"({INSTALL_CUDA}); for the processor, 'openvino' or 'onnxruntime'"
         )
-    if precision == "bf16":
-        if engine not in {"auto", "openvino"}:
-            raise BackboneError(
-                f"engine '{engine}' does not run bf16; choose 'openvino', or the backbone in fp32"
-            )
-        return "openvino"
+    if precision == "bf16" and engine not in {"auto", "openvino"}:
+        raise BackboneError(
+            f"engine '{engine}' does not run bf16; choose 'openvino', or the backbone in fp32"
+        )
     if engine == "cuda" and not cuda_is_available():
         raise BackboneError(
             "engine 'cuda' needs an NVIDIA GPU with its driver, and onnxruntime built for CUDA "
             f"({INSTALL_CUDA}). Without them, choose 'auto'"
         )
-    return automatic_engine() if engine == "auto" else engine
+    if engine != "auto":
+        return engine
+    return "openvino" if precision == "bf16" else automatic_engine()
 
 
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}

@@ -34,9 +34,7 @@ def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> "HubBac
     """
     name = f"{hub}:{model}"
     if engine not in {"auto", "torch"}:
-        raise BackboneError(
-            f"{name}: engine '{engine}' does not run models of a hub; choose 'torch' or 'auto'"
-        )
+        raise BackboneError(f"{name}: engine '{engine}' does not run models of a hub; use 'torch' or 'auto'")
     if not model:
         raise BackboneError(f"{name}: which model? For example transformers:facebook/dinov2-small")
     loaders = {"transformers": _load_transformers, "timm": _load_timm, "open_clip": _load_open_clip}

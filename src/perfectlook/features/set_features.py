@@ -14,7 +14,7 @@ from perfectlook.data.scenes import scene_view, twins
 from perfectlook.errors import DatasetError
 from perfectlook.features.extraction import extract
 from perfectlook.features.store import FeatureArrays, ViewKey, open_store
-from perfectlook.progress import Progress, ProgressOf, no_progress
+from perfectlook.progress import ProgressOf, no_progress
 from perfectlook.types import IntArray, Pair, Problem, View
 
 NO_FEATURES = "picture without features"
@@ -93,24 +93,19 @@ def set_features(
     failed = {View(picture): why for picture, why in unreadable.items()}
     with open_store(backbone) as store:
 
-        def keys_of(views: Iterable[View], *, maps: bool, progress: Progress | None) -> dict[View, ViewKey]:
+        def extracted(what: str, views: Iterable[View], *, maps: bool) -> dict[View, ViewKey]:
             """The keys of those distinct views that have features, after extracting what the store lacks."""
-            keys = {
-                view: ViewKey.of(prints[view.picture].sha256, view.crop)
-                for view in views
-                if view.picture in prints
-            }
-            report = extract(keys, backbone, store, maps=maps, workers=workers, progress=progress)
+            readable = (view for view in views if view.picture in prints)
+            keys = {view: ViewKey.of(prints[view.picture].sha256, view.crop) for view in readable}
+            report = extract(keys, backbone, store, maps=maps, workers=workers, progress=told(what))
             failed.update(report.failures)
             return {view: key for view, key in keys.items() if view not in failed}
 
-        product_keys = keys_of(catalogue.values(), maps=product_maps, progress=told("products"))
+        product_keys = extracted("products", catalogue.values(), maps=product_maps)
         product_ids = [product for product, view in catalogue.items() if view in product_keys]
-        products = store.read(
-            [product_keys[catalogue[product]] for product in product_ids], maps=product_maps
-        )
+        products = store.read([product_keys[catalogue[id_]] for id_ in product_ids], maps=product_maps)
         wanted = [view for pair, view in shown if catalogue[pair.product] in product_keys]
-        scene_keys = keys_of(wanted, maps=True, progress=told("scenes"))
+        scene_keys = extracted("scenes", wanted, maps=True)
         scenes = store.read(list(scene_keys.values()), maps=True)
     problems = _problems(shown, catalogue, failed)
     if strict and problems:

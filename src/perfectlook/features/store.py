@@ -189,21 +189,14 @@ class FeatureStore(Closable):
             places.setdefault(key, place)
         with _explained(self.folder), self._index:  # commits, or rolls back
             self._index.execute("BEGIN IMMEDIATE")
-            stored = dict(zip(places, self.find(places), strict=True))
-            fresh = [key for key in places if stored[key] is None]
-            first = self._next_row("vector_row")
-            self._index.executemany(
-                "INSERT INTO views (vector_row, picture, crop) VALUES (?, ?, ?)",
-                [(row, *key) for row, key in enumerate(fresh, first)],
-            )
+            insert = "INSERT INTO views (vector_row, picture, crop) VALUES (?, ?, ?)"
+            fresh = self.missing(places, maps=False)
+            first = self._place("vector_row", insert, fresh)
             self._vectors.write(first, vectors[[places[key] for key in fresh]])
             if maps is not None:
-                without = [key for key in places if (rows := stored[key]) is None or rows.map is None]
-                first = self._next_row("map_row")
-                self._index.executemany(
-                    "UPDATE views SET map_row = ? WHERE picture = ? AND crop = ?",
-                    [(row, *key) for row, key in enumerate(without, first)],
-                )
+                update = "UPDATE views SET map_row = ? WHERE picture = ? AND crop = ?"
+                without = self.missing(places, maps=True)
+                first = self._place("map_row", update, without)
                 self._maps.write(first, maps[[places[key] for key in without]])
 
     def read(self, keys: Sequence[ViewKey], *, maps: bool) -> FeatureArrays:
@@ -228,6 +221,12 @@ class FeatureStore(Closable):
                 feature_maps = feature_maps.reshape(len(keys), REGIONS, self.manifest.map_channels)
         split = self.manifest.global_dimension
         return FeatureArrays(vectors[:, :split], vectors[:, split:], feature_maps)
+
+    def _place(self, column: str, statement: str, keys: Sequence[ViewKey]) -> int:
+        """Give views the next rows of a column's file; returns the first."""
+        first = self._next_row(column)
+        self._index.executemany(statement, [(row, *key) for row, key in enumerate(keys, first)])
+        return first
 
     def _next_row(self, column: str) -> int:
         return int(self._index.execute(f"SELECT COALESCE(MAX({column}) + 1, 0) FROM views").fetchone()[0])
@@ -333,21 +332,19 @@ def _explained(folder: Path) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its variant
         if code in _FULL_INDEX or (isinstance(error, OSError) and error.errno in _FULL_DISK):
             free = shutil.disk_usage(folder if folder.exists() else folder.anchor or ".").free
-            raise FeatureError(
-                f"{folder}: features cannot be written, {free / 2**20:,.1f} MiB are free ({error}); free "
-                "some space, or let PERFECTLOOK_CACHE name a folder on a larger disk. What was stored is kept"
-            ) from error
-        if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            raise FeatureError(
-                f"{folder}: another process has been writing for over {LOCK_SECONDS:.0f} seconds; "
-                "end it, or wait for it, and run again"
-            ) from error
-        if isinstance(error, OSError | sqlite3.OperationalError):
-            raise FeatureError(
-                f"{folder}: cannot be read or written ({error}); let PERFECTLOOK_CACHE name a folder that "
-                "this user may write"
-            ) from error
-        raise _damaged(folder / "index.sqlite", str(error)) from error
+            reason = (
+                f"features cannot be written, {free / 2**20:,.1f} MiB are free ({error}); free some space, "
+                "or let PERFECTLOOK_CACHE name a folder on a larger disk. What was stored is kept"
+            )
+        elif code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            reason = (
+                f"another process has been writing for over {LOCK_SECONDS:.0f} s; end it, or run again later"
+            )
+        elif isinstance(error, OSError | sqlite3.OperationalError):
+            reason = f"cannot be read or written ({error}); let PERFECTLOOK_CACHE name a folder you can write"
+        else:
+            raise _damaged(folder / "index.sqlite", str(error)) from error
+        raise FeatureError(f"{folder}: {reason}") from error
 
 
 _FULL_DISK = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import islice
 from typing import IO, Any, Generic, TypeVar
 
@@ -57,9 +57,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []
 
-    def run(
-        self, tasks: Iterable[Task], *, seconds: float | None = None
-    ) -> Iterator[tuple[Task, Future[Result]]]:
+    def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Future[Result]]]:
         """Do tasks; yields each with its future as it is done. `submit` says what the future raises.
 
         Takes only `TASKS_PER_WORKER` tasks per worker ahead of what it has yielded, however many there are.
@@ -68,7 +66,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
         pending: dict[Future[Result], Task] = {}
         while True:
             for task in islice(waiting, TASKS_PER_WORKER * self._count - len(pending)):
-                pending[self.submit(task, seconds=seconds)] = task
+                pending[self.submit(task)] = task
             if not pending:
                 return
             # on Windows, Ctrl-C is noticed only between two waits
@@ -152,33 +150,23 @@ class _Worker:
 
     def ask(self, message: bytes, seconds: float | None = None) -> Any:
         """Send a pickled message; returns the answer, or raises the error that is the answer."""
-        with self._deadline(seconds):
-            try:
-                _send(self._messages, message)
-                answer = _receive(self._answers)
-            except (OSError, EOFError) as error:
-                how = self.end()
-                if self._timed_out:
-                    raise TaskTimeoutError(f"timed out after {seconds:g} s") from error
-                raise WorkerDiedError(how) from error
+        timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, self._time_out)
+        timer.start()
+        try:
+            _send(self._messages, message)
+            answer = _receive(self._answers)
+        except (OSError, EOFError) as error:
+            how = self.end()
+            if self._timed_out:
+                raise TaskTimeoutError(f"timed out after {seconds:g} s") from error
+            raise WorkerDiedError(how) from error
+        finally:
+            timer.cancel()
+            timer.join()  # so that it never kills a worker that is at its next task
         result, problem = pickle.loads(answer)
         if problem is not None:
             raise problem
         return result
-
-    @contextmanager
-    def _deadline(self, seconds: float | None) -> Iterator[None]:
-        """Kill the process if it takes longer than this many seconds."""
-        if seconds is None:
-            yield
-            return
-        timer = threading.Timer(seconds, self._time_out)
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()  # so that it never kills a worker that is at its next task
 
     def _time_out(self) -> None:
         self._timed_out = True

@@ -15,7 +15,7 @@ from perfectlook.data import Dataset, load_set
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SceneShown, SetFeatures, set_features
 from perfectlook.files import model_folder
-from perfectlook.images import open_picture, to_rgb
+from perfectlook.images import open_picture
 from perfectlook.model.categories import CategorySuggester
 from perfectlook.model.distances import (
     DistanceFunction,
@@ -380,8 +380,7 @@ class Model(StoredModel):
         if isinstance(picture, FeatureBatch):
             return picture
         backbone = self._opened_backbone
-        fit = backbone.description.input_size
-        opened = to_rgb(picture) if isinstance(picture, Image) else open_picture(picture, fit=fit)
+        opened = open_picture(picture, fit=backbone.description.input_size)
         return backbone.extract(backbone.prepare(opened)[None])
 
     @cached_property

@@ -24,7 +24,7 @@ from perfectlook.catalogue import Catalogue, Source, SyncReport
 from perfectlook.catalogue.manifest import Record
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
-from perfectlook.images import Photo, open_photo, photo_name
+from perfectlook.images import Photo, open_picture, photo_name
 from perfectlook.model.runtime import Model, SceneEmbedding
 from perfectlook.recommender.explain import explained_products
 from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, LookComposer, locked_products
@@ -398,7 +398,7 @@ class Recommender(Closable):
         if isinstance(photo, EmbeddedPhoto):
             return photo.features
         backbone = self.backbone
-        picture = open_photo(photo, backbone.description.input_size)
+        picture = open_picture(photo, fit=backbone.description.input_size)
         return backbone.extract(backbone.prepare(picture)[None])
 
     def _as_product(
