@@ -79,10 +79,8 @@ class ProgressLine:
         fresh = done - self._done_at_start
         if elapsed > 0 and fresh > 0:
             rate = fresh / elapsed
-            text += f", {rate:,.1f} a second"
-            text += (
-                f", {_duration((total - done) / rate)} left" if done < total else f", {_duration(elapsed)}"
-            )
+            seconds, left = ((total - done) / rate, " left") if done < total else (elapsed, "")
+            text += f", {rate:,.1f} a second, {_duration(seconds)}{left}"
         return text
 
     def _show(self, text: str, *, last: bool) -> None:
