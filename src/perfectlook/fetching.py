@@ -48,7 +48,6 @@ class FetchLimits:
 
 
 DEFAULT_LIMITS = FetchLimits()
-HTTP = ("http", "https")
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _HEADERS = {
@@ -107,15 +106,10 @@ class Fetcher(Closable):
         try:
             return retry.call(lambda: self._fetch(url, known), self._pause)
         except FetchError as error:
-            if not error.passing:
-                raise
-            tried = f", tried {retry.tried} times" if retry.tried > 1 else ""
-            raise FetchError(
-                f"{url}: {error}{tried}; try again later",
-                passing=True,
-                status=error.status,
-                pause=error.pause,
-            ) from error
+            if error.passing:
+                tried = f", tried {retry.tried} times" if retry.tried > 1 else ""
+                error.args = (f"{url}: {error}{tried}; try again later",)
+            raise
 
     def _release(self) -> None:
         self._closed.set()
@@ -162,12 +156,12 @@ class Fetcher(Closable):
         status = response.status_code
         if status == 304 and known:
             return Fetched(None, known)
-        if status in _PASSING:
-            pause = retry_after(response.headers.get("retry-after", ""))
-            raise FetchError(_said(response), passing=True, status=status, pause=pause)
         if status != 200:
-            reason = f"{url}: {_said(response)}; correct the link, or remove it"
-            raise FetchError(reason, status=status)
+            said = f"answers {status} {response.reason_phrase}".rstrip()
+            if status not in _PASSING:
+                raise FetchError(f"{url}: {said}; correct the link, or remove it", status=status)
+            pause = retry_after(response.headers.get("retry-after", ""))
+            raise FetchError(said, passing=True, status=status, pause=pause)
         most = self._limits.max_bytes
         size = int(response.headers.get("content-length", 0))  # if it is no number, it is no HTTP
         content = bytearray()
@@ -192,15 +186,11 @@ def _checked(url: str, asked: str) -> httpx.URL:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
         raise FetchError(f"{asked}:{led} is no URL ({error}); fix it") from error
-    if parsed.scheme not in HTTP or not parsed.host:
+    if parsed.scheme not in ("http", "https") or not parsed.host:
         raise FetchError(f"{asked}:{led} is no http:// or https:// URL; only these are fetched")
     if parsed.userinfo:
         raise FetchError(f"{parsed.copy_with(username=None, password=None)}: holds a password; leave it out")
     return parsed.copy_with(fragment=None)
-
-
-def _said(response: httpx.Response) -> str:
-    return f"answers {response.status_code} {response.reason_phrase}".rstrip()
 
 
 class _Clock(threading.local):
@@ -231,22 +221,18 @@ class _GuardedNetwork(httpcore.NetworkBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        addresses = addresses_of(host, port, allow_private=self._allow_private)
-        for place, address in enumerate(addresses):
+        failure: Exception = httpcore.ConnectError("no address")
+        for address in addresses_of(host, port, allow_private=self._allow_private):
             try:
                 stream = self._network.connect_tcp(address, port, self.clock.left(timeout), *rest, **options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if place == len(addresses) - 1:
-                    raise
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
             else:
                 if self.closed:
                     stream.close()
                     raise httpcore.ConnectError("the fetcher is closed")
                 return _TimedStream(stream, self.clock)
-        raise FetchError(f"{host}: has no address; check the name", passing=True)
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
+        raise failure
 
 
 class _TimedStream(httpcore.NetworkStream):

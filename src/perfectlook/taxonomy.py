@@ -58,9 +58,8 @@ def resolve(category: str, known: Collection[str]) -> Resolution:
     path = _folded(category)
     if not path:
         return Resolution(category, None, "unknown")
-    paths: dict[tuple[str, ...], str] = {}
-    for name in sorted(known, reverse=True):  # of two spellings of one path, the first in order stays
-        paths[_folded(name)] = name
+    # of two spellings of one path, the first in order stays
+    paths = {_folded(name): name for name in sorted(known, reverse=True)}
     if path in paths:
         return Resolution(category, paths[path], "exact")
     same_level = [name for other, name in paths.items() if other[-1:] == path[-1:]]

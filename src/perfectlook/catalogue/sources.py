@@ -18,8 +18,7 @@ from perfectlook.catalogue.manifest import Record, State, stamp_of
 from perfectlook.catalogue.vectors import VectorFile, is_vector_file
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
-from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind
-from perfectlook.data.stl import releases_at
+from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind, releases_at
 from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
 from perfectlook.fetching import Fetcher, FetchLimits

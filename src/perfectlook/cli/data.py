@@ -206,16 +206,16 @@ def _lines(audit: "Audit") -> Iterator[str]:
     yield ""
     yield f"  {'split':<26}{'scenes':>9}{'pairs':>9}{'kept by the crop rule':>24}"
     for split, size in audit.splits.items():
-        kept = size.pairs - size.dropped_by_crop
-        yield f"    {split:<24}{size.scenes:>9,}{size.pairs:>9,}{kept:>24,}"
+        kept = size["pairs"] - size["dropped_by_crop"]
+        yield f"    {split:<24}{size['scenes']:>9,}{size['pairs']:>9,}{kept:>24,}"
     if audit.is_small:
         yield "    under 500 scenes: choose by cross-validation over train and val"
     yield ""
     width = max([24, *map(len, audit.categories)])
     yield f"  {'category':<{width + 2}}{'products':>9}{'pairs':>9}"
-    for category, counts in sorted(audit.categories.items(), key=lambda item: -item[1].products):
-        alone = "   one product: no negatives" if counts.products == 1 else ""
-        yield f"    {category:<{width}}{counts.products:>9,}{counts.pairs:>9,}{alone}"
+    for category, counts in sorted(audit.categories.items(), key=lambda item: -item[1]["products"]):
+        alone = "   one product: no negatives" if counts["products"] == 1 else ""
+        yield f"    {category:<{width}}{counts['products']:>9,}{counts['pairs']:>9,}{alone}"
     yield ""
     yield from _problems(audit)
 
@@ -239,11 +239,11 @@ def _numbers(audit: "Audit") -> Iterator[tuple[str, str, str]]:
         return
     missing = f"{audit.missing_scenes:,} of scenes, {audit.missing_products:,} of products"
     yield "pictures missing", f"{audit.missing_scenes + audit.missing_products:,}", missing
-    yield "pictures unreadable", f"{pictures.unreadable:,}", ""
-    held_out = f"{pictures.twin_scenes_held_out:,} of val and test have a copy in train"
-    yield "twin scenes", f"{pictures.twin_scenes:,}", held_out
-    groups = f"groups: {pictures.near_identical_groups:,}; by shape, so colour variants count"
-    yield "near-identical products", f"{pictures.near_identical_products:,}", groups
+    yield "pictures unreadable", f"{pictures['unreadable']:,}", ""
+    held_out = f"{pictures['twin_scenes_held_out']:,} of val and test have a copy in train"
+    yield "twin scenes", f"{pictures['twin_scenes']:,}", held_out
+    groups = f"groups: {pictures['near_identical_groups']:,}; by shape, so colour variants count"
+    yield "near-identical products", f"{pictures['near_identical_products']:,}", groups
 
 
 def _problems(audit: "Audit") -> Iterator[str]:

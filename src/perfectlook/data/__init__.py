@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from perfectlook.data.layout import CATEGORIES, PAIRS, Dataset, read_layout
-from perfectlook.data.stl import read_release, releases_at
+from perfectlook.data.layout import CATEGORIES, PAIRS, Dataset, read_layout, read_release, releases_at
 from perfectlook.errors import DatasetError
 from perfectlook.files import set_folder
 

@@ -7,47 +7,19 @@ from pathlib import Path
 
 from perfectlook.data import load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, groups_within, hashes_of
-from perfectlook.data.layout import PAIRS, Dataset, ProblemKind, list_pictures
+from perfectlook.data.layout import (
+    PAIRS,
+    Dataset,
+    ProblemKind,
+    count_products,
+    list_pictures,
+    picture_folders,
+    read_release,
+    releases_at,
+)
 from perfectlook.data.scenes import SPLITS, TWIN_BITS, Split, is_small, scene_rectangle, split_of, twins
-from perfectlook.data.stl import count_products, picture_folders, read_release, releases_at
 from perfectlook.progress import Progress
 from perfectlook.types import Problem
-
-
-@dataclass(frozen=True, slots=True)
-class CategorySize:
-    """How many products a category has in the catalogue, and how many pairs."""
-
-    products: int
-    pairs: int
-
-
-@dataclass(frozen=True, slots=True)
-class SplitSize:
-    """How many scenes and pairs a split has, and how many of its pairs the crop rule drops."""
-
-    scenes: int
-    pairs: int
-    dropped_by_crop: int
-
-
-@dataclass(frozen=True, slots=True)
-class PictureNumbers:
-    """What only the pictures themselves tell.
-
-    Attributes:
-        unreadable: pictures of scenes and products that cannot be opened.
-        twin_scenes: scenes that have a copy among the scenes with pairs.
-        twin_scenes_held_out: scenes of validation and test that have a copy in train.
-        near_identical_products: products whose picture is nearly another product's.
-        near_identical_groups: the groups that these form.
-    """
-
-    unreadable: int
-    twin_scenes: int
-    twin_scenes_held_out: int
-    near_identical_products: int
-    near_identical_groups: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +35,13 @@ class Audit:
         multi_positive_scenes: scenes with more than one product of the same category.
         boxes: pairs with a box; `boxes_outside` counts rows whose box reached out of 0..1.
         missing_scenes, missing_products: distinct ids that have no picture.
-        pictures: None where there are no pictures to look at.
+        splits: `scenes`, `pairs` and, of these, `dropped_by_crop` of every split.
+        categories: `products` in the catalogue and `pairs` of every category.
+        pictures: None where there are no pictures to look at. Otherwise: pictures of scenes and products that
+            are `unreadable`; `twin_scenes` that have a copy among the scenes with pairs, and
+            `twin_scenes_held_out`, those of validation and test that have a copy in train;
+            `near_identical_products` whose picture is nearly another's, and the `near_identical_groups` that
+            these form.
     """
 
     name: str
@@ -83,9 +61,9 @@ class Audit:
     missing_scenes: int
     missing_products: int
     dropped_by_crop: int
-    splits: dict[Split, SplitSize]
-    categories: dict[str, CategorySize]
-    pictures: PictureNumbers | None
+    splits: dict[Split, dict[str, int]]
+    categories: dict[str, dict[str, int]]
+    pictures: dict[str, int] | None
     problems: list[Problem]
 
 
@@ -107,7 +85,7 @@ def audit(
         problems += (
             Problem(str(path), path.stem, failed[path], ProblemKind.UNREADABLE) for path in unreadable
         )
-        pictures = _picture_numbers(dataset, prints, len(unreadable))
+        pictures = {"unreadable": len(unreadable), **_picture_numbers(dataset, prints)}
     kinds = Counter(problem.kind for problem in problems)
     missing = Counter(kind for kind, _ in {(problem.kind, problem.item) for problem in problems})
     in_pairs = Counter(pair.product for pair in dataset.pairs)
@@ -129,10 +107,10 @@ def audit(
         duplicate_rows=kinds[ProblemKind.DUPLICATE_ROW],
         missing_scenes=missing[ProblemKind.MISSING_SCENE],
         missing_products=missing[ProblemKind.MISSING_PRODUCT],
-        dropped_by_crop=sum(size.dropped_by_crop for size in splits.values()),
+        dropped_by_crop=sum(size["dropped_by_crop"] for size in splits.values()),
         splits=splits,
         categories={
-            category: CategorySize(len(products), sum(in_pairs[each] for each in products))
+            category: {"products": len(products), "pairs": sum(in_pairs[each] for each in products)}
             for category, products in dataset.categories.items()
         },
         pictures=pictures,
@@ -163,21 +141,19 @@ def audit_at(
     return [audit(each, look=look, workers=workers, progress=progress) for each in datasets], listed
 
 
-def _picture_numbers(dataset: Dataset, prints: Mapping[Path, Fingerprint], unreadable: int) -> PictureNumbers:
+def _picture_numbers(dataset: Dataset, prints: Mapping[Path, Fingerprint]) -> dict[str, int]:
     copies = twins(dataset, prints)
-    held_out = sum(
-        split_of(scene) != "train" and any(split_of(other) == "train" for other in others)
-        for scene, others in copies.items()
-    )
     readable = [prints[product.picture] for product in dataset.products.values() if product.picture in prints]
     groups = groups_within(hashes_of(readable), TWIN_BITS)
-    return PictureNumbers(
-        unreadable=unreadable,
-        twin_scenes=len(copies),
-        twin_scenes_held_out=held_out,
-        near_identical_products=sum(map(len, groups)),
-        near_identical_groups=len(groups),
-    )
+    return {
+        "twin_scenes": len(copies),
+        "twin_scenes_held_out": sum(
+            split_of(scene) != "train" and any(split_of(other) == "train" for other in others)
+            for scene, others in copies.items()
+        ),
+        "near_identical_products": sum(map(len, groups)),
+        "near_identical_groups": len(groups),
+    }
 
 
 def _scenes_without_pairs(dataset: Dataset) -> int:
@@ -193,7 +169,7 @@ def _multi_positive_scenes(dataset: Dataset) -> int:
     return sum(max(counts.values()) > 1 for counts in of_scenes)
 
 
-def _splits(dataset: Dataset) -> dict[Split, SplitSize]:
+def _splits(dataset: Dataset) -> dict[Split, dict[str, int]]:
     scenes = Counter(map(split_of, dataset.scenes))
     pairs = Counter(split_of(pair.scene) for pair in dataset.pairs)
     dropped = Counter(
@@ -201,4 +177,5 @@ def _splits(dataset: Dataset) -> dict[Split, SplitSize]:
         for pair in dataset.pairs
         if pair.box and scene_rectangle(pair.box, vertical_only=dataset.is_fashion) is None
     )
-    return {split: SplitSize(scenes[split], pairs[split], dropped[split]) for split in SPLITS}
+    counts = {"scenes": scenes, "pairs": pairs, "dropped_by_crop": dropped}
+    return {split: {what: each[split] for what, each in counts.items()} for split in SPLITS}

@@ -1,10 +1,20 @@
-"""The set layout: pairs with photos in one folder.
+"""The files of sets: the set layout, and the STL release as it is published.
+
+The set layout holds pairs with photos in one folder:
 
 SET/pairs.jsonl        one {"product": id, "scene": id, "bbox": [left, top, right, bottom] | null} a line
 SET/categories.json    {product id: "Furniture|Chairs"}
 SET/scenes/ID.jpg      SET/products/ID.jpg      (or another picture format)
 SET/products.json      optional: {product id: {"title": ..., further fields}}
 SET/set.json           optional: {"licence": "of the pictures"}
+
+The STL release (Kang et al., "Complete the Look", CVPR 2019; github.com/kang205/STL-Dataset) has rows and
+categories, and no pictures, which are fetched by signature. They may lie in `images/`, `pictures/`, or
+`scenes/` and `products/`, directly or nested as their addresses are (`aa/bb/cc/SIGNATURE.jpg`):
+
+FOLDER/fashion.json        rows as in the set layout, one JSON object a line      (and home.json)
+FOLDER/fashion-cat.json    {product signature: "Apparel & Accessories|Shoes"}     (and home-cat.json)
+FOLDER/images/SIGNATURE.jpg
 """
 
 import codecs
@@ -13,7 +23,9 @@ import math
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -29,6 +41,10 @@ from perfectlook.types import Box, Pair, Problem, Product, Scene
 
 FASHION = "Apparel & Accessories"
 PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.json", "set.json"
+STL_PARTS = ("fashion", "home")
+STL_FOLDERS = ("images", "pictures", "scenes", "products")
+STL_LICENCE = "research, non-commercial"
+"""Of the pictures, which belong to Pinterest's users and to shops."""
 PictureOf = Callable[[str], Path | None]
 """Finds the picture of an id."""
 
@@ -171,6 +187,72 @@ def read_files(
     )
 
 
+def releases_at(path: Path) -> list[Path]:
+    """The files of rows at a path that have their categories beside them (`fashion-cat.json`).
+
+    That is the file itself, or the parts of the release in a folder: `fashion.json`, `home.json`.
+    """
+    rows = [path] if path.is_file() else [path / f"{part}.json" for part in STL_PARTS]
+    return [each for each in rows if each.is_file() and _categories_of(each).is_file()]
+
+
+def count_products(folder: Path) -> dict[str, dict[str, int]]:
+    """The products of every category in the release's category files of a folder: part → category → number.
+
+    The whole release lists 38,111 fashion and 41,306 home products.
+
+    Raises:
+        DatasetError: one of the files cannot be read.
+    """
+    files = {part: folder / f"{part}-cat.json" for part in STL_PARTS}
+    counts = {
+        part: Counter(normalise(str(value)) for value in JsonObject(file).entries.values())
+        for part, file in files.items()
+        if file.is_file()
+    }
+    return {part: dict(sorted(categories.items())) for part, categories in counts.items()}
+
+
+def picture_folders(folder: Path) -> list[Path]:
+    """The folders, in one of the release, that its pictures are looked for in."""
+    return [folder / name for name in STL_FOLDERS if (folder / name).is_dir()]
+
+
+def read_release(rows: Path, *, pictures: bool = True) -> Dataset:
+    """Read one part of the release; everything wrong in it becomes one of its problems.
+
+    Args:
+        rows: its file of rows, one of `releases_at`.
+        pictures: False reads it as if every picture were there, for its numbers alone.
+
+    Raises:
+        DatasetError: there is no folder of pictures, or a file cannot be read.
+    """
+    folder = rows.parent
+    problems: list[Problem] = []
+    found: dict[str, Path] = {}
+    for each in picture_folders(folder) if pictures else ():
+        found = list_pictures(each, problems, nested=True) | found
+    if pictures and not picture_folders(folder):
+        raise DatasetError(
+            f"{folder}: the release's files are here, but no pictures; put them there as "
+            f"images/SIGNATURE.jpg (or in {', '.join(STL_FOLDERS[1:])})"
+        )
+
+    def picture_of(signature: str) -> Path | None:
+        return found.get(signature) if pictures else folder / STL_FOLDERS[0] / f"{signature}.jpg"
+
+    name = f"{rows.resolve().parent.name}-{rows.stem}"
+    dataset = read_files(name, rows, _categories_of(rows), None, picture_of, picture_of, problems)
+    dataset.licence = STL_LICENCE
+    dataset.product_problems[:0] = (each for each in problems if each.item in dataset.products)
+    return dataset
+
+
+def _categories_of(rows: Path) -> Path:
+    return rows.with_name(f"{rows.name.split('.')[0]}-cat.json")
+
+
 @dataclass
 class SetContent:
     """What a set says, ready to be written.
@@ -250,51 +332,48 @@ KEPT = frozenset(
 """What is wrong with rows and products that are used all the same."""
 
 
+@dataclass(eq=False)
 class UnusableError(Exception):
     """Inside the readers: a row or an entry cannot be used, and why; becomes a `Problem`, never gets out."""
 
-    def __init__(self, kind: ProblemKind, item: str, reason: str) -> None:
-        super().__init__(reason)
-        self.kind = kind
-        self.item = item
-        self.reason = reason
+    kind: ProblemKind
+    item: str
+    reason: str
 
     def at(self, where: str) -> Problem:
         """The problem this is, at a place."""
         return Problem(where, self.item, self.reason, self.kind)
 
 
+@dataclass
 class _RowReader:
     """Turns rows into pairs; what is worth a word without being a reason to leave the row out is a remark."""
 
-    def __init__(
-        self, products: Mapping[str, Product], left_out: Mapping[str, Problem], picture_of_scene: PictureOf
-    ) -> None:
-        self.scenes: dict[str, Scene] = {}
-        self.known: list[tuple[str, str]] = []
-        self.remarks: list[UnusableError] = []
-        self._products = products
-        self._left_out = left_out
-        self._picture_of_scene = picture_of_scene
-        self._first_lines: dict[tuple[str, str, Box | None], int] = {}
+    products: Mapping[str, Product]
+    left_out: Mapping[str, Problem]
+    picture_of_scene: PictureOf
+    scenes: dict[str, Scene] = field(default_factory=dict)
+    known: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[UnusableError] = field(default_factory=list)
+    first_lines: dict[tuple[str, str, Box | None], int] = field(default_factory=dict)
 
     def pair_of(self, row: dict[str, object], line: int) -> Pair:
         scene, product = _id_in(row, "scene"), _id_in(row, "product")
         self.known.append((scene, product))
         marked = self._marked_box(row, scene, product)
-        first = self._first_lines.setdefault((scene, product, marked), line)
+        first = self.first_lines.setdefault((scene, product, marked), line)
         if first != line:
             reason = f"the same row as line {first}, with product {product}; it counts twice"
             self.remarks.append(UnusableError(ProblemKind.DUPLICATE_ROW, scene, reason))
         box = self._clipped(marked, scene, product) if marked else None
-        if product not in self._products and product in self._left_out:
-            kind = ProblemKind(self._left_out[product].kind)
+        if product not in self.products and product in self.left_out:
+            kind = ProblemKind(self.left_out[product].kind)
             raise UnusableError(kind, product, "its product was left out, and so is this row")
-        if product not in self._products:
+        if product not in self.products:
             reason = "unknown product: no category is listed for it; list it or remove the row"
             raise UnusableError(ProblemKind.UNKNOWN_PRODUCT, product, reason)
         if scene not in self.scenes:
-            picture = self._picture_of_scene(scene)
+            picture = self.picture_of_scene(scene)
             if picture is None:
                 reason = "the scene has no picture; add the picture or remove the row"
                 raise UnusableError(ProblemKind.MISSING_SCENE, scene, reason)
@@ -336,15 +415,11 @@ def _id_in(row: dict[str, object], what: str) -> str:
 
 
 def _four_numbers(value: object) -> Box | None:
-    if not isinstance(value, list) or len(value) != 4:
-        return None
-    if not all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in value):
-        return None
-    try:
-        box = Box(*map(float, value))
-    except OverflowError:  # JSON knows no largest whole number
-        return None
-    return box if all(map(math.isfinite, box)) else None
+    if isinstance(value, list) and len(value) == 4 and all(type(edge) in (int, float) for edge in value):
+        with suppress(OverflowError):  # JSON knows no largest whole number
+            box = Box(*map(float, value))
+            return box if all(map(math.isfinite, box)) else None
+    return None
 
 
 def _read_products(

@@ -17,9 +17,7 @@ from perfectlook.types import Box, Rectangle, Scene, View
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
-DECILES = 10
-VALIDATION_DECILE = 8
-TEST_DECILE = 9
+SPLIT_OF_DECILE = SPLITS[:1] * 8 + SPLITS[1:]
 FOLDS = 5
 TWIN_BITS = 10
 """Scenes whose 256-bit difference hashes differ in at most this many bits are one scene for the split."""
@@ -37,15 +35,12 @@ _ROUNDING = 1e-9
 
 def decile_of(scene_id: str) -> int:
     """The scene's decile, 0 to 9, from its id alone: the same for everybody, whatever else is in the set."""
-    return int(_digest(scene_id)[:8], 16) % DECILES
+    return int(_digest(scene_id)[:8], 16) % len(SPLIT_OF_DECILE)
 
 
 def split_of(scene_id: str) -> Split:
     """The split a scene belongs to: deciles 0 to 7 train, 8 validation, 9 test."""
-    decile = decile_of(scene_id)
-    if decile == TEST_DECILE:
-        return "test"
-    return "val" if decile == VALIDATION_DECILE else "train"
+    return SPLIT_OF_DECILE[decile_of(scene_id)]
 
 
 def fold_of(scene_id: str) -> int:

@@ -73,8 +73,8 @@ def get(
         try:
             wanted, make = source.plan(annotations, limit)
         except FetchError as error:
-            reason = f"the annotations cannot be had: {error}"
-            raise FetchError(reason, passing=error.passing, status=error.status) from error
+            error.args = (f"the annotations cannot be had: {error}",)
+            raise
         targets, counts, problems = gather(wanted, folder, place, retry_dead=retry_dead, progress=progress)
     content = make(targets)
     problems = [*content.problems, *problems]

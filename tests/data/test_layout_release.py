@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.data import load_set
-from perfectlook.data.stl import count_products, read_release, releases_at
+from perfectlook.data.layout import count_products, read_release, releases_at
 from perfectlook.errors import DatasetError
 from perfectlook.types import Box, Pair
 from written import row
