@@ -6,7 +6,7 @@ absent from the JSON of the command line.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
@@ -18,9 +18,6 @@ from perfectlook.taxonomy import How, Resolution
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-    from perfectlook.catalogue.manifest import Record
-
 
 DIGITS = 6
 """Decimal places of distances and weights in JSON, unless all digits are asked for."""
@@ -147,10 +144,9 @@ class _Details(AnswerPart):
         return self.sale_price or self.price or ""
 
 
-def details_of(record: "Record") -> dict[str, Any]:
+def details_of(title: str | None, picture: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """Return what answers repeat of a product's record, by the names of their fields."""
-    fields = {name: record.fields[name] for name in DETAILS if name in record.fields}
-    return {"title": record.title, "picture": record.picture, **fields}
+    return {"title": title, "picture": picture, **{name: fields[name] for name in DETAILS if name in fields}}
 
 
 class _Identity(AnswerPart):

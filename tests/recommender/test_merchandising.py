@@ -84,7 +84,7 @@ def test_every_product_that_a_rule_is_about_says_so_and_its_rank_by_distance_alo
     order = [id_ for _, id_ in by_definition(scene(norm), np.stack([point.vector for point in points]))]
     told = 0
     for product in ranking.products:
-        fields = product.record.fields
+        fields = product.record["fields"]
         expected = [
             (rule, order.index(product.id) + 1)
             for rule in rules.weighing
@@ -112,7 +112,7 @@ def test_what_is_excluded_is_not_there_and_counts_in_no_rank() -> None:
     points = shop()
     rules = Rules.of({"rule": [{"action": "exclude", "where": "brand = Acme"}, RULES[2]]})
     ranking = ranking_of("l2", points, 300, rules)
-    assert {product.record.fields["brand"] for product in ranking.products} == {"Muji", "Odd & Sons"}
+    assert {product.record["fields"]["brand"] for product in ranking.products} == {"Muji", "Odd & Sons"}
     left = [point for point in points if point.payload["fields"]["brand"] != "Acme"]
     alone = ranking_of("l2", left, 400, Rules.of({}))
     rank_of = {product.id: rank for rank, product in enumerate(alone.products, 1)}

@@ -10,8 +10,7 @@ from memory_store import MemoryStore
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import HybridDistances, Norm
 from perfectlook.model.runtime import SceneEmbedding
-from perfectlook.recommender.diversity import Candidate
-from perfectlook.recommender.ranking import Ranking
+from perfectlook.recommender.ranking import Candidate, Ranking
 from perfectlook.stores import Point
 from perfectlook.types import Float32Array
 from scenes import CATEGORY, D, by_definition, scene, store_of, unit

@@ -216,7 +216,7 @@ class Record:
     def from_payload(cls, id_: str, payload: Payload, category: str = "") -> Self:
         """Read a record back; CatalogueError if the payload is not one."""
         try:
-            values = map(payload.__getitem__, _NAMES)
+            values = map(payload.__getitem__, RECORD_NAMES)
             return cls(*values, str(payload.get("stamp", "")), category)  # type: ignore[arg-type, call-arg]
         except KeyError as error:
             raise CatalogueError(
@@ -226,7 +226,7 @@ class Record:
 
     def payload(self) -> Payload:
         """Return the record as JSON values, without the category."""
-        return {name: getattr(self, name) for name in (*_NAMES, "stamp")}
+        return {name: getattr(self, name) for name in (*RECORD_NAMES, "stamp")}
 
 
 def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> str:
@@ -252,5 +252,5 @@ def stamp_of(picture: Path | str, digest: str) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}-{digest}"
 
 
-_NAMES = [each.name for each in fields(Record) if each.name not in ("stamp", "category")]
+RECORD_NAMES = [each.name for each in fields(Record) if each.name not in ("stamp", "category")]
 """What every stored record has; those of earlier versions have no stamp."""

@@ -52,12 +52,12 @@ def explained_products(
                 "complete --all` for ids"
             )
         rank, row = place_of[name]
-        own = parts.row(row)
+        own, record = parts.row(row), Record.from_payload(name, hits.products[row].payload)
         explained.append(
             ExplainedProduct(
                 rank=rank,
                 id=name,
-                **details_of(Record.from_payload(name, hits.products[row].payload)),
+                **details_of(record.title, record.picture, record.fields),
                 **_parts(own),
                 relative=Contribution(**_parts(own.less(mean))),
             )

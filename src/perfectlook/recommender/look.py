@@ -13,8 +13,7 @@ from perfectlook.answers import Alternative, Look, RankedProduct, Resolved, Slot
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
 from perfectlook.recommender.composition import Composition, Pool, SlotProblem, compose
-from perfectlook.recommender.diversity import Candidate, distinct
-from perfectlook.recommender.ranking import ROUNDING, CategorySearch, retrieve
+from perfectlook.recommender.ranking import ROUNDING, Candidate, CategorySearch, distinct, retrieve
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import all_of
 from perfectlook.stores import Point, Query
@@ -80,7 +79,7 @@ class Budget:
 
 def price_of(product: Candidate) -> Number | None:
     """What a customer pays for a product; None if it has no price."""
-    return read_number(field_text("price", product.id, product.product.category, product.record.fields))
+    return read_number(field_text("price", product.id, product.product.category, product.record["fields"]))
 
 
 def units_of(price: Number) -> int:
@@ -319,7 +318,7 @@ def apart(products: Sequence[Candidate]) -> float:
 
 def _units(product: Candidate, budget: Budget | None) -> int | None:
     """A product's price in the smallest unit; None where it has none in the budget's currency."""
-    price = price_of(product)
+    price = price_of(product) if budget else None
     return units_of(price) if budget and price and price.currency == budget.currency else None
 
 

@@ -465,7 +465,9 @@ class Recommender(Closable):
 
 def _catalogue_product(point: Point) -> CatalogueProduct:
     record = Record.from_payload(point.id, point.payload)
-    return CatalogueProduct(id=point.id, category=point.category, **details_of(record))
+    return CatalogueProduct(
+        id=point.id, category=point.category, **details_of(record.title, record.picture, record.fields)
+    )
 
 
 def _is_short(sections: Sequence[Section | SimilarSection], k: int) -> bool:

@@ -251,6 +251,6 @@ def _records(service: Service, ids: Iterable[str]) -> dict[str, Record]:
 
 
 def _product(id_: str, record: Record) -> CatalogueProduct:
-    details = {**details_of(record), "picture": picture_address(id_)}
+    details = details_of(record.title, picture_address(id_), record.fields)
     others = {name: text for name, text in record.fields.items() if name not in DETAILS}
     return CatalogueProduct(id=id_, category=record.category, **details, fields=others)

@@ -7,7 +7,7 @@ import pytest
 
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import Norm
-from perfectlook.recommender.diversity import Candidate, distinct, same_look, spread_out
+from perfectlook.recommender.ranking import Candidate, distinct, same_look, spread_out
 from perfectlook.stores import Point
 
 NEAR, FAR = np.asarray([1.0, 0.0, 0.0], np.float32), np.asarray([0.0, 1.0, 0.0], np.float32)
