@@ -82,4 +82,3 @@ class MissingExtraError(PerfectLookError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra '{extra}': pip install 'perfectlook[{extra}]'")
-        self.extra = extra

@@ -514,8 +514,7 @@ def place_of(mirror: str | None, roots: Mapping[str, str], manners: Manners) -> 
     parts = urlsplit(mirror)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise UsageError(f"--from {mirror}: name a folder, or an http:// or https:// address without ? and #")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    addresses = addresses_of(parts.hostname, port, allow_private=True)
+    addresses = addresses_of(parts.hostname, parts.port or 80, allow_private=True)
     private = not all(map(is_public, addresses))
     return WebPlace({"": mirror.rstrip("/") + "/"}, manners, allow_private=private)
 
