@@ -15,12 +15,11 @@ from perfectlook.stores.base import (
     Payload,
     Point,
     Query,
-    check_queries,
-    check_vector,
     excerpt_of,
     fields_of,
 )
 from perfectlook.stores.filters import matches
+from perfectlook.stores.index import check_queries, check_vector
 
 
 class MemoryStore:

@@ -8,7 +8,7 @@ from perfectlook.model.distances import Norm
 from perfectlook.recommender.ranking import Ranking
 from perfectlook.recommender.rules import Rules
 from perfectlook.recommender.scope import search_filter
-from perfectlook.stores import Point
+from perfectlook.stores import Hits, Point
 from perfectlook.stores.filters import matches, parse_filter
 from scenes import CATEGORY, D, by_definition, scene, store_of, unit
 
@@ -42,7 +42,7 @@ def ranking_of(norm: Norm, points: list[Point], k: int, rules: Rules, where: str
     )
     more = True
     while more:
-        ranking.search.take(store.search(ranking.search.queries))
+        ranking.search.take([Hits.of(found) for found in store.search(ranking.search.queries)])
         more = ranking.update()
     return ranking
 

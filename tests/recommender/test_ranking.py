@@ -11,7 +11,7 @@ from perfectlook.catalogue import Record
 from perfectlook.model.distances import HybridDistances, Norm
 from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.recommender.ranking import Candidate, Ranking
-from perfectlook.stores import Point
+from perfectlook.stores import Hits, Point
 from perfectlook.types import Float32Array
 from scenes import CATEGORY, D, by_definition, scene, store_of, unit
 
@@ -35,7 +35,7 @@ def ranked(
     while more:
         (hits,) = store.search(ranking.search.queries)
         retrieved = len(hits)
-        ranking.search.take([hits])
+        ranking.search.take([Hits.of(hits)])
         more = ranking.update()
     return ranking.products, retrieved
 

@@ -185,7 +185,8 @@ class Catalogue(Closable):
 
         def search(collection: str) -> list[Hits]:
             self.check(model)
-            return [Hits.of(found) for found in self.store.search(queries, collection=collection)]
+            answers = self.store.search(queries, collection=collection)
+            return [found if isinstance(found, Hits) else Hits.of(found) for found in answers]
 
         return self._read(search)
 

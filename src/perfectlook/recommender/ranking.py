@@ -208,6 +208,9 @@ def spread_pool(k: int) -> int:
     return max(50, 5 * k)
 
 
+NONE_FOUND = Hits.of([])
+
+
 @dataclass(slots=True, eq=False)
 class _Stream:
     """One search, again and again for more; `factor` and `offset` are the least its products can get."""
@@ -218,7 +221,7 @@ class _Stream:
     offset: float = 0.0
     exhausted: bool = False
     least: float = 0.0
-    hits: Hits = field(default_factory=lambda: Hits.of([]))
+    hits: Hits = NONE_FOUND
 
     @property
     def unseen(self) -> float:
@@ -257,18 +260,18 @@ class CategorySearch:
             for each in self._wanting
         ]
 
-    def take(self, found: Sequence[Sequence[Hit]]) -> None:
+    def take(self, found: Sequence[Hits]) -> None:
         """Take what the searches for `queries` found, which replaces what earlier ones found."""
         for stream, hits in zip(self._wanting, found, strict=True):
-            stream.hits = Hits.of(hits)
-            stream.exhausted = len(hits) < stream.asked
+            stream.hits = hits
+            stream.exhausted = len(hits.products) < stream.asked
         hits = self._streams[0].hits
         if len(self._streams) > 1:
             hits = Hits.of(list({hit.id: hit for stream in self._streams for hit in stream.hits}.values()))
         apart = bool((np.diff(hits.distances) > 0).all())  # equal vectors have equal distances
-        self.found = self._measured(hits.products, hits.vectors, apart=apart) if hits else []
+        self.found = self._measured(hits.products, hits.vectors, apart=apart) if hits.products else []
         for stream in self._streams:
-            if stream.hits:
+            if stream.hits.products:
                 stream.least = float(stream.hits.distances[-1])
                 if self._norm == "squared_l2":
                     stream.least = max(0.0, stream.least**2 + self._added(hits))

@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol, Self, TypeAlias, overload
 
 import numpy as np
 
-from perfectlook.errors import UsageError
 from perfectlook.stores.filters import Filter
 from perfectlook.types import Float32Array, Float64Array
 
@@ -194,33 +193,3 @@ def fields_of(payload: Payload) -> dict[str, str]:
     if not isinstance(fields, dict):
         return {}
     return {name: text for name, text in fields.items() if isinstance(text, str)}
-
-
-def check_vector(name: str, vector: Float32Array, dimension: int) -> Float32Array:
-    """Return `vector` as contiguous float32 [dimension]; UsageError for another shape or not finite.
-
-    The limit of 1e18 on its length keeps squared norms and products within float32.
-    """
-    array = np.ascontiguousarray(vector, dtype=np.float32)
-    if array.shape != (dimension,):
-        raise UsageError(f"{name}: a vector of shape {array.shape} in a collection of dimension {dimension}")
-    exact = array.astype(np.float64)
-    if not np.dot(exact, exact) <= 1e36:  # also where it is not a number
-        raise UsageError(f"{name}: its vector has values that are not finite, or is longer than 1e18")
-    return array
-
-
-def check_queries(queries: Sequence[Query], dimension: int) -> Float32Array:
-    """Return the queries' vectors [n, dimension]; UsageError for a wrong vector or k under 1."""
-    for query in queries:
-        if query.k < 1:
-            raise UsageError(f"k is {query.k}: ask for at least one product")
-        if query.vector.shape != (dimension,):
-            check_vector("the query", query.vector, dimension)
-    if not queries:
-        return np.empty((0, dimension), np.float32)
-    vectors = np.array([query.vector for query in queries], np.float32)
-    if not np.vdot(vectors, vectors) < 1e30:  # far from what is refused: looking at all at once is enough
-        for query in queries:
-            check_vector("the query", query.vector, dimension)
-    return vectors

@@ -13,8 +13,6 @@ from perfectlook.stores.base import (
     Payload,
     Point,
     Query,
-    check_queries,
-    check_vector,
     excerpt_of,
     fields_of,
 )
@@ -25,6 +23,7 @@ from perfectlook.stores.cluster_lease import Lease
 from perfectlook.stores.cluster_manifest import ClusterManifest, parsed
 from perfectlook.stores.cluster_settings import MEMORY, ClusterAddress, ClusterSettings
 from perfectlook.stores.filters import matches
+from perfectlook.stores.index import check_queries, check_vector
 from perfectlook.types import Float32Array
 
 MANIFEST = "manifest"

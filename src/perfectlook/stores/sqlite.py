@@ -13,10 +13,10 @@ import numpy as np
 
 from perfectlook.errors import CatalogueError
 from perfectlook.stores import database as sql
-from perfectlook.stores.base import Hits, Payload, Point, Query, check_queries, check_vector
+from perfectlook.stores.base import Hits, Payload, Point, Query
 from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Connect
 from perfectlook.stores.database import REBUILD, Database, StateChanged, state
-from perfectlook.stores.index import ApproximateIndexes, Nearest
+from perfectlook.stores.index import ApproximateIndexes, Nearest, check_queries, check_vector
 
 
 class EmbeddedStore:
