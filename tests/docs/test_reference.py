@@ -17,7 +17,7 @@ from perfectlook.feeds.fields import FIELDS
 from perfectlook.feeds.readers import FORMATS
 from perfectlook.model.config import ModelConfig
 from perfectlook.service.app import ROUTES
-from perfectlook.service.settings import PREFIX, flag_of, settings_fields
+from perfectlook.service.settings import PREFIX, Settings, flag_of
 from perfectlook.stores import STORES
 from perfectlook.stores.cluster_settings import ClusterSettings
 from perfectlook.training.baselines.registry import BASELINES
@@ -70,7 +70,7 @@ def test_every_store():
 
 def test_every_setting_of_the_service_with_flag_variable_and_key():
     page = generated()["reference/settings.md"]
-    for name, _, _ in settings_fields():
+    for name in Settings.model_fields:
         for said in (flag_of(name), PREFIX + name.upper(), name):
             assert f"`{said}`" in page
 

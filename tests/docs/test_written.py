@@ -9,7 +9,7 @@ import pytest
 
 from perfectlook.cli.main import build_app
 from perfectlook.recommender import Rules
-from perfectlook.service.settings import PREFIX, settings_fields
+from perfectlook.service.settings import PREFIX, Settings
 from perfectlook.stores.cluster_settings import ClusterSettings
 from perfectlook.stores.filters import parse_filter
 from perfectlook.training.config import TrainingConfig, read_config
@@ -58,7 +58,7 @@ def test_the_container_installs_what_there_is_and_sets_what_is_read():
     (extras,) = re.findall(r"pip install \S+ '?/src\[([a-z,]+)\]", text)
     known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert set(extras.split(",")) <= set(known["optional-dependencies"])
-    read = {PREFIX + name.upper() for name, _, _ in settings_fields()} | {"PERFECTLOOK_CACHE"}
+    read = {PREFIX + name.upper() for name in Settings.model_fields} | {"PERFECTLOOK_CACHE"}
     assert set(re.findall(r"PERFECTLOOK_\w+", text)) <= read
     (check,) = re.findall(r'^HEALTHCHECK CMD python -c "(.*)"$', text, re.MULTILINE)
     compile(check, "HEALTHCHECK", "exec")

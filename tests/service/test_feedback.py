@@ -61,7 +61,8 @@ def test_what_was_acknowledged_is_there_for_another_reader(tmp_path: Path):
 
 
 def test_a_full_disk_is_said_and_loses_nothing_acknowledged(tmp_path: Path):
-    store = FeedbackStore(tmp_path / "feedback.sqlite", most_pages=12)
+    store = FeedbackStore(tmp_path / "feedback.sqlite")
+    store._connected().execute("PRAGMA max_page_count = 12")
     kept = 0
     with pytest.raises(Refusal) as full:
         for number in range(10_000):

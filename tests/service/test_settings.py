@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.service.settings import PREFIX, Settings, settings_fields
+from perfectlook.service.settings import PREFIX, Settings
 
 NEEDED = {"model": "m", "catalogue": "c"}
 
 
 @pytest.fixture(autouse=True)
 def without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, _, _ in settings_fields():
+    for name in Settings.model_fields:
         monkeypatch.delenv(PREFIX + name.upper(), raising=False)
 
 

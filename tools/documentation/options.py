@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from documentation.tables import code, table
 from perfectlook.model.config import ModelConfig
-from perfectlook.service.settings import PREFIX, flag_of, settings_fields
+from perfectlook.service.settings import PREFIX, Settings, flag_of
 from perfectlook.training.config import TrainingConfig
 
 HEAD = """# Settings
@@ -51,8 +51,14 @@ ENVIRONMENT = {
 def settings_page() -> str:
     """Everything that can be set."""
     service = [
-        (code(flag_of(name)), code(PREFIX + name.upper()), code(name), _shown(default), about)
-        for name, default, about in settings_fields()
+        (
+            code(flag_of(name)),
+            code(PREFIX + name.upper()),
+            code(name),
+            _shown(each.default),
+            str(each.description),
+        )
+        for name, each in Settings.model_fields.items()
     ]
     return "\n".join(
         [

@@ -34,15 +34,15 @@ POLICY = (
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
 
 
-def create_app(service: Service) -> FastAPI:
-    """Return the application of an open service, which it closes at its end."""
+def create_app(service: Service) -> ASGIApp:
+    """Return the application of an open service inside its middleware; it closes the service at its end."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await asyncio.to_thread(service.close)
 
-    app = FastAPI(
+    routes = FastAPI(
         title="Perfect the Look",
         version=__version__,
         description="Complete the look: products that go with the photo of a real scene.",
@@ -51,20 +51,16 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None,  # its scripts come from another site
         redoc_url=None,
     )
-    app.state.service = service
+    routes.state.service = service
     for router in (*ROUTES, files_router()):
-        app.include_router(router)
-    add_handlers(app, service.hidden)
-    return app
-
-
-def wrapped(service: Service) -> ASGIApp:
-    """Return the application inside its middleware: what a server runs."""
-    app: ASGIApp = create_app(service)
-    if origins := service.settings.allow_origin:
+        routes.include_router(router)
+    settings = service.settings
+    add_handlers(routes, (settings.catalogue, settings.model, service.recommender.catalogue.location))
+    app: ASGIApp = routes
+    if settings.allow_origin:
         app = CORSMiddleware(
             app,
-            allow_origins=origins,
+            allow_origins=settings.allow_origin,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["X-Request-Id", "Retry-After"],

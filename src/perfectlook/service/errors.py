@@ -5,7 +5,7 @@ import json
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -49,8 +49,7 @@ class RequestState:
 
 def state_of(request: HTTPConnection) -> RequestState:
     """Return the state of a request; the middleware has put it there."""
-    state: RequestState = request.scope["perfectlook.state"]
-    return state
+    return cast(RequestState, request.scope["perfectlook.state"])
 
 
 def json_answer(document: object, status: int = 200) -> Response:
@@ -155,7 +154,7 @@ def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal
         return _of_picture(error)
     if isinstance(error, UsageError):
         message = str(error)
-        for each in hidden:
+        for each in filter(None, hidden):
             message = message.replace(each, "the catalogue")
         return Refusal(400, "bad_request", message)
     if isinstance(error, FetchError):  # the reason tells what is at the address: only the log has it

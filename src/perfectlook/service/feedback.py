@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from perfectlook.answers import Event, FeedbackCount, FeedbackEvent, FeedbackStats
 from perfectlook.errors import PerfectLookError
@@ -25,14 +25,13 @@ CREATE TABLE IF NOT EXISTS feedback (
 class FeedbackStore:
     """Events, each stored once however often it is sent. `add` returns when the disk has them."""
 
-    def __init__(self, file: Path, most_pages: int | None = None) -> None:
-        """Open the file, or make it; `most_pages` of 4 KiB bound its size.
+    def __init__(self, file: Path) -> None:
+        """Open the file, or make it.
 
         Raises:
             PerfectLookError: it cannot be opened.
         """
         self._file = file
-        self._pages = most_pages
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         try:
@@ -82,8 +81,6 @@ class FeedbackStore:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
                 connection.execute(_SCHEMA)
-                if self._pages is not None:
-                    connection.execute(f"PRAGMA max_page_count = {self._pages}")
                 opening.pop_all()
             self._connection = connection
         return self._connection
@@ -94,12 +91,11 @@ class FeedbackStore:
             self._connection = None
 
 
-def _counted(connection: sqlite3.Connection, column: Literal["category", "rank"]) -> list[FeedbackCount]:
-    sums = ", ".join(f"sum(event = '{event}')" for event in EVENTS)
-    found = connection.execute(f"SELECT {column}, {sums} FROM feedback GROUP BY {column} ORDER BY {column}")
-    rows = []
-    for value, *counts in found:
-        row: dict[str, Any] = {column: value, **dict(zip(EVENTS, counts, strict=True))}
-        clicks = round(row["clicked"] / row["shown"], 6) if row["shown"] else None
-        rows.append(FeedbackCount(**row, click_through=clicks))
-    return rows
+def _counted(reader: sqlite3.Connection, column: Literal["category", "rank"]) -> list[FeedbackCount]:
+    sums = ", ".join(f"sum(event = '{event}') AS {event}" for event in EVENTS)
+    rate = "round(1.0 * sum(event = 'clicked') / nullif(sum(event = 'shown'), 0), 6) AS click_through"
+    reader.row_factory = sqlite3.Row
+    rows = reader.execute(
+        f"SELECT {column}, {sums}, {rate} FROM feedback GROUP BY {column} ORDER BY {column}"
+    )
+    return [FeedbackCount(**dict(row)) for row in rows]

@@ -20,8 +20,8 @@ _SAFE_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 _UNLIMITED = ("/health", "/ready", "/metrics")
 
@@ -57,7 +57,6 @@ class ServiceMiddleware:
                 sent["X-Request-Id"] = state.id
                 for name, value in _SAFE_HEADERS.items():
                     sent.setdefault(name, value)
-                sent.setdefault("Content-Security-Policy", API_POLICY)
                 if not body.done:
                     sent["Connection"] = "close"
             await send(message)
@@ -98,19 +97,9 @@ class ServiceMiddleware:
         route = pattern if isinstance(pattern, str) else "none"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._service.metrics.request(method, route, status, seconds, state.error)
-        LOGGER.log(
-            logging.INFO if status < 500 else logging.WARNING,
-            "request",
-            extra={
-                "request_id": state.id,
-                "method": method,
-                "route": route,
-                "status": status,
-                "ms": round(1000 * seconds, 2),
-                "key": state.key,
-                "error": state.error,
-            },
-        )
+        line = {"request_id": state.id, "method": method, "route": route, "status": status}
+        line |= {"ms": round(1000 * seconds, 2), "key": state.key, "error": state.error}
+        LOGGER.log(logging.INFO if status < 500 else logging.WARNING, "request", extra=line)
 
 
 class Body:
@@ -124,7 +113,6 @@ class Body:
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._size = 0
         self._announced = _length(headers)
-        self._broken = False
         self.done = self._announced == 0
         """Whether all of it has arrived."""
 
@@ -140,14 +128,12 @@ class Body:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError:
-            self._broken = True
-            raise Refusal(
-                408, "too_slow", f"the request did not arrive within {self._seconds:g} seconds"
-            ) from None
+            late = f"the request did not arrive within {self._seconds:g} seconds"
+            raise Refusal(408, "too_slow", late) from None
         self._size += len(message.get("body", b""))
         self.done = not message.get("more_body", False)
         if self._size > self._most:
-            self._broken, self.done = True, False
+            self.done = False
             raise too_large(self._most)
         return message
 
@@ -156,7 +142,7 @@ class Body:
         if self._announced is not None and self._announced > self._most:
             return
         with suppress(Refusal):
-            while not self.done and not self._broken:
+            while not self.done and self._size <= self._most:
                 await self.receive()
 
 

@@ -151,9 +151,7 @@ async def read_question(
         )
     given = (content, options.url, options.sample, getattr(options, "id", None))
     if given.count(None) < len(given) - 1:
-        raise Refusal(
-            400, "bad_request", "the photo is given more than once; give a photo, a url or a sample"
-        )
+        raise Refusal(400, "bad_request", "the photo is given more than once; give a photo, url or sample")
     if options.url is not None:
         content = await service.fetched(options.url)
     elif options.sample is not None:
@@ -264,11 +262,8 @@ def _pixels(box: Box, width: int, height: int) -> Rectangle:
         int(box.left * width), int(box.top * height), round(box.right * width), round(box.bottom * height)
     )
     if min(found.right - found.left, found.bottom - found.top) < SMALLEST_BOX:
-        raise Refusal(
-            422,
-            "invalid",
-            f"box: smaller than {SMALLEST_BOX} by {SMALLEST_BOX} pixels of the photo; draw a larger one",
-        )
+        small = f"box: smaller than {SMALLEST_BOX} by {SMALLEST_BOX} pixels of the photo; draw a larger one"
+        raise Refusal(422, "invalid", small)
     return found
 
 

@@ -97,11 +97,10 @@ class Keys:
 
 def _parsed(text: str, file: Path) -> list[tuple[str, bytes]]:
     digests = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line.startswith("#"):
             continue
-        found = _LINE.fullmatch(line.strip())
-        if not found:
+        if not (found := _LINE.fullmatch(line)):
             raise UsageError(
                 f"{file}, line {number}: expected 'name:sha256'; `perfectlook keys new NAME` prints it"
             )

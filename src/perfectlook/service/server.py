@@ -5,7 +5,6 @@ import json
 import logging
 import secrets
 import socket
-import sys
 import threading
 import time
 from asyncio import TimerHandle, Transport
@@ -13,8 +12,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from perfectlook.answers import ErrorAnswer, ErrorDetail
@@ -22,8 +22,6 @@ from perfectlook.errors import PerfectLookError, UsageError
 from perfectlook.service.settings import Settings
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from perfectlook.service.service import Service
 
 KEEP_ALIVE = 30
@@ -40,28 +38,29 @@ def run(settings: Settings) -> None:
     """
     _check_address(settings)
     log_as_json()
-    with _without_garbage_collection(), ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-        beside.submit(import_module, "perfectlook.service.app")  # takes about as long as opening
-        from perfectlook.service.service import Service
+    gc.disable()  # what is made now will stay: never look for garbage among it
+    try:
+        with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
+            beside.submit(import_module, "perfectlook.service.app")  # takes about as long as opening
+            from perfectlook.service.service import Service
 
-        service = Service.open(settings)
+            service = Service.open(settings)
+    finally:
+        gc.freeze()
+        gc.enable()
     server(service).run()
 
 
-def server(service: "Service") -> "uvicorn.Server":
+def server(service: "Service") -> uvicorn.Server:
     """Return the server of an open service."""
-    import uvicorn
-
-    from perfectlook.service.app import wrapped
+    from perfectlook.service.app import create_app
 
     settings = service.settings
-    logging.getLogger("perfectlook.service").info(
-        "open",
-        extra={"model": service.recommender.model.name, "host": settings.host, "port": settings.port},
-    )
+    opened = {"model": service.recommender.model.name, "host": settings.host, "port": settings.port}
+    logging.getLogger("perfectlook.service").info("open", extra=opened)
     return uvicorn.Server(
         uvicorn.Config(
-            wrapped(service),
+            create_app(service),
             host=settings.host,
             port=settings.port,
             http=type("Protocol", (ImpatientProtocol,), {"head_seconds": settings.read_seconds}),
@@ -223,9 +222,9 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def log_as_json(stream: TextIO | None = None) -> None:
-    """Send the logs of the service and of its HTTP server to a stream as JSON."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+def log_as_json() -> None:
+    """Send the logs of the service and of its HTTP server to standard error as JSON."""
+    handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     for name in ("perfectlook.service", "uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
@@ -235,24 +234,11 @@ def log_as_json(stream: TextIO | None = None) -> None:
     logging.getLogger("uvicorn.access").disabled = True  # the service's own log has no addresses and queries
 
 
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Make objects that will stay, and never look for garbage among them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
 def _check_address(settings: Settings) -> None:
     """Try the address before everything is opened, so that a wrong one is reported at once."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
-        raise UsageError(
-            f"cannot bind to {settings.host}:{settings.port} ({error.strerror}); choose another --host or "
-            "--port"
-        ) from error
+        place, why = f"{settings.host}:{settings.port}", error.strerror
+        raise UsageError(f"cannot bind to {place} ({why}); choose another --host or --port") from error

@@ -6,11 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from math import inf
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self, TypeVar, cast
 
 import numpy as np
 from fastapi import Depends, Request
@@ -34,9 +34,6 @@ from perfectlook.stores import Query
 
 Result = TypeVar("Result")
 
-FETCHING_THREADS, FETCHING_PLACES = 8, 32
-READING_THREADS, READING_PLACES = 4, 512
-WRITING_PLACES = 32
 FETCH_SECONDS = 10.0
 _WEIGHT = 0.05
 """The share of the latest piece of work in the running mean of durations."""
@@ -58,11 +55,11 @@ class Service:
         self.thumbnails = Thumbnails()
         self.usual = UsualDistances(recommender.catalogue, recommender.model)
         self.limits = PictureLimits(max_bytes=settings.max_upload)
-        threads = _threads(settings)
+        threads = settings.workers or worker_count()
         self.workers = Workers("model", threads, threads * settings.queue, settings.queue_seconds)
-        self.readers = Workers("reader", READING_THREADS, READING_PLACES)
-        self.writers = Workers("writer", 1, WRITING_PLACES)
-        self._fetchers = Workers("fetcher", FETCHING_THREADS, FETCHING_PLACES)
+        self.readers = Workers("reader", threads=4, places=512)
+        self.writers = Workers("writer", threads=1, places=32)
+        self._fetchers = Workers("fetcher", threads=8, places=32)
         self.metrics = Metrics(lambda: self.workers.inside)
 
     @classmethod
@@ -74,7 +71,7 @@ class Service:
         """
         model = Model.open(settings.model)
         catalogue = Catalogue.open(settings.catalogue, model, approximate_above=settings.approximate or None)
-        recommender = Recommender.open(catalogue, model, threads=_threads(settings))
+        recommender = Recommender.open(catalogue, model, threads=settings.workers or worker_count())
         try:
             service = cls(settings, recommender)
             service._warm()
@@ -114,12 +111,6 @@ class Service:
         return content
 
     @property
-    def hidden(self) -> tuple[str, ...]:
-        """Texts that no answer may contain."""
-        places = (self.settings.catalogue, self.settings.model, self.recommender.catalogue.location)
-        return tuple(place for place in places if place)
-
-    @property
     def cache_control(self) -> str:
         """Who may keep a picture for an hour: any cache; only the caller's if reading requires a key."""
         return f"{'private' if self.settings.keyed_reading else 'public'}, max-age=3600"
@@ -136,8 +127,7 @@ class Service:
 
 async def service_of(request: Request) -> Service:
     """Return the service that answers a request."""
-    service: Service = request.app.state.service
-    return service
+    return cast(Service, request.app.state.service)
 
 
 OpenService = Annotated[Service, Depends(service_of)]
@@ -211,20 +201,10 @@ class Metrics:
     def __init__(self, queue: Callable[[], float]) -> None:
         """Begin all counts at zero; `queue` returns how many photos are processed or wait."""
         self._registry = registry = CollectorRegistry()
-        self._requests = Histogram(
-            "perfectlook_request_seconds",
-            "Time of whole requests.",
-            ("method", "route", "status"),
-            registry=registry,
-            buckets=_BUCKETS,
-        )
-        self._stages = Histogram(
-            "perfectlook_stage_seconds",
-            "Time of each stage of an answer.",
-            ("stage",),
-            registry=registry,
-            buckets=_BUCKETS,
-        )
+        times = partial(Histogram, registry=registry, buckets=_BUCKETS)
+        labels = ("method", "route", "status")
+        self._requests = times("perfectlook_request_seconds", "Time of whole requests.", labels)
+        self._stages = times("perfectlook_stage_seconds", "Time of each stage of an answer.", ("stage",))
         self._errors = Counter(
             "perfectlook_errors", "Requests answered with an error.", ("code",), registry=registry
         )
@@ -249,10 +229,6 @@ class Metrics:
     def text(self) -> bytes:
         """Return all metrics as Prometheus reads them."""
         return generate_latest(self._registry)
-
-
-def _threads(settings: Settings) -> int:
-    return settings.workers or worker_count()
 
 
 def _feedback_file(settings: Settings) -> Path:

@@ -104,17 +104,12 @@ class Settings(BaseSettings):
 
     def as_toml(self) -> str:
         """Return the settings as a TOML file, without the secrets in them."""
-        return "".join(f"{name} = {_toml(_hidden(value))}\n" for name, value in self)
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in self)
 
 
 def flag_of(name: str) -> str:
     """Return the flag of a setting."""
     return "--" + name.replace("_", "-")
-
-
-def settings_fields() -> list[tuple[str, object, str]]:
-    """Return the name, the default and the meaning of every setting."""
-    return [(name, each.default, each.description or "") for name, each in Settings.model_fields.items()]
 
 
 def _read(settings: type[Settings], file: str) -> dict[str, Any]:
@@ -129,13 +124,11 @@ def _read(settings: type[Settings], file: str) -> dict[str, Any]:
     return values
 
 
-def _hidden(value: object) -> object:
-    """Return a value without the password or key of a URL."""
-    if not isinstance(value, str) or "://" not in value:
-        return value
-    value = re.sub(r"://[^/@]*@", "://***@", value)
-    return re.sub(r"([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&]*", r"\1***", value, flags=re.I)
-
-
 def _toml(value: object) -> str:
-    return str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
+    """Return a value as TOML, without the password or key of a URL."""
+    if isinstance(value, float):
+        return str(value)
+    if isinstance(value, str) and "://" in value:
+        value = re.sub(r"://[^/@]*@", "://***@", value)
+        value = re.sub(r"([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&]*", r"\1***", value, flags=re.I)
+    return json.dumps(value, ensure_ascii=False)

@@ -116,26 +116,21 @@ class Samples:
 
     def listed(self) -> list[Sample]:
         """Return the samples in the order of their files' names."""
-        return [
-            Sample(name=name, picture=f"/v1/samples/{quote(name, safe='')}/picture", title=_title(name))
-            for name in self._files
-        ]
+        found = []
+        for name in self._files:
+            words = re.sub("[-_]", " ", name).strip()
+            picture = f"/v1/samples/{quote(name, safe='')}/picture"
+            found.append(Sample(name=name, picture=picture, title=words[:1].upper() + words[1:]))
+        return found
 
     async def content(self, name: str) -> bytes:
         """Return the bytes of a sample; Refusal (404) where there is none of that name."""
         try:
             return await asyncio.to_thread(self._files[name].read_bytes)
         except (KeyError, OSError) as error:
-            raise Refusal(
-                404, "no_such_sample", "there is no sample of that name; see /v1/samples"
-            ) from error
+            raise Refusal(404, "no_such_sample", "no sample has that name; see /v1/samples") from error
 
 
 def _name(file: Path) -> str:
     """A file's name without its suffix, and without a number before it, which only says its place."""
     return re.sub(r"^\d+[-_ ]+", "", file.stem) or file.stem
-
-
-def _title(name: str) -> str:
-    words = name.replace("_", " ").replace("-", " ").strip()
-    return words[:1].upper() + words[1:]

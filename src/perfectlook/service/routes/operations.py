@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 from perfectlook.answers import FeedbackEvent, FeedbackStats, Health, Ready, Sample, Stored
 from perfectlook.errors import PerfectLookError
@@ -36,20 +37,14 @@ async def sample_picture(
     return Response(content, media_type=type_of(content) or "application/octet-stream", headers=headers)
 
 
+_CLICK: JsonDict = {"product": "b6a5", "category": "Furniture|Chairs", "rank": 1, "event": "clicked"}
+_EXAMPLE: JsonDict = {"request_id": "9f1c2ab47d60e5b83a91f0c2", "events": [_CLICK]}
+
+
 class Feedback(BaseModel):
     """What happened to the products of one answer."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "example": {
-                "request_id": "9f1c2ab47d60e5b83a91f0c2",
-                "events": [
-                    {"product": "b6a5", "category": "Furniture|Chairs", "rank": 1, "event": "clicked"}
-                ],
-            }
-        },
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _EXAMPLE})
 
     request_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
     events: list[FeedbackEvent] = Field(min_length=1, max_length=1_000)

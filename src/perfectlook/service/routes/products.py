@@ -163,9 +163,7 @@ async def _body(request: Request) -> tuple[Any, bytes | None]:
     if type_ == "application/json":
         return read_json(await request.body()), None
     if type_ != "multipart/form-data":
-        raise Refusal(
-            415, "unsupported_type", "send JSON, or a form with 'product' (JSON) and the file 'picture'"
-        )
+        raise Refusal(415, "unsupported_type", "send JSON, or a form of 'product' (JSON) and file 'picture'")
     texts, files = await read_form(request, "picture")
     return read_json(dict(texts).get("product", "")), files.get("picture")
 
