@@ -415,12 +415,8 @@ class Recommender(Closable):
             chosen = nearest_categories(features, self.model, generation, self.catalogue.categories())
         else:
             chosen = self._chosen(categories)
-        return {
-            category: self.model.embed_products(features, centre_of(generation, self.model, category)[None])[
-                0
-            ]
-            for category in chosen
-        }
+        centres = {category: centre_of(generation, self.model, category)[None] for category in chosen}
+        return {name: self.model.embed_products(features, centre)[0] for name, centre in centres.items()}
 
     def _slots(
         self, features: "FeatureBatch", categories: Sequence[str] | None, locked: Sequence[str]
