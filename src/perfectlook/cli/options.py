@@ -87,16 +87,18 @@ Workers = Annotated[
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Choosing:
-    """Which products may be shown."""
+    """Which products may be shown.
 
-    where: Annotated[
-        str | None,
-        Parameter(help="only products that match a filter: 'price <= 50 EUR and brand in (Acme, Muji)'"),
-    ] = None
-    rules: Annotated[
-        str | None, Parameter(help="TOML file of the shop's own rules: pin, boost, bury and exclude products")
-    ] = None
-    include_unavailable: Annotated[bool, Parameter(help="also show products that are out of stock")] = False
+    Attributes:
+        where: only products that match a filter: 'price <= 50 EUR and brand in (Acme, Muji)'
+        rules: TOML file of the shop's own rules: pin, boost, bury and exclude products
+        include_unavailable: also show products that are out of stock
+        all: show the bare ranking
+    """
+
+    where: str | None = None
+    rules: str | None = None
+    include_unavailable: bool = False
     all: Annotated[
         bool,
         Parameter(
@@ -132,23 +134,34 @@ class Choosing:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Measuring:
-    """Which scenes of a set are measured, and how the set is read."""
+    """Which scenes of a set are measured, and how the set is read.
 
-    split: Annotated[
-        Literal["train", "val", "test", "all"], Parameter(help="scenes to measure on (default: test)")
-    ] = "test"
-    scene: Annotated[
-        Literal["crop", "full"],
-        Parameter(help="crop: the scene without the product (default); full: the whole picture"),
-    ] = "crop"
+    Attributes:
+        split: scenes to measure on (default: test)
+        scene: crop: the scene without the product (default); full: the whole picture
+        workers: number of worker processes
+        strict: fail if anything is wrong in the set
+    """
+
+    split: Literal["train", "val", "test", "all"] = "test"
+    scene: Literal["crop", "full"] = "crop"
     workers: Workers = None
-    strict: Annotated[bool, Parameter(help="fail if anything is wrong in the set")] = False
+    strict: bool = False
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Feeding:
-    """How a feed is read, and how it and its pictures are fetched."""
+    """How a feed is read, and how it and its pictures are fetched.
+
+    Attributes:
+        field: the column of a field that has another name in the feed
+        format: csv, tsv, jsonl, parquet or xml, if the feed's name does not tell
+        currency: currency of prices that do not name one
+        allow_outside: accept pictures outside the feed's folder
+        allow_private: fetch from private, loopback and link-local addresses too
+        connections: pictures fetched at once (default: 8)
+    """
 
     field: Annotated[
         list[str],
@@ -157,15 +170,11 @@ class Feeding:
             "another name in the feed; may be given several times"
         ),
     ] = field(default_factory=list)
-    format: Annotated[
-        str | None, Parameter(help="csv, tsv, jsonl, parquet or xml, if the feed's name does not tell")
-    ] = None
-    currency: Annotated[str | None, Parameter(help="currency of prices that do not name one")] = None
-    allow_outside: Annotated[bool, Parameter(help="accept pictures outside the feed's folder")] = False
-    allow_private: Annotated[
-        bool, Parameter(help="fetch from private, loopback and link-local addresses too")
-    ] = False
-    connections: Annotated[Positive, Parameter(help="pictures fetched at once (default: 8)")] = 8
+    format: str | None = None
+    currency: str | None = None
+    allow_outside: bool = False
+    allow_private: bool = False
+    connections: Positive = 8
 
     def options(self) -> "FeedOptions":
         """What the flags say, by the names that `Catalogue.sync` and `embed` know.

@@ -81,16 +81,9 @@ def deletion_test(
         attended = masked.shares(how, largest(count))
         draw_by_draw = [masked.shares(how, random_mask(count, seed, draw)) for draw in range(draws)]
         at_random = np.mean(draw_by_draw, axis=0)
-        deletions.append(
-            Deletion(
-                how=how,
-                count=count,
-                attention=masked.attended(count),
-                fall=paired_difference(unmasked, attended, scenes),
-                fall_at_random=paired_difference(unmasked, at_random, scenes),
-                difference=paired_difference(at_random, attended, scenes),
-            )
-        )
+        compared = ((unmasked, attended), (unmasked, at_random), (at_random, attended))
+        falls = (paired_difference(first, second, scenes) for first, second in compared)
+        deletions.append(Deletion(how, count, masked.attended(count), *falls))
     return DeletionTest(
         n_pairs=len(results),
         n_scenes=len(set(scenes)),
@@ -140,6 +133,12 @@ class Deletion:
         """Whether the whole interval of the difference is above zero."""
         return self.difference.low > 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """An entry of the test's `to_dict`."""
+        what = {"how": self.how, "regions": self.count, "attention": self.attention}
+        costs = {name: getattr(self, name).to_dict() for name in ("fall", "fall_at_random", "difference")}
+        return what | costs | {"holds": self.holds}
+
 
 @dataclass(frozen=True, slots=True)
 class DeletionTest:
@@ -169,18 +168,7 @@ class DeletionTest:
             "n_unknown": self.n_unknown,
             "binary_accuracy": self.accuracy.to_dict(),
             "draws": self.draws,
-            "masked": [
-                {
-                    "how": each.how,
-                    "regions": each.count,
-                    "attention": each.attention,
-                    "fall": each.fall.to_dict(),
-                    "fall_at_random": each.fall_at_random.to_dict(),
-                    "difference": each.difference.to_dict(),
-                    "holds": each.holds,
-                }
-                for each in self.deletions
-            ],
+            "masked": [each.to_dict() for each in self.deletions],
         }
 
     def to_text(self) -> str:
@@ -207,11 +195,7 @@ def _row(masked: str, attended: str, at_random: str, difference: str) -> str:
 
 def largest(count: int) -> Choose:
     """Choose the regions with the largest attention; of equal ones the first."""
-
-    def choose(scene: SceneEmbedding, _: int, category: str) -> BoolArray:
-        return _mask(np.argsort(-scene.attention(category), kind="stable")[:count])
-
-    return choose
+    return lambda scene, _, category: _mask(np.argsort(-scene.attention(category), kind="stable")[:count])
 
 
 def random_mask(count: int, seed: int, draw: int) -> Choose:

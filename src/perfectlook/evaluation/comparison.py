@@ -185,9 +185,9 @@ class Comparison(Tabulated):
         chosen = [each for each in self.models if labels is None or each.label in labels]
         sizes = {name: each.n_pairs for name, each in self.models[0].evaluation.per_category.items()}
         rows = [
-            [name, f"{sizes[name]:,}"]
+            [name, f"{size:,}"]
             + [with_bounds(each.evaluation.per_category[name].binary_accuracy) for each in chosen]
-            for name in sorted(sizes, key=lambda name: (-sizes[name], name))
+            for name, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
         ]
         return ["category", "pairs", *(each.label for each in chosen)], rows
 
@@ -228,14 +228,8 @@ class Comparison(Tabulated):
             value, low, high = each.evaluation.overall.binary_accuracy
             of_reference = each.label == self.reference
             colour = "tab:blue" if of_reference else "0.65" if each.is_surely_worse else "0.25"
-            axes.errorbar(
-                value,
-                place,
-                xerr=[[max(0.0, value - low)], [max(0.0, high - value)]],
-                fmt="o",
-                color=colour,
-                capsize=3,
-            )
+            bounds = [[max(0.0, value - low)], [max(0.0, high - value)]]
+            axes.errorbar(value, place, xerr=bounds, fmt="o", color=colour, capsize=3)
         axes.set_yticks(range(len(self.models)), [each.label for each in reversed(self.models)])
         axes.set_ylim(-0.6, len(self.models) - 0.4)
         axes.axvline(CHANCE, color="0.7", linestyle=":", zorder=0)
@@ -247,13 +241,8 @@ class Comparison(Tabulated):
 
     def _row(self, each: Compared) -> list[str]:
         overall = each.evaluation.overall
-        row = [
-            each.label,
-            with_bounds(overall.binary_accuracy),
-            with_bounds(each.unseen_accuracy),
-            *(with_bounds(overall.top_k[k]) for k in TOP_K),
-            with_bounds(overall.mrr),
-        ]
+        figures = (overall.binary_accuracy, each.unseen_accuracy, *overall.top_k.values(), overall.mrr)
+        row = [each.label, *map(with_bounds, figures)]
         if len(self.models) > 1:
             row.append(with_bounds(each.difference, signed=True))
             row.append("–" if each.difference is None else "yes" if each.is_surely_worse else "no")

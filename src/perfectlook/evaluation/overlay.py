@@ -60,8 +60,7 @@ def contributed(photo: Image.Image, parts: Float64Array, greatest: float) -> Ima
         return shown
     for sign, colour in ((-1, LOCAL), (1, GLOBAL)):
         strength = np.maximum(sign * parts / greatest, 0).astype(np.float32)
-        regions = Image.fromarray(strength.reshape(REGION_ROWS, REGION_COLUMNS))
-        mask = np.asarray(regions.resize(photo.size, Image.Resampling.BICUBIC)).clip(0, 1)
+        mask = _smooth(strength, photo.size)
         shown.paste(colour, (0, 0, *photo.size), Image.fromarray((_COLOURED * 255 * mask).astype(np.uint8)))
     return shown
 
@@ -78,9 +77,13 @@ def _heat(attention: Float32Array, size: tuple[int, int]) -> Image.Image:
     """A smooth mask, white where most attention is."""
     spread = float(attention.max() - attention.min())
     relative = ((attention - attention.min()) / spread).astype(np.float32) ** 0.7
-    regions = Image.fromarray(relative.reshape(REGION_ROWS, REGION_COLUMNS))
-    smooth = np.asarray(regions.resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
-    return Image.fromarray((255 * smooth).astype(np.uint8))
+    return Image.fromarray((255 * _smooth(relative, size)).astype(np.uint8))
+
+
+def _smooth(regions: Float32Array, size: tuple[int, int]) -> Float32Array:
+    """Numbers from 0 to 1 of the regions, [49], over a photo, with soft transitions."""
+    grid = Image.fromarray(regions.reshape(REGION_ROWS, REGION_COLUMNS))
+    return np.asarray(grid.resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
 
 
 def _outlined(photo: Image.Image, chosen: BoolArray) -> Image.Image:

@@ -5,6 +5,7 @@ The page is made from the templates beside this file: `page.html` has the sectio
 """
 
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -86,29 +87,17 @@ def make_report(
     """
     opened = open_model(model) if isinstance(model, Path | str) else model
     features = features_for(opened, dataset, scene=scene, strict=strict, workers=workers, progress=progress)
-    return report_on_features(opened, features, split=split, scene=scene, shown=shown)
-
-
-def report_on_features(
-    model: Model | Popularity,
-    features: SetFeatures,
-    *,
-    split: EvaluatedSplit = "test",
-    scene: SceneShown = "crop",
-    shown: int = SHOWN,
-) -> "Report":
-    """Report on a set whose features are at hand; see `make_report`."""
-    evaluation = evaluate_on_features(model, features, split=split, scene=scene)
+    evaluation = evaluate_on_features(opened, features, split=split, scene=scene)
     results = evaluation.results
     sections = choose(results, shown, twins=features.twins)
-    cases = iter(cases_of(model, features, [each for section in sections.values() for each in section]))
+    cases = iter(cases_of(opened, features, [each for section in sections.values() for each in section]))
     return Report(
         evaluation=evaluation,
         guess=guess_over(results),
         cases={kind: [next(cases) for _ in section] for kind, section in sections.items()},
-        findings=findings(evaluation, features, model.trained_on["products"]),
+        findings=findings(evaluation, features, opened.trained_on["products"]),
         n_cut=sum(features.pairs[each.index].box is not None for each in results) if scene == "crop" else 0,
-        model_identity=model.identity,
+        model_identity=opened.identity,
         licence=features.dataset.licence,
         library=__version__,
     )
@@ -278,46 +267,39 @@ def findings(
         trained_products: in the pairs that the model was trained on.
     """
     results = evaluation.results
-    seen = _compared(
-        "unseen",
-        {
-            "products seen in training": [each for each in results if each.product in trained_products],
-            "products never seen": [each for each in results if each.product not in trained_products],
-        },
-    )
-    crop = None
+    seen = [(each, each.product in trained_products) for each in results]
+    found = [_compared("unseen", seen, "products seen in training", "products never seen")]
     if evaluation.scene == "crop":
-        left = [(each, share) for each in results if (share := scene_left(features, each.index)) is not None]
-        crop = _compared(
-            "crop",
-            {
-                "half or more is left": [each for each, share in left if share >= 0.5],
-                "less than half is left": [each for each, share in left if share < 0.5],
-            },
-        )
-    return [each for each in (seen, crop, _weak_categories(evaluation)) if each is not None]
+        shares = ((each, scene_left(features, each.index)) for each in results)
+        left = [(each, share >= 0.5) for each, share in shares if share is not None]
+        found.append(_compared("crop", left, "half or more is left", "less than half is left"))
+    return [each for each in (*found, _weak_categories(evaluation)) if each is not None]
 
 
 def scene_left(features: SetFeatures, index: int) -> float | None:
     """The share of the scene's picture that the crop rule leaves for a pair, 0 to 1; None without a box."""
-    box = features.pairs[index].box
-    left = scene_rectangle(box, vertical_only=features.dataset.is_fashion) if box else None
+    left = _left(features, features.pairs[index])
     return (left.right - left.left) * (left.bottom - left.top) if left else None
 
 
-def _compared(kind: Literal["unseen", "crop"], sides: Mapping[str, Sequence[PairResult]]) -> Finding | None:
-    """Compare two groups of pairs; None where one of them has too few."""
-    groups = {
-        name: found
-        for name, side in sides.items()
-        if len(side) >= FEW and (found := figures(side)) is not None
-    }
-    if len(groups) < 2:
+def _left(features: SetFeatures, pair: Pair) -> Box | None:
+    """The part of the scene's picture that the crop rule leaves for a pair; None without a box."""
+    return scene_rectangle(pair.box, vertical_only=features.dataset.is_fashion) if pair.box else None
+
+
+def _compared(
+    kind: Literal["unseen", "crop"], pairs: Sequence[tuple[PairResult, bool]], first: str, second: str
+) -> Finding | None:
+    """Compare the pairs that are of the `first` group with the others; None where one of them has too few."""
+    sides = {first: [each for each, is_first in pairs if is_first]}
+    sides[second] = [each for each, is_first in pairs if not is_first]
+    if min(map(len, sides.values())) < FEW:
         return None
-    first, second = (each.binary_accuracy for each in groups.values())
-    if first.low > second.high:
+    groups = {name: found for name, side in sides.items() if (found := figures(side)) is not None}
+    one, other = (each.binary_accuracy for each in groups.values())
+    if one.low > other.high:
         return Finding(kind, "higher", groups)
-    return Finding(kind, "lower" if second.low > first.high else "alike", groups)
+    return Finding(kind, "lower" if other.low > one.high else "alike", groups)
 
 
 def _weak_categories(evaluation: Evaluation) -> Finding | None:
@@ -416,13 +398,13 @@ def cases_of(model: Model | Popularity, features: SetFeatures, results: Sequence
     """Look closely at pairs of a set, with the distances and candidates that they were evaluated by."""
     indices = np.asarray([each.index for each in results], np.int64)
     candidates = Candidates(features)
+    scenes, vectors = {}, None
     if isinstance(model, Model):
         scenes, vectors = model.scene_embeddings(features, indices), model.product_vectors(features)
-        return [
-            _case(model, features, each, candidates, scenes[int(features.pair_scenes[each.index])], vectors)
-            for each in results
-        ]
-    return [_case(model, features, each, candidates) for each in results]
+    of_pair = features.pair_scenes.tolist()
+    return [
+        _case(model, features, each, candidates, scenes.get(of_pair[each.index]), vectors) for each in results
+    ]
 
 
 def _case(
@@ -430,8 +412,8 @@ def _case(
     features: SetFeatures,
     result: PairResult,
     candidates: Candidates,
-    scene: SceneEmbedding | None = None,
-    vectors: Float32Array | None = None,
+    scene: SceneEmbedding | None,
+    vectors: Float32Array | None,
 ) -> Case:
     pair, row = features.pairs[result.index], int(features.pair_scenes[result.index])
     true_row, category = int(features.pair_products[result.index]), result.category
@@ -453,14 +435,11 @@ def _case(
     place = int(np.searchsorted(rows, true_row))
     others = np.delete(distances, place)
     view = features.scene_views[row]
-    is_cut = view.crop is not None and pair.box is not None
     return Case(
         result=result,
         pair=pair,
         view=view,
-        beside=scene_rectangle(pair.box, vertical_only=features.dataset.is_fashion)
-        if is_cut and pair.box
-        else None,
+        beside=_left(features, pair) if view.crop is not None else None,
         attention=None if scene is None or scene.regions is None else scene.attention(category),
         known_category=model.resolve(category).category if isinstance(model, Model) else category,
         true=shown(place),
@@ -485,18 +464,10 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        each.__name__: each
-        for each in (bounds, counted, grouped, last_level, name_of, percent, sentence, spoken_path)
-    }
-    environment.globals |= {
-        "FEW": FEW,
-        "BINS": BINS,
-        "place_counts": place_counts,
-        "scene_picture": scene_picture,
-        "whole_picture": whole_picture,
-        "product_picture": product_picture,
-    }
+    filters = (bounds, counted, grouped, last_level, name_of, percent, sentence, spoken_path)
+    functions = (place_counts, scene_picture, whole_picture, product_picture)
+    environment.filters |= {each.__name__: each for each in filters}
+    environment.globals |= {"FEW": FEW, "BINS": BINS} | {each.__name__: each for each in functions}
     return environment
 
 
@@ -549,10 +520,8 @@ def place_counts(results: Sequence[PairResult], bins: int = BINS) -> list[int]:
 
     The place of a pair is 1 - share: 0 where the true product is nearest of all, 1 where it is farthest.
     """
-    counts = [0] * bins
-    for each in results:
-        counts[min(int((1 - each.share) * bins + 1e-9), bins - 1)] += 1
-    return counts
+    places = Counter(min(int((1 - each.share) * bins + 1e-9), bins - 1) for each in results)
+    return [places[place] for place in range(bins)]
 
 
 class InlinedPicture(NamedTuple):
@@ -565,28 +534,23 @@ class InlinedPicture(NamedTuple):
 
 def scene_picture(case: Case, *, looked: bool = False) -> InlinedPicture:
     """The scene as the model sees it, or `looked` with the attention over it."""
-    seen = _small(case.view, SCENE)
-    if looked and case.attention is not None:
-        seen = attended(seen, case.attention)
-    return _inlined(seen, SCENE_QUALITY)
+    return _inlined(case.view, SCENE, SCENE_QUALITY, case.attention if looked else None)
 
 
 def whole_picture(case: Case) -> InlinedPicture:
     """The whole picture that the scene of a case is a part of."""
-    return _inlined(_small(View(case.view.picture), WHOLE), SCENE_QUALITY)
+    return _inlined(View(case.view.picture), WHOLE, SCENE_QUALITY)
 
 
 def product_picture(product: Product) -> InlinedPicture:
     """The picture of a product."""
-    return _inlined(_small(View(product.picture), PRODUCT), PRODUCT_QUALITY)
+    return _inlined(View(product.picture), PRODUCT, PRODUCT_QUALITY)
 
 
-def _small(view: View, side: int) -> Image.Image:
+def _inlined(view: View, side: int, quality: int, attention: Float32Array | None = None) -> InlinedPicture:
     picture = open_picture(view.picture, crop=view.crop, fit=2 * side)
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return picture
-
-
-def _inlined(picture: Image.Image, quality: int) -> InlinedPicture:
+    if attention is not None:
+        picture = attended(picture, attention)
     content = b64encode(encode_jpeg(picture, quality)).decode("ascii")
     return InlinedPicture(f"data:image/jpeg;base64,{content}", *picture.size)

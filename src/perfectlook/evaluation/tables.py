@@ -52,9 +52,6 @@ class Tabulated:
             ) from error
         return pd.DataFrame(self.records())
 
-    def __str__(self) -> str:
-        return self.to_text()
-
     def __repr__(self) -> str:
         return self.to_text()
 
@@ -81,30 +78,20 @@ def _html_cells(tag: str, cells: Sequence[str]) -> str:
 def markdown_table(header: Sequence[str], rows: Rows) -> str:
     """A table in Markdown; the first column to the left, the others to the right."""
     rules = ["---", *("---:" for _ in header[1:])]
-    return "\n".join(_markdown_row(row) for row in (header, rules, *rows))
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in (header, rules, *rows))
+    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
 
 
 def plain_table(header: Sequence[str], rows: Rows) -> str:
     """The same in columns of equal width, two spaces apart."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    return "\n".join(_plain_row(row, widths) for row in (header, *rows))
+    first, *others = (max(map(len, column)) for column in zip(header, *rows, strict=True))
+    form = "".join([f"{{:<{first}}}", *(f"  {{:>{width}}}" for width in others)])
+    return "\n".join(form.format(*row).rstrip() for row in (header, *rows))
 
 
 def with_bounds(figure: Interval | None, *, signed: bool = False) -> str:
     """A figure and its 95 % interval: 0.701 [0.683, 0.719]; a dash where there is none."""
     return "–" if figure is None else format(figure, "+.3f" if signed else ".3f")
-
-
-def _markdown_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _plain_row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = (
-        cell.ljust(width) if place == 0 else cell.rjust(width)
-        for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
-    )
-    return "  ".join((first, *others)).rstrip()
 
 
 KINDS = (".png", ".svg")
