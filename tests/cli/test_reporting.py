@@ -1,9 +1,12 @@
 """How commands tell of what is wrong."""
 
+from pathlib import Path
+
 import pytest
 
-from perfectlook.cli.output import SHOWN, print_problems
+from perfectlook.cli.output import SHOWN, check_file, print_problems
 from perfectlook.data.layout import ProblemKind
+from perfectlook.errors import UsageError
 from perfectlook.types import Problem
 
 
@@ -26,3 +29,12 @@ def test_the_first_are_listed_and_all_are_counted(capsys: pytest.CaptureFixture[
     assert lines[-1] == "set: 1,234 problems (the first 20 are listed)"
     print_problems([], "set")
     assert capsys.readouterr().err == ""
+
+
+def test_a_file_is_checked_by_its_ending_and_its_folder(tmp_path: Path) -> None:
+    check_file("--chart", None, "a chart is a picture", (".png", ".svg"))
+    check_file("--chart", tmp_path / "a.SVG", "a chart is a picture", (".png", ".svg"))
+    with pytest.raises(UsageError, match=r"--chart .*a\.gif: a chart is a picture; .* one of \.png \.svg"):
+        check_file("--chart", tmp_path / "a.gif", "a chart is a picture", (".png", ".svg"))
+    with pytest.raises(UsageError, match=r"--chart .*: there is no folder .*gone; make it"):
+        check_file("--chart", tmp_path / "gone" / "a.png", "a chart is a picture", (".png", ".svg"))

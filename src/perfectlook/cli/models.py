@@ -109,14 +109,18 @@ def _print(out: Path, report: Mapping[str, Any]) -> None:
 
 
 def _say(stage: str, epoch: "Epoch") -> None:
-    parts = [f"{stage}: epoch {epoch.epoch}"]
-    if epoch.loss is not None:
-        parts.append(f"loss {epoch.loss:.4f}")
-    if epoch.binary_accuracy is not None:
-        parts.append(f"binary accuracy {epoch.binary_accuracy:.4f}")
-    if epoch.temperature is not None:
-        parts.append(f"τ {epoch.temperature:.3f}")
-    print(", ".join(parts), f"({epoch.seconds:.1f} s)", file=sys.stderr, flush=True)
+    figures = {
+        "loss {:.4f}": epoch.loss,
+        "binary accuracy {:.4f}": epoch.binary_accuracy,
+        "τ {:.3f}": epoch.temperature,
+    }
+    known = (form.format(value) for form, value in figures.items() if value is not None)
+    print(
+        ", ".join([f"{stage}: epoch {epoch.epoch}", *known]),
+        f"({epoch.seconds:.1f} s)",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def evaluate(
@@ -182,11 +186,11 @@ def compare(
         PerfectLookError: a model or the set cannot be used, or a file cannot be written.
     """
     from perfectlook.evaluation.comparison import compare as compared
-    from perfectlook.evaluation.tables import check_chart
     from perfectlook.progress import ProgressLine
 
+    check_file("--chart", chart, "charts are drawn as PNG or SVG", (".png", ".svg"))
     if chart:
-        check_chart(chart)
+        require("train", "a chart", "matplotlib")
     comparison = compared(models, dataset, progress=ProgressLine, **asdict(measuring))
     first = comparison.models[0].evaluation
     print_problems(first.problems, first.set_name)

@@ -24,17 +24,7 @@ from perfectlook.cli.output import check_sheet, print_notes, product_line, short
 from perfectlook.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
-    from perfectlook.answers import (
-        Answer,
-        DrawableAnswer,
-        ExplainedProduct,
-        Explanation,
-        Look,
-        Resolved,
-        Section,
-        Similar,
-        SimilarSection,
-    )
+    from perfectlook import answers
 
 FAILED = 1
 PRODUCTS, ALTERNATIVES = 10, 3
@@ -109,7 +99,7 @@ def complete(
     locked = dict(key_and_value("--lock", each, expected, at_last=True) for each in lock or [])
     with Recommender.open(catalogue, model=model) as recommender:
 
-        def answered(shown: str) -> "Answer | Look":
+        def answered(shown: str) -> "answers.Answer | answers.Look":
             if not look:
                 number, variety = k or PRODUCTS, not choosing.all
                 return recommender.complete(shown, category, number, variety=variety, spread=spread, **asked)
@@ -123,24 +113,24 @@ def complete(
                 **asked,
             )
 
-        answers = []
+        found = []
         for answer in _answers(answered, (photo, *photos), sheet):
-            answers.append(answer)
+            found.append(answer)
             if not json:
                 print(*_lines(answer, bare=choosing.all), sep="\n")
-    if json and answers:
-        documents = [_document(answer, bare=choosing.all) for answer in answers]
+    if json and found:
+        documents = [_document(answer, bare=choosing.all) for answer in found]
         write_json(json, documents if photos else documents[0])
-    print_notes(note for answer in answers for note in answer.notes)
-    skipped = 1 + len(photos) - len(answers)
+    print_notes(note for answer in found for note in answer.notes)
+    skipped = 1 + len(photos) - len(found)
     if skipped and photos:
         print(f"{skipped} of {1 + len(photos)} photos skipped", file=sys.stderr)
-    return FAILED if not answers or (strict and skipped) else 0
+    return FAILED if not found or (strict and skipped) else 0
 
 
 def _answers(
-    answered: "Callable[[str], Answer | Look]", photos: Sequence[str], sheet: Path | None
-) -> "Iterator[Answer | Look]":
+    answered: "Callable[[str], answers.Answer | answers.Look]", photos: Sequence[str], sheet: Path | None
+) -> "Iterator[answers.Answer | answers.Look]":
     """Answer for each photo that can be read, and draw its sheet; the others are named."""
     for number, photo in enumerate(photos, 1):
         try:
@@ -228,7 +218,11 @@ def explain(
 
 
 def _give(
-    answer: "Similar | Explanation", json: str | None, sheet: Path | None, *, bare: bool = False
+    answer: "answers.Similar | answers.Explanation",
+    json: str | None,
+    sheet: Path | None,
+    *,
+    bare: bool = False,
 ) -> None:
     """Draw an answer's sheet, and write its JSON or print it."""
     if sheet:
@@ -239,31 +233,33 @@ def _give(
         print(*_lines(answer, bare=bare), sep="\n")
 
 
-def _document(answer: "DrawableAnswer", *, bare: bool) -> dict[str, Any]:
+def _document(answer: "answers.DrawableAnswer", *, bare: bool) -> dict[str, Any]:
     return answer.to_dict(None) if bare else answer.to_dict()
 
 
-def _lines(answer: "DrawableAnswer", *, bare: bool) -> Iterator[str]:
+def _lines(answer: "answers.DrawableAnswer", *, bare: bool) -> Iterator[str]:
     """The lines of an answer as a person reads it, with all digits of distances if it is `bare`."""
-    from perfectlook.answers import Answer, Explanation, Look, Similar
+    from perfectlook import answers
 
     match answer:
-        case Answer():
+        case answers.Answer():
             yield from _sections(answer.photo, answer.categories, bare=bare)
             for rule in answer.unused_rules:
                 yield f"  rule {rule.rule} ({rule.action}) is not followed: {rule.reason}"
-        case Similar():
+        case answers.Similar():
             title = answer.product and answer.product.title
             yield from _sections(
                 f"{answer.asked}  {title}" if title else answer.asked, answer.categories, bare=bare
             )
-        case Look():
+        case answers.Look():
             yield from _look(answer)
-        case Explanation():
+        case answers.Explanation():
             yield from _explanation(answer)
 
 
-def _sections(head: str, sections: "Sequence[Section | SimilarSection]", *, bare: bool) -> Iterator[str]:
+def _sections(
+    head: str, sections: "Sequence[answers.Section | answers.SimilarSection]", *, bare: bool
+) -> Iterator[str]:
     yield head
     for section in sections:
         lines = [product_line(product, bare=bare) for product in section.products]
@@ -275,11 +271,11 @@ def _block(title: str, lines: list[str]) -> list[str]:
     return ["", f"  {title}", *(lines or ["      nothing"])]
 
 
-def _note(section: "Section | SimilarSection") -> str:
+def _note(section: "answers.Section | answers.SimilarSection") -> str:
     """How likely the category is, and which category of the model stands in for it."""
-    from perfectlook.answers import Section
+    from perfectlook import answers
 
-    if not isinstance(section, Section):
+    if not isinstance(section, answers.Section):
         return ""
     known = section.resolved
     likely = _likely(section.suggested)
@@ -292,11 +288,11 @@ def _likely(suggested: float | None) -> str:
     return "" if suggested is None else f"  {suggested:.0%}"
 
 
-def _stands_in(known: "Resolved") -> str:
+def _stands_in(known: "answers.Resolved") -> str:
     return f"looked at as {known.category}" if known.category else "a category the model does not know"
 
 
-def _look(look: "Look") -> Iterator[str]:
+def _look(look: "answers.Look") -> Iterator[str]:
     yield look.photo
     for slot in look.slots:
         others = [f"  or{product_line(each)[4:]}  ({each.objective:.3f})" for each in slot.alternatives]
@@ -317,7 +313,7 @@ def _look(look: "Look") -> Iterator[str]:
     yield ""
 
 
-def _explanation(explanation: "Explanation") -> Iterator[str]:
+def _explanation(explanation: "answers.Explanation") -> Iterator[str]:
     average = f"{explanation.n_products:,} products, at {explanation.mean_distance:.3f} on average"
     yield from (explanation.photo, "", f"  {explanation.category}: {average}")
     if explanation.resolved.how != "exact":
@@ -330,7 +326,7 @@ def _explanation(explanation: "Explanation") -> Iterator[str]:
     yield ""
 
 
-def _of_product(product: "ExplainedProduct", *, has_regions: bool) -> Iterator[str]:
+def _of_product(product: "answers.ExplainedProduct", *, has_regions: bool) -> Iterator[str]:
     relative = product.relative
     title = short_title(product.title)
     yield f"  {product.rank:>4}  {product.distance:.3f}  {product.id}  {title}".rstrip()

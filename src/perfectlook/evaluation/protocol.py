@@ -136,9 +136,7 @@ def pairs_of(features: SetFeatures, scenes: Collection[str]) -> IntArray:
 
 def training_indices(features: SetFeatures, evaluated: Collection[str]) -> IntArray:
     """Pairs that may be trained on when the `evaluated` scenes are held out: not theirs, nor their twins'."""
-    barred = set(evaluated)
-    for scene in evaluated:
-        barred |= features.twins.get(scene, frozenset())
+    barred = set(evaluated).union(*(features.twins.get(scene, ()) for scene in evaluated))
     return np.asarray([i for i, pair in enumerate(features.pairs) if pair.scene not in barred], np.int64)
 
 

@@ -6,7 +6,7 @@ The page is made from the templates beside this file: `page.html` has the sectio
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -196,15 +196,12 @@ def choose(
                 scenes |= {each.scene, *(twins or {}).get(each.scene, frozenset())}
         return chosen
 
-    def order(chance: str) -> Callable[[PairResult], tuple[float, str, str]]:
-        return lambda each: (getattr(each, chance), each.scene, each.product)
-
     count = min(count, len(results))
     a_third, more = divmod(count, 3)
-    good = [each for each in results if each.share > GUESSING]
-    bad = [each for each in results if each.share < GUESSING]
-    best = first(a_third + (more > 0), sorted(good, key=order("chance_of_as_good")))
-    worst = first(a_third + (more > 1), sorted(bad, key=order("chance_of_as_bad")))
+    by_id = sorted(results, key=lambda each: (each.scene, each.product))
+    good = sorted((r for r in by_id if r.share > GUESSING), key=lambda each: each.chance_of_as_good)
+    bad = sorted((r for r in by_id if r.share < GUESSING), key=lambda each: each.chance_of_as_bad)
+    best, worst = first(a_third + (more > 0), good), first(a_third + (more > 1), bad)
     drawn = (results[row] for row in np.random.default_rng(seed).permutation(len(results)))
     left = count - len(best) - len(worst)
     random = first(left if count == len(results) or left == count else a_third, drawn)

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from perfectlook.errors import MissingExtraError, PerfectLookError, UsageError
+from perfectlook.errors import MissingExtraError, PerfectLookError
 from perfectlook.evaluation.protocol import Interval
 
 Rows = Sequence[Sequence[str]]
@@ -92,21 +92,6 @@ def plain_table(header: Sequence[str], rows: Rows) -> str:
 def with_bounds(figure: Interval | None, *, signed: bool = False) -> str:
     """A figure and its 95 % interval: 0.701 [0.683, 0.719]; a dash where there is none."""
     return "–" if figure is None else format(figure, "+.3f" if signed else ".3f")
-
-
-KINDS = (".png", ".svg")
-
-
-def check_chart(path: Path) -> None:
-    """Make sure that a chart can be drawn into a file, before long work is done for it.
-
-    Raises:
-        UsageError: the file is of another kind than PNG and SVG.
-        MissingExtraError: matplotlib is not installed.
-    """
-    if path.suffix.lower() not in KINDS:
-        raise UsageError(f"{path}: charts are drawn as {' or '.join(KINDS)}; name such a file")
-    new_figure(1, 1)
 
 
 def new_figure(width: float, height: float) -> Any:
