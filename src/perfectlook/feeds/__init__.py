@@ -1,7 +1,6 @@
 """Feeds of products: CSV, TSV, JSON lines, Parquet, and Google Merchant Center's TSV and XML."""
 
-from perfectlook.feeds.feed import Feed, FeedOptions
-from perfectlook.feeds.fields import KEPT, FeedProblem
+from perfectlook.feeds.feed import KEPT, Feed, FeedOptions, FeedProblem
 from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.readers import FORMATS
 

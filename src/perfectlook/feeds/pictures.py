@@ -75,11 +75,13 @@ class PictureCache:
         if not wanted:
             return reasons
         with self._ledger() as ledger, Fetcher(self._limits) as fetcher:
-            fetch = partial(self._fetch, fetcher, _known(ledger, wanted), Counter())
+            rows = ledger.execute("SELECT name, etag, last_modified FROM fetched")
+            known = {name: Validators(etag, modified) for name, etag, modified in rows}
+            fetch = partial(self._fetch, fetcher, known, Counter())
             pool = ThreadPoolExecutor(self._limits.connections)
             try:
-                for done, (validators, reason) in enumerate(pool.map(fetch, wanted), 1):
-                    picture = wanted[done - 1]
+                results = zip(wanted, pool.map(fetch, wanted), strict=True)
+                for done, (picture, (validators, reason)) in enumerate(results, 1):
                     if reason is not None:
                         reasons[picture] = reason
                     elif validators is not None:
@@ -160,9 +162,3 @@ def _connected(file: Path) -> sqlite3.Connection:
         ledger.close()
         raise
     return ledger
-
-
-def _known(ledger: sqlite3.Connection, pictures: Iterable[Path]) -> dict[str, Validators]:
-    names = {picture.name for picture in pictures}
-    rows = ledger.execute("SELECT name, etag, last_modified FROM fetched")
-    return {name: Validators(etag, modified) for name, etag, modified in rows if name in names}
