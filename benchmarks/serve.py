@@ -405,7 +405,7 @@ def _catalogue(folder: Path, model: Model, n: int) -> list[str]:
 
 def _generation(model: Model) -> Generation:
     identity = open_backbone(model.backbone).identity
-    return Generation("all", ModelIdentity(model.name, model.identity, identity))
+    return Generation("all", ModelIdentity(model.name, model.identity, identity), {}, None)
 
 
 def _points(dimension: int, n: int, seed: int) -> Iterator[list[Point]]:

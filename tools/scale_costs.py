@@ -132,7 +132,7 @@ def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
     ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.parquet"
-        generation = Generation("", ModelIdentity("m", "0", "b"))
+        generation = Generation("", ModelIdentity("m", "0", "b"), {}, None)
         batches = [points[start : start + 512] for start in range(0, products, 512)]
         write_vectors(path, generation, dimension, batches)
         file = VectorFile.open(path)

@@ -15,7 +15,7 @@ CENTRES = {"Furniture|Stühle": np.array([0.1, -2, 3e-9], np.float32), "Rugs": n
 
 def manifest() -> CatalogueManifest:
     active = Generation("vectors-1", MODEL, CENTRES, np.array([1, 2, 3], np.float32))
-    return CatalogueManifest(active, Generation("vectors-2", MODEL), counter=2)
+    return CatalogueManifest(active, Generation("vectors-2", MODEL, {}, None), counter=2)
 
 
 def test_it_comes_back_bit_for_bit() -> None:

@@ -449,6 +449,13 @@ def test_a_change_of_model_that_broke_off_is_resumed_and_a_third_model_starts_an
     assert catalogue.sync(ListSource(products), ToyModel(seed=2)).embedded == 16
     catalogue.sync(ListSource(products), MODEL)
     break_off()
+    store.writes_left = 2  # what was begun is dropped, and nothing is there yet in its place
+    with pytest.raises(UnpluggedError):
+        catalogue.sync(ListSource(products), ToyModel(seed=2))
+    store.writes_left = 10**9
+    assert catalogue.sync(ListSource(products), OTHER).embedded == 16
+    catalogue.sync(ListSource(products), MODEL)
+    break_off()
     assert catalogue.sync(ListSource(products), MODEL).embedded == 0
     assert len(store.collections()) == 1
 

@@ -353,7 +353,7 @@ def test_recentring_that_broke_off_is_forgotten_by_a_plain_sync(
 ) -> None:
     shop.sync()
     with monkeypatch.context() as patch:
-        patch.setattr("perfectlook.catalogue.sync._switch", lambda *_: 1 / 0)
+        patch.setattr("perfectlook.catalogue.catalogue._switch", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             shop.sync(recentre=True)
     with Catalogue.open(shop.catalogue_folder) as catalogue:

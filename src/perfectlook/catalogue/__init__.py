@@ -1,10 +1,9 @@
 """A shop's products as vectors of one model: opened, brought into step with their source, searched."""
 
-from perfectlook.catalogue.catalogue import Catalogue
+from perfectlook.catalogue.catalogue import Catalogue, SyncReport
 from perfectlook.catalogue.embedding import EmbedReport, embed
 from perfectlook.catalogue.manifest import Record
 from perfectlook.catalogue.sources import Source, open_source
-from perfectlook.catalogue.sync import SyncReport
 
 __all__ = [
     "Catalogue",

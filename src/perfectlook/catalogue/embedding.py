@@ -93,7 +93,7 @@ def embed(
         if not wanted:
             first = f"; the first problem: {failed[0]}" if failed else ""
             raise CatalogueError(f"{source.name}: has no product that can be embedded{first}")
-        generation = embedder.centres(wanted, around or Generation("", identity))
+        generation = embedder.centres(wanted, around or Generation("", identity, {}, None))
         write_vectors(Path(out), generation, model.dimension, embedder.points(wanted, generation))
     return EmbedReport(len(wanted), len({record.category for record in wanted.values()}), failed)
 

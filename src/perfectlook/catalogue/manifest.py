@@ -4,11 +4,12 @@ import base64
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
 import numpy as np
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationError
 
 from perfectlook.data.fingerprints import Fingerprint
 from perfectlook.errors import CatalogueError
@@ -31,6 +32,18 @@ class ModelIdentity:
         return f"'{self.name}' ({self.identity[:12]}, backbone {self.backbone})"
 
 
+def _encoded(vector: Float32Array) -> str:
+    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
+
+
+def _decoded(text: object) -> Float32Array:
+    return np.frombuffer(base64.b64decode(str(text), validate=True), "<f4").astype(np.float32)
+
+
+_Vector: TypeAlias = Annotated[Float32Array, PlainValidator(_decoded), PlainSerializer(_encoded)]
+"""A vector that is base64 of little-endian float32 in documents."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
     """Vectors of one model around one choice of centres, in a collection of the store.
@@ -41,14 +54,14 @@ class Generation:
 
     collection: str
     model: ModelIdentity
-    centres: Mapping[str, Float32Array] = field(default_factory=dict)
-    overall: Float32Array | None = None
+    centres: Mapping[str, _Vector]
+    overall: _Vector | None
 
     def with_centres(self, centres: Mapping[str, Float32Array], overall: Float32Array) -> "Generation":
         """Return this generation with centres of further categories; those it has stay."""
         return replace(
             self,
-            centres={**centres, **self.centres},
+            centres=dict(sorted({**centres, **self.centres}.items())),
             overall=overall if self.overall is None else self.overall,
         )
 
@@ -57,9 +70,9 @@ class Generation:
 class CatalogueManifest:
     """The generation that answers, None before the first sync has ended, and one that is being filled."""
 
-    active: Generation | None = None
-    pending: Generation | None = None
-    counter: int = 0
+    active: Generation | None
+    pending: Generation | None
+    counter: int
 
     @property
     def target(self) -> Generation:
@@ -69,41 +82,39 @@ class CatalogueManifest:
         return generation
 
     @classmethod
-    def of(cls, store: Store) -> Self:
+    def of(cls, store: Store) -> "CatalogueManifest":
         """Read the manifest of a store; raises what `from_document` raises."""
         return cls.from_document(store.manifest(), store.location)
 
     @classmethod
-    def from_document(cls, document: Payload | None, location: str) -> Self:
+    def from_document(cls, document: Payload | None, location: str) -> "CatalogueManifest":
         """Read a manifest from a store's document; None is an empty one.
 
         Raises:
             CatalogueError: it is of a newer format, or damaged.
         """
         if document is None:
-            return cls()
+            return cls(active=None, pending=None, counter=0)
         if isinstance(document.get("format"), int) and document["format"] > FORMAT:  # type: ignore[operator]
             raise CatalogueError(
                 f"{location}: its manifest is of format {document['format']}, and this version reads up to "
                 f"{FORMAT}; upgrade perfectlook"
             )
         try:
-            active, pending = (_read_generation(document[name]) for name in ("active", "pending"))
-            return cls(active, pending, int(document["counter"]))  # type: ignore[call-overload]
-        except (KeyError, TypeError, ValueError) as error:
+            return _DOCUMENTS.validate_python(document)
+        except ValidationError as error:
+            first = error.errors()[0]
             raise CatalogueError(
-                f"{location}: its manifest is damaged ({type(error).__name__}: {error}); move the catalogue "
-                "away and run `perfectlook catalogue sync` to build it anew"
+                f"{location}: its manifest is damaged ({'.'.join(map(str, first['loc']))}: {first['msg']}); "
+                "move the catalogue away and run `perfectlook catalogue sync` to build it anew"
             ) from error
 
     def document(self) -> Payload:
         """Return the manifest as JSON values."""
-        return {
-            "format": FORMAT,
-            "counter": self.counter,
-            "active": _write_generation(self.active),
-            "pending": _write_generation(self.pending),
-        }
+        return {"format": FORMAT, **_DOCUMENTS.dump_python(self)}
+
+
+_DOCUMENTS = TypeAdapter(CatalogueManifest)
 
 
 def answering(store: Store) -> Generation:
@@ -115,39 +126,6 @@ def answering(store: Store) -> Generation:
             "`perfectlook catalogue sync` to its end"
         )
     return generation
-
-
-def _write_generation(generation: Generation | None) -> Payload | None:
-    if generation is None:
-        return None
-    return {
-        "collection": generation.collection,
-        "model": asdict(generation.model),
-        "centres": {category: _encoded(centre) for category, centre in sorted(generation.centres.items())},
-        "overall": None if generation.overall is None else _encoded(generation.overall),
-    }
-
-
-def _read_generation(document: object) -> Generation | None:
-    if document is None:
-        return None
-    if not isinstance(document, dict):
-        raise TypeError("a generation is not an object")
-    overall = document["overall"]
-    return Generation(
-        collection=str(document["collection"]),
-        model=ModelIdentity(**document["model"]),
-        centres={category: _decoded(text) for category, text in document["centres"].items()},
-        overall=None if overall is None else _decoded(overall),
-    )
-
-
-def _encoded(vector: Float32Array) -> str:
-    return base64.b64encode(vector.astype("<f4").tobytes()).decode("ascii")
-
-
-def _decoded(text: str) -> Float32Array:
-    return np.frombuffer(base64.b64decode(text, validate=True), "<f4").astype(np.float32)
 
 
 State: TypeAlias = tuple[str, str, str, str]

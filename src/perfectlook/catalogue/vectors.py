@@ -157,7 +157,7 @@ def write_vectors(path: Path, generation: Generation, dimension: int, points: It
     document = {
         "format": FORMAT,
         "dimension": dimension,
-        "made": CatalogueManifest(active=replace(generation, collection="")).document(),
+        "made": CatalogueManifest(replace(generation, collection=""), None, 0).document(),
     }
     schema = pa.schema(
         {
