@@ -136,6 +136,7 @@ def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
         batches = [points[start : start + 512] for start in range(0, products, 512)]
         write_vectors(path, generation, dimension, batches)
         file = VectorFile.open(path)
+        assert file is not None
         tracemalloc.start()
         listing = list_products(file)
         listing_bytes = tracemalloc.get_traced_memory()[0] / products

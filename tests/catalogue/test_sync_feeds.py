@@ -389,7 +389,9 @@ def test_a_catalogue_that_something_else_wrote_says_so(shop: Shop) -> None:
     shop.sync()
     with Catalogue.open(shop.catalogue_folder) as catalogue:
         catalogue.store.set_payloads({shop.rows[0]["id"]: {"title": "x"}})
-    with pytest.raises(CatalogueError, match="has no hashes: it was written by something else"):
+    with pytest.raises(
+        CatalogueError, match="has no hashes in the catalogue: it was written by something else"
+    ):
         shop.sync()
 
 

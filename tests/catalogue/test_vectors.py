@@ -12,7 +12,7 @@ from drawn import drawn_set
 from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue, EmbedReport, embed
 from perfectlook.catalogue.manifest import ModelIdentity
-from perfectlook.catalogue.vectors import VectorFile, is_vector_file, write_vectors
+from perfectlook.catalogue.vectors import VectorFile, write_vectors
 from perfectlook.errors import CatalogueError
 from perfectlook.stores import Point
 from toy_model import ToyModel
@@ -42,6 +42,12 @@ def catalogue() -> Iterator[Catalogue]:
 
 def embedded(source: Path, out: Path, model: ToyModel = MODEL, **options: object) -> EmbedReport:
     return embed(source, model, out, **options)  # type: ignore[arg-type]
+
+
+def opened(path: Path) -> VectorFile:
+    file = VectorFile.open(path)
+    assert file is not None
+    return file
 
 
 def points(catalogue: Catalogue) -> dict[str, Point]:
@@ -138,14 +144,14 @@ def test_other_tools_can_read_the_file(source: Path, out: Path) -> None:
     table = pq.read_table(out)
     assert table.column_names == ["id", "category", "title", "picture", "record", "vector"]
     assert table.schema.field("vector").type == pa.list_(pa.float32(), MODEL.dimension)
-    file = VectorFile.open(out)
+    file = opened(out)
     assert (file.count, file.dimension) == (16, MODEL.dimension)
     assert {product.id for product in file.products()} == set(table["id"].to_pylist())
 
 
 def test_of_two_products_with_one_id_the_first_counts(source: Path, out: Path, catalogue: Catalogue) -> None:
     embedded(source, out)
-    file = VectorFile.open(out)
+    file = opened(out)
     items = dict(file.records())
     first, *others = (batch for batch in file.points(items, file.generation))
     assert not others
@@ -160,19 +166,25 @@ def test_of_two_products_with_one_id_the_first_counts(source: Path, out: Path, c
 
 
 def test_files_that_are_none_are_told_apart(source: Path, out: Path, tmp_path: Path) -> None:
-    assert not is_vector_file(out)
+    assert VectorFile.open(out) is None
     pq.write_table(pa.table({"id": ["1"]}), out)
-    assert not is_vector_file(out)
-    with pytest.raises(CatalogueError, match="not of vectors"):
-        VectorFile.open(out)
+    assert VectorFile.open(out) is None
+    (tmp_path / "feed.csv").write_text("id,title\n", encoding="utf-8")
+    assert VectorFile.open(tmp_path / "feed.csv") is None
     out.write_bytes(b"PAR1 and no more")
     with pytest.raises(CatalogueError, match="damaged"):
         VectorFile.open(out)
-    with pytest.raises(CatalogueError, match="no such file"):
-        VectorFile.open(tmp_path / "absent.parquet")
     embedded(source, out)
     whole = out.read_bytes()
     out.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CatalogueError, match="damaged"):
+        VectorFile.open(out)
+
+
+@pytest.mark.parametrize("metadata", [b"no JSON", b"[1]", b'{"format": 1}', b'{"format": 1, "made": null}'])
+def test_metadata_that_are_not_readable_are_damage(metadata: bytes, out: Path) -> None:
+    schema = pa.schema({"id": pa.string()}, metadata={b"perfectlook": metadata})
+    pq.write_table(pa.table({"id": ["1"]}, schema=schema), out)
     with pytest.raises(CatalogueError, match="damaged"):
         VectorFile.open(out)
 
@@ -192,5 +204,5 @@ def test_a_place_that_cannot_be_written_says_so(source: Path, tmp_path: Path) ->
 
 def test_the_model_in_the_file_is_the_one_that_made_it(source: Path, out: Path) -> None:
     embedded(source, out)
-    made = VectorFile.open(out).generation.model
+    made = opened(out).generation.model
     assert made == ModelIdentity("toy-0", MODEL.identity, MODEL.backbone_identity)

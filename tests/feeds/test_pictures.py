@@ -168,7 +168,7 @@ def test_a_damaged_ledger_is_begun_anew(server: Web, cache: PictureCache) -> Non
 
 def test_what_a_killed_run_left_behind_is_cleared_away(server: Web, cache: PictureCache) -> None:
     server.answers["/a.jpg"] = serve(picture("red"))
-    left, fresh = cache.folder / "ab" / ".123-1.part", cache.folder / "ab" / ".123-2.part"
+    left, fresh = (cache.folder / "of no picture" / f".123-{n}.part" for n in (1, 2))
     left.parent.mkdir(parents=True)
     for file in (left, fresh):
         file.write_bytes(b"half a pict")

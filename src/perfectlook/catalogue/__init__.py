@@ -5,12 +5,4 @@ from perfectlook.catalogue.embedding import EmbedReport, embed
 from perfectlook.catalogue.manifest import Record
 from perfectlook.catalogue.sources import Source, open_source
 
-__all__ = [
-    "Catalogue",
-    "EmbedReport",
-    "Record",
-    "Source",
-    "SyncReport",
-    "embed",
-    "open_source",
-]
+__all__ = ["Catalogue", "EmbedReport", "Record", "Source", "SyncReport", "embed", "open_source"]

@@ -16,6 +16,7 @@ from perfectlook.catalogue.manifest import (
     Record,
     State,
     answering,
+    foreign_record,
 )
 from perfectlook.catalogue.sources import Listing, Source, list_products, open_source
 from perfectlook.catalogue.vectors import VectorFile
@@ -154,9 +155,9 @@ class Catalogue(Closable):
                 raise CatalogueError(_why_empty(source, listing, len(before), self.location))
             staying, stored = listing.staying(before.keys()), before
             target = _to_fill(manifest, identity, source, recentre=recentre)
-            switches = target is None or target is not manifest.active
+            switches = target is not manifest.active
             if not dry_run:
-                manifest = _prepared(store, manifest, target, identity, model.dimension)
+                manifest = _prepared(store, manifest, target, model.dimension)
                 if manifest.active and manifest.pending:
                     _carry_over(store, manifest.active.collection, staying | listing.unchanged, listing)
                 if manifest.pending:
@@ -351,13 +352,11 @@ def _stored_states(store: Store, collection: str) -> dict[str, State]:
     """The state of every product in a collection."""
     names = ("picture_sha256", "record_sha256", "stamp")
     states = {}
-    for id_, category, picture, record, stamp in store.excerpts(*names, collection=collection):
-        if id_ is None or category is None or picture is None or record is None:
-            raise CatalogueError(
-                f"{store.location}: product '{id_}' has no hashes: it was written by something else; run "
-                "`perfectlook catalogue sync` into a new folder"
-            )
-        states[id_] = category, picture, record, stamp or ""
+    for id_, *state in store.excerpts(*names, collection=collection):
+        if id_ is None or None in state[:3]:
+            raise foreign_record(id_, "hashes")
+        category, picture, record, stamp = (each or "" for each in state)
+        states[id_] = category, picture, record, stamp
     return states
 
 
@@ -444,35 +443,26 @@ def _warnings(deleted: int, before: int, *, dry_run: bool) -> list[str]:
 
 def _to_fill(
     manifest: CatalogueManifest, identity: ModelIdentity, source: Source, *, recentre: bool
-) -> Generation | None:
-    """The generation to fill, if there is one: the active one, or a pending one that was interrupted."""
-
-    def takes(generation: Generation | None) -> bool:
-        if generation is None or generation.model != identity:
-            return False
-        return not isinstance(source, VectorFile) or source.has_centres_of(generation)
-
-    if takes(manifest.active) and not recentre:
-        return manifest.active
-    return manifest.pending if takes(manifest.pending) else None
+) -> Generation:
+    """The generation to fill: the active one, a pending one that was interrupted, or else a new one."""
+    for each in (manifest.pending,) if recentre else (manifest.active, manifest.pending):
+        if each is None or each.model != identity:
+            continue
+        if not isinstance(source, VectorFile) or source.has_centres_of(each):
+            return each
+    return Generation(f"vectors-{manifest.counter + 1}", identity, {}, None)
 
 
 def _prepared(
-    store: Store,
-    manifest: CatalogueManifest,
-    target: Generation | None,
-    identity: ModelIdentity,
-    dimension: int,
+    store: Store, manifest: CatalogueManifest, target: Generation, dimension: int
 ) -> CatalogueManifest:
-    """The manifest with the generation to fill, which is a new pending one if there is none."""
+    """The manifest with the generation to fill: pending, unless it is the active one."""
     if manifest.pending and target is not manifest.pending:
         manifest = _write(store, replace(manifest, pending=None))
     _drop_strays(store, manifest)
-    if target is None:
-        counter = manifest.counter + 1
-        new = Generation(f"vectors-{counter}", identity, {}, None)
-        store.create_collection(new.collection, dimension)
-        manifest = _write(store, replace(manifest, pending=new, counter=counter))
+    if target not in (manifest.active, manifest.pending):
+        store.create_collection(target.collection, dimension)
+        manifest = _write(store, replace(manifest, pending=target, counter=manifest.counter + 1))
     return manifest
 
 

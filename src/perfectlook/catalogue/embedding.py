@@ -1,9 +1,8 @@
 """Turns products into vectors of a model; writes a source's vectors to a file without a catalogue."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Unpack
 
@@ -14,7 +13,7 @@ from perfectlook.catalogue.manifest import Generation, ModelIdentity, Record, an
 from perfectlook.catalogue.sources import Source, list_products, open_source
 from perfectlook.catalogue.vectors import write_vectors
 from perfectlook.errors import CatalogueError
-from perfectlook.features.extraction import ExtractionReport, extract
+from perfectlook.features.extraction import extract
 from perfectlook.features.store import FeatureStore, ViewKey
 from perfectlook.features.store import open_store as open_feature_store
 from perfectlook.feeds import FeedOptions
@@ -83,7 +82,7 @@ def embed(
                 "model, or do not name the catalogue"
             )
         listing = list_products(source, workers=workers, progress=progress)
-        embedder = Embedder(model, features, partial(extract, on_ray=ray))
+        embedder = Embedder(model, features, on_ray=ray)
         reasons = embedder.extract(listing.items, workers=workers, progress=told("extracting features"))
         wanted = {id_: record for id_, record in listing.items.items() if id_ not in reasons}
         failed = listing.problems + [
@@ -110,37 +109,31 @@ BATCH = 512
 class Embedder:
     """Embeds products with one model. Pictures pass its backbone only when the feature store lacks them."""
 
-    def __init__(
-        self,
-        model: Model,
-        features: FeatureStore,
-        extract: Callable[..., ExtractionReport] = extract,
-    ) -> None:
-        """Take a model, the feature store of its backbone, and what extracts: by default, `extract`."""
+    def __init__(self, model: Model, features: FeatureStore, *, on_ray: bool = False) -> None:
+        """Take a model and the feature store of its backbone; features are extracted here or `on_ray`."""
         self._model = model
         self._features = features
-        self._extract = extract
+        self._on_ray = on_ray
 
     def extract(
         self, items: Mapping[str, Record], *, workers: int | None = None, progress: Progress | None = None
     ) -> dict[str, str]:
         """Extract the features that are missing; returns why, for each product that still has none, by id."""
-        missing = self._without_features(items)
+        missing = {id_: items[id_] for id_ in self._without_features(items)}
         if not missing:
             return {}
-        views = {id_: View(Path(items[id_].picture)) for id_ in missing}
-        report = self._extract(
-            {views[id_]: _key(items[id_]) for id_ in missing},
+        views = {id_: View(Path(record.picture)) for id_, record in missing.items()}
+        report = extract(
+            {views[id_]: _key(record) for id_, record in missing.items()},
             self._model.backbone,
             self._features,
             maps=self._model.needs_product_maps,
+            on_ray=self._on_ray,
             workers=workers,
             progress=progress,
         )
-        return {
-            id_: report.failures.get(views[id_], "its picture has no features; run again")
-            for id_ in self._without_features({id_: items[id_] for id_ in missing})
-        }
+        unknown = "its picture has no features; run again"
+        return {id_: report.failures.get(views[id_], unknown) for id_ in self._without_features(missing)}
 
     def centres(self, items: Mapping[str, Record], known: Generation) -> Generation:
         """Return the generation with the centres of those of the products' categories that it lacks.

@@ -14,7 +14,6 @@ from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationErr
 from perfectlook.data.fingerprints import Fingerprint
 from perfectlook.errors import CatalogueError
 from perfectlook.stores import Payload, Store
-from perfectlook.stores.filters import field_text
 from perfectlook.types import Float32Array, Product
 
 FORMAT = 1
@@ -164,11 +163,6 @@ class Record:
     category: str = ""
 
     @property
-    def price(self) -> str:
-        """What a customer pays, as filters see it; "" if the source does not say."""
-        return field_text("price", "", "", self.fields)
-
-    @property
     def state(self) -> State:
         """What tells whether the product has changed."""
         return self.category, self.picture_sha256, self.record_sha256, self.stamp
@@ -197,14 +191,19 @@ class Record:
             values = map(payload.__getitem__, RECORD_NAMES)
             return cls(*values, str(payload.get("stamp", "")), category)  # type: ignore[arg-type, call-arg]
         except KeyError as error:
-            raise CatalogueError(
-                f"product '{id_}' has no {error} in the catalogue: it was written by something else; run "
-                "`perfectlook catalogue sync` into a new folder"
-            ) from error
+            raise foreign_record(id_, str(error)) from error
 
     def payload(self) -> Payload:
         """Return the record as JSON values, without the category."""
         return {name: getattr(self, name) for name in (*RECORD_NAMES, "stamp")}
+
+
+def foreign_record(id_: str | None, missing: str) -> CatalogueError:
+    """The error of a stored product that is not a record."""
+    return CatalogueError(
+        f"product '{id_}' has no {missing} in the catalogue: it was written by something else; run "
+        "`perfectlook catalogue sync` into a new folder"
+    )
 
 
 def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
 """What a catalogue can be synced with: opens a source, and lists its products as records."""
 
 import hashlib
-import json
 import os
+import re
 import shutil
 import tempfile
 import unicodedata
@@ -15,7 +15,7 @@ from typing import Protocol, Unpack
 from urllib.parse import urlsplit
 
 from perfectlook.catalogue.manifest import Record, State, stamp_of
-from perfectlook.catalogue.vectors import VectorFile, is_vector_file
+from perfectlook.catalogue.vectors import VectorFile
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind, releases_at
@@ -88,16 +88,21 @@ def open_source(
     path = set_folder(source)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder; {_SOURCES}")
-    if is_vector_file(path):
-        return VectorFile.open(path)
+    if vectors := VectorFile.open(path):
+        return vectors
     if path.is_file() and path.suffix != ".json":
         if options.get("format") is None and not _names_a_feed(path):
             raise UsageError(f"{path}: a file of an unknown format; {_SOURCES} (--format names its format)")
         return Feed(path, cache, **options)
-    if path.is_dir() and not _holds_a_set(path):
-        _refuse_a_feed_in(path)
-        return FolderSource(path)
-    return SetSource(load_set(path))
+    if not path.is_dir() or releases_at(path) or any((path / name).is_file() for name in (PAIRS, CATEGORIES)):
+        return SetSource(load_set(path))
+    feeds = sorted(each.name for each in path.iterdir() if each.is_file() and _names_a_feed(each))
+    if feeds:  # a feed's folder would be taken for everything that the shop has
+        raise UsageError(
+            f"{path}: holds {feeds[0]}, which looks like a feed: name {path / feeds[0]} itself; to sync "
+            "the folder's pictures instead, move that file elsewhere"
+        )
+    return FolderSource(path)
 
 
 _SOURCES = "a source is a set, a folder of pictures, or a feed (a file, or an http:// or https:// URL)"
@@ -106,10 +111,10 @@ _SOURCES = "a source is a set, a folder of pictures, or a feed (a file, or an ht
 def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> Feed:
     """Fetch a feed into a temporary folder, which goes when the source does."""
     try:
-        parts = urlsplit(url)
+        scheme = urlsplit(url).scheme
     except ValueError as error:
         raise UsageError(f"{url}: is not a URL ({error}); correct it") from error
-    if parts.scheme.lower() not in ("http", "https"):
+    if scheme not in ("http", "https"):
         raise UsageError(f"{url}: only http:// and https:// are fetched; {_SOURCES}")
     with Fetcher(replace(MAX_FEED, allow_private=options.get("allow_private", False))) as fetcher:
         fetched = fetcher.fetch(url)
@@ -124,22 +129,8 @@ def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> Feed:
     return source
 
 
-def _refuse_a_feed_in(folder: Path) -> None:
-    """A feed's folder, named in place of the feed, would be taken for everything that the shop has."""
-    feeds = sorted(each.name for each in folder.iterdir() if each.is_file() and _names_a_feed(each))
-    if feeds:
-        raise UsageError(
-            f"{folder}: holds {feeds[0]}, which looks like a feed: name {folder / feeds[0]} itself; to sync "
-            "the folder's pictures instead, move that file elsewhere"
-        )
-
-
 def _names_a_feed(path: Path) -> bool:
     return any(path.name.lower().endswith(each.suffixes) for each in FORMATS.values())
-
-
-def _holds_a_set(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (PAIRS, CATEGORIES)) or bool(releases_at(folder))
 
 
 class SetSource:
@@ -150,16 +141,12 @@ class SetSource:
         self._dataset = dataset
         self.name = str(dataset.root)
         self.problems = dataset.product_problems
-        self.unavailable: frozenset[str] | None = frozenset(
-            problem.item for problem in self.problems if problem.kind in _STILL_LISTED
-        )
+        still_listed = (ProblemKind.NO_CATEGORY, ProblemKind.MISSING_PRODUCT)
+        self.unavailable = frozenset(each.item for each in self.problems if each.kind in still_listed)
 
     def products(self) -> Iterator[Product]:
         """Yield the products."""
         yield from self._dataset.products.values()
-
-
-_STILL_LISTED = {ProblemKind.NO_CATEGORY, ProblemKind.MISSING_PRODUCT}
 
 
 class FolderSource:
@@ -324,14 +311,10 @@ def _changed(
 
 
 _NOT_TEXT = "its file name or its text is not Unicode; rename the file or correct the text"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _is_text(product: Product) -> bool:
     """Whether a store can write everything that is said of a product; file names may be any bytes."""
-    picture = str(product.picture.absolute())
-    said = [product.id, product.category, product.title, picture, *product.fields.items()]
-    try:
-        json.dumps(said, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    said = (product.id, product.category, product.title or "", str(product.picture.absolute()))
+    return not _SURROGATE.search("".join([*said, *product.fields, *product.fields.values()]))

@@ -6,7 +6,7 @@ from which backbone, and around which centres.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +15,16 @@ from typing import Any, Self
 import numpy as np
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record
-from perfectlook.errors import CatalogueError, MissingExtraError
+from perfectlook.errors import CatalogueError
+from perfectlook.feeds.readers import import_pyarrow
 from perfectlook.files import write_file
 from perfectlook.stores import Point
 from perfectlook.types import Problem, Product
 
 FORMAT = 1
 METADATA = b"perfectlook"
-ROWS_PER_GROUP = 8192
-_COLUMNS = ["id", "category", "record"]
+ROWS = 512
+"""Products that are read, and given on, together."""
 
 
 class VectorFile:
@@ -40,19 +41,23 @@ class VectorFile:
         self.unavailable: frozenset[str] | None = frozenset()
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a file that `write_vectors` has written.
+    def open(cls, path: Path) -> Self | None:
+        """Open a file that `write_vectors` has written; None if there is none, or the file is something else.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
-            CatalogueError: it is no such file, of a newer format, or damaged.
+            CatalogueError: the file is of a newer format, or damaged.
         """
+        if path.suffix.lower() != ".parquet" or not path.is_file():
+            return None
         with _opened(path) as file:
-            document = _document(file, path)
-            if document is None:
-                raise CatalogueError(
-                    f"{path}: is a Parquet file, but not of vectors that `perfectlook embed` wrote"
-                )
+            text = (file.schema_arrow.metadata or {}).get(METADATA)
+            if text is None:
+                return None
+            try:
+                document = dict(json.loads(text))
+            except (TypeError, ValueError) as error:
+                raise _damaged(path, "its metadata is not readable") from error
             if document.get("format") != FORMAT:
                 raise CatalogueError(
                     f"{path}: is of format {document.get('format')}, and this version reads {FORMAT}; "
@@ -83,12 +88,18 @@ class VectorFile:
         """Yield the id and the record of every product; ids that come again are problems."""
         self.problems = []
         seen: set[str] = set()
-        for row in self._rows(_COLUMNS):
-            if row["id"] in seen:
-                self.problems.append(Problem(self.name, row["id"], "comes twice; the first one counts"))
-            else:
-                seen.add(row["id"])
-                yield row["id"], self._record(row)
+        for rows in self._batches("id", "category", "record"):
+            for row in rows:
+                id_ = row["id"]
+                if id_ in seen:
+                    self.problems.append(Problem(self.name, id_, "comes twice; the first one counts"))
+                    continue
+                seen.add(id_)
+                try:
+                    payload = json.loads(row["record"])
+                except (TypeError, ValueError) as error:
+                    raise _damaged(self.path, f"the record of product '{id_}' is not readable") from error
+                yield id_, Record.from_payload(id_, payload, row["category"])
 
     def products(self) -> Iterator[Product]:
         """Yield the products as any source does, for anyone who wants to look at their pictures again."""
@@ -110,50 +121,29 @@ class VectorFile:
 
     def points(self, items: Mapping[str, Record], _: Generation) -> Iterator[list[Point]]:
         """Yield the products as points, in batches."""
-        batch: list[Point] = []
-        given: set[str] = set()
-        for row in self._rows(["id", "vector"]):
-            id_ = row["id"]
-            if id_ in items and id_ not in given:
-                given.add(id_)
-                record = items[id_]
-                vector = np.array(row["vector"], np.float32)
-                batch.append(Point(id_, record.category, vector, record.payload()))
-            if len(batch) == 512:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+        left = dict(items)
+        for rows in self._batches("id", "vector"):
+            found = [(row, record) for row in rows if (record := left.pop(row["id"], None))]
+            if found:
+                yield [
+                    Point(row["id"], record.category, np.array(row["vector"], np.float32), record.payload())
+                    for row, record in found
+                ]
 
-    def _rows(self, columns: Collection[str]) -> Iterator[dict[str, Any]]:
+    def _batches(self, *columns: str) -> Iterator[list[dict[str, Any]]]:
         with _opened(self.path) as file:
-            for batch in file.iter_batches(ROWS_PER_GROUP, columns=list(columns)):
-                yield from batch.to_pylist()
-
-    def _record(self, row: Mapping[str, Any]) -> Record:
-        try:
-            payload = json.loads(row["record"])
-        except (TypeError, ValueError) as error:
-            raise _damaged(self.path, f"the record of product '{row['id']}' is not readable") from error
-        return Record.from_payload(row["id"], payload, row["category"])
+            for batch in file.iter_batches(ROWS, columns=list(columns)):
+                yield batch.to_pylist()
 
 
-def is_vector_file(path: Path) -> bool:
-    """Whether a file is of vectors, and not a feed or something else in Parquet, or no Parquet at all."""
-    if path.suffix.lower() != ".parquet" or not path.is_file():
-        return False
-    with _opened(path) as file:
-        return _document(file, path) is not None
-
-
-def write_vectors(path: Path, generation: Generation, dimension: int, points: Iterable[list[Point]]) -> int:
-    """Write products as a file of vectors; returns how many. The file appears when it is whole.
+def write_vectors(path: Path, generation: Generation, dimension: int, points: Iterable[list[Point]]) -> None:
+    """Write products as a file of vectors, which appears when it is whole.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
         CatalogueError: the file cannot be written.
     """
-    pa, pq = _pyarrow()
+    pa, pq = import_pyarrow("Parquet")
     document = {
         "format": FORMAT,
         "dimension": dimension,
@@ -166,68 +156,37 @@ def write_vectors(path: Path, generation: Generation, dimension: int, points: It
         },
         metadata={METADATA: json.dumps(document)},
     )
-    count = 0
 
     def write(unfinished: Path) -> None:
-        nonlocal count
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
             for batch in points:
                 writer.write_batch(_record_batch(batch, schema))
-                count += len(batch)
 
     write_file(path, write, error=CatalogueError)
-    return count
 
 
 def _record_batch(points: list[Point], schema: Any) -> Any:
-    pa, _ = _pyarrow()
+    pa, _ = import_pyarrow("Parquet")
     vectors = pa.array(np.concatenate([point.vector for point in points]), pa.float32())
-    texts = {
+    columns = {
         "id": [point.id for point in points],
         "category": [point.category for point in points],
         "title": [point.payload.get("title") for point in points],
         "picture": [point.payload.get("picture") for point in points],
         "record": [json.dumps(point.payload, ensure_ascii=False) for point in points],
+        "vector": pa.FixedSizeListArray.from_arrays(vectors, schema.field("vector").type.list_size),
     }
-    columns = [pa.array(values, pa.string()) for values in texts.values()]
-    fixed = pa.FixedSizeListArray.from_arrays(vectors, schema.field("vector").type.list_size)
-    return pa.record_batch([*columns, fixed], schema=schema)
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError("Parquet", "parquet") from error
-    return pa, pq
+    return pa.record_batch(columns, schema=schema)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    pa, pq = _pyarrow()
+    pa, pq = import_pyarrow("Parquet")
     try:
-        file = pq.ParquetFile(path, thrift_string_size_limit=2**31 - 1)
-    except FileNotFoundError as error:
-        raise CatalogueError(f"{path}: no such file; make it with `perfectlook embed`") from error
+        with pq.ParquetFile(path, thrift_string_size_limit=2**31 - 1) as file:
+            yield file
     except (OSError, pa.ArrowInvalid) as error:
         raise _damaged(path, str(error)) from error
-    with file:
-        try:
-            yield file
-        except (OSError, pa.ArrowInvalid) as error:
-            raise _damaged(path, str(error)) from error
-
-
-def _document(file: Any, path: Path) -> dict[str, Any] | None:
-    text = (file.schema_arrow.metadata or {}).get(METADATA)
-    if text is None:
-        return None
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise _damaged(path, "its metadata is not readable") from error
-    return document if isinstance(document, dict) else {}
 
 
 def _damaged(path: Path, reason: str) -> CatalogueError:

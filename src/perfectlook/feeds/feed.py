@@ -123,12 +123,12 @@ class Feed:
         meaning = ascii((MEANING, sorted(fields.items()), currency, context))
         self._digest = blake2b(meaning.encode(), digest_size=16)
         self._unusable: set[str] = set()
-        self._is_whole = True
+        """Ids of the rows that have no product; "" stands for those whose id is unknown."""
 
     @property
     def unavailable(self) -> frozenset[str] | None:
         """Ids of products that the feed has but cannot describe; None if it has rows whose id is unknown."""
-        return frozenset(self._unusable) if self._is_whole else None
+        return None if "" in self._unusable else frozenset(self._unusable)
 
     def products(self, is_unchanged: IsUnchanged | None = None) -> Iterator[Product]:
         """Yield the product of every row that has one, in the order of rows; of one id the first counts.
@@ -139,7 +139,7 @@ class Feed:
             FeedError: the file cannot be read as the feed that it should be.
             MissingExtraError: its format needs a library that is not installed.
         """
-        self.problems, self._unusable, self._is_whole = [], set(), True
+        self.problems, self._unusable = [], set()
         seen: set[str] = set()
         for row, digest in self._rows():
             values = row.values
@@ -171,7 +171,8 @@ class Feed:
             for row in self._format.read(self._path, self._columns.id):
                 if isinstance(row, UnreadableRow):
                     self._leave_out(row.number, row.id or "", FeedProblem.UNREADABLE, row.reason)
-                    self._is_whole &= not row.is_end
+                    if row.is_end:
+                        self._unusable.add("")
                     continue
                 values = row.values
                 if is_first:
@@ -261,10 +262,7 @@ class Feed:
     def _leave_out(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
         """Report a row without a product: its product is one that the feed cannot give now."""
         self._report(row, id_, kind, reason)
-        if id_:
-            self._unusable.add(id_)
-        else:
-            self._is_whole = False
+        self._unusable.add(id_)
 
     def _report(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
         self.problems.append(Problem(f"{self.name}, row {row}", id_ or "?", reason, kind))
@@ -316,11 +314,7 @@ FIELDS = (
 )
 """The fields that have a meaning here; any other column is kept as a field of its own name."""
 
-_ALIASES = {
-    "title": ("name",),
-    "image_link": ("image", "image_url", "picture"),
-    "link": ("url",),
-}
+_ALIASES = {"title": ("name",), "image_link": ("image", "image_url", "picture"), "link": ("url",)}
 """Other names for a field, taken where a row has not the field itself."""
 
 

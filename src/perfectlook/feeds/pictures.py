@@ -69,8 +69,7 @@ class PictureCache:
         Raises:
             CatalogueError: pictures cannot be written.
         """
-        wanted = [picture for picture in pictures if str(picture) in self._urls]
-        wanted = wanted if verify else self.absent(wanted)
+        wanted = [each for each in pictures if str(each) in self._urls and (verify or not each.exists())]
         reasons: dict[Path, str] = {}
         if not wanted:
             return reasons
@@ -80,12 +79,13 @@ class PictureCache:
             fetch = partial(self._fetch, fetcher, known, Counter())
             pool = ThreadPoolExecutor(self._limits.connections)
             try:
-                results = zip(wanted, pool.map(fetch, wanted), strict=True)
-                for done, (picture, (validators, reason)) in enumerate(results, 1):
-                    if reason is not None:
-                        reasons[picture] = reason
-                    elif validators is not None:
-                        row = (picture.name, validators.etag, validators.last_modified)
+                for done, (picture, result) in enumerate(
+                    zip(wanted, pool.map(fetch, wanted), strict=True), 1
+                ):
+                    if isinstance(result, str):
+                        reasons[picture] = result
+                    elif result is not None:
+                        row = (picture.name, result.etag, result.last_modified)
                         ledger.execute("INSERT OR REPLACE INTO fetched VALUES (?, ?, ?)", row)
                     if done % _TOGETHER == 0:
                         ledger.commit()
@@ -107,29 +107,29 @@ class PictureCache:
 
     def _fetch(
         self, fetcher: Fetcher, known: Mapping[str, Validators], failures: Counter[str], picture: Path
-    ) -> tuple[Validators | None, str | None]:
+    ) -> Validators | str | None:
         """Fetch one picture, unless its server has failed too often in a row; runs in several threads.
 
-        Returns what the server says to ask by next time, None if the picture is the same, or why it failed.
+        Returns what to ask the server by next time, None if the picture is the same, or why it failed.
         """
         url = self._urls[str(picture)]
         server = url.split("/", 3)[2] if url.count("/") > 2 else url
         if failures[server] >= GIVEN_UP_AFTER:
-            return None, f"{url}: {server} does not answer; run again when it does"
+            return f"{url}: {server} does not answer; run again when it does"
         try:
             fetched = fetcher.fetch(url, known.get(picture.name) if picture.exists() else None)
             failures[server] = 0
             if fetched.content is None:
-                return None, None
+                return None
             open_picture(fetched.content, fit=64)
         except FetchError as error:
             failures[server] += error.passing  # should two threads count as one, one more picture is tried
-            return None, str(error)
+            return str(error)
         except PictureError as error:
-            return None, f"{url}: {str(error).removeprefix('<bytes>: ')}"
+            return f"{url}: {str(error).removeprefix('<bytes>: ')}"
         if not (picture.exists() and picture.read_bytes() == fetched.content):
             write_file(picture, fetched.content)
-        return fetched.validators, None
+        return fetched.validators
 
     @contextmanager
     def _ledger(self) -> Iterator[sqlite3.Connection]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeAlias
 
 from perfectlook.errors import FeedError, MissingExtraError
 
@@ -84,11 +84,13 @@ def column_name(name: str) -> str:
 
 
 def as_text(value: object) -> str:
-    """Return the text of a value of a typed format; None is empty, nested values are JSON."""
+    """Return the text of a value of a typed format; None is empty, bytes are UTF-8, nested values JSON."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, bytes):
+        return value.decode()
     if isinstance(value, dict) and value.keys() == {"value", "currency"}:  # a price of Google's Content API
         return f"{as_text(value['value'])} {as_text(value['currency'])}"
     if isinstance(value, dict | list | tuple):
@@ -108,20 +110,16 @@ def _opened(path: Path) -> Iterator[TextIO]:
         raise FeedError(f"{path}: cannot be read ({error.strerror}); check the file") from error
 
 
-_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
-_SHOWN = 20
-
-
 def _wrong_encoding(path: Path) -> str | None:
     """Say where a file is not UTF-8, and what to do; None if it is."""
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
-            if number == 1 and (encoding := _MARKS.get(line[:2])):
-                return f"is in {encoding}; save it as UTF-8"
+            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
+                return "is in UTF-16; save it as UTF-8"
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                around = line[max(0, error.start - _SHOWN) : error.start].decode("utf-8", "replace")
+                around = line[max(0, error.start - 20) : error.start].decode("utf-8", "replace")
                 return (
                     f"line {number}, byte {error.start + 1} (0x{line[error.start]:02X}, after {around!r}) is "
                     "not UTF-8; save the feed as UTF-8 (it may be in Windows-1252 or Latin-1)"
@@ -204,11 +202,9 @@ def _header(path: Path, line: str, separator: str) -> list[str]:
         names = []
     if not names:
         raise FeedError(f"{path}: its first line does not name columns; write a header")
-    seen: set[str] = set()
     for place, name in enumerate(names):
-        if name in seen:  # of two columns with one name, the first counts
+        if name in names[:place]:  # of two columns with one name, the first counts
             names[place] = f"{name}_{place + 1}"
-        seen.add(names[place])
     return names
 
 
@@ -238,7 +234,14 @@ def read_jsonl(path: Path, id_column: str) -> Rows:
                 yield FeedRow(number, values)
 
 
-_TOGETHER = 10_000
+def import_pyarrow(what: str) -> tuple[Any, Any]:
+    """Return pyarrow and its module parquet, which `what` needs; MissingExtraError without the extra."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise MissingExtraError(what, "parquet") from error
+    return pyarrow, pyarrow.parquet
 
 
 def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
@@ -248,26 +251,21 @@ def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
         FeedError: the file cannot be read, or is damaged.
         MissingExtraError: pyarrow is not installed.
     """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtraError("reading Parquet feeds", "parquet") from error
+    pyarrow, parquet = import_pyarrow("reading Parquet feeds")
     number = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path) as file:
             names = [column_name(name) for name in file.schema_arrow.names]
-            for batch in file.iter_batches(_TOGETHER):
+            for batch in file.iter_batches(10_000):
                 for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                     number += 1
                     try:
-                        texts = [
-                            each.decode() if isinstance(each, bytes) else as_text(each) for each in values
-                        ]
+                        texts = map(as_text, values)
+                        row = FeedRow(number, dict(zip(names, texts, strict=True)))
                     except UnicodeDecodeError as error:
                         yield UnreadableRow(number, f"holds bytes that are not UTF-8 ({error.reason})")
                     else:
-                        yield FeedRow(number, dict(zip(names, texts, strict=True)))
+                        yield row
     except OSError as error:  # pyarrow's own failures of reading are of this type too
         raise FeedError(f"{path}: cannot be read ({error}); write it again") from error
     except (pyarrow.ArrowException, ValueError) as error:
