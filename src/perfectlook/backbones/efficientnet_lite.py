@@ -8,10 +8,9 @@ import functools
 import hashlib
 from pathlib import Path
 
-from perfectlook.backbones.backbone import Backbone, BackboneDescription, FeatureBatch
+from perfectlook.backbones.backbone import Backbone, BackboneDescription
 from perfectlook.backbones.engines import open_engine
 from perfectlook.errors import BackboneError
-from perfectlook.types import Float32Array
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 HEAD_MAP = "-head"
@@ -51,10 +50,8 @@ class EfficientNetLite(Backbone):
         self._engine = open_engine(
             weights, engine=engine, precision=precision, threads=threads, outputs=outputs
         )
+        self._run = self._engine.run  # type: ignore[method-assign]  # takes and gives the same
         self.identity = f"{description.name}-{precision}-{_sha256(weights)[:12]}"
-
-    def _run(self, batch: Float32Array) -> FeatureBatch:
-        return self._engine.run(batch)
 
 
 @functools.cache
