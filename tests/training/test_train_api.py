@@ -1,6 +1,8 @@
 """`train` as a caller has it: sets in, a usable model out, with the words of the command line."""
 
 import gc
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,11 @@ def test_a_model_is_fine_tuned(source: Path, tmp_path: Path):
 def test_what_does_not_go_together_is_wrong_use(source: Path, arguments: dict[str, object], says: str):
     with pytest.raises(UsageError, match=says):
         train(source, **arguments)
+
+
+def test_without_torch_it_names_the_extra_that_is_missing():
+    code = "import sys; sys.modules['torch'] = None; import perfectlook; perfectlook.train"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.stderr.splitlines()[-1].endswith(
+        "MissingExtraError: training needs the extra 'train': pip install 'perfectlook[train]'"
+    )

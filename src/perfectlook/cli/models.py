@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from perfectlook.cli.options import SEVERAL, Measuring, Natural, Positive, Strict, Workers
-from perfectlook.cli.output import check_file, print_problems, require, write_json
+from perfectlook.cli.output import check_file, print_problems, write_json
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
@@ -65,7 +65,6 @@ def train(
     Raises:
         PerfectLookError: the settings or the sets cannot be used, or training fails.
     """
-    require("train", "training", "torch", "onnx", "safetensors", "matplotlib")
     from perfectlook.progress import ProgressLine
     from perfectlook.training.train import train as train_model
 

@@ -99,9 +99,12 @@ class GlobalNetwork(nn.Module, ABC):
     def embed_scene(self, whole: Tensor) -> Tensor:
         """f_s: features of whole scenes [n, global width] to [n, d]."""
 
-    @abstractmethod
     def embed_product(self, features: Tensor, centres: Tensor) -> Tensor:
-        """f_p: features of products and their categories' centres, [n, global width] each, to [n, d]."""
+        """f_p: features of products and their categories' centres, [n, global width] each, to [n, d].
+
+        By default a product less the centre is embedded as a scene is.
+        """
+        return self.embed_scene(features - centres)
 
 
 class Compatibility(nn.Module):

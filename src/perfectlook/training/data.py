@@ -100,12 +100,12 @@ class TrainingData:
 
     def mean_regions(self, pairs: IntArray) -> Tensor:
         """The mean over the regions of the scenes of some pairs, [n, width of the map]."""
-        return torch.cat([self._regions(part).mean(dim=1) for part in _parts(pairs)])
+        return torch.cat([self._regions(part).mean(dim=1) for part in parts(pairs)])
 
     def region_moments(self, pairs: IntArray) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of every channel over all regions of some pairs' scenes."""
         mean = self.mean_regions(pairs).double().mean(dim=0)
-        squares = [(self._regions(part).double() - mean).square().mean(dim=1) for part in _parts(pairs)]
+        squares = [(self._regions(part).double() - mean).square().mean(dim=1) for part in parts(pairs)]
         return mean.float(), torch.cat(squares).mean(dim=0).sqrt().float()
 
     def _regions(self, pairs: IntArray) -> Tensor:
@@ -113,8 +113,17 @@ class TrainingData:
         assert maps is not None
         return torch.from_numpy(maps[self.features.pair_scenes[pairs]]).float()
 
-    def products(self, rows: IntArray) -> tuple[Tensor, Tensor]:
-        """Products, [n, global width] or maps [n, R, width], and their categories' centres [n, width]."""
+    @property
+    def every_product(self) -> IntArray:
+        """Rows of all products."""
+        return np.arange(len(self.product_category))
+
+    def products(self, rows: IntArray | None = None) -> tuple[Tensor, Tensor]:
+        """Products, [n, global width] or maps [n, R, width], and their categories' centres [n, width].
+
+        All of them by default.
+        """
+        rows = self.every_product if rows is None else rows
         centres = self.centres[self.product_category[rows]]
         return torch.from_numpy(self._products[rows]).float(), torch.from_numpy(centres)
 
@@ -150,9 +159,9 @@ def batches(rows: IntArray, size: int) -> Iterator[IntArray]:
     yield from np.array_split(rows, count)
 
 
-def _parts(pairs: IntArray, size: int = 1024) -> Iterator[IntArray]:
-    """Slices of pairs: the regions of all scenes at once, as float32, might not fit into memory."""
-    return (pairs[start : start + size] for start in range(0, len(pairs), size))
+def parts(rows: IntArray, size: int = 1024) -> Iterator[IntArray]:
+    """Slices of rows: the features of all at once, as float32, might not fit into memory."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
 def _indexed(names: Sequence[str]) -> tuple[list[str], IntArray]:

@@ -165,7 +165,7 @@ def ridge_path(
 
 def _fit_standardisation(network: Compatibility, data: TrainingData, training: IntArray) -> None:
     config = network.config
-    deviations = _flat(less_centres(*data.products(np.arange(len(data.product_category)))))
+    deviations = _flat(less_centres(*data.products()))
     whole = _flat(data.whole(training))
     if config.tied:  # one encoder sees both, so one yardstick measures both
         whole = deviations = torch.cat([whole, deviations])
@@ -178,7 +178,7 @@ def _fit_standardisation(network: Compatibility, data: TrainingData, training: I
     if config.uses_regions:
         network.standardise_regions.fit(*data.region_moments(training))
     if config.remembers:
-        products, _ = data.products(np.arange(len(data.product_category)))
+        products, _ = data.products()
         both = torch.cat([network.memory.seen(each) for each in (data.whole(training), products)])
         network.memory.standardise.fit(both.mean(dim=0), both.std(dim=0, correction=0))
 
@@ -311,8 +311,7 @@ def _scenes(network: Compatibility, data: TrainingData, pairs: IntArray) -> Floa
 
 
 def _products(network: Compatibility, data: TrainingData) -> Float64Array:
-    everything = np.arange(len(data.product_category))
-    products: Float64Array = pooled(network.standardised_product(*data.products(everything))).double().numpy()
+    products: Float64Array = pooled(network.standardised_product(*data.products())).double().numpy()
     return products
 
 

@@ -152,7 +152,7 @@ def _embedded_products(
 ) -> tuple[Float32Array, Float32Array | None]:
     """Every product in the first style space [N, d], and in the memory [N, m] where there is one."""
     styles, memories = [], []
-    for part in batches(np.arange(len(data.product_category)), PRODUCTS_AT_ONCE):
+    for part in batches(data.every_product, PRODUCTS_AT_ONCE):
         features, centres = data.products(part)
         styles.append(network.product_style(features, centres))
         if network.config.remembers:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from perfectlook.errors import TrainingError
-from perfectlook.training.baselines import ibr
 from perfectlook.training.baselines.base import SAFETY, InnerProduct, RankerFit
+from perfectlook.training.baselines.learned import StyleSpace
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.data import TrainingData
 from perfectlook.training.validation import validation_round
@@ -19,7 +19,7 @@ def a_fitting(**given) -> RankerFit:
     features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
     config = baseline("ibr").config(SMALL | given, name="ibr")
     return RankerFit(
-        TrainingData(features, config.model), validation_round(features, config), config, ibr.start
+        TrainingData(features, config.model), validation_round(features, config), config, StyleSpace
     )
 
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator
+from typing import Self
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from perfectlook.model.networks import GlobalNetwork, Standardise
 from perfectlook.training.checkpoint import Stages
 from perfectlook.training.checkpoint import learn as learn_network
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.data import TrainingData
+from perfectlook.training.data import TrainingData, parts
 from perfectlook.training.log import Epoch, Learned
 from perfectlook.training.loop import Fit
 from perfectlook.training.validation import Round
@@ -20,7 +21,26 @@ from perfectlook.types import Float64Array, IntArray
 
 
 class Ranker(GlobalNetwork):
-    """A network that learns from pairs and, for each of them, products that do not belong to its scene."""
+    """A network that learns from pairs and, for each of them, products that do not belong to its scene.
+
+    Args:
+        config: of the training; the shape of the network is its model's.
+        standardise: of scenes and products together; None where each has its own.
+    """
+
+    def __init__(self, config: TrainingConfig, standardise: Standardise | None = None) -> None:  # noqa: ARG002
+        super().__init__(config.model)
+
+    @classmethod
+    def start(cls, data: TrainingData, training: IntArray, config: TrainingConfig) -> Self:
+        """The network before the first epoch, from torch's generator.
+
+        Args:
+            data: the sets.
+            training: the pairs to train on.
+            config: the settings.
+        """
+        return cls(config, fitted(data, torch.cat(scene_and_product_rows(data, training))))
 
     @abstractmethod
     def loss(self, scenes: Tensor, products: Tensor, places: Tensor) -> Tensor:
@@ -41,21 +61,17 @@ class Ranker(GlobalNetwork):
 
 ROWS_AT_ONCE = 4096
 
-Start = Callable[[TrainingData, IntArray, TrainingConfig], Ranker]
-"""(sets, pairs to train on, settings) -> the network before the first epoch, from torch's generator."""
-
 Learn = Callable[[TrainingData, TrainingConfig, Collection[str]], Learned]
 """(sets, settings, names of the settings that were given) -> what was learned."""
 
 
-def in_epochs(start: Start) -> Learn:
+def in_epochs(kind: type[Ranker]) -> Learn:
     """The training of a baseline that is a network, by the loop that a model is trained by."""
 
     def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
-        def fit(part: Round) -> Fit:
-            return RankerFit(data, part, config, start)
-
-        return learn_network(data.features, config, fit, Stages(None))
+        return learn_network(
+            data.features, config, lambda part: RankerFit(data, part, config, kind), Stages(None)
+        )
 
     return learn
 
@@ -67,17 +83,17 @@ class RankerFit(Fit):
         data: the sets.
         part: as for `Fit`.
         config: the settings.
-        start: makes the network.
+        kind: of network.
     """
 
     network: Ranker
 
-    def __init__(self, data: TrainingData, part: Round, config: TrainingConfig, start: Start) -> None:
-        self._make = start
+    def __init__(self, data: TrainingData, part: Round, config: TrainingConfig, kind: type[Ranker]) -> None:
+        self._kind = kind
         super().__init__(data, part, config)
 
     def _start(self) -> Ranker:
-        return self._make(self.data, self.training, self.config)
+        return self._kind.start(self.data, self.training, self.config)
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
         config = self.config
@@ -86,7 +102,7 @@ class RankerFit(Fit):
         )
 
     def _batches(self, order: IntArray) -> Iterator[IntArray]:
-        return _parts(order, self.config.batch_size)
+        return parts(order, self.config.batch_size)
 
     def _loss(self, pairs: IntArray, products: IntArray, places: Tensor) -> Tensor:
         features, centres = self.data.products(products)
@@ -95,16 +111,15 @@ class RankerFit(Fit):
     @torch.no_grad()
     def _note(self, number: int, loss: float | None, started: float) -> Epoch:
         self.network.eval()
-        self.network.settle(*self.data.products(np.arange(len(self.data.product_category))))
+        self.network.settle(*self.data.products())
         return super()._note(number, loss, started)
 
     @torch.no_grad()
     def _distances(self) -> list[DistanceFunction]:
-        every = np.arange(len(self.data.product_category))
-        parts = (self.data.products(rows) for rows in _parts(every, ROWS_AT_ONCE))
-        vectors = np.concatenate([self.network.embed_product(*part).numpy() for part in parts])
+        products = (self.data.products(rows) for rows in parts(self.data.every_product, ROWS_AT_ONCE))
+        vectors = np.concatenate([self.network.embed_product(*part).numpy() for part in products])
         scenes: dict[int, Float64Array] = {}
-        for pairs in _parts(self.validation, ROWS_AT_ONCE):
+        for pairs in parts(self.validation, ROWS_AT_ONCE):
             embedded = self.network.embed_scene(self.data.whole(pairs)).numpy()
             scenes |= dict(zip(self.data.features.pair_scenes[pairs].tolist(), embedded, strict=True))
 
@@ -114,29 +129,19 @@ class RankerFit(Fit):
         return [distances]
 
 
-def _parts(rows: IntArray, size: int) -> Iterator[IntArray]:
-    return (rows[start : start + size] for start in range(0, len(rows), size))
-
-
-def fitted(data: TrainingData, rows: Tensor) -> Standardise:
+def fitted(data: TrainingData, rows: Tensor, *, length: float = 1.0) -> Standardise:
     """A z-score of every feature, divided by √width; by `scaling`, head vector and stages count the same.
 
     Args:
         data: says which features the rows are made of.
         rows: what the means and deviations are taken from, [n, global width].
+        length: the usual one of standardised rows.
     """
     standardise = Standardise(rows.shape[1])
     blocks = data.widths.blocks(data.config) if data.config.scaling == "stages" else None
     with torch.no_grad():
         standardise.fit(rows.mean(dim=0), rows.std(dim=0, correction=0), blocks)
-    return standardise
-
-
-def z_scores(data: TrainingData, rows: Tensor) -> Standardise:
-    """The same without the division by √width: what networks with the usual initial weights expect."""
-    standardise = fitted(data, rows)
-    with torch.no_grad():
-        standardise.scale *= rows.shape[1] ** 0.5
+        standardise.scale *= length
     return standardise
 
 
@@ -145,7 +150,7 @@ def scene_and_product_rows(data: TrainingData, training: IntArray) -> tuple[Tens
 
     [pairs, global width] and [products, global width].
     """
-    products, centres = data.products(np.arange(len(data.product_category)))
+    products, centres = data.products()
     return data.whole(training), products - centres
 
 

@@ -1,35 +1,33 @@
 """The baselines by name: what each is, which settings it uses, what trains it."""
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from perfectlook.backbones import open_backbone
 from perfectlook.errors import UsageError
 from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import POPULARITY, ModelRecord
-from perfectlook.training.baselines import bpr_dae, ibr, ridge, siamese, simple
+from perfectlook.model.networks import GlobalNetwork, Widths, unit
+from perfectlook.training.baselines import ridge
 from perfectlook.training.baselines.base import Learn, in_epochs
+from perfectlook.training.baselines.learned import DualAutoEncoder, Siamese, StyleSpace
+from perfectlook.training.checkpoint import NO_PAIRS
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, stage_widths
-from perfectlook.training.log import write_learned
+from perfectlook.training.log import Learned, write_learned
+from perfectlook.training.validation import learning_pairs
 
 EVERYWHERE = frozenset({"backbone", "cross_validate", "seed"})
-IN_EPOCHS = frozenset(
-    [
-        "global_features",
-        "scaling",
-        "dimension",
-        "epochs",
-        "patience",
-        "batch_size",
-        "negatives",
-        "learning_rate",
-        "weight_decay",
-    ]
-)
+FEATURES = frozenset({"global_features", "scaling", "dimension"})
+IN_EPOCHS = FEATURES | {"epochs", "patience", "batch_size", "negatives", "learning_rate", "weight_decay"}
 SHAPE: Mapping[str, Any] = {
     "mode": "global",
     "distance": "squared_l2",
@@ -77,31 +75,65 @@ class Baseline:
         return config
 
 
+def count_pairs(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
+    """Popularity: count the training pairs of every product, to order them by that whatever the scene.
+
+    A baseline of Kang et al. 2019, section 4. It says how much of a figure needs no picture at all.
+
+    Raises:
+        TrainingError: there is no pair to count.
+    """
+    training = learning_pairs(data.features, config)
+    return Learned(Counter(data.features.pairs[i].product for i in training), training)
+
+
+def look_alike(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
+    """Visual similarity: take the features as they are."""
+    return Learned(Visual(config.model, data.widths), NO_PAIRS)
+
+
+class Visual(GlobalNetwork):
+    """The features themselves, of unit length: the order of their distances is that of their cosine.
+
+    With both kinds, head vector and style statistics are each brought to unit length first, so that the
+    cosine is the mean of the two.
+    """
+
+    def __init__(self, config: ModelConfig, widths: Widths) -> None:
+        super().__init__(replace(config, dimension=widths.global_width(config)))
+        self._head = widths.head if config.global_features == "both" else 0
+
+    def embed_scene(self, whole: Tensor) -> Tensor:
+        """f_s: [n, global width], of unit length; products the same."""
+        if not self._head:
+            return unit(whole)
+        parts = whole[..., : self._head], whole[..., self._head :]
+        return unit(torch.cat([unit(part) for part in parts], dim=-1))
+
+
 BASELINES: Mapping[str, Baseline] = {
-    POPULARITY: Baseline("products of many training pairs first", simple.count_pairs),
+    POPULARITY: Baseline("products of many training pairs first", count_pairs),
     "visual": Baseline(
         "cosine of the backbone's features",
-        simple.look_alike,
+        look_alike,
         frozenset({"global_features"}),
         {"global_features": "head"},
     ),
     "ridge": Baseline(
         "closed-form ridge regression (Hoerl & Kennard 1970)",
         ridge.learn,
-        frozenset(
-            ("global_features", "scaling", "dimension", "ridge_penalty", "ridge_whitening", "ridge_choose")
-        ),
+        FEATURES | {"ridge_penalty", "ridge_whitening", "ridge_choose"},
         {"global_features": "both", "centring": True},
     ),
     "ibr": Baseline(
         "image-based recommendations: a low-rank Mahalanobis style space (McAuley et al. 2015)",
-        in_epochs(ibr.start),
+        in_epochs(StyleSpace),
         IN_EPOCHS,
         {"global_features": "both", "dimension": 100, "negatives": 1, "epochs": 25, "learning_rate": 3e-3},
     ),
     "siamese": Baseline(
         "one encoder for both sides, contrastive loss (Veit et al. 2015)",
-        in_epochs(siamese.start),
+        in_epochs(Siamese),
         IN_EPOCHS | {"hidden", "dropout", "margin"},
         {
             "global_features": "both",
@@ -115,7 +147,7 @@ BASELINES: Mapping[str, Baseline] = {
     ),
     "bpr-dae": Baseline(
         "dual auto-encoder ranked by inner products (Song et al. 2017)",
-        in_epochs(bpr_dae.start),
+        in_epochs(DualAutoEncoder),
         IN_EPOCHS,
         {"global_features": "both", "dimension": 256, "negatives": 1, "epochs": 12},
     ),

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from perfectlook.evaluation.protocol import placing
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import GlobalNetwork, Standardise
-from perfectlook.training.baselines.base import InnerProduct, fitted
+from perfectlook.training.baselines.base import InnerProduct, fitted, scene_and_product_rows
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.log import Learned
@@ -89,15 +89,15 @@ def learn(data: TrainingData, config: TrainingConfig, given: Collection[str]) ->
         TrainingError: there is no pair to learn from.
     """
     training = learning_pairs(data.features, config)
-    features, centres = data.products(np.arange(len(data.product_category)))
-    standardise = fitted(data, data.whole(training)), fitted(data, features - centres)
-    products = _float64(standardise[1](features - centres))
+    scenes, centred = scene_and_product_rows(data, training)
+    standardise = fitted(data, scenes), fitted(data, centred)
+    products = _float64(standardise[1](centred))
     choices = list(_choices(config, given))
-    shares, scenes = _cross_validated(data, products, folds(data.features, config), choices)
+    shares, measured = _cross_validated(data, products, folds(data.features, config), choices)
     best = int(np.argmax(shares.mean(axis=1)))
     choice = choices[best]
     (maps,) = fit_ridges(
-        _float64(standardise[0](data.whole(training))),
+        _float64(standardise[0](scenes)),
         products[data.features.pair_products[training]],
         products,
         dimension=choice.dimension,
@@ -110,7 +110,7 @@ def learn(data: TrainingData, config: TrainingConfig, given: Collection[str]) ->
         training,
         found=choice._asdict(),
         chosen_on=BY_FOLDS,
-        held_out=HeldOut(scenes, shares[best]),
+        held_out=HeldOut(measured, shares[best]),
     )
 
 

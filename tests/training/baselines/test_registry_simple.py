@@ -12,8 +12,7 @@ from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import Widths
 from perfectlook.model.runtime import open_model
-from perfectlook.training.baselines.registry import train_baseline_on_features
-from perfectlook.training.baselines.simple import Visual
+from perfectlook.training.baselines.registry import Visual, train_baseline_on_features
 from styled import styled_set
 
 
