@@ -22,12 +22,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from perfectlook import __version__
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.scenes import is_small
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
 from perfectlook.evaluation.comparison import Comparison, compare
-from perfectlook.evaluation.protocol import Interval
+from perfectlook.evaluation.protocol import Interval, paired_difference
 from perfectlook.evaluation.tables import markdown_table, with_bounds
 from perfectlook.features.set_features import set_features
 from perfectlook.files import data_folder, worker_count
@@ -311,7 +313,20 @@ def cross_validated_lead(training: Training, trainings: Sequence[Training]) -> I
     if training is default or not cross_validated(training.folder):
         return None
     ours, theirs = HeldOut.read(default.folder), HeldOut.read(training.folder)
-    return ours.lead_over(theirs) if ours and theirs else None
+    return lead_over(ours, theirs) if ours and theirs else None
+
+
+def lead_over(ours: HeldOut, theirs: HeldOut) -> Interval | None:
+    """How much higher our accuracy is, paired over scenes; None where the pairs are not the same."""
+    own, other = ours.by_scene(), theirs.by_scene()
+    if {scene: len(each) for scene, each in own.items()} != {s: len(each) for s, each in other.items()}:
+        return None
+    scenes = [scene for scene in sorted(own) for _ in own[scene]]
+    first, second = (
+        np.asarray([share for scene in sorted(found) for share in found[scene]], np.float64)
+        for found in (own, other)
+    )
+    return paired_difference(first, second, scenes) if scenes else None
 
 
 def with_training(comparison: Comparison, trainings: Sequence[Training]) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from perfectlook.errors import DatasetError
 from perfectlook.evaluation.evaluate import average_precision, evaluate_on_features, recall_at
 from perfectlook.evaluation.protocol import pair_indices
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.inputs import PRIOR_PRODUCTS, catalogue_centres
-from perfectlook.model.runtime import Model
+from perfectlook.model.runtime import PRIOR_PRODUCTS, Model, catalogue_centres
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.train import train_on_features
 from perfectlook.types import Box

@@ -9,10 +9,9 @@ import pytest
 import torch
 
 from perfectlook.errors import ModelError
-from perfectlook.model.config import ModelConfig
+from perfectlook.model.config import ModelConfig, whole_picture
 from perfectlook.model.export import write_model
 from perfectlook.model.files import ModelRecord, identity_of
-from perfectlook.model.inputs import whole_picture
 from perfectlook.model.networks import Compatibility, SceneBatch
 from perfectlook.model.runtime import Model
 from perfectlook.training.data import TrainingData

@@ -12,7 +12,6 @@ from perfectlook.model.networks import (
     Compatibility,
     Dropout,
     Encoder,
-    FeedForward,
     SceneBatch,
     Standardise,
     Widths,
@@ -60,7 +59,8 @@ def test_embeddings_have_unit_length():
 
 
 def test_an_encoder_that_starts_at_its_linear_path_is_that_path():
-    encoder = Encoder(5, 3, FeedForward(5, hidden=4, dimension=3, dropout=0.5), linear=True).eval()
+    config = ModelConfig(dimension=3, hidden=4)
+    encoder = Encoder(config, 5, sweeps=False, linear=True, decodes=False).eval()
     encoder.start_at_linear_path()
     inputs = torch.randn(6, 5)
     expected = inputs @ encoder.linear.weight.T

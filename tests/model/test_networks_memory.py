@@ -48,7 +48,7 @@ def test_a_region_has_no_place_in_the_memory_and_is_as_far_from_every_product_th
     category, products = torch.tensor([0, 2]), network.embed_product(pictures(3, 2), torch.zeros(3, 10))
     found = network.distances(scenes, category, products.expand(2, -1, -1)).total
     styles = network.product_style(pictures(3, 2), torch.zeros(3, 10))
-    first = network.style_distances(scenes, category, styles.expand(2, -1, -1)).total
+    first = network.distances(scenes, category, styles.expand(2, -1, -1), remembering=False).total
     around, vectors = network.memory(scenes.whole), network.memory(pictures(3, 2))
     for s in range(2):
         for p in range(3):
@@ -62,7 +62,7 @@ def test_regions_add_up_in_the_first_space_as_without_a_memory():
     network = a_network(mixing=0.6)
     scenes = SceneBatch(pictures(2, 1), torch.randn(2, 49, 5))
     category, styles = torch.tensor([0, 2]), network.product_style(pictures(3, 2), torch.zeros(3, 10))
-    found = network.style_distances(scenes, category, styles.expand(2, -1, -1)).total
+    found = network.distances(scenes, category, styles.expand(2, -1, -1), remembering=False).total
     attention = attention_weights(network.attention_logits(scenes.regions, category))
     whole, regions = network.scene_style(scenes.whole), network.region_style(scenes.regions)
     by_hand = [

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from drawn import HOME, drawn_set
@@ -130,3 +131,18 @@ def test_missing_data_and_wrong_names_fail_clearly(tool, data, monkeypatch, caps
     monkeypatch.setitem(tool.VARIANTS, "default", {"epoch": 3})
     assert tool.main(["--sets", "rooms"]) == 2
     assert "variant 'default': unknown setting 'epoch'; did you mean 'epochs'?" in capsys.readouterr().err
+
+
+def test_a_lead_is_paired_over_scenes_in_any_order(tool):
+    one = tool.HeldOut(["a", "a", "b"], np.array([1.0, 0.5, 0.0]))
+    other = tool.HeldOut(["b", "a", "a"], np.array([0.0, 0.8, 0.3]))
+    lead = tool.lead_over(one, other)
+    # Scene a leads by 0.2 on both pairs, scene b by nothing.
+    assert lead.value == pytest.approx(0.4 / 3)
+    assert 0 <= lead.low <= lead.value <= lead.high <= 0.2 + 1e-12
+
+
+def test_other_pairs_cannot_be_compared(tool):
+    one = tool.HeldOut(["a", "a", "b"], np.array([1.0, 0.5, 0.0]))
+    assert tool.lead_over(one, tool.HeldOut(["a", "b", "b"], np.zeros(3))) is None
+    assert tool.lead_over(one, tool.HeldOut(["a", "a", "c"], np.zeros(3))) is None

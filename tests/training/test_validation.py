@@ -87,16 +87,3 @@ def test_it_is_read_as_it_was_written(tmp_path):
     (tmp_path / HELD_OUT).write_text("[1")
     with pytest.raises(ModelError, match="cannot be read"):
         HeldOut.read(tmp_path)
-
-
-def test_a_lead_is_paired_over_scenes_in_any_order():
-    other = HeldOut(["b", "a", "a"], np.array([0.0, 0.8, 0.3]))
-    lead = ONE.lead_over(other)
-    # Scene a leads by 0.2 on both pairs, scene b by nothing.
-    assert lead.value == pytest.approx(0.4 / 3)
-    assert 0 <= lead.low <= lead.value <= lead.high <= 0.2 + 1e-12
-
-
-def test_other_pairs_cannot_be_compared():
-    assert ONE.lead_over(HeldOut(["a", "b", "b"], np.zeros(3))) is None
-    assert ONE.lead_over(HeldOut(["a", "a", "c"], np.zeros(3))) is None

@@ -17,8 +17,7 @@ from perfectlook.features.extraction import extract
 from perfectlook.features.store import FeatureStore, ViewKey
 from perfectlook.features.store import open_store as open_feature_store
 from perfectlook.feeds import FeedOptions
-from perfectlook.model.inputs import Mean, catalogue_centres
-from perfectlook.model.runtime import Model
+from perfectlook.model.runtime import Mean, Model, catalogue_centres
 from perfectlook.progress import Progress, ProgressOf, no_progress
 from perfectlook.stores import Point, open_store
 from perfectlook.types import Float32Array, Problem, View

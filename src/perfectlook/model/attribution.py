@@ -105,6 +105,4 @@ def place_of(region: int) -> str:
 def _third(place: int, places: int, words: Sequence[str]) -> str:
     """The word for the first, middle or last third that a place (from 1) is in; the middle one is largest."""
     edge = places // 3
-    if place <= edge:
-        return words[0]
-    return words[2] if place > places - edge else words[1]
+    return words[(place > edge) + (place > places - edge)]

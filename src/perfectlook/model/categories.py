@@ -13,7 +13,7 @@ import numpy as np
 from perfectlook.backbones import FeatureBatch
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.config import GlobalFeatures
+from perfectlook.model.config import GlobalFeatures, chosen_features
 from perfectlook.model.files import SUGGESTION, read_arrays, readable, write_arrays
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
@@ -72,7 +72,7 @@ class CategorySuggester:
         Raises:
             ModelError: the features are of another width than those it was trained on.
         """
-        inputs = global_inputs(batch, self.features)
+        inputs = chosen_features(self.features, batch.global_vectors, batch.style_statistics)
         if inputs.shape[1] != len(self.mean):
             raise ModelError(
                 f"{SUGGESTION} takes {len(self.mean)} features of a scene, not {inputs.shape[1]}: it was "
@@ -125,13 +125,6 @@ def known_categories(features: SetFeatures, scenes: list[str], categories: tuple
         names = {products[product].category for product in positives[scene] if product in products}
         known[row, [column[name] for name in names if name in column]] = True
     return known
-
-
-def global_inputs(batch: FeatureBatch, features: GlobalFeatures) -> Float32Array:
-    """What stands for whole pictures, [n, width]."""
-    if features == "both":
-        return np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
-    return batch.global_vectors if features == "head" else batch.style_statistics
 
 
 def sigmoid(logits: Float64Array) -> Float64Array:

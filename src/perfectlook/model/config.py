@@ -1,10 +1,13 @@
-"""What a compatibility model is made of: the choices that are stored with it."""
+"""What a compatibility model is made of, the choices stored with it, and what it sees of pictures."""
 
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, get_args
 
 from perfectlook.errors import UsageError
-from perfectlook.model.distances import Norm
+from perfectlook.model.distances import Norm, namespace_of
 
 Mode = Literal["hybrid", "global", "local"]
 EncoderKind = Literal["feedforward", "autoencoder", "recurrent"]
@@ -78,21 +81,20 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name, kind in _CHOICES.items():
-            value, choices = getattr(self, name), get_args(kind)
-            _check(value in choices, name, value, "one of " + ", ".join(choices))
+            choices = get_args(kind)
+            check_setting(self, name, choices.__contains__, "one of " + ", ".join(choices))
         if self.tied and self.linear_path == "ridge":
             raise UsageError(
                 "tied = true with linear_path = 'ridge': tied encoders have one linear path, and the closed "
                 "form needs two; set linear_path to 'random' or 'none'"
             )
-        for name, least in (("dimension", 1), ("hidden", 1), ("memory", 0), ("memory_dimension", 1)):
-            _check(getattr(self, name) >= least, name, getattr(self, name), f"at least {least}")
+        check_at_least(self, {"dimension": 1, "hidden": 1, "memory": 0, "memory_dimension": 1})
         for name in ("dropout", "input_dropout"):
-            _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 to below 1")
-        _check(0 <= self.mixing <= 1, "mixing", self.mixing, "from 0 to 1")
+            check_setting(self, name, lambda share: 0 <= share < 1, "from 0 to below 1")
+        check_setting(self, "mixing", lambda w: 0 <= w <= 1, "from 0 to 1")
         if self.learn_mixing:
-            _check(0 < self.mixing < 1, "mixing", self.mixing, "above 0 and below 1 where it is learned")
-        _check(self.temperature > 0, "temperature", self.temperature, "above 0")
+            check_setting(self, "mixing", lambda w: 0 < w < 1, "above 0 and below 1 where it is learned")
+        check_setting(self, "temperature", lambda t: t > 0, "above 0")
 
     @classmethod
     def published(cls, backbone: str = "efficientnet-lite2") -> "ModelConfig":
@@ -144,6 +146,58 @@ class ModelConfig:
         return {"global": 1.0, "local": 0.0, "hybrid": self.mixing}[self.mode]
 
 
-def _check(holds: bool, name: str, value: object, wanted: str) -> None:
-    if not holds:
+def check_setting(settings: object, name: str, holds: Callable[[Any], bool], wanted: str) -> None:
+    """Make sure that a setting has a value that it may have.
+
+    Raises:
+        UsageError: it has another; the message says what is wanted.
+    """
+    value = getattr(settings, name)
+    if not holds(value):
         raise UsageError(f"{name} = {value!r}: must be {wanted}")
+
+
+def check_at_least(settings: object, least: Mapping[str, float]) -> None:
+    """Make sure that no setting is below the least value that it may have, by name.
+
+    Raises:
+        UsageError: one is.
+    """
+    for name, bound in least.items():
+        check_setting(settings, name, partial(operator.le, bound), f"at least {bound}")
+
+
+def whole_picture(config: ModelConfig, head: Any, style: Any, maps: Any) -> Any:
+    """What a model sees of whole pictures, from numpy arrays or torch tensors of n pictures.
+
+    Args:
+        config: the shape of the model.
+        head: global vectors, [n, D].
+        style: style statistics, [n, K].
+        maps: feature maps, [n, R, C]; anything where the encoder does not sweep over them.
+
+    Returns:
+        The maps for a recurrent encoder, else [n, width]: head vectors, style statistics, or both.
+    """
+    if config.encoder == "recurrent":
+        return maps
+    return chosen_features(config.global_features, head, style)
+
+
+def chosen_features(chosen: GlobalFeatures, head: Any, style: Any) -> Any:
+    """Head vectors [n, D], style statistics [n, K], or both side by side: [n, width]."""
+    if chosen == "both":
+        return namespace_of(head).concat([head, style], axis=-1)
+    return head if chosen == "head" else style
+
+
+def less_centres(whole: Any, centres: Any) -> Any:
+    """Products [n, width], or maps [n, R, width], less their categories' centres [n, width]."""
+    return whole - (centres if whole.ndim == centres.ndim else centres[:, None, :])
+
+
+def pooled(whole: Any) -> Any:
+    """One vector per picture, [n, width]: the mean over the regions where a model sees maps [n, R, C]."""
+    if whole.ndim == 2:
+        return whole
+    return namespace_of(whole).mean(whole, axis=1)

@@ -31,7 +31,6 @@ DistanceFunction = Callable[[int, str, IntArray], Float64Array]
 """(row of a scene view, category, rows of products) -> one distance per product; lower is better."""
 
 Norm = Literal["l2", "squared_l2"]
-NORMS: tuple[Norm, ...] = ("l2", "squared_l2")
 
 SMALLEST_SQUARE = 1e-12
 """Squares below this are lifted to it before a root: the root's gradient at zero is infinite."""
@@ -144,24 +143,13 @@ def query_point(scene: Array, regions: Array, attention: Array, *, mixing: Array
     """The one point whose squared distance to a product is the squared hybrid distance up to a constant.
 
     q = w f_s + (1 - w) Σ_i a_i f_i. Since Σ a_i = 1,
-    w‖f_s - f_p‖² + (1 - w) Σ a_i ‖f_i - f_p‖² = ‖q - f_p‖² + `spread`, for vectors of any length.
+    w‖f_s - f_p‖² + (1 - w) Σ a_i ‖f_i - f_p‖² = ‖q - f_p‖² + a constant, for vectors of any length.
     With plain norms ‖q - f_p‖ is a lower bound of the hybrid distance (triangle inequality).
 
     Shapes as in `hybrid`; returns [..., d].
     """
     local = namespace_of(scene).sum(attention[..., :, None] * regions, axis=-2)
     return mixing * scene + (1 - mixing) * local
-
-
-def spread(scene: Array, regions: Array, attention: Array, *, mixing: Array | float) -> Array:
-    """What the squared hybrid distance has over ‖q - f_p‖²: the variance around the query point, [...]."""
-    xp = namespace_of(scene)
-    point = query_point(scene, regions, attention, mixing=mixing)
-    weight: Any = mixing
-    if getattr(weight, "ndim", 0):
-        weight = weight[..., 0]
-    of_regions = xp.sum(attention * squared_l2(regions, point[..., None, :]), axis=-1)
-    return weight * squared_l2(scene, point) + (1 - weight) * of_regions
 
 
 def _root(squares: Array) -> Array:

@@ -3,7 +3,7 @@
 import io
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from perfectlook.model.config import ModelConfig
-from perfectlook.model.files import (
-    CARD,
-    CENTRES,
-    COUNTS,
-    POPULARITY,
-    PRODUCT_GRAPH,
-    SCENE_GRAPH,
-    SUGGESTION,
-    TRAINED_ON,
-    WEIGHTS,
-    ModelRecord,
-    trained_on_file,
-    write_arrays,
-    write_folder,
-)
-from perfectlook.model.inputs import whole_picture
+from perfectlook.model import files
+from perfectlook.model.config import ModelConfig, whole_picture
+from perfectlook.model.files import ModelRecord, trained_on_file, write_arrays, write_folder
 from perfectlook.model.networks import Compatibility, GlobalNetwork, Widths
 from perfectlook.types import REGIONS, Float32Array
 
@@ -43,16 +29,13 @@ def write_model(
     folder: Path,
     *,
     widths: Widths,
-    backbone_identity: str,
-    categories: Sequence[str],
     centres: Float32Array,
     overall_centre: Float32Array,
     scenes: Iterable[str] = (),
     products: Iterable[str] = (),
-    training: Mapping[str, Any] | None = None,
     card: str = "",
-    baseline: str | None = None,
     suggestion: bytes | None = None,
+    **record: Any,
 ) -> ModelRecord:
     """Write a model folder; `config.json` last, so that a folder which has it is complete.
 
@@ -60,40 +43,49 @@ def write_model(
         network: the trained network.
         folder: made if it is missing.
         widths: of the backbone's outputs.
-        backbone_identity: of the backbone.
-        categories: the known categories, in the order of the network's category embeddings.
         centres: one row per category, [categories, global width].
         overall_centre: for categories that the model does not know, [global width].
         scenes: ids of the scenes trained on.
         products: ids of the products in the pairs trained on.
-        training: how it was trained; goes into the record.
         card: the model card, Markdown.
-        baseline: name of the baseline that the network is; None for a compatibility model.
         suggestion: content of the file that suggests categories; None for a model that suggests none.
+        record: the rest of the `ModelRecord`: `backbone_identity`, the `categories` in the order of the
+            network's category embeddings, and perhaps `training` and `baseline`.
     """
     network = network.eval().cpu()
     config = network.config
-    mixing = _category_mixing(network)
-    files = {
-        WEIGHTS: save({name: tensor.contiguous() for name, tensor in _weights(network)}),
-        SCENE_GRAPH: _scene_graph(network, widths),
-        PRODUCT_GRAPH: _product_graph(network, widths),
-        CENTRES: write_arrays(centres=centres, overall=overall_centre, **mixing),
-        TRAINED_ON: trained_on_file(scenes, products),
-        CARD: card.encode(),
+    mixing: dict[str, Float32Array] = {}
+    temperature, outputs = None, ["scene"]
+    if isinstance(network, Compatibility) and config.learns_mixing:
+        mixing["mixing"] = torch.sigmoid(network.mixing_logits.weight[:, 0]).detach().numpy()
+    if isinstance(network, Compatibility) and config.uses_regions:
+        temperature = network.attention.temperature
+        outputs += ["regions", "attention_logits"]
+    twice = ("scene_encoder.",) if config.tied else ()  # one module under two names
+    weights = {name: each for name, each in network.state_dict().items() if not name.startswith(twice)}
+    inputs = {
+        "global_vectors": torch.zeros(2, widths.head),
+        "style_statistics": torch.zeros(2, widths.style),
+        "feature_maps": torch.zeros(2, REGIONS, widths.regions),
+    }
+    centre = torch.zeros(2, widths.global_width(config))
+    contents = {
+        files.WEIGHTS: save({name: each.contiguous() for name, each in weights.items()}),
+        files.SCENE_GRAPH: _export(_SceneGraph(network), inputs, outputs),
+        files.PRODUCT_GRAPH: _export(_ProductGraph(network), inputs | {"centres": centre}, ["product"]),
+        files.CENTRES: write_arrays(centres=centres, overall=overall_centre, **mixing),
+        files.TRAINED_ON: trained_on_file(scenes, products),
+        files.CARD: card.encode(),
     }
     if suggestion is not None:
-        files[SUGGESTION] = suggestion
+        contents[files.SUGGESTION] = suggestion
     return write_folder(
         folder,
-        files,
+        contents,
         config=config,
-        backbone_identity=backbone_identity,
-        categories=tuple(categories),
         mixing=float(np.mean(mixing.get("mixing", config.effective_mixing))),
-        temperature=_temperature(network),
-        training=training or {},
-        baseline=baseline,
+        temperature=temperature,
+        **record,
     )
 
 
@@ -102,11 +94,9 @@ def write_popularity(
     folder: Path,
     *,
     config: ModelConfig,
-    backbone_identity: str,
-    categories: Sequence[str],
     scenes: Iterable[str] = (),
-    training: Mapping[str, Any] | None = None,
     card: str = "",
+    **record: Any,
 ) -> ModelRecord:
     """Write the folder of a popularity model; arguments as for `write_model`.
 
@@ -114,50 +104,17 @@ def write_popularity(
         counts: product id to the number of training pairs it is in, at least 1.
         folder: made if it is missing.
         config: names the backbone: which pairs of a set are usable depends on it.
-        backbone_identity: of the backbone.
-        categories: of the catalogue.
         scenes: ids of the scenes counted.
-        training: how it was trained.
         card: the model card.
+        record: as for `write_model`.
     """
-    files = {
-        COUNTS: (json.dumps(dict(sorted(counts.items())), indent=0) + "\n").encode(),
-        TRAINED_ON: trained_on_file(scenes, counts),
-        CARD: card.encode(),
+    contents = {
+        files.COUNTS: (json.dumps(dict(sorted(counts.items())), indent=0) + "\n").encode(),
+        files.TRAINED_ON: trained_on_file(scenes, counts),
+        files.CARD: card.encode(),
     }
-    return write_folder(
-        folder,
-        files,
-        (COUNTS,),
-        config=config,
-        backbone_identity=backbone_identity,
-        categories=tuple(categories),
-        mixing=config.effective_mixing,
-        temperature=None,
-        training=training or {},
-        baseline=POPULARITY,
-    )
-
-
-def _category_mixing(network: Network) -> dict[str, Float32Array]:
-    """w of every category, where each has its own."""
-    if not isinstance(network, Compatibility) or not network.config.learns_mixing:
-        return {}
-    with torch.no_grad():
-        return {"mixing": torch.sigmoid(network.mixing_logits.weight[:, 0]).numpy()}
-
-
-def _temperature(network: Network) -> float | None:
-    if isinstance(network, Compatibility) and network.config.uses_regions:
-        return network.attention.temperature
-    return None
-
-
-def _weights(network: Network) -> list[tuple[str, Tensor]]:
-    """Every tensor once: tied encoders are one module under two names."""
-    tied = "scene_encoder." if network.config.tied else None
-    weights = network.state_dict().items()
-    return [(name, tensor) for name, tensor in weights if tied is None or not name.startswith(tied)]
+    record |= {"mixing": config.effective_mixing, "temperature": None, "baseline": files.POPULARITY}
+    return write_folder(folder, contents, (files.COUNTS,), config=config, **record)
 
 
 class _SceneGraph(nn.Module):
@@ -175,24 +132,6 @@ class _SceneGraph(nn.Module):
 class _ProductGraph(_SceneGraph):
     def forward(self, head: Tensor, style: Tensor, maps: Tensor, centres: Tensor) -> Tensor:  # type: ignore[override]
         return self.network.embed_product(whole_picture(self.network.config, head, style, maps), centres)
-
-
-def _scene_graph(network: Network, widths: Widths) -> bytes:
-    outputs = ["scene", "regions", "attention_logits"] if network.config.uses_regions else ["scene"]
-    return _export(_SceneGraph(network), _inputs(widths), outputs)
-
-
-def _product_graph(network: Network, widths: Widths) -> bytes:
-    inputs = _inputs(widths) | {"centres": torch.zeros(2, widths.global_width(network.config))}
-    return _export(_ProductGraph(network), inputs, ["product"])
-
-
-def _inputs(widths: Widths) -> dict[str, Tensor]:
-    return {
-        "global_vectors": torch.zeros(2, widths.head),
-        "style_statistics": torch.zeros(2, widths.style),
-        "feature_maps": torch.zeros(2, REGIONS, widths.regions),
-    }
 
 
 def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str]) -> bytes:

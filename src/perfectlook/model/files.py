@@ -9,7 +9,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ write_model_file = partial(write_file, durable=True, error=ModelError)
 """Write a file of a model folder in one step; where that fails, raise a `ModelError`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRecord:
     """The contents of `config.json`.
 
@@ -67,7 +67,7 @@ class ModelRecord:
     mixing: float
     temperature: float | None
     identity: str
-    training: Mapping[str, Any]
+    training: Mapping[str, Any] = field(default_factory=dict)
     library: str
     baseline: str | None = None
 
@@ -200,6 +200,7 @@ def write_folder(
     for name, content in files.items():
         write_model_file(folder / name, content)
     identity = identity_of(folder, record["config"], record["categories"], runtime_files)
+    record["categories"] = tuple(record["categories"])
     written = ModelRecord(name=folder.resolve().name, identity=identity, library=__version__, **record)
     written.write(folder)
     return written

@@ -8,14 +8,14 @@ it starts from the closed-form solution and leaves the network only what is not 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from perfectlook.model.config import MARGIN, ModelConfig
+from perfectlook.model.config import MARGIN, ModelConfig, less_centres, pooled
 from perfectlook.model.distances import (
     HybridDistances,
     attention_weights,
@@ -24,7 +24,6 @@ from perfectlook.model.distances import (
     pairwise,
     squared_l2,
 )
-from perfectlook.model.inputs import less_centres, pooled
 from perfectlook.types import REGIONS
 
 
@@ -122,7 +121,7 @@ class Compatibility(nn.Module):
         self.widths = widths
         self.categories = categories
         width = widths.global_width(config)
-        encoder = partial(make_encoder, config, linear=config.linear_path != "none", decodes=True)
+        encoder = partial(Encoder, config, linear=config.linear_path != "none", decodes=True)
         self.drop = Dropout(config.input_dropout)
         self.standardise_scene = Standardise(width)
         self.standardise_product = Standardise(width)
@@ -131,13 +130,7 @@ class Compatibility(nn.Module):
         if config.uses_regions:
             self.standardise_regions = Standardise(widths.regions)
             self.local_encoder = encoder(widths.regions, sweeps=False)
-            self.attention = CategoryAttention(
-                make_encoder(config, widths.regions, sweeps=False, linear=False, decodes=False),
-                categories=categories,
-                dimension=config.dimension,
-                temperature=config.temperature,
-                learned=config.learn_temperature,
-            )
+            self.attention = CategoryAttention(config, widths.regions, categories)
         if config.remembers:
             self.memory = Memory(config, widths.remembered(config))
         if config.learns_mixing:
@@ -185,38 +178,23 @@ class Compatibility(nn.Module):
         logits: Tensor = self.attention(self.drop(self.standardise_regions(regions)), category)
         return logits
 
-    def distances(self, scenes: SceneBatch, category: Tensor, products: Tensor) -> HybridDistances:
+    def distances(
+        self, scenes: SceneBatch, category: Tensor, products: Tensor, *, remembering: bool = True
+    ) -> HybridDistances:
         """Distances of n questions, each about a scene, to m embedded products each.
 
         Args:
             scenes: the scenes.
             category: index of the products' category per question, [n].
             products: f_p of `embed_product`, [n, m, d].
+            remembering: false for the first style space alone, with products of `product_style`.
 
         Returns:
             The distance and its two weighted parts, each [n, m].
         """
-        return self._distances(scenes, category, products, self.embed_scene, self.embed_regions)
-
-    def style_distances(self, scenes: SceneBatch, category: Tensor, products: Tensor) -> HybridDistances:
-        """`distances` in the first style space alone, for products of `product_style`."""
-        return self._distances(scenes, category, products, self.scene_style, self.region_style)
-
-    def _remembering(self, styles: Tensor, whole: Tensor) -> Tensor:
-        """Vectors whose squared distance is the weighted sum of those in the two style spaces."""
-        if not self.config.remembers:
-            return styles
-        weight = self.memory.weight
-        return torch.cat([(1 - weight).sqrt() * styles, weight.sqrt() * self.memory(whole)], dim=-1)
-
-    def _distances(
-        self,
-        scenes: SceneBatch,
-        category: Tensor,
-        products: Tensor,
-        of_scene: Callable[[Tensor], Tensor],
-        of_regions: Callable[[Tensor], Tensor],
-    ) -> HybridDistances:
+        of_scene, of_regions = self.embed_scene, self.embed_regions
+        if not remembering:
+            of_scene, of_regions = self.scene_style, self.region_style
         norm = self.config.distance
         if scenes.regions is None or not self.config.uses_regions:
             whole = distance(scenes.asked(of_scene(scenes.whole))[:, None, :], products, norm)
@@ -228,6 +206,13 @@ class Compatibility(nn.Module):
         uses_whole = self.config.effective_mixing > 0
         whole = scenes.asked(of_scene(scenes.whole)) if uses_whole else local[:, 0, :]
         return hybrid(whole, local, attention, products, mixing=self.mixing(category), norm=norm)
+
+    def _remembering(self, styles: Tensor, whole: Tensor) -> Tensor:
+        """Vectors whose squared distance is the weighted sum of those in the two style spaces."""
+        if not self.config.remembers:
+            return styles
+        weight = self.memory.weight
+        return torch.cat([(1 - weight).sqrt() * styles, weight.sqrt() * self.memory(whole)], dim=-1)
 
     def mixing(self, category: Tensor) -> Tensor | float:
         """w for the category of each of n scenes: a number, or [n, 1] where every category has its own."""
@@ -267,23 +252,19 @@ class CategoryAttention(nn.Module):
     """Embeds regions (h_i) and categories (e_c, unit length) and compares them.
 
     Args:
-        encoder: regions [..., R, width] to unit vectors [..., R, dimension].
+        config: of the model: its encoder, and τ, the initial one if it is learned.
+        width: of a region.
         categories: how many.
-        dimension: of the category embedding.
-        temperature: τ, the initial one if `learned`.
-        learned: whether τ is a parameter.
     """
 
     log_temperature: Tensor
 
-    def __init__(
-        self, encoder: nn.Module, *, categories: int, dimension: int, temperature: float, learned: bool
-    ) -> None:
+    def __init__(self, config: ModelConfig, width: int, categories: int) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.categories = nn.Embedding(categories, dimension)
-        start = torch.tensor(math.log(temperature))
-        if learned:
+        self.encoder = Encoder(config, width, sweeps=False, linear=False, decodes=False)
+        self.categories = nn.Embedding(categories, config.dimension)
+        start = torch.tensor(math.log(config.temperature))
+        if config.learn_temperature:
             self.log_temperature = nn.Parameter(start)
         else:
             self.register_buffer("log_temperature", start)
@@ -415,24 +396,22 @@ class Encoder(nn.Module):
     """One encoder of the method: a network, optionally beside a linear path, then L2 normalisation.
 
     Args:
+        config: the shape of the model: the kind of network, its hidden width and dimension.
         width: of the standardised input.
-        dimension: of the style embedding.
-        network: the non-linear part; one that takes maps [n, R, width] makes the encoder take maps.
+        sweeps: whether the input is a whole map [n, R, width], which a recurrent encoder sweeps
+            over.
         linear: whether to add a linear path; of a map it sees the mean over the regions.
-        decoder: reconstructs the input from the embedding before it is normalised; None without one.
+        decodes: whether an autoencoder gets its decoder, which reconstructs the input from the embedding.
     """
 
-    def __init__(
-        self,
-        width: int,
-        dimension: int,
-        network: FeedForward | Recurrent,
-        *,
-        linear: bool,
-        decoder: FeedForward | None = None,
-    ) -> None:
+    def __init__(self, config: ModelConfig, width: int, *, sweeps: bool, linear: bool, decodes: bool) -> None:
         super().__init__()
-        self.network = network
+        dimension = config.dimension
+        kind = Recurrent if config.encoder == "recurrent" and sweeps else FeedForward
+        self.network = kind(width, hidden=config.hidden, dimension=dimension, dropout=config.dropout)
+        decoder = None
+        if config.encoder == "autoencoder" and decodes:
+            decoder = FeedForward(dimension, hidden=config.hidden, dimension=width, dropout=0.0)
         self.linear = nn.Linear(width, dimension) if linear else None
         self.decoder = decoder
         if self.linear is not None:
@@ -465,24 +444,6 @@ class Encoder(nn.Module):
         assert self.decoder is not None
         error: Tensor = (self.decoder(self.code(dropped)) - inputs).square().sum(dim=-1).mean()
         return error
-
-
-def make_encoder(config: ModelConfig, width: int, *, sweeps: bool, linear: bool, decodes: bool) -> Encoder:
-    """An encoder of the kind that a model is made of.
-
-    Args:
-        config: the shape of the model.
-        width: of the standardised input.
-        sweeps: whether the input is a whole map, which a recurrent encoder sweeps over.
-        linear: whether to add a linear path.
-        decodes: whether an autoencoder's decoder belongs to it.
-    """
-    kind = Recurrent if config.encoder == "recurrent" and sweeps else FeedForward
-    network = kind(width, hidden=config.hidden, dimension=config.dimension, dropout=config.dropout)
-    decoder = None
-    if config.encoder == "autoencoder" and decodes:
-        decoder = FeedForward(config.dimension, hidden=config.hidden, dimension=width, dropout=0.0)
-    return Encoder(width, config.dimension, network, linear=linear, decoder=decoder)
 
 
 class Standardise(nn.Module):

@@ -1,7 +1,7 @@
 """A trained model on disk, run by onnxruntime and numpy: no torch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,32 +13,23 @@ from PIL.Image import Image
 from perfectlook.backbones import Backbone, FeatureBatch, open_backbone
 from perfectlook.data import Dataset, load_set
 from perfectlook.errors import ModelError
-from perfectlook.features.set_features import SceneShown, SetFeatures, set_features
+from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.files import model_folder
 from perfectlook.images import open_picture
+from perfectlook.model import files
 from perfectlook.model.categories import CategorySuggester
+from perfectlook.model.config import pooled, whole_picture
 from perfectlook.model.distances import (
     DistanceFunction,
     HybridDistances,
     Norm,
     attended_region,
     attention_weights,
+    distance,
     hybrid,
     hybrid_to_mean,
 )
-from perfectlook.model.files import (
-    CENTRES,
-    COUNTS,
-    POPULARITY,
-    PRODUCT_GRAPH,
-    SCENE_GRAPH,
-    ModelRecord,
-    read_centres,
-    read_trained_on,
-    readable,
-)
-from perfectlook.model.inputs import catalogue_centres, pooled, whole_picture
-from perfectlook.progress import ProgressOf
+from perfectlook.model.files import ModelRecord, read_centres, read_trained_on, readable
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import REGIONS, Float32Array, Float64Array, IntArray
 
@@ -77,20 +68,24 @@ class SceneEmbedding:
 
     def mixing_of(self, category: str) -> float:
         """w for a category; the mean one for a category nobody knows."""
-        known = _resolve(category, self.categories).category
+        known = self._row(category)
         if self.category_mixing is None or known is None:
             return self.mixing
-        return float(self.category_mixing[self.categories.index(known)])
+        return float(self.category_mixing[known])
+
+    def _row(self, category: str) -> int | None:
+        known = _resolve(category, self.categories).category
+        return None if known is None else self.categories.index(known)
 
     def attention(self, category: str) -> Float32Array:
         """The attention over the regions for a category, [R], sums to 1; uniform for one nobody knows."""
         kept: dict[str, Float32Array] = vars(self).setdefault("_attentions", {})
         if (found := kept.get(category)) is None:
-            known = _resolve(category, self.categories).category
+            known = self._row(category)
             if self.attention_logits is None or known is None:
                 found = np.full(REGIONS, 1 / REGIONS, np.float32)
             else:
-                found = attention_weights(self.attention_logits[self.categories.index(known)])
+                found = attention_weights(self.attention_logits[known])
             kept[category] = found
         return found
 
@@ -108,21 +103,13 @@ class SceneEmbedding:
     def distances(self, category: str, vectors: Float32Array) -> HybridDistances:
         """Distances to products of a category by their vectors f_p [n, d], and the two parts: [n] each."""
         if self.regions is None:
-            whole = hybrid(
-                self.scene, self.scene[None], np.ones(1, np.float32), vectors, mixing=1.0, norm=self.norm
-            )
-            return HybridDistances(whole.total, whole.from_global, np.zeros_like(whole.total))
+            whole = distance(self.scene, vectors, self.norm)
+            return HybridDistances(whole, whole, np.zeros_like(whole))
         if self.norm == "squared_l2":
             mean, apart = self._attended(category)
             return hybrid_to_mean(self.scene, mean, apart, vectors, mixing=self.mixing_of(category))
-        return hybrid(
-            self.scene,
-            self.regions,
-            self.attention(category),
-            vectors,
-            mixing=self.mixing_of(category),
-            norm=self.norm,
-        )
+        attention, w = self.attention(category), self.mixing_of(category)
+        return hybrid(self.scene, self.regions, attention, vectors, mixing=w, norm=self.norm)
 
     def _attended(self, category: str) -> tuple[Float32Array, np.float32]:
         kept: dict[str, tuple[Float32Array, np.float32]] = vars(self).setdefault("_means", {})
@@ -146,40 +133,23 @@ class StoredModel:
 
     Attributes:
         record: the contents of its `config.json`.
+        name: what the model is called.
+        identity: sha256 over all that its distances depend on.
+        backbone: name of its backbone, for `open_backbone`.
+        needs_product_maps: whether products need their feature maps too.
+        training: how it was trained: `sets`, `n_pairs`, `n_scenes`, `n_products`, `settings`, `epoch` (the
+            one kept), `chosen_on` and the `binary_accuracy` there (`value`, `low`, `high`); `epoch` and
+            `binary_accuracy` may be None.
     """
 
     def __init__(self, folder: Path, record: ModelRecord) -> None:
         self._folder = folder
         self.record = record
-
-    @property
-    def name(self) -> str:
-        """What the model is called."""
-        return self.record.name
-
-    @property
-    def identity(self) -> str:
-        """sha256 over all that its distances depend on."""
-        return self.record.identity
-
-    @property
-    def backbone(self) -> str:
-        """Name of its backbone, for `open_backbone`."""
-        return self.record.config.backbone
-
-    @property
-    def needs_product_maps(self) -> bool:
-        """Whether products need their feature maps too."""
-        return self.record.config.needs_product_maps
-
-    @property
-    def training(self) -> Mapping[str, Any]:
-        """How it was trained.
-
-        `sets`, `n_pairs`, `n_scenes`, `n_products`, `settings`, `epoch` (the one kept), `chosen_on` and the
-        `binary_accuracy` there (`value`, `low`, `high`); `epoch` and `binary_accuracy` may be None.
-        """
-        return self.record.training
+        self.name = record.name
+        self.identity = record.identity
+        self.backbone = record.config.backbone
+        self.needs_product_maps = record.config.needs_product_maps
+        self.training = record.training
 
     @cached_property
     def trained_on(self) -> dict[str, frozenset[str]]:
@@ -202,21 +172,28 @@ class Model(StoredModel):
     sessions run on one thread and may be shared between threads.
 
     Attributes:
-        centres: of every category that it knows, [global width] each.
+        norm: of its distances.
+        dimension: of the product vectors.
+        categories: those it knows.
+        centres: of each of them, [global width].
         overall_centre: the centre of all products, [global width].
     """
 
     def __init__(self, folder: Path, record: ModelRecord) -> None:
         super().__init__(folder, record)
+        self.norm: Norm = record.config.distance
+        self.dimension = record.config.vector_dimension
+        self.categories = record.categories
         centres = read_centres(folder)
         if len(centres["centres"]) != len(record.categories):
             raise ModelError(
-                f"{folder / CENTRES}: {len(centres['centres'])} centres for {len(record.categories)} "
+                f"{folder / files.CENTRES}: {len(centres['centres'])} centres for {len(record.categories)} "
                 "categories; train the model again"
             )
         self.centres = dict(zip(record.categories, centres["centres"], strict=True))
         self.overall_centre: Float32Array = centres["overall"]
         self._category_mixing = centres.get("mixing")
+        self._sessions: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         kind = f"{self.record.baseline} baseline" if self.record.baseline else self.record.config.mode
@@ -235,7 +212,7 @@ class Model(StoredModel):
         """
         folder = model_folder(folder)
         record = ModelRecord.read(folder)
-        if record.baseline == POPULARITY:
+        if record.baseline == files.POPULARITY:
             raise ModelError(
                 f"{folder}: is the baseline 'popularity', and it has no product vectors: it can be "
                 "evaluated, but no catalogue can be synced or searched with it; train a model that looks at "
@@ -243,21 +220,6 @@ class Model(StoredModel):
             )
         record.check_files(folder)
         return cls(folder, record)
-
-    @property
-    def norm(self) -> Norm:
-        """The norm of its distances."""
-        return self.record.config.distance
-
-    @property
-    def dimension(self) -> int:
-        """Of the product vectors."""
-        return self.record.config.vector_dimension
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """The categories it knows."""
-        return self.record.categories
 
     @cached_property
     def suggester(self) -> CategorySuggester | None:
@@ -289,7 +251,7 @@ class Model(StoredModel):
         """
         if not self.record.config.centring:
             centres = np.zeros_like(centres)
-        vectors: Float32Array = self._run(self._product_session, batch._asdict() | {"centres": centres})[0]
+        vectors: Float32Array = self._run(files.PRODUCT_GRAPH, batch._asdict() | {"centres": centres})[0]
         return vectors
 
     def embed_scene(self, batch: FeatureBatch) -> SceneEmbedding:
@@ -302,19 +264,12 @@ class Model(StoredModel):
         for start in range(0, len(batch.global_vectors), CHUNK):
             part = slice(start, start + CHUNK)
             inputs = {name: array[part] for name, array in batch._asdict().items()}
-            scenes, *local = self._run(self._scene_session, inputs)
-            regions, logits = local or (None, None)
+            scenes, *local = self._run(files.SCENE_GRAPH, inputs)
+            nothing: list[Any] = [None] * len(scenes)
+            regions, logits = local or (nothing, nothing)
             found += [
-                SceneEmbedding(
-                    scene,
-                    None if regions is None else regions[row],
-                    None if logits is None else logits[row],
-                    self.categories,
-                    self.record.mixing,
-                    self.norm,
-                    self._category_mixing,
-                )
-                for row, scene in enumerate(scenes)
+                SceneEmbedding(*each, self.categories, self.record.mixing, self.norm, self._category_mixing)
+                for each in zip(scenes, regions, logits, strict=True)
             ]
         return found
 
@@ -389,15 +344,9 @@ class Model(StoredModel):
         self.check_backbone(backbone.identity)
         return backbone
 
-    @cached_property
-    def _scene_session(self) -> Any:
-        return _open_session(self._folder / SCENE_GRAPH)
-
-    @cached_property
-    def _product_session(self) -> Any:
-        return _open_session(self._folder / PRODUCT_GRAPH)
-
-    def _run(self, session: Any, inputs: dict[str, Float32Array]) -> Sequence[Float32Array]:
+    def _run(self, graph: str, inputs: dict[str, Float32Array]) -> Sequence[Float32Array]:
+        if (session := self._sessions.get(graph)) is None:
+            session = self._sessions[graph] = _open_session(self._folder / graph)
         wanted = {node.name: tuple(node.shape) for node in session.get_inputs()}
         for name, shape in wanted.items():
             found = inputs[name].shape
@@ -422,25 +371,12 @@ class Popularity(StoredModel):
 
     def __init__(self, folder: Path, record: ModelRecord) -> None:
         super().__init__(folder, record)
-        with readable(folder / COUNTS):
-            content = json.loads((folder / COUNTS).read_text(encoding="utf-8"))
+        with readable(folder / files.COUNTS):
+            content = json.loads((folder / files.COUNTS).read_text(encoding="utf-8"))
             self.counts = {str(product): int(count) for product, count in content.items()}
 
     def __repr__(self) -> str:
         return f"<Popularity {self.name!r}: counts of {len(self.counts):,} products>"
-
-    @classmethod
-    def open(cls, folder: Path | str) -> Self:
-        """Open the folder of a popularity model.
-
-        Raises:
-            ModelError: there is no such model, it is incomplete, damaged or of a newer format.
-        """
-        record = ModelRecord.read(Path(folder))
-        if record.baseline != POPULARITY:
-            raise ModelError(f"{folder}: is no popularity model; open it with `open_model`")
-        record.check_files(Path(folder), (COUNTS,))
-        return cls(Path(folder), record)
 
     def check_backbone(self, identity: str) -> None:
         """Any backbone will do: no feature is read."""
@@ -463,46 +399,73 @@ class Popularity(StoredModel):
             )
         found = self.distances(features.product_ids)
 
-        def distances(_scene_row: int, _category: str, rows: IntArray) -> Float64Array:
-            chosen: Float64Array = found[rows]
-            return chosen
+        return lambda _scene_row, _category, rows: found[rows]
 
-        return distances
+
+PRIOR_PRODUCTS = 20
+"""The model's centre weighs as much as this many products of the catalogue."""
+
+
+class Mean:
+    """A running mean of rows, in float64."""
+
+    def __init__(self) -> None:
+        """Start with no row."""
+        self.count = 0
+        self._sum: Float64Array | None = None
+
+    def add(self, rows: Float32Array) -> None:
+        """Take in rows [n, d]."""
+        total = rows.sum(axis=0, dtype=np.float64)
+        self._sum = total if self._sum is None else self._sum + total
+        self.count += len(rows)
+
+    def shrunk_to(self, prior: Float32Array) -> Float32Array:
+        """Return (n·mean + 20·prior) / (n + 20), float32 [d]; the prior itself when there was no row."""
+        if self._sum is None:
+            return prior
+        shrunk: Float32Array = (
+            (self._sum + PRIOR_PRODUCTS * prior.astype(np.float64)) / (self.count + PRIOR_PRODUCTS)
+        ).astype(np.float32)
+        return shrunk
+
+
+def catalogue_centres(
+    prior: Callable[[str], Float32Array], batches: Iterable[tuple[Sequence[str], Float32Array]]
+) -> dict[str, Float32Array]:
+    """The centre of every category of a catalogue.
+
+    Args:
+        prior: the centre that a category's is shrunk to, [d]: `Model.centre`.
+        batches: the categories of some products, and their features by `Model.product_inputs`, [n, d].
+    """
+    means: dict[str, Mean] = {}
+    for categories, inputs in batches:
+        names = np.asarray(categories)
+        for name in sorted(set(categories)):
+            means.setdefault(name, Mean()).add(inputs[names == name])
+    return {name: mean.shrunk_to(prior(name)) for name, mean in means.items()}
 
 
 def features_for(
-    model: Model | Popularity,
-    dataset: Dataset | Path | str,
-    *,
-    scene: SceneShown = "crop",
-    strict: bool = False,
-    workers: int | None = None,
-    progress: ProgressOf | None = None,
+    model: Model | Popularity, dataset: Dataset | Path | str, *, strict: bool = False, **options: Any
 ) -> SetFeatures:
     """The features of a set that a model is measured by.
 
     Args:
         model: any.
         dataset: a set, or its folder.
-        scene: "crop" shows the scenes without the product, "full" shows whole pictures.
         strict: fail when anything is wrong in the set.
-        workers: processes that extract features.
-        progress: shows the extraction.
+        options: further ones of `set_features`: `scene`, `workers` and `progress`.
 
     Raises:
         ModelError: the model's backbone is another than the one it was trained on.
         DatasetError: the set cannot be read.
     """
     model.check_backbone(open_backbone(model.backbone).identity)
-    return set_features(
-        dataset if isinstance(dataset, Dataset) else load_set(dataset, strict=strict),
-        model.backbone,
-        scene=scene,
-        product_maps=model.needs_product_maps,
-        workers=workers,
-        progress=progress,
-        strict=strict,
-    )
+    dataset = dataset if isinstance(dataset, Dataset) else load_set(dataset, strict=strict)
+    options |= {"product_maps": model.needs_product_maps, "strict": strict}
+    return set_features(dataset, model.backbone, **options)
 
 
 def open_model(folder: Path | str) -> Model | Popularity:
@@ -512,9 +475,11 @@ def open_model(folder: Path | str) -> Model | Popularity:
         ModelError: there is no model, it is incomplete, damaged or of a newer format.
     """
     folder = model_folder(folder)
-    if ModelRecord.read(folder).baseline == POPULARITY:
-        return Popularity.open(folder)
-    return Model.open(folder)
+    record = ModelRecord.read(folder)
+    if record.baseline != files.POPULARITY:
+        return Model.open(folder)
+    record.check_files(folder, (files.COUNTS,))
+    return Popularity(folder, record)
 
 
 def _open_session(path: Path) -> Any:

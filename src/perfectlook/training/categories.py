@@ -9,7 +9,6 @@ whole pictures. See `docs/explanations.md`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +18,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from perfectlook.data.scenes import FOLDS, fold_of
 from perfectlook.errors import TrainingError
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.categories import CategorySuggester, global_inputs, known_categories, scene_views
-from perfectlook.model.config import GlobalFeatures
+from perfectlook.model.categories import CategorySuggester, known_categories, scene_views
+from perfectlook.model.config import GlobalFeatures, chosen_features
 from perfectlook.types import BoolArray, Float64Array, IntArray
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
@@ -84,11 +83,8 @@ def fit_suggester(
     return SuggesterFit(views.suggester(penalty), penalty, losses)
 
 
-class _Weights(NamedTuple):
-    """Of the principal components, [C, k], and what is added, [C]."""
-
-    weights: Tensor
-    bias: Tensor
+_Weights = tuple[Tensor, Tensor]
+"""Of the principal components, [C, k], and what is added, [C]."""
 
 
 class _Views:
@@ -119,8 +115,8 @@ class _Views:
                 "away; read the set with scene='full' to learn categories from"
             )
         batch = features.scenes.batch(rows)
-        inputs = global_inputs(batch, chosen).astype(np.float64)
-        widths = [len(batch.global_vectors[0]), len(batch.style_statistics[0])]
+        both = batch.global_vectors, batch.style_statistics
+        inputs, widths = chosen_features(chosen, *both).astype(np.float64), [each.shape[1] for each in both]
         self.mean, deviation = inputs.mean(axis=0), inputs.std(axis=0)
         parts = np.repeat(widths, widths) * 2 if chosen == "both" else np.full(len(deviation), len(deviation))
         usable = deviation > 1e-6 * deviation.max()
@@ -138,18 +134,15 @@ class _Views:
             torch.from_numpy(np.ascontiguousarray(each[rows], np.float64))
             for each in (self.inputs, self.wanted, self.weight)
         )
-        start = _Weights(
-            torch.zeros(wanted.shape[1], inputs.shape[1], dtype=torch.float64),
-            torch.from_numpy(self.prior(rows)),
-        )
-        found: dict[float, _Weights] = {}
+        zeros = torch.zeros(wanted.shape[1], inputs.shape[1], dtype=torch.float64)
+        start, found = (zeros, torch.from_numpy(self.prior(rows))), dict[float, _Weights]()
         for penalty in sorted(penalties, reverse=True):
             start = found[penalty] = _minimised(inputs, wanted, weight, penalty, start)
         return [found[penalty] for penalty in penalties]
 
     def loss(self, rows: BoolArray, fitted: _Weights) -> float:
         """The log loss of some views, summed over scenes and categories."""
-        logits = torch.from_numpy(self.inputs[rows]) @ fitted.weights.T + fitted.bias
+        logits = torch.from_numpy(self.inputs[rows]) @ fitted[0].T + fitted[1]
         wanted = torch.from_numpy(self.wanted[rows].astype(np.float64))
         each = binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(dim=1)
         return float(each.numpy() @ self.weight[rows])
@@ -157,17 +150,10 @@ class _Views:
     def suggester(self, penalty: float) -> CategorySuggester:
         """Fit to all views."""
         everything = np.ones(len(self.scenes), np.bool_)
-        (fitted,) = self.fit(everything, [penalty])
-        arrays = (
-            self.mean,
-            self.scale,
-            fitted.weights.numpy() @ self.directions.T,
-            fitted.bias.numpy(),
-            self.prior(everything),
-        )
-        return CategorySuggester(
-            self.categories, self.chosen, *(np.asarray(array, np.float32) for array in arrays)
-        )
+        ((weights, bias),) = self.fit(everything, [penalty])
+        turned = weights.numpy() @ self.directions.T
+        arrays = (self.mean, self.scale, turned, bias.numpy(), self.prior(everything))
+        return CategorySuggester(self.categories, self.chosen, *(each.astype(np.float32) for each in arrays))
 
     def prior(self, rows: BoolArray) -> Float64Array:
         """Log-odds of every category over the scenes of some views, half a scene added to either side."""
@@ -192,7 +178,7 @@ def _minimised(inputs: Tensor, wanted: Tensor, weight: Tensor, penalty: float, s
         return loss.item()
 
     optimiser.step(closure)  # type: ignore[no-untyped-call]
-    return _Weights(weights.detach(), bias.detach())
+    return weights.detach(), bias.detach()
 
 
 def _directions(rows: Float64Array, count: int) -> Float64Array:

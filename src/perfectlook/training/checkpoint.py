@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,56 +34,11 @@ OnEpoch = Callable[[str, Epoch], None]
 """Called after every epoch with the stage it belongs to, and the epoch."""
 
 
-class Checkpoint:
-    """The state of a training in one file, replaced in one step after every epoch.
-
-    The file holds tensors and plain values only and is read as such: nothing in it is ever executed.
-
-    Args:
-        folder: of the model that is being trained.
-        settings: everything the numbers depend on; a checkpoint of other settings is refused.
-    """
-
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self._path = folder / CHECKPOINT
-        self._settings = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-    def read(self) -> dict[str, Any]:
-        """The states that were last written; none where there is no file.
-
-        Raises:
-            TrainingError: the checkpoint cannot be read, or is of a training with other settings.
-        """
-        for unfinished in self._path.parent.glob(".*.part"):  # what a killed training was writing
-            unfinished.unlink(missing_ok=True)
-        if not self._path.exists():
-            return {}
-        try:
-            content = torch.load(self._path, weights_only=True)
-            settings, state = content["settings"], content["state"]
-        except Exception as error:  # torch raises whatever the damaged bytes lead it to
-            raise TrainingError(f"{self._path}: cannot be read ({error}); delete it to start over") from error
-        if settings != self._settings:
-            raise TrainingError(
-                f"{self._path}: is of an unfinished training with other pairs or settings; run that training "
-                "again to finish it, choose another folder, or delete the file to start over"
-            )
-        found: dict[str, Any] = state
-        return found
-
-    def write(self, state: dict[str, Any]) -> None:
-        """Replace the state on disk."""
-        content = io.BytesIO()
-        torch.save({"settings": self._settings, "state": state}, content)
-        write_model_file(self._path, content.getvalue())
-
-    def remove(self) -> None:
-        """Forget the state: the training is finished."""
-        self._path.unlink(missing_ok=True)
-
-
 class Stages:
     """Runs fits, with a checkpoint and the log written after every epoch.
+
+    The checkpoint is one file, replaced in one step. It holds tensors and plain values only and is read as
+    such: nothing in it is ever executed.
 
     Args:
         out: the model folder; None for a training so short that nothing of it is kept over a stop.
@@ -95,12 +50,12 @@ class Stages:
     """
 
     def __init__(
-        self, out: Path | None, settings: dict[str, Any] | None = None, on_epoch: OnEpoch | None = None
+        self, out: Path | None, settings: Mapping[str, Any] | None = None, on_epoch: OnEpoch | None = None
     ) -> None:
         self._out = out
         self._on_epoch = on_epoch
-        self._checkpoint = Checkpoint(out, settings or {}) if out else None
-        self._states: dict[str, dict[str, Any]] = self._checkpoint.read() if self._checkpoint else {}
+        self._settings = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        self._states: dict[str, dict[str, Any]] = self._read(out / CHECKPOINT) if out else {}
         self.history: dict[str, Sequence[Epoch]] = {}
 
     def run(self, fit: Fit, epochs: int, *, patience: int | None = None) -> Fit:
@@ -110,9 +65,11 @@ class Stages:
         self.history[fit.name] = fit.history
         try:
             for epoch in fit.run(epochs, patience=patience):
-                if self._checkpoint and self._out:
+                if self._out:
                     self._states[fit.name] = fit.state
-                    self._checkpoint.write(self._states)
+                    content = io.BytesIO()
+                    torch.save({"settings": self._settings, "state": self._states}, content)
+                    write_model_file(self._out / CHECKPOINT, content.getvalue())
                     write_log(self.history, self._out)
                 if self._on_epoch:
                     self._on_epoch(fit.name, epoch)
@@ -129,8 +86,27 @@ class Stages:
 
     def finish(self) -> None:
         """Remove the checkpoint."""
-        if self._checkpoint:
-            self._checkpoint.remove()
+        if self._out:
+            (self._out / CHECKPOINT).unlink(missing_ok=True)
+
+    def _read(self, path: Path) -> dict[str, dict[str, Any]]:
+        """The states that were last written; none where there is no file."""
+        for unfinished in path.parent.glob(".*.part"):  # what a killed training was writing
+            unfinished.unlink(missing_ok=True)
+        if not path.exists():
+            return {}
+        try:
+            content = torch.load(path, weights_only=True)
+            settings, states = content["settings"], content["state"]
+        except Exception as error:  # torch raises whatever the damaged bytes lead it to
+            raise TrainingError(f"{path}: cannot be read ({error}); delete it to start over") from error
+        if settings != self._settings:
+            raise TrainingError(
+                f"{path}: is of an unfinished training with other pairs or settings; run that training "
+                "again to finish it, choose another folder, or delete the file to start over"
+            )
+        found: dict[str, dict[str, Any]] = states
+        return found
 
 
 def learn(

@@ -11,7 +11,11 @@ from typing import Any
 from perfectlook.data.layout import Dataset
 from perfectlook.data.scenes import is_small
 from perfectlook.errors import UsageError
-from perfectlook.model.config import MARGIN, ModelConfig
+from perfectlook.model.config import MARGIN, ModelConfig, check_at_least, check_setting
+
+_LEAST: dict[str, float] = {"epochs": 0, "patience": 1, "batch_size": 2, "negatives": 1, "seed": 0}
+_LEAST |= dict.fromkeys(("margin", "weight_decay", "memory_weight_decay"), 0.0)
+_LEAST |= dict.fromkeys(("reconstruction", "anchor", "ridge_whitening"), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +67,10 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 0), ("patience", 1), ("batch_size", 2), ("negatives", 1), ("seed", 0)):
-            _check_at_least(name, getattr(self, name), least)
-        for name in (
-            "margin",
-            "weight_decay",
-            "memory_weight_decay",
-            "reconstruction",
-            "anchor",
-            "ridge_whitening",
-        ):
-            _check_at_least(name, getattr(self, name), 0.0)
-        if not 0 <= self.averaging < 1:
-            raise UsageError(f"averaging = {self.averaging!r}: must be from 0 to below 1")
+        check_at_least(self, _LEAST)
+        check_setting(self, "averaging", lambda decay: 0 <= decay < 1, "from 0 to below 1")
         for name in ("learning_rate", "attention_learning_rate", "memory_learning_rate", "ridge_penalty"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} = {getattr(self, name)!r}: must be above 0")
+            check_setting(self, name, lambda value: value > 0, "above 0")
 
     def chooses_by_folds(self, dataset: Dataset) -> bool:
         """Whether the epoch for a set is chosen by cross-validation, not by its validation scenes."""
@@ -122,11 +114,6 @@ def read_config(path: Path) -> dict[str, Any]:
         else:
             settings[key] = value
     return settings
-
-
-def _check_at_least(name: str, value: float, least: float) -> None:
-    if not value >= least:
-        raise UsageError(f"{name} = {value!r}: must be at least {least}")
 
 
 def _check_type(key: str, value: object, current: object, source: str) -> None:

@@ -1,10 +1,10 @@
-"""Negatives: products of the true product's category that are not known to belong to the scene."""
+"""Sets to learn from, several as one, and negatives: products that are not known to belong to a scene."""
 
 import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,16 +15,13 @@ from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import fingerprints
 from perfectlook.data.scenes import twins
 from perfectlook.errors import TrainingError, UsageError
-from perfectlook.features.set_features import SceneShown, SetFeatures, set_features
+from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.features.store import FeatureArrays
-from perfectlook.model.config import ModelConfig
-from perfectlook.model.inputs import pooled, whole_picture
+from perfectlook.model.config import ModelConfig, pooled, whole_picture
 from perfectlook.model.networks import SceneBatch, Widths
-from perfectlook.progress import ProgressOf
 from perfectlook.types import BoolArray, Float16Array, Float32Array, IntArray
 
 
-@dataclass
 class TrainingData:
     """One or several sets, ready for the training loop. Arrays stay float16; a batch becomes float32.
 
@@ -38,22 +35,13 @@ class TrainingData:
         overall_centre: [global width] the mean over all products.
     """
 
-    features: SetFeatures
-    config: ModelConfig
-    stages: tuple[int, ...] = ()
-    categories: list[str] = field(init=False)
-    product_category: IntArray = field(init=False)
-    centres: Float32Array = field(init=False)
-    overall_centre: Float32Array = field(init=False)
-    _whole: Float16Array = field(init=False, repr=False)
-    _products: Float16Array = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        features = self.features
-        self.categories, inverse = _indexed(features.product_categories)
-        self.product_category = inverse
+    def __init__(self, features: SetFeatures, config: ModelConfig, stages: tuple[int, ...] = ()) -> None:
+        self.features, self.config = features, config
+        names, inverse = np.unique(np.asarray(features.product_categories), return_inverse=True)
+        self.categories = [str(name) for name in names]
+        self.product_category: IntArray = inverse.astype(np.int64)
         self._whole, self._products = (
-            whole_picture(self.config, each.global_vectors, each.style_statistics, each.feature_maps)
+            whole_picture(config, each.global_vectors, each.style_statistics, each.feature_maps)
             for each in (features.scenes, features.products)
         )
         if self._products is None:
@@ -61,13 +49,11 @@ class TrainingData:
                 f"{features.dataset.name}: a recurrent encoder needs the feature maps of products; read the "
                 "features with product_maps=True"
             )
-        self.stages = self.stages or (features.scenes.style_statistics.shape[1],)
+        self.stages = stages or (features.scenes.style_statistics.shape[1],)
         count, width = len(self.categories), self._products.shape[-1]
-        if self.config.centring:
+        self.centres, self.overall_centre = np.zeros((count, width), np.float32), np.zeros(width, np.float32)
+        if config.centring:
             self.centres, self.overall_centre = category_means(self._products, inverse, count)
-        else:
-            self.centres = np.zeros((count, width), np.float32)
-            self.overall_centre = np.zeros(width, np.float32)
 
     @property
     def widths(self) -> Widths:
@@ -164,31 +150,23 @@ def parts(rows: IntArray, size: int = 1024) -> Iterator[IntArray]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-def _indexed(names: Sequence[str]) -> tuple[list[str], IntArray]:
-    unique, inverse = np.unique(np.asarray(names), return_inverse=True)
-    return [str(name) for name in unique], inverse.astype(np.int64)
-
-
 def load_sets(
     sets: Iterable[Path | str | Dataset],
     backbone: str,
     *,
-    scene: SceneShown = "crop",
-    product_maps: bool = False,
     strict: bool = False,
     workers: int | None = None,
-    progress: ProgressOf | None = None,
+    **options: Any,
 ) -> SetFeatures:
     """Read several sets with their features, as one. Copies of a scene are found across the sets.
 
     Args:
         sets: folders of sets, or sets.
         backbone: name of the backbone.
-        scene: what is shown of scenes; compatibility is learned from crops, category suggestion from all.
-        product_maps: whether products need their feature maps too.
         strict: fail when anything is wrong in a set.
         workers: processes that extract features.
-        progress: shows the extraction.
+        options: further ones of `set_features`: `scene`, `product_maps` and `progress`. Compatibility is
+            learned from crops of scenes, category suggestion from whole ones.
 
     Raises:
         UsageError: a set is named twice.
@@ -200,20 +178,8 @@ def load_sets(
     for root in roots:
         if roots.count(root) > 1:
             raise UsageError(f"{root}: the set is named more than once; name each set once")
-    merged = merge(
-        [
-            set_features(
-                each,
-                backbone,
-                scene=scene,
-                product_maps=product_maps,
-                workers=workers,
-                progress=progress,
-                strict=strict,
-            )
-            for each in datasets
-        ]
-    )
+    options |= {"strict": strict, "workers": workers}
+    merged = merge([set_features(each, backbone, **options) for each in datasets])
     if len(datasets) == 1:
         return merged
     prints, _ = fingerprints([scene.picture for scene in merged.dataset.scenes.values()], workers=workers)

@@ -78,6 +78,9 @@ class StartingModel:
         """The weights of a network for the extended categories.
 
         A new category starts as the known one that stands in for it, or as the mean of all.
+
+        Raises:
+            ModelError: they do not fit the network.
         """
         known = self.record.categories
         state = dict(self.stored)
@@ -91,10 +94,6 @@ class StartingModel:
                 state[name] = torch.stack(
                     [rows.mean(dim=0) if each is None else rows[known.index(each)] for each in near]
                 )
-        self._check(state, data)
-        return state
-
-    def _check(self, state: dict[str, Tensor], data: TrainingData) -> None:
         wanted = Compatibility(self.record.config, data.widths, len(data.categories)).state_dict()
         shapes = {name: tuple(each.shape) for name, each in wanted.items()}
         if shapes != {name: tuple(each.shape) for name, each in state.items()}:
@@ -102,3 +101,4 @@ class StartingModel:
                 f"model {self.record.name!r}: its weights are those of another version of perfectlook, or "
                 "not of this backbone; train it again"
             )
+        return state

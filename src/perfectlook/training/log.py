@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from perfectlook import __version__
 from perfectlook.evaluation.tables import new_figure, save_chart
 from perfectlook.model.config import ModelConfig
@@ -151,16 +153,14 @@ def draw_plot(history: History, chosen: int, path: Path) -> None:
     """
     figure = new_figure(7, 6)
     above, below = figure.subplots(2, 1, sharex=True)
-    for stage, epochs in history.items():
-        trained = [epoch for epoch in epochs if epoch.loss is not None]
-        above.plot(
-            [epoch.epoch for epoch in trained], [epoch.loss for epoch in trained], marker=".", label=stage
-        )
-        measured = [epoch for epoch in epochs if epoch.binary_accuracy is not None]
-        if measured:
-            accuracy = [epoch.binary_accuracy for epoch in measured]
-            below.plot([epoch.epoch for epoch in measured], accuracy, marker=".", label=stage)
-    for axes, what in ((above, "training loss"), (below, "binary accuracy, validation")):
+    for axes, what, name in (
+        (above, "training loss", "loss"),
+        (below, "binary accuracy, validation", "binary_accuracy"),
+    ):
+        for stage, epochs in history.items():
+            points = [(epoch.epoch, y) for epoch in epochs if (y := getattr(epoch, name)) is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=".", label=stage)
         axes.axvline(chosen, color="0.6", linestyle=":", zorder=0)
         axes.set_ylabel(what)
         axes.grid(alpha=0.3)
@@ -190,9 +190,6 @@ def training_report(learned: Learned, data: TrainingData, settings: Mapping[str,
     }
 
 
-UNSTATED = "its licence is not stated: take it as research, non-commercial, until you know better"
-
-
 def model_card(
     name: str, data: TrainingData, training: Mapping[str, Any], config: ModelConfig, baseline: str | None
 ) -> str:
@@ -205,63 +202,19 @@ def model_card(
         config: its shape.
         baseline: name of the baseline that it is, if it is one.
     """
-    sizes = Counter(data.features.product_categories)
-    rows = [(category.replace("|", " › "), sizes[category]) for category in data.categories]
-    categories = "\n".join(f"| {name} | {size:,} |" for name, size in rows)
-    kind = "A compatibility model"
-    if baseline:
-        kind = f"The baseline `{baseline}`, something for compatibility models to beat,"
-    return f"""# {name}
-
-{kind} of perfectlook {__version__}: for the photo of a scene and a category it orders products
-by how well they go with the scene.
-
-- Mode: {config.mode}; distance: {config.distance}; dimension: {config.vector_dimension}.
-- Backbone (frozen): {config.backbone}.
-
-## Data
-
-Sets: {", ".join(training["sets"])}. Trained on {training["n_pairs"]:,} pairs of {training["n_scenes"]:,}
-scenes, with a catalogue of {training["n_products"]:,} products. {training["n_dropped"]:,} pairs were left out
-because too little of the scene remains beside the product, {training["n_without_negatives"]:,} because their
-category has no other product; {training["n_problems"]:,} problems were found in the sets. Test scenes, and
-copies of them under other ids, were not trained on.
-
-| category | products |
-|---|---|
-{categories}
-
-## Figures
-
-{_figures(training)}
-
-`perfectlook evaluate` gives the figures on any split of any set.
-
-## Licence
-
-{_licence(training["licences"])}
-
-## Not for
-
-Judging people, or anything about them: the model compares the style of things. It knows the categories above;
-others are matched to the nearest of these. Pictures unlike its training scenes get poorer answers.
-"""
-
-
-def _figures(training: Mapping[str, Any]) -> str:
-    accuracy = training["binary_accuracy"]
-    if accuracy is None:
-        return "None measured in training."
-    chosen = "the settings were" if training["epoch"] is None else f"epoch {training['epoch']} was"
-    return (
-        f"Binary accuracy {accuracy['value']:.4f} (95 % interval {accuracy['low']:.4f} to "
-        f"{accuracy['high']:.4f}) by {training['chosen_on']}, the figure that {chosen} chosen by: a little "
-        "optimistic."
+    templates = Environment(
+        loader=PackageLoader("perfectlook.training"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
     )
-
-
-def _licence(licences: Mapping[str, str | None]) -> str:
-    lines = [f"- {name}: {licence or UNSTATED}." for name, licence in licences.items()]
-    return "\n".join(["A model carries the terms of the pictures it was trained on:", "", *lines]) + (
-        "\n\nThe backbone's weights are Apache-2.0."
+    sizes = Counter(data.features.product_categories)
+    return templates.get_template("model_card.md").render(
+        name=name,
+        version=__version__,
+        categories=[(category, sizes[category]) for category in data.categories],
+        training=training,
+        config=config,
+        baseline=baseline,
     )

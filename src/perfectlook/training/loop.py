@@ -55,6 +55,7 @@ class Fit(ABC):
         self.config = config
         self.name = part.name
         self.validation = part.validation
+        self._candidates = Candidates(data.features)
         self._sampler = NegativeSampler(data.features, part.training)
         self.without_negatives = self._sampler.without_negatives
         self.training = np.setdiff1d(part.training, self.without_negatives)
@@ -170,10 +171,6 @@ class Fit(ABC):
         places = placeable(self.data.features, self.validation)
         return [pairs[self.validation[at]].scene for at, _, _ in places]
 
-    @cached_property
-    def _candidates(self) -> Candidates:
-        return Candidates(self.data.features)
-
     def _note(self, number: int, loss: float | None, started: float) -> Epoch:
         shares = self._place(number) if len(self.validation) else torch.empty(len(self.memory_weights), 0)
         accuracy, weight = None, None
@@ -285,7 +282,8 @@ class CompatibilityFit(Fit):
     def _loss(self, pairs: IntArray, products: IntArray, places: Tensor) -> Tensor:
         scenes, (features, centres) = self.data.distinct_scenes(pairs), self.data.products(products)
         vectors = self.network.product_style(features, centres)[places]
-        found = self.network.style_distances(scenes, self.data.pair_category(pairs), vectors).total
+        category = self.data.pair_category(pairs)
+        found = self.network.distances(scenes, category, vectors, remembering=False).total
         loss = triplet_hinge(found[:, 0], found[:, 1:], margin=self.config.margin)
         if self.config.model.remembers:
             memory = self.network.memory

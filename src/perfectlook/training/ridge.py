@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from perfectlook.data.scenes import fold_of
 from perfectlook.evaluation.protocol import Candidates, placing, training_indices
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.inputs import less_centres, pooled
+from perfectlook.model.config import less_centres, pooled
 from perfectlook.model.networks import Compatibility, Encoder
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
@@ -170,10 +170,7 @@ def _fit_standardisation(network: Compatibility, data: TrainingData, training: I
     if config.tied:  # one encoder sees both, so one yardstick measures both
         whole = deviations = torch.cat([whole, deviations])
     blocks = data.widths.blocks(config) if config.scaling == "stages" else None
-    for standardise, rows in (
-        (network.standardise_scene, whole),
-        (network.standardise_product, deviations),
-    ):
+    for standardise, rows in ((network.standardise_scene, whole), (network.standardise_product, deviations)):
         standardise.fit(rows.mean(dim=0), rows.std(dim=0, correction=0), blocks)
     if config.uses_regions:
         network.standardise_regions.fit(*data.region_moments(training))
@@ -214,13 +211,9 @@ def _choose(
             penalties=PENALTIES,
             whitening=config.ridge_whitening,
         )
-        by_penalty = dict(zip(PENALTIES, ridges, strict=True))
         asked = inputs[folds == fold]
         predicted = np.stack(
-            [
-                asked @ by_penalty[penalty].scene.T + share * by_penalty[penalty].intercept
-                for penalty, share in tried
-            ]
+            [asked @ each.scene.T + share * each.intercept for each in ridges for share in INTERCEPTS]
         )
         targets = products @ ridges[0].product.T  # the same for every penalty
         for place, count in enumerate(counts):
@@ -257,10 +250,8 @@ def _correct(
     for query, index in zip(queries, pairs, strict=True):
         row = int(features.pair_products[index])
         category = features.product_categories[row]
-        rows, mask = (
-            candidates.category_rows(category),
-            candidates.mask(features.pairs[index].scene, category),
-        )
+        rows = candidates.category_rows(category)
+        mask = candidates.mask(features.pairs[index].scene, category)
         if mask.any():
             if category not in blocks:
                 blocks[category] = vectors[rows]
@@ -273,11 +264,7 @@ def _correct(
 
 
 def _start_from_ridge(
-    network: Compatibility,
-    data: TrainingData,
-    training: IntArray,
-    form: ClosedForm,
-    config: TrainingConfig,
+    network: Compatibility, data: TrainingData, training: IntArray, form: ClosedForm, config: TrainingConfig
 ) -> None:
     """Put the closed form into the linear paths and let the networks beside them start at zero.
 

@@ -197,13 +197,7 @@ def train_on_features(
     settings = asdict(config)
     del settings["model"]
     record = write_learned(
-        learned,
-        data,
-        out,
-        settings=settings,
-        backbone_identity=identity,
-        suggestion=suggestion,
-        start=start,
+        learned, data, out, settings=settings, backbone_identity=identity, suggestion=suggestion, start=start
     )
     stages.finish()
     return record

@@ -19,7 +19,6 @@ from perfectlook.evaluation.protocol import (
     Candidates,
     Interval,
     mean_interval,
-    paired_difference,
     pairs_of,
     scenes_of_fold,
     scenes_of_split,
@@ -199,21 +198,9 @@ class HeldOut:
             return None
         return mean_interval(self.shares, self.scenes)
 
-    def lead_over(self, other: "HeldOut") -> Interval | None:
-        """How much higher this accuracy is, paired over scenes; None where the pairs are not the same."""
-        own, theirs = self._by_scene(), other._by_scene()
-        if {scene: len(each) for scene, each in own.items()} != {s: len(each) for s, each in theirs.items()}:
-            return None
-        scenes = [scene for scene in sorted(own) for _ in own[scene]]
-        first, second = (
-            np.asarray([share for scene in sorted(found) for share in found[scene]], np.float64)
-            for found in (own, theirs)
-        )
-        return paired_difference(first, second, scenes) if scenes else None
-
     def write(self, folder: Path) -> None:
         """Write `held_out.json` into a model folder."""
-        write_model_file(folder / HELD_OUT, json.dumps(self._by_scene(), indent=0) + "\n")
+        write_model_file(folder / HELD_OUT, json.dumps(self.by_scene(), indent=0) + "\n")
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -230,7 +217,8 @@ class HeldOut:
             pairs = [(scene, float(share)) for scene, shares in content.items() for share in shares]
         return cls([scene for scene, _ in pairs], np.asarray([share for _, share in pairs], np.float64))
 
-    def _by_scene(self) -> dict[str, list[float]]:
+    def by_scene(self) -> dict[str, list[float]]:
+        """The share of every pair, scene by scene."""
         found: dict[str, list[float]] = {}
         for scene, share in zip(self.scenes, self.shares.tolist(), strict=True):
             found.setdefault(scene, []).append(share)
