@@ -3,10 +3,9 @@
 Part of a model folder as `suggestion.npz`; fitted by `training.categories`; run by numpy alone.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Self, get_args
 
 import numpy as np
 
@@ -55,7 +54,20 @@ class CategorySuggester:
         if not path.exists():
             return None
         with readable(path, "train the model again, or remove the file to have categories ordered by size"):
-            return cls._from(read_arrays(path.read_bytes()))
+            content = read_arrays(path.read_bytes())
+            if int(content["format"]) != FORMAT:
+                raise ValueError(f"format {content['format']}, and this perfectlook reads format {FORMAT}")
+            arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
+            suggester = cls(tuple(map(str, content["categories"])), str(content["features"]), **arrays)  # type: ignore[arg-type]
+            known, width = len(suggester.categories), len(suggester.mean)
+            shapes = {"mean": (width,), "scale": (width,), "weights": (known, width)}
+            shapes |= {"bias": (known,), "prior": (known,)}
+            for name, shape in shapes.items():
+                if arrays[name].shape != shape:
+                    raise ValueError(f"{name} is of shape {arrays[name].shape}, not {shape}")
+            if suggester.features not in get_args(GlobalFeatures):
+                raise ValueError(f"unknown features {suggester.features!r}")
+            return suggester
 
     def content(self) -> bytes:
         """What the file in a model folder holds."""
@@ -89,22 +101,6 @@ class CategorySuggester:
     def popularity(self) -> list[tuple[str, float]]:
         """The categories with their shares of the training scenes, most frequent first."""
         return _ranked(self.categories, sigmoid(np.asarray(self.prior, np.float64)))
-
-    @classmethod
-    def _from(cls, content: Mapping[str, Any]) -> Self:
-        if int(content["format"]) != FORMAT:
-            raise ValueError(f"format {content['format']}, and this perfectlook reads format {FORMAT}")
-        arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
-        suggester = cls(tuple(map(str, content["categories"])), str(content["features"]), **arrays)  # type: ignore[arg-type]
-        known, width = len(suggester.categories), len(suggester.mean)
-        shapes = {"mean": (width,), "scale": (width,), "weights": (known, width)}
-        shapes |= {"bias": (known,), "prior": (known,)}
-        for name, shape in shapes.items():
-            if arrays[name].shape != shape:
-                raise ValueError(f"{name} is of shape {arrays[name].shape}, not {shape}")
-        if suggester.features not in get_args(GlobalFeatures):
-            raise ValueError(f"unknown features {suggester.features!r}")
-        return suggester
 
 
 _ARRAYS = ("mean", "scale", "weights", "bias", "prior")

@@ -217,29 +217,27 @@ def merge(sets: Sequence[SetFeatures]) -> SetFeatures:
             [each.pair_scenes + at for each, at in zip(sets, scene_offsets[:-1], strict=True)]
         ),
         pair_products=np.asarray([row_of[pair.product] for each in sets for pair in each.pairs], np.int64),
-        scenes=_concatenate([each.scenes for each in sets]),
+        scenes=_joined((each.scenes, slice(None)) for each in sets),
         scene_views=[view for each in sets for view in each.scene_views],
         product_ids=[each.product_ids[row] for each, rows in chosen for row in rows],
         product_categories=[each.product_categories[row] for each, rows in chosen for row in rows],
-        products=_concatenate([_rows(each.products, rows) for each, rows in chosen]),
+        products=_joined((each.products, rows) for each, rows in chosen),
         n_dropped=sum(each.n_dropped for each in sets),
         twins={scene: copies for each in sets for scene, copies in each.twins.items()},
         problems=[problem for each in sets for problem in each.problems],
     )
 
 
-def _rows(arrays: FeatureArrays, rows: IntArray) -> FeatureArrays:
-    maps = None if arrays.feature_maps is None else arrays.feature_maps[rows]
-    return FeatureArrays(arrays.global_vectors[rows], arrays.style_statistics[rows], maps)
+def _joined(sets: Iterable[tuple[FeatureArrays, IntArray | slice]]) -> FeatureArrays:
+    """The rows named of several arrays, one after the other; maps where all of them have maps."""
 
+    def column(name: str) -> Any:
+        parts = [(getattr(arrays, name), rows) for arrays, rows in chosen]
+        missing = any(array is None for array, _ in parts)
+        return None if missing else np.concatenate([array[rows] for array, rows in parts])
 
-def _concatenate(parts: Sequence[FeatureArrays]) -> FeatureArrays:
-    maps = [part.feature_maps for part in parts if part.feature_maps is not None]
-    return FeatureArrays(
-        np.concatenate([part.global_vectors for part in parts]),
-        np.concatenate([part.style_statistics for part in parts]),
-        np.concatenate(maps) if len(maps) == len(parts) else None,
-    )
+    chosen = list(sets)
+    return FeatureArrays(column("global_vectors"), column("style_statistics"), column("feature_maps"))
 
 
 class NegativeSampler:

@@ -118,21 +118,12 @@ def write_learned(
     products = {pair.product for pair in pairs} | (start.products if start else frozenset())
     shape = data.config if isinstance(network, Mapping) else network.config
     card = model_card(out.resolve().name, data, report, shape, baseline)
-    common: dict[str, Any] = {"backbone_identity": backbone_identity, "categories": data.categories}
-    common |= {"scenes": scenes, "training": report, "card": card}
+    record: dict[str, Any] = {"backbone_identity": backbone_identity, "categories": data.categories}
+    record |= {"training": report, "scenes": scenes, "card": card}
     if isinstance(network, Mapping):
-        return write_popularity(network, out, config=shape, **common)
-    return write_model(
-        network,
-        out,
-        widths=data.widths,
-        centres=data.centres,
-        overall_centre=data.overall_centre,
-        products=products,
-        baseline=baseline,
-        suggestion=suggestion,
-        **common,
-    )
+        return write_popularity(network, out, config=shape, **record)
+    record |= {"centres": data.centres, "overall_centre": data.overall_centre, "products": products}
+    return write_model(network, out, widths=data.widths, baseline=baseline, suggestion=suggestion, **record)
 
 
 def write_log(history: History, folder: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from perfectlook.data.scenes import fold_of
 from perfectlook.evaluation.protocol import Candidates, placing, training_indices
@@ -302,8 +302,7 @@ def _products(network: Compatibility, data: TrainingData) -> Float64Array:
     return products
 
 
-def _set_linear(encoder: nn.Module, weights: Float64Array, bias: Float64Array | None = None) -> None:
-    assert isinstance(encoder, Encoder)
+def _set_linear(encoder: Encoder, weights: Float64Array, bias: Float64Array | None = None) -> None:
     assert encoder.linear is not None
     encoder.linear.weight.copy_(torch.from_numpy(weights))
     if bias is not None:

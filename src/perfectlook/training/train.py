@@ -35,7 +35,7 @@ from perfectlook.training.log import write_learned
 from perfectlook.training.loop import CompatibilityFit
 from perfectlook.training.ridge import closed_form
 from perfectlook.training.validation import Round, learning_pairs
-from perfectlook.types import IntArray, Problem
+from perfectlook.types import Problem
 
 AnySet = Dataset | Path | str
 """A set that was read, its folder, or "showroom", the set that comes with the package."""
@@ -193,7 +193,12 @@ def train_on_features(
         return CompatibilityFit(data, part, config, form=form, weights=weights)
 
     learned = learn(features, config, fit, stages)
-    suggestion = _suggestion(whole, features, learned.training, data, config) if whole else None
+    suggestion = None
+    if whole:  # suggestion is learned from the whole scenes of the same pairs
+        scenes = {features.pairs[index].scene for index in learned.training}
+        pairs = training_indices(whole, {pair.scene for pair in features.dataset.pairs} - scenes)
+        kind = config.model.global_features
+        suggestion = fit_suggester(whole, pairs, data.categories, global_features=kind).suggester.content()
     settings = asdict(config)
     del settings["model"]
     record = write_learned(
@@ -201,16 +206,6 @@ def train_on_features(
     )
     stages.finish()
     return record
-
-
-def _suggestion(
-    whole: SetFeatures, features: SetFeatures, learned: IntArray, data: TrainingData, config: TrainingConfig
-) -> bytes:
-    """The content of the file that suggests categories, fitted to the whole scenes of the training pairs."""
-    scenes = {features.pairs[index].scene for index in learned}
-    training = training_indices(whole, {pair.scene for pair in features.dataset.pairs} - scenes)
-    kind = config.model.global_features
-    return fit_suggester(whole, training, data.categories, global_features=kind).suggester.content()
 
 
 def _settings(features: SetFeatures, config: TrainingConfig, identity: str) -> dict[str, Any]:

@@ -92,7 +92,8 @@ class EmbeddedSet:
         with torch.no_grad():
             styles, memories = _embedded_products(network, data)
             self._scenes = _embedded_scenes(network, data, pairs)
-            self._mixing = _mixing(network, len(data.categories))
+            mixing = network.mixing(torch.arange(len(data.categories)))
+        self._mixing = np.broadcast_to(np.asarray(mixing, np.float32).reshape(-1), len(data.categories))
         self._styles = _Products(styles, order)
         self._memories = None if memories is None else _Products(memories, order)
         self._last: tuple[int, str, IntArray, Float32Array, Float32Array | None] | None = None
@@ -139,11 +140,6 @@ class EmbeddedSet:
             scene.whole, regions, attention, vectors, mixing=w, norm=self._norm
         ).total
         return found
-
-
-def _mixing(network: Compatibility, categories: int) -> Float32Array:
-    found = network.mixing(torch.arange(categories))
-    return np.broadcast_to(np.asarray(found, np.float32).reshape(-1), (categories,))
 
 
 def _embedded_products(

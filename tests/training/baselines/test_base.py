@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from perfectlook.errors import TrainingError
-from perfectlook.training.baselines.base import SAFETY, InnerProduct, RankerFit
-from perfectlook.training.baselines.learned import StyleSpace
+from perfectlook.training.baselines.learned import SAFETY, InnerProduct, RankerFit, StyleSpace
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.data import TrainingData
 from perfectlook.training.validation import validation_round

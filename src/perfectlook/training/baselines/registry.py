@@ -17,8 +17,7 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import POPULARITY, ModelRecord
 from perfectlook.model.networks import GlobalNetwork, Widths, unit
 from perfectlook.training.baselines import ridge
-from perfectlook.training.baselines.base import Learn, in_epochs
-from perfectlook.training.baselines.learned import DualAutoEncoder, Siamese, StyleSpace
+from perfectlook.training.baselines.learned import DualAutoEncoder, Learn, Siamese, StyleSpace, in_epochs
 from perfectlook.training.checkpoint import NO_PAIRS
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, stage_widths
