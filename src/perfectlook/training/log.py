@@ -150,8 +150,8 @@ def draw_plot(history: History, chosen: int, path: Path) -> None:
     ):
         for stage, epochs in history.items():
             points = [(epoch.epoch, y) for epoch in epochs if (y := getattr(epoch, name)) is not None]
-            if points:
-                axes.plot(*zip(*points, strict=True), marker=".", label=stage)
+            if points or axes is above:  # the legend names every stage
+                axes.plot([x for x, _ in points], [y for _, y in points], marker=".", label=stage)
         axes.axvline(chosen, color="0.6", linestyle=":", zorder=0)
         axes.set_ylabel(what)
         axes.grid(alpha=0.3)
