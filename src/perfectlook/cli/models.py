@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from perfectlook.cli.options import SEVERAL, Measuring, Natural, Positive, Strict, Workers
-from perfectlook.cli.output import check_file, print_problems, write_json
+from perfectlook.cli.output import check_file, print_problems, require, write_json
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
