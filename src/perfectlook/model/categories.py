@@ -12,7 +12,7 @@ import numpy as np
 from perfectlook.backbones import FeatureBatch
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.config import GlobalFeatures, chosen_features
+from perfectlook.model.config import GlobalFeatures
 from perfectlook.model.files import SUGGESTION, read_arrays, readable, write_arrays
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
@@ -84,7 +84,10 @@ class CategorySuggester:
         Raises:
             ModelError: the features are of another width than those it was trained on.
         """
-        inputs = chosen_features(self.features, batch.global_vectors, batch.style_statistics)
+        head, style = batch.global_vectors, batch.style_statistics
+        inputs = np.concatenate(
+            {"head": [head], "style": [style], "both": [head, style]}[self.features], axis=1
+        )
         if inputs.shape[1] != len(self.mean):
             raise ModelError(
                 f"{SUGGESTION} takes {len(self.mean)} features of a scene, not {inputs.shape[1]}: it was "

@@ -1,0 +1,56 @@
+"""The package stays as small as CONTRIBUTING says it is."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def size() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("size", ROOT / "tools" / "size.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_counts_as_code(size: ModuleType) -> None:
+    source = (
+        '"""A module\nof two lines."""\n\n# a comment\ndef f(  # with a comment\n    a,\n):\n    """Doc."""\n'
+    )
+    assert size.code_lines(source) == 3
+    assert size.code_lines(source + '    return """text\nthat is no docstring"""\n') == 5
+
+
+def test_the_ceilings_of_contributing_hold(size: ModuleType) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (stated,) = re.findall(r"at most \*\*(\d+) files\*\* and \*\*([\d,]+) code lines\*\*", text)
+    files, lines = (int(each.replace(",", "")) for each in stated)
+    found = size.sizes()
+    assert len(found) <= files
+    assert sum(found.values()) <= lines
+
+
+def test_the_table_of_contributing_is_current(size: ModuleType) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = {folder: (int(files), int(lines.replace(",", ""))) for folder, files, lines in re.findall(
+        r"^    ([\w() ]+?) +(\d+) +([\d,]+)$", text, re.MULTILINE
+    )}  # fmt: skip
+    current = re.findall(r"^([\w() ]+?) +(\d+) +([\d,]+)$", size.table(size.sizes()), re.MULTILINE)
+    assert shown == {folder: (int(files), int(lines.replace(",", ""))) for folder, files, lines in current}
+
+
+def test_files_are_chapters(size: ModuleType) -> None:
+    found = size.sizes()
+    assert size.too_large(found) == []
+    assert size.too_small(found) == []
+
+
+def test_no_class_name_is_used_twice(size: ModuleType) -> None:
+    assert size.repeated_classes() == {}
