@@ -56,7 +56,7 @@ def test_nothing_else_lies_in_the_folder() -> None:
     texts = {"pairs.jsonl", "categories.json", "products.json", "set.json", "manifest.json", "CREDITS.md"}
     found = {path.relative_to(SHOWROOM).as_posix() for path in SHOWROOM.rglob("*") if path.is_file()}
     found = {name for name in found if not name.startswith("__pycache__")}
-    assert found == texts | set(pictures()) | {"__init__.py"}
+    assert found == texts | set(pictures())
 
 
 def test_it_reads_as_a_set_without_a_problem(showroom: Dataset) -> None:
