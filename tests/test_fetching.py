@@ -9,7 +9,7 @@ import pytest
 
 from perfectlook.errors import FetchError
 from perfectlook.fetching import DEFAULT_LIMITS, Fetcher, FetchLimits, Validators
-from web import Handler, Web, break_off, fail, first, redirect, serve, stall, trickle, with_etag
+from web import Handler, Web, break_off, fail, first, redirect, serve, stall, trickle, web, with_etag
 
 LIMITS = FetchLimits(allow_private=True, seconds=5, first_pause=0.01, max_bytes=1000)
 SHORT = replace(LIMITS, seconds=0.3, tries=1)
@@ -26,6 +26,21 @@ def test_what_lies_at_a_url_is_fetched(server: Web) -> None:
     ((_, headers),) = server.asked
     assert headers["user-agent"].startswith("perfectlook/")
     assert headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_every_hop_names_its_host_as_its_url_does(address: str) -> None:
+    try:
+        socket.create_server(
+            (address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+        ).close()
+    except OSError:
+        pytest.skip(f"this machine has no {address}")
+    host = f"[{address}]" if ":" in address else address
+    with web(address) as server:
+        server.answers |= {"/a.jpg": redirect(server.url("/b.jpg", host)), "/b.jpg": serve(b"picture")}
+        assert fetch_picture(server.url("/a.jpg", host), limits=LIMITS) == b"picture"
+        assert [headers["host"] for _, headers in server.asked] == [f"{host}:{server.server_address[1]}"] * 2
 
 
 def test_what_has_not_changed_is_not_sent_again(server: Web) -> None:

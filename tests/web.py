@@ -1,5 +1,6 @@
 """A small server on this machine that behaves as a test says: it serves, stalls, breaks off, redirects."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,8 +43,9 @@ class Web(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, address: str) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        super().__init__((address, 0), Handler)
         self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, Mapping[str, str]]] = []
         self.ended = threading.Event()
@@ -57,8 +59,8 @@ class Web(ThreadingHTTPServer):
 
 
 @contextmanager
-def web() -> Iterator[Web]:
-    server = Web()
+def web(address: str = "127.0.0.1") -> Iterator[Web]:
+    server = Web(address)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -133,7 +133,8 @@ class Fetcher(Closable):
                 target = httpcore.URL(
                     scheme=place.raw_scheme, host=place.raw_host, port=place.port, target=place.raw_path
                 )
-                with self._pool.stream("GET", target, headers=headers, extensions=extensions) as raw:
+                to = [("host", place.netloc.decode("ascii")), *headers]  # an IPv6 address in its brackets
+                with self._pool.stream("GET", target, headers=to, extensions=extensions) as raw:
                     response = httpx.Response(raw.status, headers=raw.headers, content=raw.iter_stream())
                     if response.status_code not in _REDIRECTS:
                         return self._read(url, response, known)
