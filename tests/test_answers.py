@@ -11,6 +11,10 @@ from perfectlook.answers import (
     AppliedRule,
     Attention,
     CatalogueProduct,
+    Contribution,
+    DrawableAnswer,
+    ExplainedProduct,
+    Explanation,
     Look,
     RankedProduct,
     Resolved,
@@ -96,13 +100,44 @@ def test_all_digits_are_kept_where_they_are_asked_for() -> None:
     assert found["attention"]["weights"][0] == 1 / 49
 
 
-def test_json_is_read_back() -> None:
-    for given in (
+def explanation() -> Explanation:
+    shares = {"distance": 0.1, "distance_global": 0.1, "distance_local": 0.0, "regions": [0.0]}
+    explained = ExplainedProduct(
+        **product().model_dump(exclude_unset=True), regions=[0.23456789], relative=Contribution(**shares)
+    )
+    return Explanation(
+        photo="room.jpg",
+        model="m",
+        category=CHAIRS,
+        resolved=Resolved(category=CHAIRS, how="exact"),
+        n_products=1,
+        mean_distance=1.1,
+        has_regions=True,
+        rows=1,
+        columns=1,
+        attention=[1.0],
+        products=[explained],
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
         answer(product(), notes=["a note"]),
+        answer(product(), look=look().model_copy(update={"photo": "", "model": ""})),
         Similar(product=CatalogueProduct(id="a", category="A", picture="a"), model="m", categories=[]),
-    ):
-        assert type(given).model_validate_json(given.to_json(digits=None)) == given
-        assert json.loads(given.to_json(indent=2)) == given.to_dict()
+        look(),
+        look().model_copy(update={"notes": ["a note"]}),
+        explanation(),
+    ],
+    ids=["answer", "answer-with-look", "similar", "look", "look-with-notes", "explanation"],
+)
+def test_json_is_read_back(given: DrawableAnswer) -> None:
+    again = type(given).model_validate_json(given.to_json(digits=None))
+    assert again == given
+    assert again.to_json() == given.to_json()
+    assert type(given).model_validate(given.to_dict(digits=None)) == given
+    assert json.loads(given.to_json(indent=2)) == given.to_dict()
 
 
 def test_a_server_states_what_is_not_there_but_nothing_of_its_own_elsewhere() -> None:

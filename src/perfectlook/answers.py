@@ -11,7 +11,15 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PrivateAttr, SerializationInfo
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    SerializationInfo,
+    model_validator,
+)
 
 from perfectlook.errors import PerfectLookError, UsageError
 from perfectlook.taxonomy import How, Resolution
@@ -357,6 +365,14 @@ class Look(DrawableAnswer):
         if not self.proven_exact:
             return f"no look is below {self.lower_bound:.3f}"
         return "no look of these categories is better" if self.missing else "no look is better"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, document: Any) -> Any:
+        """Take the look out of the document that `to_dict` returns."""
+        if isinstance(document, dict) and isinstance(look := document.get("look"), dict):
+            return {**look, **{name: value for name, value in document.items() if name != "look"}}
+        return document
 
     def __iter__(self) -> Iterator[Slot]:  # type: ignore[override]
         return iter(self.slots)
