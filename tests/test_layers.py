@@ -1,6 +1,7 @@
 """Imports point one way: up the list of layers, never down."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,13 @@ def imports_of(path: Path) -> set[str]:
 
 def test_every_part_of_the_package_has_a_layer():
     assert {layer_of(path) for path in FILES} - {"__init__"} == set(LEVEL)
+
+
+def test_contributing_lists_the_same_layers(pytestconfig):
+    text = (pytestconfig.rootpath / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    block = text.split("Imports point up this list")[1].split("\n\n")[1]
+    listed = [set(re.split(r" {3,}", line.strip())[0].split("  ")) for line in block.splitlines()]
+    assert listed == [layer for layer in LAYERS if layer != {"__main__"}]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

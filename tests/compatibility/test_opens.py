@@ -21,7 +21,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def same(found: Any, expected: Any, where: str = "") -> None:
-    """Everything that the old answer says, the new one says too: numbers to 1e-5, all else to the letter."""
+    """Everything that the old answer says, the new one says too: numbers to 1e-6, all else to the letter."""
     if isinstance(expected, dict):
         assert expected.keys() <= found.keys(), f"{where}: {expected.keys() - found.keys()} missing"
         for name, value in expected.items():
@@ -31,7 +31,7 @@ def same(found: Any, expected: Any, where: str = "") -> None:
         for number, value in enumerate(expected):
             same(found[number], value, f"{where}/{number}")
     elif isinstance(expected, float):
-        assert found == pytest.approx(expected, abs=1e-5), where
+        assert found == pytest.approx(expected, abs=1e-6), where
     else:
         assert found == expected, where
 

@@ -40,7 +40,6 @@ class FeedProblem(StrEnum):
     REPEATED_ID = "repeated id"
     NO_CATEGORY = "row without category"
     NO_PICTURE = "row without picture"
-    NOT_FETCHED = "picture not fetched"
     TOO_LONG = "text too long"
     UNUSABLE_FIELD = "unusable field"
 

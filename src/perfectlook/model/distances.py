@@ -132,10 +132,8 @@ def hybrid_to_mean(
     The same as `hybrid` with squared norms, which needs a distance to every region, since
     Σ a_i ‖f_i - f_p‖² = ‖mean - f_p‖² + Σ a_i ‖f_i - mean‖².
     """
-    xp = namespace_of(products)
-    to_scene, to_mean = products - scene, products - mean
-    from_global = mixing * xp.vecdot(to_scene, to_scene)
-    from_local = (1 - mixing) * (xp.vecdot(to_mean, to_mean) + apart)
+    from_global = mixing * squared_l2(scene, products)
+    from_local = (1 - mixing) * (squared_l2(mean, products) + apart)
     return HybridDistances(from_global + from_local, from_global, from_local)
 
 
