@@ -107,6 +107,7 @@ def test_when_every_photo_is_bad_it_fails(complete, tmp_path: Path, capsys) -> N
     [
         (["--category", "Shows"], "did you mean Apparel & Accessories|Shoes"),
         (["--sheet", "sheet.doc"], "sheet.doc"),
+        (["--where", "-1 < price"], "--where: column 1: expected a field"),
         (["--sheet", "nowhere/look.png"], "--sheet nowhere/look.png: there is no folder nowhere; make it"),
     ],
 )
@@ -115,10 +116,22 @@ def test_wrong_use_exits_with_2(arguments: list[str], said: str, complete, photo
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("k", ["0", "-1", "ten"])
-def test_a_number_of_products_that_is_none_exits_with_2(k: str, complete, photo: Path, capsys) -> None:
+@pytest.mark.parametrize(
+    ("k", "expected"),
+    [
+        ("0", "Expected a whole number from 1"),
+        ("-1", "Expected a whole number from 1"),
+        ("ten", "'ten' is not a whole number"),
+    ],
+)
+def test_a_number_of_products_that_is_none_exits_with_2(
+    k: str, expected: str, complete, photo: Path, capsys
+) -> None:
     assert complete(photo, "-k", k) == 2
-    assert "-k" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "-k" in error
+    assert k in error
+    assert expected in error
 
 
 @pytest.mark.parametrize(

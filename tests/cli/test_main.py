@@ -84,6 +84,27 @@ def test_every_command_has_help():
     assert all(app[name].help for name in names)
 
 
+@pytest.mark.parametrize(("words", "listed"), [([], "complete"), (["keys"], "new"), (["data"], "make")])
+def test_a_group_without_a_command_says_what_there_is(words, listed, capsys):
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert listed in captured.err
+
+
+@pytest.mark.parametrize("words", [["--help"], ["keys", "--help"], ["serve", "--help"], ["--version"]])
+def test_help_that_is_asked_for_is_the_answer(words, capsys):
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    assert captured.out
+    assert not captured.err
+
+
+def test_a_lone_hyphen_is_no_photo(capsys):
+    assert main(["complete", "-", "--model", "m", "--catalogue", "c"]) == 2
+    assert "-: there is no such file" in capsys.readouterr().err
+
+
 def test_the_module_runs_as_a_program():
     done = subprocess.run(
         [sys.executable, "-m", "perfectlook", "--version"], capture_output=True, text=True, check=True

@@ -1,14 +1,15 @@
 """What flags accept, and what a misspelt one is answered with."""
 
 import pytest
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import CycloptsError
 
 from perfectlook.cli.main import main
-from perfectlook.cli.options import Natural, Positive, Share, Texts, Weight
+from perfectlook.cli.options import Natural, Positive, Share, Text, Texts, Weight, group
 
 
 def parsed(kind: object, *words: str) -> object:
-    app = App(default_parameter=Parameter(negative=()), result_action="return_value")
+    app = group("test", "")
+    app.result_action = "return_value"
 
     def command(*, value) -> object:
         return value
@@ -62,6 +63,23 @@ def test_a_list_takes_all_words_up_to_the_next_flag() -> None:
     assert parsed(Texts, "--value", "a", "--value", "b") == ["a", "b"]
 
 
+@pytest.mark.parametrize("words", [["--value"], ["--value", "a", "--value"]])
+def test_a_list_without_a_value_is_refused(words: list[str]) -> None:
+    with pytest.raises(CycloptsError, match="--value requires at least 1"):
+        parsed(Texts, *words)
+
+
+def test_of_a_flag_that_is_repeated_the_last_one_counts() -> None:
+    assert parsed(Positive, "--value", "2", "--value", "1") == 1
+    assert parsed(list[str], "--value", "a", "--value", "b") == ["a", "b"]
+    assert parsed(tuple[str, ...], "--value", "a", "--value", "b") == ("a", "b")
+
+
+def test_a_text_may_begin_with_a_hyphen() -> None:
+    assert parsed(Text, "--value", "-1 < price") == "-1 < price"
+    assert parsed(Texts, "--value=-a", "b") == ["-a", "b"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -69,6 +87,10 @@ def test_a_list_takes_all_words_up_to_the_next_flag() -> None:
         (["complet", "a.jpg"], 'Did you mean "complete"?'),
         (["evaluate", "m", "s", "--split", "tset"], '"train", "val", "test", "all"'),
         (["complete", "a.jpg", "--model", "m"], "--catalogue"),
+        (["complete", "a.jpg", "--model", "m", "--catalogue", "c", "--category"], "--category requires"),
+        (["complete", "a.jpg", "--look", "--model", "m", "--catalogue", "c", "--lock"], "--lock requires"),
+        (["train", "--out", "m"], "SET requires"),
+        (["compare", "s"], "MODEL requires"),
     ],
 )
 def test_wrong_use_says_what_would_be_right(words: list[str], said: str, capsys) -> None:

@@ -214,9 +214,11 @@ def test_a_full_disk_ends_the_run_with_the_remedy_and_keeps_what_was_stored(draw
     assert extract(many, "tiny", maps=True).failures == {}
 
 
-def test_an_unknown_backbone_is_refused(draw):
+@pytest.mark.parametrize("workers", [None, 2])
+def test_an_unknown_backbone_is_refused_before_a_picture_is_read(workers: int | None, tmp_path: Path):
+    absent = [View(tmp_path / f"{number}.jpg") for number in range(64)]
     with open_store("tiny") as store, pytest.raises(BackboneError, match="gigantic"):
-        extract([View(picture) for picture in draw(1)], "gigantic", store, maps=False)
+        extract(absent, "gigantic", store, maps=False, workers=workers)
 
 
 def test_where_a_gpu_runs_the_backbone_one_worker_feeds_it(monkeypatch):

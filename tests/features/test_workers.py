@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -59,6 +60,12 @@ def test_a_death_is_noticed_and_fails_only_the_task_that_was_begun():
                 pool.submit("die").result()
         assert sorted(future.result()[0] for _, future in answers if not died(future)) == list("abcdefg")
         assert len([future.result() for _, future in pool.run("xyz")]) == 3  # by fresh workers
+
+
+def test_a_task_without_a_limit_starts_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "Timer", None)
+    with WorkerPool(worker_starts.squarer, 1) as pool:
+        assert pool.submit(3).result() == 9
 
 
 def test_a_task_that_takes_too_long_is_ended_and_its_worker_replaced():

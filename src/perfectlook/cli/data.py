@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Positive, Strict, group
+from perfectlook.cli.options import Positive, Strict, Text, group
 from perfectlook.cli.output import print_problems, write_json
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def make(
     products: Path,
     pairs: Path,
     categories: Path | None = None,
-    licence: str | None = None,
+    licence: Text | None = None,
     link: bool = False,
     force: bool = False,
     strict: Strict = False,

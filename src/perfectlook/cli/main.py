@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownOptionError
 
 from perfectlook import __version__
 from perfectlook.cli import catalogue, data, models, recommend, serve
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except CycloptsError as error:
-        return _fail(f"{error}\nRun `{_help_of(error)}` to list what it takes.", WRONG_USE)
+        return _misused(error)
     except PerfectLookError as error:
         return _fail(error, WRONG_USE if isinstance(error, UsageError) else FAILED)
     except KeyboardInterrupt:
@@ -51,16 +51,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    code = build_app()(words, exit_on_error=False, print_error=False)
+    app = build_app()
+    chain, apps, more = app.parse_commands(words)
+    if not more and apps[-1].default_command is None:  # a group of commands without one
+        app.help_print(chain, console=app.error_console)
+        return WRONG_USE
+    code = app(words, exit_on_error=False, print_error=False)
     if sys.stdout is not None:
         sys.stdout.flush()
-    if code is None and not {"--help", "-h", "--version"}.intersection(words):
-        return WRONG_USE  # a group of commands without one: its help was printed
     return code or 0
 
 
-def _help_of(error: CycloptsError) -> str:
-    return " ".join(["perfectlook", *(error.command_chain or ()), "--help"])
+def _misused(error: CycloptsError) -> int:
+    if isinstance(error, UnknownOptionError) and error.token.value == "-":
+        return _fail("-: there is no such file, and standard input is not read; name a file", WRONG_USE)
+    command = " ".join(["perfectlook", *(error.command_chain or ()), "--help"])
+    return _fail(f"{error}\nRun `{command}` to list what it takes.", WRONG_USE)
 
 
 def _fail(error: object, code: int) -> int:

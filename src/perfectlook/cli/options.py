@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 
 def group(name: str, about: str) -> App:
-    """An application or a group of its commands; each flag has one name, and its help names the default."""
+    """An application or a group of its commands.
+
+    Each flag has one name, its help names the default, and of one that is repeated the last one counts.
+    """
     return App(
         name=name,
         help=about,
         help_format="plaintext",
-        default_parameter=Parameter(negative=(), show_default=False),
+        default_parameter=Parameter(negative=(), show_default=False, allow_repeating=True),
     )
 
 
@@ -59,9 +62,11 @@ Positive = Annotated[int, Parameter(converter=whole, validator=_within(1, math.i
 Natural = Annotated[int, Parameter(converter=whole, validator=_within(0, math.inf, "a whole number from 0"))]
 Share = Annotated[float, Parameter(validator=_within(0, 1, "a number from 0 to 1"))]
 Weight = Annotated[float, Parameter(validator=_within(0, sys.float_info.max, "a number from 0"))]
-SEVERAL = Parameter(consume_multiple=True, negative=())
-"""A flag that takes all values up to the next flag, and may be given again."""
+SEVERAL = Parameter(consume_multiple=1, negative=())
+"""A flag that takes one or more values, all up to the next flag, and may be given again."""
 Texts = Annotated[list[str], SEVERAL]
+Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
+"""What is read later, by what can say what is wrong in it: it may begin with a hyphen."""
 
 Folder = Annotated[
     Path, Parameter(name="--model", help="folder of a trained model, or the name of one that is included")
@@ -96,7 +101,7 @@ class Choosing:
         all: show the bare ranking
     """
 
-    where: str | None = None
+    where: Text | None = None
     rules: str | None = None
     include_unavailable: bool = False
     all: Annotated[
@@ -166,12 +171,13 @@ class Feeding:
     field: Annotated[
         list[str],
         Parameter(
+            allow_leading_hyphen=True,
             help="FIELD=COLUMN: the column of a field (id, title, category, image_link, price ...) that has "
-            "another name in the feed; may be given several times"
+            "another name in the feed; may be given several times",
         ),
     ] = field(default_factory=list)
     format: str | None = None
-    currency: str | None = None
+    currency: Text | None = None
     allow_outside: bool = False
     allow_private: bool = False
     connections: Positive = 8

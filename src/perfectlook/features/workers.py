@@ -150,8 +150,9 @@ class _Worker:
 
     def ask(self, message: bytes, seconds: float | None = None) -> Any:
         """Send a pickled message; returns the answer, or raises the error that is the answer."""
-        timer = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, self._time_out)
-        timer.start()
+        timer = None if seconds is None else threading.Timer(seconds, self._time_out)
+        if timer:
+            timer.start()
         try:
             _send(self._messages, message)
             answer = _receive(self._answers)
@@ -161,8 +162,9 @@ class _Worker:
                 raise TaskTimeoutError(f"timed out after {seconds:g} s") from error
             raise WorkerDiedError(how) from error
         finally:
-            timer.cancel()
-            timer.join()  # so that it never kills a worker that is at its next task
+            if timer:
+                timer.cancel()
+                timer.join()  # so that it never kills a worker that is at its next task
         result, problem = pickle.loads(answer)
         if problem is not None:
             raise problem
