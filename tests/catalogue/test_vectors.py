@@ -13,7 +13,7 @@ from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue, EmbedReport, embed
 from perfectlook.catalogue.manifest import ModelIdentity
 from perfectlook.catalogue.vectors import VectorFile, write_vectors
-from perfectlook.errors import CatalogueError
+from perfectlook.errors import CatalogueError, FeedError, UsageError
 from perfectlook.stores import Point
 from toy_model import ToyModel
 
@@ -179,6 +179,15 @@ def test_files_that_are_none_are_told_apart(source: Path, out: Path, tmp_path: P
     out.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CatalogueError, match="damaged"):
         VectorFile.open(out)
+
+
+def test_sources_that_are_no_vectors_are_refused(tmp_path: Path, out: Path, catalogue: Catalogue) -> None:
+    assert VectorFile.open(tmp_path / "absent.parquet") is None
+    with pytest.raises(UsageError, match="no such file"):
+        catalogue.sync(tmp_path / "absent.parquet", MODEL)  # type: ignore[arg-type]
+    pq.write_table(pa.table({"id": ["1"]}), out)
+    with pytest.raises(FeedError, match="no column 'image_link'"):  # it may be a feed
+        catalogue.sync(out, MODEL)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("metadata", [b"no JSON", b"[1]", b'{"format": 1}', b'{"format": 1, "made": null}'])

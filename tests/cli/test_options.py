@@ -84,6 +84,7 @@ def test_a_text_may_begin_with_a_hyphen() -> None:
     ("words", "said"),
     [
         (["complete", "a.jpg", "--modle", "m"], "Did you mean --model?"),
+        (["complete", "a.jpg", "--categ", "Shoes"], "Did you mean --category?"),
         (["complet", "a.jpg"], 'Did you mean "complete"?'),
         (["evaluate", "m", "s", "--split", "tset"], '"train", "val", "test", "all"'),
         (["complete", "a.jpg", "--model", "m"], "--catalogue"),
