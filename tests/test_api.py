@@ -34,3 +34,17 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert not done.stderr.strip()
+
+
+def test_help_works_without_the_extra_and_a_call_says_what_is_missing() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import importlib.util as util; found = util.find_spec\n"
+        "util.find_spec = lambda name, *more: None if name == 'torch' else found(name, *more)\n"
+        "import perfectlook as pl\n"
+        "assert hasattr(pl, 'train') and 'pip install' in pl.train.__doc__\n"
+        "try: pl.train('showroom')\n"
+        "except pl.PerfectLookError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "needs the extra 'train'" in done.stdout, done.stderr

@@ -77,8 +77,24 @@ def __getattr__(name: str) -> object:
     """Load a public name from its module when it is first used."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    from perfectlook.errors import MissingExtraError
+
+    try:
+        found = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    except MissingExtraError as error:  # `help(perfectlook)` and `hasattr` work without the extra
+        return _needs(name, error)
     return found
+
+
+def _needs(name: str, error: Exception) -> object:
+    """A function that says which extra is missing when it is called."""
+
+    def missing(*_: object, **__: object) -> None:
+        raise error
+
+    missing.__name__ = name
+    missing.__doc__ = str(error)
+    return missing
 
 
 def __dir__() -> list[str]:

@@ -44,7 +44,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         scenes = sorted((source / "scenes").iterdir())
         for name in ("photo.jpg", "room.jpg"):
             shutil.copy(scenes[0], folder / name)
-        for name in ("shoe.jpg", "chair.jpg"):
+        for name in ("shoe.jpg", "rug.jpg"):
             shutil.copy(min((source / "products").iterdir()), folder / name)
         for place in (folder, folder / "shop"):
             place.mkdir(exist_ok=True)

@@ -48,11 +48,11 @@ def test_the_scripts_of_the_readme_run_on_the_showroom(
             listed = (product.id, product.title, product.category, product.picture.name)
             rows.writerow([*listed, product.fields.get("price", "40 EUR")])
             shutil.copy(product.picture, tmp_path)
-    chair = next(each for each in rooms.products.values() if each.category.endswith("Chairs"))
+    rug = next(each for each in rooms.products.values() if each.category.endswith("Rugs"))
     scene = next(iter(rooms.scenes.values()))
     for name, picture in (("photo.jpg", scene.picture), ("room.jpg", scene.picture)):
         shutil.copy(picture, tmp_path / name)
-    shutil.copy(chair.picture, tmp_path / "chair.jpg")
+    shutil.copy(rug.picture, tmp_path / "rug.jpg")
     monkeypatch.chdir(tmp_path)
     assert len(SCRIPTS) == 2
     for script in SCRIPTS:

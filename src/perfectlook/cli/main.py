@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, UnknownOptionError
+from cyclopts import App, CycloptsError, MissingArgumentError, UnknownOptionError
 
 from perfectlook import __version__
 from perfectlook.cli import catalogue, data, models, recommend, serve
@@ -66,7 +66,10 @@ def _misused(error: CycloptsError) -> int:
     if isinstance(error, UnknownOptionError) and error.token.value == "-":
         return _fail("-: there is no such file, and standard input is not read; name a file", WRONG_USE)
     command = " ".join(["perfectlook", *(error.command_chain or ()), "--help"])
-    return _fail(f"{error}\nRun `{command}` to list what it takes.", WRONG_USE)
+    said = str(error)
+    if isinstance(error, MissingArgumentError) and error.argument and error.keyword is None:
+        said = said.replace("requires an argument", "is missing")
+    return _fail(f"{said}\nRun `{command}` to list what it takes.", WRONG_USE)
 
 
 def _fail(error: object, code: int) -> int:

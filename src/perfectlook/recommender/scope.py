@@ -34,7 +34,9 @@ def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -
     Raises:
         UsageError: a name matches nothing; the message lists the nearest categories.
     """
-    return list(_chosen(tuple(counts.items()), None if wanted is None else tuple(wanted)))
+    if wanted is not None:  # a single name is meant as one, not as its letters
+        wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+    return list(_chosen(tuple(counts.items()), wanted))
 
 
 @lru_cache(maxsize=256)  # a shop asks for the same categories again and again
