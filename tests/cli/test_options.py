@@ -90,8 +90,8 @@ def test_a_text_may_begin_with_a_hyphen() -> None:
         (["complete", "a.jpg", "--model", "m"], "--catalogue"),
         (["complete", "a.jpg", "--model", "m", "--catalogue", "c", "--category"], "--category requires"),
         (["complete", "a.jpg", "--look", "--model", "m", "--catalogue", "c", "--lock"], "--lock requires"),
-        (["train", "--out", "m"], "SET requires"),
-        (["compare", "s"], "MODEL requires"),
+        (["train", "--out", "m"], "SET is missing"),
+        (["compare", "s"], "MODEL is missing"),
     ],
 )
 def test_wrong_use_says_what_would_be_right(words: list[str], said: str, capsys) -> None:
