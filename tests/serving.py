@@ -47,7 +47,7 @@ class Running(NamedTuple):
     keyed: httpx.Client
 
     def photo(self, path: Path, **options: Any) -> httpx.Response:
-        return self.client.post("/v1/complete", files={"photo": path.read_bytes()}, data=options)
+        return self.client.post("/v1/complete", files={"photo": (path.name, path.read_bytes())}, data=options)
 
 
 def small_store(folder: Path) -> Store:

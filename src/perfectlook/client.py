@@ -597,7 +597,7 @@ def _with_photo(path: str, read: Any, photo: Photo | None, options: Mapping[str,
     if photo is None or address is not None:
         body: dict[str, Any] = {"json": _without_none({"url": address, **given})}
     else:
-        body = {"data": given, "files": {"photo": _content_of(photo)}}
+        body = {"data": given, "files": {"photo": (_file_name(photo), _content_of(photo))}}
     return ApiCall("POST", path, read, body=body, about=_name_of(photo))
 
 
@@ -645,6 +645,12 @@ def _content_of(photo: Photo) -> bytes:
     encoded = io.BytesIO()
     open_picture(photo).save(encoded, "PNG", compress_level=1)
     return encoded.getvalue()
+
+
+def _file_name(photo: Photo) -> str:
+    """What answers will call the photo: the name of its file, without the folders of this machine."""
+    name = Path(photo_name(photo)).name
+    return "photo" if name[:1] in ("", "<") else name.encode("utf-8", "replace").decode()
 
 
 def _name_of(photo: Photo | None) -> str:

@@ -50,13 +50,18 @@ def test_the_ways_to_give_a_photo_agree(client: Client, shop: Running, store: St
             )
         ]
     answers.append(client.complete(sample="living-room", k=2))
-    assert [bare(each) for each in answers] == [bare(answers[0])] * 6
+    at_url = f"{shop.url.removeprefix('http://')}/v1/samples/living-room/picture"
+    names = [photo.name, photo.name, "photo", photo.name, at_url, "living-room"]
+    assert [each.photo for each in answers] == names
+    assert [bare(each) | {"photo": ""} for each in answers] == [bare(answers[0]) | {"photo": ""}] * 6
 
 
 def test_a_picture_of_pillows_is_sent_without_loss(client: Client, store: Store, tmp_path: Path):
     with Image.open(store.photos[0]) as opened:
         opened.save(tmp_path / "photo.bmp")
-        assert bare(client.complete(opened, k=2)) == bare(client.complete(tmp_path / "photo.bmp", k=2))
+        sent, saved = client.complete(opened, k=2), client.complete(tmp_path / "photo.bmp", k=2)
+    assert (sent.photo, saved.photo) == (store.photos[0].name, "photo.bmp")
+    assert bare(sent) | {"photo": ""} == bare(saved) | {"photo": ""}
 
 
 @pytest.mark.parametrize(

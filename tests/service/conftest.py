@@ -19,13 +19,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="session")
-def shop(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def samples(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of one sample scene."""
+    folder = tmp_path_factory.mktemp("samples")
+    shutil.copy(store.photos[0], folder / "living-room.jpg")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shop(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server that tests only read from."""
-    folder = tmp_path_factory.mktemp("shop")
-    samples = folder / "samples"
-    samples.mkdir()
-    shutil.copy(store.photos[0], samples / "living-room.jpg")
-    with running(store, folder, samples=str(samples)) as found:
+    with running(store, tmp_path_factory.mktemp("shop"), samples=str(samples)) as found:
         yield found
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from drawn import FASHION
 from perfectlook.recommender import Recommender
 from pictures import drawn
 from serving import Running, Store, running
+from web import serve, web
 
 
 def test_a_photo_is_answered_as_the_recommender_does(shop: Running, store: Store):
@@ -53,6 +55,27 @@ def test_the_ways_to_give_a_photo_agree(shop: Running):
     sample = shop.client.post("/v1/complete", json={"sample": "living-room", "k": 2})
     assert form.json()["categories"] == raw.json()["categories"] == sample.json()["categories"]
     assert len(form.json()["categories"][0]["products"]) == 2
+
+
+@pytest.mark.parametrize("path", ["/v1/complete", "/v1/similar"])
+def test_an_answer_calls_the_photo_what_the_request_calls_it(
+    store: Store, tmp_path: Path, path: str, samples: Path
+):
+    content = store.photos[0].read_bytes()
+    with running(store, tmp_path, samples=str(samples), allow_private=True) as own, web() as host:
+
+        def called(**body: Any) -> str:
+            answer = own.client.post(path, **body)
+            assert answer.status_code == 200, answer.text
+            return str(answer.json()["photo"])
+
+        host.answers["/a/room.jpg?key=1"] = serve(content)
+        address = f"127.0.0.1:{host.server_address[1]}/a/room.jpg"
+        assert called(json={"url": f"http://{address}?key=1"}) == address
+        assert called(json={"sample": "living-room"}) == "living-room"
+        for sent in ("room é.jpg", "/home/me/room é.jpg", r"C:\me\room é.jpg"):
+            assert called(files={"photo": (sent, content)}) == "room é.jpg"
+        assert called(content=content, headers={"Content-Type": "image/jpeg"}) == "photo"
 
 
 def test_categories_filters_and_attention(shop: Running, store: Store):

@@ -176,25 +176,30 @@ def test_a_body_and_several_requests_on_a_connection_are_answered_whatever_the_d
         assert answers.endswith('{"status":"alive"}')
 
 
+TOO_LARGE = "the head of the request is over 65,536 bytes; send a smaller one"
+INVALID = "Invalid HTTP request received."
+
+
 @pytest.mark.parametrize(
-    "head",
+    ("head", "problem"),
     [
-        b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nHost: a\r\nA: " + b"a" * 70_000 + b"\r\n\r\n",
-        b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"A: aaaa\r\n" * 20_000 + b"\r\n",
-        b"\r\n" * 40_000,
-        head_of(1).replace(b"Host: a", b"Transfer-Encoding: chunked") + b"0\r\n\r\n",
-        b"GET /h\xe9alth HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"nonsense\r\n\r\n",
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", TOO_LARGE),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\nA: " + b"a" * 70_000 + b"\r\n\r\n", TOO_LARGE),
+        (b"GET /health HTTP/1.1\r\nHost: a\r\n" + b"A: aaaa\r\n" * 20_000 + b"\r\n", TOO_LARGE),
+        (b"\r\n" * 40_000, TOO_LARGE),
+        (head_of(1).replace(b"Host: a", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", INVALID),
+        (b"GET /h\xe9alth HTTP/1.1\r\nHost: a\r\n\r\n", INVALID),
+        (b"nonsense\r\n\r\n", INVALID),
     ],
     ids=["long-url", "long-header", "many-headers", "empty-lines", "two-lengths", "not-ascii", "nonsense"],
 )
-def test_heads_that_are_too_large_or_wrong_are_refused(shop: Running, head: bytes):
+def test_heads_that_are_too_large_or_wrong_are_refused(shop: Running, head: bytes, problem: str):
     with raw(shop) as connection:
         with suppress(OSError):  # the server may close before all is sent
             connection.sendall(head)
         with suppress(OSError):
             status, _, rest = answer_of(connection).partition("\r\n")
             assert status == "HTTP/1.1 400 Bad Request"
-            assert json.loads(rest.partition("\r\n\r\n")[2])["error"]["code"] == "bad_request"
+            error = json.loads(rest.partition("\r\n\r\n")[2])["error"]
+            assert (error["code"], error["message"]) == ("bad_request", problem)
     assert shop.client.get("/health").status_code == 200

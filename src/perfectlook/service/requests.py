@@ -1,11 +1,13 @@
 """What a request asks for: its options, and its photo, which is never written to a disk."""
 
 import json
+import re
 import time
 from collections.abc import Iterable
 from math import nan
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
+import httpx
 from fastapi import Request
 from pydantic import (
     BaseModel,
@@ -31,7 +33,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2_000)]
 REPEATABLE = frozenset({"category", "locked"})
 PHOTO = "photo"
-"""The name of a photo in forms and in answers."""
+"""The name of a photo's field in forms, and what answers call a photo that has no name of its own."""
 SMALLEST_BOX = 8
 
 
@@ -117,10 +119,19 @@ class SimilarOptions(PhotoOptions):
 Options = TypeVar("Options", bound=PhotoOptions)
 
 
+class ReceivedFile(NamedTuple):
+    """The bytes of a file, and its name: never a path of the server."""
+
+    content: bytes
+    name: str
+
+
 async def read_question(
     request: Request, service: Service, kind: type[Options]
-) -> tuple[bytes | None, Options]:
-    """Return the bytes of the photo (None if there is none) and the options of a request.
+) -> tuple[ReceivedFile | None, Options]:
+    """Return the photo (None if there is none) and the options of a request.
+
+    The photo's name is that of the file or of the sample, or the host and path of the URL.
 
     Raises:
         Refusal: the body has another type or cannot be read, or the photo is given twice or is an unknown
@@ -129,10 +140,10 @@ async def read_question(
         FetchError: the photo is at a URL that cannot be fetched.
     """
     type_ = content_type(request)
-    content: bytes | None = None
+    photo: ReceivedFile | None = None
     if type_ == "multipart/form-data":
         texts, files = await read_form(request, PHOTO)
-        content = files.get(PHOTO)
+        photo = files.get(PHOTO)
         options = kind.model_validate(_gathered([*request.query_params.multi_items(), *texts]))
     elif type_ == "application/json":
         document = read_json(await request.body())
@@ -141,7 +152,7 @@ async def read_question(
         options = kind.model_validate(document)
     elif type_.startswith("image/") or type_ == "application/octet-stream":
         options = kind.model_validate(_gathered(request.query_params.multi_items()))
-        content = await request.body()
+        photo = ReceivedFile(await request.body(), PHOTO)
     else:
         raise Refusal(
             415,
@@ -149,14 +160,16 @@ async def read_question(
             "send multipart/form-data with the file 'photo', the photo itself as image/*, or JSON with 'url' "
             "or 'sample'",
         )
-    given = (content, options.url, options.sample, getattr(options, "id", None))
+    given = (photo, options.url, options.sample, getattr(options, "id", None))
     if given.count(None) < len(given) - 1:
         raise Refusal(400, "bad_request", "the photo is given more than once; give a photo, url or sample")
     if options.url is not None:
         content = await service.fetched(options.url)
+        place = httpx.URL(options.url)
+        photo = ReceivedFile(content, place.netloc.decode("ascii") + place.path)  # a query may be a secret
     elif options.sample is not None:
-        content = await service.samples.content(options.sample)
-    return content, options
+        photo = ReceivedFile(await service.samples.content(options.sample), options.sample)
+    return photo, options
 
 
 def content_type(request: Request) -> str:
@@ -172,8 +185,8 @@ def read_json(text: bytes | str) -> Any:
         raise Refusal(400, "bad_json", "the body is not JSON") from error
 
 
-async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]], dict[str, bytes]]:
-    """Return the texts of a form and the content of its file of that name; the middleware bounds the size.
+async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]], dict[str, ReceivedFile]]:
+    """Return the texts of a form and its file of that name; the middleware bounds the size.
 
     Raises:
         Refusal: the form cannot be read (400), or has another file (422).
@@ -192,7 +205,8 @@ async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]],
             if not isinstance(value, UploadFile):
                 texts.append((name, value))
             elif name == file:
-                files[name] = await value.read()
+                called = re.split(r"[/\\]", value.filename or "")[-1][:500]  # some clients send a whole path
+                files[name] = ReceivedFile(await value.read(), called or file)
             else:
                 raise Refusal(422, "invalid", f"{name}: no such file; name the file '{file}'")
     finally:
@@ -233,7 +247,7 @@ class Stopwatch:
 
 
 def embed_photo(
-    service: Service, content: bytes, box: Box | None, watch: Stopwatch
+    service: Service, photo: ReceivedFile, box: Box | None, watch: Stopwatch
 ) -> tuple[EmbeddedPhoto, PhotoSize]:
     """Decode a photo, or the part of it in a box, and pass it through backbone and model.
 
@@ -245,16 +259,18 @@ def embed_photo(
         Refusal: the box holds too few pixels (422).
     """
     backbone = service.recommender.backbone
-    width, height = upright_size(content, limits=service.limits)
+    width, height = upright_size(photo.content, limits=service.limits)
     crop = None if box is None else _pixels(box, width, height)
-    picture = open_picture(content, crop=crop, fit=backbone.description.input_size, limits=service.limits)
+    picture = open_picture(
+        photo.content, crop=crop, fit=backbone.description.input_size, limits=service.limits
+    )
     pixels = backbone.prepare(picture)[None]
     watch.stage("decode")
     features = backbone.extract(pixels)
     watch.stage("features")
     scene = service.recommender.model.embed_scene(features)
     watch.stage("embed")
-    return EmbeddedPhoto(PHOTO, features, scene), PhotoSize(width=width, height=height)
+    return EmbeddedPhoto(photo.name, features, scene), PhotoSize(width=width, height=height)
 
 
 def _pixels(box: Box, width: int, height: int) -> Rectangle:

@@ -28,6 +28,7 @@ KEEP_ALIVE = 30
 """Seconds that a connection may stay open between two requests."""
 MAX_HEAD = 2**16
 """Bytes of a request line and its headers."""
+_TOO_LARGE = f"the head of the request is over {MAX_HEAD:,} bytes; send a smaller one"
 
 
 def run(settings: Settings) -> None:
@@ -135,7 +136,7 @@ class ImpatientProtocol(HttpToolsProtocol):
             self._await_head()
         super().data_received(data)
         if not self._in_body and self._received > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response(f"the head of the request is over {MAX_HEAD:,} bytes; send a smaller one")
+            self.send_400_response(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -173,6 +174,8 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a head that cannot be read, in the form of all errors, and close the connection."""
+        if self._head_size > MAX_HEAD:  # uvicorn only knows that the parser stopped
+            msg = _TOO_LARGE
         if not self._answering:  # or it would end up inside an answer
             detail = ErrorDetail(code="bad_request", message=msg, request_id=secrets.token_hex(12))
             body = ErrorAnswer(error=detail).to_json().encode()
@@ -184,7 +187,7 @@ class ImpatientProtocol(HttpToolsProtocol):
     def _measure(self, *parts: bytes) -> None:
         self._head_size += sum(map(len, parts))
         if self._head_size > MAX_HEAD:
-            raise ValueError("the head is too large")  # the parser stops, and the answer is 400
+            raise ValueError(_TOO_LARGE)  # the parser stops, and the answer is 400
 
     def _await_head(self) -> None:
         if self._deadline is None:

@@ -165,7 +165,8 @@ async def _body(request: Request) -> tuple[Any, bytes | None]:
     if type_ != "multipart/form-data":
         raise Refusal(415, "unsupported_type", "send JSON, or a form of 'product' (JSON) and file 'picture'")
     texts, files = await read_form(request, "picture")
-    return read_json(dict(texts).get("product", "")), files.get("picture")
+    picture = files.get("picture")
+    return read_json(dict(texts).get("product", "")), picture and picture.content
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from perfectlook.service.errors import Refusal, described, json_answer, state_of
 from perfectlook.service.requests import (
     CompleteOptions,
     PhotoOptions,
+    ReceivedFile,
     SimilarOptions,
     Stopwatch,
     described_question,
@@ -38,10 +39,10 @@ Parts = dict[str, tuple[float, float]]
 async def complete(request: Request, service: OpenService) -> Response:
     """Return products for each category of a photo, and a whole look if asked for."""
     service.workers.check()  # before anything is read
-    content, options = await read_question(request, service, CompleteOptions)
-    if content is None:
+    photo, options = await read_question(request, service, CompleteOptions)
+    if photo is None:
         raise Refusal(400, "no_photo", "there is no photo; send one as 'photo', or a url, or a sample")
-    return await service.workers.run(partial(_completed, service, content, options, state_of(request).id))
+    return await service.workers.run(partial(_completed, service, photo, options, state_of(request).id))
 
 
 @router.post(
@@ -52,17 +53,17 @@ async def complete(request: Request, service: OpenService) -> Response:
 async def similar(request: Request, service: OpenService) -> Response:
     """Return products that look like a product of the catalogue (`id`), or like the product on a photo."""
     service.workers.check()
-    content, options = await read_question(request, service, SimilarOptions)
-    if content is None and options.id is None:
+    photo, options = await read_question(request, service, SimilarOptions)
+    if photo is None and options.id is None:
         raise Refusal(400, "no_photo", "there is neither an id nor a photo; send one of them")
-    return await service.workers.run(partial(_found, service, content, options, state_of(request).id))
+    return await service.workers.run(partial(_found, service, photo, options, state_of(request).id))
 
 
-def _completed(service: Service, content: bytes, options: CompleteOptions, request_id: str) -> Response:
+def _completed(service: Service, file: ReceivedFile, options: CompleteOptions, request_id: str) -> Response:
     watch = Stopwatch()
     recommender = service.recommender
     asked = _asked(service, options)
-    photo, size = embed_photo(service, content, options.box, watch)
+    photo, size = embed_photo(service, file, options.box, watch)
     limit = options.limit_categories or None
     answer = recommender.complete(photo, k=options.k, spread=options.spread, limit=limit, **asked)
     look = None
@@ -86,14 +87,14 @@ def _completed(service: Service, content: bytes, options: CompleteOptions, reque
     return json_answer(answer.model_copy(update=more))
 
 
-def _found(service: Service, content: bytes | None, options: SimilarOptions, request_id: str) -> Response:
+def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions, request_id: str) -> Response:
     watch = Stopwatch()
     recommender = service.recommender
     asked = _asked(service, options)
     id_ = options.id or ""
     like: str | EmbeddedPhoto = id_
-    if content is not None:
-        like, _ = embed_photo(service, content, options.box, watch)
+    if file is not None:
+        like, _ = embed_photo(service, file, options.box, watch)
     elif not recommender.catalogue.get([id_], recommender.model):
         raise Refusal(404, "no_such_product", "the catalogue has no product of that id")
     found = recommender.similar(like, k=options.k, **asked)
