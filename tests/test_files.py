@@ -7,8 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError
+from perfectlook.features.store import FeatureStore
+from perfectlook.fetching import Fetcher
 from perfectlook.files import MODELS, SHOWROOM, Closable, model_folder, set_folder, shipped_models, write_file
+from perfectlook.recommender import Recommender
+from perfectlook.service.errors import Refusal
+from perfectlook.service.feedback import FeedbackStore
+from perfectlook.service.service import Service, Workers
+from perfectlook.stores.cluster import ClusterStore
+from perfectlook.stores.cluster_connection import ClusterConnection
+from perfectlook.stores.database import Database
+from perfectlook.stores.index import ApproximateIndexes
+from perfectlook.stores.sqlite import EmbeddedStore
 
 
 def names(folder: Path) -> list[str]:
@@ -112,3 +124,36 @@ def test_what_the_package_ships_is_found_by_name(tmp_path: Path, monkeypatch: py
     assert model_folder("showroom") == MODELS / "showroom"
     assert set_folder("showroom") == SHOWROOM
     assert (SHOWROOM / "pairs.jsonl").is_file()
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        ApproximateIndexes,
+        Catalogue,
+        ClusterConnection,
+        ClusterStore,
+        Database,
+        EmbeddedStore,
+        FeatureStore,
+        FeedbackStore,
+        Fetcher,
+        Recommender,
+        Service,
+        Workers,
+    ],
+)
+def test_what_is_opened_is_closed_in_one_way(of: type) -> None:
+    assert issubclass(of, Closable)
+    assert of.close is Closable.close
+
+
+def test_what_is_closed_is_released_once_and_not_opened_again(tmp_path: Path) -> None:
+    with FeedbackStore(tmp_path / "feedback.sqlite") as store:
+        store.close()
+    with pytest.raises(Refusal, match="feedback cannot be stored"):
+        store.add("0123456789", "m", [])
+    with Database.open(tmp_path / "catalogue", create=True) as database:
+        database.close()
+    with pytest.raises(CatalogueError, match="has been closed"):
+        database.version()

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from perfectlook.answers import Event, FeedbackCount, FeedbackEvent, FeedbackStats
 from perfectlook.errors import PerfectLookError
+from perfectlook.files import Closable
 from perfectlook.service.errors import Refusal
 
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -22,7 +23,7 @@ CREATE TABLE IF NOT EXISTS feedback (
 """
 
 
-class FeedbackStore:
+class FeedbackStore(Closable):
     """Events, each stored once however often it is sent. `add` returns when the disk has them."""
 
     def __init__(self, file: Path) -> None:
@@ -68,12 +69,13 @@ class FeedbackStore:
         with self._lock, closing(sqlite3.connect(address, uri=True, timeout=10)) as reader:
             return FeedbackStats(by_category=_counted(reader, "category"), by_rank=_counted(reader, "rank"))
 
-    def close(self) -> None:
-        """Close the file."""
+    def _release(self) -> None:
         with self._lock:
             self._drop()
 
     def _connected(self) -> sqlite3.Connection:
+        if self._is_closed:
+            raise sqlite3.ProgrammingError("the store of feedback is closed")
         if self._connection is None:
             with ExitStack() as opening:
                 connection = sqlite3.connect(self._file, timeout=10, check_same_thread=False)

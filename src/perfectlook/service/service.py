@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from perfectlook.catalogue import Catalogue
 from perfectlook.fetching import Fetcher, FetchLimits
-from perfectlook.files import cache_folder, worker_count
+from perfectlook.files import Closable, cache_folder, worker_count
 from perfectlook.images import PictureLimits
 from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender, Rules
@@ -41,7 +41,7 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 
 """Seconds, for the metrics."""
 
 
-class Service:
+class Service(Closable):
     """Everything that is open while a service runs."""
 
     def __init__(self, settings: Settings, recommender: Recommender) -> None:
@@ -115,7 +115,7 @@ class Service:
         """Who may keep a picture for an hour: any cache; only the caller's if reading requires a key."""
         return f"{'private' if self.settings.keyed_reading else 'public'}, max-age=3600"
 
-    def close(self) -> None:
+    def _release(self) -> None:
         """Finish what was accepted, then close; this may take as long as the slowest request."""
         for workers in (self.workers, self.readers, self.writers, self._fetchers):
             workers.close()
@@ -134,7 +134,7 @@ OpenService = Annotated[Service, Depends(service_of)]
 """The parameter of a route that needs the service."""
 
 
-class Workers:
+class Workers(Closable):
     """Threads behind a bounded queue: what does not fit is refused at once, instead of answered late.
 
     Where work takes long, fewer pieces may wait, so that none waits long.
@@ -179,7 +179,7 @@ class Workers:
         future.add_done_callback(self._leave)
         return await asyncio.wrap_future(future)
 
-    def close(self) -> None:
+    def _release(self) -> None:
         """Finish what was accepted."""
         self._pool.shutdown(wait=True)
 

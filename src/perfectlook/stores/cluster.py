@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from perfectlook.errors import CatalogueError
+from perfectlook.files import Closable
 from perfectlook.stores.base import (
     Hit,
     Payload,
@@ -44,7 +45,7 @@ class _Collection(NamedTuple):
     indexed: tuple[str, ...]
 
 
-class ClusterStore:
+class ClusterStore(Closable):
     """A catalogue on a Qdrant server or cluster.
 
     Collections are named after the catalogue: `NAME.manifest` holds the manifest and the lease of who syncs,
@@ -274,8 +275,7 @@ class ClusterStore:
         """Keep others, on whatever machine, from syncing."""
         return self._lease.hold(purpose)
 
-    def close(self) -> None:
-        """Close the connection."""
+    def _release(self) -> None:
         self._connection.close()
 
     def _writing(self, what: str) -> AbstractContextManager[Any]:

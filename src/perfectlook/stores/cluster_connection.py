@@ -8,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from perfectlook.errors import CatalogueError, MissingExtraError, PerfectLookError
+from perfectlook.files import Closable
 from perfectlook.stores.cluster_settings import MEMORY, ClusterAddress
 
 API_KEY = "PERFECTLOOK_QDRANT_API_KEY"
@@ -15,7 +16,7 @@ OLDEST = (1, 16)
 """The first version that can write on a condition, which the lease of a sync needs."""
 
 
-class ClusterConnection:
+class ClusterConnection(Closable):
     """A client of `qdrant_client`, used inside `with connection.asking(...) as client:`."""
 
     def __init__(self, client: Any, location: str, *, in_memory: bool = False) -> None:
@@ -24,7 +25,6 @@ class ClusterConnection:
         self.location = location
         self.is_server = not in_memory
         self._turn = threading.RLock() if in_memory else nullcontext()
-        self._closed = False
 
     @classmethod
     def open(cls, address: ClusterAddress) -> "ClusterConnection":
@@ -61,7 +61,7 @@ class ClusterConnection:
     @contextmanager
     def asking(self, what: str) -> Iterator[Any]:
         """Lend the client; whatever it fails with becomes a CatalogueError that says what was asked for."""
-        if self._closed:
+        if self._is_closed:
             raise CatalogueError(f"{self.location}: was closed; open the catalogue again")
         with self._turn:
             try:
@@ -71,11 +71,8 @@ class ClusterConnection:
             except Exception as error:
                 raise CatalogueError(f"{self.location}: {what} failed: {_explained(error)}") from error
 
-    def close(self) -> None:
-        """Close the client."""
-        if not self._closed:
-            self._closed = True
-            self._client.close()
+    def _release(self) -> None:
+        self._client.close()
 
     def _check_version(self) -> None:
         with self.asking("connecting") as client:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from perfectlook.errors import CatalogueError, CatalogueInUseError
+from perfectlook.files import Closable
 
 FILE_NAME = "catalogue.sqlite"
 LOCK_NAME = "sync.lock"
@@ -51,14 +52,13 @@ class StateChanged(Exception):  # noqa: N818  (no failure: the search starts aga
     """The database is no longer in the state that was to be read."""
 
 
-class Database:
+class Database(Closable):
     """One writer at a time, any number of readers, each seeing one committed state (WAL)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / FILE_NAME
         self._idle: list[sqlite3.Connection] = []
-        self._closed = False
         self._pool_lock = threading.Lock()
         self._write_lock = threading.Lock()
         self._watch_lock = threading.Lock()
@@ -146,10 +146,9 @@ class Database:
                 with suppress(sqlite3.Error):  # on a full disk; a note nobody reads while nobody holds
                     self._note_holder(None)
 
-    def close(self) -> None:
+    def _release(self) -> None:
         """Close the connections; one that is in use closes when it comes back."""
         with self._pool_lock, self._watch_lock:
-            self._closed = True
             for connection in (*self._idle, *filter(None, [self._watcher])):
                 connection.close()
             self._idle, self._watcher = [], None
@@ -184,13 +183,13 @@ class Database:
             yield connection
         finally:
             with self._pool_lock:
-                if self._closed:
+                if self._is_closed:
                     connection.close()
                 else:
                     self._idle.append(connection)
 
     def _connect(self) -> sqlite3.Connection:
-        if self._closed:
+        if self._is_closed:
             raise CatalogueError(f"{self.folder}: this catalogue has been closed")
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perfectlook.errors import MissingExtraError, UsageError
+from perfectlook.files import Closable
 from perfectlook.stores.base import Query
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
@@ -282,7 +283,7 @@ class ApproximateIndex:
         return None if len(near) < k else np.concatenate([np.sort(near), tail])
 
 
-class ApproximateIndexes:
+class ApproximateIndexes(Closable):
     """The indexes of a store's largest blocks, built in the background; until then, blocks are scanned."""
 
     def __init__(self, above: int) -> None:
@@ -319,7 +320,7 @@ class ApproximateIndexes:
                 self._building.pop(key, None)
         return {key: index.recall for key, index in self._built.items()}
 
-    def close(self) -> None:
+    def _release(self) -> None:
         """Build no more."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from perfectlook.errors import CatalogueError
+from perfectlook.files import Closable
 from perfectlook.stores import database as sql
 from perfectlook.stores.base import Hits, Payload, Point, Query
 from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Connect
@@ -19,7 +20,7 @@ from perfectlook.stores.database import REBUILD, Database, StateChanged, state
 from perfectlook.stores.index import ApproximateIndexes, Nearest, check_queries, check_vector
 
 
-class EmbeddedStore:
+class EmbeddedStore(Closable):
     """Search of a catalogue that lies on this machine, exact unless asked otherwise.
 
     A search uses the blocks in memory, which catch up first with what other connections or processes have
@@ -194,7 +195,7 @@ class EmbeddedStore:
         """Keep other processes and threads from syncing."""
         return self._database.hold(purpose)
 
-    def close(self) -> None:
+    def _release(self) -> None:
         """Close the connections and forget the blocks."""
         self._database.close()
         if self.indexes is not None:
