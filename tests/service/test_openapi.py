@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -31,20 +32,27 @@ CALLS = {
 }
 
 
-def test_every_call_and_every_field_of_an_answer_is_described(shop: Running):
+def test_every_call_and_every_field_of_an_answer_is_described_with_an_example(shop: Running):
     document = shop.client.get("/v1/openapi.json").json()
     paths = document["paths"]
     assert {(path, method) for path, calls in paths.items() for method in calls} == CALLS
     for path, calls in paths.items():
-        for call in calls.values():
+        for method, call in calls.items():
             assert call["summary"], path
             for status, answer in call["responses"].items():
-                for content in answer["content"].values():
+                for type_, content in answer["content"].items():
                     assert is_whole(content["schema"]), (path, status)
+                    if status.startswith("2") and type_ == "application/json":
+                        assert is_valid(content["example"], content["schema"], document), (path, method)
     for name, schema in document["components"]["schemas"].items():
         assert schema["description"], name
         for field, about in schema["properties"].items():
             assert is_whole(about) or (name, field) == ("ErrorDetail", "details"), (name, field)
+
+
+def is_valid(example: object, schema: dict[str, Any], document: dict[str, Any]) -> bool:
+    """Whether an example is what its schema says."""
+    return jsonschema_rs.is_valid({**schema, "components": document["components"]}, example)
 
 
 def is_whole(schema: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 
 from perfectlook.answers import ErrorAnswer, ErrorDetail
 from perfectlook.errors import CatalogueInUseError, FetchError, PerfectLookError, PictureError, UsageError
+from perfectlook.service.examples import example_of
 
 LOGGER = logging.getLogger("perfectlook.service")
 BUSY_DELAY = 0.2
@@ -106,6 +107,8 @@ def described(
     }
     about = {"summary": summary, "response_model": answer, "status_code": status, "responses": responses}
     if not kinds:
+        shown = {"application/json": {"example": example_of(answer)}}
+        responses[status] = {"description": summary, "content": shown}
         return about
     content = {kind: {"schema": {"type": "string", "contentMediaType": kind}} for kind in kinds}
     responses[status] = {"description": summary, "content": content}
