@@ -112,7 +112,7 @@ def test_what_does_not_go_together_is_wrong_use(source: Path, arguments: dict[st
 
 
 def test_without_torch_it_names_the_extra_that_is_missing():
-    code = "import sys; sys.modules['torch'] = None; import perfectlook; perfectlook.train"
+    code = "import sys; sys.modules['torch'] = None; import perfectlook; perfectlook.train('showroom')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.stderr.splitlines()[-1].endswith(
         "MissingExtraError: training needs the extra 'train': pip install 'perfectlook[train]'"
