@@ -4,7 +4,7 @@
 
 Trains on nested shares of the set's training scenes and measures accuracy, time and memory. Writes
 FOLDER/study.md, study.json and study.png. Every measurement is kept in FOLDER/study.jsonl as soon as it is
-made, so a stopped run continues when it is started again. docs/data-size.md explains the figures.
+made, so a stopped run continues when it is started again. docs/explanation/data-size.md explains the figures.
 """
 
 import argparse

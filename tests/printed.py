@@ -72,6 +72,12 @@ def arguments(command: str) -> list[str]:
     return shlex.split(command)[1:]
 
 
+def docs_page(name: str) -> Path:
+    """The page of that name, in the documentation's folder or one of its kinds' folders."""
+    (found,) = [*DOCS.glob(name), *DOCS.glob(f"*/{name}")]
+    return found
+
+
 @cache
 def generated() -> dict[str, str]:
     """The pages that nobody writes, by their place in the documentation's folder."""

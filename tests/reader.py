@@ -24,7 +24,7 @@ from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
 from perfectlook.cli.main import INTERRUPTED, main
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
-from printed import DOCS, ROOT, blocks
+from printed import ROOT, blocks, docs_page
 from serving import eventually, serving
 from small_hub_models import vit_model
 from web import serve, web
@@ -102,7 +102,7 @@ class Reader:
     def __init__(self, desk: Path, page: Path, patch: pytest.MonkeyPatch) -> None:
         self.desk, self.page, self.patch = desk, page, patch
         self.running = ExitStack()
-        shown = {name: _toml_of(DOCS / page) for name, page in OF_PAGES.items()}
+        shown = {name: _toml_of(docs_page(file)) for name, file in OF_PAGES.items()}
         for name, text in (SETTINGS | shown).items():
             (desk / name).write_text(text.replace("[model]\nbackbone", f"{SMALL}backbone"), encoding="utf-8")
         for folder in ("photos", "FOLDER"):

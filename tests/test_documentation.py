@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.cli.main import build_app
-from printed import DOCS, PAGES, ROOT, arguments, commands, generated
+from printed import DOCS, PAGES, ROOT, arguments, commands, docs_page, generated
 
 SCREEN = 70
 """Lines of a README that a visitor takes in without losing patience."""
@@ -54,7 +54,7 @@ def test_targets_scripts_and_extras_that_are_named_exist(page: Path):
 
 def test_every_extra_and_every_requirement_is_among_the_dependencies():
     known = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    listed = (DOCS / "dependencies.md").read_text(encoding="utf-8")
+    listed = docs_page("dependencies.md").read_text(encoding="utf-8")
     for extra, wanted in (("base", known["dependencies"]), *known["optional-dependencies"].items()):
         assert f"`{extra}`" in listed or f"| {extra} |" in listed
         for requirement in wanted:
@@ -70,7 +70,7 @@ def test_settings_shown_in_the_method_exist():
     from perfectlook.model.config import ModelConfig
     from perfectlook.training.config import TrainingConfig
 
-    text = (DOCS / "method.md").read_text(encoding="utf-8")
+    text = docs_page("method.md").read_text(encoding="utf-8")
     block = re.search(r"(?:^ {4}\[model\]\n)(?:^ {4}.*\n)+", text, re.MULTILINE)
     assert block
     settings = tomllib.loads("\n".join(line[4:] for line in block.group().splitlines()))["model"]

@@ -23,7 +23,7 @@ from serving import Running, Store, running
 from web import serve, web
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CHAIRS = "Furniture|Chairs"
 PRODUCT = "b6a5"
 

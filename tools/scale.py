@@ -1,7 +1,7 @@
-"""What 10^6 to 10^9 products take: the tables of docs/scale.md.
+"""What 10^6 to 10^9 products take: the tables of docs/how-to/scale.md.
 
-    python tools/scale.py                                        # print the tables, from docs/scale.json
-    python tools/scale.py --measure --model MODEL --photos DIR   # measure this machine into docs/scale.json
+    python tools/scale.py                                       # print the tables of docs/how-to/scale.json
+    python tools/scale.py --measure --model MODEL --photos DIR   # measure this machine into that file
 
 Measured are the costs of one product on one core of this machine, in seconds that the processor worked, which
 other work on the machine changes less than seconds that passed. Everything in the tables is arithmetic on
@@ -24,7 +24,7 @@ from perfectlook.evaluation.tables import markdown_table
 from perfectlook.types import Float64Array
 from scale_costs import Costs, measure
 
-FIGURES = Path(__file__).parents[1] / "docs" / "scale.json"
+FIGURES = Path(__file__).parents[1] / "docs" / "how-to" / "scale.json"
 SIZES = (10**6, 10**7, 10**8, 10**9)
 GB = 1e9
 
@@ -234,7 +234,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, help="the folder of a trained model, to measure with")
     parser.add_argument("--photos", type=Path, help="a folder of photos, to measure with")
     parser.add_argument("--n", type=int, default=300, help="how many photos (300)")
-    parser.add_argument("--figures", type=Path, default=FIGURES, help="the measured costs (docs/scale.json)")
+    parser.add_argument("--figures", type=Path, default=FIGURES, help="the measured costs")
     arguments = parser.parse_args(argv)
     if arguments.measure:
         if not (arguments.model and arguments.photos):

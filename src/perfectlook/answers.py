@@ -333,7 +333,7 @@ class DrawableAnswer(AnswerPart):
 
 
 class Look(DrawableAnswer):
-    """One product for each of several categories, and how good that choice is: see docs/looks.md."""
+    """One product for each of several categories, and how good that choice is: see docs/how-to/looks.md."""
 
     photo: str = Field(default="", exclude=True)
     model: str = Field(default="", exclude=True)

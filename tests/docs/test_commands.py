@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from printed import DOCS, PAGES
+from printed import PAGES, docs_page
 from reader import WAYS, Reader, lines
 
 ELSEWHERE = {
@@ -124,6 +124,6 @@ def test_what_is_not_run_or_slow_is_printed_somewhere():
 
 def test_no_command_is_overlooked():
     """A line that a terminal would take is one that `lines` finds."""
-    assert len(lines(DOCS / "tutorial.md")) == 11
+    assert len(lines(docs_page("tutorial.md"))) == 11
     every = [line for page in PAGES for line in lines(page)]
     assert sum(line.startswith("perfectlook ") for line in every) >= 75

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from printed import DOCS, ROOT
+from printed import DOCS, ROOT, docs_page
 
 MEASURED: dict[str, Any] = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))["sets"]
 
@@ -28,7 +28,7 @@ def test_the_table_of_figures_is_that_of_the_results(name: str):
         f"| {name} | {found['n_pairs']} | {shown(found['binary_accuracy'], found['binary_accuracy_ci95'])} | "
     )
     row += f"{shown(unseen['value'], unseen['ci95'])} |"
-    assert row in (DOCS / "figures.md").read_text(encoding="utf-8")
+    assert row in docs_page("figures.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_says_what_was_measured():
@@ -58,7 +58,7 @@ VARIANTS = {
 
 
 def test_what_every_part_is_worth_is_what_the_results_say():
-    text = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    text = docs_page("experiments.md").read_text(encoding="utf-8")
     rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| .*[+-]?0\.\d{3}.* \|$", text, re.M)]
     said = {row[0]: row[1:] for row in rows if row[0] in VARIANTS}
     assert said.keys() == VARIANTS.keys()

@@ -22,11 +22,11 @@ from perfectlook.stores import STORES
 from perfectlook.stores.cluster_settings import ClusterSettings
 from perfectlook.training.baselines.registry import BASELINES
 from perfectlook.training.config import TrainingConfig
-from printed import DOCS, generated
+from printed import DOCS, docs_page, generated
 
 
 def written(name: str) -> str:
-    return (DOCS / name).read_text(encoding="utf-8")
+    return docs_page(name).read_text(encoding="utf-8")
 
 
 def leaves(app: App, name: str = "perfectlook") -> dict[str, App]:
@@ -112,7 +112,9 @@ def test_every_word_of_filters():
 def test_every_kind_of_error_is_made_into_the_reference():
     kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)]
     assert len(kinds) > 10
-    assert "::: perfectlook.errors" in written("reference/python/errors.md")
+    assert "::: perfectlook.errors" in (DOCS / "reference" / "python" / "errors.md").read_text(
+        encoding="utf-8"
+    )
     assert all(each.__doc__ for each in kinds)
 
 

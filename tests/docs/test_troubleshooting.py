@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import perfectlook
-from printed import DOCS
+from printed import docs_page
 
 FILLED = "\0"
 """What stands in a message of the code where a value goes."""
@@ -32,7 +32,7 @@ def _text(part: ast.expr) -> str:
 
 
 def quoted() -> list[str]:
-    headings = re.findall(r"^### `(.*)`$", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    headings = re.findall(r"^### `(.*)`$", docs_page("troubleshooting.md").read_text("utf-8"), re.MULTILINE)
     return [each for each in headings if len(each) > 15]
 
 

@@ -11,10 +11,10 @@ import perfectlook.files
 from perfectlook.cli.main import main
 from perfectlook.data.layout import PAIRS
 from perfectlook.files import SHOWROOM, shipped_models
-from printed import DOCS, Block, arguments, blocks, typed
+from printed import Block, arguments, blocks, docs_page, typed
 from reader import free_port, served
 
-TUTORIAL = DOCS / "tutorial.md"
+TUTORIAL = docs_page("tutorial.md")
 SETS_UP = "python3 -m venv"
 SERVES = "perfectlook serve"
 

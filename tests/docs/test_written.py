@@ -13,7 +13,7 @@ from perfectlook.service.settings import PREFIX, Settings
 from perfectlook.stores.cluster_settings import ClusterSettings
 from perfectlook.stores.filters import parse_filter
 from perfectlook.training.config import TrainingConfig, read_config
-from printed import DOCS, PAGES, ROOT, Block, blocks
+from printed import PAGES, ROOT, Block, blocks, docs_page
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
@@ -37,9 +37,9 @@ def test_json_is_json(block: Block):
     assert json.loads(block.text)
 
 
-def shown(page: str, beginning: str) -> str:
+def shown(name: str, beginning: str) -> str:
     """The text of the one block of a page that begins so."""
-    (found,) = (block.text for block in blocks(DOCS / page) if block.text.startswith(beginning))
+    (found,) = (block.text for block in blocks(docs_page(name)) if block.text.startswith(beginning))
     return found
 
 

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from perfectlook.evaluation.comparison import common_pairs, compare, comparison_
 from perfectlook.evaluation.evaluate import Evaluation
 from perfectlook.evaluation.protocol import PairResult, figures, paired_difference
 from perfectlook.model.runtime import open_model
+from printed import docs_page
 
 CHAIRS, LAMPS = "Furniture|Chairs", "Lighting|Lamps"
 
@@ -202,7 +202,7 @@ def test_a_model_twice_and_no_model_are_wrong_use(tmp_path):
 
 
 def test_the_program_of_the_documentation_runs(measured, tmp_path, monkeypatch, capsys):
-    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    text = docs_page("evaluation.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
     for name, folder in (("SET", measured.source), ("MODEL", measured.model), ("OTHER", measured.popularity)):
         shutil.copytree(folder, tmp_path / name)

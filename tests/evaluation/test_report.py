@@ -14,6 +14,7 @@ from PIL import Image
 
 from browser import WIDTHS, violations
 from perfectlook.evaluation.report import make_report, page
+from printed import docs_page
 
 VOID = {"meta", "link", "img", "input", "rect", "circle", "br"}
 
@@ -222,7 +223,7 @@ def test_paper_gets_light_colours_and_no_bar(opened):
 
 
 def test_the_program_of_the_documentation_runs(measured, tmp_path, monkeypatch, capsys):
-    text = (Path(__file__).parents[2] / "docs" / "report.md").read_text(encoding="utf-8")
+    text = docs_page("report.md").read_text(encoding="utf-8")
     (program,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
     shutil.copytree(measured.source, tmp_path / "SET")
     shutil.copytree(measured.model, tmp_path / "MODEL")

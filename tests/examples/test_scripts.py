@@ -1,4 +1,4 @@
-"""The scripts of examples/, run as programs on a drawn set, by the lines that docs/examples.md prints."""
+"""The scripts of examples/, run on a drawn set by the lines that docs/how-to/examples.md prints."""
 
 import os
 import re
@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from drawn import drawn_set
-from printed import DOCS, ROOT
+from printed import ROOT, docs_page
 from random_model import random_model
 from reader import lines
 
 EXAMPLES = ROOT / "examples"
 PRINTED = {
-    Path(script).name: arguments for _, script, *arguments in map(shlex.split, lines(DOCS / "examples.md"))
+    Path(script).name: arguments
+    for _, script, *arguments in map(shlex.split, lines(docs_page("examples.md")))
 }
 """The arguments of each script."""
 

@@ -327,7 +327,7 @@ def test_a_manifest_is_kept_as_it_is(store: Store) -> None:
 def test_readers_see_whole_batches_while_a_writer_works(store: Store) -> None:
     # Each batch moves all points to one place: a search that saw half of a batch would see two places.
     if store.location.startswith("qdrant+http"):
-        pytest.skip("a cluster's batch becomes visible point by point, as docs/cluster.md says")
+        pytest.skip("a cluster's batch becomes visible point by point, as docs/how-to/cluster.md says")
 
     def everywhere(place: float) -> list[Point]:
         return [point(f"{i}", [place, 0, 0], "Shoes" if i % 2 else "Bags", place=place) for i in range(30)]

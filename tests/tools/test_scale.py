@@ -1,4 +1,4 @@
-"""The tables of docs/scale.md are what the tool prints, and its arithmetic is plain."""
+"""The tables of docs/how-to/scale.md are what the tool prints, and its arithmetic is plain."""
 
 import importlib
 import json
@@ -8,6 +8,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
+from printed import docs_page
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +40,7 @@ def costs(tool):
 
 def test_the_page_shows_what_the_tool_prints(tool, capsys):
     assert tool.main([]) == 0
-    assert capsys.readouterr().out.strip() in (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.strip() in docs_page("scale.md").read_text(encoding="utf-8")
 
 
 def test_memory_and_disk_are_sums(tool, costs):

@@ -14,7 +14,7 @@ from perfectlook.service.app import ROUTES
 HEAD = """# Every HTTP call
 
 Made from the OpenAPI of this version, which a running service gives at `/v1/openapi.json`. To begin, read
-[the HTTP API](../api.md). Every failure is `{"error": {"code", "message", "request_id"}}`.
+[the HTTP API](../how-to/api.md). Every failure is `{"error": {"code", "message", "request_id"}}`.
 
 """
 TYPES = """## Types

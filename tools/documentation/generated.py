@@ -13,5 +13,5 @@ GENERATED: dict[str, Callable[[], str]] = {
     "reference/calls.md": calls_page,
     "reference/settings.md": settings_page,
     "reference/backbones.md": backbones_page,
-    "showroom-credits.md": showroom_credits,
+    "reference/showroom-credits.md": showroom_credits,
 }

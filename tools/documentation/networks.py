@@ -39,7 +39,7 @@ With the extra `train` and the hub's own package installed, any model that gives
 
 The weights are fetched by the hub's package, so their licence and their network behaviour are the hub's.
 Tests run the seam with networks of random weights; no weights of a hub were at hand when the figures of
-[the results](../results.md) were made. [How to add a backbone](../own-backbone.md) has the rest.
+[the results](../results.md) were made. [How to add a backbone](../how-to/own-backbone.md) has the rest.
 """
 
 

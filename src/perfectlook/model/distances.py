@@ -2,7 +2,7 @@
 
 One implementation serves numpy arrays (search, evaluation) and torch tensors (training): every function takes
 either and returns the same kind. Kang et al. 2019, sections 3.2 and 3.3; the query point is derived in
-`docs/method.md`.
+`docs/explanation/method.md`.
 """
 
 from collections.abc import Callable

@@ -75,7 +75,9 @@ class Rules:
         except OSError as error:
             raise UsageError(f"{file}: cannot be read ({error.strerror}); name a rule file") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UsageError(f"{file}: not TOML ({error}); see docs/rules.md for an example") from error
+            raise UsageError(
+                f"{file}: not TOML ({error}); see docs/how-to/rules.md for an example"
+            ) from error
         return cls.of(document, str(file))
 
     @classmethod
