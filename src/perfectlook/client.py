@@ -93,7 +93,7 @@ class Calls:
     """Every call of the API, described once.
 
     Photos are paths, http(s) addresses that the server fetches, bytes, streams or Pillow's pictures.
-    Categories are whole paths, subtrees or single levels. See docs/how-to/filters.md and docs/how-to/api.md.
+    Categories are whole paths, subtrees or single levels. See docs/reference/filters.md, docs/how-to/api.md.
     """
 
     @staticmethod

@@ -146,7 +146,7 @@ class Recommender(Closable):
                 of them, those first that are likeliest to complete the photo, or the largest if the model
                 suggests none.
             k: products of a category, at most.
-            where: what products must match, in the syntax of docs/how-to/filters.md.
+            where: what products must match, in the syntax of docs/reference/filters.md.
             variety: pass over products that look the same as one already shown: copies of its picture, and
                 variants of its `item_group_id`.
             spread: 0 to 1: how much products should differ from those before them, rather than be near.

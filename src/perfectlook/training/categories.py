@@ -4,7 +4,7 @@ A scene is to name the categories of ALL of its known products. It is fitted to 
 `complete` is asked about, not to the crops that the compatibility model learns from. The crop rule takes the
 product away, so where a crop lies tells which product that was (above shoes there are no shoes): on
 stl-fashion a suggester fitted to crops looks far better than popularity on crops, and is worse than it on
-whole pictures. See `docs/how-to/explanations.md`.
+whole pictures. See `docs/explanation/suggestion.md`.
 """
 
 from collections.abc import Sequence
