@@ -9,8 +9,8 @@ from mkdocs.structure.pages import Page
 from documentation.cards import CARDS_PLACE, SHOWROOM_PLACE, cards, showroom
 from documentation.generated import GENERATED
 
-ALONE = {"index.md", "tutorial.md", "how-to/troubleshooting.md", "reference/credits.md"}
-"""Pages that are a section by themselves: a list of one page beside them would say nothing."""
+ALONE = {"index.md", "tutorial.md"}
+"""Pages that are a section by themselves: they need no list of the section's pages."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
