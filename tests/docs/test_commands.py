@@ -46,9 +46,6 @@ SLOW: dict[str, Slow] = {
         "Ray takes 20 s to start; tests/cli/test_embed.py has it with two workers",
         "perfectlook embed SOURCE --model MODEL --out vectors.parquet --workers 2",
     ),
-    "perfectlook serve --model MODEL --catalogue CATALOGUE": Slow(
-        "test_tutorial.py serves with the same flags"
-    ),
     "perfectlook serve --model MODEL --catalogue CATALOGUE --samples FOLDER": Slow(
         "api.md serves with these flags, and --keys"
     ),
@@ -71,6 +68,9 @@ UNRUN = {
     "pip install '.[ray,cluster]'": INSTALLS,
     "make demo": f"{INSTALLS}; then it is `perfectlook demo`, which showroom.md prints",
     "make test": "would run these tests within themselves",
+    "perfectlook serve --model showroom --catalogue catalogue": (
+        "serves the catalogue of the script above it; test_tutorial.py serves with the same flags"
+    ),
     "perfectlook train SET --out MODEL --backbone timm:convnext_tiny.fb_in22k": (
         "fetches weights of a hub; tests/backbones/test_hub.py opens such networks where timm is installed"
     ),
