@@ -99,7 +99,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def test_there_are_examples() -> None:
     printed = [page.name for page in PAGES for _ in re.findall(r"^ *curl ", page.read_text("utf-8"), re.M)]
     assert [each.page for each in curls()] == printed
-    assert {each.page for each in programs()} == {"api.md", "client.md"}
+    assert {each.page for each in programs()} == {"client.md"}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

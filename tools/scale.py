@@ -1,12 +1,12 @@
-"""What 10^6 to 10^9 products take: the tables of docs/how-to/scale.md.
+"""Estimate what 10^6 to 10^9 products need: the tables of docs/how-to/scale.md.
 
-    python tools/scale.py                                       # print the tables of docs/how-to/scale.json
-    python tools/scale.py --measure --model MODEL --photos DIR   # measure this machine into that file
+    python tools/scale.py                                       # print the tables from docs/how-to/scale.json
+    python tools/scale.py --measure --model MODEL --photos DIR   # measure this machine, write that file, print
 
-Measured are the costs of one product on one core of this machine, in seconds that the processor worked, which
-other work on the machine changes less than seconds that passed. Everything in the tables is arithmetic on
-them and on the assumptions below, and a simulation of the slowest of many shards. No cluster and no GPU was
-used: the tables are a plan to check against a first step of one's own, not a result.
+Measured is the cost of one product on one core, in processor seconds: other programs on the machine change
+them less than elapsed seconds. Everything else in the tables is computed from these costs and from
+`Assumptions`; search times are simulated. No cluster and no GPU was used: the tables are estimates. Check them
+with a first run of your own.
 """
 
 import argparse
@@ -31,28 +31,28 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What was not measured here: of machines, of the cluster's engine, and of what searches ask for."""
+    """Values that were not measured: the machines, the cluster's engine, and the searches."""
 
     node_memory: float = 64 * GB
     node_cores: int = 16
     usable: float = 0.75
-    """The part of a node's memory that data may fill."""
+    """Fraction of a node's memory for data."""
     index_bytes: float = 250
-    """Memory of ids and of the indexes for filters, per product."""
+    """Memory per product for its id and the filters' indexes."""
     graph_bytes: float = 16 * 2 * 4 * 1.1
-    """Memory of a graph (HNSW, m = 16), per product."""
+    """Memory per product for a graph (HNSW, m = 16)."""
     categories: int = 200
     skew: float = 1.0
-    """Category number n has a share of 1 / n^skew of the products, and of the searches."""
+    """The n-th largest category has 1 / n^skew of the products and searches of the largest."""
     network_seconds: float = 0.001
     shard_spread: float = 0.4
-    """Standard deviation of the logarithm of one shard's time."""
+    """Standard deviation of the logarithm of a shard's time."""
     distances_of_a_graph: int = 128 * 32
-    """What a search of a graph measures in each shard: ef = 128, 32 neighbours each."""
+    """Distances that a graph search computes in each shard: ef = 128, 32 neighbours each."""
     seconds_of_a_graph_distance: float = 150e-9
-    """Mostly one miss of the processor's caches."""
+    """Mostly one cache miss."""
     rescored: int = 36
-    """Vectors that are read again from disk in each shard: (k + 8) × oversampling of 2, k = 10."""
+    """Vectors that a search reads from disk in each shard: (k + 8) × oversampling, k = 10, oversampling 2."""
     seconds_of_a_read: float = 100e-6
     gpu_photos_per_second: float = 10_000.0
     link_bytes_per_second: float = 1.25e9
@@ -60,7 +60,7 @@ class Assumptions:
 
 @dataclass(frozen=True)
 class Layout:
-    """How vectors are kept: bytes of a number in memory, copies, graph or scan, shards of a node."""
+    """How vectors are stored: bytes per number in memory, copies, graph or scan, shards per node."""
 
     name: str
     bytes_per_number: float
@@ -69,13 +69,13 @@ class Layout:
     shards_per_node: int
 
     def memory(self, products: int, costs: Costs, assumed: Assumptions) -> float:
-        """Bytes of memory in all nodes together."""
+        """Return the bytes of memory in all nodes together."""
         vector = self.bytes_per_number * costs.dimension
         graph = assumed.graph_bytes if self.graph else 0.0
         return products * self.replicas * (vector + assumed.index_bytes + graph)
 
     def disk(self, products: int, costs: Costs) -> float:
-        """Bytes on all disks together: vectors, records, and quantised vectors where there are any."""
+        """Return the bytes on all disks together: vectors, records, and quantised vectors of a graph."""
         quantised = self.bytes_per_number * costs.dimension if self.graph else 0.0
         return products * self.replicas * (4 * costs.dimension + costs.record_bytes + quantised)
 
@@ -86,12 +86,12 @@ LAYOUTS = (
     Layout("cluster, int8 graph", 1, 2, graph=True, shards_per_node=4),
     Layout("cluster, int8 graph", 1, 2, graph=True, shards_per_node=4),
 )
-"""One for each of SIZES."""
+"""The layout of each of `SIZES`."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A row of the tables."""
+    """The layout of a number of products: its size in bytes, and search times in seconds (median, p99)."""
 
     products: int
     layout: Layout
@@ -104,7 +104,7 @@ class Plan:
 
 
 def plan(products: int, layout: Layout, costs: Costs, assumed: Assumptions) -> Plan:
-    """Lay out so many products and simulate searches of one category each."""
+    """Lay out a number of products, and simulate searches of one category each."""
     memory = layout.memory(products, costs, assumed)
     single = layout.replicas == 1
     nodes = 1 if single else max(layout.replicas, math.ceil(memory / assumed.node_memory / assumed.usable))
@@ -118,7 +118,10 @@ def plan(products: int, layout: Layout, costs: Costs, assumed: Assumptions) -> P
 def simulate(
     products: int, layout: Layout, shards: int, costs: Costs, assumed: Assumptions, searches: int = 20_000
 ) -> Float64Array:
-    """Seconds of searches: each for one category, drawn by its size, as slow as the slowest shard."""
+    """Return the seconds of searches [searches]: each asks one category, and waits for its slowest shard.
+
+    Categories are drawn in proportion to their size. The seed is 0.
+    """
     random = np.random.default_rng(0)
     shares = 1 / np.arange(1, assumed.categories + 1) ** assumed.skew
     shares /= shares.sum()
@@ -136,29 +139,31 @@ def simulate(
 
 
 def tables(costs: Costs, assumed: Assumptions) -> str:
-    """All tables, in Markdown."""
+    """Return all tables, in Markdown."""
     plans = [plan(n, layout, costs, assumed) for n, layout in zip(SIZES, LAYOUTS, strict=True)]
-    return "\n\n".join((_measured(costs), _storage(plans), _embedding(costs, assumed)))
+    captioned = (
+        ("Measured, per product on one core:", _measured(costs)),
+        ("Computed, for storing and searching:", _storage(plans)),
+        ("Computed, for embedding:", _embedding(costs, assumed)),
+    )
+    return "\n\n".join(f"{caption}\n\n{table}" for caption, table in captioned)
 
 
 def _measured(costs: Costs) -> str:
     rows = [
-        ("photos from file to stored features", f"{costs.photos_per_second:,.0f} a second"),
-        ("photos from file to the network's input", f"{costs.decoded_per_second:,.0f} a second"),
-        ("features to vectors", f"{costs.heads_per_second:,.0f} a second"),
-        (
-            "products from a file of vectors into the embedded store",
-            f"{costs.ingested_per_second:,.0f} a second",
-        ),
-        ("products that an exact search measures", f"{costs.scanned_per_second / 1e6:,.1f} million a second"),
-        ("a photo's file", f"{costs.picture_bytes:,.0f} bytes"),
-        ("its stored features", f"{costs.feature_bytes:,.0f} bytes"),
-        ("a vector", f"{4 * costs.dimension:,} bytes ({costs.dimension} numbers)"),
-        ("a record in the cluster, filters' terms included", f"{costs.record_bytes:,.0f} bytes"),
-        ("a product in a file of vectors", f"{costs.parquet_bytes:,.0f} bytes"),
-        ("a product in a sync's memory", f"{costs.listing_bytes:,.0f} bytes"),
+        ("photo file to stored features", f"{costs.photos_per_second:,.0f} a second"),
+        ("photo file to network input", f"{costs.decoded_per_second:,.0f} a second"),
+        ("features to vector", f"{costs.heads_per_second:,.0f} a second"),
+        ("vector file to embedded store", f"{costs.ingested_per_second:,.0f} a second"),
+        ("exact search", f"{costs.scanned_per_second / 1e6:,.1f} million products a second"),
+        ("photo file", f"{costs.picture_bytes:,.0f} bytes"),
+        ("stored features", f"{costs.feature_bytes:,.0f} bytes"),
+        ("vector", f"{4 * costs.dimension:,} bytes ({costs.dimension} numbers)"),
+        ("record in the cluster, with filter terms", f"{costs.record_bytes:,.0f} bytes"),
+        ("row of the vector file", f"{costs.parquet_bytes:,.0f} bytes"),
+        ("memory of a sync", f"{costs.listing_bytes:,.0f} bytes"),
     ]
-    return markdown_table(("one product on one core (processor time)", "measured"), rows)
+    return markdown_table(("what", "cost"), rows)
 
 
 def _storage(plans: Sequence[Plan]) -> str:
@@ -183,12 +188,12 @@ def _embedding(costs: Costs, assumed: Assumptions) -> str:
     header = (
         "products",
         "photos",
-        "features kept",
-        "file of vectors",
-        "one node, 16 cores",
+        "features",
+        "vector file",
+        "1 node, 16 cores",
         "16 nodes, 256 cores",
-        "one GPU, 16 cores",
-        "a sync's memory",
+        "1 GPU, 16 cores",
+        "sync memory",
     )
     gpu = min(assumed.gpu_photos_per_second, assumed.node_cores * costs.decoded_per_second)
     rows = [
@@ -228,17 +233,17 @@ def _hours(seconds: float) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the tables, or measure first."""
+    """Print the tables; with --measure, measure first."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--measure", action="store_true", help="measure this machine into --figures")
-    parser.add_argument("--model", type=Path, help="the folder of a trained model, to measure with")
-    parser.add_argument("--photos", type=Path, help="a folder of photos, to measure with")
-    parser.add_argument("--n", type=int, default=300, help="how many photos (300)")
-    parser.add_argument("--figures", type=Path, default=FIGURES, help="the measured costs")
+    parser.add_argument("--measure", action="store_true", help="measure this machine, and write --figures")
+    parser.add_argument("--model", type=Path, help="folder of a trained model to measure with")
+    parser.add_argument("--photos", type=Path, help="folder of photos to measure with")
+    parser.add_argument("--n", type=int, default=300, help="number of photos (300)")
+    parser.add_argument("--figures", type=Path, default=FIGURES, help="file of the measured costs")
     arguments = parser.parse_args(argv)
     if arguments.measure:
         if not (arguments.model and arguments.photos):
-            parser.error("--measure needs --model and --photos")
+            parser.error("--measure requires --model and --photos. Add them, or leave out --measure.")
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         costs = measure(arguments.model, arguments.photos, arguments.n)
         arguments.figures.write_text(json.dumps(asdict(costs), indent=2) + "\n", encoding="utf-8")

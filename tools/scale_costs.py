@@ -1,4 +1,4 @@
-"""What one product costs on one core: measured for tools/scale.py."""
+"""Measure what one product costs on one core, for tools/scale.py."""
 
 import hashlib
 import json
@@ -13,20 +13,20 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Costs:
-    """What one product costs, measured on one core.
+    """The measured costs of one product on one core.
 
     Attributes:
         dimension: numbers in a vector.
-        photos_per_second: photos from file to stored features, with one worker.
-        decoded_per_second: photos from file to the network's input.
-        heads_per_second: features to vectors.
+        photos_per_second: photos read, decoded and turned into stored features.
+        decoded_per_second: photos read and turned into the network's input.
+        heads_per_second: features turned into vectors.
         picture_bytes: size of a photo's file.
         feature_bytes: size of its stored features.
-        record_bytes: what a store keeps of a product beside its vector, filters' terms included.
-        parquet_bytes: of a product in a file of vectors.
-        ingested_per_second: products from a file of vectors into the embedded store.
-        scanned_per_second: products that an exact search of one block measures.
-        listing_bytes: memory of a sync per product that it has to look at.
+        record_bytes: size of a product's record in a cluster, with its filter terms, without its vector.
+        parquet_bytes: size of a product in a vector file.
+        ingested_per_second: products from a vector file into the embedded store.
+        scanned_per_second: products compared by an exact search of one block.
+        listing_bytes: memory that a sync needs for a product.
     """
 
     dimension: int
@@ -43,7 +43,7 @@ class Costs:
 
 
 def measure(model_folder: Path, photos: Path, count: int) -> Costs:
-    """Measure this machine with a model and a folder of photos (sub-folders included)."""
+    """Measure this machine with a model and the photos of a folder and its subfolders."""
     from perfectlook.backbones import open_backbone
     from perfectlook.features.extraction import extract
     from perfectlook.features.store import ViewKey, open_store
@@ -98,7 +98,7 @@ def _heads(model: Any, batch: int = 512, rounds: int = 20) -> float:
 
 
 def _scanned(dimension: int, products: int = 500_000, rounds: int = 5) -> float:
-    """How many products a scan of a block measures: the dot products, and the best 10 of them."""
+    """Return the products a second of a block's scan: dot products, then the best 10."""
     random = np.random.default_rng(0)
     block = random.standard_normal((products, dimension), dtype=np.float32)
     query = random.standard_normal(dimension, dtype=np.float32)
@@ -109,7 +109,7 @@ def _scanned(dimension: int, products: int = 500_000, rounds: int = 5) -> float:
 
 
 def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
-    """What records take in a cluster, in a file and in a sync's memory, and how fast a file is taken in."""
+    """Return the costs of records: in a cluster, in a file, in a sync's memory, and read into a store."""
     import tracemalloc
 
     from perfectlook.catalogue.manifest import Generation, ModelIdentity, Record
@@ -157,7 +157,7 @@ def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
 
 
 def _record(kind: Any, number: int, random: np.random.Generator) -> dict[str, object]:
-    """A record as long as a shop's are: the hashes are random, as hashes are."""
+    """Return a record of typical length; its hashes are random, because real ones do not compress."""
     fields = {
         "price": f"{number % 300}.90 EUR",
         "brand": f"Brand {number % 500}",

@@ -50,7 +50,7 @@ SLOW: dict[str, Slow] = {
         "api.md serves with these flags, and --keys"
     ),
     "perfectlook serve --model /srv/look/model --catalogue qdrant+http://qdrant:6333/shop --host 0.0.0.0": Slow(  # noqa: E501
-        "its page serves before, and cluster.md asks catalogues on a cluster"
+        "deploy.md serves, and cluster.md asks catalogues on a cluster"
     ),
     "PERFECTLOOK_QDRANT_URL=http://localhost:6333 .venv/bin/python -m pytest tests/stores/test_contract.py": Slow(  # noqa: E501
         "takes a minute; the same tests run against the client's own stand-in"
