@@ -9,6 +9,7 @@ import pytest
 
 from perfectlook.cli.main import build_app
 from perfectlook.recommender import Rules
+from perfectlook.service.server import KEEP_ALIVE
 from perfectlook.service.settings import PREFIX, Settings
 from perfectlook.stores.cluster_settings import ClusterSettings
 from perfectlook.stores.filters import parse_filter
@@ -64,3 +65,13 @@ def test_the_container_installs_what_there_is_and_sets_what_is_read():
     compile(check, "HEALTHCHECK", "exec")
     (start,) = re.findall(r"^ENTRYPOINT (.*)$", text, re.MULTILINE)
     assert build_app().parse_args(json.loads(start)[1:], exit_on_error=False, print_error=False)
+
+
+def test_the_configuration_of_nginx_fits_the_settings_of_the_service():
+    text, settings = shown("nginx.md", "upstream "), Settings()
+    assert text.count("{") == text.count("}")
+    assert f"server {settings.host}:{settings.port};" in text
+    (idle,) = re.findall(r"keepalive_timeout (\d+)s;", text)
+    assert int(idle) < KEEP_ALIVE
+    (largest,) = re.findall(r"client_max_body_size (\d+)m;", text)
+    assert int(largest) * 2**20 > settings.max_upload
