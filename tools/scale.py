@@ -3,10 +3,9 @@
     python tools/scale.py                                       # print the tables from docs/how-to/scale.json
     python tools/scale.py --measure --model MODEL --photos DIR   # measure this machine, write that file, print
 
-Measured is the cost of one product on one core, in processor seconds: other programs on the machine change
-them less than elapsed seconds. Everything else in the tables is computed from these costs and from
-`Assumptions`; search times are simulated. No cluster and no GPU was used: the tables are estimates. Check them
-with a first run of your own.
+Only the cost of one product on one core is measured. It is in processor seconds, because other programs on the
+machine change these less than elapsed seconds. Everything else is computed from these costs and `Assumptions`,
+and search times are simulated. No cluster and no GPU was used: check the tables with a first run of your own.
 """
 
 import argparse
