@@ -1,11 +1,11 @@
 """Estimate what 10^6 to 10^9 products need: the tables of docs/how-to/scale.md.
 
-    python tools/scale.py                                       # print the tables from docs/how-to/scale.json
-    python tools/scale.py --measure --model MODEL --photos DIR   # measure this machine, write that file, print
+    python tools/scale.py                                       # print the tables of docs/how-to/scale.json
+    python tools/scale.py --measure --model MODEL --photos DIR   # measure this machine and write that file
 
-Only the cost of one product on one core is measured. It is in processor seconds, because other programs on the
-machine change these less than elapsed seconds. Everything else is computed from these costs and `Assumptions`,
-and search times are simulated. No cluster and no GPU was used: check the tables with a first run of your own.
+Only the cost of one product on one core is measured, in processor seconds: other programs on the machine
+change these less than elapsed seconds. Everything else is computed from these costs and `Assumptions`, and
+search times are simulated. No cluster and no GPU was used: check the tables with a first run of your own.
 """
 
 import argparse
