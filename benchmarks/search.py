@@ -51,7 +51,7 @@ from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.recommender import Recommender
 from perfectlook.recommender.recommender import EmbeddedPhoto
 from perfectlook.service.errors import json_answer
-from perfectlook.stores import Hit, Hits, Point, Query, index
+from perfectlook.stores import Hits, Point, Query, index
 from perfectlook.stores.filters import parse_filter
 from perfectlook.stores.index import Block, import_faiss
 from perfectlook.stores.sqlite import EmbeddedStore
@@ -218,8 +218,8 @@ def _ask(store: EmbeddedStore, scene: Scene, where: Any = None) -> Hits:
     return store.search([Query(scene.point(), K, frozenset({_path(scene.category)}), where=where)])[0]
 
 
-def _ids(hits: Sequence[Hit]) -> list[int]:
-    return [int(hit.id[1:]) for hit in hits]
+def _ids(hits: Hits) -> list[int]:
+    return [int(product.id[1:]) for product in hits.products]
 
 
 def _against_naive(
@@ -327,11 +327,11 @@ def _selecting(selector: Any) -> Any:
     return faiss.SearchParameters(sel=selector)
 
 
-def _recall(hits: Sequence[Hit], products: Products, query: Float32Array, kept: BoolArray) -> float:
+def _recall(hits: Hits, products: Products, query: Float32Array, kept: BoolArray) -> float:
     """The share of the true nearest, by distances in float64, that were found."""
     places = np.flatnonzero(kept)
     if len(places) == 0:
-        return float(not hits)
+        return float(len(hits) == 0)
     distances = np.sqrt(((products.vectors[places].astype(float) - query) ** 2).sum(axis=1))
     k = min(K, len(places))
     limit = np.partition(distances, k - 1)[k - 1]

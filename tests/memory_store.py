@@ -11,7 +11,7 @@ import numpy as np
 
 from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.stores.base import (
-    Hit,
+    Hits,
     Payload,
     Point,
     Query,
@@ -102,7 +102,7 @@ class MemoryStore:
         points = self._points[self._named(collection)]
         return {id_: points[id_] for id_ in ids if id_ in points}
 
-    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[list[Hit]]:
+    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
         """Measure every point, sort, cut."""
         name = self._named(collection)
         points = self._points[name]
@@ -170,10 +170,7 @@ def _wants(query: Query, point: Point) -> bool:
     )
 
 
-def _nearest(query: Query, vector: np.ndarray, points: Mapping[str, Point]) -> list[Hit]:
+def _nearest(query: Query, vector: np.ndarray, points: Mapping[str, Point]) -> Hits:
     wanted = (point for point in points.values() if _wants(query, point))
-    hits = [
-        Hit(p.id, p.category, float(np.linalg.norm(p.vector.astype(float) - vector)), p.vector, p.payload)
-        for p in wanted
-    ]
-    return sorted(hits, key=lambda hit: (hit.distance, hit.id))[: query.k]
+    near = sorted((float(np.linalg.norm(p.vector.astype(float) - vector)), p.id) for p in wanted)[: query.k]
+    return Hits.of([points[id_] for _, id_ in near], [distance for distance, _ in near])

@@ -37,10 +37,8 @@ def test_sync_change_search_and_switch_over_the_network(tmp_path: Path) -> None:
             for mine, theirs in zip(
                 local.search(queries, MODEL), catalogue.search(queries, MODEL), strict=True
             ):
-                assert [hit.id for hit in mine] == [hit.id for hit in theirs]
-                np.testing.assert_allclose(
-                    [hit.distance for hit in mine], [hit.distance for hit in theirs], rtol=1e-6
-                )
+                assert [each.id for each in mine.products] == [each.id for each in theirs.products]
+                np.testing.assert_allclose(mine.distances, theirs.distances, rtol=1e-6)
         gone = sorted((source / "products").iterdir())[0]
         gone.unlink()
         listed = source / "categories.json"

@@ -8,7 +8,7 @@ from perfectlook.model.distances import Norm
 from perfectlook.recommender.ranking import Ranking
 from perfectlook.recommender.rules import Rules
 from perfectlook.recommender.scope import search_filter
-from perfectlook.stores import Hits, Point
+from perfectlook.stores import Point
 from perfectlook.stores.filters import matches, parse_filter
 from scenes import CATEGORY, D, by_definition, scene, store_of, unit
 
@@ -42,9 +42,13 @@ def ranking_of(norm: Norm, points: list[Point], k: int, rules: Rules, where: str
     )
     more = True
     while more:
-        ranking.search.take([Hits.of(found) for found in store.search(ranking.search.queries)])
+        ranking.search.take(store.search(ranking.search.queries))
         more = ranking.update()
     return ranking
+
+
+def shown(ranking: Ranking) -> list[str]:
+    return ranking.measured.take(ranking.rows).ids
 
 
 def weighed(norm: Norm, points: list[Point], rules: Rules) -> list[str]:
@@ -73,8 +77,7 @@ RULES = [
 def test_the_ranking_is_that_of_all_weighed_distances(norm: Norm, count: int) -> None:
     points, rules = shop(), Rules.of({"rule": RULES[:count]})
     for k in (3, 25):
-        products = ranking_of(norm, points, k, rules).products
-        assert [product.id for product in products] == weighed(norm, points, rules)[:k]
+        assert shown(ranking_of(norm, points, k, rules)) == weighed(norm, points, rules)[:k]
 
 
 @pytest.mark.parametrize("norm", ["l2", "squared_l2"])
@@ -83,14 +86,14 @@ def test_every_product_that_a_rule_is_about_says_so_and_its_rank_by_distance_alo
     ranking = ranking_of(norm, points, 12, rules)
     order = [id_ for _, id_ in by_definition(scene(norm), np.stack([point.vector for point in points]))]
     told = 0
-    for product in ranking.products:
-        fields = product.record["fields"]
+    for row, id_ in zip(ranking.rows, shown(ranking), strict=True):
+        fields = ranking.measured.record(row)["fields"]
         expected = [
-            (rule, order.index(product.id) + 1)
+            (rule, order.index(id_) + 1)
             for rule in rules.weighing
-            if matches(rule.where, product.id, CATEGORY, fields)
+            if matches(rule.where, id_, CATEGORY, fields)
         ]
-        assert ranking.moved(product) == expected
+        assert ranking.moved(row) == expected
         told += len(expected)
     assert told > 5
 
@@ -101,10 +104,10 @@ def test_a_pin_is_where_it_is_pinned_and_no_where_else() -> None:
     pins = [(order[4], 1), (order[0], 3), (order[400], 3), (order[1], 99)]
     rules = Rules.of({"rule": [{"action": "pin", "id": id_, "rank": rank} for id_, rank in pins]})
     ranking = ranking_of("squared_l2", points, 6, rules)
-    found = [product.id for product in ranking.products]
+    found = shown(ranking)
     # 3 is taken by the second rule, so the third gets 4; the last one is out of sight
     assert found == [order[4], order[2], order[0], order[400], order[3], order[5]]
-    moved = [ranking.moved(product) for product in ranking.products]
+    moved = [ranking.moved(row) for row in ranking.rows]
     assert moved == [[(rules.rules[0], 5)], [], [(rules.rules[1], 1)], [(rules.rules[2], 401)], [], []]
 
 
@@ -112,11 +115,12 @@ def test_what_is_excluded_is_not_there_and_counts_in_no_rank() -> None:
     points = shop()
     rules = Rules.of({"rule": [{"action": "exclude", "where": "brand = Acme"}, RULES[2]]})
     ranking = ranking_of("l2", points, 300, rules)
-    assert {product.record["fields"]["brand"] for product in ranking.products} == {"Muji", "Odd & Sons"}
+    brands = {ranking.measured.record(row)["fields"]["brand"] for row in ranking.rows}
+    assert brands == {"Muji", "Odd & Sons"}
     left = [point for point in points if point.payload["fields"]["brand"] != "Acme"]
     alone = ranking_of("l2", left, 400, Rules.of({}))
-    rank_of = {product.id: rank for rank, product in enumerate(alone.products, 1)}
-    moved = [(product.id, ranking.moved(product)) for product in ranking.products]
+    rank_of = {id_: rank for rank, id_ in enumerate(shown(alone), 1)}
+    moved = [(id_, ranking.moved(row)) for row, id_ in zip(ranking.rows, shown(ranking), strict=True)]
     assert all(rank == rank_of[id_] for id_, rules_ in moved for _, rank in rules_)
 
 
@@ -125,8 +129,8 @@ def test_a_rank_beyond_what_is_counted_is_not_made_up() -> None:
     last = weighed("squared_l2", points, Rules.of({}))[-1]
     rules = Rules.of({"rule": [{"action": "pin", "id": last}]})
     ranking = ranking_of("squared_l2", points, 5, rules)
-    assert ranking.products[0].id == last
-    assert ranking.moved(ranking.products[0]) == [(rules.rules[0], None)]
+    assert shown(ranking)[0] == last
+    assert ranking.moved(ranking.rows[0]) == [(rules.rules[0], None)]
 
 
 def test_what_is_sold_out_is_shown_only_where_it_is_asked_for() -> None:

@@ -10,8 +10,8 @@ from memory_store import MemoryStore
 from perfectlook.catalogue import Record
 from perfectlook.model.distances import HybridDistances, Norm
 from perfectlook.model.runtime import SceneEmbedding
-from perfectlook.recommender.ranking import Candidate, Ranking
-from perfectlook.stores import Hits, Point
+from perfectlook.recommender.ranking import Measured, Ranking
+from perfectlook.stores import Point
 from perfectlook.types import Float32Array
 from scenes import CATEGORY, D, by_definition, scene, store_of, unit
 
@@ -27,7 +27,7 @@ def points_of(vectors: Float32Array) -> list[Point]:
 
 def ranked(
     embedding: SceneEmbedding, store: MemoryStore, k: int, *, variety: bool = False
-) -> tuple[list[Candidate], int]:
+) -> tuple[Measured, int]:
     """The ranking, and how many products it retrieved at most."""
     ranking = Ranking(embedding, CATEGORY, k, norm=embedding.norm, variety=variety)
     retrieved = 0
@@ -35,9 +35,9 @@ def ranked(
     while more:
         (hits,) = store.search(ranking.search.queries)
         retrieved = len(hits)
-        ranking.search.take([Hits.of(hits)])
+        ranking.search.take([hits])
         more = ranking.update()
-    return ranking.products, retrieved
+    return ranking.measured.take(ranking.rows), retrieved
 
 
 @pytest.mark.parametrize("norm", ["l2", "squared_l2"])
@@ -50,11 +50,9 @@ def test_it_is_the_ranking_of_the_definition(norm: Norm, spread: float, seed: in
     store = store_of(points_of(vectors))
     for k in (1, 10, 100, 2000):
         products, _ = ranked(embedding, store, k)
-        assert [product.id for product in products] == [id_ for _, id_ in expected[:k]]
-        np.testing.assert_allclose([p.total for p in products], [d for d, _ in expected[:k]], rtol=1e-5)
-        np.testing.assert_allclose(
-            [p.from_global + p.from_local for p in products], [p.total for p in products], rtol=1e-6
-        )
+        assert products.ids == [id_ for _, id_ in expected[:k]]
+        np.testing.assert_allclose(products.distances, [d for d, _ in expected[:k]], rtol=1e-5)
+        np.testing.assert_allclose(products.wholes + products.regions, products.distances, rtol=1e-6)
 
 
 def test_with_squared_norms_little_more_than_k_is_retrieved() -> None:
@@ -72,7 +70,7 @@ def test_with_plain_norms_as_much_is_retrieved_as_the_bound_needs() -> None:
     assert retrieved > 58
     # The nearest to the query point are not the nearest: without the bound the answer would be wrong.
     (hits,) = store.search(Ranking(wide, CATEGORY, 2, norm="l2", variety=False).search.queries)
-    assert [hit.id for hit in hits[:10]] != [product.id for product in products]
+    assert [product.id for product in hits.products[:10]] != products.ids
 
 
 @pytest.mark.parametrize("norm", ["l2", "squared_l2"])
@@ -81,9 +79,10 @@ def test_equal_distances_are_ordered_by_id(norm: Norm) -> None:
     points = points_of(np.repeat(unit(np.random.default_rng(5).standard_normal((7, D))), 40, axis=0))
     shuffled = [points[i] for i in np.random.default_rng(6).permutation(len(points))]
     products, _ = ranked(embedding, store_of(shuffled), 100)
-    assert len({product.total for product in products}) == 3
-    assert [(p.total, p.id) for p in products] == sorted((p.total, p.id) for p in products)
-    first = [product.id for product in products if product.total == products[0].total]
+    assert len(set(products.distances)) == 3
+    ranked_pairs = list(zip(products.distances, products.ids, strict=True))
+    assert ranked_pairs == sorted(ranked_pairs)
+    first = [id_ for total, id_ in ranked_pairs if total == products.distances[0]]
     assert first == [f"{i:05}" for i in range(int(first[0]), int(first[0]) + 40)]
 
 
@@ -101,7 +100,7 @@ def test_equal_vectors_tie_however_a_matrix_product_rounds_their_rows() -> None:
     noisy = RowwiseRounding(**vars(plain))
     same = unit(np.random.default_rng(5).standard_normal((1, D)))
     products, _ = ranked(noisy, store_of(points_of(np.repeat(same, 30, axis=0))), 12)
-    assert [product.id for product in products] == [f"{i:05}" for i in range(12)]
+    assert products.ids == [f"{i:05}" for i in range(12)]
 
 
 @pytest.mark.parametrize("norm", ["l2", "squared_l2"])
@@ -123,10 +122,10 @@ def test_variety_passes_over_copies_and_fills_up_from_behind(norm: Norm) -> None
     disguise(153, replace(record("e"), fields={"item_group_id": "7"}))  # a variant
     store = store_of(list(points.values()))
     products, _ = ranked(embedding, store, 5, variety=True)
-    assert [product.id for product in products] == [order[at] for at in (0, 150, 151, 152, 154)]
-    assert [product.id for product in ranked(embedding, store, 5)[0]] == order[:5]
+    assert products.ids == [order[at] for at in (0, 150, 151, 152, 154)]
+    assert ranked(embedding, store, 5)[0].ids == order[:5]
 
 
 def test_an_empty_category_is_done_at_once() -> None:
     products, retrieved = ranked(scene("l2"), store_of([]), 5)
-    assert (products, retrieved) == ([], 0)
+    assert (products.ids, retrieved) == ([], 0)

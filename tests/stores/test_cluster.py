@@ -19,7 +19,7 @@ from qdrant_client import QdrantClient
 
 from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.stores import Point, Query, cluster, cluster_layout, cluster_manifest, open_store
-from perfectlook.stores.base import Hit
+from perfectlook.stores.base import Hits
 from perfectlook.stores.cluster import ClusterStore
 from perfectlook.stores.cluster_connection import ClusterConnection
 from perfectlook.stores.cluster_settings import ClusterSettings
@@ -77,7 +77,7 @@ PRODUCTS = [
 
 def found(store: ClusterStore, text: str, k: int = 10) -> str:
     (hits,) = store.search([Query(np.zeros(2, np.float32), k, where=parse_filter(text))])
-    return "".join(hit.id for hit in hits)
+    return "".join(product.id for product in hits.products)
 
 
 @pytest.mark.parametrize(
@@ -165,16 +165,16 @@ def test_any_filter_finds_what_matches_finds(tree: Filter, records: list[tuple[s
             for p in points
             if matches(tree, p.id, p.category, p.payload["fields"])  # type: ignore[arg-type]
         ]
-        assert [hit.id for hit in hits] == wanted[:3]
+        assert [product.id for product in hits.products] == wanted[:3]
 
 
 def test_ties_at_the_edge_of_what_was_asked_for_are_all_looked_at(client: QdrantClient) -> None:
     points = [product(f"{i:03}", 7) for i in range(100)]
     store = filled(opened(client), points[::-1])
-    assert [hit.id for hit in near(store, k=3)] == ["000", "001", "002"]
+    assert [product.id for product in near(store, k=3).products] == ["000", "001", "002"]
 
 
-def near(store: ClusterStore, k: int = 10) -> list[Hit]:
+def near(store: ClusterStore, k: int = 10) -> Hits:
     return store.search([Query(np.zeros(2, np.float32), k)])[0]
 
 

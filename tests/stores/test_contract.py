@@ -1,7 +1,8 @@
 """What every store must do. Adding a store is one line of STORES."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from clusters import clusters
 from memory_store import MemoryStore
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
-from perfectlook.stores import Hit, Hits, Point, Query, Store, open_store
+from perfectlook.stores import Hits, Point, Query, Store, open_store
 from perfectlook.stores.filters import matches, parse_filter
 
 STORES: dict[str, Callable[[Path], Store]] = {
@@ -41,12 +42,12 @@ def point(id_: str, vector: list[float], category: str = "Shoes", **payload: obj
     return Point(id_, category, np.array(vector, np.float32), payload)
 
 
-def ids(hits: Sequence[Hit]) -> list[str]:
-    return [hit.id for hit in hits]
+def ids(hits: Hits) -> list[str]:
+    return [product.id for product in hits.products]
 
 
-def ask(store: Store, vector: list[float], k: int = 10, **options: object) -> list[Hit]:
-    return list(store.search([Query(np.array(vector, np.float32), k, **options)])[0])  # type: ignore[arg-type]
+def ask(store: Store, vector: list[float], k: int = 10, **options: object) -> Hits:
+    return store.search([Query(np.array(vector, np.float32), k, **options)])[0]  # type: ignore[arg-type]
 
 
 LINE = [point("a", [0, 0, 0]), point("b", [3, 4, 0], "Bags"), point("c", [1, 0, 0]), point("d", [0, 0, 9])]
@@ -55,9 +56,9 @@ LINE = [point("a", [0, 0, 0]), point("b", [3, 4, 0], "Bags"), point("c", [1, 0, 
 def test_a_search_returns_the_nearest_points_in_order(store: Store) -> None:
     store.upsert(LINE)
     hits = ask(store, [0, 0, 0], k=3)
-    assert [(hit.id, hit.distance) for hit in hits] == [("a", 0.0), ("c", 1.0), ("b", 5.0)]
-    assert hits[2].category == "Bags"
-    assert hits[2].vector.tolist() == [3, 4, 0]
+    assert (ids(hits), hits.distances.tolist()) == (["a", "c", "b"], [0.0, 1.0, 5.0])
+    assert hits.products[2].category == "Bags"
+    assert hits.vectors[2].tolist() == [3, 4, 0]
 
 
 def test_a_search_returns_what_there_is_when_k_is_larger(store: Store) -> None:
@@ -69,26 +70,25 @@ def test_a_search_keeps_to_its_categories(store: Store) -> None:
     store.upsert([*LINE, point("e", [7, 0, 0], "Hats")])
     assert ids(ask(store, [0, 0, 0], categories=frozenset({"Bags"}))) == ["b"]
     assert ids(ask(store, [0, 0, 0], categories=frozenset({"Bags", "Hats"}))) == ["b", "e"]
-    assert ask(store, [0, 0, 0], categories=frozenset({"Nothing"})) == []
-    assert ask(store, [0, 0, 0], categories=frozenset()) == []
+    assert ids(ask(store, [0, 0, 0], categories=frozenset({"Nothing"}))) == []
+    assert ids(ask(store, [0, 0, 0], categories=frozenset())) == []
 
 
 def test_a_search_leaves_out_ids(store: Store) -> None:
     store.upsert(LINE)
     others = parse_filter("id not in (a, d, unheard-of)")
     assert ids(ask(store, [0, 0, 0], k=2, where=others)) == ["c", "b"]
-    assert ask(store, [0, 0, 0], where=parse_filter("id not in (a, b, c, d)")) == []
+    assert ids(ask(store, [0, 0, 0], where=parse_filter("id not in (a, b, c, d)"))) == []
 
 
 def test_a_search_answers_in_columns(store: Store) -> None:
     store.upsert(LINE)
-    (found,) = map(Hits.of, store.search([Query(np.zeros(3, np.float32), 3)]))
+    (found,) = store.search([Query(np.zeros(3, np.float32), 3)])
     assert [product.id for product in found.products] == ["a", "c", "b"]
     assert [product.category for product in found.products] == ["Shoes", "Shoes", "Bags"]
     assert found.distances.tolist() == [0.0, 1.0, 5.0]
     assert found.vectors.tolist() == [[0, 0, 0], [1, 0, 0], [3, 4, 0]]
-    assert ids(found[1:]) == ["c", "b"]
-    assert len(Hits.of(store.search([Query(np.zeros(3, np.float32), 3, frozenset())])[0])) == 0
+    assert len(store.search([Query(np.zeros(3, np.float32), 3, frozenset())])[0]) == 0
 
 
 PRICED = [
@@ -184,14 +184,16 @@ def test_distances_far_from_the_origin_do_not_cancel(store: Store) -> None:
     store.upsert([point(f"{i:02}", [10_000, 10_000 + i * 2.0**-7, 10_000]) for i in range(40)])
     hits = ask(store, [10_000, 10_000 + 2.0**-7 * 17.25, 10_000], k=3)
     assert ids(hits) == ["17", "18", "16"]
-    assert [hit.distance for hit in hits] == [0.25 * 2.0**-7, 0.75 * 2.0**-7, 1.25 * 2.0**-7]
+    assert hits.distances.tolist() == [0.25 * 2.0**-7, 0.75 * 2.0**-7, 1.25 * 2.0**-7]
 
 
 def test_a_point_comes_back_as_it_was_given(store: Store) -> None:
     payload = {"title": "Schuh 👟\x00 ‖", "price": "12.50", "fields": {"sizes": [1, 2.5, None, True]}}
     given_point = Point("ü/1", "Kleidung & Schuhe|Schuhe", np.array([0.1, -2, 1e-9], np.float32), payload)
     store.upsert([given_point])
-    for found in (store.get(["ü/1"])["ü/1"], next(iter(store.scroll()))[0], ask(store, [0, 0, 0])[0]):
+    hits = ask(store, [0, 0, 0])
+    hit = replace(hits.products[0], vector=hits.vectors[0])
+    for found in (store.get(["ü/1"])["ü/1"], next(iter(store.scroll()))[0], hit):
         assert (found.id, found.category, found.payload) == (given_point.id, given_point.category, payload)
         assert found.vector.dtype == np.float32
         assert found.vector.tolist() == given_point.vector.tolist()
@@ -221,7 +223,7 @@ def test_of_two_points_with_one_id_the_last_counts(store: Store) -> None:
 def test_payloads_change_without_vectors(store: Store) -> None:
     store.upsert(LINE)
     assert store.set_payloads({"a": {"title": "new"}, "nobody": {"title": "?"}}) == 1
-    assert ask(store, [0, 0, 0], k=1)[0].payload == {"title": "new"}
+    assert ask(store, [0, 0, 0], k=1).products[0].payload == {"title": "new"}
     assert store.get(["a"])["a"].vector.tolist() == [0, 0, 0]
     assert store.set_payloads({}) == 0
 
@@ -338,7 +340,8 @@ def test_readers_see_whole_batches_while_a_writer_works(store: Store) -> None:
     def read() -> None:
         while not done.is_set():
             for hits in store.search([Query(np.zeros(3, np.float32), 40)] * 2):
-                seen = {(hit.distance, hit.payload["place"]) for hit in hits}
+                places = [product.payload["place"] for product in hits.products]
+                seen = set(zip(hits.distances.tolist(), places, strict=True))
                 if len(hits) != 30 or len(seen) != 1 or any(d != p for d, p in seen):
                     wrong.append(seen)
 
@@ -409,12 +412,15 @@ def test_any_history_answers_like_brute_force(
         else:
             target, k, within, where = argument  # type: ignore[misc]
             found = ask(store, target, k, categories=within, where=where)
-            assert [(hit.distance, hit.id) for hit in found] == sorted(
-                (sum((a - b) ** 2 for a, b in zip(vector, target, strict=True)) ** 0.5, id_)
-                for id_, (vector, category, price) in truth.items()
-                if within is None or category in within
-                if where is None or matches(where, id_, category, {"price": price})
-            )[:k]
+            assert (
+                list(zip(found.distances.tolist(), ids(found), strict=True))
+                == sorted(
+                    (sum((a - b) ** 2 for a, b in zip(vector, target, strict=True)) ** 0.5, id_)
+                    for id_, (vector, category, price) in truth.items()
+                    if within is None or category in within
+                    if where is None or matches(where, id_, category, {"price": price})
+                )[:k]
+            )
     store.close()
 
 

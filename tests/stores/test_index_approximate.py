@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.stores import Hit, Point, Query, open_store
+from perfectlook.stores import Hits, Point, Query, open_store
 from perfectlook.stores.filters import Not, OneOf, parse_filter
 from perfectlook.stores.index import ApproximateIndex, Block
 from perfectlook.stores.sqlite import EmbeddedStore
@@ -45,12 +45,12 @@ def store(folder: Path) -> Iterator[EmbeddedStore]:
     store.close()
 
 
-def ask(store: EmbeddedStore, vector: Float32Array, **options: object) -> list[Hit]:
-    return list(store.search([Query(vector, 10, frozenset({"Shoes"}), **options)])[0])  # type: ignore[arg-type]
+def ask(store: EmbeddedStore, vector: Float32Array, **options: object) -> Hits:
+    return store.search([Query(vector, 10, frozenset({"Shoes"}), **options)])[0]  # type: ignore[arg-type]
 
 
-def ids(hits: list[Hit]) -> list[str]:
-    return [hit.id for hit in hits]
+def ids(hits: Hits) -> list[str]:
+    return [product.id for product in hits.products]
 
 
 def test_it_is_only_there_when_asked_for_and_then_says_so(folder: Path, store: EmbeddedStore) -> None:
@@ -73,9 +73,9 @@ def test_answers_are_exact_until_it_is_built_and_close_to_it_after(
     same = 0
     for query in queries:
         near, true = ask(store, query), ask(exact, query)
-        distances = {hit.id: hit.distance for hit in true}
-        assert all(distances.get(hit.id, hit.distance) == hit.distance for hit in near)
-        assert [hit.distance for hit in near] == sorted(hit.distance for hit in near)
+        distances = dict(zip(ids(true), true.distances, strict=True))
+        assert all(distances.get(id_, d) == d for id_, d in zip(ids(near), near.distances, strict=True))
+        assert near.distances.tolist() == sorted(near.distances)
         same += len(set(ids(near)) & set(ids(true)))
     assert same >= 0.9 * 10 * len(queries)
     exact.close()
@@ -103,7 +103,7 @@ def test_what_is_new_is_found_and_what_is_gone_is_not(store: EmbeddedStore) -> N
     store.delete([nearest])
     store.upsert([point(70_000, query)])
     hits = ask(store, query)
-    assert (hits[0].id, hits[0].distance) == ("70000", 0.0)
+    assert (ids(hits)[0], hits.distances[0]) == ("70000", 0.0)
     assert nearest not in ids(hits)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from perfectlook.errors import CatalogueError
-from perfectlook.stores import Hit, Point, Query
+from perfectlook.stores import Hits, Point, Query
 from perfectlook.stores import database as rows
 from perfectlook.stores.database import FILE_NAME, FORMAT
 from perfectlook.stores.sqlite import EmbeddedStore
@@ -28,17 +28,17 @@ def point(number: int, category: str = "Shoes", dimension: int = 4) -> Point:
     )
 
 
-def nearest(store: EmbeddedStore, number: float = 0, k: int = 1000) -> list[Hit]:
-    return list(store.search([Query(np.full(4, number, np.float32), k)])[0])
+def nearest(store: EmbeddedStore, number: float = 0, k: int = 1000) -> Hits:
+    return store.search([Query(np.full(4, number, np.float32), k)])[0]
 
 
-def look(folder: Path) -> list[Hit]:
+def look(folder: Path) -> Hits:
     with closing(EmbeddedStore.open(folder)) as store:
         return nearest(store)
 
 
-def ids(hits: list[Hit]) -> list[str]:
-    return [hit.id for hit in hits]
+def ids(hits: Hits) -> list[str]:
+    return [product.id for product in hits.products]
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_an_open_store_sees_what_another_process_commits(folder: Path, store: Em
     )
     hits = nearest(store)
     assert ids(hits) == ["0000", "new", "0002", *(f"{i:04}" for i in range(4, 15)), "0003"]
-    assert hits[2].payload == {"title": "renamed"}
+    assert hits.products[2].payload == {"title": "renamed"}
     assert store.count("Hats") == 2
 
 
@@ -293,7 +293,7 @@ def test_damaged_content_says_what(folder: Path, statement: str, what: str) -> N
     connection.close()
     store = EmbeddedStore.open(folder)
     with pytest.raises(CatalogueError, match=what):
-        (store.manifest(), nearest(store))
+        (store.manifest(), [dict(product.payload) for product in nearest(store).products])
     store.close()
 
 

@@ -247,8 +247,7 @@ class Catalogue(Closable):
 
     def search(self, queries: Sequence[Query], model: Model) -> list[Hits]:
         """Answer queries about vectors of `model` and of no other, whatever is synced meanwhile."""
-        found = self._read(lambda collection: self.store.search(queries, collection=collection), model)
-        return [hits if isinstance(hits, Hits) else Hits.of(hits) for hits in found]
+        return self._read(lambda collection: self.store.search(queries, collection=collection), model)
 
     def _current(self) -> Generation:
         """The generation that answers; its centres may be older, for only a switch makes it read again."""

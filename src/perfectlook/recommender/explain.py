@@ -139,6 +139,11 @@ class UsualDistances:
         hits = iter(self._catalogue.search(queries, self._model))
         drawn = {}
         for name in categories:
-            vectors = {hit.id: hit.vector for found in itertools.islice(hits, DIRECTIONS) for hit in found}
+            found = list(itertools.islice(hits, DIRECTIONS))
+            vectors = {
+                product.id: vector
+                for some in found
+                for product, vector in zip(some.products, some.vectors, strict=True)
+            }
             drawn[name] = np.stack(list(vectors.values())) if vectors else np.empty((0, 0), np.float32)
         return drawn

@@ -13,7 +13,7 @@ from perfectlook.answers import Alternative, Look, RankedProduct, Resolved, Slot
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
 from perfectlook.recommender.composition import Composition, Pool, SlotProblem, compose
-from perfectlook.recommender.ranking import ROUNDING, Candidate, CategorySearch, distinct, retrieve
+from perfectlook.recommender.ranking import ROUNDING, CategorySearch, Measured, distinct, retrieve
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import all_of
 from perfectlook.stores import Point, Query
@@ -77,9 +77,12 @@ class Budget:
         return f"{self.amount:f} {self.currency}" if self.currency else f"{self.amount:f}"
 
 
-def price_of(product: Candidate) -> Number | None:
-    """What a customer pays for a product; None if it has no price."""
-    return read_number(field_text("price", product.id, product.product.category, product.record["fields"]))
+def prices_of(products: Measured) -> list[Number | None]:
+    """What a customer pays for each product; None where it has no price."""
+    return [
+        read_number(field_text("price", each.id, each.category, products.record(row)["fields"]))
+        for row, each in enumerate(products.products)
+    ]
 
 
 def units_of(price: Number) -> int:
@@ -158,33 +161,33 @@ class LookComposer:
         }
         if self.budget:
             self.budget = self._with_prices(found, self.budget)
-        chosen = [category for category in suggested if found[category]]
+        chosen = [category for category in suggested if len(found[category])]
         pools = [self._pool(category, found[category]) for category in chosen]
         problem = SlotProblem(pools, self.weight, self.budget.units if self.budget else None)
         composed = compose(problem) if pools else Composition((), 0.0, 0.0)
         if composed is None:
             raise self._too_dear(chosen, pools)
-        products = [found[category][row] for category, row in zip(chosen, composed.rows, strict=True)]
+        products = [found[category].take([row]) for category, row in zip(chosen, composed.rows, strict=True)]
         slots = [
             Slot(
                 category=category,
                 **({} if suggested[category] is None else {"suggested": suggested[category]}),
                 resolved=Resolved.of(self.model.resolve(category)),
                 locked=category in self.locked,
-                product=self._answer(1, category, products[number]),
+                product=self._answer(1, category, found[category], row),
                 alternatives=self._alternatives(
-                    category, found[category], problem.exchanged(composed.rows, number), products[number]
+                    category, found[category], problem.exchanged(composed.rows, number), row
                 ),
             )
-            for number, category in enumerate(chosen)
+            for number, (category, row) in enumerate(zip(chosen, composed.rows, strict=True))
         ]
         return Look(
             photo=photo,
             model=self.model.name,
             slots=slots,
-            missing=[category for category in suggested if not found[category]],
+            missing=[category for category in suggested if not len(found[category])],
             weight=self.weight,
-            distance=sum(each.place for each in products),
+            distance=sum(float(each.places[0]) for each in products),
             apart=apart(products),
             objective=composed.objective,
             lower_bound=composed.lower_bound,
@@ -193,37 +196,37 @@ class LookComposer:
             budget=None if self.budget is None else str(self.budget),
         )
 
-    def _with_prices(self, found: dict[str, list[Candidate]], budget: Budget) -> Budget:
+    def _with_prices(self, found: dict[str, Measured], budget: Budget) -> Budget:
         """Keep only products with a price in the budget's currency, and add the cheapest of each category.
 
         Returns:
             The budget in the currency of the prices.
         """
-        none = {category: Has("price") for category, products in found.items() if not products}
+        none = {category: Has("price") for category, products in found.items() if not len(products)}
         found |= self._search_more(none)  # none is affordable: tell what one would cost
-        known = [price_of(each) for products in found.values() for each in products]
+        known = [price for products in found.values() for price in prices_of(products)]
         budget = in_its_currency(budget, [price for price in known if price is not None])
         for category, products in found.items():
-            priced = [each for each in products if _units(each, budget) is not None]
+            priced = [row for row, units in enumerate(_units(products, budget)) if units is not None]
             if category in self.locked and not priced:
                 raise UsageError(
-                    f"budget {budget}: the locked product '{products[0].id}' has no price in its currency; "
+                    f"budget {budget}: the locked product '{products.ids[0]}' has no price in its currency; "
                     "unlock it, or leave the budget out"
                 )
-            found[category] = priced
+            found[category] = products.take(priced)
         open_ = [category for category, products in found.items() if self._may_have_more(category, products)]
         while open_:  # ever cheaper products until there are none: no look within the budget is missed
             more = self._search_more(
                 {category: _cheaper(found[category], budget.currency) for category in open_}
             )
             for category, products in more.items():
-                held = {each.id for each in found[category]}
-                new = [each for each in products if each.id not in held]
-                found[category] = sorted([*found[category], *new], key=lambda each: each.order)
+                held = set(found[category].ids)
+                new = [row for row, id_ in enumerate(products.ids) if id_ not in held]
+                found[category] = found[category].followed_by(products.take(new)).in_order()
             open_ = [category for category in open_ if len(more[category]) == _CHEAPER]
         return budget
 
-    def _search_more(self, conditions: Mapping[str, Filter]) -> dict[str, list[Candidate]]:
+    def _search_more(self, conditions: Mapping[str, Filter]) -> dict[str, Measured]:
         """The nearest products of categories that meet one more condition each."""
         queries = [
             Query(
@@ -236,22 +239,22 @@ class LookComposer:
         ]
         found = self.catalogue.search(queries, self.model) if queries else []
         return {
-            category: self._searches[category].measured(hits)
+            category: self._searches[category].found_by(hits)
             for category, hits in zip(conditions, found, strict=True)
         }
 
-    def _may_have_more(self, category: str, products: Sequence[Candidate]) -> bool:
+    def _may_have_more(self, category: str, products: Measured) -> bool:
         """Whether there may be affordable products of a category besides these."""
         search = self._searches[category]
         has_all = search.unseen == float("inf") and len(search.found) >= len(products)
-        return bool(products) and category not in self.locked and not has_all
+        return len(products) > 0 and category not in self.locked and not has_all
 
-    def _pool(self, category: str, products: Sequence[Candidate]) -> Pool:
-        prices = [_units(each, self.budget) or 0 for each in products]
+    def _pool(self, category: str, products: Measured) -> Pool:
+        prices = [units or 0 for units in _units(products, self.budget)]
         locked = category in self.locked
         return Pool(
-            np.asarray([each.place for each in products], np.float64),
-            np.stack([each.vector for each in products]),
+            products.places,
+            products.vectors,
             np.asarray(prices, np.int64),
             float("inf") if locked else self._searches[category].unseen - ROUNDING,
         )
@@ -268,25 +271,21 @@ class LookComposer:
         )
 
     def _alternatives(
-        self, category: str, products: Sequence[Candidate], objectives: Float64Array, chosen: Candidate
+        self, category: str, products: Measured, objectives: Float64Array, chosen: int
     ) -> list[Alternative]:
         order = [int(row) for row in np.argsort(objectives, kind="stable") if np.isfinite(objectives[row])]
-        objective_of = {products[row].id: float(objectives[row]) for row in order}
-        others = distinct(
-            (products[row] for row in order if products[row] is not chosen),
-            self.alternatives,
-            shown=[chosen],
-        )
+        free = (row for row in order if row != chosen)
         alternatives = []
-        for rank, each in enumerate(others, 2):
-            answer = self._answer(rank, category, each)
+        for rank, row in enumerate(distinct(products, free, self.alternatives, shown=[chosen]), 2):
+            answer = self._answer(rank, category, products, row)
             given = {name: getattr(answer, name) for name in answer.model_fields_set}
-            alternatives.append(Alternative(objective=objective_of[each.id], **given))
+            alternatives.append(Alternative(objective=float(objectives[row]), **given))
         return alternatives
 
-    def _answer(self, rank: int, category: str, product: Candidate) -> RankedProduct:
-        from_rank = self._searches[category].bare_rank(product) if product.rules else None
-        return product.answer(rank, [(rule, from_rank) for rule in product.rules])
+    def _answer(self, rank: int, category: str, products: Measured, row: int) -> RankedProduct:
+        rules = products.rules_of(row)
+        from_rank = self._searches[category].bare_rank(products, row) if rules else None
+        return products.answer(row, rank, [(rule, from_rank) for rule in rules])
 
 
 def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, str]) -> dict[str, Point]:
@@ -309,28 +308,32 @@ def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, s
     return found
 
 
-def apart(products: Sequence[Candidate]) -> float:
-    """The mean Euclidean distance of the products' vectors over all pairs; 0 for a single one."""
-    vectors = [each.vector.astype(np.float64) for each in products]
+def apart(products: Sequence[Measured]) -> float:
+    """The mean Euclidean distance of single products' vectors over all pairs; 0 for one product."""
+    vectors = [each.vectors[0].astype(np.float64) for each in products]
     lengths = [float(np.linalg.norm(a - b)) for a, b in combinations(vectors, 2)]
     return float(np.mean(lengths)) if lengths else 0.0
 
 
-def _units(product: Candidate, budget: Budget | None) -> int | None:
-    """A product's price in the smallest unit; None where it has none in the budget's currency."""
-    price = price_of(product) if budget else None
-    return units_of(price) if budget and price and price.currency == budget.currency else None
+def _units(products: Measured, budget: Budget | None) -> list[int | None]:
+    """The products' prices in the smallest unit; None where one has none in the budget's currency."""
+    if budget is None:
+        return [None] * len(products)
+    return [
+        units_of(price) if price and price.currency == budget.currency else None
+        for price in prices_of(products)
+    ]
 
 
-def _cheaper(products: Sequence[Candidate], currency: str | None) -> Compare:
+def _cheaper(products: Measured, currency: str | None) -> Compare:
     """The filter of products that cost less than all of these."""
-    least = min(price.amount for each in products if (price := price_of(each)) is not None)
+    least = min(price.amount for price in prices_of(products) if price is not None)
     return Compare("price", "<", least if currency is None else Money(least, currency))
 
 
-def _price(products: Sequence[Candidate]) -> str | None:
+def _price(products: Sequence[Measured]) -> str | None:
     """The sum of prices, None unless every product has one and all are in one currency."""
-    known = [price for each in products if (price := price_of(each)) is not None]
+    known = [price for each in products for price in prices_of(each) if price is not None]
     if not known or len(known) < len(products) or len({price.currency for price in known}) > 1:
         return None
     return str(Budget(sum((price.amount for price in known), Decimal(0)), known[0].currency))

@@ -10,11 +10,9 @@ distance says, and both searches keep a close bound on what they have not retrie
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import repeat
+from dataclasses import dataclass, replace
 from math import inf, prod
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -24,8 +22,8 @@ from perfectlook.catalogue.manifest import RECORD_NAMES, Record
 from perfectlook.model.distances import distance
 from perfectlook.recommender.rules import NO_RULES, Rule, Rules
 from perfectlook.recommender.scope import all_of, any_of
-from perfectlook.stores import Hit, Point, Query
-from perfectlook.stores.base import Described, Hits, fields_of
+from perfectlook.stores import Hits, Point, Query
+from perfectlook.stores.base import fields_of
 from perfectlook.stores.filters import Filter, Not, matches
 from perfectlook.taxonomy import matches as is_under
 from perfectlook.types import Float32Array, Float64Array
@@ -54,57 +52,109 @@ _COLOURS = ("color", "colour")
 _KEPT = frozenset(RECORD_NAMES)
 
 
-@dataclass(slots=True, eq=False)
-class Candidate:
-    """A product and its distance, the sum of its two parts; `place` is that distance as rules weigh it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Products of one category and their distances to a scene, as columns.
 
-    Its record is read when it is first asked for: many more products are measured than shown.
+    Attributes:
+        products: the catalogue's points [n]. Their records are read only where they are needed: many more
+            products are measured than shown.
+        vectors: their vectors [n, d].
+        places: distances [n] as rules weigh them.
+        distances: the hybrid distances [n].
+        wholes: the parts [n] of the distances that are those of the whole scene.
+        regions: the parts [n] of the distances that are those of its regions.
+        rules: the rules that weigh each product; empty where no rule weighs any.
     """
 
-    product: Described
-    vector: Float32Array
-    place: float
-    total: float
-    from_global: float
-    from_local: float
-    rules: tuple[Rule, ...] = ()
-    _record: Mapping[str, Any] | None = field(default=None, init=False, repr=False)
+    products: Sequence[Point]
+    vectors: Float32Array
+    places: Float64Array
+    distances: Float64Array
+    wholes: Float64Array
+    regions: Float64Array
+    rules: Sequence[tuple[Rule, ...]] = ()
+
+    def __len__(self) -> int:
+        return len(self.products)
 
     @property
-    def id(self) -> str:
-        """Its id."""
-        return self.product.id
+    def ids(self) -> list[str]:
+        """The products' ids [n]."""
+        return [each.id for each in self.products]
 
-    @property
-    def record(self) -> Mapping[str, Any]:
-        """What the catalogue keeps of it (see `Record`); CatalogueError when that is no record."""
-        if self._record is None:
-            self._record = self.product.payload
-            if not self._record.keys() >= _KEPT:
-                Record.from_payload(self.id, self._record)  # says what is missing
-        return self._record
+    def take(self, rows: Sequence[int]) -> Self:
+        """Return the products of some rows, in the order of `rows`."""
+        at = np.asarray(rows, np.intp)
+        return replace(
+            self,
+            products=[self.products[row] for row in rows],
+            vectors=self.vectors[at],
+            places=self.places[at],
+            distances=self.distances[at],
+            wholes=self.wholes[at],
+            regions=self.regions[at],
+            rules=[self.rules[row] for row in rows] if self.rules else (),
+        )
 
-    @property
-    def outline(self) -> int:
-        """The bits of its picture's difference hash."""
-        return int(self.record["dhash"], 16)
+    def followed_by(self, other: Self) -> Self:
+        """Return these products and then those of `other`, which the same rules weigh."""
+        if not len(other):
+            return self
+        if not len(self):
+            return other
+        return replace(
+            self,
+            products=[*self.products, *other.products],
+            vectors=np.concatenate([self.vectors, other.vectors]),
+            places=np.concatenate([self.places, other.places]),
+            distances=np.concatenate([self.distances, other.distances]),
+            wholes=np.concatenate([self.wholes, other.wholes]),
+            regions=np.concatenate([self.regions, other.regions]),
+            rules=[*self.rules, *other.rules],
+        )
 
-    @property
-    def order(self) -> tuple[float, str]:
-        """What products are sorted by."""
-        return self.place, self.id
+    def in_order(self) -> Self:
+        """Return the products sorted by place, then by id."""
+        order = self.places.argsort(kind="stable")
+        sorted_places = self.places[order]
+        if (sorted_places[1:] == sorted_places[:-1]).any():
+            places = self.places.tolist()
+            order = np.asarray(sorted(range(len(self)), key=lambda row: (places[row], self.products[row].id)))
+        return self if (np.diff(order) == 1).all() else self.take(order.tolist())
+
+    def record(self, row: int) -> Mapping[str, Any]:
+        """What the catalogue keeps of a product (see `Record`); CatalogueError when that is no record."""
+        product = self.products[row]
+        if not product.payload.keys() >= _KEPT:
+            Record.from_payload(product.id, product.payload)  # says what is missing
+        return product.payload
+
+    def rules_of(self, row: int) -> tuple[Rule, ...]:
+        """The rules that weigh a product."""
+        return self.rules[row] if self.rules else ()
 
     def answer(
-        self, rank: int, moved: Sequence[tuple[Rule, int | None]] = (), *, parts: bool = True
+        self, row: int, rank: int, moved: Sequence[tuple[Rule, int | None]] = (), *, parts: bool = True
     ) -> RankedProduct:
-        """Return the product as an answer names it, with the rules that moved it and from which ranks."""
-        record = self.record
+        """Return a product as an answer names it, with the rules that moved it and from which ranks."""
+        record = self.record(row)
         given: dict[str, Any] = details_of(record["title"], record["picture"], record["fields"])
         if parts:
-            given |= {"distance_global": self.from_global, "distance_local": self.from_local}
+            given |= {
+                "distance_global": float(self.wholes[row]),
+                "distance_local": float(self.regions[row]),
+            }
         if moved:
             given["rules"] = [rule.applied(from_rank) for rule, from_rank in moved]
-        return RankedProduct(rank=rank, id=self.id, distance=self.total, **given)
+        return RankedProduct(
+            rank=rank, id=self.products[row].id, distance=float(self.distances[row]), **given
+        )
+
+
+def _nothing_measured() -> Measured:
+    none = np.empty(0, np.float64)
+    return Measured([], np.empty((0, 0), np.float32), none, none, none, none)
 
 
 class Ranking:
@@ -142,7 +192,7 @@ class Ranking:
             shown: products that variety does not repeat.
         """
         self.category = category
-        self.products: list[Candidate] = []
+        self.rows: list[int] = []
         self._k = k
         self._norm = norm
         self._variety = variety
@@ -151,47 +201,60 @@ class Ranking:
         self.search = CategorySearch(
             scene, category, norm=norm, first=self._pool + _FIRST[norm], where=where, rules=rules
         )
-        self._pins: dict[int, Candidate] = {}
-        for rule, point in pins:
+        self._given = self.search.measured([*(point for _, point in pins), *shown], in_order=False)
+        self.measured = self._given
+        self._pins: dict[int, int] = {}  # rank: row of `_given`
+        for row, (rule, _) in enumerate(pins):
             rank = rule.rank
             while rank in self._pins:  # an earlier rule has taken it
                 rank += 1
-            (self._pins[rank],) = self.search.measured([point])
-        pinned = [each for rank, each in self._pins.items() if rank <= k]
-        self._shown = [*self.search.measured(shown), *pinned]
+            self._pins[rank] = row
+        self._shown = [
+            *range(len(pins), len(self._given)),
+            *(row for rank, row in self._pins.items() if rank <= k),
+        ]
         self._rule_of = {point.id: rule for rule, point in pins}
         self._is_steered = bool(pins or rules.weighing)
 
     def update(self) -> bool:
         """Rank what has been retrieved; returns whether more has to be."""
-        pinned = {each.id for each in self._pins.values()}
         found = self.search.found
-        free = [each for each in found if each.id not in pinned] if pinned else found
-        pool = distinct(free, self._pool, shown=self._shown) if self._variety else free[: self._pool]
-        self.products = spread_out(pool, self._k, self._spread, self._norm, pins=self._pins)
-        last = pool[-1].place if len(pool) == self._pool else inf
+        first = len(found)  # where pins and shown products begin
+        self.measured = found.followed_by(self._given)
+        free: Sequence[int] = range(first)
+        if self._pins:
+            free = [row for row in free if found.products[row].id not in self._rule_of]
+        if self._variety:
+            shown = [first + row for row in self._shown]
+            pool = distinct(self.measured, free, self._pool, shown=shown)
+        else:
+            pool = list(free[: self._pool])
+        pins = {rank: first + row for rank, row in self._pins.items()}
+        self.rows = spread_out(self.measured, pool, self._k, self._spread, self._norm, pins=pins)
+        last = float(self.measured.places[pool[-1]]) if len(pool) == self._pool else inf
         return self.search.want(last) or self._counts_on()
 
-    def moved(self, product: Candidate) -> list[tuple[Rule, int | None]]:
+    def moved(self, row: int) -> list[tuple[Rule, int | None]]:
         """The rules that moved a product, with its rank by distance alone; None where that is far behind."""
         if not self._is_steered:
             return []
-        rules = [*product.rules, *([self._rule_of[product.id]] if product.id in self._rule_of else [])]
-        rank = self.search.bare_rank(product) if rules else None
+        pin = self._rule_of.get(self.measured.products[row].id)
+        rules = [*self.measured.rules_of(row), *([] if pin is None else [pin])]
+        rank = self.search.bare_rank(self.measured, row) if rules else None
         return [(rule, rank) for rule in rules]
 
     def answers(self, *, parts: bool = True) -> list[RankedProduct]:
         """The products as an answer names them; `parts` says whether their distances have two parts."""
         return [
-            product.answer(rank, self.moved(product), parts=parts)
-            for rank, product in enumerate(self.products, 1)
+            self.measured.answer(row, rank, self.moved(row), parts=parts)
+            for rank, row in enumerate(self.rows, 1)
         ]
 
     def _counts_on(self) -> bool:
         """Go on retrieving, within bounds, where the rank that a rule moved a product from is not known."""
         if not self._is_steered:
             return False
-        unknown = any(rank is None for each in self.products for _, rank in self.moved(each))
+        unknown = any(rank is None for row in self.rows for _, rank in self.moved(row))
         return unknown and self.search.asked < _COUNTED and self.search.want(inf)
 
 
@@ -208,7 +271,7 @@ def spread_pool(k: int) -> int:
     return max(50, 5 * k)
 
 
-NONE_FOUND = Hits.of([])
+_NONE_FOUND = Hits.of([], [])
 
 
 @dataclass(slots=True, eq=False)
@@ -221,7 +284,7 @@ class _Stream:
     offset: float = 0.0
     exhausted: bool = False
     least: float = 0.0
-    hits: Hits = NONE_FOUND
+    hits: Hits = _NONE_FOUND
 
     @property
     def unseen(self) -> float:
@@ -244,7 +307,7 @@ class CategorySearch:
     ) -> None:
         """Begin with nothing retrieved; `category` is the catalogue's; `first` are asked for first."""
         self.category = category
-        self.found: list[Candidate] = []
+        self.found = _nothing_measured()
         self._scene = scene
         self._norm = norm
         self._rules = rules
@@ -267,14 +330,19 @@ class CategorySearch:
             stream.exhausted = len(hits.products) < stream.asked
         hits = self._streams[0].hits
         if len(self._streams) > 1:
-            hits = Hits.of(list({hit.id: hit for stream in self._streams for hit in stream.hits}.values()))
+            hits = _joined([stream.hits for stream in self._streams])
         apart = bool((np.diff(hits.distances) > 0).all())  # equal vectors have equal distances
-        self.found = self._measured(hits.products, hits.vectors, apart=apart) if hits.products else []
+        self.found = _nothing_measured()
+        if hits.products:
+            measured = self._measured(hits.products, hits.vectors, apart=apart)
+            # What hybrid distances have over squared ones to the query point: the same for all products.
+            added = float(measured.distances[0]) - float(hits.distances[0]) ** 2
+            self.found = measured.in_order()
         for stream in self._streams:
             if stream.hits.products:
                 stream.least = float(stream.hits.distances[-1])
                 if self._norm == "squared_l2":
-                    stream.least = max(0.0, stream.least**2 + self._added(hits))
+                    stream.least = max(0.0, stream.least**2 + added)
         self._wanting = []
 
     def want(self, below: float) -> bool:
@@ -296,47 +364,62 @@ class CategorySearch:
         """The most products that one search asks for."""
         return max(each.asked for each in self._streams)
 
-    def bare_rank(self, product: Candidate) -> int | None:
+    def bare_rank(self, measured: Measured, row: int) -> int | None:
         """The rank of a product by distance alone; None where products nearer than it may be left."""
         known = min((inf if each.exhausted else each.least) for each in self._streams)
-        if product.total + ROUNDING >= known:
+        total, id_ = float(measured.distances[row]), measured.products[row].id
+        if total + ROUNDING >= known:
             return None
-        own = next((each for each in self.found if each.id == product.id), product)
-        return 1 + sum((each.total, each.id) < (own.total, own.id) for each in self.found)
+        others = list(zip(self.found.distances.tolist(), self.found.ids, strict=True))
+        own = next((each for each in others if each[1] == id_), (total, id_))
+        return 1 + sum(each < own for each in others)
 
-    def measured(self, points: Sequence[Hit | Point]) -> list[Candidate]:
-        """Measure products, and sort them."""
-        return self._measured(points, np.stack([point.vector for point in points])) if points else []
+    def measured(self, points: Sequence[Point], *, in_order: bool = True) -> Measured:
+        """Measure products that have their vectors, and sort them unless told otherwise."""
+        if not points:
+            return _nothing_measured()
+        measured = self._measured(points, np.stack([point.vector for point in points]))
+        return measured.in_order() if in_order else measured
 
-    def _measured(
-        self, products: Sequence[Described], vectors: Float32Array, *, apart: bool = False
-    ) -> list[Candidate]:
+    def found_by(self, hits: Hits) -> Measured:
+        """Measure and sort what a search found."""
+        return self._measured(hits.products, hits.vectors).in_order() if len(hits) else _nothing_measured()
+
+    def _measured(self, products: Sequence[Point], vectors: Float32Array, *, apart: bool = False) -> Measured:
         """Measure products; `apart` says that all vectors differ."""
-        distances = [np.asarray(part, np.float64) for part in self._scene.distances(self.category, vectors)]
+        parts = [np.asarray(part, np.float64) for part in self._scene.distances(self.category, vectors)]
         if not apart:
             # A matrix product may round equal rows differently, and they must tie.
             first: dict[bytes, int] = {}
             same = [first.setdefault(vector.tobytes(), row) for row, vector in enumerate(vectors)]
-            distances = [part[same] for part in distances]
-        parts = [part.tolist() for part in distances]
-        rules = [self._rules_of(product) for product in products] if self._rules.weighing else repeat(())
-        places = list(map(_weighed, parts[0], rules)) if self._rules.weighing else parts[0]
-        found = list(map(Candidate, products, vectors, places, *parts, rules))
-        found.sort(key=attrgetter("order"))
-        return found
+            parts = [part[same] for part in parts]
+        distances, wholes, regions = parts
+        if not self._rules.weighing:
+            return Measured(products, vectors, distances, distances, wholes, regions)
+        rules = [self._rules_of(product) for product in products]
+        places = np.array(list(map(_weighed, distances.tolist(), rules)), np.float64)
+        return Measured(products, vectors, places, distances, wholes, regions, rules)
 
-    def _added(self, hits: Hits) -> float:
-        """What hybrid distances have over squared ones to the query point: the same for all products."""
-        total = next(each.total for each in self.found if each.product is hits.products[0])
-        return total - float(hits.distances[0]) ** 2
-
-    def _rules_of(self, product: Described) -> tuple[Rule, ...]:
+    def _rules_of(self, product: Point) -> tuple[Rule, ...]:
         fields = fields_of(product.payload)
         return tuple(
             rule
             for rule in self._rules.weighing
             if rule.where is None or matches(rule.where, product.id, product.category, fields)
         )
+
+
+def _joined(found: Sequence[Hits]) -> Hits:
+    """What several searches found, each product once."""
+    places = {hit.id: (part, row) for part, hits in enumerate(found) for row, hit in enumerate(hits.products)}
+    some = [(found[part], row) for part, row in places.values()]
+    if not some:
+        return _NONE_FOUND
+    return Hits(
+        [hits.products[row] for hits, row in some],
+        np.array([hits.distances[row] for hits, row in some], np.float64),
+        np.stack([hits.vectors[row] for hits, row in some]),
+    )
 
 
 def _weighed(distance: float, rules: Sequence[Rule]) -> float:
@@ -395,86 +478,94 @@ def find_pins(
     return list(usable.values()), unused
 
 
-def distinct(
-    products: Iterable[Candidate], count: int, *, shown: Iterable[Candidate] = ()
-) -> list[Candidate]:
-    """Return the first `count` products that repeat neither an earlier one of them nor what is shown.
+def distinct(measured: Measured, rows: Iterable[int], count: int, *, shown: Sequence[int] = ()) -> list[int]:
+    """Return the first `count` rows whose products repeat neither an earlier one of them nor what is shown.
 
     A product repeats another if it is a variant of it (`item_group_id`) or looks the same.
     """
     seen = list(shown)
-    groups = {_group(each) for each in seen}
-    pictures = {each.record["picture_sha256"] for each in seen}
-    outlines = [each.outline for each in seen]
-    found: list[Candidate] = []
-    for product in products:
+    groups, pictures, outlines = set[str](), set[str](), list[int]()
+
+    def add(record: Mapping[str, Any], group: str, outline: int) -> None:
+        groups.add(group)
+        pictures.add(record["picture_sha256"])
+        outlines.append(outline)
+
+    for row in seen:
+        record = measured.record(row)
+        add(record, _group(record), _outline(record))
+    found: list[int] = []
+    for row in rows:
         if len(found) == count:
             break
-        group, picture, outline = _group(product), product.record["picture_sha256"], product.outline
-        if (group and group in groups) or picture in pictures:
+        record = measured.record(row)
+        group, outline = _group(record), _outline(record)
+        if (group and group in groups) or record["picture_sha256"] in pictures:
             continue
         near = [
-            place
-            for place, each in enumerate(outlines)
+            other
+            for other, each in zip(seen, outlines, strict=True)
             if (outline ^ each).bit_count() <= NEAR_IDENTICAL_BITS
         ]
-        if any(same_look(product, seen[place]) for place in near):
+        if any(same_look(measured, row, other) for other in near):
             continue
-        found.append(product)
-        seen.append(product)
-        groups.add(group)
-        pictures.add(picture)
-        outlines.append(outline)
+        found.append(row)
+        seen.append(row)
+        add(record, group, outline)
     return found
 
 
-def same_look(one: Candidate, other: Candidate) -> bool:
+def same_look(measured: Measured, one: int, other: int) -> bool:
     """Whether two products have the same picture, or near-identical ones in the same colours.
 
-    Difference hashes know outlines and not colours: where they agree, the products' vectors must be close
-    too, and their fields `color`, where both have one, must be equal.
+    Difference hashes compare outlines and not colours. Where they agree, the products' vectors must also be
+    close, and their fields `color`, where both have one, must be equal.
     """
-    if one.record["picture_sha256"] == other.record["picture_sha256"]:
+    first, second = measured.record(one), measured.record(other)
+    if first["picture_sha256"] == second["picture_sha256"]:
         return True
-    near = (one.outline ^ other.outline).bit_count() <= NEAR_IDENTICAL_BITS
-    return near and _close(one, other) and not _coloured_apart(one, other)
+    near = (_outline(first) ^ _outline(second)).bit_count() <= NEAR_IDENTICAL_BITS
+    return (
+        near and _close(measured.vectors[one], measured.vectors[other]) and not _coloured_apart(first, second)
+    )
 
 
 def spread_out(
-    pool: Sequence[Candidate],
+    measured: Measured,
+    pool: Sequence[int],
     count: int,
     spread: float,
     norm: "Norm",
     *,
-    pins: Mapping[int, Candidate] | None = None,
-) -> list[Candidate]:
-    """Choose `count` products of a pool, one after the other: near the scene, and far from those before.
+    pins: Mapping[int, int] | None = None,
+) -> list[int]:
+    """Choose `count` rows of a pool, one after the other: near the scene, and far from those before.
 
     Maximal marginal relevance (Carbonell and Goldstein 1998) on distances: next comes the product with the
     least (1 - spread) · place - spread · (distance to the nearest product before it), in the model's norm.
-    The first is the one of the least place. `pins` stand at their ranks (from 1) whatever is nearer; where
-    products run out before the rank of a pin, it comes last.
+    The first is the one of the least place. `pins` holds rows by the rank (from 1) at which each stands,
+    whatever is nearer; where products run out before the rank of a pin, it comes last.
     """
     pins = pins or {}
     if not spread and not pins:
         return list(pool[:count])  # they lie in that order
     left = list(pool)
     nearest = np.full(len(left), np.inf)
-    vectors = np.stack([each.vector for each in left]).astype(np.float64) if left else np.empty((0, 0))
-    places = np.asarray([each.place for each in left])
-    chosen: list[Candidate] = []
+    vectors = measured.vectors[left].astype(np.float64)
+    places = measured.places[left]
+    chosen: list[int] = []
     for rank in range(1, count + 1):
         if (pinned := pins.get(rank)) is not None:
             chosen.append(pinned)
         elif np.isfinite(places).any():
-            row = int(np.argmin(_marginal(places, nearest, spread)))
-            chosen.append(left[row])
-            places[row] = np.inf
+            at = int(np.argmin(_marginal(places, nearest, spread)))
+            chosen.append(left[at])
+            places[at] = np.inf
         else:
-            chosen += [product for at, product in sorted(pins.items()) if rank < at <= count]
+            chosen += [row for later, row in sorted(pins.items()) if rank < later <= count]
             break
         if spread and left:
-            apart = distance(vectors, chosen[-1].vector.astype(np.float64), norm)
+            apart = distance(vectors, measured.vectors[chosen[-1]].astype(np.float64), norm)
             nearest = np.minimum(nearest, apart)
     return chosen
 
@@ -487,19 +578,24 @@ def _marginal(places: Float64Array, nearest: Float64Array, spread: float) -> Flo
     return np.where(taken, np.inf, weighed)
 
 
-def _group(product: Candidate) -> str:
-    return str(product.record["fields"].get("item_group_id", "")).strip()
+def _group(record: Mapping[str, Any]) -> str:
+    return str(record["fields"].get("item_group_id", "")).strip()
 
 
-def _close(one: Candidate, other: Candidate) -> bool:
-    a, b = one.vector.astype(np.float64), other.vector.astype(np.float64)
+def _outline(record: Mapping[str, Any]) -> int:
+    """The bits of a product picture's difference hash."""
+    return int(record["dhash"], 16)
+
+
+def _close(one: Float32Array, other: Float32Array) -> bool:
+    a, b = one.astype(np.float64), other.astype(np.float64)
     difference = a - b
     return float(difference @ difference) <= ALIKE * float(a @ a + b @ b)
 
 
-def _coloured_apart(one: Candidate, other: Candidate) -> bool:
+def _coloured_apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     for name in _COLOURS:
-        a, b = (each.record["fields"].get(name, "").strip().casefold() for each in (one, other))
+        a, b = (record["fields"].get(name, "").strip().casefold() for record in (one, other))
         if a and b and a != b:
             return True
     return False

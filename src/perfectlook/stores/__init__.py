@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from perfectlook.errors import UsageError
-from perfectlook.stores.base import Hit, Hits, Payload, Point, Query, Store
+from perfectlook.stores.base import Hits, Payload, Point, Query, Store
 from perfectlook.stores.sqlite import EmbeddedStore
 
 
@@ -48,4 +48,4 @@ STORES: dict[str, Callable[[str, bool, int | None], Store]] = {
 }
 """How to open a store, by the scheme of its URL; a plain path has none."""
 
-__all__ = ["STORES", "EmbeddedStore", "Hit", "Hits", "Payload", "Point", "Query", "Store", "open_store"]
+__all__ = ["STORES", "EmbeddedStore", "Hits", "Payload", "Point", "Query", "Store", "open_store"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, Self, TypeAlias, overload
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 
@@ -16,7 +16,10 @@ Payload: TypeAlias = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """One product in a store: its category, its vector [d] and everything an answer says about it."""
+    """One product in a store: its category, its vector [d] and everything an answer says about it.
+
+    The vector is empty where only the rest was asked for.
+    """
 
     id: str
     category: str
@@ -37,70 +40,29 @@ class Query:
     where: Filter | None = None
 
 
-class Hit(NamedTuple):
-    """A point found: its Euclidean distance to the query's vector, its own vector [d] and its payload.
-
-    The payload may be shared with other hits: do not change it. Compare hits by id, for arrays do not
-    compare to one truth value.
-    """
-
-    id: str
-    category: str
-    distance: float
-    vector: Float32Array
-    payload: Payload
-
-
-class Described(Protocol):
-    """What a product is, beside its vector. The payload may be parsed when it is first asked for."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-
-    @property
-    def category(self) -> str:
-        """Its category."""
-
-    @property
-    def payload(self) -> Payload:
-        """What an answer says of it; CatalogueError when it is damaged."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Hits(Sequence[Hit]):
-    """What one query found, nearest first: distances [n] and vectors [n, d] as arrays, and the n products.
+class Hits:
+    """What one query found, nearest first, as columns.
 
-    As a sequence it holds a `Hit` for each. Whoever needs the payloads of only a few products reads the
-    columns, and no other payload is parsed.
+    Attributes:
+        products: the points [n]. Their own vectors may be empty, and a payload may be parsed only when it
+            is first read. Payloads may be shared with other hits: do not change them.
+        distances: Euclidean distances [n] to the query's vector.
+        vectors: the products' vectors [n, d].
     """
 
-    products: Sequence[Described]
+    products: Sequence[Point]
     distances: Float64Array
     vectors: Float32Array
 
     @classmethod
-    def of(cls, hits: Sequence[Hit]) -> Self:
-        """Return the columns of hits, which may be such columns already."""
-        if isinstance(hits, cls):
-            return hits
-        vectors = np.stack([hit.vector for hit in hits]) if hits else np.empty((0, 0), np.float32)
-        return cls(hits, np.array([hit.distance for hit in hits], np.float64), vectors)
+    def of(cls, points: Sequence[Point], distances: Sequence[float]) -> Self:
+        """Return the columns of points that have their vectors."""
+        vectors = np.stack([point.vector for point in points]) if points else np.empty((0, 0), np.float32)
+        return cls(points, np.array(distances, np.float64), vectors)
 
     def __len__(self) -> int:
         return len(self.products)
-
-    @overload
-    def __getitem__(self, place: int) -> Hit: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> "Hits": ...
-
-    def __getitem__(self, place: int | slice) -> "Hit | Hits":
-        if isinstance(place, slice):
-            return Hits(self.products[place], self.distances[place], self.vectors[place])
-        it = self.products[place]
-        return Hit(it.id, it.category, float(self.distances[place]), self.vectors[place], it.payload)
 
 
 class Store(Protocol):
@@ -151,11 +113,8 @@ class Store(Protocol):
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return those of the points that exist, by id."""
 
-    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> Sequence[Sequence[Hit]]:
-        """Answer all queries from one state of the store: nearest first, equal distances by id.
-
-        `Hits.of` gives each answer as columns.
-        """
+    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
+        """Answer all queries from one state of the store: nearest first, equal distances by id."""
 
     def count(self, category: str | None = None, *, collection: str | None = None) -> int:
         """Return the number of points, of one category or of all."""

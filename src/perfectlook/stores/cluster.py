@@ -10,7 +10,7 @@ import numpy as np
 from perfectlook.errors import CatalogueError
 from perfectlook.files import Closable
 from perfectlook.stores.base import (
-    Hit,
+    Hits,
     Payload,
     Point,
     Query,
@@ -203,7 +203,7 @@ class ClusterStore(Closable):
             found |= {point.id: point for point in map(self._point, records)}
         return {id_: found[id_] for id_ in wanted if id_ in found}
 
-    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[list[Hit]]:
+    def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
         """Ask all queries in one call; again, for more, those whose k-th place is not yet certain.
 
         The server's distances choose the candidates; the answer's are computed here, from the vectors.
@@ -211,7 +211,7 @@ class ClusterStore(Closable):
         name = self._named(collection, trusting=True)
         known = self._look(name)
         vectors = check_queries(queries, known.dimension)
-        answers: list[list[Hit]] = [[] for _ in queries]
+        answers = [Hits.of([], [])] * len(queries)
         limits = {row: query.k + MORE for row, query in enumerate(queries) if query.categories != frozenset()}
         conditions = {row: _condition(queries[row], known.indexed) for row in limits}
         limits = {row: limit for row, limit in limits.items() if conditions[row] is not False}
@@ -221,8 +221,7 @@ class ClusterStore(Closable):
                 responses = client.query_batch_points(self._prefix + name, requests)
             unsure: dict[int, int] = {}
             for (row, limit), response in zip(limits.items(), responses, strict=True):
-                hits = self._hits(queries[row], vectors[row], response.points)
-                answers[row] = hits[: queries[row].k]
+                answers[row] = self._hits(queries[row], vectors[row], response.points)
                 if len(response.points) == limit and not _is_certain(
                     answers[row], queries[row].k, response.points[-1].score
                 ):
@@ -336,15 +335,16 @@ class ClusterStore(Closable):
             with_vector=True,
         )
 
-    def _hits(self, query: Query, vector: Float32Array, found: Sequence[Any]) -> list[Hit]:
-        hits = []
+    def _hits(self, query: Query, vector: Float32Array, found: Sequence[Any]) -> Hits:
+        near = []
         for point in map(self._point, found):
             if query.where is None or matches(
                 query.where, point.id, point.category, fields_of(point.payload)
             ):
                 distance = float(np.linalg.norm(point.vector.astype(np.float64) - vector))
-                hits.append(Hit(point.id, point.category, distance, point.vector, point.payload))
-        return sorted(hits, key=lambda hit: (hit.distance, hit.id))
+                near.append((distance, point.id, point))
+        near = sorted(near)[: query.k]
+        return Hits.of([point for *_, point in near], [distance for distance, *_ in near])
 
     def _point(self, record: Any) -> Point:
         payload = record.payload or {}
@@ -368,9 +368,9 @@ def _condition(query: Query, indexed: Collection[str]) -> Any:
     return models.Filter(must=must) if must else None
 
 
-def _is_certain(hits: Sequence[Hit], k: int, last: float) -> bool:
+def _is_certain(hits: Hits, k: int, last: float) -> bool:
     """Whether no point beyond the last that the server gave can be among the k nearest."""
-    return len(hits) >= k and last > hits[-1].distance * (1 + ROUNDING)
+    return len(hits) >= k and last > float(hits.distances[-1]) * (1 + ROUNDING)
 
 
 def _batches(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import chain
 from pathlib import Path
@@ -36,7 +36,7 @@ class EmbeddedStore(Closable):
         self._seen: tuple[tuple[int, str | None], Cache] | None = None
         self._counted: tuple[tuple[int, str | None], dict[str, int]] | None = None
         self._refreshing = threading.Lock()
-        self._records: dict[int, _StoredRecord] = {}
+        self._records: dict[int, Point] = {}
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False, approximate_above: int | None = None) -> Self:
@@ -246,14 +246,14 @@ class EmbeddedStore(Closable):
             self._cache, self._seen = cache, (asked, cache)
         return cache
 
-    def _read(self, connect: Connect, rows: Sequence[int]) -> "dict[int, _StoredRecord]":
+    def _read(self, connect: Connect, rows: Sequence[int]) -> dict[int, Point]:
         """Return the records of rows, those last asked for from memory."""
         known = self._records
         found = {row: record for row in rows if (record := known.get(row)) is not None}
         if missing := [row for row in rows if row not in found]:
             entries = connect().execute(_SELECT_ROWS, (json.dumps(missing),)).fetchall()
             read = {
-                row: _StoredRecord(id_, category, text, self.location)
+                row: Point(id_, category, _NO_VECTOR, _LazyPayload(text, self._place_of(id_)))
                 for row, id_, category, text, _ in entries
             }
             if len(known) + len(read) > _RECORDS_KEPT:
@@ -266,31 +266,45 @@ class EmbeddedStore(Closable):
     def _point(self, entry: tuple[int, str, str, str, bytes]) -> Point:
         _, id_, category, payload, vector = entry
         array = np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32, copy=False)
-        return Point(id_, category, array, _StoredRecord(id_, category, payload, self.location).payload)
+        return Point(id_, category, array, _parsed(payload, *self._place_of(id_)))
+
+    def _place_of(self, id_: str) -> tuple[str, str]:
+        return f"the record of product '{id_}'", self.location
 
 
 _RECORDS_KEPT = 10_000
+_NO_VECTOR = np.empty(0, np.float32)
 _SELECT_ROWS = f"{sql.SELECT_RECORDS} WHERE p.row IN (SELECT value FROM json_each(?))"
 
 
-class _StoredRecord:
-    """What a row says of its product; the text of its payload is parsed when it is first asked for."""
+class _LazyPayload(Mapping[str, object]):
+    """A payload whose JSON is parsed when it is first read; CatalogueError when it is damaged."""
 
-    __slots__ = ("_location", "_payload", "_text", "category", "id")
+    __slots__ = ("_document", "_place", "_text")
 
-    def __init__(self, id_: str, category: str, text: str, location: str) -> None:
-        self.id = id_
-        self.category = category
+    def __init__(self, text: str, place: tuple[str, str]) -> None:
         self._text = text
-        self._location = location
-        self._payload: Payload | None = None
+        self._place = place
+        self._document: Payload | None = None
 
     @property
-    def payload(self) -> Payload:
-        """The payload; CatalogueError when it is damaged."""
-        if self._payload is None:
-            self._payload = _parsed(self._text, f"the record of product '{self.id}'", self._location)
-        return self._payload
+    def _read(self) -> Payload:
+        if self._document is None:
+            self._document = _parsed(self._text, *self._place)
+        return self._document
+
+    def __getitem__(self, name: str) -> object:
+        return self._read[name]
+
+    def keys(self) -> KeysView[str]:
+        """The names, as a view that compares at the speed of C."""
+        return self._read.keys()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
 
 
 def _parsed(text: str, what: str, location: str) -> Payload:
@@ -300,7 +314,7 @@ def _parsed(text: str, what: str, location: str) -> Payload:
     raise CatalogueError(f"{location} is damaged: {what} is not readable; {REBUILD}")
 
 
-def _hits(k: int, near: Nearest, records: list[_StoredRecord]) -> Hits:
+def _hits(k: int, near: Nearest, records: list[Point]) -> Hits:
     """Return the k nearest; of equal distances the first by id come first."""
     _, distances, vectors = near
     if (distances[1:] == distances[:-1]).any():
