@@ -88,7 +88,7 @@ def test_a_damaged_file_is_named(tmp_path, damage):
 
 
 def test_features_of_another_width_are_refused():
-    with pytest.raises(ModelError, match="takes 2 features of a scene, not 3"):
+    with pytest.raises(ModelError, match="expected 2 features of a scene, got 3"):
         suggester().rank(batch([1, 2, 3]))
 
 

@@ -130,12 +130,12 @@ def damaged(tmp_path, name: str, content: bytes | None):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("scene.onnx", b"of another model", "do not belong together"),
-        ("centres.npz", b"of another model", "do not belong together"),
-        ("config.json", None, "never finished"),
+        ("scene.onnx", b"of another model", "its files have changed"),
+        ("centres.npz", b"of another model", "its files have changed"),
+        ("config.json", None, "not a complete model"),
         ("config.json", b"{", "cannot be read"),
-        ("config.json", b"[]", "not a JSON object"),
-        ("config.json", b'{"format": 99}', "upgrade perfectlook"),
+        ("config.json", b"[]", "expected a JSON object"),
+        ("config.json", b'{"format": 99}', "Upgrade perfectlook"),
         ("config.json", b'{"format": 2, "config": {"mode": "psychic"}}', "psychic"),
         ("scene.onnx", None, "scene.onnx"),
     ],
@@ -161,7 +161,7 @@ def test_a_record_that_was_changed_by_hand_is_refused(tmp_path):
     a_model(tmp_path / "model", CONFIGS["default"])
     path = tmp_path / "model" / "config.json"
     path.write_text(path.read_text().replace('"squared_l2"', '"l2"'))
-    with pytest.raises(ModelError, match="do not belong together"):
+    with pytest.raises(ModelError, match="its files have changed"):
         Model.open(tmp_path / "model")
 
 
@@ -174,7 +174,7 @@ def test_features_of_another_backbone_are_refused(tmp_path):
     a_model(tmp_path / "model", CONFIGS["default"])
     batch = styled_set().scenes.batch([0])
     wider = batch._replace(global_vectors=np.zeros((1, 99), np.float32))
-    with pytest.raises(ModelError, match=r"global_vectors of shape \(12,\), not \(99,\)"):
+    with pytest.raises(ModelError, match=r"global_vectors of shape \(12,\), got \(99,\)"):
         Model.open(tmp_path / "model").embed_scene(wider)
 
 

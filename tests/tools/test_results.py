@@ -130,7 +130,7 @@ def test_missing_data_and_wrong_names_fail_clearly(tool, data, monkeypatch, caps
     monkeypatch.setenv("PERFECTLOOK_DATA", str(data))
     monkeypatch.setitem(tool.VARIANTS, "default", {"epoch": 3})
     assert tool.main(["--sets", "rooms"]) == 2
-    assert "variant 'default': unknown setting 'epoch'; did you mean 'epochs'?" in capsys.readouterr().err
+    assert "variant 'default': unknown setting 'epoch'. Did you mean 'epochs'?" in capsys.readouterr().err
 
 
 def test_a_lead_is_paired_over_scenes_in_any_order(tool):

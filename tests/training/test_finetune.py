@@ -104,7 +104,7 @@ def test_what_cannot_go_on_is_refused(old, tmp_path):
     begun = StartingModel.read(old)
     with pytest.raises(ModelError, match="trained on the backbone"):
         begun.record.check_backbone("another-fp32-0")
-    with pytest.raises(ModelError, match="weights are those of another version"):
+    with pytest.raises(ModelError, match="weights do not fit"):
         StartingModel(
             begun.record, begun.centres, {"x": torch.zeros(1)}, begun.scenes, begun.products
         ).weights(TrainingData(styled_set(**OLD), SHAPE))

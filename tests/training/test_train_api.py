@@ -102,8 +102,8 @@ def test_a_model_is_fine_tuned(source: Path, tmp_path: Path):
         ),
         ({"from_model": "fashion-ccp", "baseline": "ibr"}, "choose one"),
         ({"baseline": "ridge", "config": TrainingConfig()}, "name only the settings that differ"),
-        ({"config": {"epoch": 3}}, "unknown setting 'epoch'; did you mean 'epochs'"),
-        ({"baseline": "rigde"}, "did you mean 'ridge'"),
+        ({"config": {"epoch": 3}}, "unknown setting 'epoch'. Did you mean 'epochs'"),
+        ({"baseline": "rigde"}, "Did you mean 'ridge'"),
     ],
 )
 def test_what_does_not_go_together_is_wrong_use(source: Path, arguments: dict[str, object], says: str):

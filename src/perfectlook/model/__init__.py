@@ -1,1 +1,1 @@
-"""The compatibility model in torch, and what of it needs no torch: its configuration and its record."""
+"""The compatibility model: its networks (in torch), its files on disk, and how to run it without torch."""

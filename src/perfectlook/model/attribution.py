@@ -1,7 +1,7 @@
-"""Where a distance comes from: how much of it is the whole scene's, and how much each region's.
+"""Split a distance into the part of the whole scene and the part of each region.
 
-The hybrid distance (Kang et al. 2019, section 3.3) is a sum, d = w ‖f_s - f_p‖ + Σ_i (1 - w) a_i ‖f_i - f_p‖,
-so its terms are an attribution that leaves nothing over, with either norm: no gradients, no approximation.
+The hybrid distance (Kang et al. 2019, section 3.3) is a sum: d = w ‖f_s - f_p‖ + Σ_i (1 - w) a_i ‖f_i - f_p‖.
+Its terms are the attribution. It is exact for both norms and needs no gradients.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attribution:
-    """What the distances of n products to a scene are the sum of.
+    """The parts that add up to the distances of n products to a scene.
 
     Attributes:
-        whole: w ‖f_s - f_p‖, the whole scene's part, [n].
-        regions: (1 - w) a_i ‖f_i - f_p‖, each region's part, [n, R]; zeros where regions do not count.
+        whole: w ‖f_s - f_p‖, the part of the whole scene, [n].
+        regions: (1 - w) a_i ‖f_i - f_p‖, the part of each region, [n, R]; zeros if the model uses no regions.
     """
 
     whole: Float64Array
@@ -31,20 +31,20 @@ class Attribution:
 
     @property
     def total(self) -> Float64Array:
-        """The sum of all parts, [n]: the distance, or the difference that `less` makes."""
+        """The sum of all parts, [n]: the distances, or the differences that `less` returns."""
         total: Float64Array = self.whole + self.regions.sum(axis=1)
         return total
 
     @property
     def mean(self) -> Self:
-        """The parts of the mean distance, as of one product."""
+        """The parts of the mean distance, as an attribution of one product."""
         return type(self)(self.whole.mean(keepdims=True), self.regions.mean(axis=0, keepdims=True))
 
     def less(self, other: Self) -> Self:
-        """Part by part, what these distances have over another: [n] against [n] or one.
+        """Subtract another attribution part by part: [n] minus [n] or one.
 
-        Against the `mean` of a category's products it says what made a product nearer than they are:
-        a part below zero pulls nearer. The parts add up to the difference of the two distances.
+        Subtract the `mean` of a category's products to see why a product is nearer than its category. A part
+        below zero makes the product nearer. The parts add up to the difference of the two distances.
         """
         return type(self)(self.whole - other.whole, self.regions - other.regions)
 
@@ -54,10 +54,10 @@ class Attribution:
 
 
 def attribute(scene: "SceneEmbedding", category: str, vectors: Float32Array) -> Attribution:
-    """Attribute the distances between a scene and products of a category, by their vectors f_p [n, d].
+    """Attribute the distances between a scene and products of a category, given their vectors f_p [n, d].
 
-    The distances are those of `SceneEmbedding.distances`: its whole scene's part is kept, its regions' part
-    goes to the regions in proportion to a_i ‖f_i - f_p‖, which is what it is the sum of.
+    The distances are those of `SceneEmbedding.distances`. The part of the whole scene stays as it is. The
+    part of the regions is shared out in proportion to a_i ‖f_i - f_p‖, its terms.
     """
     found = scene.distances(category, vectors)
     whole, local = (np.asarray(part, np.float64) for part in (found.from_global, found.from_local))
@@ -77,9 +77,9 @@ def attribute(scene: "SceneEmbedding", category: str, vectors: Float32Array) -> 
 
 
 def strongest(parts: Float64Array, count: int) -> IntArray:
-    """The regions with the largest parts [R], largest first, `count` at most and none that is not above zero.
+    """Return the regions with the largest parts of [R], largest first.
 
-    Of equal ones the first in reading order comes first.
+    At most `count` regions, and only regions with a part above zero. Ties keep reading order.
     """
     order = np.argsort(-parts, kind="stable")[:count]
     above: IntArray = order[parts[order] > 0]
@@ -87,13 +87,13 @@ def strongest(parts: Float64Array, count: int) -> IntArray:
 
 
 def row_and_column(region: int) -> tuple[int, int]:
-    """Row and column of a region, from 1 at the top left, as a person counts."""
+    """Row and column of a region, counted from 1 at the top left."""
     row, column = divmod(int(region), REGION_COLUMNS)
     return row + 1, column + 1
 
 
 def place_of(region: int) -> str:
-    """What part of the picture a region is in, in words: "top left", "middle", "bottom"."""
+    """The place of a region in the picture, in words: "top left", "middle", "bottom"."""
     row, column = row_and_column(region)
     words = (
         _third(row, REGION_ROWS, ("top", "", "bottom")),
@@ -103,6 +103,6 @@ def place_of(region: int) -> str:
 
 
 def _third(place: int, places: int, words: Sequence[str]) -> str:
-    """The word for the first, middle or last third that a place (from 1) is in; the middle one is largest."""
+    """Return the word for the third that `place` (from 1) is in; the middle third takes the remainder."""
     edge = places // 3
     return words[(place > edge) + (place > places - edge)]

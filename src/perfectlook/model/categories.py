@@ -1,6 +1,6 @@
-"""Which categories complete a scene: one logit per category, linear in what stands for the whole scene.
+"""Suggest the categories that complete a scene: a linear function of its global features.
 
-Part of a model folder as `suggestion.npz`; fitted by `training.categories`; run by numpy alone.
+A model folder stores the suggester as `suggestion.npz`. `training.categories` fits it, and numpy runs it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from perfectlook.backbones import FeatureBatch
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import GlobalFeatures
-from perfectlook.model.files import SUGGESTION, read_arrays, readable, write_arrays
+from perfectlook.model.files import SUGGESTION, TRAIN_AGAIN, read_arrays, readable, write_arrays
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
 FORMAT = 1
@@ -23,16 +23,17 @@ FORMAT = 1
 class CategorySuggester:
     """A linear map from the standardised global features of a scene to the log-odds of every category.
 
-    With no weights at all it is the popularity of the categories, which is what a large penalty leaves.
+    With all weights at zero, it returns the popularity of the categories. A very large penalty in training
+    leads to this.
 
     Attributes:
-        categories: that it knows, C.
-        features: what stands for a whole scene: the head vector, the style statistics or both.
-        mean: of the features over the training scenes, [width].
-        scale: what standardises them, [width].
+        categories: the C categories it knows.
+        features: the global features it reads: the global vector (`head`), the style statistics, or both.
+        mean: mean of the features over the training scenes, [width].
+        scale: factor that standardises the features, [width].
         weights: [C, width].
-        bias: the logit of the mean scene, [C].
-        prior: the log-odds of each category over the training scenes, whatever the scene, [C].
+        bias: logit of the mean scene, [C].
+        prior: log-odds of each category over the training scenes, independent of the scene, [C].
     """
 
     categories: tuple[str, ...]
@@ -45,18 +46,18 @@ class CategorySuggester:
 
     @classmethod
     def open(cls, folder: Path | str) -> Self | None:
-        """Read the suggester of a model folder; None when the model has none.
+        """Read the suggester of a model folder; None if the model has no suggester.
 
         Raises:
-            ModelError: the file cannot be read, is of a newer format, or its parts do not fit together.
+            ModelError: the file cannot be read, has another format, or its arrays do not match.
         """
         path = Path(folder) / SUGGESTION
         if not path.exists():
             return None
-        with readable(path, "train the model again, or remove the file to have categories ordered by size"):
+        with readable(path, f"{TRAIN_AGAIN[:-1]}, or delete the file to order categories by size."):
             content = read_arrays(path.read_bytes())
             if int(content["format"]) != FORMAT:
-                raise ValueError(f"format {content['format']}, and this perfectlook reads format {FORMAT}")
+                raise ValueError(f"format {content['format']}, expected format {FORMAT}")
             arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
             suggester = cls(tuple(map(str, content["categories"])), str(content["features"]), **arrays)  # type: ignore[arg-type]
             known, width = len(suggester.categories), len(suggester.mean)
@@ -64,13 +65,13 @@ class CategorySuggester:
             shapes |= {"bias": (known,), "prior": (known,)}
             for name, shape in shapes.items():
                 if arrays[name].shape != shape:
-                    raise ValueError(f"{name} is of shape {arrays[name].shape}, not {shape}")
+                    raise ValueError(f"{name} has shape {arrays[name].shape}, expected {shape}")
             if suggester.features not in get_args(GlobalFeatures):
                 raise ValueError(f"unknown features {suggester.features!r}")
             return suggester
 
     def content(self) -> bytes:
-        """What the file in a model folder holds."""
+        """The content of the suggester's file in a model folder."""
         return write_arrays(
             format=np.int64(FORMAT),
             categories=np.asarray(self.categories, np.str_),
@@ -79,10 +80,10 @@ class CategorySuggester:
         )
 
     def probabilities(self, batch: FeatureBatch) -> Float64Array:
-        """The probability of each category for n scenes, [n, C]; each for itself, they do not sum to one.
+        """The probability of each category for n scenes, [n, C]. Each is independent; rows do not sum to 1.
 
         Raises:
-            ModelError: the features are of another width than those it was trained on.
+            ModelError: the features have another width than the features it was trained on.
         """
         head, style = batch.global_vectors, batch.style_statistics
         inputs = np.concatenate(
@@ -90,14 +91,14 @@ class CategorySuggester:
         )
         if inputs.shape[1] != len(self.mean):
             raise ModelError(
-                f"{SUGGESTION} takes {len(self.mean)} features of a scene, not {inputs.shape[1]}: it was "
-                "trained on another backbone; train the model again"
+                f"{SUGGESTION}: expected {len(self.mean)} features of a scene, got {inputs.shape[1]} (it was "
+                f"trained on another backbone). {TRAIN_AGAIN}"
             )
         logits = (inputs - self.mean) * self.scale @ self.weights.T + self.bias
         return sigmoid(np.asarray(logits, np.float64))
 
     def rank(self, batch: FeatureBatch) -> list[tuple[str, float]]:
-        """The categories with their probabilities for one scene, from a batch of one, likeliest first."""
+        """The categories with their probabilities for one scene (a batch of one), most probable first."""
         return _ranked(self.categories, self.probabilities(batch)[0])
 
     @property
@@ -110,13 +111,13 @@ _ARRAYS = ("mean", "scale", "weights", "bias", "prior")
 
 
 def scene_views(features: SetFeatures, indices: IntArray) -> tuple[IntArray, list[str]]:
-    """The distinct views that some pairs show of their scenes: rows of `features.scenes`, scene of each."""
+    """Return the distinct scene views of some pairs: rows of `features.scenes`, and their scene ids."""
     rows, first = np.unique(features.pair_scenes[indices], return_index=True)
     return rows, [features.pairs[indices[place]].scene for place in first]
 
 
 def known_categories(features: SetFeatures, scenes: list[str], categories: tuple[str, ...]) -> BoolArray:
-    """Which categories the known products of each scene are of, [scenes, C]."""
+    """Whether each scene has a known product of each category, [scenes, C]."""
     column = {name: place for place, name in enumerate(categories)}
     products, positives = features.dataset.products, features.dataset.positives
     known = np.zeros((len(scenes), len(categories)), np.bool_)
@@ -127,7 +128,7 @@ def known_categories(features: SetFeatures, scenes: list[str], categories: tuple
 
 
 def sigmoid(logits: Float64Array) -> Float64Array:
-    """Log-odds to probabilities, without overflow."""
+    """Convert log-odds to probabilities without overflow."""
     probabilities: Float64Array = 0.5 * (1 + np.tanh(0.5 * logits))
     return probabilities
 

@@ -1,4 +1,4 @@
-"""What a compatibility model is made of, the choices stored with it, and what it sees of pictures."""
+"""The configuration of a compatibility model, and which features of a picture the model reads."""
 
 import operator
 from collections.abc import Callable, Mapping
@@ -30,33 +30,34 @@ MARGIN = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """The shape of a compatibility model. `ModelConfig.published()` is the method as published.
+    """The configuration of a compatibility model. `ModelConfig.published()` is the method as published.
 
     Attributes:
-        backbone: name of the frozen backbone, with its precision if that is not fp32.
-        mode: which distances count: the whole scene's, the regions', or both.
-        encoder: `feedforward`; `autoencoder`, the same with a decoder, which learns to reconstruct too; or
-            `recurrent`, which sweeps over the feature map of scenes and products instead of seeing a vector
-            of the whole picture.
+        backbone: name of the frozen backbone, with its precision unless that is fp32.
+        mode: the distances that count: `global` (whole scene), `local` (regions), or `hybrid` (both).
+        encoder: `feedforward`; `autoencoder`, a feedforward encoder with a decoder that learns to reconstruct
+            the input; or `recurrent`, which sweeps over the feature maps of scenes and products instead of
+            reading global features.
         distance: `l2` as written in the paper, or `squared_l2`, which squares every norm.
-        dimension: of the style embeddings.
+        dimension: dimension of the style embeddings.
         hidden: width of an encoder's hidden layer.
         dropout: share of hidden units dropped in training.
         input_dropout: share of standardised features dropped in training.
-        tied: one encoder for scenes and products (θ_s = θ_p).
-        global_features: what stands for a whole picture: the backbone's pooled head vector, its style
-            statistics, or both. A recurrent encoder reads the feature map instead.
-        scaling: what has equal weight in them: every feature, or the head vector and every stage.
-        centring: subtract from every product its category's mean.
-        linear_path: a linear map beside each global encoder: none, randomly initialised, or started from the
-            closed-form ridge solution.
-        mixing: w, the weight of the global distance in a hybrid one, the initial one when it is learned.
-        learn_mixing: whether training learns a w for each category.
-        temperature: τ of the attention, the initial one when it is learned.
-        learn_temperature: whether training adjusts τ.
-        memory: networks of a second style space, which remembers pairs; 0 for none. It needs whole
-            scenes and squared norms: without them there is none.
-        memory_dimension: of each of these networks' vectors.
+        tied: use one encoder for scenes and products (θ_s = θ_p).
+        global_features: the global features of a picture: the backbone's global vector (`head`), its style
+            statistics (`style`), or `both`. A recurrent encoder reads the feature map instead.
+        scaling: what gets equal weight in the global features: every feature (`features`), or the global
+            vector and every stage (`stages`).
+        centring: subtract its category's centre from every product.
+        linear_path: add a linear map to each global encoder: `none`, `random` (random initialisation), or
+            `ridge` (start from the closed-form ridge solution).
+        mixing: w, the weight of the global distance in the hybrid distance; its initial value if learned.
+        learn_mixing: learn a w for each category.
+        temperature: τ of the attention; its initial value if it is learned.
+        learn_temperature: learn τ.
+        memory: number of networks of the second style space, the memory, which can remember pairs; 0 turns it
+            off. The memory needs a mode other than `local` and squared norms; otherwise there is no memory.
+        memory_dimension: dimension of the vectors of each memory network.
     """
 
     backbone: str = "efficientnet-lite2"
@@ -82,23 +83,26 @@ class ModelConfig:
     def __post_init__(self) -> None:
         for name, kind in _CHOICES.items():
             choices = get_args(kind)
-            check_setting(self, name, choices.__contains__, "one of " + ", ".join(choices))
+            if getattr(self, name) not in choices:
+                raise UsageError(
+                    f"unknown {name} {getattr(self, name)!r}. Choose one of: {', '.join(choices)}."
+                )
         if self.tied and self.linear_path == "ridge":
             raise UsageError(
-                "tied = true with linear_path = 'ridge': tied encoders have one linear path, and the closed "
-                "form needs two; set linear_path to 'random' or 'none'"
+                "tied = true and linear_path = 'ridge' exclude each other (tied encoders have one linear "
+                "path, and the closed form needs two). Set linear_path to 'random' or 'none'."
             )
         check_at_least(self, {"dimension": 1, "hidden": 1, "memory": 0, "memory_dimension": 1})
         for name in ("dropout", "input_dropout"):
-            check_setting(self, name, lambda share: 0 <= share < 1, "from 0 to below 1")
-        check_setting(self, "mixing", lambda w: 0 <= w <= 1, "from 0 to 1")
+            check_setting(self, name, lambda share: 0 <= share < 1, "at least 0 and below 1")
+        check_setting(self, "mixing", lambda w: 0 <= w <= 1, "between 0 and 1")
         if self.learn_mixing:
-            check_setting(self, "mixing", lambda w: 0 < w < 1, "above 0 and below 1 where it is learned")
+            check_setting(self, "mixing", lambda w: 0 < w < 1, "above 0 and below 1 if it is learned")
         check_setting(self, "temperature", lambda t: t > 0, "above 0")
 
     @classmethod
     def published(cls, backbone: str = "efficientnet-lite2") -> "ModelConfig":
-        """The method as published: tied encoders, τ = 1, w = ½; no centring, style statistics, memory."""
+        """The method as published: tied encoders, τ = 1, w = ½; no centring, style statistics or memory."""
         return cls(
             backbone=backbone,
             distance="l2",
@@ -117,67 +121,67 @@ class ModelConfig:
 
     @property
     def uses_regions(self) -> bool:
-        """Whether the regions of a scene count."""
+        """Whether the model uses the regions of a scene."""
         return self.mode != "global"
 
     @property
     def learns_mixing(self) -> bool:
-        """Whether every category has a w of its own."""
+        """Whether training learns a w for each category."""
         return self.learn_mixing and self.mode == "hybrid"
 
     @property
     def needs_product_maps(self) -> bool:
-        """Whether products are seen by their feature maps."""
+        """Whether the model reads the feature maps of products."""
         return self.encoder == "recurrent"
 
     @property
     def remembers(self) -> bool:
-        """Whether there is a second style space beside the first."""
+        """Whether the model has a memory, the second style space."""
         return self.memory > 0 and self.mode != "local" and self.distance == "squared_l2"
 
     @property
     def vector_dimension(self) -> int:
-        """Of the vectors that stores hold: of both style spaces together."""
+        """Dimension of the vectors in a store: both style spaces together."""
         return self.dimension + (self.memory * self.memory_dimension if self.remembers else 0)
 
     @property
     def effective_mixing(self) -> float:
-        """w as the mode sets it: 1 for global, 0 for local, else `mixing`."""
+        """w for this mode: 1 for global, 0 for local, `mixing` for hybrid."""
         return {"global": 1.0, "local": 0.0, "hybrid": self.mixing}[self.mode]
 
 
 def check_setting(settings: object, name: str, holds: Callable[[Any], bool], wanted: str) -> None:
-    """Make sure that a setting has a value that it may have.
+    """Check the value of a setting.
 
     Raises:
-        UsageError: it has another; the message says what is wanted.
+        UsageError: the value does not pass; the message says what is allowed.
     """
     value = getattr(settings, name)
     if not holds(value):
-        raise UsageError(f"{name} = {value!r}: must be {wanted}")
+        raise UsageError(f"{name} {value!r}: must be {wanted}.")
 
 
 def check_at_least(settings: object, least: Mapping[str, float]) -> None:
-    """Make sure that no setting is below the least value that it may have, by name.
+    """Check settings against their smallest allowed values, by name.
 
     Raises:
-        UsageError: one is.
+        UsageError: a setting is below its bound.
     """
     for name, bound in least.items():
         check_setting(settings, name, partial(operator.le, bound), f"at least {bound}")
 
 
 def whole_picture(config: ModelConfig, head: Any, style: Any, maps: Any) -> Any:
-    """What a model sees of whole pictures, from numpy arrays or torch tensors of n pictures.
+    """Select the features of n whole pictures that a model reads, from numpy arrays or torch tensors.
 
     Args:
-        config: the shape of the model.
+        config: the configuration of the model.
         head: global vectors, [n, D].
         style: style statistics, [n, K].
-        maps: feature maps, [n, R, C]; anything where the encoder does not sweep over them.
+        maps: feature maps, [n, R, C]; only a recurrent encoder reads them.
 
     Returns:
-        The maps for a recurrent encoder, else [n, width]: head vectors, style statistics, or both.
+        The maps for a recurrent encoder; otherwise [n, width]: global vectors, style statistics, or both.
     """
     if config.encoder == "recurrent":
         return maps
@@ -185,19 +189,19 @@ def whole_picture(config: ModelConfig, head: Any, style: Any, maps: Any) -> Any:
 
 
 def chosen_features(chosen: GlobalFeatures, head: Any, style: Any) -> Any:
-    """Head vectors [n, D], style statistics [n, K], or both side by side: [n, width]."""
+    """Select global vectors [n, D], style statistics [n, K], or both joined: [n, width]."""
     if chosen == "both":
         return namespace_of(head).concat([head, style], axis=-1)
     return head if chosen == "head" else style
 
 
 def less_centres(whole: Any, centres: Any) -> Any:
-    """Products [n, width], or maps [n, R, width], less their categories' centres [n, width]."""
+    """Subtract their categories' centres [n, width] from products [n, width] or from maps [n, R, width]."""
     return whole - (centres if whole.ndim == centres.ndim else centres[:, None, :])
 
 
 def pooled(whole: Any) -> Any:
-    """One vector per picture, [n, width]: the mean over the regions where a model sees maps [n, R, C]."""
+    """One vector per picture, [n, width]: the mean over the regions if given maps [n, R, C]."""
     if whole.ndim == 2:
         return whole
     return namespace_of(whole).mean(whole, axis=1)

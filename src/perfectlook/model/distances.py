@@ -1,8 +1,7 @@
 """Distances between a scene and products; lower is better.
 
-One implementation serves numpy arrays (search, evaluation) and torch tensors (training): every function takes
-either and returns the same kind. Kang et al. 2019, sections 3.2 and 3.3; the query point is derived in
-`docs/explanation/method.md`.
+Every function takes numpy arrays (search, evaluation) or torch tensors (training) and returns the same kind.
+Source: Kang et al. 2019, sections 3.2 and 3.3; `docs/explanation/method.md` derives the query point.
 """
 
 from collections.abc import Callable
@@ -13,9 +12,9 @@ from perfectlook.types import Float64Array, IntArray
 
 
 def namespace_of(array: Any) -> ModuleType:
-    """Return the functions of the array API standard for a numpy array or a torch tensor.
+    """Return the array API namespace of a numpy array or a torch tensor.
 
-    numpy's own are the standard's (since 2.0); torch's differ, and a layer sets them right.
+    numpy implements the standard since 2.0. For torch, `array_api_compat` adapts the functions that differ.
     """
     namespace: ModuleType
     if hasattr(array, "__array_namespace__"):
@@ -33,14 +32,14 @@ DistanceFunction = Callable[[int, str, IntArray], Float64Array]
 Norm = Literal["l2", "squared_l2"]
 
 SMALLEST_SQUARE = 1e-12
-"""Squares below this are lifted to it before a root: the root's gradient at zero is infinite."""
+"""Raise smaller squares to this value before a root, because the root's gradient at zero is infinite."""
 
 Array = Any
-"""A numpy array or a torch tensor; the standard has no common type for both."""
+"""A numpy array or a torch tensor; the standard has no common type for them."""
 
 
 class HybridDistances(NamedTuple):
-    """A hybrid distance and the two parts it is the sum of, all of one shape."""
+    """A hybrid distance and its two parts, all of the same shape: `total` is the sum of the parts."""
 
     total: Array
     from_global: Array
@@ -64,9 +63,9 @@ def distance(a: Array, b: Array, norm: Norm) -> Array:
 
 
 def pairwise(a: Array, b: Array, norm: Norm) -> Array:
-    """Distances of every row of `a` [..., n, d] to every row of `b` [..., m, d]: [..., n, m].
+    """Distances from every row of `a` [..., n, d] to every row of `b` [..., m, d]: [..., n, m].
 
-    Computed from one matrix product, so it suits large m; `distance` is the exact form for few.
+    Computed from one matrix product, which is fast for large m. For a few rows, `distance` is more precise.
     """
     xp = namespace_of(a)
     squares_a = xp.sum(a * a, axis=-1)[..., :, None]
@@ -78,7 +77,7 @@ def pairwise(a: Array, b: Array, norm: Norm) -> Array:
 
 
 def attention_weights(logits: Array) -> Array:
-    """Softmax over the last axis, the regions: a_i for logits -‖h_i - e_c‖ / τ."""
+    """Softmax over the last axis (the regions): a_i for logits -‖h_i - e_c‖ / τ."""
     xp = namespace_of(logits)
     shifted = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
     return shifted / xp.sum(shifted, axis=-1, keepdims=True)
@@ -87,7 +86,7 @@ def attention_weights(logits: Array) -> Array:
 def hybrid(
     scene: Array, regions: Array, attention: Array, products: Array, *, mixing: Array | float, norm: Norm
 ) -> HybridDistances:
-    """The hybrid distance of one scene to many products, straight from its definition.
+    """The hybrid distance of one scene to many products, computed from its definition.
 
     d = w d_global + (1 - w) d_local, with d_global = ‖f_s - f_p‖ and d_local = Σ_i a_i ‖f_i - f_p‖.
 
@@ -96,8 +95,8 @@ def hybrid(
         regions: f_i, [..., R, d].
         attention: a_i, [..., R], sums to one over the last axis.
         products: f_p, [..., n, d].
-        mixing: w, a number in 0..1 or an array that broadcasts against [..., n].
-        norm: `l2` as written, or `squared_l2`, which squares every norm.
+        mixing: w, a number from 0 to 1, or an array that broadcasts against [..., n].
+        norm: `l2` as written in the paper, or `squared_l2`, which squares every norm.
 
     Returns:
         The distance and its two weighted parts, each [..., n].
@@ -109,14 +108,14 @@ def hybrid(
 
 
 def attended_region(regions: Array, attention: Array, squares: Array = None) -> tuple[Array, Array]:
-    """The mean region by attention, Σ a_i f_i [d], and Σ a_i ‖f_i - mean‖², how far the regions lie from it.
+    """Return the mean region m = Σ a_i f_i, [d], and the spread of the regions, Σ a_i ‖f_i - m‖².
 
-    The latter is Σ a_i ‖f_i‖² - ‖mean‖²: give float64, for in float32 the difference loses its digits.
+    The spread is computed as Σ a_i ‖f_i‖² - ‖m‖². Pass float64: in float32 the difference loses its digits.
 
     Args:
         regions: f_i, [R, d].
-        attention: a_i, [R], sums to one.
-        squares: ‖f_i‖², [R], where they are known.
+        attention: a_i, [R], sums to 1.
+        squares: ‖f_i‖², [R], if already known.
     """
     if squares is None:
         squares = namespace_of(regions).vecdot(regions, regions)
@@ -127,9 +126,9 @@ def attended_region(regions: Array, attention: Array, squares: Array = None) -> 
 def hybrid_to_mean(
     scene: Array, mean: Array, apart: Array, products: Array, *, mixing: float
 ) -> HybridDistances:
-    """The squared hybrid distance of one scene to many products, [n], by its `attended_region`.
+    """The squared hybrid distance of one scene to many products, [n], from the result of `attended_region`.
 
-    The same as `hybrid` with squared norms, which needs a distance to every region, since
+    Equal to `hybrid` with squared norms, but without a distance to every region, because
     Σ a_i ‖f_i - f_p‖² = ‖mean - f_p‖² + Σ a_i ‖f_i - mean‖².
     """
     from_global = mixing * squared_l2(scene, products)
@@ -138,11 +137,11 @@ def hybrid_to_mean(
 
 
 def query_point(scene: Array, regions: Array, attention: Array, *, mixing: Array | float) -> Array:
-    """The one point whose squared distance to a product is the squared hybrid distance up to a constant.
+    """The point whose squared distance to a product is the squared hybrid distance up to a constant.
 
     q = w f_s + (1 - w) Σ_i a_i f_i. Since Σ a_i = 1,
     w‖f_s - f_p‖² + (1 - w) Σ a_i ‖f_i - f_p‖² = ‖q - f_p‖² + a constant, for vectors of any length.
-    With plain norms ‖q - f_p‖ is a lower bound of the hybrid distance (triangle inequality).
+    With plain norms, ‖q - f_p‖ is a lower bound of the hybrid distance (triangle inequality).
 
     Shapes as in `hybrid`; returns [..., d].
     """

@@ -1,4 +1,4 @@
-"""A trained model to a folder: the mathematics is written once, in torch, and exported as two ONNX graphs."""
+"""Write a trained model to a folder. Its mathematics is written in torch and exported as two ONNX graphs."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from perfectlook.types import REGIONS, Float32Array
 OPSET = 17
 
 Network = Compatibility | GlobalNetwork
-"""What can be written: a compatibility model, or a baseline's network, which has no regions."""
+"""The networks that can be written: a compatibility model, or a baseline's network without regions."""
 
 
 def write_model(
@@ -37,20 +37,20 @@ def write_model(
     suggestion: bytes | None = None,
     **record: Any,
 ) -> ModelRecord:
-    """Write a model folder; `config.json` last, so that a folder which has it is complete.
+    """Write a model folder. `config.json` is written last, so a folder that contains it is complete.
 
     Args:
         network: the trained network.
-        folder: made if it is missing.
-        widths: of the backbone's outputs.
+        folder: created if it is missing.
+        widths: widths of the backbone's outputs.
         centres: one row per category, [categories, global width].
-        overall_centre: for categories that the model does not know, [global width].
-        scenes: ids of the scenes trained on.
-        products: ids of the products in the pairs trained on.
-        card: the model card, Markdown.
-        suggestion: content of the file that suggests categories; None for a model that suggests none.
-        record: the rest of the `ModelRecord`: `backbone_identity`, the `categories` in the order of the
-            network's category embeddings, and perhaps `training` and `baseline`.
+        overall_centre: the centre for unknown categories, [global width].
+        scenes: ids of the training scenes.
+        products: ids of the products in the training pairs.
+        card: the model card, in Markdown.
+        suggestion: content of the category suggester's file; None for a model that suggests no categories.
+        record: other fields of `ModelRecord`: `backbone_identity`, `categories` in the order of the
+            network's category embeddings, and optionally `training` and `baseline`.
     """
     network = network.eval().cpu()
     config = network.config
@@ -61,7 +61,7 @@ def write_model(
     if isinstance(network, Compatibility) and config.uses_regions:
         temperature = network.attention.temperature
         outputs += ["regions", "attention_logits"]
-    twice = ("scene_encoder.",) if config.tied else ()  # one module under two names
+    twice = ("scene_encoder.",) if config.tied else ()  # the same module as product_encoder
     weights = {name: each for name, each in network.state_dict().items() if not name.startswith(twice)}
     inputs = {
         "global_vectors": torch.zeros(2, widths.head),
@@ -98,14 +98,14 @@ def write_popularity(
     card: str = "",
     **record: Any,
 ) -> ModelRecord:
-    """Write the folder of a popularity model; arguments as for `write_model`.
+    """Write the folder of a popularity model.
 
     Args:
-        counts: product id to the number of training pairs it is in, at least 1.
-        folder: made if it is missing.
-        config: names the backbone: which pairs of a set are usable depends on it.
+        counts: number of training pairs of each product id, at least 1.
+        folder: created if it is missing.
+        config: names the backbone, because the usable pairs of a set depend on it.
         scenes: ids of the scenes counted.
-        card: the model card.
+        card: the model card, in Markdown.
         record: as for `write_model`.
     """
     contents = {
@@ -138,7 +138,7 @@ def _export(module: nn.Module, inputs: Mapping[str, Tensor], outputs: list[str])
     module.eval()
     graph = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
-        # The tracing exporter makes the smallest graphs; torch announces its successor at every call.
+        # The tracing exporter makes the smallest graphs, but torch warns about its successor at every call.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,

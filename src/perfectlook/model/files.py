@@ -1,6 +1,6 @@
-"""What a model folder holds, and `config.json`, the record that says so; needs no torch.
+"""The files of a model folder and `config.json`, the record that describes them; needs no torch.
 
-The record is written last: a folder that has it is complete.
+The record is written last: a folder that contains it is complete.
 """
 
 import dataclasses
@@ -33,14 +33,16 @@ TRAINED_ON = "trained_on.json"
 CARD = "MODEL_CARD.md"
 SUGGESTION = "suggestion.npz"
 COUNTS = "counts.json"
-"""Of a popularity model, instead of weights, graphs and centres."""
+"""In a popularity model, this file replaces weights, graphs and centres."""
 POPULARITY = "popularity"
-"""The `baseline` in the record of a popularity model."""
+"""The `baseline` field in the record of a popularity model."""
 RUNTIME_FILES = (SCENE_GRAPH, PRODUCT_GRAPH, CENTRES)
-"""What inference reads."""
+"""The files that inference reads."""
+
+TRAIN_AGAIN = "Train the model again with `perfectlook train`."
 
 write_model_file = partial(write_file, durable=True, error=ModelError)
-"""Write a file of a model folder in one step; where that fails, raise a `ModelError`."""
+"""Write a file of a model folder in one step; raise a `ModelError` if that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +50,16 @@ class ModelRecord:
     """The contents of `config.json`.
 
     Attributes:
-        name: what the model is called.
-        config: its shape.
-        backbone_identity: of the backbone whose features it was trained on.
+        name: name of the model.
+        config: its configuration.
+        backbone_identity: identity of the backbone whose features it was trained on.
         categories: the known categories, in the order of the graphs' outputs.
-        mixing: w, the mean one where every category has its own.
-        temperature: τ as trained; None where there is no attention.
-        identity: sha256 over all that inference depends on.
-        training: how it came about: sets, settings, seed, figures.
+        mixing: w; the mean over the categories if each has its own.
+        temperature: τ after training; None if there is no attention.
+        identity: sha256 over everything that inference depends on.
+        training: how it was trained: sets, settings, seed, figures.
         library: version of perfectlook that wrote it.
-        baseline: name of the baseline that the model is; None for a compatibility model.
+        baseline: name of the baseline; None for a compatibility model.
     """
 
     name: str
@@ -72,28 +74,28 @@ class ModelRecord:
     baseline: str | None = None
 
     def check_backbone(self, identity: str) -> None:
-        """Make sure that a backbone is the one the model was trained on.
+        """Check that a backbone is the one the model was trained on.
 
         Raises:
-            ModelError: it is another, by name, precision or weights.
+            ModelError: the backbone has another name, precision or weights.
         """
         if identity != self.backbone_identity:
             raise ModelError(
-                f"model {self.name!r} was trained on the backbone {self.backbone_identity}, and "
-                f"{self.config.backbone!r} is {identity} here: install the perfectlook that wrote it, or "
-                "train it again"
+                f"model {self.name!r}: trained on the backbone {self.backbone_identity}, but "
+                f"{self.config.backbone!r} is {identity} in this installation. Install perfectlook "
+                f"{self.library}, or train the model again with `perfectlook train`."
             )
 
     def check_files(self, folder: Path, files: Sequence[str] = RUNTIME_FILES) -> None:
-        """Make sure that a folder holds the files that the model was written with.
+        """Check that a folder holds the files that the model was written with.
 
         Raises:
-            ModelError: a file is missing, or is another than it was.
+            ModelError: a file is missing or has changed.
         """
         if identity_of(folder, self.config, self.categories, files) != self.identity:
             raise ModelError(
-                f"{folder}: its files do not belong together: something has changed them since the model was "
-                "written; copy the whole folder again, or train the model again"
+                f"{folder}: damaged (its files have changed since the model was written). Copy the whole "
+                f"folder again, or train the model again with `perfectlook train`."
             )
 
     def write(self, folder: Path) -> None:
@@ -106,61 +108,61 @@ class ModelRecord:
         """Read the record of a model folder.
 
         Raises:
-            ModelError: there is no model, it is incomplete, of a newer format, or not readable.
+            ModelError: there is no model, or it is incomplete, of another format, or unreadable.
         """
         path = folder / CONFIG
         if not folder.is_dir():
             raise ModelError(
-                f"{folder}: no such model folder; make one with `perfectlook train SET --out`, or name one "
-                f"that comes with the package: {', '.join(shipped_models())}"
+                f"{folder}: no such model folder. Make one with `perfectlook train SET --out FOLDER`, or "
+                f"choose a model that comes with the package: {', '.join(shipped_models())}."
             )
         if not path.is_file():
             raise ModelError(
-                f"{folder}: holds no {CONFIG}, so it is no model or its training never finished; "
-                "run the same `perfectlook train` again to finish it"
+                f"{folder}: not a complete model (it has no {CONFIG}). Check the path, or finish its "
+                "training with the same `perfectlook train` command."
             )
         with readable(path):
             content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
-            raise ModelError(f"{path}: is not a JSON object; train the model again")
+            raise ModelError(f"{path}: damaged (expected a JSON object). {TRAIN_AGAIN}")
         found = content.pop("format", None)
         if found != FORMAT:
             raise ModelError(
-                f"{path}: model format {found!r}, and this perfectlook reads format {FORMAT}: upgrade "
-                "perfectlook, or train the model again"
+                f"{path}: has format {found!r}, but this version reads format {FORMAT}. Upgrade "
+                "perfectlook, or train the model again with `perfectlook train`."
             )
         try:
             content["config"] = ModelConfig(**content["config"])
             content["categories"] = tuple(content["categories"])
             return cls(**content)
         except (KeyError, TypeError, PerfectLookError) as error:
-            raise ModelError(f"{path}: not a model's record ({error}); train the model again") from error
+            raise ModelError(f"{path}: damaged ({error}). {TRAIN_AGAIN}") from error
 
 
 @contextmanager
-def readable(path: Path, remedy: str = "train the model again") -> Iterator[None]:
-    """Report whatever is wrong with a file of a model folder as a `ModelError` that names it."""
+def readable(path: Path, remedy: str = TRAIN_AGAIN) -> Iterator[None]:
+    """Turn any failure to read a file of a model folder into a `ModelError` that names the file."""
     try:
         yield
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); {remedy}") from error
+        raise ModelError(f"{path}: cannot be read ({error}). {remedy}") from error
 
 
 def read_arrays(content: bytes) -> dict[str, Any]:
-    """The arrays of an `.npz` file, by name; within `readable`."""
+    """The arrays of an `.npz` file by name; call it inside `readable`."""
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
 
 def write_arrays(**arrays: Any) -> bytes:
-    """The content of an `.npz` file with these arrays."""
+    """The content of an `.npz` file that holds these arrays."""
     content = io.BytesIO()
     np.savez(content, **arrays)
     return content.getvalue()
 
 
 def read_centres(folder: Path) -> dict[str, Float32Array]:
-    """The arrays `centres` [categories, width], `overall` [width] and, where it is learned, `mixing`.
+    """Read the arrays `centres` [categories, width], `overall` [width] and, if it is learned, `mixing`.
 
     Raises:
         ModelError: the file cannot be read.
@@ -172,7 +174,7 @@ def read_centres(folder: Path) -> dict[str, Float32Array]:
 
 
 def read_trained_on(folder: Path) -> dict[str, frozenset[str]]:
-    """Ids of the `scenes` and `products` in the pairs that a model was trained on.
+    """Ids of the `scenes` and `products` in the training pairs of a model.
 
     Raises:
         ModelError: the file cannot be read.
@@ -186,13 +188,13 @@ def read_trained_on(folder: Path) -> dict[str, frozenset[str]]:
 def write_folder(
     folder: Path, files: Mapping[str, bytes], runtime_files: Sequence[str] = RUNTIME_FILES, **record: Any
 ) -> ModelRecord:
-    """Write a model folder; `config.json` last, so that a folder which has it is complete.
+    """Write a model folder. `config.json` is written last, so a folder that contains it is complete.
 
     Args:
-        folder: made if it is missing. The record of a model in it is removed first.
-        files: contents by name.
-        runtime_files: those of them that inference reads.
-        record: fields of `ModelRecord` but its name, identity and library.
+        folder: created if it is missing. The record of an earlier model in it is removed first.
+        files: contents by file name.
+        runtime_files: names of the files that inference reads.
+        record: fields of `ModelRecord` except its name, identity and library.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for stale in (CONFIG, SUGGESTION):
@@ -215,13 +217,13 @@ def trained_on_file(scenes: Iterable[str], products: Iterable[str]) -> bytes:
 def identity_of(
     folder: Path, config: ModelConfig, categories: Sequence[str], files: Sequence[str] = RUNTIME_FILES
 ) -> str:
-    """sha256 over the model: the files that inference reads, and what the record says of them.
+    """sha256 over the files that inference reads, the configuration and the categories.
 
     Raises:
         ModelError: a file is missing.
     """
-    said = [dataclasses.asdict(config), list(categories)]
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+    described = [dataclasses.asdict(config), list(categories)]
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for name in files:
         with readable(folder / name):
             digest.update(hashlib.sha256((folder / name).read_bytes()).digest())

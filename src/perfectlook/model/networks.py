@@ -1,9 +1,10 @@
-"""The networks: encoders, attention, memory, and the compatibility model that they make up.
+"""The torch networks: encoders, attention, memory, and the compatibility model that combines them.
 
-Kang et al. 2019, section 3: a global distance between the whole scene and a product, a local one between its
-regions and the product weighted by category-aware attention, and the hybrid of the two. An encoder is "a
-two-layer feed-forward network" (section 3.2: Linear-BatchNorm-ReLU-Dropout-Linear-L2). A linear path beside
-it starts from the closed-form solution and leaves the network only what is not linear.
+Kang et al. 2019, section 3, define three distances. The global distance is between the whole scene and a
+product. The local distance is between the scene's regions and the product, weighted by category-aware
+attention. The hybrid distance mixes the two. An encoder is "a two-layer feed-forward network" (section 3.2:
+Linear-BatchNorm-ReLU-Dropout-Linear-L2). An added linear path starts from the closed-form solution, so the
+network only has to learn the non-linear part.
 """
 
 import math
@@ -29,12 +30,12 @@ from perfectlook.types import REGIONS
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """How wide the backbone's outputs are.
+    """The widths of the backbone's outputs.
 
     Attributes:
-        head: the global vector.
-        stages: the style statistics of each stage.
-        regions: one region of the feature map.
+        head: width of the global vector.
+        stages: width of the style statistics of each stage.
+        regions: width of one region of the feature map.
     """
 
     head: int
@@ -47,29 +48,30 @@ class Widths:
         return sum(self.stages)
 
     def blocks(self, config: ModelConfig) -> tuple[int, ...]:
-        """Widths of the parts of what stands for a whole picture: head vector, stages, or a region."""
+        """Widths of the blocks of the global features: global vector, stages, or a region."""
         if config.encoder == "recurrent":
             return (self.regions,)
         parts = {"head": (self.head,), "style": self.stages, "both": (self.head, *self.stages)}
         return parts[config.global_features]
 
     def global_width(self, config: ModelConfig) -> int:
-        """Width of the features that stand for a whole picture, of one region where those are maps."""
+        """Width of the global features, or of one region if the encoder reads maps."""
         return sum(self.blocks(config))
 
     def remembered(self, config: ModelConfig) -> int:
-        """How many features of a whole picture the memory reads: the head vector, where there is one."""
+        """How many global features the memory reads: those of the global vector, if the model has one."""
         reads_head = config.encoder != "recurrent" and config.global_features != "style"
         return self.head if reads_head else self.global_width(config)
 
 
 @dataclass(slots=True)
 class SceneBatch:
-    """What the model sees of n scenes, as the backbone gave it.
+    """The features of n scenes, as the backbone returns them.
 
-    `whole` is [n, global width], or maps [n, R, width of the map] for a recurrent encoder; `regions`
-    [n, R, width of the map], None when regions do not count. Where several questions are about one scene,
-    `rows` has the scene of each question; None where every scene has one, in order.
+    Attributes:
+        whole: [n, global width], or maps [n, R, map width] for a recurrent encoder.
+        regions: [n, R, map width]; None if the model uses no regions.
+        rows: the scene of each of q questions, [q]; None for one question per scene, in order.
     """
 
     whole: Tensor
@@ -77,17 +79,17 @@ class SceneBatch:
     rows: Tensor | None = None
 
     def asked(self, embedded: Tensor) -> Tensor:
-        """What was made of the scenes, [n, ...], for each of the questions, [q, ...]."""
+        """Expand a result per scene [n, ...] to a result per question [q, ...]."""
         return embedded if self.rows is None else embedded[self.rows]
 
 
 class GlobalNetwork(nn.Module, ABC):
-    """Two maps into one space, one for whole scenes and one for products; near is compatible.
+    """Two maps into one space, one for whole scenes and one for products; near means compatible.
 
-    Vectors may have any length. `config.dimension` is their width, as stores see it.
+    Vectors may have any length. `config.dimension` is the dimension of the vectors in a store.
 
     Args:
-        config: with mode "global", and the norm that distances in this space are taken by.
+        config: has mode "global", and the norm for distances in this space.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -96,12 +98,12 @@ class GlobalNetwork(nn.Module, ABC):
 
     @abstractmethod
     def embed_scene(self, whole: Tensor) -> Tensor:
-        """f_s: features of whole scenes [n, global width] to [n, d]."""
+        """f_s: map the features of whole scenes [n, global width] to [n, d]."""
 
     def embed_product(self, features: Tensor, centres: Tensor) -> Tensor:
-        """f_p: features of products and their categories' centres, [n, global width] each, to [n, d].
+        """f_p: map products and their categories' centres, [n, global width] each, to [n, d].
 
-        By default a product less the centre is embedded as a scene is.
+        By default, the product minus its centre is embedded like a scene.
         """
         return self.embed_scene(features - centres)
 
@@ -110,9 +112,9 @@ class Compatibility(nn.Module):
     """A compatibility model over features of a frozen backbone.
 
     Args:
-        config: its shape.
-        widths: of the backbone's outputs.
-        categories: how many categories it knows.
+        config: its configuration.
+        widths: widths of the backbone's outputs.
+        categories: number of known categories.
     """
 
     def __init__(self, config: ModelConfig, widths: Widths, categories: int) -> None:
@@ -138,15 +140,15 @@ class Compatibility(nn.Module):
             nn.init.constant_(self.mixing_logits.weight, math.log(config.mixing / (1 - config.mixing)))
 
     def embed_scene(self, whole: Tensor) -> Tensor:
-        """f_s: [n, global width], or maps [n, R, width], to [n, d], in both style spaces."""
+        """f_s in both style spaces: [n, global width], or maps [n, R, width], to [n, d]."""
         return self._remembering(self.scene_style(whole), whole)
 
     def embed_product(self, features: Tensor, centres: Tensor) -> Tensor:
-        """f_p: features [n, global width], or maps [n, R, width], less centres [n, width], to [n, d]."""
+        """f_p in both style spaces: features [n, global width] or maps, and centres, to [n, d]."""
         return self._remembering(self.product_style(features, centres), features)
 
     def embed_regions(self, regions: Tensor) -> Tensor:
-        """f_i: [n, R, width] to [n, R, d]. A region has no place in the memory: zero, as far from all."""
+        """f_i: [n, R, width] to [n, R, d], with zeros in the memory, so equally far from every product."""
         styles = self.region_style(regions)
         if not self.config.remembers:
             return styles
@@ -154,22 +156,22 @@ class Compatibility(nn.Module):
         return nn.functional.pad((1 - self.memory.weight).sqrt() * styles, (0, missing))
 
     def scene_style(self, whole: Tensor) -> Tensor:
-        """f_s in the first style space alone, [n, dimension]."""
+        """f_s in the first style space only, [n, dimension]."""
         embedded: Tensor = self.scene_encoder(self.drop(self.standardise_scene(whole)))
         return embedded
 
     def product_style(self, features: Tensor, centres: Tensor) -> Tensor:
-        """f_p in the first style space alone, [n, dimension]."""
+        """f_p in the first style space only, [n, dimension]."""
         embedded: Tensor = self.product_encoder(self.drop(self.standardised_product(features, centres)))
         return embedded
 
     def standardised_product(self, features: Tensor, centres: Tensor) -> Tensor:
-        """Products as their encoder sees them: less their categories' centres, standardised."""
+        """The input of the product encoder: products minus their categories' centres, standardised."""
         standardised: Tensor = self.standardise_product(less_centres(features, centres))
         return standardised
 
     def region_style(self, regions: Tensor) -> Tensor:
-        """f_i in the first style space, which is the only one that regions have, [n, R, dimension]."""
+        """f_i in the first style space, the only one for regions, [n, R, dimension]."""
         embedded: Tensor = self.local_encoder(self.drop(self.standardise_regions(regions)))
         return embedded
 
@@ -181,13 +183,13 @@ class Compatibility(nn.Module):
     def distances(
         self, scenes: SceneBatch, category: Tensor, products: Tensor, *, remembering: bool = True
     ) -> HybridDistances:
-        """Distances of n questions, each about a scene, to m embedded products each.
+        """Distances of n questions to m embedded products each; a question is about one scene.
 
         Args:
             scenes: the scenes.
-            category: index of the products' category per question, [n].
-            products: f_p of `embed_product`, [n, m, d].
-            remembering: false for the first style space alone, with products of `product_style`.
+            category: index of the products' category for each question, [n].
+            products: f_p from `embed_product`, [n, m, d].
+            remembering: False to use the first style space only, with products from `product_style`.
 
         Returns:
             The distance and its two weighted parts, each [n, m].
@@ -200,7 +202,7 @@ class Compatibility(nn.Module):
             whole = distance(scenes.asked(of_scene(scenes.whole))[:, None, :], products, norm)
             return HybridDistances(whole, whole, torch.zeros_like(whole))
         local = scenes.asked(of_regions(scenes.regions))
-        # each scene's regions are embedded once, for all of its questions
+        # Embed the regions of each scene once, for all its questions.
         embedded = self.attention.encoder(self.drop(self.standardise_regions(scenes.regions)))
         attention = attention_weights(self.attention.logits(scenes.asked(embedded), category))
         uses_whole = self.config.effective_mixing > 0
@@ -208,28 +210,28 @@ class Compatibility(nn.Module):
         return hybrid(whole, local, attention, products, mixing=self.mixing(category), norm=norm)
 
     def _remembering(self, styles: Tensor, whole: Tensor) -> Tensor:
-        """Vectors whose squared distance is the weighted sum of those in the two style spaces."""
+        """Join both style spaces: the squared distance is the weighted sum of the two squared distances."""
         if not self.config.remembers:
             return styles
         weight = self.memory.weight
         return torch.cat([(1 - weight).sqrt() * styles, weight.sqrt() * self.memory(whole)], dim=-1)
 
     def mixing(self, category: Tensor) -> Tensor | float:
-        """w for the category of each of n scenes: a number, or [n, 1] where every category has its own."""
+        """w for the category of each of n scenes: a number, or [n, 1] if each category has its own w."""
         if not self.config.learns_mixing:
             return self.config.effective_mixing
         learned: Tensor = torch.sigmoid(self.mixing_logits(category))
         return learned
 
     def without_memory(self) -> "Compatibility":
-        """The same network with the first style space alone."""
+        """The same network with the first style space only."""
         alone = Compatibility(replace(self.config, memory=0), self.widths, self.categories)
         kept = {name: each for name, each in self.state_dict().items() if not name.startswith("memory.")}
         alone.load_state_dict(kept)
         return alone.train(self.training)
 
     def reconstruction_error(self, scenes: SceneBatch, products: Tensor, centres: Tensor) -> Tensor:
-        """Sum over the encoders of how badly they reconstruct their inputs (autoencoders only)."""
+        """Sum of the reconstruction errors of all encoders (autoencoders only)."""
         inputs = [(self.scene_encoder, self.standardise_scene(scenes.whole))]
         inputs.append((self.product_encoder, self.standardised_product(products, centres)))
         if scenes.regions is not None:
@@ -249,12 +251,12 @@ def triplet_hinge(positive: Tensor, negatives: Tensor, *, margin: float = MARGIN
 
 
 class CategoryAttention(nn.Module):
-    """Embeds regions (h_i) and categories (e_c, unit length) and compares them.
+    """Embed regions (h_i) and categories (e_c, unit length) and compare them.
 
     Args:
-        config: of the model: its encoder, and τ, the initial one if it is learned.
-        width: of a region.
-        categories: how many.
+        config: configuration of the model: its encoder, and τ (initial value if it is learned).
+        width: width of a region.
+        categories: number of categories.
     """
 
     log_temperature: Tensor
@@ -271,15 +273,15 @@ class CategoryAttention(nn.Module):
 
     @property
     def temperature(self) -> float:
-        """τ as it stands."""
+        """The current τ."""
         return math.exp(float(self.log_temperature.detach()))
 
     def forward(self, regions: Tensor, category: Tensor | None = None) -> Tensor:
-        """Logits -‖h_i - e_c‖ / τ; the softmax over the regions is `distances.attention_weights`.
+        """Logits -‖h_i - e_c‖ / τ; `distances.attention_weights` takes their softmax over the regions.
 
         Args:
-            regions: standardised, [n, R, width].
-            category: index of a category per scene, [n]; None for all of them.
+            regions: standardised regions, [n, R, width].
+            category: index of one category per scene, [n]; None for all categories.
 
         Returns:
             [n, R] for one category per scene, [n, categories, R] for all.
@@ -287,18 +289,20 @@ class CategoryAttention(nn.Module):
         return self.logits(self.encoder(regions), category)
 
     def logits(self, embedded: Tensor, category: Tensor | None = None) -> Tensor:
-        """The same from embedded regions h_i, [n, R, dimension]."""
+        """Logits from embedded regions h_i, [n, R, dimension]; otherwise like `forward`."""
         weight = self.categories.weight if category is None else self.categories(category)[:, None, :]
         logits: Tensor = -pairwise(unit(weight), embedded, "l2") / self.log_temperature.exp()
         return logits if category is None else logits[:, 0, :]
 
 
 class Memory(nn.Module):
-    """Several networks side by side, each one for both scenes and products (tied), none of them centred.
+    """Several independent networks for the second style space.
+
+    Each network embeds both scenes and products (tied encoders). None of them subtracts centres.
 
     Args:
-        config: of the model.
-        width: how many of a whole picture's features it reads, the first ones.
+        config: configuration of the model.
+        width: the networks read the first `width` global features.
     """
 
     weight: Tensor
@@ -322,22 +326,22 @@ class Memory(nn.Module):
         return joined
 
     def members(self, whole: Tensor) -> Tensor:
-        """The unit vector of every one of the m networks, [n, m, d]."""
+        """The unit vector from each of the m networks, [n, m, d]."""
         seen = self.standardise(self.seen(whole))
         return torch.stack([unit(network(seen)) for network in self.networks], dim=1)
 
     def seen(self, whole: Tensor) -> Tensor:
-        """What it reads of whole pictures, [n, width]."""
+        """The features of whole pictures that the memory reads, [n, width]."""
         features: Tensor = pooled(whole)[:, : self.width]
         return features
 
     def loss(self, around: Tensor, products: Tensor, places: Tensor, margin: float) -> Tensor:
-        """Sum over the networks of their triplet hinge losses.
+        """Sum of the triplet hinge losses of all networks.
 
         Args:
-            around: the `members` of the scenes, one for each pair, [n, m, d].
+            around: `members` of the scenes, one for each pair, [n, m, d].
             products: whole products, [p, ...].
-            places: rows of `products`: each pair's own in the first column, then its negatives, [n, 1 + k].
+            places: rows of `products`, [n, 1 + k]: each pair's own product first, then its k negatives.
             margin: α.
         """
         vectors = self.members(products)
@@ -347,7 +351,7 @@ class Memory(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Linear-BatchNorm-ReLU-Dropout-Linear; [..., width] to [..., dimension], not yet of unit length."""
+    """Linear-BatchNorm-ReLU-Dropout-Linear; [..., width] to [..., dimension], not normalised."""
 
     def __init__(self, width: int, *, hidden: int, dimension: int, dropout: float) -> None:
         super().__init__()
@@ -367,9 +371,9 @@ class FeedForward(nn.Module):
 class Recurrent(nn.Module):
     """Bidirectional GRUs that sweep over the rows, then over the columns, of a square map.
 
-    The sweeps of ReNet (Visin et al. 2015), one layer; then the mean over the positions, dropout and a linear
-    map: [n, R, width] to [n, dimension], not yet of unit length. `hidden` is what both directions of a sweep
-    give together.
+    One layer of the sweeps of ReNet (Visin et al. 2015), then the mean over the positions, dropout and a
+    linear map: [n, R, width] to [n, dimension], not normalised. `hidden` is the width of both directions
+    together.
     """
 
     def __init__(self, width: int, *, hidden: int, dimension: int, dropout: float) -> None:
@@ -393,15 +397,14 @@ class Recurrent(nn.Module):
 
 
 class Encoder(nn.Module):
-    """One encoder of the method: a network, optionally beside a linear path, then L2 normalisation.
+    """One encoder of the method: a network, an optional linear path, and L2 normalisation.
 
     Args:
-        config: the shape of the model: the kind of network, its hidden width and dimension.
-        width: of the standardised input.
-        sweeps: whether the input is a whole map [n, R, width], which a recurrent encoder sweeps
-            over.
-        linear: whether to add a linear path; of a map it sees the mean over the regions.
-        decodes: whether an autoencoder gets its decoder, which reconstructs the input from the embedding.
+        config: configuration of the model: kind of network, hidden width and dimension.
+        width: width of the standardised input.
+        sweeps: whether the input is a whole map [n, R, width], which a recurrent encoder sweeps over.
+        linear: whether to add a linear path; for maps, it reads the mean over the regions.
+        decodes: whether an autoencoder gets a decoder, which reconstructs the input from the embedding.
     """
 
     def __init__(self, config: ModelConfig, width: int, *, sweeps: bool, linear: bool, decodes: bool) -> None:
@@ -418,7 +421,7 @@ class Encoder(nn.Module):
             nn.init.zeros_(self.linear.bias)
 
     def start_at_linear_path(self) -> None:
-        """Leave everything to the linear path until training says otherwise."""
+        """Set the network's output to zero, so that training starts from the linear path."""
         nn.init.zeros_(self.network.second.weight)
         nn.init.zeros_(self.network.second.bias)
 
@@ -427,7 +430,7 @@ class Encoder(nn.Module):
         return unit(self.code(inputs))
 
     def code(self, inputs: Tensor) -> Tensor:
-        """The embedding before it is normalised, [..., dimension]."""
+        """The embedding before normalisation, [..., dimension]."""
         encoded: Tensor = self.network(inputs)
         if self.linear is None:
             return encoded
@@ -436,10 +439,10 @@ class Encoder(nn.Module):
         return encoded + straight
 
     def reconstruction_error(self, inputs: Tensor, dropped: Tensor) -> Tensor:
-        """How badly `inputs` [..., width] are reconstructed from the code of `dropped`, a noisy copy of them.
+        """Reconstruction error of `inputs` [..., width] from the code of `dropped`, a noisy copy of them.
 
-        The mean over the batch of the squared error summed over features: inputs of about unit length make
-        it about 1 before training, whatever the width.
+        The mean over the batch of the squared error summed over features. Inputs have a length of about 1,
+        so the error is about 1 before training for every width.
         """
         assert self.decoder is not None
         error: Tensor = (self.decoder(self.code(dropped)) - inputs).square().sum(dim=-1).mean()
@@ -447,9 +450,9 @@ class Encoder(nn.Module):
 
 
 class Standardise(nn.Module):
-    """z-score every feature and divide by √dimension, so that inputs of any width have about unit length.
+    """Standardise every feature and divide by √width, so that inputs of any width have a length of about 1.
 
-    Input and output [..., width]. The constants are buffers: they are stored with the model and exported
+    Input and output are [..., width]. The constants are buffers: they are stored with the model and exported
     inside its graphs.
     """
 
@@ -462,12 +465,12 @@ class Standardise(nn.Module):
         self.register_buffer("scale", torch.full((width,), width**-0.5))
 
     def fit(self, mean: Tensor, deviation: Tensor, blocks: Sequence[int] | None = None) -> None:
-        """Take the training data's mean and standard deviation per feature; a constant feature becomes 0.
+        """Take the mean and standard deviation of each feature from training; a constant feature becomes 0.
 
         Args:
             mean: [width].
             deviation: [width].
-            blocks: widths of parts that count the same however wide they are; by default every feature does.
+            blocks: widths of blocks that get equal weight; by default, every feature gets equal weight.
         """
         usable = deviation > 1e-6 * deviation.max()
         parts = blocks or [len(mean)]
@@ -481,17 +484,17 @@ class Standardise(nn.Module):
 
 
 DROPOUT_STEPS = 256
-"""A random byte decides about each value, so shares are multiples of 1 / 256."""
+"""One random byte decides about each value, so shares are multiples of 1 / 256."""
 
 
 class Dropout(nn.Module):
-    """Zero a share of all values in training and scale the others up, so that their mean stays.
+    """Set a share of all values to zero in training and scale the others up to keep the mean.
 
-    The same as `torch.nn.Dropout`, which on a CPU draws its values one by one in one thread and took a third
-    of an epoch; here eight are drawn at a time. A share that is no multiple of 1 / 256 becomes the nearest.
+    It replaces `torch.nn.Dropout`, which draws values one by one in one thread on a CPU and took a third of
+    an epoch. This class draws eight at a time. Shares are rounded to the nearest multiple of 1 / 256.
 
     Args:
-        share: of the values to drop, from 0 to below 1.
+        share: share of the values to drop, at least 0 and below 1.
     """
 
     def __init__(self, share: float) -> None:
@@ -499,16 +502,17 @@ class Dropout(nn.Module):
         self.kept = max(1, round((1 - share) * DROPOUT_STEPS))
 
     def forward(self, values: Tensor) -> Tensor:
-        """Drop values of any shape; without training all are kept."""
+        """Drop values of an array of any shape; outside training, keep all values."""
         if not self.training or self.kept == DROPOUT_STEPS:
             return values
         return values * kept_values(values, self.kept).mul_(DROPOUT_STEPS / self.kept)
 
 
 def kept_values(values: Tensor, kept: int) -> Tensor:
-    """1 where a value stays and 0 where it does not, by the random generator of torch; shape as `values`."""
+    """Random mask with the shape of `values`: 1 with probability `kept` / 256, otherwise 0."""
     words = torch.empty(-(-values.numel() // 8), dtype=torch.int64, device=values.device)
-    drawn = words.random_(torch.iinfo(torch.int64).min, None).view(torch.uint8)  # every bit of every byte
+    # `random_` with None as its upper bound draws all 64 bits.
+    drawn = words.random_(torch.iinfo(torch.int64).min, None).view(torch.uint8)
     return (drawn[: values.numel()] < kept).view(values.shape).to(values.dtype)
 
 

@@ -1,4 +1,4 @@
-"""A trained model on disk, run by onnxruntime and numpy: no torch."""
+"""Run a trained model from disk with onnxruntime and numpy; needs no torch."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -34,28 +34,28 @@ from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import REGIONS, Float32Array, Float64Array, IntArray
 
 Picture: TypeAlias = Path | str | bytes | BinaryIO | Image
-"""A path, the bytes or a stream of a picture, or a picture opened by Pillow."""
+"""A picture: its path, its bytes, a stream, or a picture opened by Pillow."""
 
 CHUNK = 64
-"""Scenes embedded at once: the regions of more would not stay in the processor's cache."""
+"""Number of scenes embedded together; the regions of more do not fit into the processor's cache."""
 SCENES_READ = 256
 PRODUCTS_READ = 1024
-"""Rows of a set that become float32 at once."""
-_resolve = lru_cache(16_384)(resolve)  # the same categories are asked for with every photo
+"""Number of rows of a set that are converted to float32 together."""
+_resolve = lru_cache(16_384)(resolve)  # every photo asks for the same categories
 
 
 @dataclass(frozen=True)
 class SceneEmbedding:
-    """One scene as a model sees it: everything a distance to a product needs.
+    """One scene, embedded by a model: everything that a distance to a product needs.
 
     Attributes:
         scene: f_s, [d].
-        regions: f_i, [R, d]; None when regions do not count.
-        attention_logits: one row of [R] per known category; None when regions do not count.
+        regions: f_i, [R, d]; None if the model uses no regions.
+        attention_logits: one row of [R] per known category; None if the model uses no regions.
         categories: the known categories, in the order of those rows.
         mixing: w.
-        norm: of the distances.
-        category_mixing: w of each known category, where each has its own; `mixing` is then their mean.
+        norm: norm of the distances.
+        category_mixing: w of each known category if each has its own; `mixing` is then their mean.
     """
 
     scene: Float32Array
@@ -67,7 +67,7 @@ class SceneEmbedding:
     category_mixing: Float32Array | None = None
 
     def mixing_of(self, category: str) -> float:
-        """w for a category; the mean one for a category nobody knows."""
+        """w for a category; the mean w for an unknown category."""
         known = self._row(category)
         if self.category_mixing is None or known is None:
             return self.mixing
@@ -78,7 +78,7 @@ class SceneEmbedding:
         return None if known is None else self.categories.index(known)
 
     def attention(self, category: str) -> Float32Array:
-        """The attention over the regions for a category, [R], sums to 1; uniform for one nobody knows."""
+        """The attention over the regions for a category, [R], sums to 1; uniform for an unknown category."""
         kept: dict[str, Float32Array] = vars(self).setdefault("_attentions", {})
         if (found := kept.get(category)) is None:
             known = self._row(category)
@@ -90,9 +90,9 @@ class SceneEmbedding:
         return found
 
     def query_point(self, category: str) -> Float32Array:
-        """q, [d]: the products nearest to it are the nearest to the scene when the norm is squared.
+        """q, [d]: with squared norms, the products nearest to q are the nearest to the scene.
 
-        With plain norms ‖q - f_p‖ never exceeds the distance.
+        With plain norms, ‖q - f_p‖ never exceeds the distance.
         """
         if self.regions is None:
             return self.scene
@@ -101,7 +101,7 @@ class SceneEmbedding:
         return mixing * self.scene + (1 - mixing) * mean
 
     def distances(self, category: str, vectors: Float32Array) -> HybridDistances:
-        """Distances to products of a category by their vectors f_p [n, d], and the two parts: [n] each."""
+        """Distances to products of a category with vectors f_p [n, d], and their two parts: [n] each."""
         if self.regions is None:
             whole = distance(self.scene, vectors, self.norm)
             return HybridDistances(whole, whole, np.zeros_like(whole))
@@ -129,16 +129,16 @@ class SceneEmbedding:
 
 
 class StoredModel:
-    """What every model on disk has.
+    """The attributes of every model on disk.
 
     Attributes:
         record: the contents of its `config.json`.
-        name: what the model is called.
-        identity: sha256 over all that its distances depend on.
+        name: name of the model.
+        identity: sha256 over everything that its distances depend on.
         backbone: name of its backbone, for `open_backbone`.
         needs_product_maps: whether products need their feature maps too.
         training: how it was trained: `sets`, `n_pairs`, `n_scenes`, `n_products`, `settings`, `epoch` (the
-            one kept), `chosen_on` and the `binary_accuracy` there (`value`, `low`, `high`); `epoch` and
+            best one), `chosen_on` and the `binary_accuracy` there (`value`, `low`, `high`); `epoch` and
             `binary_accuracy` may be None.
     """
 
@@ -153,14 +153,14 @@ class StoredModel:
 
     @cached_property
     def trained_on(self) -> dict[str, frozenset[str]]:
-        """Ids of the `scenes` and `products` in the pairs it was trained on."""
+        """Ids of the `scenes` and `products` in the training pairs."""
         return read_trained_on(self._folder)
 
     def check_backbone(self, identity: str) -> None:
-        """Make sure that a backbone is the one the model was trained on.
+        """Check that a backbone is the one the model was trained on.
 
         Raises:
-            ModelError: it is another, by name, precision or weights.
+            ModelError: the backbone has another name, precision or weights.
         """
         self.record.check_backbone(identity)
 
@@ -168,14 +168,14 @@ class StoredModel:
 class Model(StoredModel):
     """A trained model.
 
-    Open one with `Model.open(folder)`, or train one with `perfectlook.train`. Its arrays are float32;
-    sessions run on one thread and may be shared between threads.
+    Open one with `Model.open(folder)`, or train one with `perfectlook.train`. Arrays are float32. Each
+    session runs on one thread, and several threads may share a model.
 
     Attributes:
-        norm: of its distances.
-        dimension: of the product vectors.
-        categories: those it knows.
-        centres: of each of them, [global width].
+        norm: norm of the distances.
+        dimension: dimension of the product vectors.
+        categories: the known categories.
+        centres: the centre of each known category, [global width].
         overall_centre: the centre of all products, [global width].
     """
 
@@ -187,8 +187,8 @@ class Model(StoredModel):
         centres = read_centres(folder)
         if len(centres["centres"]) != len(record.categories):
             raise ModelError(
-                f"{folder / files.CENTRES}: {len(centres['centres'])} centres for {len(record.categories)} "
-                "categories; train the model again"
+                f"{folder / files.CENTRES}: damaged ({len(centres['centres'])} centres for "
+                f"{len(record.categories)} categories). {files.TRAIN_AGAIN}"
             )
         self.centres = dict(zip(record.categories, centres["centres"], strict=True))
         self.overall_centre: Float32Array = centres["overall"]
@@ -204,26 +204,25 @@ class Model(StoredModel):
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
-        """Open a model folder, or a model that comes with the package by its name.
+        """Open a model folder, or by its name a model that comes with the package.
 
         Raises:
-            ModelError: there is no model, it is incomplete, damaged or of a newer format; or it is the
-                popularity baseline, which has no vectors.
+            ModelError: there is no model; it is incomplete, damaged or of another format; or it is the
+                popularity baseline, which has no product vectors.
         """
         folder = model_folder(folder)
         record = ModelRecord.read(folder)
         if record.baseline == files.POPULARITY:
             raise ModelError(
-                f"{folder}: is the baseline 'popularity', and it has no product vectors: it can be "
-                "evaluated, but no catalogue can be synced or searched with it; train a model that looks at "
-                "pictures"
+                f"{folder}: the baseline 'popularity' has no product vectors, so it cannot sync or search a "
+                "catalogue. Train another model with `perfectlook train`."
             )
         record.check_files(folder)
         return cls(folder, record)
 
     @cached_property
     def suggester(self) -> CategorySuggester | None:
-        """What suggests categories for a scene; None where the model suggests none.
+        """The category suggester; None if the model suggests no categories.
 
         Raises:
             ModelError: its file cannot be read.
@@ -235,17 +234,17 @@ class Model(StoredModel):
         return _resolve(category, self.categories)
 
     def centre(self, category: str) -> Float32Array:
-        """The centre of the category that stands in for `category`, or the overall one: [global width]."""
+        """The centre of the category that stands in for `category`, or the overall centre: [global width]."""
         known = self.resolve(category).category
         return self.overall_centre if known is None else self.centres[known]
 
     def product_inputs(self, batch: FeatureBatch) -> Float32Array:
-        """The features that centres are means of, [n, global width]."""
+        """The features of products that centres are the means of, [n, global width]."""
         inputs: Float32Array = pooled(whole_picture(self.record.config, *batch))
         return inputs
 
     def embed_products(self, batch: FeatureBatch, centres: Float32Array) -> Float32Array:
-        """f_p, [n, d], for products' features and the centre of each one's category [n, global width].
+        """f_p, [n, d], from the products' features and the centres of their categories [n, global width].
 
         A model trained without centring ignores the centres.
         """
@@ -255,11 +254,11 @@ class Model(StoredModel):
         return vectors
 
     def embed_scene(self, batch: FeatureBatch) -> SceneEmbedding:
-        """One scene, from a batch of one."""
+        """Embed one scene, from a batch of one."""
         return self.embed_scenes(batch)[0]
 
     def embed_scenes(self, batch: FeatureBatch) -> list[SceneEmbedding]:
-        """Every scene of a batch."""
+        """Embed every scene of a batch."""
         found: list[SceneEmbedding] = []
         for start in range(0, len(batch.global_vectors), CHUNK):
             part = slice(start, start + CHUNK)
@@ -279,25 +278,25 @@ class Model(StoredModel):
         """The distance between the photo of a scene and a product; lower is better.
 
         Args:
-            photo: the scene: a path, the bytes or a stream of a picture, a Pillow picture, or its features
-                (a batch of one).
-            product: the same of the product.
-            category: of the product: a whole path, or its last level ("Rugs"). The known category that
-                stands in for it decides the centre and the attention (`resolve`).
+            photo: the scene: the path, the bytes or a stream of a picture, a Pillow picture, or the features
+                of a picture (a batch of one).
+            product: the product, given like the scene.
+            category: the product's category: a whole path, or its last level ("Rugs"). The known category
+                that stands in for it (`resolve`) selects the centre and the attention.
 
         Raises:
             PictureError: a picture cannot be read.
             ModelError: the installed backbone is not the one that the model was trained on, or the features
-                are not the backbone's.
+                are from another backbone.
         """
         scene = self.embed_scene(self._features(photo))
         vectors = self.embed_products(self._features(product), self.centre(category)[None])
         return float(scene.distances(category, vectors).total[0])
 
     def distances_over(self, features: SetFeatures, indices: IntArray) -> DistanceFunction:
-        """The model's distances over a set, for the scenes of some pairs.
+        """Return a function for the distances within a set, for the scenes of the pairs `indices`.
 
-        Products are centred as a catalogue of the set's products would be.
+        Products are centred like in a catalogue of the set's products.
         """
         vectors = self.product_vectors(features)
         scenes = self.scene_embeddings(features, indices)
@@ -308,7 +307,7 @@ class Model(StoredModel):
         return distances
 
     def product_vectors(self, features: SetFeatures) -> Float32Array:
-        """f_p of every product of a set, centred as a catalogue of them would be: [products, d]."""
+        """f_p of every product of a set, centred like in a catalogue of these products: [products, d]."""
         count, categories = len(features.product_ids), features.product_categories
         parts = [slice(start, start + PRODUCTS_READ) for start in range(0, count, PRODUCTS_READ)]
         inputs = ((categories[part], self.product_inputs(features.products.batch(part))) for part in parts)
@@ -322,7 +321,7 @@ class Model(StoredModel):
         return np.concatenate(embedded) if embedded else np.empty((0, self.dimension), np.float32)
 
     def scene_embeddings(self, features: SetFeatures, indices: IntArray) -> dict[int, SceneEmbedding]:
-        """The scene of every one of some pairs, by its row in the set's scenes."""
+        """Embed the scenes of the pairs `indices`; keys are rows of the set's scenes."""
         rows = np.unique(features.pair_scenes[indices])
         found: dict[int, SceneEmbedding] = {}
         for start in range(0, len(rows), SCENES_READ):
@@ -352,21 +351,21 @@ class Model(StoredModel):
             found = inputs[name].shape
             if tuple(found[1:]) != shape[1:]:
                 raise ModelError(
-                    f"{self._folder}: model {self.name!r} takes {name} of shape {shape[1:]}, not "
-                    f"{tuple(found[1:])}; it was trained on the backbone {self.record.backbone_identity}"
+                    f"{self._folder}: expected {name} of shape {shape[1:]}, got {tuple(found[1:])}. Use the "
+                    f"features of the backbone {self.record.backbone_identity}."
                 )
         outputs: Sequence[Float32Array] = session.run(None, {name: inputs[name] for name in wanted})
         return outputs
 
 
 class Popularity(StoredModel):
-    """Orders products by the number of training pairs they are in, whatever the scene.
+    """Order products by their number of training pairs, the same for every scene.
 
-    A product that is in none has popularity 0; such products tie. It has no product vectors: it can be
-    evaluated, but no catalogue can be searched with it.
+    A product without training pairs has popularity 0, so these products tie. The model has no product
+    vectors: you can evaluate it, but you cannot search a catalogue with it.
 
     Attributes:
-        counts: product id to the number of training pairs it is in.
+        counts: number of training pairs of each product id.
     """
 
     def __init__(self, folder: Path, record: ModelRecord) -> None:
@@ -379,23 +378,23 @@ class Popularity(StoredModel):
         return f"<Popularity {self.name!r}: counts of {len(self.counts):,} products>"
 
     def check_backbone(self, identity: str) -> None:
-        """Any backbone will do: no feature is read."""
+        """Accept any backbone, because the model reads no features."""
 
     def distances(self, products: Sequence[str]) -> Float64Array:
-        """Minus the popularity of some products by their ids, the same for every scene, [n]."""
+        """Minus the popularity of products, given their ids: the same for every scene, [n]."""
         return -np.asarray([self.counts.get(product, 0) for product in products], np.float64)
 
     def distances_over(self, features: SetFeatures, indices: IntArray) -> DistanceFunction:  # noqa: ARG002
-        """Its distances over a set, for the scenes of any pairs.
+        """Return a function for the distances within a set.
 
         Raises:
-            ModelError: it knows no product of the set's catalogue, so everything would tie.
+            ModelError: the model has counted no product of the set, so all products would tie.
         """
         if self.counts.keys().isdisjoint(features.product_ids):
             raise ModelError(
-                f"model {self.name!r}: popularity knows only the {len(self.counts):,} products of the pairs "
-                f"it has counted, and none of the {len(features.product_ids):,} products of "
-                f"{features.dataset.name}; train it on that set, or evaluate a model that looks at pictures"
+                f"model {self.name!r}: its {len(self.counts):,} counted products include none of the "
+                f"{len(features.product_ids):,} products of {features.dataset.name}. Train the baseline on "
+                "that set, or evaluate another model."
             )
         found = self.distances(features.product_ids)
 
@@ -403,25 +402,25 @@ class Popularity(StoredModel):
 
 
 PRIOR_PRODUCTS = 20
-"""The model's centre weighs as much as this many products of the catalogue."""
+"""The weight of the model's centre, in products of the catalogue."""
 
 
 class Mean:
     """A running mean of rows, in float64."""
 
     def __init__(self) -> None:
-        """Start with no row."""
+        """Start without rows."""
         self.count = 0
         self._sum: Float64Array | None = None
 
     def add(self, rows: Float32Array) -> None:
-        """Take in rows [n, d]."""
+        """Add rows [n, d]."""
         total = rows.sum(axis=0, dtype=np.float64)
         self._sum = total if self._sum is None else self._sum + total
         self.count += len(rows)
 
     def shrunk_to(self, prior: Float32Array) -> Float32Array:
-        """Return (n·mean + 20·prior) / (n + 20), float32 [d]; the prior itself when there was no row."""
+        """Return (n·mean + 20·prior) / (n + 20), float32 [d]; the prior itself if there are no rows."""
         if self._sum is None:
             return prior
         shrunk: Float32Array = (
@@ -436,8 +435,8 @@ def catalogue_centres(
     """The centre of every category of a catalogue.
 
     Args:
-        prior: the centre that a category's is shrunk to, [d]: `Model.centre`.
-        batches: the categories of some products, and their features by `Model.product_inputs`, [n, d].
+        prior: returns the centre [d] that the centre of a category is shrunk to: `Model.centre`.
+        batches: categories of products, and their features from `Model.product_inputs`, [n, d].
     """
     means: dict[str, Mean] = {}
     for categories, inputs in batches:
@@ -450,16 +449,16 @@ def catalogue_centres(
 def features_for(
     model: Model | Popularity, dataset: Dataset | Path | str, *, strict: bool = False, **options: Any
 ) -> SetFeatures:
-    """The features of a set that a model is measured by.
+    """Read the features of a set that a model needs.
 
     Args:
-        model: any.
+        model: any model.
         dataset: a set, or its folder.
-        strict: fail when anything is wrong in the set.
-        options: further ones of `set_features`: `scene`, `workers` and `progress`.
+        strict: fail if anything is wrong in the set.
+        options: other options of `set_features`: `scene`, `workers` and `progress`.
 
     Raises:
-        ModelError: the model's backbone is another than the one it was trained on.
+        ModelError: the installed backbone is not the one that the model was trained on.
         DatasetError: the set cannot be read.
     """
     model.check_backbone(open_backbone(model.backbone).identity)
@@ -469,10 +468,10 @@ def features_for(
 
 
 def open_model(folder: Path | str) -> Model | Popularity:
-    """Open any model on disk: all can be evaluated (`distances_over`), only a `Model` has product vectors.
+    """Open any model on disk. Every model can be evaluated; only a `Model` has product vectors.
 
     Raises:
-        ModelError: there is no model, it is incomplete, damaged or of a newer format.
+        ModelError: there is no model, or it is incomplete, damaged or of another format.
     """
     folder = model_folder(folder)
     record = ModelRecord.read(folder)
@@ -491,5 +490,5 @@ def _open_session(path: Path) -> Any:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises a family of exceptions of its own, without a common base
-        raise ModelError(f"{path}: cannot be loaded ({error}); train the model again") from error
+    except Exception as error:  # onnxruntime raises exceptions without a common base
+        raise ModelError(f"{path}: damaged ({error}). {files.TRAIN_AGAIN}") from error

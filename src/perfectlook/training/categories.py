@@ -1,10 +1,10 @@
-"""Fitting what suggests categories: multi-label logistic regression on the scenes of the training pairs.
+"""Fit the category suggester: multi-label logistic regression on the scenes of the training pairs.
 
-A scene is to name the categories of ALL of its known products. It is fitted to whole pictures, which is what
-`complete` is asked about, not to the crops that the compatibility model learns from. The crop rule takes the
-product away, so where a crop lies tells which product that was (above shoes there are no shoes): on
-stl-fashion a suggester fitted to crops looks far better than popularity on crops, and is worse than it on
-whole pictures. See `docs/explanation/suggestion.md`.
+The targets of a scene are the categories of ALL its known products. The suggester is fitted to whole
+pictures, because `complete` asks about whole pictures. Crops, which the compatibility model learns from,
+would leak the target. The crop rule cuts the product away, so the place of a crop shows which product it was
+(above the shoes there are no shoes). On stl-fashion, a suggester fitted to crops looks far better than
+popularity on crops, but is worse than popularity on whole pictures. See `docs/explanation/suggestion.md`.
 """
 
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from perfectlook.model.config import GlobalFeatures, chosen_features
 from perfectlook.types import BoolArray, Float64Array, IntArray
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
-"""λ: of the squared weights, beside a loss that is the sum over scenes and categories."""
+"""Choices for λ, the penalty on the squared weights; the loss is a sum over scenes and categories."""
 COMPONENTS = 128
-"""Principal components of the scenes' features that weights may have; more only cost time."""
+"""Number of principal components of the scenes' features that get weights; more only cost time."""
 OVERSAMPLED, ITERATIONS = 16, 4
 STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class SuggesterFit:
-    """A suggester, the penalty that was chosen, and the cross-validated loss of each (per scene)."""
+    """A suggester, the chosen penalty, and the cross-validated loss of each penalty (per scene)."""
 
     suggester: CategorySuggester
     penalty: float
@@ -49,18 +49,19 @@ def fit_suggester(
 ) -> SuggesterFit:
     """Fit a suggester to the scenes of the training pairs.
 
-    The penalty is that of the least log loss on scenes held out from them, in five folds by scene, copies of
-    a held-out scene left out of the training.
+    The chosen penalty has the lowest log loss in five-fold cross-validation by scene. Copies of a held-out
+    scene are left out of the training folds.
 
     Args:
-        features: the set, its scenes shown in full: `set_features(..., scene="full")`.
-        training: pairs to train on.
-        categories: of the model; one without a training scene gets a small prior and no weights to speak of.
-        global_features: what stands for a whole scene.
-        penalties: to choose from, ascending.
+        features: the set with whole scenes: `set_features(..., scene="full")`.
+        training: the training pairs.
+        categories: categories of the model. A category without a training scene gets a small prior and
+            weights near zero.
+        global_features: the global features to read.
+        penalties: the penalties to choose from, ascending.
 
     Raises:
-        TrainingError: there is no scene to train on, or scenes are cropped.
+        TrainingError: there is no training scene, or scenes are cropped.
     """
     views = _Views(features, training, tuple(categories), global_features)
     losses = dict.fromkeys(penalties, 0.0)
@@ -78,28 +79,29 @@ def fit_suggester(
             losses[penalty] += views.loss(tested, weights)
     losses = {penalty: loss / max(counted, 1.0) for penalty, loss in losses.items()}
     least = min(losses.values())
-    # Of equal losses the larger penalty: with too few scenes to hold out any, that is popularity.
+    # Of equal losses choose the largest penalty. If no scene can be held out, this gives the popularity.
     penalty = max(penalty for penalty, loss in losses.items() if loss == least)
     return SuggesterFit(views.suggester(penalty), penalty, losses)
 
 
 _Weights = tuple[Tensor, Tensor]
-"""Of the principal components, [C, k], and what is added, [C]."""
+"""Weights of the principal components, [C, k], and the intercepts, [C]."""
 
 
 class _Views:
-    """Views of scenes, n of them.
+    """The views of scenes, n of them.
 
     Attributes:
-        scenes: the scene of each.
-        wanted: which categories complete it, [n, C].
-        weight: of each; those of one scene, where a set shows it in several views, sum to one, [n].
-        categories: C of them.
-        chosen: what stands for a whole scene.
-        mean: of that, [width].
-        scale: z-scores over the root of the width, head vector and style statistics of equal weight, [width].
-        directions: the first principal ones of the standardised features, as columns, [width, k].
-        inputs: along these, [n, k].
+        scenes: scene id of each view.
+        wanted: whether each category completes the view's scene, [n, C].
+        weight: weight of each view; the views of one scene sum to 1, [n].
+        categories: the C categories.
+        chosen: the global features to read.
+        mean: mean of the features, [width].
+        scale: factor that standardises the features, with equal weight for global vector and style
+            statistics, [width].
+        directions: first principal directions of the standardised features, as columns, [width, k].
+        inputs: the features in these directions, [n, k].
     """
 
     def __init__(
@@ -108,11 +110,13 @@ class _Views:
         self.categories, self.chosen = categories, chosen
         rows, self.scenes = scene_views(features, indices)
         if not len(rows):
-            raise TrainingError(f"{features.dataset.name}: no scene to learn categories from; add pairs")
+            raise TrainingError(
+                f"{features.dataset.name}: no scene to learn categories from. Add pairs to the set."
+            )
         if any(features.scene_views[row].crop for row in rows):
             raise TrainingError(
-                f"{features.dataset.name}: its scenes are cropped, and a crop tells which product was cut "
-                "away; read the set with scene='full' to learn categories from"
+                f"{features.dataset.name}: the scenes are cropped, and a crop shows which product was cut "
+                "away. Read the set with scene='full'."
             )
         batch = features.scenes.batch(rows)
         both = batch.global_vectors, batch.style_statistics
@@ -129,7 +133,7 @@ class _Views:
         self.weight: Float64Array = 1.0 / views[place]
 
     def fit(self, rows: BoolArray, penalties: Sequence[float]) -> list[_Weights]:
-        """Fit to some views: one solution for each penalty, each found from that of the next larger one."""
+        """Fit to some views, once per penalty; each fit starts from that of the next larger penalty."""
         inputs, wanted, weight = (
             torch.from_numpy(np.ascontiguousarray(each[rows], np.float64))
             for each in (self.inputs, self.wanted, self.weight)
@@ -148,7 +152,7 @@ class _Views:
         return float(each.numpy() @ self.weight[rows])
 
     def suggester(self, penalty: float) -> CategorySuggester:
-        """Fit to all views."""
+        """Fit the suggester to all views."""
         everything = np.ones(len(self.scenes), np.bool_)
         ((weights, bias),) = self.fit(everything, [penalty])
         turned = weights.numpy() @ self.directions.T
@@ -156,7 +160,7 @@ class _Views:
         return CategorySuggester(self.categories, self.chosen, *(each.astype(np.float32) for each in arrays))
 
     def prior(self, rows: BoolArray) -> Float64Array:
-        """Log-odds of every category over the scenes of some views, half a scene added to either side."""
+        """Log-odds of every category over the scenes of some views, with half a scene added to each side."""
         weight, wanted = self.weight[rows], self.wanted[rows]
         odds: Float64Array = np.log((weight @ wanted + 0.5) / (weight @ ~wanted + 0.5))
         return odds
@@ -184,8 +188,8 @@ def _minimised(inputs: Tensor, wanted: Tensor, weight: Tensor, penalty: float, s
 def _directions(rows: Float64Array, count: int) -> Float64Array:
     """The first principal directions of centred rows [n, width] as columns, [width, k], k at most `count`.
 
-    By subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4): near enough, and much cheaper than
-    all directions of wide features.
+    Subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4) is accurate enough, and much cheaper
+    than computing all directions of wide features.
     """
     most = min(rows.shape)
     subspace = np.random.default_rng(0).normal(size=(rows.shape[1], min(most, count + OVERSAMPLED)))

@@ -1,4 +1,4 @@
-"""The fits of one training, one after the other, each remembered over a stop; they choose the epoch."""
+"""Run the fits of a training with a checkpoint, so that a stopped training resumes; choose the epoch."""
 
 import hashlib
 import io
@@ -31,18 +31,18 @@ CHECKPOINT = "checkpoint.pt"
 NO_PAIRS: IntArray = np.empty(0, np.int64)
 
 OnEpoch = Callable[[str, Epoch], None]
-"""Called after every epoch with the stage it belongs to, and the epoch."""
+"""Called after every epoch with the name of its stage and the epoch."""
 
 
 class Stages:
-    """Runs fits, with a checkpoint and the log written after every epoch.
+    """Run fits, and write a checkpoint and the log after every epoch.
 
-    The checkpoint is one file, replaced in one step. It holds tensors and plain values only and is read as
-    such: nothing in it is ever executed.
+    The checkpoint is one file, replaced in one step. It holds only tensors and plain values, and loading it
+    executes no code.
 
     Args:
-        out: the model folder; None for a training so short that nothing of it is kept over a stop.
-        settings: everything the numbers depend on; a checkpoint of other settings is refused.
+        out: the model folder; None for a short training without a checkpoint.
+        settings: everything that the results depend on; a checkpoint with other settings is refused.
         on_epoch: called after every epoch.
 
     Raises:
@@ -59,7 +59,7 @@ class Stages:
         self.history: dict[str, Sequence[Epoch]] = {}
 
     def run(self, fit: Fit, epochs: int, *, patience: int | None = None) -> Fit:
-        """Run a fit to its end, from where it was stopped if it was."""
+        """Run a fit to its end; if it was stopped, resume from its last epoch."""
         if fit.name in self._states:
             fit.restore(self._states[fit.name])
         self.history[fit.name] = fit.history
@@ -73,13 +73,13 @@ class Stages:
                     write_log(self.history, self._out)
                 if self._on_epoch:
                     self._on_epoch(fit.name, epoch)
-        except TrainingError:  # the weights diverged: other settings must be able to start over
+        except TrainingError:  # The weights diverged. Remove the checkpoint, so that you can change settings.
             self.finish()
             raise
         return fit
 
     def measure(self, fit: Fit, epochs: int) -> Fit:
-        """Run a fit to its end for what is measured after its epochs; only that is remembered of it then."""
+        """Run a fit to its end, then keep only its measurements in the checkpoint."""
         self.run(fit, epochs)
         self._states[fit.name] = fit.measurements
         return fit
@@ -90,20 +90,21 @@ class Stages:
             (self._out / CHECKPOINT).unlink(missing_ok=True)
 
     def _read(self, path: Path) -> dict[str, dict[str, Any]]:
-        """The states that were last written; none where there is no file."""
-        for unfinished in path.parent.glob(".*.part"):  # what a killed training was writing
+        """Return the states from the last checkpoint; none if there is no file."""
+        for unfinished in path.parent.glob(".*.part"):  # left by a killed training
             unfinished.unlink(missing_ok=True)
         if not path.exists():
             return {}
         try:
             content = torch.load(path, weights_only=True)
             settings, states = content["settings"], content["state"]
-        except Exception as error:  # torch raises whatever the damaged bytes lead it to
-            raise TrainingError(f"{path}: cannot be read ({error}); delete it to start over") from error
+        except Exception as error:  # torch raises many types of errors for damaged files
+            raise TrainingError(f"{path}: damaged ({error}). Delete it to start over.") from error
         if settings != self._settings:
             raise TrainingError(
-                f"{path}: is of an unfinished training with other pairs or settings; run that training "
-                "again to finish it, choose another folder, or delete the file to start over"
+                f"{path}: belongs to an unfinished training with other pairs or settings. Finish that "
+                "training with its own settings, choose another folder with --out, or delete the file to "
+                "start over."
             )
         found: dict[str, dict[str, Any]] = states
         return found
@@ -112,19 +113,19 @@ class Stages:
 def learn(
     features: SetFeatures, config: TrainingConfig, make: Callable[[Round], Fit], stages: Stages
 ) -> Learned:
-    """Train a network and choose its epoch by the accuracy on scenes that it did not learn from.
+    """Train a network, and choose its epoch by the accuracy on held-out scenes.
 
-    These are the validation scenes. For sets under 500 scenes, and with `cross_validate`, they are those of
-    five folds; then the network is trained on all scenes but the test ones.
+    The held-out scenes are the validation scenes. For sets under 500 scenes, and with `cross_validate`, they
+    are the scenes of five folds; then a last fit uses all scenes except the test scenes.
 
     Args:
         features: the sets.
         config: the settings.
-        make: a fit for some pairs, not yet run.
+        make: returns a new fit for some pairs.
         stages: runs the fits.
 
     Raises:
-        TrainingError: there is too little to train on, or the loss is not a number.
+        TrainingError: there are too few pairs, or the loss is not finite.
     """
     if config.chooses_by_folds(features.dataset):
         measured = [stages.measure(make(each), config.epochs) for each in folds(features, config)]

@@ -1,4 +1,4 @@
-"""How a model is trained, and the TOML file that says so."""
+"""The settings of a training run, and the TOML file that holds them."""
 
 import dataclasses
 import difflib
@@ -23,27 +23,27 @@ class TrainingConfig:
     """Settings of one training run.
 
     Attributes:
-        model: the shape of the model.
-        epochs: at most this many.
-        cross_validate: choose by five-fold cross-validation, then train on the validation scenes too, as is
-            done for sets under 500 scenes anyway; six fits instead of one.
+        model: configuration of the model.
+        epochs: largest number of epochs.
+        cross_validate: choose the epoch by five-fold cross-validation, then train on the validation scenes
+            too. It takes six fits instead of one. Sets under 500 scenes always use it.
         patience: stop when the validation accuracy has not risen for this many epochs.
         batch_size: pairs per step.
         negatives: products drawn per pair and epoch.
         margin: α of the triplet hinge loss.
-        learning_rate: of AdamW.
-        attention_learning_rate: the same for the attention, its temperature and learned mixing, which start
-            from nothing.
-        memory_learning_rate: the same for the memory, which starts at random.
-        memory_weight_decay: of AdamW for the memory.
-        weight_decay: of AdamW for the rest; none where training goes on from a model.
-        averaging: decay per step of the running average of the weights, which is the network that is kept.
-        reconstruction: weight of an autoencoder's reconstruction error beside the ranking loss.
-        anchor: what a model that goes on from another pays for moving its weights away from that one's.
+        learning_rate: learning rate of AdamW.
+        attention_learning_rate: learning rate of the attention, its temperature and the learned mixing, which
+            have no closed-form start.
+        memory_learning_rate: learning rate of the memory, which starts from random weights.
+        memory_weight_decay: weight decay of AdamW for the memory.
+        weight_decay: weight decay of AdamW for all other weights; 0 in fine-tuning.
+        averaging: decay per step of the running average of the weights; the average becomes the model.
+        reconstruction: weight of an autoencoder's reconstruction error, relative to the ranking loss.
+        anchor: penalty in fine-tuning on moving the weights away from those of the starting model.
         ridge_choose: choose λ and the intercept of the closed form by cross-validation over training scenes.
-        ridge_penalty: λ of the closed-form solution that the linear path starts from, where it is not chosen.
-        ridge_whitening: each component of the closed form is divided by its standard deviation to this power.
-        seed: of everything random.
+        ridge_penalty: λ of the closed-form solution that the linear path starts from, if it is not chosen.
+        ridge_whitening: divide each component of the closed form by its standard deviation to this power.
+        seed: random seed.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -68,27 +68,29 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_at_least(self, _LEAST)
-        check_setting(self, "averaging", lambda decay: 0 <= decay < 1, "from 0 to below 1")
+        check_setting(self, "averaging", lambda decay: 0 <= decay < 1, "at least 0 and below 1")
         for name in ("learning_rate", "attention_learning_rate", "memory_learning_rate", "ridge_penalty"):
             check_setting(self, name, lambda value: value > 0, "above 0")
 
     def chooses_by_folds(self, dataset: Dataset) -> bool:
-        """Whether the epoch for a set is chosen by cross-validation, not by its validation scenes."""
+        """Whether to choose the epoch for a set by cross-validation instead of its validation scenes."""
         return self.cross_validate or is_small(dataset)
 
     def replaced(self, changes: Mapping[str, Any], *, source: str = "settings") -> "TrainingConfig":
-        """A copy with some settings changed; keys are those of this class and, directly, of the model's.
+        """Return a copy with some settings changed; keys may also be settings of the model.
 
         Raises:
-            UsageError: an unknown key (the nearest known one is named), a value of the wrong type.
+            UsageError: a key is unknown, or a value has the wrong type.
         """
         own = {each.name: each for each in dataclasses.fields(self) if each.name != "model"}
         shape = {each.name: each for each in dataclasses.fields(ModelConfig)}
         for key, value in changes.items():
             if key not in own and key not in shape:
                 near = difflib.get_close_matches(key, [*own, *shape], n=1)
-                hint = f"; did you mean '{near[0]}'?" if near else ""
-                raise UsageError(f"{source}: unknown setting '{key}'{hint}")
+                remedy = (
+                    f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join([*own, *shape])}."
+                )
+                raise UsageError(f"{source}: unknown setting '{key}'. {remedy}")
             current = getattr(self if key in own else self.model, key)
             _check_type(key, value, current, source)
         model = dataclasses.replace(self.model, **{k: v for k, v in changes.items() if k in shape})
@@ -96,20 +98,24 @@ class TrainingConfig:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read the settings of a TOML file: keys at the top or in the tables [model] and [training].
+    """Read settings from a TOML file: keys at the top level or in the tables [model] and [training].
 
     Raises:
-        UsageError: the file cannot be read, is not TOML, or has an unknown table.
+        UsageError: the file is missing, cannot be read, is not TOML, or has an unknown table.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as TOML ({error})") from error
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file. Check the path.") from error
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error}). Check its permissions and the disk.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML ({error}). Correct the file.") from error
     settings: dict[str, Any] = {}
     for key, value in content.items():
         if isinstance(value, dict):
             if key not in ("model", "training"):
-                raise UsageError(f"{path}: unknown table [{key}]; known: [model], [training]")
+                raise UsageError(f"{path}: unknown table [{key}]. Choose one of: [model], [training].")
             settings |= value
         else:
             settings[key] = value
@@ -120,4 +126,6 @@ def _check_type(key: str, value: object, current: object, source: str) -> None:
     wanted = type(current)
     numeric = wanted is float and isinstance(value, int) and not isinstance(value, bool)
     if not numeric and type(value) is not wanted:
-        raise UsageError(f"{source}: {key} = {value!r}: must be of type {wanted.__name__}")
+        raise UsageError(
+            f"{source}: expected {key} of type {wanted.__name__}, got {value!r}. Change its value."
+        )

@@ -1,4 +1,4 @@
-"""Sets to learn from, several as one, and negatives: products that are not known to belong to a scene."""
+"""Training data: one or more sets as one, and negatives, which are not known to belong to a scene."""
 
 import dataclasses
 import math
@@ -23,16 +23,16 @@ from perfectlook.types import BoolArray, Float16Array, Float32Array, IntArray
 
 
 class TrainingData:
-    """One or several sets, ready for the training loop. Arrays stay float16; a batch becomes float32.
+    """One or more sets, ready for the training loop. Arrays are float16; each batch becomes float32.
 
     Attributes:
         features: the sets as one.
-        config: the shape of the model: decides which features stand for a whole picture.
-        stages: widths of the style statistics of each of the backbone's stages; all are one by default.
-        categories: all categories of the catalogue, sorted.
+        config: configuration of the model, which selects the global features.
+        stages: widths of the style statistics of each stage of the backbone; by default, one stage.
+        categories: all categories of the products, sorted.
         product_category: [products] index of each product's category.
-        centres: [categories, global width] each category's mean product feature.
-        overall_centre: [global width] the mean over all products.
+        centres: [categories, global width] mean product features of each category.
+        overall_centre: [global width] mean features of all products.
     """
 
     def __init__(self, features: SetFeatures, config: ModelConfig, stages: tuple[int, ...] = ()) -> None:
@@ -46,8 +46,8 @@ class TrainingData:
         )
         if self._products is None:
             raise TrainingError(
-                f"{features.dataset.name}: a recurrent encoder needs the feature maps of products; read the "
-                "features with product_maps=True"
+                f"{features.dataset.name}: a recurrent encoder needs the feature maps of products. Read the "
+                "features with product_maps=True."
             )
         self.stages = stages or (features.scenes.style_statistics.shape[1],)
         count, width = len(self.categories), self._products.shape[-1]
@@ -57,7 +57,7 @@ class TrainingData:
 
     @property
     def widths(self) -> Widths:
-        """Of the backbone's outputs."""
+        """The widths of the backbone's outputs."""
         scenes = self.features.scenes
         assert scenes.feature_maps is not None
         return Widths(scenes.global_vectors.shape[1], self.stages, scenes.feature_maps.shape[2])
@@ -71,7 +71,7 @@ class TrainingData:
         return SceneBatch(self.whole(pairs), self._regions(pairs) if self.config.uses_regions else None)
 
     def distinct_scenes(self, pairs: IntArray) -> SceneBatch:
-        """The scenes of some pairs, each once, with the scene of each pair; two at least, for batch norm."""
+        """The distinct scenes of some pairs, with the scene of each pair; at least two, for batch norm."""
         rows = self.features.pair_scenes[pairs]
         _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
         if len(first) < 2:
@@ -81,11 +81,11 @@ class TrainingData:
         return batch
 
     def whole(self, pairs: IntArray) -> Tensor:
-        """What stands for the whole scene of some pairs, [n, global width] or maps [n, R, width]."""
+        """The global features of the scenes of some pairs, [n, global width], or their maps [n, R, width]."""
         return torch.from_numpy(self._whole[self.features.pair_scenes[pairs]]).float()
 
     def mean_regions(self, pairs: IntArray) -> Tensor:
-        """The mean over the regions of the scenes of some pairs, [n, width of the map]."""
+        """The mean region of the scenes of some pairs, [n, width of the map]."""
         return torch.cat([self._regions(part).mean(dim=1) for part in parts(pairs)])
 
     def region_moments(self, pairs: IntArray) -> tuple[Tensor, Tensor]:
@@ -115,7 +115,7 @@ class TrainingData:
 
 
 def stage_widths(features: SetFeatures, description: BackboneDescription) -> tuple[int, ...]:
-    """Widths of the stages' style statistics; of features that are not the backbone's own, none."""
+    """Widths of the stages' style statistics; empty if the features are not from this backbone."""
     widths = tuple(2 * channels for channels in description.stage_channels)
     return widths if sum(widths) == features.scenes.style_statistics.shape[1] else ()
 
@@ -123,9 +123,9 @@ def stage_widths(features: SetFeatures, description: BackboneDescription) -> tup
 def category_means(
     products: Float16Array, categories: IntArray, count: int
 ) -> tuple[Float32Array, Float32Array]:
-    """The mean of the products of each of `count` categories [count, width], and of all of them [width].
+    """The mean of the products of each of `count` categories [count, width], and of all products [width].
 
-    Products are [products, width], or maps [products, R, width] of which the regions' mean counts.
+    Products are [products, width], or maps [products, R, width], which are averaged over their regions.
     """
     sums = np.zeros((count, products.shape[-1]), np.float64)
     for start in range(0, len(products), 4096):
@@ -138,7 +138,7 @@ def category_means(
 
 
 def batches(rows: IntArray, size: int) -> Iterator[IntArray]:
-    """Slices of about `size` rows, none of a single row unless there is just one: batch norm needs two."""
+    """Split rows into batches of about `size`. No batch has a single row, because batch norm needs two."""
     count = max(1, math.ceil(len(rows) / size))
     if len(rows) > 1:
         count = min(count, len(rows) // 2)
@@ -146,7 +146,7 @@ def batches(rows: IntArray, size: int) -> Iterator[IntArray]:
 
 
 def parts(rows: IntArray, size: int = 1024) -> Iterator[IntArray]:
-    """Slices of rows: the features of all at once, as float32, might not fit into memory."""
+    """Split rows into slices, because the features of all rows as float32 might not fit into memory."""
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
@@ -158,15 +158,15 @@ def load_sets(
     workers: int | None = None,
     **options: Any,
 ) -> SetFeatures:
-    """Read several sets with their features, as one. Copies of a scene are found across the sets.
+    """Read several sets with their features as one set, and find copies of scenes across the sets.
 
     Args:
         sets: folders of sets, or sets.
         backbone: name of the backbone.
-        strict: fail when anything is wrong in a set.
-        workers: processes that extract features.
-        options: further ones of `set_features`: `scene`, `product_maps` and `progress`. Compatibility is
-            learned from crops of scenes, category suggestion from whole ones.
+        strict: fail if anything is wrong in a set.
+        workers: number of processes that extract features.
+        options: other options of `set_features`: `scene`, `product_maps` and `progress`. Compatibility
+            learns from crops of scenes, the category suggester from whole scenes.
 
     Raises:
         UsageError: a set is named twice.
@@ -177,7 +177,7 @@ def load_sets(
     roots = [each.root.resolve() / each.name for each in datasets]
     for root in roots:
         if roots.count(root) > 1:
-            raise UsageError(f"{root}: the set is named more than once; name each set once")
+            raise UsageError(f"{root}: the set is named more than once. Name each set once.")
     options |= {"strict": strict, "workers": workers}
     merged = merge([set_features(each, backbone, **options) for each in datasets])
     if len(datasets) == 1:
@@ -187,7 +187,7 @@ def load_sets(
 
 
 def merge(sets: Sequence[SetFeatures]) -> SetFeatures:
-    """Several sets as one, one after the other; a product of two sets counts once."""
+    """Join several sets in order; a product in two sets counts once."""
     if len(sets) == 1:
         return sets[0]
     row_of: dict[str, int] = {}
@@ -229,7 +229,7 @@ def merge(sets: Sequence[SetFeatures]) -> SetFeatures:
 
 
 def _joined(sets: Iterable[tuple[FeatureArrays, IntArray | slice]]) -> FeatureArrays:
-    """The rows named of several arrays, one after the other; maps where all of them have maps."""
+    """Join the given rows of several arrays; maps only if all of them have maps."""
 
     def column(name: str) -> Any:
         parts = [(getattr(arrays, name), rows) for arrays, rows in chosen]
@@ -241,14 +241,14 @@ def _joined(sets: Iterable[tuple[FeatureArrays, IntArray | slice]]) -> FeatureAr
 
 
 class NegativeSampler:
-    """Draws negatives uniformly from the category of each pair's product.
+    """Draw negatives uniformly from the category of each pair's product.
 
-    A product known to belong to the pair's scene, or to a copy of that scene, is never drawn. Pairs whose
-    category has no other product are in `without_negatives` and cannot be trained on.
+    It never draws a product that is known to belong to the pair's scene or to a copy of that scene. Pairs
+    whose category has no other product are in `without_negatives`; they cannot be trained on.
 
     Args:
         features: the set.
-        indices: the pairs that will be asked for.
+        indices: the pairs that `draw` may be called with.
     """
 
     def __init__(self, features: SetFeatures, indices: IntArray) -> None:
@@ -264,7 +264,7 @@ class NegativeSampler:
         self.without_negatives = np.asarray([i for i in indices if not self._has_negative(i)], np.int64)
 
     def draw(self, indices: IntArray, count: int, generator: np.random.Generator) -> IntArray:
-        """Rows of products, [pairs, count], drawn with replacement for pairs that have negatives."""
+        """Rows of products, [pairs, count], drawn with replacement; every pair must have a negative."""
         drawn = self._draw_any(np.repeat(indices, count), generator)
         scenes = np.repeat(self._pair_scene[indices], count)
         while (wrong := self._is_known(scenes, drawn)).any():
@@ -290,7 +290,7 @@ class NegativeSampler:
         return not self._is_known(np.full(len(pool), self._pair_scene[index]), pool).all()
 
     def _known_products(self, features: SetFeatures, scenes: dict[str, int]) -> IntArray:
-        """Sorted codes, scene number × products + product row, of all that is known to belong together."""
+        """Sorted codes (scene number × products + product row) of all scenes and products known to match."""
         rows = {product: row for row, product in enumerate(features.product_ids)}
         positives = features.dataset.positives
         codes: set[int] = set()

@@ -1,4 +1,4 @@
-"""Fine-tuning: the weights of a trained model for new pairs and new categories, what it knows kept."""
+"""Fine-tuning: continue from a trained model with new pairs and new categories, and keep what it knows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,26 +10,26 @@ from safetensors.torch import load
 from torch import Tensor
 
 from perfectlook.errors import ModelError
-from perfectlook.model.files import WEIGHTS, ModelRecord, read_centres, read_trained_on
+from perfectlook.model.files import TRAIN_AGAIN, WEIGHTS, ModelRecord, read_centres, read_trained_on
 from perfectlook.model.networks import Compatibility
 from perfectlook.taxonomy import resolve
 from perfectlook.training.data import TrainingData
 from perfectlook.types import Float32Array
 
 PER_CATEGORY = ("attention.categories.weight", "mixing_logits.weight")
-"""Weights with a row for every category."""
+"""Weights with one row per category."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartingModel:
-    """A trained model that is fine-tuned.
+    """The trained model that fine-tuning starts from.
 
     Attributes:
-        record: what the model is.
-        centres: of the categories it knows, and the overall one.
+        record: the contents of its `config.json`.
+        centres: the centres of its known categories, and the overall centre.
         stored: its weights.
-        scenes: ids of the scenes it was trained on.
-        products: ids of the products in the pairs it was trained on.
+        scenes: ids of its training scenes.
+        products: ids of the products in its training pairs.
     """
 
     record: ModelRecord
@@ -48,20 +48,20 @@ class StartingModel:
         record = ModelRecord.read(folder)
         if record.baseline:
             raise ModelError(
-                f"{folder}: the baseline '{record.baseline}' cannot be fine-tuned; train it again on all "
-                "sets, or fine-tune a compatibility model"
+                f"{folder}: the baseline '{record.baseline}' cannot be fine-tuned. Train it again on all "
+                "sets, or fine-tune a compatibility model."
             )
         path = folder / WEIGHTS
         try:
             stored = load(path.read_bytes())
         except (OSError, SafetensorError) as error:
-            raise ModelError(f"{path}: cannot be read ({error}); train the model again") from error
+            raise ModelError(f"{path}: cannot be read ({error}). {TRAIN_AGAIN}") from error
         return cls(record, read_centres(folder), stored, **read_trained_on(folder))
 
     def extend(self, data: TrainingData) -> None:
-        """Add the categories that the model knows to those of the new sets, with the centres it has for them.
+        """Add the model's categories and their centres to the training data.
 
-        A category of both keeps the model's centre, so that its products stay where they were.
+        A category in both keeps the model's centre, so that the vectors of its products stay where they were.
         """
         fresh = dict(zip(data.categories, data.centres, strict=True))
         centres = fresh | dict(zip(self.record.categories, self.centres["centres"], strict=True))
@@ -77,10 +77,10 @@ class StartingModel:
     def weights(self, data: TrainingData) -> dict[str, Tensor]:
         """The weights of a network for the extended categories.
 
-        A new category starts as the known one that stands in for it, or as the mean of all.
+        A new category starts from the known category that stands in for it, or from the mean of all.
 
         Raises:
-            ModelError: they do not fit the network.
+            ModelError: the weights do not fit the network.
         """
         known = self.record.categories
         state = dict(self.stored)
@@ -98,7 +98,7 @@ class StartingModel:
         shapes = {name: tuple(each.shape) for name, each in wanted.items()}
         if shapes != {name: tuple(each.shape) for name, each in state.items()}:
             raise ModelError(
-                f"model {self.record.name!r}: its weights are those of another version of perfectlook, or "
-                "not of this backbone; train it again"
+                f"model {self.record.name!r}: its weights do not fit (they are from another version of "
+                f"perfectlook or another backbone). {TRAIN_AGAIN}"
             )
         return state

@@ -1,4 +1,4 @@
-"""What a training says of itself: epochs and their plot, the report in the record, the model card."""
+"""Record a training: the log of its epochs, their plot, the report in the model's record, the model card."""
 
 import json
 from collections import Counter
@@ -25,10 +25,10 @@ PLOT = "training.png"
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one epoch did. Epoch 0 is the model before training.
+    """The results of one epoch. Epoch 0 is the model before training.
 
-    `loss` is None for epoch 0; `binary_accuracy` None where there is nothing to validate on. `memory` is the
-    weight of the memory that this accuracy was reached with.
+    `loss` is None for epoch 0. `binary_accuracy` is None if there is nothing to validate on. `memory` is the
+    weight of the memory that reaches this accuracy.
     """
 
     epoch: int
@@ -40,33 +40,33 @@ class Epoch:
 
 
 def best_of(history: Sequence[Epoch]) -> int:
-    """The epoch of the highest validation accuracy, the first of equals; without validation the last."""
+    """The epoch of the highest validation accuracy, the first of ties; without validation, the last epoch."""
     known = [(each.binary_accuracy, -each.epoch) for each in history if each.binary_accuracy is not None]
     return -max(known)[1] if known else history[-1].epoch
 
 
 def is_over(history: Sequence[Epoch], epochs: int, patience: int | None) -> bool:
-    """Whether this many epochs are done or, with patience, the accuracy has not risen for that many."""
+    """Whether training ends: all epochs are done, or the accuracy has not risen for `patience` epochs."""
     if len(history) > epochs:
         return True
     return patience is not None and history[-1].epoch - best_of(history) >= patience
 
 
 History = Mapping[str, Sequence[Epoch]]
-"""Stage ("fit", "fold 0", ...) to its epochs."""
+"""Epochs by stage ("fit", "fold 0", ...)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What was learned, and how good it is on scenes that it was not learned from.
+    """A trained network, and its accuracy on held-out scenes.
 
     Attributes:
-        network: the network; of the popularity baseline, product id to the number of training pairs.
-        training: the pairs it was learned from.
-        epoch: the one kept; None where nothing was trained in epochs.
-        chosen_on: which scenes choices were made by; None where nothing was chosen.
-        held_out: how good it is on those scenes.
-        without_negatives: pairs left out because nothing else is in their category.
+        network: the network; for the popularity baseline, the number of training pairs of each product id.
+        training: the training pairs.
+        epoch: the chosen epoch; None if training has no epochs.
+        chosen_on: the scenes that choices were made on; None if nothing was chosen.
+        held_out: accuracy on those scenes.
+        without_negatives: number of pairs left out because their category has no other product.
         found: settings that the training chose itself, by name.
         history: the epochs of every stage.
     """
@@ -95,14 +95,14 @@ def write_learned(
     """Write the model folder of a training: the model with its report and card, the log and its plot.
 
     Args:
-        learned: what was learned.
-        data: what from.
+        learned: the trained network.
+        data: the training data.
         out: the folder.
-        settings: of the training, for the report.
-        backbone_identity: of the backbone.
-        baseline: name of the baseline that it is, if it is one.
-        suggestion: content of the file that suggests categories.
-        start: the model that was fine-tuned.
+        settings: settings of the training, for the report.
+        backbone_identity: identity of the backbone.
+        baseline: name of the baseline; None for a compatibility model.
+        suggestion: content of the category suggester's file.
+        start: the starting model of fine-tuning.
     """
     network = learned.network
     report = training_report(learned, data, {**settings, **learned.found})
@@ -127,7 +127,7 @@ def write_learned(
 
 
 def write_log(history: History, folder: Path) -> None:
-    """Write every epoch of every stage so far, in one step."""
+    """Write all epochs of all stages so far, in one step."""
     lines = [
         json.dumps({"stage": stage} | asdict(epoch)) for stage, epochs in history.items() for epoch in epochs
     ]
@@ -135,12 +135,12 @@ def write_log(history: History, folder: Path) -> None:
 
 
 def draw_plot(history: History, chosen: int, path: Path) -> None:
-    """Draw loss and validation accuracy by epoch; the chosen epoch is marked.
+    """Draw loss and validation accuracy by epoch, and mark the chosen epoch.
 
     Args:
-        history: what `write_log` wrote.
+        history: the epochs that `write_log` wrote.
         chosen: the epoch whose weights the model has.
-        path: of the PNG file.
+        path: path of the PNG file.
     """
     figure = new_figure(7, 6)
     above, below = figure.subplots(2, 1, sharex=True)
@@ -161,7 +161,7 @@ def draw_plot(history: History, chosen: int, path: Path) -> None:
 
 
 def training_report(learned: Learned, data: TrainingData, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The `training` of a model's record."""
+    """The `training` field of a model's record."""
     features = data.features
     parts = features.dataset.parts or (features.dataset,)
     accuracy = learned.held_out.accuracy if learned.held_out else None
@@ -184,14 +184,14 @@ def training_report(learned: Learned, data: TrainingData, settings: Mapping[str,
 def model_card(
     name: str, data: TrainingData, training: Mapping[str, Any], config: ModelConfig, baseline: str | None
 ) -> str:
-    """A model card in Markdown: what the model is, its data, figures, limits and licence.
+    """The model card in Markdown: what the model is, its data, figures, limits and licence.
 
     Args:
-        name: of the model.
-        data: what it was trained on.
+        name: name of the model.
+        data: the training data.
         training: the training report of its record.
-        config: its shape.
-        baseline: name of the baseline that it is, if it is one.
+        config: configuration of the model.
+        baseline: name of the baseline; None for a compatibility model.
     """
     templates = Environment(
         loader=PackageLoader("perfectlook.training"),

@@ -1,4 +1,4 @@
-"""The epoch loop: one for the compatibility model and for the baselines that are networks."""
+"""The training loop, shared by the compatibility model and the baselines that are networks."""
 
 import time
 from abc import ABC, abstractmethod
@@ -25,20 +25,20 @@ from perfectlook.training.validation import EmbeddedSet, Round, placeable
 from perfectlook.types import IntArray
 
 MEMORY_WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
-"""What the memory may weigh against the first style space; the choice of the epoch decides."""
+"""Weights of the memory, relative to the first style space, that are tried when choosing the epoch."""
 
 
 class Fit(ABC):
     """A network, its optimiser and its random state; `run` trains it epoch by epoch.
 
-    The same seed gives the same numbers, also over a stop: `state` holds everything an epoch depends on.
-    A subclass says how the network starts, what its loss is, and how it measures distances.
+    The same seed gives the same numbers, even if training stops in between: `state` holds everything that an
+    epoch depends on. A subclass defines the start of the network, its loss and its distances.
 
     Args:
         data: the sets.
-        part: pairs to train on, and pairs to measure on after each epoch; the latter may be empty.
+        part: pairs to train on, and pairs to validate on after each epoch (may be empty).
         config: the settings.
-        averaging: decay of the running average of the weights; 0 keeps the weights themselves.
+        averaging: decay of the running average of the weights; 0 turns averaging off.
 
     Raises:
         TrainingError: there are too few pairs to train on.
@@ -46,7 +46,7 @@ class Fit(ABC):
 
     network: Network
     memory_weights: Sequence[float | None] = (None,)
-    """The weights of a memory to measure with after every epoch."""
+    """The weights of the memory that every epoch is validated with."""
 
     def __init__(
         self, data: TrainingData, part: Round, config: TrainingConfig, *, averaging: float = 0.0
@@ -61,9 +61,9 @@ class Fit(ABC):
         self.training = np.setdiff1d(part.training, self.without_negatives)
         if len(self.training) < 2:
             raise TrainingError(
-                f"{data.features.dataset.name}: {len(self.training)} pairs to train on; at least 2 are "
-                "needed, each in a category with a product that does not belong to its scene: add pairs or "
-                "products"
+                f"{data.features.dataset.name}: expected at least 2 pairs to train on, got "
+                f"{len(self.training)} (a pair needs a product of its category that does not belong to its "
+                "scene). Add pairs or products."
             )
         torch.manual_seed(config.seed)
         self.network = self._start()
@@ -78,35 +78,34 @@ class Fit(ABC):
 
     @abstractmethod
     def _start(self) -> Network:
-        """The network before the first epoch, from torch's generator."""
+        """Create the network before the first epoch, with torch's random generator."""
 
     @abstractmethod
     def _make_optimiser(self) -> torch.optim.Optimizer:
-        """An optimiser for the network."""
+        """Create the optimiser of the network."""
 
     @abstractmethod
     def _loss(self, pairs: IntArray, products: IntArray, places: Tensor) -> Tensor:
         """The loss of n pairs, a scalar.
 
         Args:
-            pairs: their indices.
-            products: rows of the distinct products among the pairs' own and the negatives, [m].
-            places: each pair's product in the first column, then its negatives, as places in `products`,
-                [n, 1 + k].
+            pairs: indices of the pairs.
+            products: rows of the distinct products: the pairs' own products and their negatives, [m].
+            places: positions in `products`, [n, 1 + k]: each pair's own product first, then its k negatives.
         """
 
     @abstractmethod
     def _distances(self) -> list[DistanceFunction]:
-        """The averaged network's distances for the validation pairs, one for each of `memory_weights`."""
+        """The distances of the averaged network for the validation pairs, one function per memory weight."""
 
     def _batches(self, order: IntArray) -> Iterator[IntArray]:
         return batches(order, self.config.batch_size)
 
     def run(self, epochs: int, *, patience: int | None = None) -> Iterator[Epoch]:
-        """Train until `epochs` are done or, with patience, the accuracy has not risen for that many.
+        """Train until `epochs` are done, or until the accuracy has not risen for `patience` epochs.
 
-        Yields every new epoch, the first time with epoch 0. Between two of them the fit may be stopped, and
-        later continued from its `state`.
+        Yields every new epoch, starting with epoch 0. You can stop the fit between two epochs and continue it
+        later from its `state`.
         """
         if not self.history:
             yield self._note(0, None, time.perf_counter())
@@ -117,7 +116,7 @@ class Fit(ABC):
 
     @property
     def averaged(self) -> Network:
-        """The network that is measured and kept; its weights are the running average, where there is one."""
+        """The network to validate and keep; its weights are the running average, if averaging is on."""
         if self._average is None:
             return self.network
         network = self._average.module
@@ -130,13 +129,13 @@ class Fit(ABC):
         return best_of(self.history)
 
     def keep_best(self) -> Network:
-        """The network as it was at its best epoch."""
+        """Return the network of its best epoch."""
         self.network.load_state_dict(self._best)
         return remembering(self.network, self.history[self.best_epoch].memory)
 
     @property
     def state(self) -> dict[str, Any]:
-        """All that the next epoch depends on, as tensors and plain values."""
+        """Everything that the next epoch depends on, as tensors and plain values."""
         return {
             "network": self.network.state_dict(),
             "averaged": self._average.state_dict() if self._average else None,
@@ -148,11 +147,11 @@ class Fit(ABC):
 
     @property
     def measurements(self) -> dict[str, Any]:
-        """What was measured after each epoch: the part of `state` that says how good the fit was."""
+        """The validation results of each epoch, the part of `state` that `learn` chooses the epoch by."""
         return {"history": [asdict(epoch) for epoch in self.history], "shares": self.shares}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue where `state` was taken; a fit restored from `measurements` alone is over."""
+        """Continue from a `state`. With `measurements` alone, the fit is over."""
         self.history = [Epoch(**epoch) for epoch in state["history"]]
         self.shares = state["shares"]
         if "network" not in state:
@@ -166,7 +165,7 @@ class Fit(ABC):
 
     @cached_property
     def placed_scenes(self) -> list[str]:
-        """The scene of every validation pair that can be placed, in the order of each epoch's `shares`."""
+        """The scene of every validation pair with candidates, in the order of `shares`."""
         pairs = self.data.features.pairs
         places = placeable(self.data.features, self.validation)
         return [pairs[self.validation[at]].scene for at, _, _ in places]
@@ -176,7 +175,7 @@ class Fit(ABC):
         accuracy, weight = None, None
         if shares.shape[1]:
             means = shares.double().mean(dim=1)
-            best = int(means.argmax())  # the first of equals
+            best = int(means.argmax())  # the first of ties
             accuracy, weight = float(means[best]), self.memory_weights[best]
         averaged = self.averaged
         temperature = None
@@ -190,7 +189,7 @@ class Fit(ABC):
         return self.history[-1]
 
     def _place(self, number: int) -> Tensor:
-        """Shares of the validation pairs, a row for each weight of the memory."""
+        """Shares of the validation pairs, one row per weight of the memory."""
         features, ways = self.data.features, self._distances()
         try:
             placed = (place_pair(features, self._candidates, index, ways) for index in self.validation)
@@ -221,18 +220,19 @@ class Fit(ABC):
         return total / len(order)
 
     def _diverged(self, number: int, what: str) -> TrainingError:
-        return TrainingError(f"epoch {number}: {what}; lower learning_rate (now {self.config.learning_rate})")
+        rate = self.config.learning_rate
+        return TrainingError(f"epoch {number}: {what}. Lower learning_rate (now {rate}).")
 
 
 class CompatibilityFit(Fit):
-    """A compatibility model in training.
+    """The fit of a compatibility model.
 
     Args:
         data: the sets.
         part: as for `Fit`.
         config: the settings.
-        form: the closed form that the linear paths start from; without one they start at random.
-        weights: of a network to fine-tune, instead of a start; training is drawn back to them.
+        form: the closed form that the linear paths start from; None for a random start.
+        weights: weights of the network to fine-tune; a penalty keeps training near them.
     """
 
     network: Compatibility
@@ -262,7 +262,7 @@ class CompatibilityFit(Fit):
 
     def _make_optimiser(self) -> torch.optim.Optimizer:
         config = self.config
-        decay = 0.0 if self._anchors else config.weight_decay  # drawn back to the anchors, not to zero
+        decay = 0.0 if self._anchors else config.weight_decay  # the anchor penalty replaces weight decay
         others: dict[str, Any] = {"params": []}
         attention: dict[str, Any] = {"params": [], "lr": config.attention_learning_rate}
         memory: dict[str, Any] = {"params": [], "lr": config.memory_learning_rate}
@@ -295,7 +295,7 @@ class CompatibilityFit(Fit):
         return loss + self.config.anchor * self._drift() if self._anchors else loss
 
     def _drift(self) -> Tensor:
-        """Squared distance of the weights from those that training started from (L2-SP, Li et al. 2018)."""
+        """Squared distance of the weights from the starting weights (L2-SP, Li et al. 2018)."""
         moved = [
             (each - self._anchors[name]).square().sum() for name, each in self.network.named_parameters()
         ]
@@ -303,7 +303,7 @@ class CompatibilityFit(Fit):
 
 
 def remembering(network: Network, weight: float | None) -> Network:
-    """A network with a weight for its memory; without the memory where it is zero."""
+    """Set the weight of a network's memory; without the memory if it is zero, unchanged if it is None."""
     if weight is None:
         return network
     assert isinstance(network, Compatibility)

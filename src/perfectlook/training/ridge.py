@@ -1,7 +1,7 @@
-"""The closed form: scene features regressed on the principal components of centred products.
+"""The closed form: ridge regression from scene features to the principal components of centred products.
 
-Ridge regression (Hoerl & Kennard 1970). Trained in seconds, it is the baseline that a network has to beat and
-the point where the linear paths of the encoders start.
+Ridge regression: Hoerl & Kennard 1970. It trains in seconds. It is a baseline that a network has to beat, and
+the starting point of the encoders' linear paths.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ from perfectlook.types import Float64Array, IntArray
 PENALTIES = (5.0, 20.0, 80.0)
 INTERCEPTS = (0.0, 1.0)
 COUNTS = (64, 128, 256, 512)
-"""Of principal components, as far as the dimension allows."""
+"""Numbers of principal components to try, as far as the dimension allows."""
 
 Components = tuple[Float64Array, Float64Array]
 """Principal directions [k, width] and the standard deviations along them [k]."""
@@ -31,13 +31,13 @@ Components = tuple[Float64Array, Float64Array]
 
 @dataclass(frozen=True, slots=True)
 class Ridge:
-    """Linear maps of standardised scene and product features into one space, compared by direction there.
+    """Linear maps from standardised scene and product features into one space; direction is what counts.
 
     Attributes:
         scene: [dimension, width of scenes].
         product: [dimension, width of products].
-        intercept: the mean target, on the scale of the scenes' vectors, [dimension]: added to them, it draws
-            every scene towards what goes with the average one.
+        intercept: the mean target, on the scale of the scenes' vectors, [dimension]. Adding it moves every
+            scene towards what goes with the average scene.
     """
 
     scene: Float64Array
@@ -47,10 +47,10 @@ class Ridge:
 
 @dataclass(frozen=True, slots=True)
 class ClosedForm:
-    """What all fits of one training share: the target space and the settings of the regression.
+    """The parts that all fits of one training share: the target space and the settings of the regression.
 
     Attributes:
-        components: of the catalogue's standardised, centred products.
+        components: principal components of the standardised, centred products.
         penalty: λ.
         intercept: share of the mean target that is added to every prediction.
     """
@@ -61,11 +61,11 @@ class ClosedForm:
 
 
 def closed_form(data: TrainingData, training: IntArray, config: TrainingConfig) -> ClosedForm | None:
-    """The closed form for a training; None for a model that does not start from it.
+    """Return the closed form for a training; None for a model that does not start from it.
 
-    With `ridge_choose`, λ, the number of components and whether to predict the mean target too are chosen by
-    scene-wise cross-validation over the training pairs: where every product belongs to just one scene, what
-    was liked there says nothing about others, and an intercept would only remember it.
+    With `ridge_choose`, cross-validation by scene over the training pairs chooses λ, the number of
+    components, and whether to add the mean target. If every product belongs to one scene only, the mean
+    target says nothing about other scenes, and an intercept would only memorise it.
     """
     if config.model.linear_path != "ridge":
         return None
@@ -82,13 +82,13 @@ def closed_form(data: TrainingData, training: IntArray, config: TrainingConfig) 
 def start_network(
     data: TrainingData, training: IntArray, config: TrainingConfig, form: ClosedForm | None
 ) -> Compatibility:
-    """A network for some pairs, its weights drawn from torch's generator.
+    """Create a network with weights from torch's random generator.
 
     Args:
         data: the sets.
-        training: the pairs to train on; constants are fitted to nothing else but the catalogue's pictures.
+        training: the pairs to train on; constants are fitted to these pairs and to the products' pictures.
         config: the settings.
-        form: where its linear paths start; at random without one.
+        form: the start of the linear paths; None for a random start.
     """
     network = Compatibility(config.model, data.widths, len(data.categories))
     with torch.no_grad():
@@ -108,16 +108,16 @@ def fit_ridges(
     whitening: float,
     components: Components | None = None,
 ) -> list[Ridge]:
-    """Solve for the maps in closed form, once for every penalty; several cost little more than one.
+    """Solve for the maps in closed form, once per penalty; several penalties cost little more than one.
 
     Args:
         scenes: standardised scene features, one row per pair, [n, width].
         pair_products: standardised, centred features of each pair's product, [n, width of products].
-        products: the same of the whole catalogue, [N, width of products].
-        dimension: how many principal components of the products are the target; missing ones are zero.
+        products: standardised, centred features of all products, [N, width of products].
+        dimension: number of principal components of the products to predict; missing ones are zero.
         penalties: λ.
-        whitening: each component is divided by its standard deviation to this power, on both sides.
-        components: those of the products, where they are known already.
+        whitening: divide each component by its standard deviation to this power, on both sides.
+        components: principal components of the products, if already known.
     """
     directions, deviations = components or principal_components(products, dimension)
     targets = pair_products @ directions.T
@@ -135,9 +135,9 @@ def fit_ridges(
 
 
 def principal_components(rows: Float64Array, count: int) -> Components:
-    """The first principal directions of centred rows [n, width] and the standard deviations along them.
+    """The first principal directions of centred rows [n, width], and the standard deviations along them.
 
-    At most `count`, fewer where the rows span less: directions [k, width], deviations [k].
+    At most `count`, fewer if the rows span fewer dimensions: directions [k, width], deviations [k].
     """
     values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
     values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
@@ -150,7 +150,7 @@ def ridge_path(
 ) -> Iterator[Float64Array]:
     """argmin ‖inputs W - targets‖² + penalty ‖W‖², [width, targets], for each penalty.
 
-    Solved by the smaller of the two normal equations.
+    Solves the smaller of the two normal equations.
     """
     rows, width = inputs.shape
     if width <= rows:
@@ -167,7 +167,7 @@ def _fit_standardisation(network: Compatibility, data: TrainingData, training: I
     config = network.config
     deviations = _flat(less_centres(*data.products()))
     whole = _flat(data.whole(training))
-    if config.tied:  # one encoder sees both, so one yardstick measures both
+    if config.tied:  # one encoder reads both, so they share one standardisation
         whole = deviations = torch.cat([whole, deviations])
     blocks = data.widths.blocks(config) if config.scaling == "stages" else None
     for standardise, rows in ((network.standardise_scene, whole), (network.standardise_product, deviations)):
@@ -181,14 +181,14 @@ def _fit_standardisation(network: Compatibility, data: TrainingData, training: I
 
 
 def _flat(features: Tensor) -> Tensor:
-    """Maps [n, R, width] as [n * R, width]; vectors as they are."""
+    """Reshape maps [n, R, width] to [n * R, width]; return vectors unchanged."""
     return features.reshape(-1, features.shape[-1])
 
 
 def _choose(
     network: Compatibility, data: TrainingData, training: IntArray, form: ClosedForm, config: TrainingConfig
 ) -> ClosedForm:
-    """The form with the settings that predict best for scenes left out, the first of equals."""
+    """Return the form with the settings that predict held-out scenes best, the first of ties."""
     inputs, products = _scenes(network, data, training), _products(network, data)
     folds = np.asarray([fold_of(data.features.pairs[index].scene) for index in training])
     most = len(form.components[1])
@@ -196,7 +196,7 @@ def _choose(
     candidates = Candidates(data.features)
     tried = [(penalty, share) for penalty in PENALTIES for share in INTERCEPTS]
     correct = np.zeros((len(tried), len(counts)))
-    for fold in np.unique(folds):  # without copies of what is left out, or a small λ would remember those
+    for fold in np.unique(folds):  # copies of held-out scenes are excluded too, else a small λ memorises them
         left_out = training[folds == fold]
         held_out = {data.features.pairs[index].scene for index in left_out}
         is_kept = np.isin(training, training_indices(data.features, held_out))
@@ -233,15 +233,15 @@ def _correct(
     points: Float64Array,
     targets: Float64Array,
 ) -> Float64Array:
-    """Sums of some pairs' shares by the direction of what several forms predict for their scenes, [f].
+    """Sum over some pairs the shares that several predictions get by direction, [f].
 
-    Components are regressed one by one, so fewer of them are the first ones of all of them.
+    Each component is regressed by itself, so a smaller number of components is a prefix of all components.
 
     Args:
         features: the set.
-        candidates: of its pairs.
-        pairs: indices of the pairs.
-        points: predictions [f, p, d].
+        candidates: candidates of its pairs.
+        pairs: indices of the pairs, [p].
+        points: predictions of f forms, [f, p, d].
         targets: all products in the same space, [N, d].
     """
     queries, vectors = _unit(points).transpose(1, 2, 0), _unit(targets)
@@ -266,9 +266,9 @@ def _correct(
 def _start_from_ridge(
     network: Compatibility, data: TrainingData, training: IntArray, form: ClosedForm, config: TrainingConfig
 ) -> None:
-    """Put the closed form into the linear paths and let the networks beside them start at zero.
+    """Put the closed form into the linear paths, and set the output of their networks to zero.
 
-    The regions' linear path starts from the same regression on the mean over the regions.
+    The linear path of the regions starts from the same regression on the mean region.
     """
     products = _products(network, data)
     pair_products = products[data.features.pair_products[training]]

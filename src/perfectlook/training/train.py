@@ -1,4 +1,4 @@
-"""Training: sets in, a model out."""
+"""Train a model on sets."""
 
 import dataclasses
 import functools
@@ -38,9 +38,9 @@ from perfectlook.training.validation import Round, learning_pairs
 from perfectlook.types import Problem
 
 AnySet = Dataset | Path | str
-"""A set that was read, its folder, or "showroom", the set that comes with the package."""
+"""A set from `load_set`, its folder, or "showroom", the set that comes with the package."""
 Settings = Mapping[str, Any] | Path | str | TrainingConfig | None
-"""Settings by name, a TOML file of them, or all of them."""
+"""Settings by name, the path of a TOML file, or a complete `TrainingConfig`."""
 
 
 def train(
@@ -61,46 +61,46 @@ def train(
     progress: ProgressOf | None = None,
     on_epoch: OnEpoch | None = None,
     on_problems: Callable[[Sequence[Problem], str], None] | None = None,
-) -> Model | Any:  # `Any` is Popularity: who does not ask for it need not tell the two apart
+) -> Model | Any:  # `Any` is Popularity; most callers never get one and need not check the type
     """Train a model on one or several sets, as `perfectlook train` does.
 
-    The epoch is chosen by the accuracy on validation scenes, or, for sets under 500 scenes and where the
-    settings say so, by five-fold cross-validation; then the model is trained on all their scenes but the test
-    ones. A training that was stopped continues when it is called again with the same arguments, `out`
-    included. A baseline takes seconds to a minute, and starts over.
+    The epoch is chosen by the accuracy on validation scenes. For sets under 500 scenes, and with
+    `cross_validate`, it is chosen by five-fold cross-validation; then the model is trained on all scenes
+    except the test scenes. To resume a stopped training, call this function again with the same arguments,
+    including `out`. A baseline takes seconds to a minute and always starts over.
 
-    `model.training` says how it went: the pairs used, the epoch kept, the accuracy on held-out scenes.
+    `model.training` reports the result: the pairs used, the chosen epoch, the accuracy on held-out scenes.
 
     Args:
-        sets: one or several sets: as read by `load_set`, or folders, or "showroom".
-        out: folder of the model; made if missing. A finished model in it is replaced at the end. Without it
-            the model lies in a temporary folder that lives as long as the object that is returned.
+        sets: one or more sets: a set from `load_set`, a folder, or "showroom".
+        out: folder of the model, created if it is missing. A finished model in it is replaced at the end.
+            Without it, the model is in a temporary folder that is deleted with the returned object.
         baseline: train this baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae.
         config: settings by name, or a TOML file of them; the keys are those of `TrainingConfig` and
-            `ModelConfig`. A `TrainingConfig` will do too, but not for a baseline, which has its own defaults.
-            The settings below override it.
-        from_model: fine-tune this model on the sets and their categories; its shape and its backbone stay.
-        mode: which distances count: `hybrid`, `global` or `local`.
+            `ModelConfig`. A compatibility model also takes a complete `TrainingConfig`; a baseline does not,
+            because it has its own defaults. The settings below override it.
+        from_model: fine-tune this model on the sets and their categories; it keeps its configuration.
+        mode: the distances that count: `hybrid`, `global` or `local`.
         encoder: `feedforward`, `autoencoder` or `recurrent`.
         distance: the norm, `l2` or `squared_l2`.
         backbone: name of the backbone.
-        seed: the random seed.
-        epochs: at most this many.
-        strict: fail when anything is wrong in a set.
-        workers: processes that extract features.
-        progress: shows the extraction; `ProgressLine` is one.
+        seed: random seed.
+        epochs: largest number of epochs.
+        strict: fail if anything is wrong in a set.
+        workers: number of processes that extract features.
+        progress: shows the progress of the extraction, for example `ProgressLine`.
         on_epoch: called after every epoch with its stage ("fit", "fold 0", ...) and the `Epoch`.
-        on_problems: called once with what is wrong in the sets, and their name.
+        on_problems: called once with the problems of the sets, and their name.
 
     Returns:
-        The model. The baseline `popularity` is a `Popularity`, no `Model`: it can be evaluated and compared
-        like any other, but it has no vectors, so no catalogue can be searched with it.
+        The model. The baseline `popularity` returns a `Popularity`: you can evaluate and compare it, but it
+        has no product vectors, so you cannot search a catalogue with it.
 
     Raises:
-        UsageError: an unknown setting or baseline, one that has no use here, or a set that is named twice.
+        UsageError: a setting or baseline is unknown, a setting does not apply, or a set is named twice.
         DatasetError: a set cannot be read.
         ModelError: the model to fine-tune cannot be read, or has another backbone.
-        TrainingError: there is too little to train on, or the loss is not a number.
+        TrainingError: there are too few pairs, or the loss is not finite.
     """
     flags: dict[str, Any] = {"mode": mode, "encoder": encoder, "distance": distance, "backbone": backbone}
     flags |= {"seed": seed, "epochs": epochs}
@@ -116,10 +116,11 @@ def train(
     start = None
     if baseline:
         if from_model:
-            raise UsageError("--from fine-tunes a compatibility model, --baseline trains another; choose one")
+            raise UsageError("--from and --baseline exclude each other. Leave one of them out.")
         if isinstance(config, TrainingConfig):
             raise UsageError(
-                f"the baseline '{baseline}' has defaults of its own: name only the settings that differ"
+                f"the baseline '{baseline}' has its own defaults, so it takes no TrainingConfig. Pass a "
+                "mapping of the settings that differ."
             )
         shape = baseline_named(baseline).config(settings | given, name=baseline).model
     else:
@@ -127,8 +128,8 @@ def train(
         fixed = sorted((settings | given).keys() & ModelConfig.__dataclass_fields__)
         if from_model and fixed:
             raise UsageError(
-                f"--from {from_model}: the shape of that model stays, so {', '.join(fixed)} cannot be set; "
-                "leave it out, or train a new model"
+                f"--from {from_model}: fine-tuning keeps the configuration of the model, so it cannot change "
+                f"{', '.join(fixed)}. Leave it out, or train a new model."
             )
         start = StartingModel.read(Path(from_model)) if from_model else None
         shape = start.record.config if start else base.model
@@ -162,14 +163,14 @@ def train_on_features(
     start: StartingModel | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> ModelRecord:
-    """Train a compatibility model on a set whose features are at hand; see `train`.
+    """Train a compatibility model on a set with features; see `train`.
 
     Args:
-        features: the set, as the crop rule shows it.
+        features: the set with cropped scenes, by the crop rule.
         out: folder of the model.
         config: settings.
-        whole: the same set with whole scenes, to learn category suggestion from; without it the model
-            suggests none.
+        whole: the same set with whole scenes, for the category suggester; without it, the model suggests no
+            categories.
         start: the model to fine-tune.
         on_epoch: called after every epoch.
     """
@@ -194,7 +195,7 @@ def train_on_features(
 
     learned = learn(features, config, fit, stages)
     suggestion = None
-    if whole:  # suggestion is learned from the whole scenes of the same pairs
+    if whole:  # the suggester learns from the whole scenes of the same pairs
         scenes = {features.pairs[index].scene for index in learned.training}
         pairs = training_indices(whole, {pair.scene for pair in features.dataset.pairs} - scenes)
         kind = config.model.global_features
@@ -209,7 +210,7 @@ def train_on_features(
 
 
 def _settings(features: SetFeatures, config: TrainingConfig, identity: str) -> dict[str, Any]:
-    """All that the numbers of a training depend on."""
+    """Everything that the numbers of a training depend on."""
     return {
         "config": asdict(config),
         "backbone": identity,

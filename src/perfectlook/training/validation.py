@@ -1,7 +1,7 @@
-"""Which pairs a model or a baseline learns from, and which scenes it chooses its settings by.
+"""Select the pairs that a model or baseline learns from, and the held-out scenes that choose its settings.
 
-Nothing of the test scenes or their copies is learned from, and nothing of the validation scenes unless
-cross-validation chooses (sets under 500 scenes, or `cross_validate`).
+Training never uses the test scenes or their copies. It uses the validation scenes only if settings are chosen
+by cross-validation (sets under 500 scenes, or `cross_validate`).
 """
 
 import json
@@ -37,7 +37,7 @@ SCENES_AT_ONCE, PRODUCTS_AT_ONCE = 64, 1024
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """f_s [d], f_i [R, d] and attention logits [categories, R] of the first space; the memory's [m]."""
+    """f_s [d], f_i [R, d] and attention logits [categories, R] in the first space; memory vector [m]."""
 
     whole: Float32Array
     regions: Float32Array | None = None
@@ -46,10 +46,10 @@ class _Scene:
 
 
 class _Products:
-    """Vectors of all products [N, d], those of a category side by side, with their squared lengths.
+    """Vectors of all products [N, d], stored category by category, with their squared lengths.
 
     Args:
-        vectors: in the set's order.
+        vectors: vectors in the set's order.
         order: rows of the products, category by category.
     """
 
@@ -60,7 +60,7 @@ class _Products:
         self._places[order] = np.arange(len(order))
 
     def squared_distances(self, point: Float32Array, chosen: IntArray) -> Float32Array:
-        """From a point [d] to some products, [n]: by ‖q‖² + ‖p‖² - 2 qᵀp, one product of a matrix."""
+        """From a point [d] to some products, [n]: ‖q‖² + ‖p‖² - 2 qᵀp, with one matrix product."""
         places = self._of(chosen)
         found: Float32Array = self._squares[places] - 2 * (self._vectors[places] @ point) + point @ point
         return np.maximum(found, 0)
@@ -69,7 +69,7 @@ class _Products:
         return self._vectors[self._of(chosen)]
 
     def _of(self, chosen: IntArray) -> IntArray | slice:
-        """Places of some rows; those that lie in sequence, as a whole category does, are not copied."""
+        """Places of some rows, as a slice without copying if they are consecutive, like a whole category."""
         places = self._places[chosen]
         if len(places) and (places == np.arange(places[0], places[0] + len(places))).all():
             return slice(int(places[0]), int(places[0]) + len(places))
@@ -79,8 +79,8 @@ class _Products:
 class EmbeddedSet:
     """A network's distances from the scenes of some pairs to the products of the set.
 
-    Everything is embedded once, in each style space by itself, and a question that is asked again with
-    another weight of the memory is not computed again, so several weights cost little more than one.
+    Everything is embedded once in each style space. The distances of the last question are kept, so trying
+    several weights of the memory costs little more than one.
     """
 
     def __init__(self, network: Compatibility, data: TrainingData, pairs: IntArray) -> None:
@@ -99,9 +99,9 @@ class EmbeddedSet:
         self._last: tuple[int, str, IntArray, Float32Array, Float32Array | None] | None = None
 
     def distances(self, weight: float | None = None) -> DistanceFunction:
-        """The distances with a weight for the memory, by default the network's own.
+        """The distances with a weight for the memory, by default the network's own weight.
 
-        Under the squared norm they are those to the query point: another number, the same order.
+        With squared norms, they are distances to the query point: other numbers, but the same order.
         """
         share = self._own if weight is None else weight
 
@@ -116,7 +116,7 @@ class EmbeddedSet:
     def _in_both_spaces(
         self, scene_row: int, category: str, chosen: IntArray
     ) -> tuple[Float32Array, Float32Array | None]:
-        """Distances of one scene in the first style space [n], and in the memory where there is one."""
+        """Distances of one scene in the first style space [n], and in the memory if there is one."""
         if self._last and self._last[:2] == (scene_row, category) and self._last[2] is chosen:
             return self._last[3:]
         scene = self._scenes[scene_row]
@@ -127,7 +127,7 @@ class EmbeddedSet:
         return found, remembered
 
     def _style_distances(self, scene: _Scene, row: int, chosen: IntArray) -> Float32Array:
-        """Distances of one scene in the first style space, for the category in a row."""
+        """Distances of one scene in the first style space, for the category with index `row`."""
         regions, attention = scene.whole[None], np.ones(1, np.float32)
         if scene.regions is not None and scene.logits is not None:
             regions, attention = scene.regions, attention_weights(scene.logits[row])
@@ -145,7 +145,7 @@ class EmbeddedSet:
 def _embedded_products(
     network: Compatibility, data: TrainingData
 ) -> tuple[Float32Array, Float32Array | None]:
-    """Every product in the first style space [N, d], and in the memory [N, m] where there is one."""
+    """Embed every product in the first style space [N, d], and in the memory [N, m] if there is one."""
     styles, memories = [], []
     for part in batches(data.every_product, PRODUCTS_AT_ONCE):
         features, centres = data.products(part)
@@ -177,11 +177,11 @@ HELD_OUT = "held_out.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldOut:
-    """Shares of pairs whose scenes were not trained on.
+    """The results of pairs whose scenes were not trained on.
 
     Attributes:
-        scenes: of each pair.
-        shares: of the candidates farther than the true product, [pairs].
+        scenes: scene of each pair.
+        shares: share of the candidates that are farther than the true product, [pairs].
     """
 
     scenes: Sequence[str]
@@ -189,7 +189,7 @@ class HeldOut:
 
     @property
     def accuracy(self) -> Interval | None:
-        """Binary accuracy with its interval over scenes; None over no pair."""
+        """Binary accuracy with its interval over scenes; None without pairs."""
         if not len(self.shares):
             return None
         return mean_interval(self.shares, self.scenes)
@@ -200,7 +200,7 @@ class HeldOut:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """What `write` wrote; None where there is none.
+        """Read what `write` wrote; None if the folder has no such file.
 
         Raises:
             ModelError: the file cannot be read.
@@ -214,7 +214,7 @@ class HeldOut:
         return cls([scene for scene, _ in pairs], np.asarray([share for _, share in pairs], np.float64))
 
     def by_scene(self) -> dict[str, list[float]]:
-        """The share of every pair, scene by scene."""
+        """The share of every pair, by scene."""
         found: dict[str, list[float]] = {}
         for scene, share in zip(self.scenes, self.shares.tolist(), strict=True):
             found.setdefault(scene, []).append(share)
@@ -227,7 +227,7 @@ BY_FOLDS = f"{FOLDS}-fold cross-validation"
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One fit that a choice is made by: pairs to learn from, and pairs of other scenes to measure on."""
+    """One fit for choosing settings: pairs to train on, and pairs of other scenes to validate on."""
 
     name: str
     training: IntArray
@@ -235,17 +235,17 @@ class Round:
 
 
 def held_out(features: SetFeatures, config: TrainingConfig) -> set[str]:
-    """Scenes that are never learned from: of the test split, and of validation where that chooses."""
+    """Scenes that training never uses: the test split, and the validation split if it chooses the epoch."""
     test = scenes_of_split(features, "test")
     by_folds = config.chooses_by_folds(features.dataset)
     return test if by_folds else test | scenes_of_split(features, "val")
 
 
 def learning_pairs(features: SetFeatures, config: TrainingConfig) -> IntArray:
-    """All pairs that may be learned from.
+    """All pairs that training may use.
 
     Raises:
-        TrainingError: there is none.
+        TrainingError: there are none.
     """
     found = training_indices(features, held_out(features, config))
     _check_any(features, found)
@@ -253,10 +253,10 @@ def learning_pairs(features: SetFeatures, config: TrainingConfig) -> IntArray:
 
 
 def folds(features: SetFeatures, config: TrainingConfig) -> list[Round]:
-    """Five-fold cross-validation, by scene, over the scenes that may be learned from.
+    """Five-fold cross-validation by scene, over the scenes that training may use.
 
     Raises:
-        TrainingError: no pair may be learned from.
+        TrainingError: training may use no pair.
     """
     barred = held_out(features, config)
     found = [
@@ -269,7 +269,7 @@ def folds(features: SetFeatures, config: TrainingConfig) -> list[Round]:
 
 
 def validation_round(features: SetFeatures, config: TrainingConfig) -> Round:
-    """Learning on the training split, measuring on the validation split.
+    """Train on the training split and validate on the validation split.
 
     Raises:
         TrainingError: one of them has no pair.
@@ -278,14 +278,14 @@ def validation_round(features: SetFeatures, config: TrainingConfig) -> Round:
     _check_any(features, found.training)
     if not len(found.validation):
         raise TrainingError(
-            f"{features.dataset.name}: no pair is in the validation split, so there is nothing to choose the "
-            "epoch by; add scenes with pairs"
+            f"{features.dataset.name}: no pair is in the validation split, so no epoch can be chosen. Add "
+            "scenes with pairs."
         )
     return found
 
 
 def placeable(features: SetFeatures, pairs: IntArray) -> list[tuple[int, int, IntArray]]:
-    """The pairs that have candidates: place in `pairs`, row of its product, rows of its candidates."""
+    """The pairs with candidates: position in `pairs`, row of its product, rows of its candidates."""
     candidates, found = Candidates(features), []
     for at, index in enumerate(pairs):
         row = int(features.pair_products[index])
@@ -303,5 +303,6 @@ def _round(features: SetFeatures, name: str, measured: Collection[str], barred: 
 def _check_any(features: SetFeatures, found: Sized) -> None:
     if not len(found):
         raise TrainingError(
-            f"{features.dataset.name}: no pair to train on outside the held-out scenes; add scenes with pairs"
+            f"{features.dataset.name}: no pair to train on outside the held-out scenes. Add scenes with "
+            "pairs."
         )

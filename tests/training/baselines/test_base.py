@@ -45,7 +45,7 @@ def test_it_stops_when_the_accuracy_no_longer_rises_and_keeps_the_best():
 def test_a_loss_that_is_not_a_number_is_an_error(monkeypatch):
     fitting = a_fitting()
     monkeypatch.setattr(fitting.network, "loss", lambda *_: torch.tensor(float("nan")))
-    with pytest.raises(TrainingError, match=r"epoch 1: the loss is nan; lower learning_rate \(now 0.01\)"):
+    with pytest.raises(TrainingError, match=r"epoch 1: the loss is nan. Lower learning_rate \(now 0.01\)"):
         list(fitting.run(2))
 
 
@@ -53,7 +53,7 @@ def test_weights_that_are_no_numbers_are_an_error():
     fitting = a_fitting()
     with torch.no_grad():
         fitting.network.projection.weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="a distance is not a number; lower learning_rate"):
+    with pytest.raises(TrainingError, match="a distance is not a number. Lower learning_rate"):
         next(fitting.run(1))
 
 

@@ -22,7 +22,7 @@ from styled import styled_set
     ("asked", "near"), [("rigde", "ridge"), ("BPR_DAE", "bpr-dae"), ("popular", "popularity")]
 )
 def test_an_unknown_name_leads_to_the_nearest(asked: str, near: str):
-    with pytest.raises(UsageError, match=f"unknown baseline '{asked}'; did you mean '{near}'"):
+    with pytest.raises(UsageError, match=f"unknown baseline '{asked}'. Did you mean '{near}'"):
         baseline(asked)
 
 
@@ -44,9 +44,9 @@ def test_given_settings_win_over_the_baselines_own():
     ("name", "given", "says"),
     [
         ("popularity", {"global_features": "style"}, "global_features = 'style': the baseline 'popularity'"),
-        ("ridge", {"epochs": 3}, "epochs = 3: the baseline 'ridge' has no use for it"),
-        ("ibr", {"ephocs": 3}, "unknown setting 'ephocs'; did you mean 'epochs'"),
-        ("ibr", {"epochs": -3}, "epochs = -3: must be at least 0"),
+        ("ridge", {"epochs": 3}, "unknown setting 'epochs' for the baseline 'ridge'"),
+        ("ibr", {"ephocs": 3}, "unknown setting 'ephocs'. Did you mean 'epochs'"),
+        ("ibr", {"epochs": -3}, "epochs -3: must be at least 0"),
     ],
 )
 def test_wrong_settings_are_named(name: str, given: dict[str, object], says: str):
@@ -189,14 +189,14 @@ def test_nothing_to_learn_from_is_an_error(name: str, tmp_path):
         test = sorted(scenes_of_split(lonely, "test"))
         everything = frozenset(scenes_of_split(lonely, "all"))
         lonely = dataclasses.replace(lonely, twins={test[0]: everything})
-    with pytest.raises(TrainingError, match=r"(no pair|0 pairs) to train on"):
+    with pytest.raises(TrainingError, match=r"(no pair to train on|to train on, got 0)"):
         train_baseline_on_features(lonely, tmp_path / "m", name, settings(name))
 
 
 def test_settings_that_a_baseline_does_not_use_are_refused(tmp_path):
     features = styled_set(scenes=20, products=4)
     with pytest.raises(
-        UsageError, match=r"mode = 'local': the baseline 'ibr' has no use for it; it takes back"
+        UsageError, match=r"unknown setting 'mode' for the baseline 'ibr'. Choose one of: back"
     ):
         train_baseline_on_features(features, tmp_path / "m", "ibr", {"mode": "local"})
     assert not (tmp_path / "m").exists()

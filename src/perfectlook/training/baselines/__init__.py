@@ -1,1 +1,1 @@
-"""Baselines: what a compatibility model has to beat, each from its source, under the same protocol."""
+"""The baselines that a compatibility model has to beat, under the same protocol; each names its source."""

@@ -1,7 +1,7 @@
-"""The baselines that are networks: IBR, a Siamese network and BPR-DAE, each from its source.
+"""The baselines that are networks: IBR, a Siamese network and BPR-DAE.
 
-The backbone is frozen, as for every model here, and negatives are always of the true product's category, as
-in the test. Each class says what else differs from its paper.
+As in every model of this package, the backbone is frozen, and negatives have the category of the true
+product, as in the test. Each class lists its other differences from its paper.
 """
 
 from abc import abstractmethod
@@ -26,23 +26,23 @@ from perfectlook.training.validation import Round
 from perfectlook.types import Float64Array, IntArray
 
 Learn = Callable[[TrainingData, TrainingConfig, Collection[str]], Learned]
-"""(sets, settings, names of the settings that were given) -> what was learned."""
+"""(sets, settings, names of the given settings) -> what was learned."""
 
 ROWS_AT_ONCE = 4096
 THRESHOLD = 2.0
-"""c before training: the squared distance of unrelated unit vectors, which standardised features are like."""
+"""c before training: the squared distance of unrelated unit vectors, which standardised features resemble."""
 RECONSTRUCTION = 1.0
-"""μ."""
+"""μ, the weight of the reconstruction error."""
 SAFETY = 1.5
-"""M is this times the longest product of the training catalogue: later ones may be longer."""
+"""M is this factor times the longest product vector in training, because later products may be longer."""
 
 
 class Ranker(GlobalNetwork):
-    """A network that learns from pairs and, for each of them, products that do not belong to its scene.
+    """A network that learns from pairs, and from products that do not belong to the pairs' scenes.
 
     Args:
-        config: of the training; the shape of the network is its model's.
-        standardise: of scenes and products together; None where each has its own.
+        config: settings of the training and of the network.
+        standardise: standardises scenes and products together; None if each has its own.
     """
 
     def __init__(self, config: TrainingConfig, standardise: Standardise | None = None) -> None:  # noqa: ARG002
@@ -50,7 +50,7 @@ class Ranker(GlobalNetwork):
 
     @classmethod
     def start(cls, data: TrainingData, training: IntArray, config: TrainingConfig) -> Self:
-        """The network before the first epoch, from torch's generator.
+        """Create the network before the first epoch, with torch's random generator.
 
         Args:
             data: the sets.
@@ -65,14 +65,14 @@ class Ranker(GlobalNetwork):
 
         Args:
             scenes: features of the pairs' scenes, [n, global width].
-            products: features of the distinct products among the pairs' and the negatives, [m, global width].
-            places: rows of `products`, [n, 1 + negatives]: the pair's own product first.
+            products: features of the distinct products: the pairs' and the negatives, [m, global width].
+            places: rows of `products`, [n, 1 + negatives]; the pair's own product comes first.
         """
 
     def settle(self, features: Tensor, centres: Tensor) -> None:
-        """Take from the catalogue what embeddings need and the loss does not: here nothing.
+        """Fit what embeddings need and the loss does not; by default nothing.
 
-        Called before every measurement, with the catalogue's features and centres, [N, global width] each.
+        Called before every validation with the products' features and centres, [N, global width] each.
         """
 
 
@@ -84,15 +84,16 @@ class StyleSpace(Ranker):
 
         d_Y(i, j) = ‖(x_i - x_j) Y‖²,    P(i and j are linked) = σ(c - d_Y(i, j))
 
-    Y and c maximise the likelihood of the links and of as many random non-links.
+    Y and c maximise the likelihood of the links and of an equal number of random non-links.
 
-    Choices: features are z-scored over scenes and products together, one yardstick as the distance needs, and
-    divided by √width; non-links are drawn anew every epoch, of the linked product's category (in the paper
-    anywhere); Adam with weight decay and early stopping instead of L-BFGS; K = 100, the paper's larger rank.
+    Choices: Features are standardised over scenes and products together, because the distance needs one
+    scale, and divided by √width. Non-links are drawn anew every epoch, from the category of the linked
+    product (in the paper from all products). Adam with weight decay and early stopping replaces L-BFGS.
+    K = 100, the larger rank of the paper.
 
     Args:
-        config: its model's dimension is the rank of Y.
-        standardise: of scenes and products.
+        config: the dimension of its model is the rank of Y.
+        standardise: standardises scenes and products.
     """
 
     def __init__(self, config: TrainingConfig, standardise: Standardise) -> None:
@@ -100,11 +101,11 @@ class StyleSpace(Ranker):
         self.standardise = standardise
         dimension = config.model.dimension
         self.projection = nn.Linear(len(standardise.mean), dimension, bias=False)
-        nn.init.normal_(self.projection.weight, std=dimension**-0.5)  # keeps lengths, on average
+        nn.init.normal_(self.projection.weight, std=dimension**-0.5)  # keeps lengths on average
         self.threshold = nn.Parameter(torch.tensor(THRESHOLD))
 
     def embed_scene(self, whole: Tensor) -> Tensor:
-        """f_s: [n, global width] to [n, d]; products the same."""
+        """f_s: [n, global width] to [n, d]; products are embedded in the same way."""
         projected: Tensor = self.projection(self.standardise(whole))
         return projected
 
@@ -117,24 +118,24 @@ class StyleSpace(Ranker):
 
 
 class Siamese(Ranker):
-    """Siamese network: one encoder for scenes and products, trained by a contrastive loss.
+    """Siamese network: one encoder for scenes and products, trained with a contrastive loss.
 
     Veit, Kovacs, Bell, McAuley, Bala & Belongie, "Learning Visual Clothing Style with Heterogeneous Dyadic
     Co-occurrences", ICCV 2015, with the loss of Hadsell, Chopra & LeCun, CVPR 2006:
 
         L = Σ d(i, j)² over compatible dyads + Σ max(0, m - d(i, j))² over incompatible ones
 
-    Dyads are heterogeneous: a scene and a product, as there two items of different categories; 16
-    incompatible ones to a compatible one; a style space of 256 dimensions.
+    Dyads are heterogeneous: here a scene and a product, in the paper two items of different categories. Each
+    compatible dyad has 16 incompatible ones. The style space has 256 dimensions.
 
-    Choices: a two-layer network (Linear-ReLU-Dropout-Linear) upon the features of the frozen backbone takes
-    the place of the fine-tuned convolutional network; features are z-scored over scenes and products together
-    and divided by √width (without that it overfits at once); vectors are not normalised and the margin m is
-    1, both unpublished.
+    Choices: A two-layer network (Linear-ReLU-Dropout-Linear) on the features of the frozen backbone replaces
+    the fine-tuned convolutional network. Features are standardised over scenes and products together and
+    divided by √width; without that it overfits immediately. The paper does not publish the margin or whether
+    vectors are normalised: here the margin m is 1 and vectors are not normalised.
 
     Args:
-        config: its margin is m; its model's hidden width, dropout and dimension are the encoder's.
-        standardise: of scenes and products.
+        config: its margin is m; hidden width, dropout and dimension of its model are the encoder's.
+        standardise: standardises scenes and products.
     """
 
     def __init__(self, config: TrainingConfig, standardise: Standardise) -> None:
@@ -150,7 +151,7 @@ class Siamese(Ranker):
         )
 
     def embed_scene(self, whole: Tensor) -> Tensor:
-        """f_s: [n, global width] to [n, d]; products the same."""
+        """f_s: [n, global width] to [n, d]; products are embedded in the same way."""
         encoded: Tensor = self.encoder(whole)
         return encoded
 
@@ -167,19 +168,19 @@ class DualAutoEncoder(Ranker):
     """BPR-DAE: a dual auto-encoder whose codes are ranked by their inner product.
 
     Song, Feng, Liu, Li, Nie & Ma, "NeuroStylist: Neural Compatibility Modeling for Clothing Matching", ACM MM
-    2017, section 4; tops are the scenes here and bottoms the products, each with an auto-encoder of its own:
+    2017, section 4. Tops are the scenes here, bottoms are the products; each has its own auto-encoder:
 
         f = s(W x + b),    x̂ = Ŵ f + b̂,    m_ij = f_i · f_j                        s: sigmoid
         L = Σ -ln σ(m_ij - m_ik) + μ Σ ½‖x̂ - x‖² + λ/2 ‖Θ‖²
 
-    Choices: pictures only, so the paper's second modality, text, and the term that ties the two fall away;
-    one hidden layer of 256 units; the input is z-scored, scenes and products each on their own, and since
-    that has no bounds the decoder's last layer is linear; the reconstruction error is the mean over features,
-    so that μ = 1 does not depend on the backbone; λ is Adam's decoupled weight decay. The inner product
-    becomes a distance by one more coordinate (`InnerProduct`).
+    Choices: This version reads pictures only, so it omits the paper's second modality, text, and the term
+    that links the two. It has one hidden layer of 256 units. The inputs of scenes and of products are
+    standardised separately; they are unbounded, so the decoder's last layer is linear. The reconstruction
+    error is the mean over features, so that μ = 1 does not depend on the backbone. λ is Adam's decoupled
+    weight decay. One more coordinate turns the inner product into a distance (`InnerProduct`).
 
     Args:
-        config: its model's dimension is that of the codes; the vectors are one wider.
+        config: the dimension of its model is that of the codes; the vectors have one more coordinate.
         scenes: standardises scenes.
         products: standardises products.
     """
@@ -192,7 +193,7 @@ class DualAutoEncoder(Ranker):
 
     @classmethod
     def start(cls, data: TrainingData, training: IntArray, config: TrainingConfig) -> Self:
-        """The network before training. Its z-scores are not divided by √width: common initial weights fit."""
+        """Create the network; inputs are not divided by √width, which suits torch's initial weights."""
         rows = scene_and_product_rows(data, training)
         return cls(config, *(fitted(data, each, length=each.shape[1] ** 0.5) for each in rows))
 
@@ -209,7 +210,7 @@ class DualAutoEncoder(Ranker):
         self.inner_product.fit(self.products(features - centres))
 
     def loss(self, scenes: Tensor, products: Tensor, places: Tensor) -> Tensor:
-        """The mean ranking loss and the mean reconstruction errors of both sides; see `Ranker.loss`."""
+        """The mean ranking loss plus the mean reconstruction errors of both sides; see `Ranker.loss`."""
         of_scenes, of_products = self.scenes(scenes), self.products(products)
         matches = (of_scenes[:, None, :] * of_products[places]).sum(dim=-1)
         ranking = softplus(matches[:, 1:] - matches[:, :1]).mean()
@@ -218,7 +219,7 @@ class DualAutoEncoder(Ranker):
 
 
 class AutoEncoder(nn.Module):
-    """Features [n, width] to codes [n, dimension] and back."""
+    """Encode features [n, width] as codes [n, dimension], and decode them."""
 
     def __init__(self, standardise: Standardise, dimension: int) -> None:
         super().__init__()
@@ -233,13 +234,13 @@ class AutoEncoder(nn.Module):
         return codes
 
     def error(self, features: Tensor, codes: Tensor) -> Tensor:
-        """Half of the squared error of the reconstruction, as a mean over rows and features."""
+        """Half the squared error of the reconstruction, averaged over rows and features."""
         wrong: Tensor = self.decoder(codes) - self.standardise(features)
         return (wrong.square().mean(dim=-1) / 2).mean()
 
 
 def in_epochs(kind: type[Ranker]) -> Learn:
-    """The training of a baseline that is a network, by the loop that a model is trained by."""
+    """Return the training function of a network baseline; it uses the training loop of the model."""
 
     def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
         return learn_network(
@@ -250,13 +251,13 @@ def in_epochs(kind: type[Ranker]) -> Learn:
 
 
 class RankerFit(Fit):
-    """A baseline's network in training.
+    """The fit of a network baseline.
 
     Args:
         data: the sets.
         part: as for `Fit`.
         config: the settings.
-        kind: of network.
+        kind: class of the network.
     """
 
     network: Ranker
@@ -303,12 +304,12 @@ class RankerFit(Fit):
 
 
 def fitted(data: TrainingData, rows: Tensor, *, length: float = 1.0) -> Standardise:
-    """A z-score of every feature, divided by √width; by `scaling`, head vector and stages count the same.
+    """Standardise features and divide by √width; with `scaling` = stages, every block gets equal weight.
 
     Args:
-        data: says which features the rows are made of.
-        rows: what the means and deviations are taken from, [n, global width].
-        length: the usual one of standardised rows.
+        data: defines the features of the rows.
+        rows: the features to take mean and deviation from, [n, global width].
+        length: typical length of standardised rows.
     """
     standardise = Standardise(rows.shape[1])
     blocks = data.widths.blocks(data.config) if data.config.scaling == "stages" else None
@@ -319,7 +320,7 @@ def fitted(data: TrainingData, rows: Tensor, *, length: float = 1.0) -> Standard
 
 
 def scene_and_product_rows(data: TrainingData, training: IntArray) -> tuple[Tensor, Tensor]:
-    """What constants are fitted to: the training pairs' scenes and the catalogue's centred products.
+    """The rows that constants are fitted to: the training pairs' scenes, and all centred products.
 
     [pairs, global width] and [products, global width].
     """
@@ -328,7 +329,7 @@ def scene_and_product_rows(data: TrainingData, training: IntArray) -> tuple[Tens
 
 
 class InnerProduct(nn.Module):
-    """Extends vectors by one coordinate; a product longer than M gets 0 and seems farther than it is."""
+    """Turn inner products into distances with one more coordinate, √(M² - ‖f_p‖²) or 0 beyond length M."""
 
     longest: Tensor
 
@@ -337,7 +338,7 @@ class InnerProduct(nn.Module):
         self.register_buffer("longest", torch.ones(()))
 
     def fit(self, products: Tensor) -> None:
-        """Choose M for a catalogue, f_p [n, d]."""
+        """Choose M for product vectors f_p [n, d]."""
         self.longest.copy_(SAFETY * products.norm(dim=-1).max().clamp_min(1e-6))
 
     def extend_products(self, products: Tensor) -> Tensor:

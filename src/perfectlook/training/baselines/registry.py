@@ -1,4 +1,4 @@
-"""The baselines by name: what each is, which settings it uses, what trains it."""
+"""The baselines by name: their description, their settings and their training function."""
 
 import difflib
 from collections import Counter
@@ -38,7 +38,7 @@ SHAPE: Mapping[str, Any] = {
     "scaling": "features",
     "ridge_choose": False,
 }
-"""What every baseline's configuration says, unless its own defaults say otherwise."""
+"""Settings of every baseline, unless its own defaults differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class Baseline:
     """One baseline.
 
     Attributes:
-        description: what it is, and where it is from.
+        description: what it is, with its source.
         learn: trains it.
-        settings: those it uses beside those of `EVERYWHERE`; others are refused.
-        defaults: its own values of settings.
+        settings: the settings it uses, in addition to `EVERYWHERE`; others are refused.
+        defaults: its own default values of settings.
     """
 
     description: str
@@ -58,26 +58,25 @@ class Baseline:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def config(self, given: Mapping[str, Any], *, name: str) -> TrainingConfig:
-        """The settings of a training.
+        """Return the settings of a training.
 
         Raises:
-            UsageError: a given setting is unknown, of the wrong type, or not one that this baseline uses.
+            UsageError: a given setting is unknown, has the wrong type, or does not apply to this baseline.
         """
         config = TrainingConfig().replaced({**SHAPE, **self.defaults}).replaced(given)
         used = sorted(self.settings | EVERYWHERE)
         unused = [key for key in given if key not in used]
         if unused:
             raise UsageError(
-                f"{unused[0]} = {given[unused[0]]!r}: the baseline '{name}' has no use for it; it takes "
-                f"{', '.join(used)}"
+                f"unknown setting '{unused[0]}' for the baseline '{name}'. Choose one of: {', '.join(used)}."
             )
         return config
 
 
 def count_pairs(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
-    """Popularity: count the training pairs of every product, to order them by that whatever the scene.
+    """Popularity: count the training pairs of every product. The order is the same for every scene.
 
-    A baseline of Kang et al. 2019, section 4. It says how much of a figure needs no picture at all.
+    A baseline of Kang et al. 2019, section 4. It shows how much of a figure needs no picture.
 
     Raises:
         TrainingError: there is no pair to count.
@@ -87,15 +86,15 @@ def count_pairs(data: TrainingData, config: TrainingConfig, _given: Collection[s
 
 
 def look_alike(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
-    """Visual similarity: take the features as they are."""
+    """Visual similarity: use the features without training."""
     return Learned(Visual(config.model, data.widths), NO_PAIRS)
 
 
 class Visual(GlobalNetwork):
-    """The features themselves, of unit length: the order of their distances is that of their cosine.
+    """The features themselves, normalised: the order of distances is that of the cosine.
 
-    With both kinds, head vector and style statistics are each brought to unit length first, so that the
-    cosine is the mean of the two.
+    With both global vector and style statistics, each is normalised first, so the cosine is the mean of the
+    two cosines.
     """
 
     def __init__(self, config: ModelConfig, widths: Widths) -> None:
@@ -103,7 +102,7 @@ class Visual(GlobalNetwork):
         self._head = widths.head if config.global_features == "both" else 0
 
     def embed_scene(self, whole: Tensor) -> Tensor:
-        """f_s: [n, global width], of unit length; products the same."""
+        """f_s: [n, global width], normalised; products are embedded in the same way."""
         if not self._head:
             return unit(whole)
         parts = whole[..., : self._head], whole[..., self._head :]
@@ -111,7 +110,7 @@ class Visual(GlobalNetwork):
 
 
 BASELINES: Mapping[str, Baseline] = {
-    POPULARITY: Baseline("products of many training pairs first", count_pairs),
+    POPULARITY: Baseline("products with the most training pairs first", count_pairs),
     "visual": Baseline(
         "cosine of the backbone's features",
         look_alike,
@@ -154,15 +153,15 @@ BASELINES: Mapping[str, Baseline] = {
 
 
 def baseline(name: str) -> Baseline:
-    """The baseline of that name.
+    """Return the baseline of this name.
 
     Raises:
-        UsageError: there is none; the nearest name is named.
+        UsageError: the name is unknown; the message suggests the nearest name.
     """
     if name not in BASELINES:
         near = difflib.get_close_matches(name.casefold(), BASELINES, n=1, cutoff=0.0)[0]
         raise UsageError(
-            f"unknown baseline '{name}'; did you mean '{near}'? There are {', '.join(BASELINES)}"
+            f"unknown baseline '{name}'. Did you mean '{near}'? Choose one of: {', '.join(BASELINES)}."
         )
     return BASELINES[name]
 
@@ -170,19 +169,19 @@ def baseline(name: str) -> Baseline:
 def train_baseline_on_features(
     features: SetFeatures, out: Path, name: str, settings: Mapping[str, Any] | None = None
 ) -> ModelRecord:
-    """Train a baseline on a set whose features are at hand.
+    """Train a baseline on a set with features.
 
-    It takes seconds to a minute, so there is nothing to resume: a training that was stopped starts over.
+    It takes seconds to a minute, so a stopped training starts over instead of resuming.
 
     Args:
-        features: the set, as the crop rule shows it.
-        out: folder of the model; made if missing. A finished model in it is replaced at the end.
-        name: of the baseline, one of `BASELINES`.
-        settings: those of `TrainingConfig` and its model that the baseline uses.
+        features: the set with cropped scenes, by the crop rule.
+        out: folder of the model, created if it is missing. A finished model in it is replaced at the end.
+        name: name of the baseline, one of `BASELINES`.
+        settings: settings of `TrainingConfig` and its model that the baseline uses.
 
     Raises:
-        UsageError: there is no such baseline, or a setting is unknown or not one that it uses.
-        TrainingError: there is too little to train on, or the loss is not a number.
+        UsageError: the baseline or a setting is unknown, or a setting does not apply to the baseline.
+        TrainingError: there are too few pairs, or the loss is not finite.
     """
     given, chosen = settings or {}, baseline(name)
     config = chosen.config(given, name=name)

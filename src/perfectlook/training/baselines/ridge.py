@@ -1,13 +1,13 @@
-"""Ridge regression in closed form: scene features regressed on the principal components of centred products.
+"""Ridge regression in closed form: predict the principal components of centred products from scene features.
 
-Hoerl & Kennard, Technometrics 1970; the use here is this project's (`training/ridge.py`). Every feature is
-z-scored and divided by √width; from each product its category's centre is subtracted; products are ranked
-by the inner product with the prediction, each component divided by its standard deviation to a power. The
-number of components, that power and the penalty λ are chosen together by five-fold cross-validation, by
-scene, over the scenes that may be learned from, by binary accuracy. A setting that is given is not chosen.
+Hoerl & Kennard, Technometrics 1970; its use here is this project's own (`training/ridge.py`). Features are
+standardised and divided by √width, and each product's centre is subtracted. Products are ranked by their
+inner product with the prediction, with each component divided by its standard deviation to a power. Five-fold
+cross-validation by scene chooses the number of components, that power and the penalty λ together, by binary
+accuracy. Settings that you give are not chosen.
 
-Two settings make it the closed form that this project's own model starts from: `scaling = "stages"`, and
-`ridge_choose = true`, which lets the choice add an intercept, the mean target, to every prediction.
+Two settings turn it into the closed form that this project's model starts from: `scaling = "stages"`, and
+`ridge_choose = true`, which can add an intercept, the mean target, to every prediction.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -34,16 +34,16 @@ COMPONENTS = (128, 256, 512)
 WHITENINGS = (0.5, 0.75)
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0)
 INTERCEPTS = (0.0, 1.0)
-"""What is tried for each of them."""
+"""The values to try."""
 
 
 class RidgeChoice(NamedTuple):
     """Settings of one closed form.
 
     Attributes:
-        dimension: how many components.
+        dimension: number of components.
         ridge_penalty: λ.
-        ridge_whitening: the power of the standard deviations.
+        ridge_whitening: power of the standard deviations.
         intercept: share of the mean target that is added to every prediction.
     """
 
@@ -57,10 +57,10 @@ class LinearPair(GlobalNetwork):
     """A linear map for scenes and one for products, compared by inner product.
 
     Args:
-        config: its dimension is the number of components; the vectors are one wider.
-        standardise: of scenes, and of centred products.
+        config: its dimension is the number of components; the vectors have one more coordinate.
+        standardise: standardises scenes, and centred products.
         maps: the closed form; its intercept is added to every scene.
-        products: what a product can be, standardised, [N, width]: for the length of the longest.
+        products: standardised products, [N, width], for the length of the longest.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class LinearPair(GlobalNetwork):
         return self.inner_product.extend_scenes(self.scene(self.standardise_scene(whole)))
 
     def embed_product(self, features: Tensor, centres: Tensor) -> Tensor:
-        """f_p: features less their categories' centres, [n, global width] each, to [n, components + 1]."""
+        """f_p: features minus their categories' centres, [n, global width] each, to [n, components + 1]."""
         return self.inner_product.extend_products(self.product(self.standardise_product(features - centres)))
 
 
@@ -86,7 +86,7 @@ def learn(data: TrainingData, config: TrainingConfig, given: Collection[str]) ->
     """Choose the settings that are not given, then solve for the maps.
 
     Raises:
-        TrainingError: there is no pair to learn from.
+        TrainingError: training may use no pair.
     """
     training = learning_pairs(data.features, config)
     scenes, centred = scene_and_product_rows(data, training)
@@ -126,10 +126,10 @@ def _choices(config: TrainingConfig, given: Collection[str]) -> Iterator[RidgeCh
 def _cross_validated(
     data: TrainingData, products: Float64Array, rounds: Sequence[Round], choices: Sequence[RidgeChoice]
 ) -> tuple[Float64Array, list[str]]:
-    """The share of every pair that can be placed under every choice, [choices, pairs], and the pairs' scenes.
+    """The share of every pair with candidates under every choice, [choices, pairs], and the pairs' scenes.
 
-    Components do not depend on the fold, and the regressions of different components not on each other: one
-    solution for all of them serves every choice with its λ.
+    Components do not depend on the fold, and each component is regressed by itself. So one solution with all
+    components serves every choice with its λ.
     """
     directions, deviations = principal_components(products, max(choice.dimension for choice in choices))
     penalties = sorted({choice.ridge_penalty for choice in choices})
