@@ -172,7 +172,7 @@ def test_early_stopping_keeps_the_best_epoch(tmp_path):
 
 def test_a_loss_that_is_not_a_number_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "triplet_hinge", lambda *_, **__: torch.tensor(float("nan")))
-    with pytest.raises(TrainingError, match="epoch 1: the loss is nan. Lower learning_rate"):
+    with pytest.raises(TrainingError, match=r"epoch 1: the loss is nan\. Lower learning_rate"):
         train_on_features(styled_set(**BIG_SET), tmp_path / "m", SMALL)
 
 
@@ -195,11 +195,11 @@ def test_pairs_without_negatives_are_left_out_of_training(tmp_path):
 
 def test_settings_are_checked():
     config = TrainingConfig()
-    with pytest.raises(UsageError, match="unknown setting 'lerning_rate'. Did you mean 'learning_rate'"):
+    with pytest.raises(UsageError, match=r"unknown setting 'lerning_rate'\. Did you mean 'learning_rate'"):
         config.replaced({"lerning_rate": 1.0})
     with pytest.raises(UsageError, match="epochs -1: must be at least 0"):
         config.replaced({"epochs": -1})
-    with pytest.raises(UsageError, match="unknown mode 'both'. Choose one of: hybrid, global, local"):
+    with pytest.raises(UsageError, match=r"unknown mode 'both'\. Choose one of: hybrid, global, local"):
         config.replaced({"mode": "both"})
     with pytest.raises(UsageError, match="expected epochs of type int, got '3'"):
         config.replaced({"epochs": "3"})

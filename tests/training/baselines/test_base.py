@@ -53,7 +53,7 @@ def test_weights_that_are_no_numbers_are_an_error():
     fitting = a_fitting()
     with torch.no_grad():
         fitting.network.projection.weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="a distance is not a number. Lower learning_rate"):
+    with pytest.raises(TrainingError, match=r"a distance is not a number\. Lower learning_rate"):
         next(fitting.run(1))
 
 

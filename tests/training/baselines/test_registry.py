@@ -22,7 +22,7 @@ from styled import styled_set
     ("asked", "near"), [("rigde", "ridge"), ("BPR_DAE", "bpr-dae"), ("popular", "popularity")]
 )
 def test_an_unknown_name_leads_to_the_nearest(asked: str, near: str):
-    with pytest.raises(UsageError, match=f"unknown baseline '{asked}'. Did you mean '{near}'"):
+    with pytest.raises(UsageError, match=rf"unknown baseline '{asked}'\. Did you mean '{near}'"):
         baseline(asked)
 
 
