@@ -80,7 +80,7 @@ def test_a_model_of_whole_scenes_is_explained_without_regions(shop: "Shop", tmp_
     assert "the model looks at the whole scene only" in said
     assert "row " not in said
     assert main(["evaluate", str(model), str(shop.source), "--explain"]) == 1
-    assert "has no attention to mask" in capsys.readouterr().err
+    assert "has no attention to explain" in capsys.readouterr().err
 
 
 def test_evaluate_reports_the_deletion_test(shop: "Shop", tmp_path: Path, capsys) -> None:
@@ -99,7 +99,7 @@ def test_evaluate_measures_the_suggested_categories(shop: "Shop", tmp_path: Path
     (model / "suggestion.npz").unlink(missing_ok=True)
     arguments = ["evaluate", str(model), str(shop.source), "--split", "all", "--suggest"]
     assert main(arguments) == 1
-    assert "suggests no categories; leave --suggest out" in capsys.readouterr().err
+    assert "suggests no categories. Leave out --suggest" in capsys.readouterr().err
     (model / "suggestion.npz").write_bytes(_suggester({BAGS: 0.0, SHOES: 2.0}).content())
     assert main([*arguments, "--json", str(tmp_path / "report.json")]) == 0
     figures = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["suggestion"]

@@ -42,8 +42,9 @@ def test_a_split_of_one_pair_is_said_to_be_too_little(shop, tmp_path, capsys):
     split = split_of(json.loads(first)["scene"])
     on = [str(shop.model), str(source), "--split", split, "--workers", "1"]
     assert main(["report", *on, "--out", str(tmp_path / "page.html")]) == 0
-    said = f"1 pair in split '{split}': nothing to compare; use --split all, or add pairs to the set"
-    assert f"model on set: {said} (binary accuracy " in capsys.readouterr().out
+    said = f"1 pair in split '{split}': too few to compare. Use --split all, or add pairs to the set."
+    out = capsys.readouterr().out
+    assert "model on set: binary accuracy " in out and said in out
 
 
 def test_wrong_use_and_failures_say_what_is_wrong(shop, foreign_model, tmp_path, capsys):

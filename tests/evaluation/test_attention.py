@@ -132,5 +132,5 @@ def test_categories_that_the_model_does_not_know_are_left_out_and_counted(models
     test = pair_indices(strange, "test")
     assert found.n_unknown == len(test) / 2 == found.n_pairs
     assert f"{found.n_unknown} pairs left out" in found.to_text()
-    with pytest.raises(DatasetError, match="0 of them in categories the model knows"):
+    with pytest.raises(DatasetError, match="0 of them in known categories"):
         deletion_test(models["local"], styled_set(scenes=510, categories=("Toys|Kites",)))

@@ -246,5 +246,5 @@ def test_what_is_hard_for_both_does_not_widen_a_paired_interval():
 
 
 def test_a_paired_difference_needs_the_same_pairs():
-    with pytest.raises(ValueError, match="2, 3 and 2 pairs"):
+    with pytest.raises(ValueError, match="got 2, 3 and 2"):
         paired_difference(np.zeros(2), np.zeros(3), ["a", "b"])

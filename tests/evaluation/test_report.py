@@ -101,12 +101,10 @@ def test_every_section_shows_its_cases(report, written):
 
 def test_the_footer_says_what_licence_the_pictures_have(measured, written, tmp_path):
     assert "drawn by &lt;nobody&gt; &amp; free" in written
-    assert "They are inside this file" in written
+    assert "This file contains the pictures" in written
     silent = Path(shutil.copytree(measured.source, tmp_path / "silent"))
     (silent / "set.json").unlink()
-    assert "does not say what licence" in page(
-        make_report(measured.model, silent, split="all", shown=3, workers=1)
-    )
+    assert "states no licence" in page(make_report(measured.model, silent, split="all", shown=3, workers=1))
 
 
 def test_text_of_the_set_is_text_on_the_page(measured, tmp_path):
@@ -138,19 +136,17 @@ def test_one_scene_is_said_to_be_too_little(measured, tmp_path, n_pairs, said):
     rows = (source / "pairs.jsonl").read_text(encoding="utf-8").splitlines()[:n_pairs]
     (source / "pairs.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
     report = make_report(measured.model, source, split="all", workers=1)
-    assert report.too_little == f"{said}the set: nothing to compare; add pairs to the set"
+    assert report.too_little == f"{said}the set: too few to compare. Add pairs to the set."
     evaluation = dataclasses.replace(report.evaluation, split="test", n_dropped=3)
     report = dataclasses.replace(report, evaluation=evaluation)
     shown = page(report)
     assert read(shown).open == []
-    assert f'<h1 id="title">{said}split &#39;test&#39;: nothing to compare.</h1>' in shown
-    assert (
-        "To learn more, use --split all, or add pairs to the set. 3\u00a0pairs dropped, too little" in shown
-    )
+    assert f'<h1 id="title">{said}split &#39;test&#39;: too few to compare.</h1>' in shown
+    assert "Use --split all, or add pairs to the set. 3\u00a0pairs dropped (too little" in shown
     assert shown.count("<article") == n_pairs
     body = re.sub(r"<style>.*?</style>", "", shown, flags=re.S)
     assert " to 100" not in body and "scale-interval" not in body and "Intervals are" not in body
-    assert "There is none" not in body and "1 scenes" not in body
+    assert "No rank is in" not in body and "1 scenes" not in body
     assert ("The answer" in body) == (n_pairs == 1)
 
 

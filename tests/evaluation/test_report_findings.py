@@ -33,8 +33,8 @@ def test_known_products_are_set_against_new_ones(measured, evaluation):
     half = frozenset(sorted(features.product_ids)[::2])
     better = with_shares(evaluation, lambda each: 0.9 if each.product in half else 0.4, times=3)
     (found, *_) = findings(better, features, half)
-    assert WORDS.finding_title(found) == "Does it know the product, or the style?"
-    assert "Products it met in training do clearly better" in WORDS.finding_text(found)
+    assert WORDS.finding_title(found) == "Has the model memorised products?"
+    assert "Products seen in training do clearly better" in WORDS.finding_text(found)
     assert [group.binary_accuracy.value for group in found.groups.values()] == pytest.approx([0.9, 0.4])
     assert sum(group.n_pairs for group in found.groups.values()) == 3 * len(evaluation.results)
     (found, *_) = findings(with_shares(evaluation, lambda _: 0.7, times=3), features, half)

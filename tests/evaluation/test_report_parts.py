@@ -21,7 +21,7 @@ def test_places_are_counted_from_the_nearest_on():
 
 def test_the_histogram_says_what_it_shows():
     drawn = PARTS.histogram([placed(1.0)] * 3 + [placed(0.0)])
-    assert "3\u00a0true products of 4 came within the nearest 10 % of their category: 75\u00a0%" in drawn
+    assert "Within the nearest 10 % of their category: 3 of 4\u00a0true products (75\u00a0%)" in drawn
     assert drawn.count('class="bar') - drawn.count('class="bars"') == 20
     assert drawn.count('class="bar better"') == 2
     assert "a guess: 0.2 each" in drawn

@@ -70,29 +70,31 @@ ON_LISTING = [
     (
         case(1, 499),
         "best",
-        "None of the 499 other products lies nearer. A guess does as well once in 500 times.",
+        "None of the 499 other products is nearer. A guess does as well in 1 of 500 cases.",
     ),
     (
         case(2, 499),
         "best",
-        "1 of the 499 other products lies nearer. A guess does as well once in 250 times.",
+        "1 of the 499 other products is nearer. A guess does as well in 1 of 250 cases.",
     ),
-    (case(500, 499), "worst", "All 499 other products lie nearer. A guess does as badly once in 500 times."),
+    (case(500, 499), "worst", "All 499 other products are nearer. A guess does as badly in 1 of 500 cases."),
     (
         case(2, 1),
         "worst",
-        "The only other product of the category lies nearer. A guess does as badly nearly every other time.",
+        "The only other product of the category is nearer. A guess does as badly in nearly half of all "
+        "cases.",
     ),
     (
         case(1.5, 9, 1),
         "best",
-        "None of the 9 other products lies nearer, and 1 as near. A guess does as well once in 7 times.",
+        "None of the 9 other products is nearer, and 1 is equally near. A guess does as well in 1 of 7 "
+        "cases.",
     ),
     (
         case(3, 8),
         "random",
-        "Drawn at random. 2 of the 8 other products lie nearer. So the true product comes before 75 % of "
-        "them; a guess, before 50 % on average.",
+        "Drawn at random. 2 of the 8 other products are nearer. The true product ranks ahead of 75 % of "
+        "them; a guess averages 50 %.",
     ),
 ]
 
@@ -103,14 +105,17 @@ def test_why_a_case_is_listed(found, kind, said):
 
 
 def test_what_the_distance_is_made_of():
-    against = "Against the average product of the category, the whole scene"
-    assert WORDS.what_made_it(case(1, 9)) == f"{against} pulls it 0.30 nearer and the regions 0.10."
+    against = "Compared with the average product of the category, the whole scene"
+    assert (
+        WORDS.what_made_it(case(1, 9))
+        == f"{against} moves it 0.30 nearer, and the regions move it 0.10 nearer."
+    )
     pushed = ShownProduct(CHAIR, 1.9, Parts(1.25, 0.55), is_true=True)
     assert (
         WORDS.what_made_it(case(9, 9, true=pushed))
-        == f"{against} pushes it 0.25 away, and the regions pull it 0.05 nearer."
+        == f"{against} moves it 0.25 farther away, and the regions move it 0.05 nearer."
     )
-    assert WORDS.what_made_it(case(1, 9, attention=None)) == f"{against} pulls it 0.30 nearer."
+    assert WORDS.what_made_it(case(1, 9, attention=None)) == f"{against} moves it 0.30 nearer."
     assert WORDS.what_made_it(case(1, 9, mean_parts=None)) == ""
 
 
@@ -119,7 +124,7 @@ def remarks(found: Case) -> list[str]:
 
 
 def test_what_to_bear_in_mind():
-    assert remarks(case(1, 99)) == ["its strongest region has 1.0 times an even share of the attention"]
+    assert remarks(case(1, 99)) == ["strongest region: 1.0 times the average attention"]
     all_of_it = case(
         1,
         9,
@@ -134,13 +139,13 @@ def test_what_to_bear_in_mind():
         "the model was trained on this scene",
         "the scene has a copy under another id",
         "product seen in training",
-        "50 % of the picture is left beside the product",
-        "taken as Furniture",
-        "few candidates: luck counts for much",
+        "50 % of the picture remains without the product",
+        "the model treats it as Furniture",
+        "few candidates, so chance has a large effect",
     ]
     assert "the model does not know this category" in remarks(case(1, 99, known_category=None))
 
 
 def test_what_comes_from_the_set_is_escaped():
-    assert remarks(case(1, 99, known_category="Home|<b>"))[0] == "taken as <b>"
+    assert remarks(case(1, 99, known_category="Home|<b>"))[0] == "the model treats it as <b>"
     assert "<b>" not in WORDS.remarks(case(1, 99, known_category="Home|<b>"))

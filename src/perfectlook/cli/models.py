@@ -237,7 +237,7 @@ def report(
     shown = sum(len(cases) for cases in made.cases.values())
     on = f"{evaluation.model} on {evaluation.set_name}"
     if made.too_little:
-        print(f"{on}: {made.too_little} (binary accuracy {accuracy.value:.4f})")
+        print(f"{on}: binary accuracy {accuracy.value:.4f}. {made.too_little}")
     else:
         print(f"{on}: binary accuracy {accuracy:.4f} over {evaluation.overall.n_pairs:,} pairs")
     print(f"wrote {out}: {shown} answers, {len(content) / 1e6:.1f} MB; open it in a browser")

@@ -1,1 +1,1 @@
-"""Measures models: the protocol, its figures, comparisons and reports."""
+"""Measure models: the protocol, its figures, comparisons and reports."""

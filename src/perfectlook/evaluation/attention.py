@@ -1,8 +1,9 @@
-"""The deletion test: whether a model's ranking rests on what it attends to.
+"""The deletion test: whether a model's ranking depends on the regions that it attends to.
 
-Regions are masked, and the true product is placed again. If attention explains the ranking, masking the
-regions with the largest attention must cost more binary accuracy than masking as many at random (Samek et al.
-2017, "Evaluating the Visualization of What a Deep Neural Network Has Learned", section III, by regions).
+The test masks regions and ranks the true product again. If attention explains the ranking, masking the
+regions with the largest attention costs more binary accuracy than masking the same number at random (Samek et
+al. 2017, "Evaluating the Visualization of What a Deep Neural Network Has Learned", section III, here with
+regions).
 """
 
 from collections.abc import Callable
@@ -28,16 +29,16 @@ from perfectlook.model.runtime import Model, Popularity, SceneEmbedding
 from perfectlook.types import REGIONS, BoolArray, Float32Array, Float64Array, IntArray
 
 COUNTS = (5, 10)
-"""How many regions of 49 are masked."""
+"""How many of the 49 regions are masked."""
 DRAWS = 5
-"""How many random masks the mean is taken over."""
+"""Number of random masks to average over."""
 
 How = Literal["attention", "features"]
-"""How regions are masked: their attention goes to the others in proportion; or their features become the
-scene's mean region, which takes away what they show and lets attention look anew."""
+"""How regions are masked. With "attention", their attention goes to the other regions in proportion. With
+"features", their features become the scene's mean region, and attention is computed again."""
 
 Choose = Callable[[SceneEmbedding, int, str], BoolArray]
-"""(scene, its row, a category that the model knows) -> which of its regions to mask, [R]."""
+"""(scene, its row, a known category) -> the regions to mask, [R]."""
 
 
 def deletion_test(
@@ -52,16 +53,16 @@ def deletion_test(
     """Run the deletion test on a set, by the protocol.
 
     Args:
-        model: with attention.
-        features: of the set.
-        split: whose pairs are placed.
-        counts: how many regions to mask, each below the number of regions.
+        model: a model with attention.
+        features: features of the set.
+        split: the split to evaluate.
+        counts: numbers of regions to mask, each below the number of regions.
         draws: random masks of each size.
-        seed: of the random masks.
+        seed: seed of the random masks.
 
     Raises:
         ModelError: the model has no attention.
-        DatasetError: the split holds no pair to place.
+        DatasetError: the split has no pair to rank.
     """
     require_attention(model)
     found = pair_indices(features, split)
@@ -71,8 +72,8 @@ def deletion_test(
     results = place_pairs(features, known, masked.distances(None, "attention"))
     if not results:
         raise DatasetError(
-            f"{features.dataset.name}: no pair of the split '{split}' can be placed ({len(found)} pairs are "
-            f"usable, {len(known)} of them in categories the model knows); choose another --split"
+            f"{features.dataset.name}: no pair of the split '{split}' can be ranked ({len(found)} pairs "
+            f"are usable, {len(known)} of them in known categories). Choose another --split."
         )
     scenes = [result.scene for result in results]
     unmasked = _shares(results)
@@ -95,30 +96,31 @@ def deletion_test(
 
 
 def require_attention(model: Model | Popularity) -> Model:
-    """Make sure that a model attends to regions.
+    """Check that a model has attention over regions.
 
     Raises:
-        ModelError: it compares whole scenes only, or looks at none.
+        ModelError: the model compares only whole scenes, or reads no pictures.
     """
     if isinstance(model, Model) and model.record.config.uses_regions:
         return model
     raise ModelError(
-        f"model {model.name!r} has no attention to mask: it does not look at the regions of a scene; leave "
-        "--explain out, or train one with --mode hybrid or local"
+        f"model {model.name!r} has no attention to explain (it does not use regions). Leave out --explain, "
+        "or train a model with --mode hybrid or --mode local."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What masking so many regions in one way costs, in binary accuracy.
+    """The cost in binary accuracy of masking some regions in one way.
 
     Attributes:
-        how: the way of masking.
-        count: of the masked regions.
-        attention: the share of the attention that the regions with the largest attention have.
-        fall: when those are masked.
-        fall_at_random: when as many random regions are, the mean of several draws.
-        difference: of the two, paired over the same scenes. The explanation holds where it is above zero.
+        how: how regions are masked.
+        count: number of masked regions.
+        attention: share of the attention on the `count` regions with the largest attention.
+        fall: cost of masking these regions.
+        fall_at_random: cost of masking the same number of random regions, the mean of several draws.
+        difference: difference of the two costs, paired over the same scenes. Above zero, attention explains
+            the ranking.
     """
 
     how: How
@@ -134,7 +136,7 @@ class Deletion:
         return self.difference.low > 0
 
     def to_dict(self) -> dict[str, Any]:
-        """An entry of the test's `to_dict`."""
+        """An entry of `DeletionTest.to_dict`."""
         what = {"how": self.how, "regions": self.count, "attention": self.attention}
         costs = {name: getattr(self, name).to_dict() for name in ("fall", "fall_at_random", "difference")}
         return what | costs | {"holds": self.holds}
@@ -145,12 +147,12 @@ class DeletionTest:
     """The deletion test of a model on a split of a set.
 
     Attributes:
-        n_pairs: that were placed.
-        n_scenes: of their scenes.
-        n_unknown: pairs left out because the model does not know their category: attention is even there.
-        accuracy: binary accuracy with nothing masked.
+        n_pairs: number of ranked pairs.
+        n_scenes: number of their scenes.
+        n_unknown: pairs left out because the model does not know their category and attends evenly.
+        accuracy: binary accuracy without masks.
         draws: random masks per pair.
-        deletions: one for each way and count.
+        deletions: one for each way and number of masked regions.
     """
 
     n_pairs: int
@@ -161,7 +163,7 @@ class DeletionTest:
     deletions: list[Deletion]
 
     def to_dict(self) -> dict[str, Any]:
-        """What `evaluate --json` says under "explain"."""
+        """The content of "explain" in `evaluate --json`."""
         return {
             "n_pairs": self.n_pairs,
             "n_scenes": self.n_scenes,
@@ -172,13 +174,15 @@ class DeletionTest:
         }
 
     def to_text(self) -> str:
-        """What a person reads."""
+        """The results as text for a terminal."""
         lines = [
             f"deletion test over {self.n_pairs:,} pairs of {self.n_scenes:,} scenes: how far binary accuracy "
             f"({self.accuracy.value:.4f}) falls when regions are masked"
         ]
         if self.n_unknown:
-            lines.append(f"note: {self.n_unknown:,} pairs left out, of categories the model does not know")
+            lines.append(
+                f"note: {self.n_unknown:,} pairs left out (the model does not know their categories)"
+            )
         lines += ["", _row("masked", "most attended", f"random, mean of {self.draws}", "difference")]
         for each in self.deletions:
             what = "attention to" if each.how == "attention" else "features of"
@@ -194,12 +198,12 @@ def _row(masked: str, attended: str, at_random: str, difference: str) -> str:
 
 
 def largest(count: int) -> Choose:
-    """Choose the regions with the largest attention; of equal ones the first."""
+    """Choose the regions with the largest attention, the first of ties."""
     return lambda scene, _, category: _mask(np.argsort(-scene.attention(category), kind="stable")[:count])
 
 
 def random_mask(count: int, seed: int, draw: int) -> Choose:
-    """Choose regions at random, the same for the same scene, category, seed and draw."""
+    """Choose random regions, the same for the same scene, category, seed and draw."""
 
     def choose(scene: SceneEmbedding, row: int, category: str) -> BoolArray:
         source = [seed, draw, row, scene.categories.index(category)]
@@ -209,7 +213,7 @@ def random_mask(count: int, seed: int, draw: int) -> Choose:
 
 
 def without_attention(scene: SceneEmbedding, category: str, mask: BoolArray) -> SceneEmbedding:
-    """The scene with no attention on some regions for a known category; the others share it as before."""
+    """Remove a known category's attention from some regions; the others share it in proportion."""
     assert scene.attention_logits is not None
     logits = scene.attention_logits.copy()
     logits[scene.categories.index(category), mask] = -np.inf
@@ -217,10 +221,10 @@ def without_attention(scene: SceneEmbedding, category: str, mask: BoolArray) -> 
 
 
 class MaskedScenes:
-    """A model's distances over a set when regions of the scenes are masked."""
+    """A model's distances over a set with masked regions of the scenes."""
 
     def __init__(self, model: Model, features: SetFeatures, indices: IntArray) -> None:
-        """Embed the products of a set and the scenes of some of its pairs, of categories the model knows."""
+        """Embed the products of a set and the scenes of some of its pairs, which have known categories."""
         self._model = model
         self._features = features
         self._indices = indices
@@ -228,11 +232,11 @@ class MaskedScenes:
         self._scenes = model.scene_embeddings(features, indices)
 
     def shares(self, how: How, choose: Choose) -> Float64Array:
-        """The share of every pair that can be placed when what `choose` says is masked."""
+        """The share of every pair with candidates, with the regions from `choose` masked."""
         return _shares(place_pairs(self._features, self._indices, self.distances(choose, how)))
 
     def distances(self, choose: Choose | None, how: How) -> Callable[[int, str, IntArray], Float64Array]:
-        """Distances for the protocol; nothing is masked without `choose`."""
+        """Distances for the protocol; without `choose`, nothing is masked."""
 
         def distances(row: int, category: str, products: IntArray) -> Float64Array:
             scene = self._scenes[row]
@@ -250,14 +254,14 @@ class MaskedScenes:
         return distances
 
     def attended(self, count: int) -> float:
-        """The mean share of attention that the `count` most attended regions have, over the pairs."""
+        """The mean share of attention on the `count` most attended regions, over the pairs."""
         rows = self._features.pair_scenes[self._indices]
         names = [self._features.product_categories[p] for p in self._features.pair_products[self._indices]]
         weights = [self._scenes[int(r)].attention(name) for r, name in zip(rows, names, strict=True)]
         return float(np.mean(np.sort(weights, axis=1)[:, -count:].sum(axis=1)))
 
     def _without_features(self, row: int, mask: BoolArray) -> SceneEmbedding:
-        """The scene as the model sees it when masked regions look like its mean region."""
+        """Embed the scene with its masked regions replaced by its mean region."""
         batch = self._features.scenes.batch([row])
         maps = batch.feature_maps
         maps[0, mask] = maps[0].mean(axis=0)
@@ -265,7 +269,7 @@ class MaskedScenes:
 
 
 def _ordering(scene: SceneEmbedding, category: str, vectors: Float32Array) -> Float64Array:
-    """Distances, or with squared norms what they have over a constant: that is cheaper and orders alike."""
+    """Distances; with squared norms less a constant, which is cheaper and gives the same order."""
     if scene.norm == "squared_l2":
         return np.asarray(squared_l2(scene.query_point(category), vectors), np.float64)
     return np.asarray(scene.distances(category, vectors).total, np.float64)

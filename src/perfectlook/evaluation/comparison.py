@@ -1,4 +1,4 @@
-"""Several models on the same pairs of a set: their figures side by side, and whether one is better."""
+"""Compare several models on the same pairs of a set: their figures, and whether one is better."""
 
 import dataclasses
 from collections import Counter
@@ -50,22 +50,22 @@ def compare(
 ) -> "Comparison":
     """Evaluate several models on the same pairs of a set and compare them.
 
-    Models with the same backbone share one reading of its features.
+    Models with the same backbone share their features, which are read once.
 
     Args:
-        models: open models, folders of models, or names of those that come with the package.
+        models: open models, folders of models, or names of models that come with the package.
         dataset: a set, its folder, or "showroom".
         reference: label of the model to compare the others with; by default the most accurate one.
-        split: by scene: train, val, test, or all.
+        split: split by scene: train, val, test, or all.
         scene: "crop" shows the scenes without the product, "full" shows whole pictures.
-        strict: fail when anything is wrong in the set.
-        workers: processes that extract features.
-        progress: shows the extraction.
+        strict: fail if anything is wrong in the set.
+        workers: number of processes that extract features.
+        progress: shows the progress of the extraction.
 
     Raises:
-        UsageError: no model, or one model twice, or the reference is none of them.
-        ModelError: a model cannot be opened, or its backbone is another than the one it was trained on.
-        DatasetError: the set cannot be read, or there is no pair that all models can be measured on.
+        UsageError: there is no model, a model is named twice, or the reference is not one of the models.
+        ModelError: a model cannot be opened, or its backbone is not the one it was trained on.
+        DatasetError: the set cannot be read, or no pair can be evaluated with all models.
     """
     if isinstance(models, Path | str):
         models = [models]
@@ -96,11 +96,11 @@ class Compared:
     """One model of a comparison.
 
     Attributes:
-        label: what the comparison calls it.
-        evaluation: its figures over the pairs that all models of the comparison have. The figures on unseen
-            products are over its own.
-        difference: binary accuracy of the reference less this model's, by a paired bootstrap over scenes;
-            None for the reference.
+        label: its name in the comparison.
+        evaluation: its figures over the pairs that all models share. The figures on unseen products cover its
+            own pairs.
+        difference: binary accuracy of the reference minus that of this model, from a paired bootstrap over
+            scenes; None for the reference.
     """
 
     label: str
@@ -115,7 +115,7 @@ class Compared:
 
     @property
     def is_surely_worse(self) -> bool:
-        """Whether the 95 % interval of the reference's lead lies above 0."""
+        """Whether the 95 % interval of the difference is above 0."""
         return self.difference is not None and self.difference.low > 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -128,12 +128,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Comparison(Tabulated):
-    """How several models did on the same pairs of a split of a set.
+    """The results of several models on the same pairs of a split of a set.
 
     Attributes:
         reference: label of the model that the others are compared with.
-        models: the highest binary accuracy first.
-        n_left_out: pairs that not all models could be measured on, so that none was.
+        models: the models, highest binary accuracy first.
+        n_left_out: pairs that not every model can be evaluated on; they are left out for all models.
     """
 
     reference: str
@@ -141,7 +141,7 @@ class Comparison(Tabulated):
     n_left_out: int
 
     def to_dict(self) -> dict[str, Any]:
-        """What `compare --json` writes."""
+        """The content of `compare --json`."""
         first = self.models[0].evaluation
         return {
             "set": first.set_name,
@@ -155,18 +155,18 @@ class Comparison(Tabulated):
         }
 
     def title(self) -> str:
-        """What was compared, on what."""
+        """One sentence on what was compared."""
         first = self.models[0].evaluation
         text = (
             f"{len(self.models)} models on {first.set_name}, split {first.split}, scenes shown as "
             f"{first.scene}: {first.overall.n_pairs:,} pairs of {first.overall.n_scenes:,} scenes"
         )
         if self.n_left_out:
-            text += f" ({self.n_left_out:,} pairs left out, which not every model could be measured on)"
+            text += f" ({self.n_left_out:,} pairs left out, because not every model can be evaluated on them)"
         return text
 
     def notes(self) -> list[str]:
-        """Which models were trained on scenes that they are measured on."""
+        """Notes on models that were trained on evaluated scenes."""
         return [
             f"note: {each.label} was trained on {each.evaluation.n_trained_scenes:,} of these scenes"
             for each in self.models
@@ -174,14 +174,14 @@ class Comparison(Tabulated):
         ]
 
     def table(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows: one model a row, 95 % intervals in brackets."""
+        """Header and rows: one model per row, with 95 % intervals in brackets."""
         header = ["model", "binary accuracy", "unseen products", *(f"top-{k}" for k in TOP_K), "MRR"]
         if len(self.models) > 1:
             header += [f"{self.reference} minus this", "above 0"]
         return header, [self._row(each) for each in self.models]
 
     def category_table(self, labels: Sequence[str] | None = None) -> tuple[list[str], list[list[str]]]:
-        """Header and rows: binary accuracy by category, the largest first; of all models or of some."""
+        """Header and rows: binary accuracy by category, largest category first, of all or some models."""
         chosen = [each for each in self.models if labels is None or each.label in labels]
         sizes = {name: each.n_pairs for name, each in self.models[0].evaluation.per_category.items()}
         rows = [
@@ -192,22 +192,22 @@ class Comparison(Tabulated):
         return ["category", "pairs", *(each.label for each in chosen)], rows
 
     def to_text(self) -> str:
-        """The report a person reads on a terminal."""
+        """The results as text for a terminal."""
         parts = [self.title(), *self.notes(), "", plain_table(*self.table())]
         return "\n".join([*parts, "", plain_table(*self.category_table())])
 
     def to_markdown(self) -> str:
-        """The same in Markdown."""
+        """The results in Markdown."""
         parts = [self.title(), *self.notes(), markdown_table(*self.table())]
         return "\n\n".join([*parts, markdown_table(*self.category_table())]) + "\n"
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
-        """One model a row, and binary accuracy by category."""
+        """One table with a model per row, and one with binary accuracy by category."""
         caption = ". ".join([self.title(), *self.notes()])
         return [(caption, *self.table()), ("By category", *self.category_table())]
 
     def records(self) -> list[dict[str, Any]]:
-        """One row for every model, the highest binary accuracy first."""
+        """One row per model, highest binary accuracy first."""
         return [
             {"model": each.label}
             | each.evaluation.overall.record()
@@ -217,7 +217,7 @@ class Comparison(Tabulated):
         ]
 
     def draw(self, path: Path) -> None:
-        """Draw the binary accuracies with their intervals into a PNG or SVG file.
+        """Draw the binary accuracies with their intervals to a PNG or SVG file.
 
         Raises:
             MissingExtraError: matplotlib is not installed.
@@ -252,12 +252,12 @@ class Comparison(Tabulated):
 def comparison_of(evaluations: Mapping[str, Evaluation], *, reference: str | None = None) -> Comparison:
     """Compare models by their evaluations on the same split of a set; see `compare`."""
     if reference is not None and reference not in evaluations:
-        raise UsageError(f"reference '{reference}' is none of the models: {', '.join(evaluations)}")
+        raise UsageError(f"unknown reference '{reference}'. Choose one of: {', '.join(evaluations)}.")
     shared, n_left_out = common_pairs([each.results for each in evaluations.values()])
     if not shared[0]:
         raise DatasetError(
-            f"{next(iter(evaluations.values())).set_name}: no pair that all of {', '.join(evaluations)} can "
-            "be measured on; look at the problems of the set, or compare fewer models"
+            f"{next(iter(evaluations.values())).set_name}: no pair can be evaluated with all of "
+            f"{', '.join(evaluations)}. Check the problems of the set, or compare fewer models."
         )
     measured = {
         label: _over(evaluation, results)
@@ -282,9 +282,9 @@ def comparison_of(evaluations: Mapping[str, Evaluation], *, reference: str | Non
 
 
 def common_pairs(results: Sequence[Sequence[PairResult]]) -> tuple[list[list[PairResult]], int]:
-    """What remains of each model's results when only pairs count that all have; and how many pairs do not.
+    """Keep the results of pairs that all models share; also return how many pairs are left out.
 
-    The rows of a scene and a product that the set repeats stay only where all models have all of them.
+    Repeated rows of a scene and a product stay only if all models have all of them.
     """
     counts = [Counter((result.scene, result.product) for result in each) for each in results]
     shared = {pair for pair, count in counts[0].items() if all(other[pair] == count for other in counts)}
@@ -307,9 +307,9 @@ def _over(evaluation: Evaluation, results: list[PairResult]) -> Evaluation:
 def _labelled(
     models: Sequence[Model | Popularity | Path | str],
 ) -> dict[str, Model | Popularity | Path | str]:
-    """Models by their names; folders whose names recur by their paths, open models with their identity."""
+    """Models by name; a repeated name becomes the folder's path, or the name with the model's identity."""
     if not models:
-        raise UsageError("no model to compare; name the folders of one or more")
+        raise UsageError("no model to compare. Name the folders of one or more models.")
     names: list[str] = []
     places: list[str] = []
     for model in models:
@@ -319,7 +319,7 @@ def _labelled(
         else:
             name, place = model.name, model.identity
         if place in places:
-            raise UsageError(f"{_long_name(model)}: the model is named more than once; name each model once")
+            raise UsageError(f"{_long_name(model)}: the model is named more than once. Name each model once.")
         places.append(place)
         names.append(name)
     return {
@@ -333,7 +333,7 @@ def _long_name(model: Model | Popularity | Path | str) -> str:
 
 
 def _open(model: Model | Popularity | Path | str) -> Model | Popularity:
-    """Open a model, or a baseline, whose backbone is the one it was trained on."""
+    """Open a model and check that its backbone is the one it was trained on."""
     opened = open_model(model) if isinstance(model, Path | str) else model
     opened.check_backbone(open_backbone(opened.backbone).identity)
     return opened

@@ -1,4 +1,4 @@
-"""Evaluate a model on a set by the protocol, and report it as JSON, as text and as tables."""
+"""Evaluate a model on a set by the protocol, with results as JSON, text and tables."""
 
 import json
 from collections.abc import Collection
@@ -50,20 +50,20 @@ def evaluate(
     """Evaluate a model on a split of a set by the protocol.
 
     Args:
-        model: a model, its folder, or the name of one that comes with the package.
+        model: a model, its folder, or the name of a model that comes with the package.
         dataset: a set, its folder, or "showroom".
-        split: by scene: train, val, test, or all.
+        split: split by scene: train, val, test, or all.
         scene: "crop" shows the scenes without the product, "full" shows whole pictures.
         explain: test whether attention explains the ranking (`evaluation.attention`).
         suggest: measure the categories that the model suggests for whole scenes.
-        strict: fail when anything is wrong in the set.
-        workers: processes that extract features.
-        progress: shows the extraction.
+        strict: fail if anything is wrong in the set.
+        workers: number of processes that extract features.
+        progress: shows the progress of the extraction.
 
     Raises:
-        ModelError: the model cannot be opened, its backbone is another than the one it was trained on, it has
-            no attention to explain, or it suggests no categories.
-        DatasetError: the set cannot be read, or the split holds no pair to evaluate.
+        ModelError: the model cannot be opened, its backbone is not the one it was trained on, it has no
+            attention to explain, or it suggests no categories.
+        DatasetError: the set cannot be read, or the split has no pair to evaluate.
     """
     opened = open_model(model) if isinstance(model, Path | str) else model
     attentive = require_attention(opened) if explain else None
@@ -79,7 +79,7 @@ def evaluate(
         if found is None:
             raise DatasetError(
                 f"{chosen.name}: no scene of the split '{split}' has a product of a category that the model "
-                "suggests; choose another --split"
+                "suggests. Choose another --split."
             )
         evaluation = replace(evaluation, suggestion=found)
     return evaluation
@@ -92,7 +92,7 @@ def evaluate_on_features(
     split: EvaluatedSplit = "test",
     scene: SceneShown = "crop",
 ) -> "Evaluation":
-    """Evaluate a model on a set whose features are at hand; see `evaluate`."""
+    """Evaluate a model on a set with features; see `evaluate`."""
     scenes = scenes_of_split(features, split)
     indices = pairs_of(features, scenes)
     results = place_pairs(features, indices, model.distances_over(features, indices))
@@ -100,8 +100,8 @@ def evaluate_on_features(
     if overall is None:
         raise DatasetError(
             f"{features.dataset.name}: no pair of the split '{split}' can be evaluated ({len(indices)} pairs "
-            "are usable, and a pair needs another product in its category); choose another --split, or add "
-            "pairs"
+            "are usable, and a pair needs another product in its category). Choose another --split, or add "
+            "pairs."
         )
     seen = model.trained_on["products"]
     return Evaluation(
@@ -123,24 +123,24 @@ def evaluate_on_features(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evaluation(Tabulated):
-    """How a model did on a split of a set.
+    """The results of a model on a split of a set.
 
     Attributes:
-        set_name: the set.
-        split: which of its splits.
-        scene: what the model saw of each scene.
+        set_name: name of the set.
+        split: the split.
+        scene: whether scenes were cropped or whole.
         model: name of the model.
-        results: one per pair that has candidates.
-        overall: the figures over all of them.
-        unseen: over the pairs whose product was in no pair the model was trained on; None over no pair.
-        per_category: category to its figures.
-        n_without_candidates: pairs left out because nothing else is in their category.
+        results: one result per pair with candidates.
+        overall: figures over all these pairs.
+        unseen: figures over the pairs whose product was in no training pair; None without these pairs.
+        per_category: figures of each category.
+        n_without_candidates: pairs left out because their category has no other product.
         n_dropped: pairs of the split that the crop rule dropped.
         n_twin_scenes: scenes of the split with a copy outside it.
-        n_trained_scenes: scenes of the split that the model was trained on: above 0 the figures flatter it.
+        n_trained_scenes: scenes of the split that the model was trained on; if any, the figures are too good.
         problems: everything wrong in the set.
-        explain: the deletion test of its attention, where it was asked for.
-        suggestion: how well it suggests categories, where that was asked for.
+        explain: the deletion test of the attention, if requested.
+        suggestion: figures of the suggested categories, if requested.
     """
 
     set_name: str
@@ -160,7 +160,7 @@ class Evaluation(Tabulated):
     suggestion: "SuggestionFigures | None" = None
 
     def to_dict(self) -> dict[str, Any]:
-        """What `evaluate --json` writes."""
+        """The content of `evaluate --json`."""
         overall, unseen = self.overall, self.unseen
         return {
             "set": self.set_name,
@@ -196,7 +196,7 @@ class Evaluation(Tabulated):
         }
 
     def to_text(self) -> str:
-        """The report a person reads."""
+        """The results as text for a terminal."""
         lines = [self.title(), *self._notes(), ""]
         lines += [f"  {name:<18} {_text(figure)}{more}" for name, figure, more in self._headline()]
         lines += ["", f"  {'pairs':>6}  binary accuracy            category"]
@@ -208,7 +208,7 @@ class Evaluation(Tabulated):
         return "\n\n".join(["\n".join(lines), *more])
 
     def title(self) -> str:
-        """What was evaluated, on what."""
+        """One sentence on what was evaluated."""
         return (
             f"{self.model} on {self.set_name}, split {self.split}, scenes shown as {self.scene}: "
             f"{self.overall.n_pairs:,} pairs of {self.overall.n_scenes:,} scenes ({self.n_dropped:,} pairs "
@@ -227,7 +227,7 @@ class Evaluation(Tabulated):
         ]
 
     def records(self) -> list[dict[str, Any]]:
-        """A row over all pairs, whose category is "(all)", and one for every category."""
+        """One row over all pairs, with the category "(all)", and one row per category."""
         every = {"(all)": self.overall} | self.per_category
         return [{"category": category} | each.record() for category, each in every.items()]
 
@@ -260,32 +260,32 @@ class Evaluation(Tabulated):
 
 
 def _text(figure: Interval) -> str:
-    """A figure in a column: the mean, two spaces, the bounds."""
+    """A figure as a column of text: the mean, two spaces, the bounds."""
     return f"{figure:.4f}".replace(" [", "  [")
 
 
 def _dropped(dataset: Dataset, scenes: Collection[str]) -> int:
-    """How many pairs of some scenes the crop rule drops."""
+    """The number of pairs of some scenes that the crop rule drops."""
     boxes = [pair.box for pair in dataset.pairs if pair.scene in scenes and pair.box is not None]
     return sum(scene_rectangle(box, vertical_only=dataset.is_fashion) is None for box in boxes)
 
 
 FIRST = 3
-"""How many categories the recall counts."""
+"""Number of suggested categories that recall is measured at."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuggestionFigures:
-    """How well categories are suggested for scenes, against always suggesting the most popular ones.
+    """The quality of suggested categories, compared with always suggesting the most popular ones.
 
     Attributes:
-        n_scenes: that were asked about.
-        average_precision: its mean over the scenes.
-        recall: the share of a scene's categories that are among the first three.
-        popular_average_precision: the same when categories are ordered by popularity.
-        popular_recall: the same.
-        gain_average_precision: of the suggester over popularity, paired over the same scenes.
-        gain_recall: the same.
+        n_scenes: number of evaluated scenes.
+        average_precision: mean average precision over the scenes.
+        recall: share of a scene's categories among the first three suggestions.
+        popular_average_precision: average precision of the order by popularity.
+        popular_recall: recall of the order by popularity.
+        gain_average_precision: gain of the suggester over popularity, paired over the same scenes.
+        gain_recall: gain in recall, paired over the same scenes.
     """
 
     n_scenes: int
@@ -297,7 +297,7 @@ class SuggestionFigures:
     gain_recall: Interval
 
     def to_text(self) -> str:
-        """The figures as a person reads them."""
+        """The figures as text for a terminal."""
         rows = [("", "suggested", "by popularity", "gain")]
         for title, name in (("average precision", "average_precision"), ("among the first 3", "recall")):
             ours, popular, gain = (getattr(self, f"{whose}{name}") for whose in ("", "popular_", "gain_"))
@@ -306,7 +306,7 @@ class SuggestionFigures:
         return "\n".join([f"categories suggested for {self.n_scenes:,} whole scenes", "", *lines])
 
     def to_dict(self) -> dict[str, Any]:
-        """What `evaluate --json` says under "suggestion"."""
+        """The content of "suggestion" in `evaluate --json`."""
         figures = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "n_scenes"}
         return {"n_scenes": self.n_scenes} | {name: each.to_dict() for name, each in figures.items()}
 
@@ -314,11 +314,11 @@ class SuggestionFigures:
 def suggestion_figures(
     suggester: CategorySuggester, features: SetFeatures, indices: IntArray
 ) -> SuggestionFigures | None:
-    """Measure a suggester on the scenes of some pairs of a set; None over no scene.
+    """Measure a suggester on the scenes of some pairs of a set; None without scenes.
 
-    A scene is right about the categories of all its known products. Where it is seen in several views (one
-    for each product that the crop rule takes away) its figures are the means over them, so that every scene
-    counts once.
+    The relevant categories of a scene are those of all its known products. A scene may have several views,
+    one for each product that the crop rule cuts away. Its figures are the means over its views, so that
+    every scene counts once.
     """
     rows, views = scene_views(features, indices)
     wanted = known_categories(features, views, suggester.categories)
@@ -342,13 +342,13 @@ def _require_suggester(model: Model | Popularity) -> CategorySuggester:
     suggester = model.suggester if isinstance(model, Model) else None
     if suggester is None:
         raise ModelError(
-            f"model {model.name!r} suggests no categories; leave --suggest out, or train one that does"
+            f"model {model.name!r} suggests no categories. Leave out --suggest, or train a model that does."
         )
     return suggester
 
 
 def _measured(scores: Float64Array, wanted: BoolArray, scenes: list[str]) -> dict[str, Float64Array]:
-    """Average precision and recall of every scene, in the order of their ids: means over its views."""
+    """Average precision and recall of every scene, as means over its views, in the order of scene ids."""
     order = np.argsort(-scores, axis=1, kind="stable")
     relevant = np.take_along_axis(wanted, order, axis=1)
     _, place, views = np.unique(np.asarray(scenes), return_inverse=True, return_counts=True)
@@ -360,27 +360,27 @@ def _measured(scores: Float64Array, wanted: BoolArray, scenes: list[str]) -> dic
 
 
 def average_precision(relevant: BoolArray) -> float:
-    """The mean, over the relevant entries of a ranking [n], of the precision down to each of them.
+    """The mean of the precision at each relevant entry of a ranking [n].
 
     Raises:
-        ValueError: nothing is relevant.
+        ValueError: no entry is relevant.
     """
     places = _places(relevant)
     return float(np.mean(np.arange(1, len(places) + 1) / (places + 1)))
 
 
 def recall_at(relevant: BoolArray, k: int) -> float:
-    """The share of the relevant entries of a ranking [n] that are among its first k.
+    """The share of the relevant entries of a ranking [n] among its first k.
 
     Raises:
-        ValueError: nothing is relevant.
+        ValueError: no entry is relevant.
     """
     return float(np.mean(_places(relevant) < k))
 
 
 def _places(relevant: BoolArray) -> IntArray:
-    """Where the relevant entries of a ranking stand, from 0."""
+    """Positions of the relevant entries of a ranking, from 0."""
     places = np.flatnonzero(relevant)
     if not places.size:
-        raise ValueError("a ranking needs a relevant entry")
+        raise ValueError("expected at least one relevant entry, got none")
     return places

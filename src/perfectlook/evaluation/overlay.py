@@ -1,4 +1,4 @@
-"""Where the model looks, softly over the photo."""
+"""Draw attention, or the parts of a distance, over a photo."""
 
 from typing import TypeAlias
 
@@ -19,21 +19,21 @@ LOCAL: Colour = (228, 141, 66)
 
 
 STRONG = 2.0 / REGIONS
-"""A region is outlined when it has at least twice its even share of the attention,"""
+"""Outline a region with at least twice the average attention."""
 MOST_OUTLINED = 8
-"""and is among so many of the strongest."""
+"""Outline at most this many regions, the strongest."""
 
 FULL_STRENGTH = 2.5
-"""How many times its even share the strongest region has when the rest fades fully."""
+"""The rest fades fully when the strongest region has this multiple of the average attention."""
 
 _PALE, _TINT, _COLOURED, _OVERSAMPLED = 0.45, 0.18, 0.75, 3
 
 
 def attended(photo: Image.Image, attention: Float32Array) -> Image.Image:
-    """Return the photo with what is attended to in full colour and the rest faded; attention [49] sums to 1.
+    """Return the photo with attended regions in full colour and the rest faded; attention [49] sums to 1.
 
-    The fading is as strong as the attention is uneven: even attention, as for a category that the model does
-    not know, leaves the photo as it is.
+    The more uneven the attention, the stronger the fading. Even attention, as for an unknown category, leaves
+    the photo unchanged.
     """
     strength = min(1.0, (float(attention.max()) * REGIONS - 1) / (FULL_STRENGTH - 1))
     if strength < 0.02:
@@ -49,10 +49,13 @@ def attended(photo: Image.Image, attention: Float32Array) -> Image.Image:
 
 
 def contributed(photo: Image.Image, parts: Float64Array, greatest: float) -> Image.Image:
-    """Return the photo in grey, coloured where regions pull nearer (below zero) or push away; parts [49].
+    """Return the photo in grey, coloured where regions make a product nearer (below zero) or farther.
 
-    A part of the size `greatest` has the full colour, so that photos of one page compare; nothing is coloured
-    where that is zero.
+    Args:
+        photo: the photo.
+        parts: part of each region, [49].
+        greatest: size of a part that gets the full colour, so that the photos of one page are comparable;
+            with zero, nothing is coloured.
     """
     grey = photo.convert("L").convert("RGB")
     shown = Image.blend(grey, Image.new("RGB", photo.size, CARD), _PALE)
@@ -66,7 +69,7 @@ def contributed(photo: Image.Image, parts: Float64Array, greatest: float) -> Ima
 
 
 def strongest(attention: Float32Array) -> BoolArray:
-    """Return which regions [7, 7] stand out."""
+    """Return whether each region [7, 7] is outlined."""
     order = np.argsort(-attention, kind="stable")[:MOST_OUTLINED]
     chosen = np.zeros(REGIONS, bool)
     chosen[order] = attention[order] >= STRONG
@@ -74,20 +77,20 @@ def strongest(attention: Float32Array) -> BoolArray:
 
 
 def _heat(attention: Float32Array, size: tuple[int, int]) -> Image.Image:
-    """A smooth mask, white where most attention is."""
+    """A smooth mask; white is the most attention."""
     spread = float(attention.max() - attention.min())
     relative = ((attention - attention.min()) / spread).astype(np.float32) ** 0.7
     return Image.fromarray((255 * _smooth(relative, size)).astype(np.uint8))
 
 
 def _smooth(regions: Float32Array, size: tuple[int, int]) -> Float32Array:
-    """Numbers from 0 to 1 of the regions, [49], over a photo, with soft transitions."""
+    """Scale one number from 0 to 1 per region, [49], to a photo, with soft transitions."""
     grid = Image.fromarray(regions.reshape(REGION_ROWS, REGION_COLUMNS))
     return np.asarray(grid.resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
 
 
 def _outlined(photo: Image.Image, chosen: BoolArray) -> Image.Image:
-    """Draw the border between chosen regions and others; oversampled, for smooth lines."""
+    """Draw the border between chosen regions and others, oversampled for smooth lines."""
     if not chosen.any():
         return photo
     width, height = (side * _OVERSAMPLED for side in photo.size)

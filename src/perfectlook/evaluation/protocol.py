@@ -1,8 +1,8 @@
 """The evaluation protocol: candidates and figures of any distance function over a set, with intervals.
 
-Split by scene; the candidates of a pair are all products of its category in the set's catalogue except the
-scene's other known products; binary accuracy is the share of candidates farther than the true product, ties
-counting half (the expected value of the two-way choice of Kang et al. 2019, section 4.3).
+Sets are split by scene. The candidates of a pair are all products of its category in the set, except the
+scene's other known products. Binary accuracy is the share of candidates farther than the true product; ties
+count half. This is the expected value of the two-way choice of Kang et al. 2019, section 4.3.
 """
 
 import math
@@ -24,16 +24,16 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class PairResult:
-    """Where the true product of one pair came among its candidates.
+    """The rank of the true product of one pair among its candidates.
 
     Attributes:
-        scene: its id.
-        product: its id.
-        category: of the product.
-        share: of the candidates that are farther than the true product, ties counting half.
-        rank: 1 + the candidates that are nearer, ties counting half.
-        n_candidates: the products that the true product was placed among, itself not counted.
-        index: of the pair, into `SetFeatures.pairs`.
+        scene: id of the scene.
+        product: id of the product.
+        category: category of the product.
+        share: share of the candidates that are farther than the true product; ties count half.
+        rank: 1 + the number of nearer candidates; ties count half.
+        n_candidates: number of candidates, without the true product.
+        index: index of the pair in `SetFeatures.pairs`.
     """
 
     scene: str
@@ -46,24 +46,24 @@ class PairResult:
 
     @property
     def n_products(self) -> int:
-        """The candidates and the true product: ranks go from 1 to this."""
+        """Number of candidates plus the true product; ranks go from 1 to this number."""
         return self.n_candidates + 1
 
     @property
     def chance_of_as_good(self) -> float:
-        """How often a guess gets a rank as low as this one, 0 to 1."""
+        """Probability that a guess gets this rank or a better one, 0 to 1."""
         return min(self.rank / self.n_products, 1.0)
 
     @property
     def chance_of_as_bad(self) -> float:
-        """How often a guess gets a rank as high as this one, 0 to 1."""
+        """Probability that a guess gets this rank or a worse one, 0 to 1."""
         return min((self.n_products + 1 - self.rank) / self.n_products, 1.0)
 
 
 class Interval(NamedTuple):
     """A mean with the bounds of its 95 % percentile interval.
 
-    Formatted, it is the mean with its bounds: `f"{figure:.3f}"` is "0.701 [0.683, 0.719]".
+    `f"{figure:.3f}"` formats the mean with its bounds: "0.701 [0.683, 0.719]".
     """
 
     value: float
@@ -71,7 +71,7 @@ class Interval(NamedTuple):
     high: float
 
     def to_dict(self) -> dict[str, Any]:
-        """The figure as JSON reports have it: its value and `ci95`."""
+        """The figure in JSON reports: its value and `ci95`."""
         return {"value": self.value, "ci95": [self.low, self.high]}
 
     def __format__(self, spec: str) -> str:
@@ -80,14 +80,14 @@ class Interval(NamedTuple):
 
 
 def columns(name: str, figure: Interval | None) -> dict[str, float]:
-    """A figure as columns of a data frame: its value, and its bounds as `_low` and `_high`."""
+    """A figure as columns of a data frame: its value, and its bounds with the suffixes `_low` and `_high`."""
     value, low, high = figure or (math.nan,) * 3
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The protocol's figures over some pairs, with 95 % intervals."""
+    """The figures of the protocol over some pairs, with 95 % intervals."""
 
     n_pairs: int
     n_scenes: int
@@ -105,7 +105,7 @@ class Figures:
 
 
 class Candidates:
-    """The candidates of every pair of a set: the products of its category but for the scene's known ones."""
+    """The candidates of every pair: the products of its category, except the known ones of its scene."""
 
     def __init__(self, features: SetFeatures) -> None:
         self._positives = features.dataset.positives
@@ -118,7 +118,7 @@ class Candidates:
         return self._of_category[category]
 
     def mask(self, scene: str, category: str) -> BoolArray:
-        """Which of `category_rows` are candidates for a scene: those not known to belong to it."""
+        """Whether each of `category_rows` is a candidate for a scene, that is, not known to belong to it."""
         rows = self._of_category[category]
         known = [self._row[product] for product in self._positives[scene] if product in self._row]
         return np.isin(rows, known, invert=True)
@@ -135,24 +135,24 @@ def pairs_of(features: SetFeatures, scenes: Collection[str]) -> IntArray:
 
 
 def training_indices(features: SetFeatures, evaluated: Collection[str]) -> IntArray:
-    """Pairs that may be trained on when the `evaluated` scenes are held out: not theirs, nor their twins'."""
+    """Pairs for training when the `evaluated` scenes are held out, without pairs of these scenes' copies."""
     barred = set(evaluated).union(*(features.twins.get(scene, ()) for scene in evaluated))
     return np.asarray([i for i, pair in enumerate(features.pairs) if pair.scene not in barred], np.int64)
 
 
 def scenes_of_split(features: SetFeatures, split: EvaluatedSplit) -> set[str]:
-    """The scenes of a set that are in a split, whether their pairs survived the crop rule or not."""
+    """The scenes of a set in a split, including scenes whose pairs the crop rule dropped."""
     return {pair.scene for pair in features.dataset.pairs if split in ("all", split_of(pair.scene))}
 
 
 def scenes_of_fold(features: SetFeatures, fold: int) -> set[str]:
-    """The scenes of splits train and validation that are in a cross-validation fold (0 to 4)."""
+    """The scenes of the train and validation splits in a cross-validation fold (0 to 4)."""
     scenes = {pair.scene for pair in features.dataset.pairs}
     return {scene for scene in scenes if split_of(scene) != "test" and fold_of(scene) == fold}
 
 
 def twin_scenes(features: SetFeatures, evaluated: Collection[str]) -> set[str]:
-    """The evaluated scenes that have a copy among the scenes that are not evaluated."""
+    """The evaluated scenes with a copy among the other scenes."""
     kept = set(evaluated)
     return {scene for scene in kept if features.twins.get(scene, frozenset()) - kept}
 
@@ -160,9 +160,9 @@ def twin_scenes(features: SetFeatures, evaluated: Collection[str]) -> set[str]:
 def place_pairs(
     features: SetFeatures, indices: Iterable[int], distances: DistanceFunction
 ) -> list[PairResult]:
-    """Place the true product of every pair among its candidates.
+    """Rank the true product of every pair among its candidates.
 
-    A pair that has no candidate (its category holds one product, or only products of its scene) is left out.
+    Pairs without candidates are left out: their category has one product, or only products of their scene.
 
     Raises:
         ValueError: a distance is not a number.
@@ -176,7 +176,7 @@ def place_pairs(
 def place_pair(
     features: SetFeatures, candidates: Candidates, index: int, ways: Sequence[DistanceFunction]
 ) -> list[PairResult] | None:
-    """Place the true product of one pair by several distances; None where it has no candidate.
+    """Rank the true product of one pair by several distances; None if it has no candidate.
 
     Raises:
         ValueError: a distance is not a number.
@@ -197,16 +197,16 @@ def place_pair(
 
 
 class Placing(NamedTuple):
-    """Where the true product stands among its candidates."""
+    """The share and rank of a true product among its candidates."""
 
     share: float
-    """The part of the candidates that lie farther than the true product, ties counting half."""
+    """Share of the candidates that are farther than the true product; ties count half."""
     rank: float
-    """1 + nearer + half the ties."""
+    """1 + the number of nearer candidates + half the ties."""
 
 
 def placing(true_distance: float, candidate_distances: Float64Array) -> Placing:
-    """Place a true product among its candidates (the true product itself is not one of them).
+    """Rank a true product among its candidates (without the true product).
 
     The share is the expected value of the two-way choice of Kang et al. 2019, section 4.3.
 
@@ -215,7 +215,7 @@ def placing(true_distance: float, candidate_distances: Float64Array) -> Placing:
     """
     count = len(candidate_distances)
     if count == 0:
-        raise ValueError("a pair needs at least one candidate")
+        raise ValueError("expected at least one candidate, got none")
     if np.isnan(true_distance) or np.isnan(candidate_distances).any():
         raise ValueError("a distance is not a number")
     nearer = int(np.count_nonzero(candidate_distances < true_distance))
@@ -224,7 +224,7 @@ def placing(true_distance: float, candidate_distances: Float64Array) -> Placing:
 
 
 def figures(results: Sequence[PairResult]) -> Figures | None:
-    """The protocol's figures over pairs, with intervals over resampled scenes; None over no pair."""
+    """The figures over pairs, with intervals from resampled scenes; None without pairs."""
     if not results:
         return None
     scenes = [result.scene for result in results]
@@ -246,29 +246,29 @@ def figures(results: Sequence[PairResult]) -> Figures | None:
 
 
 def figures_by_category(results: Sequence[PairResult]) -> dict[str, Figures]:
-    """The protocol's figures of every category, in alphabetical order."""
+    """The figures of every category, in alphabetical order."""
     names = sorted({result.category for result in results})
     found = {name: figures([each for each in results if each.category == name]) for name in names}
     return {name: each for name, each in found.items() if each is not None}
 
 
 def binary_accuracy(results: Sequence[PairResult]) -> float:
-    """The mean share over pairs; not a number over no pair."""
+    """The mean share over pairs; NaN without pairs."""
     return float(np.mean([result.share for result in results])) if results else float("nan")
 
 
 def bootstrap_means(
     figures: Mapping[str, Float64Array], scenes: Sequence[str], *, seed: int = 0, resamples: int = RESAMPLES
 ) -> dict[str, Float64Array]:
-    """Resampled pair-weighted means of several figures over the same resamples of scenes.
+    """Resample the pair-weighted means of several figures, all over the same resamples of scenes.
 
-    Scenes are drawn with replacement; a scene drawn brings all its pairs.
+    Scenes are drawn with replacement, each with all its pairs.
 
     Args:
         figures: name to one number per pair.
         scenes: the scene of each pair.
-        seed: of the generator.
-        resamples: how many.
+        seed: seed of the random generator.
+        resamples: number of resamples.
 
     Returns:
         Name to `resamples` means, paired: the difference of two entries is a paired bootstrap.
@@ -295,10 +295,10 @@ def mean_interval(values: Float64Array, scenes: Sequence[str]) -> Interval:
 
 
 def paired_difference(first: Float64Array, second: Float64Array, scenes: Sequence[str]) -> Interval:
-    """How much higher `first` is than `second` on average, with its 95 % interval by a paired bootstrap.
+    """The mean difference, `first` minus `second`, with its 95 % interval from a paired bootstrap.
 
-    Both are measured on the same pairs, so every resample of scenes (Efron & Tibshirani 1993, section 13.3)
-    takes both from the same scenes: what makes a scene hard for both does not widen the interval.
+    Both are measured on the same pairs, and every resample takes the same scenes for both (Efron & Tibshirani
+    1993, section 13.3). So a scene that is hard for both does not widen the interval.
 
     Args:
         first: one number per pair.
@@ -306,10 +306,10 @@ def paired_difference(first: Float64Array, second: Float64Array, scenes: Sequenc
         scenes: the scene of each pair.
 
     Raises:
-        ValueError: the three are not of one length.
+        ValueError: the lengths differ.
     """
     if not len(first) == len(second) == len(scenes):
         raise ValueError(
-            f"{len(first)}, {len(second)} and {len(scenes)} pairs: a paired bootstrap needs the same"
+            f"expected three sequences of the same length, got {len(first)}, {len(second)} and {len(scenes)}"
         )
     return mean_interval(first - second, scenes)

@@ -1,7 +1,7 @@
-"""The report of a model on a set as one HTML file: its figures, and answers looked at closely.
+"""Report on a model and a set as one HTML file: figures, and a closer look at some answers.
 
-The page is made from the templates beside this file: `page.html` has the sections, `case.html` an answer,
-`parts.html` figures and charts, `words.html` the sentences, and `page.css` the style.
+The page comes from the templates next to this file: `page.html` (sections), `case.html` (an answer),
+`parts.html` (figures and charts), `words.html` (sentences) and `page.css` (style).
 """
 
 from base64 import b64encode
@@ -40,21 +40,21 @@ from perfectlook.types import REGIONS, Box, Float32Array, Pair, Product, View
 Kind = Literal["best", "worst", "random"]
 
 FEW = 20
-"""A group or category with fewer pairs has an interval too wide to say anything."""
+"""A group or category with fewer pairs has an interval that is too wide."""
 LISTED = 4
-"""The most categories that a finding lists."""
+"""Largest number of categories in a finding."""
 GUESSING = 0.5
-"""The binary accuracy of a guess."""
+"""Binary accuracy of a guess."""
 SHOWN = 24
-"""How many answers a report shows unless told otherwise."""
+"""Default number of answers in a report."""
 NEAREST = 5
-"""How many of the nearest products a case shows."""
+"""Number of nearest products in a case."""
 BINS = 20
-"""Parts that the histogram cuts each ranking into."""
+"""Number of bins that the histogram divides each ranking into."""
 ROOM = 1.03
-"""How much longer a bar can be than the longest one."""
+"""Length of a full bar, relative to the longest one."""
 SCENE, PRODUCT, WHOLE = 460, 200, 150
-"""The longer sides, in pixels: the scene as seen, a product, the whole picture beside it."""
+"""Longer sides in pixels: the scene as the model sees it, a product, the small whole picture."""
 SCENE_QUALITY, PRODUCT_QUALITY = 78, 80
 
 
@@ -69,21 +69,21 @@ def make_report(
     workers: int | None = None,
     progress: ProgressOf | None = None,
 ) -> "Report":
-    """Evaluate a model on a split of a set and look at its best, its worst and some random answers.
+    """Evaluate a model on a split of a set, and show its best, its worst and some random answers.
 
     Args:
-        model: a model, its folder, or the name of one that comes with the package.
+        model: a model, its folder, or the name of a model that comes with the package.
         dataset: a set, its folder, or "showroom".
-        split: by scene: train, val, test, or all.
+        split: split by scene: train, val, test, or all.
         scene: "crop" shows the scenes without the product, "full" shows whole pictures.
-        shown: how many answers to look at, in all.
-        strict: fail when anything is wrong in the set.
-        workers: processes that extract features.
-        progress: shows the extraction.
+        shown: total number of answers to show.
+        strict: fail if anything is wrong in the set.
+        workers: number of processes that extract features.
+        progress: shows the progress of the extraction.
 
     Raises:
-        ModelError: the model cannot be opened, or its backbone is another than the one it was trained on.
-        DatasetError: the set cannot be read, or the split holds no pair to evaluate.
+        ModelError: the model cannot be opened, or its backbone is not the one it was trained on.
+        DatasetError: the set cannot be read, or the split has no pair to evaluate.
     """
     opened = open_model(model) if isinstance(model, Path | str) else model
     features = features_for(opened, dataset, scene=scene, strict=strict, workers=workers, progress=progress)
@@ -105,16 +105,16 @@ def make_report(
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The figures of a model on a set, and answers looked at closely.
+    """The figures of a model on a set, and a closer look at some answers.
 
     Attributes:
         evaluation: the figures.
-        guess: what a guess would get on them.
-        cases: the answers shown, by section.
-        findings: where the model is weak.
-        n_cut: pairs whose scene was seen without the product; the others' scenes are whole.
-        model_identity: sha256 over all that the model's distances depend on.
-        licence: of the set's pictures, as far as the set says.
+        guess: the expected figures of a guess.
+        cases: the answers to show, by section.
+        findings: weaknesses of the model.
+        n_cut: pairs whose scene is shown without the product; other scenes are whole.
+        model_identity: sha256 over everything that the model's distances depend on.
+        licence: licence of the set's pictures, if the set states one.
         library: version of perfectlook.
     """
 
@@ -129,34 +129,34 @@ class Report:
 
     @property
     def too_little(self) -> str | None:
-        """Why there is nothing to compare, and what to do; None where there are pairs of several scenes.
+        """Why there are too few pairs and what to do; None with pairs of several scenes.
 
-        All draws of one scene are the same: intervals over them would have no width, and mean nothing.
+        All resamples of one scene are the same, so intervals would have no width and no meaning.
         """
         evaluation, overall = self.evaluation, self.evaluation.overall
         if overall.n_scenes > 1:
             return None
         pairs = "1 pair" if overall.n_pairs == 1 else f"{overall.n_pairs:,} pairs of 1 scene"
         where = "the set" if evaluation.split == "all" else f"split '{evaluation.split}'"
-        other = "" if evaluation.split == "all" else "use --split all, or "
-        return f"{pairs} in {where}: nothing to compare; {other}add pairs to the set"
+        other = "Add" if evaluation.split == "all" else "Use --split all, or add"
+        return f"{pairs} in {where}: too few to compare. {other} pairs to the set."
 
     @property
     def has_attention(self) -> bool:
-        """Whether the model looks at regions in any of the answers shown."""
+        """Whether any case shows attention."""
         return any(case.attention is not None for cases in self.cases.values() for case in cases)
 
     @property
     def has_parts(self) -> bool:
-        """Whether any of the distances shown has parts."""
+        """Whether any distance has parts."""
         return any(case.true.parts is not None for cases in self.cases.values() for case in cases)
 
 
 def page(report: Report) -> str:
-    """Write a report as a page; the same report gives the same page.
+    """Write a report as an HTML page. The same report gives the same page.
 
     Raises:
-        PictureError: a picture cannot be read any more.
+        PictureError: a picture can no longer be read.
     """
     return templates().get_template("page.html").render(report=report)
 
@@ -168,23 +168,24 @@ def choose(
     twins: Mapping[str, frozenset[str]] | None = None,
     seed: int = 0,
 ) -> dict[Kind, list[PairResult]]:
-    """Choose `count` pairs at most, a third for each section.
+    """Choose at most `count` pairs, a third for each section.
 
-    Best are those whose rank a guess would least often reach: first of 500 is better than first of 5. Worst
-    are those whose rank a guess would least often fall to. Neither goes past the middle. Where there
-    are no more than `count` pairs, or all lie just in the middle, those left are all among the random ones.
-    A scene, with all its copies, comes once in a section; a product once on the page.
+    The best are the ranks that a guess reaches least often: first of 500 is better than first of 5. The worst
+    are the ranks that a guess falls to least often. Best pairs are in the better half of their ranking, worst
+    pairs in the worse half. If there are at most `count` pairs, or none is outside the middle, all remaining
+    pairs are in the random section. A section shows a scene and its copies once, and the page shows a product
+    once.
 
     Args:
         results: all evaluated pairs.
-        count: how many to choose, at least 1.
-        twins: the copies of every scene that has any.
-        seed: of the pairs drawn at random.
+        count: number of pairs to choose, at least 1.
+        twins: copies of each scene that has any.
+        seed: seed for the random section.
     """
     products: set[str] = set()
 
     def first(number: int, ordered: Iterable[PairResult]) -> list[PairResult]:
-        """The first whose scene is new in the section, and whose product is new on the page."""
+        """The first pairs whose scene is new in the section and whose product is new on the page."""
         chosen: list[PairResult] = []
         scenes: set[str] = set()
         for each in ordered:
@@ -210,11 +211,11 @@ def choose(
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Expected figures of a random order; its binary accuracy is always one half.
+    """Expected figures of a guess, a random order; its binary accuracy is always one half.
 
     Attributes:
-        top_k: K to the expected share of pairs whose rank is within the first K.
-        mrr: the expected reciprocal rank.
+        top_k: expected share of pairs with a rank within the first K, by K.
+        mrr: expected reciprocal rank.
     """
 
     top_k: dict[int, float]
@@ -222,9 +223,10 @@ class Guess:
 
 
 def guess_over(results: Sequence[PairResult]) -> Guess:
-    """The expected figures over pairs, at least one: ranks 1 to n are equally likely among n products.
+    """The expected figures of a guess over at least one pair: ranks 1 to n are equally likely.
 
-    A rank within the first K comes up in K of n times; the reciprocal rank is (1 + 1/2 + … + 1/n) / n.
+    With n products, a rank within the first K has probability K / n, and the expected reciprocal rank is
+    (1 + 1/2 + … + 1/n) / n.
     """
     sizes = np.asarray([each.n_products for each in results], np.int64)
     harmonic = np.cumsum(1 / np.arange(1, sizes.max() + 1))
@@ -236,15 +238,15 @@ def guess_over(results: Sequence[PairResult]) -> Guess:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something measured that tells where to look; the report's templates say it in words.
+    """A measured weakness, or its absence; the templates put it into words.
 
     Attributes:
-        kind: what was compared: products seen in training with unseen ones, scenes of which much is left with
-            others, or categories with a guess.
-        outcome: whether the first group is "higher" or "lower" than the second, or the two are "alike"; of
+        kind: the comparison: seen and unseen products, scenes with much and with little left, or categories
+            and a guess.
+        outcome: whether the first group is "higher" or "lower" than the second, or both are "alike". For
             categories, whether "some" or "none" are no better than a guess.
-        groups: name to figures of the compared pairs, the first one first; of categories, the worst ones.
-        counts: of categories: `all`, `weak`, and `few` of the weak with too few pairs.
+        groups: figures of the compared groups by name, first group first; for categories, the worst ones.
+        counts: for categories: `all`, `weak`, and `few` (weak ones with too few pairs).
     """
 
     kind: Literal["unseen", "crop", "categories"]
@@ -256,12 +258,12 @@ class Finding:
 def findings(
     evaluation: Evaluation, features: SetFeatures, trained_products: frozenset[str]
 ) -> list[Finding]:
-    """Everything that can be measured on the pairs of an evaluation, in the order of a page.
+    """Everything that can be measured on the pairs of an evaluation, in the order of the page.
 
     Args:
-        evaluation: of the pairs.
-        features: that it was made on.
-        trained_products: in the pairs that the model was trained on.
+        evaluation: the evaluation.
+        features: the features it was made with.
+        trained_products: products in the model's training pairs.
     """
     results = evaluation.results
     seen = [(each, each.product in trained_products) for each in results]
@@ -274,20 +276,20 @@ def findings(
 
 
 def scene_left(features: SetFeatures, index: int) -> float | None:
-    """The share of the scene's picture that the crop rule leaves for a pair, 0 to 1; None without a box."""
+    """The share of the scene's picture that the crop rule keeps for a pair, 0 to 1; None without a box."""
     left = _left(features, features.pairs[index])
     return (left.right - left.left) * (left.bottom - left.top) if left else None
 
 
 def _left(features: SetFeatures, pair: Pair) -> Box | None:
-    """The part of the scene's picture that the crop rule leaves for a pair; None without a box."""
+    """The part of the scene's picture that the crop rule keeps for a pair; None without a box."""
     return scene_rectangle(pair.box, vertical_only=features.dataset.is_fashion) if pair.box else None
 
 
 def _compared(
     kind: Literal["unseen", "crop"], pairs: Sequence[tuple[PairResult, bool]], first: str, second: str
 ) -> Finding | None:
-    """Compare the pairs that are of the `first` group with the others; None where one of them has too few."""
+    """Compare the pairs of the `first` group with the others; None if one group has too few pairs."""
     sides = {first: [each for each, is_first in pairs if is_first]}
     sides[second] = [each for each, is_first in pairs if not is_first]
     if min(map(len, sides.values())) < FEW:
@@ -300,7 +302,7 @@ def _compared(
 
 
 def _weak_categories(evaluation: Evaluation) -> Finding | None:
-    """The categories whose interval reaches down to a guess; None where there are not two to compare."""
+    """The categories whose interval includes a guess; None with fewer than two categories."""
     of_category = {name: each for name, each in evaluation.per_category.items() if each.n_scenes > 1}
     if len(of_category) < 2:
         return None
@@ -312,7 +314,7 @@ def _weak_categories(evaluation: Evaluation) -> Finding | None:
 
 
 class Parts(NamedTuple):
-    """What a distance is the sum of."""
+    """The two parts of a distance."""
 
     whole: float
     regions: float
@@ -320,12 +322,12 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShownProduct:
-    """A product of a case and how far it is from the scene.
+    """A product of a case, with its distance to the scene.
 
     Attributes:
-        product: of the set.
-        distance: to the scene.
-        parts: of the distance; None for a model that looks at no picture.
+        product: the product.
+        distance: its distance to the scene.
+        parts: parts of the distance; None for a model that reads no pictures.
         is_true: whether it is the pair's product.
     """
 
@@ -337,22 +339,22 @@ class ShownProduct:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One pair as a page shows it.
+    """One pair on the page.
 
     Attributes:
-        result: where the true product came.
-        pair: with its box.
+        result: the rank of the true product.
+        pair: the pair with its box.
         view: the scene as the model sees it.
-        beside: the rectangle of `view` in the whole picture, normalised; None for the whole picture.
-        attention: over the regions of `view`, [49]; None for a model without.
-        known_category: what stands in for the product's category; None when the model knows none.
+        beside: the rectangle of `view` in the whole picture, normalised; None if `view` is the whole picture.
+        attention: attention over the regions of `view`, [49]; None for a model without attention.
+        known_category: the category that stands in for the product's category; None if there is none.
         true: the pair's product.
-        nearest: the nearest products among the candidates and the true one, nearest first.
-        n_nearer: candidates nearer than the true product.
-        n_as_near: candidates at the same distance.
-        mean_distance: over the candidates and the true product.
-        mean_parts: of that.
-        seen_in_training: whether the product was in a pair that the model was trained on.
+        nearest: the nearest of the candidates and the true product, nearest first.
+        n_nearer: number of candidates nearer than the true product.
+        n_as_near: number of candidates at the same distance.
+        mean_distance: mean distance of the candidates and the true product.
+        mean_parts: parts of the mean distance.
+        seen_in_training: whether the product was in a training pair.
         is_trained: whether the model was trained on the scene.
         has_copy: whether the scene has a copy under another id.
     """
@@ -375,24 +377,24 @@ class Case:
 
     @property
     def category(self) -> str:
-        """Of the product."""
+        """The category of the product."""
         return self.result.category
 
     @property
     def farthest(self) -> float:
-        """The distance that a bar of full length stands for."""
+        """The distance that a bar of full length shows."""
         return ROOM * max(0.0, self.mean_distance, *(each.distance for each in (self.true, *self.nearest)))
 
     @property
     def strongest_region(self) -> float | None:
-        """The largest attention of a region, as a multiple of an even share."""
+        """The largest attention of a region, as a multiple of the average attention."""
         if self.attention is None or self.known_category is None:
             return None
         return float(self.attention.max()) * REGIONS
 
 
 def cases_of(model: Model | Popularity, features: SetFeatures, results: Sequence[PairResult]) -> list[Case]:
-    """Look closely at pairs of a set, with the distances and candidates that they were evaluated by."""
+    """Collect the cases of some pairs, with the distances and candidates of their evaluation."""
     indices = np.asarray([each.index for each in results], np.int64)
     candidates = Candidates(features)
     scenes, vectors = {}, None
@@ -453,7 +455,7 @@ def _case(
 
 @cache
 def templates() -> Environment:
-    """The templates of the page, which escape all text, with the functions and filters that they use."""
+    """The templates of the page, with escaped text, and the functions and filters that they use."""
     environment = Environment(
         loader=PackageLoader("perfectlook.evaluation"),
         autoescape=True,
@@ -482,7 +484,7 @@ def bounds(figure: Interval) -> str:
 
 
 def grouped(number: float) -> str:
-    """A number with its thousands apart, halves only where there are any: 1,200 and 2.5."""
+    """A number with thousands separators, and halves only if there are any: 1,200 and 2.5."""
     return f"{number:,}".removesuffix(".0")
 
 
@@ -492,7 +494,7 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def last_level(category: str) -> str:
-    """What a category is called where there is little room: its last level."""
+    """The short name of a category: its last level."""
     levels = split_path(category)
     return levels[-1] if levels else "no category"
 
@@ -503,26 +505,26 @@ def spoken_path(category: str) -> str:
 
 
 def name_of(product: Product) -> str:
-    """What a product is called by those who cannot see it: its title, or its id."""
+    """The text alternative of a product: its title, or its id."""
     return product.title or f"product {product.id}"
 
 
 def sentence(text: str) -> str:
-    """The text with a capital at its beginning and a full stop."""
+    """The text with a capital letter at its start and a full stop."""
     return f"{text[:1].upper()}{text[1:]}."
 
 
 def place_counts(results: Sequence[PairResult], bins: int = BINS) -> list[int]:
-    """How many true products came in each part of their ranking, nearest first.
+    """The number of true products in each bin of their ranking, nearest first.
 
-    The place of a pair is 1 - share: 0 where the true product is nearest of all, 1 where it is farthest.
+    The place of a pair is 1 - share: 0 if the true product is the nearest, 1 if it is the farthest.
     """
     places = Counter(min(int((1 - each.share) * bins + 1e-9), bins - 1) for each in results)
     return [places[place] for place in range(bins)]
 
 
 class InlinedPicture(NamedTuple):
-    """A picture in a page: its data address, and its size in pixels."""
+    """A picture in a page: its data URL, and its size in pixels."""
 
     address: str
     width: int
@@ -530,12 +532,12 @@ class InlinedPicture(NamedTuple):
 
 
 def scene_picture(case: Case, *, looked: bool = False) -> InlinedPicture:
-    """The scene as the model sees it, or `looked` with the attention over it."""
+    """The scene as the model sees it; with `looked`, the attention is drawn over it."""
     return _inlined(case.view, SCENE, SCENE_QUALITY, case.attention if looked else None)
 
 
 def whole_picture(case: Case) -> InlinedPicture:
-    """The whole picture that the scene of a case is a part of."""
+    """The whole picture that the scene of a case is cropped from."""
     return _inlined(View(case.view.picture), WHOLE, SCENE_QUALITY)
 
 

@@ -1,4 +1,4 @@
-"""Results as tables of text, Markdown and HTML, as JSON and as pandas frames; charts in files."""
+"""Tables of results as text, Markdown and HTML, as JSON and as pandas frames; charts in files."""
 
 import json
 import warnings
@@ -14,16 +14,16 @@ Rows = Sequence[Sequence[str]]
 
 
 class Tabulated:
-    """Results that print as text, show as tables in a notebook, and convert."""
+    """Results that print as text, show as tables in a notebook, and convert to JSON and pandas."""
 
     __slots__ = ()
 
     def to_text(self) -> str:
-        """The results as a person reads them in a terminal."""
+        """The results as text for a terminal."""
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """The results as `--json` writes them."""
+        """The results as a dictionary, which `--json` writes."""
         raise NotImplementedError
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -31,7 +31,7 @@ class Tabulated:
         raise NotImplementedError
 
     def records(self) -> list[dict[str, Any]]:
-        """The rows of `to_frame`, by the names of its columns."""
+        """The rows of `to_frame`; keys are the column names."""
         raise NotImplementedError
 
     def to_json(self) -> str:
@@ -48,7 +48,7 @@ class Tabulated:
             import pandas as pd
         except ImportError as error:
             raise PerfectLookError(
-                "to_frame() needs pandas, which is not installed: pip install pandas, or use to_dict()"
+                "to_frame() needs pandas. Install it with: pip install pandas, or use to_dict()."
             ) from error
         return pd.DataFrame(self.records())
 
@@ -60,7 +60,7 @@ class Tabulated:
 
 
 def html_table(caption: str, header: Sequence[str], rows: Rows) -> str:
-    """A table in HTML, the first column to the left, the others to the right."""
+    """A table in HTML; the first column is left-aligned, the others are right-aligned."""
     body = "".join(f"<tr>{_html_cells('td', row)}</tr>" for row in rows)
     return (
         f"<table><caption>{escape(caption)}</caption><thead><tr>{_html_cells('th', header)}</tr></thead>"
@@ -76,26 +76,26 @@ def _html_cells(tag: str, cells: Sequence[str]) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Rows) -> str:
-    """A table in Markdown; the first column to the left, the others to the right."""
+    """A table in Markdown; the first column is left-aligned, the others are right-aligned."""
     rules = ["---", *("---:" for _ in header[1:])]
     escaped = ([cell.replace("|", "\\|") for cell in row] for row in (header, rules, *rows))
     return "\n".join(f"| {' | '.join(row)} |" for row in escaped)
 
 
 def plain_table(header: Sequence[str], rows: Rows) -> str:
-    """The same in columns of equal width, two spaces apart."""
+    """A table as text in columns of equal width, two spaces apart."""
     first, *others = (max(map(len, column)) for column in zip(header, *rows, strict=True))
     form = "".join([f"{{:<{first}}}", *(f"  {{:>{width}}}" for width in others)])
     return "\n".join(form.format(*row).rstrip() for row in (header, *rows))
 
 
 def with_bounds(figure: Interval | None, *, signed: bool = False) -> str:
-    """A figure and its 95 % interval: 0.701 [0.683, 0.719]; a dash where there is none."""
+    """A figure and its 95 % interval: 0.701 [0.683, 0.719]; a dash for None."""
     return "–" if figure is None else format(figure, "+.3f" if signed else ".3f")
 
 
 def new_figure(width: float, height: float) -> Any:
-    """Return a matplotlib figure of this size in inches; no window, and no other figures, know of it.
+    """Return a matplotlib figure of this size in inches, without a window and outside matplotlib's registry.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -105,12 +105,12 @@ def new_figure(width: float, height: float) -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)
             from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError("a chart", "train") from error
+        raise MissingExtraError("A chart", "train") from error
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save_chart(figure: Any, path: Path) -> None:
-    """Write a figure; the same figure gives the same SVG, byte by byte."""
+    """Write a figure to a file. The same figure gives the same SVG, byte by byte."""
     from matplotlib import rc_context
 
     svg = path.suffix.lower() == ".svg"

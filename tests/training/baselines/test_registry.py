@@ -43,7 +43,11 @@ def test_given_settings_win_over_the_baselines_own():
 @pytest.mark.parametrize(
     ("name", "given", "says"),
     [
-        ("popularity", {"global_features": "style"}, "unknown setting 'global_features' for the baseline 'popularity'"),
+        (
+            "popularity",
+            {"global_features": "style"},
+            "unknown setting 'global_features' for the baseline 'popularity'",
+        ),
         ("ridge", {"epochs": 3}, "unknown setting 'epochs' for the baseline 'ridge'"),
         ("ibr", {"ephocs": 3}, "unknown setting 'ephocs'. Did you mean 'epochs'"),
         ("ibr", {"epochs": -3}, "epochs -3: must be at least 0"),
