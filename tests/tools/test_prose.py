@@ -1,0 +1,92 @@
+"""The tool that measures the project's English, on hand-made text."""
+
+from pathlib import Path
+
+import pytest
+
+import prose
+
+PAGE = """# A heading is not a sentence. At all.
+
+Two sentences e.g. this one. And [this one](https://example.org/a.b) is the
+second, on two lines.
+
+- An item
+  goes on here
+- Another item
+
+```sh
+perfectlook complete photo.jpg. This is code.
+```
+
+| short cell | This cell has more than six words in it |
+|---|---|
+| no | no |
+
+<!-- a comment. -->
+> bf16 is fast. fp32 is exact.
+"""
+
+
+def test_sentences_of_markdown() -> None:
+    assert [(each.line, each.text) for each in prose.sentences(PAGE)] == [
+        (3, "Two sentences e․g․ this one."),
+        (3, "And this one is the second, on two lines."),
+        (6, "An item goes on here"),
+        (8, "Another item"),
+        (14, "This cell has more than six words in it"),
+        (19, "bf16 is fast."),
+        (19, "fp32 is exact."),
+    ]
+
+
+def test_words_count_figures_and_no_dashes() -> None:
+    assert prose.words("At most 24,000 words – in `--k 5`, don't count the dash.") == 11
+
+
+def test_percentile() -> None:
+    assert prose.percentile(list(range(1, 101)), 0.95) == 96
+    assert prose.percentile([], 0.95) == 0
+
+
+def _found(tmp_path: Path, name: str, text: str) -> list[tuple[int, str]]:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return [(each.line, each.phrase) for each in prose.phrases(prose.texts(tmp_path / name, name))]
+
+
+def test_phrases_of_markdown(tmp_path: Path) -> None:
+    text = "Fine.\nWhoever asks, waits.\n\n```\nwhoever\n```\n`whoever` is code. The color is wrong.\n"
+    assert _found(tmp_path, "page.md", text) == [(2, "Whoever"), (7, "color")]
+
+
+def test_phrases_of_python(tmp_path: Path) -> None:
+    text = (
+        '"""Docs.\n\nA key beside a lock."""\n\n'
+        'whoever = 1  # mend this\nraise ValueError(f"{whoever} is none of them")\n'
+    )
+    assert sorted(_found(tmp_path, "a.py", text)) == [(3, "beside"), (5, "mend"), (6, "is none of")]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("a.js", "const a = 1;\n/* such a\nthing */\n", 2),
+        ("a.js", 'const a = "b"; // x\nsay("not at once");\n', 2),
+        ("a.css", "/* fine */\n.a { color: red; } /* whoever */\n", 2),
+        ("a.html", "<p class='upon'>Fine\n<b>so many</b></p>\n", 2),
+    ],
+)
+def test_phrases_of_the_page(tmp_path: Path, name: str, text: str, line: int) -> None:
+    assert [each[0] for each in _found(tmp_path, name, text)] == [line]
+
+
+@pytest.mark.parametrize(
+    "text", ["All at once, none of them moved.", "Google Merchant Center", "There is no folder.", "besides"]
+)
+def test_phrases_that_are_fine(tmp_path: Path, text: str) -> None:
+    assert not _found(tmp_path, "page.md", text)
+
+
+def test_code_and_generated_pages_are_known() -> None:
+    assert "docs/results.md" not in prose.handwritten()
+    assert "README.md" in prose.handwritten()
