@@ -184,23 +184,11 @@ def _storage(plans: Sequence[Plan]) -> str:
 
 
 def _embedding(costs: Costs, assumed: Assumptions) -> str:
-    header = (
-        "products",
-        "photos",
-        "features",
-        "vector file",
-        "1 node, 16 cores",
-        "16 nodes, 256 cores",
-        "1 GPU, 16 cores",
-        "sync memory",
-    )
+    header = ("products", "1 node, 16 cores", "16 nodes, 256 cores", "1 GPU, 16 cores", "sync memory")
     gpu = min(assumed.gpu_photos_per_second, assumed.node_cores * costs.decoded_per_second)
     rows = [
         (
             _power(n),
-            _bytes(n * costs.picture_bytes),
-            _bytes(n * costs.feature_bytes),
-            _bytes(n * costs.parquet_bytes),
             _hours(n / costs.photos_per_second / assumed.node_cores),
             _hours(n / costs.photos_per_second / assumed.node_cores / 16),
             _hours(n / gpu),
