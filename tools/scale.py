@@ -149,7 +149,7 @@ def tables(costs: Costs, assumed: Assumptions) -> str:
 
 
 def _measured(costs: Costs) -> str:
-    rows = [
+    costs_by_name = [
         ("photo file to stored features", f"{costs.photos_per_second:,.0f} a second"),
         ("photo file to network input", f"{costs.decoded_per_second:,.0f} a second"),
         ("features to vector", f"{costs.heads_per_second:,.0f} a second"),
@@ -162,7 +162,7 @@ def _measured(costs: Costs) -> str:
         ("row of the vector file", f"{costs.parquet_bytes:,.0f} bytes"),
         ("memory of a sync", f"{costs.listing_bytes:,.0f} bytes"),
     ]
-    return markdown_table(("what", "cost"), rows)
+    return "\n".join(f"- {name}: {cost}" for name, cost in costs_by_name)
 
 
 def _storage(plans: Sequence[Plan]) -> str:
