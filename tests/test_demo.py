@@ -63,7 +63,7 @@ def test_a_port_that_is_taken_is_said_and_the_usual_one_is_passed_over(demo: Dem
     with serving(demo, 0) as url:
         port = httpx.URL(url).port
         assert port is not None
-        with pytest.raises(UsageError, match=f"cannot bind to port {port}"), serving(demo, port):
+        with pytest.raises(UsageError, match=f"port {port}: cannot be bound"), serving(demo, port):
             pass
 
 

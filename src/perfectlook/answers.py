@@ -1,8 +1,8 @@
-"""The answer types: one set for Python, the JSON of the command line, HTTP and the client.
+"""The answer types, which are the same in Python, on the command line, over HTTP and in the client.
 
-The attributes have the names of the JSON. Answers are frozen; `to_dict()` and `to_json()` write them, and
-`model_validate_json()` reads them back. Fields that only a server sets (`request_id`, `timings`, ...) are
-absent from the JSON of the command line.
+Attributes and JSON keys have the same names. Answers are frozen. `to_dict()` and `to_json()` write them, and
+`model_validate_json()` reads them. Only a server sets some fields (`request_id`, `timings`, ...): the JSON of
+the command line does not have them.
 """
 
 import json
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DIGITS = 6
-"""Decimal places of distances and weights in JSON, unless all digits are asked for."""
+"""Decimal places of distances and weights in JSON, unless all digits are requested."""
 
 DETAILS = ("price", "sale_price", "availability", "brand", "link", "item_group_id")
-"""Fields of a source that an answer repeats where the product has them."""
+"""Fields of a product's record that answers repeat."""
 
 Action: TypeAlias = Literal["pin", "boost", "bury", "exclude"]
 Event: TypeAlias = Literal["shown", "clicked", "kept", "rejected"]
 
 
 def _round(value: Any, info: SerializationInfo) -> Any:
-    """Round a number or a list of numbers to the `digits` of the context; None keeps all digits."""
+    """Round a number or a list of numbers to the `digits` of the context. None keeps all digits."""
     digits = DIGITS if info.context is None else info.context["digits"]
     if digits is None:
         return value
@@ -54,7 +54,7 @@ RoundedList: TypeAlias = Annotated[list[float], PlainSerializer(_round, return_t
 
 
 class AnswerPart(BaseModel):
-    """Base of all answer types: frozen, and written with the same names everywhere."""
+    """Base of all answer types: frozen, with the same names in every form."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
@@ -67,16 +67,16 @@ class AnswerPart(BaseModel):
         return self._document(self.model_dump(exclude_unset=True, context={"digits": digits}))
 
     def to_json(self, digits: int | None = DIGITS, indent: int | None = None) -> str:
-        """Return the JSON document as text; `digits` as in `to_dict`, `indent` as in `json.dumps`."""
+        """Return the JSON document as text, with `digits` of `to_dict` and `indent` of `json.dumps`."""
         return json.dumps(self.to_dict(digits), indent=indent)
 
     def _document(self, dumped: dict[str, Any]) -> dict[str, Any]:
-        """The document that is written for what pydantic dumps."""
+        """Turn the dump of pydantic into the document."""
         return dumped
 
 
 class Attention(AnswerPart):
-    """The weights of the photo's regions, row by row from the top left. They sum to 1."""
+    """The attention weights of the photo's regions, row by row from the top left. They sum to 1."""
 
     rows: int
     columns: int
@@ -84,29 +84,29 @@ class Attention(AnswerPart):
 
 
 class Resolved(AnswerPart):
-    """Which category of the model stood in for the catalogue's."""
+    """The category of the model that stands in for a category of the catalogue."""
 
     category: str | None
-    """The model's category; None where the model knows none that could stand in."""
+    """The model's category; None if the model knows no category that can stand in."""
     how: How
-    """`exact`, by the same `last_level`, by an `ancestor`, or `unknown`."""
+    """How it was found: `exact`, by the same `last_level`, by an `ancestor`, or `unknown`."""
 
     @classmethod
     def of(cls, resolution: Resolution) -> Self:
-        """Return what an answer says of a resolution."""
+        """Return a resolution as part of an answer."""
         return cls(category=resolution.category, how=resolution.how)
 
 
 class AppliedRule(AnswerPart):
-    """A shop's rule that moved a product."""
+    """A rule of the shop that moved a product."""
 
     rule: int
-    """The number of the rule in its file, from 1."""
+    """The number of the rule in its file, starting at 1."""
     name: str | None = Field(default=None, exclude_if=_absent)
     action: Action
     from_rank: int | None
-    """The product's rank by distance alone, among all products that filters and exclusions let through. None
-    where the product is too far behind to count."""
+    """The product's rank by distance alone, among the products that pass filters and exclusions. None if the
+    product is too far behind for its rank to be counted."""
 
     def __str__(self) -> str:
         name = f" '{self.name}'" if self.name else ""
@@ -115,7 +115,7 @@ class AppliedRule(AnswerPart):
 
 
 class UnusedRule(AnswerPart):
-    """A shop's rule that could not be followed, and why."""
+    """A rule of the shop that could not be applied, and the reason."""
 
     rule: int
     name: str | None = Field(default=None, exclude_if=_absent)
@@ -124,9 +124,9 @@ class UnusedRule(AnswerPart):
 
 
 class Why(AnswerPart):
-    """What makes a product nearer than usual: the shares of the whole scene and of its regions.
+    """Why a product is nearer than usual: the shares of the whole scene and of its regions.
 
-    They sum to 1. Both are 0 where the product is not nearer than usual.
+    The shares sum to 1. Both are 0 if the product is not nearer than usual.
     """
 
     whole: float
@@ -134,11 +134,11 @@ class Why(AnswerPart):
 
 
 class _Details(AnswerPart):
-    """What answers repeat of a product's record."""
+    """The fields of a product's record that answers repeat."""
 
     title: str | None = None
     picture: str
-    """The path of the picture's file; from a server, the picture's address on that server."""
+    """Path of the picture's file; from a server, the picture's address on that server."""
     price: str | None = None
     sale_price: str | None = None
     availability: str | None = None
@@ -148,12 +148,12 @@ class _Details(AnswerPart):
 
     @property
     def current_price(self) -> str:
-        """What a customer pays: the sale price if there is one, else the price, else ""."""
+        """The price that a customer pays: the sale price, or else the price, or else ""."""
         return self.sale_price or self.price or ""
 
 
 def details_of(title: str | None, picture: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return what answers repeat of a product's record, by the names of their fields."""
+    """Return the fields of a product's record that answers repeat, as keyword arguments."""
     return {"title": title, "picture": picture, **{name: fields[name] for name in DETAILS if name in fields}}
 
 
@@ -163,44 +163,44 @@ class _Identity(AnswerPart):
 
 
 class CatalogueProduct(_Details, _Identity):
-    """What the catalogue knows of a product."""
+    """The record of a product in the catalogue."""
 
     fields: dict[str, str] = {}  # pydantic copies defaults
-    """The fields of its feed that have no name here."""
+    """All other fields of the product's feed."""
 
 
 class _Rank(AnswerPart):
     rank: int
-    """From 1."""
+    """Starts at 1."""
     id: str
     distance: Rounded
-    """Lower is better. Distances compare products of one category for one photo."""
+    """Lower is better. Distances of one photo and one category are comparable."""
     distance_global: Rounded | None = Field(default=None, exclude_if=_absent)
-    """The part of the distance that comes from the whole scene; None where a distance has no parts."""
+    """The part of the distance that comes from the whole scene; None if the distance has no parts."""
     distance_local: Rounded | None = Field(default=None, exclude_if=_absent)
     """The part of the distance that comes from the scene's regions, weighted by attention."""
 
 
 class RankedProduct(_Details, _Rank):
-    """A product at its rank. Its distance is the sum of the global and the local part."""
+    """A product at its rank. Its distance is the sum of its global and its local part."""
 
-    rules: list[AppliedRule] = Field(default_factory=list)  # pydantic would copy a default, for every product
-    """The shop's rules that moved it."""
+    rules: list[AppliedRule] = Field(default_factory=list)  # pydantic would copy a default for every product
+    """The rules of the shop that moved the product."""
     why: Why | None = Field(default=None, exclude_if=_absent)
-    """Only from a server."""
+    """Set only by a server."""
     category: str | None = Field(default=None, exclude_if=_absent)
-    """Only in lists that mix categories."""
+    """Set only in lists that mix categories."""
 
 
 class Alternative(RankedProduct):
     """Another product for a slot of a look."""
 
     objective: Rounded
-    """The objective of the look with this product, all other slots as they are."""
+    """The objective of the look with this product, if all other slots stay."""
 
 
 class Contribution(AnswerPart):
-    """What a distance has over the mean distance of its category, part by part: below 0 pulls nearer."""
+    """A distance minus the mean distance of its category, part by part. A negative part pulls nearer."""
 
     distance: Rounded
     distance_global: Rounded
@@ -209,27 +209,27 @@ class Contribution(AnswerPart):
 
 
 class ExplainedProduct(RankedProduct):
-    """A product at its rank among all products of its category, and what its distance is the sum of."""
+    """A product at its rank among all products of its category, with the parts of its distance."""
 
     distance_global: Rounded
     distance_local: Rounded
     regions: RoundedList
-    """The part of each of the 49 regions; with `distance_global` they sum to the distance."""
+    """The part of each of the 49 regions. Together with `distance_global` they sum to the distance."""
     relative: Contribution
 
 
 class Section(AnswerPart):
-    """The answer in one category of the catalogue."""
+    """The products of one category of the catalogue."""
 
     category: str
     suggested: Rounded | None = None
-    """The probability that a product of the category completes the photo; None where the model cannot say."""
+    """The probability that a product of the category completes the photo; None if it is unknown."""
     resolved: Resolved
     proven_exact: bool
-    """Whether these are certainly the nearest products of all."""
+    """Whether these are proven to be the nearest products of the category."""
     products: list[RankedProduct]
     attention: Attention | None = Field(default=None, exclude_if=_absent)
-    """Where in the photo the model looked; from a server only if it was asked for."""
+    """The attention over the photo; a server sets it only on request."""
 
 
 class SimilarSection(AnswerPart):
@@ -247,25 +247,25 @@ class Slot(AnswerPart):
     suggested: Rounded | None = None
     resolved: Resolved
     locked: bool
-    """Whether its product was given, not chosen."""
+    """Whether the caller chose the product."""
     product: RankedProduct
     alternatives: list[Alternative]
 
 
 class PhotoSize(AnswerPart):
-    """Width and height of the upright photo, in pixels."""
+    """Width and height of the photo in pixels, after rotation by EXIF."""
 
     width: int
     height: int
 
 
 class DrawableAnswer(AnswerPart):
-    """An answer that can be drawn, shown as a table, and turned into a data frame."""
+    """An answer that can be drawn, shown as a table, and converted to a data frame."""
 
     _draw: Callable[[Any], "Image"] | None = PrivateAttr(None)
 
     def drawn_by(self, draw: "Callable[[Self], Image]") -> Self:
-        """Say how the answer is drawn, and return it."""
+        """Set the function that draws the answer, and return the answer."""
         self._draw = draw
         return self
 
@@ -274,31 +274,33 @@ class DrawableAnswer(AnswerPart):
 
         Raises:
             PictureError: the photo cannot be read.
-            UsageError: the photo is gone: the answer comes from a server, from JSON or from a stream.
+            UsageError: the answer has no photo: it comes from a server, from JSON or from a stream.
         """
         if self._draw is None:
             raise UsageError(
-                "this answer has no pictures to draw: it comes from a server, from JSON or from a stream; "
-                "ask a Recommender with the path of a photo"
+                "This answer has no photo to draw: it comes from a server, from JSON or from a stream. "
+                "Call a Recommender with the path of a photo."
             )
         return self._draw(self)
 
     def save(self, file: Path | str) -> None:
-        """Draw the answer into a file, whose ending says the format: .png, .jpg or .webp.
+        """Draw the answer to a file. The suffix chooses the format: .png, .jpg or .webp.
 
         Raises:
             PictureError: the photo cannot be read.
-            UsageError: as in `draw`.
+            UsageError: the answer has no photo, as in `draw`.
             PerfectLookError: the file cannot be written.
         """
         sheet = self.draw()
         try:
             sheet.save(file)
         except (OSError, ValueError) as error:
-            raise PerfectLookError(f"{file}: cannot be written ({error}); name another file") from error
+            raise PerfectLookError(
+                f"{file}: cannot be written ({error}). Check the folder, or choose another file."
+            ) from error
 
     def to_frame(self) -> Any:
-        """Return the products as a pandas data frame, one row for each.
+        """Return the products as a pandas data frame, one row per product.
 
         Raises:
             UsageError: pandas is not installed.
@@ -306,7 +308,7 @@ class DrawableAnswer(AnswerPart):
         try:
             import pandas as pd  # type: ignore[import-untyped, unused-ignore]
         except ImportError as error:
-            raise UsageError("to_frame() needs pandas: pip install pandas") from error
+            raise UsageError("to_frame() needs pandas. Install it with: pip install pandas") from error
         return pd.DataFrame(
             [{"category": category, **product.to_dict(None)} for category, product in self._rows()]
         )
@@ -333,43 +335,43 @@ class DrawableAnswer(AnswerPart):
 
 
 class Look(DrawableAnswer):
-    """One product for each of several categories, and how good that choice is: see docs/how-to/looks.md."""
+    """One product for each of several categories, and how good they are: see docs/how-to/looks.md."""
 
     photo: str = Field(default="", exclude=True)
     model: str = Field(default="", exclude=True)
     objective: Rounded
     """`distance` + `weight` · `apart`."""
     distance: Rounded
-    """The sum of the products' distances to the scene, as rules weigh them."""
+    """The sum of the products' distances to the scene, after rules."""
     apart: Rounded
     """The mean of ‖f_p - f_q‖ over the pairs of slots."""
     weight: float
     proven_exact: bool
-    """Whether no other look of the catalogue is better."""
+    """Whether it is proven that no look of the catalogue has a smaller objective."""
     lower_bound: Rounded
-    """No look of the catalogue has a smaller objective."""
+    """No look of the catalogue has an objective below this value."""
     price: str | None
-    """The sum of the prices, where all products have one in one currency."""
+    """The sum of the prices, if all products have a price in the same currency."""
     budget: str | None
     slots: list[Slot]
     missing: list[str]
-    """Categories in which no product was left."""
+    """Categories without a product that could be chosen."""
     notes: list[str] = Field(default=[], exclude=True)
-    """What may be wrong with the question, where fewer products were found than asked for."""
+    """Hints about the request, if fewer products were found than requested."""
 
     @property
     def proof(self) -> str:
-        """How good the look is known to be, in words."""
+        """What is proven about the look, in words."""
         if not self.slots:
             return "no product is left for any category"
         if not self.proven_exact:
-            return f"no look is below {self.lower_bound:.3f}"
+            return f"no look has an objective below {self.lower_bound:.3f}"
         return "no look of these categories is better" if self.missing else "no look is better"
 
     @model_validator(mode="before")
     @classmethod
     def _read(cls, document: Any) -> Any:
-        """Take the look out of the document that `to_dict` returns."""
+        """Take the look out of a document of `to_dict`."""
         if isinstance(document, dict) and isinstance(look := document.get("look"), dict):
             return {**look, **{name: value for name, value in document.items() if name != "look"}}
         return document
@@ -390,33 +392,33 @@ class Look(DrawableAnswer):
 
 
 class _Asked(DrawableAnswer):
-    """What answers to questions about a photo have in common."""
+    """The fields that answers about a photo share."""
 
     model: str
     """The name of the model."""
     notes: list[str] = []
-    """What may be wrong with the question, where fewer products were found than asked for."""
+    """Hints about the request, if fewer products were found than requested."""
     request_id: str | None = Field(default=None, exclude_if=_absent)
-    """Only from a server: what its logs call the request."""
+    """Set only by a server: the id of the request in its logs."""
     timings: dict[str, float] = Field(default={}, exclude_if=_absent)
-    """Only from a server: milliseconds of each stage, and `total`."""
+    """Set only by a server: milliseconds of each stage, and `total`."""
 
 
 class _Photo(AnswerPart):
     photo: str
-    """What the photo is called: its path where it has one."""
+    """The name of the photo: its path, if it has one."""
     photo_size: PhotoSize | None = Field(default=None, exclude_if=_absent)
-    """Only from a server."""
+    """Set only by a server."""
 
 
 class Answer(_Asked, _Photo):
-    """The products that go with a photo, category by category. Iterating gives the sections."""
+    """The products that go with a photo, by category. Iterate over it to get the sections."""
 
     categories: list[Section]
     look: Look | None = None
-    """Only from a server, where a look was asked for as well."""
+    """Set only by a server, if the request asked for a look too."""
     unused_rules: list[UnusedRule] = []
-    """The shop's rules that could not be followed."""
+    """The rules of the shop that could not be applied."""
 
     def __iter__(self) -> Iterator[Section]:  # type: ignore[override]
         return iter(self.categories)
@@ -432,19 +434,19 @@ class Answer(_Asked, _Photo):
 
 
 class Similar(_Asked):
-    """Products that look like a product of the catalogue, or like a photo. Iterating gives the sections."""
+    """Products that look like a product or like a photo. Iterate over it to get the sections."""
 
     photo: str | None = Field(default=None, exclude_if=_absent)
-    """What the photo is called; None where a product was asked about."""
+    """The name of the photo; None for a product."""
     product: CatalogueProduct | None = Field(default=None, exclude_if=_absent)
-    """The product that was asked about; None for a photo."""
+    """The product of the request; None for a photo."""
     products: list[RankedProduct] = []
-    """Only from a server: the nearest products of all the categories, each with its category."""
+    """Set only by a server: the nearest products of all categories, each with its category."""
     categories: list[SimilarSection]
 
     @property
     def asked(self) -> str:
-        """The photo, or the id of the product, that was asked about."""
+        """The name of the photo, or the id of the product, of the request."""
         return self.product.id if self.product else self.photo or ""
 
     def __iter__(self) -> Iterator[SimilarSection]:  # type: ignore[override]
@@ -461,21 +463,21 @@ class Similar(_Asked):
 
 
 class Explanation(DrawableAnswer, _Photo):
-    """Products of one category, explained for one photo. Iterating gives the products."""
+    """Products of one category, explained for one photo. Iterate over it to get the products."""
 
     model: str
     category: str
     resolved: Resolved
     n_products: int
-    """How many products of the catalogue are of the category."""
+    """How many products of the catalogue are in the category."""
     mean_distance: Rounded
     """The mean of their distances."""
     has_regions: bool
-    """Whether the model looks at regions, or at whole scenes only."""
+    """Whether the model uses regions, or whole scenes only."""
     rows: int
     columns: int
     attention: RoundedList
-    """The weights of the photo's regions, row by row."""
+    """The attention weights of the photo's regions, row by row."""
     products: list[ExplainedProduct]
 
     def __iter__(self) -> Iterator[ExplainedProduct]:  # type: ignore[override]
@@ -490,7 +492,7 @@ class Explanation(DrawableAnswer, _Photo):
 
 
 def counts(sections: Sequence[Section | SimilarSection]) -> tuple[str, str]:
-    """How many categories and how many products an answer has, in words."""
+    """Return the numbers of categories and products of an answer, in words."""
     products = sum(len(section.products) for section in sections)
     return _counted(len(sections), "category", "categories"), _counted(products, "product", "products")
 
@@ -500,7 +502,7 @@ def _counted(count: int, one: str, several: str) -> str:
 
 
 class CategoryCount(AnswerPart):
-    """How many products a category of the catalogue has."""
+    """The number of products in a category of the catalogue."""
 
     category: str
     products: int
@@ -513,21 +515,21 @@ class Categories(AnswerPart):
 
 
 class ProductPage(AnswerPart):
-    """Some products of the catalogue, in the order of their ids."""
+    """One page of the catalogue's products, ordered by id."""
 
     products: list[CatalogueProduct]
     next: str | None
-    """Where the next page begins; None at the end."""
+    """The `after` of the next page; None on the last page."""
 
 
 class Deleted(AnswerPart):
-    """The id of a product that was deleted."""
+    """The id of the deleted product."""
 
     deleted: str
 
 
 class Sample(AnswerPart):
-    """A scene that a server offers to try."""
+    """A sample scene of a server."""
 
     name: str
     picture: str
@@ -547,13 +549,13 @@ class FeedbackEvent(AnswerPart):
 
 
 class Stored(AnswerPart):
-    """How many events were stored."""
+    """The number of stored events."""
 
     stored: int
 
 
 class FeedbackCount(AnswerPart):
-    """How many products of a category, or at a rank, met with each event."""
+    """The counts of events for a category, or for a rank."""
 
     category: str | None = Field(default=None, exclude_if=_absent)
     rank: int | None = Field(default=None, exclude_if=_absent)
@@ -562,24 +564,24 @@ class FeedbackCount(AnswerPart):
     kept: int
     rejected: int
     click_through: float | None
-    """Clicks over times shown; None where nothing was shown."""
+    """Clicks divided by times shown; None if nothing was shown."""
 
 
 class FeedbackStats(AnswerPart):
-    """What all feedback says, by category and by rank."""
+    """A summary of all feedback, by category and by rank."""
 
     by_category: list[FeedbackCount]
     by_rank: list[FeedbackCount]
 
 
 class Health(AnswerPart):
-    """The process lives."""
+    """The process is alive."""
 
     status: Literal["alive"] = "alive"
 
 
 class Ready(AnswerPart):
-    """The server answers photos: with this model, and so many products."""
+    """The server answers photos. It has this model and this many products."""
 
     status: Literal["ready"] = "ready"
     model: str
@@ -590,16 +592,16 @@ class ErrorDetail(AnswerPart):
     """Why a request failed."""
 
     code: str
-    """For programs."""
+    """A code for programs."""
     message: str
-    """For people."""
+    """A message for people."""
     request_id: str
-    """What the server's logs call the request."""
+    """The id of the request in the server's logs."""
     details: Any = Field(default=None, exclude_if=_absent)
-    """Which options are wrong, where that is the failure."""
+    """The wrong options, if that is why the request failed."""
 
 
 class ErrorAnswer(AnswerPart):
-    """What every failed request is answered with."""
+    """The answer to every failed request."""
 
     error: ErrorDetail

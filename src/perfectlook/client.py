@@ -1,6 +1,6 @@
 """Clients of a running service: `Client`, and `AsyncClient` for asyncio.
 
-Answers are those of `perfectlook.answers`. `Calls` describes every call once, and both clients send it.
+They return the answers of `perfectlook.answers`. `Calls` describes each call once, for both clients.
 """
 
 import asyncio
@@ -48,22 +48,22 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class ServerUsageError(ServerError, UsageError):
-    """A server says that the call itself is wrong."""
+    """The server reports that the call itself is wrong."""
 
 
 class ServerPictureError(ServerError, PictureError):
-    """A server cannot read the picture it was sent."""
+    """The server cannot read the picture that it received."""
 
 
 class ServerFetchError(ServerError, FetchError):
-    """A server cannot fetch what lies at a URL; `passing` says whether trying again later may help."""
+    """The server cannot fetch a URL. `passing` says whether trying again later may help."""
 
 
 _ABOUT_PHOTOS: dict[str, type[ServerError]] = {
     **dict.fromkeys(("bad_picture", "not_a_picture", "too_large"), ServerPictureError),
     **dict.fromkeys(("bad_url", "unreachable"), ServerFetchError),
 }
-"""The codes of failures that are about the photo, and what they are raised as."""
+"""Error codes about the photo, and the errors that they raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +71,13 @@ class ApiCall(Generic[Result]):
     """One request to the API.
 
     Attributes:
-        method: of HTTP.
-        path: on the server.
-        read: makes the result of the answer's body; ValueError if it is no such answer.
-        query: what stands in the address.
-        body: httpx's `json`, `data` or `files`.
-        repeatable: send it again when the server is busy.
-        about: the photo that failures name.
+        method: HTTP method.
+        path: path on the server.
+        read: converts the body of the answer; raises ValueError for an unexpected body.
+        query: query parameters.
+        body: `json`, `data` or `files` of httpx.
+        repeatable: whether to send it again when the server is busy.
+        about: the photo that errors name.
     """
 
     method: str
@@ -90,10 +90,10 @@ class ApiCall(Generic[Result]):
 
 
 class Calls:
-    """Every call of the API, described once.
+    """All calls of the API.
 
-    Photos are paths, http(s) addresses that the server fetches, bytes, streams or Pillow's pictures.
-    Categories are whole paths, subtrees or single levels. See docs/reference/filters.md, docs/how-to/api.md.
+    A photo is a path, an http(s) address that the server fetches, bytes, a stream or a Pillow picture. A
+    category is a whole path, a subtree or a single level. See docs/reference/filters.md and docs/how-to/api.md.
     """
 
     @staticmethod
@@ -114,29 +114,29 @@ class Calls:
         budget: Decimal | int | str | None = None,
         locked: Mapping[str, str] | None = None,
     ) -> ApiCall[Answer]:
-        """Ask for products that go with a photo, category by category, and for a whole look.
+        """Recommend products that go with a photo, by category, and compose a whole look on request.
 
         Args:
-            photo: of a real scene; the server fetches it if it is an address.
-            categories: by default those that are likeliest to complete the photo.
-            k: products of a category, at most.
-            where: what products must match.
-            sample: the name of one of the server's samples, instead of a photo.
-            limit_categories: how many to answer for if none are named: 8 by default, 0 is all.
+            photo: photo of a real scene. The server fetches it if it is an address.
+            categories: categories to answer for; by default those most likely to complete the photo.
+            k: maximum number of products per category.
+            where: filter that products must match.
+            sample: name of a sample scene of the server, instead of a photo.
+            limit_categories: how many categories to answer for without `categories`: 8 by default, 0 for all.
             include_unavailable: also show products that are out of stock.
-            box: left, top, right and bottom from 0 to 1: only that part of the photo is the scene.
-            spread: 0 to 1: how much products should differ from those before them.
-            attention: also say where in the photo the model looked.
-            look: compose a whole look as well.
-            weight: of the look: how much its products should go with each other.
-            budget: of the look: what all may cost together, 500 or "500 EUR".
-            locked: of the look: products that keep their slots, by category.
+            box: left, top, right and bottom from 0 to 1; only this part of the photo is used.
+            spread: 0 to 1: prefer products that differ from those ranked before them.
+            attention: also return the attention over the photo.
+            look: also compose a whole look.
+            weight: for the look: importance of the distances between its products.
+            budget: for the look: maximum total price, 500 or "500 EUR".
+            locked: for the look: products that keep their slots, by category.
 
         Raises:
             PictureError: the photo cannot be read.
             UsageError: an option, a category or the filter is wrong.
             FetchError: the server cannot fetch the photo.
-            ServerError: the server cannot be reached, or fails; the base of what the server reports.
+            ServerError: the server cannot be reached, or fails. It is the base of all errors from the server.
         """
         options = _photo_options(categories, k, where, sample, box, include_unavailable=include_unavailable)
         options |= {
@@ -162,34 +162,34 @@ class Calls:
         include_unavailable: bool = False,
         box: Sequence[float] | None = None,
     ) -> ApiCall[Similar]:
-        """Ask for products that look like one of the catalogue (`id`), or like the product on a photo.
+        """Find products that look like a product of the catalogue (`id`), or like the product on a photo.
 
         Args:
-            photo: of a product; the server fetches it if it is an address.
-            categories: by default that of the product, or those that the photo looks most like.
-            k: products of a category, and in all, at most.
-            where: what products must match.
-            id: a product of the catalogue, instead of a photo.
-            sample: the name of one of the server's samples, instead of a photo.
+            photo: photo of a product. The server fetches it if it is an address.
+            categories: categories to search; by default the product's own, or those nearest to the photo.
+            k: maximum number of products per category, and in total.
+            where: filter that products must match.
+            id: id of a product of the catalogue, instead of a photo.
+            sample: name of a sample scene of the server, instead of a photo.
             include_unavailable: also show products that are out of stock.
-            box: left, top, right and bottom from 0 to 1: only that part of the photo counts.
+            box: left, top, right and bottom from 0 to 1; only this part of the photo is used.
 
         Raises:
             PictureError: the photo cannot be read.
-            UsageError: there is no such product (`no_such_product`); an option, a category or the filter is
+            UsageError: the product is unknown (`no_such_product`), or an option, a category or the filter is
                 wrong.
             FetchError: the server cannot fetch the photo.
-            ServerError: the server cannot be reached, or fails; the base of what the server reports.
+            ServerError: the server cannot be reached, or fails. It is the base of all errors from the server.
         """
         options = _photo_options(categories, k, where, sample, box, include_unavailable=include_unavailable)
         return _with_photo("/v1/similar", Similar.model_validate_json, photo, {**options, "id": id})
 
     @staticmethod
     def categories() -> ApiCall[dict[str, int]]:
-        """Ask how many products each category of the catalogue has, largest first.
+        """Return the number of products of each category, largest first.
 
         Raises:
-            ServerError: the server cannot be reached, or refuses or fails.
+            ServerError: the server cannot be reached, refuses or fails.
         """
         return ApiCall("GET", "/v1/categories", _read_counts)
 
@@ -197,25 +197,25 @@ class Calls:
     def products(
         category: str | None = None, *, limit: int | None = None, after: str | None = None
     ) -> ApiCall[ProductPage]:
-        """Ask for some products in the order of their ids.
+        """Return one page of products, ordered by id.
 
         Args:
-            category: a whole path; all by default.
-            limit: how many at most: 50 by default, up to 500.
-            after: `next` of the page before.
+            category: a whole path; all categories by default.
+            limit: maximum number of products: 50 by default, up to 500.
+            after: `next` of the previous page.
 
         Raises:
-            ServerError: the server cannot be reached, or refuses or fails.
+            ServerError: the server cannot be reached, refuses or fails.
         """
         query = _without_none({"category": category, "limit": limit, "after": after})
         return ApiCall("GET", "/v1/products", ProductPage.model_validate_json, query)
 
     @staticmethod
     def product(id: str) -> ApiCall[CatalogueProduct]:  # noqa: A002
-        """Ask for what the catalogue knows of a product.
+        """Return the catalogue's record of a product.
 
         Raises:
-            UsageError: there is no such product (`no_such_product`).
+            UsageError: the product is unknown (`no_such_product`).
             ServerError: the server cannot be reached, or fails.
         """
         return ApiCall("GET", _product_path(id), CatalogueProduct.model_validate_json)
@@ -229,20 +229,21 @@ class Calls:
         fields: Mapping[str, str] | None = None,
         picture: Photo | None = None,
     ) -> ApiCall[CatalogueProduct]:
-        """Add or change a product; searches find it when this returns. Needs a key.
+        """Add or change a product. When this returns, searches find it. Requires a key.
 
         Args:
-            id: the product's, new or known.
+            id: id of the product, new or existing.
             category: its whole path.
             title: its title.
-            fields: price, availability, brand, link and whatever else there is.
-            picture: the server fetches it if it is an address; without one, a known product keeps its own.
+            fields: price, availability, brand, link and other fields.
+            picture: its picture. The server fetches it if it is an address. An existing product may keep its
+                picture: leave this out.
 
         Raises:
             PictureError: the picture cannot be read.
             UsageError: the key is wrong or missing (`no_key`), or the product is invalid.
             FetchError: the server cannot fetch the picture.
-            ServerError: the server cannot be reached, or fails; the base of what the server reports.
+            ServerError: the server cannot be reached, or fails. It is the base of all errors from the server.
         """
         address = None if picture is None else _address_of(picture)
         new = {"category": category, "title": title, "fields": dict(fields or {}), "picture_url": address}
@@ -255,58 +256,59 @@ class Calls:
 
     @staticmethod
     def delete_product(id: str) -> ApiCall[None]:  # noqa: A002
-        """Take a product out of the catalogue. Needs a key.
+        """Delete a product from the catalogue. Requires a key.
 
         Raises:
-            UsageError: the key is wrong or missing (`no_key`), or there is no such product.
+            UsageError: the key is wrong or missing (`no_key`), or the product is unknown.
             ServerError: the server cannot be reached, or fails.
         """
         return ApiCall("DELETE", _product_path(id), _read_nothing)
 
     @staticmethod
     def picture(id: str, size: int | None = None) -> ApiCall[bytes]:  # noqa: A002
-        """Ask for a product's picture as it is stored, or fitted into a square of about `size` pixels.
+        """Return a product's picture as it is stored, or scaled into a square of about `size` pixels.
 
         Raises:
-            UsageError: there is no such product, or it has no picture (`no_such_product`, `no_picture`).
+            UsageError: the product is unknown, or has no picture (`no_such_product`, `no_picture`).
             ServerError: the server cannot be reached, or fails.
         """
         return ApiCall("GET", f"{_product_path(id)}/picture", bytes, _without_none({"size": size}))
 
     @staticmethod
     def samples() -> ApiCall[list[Sample]]:
-        """Ask for the scenes that the server offers to try.
+        """Return the sample scenes of the server.
 
         Raises:
-            ServerError: the server cannot be reached, or refuses or fails.
+            ServerError: the server cannot be reached, refuses or fails.
         """
         return ApiCall("GET", "/v1/samples", TypeAdapter(list[Sample]).validate_json)
 
     @staticmethod
     def feedback(answer: Answer | Similar | str, events: Iterable[FeedbackEvent]) -> ApiCall[int]:
-        """Say what a shopper did with the products of an answer. It is on the disk when this returns.
+        """Report what a shopper did with the products of an answer. When this returns, it is stored.
 
-        Events that are sent again count once.
+        An event that is sent again counts once.
 
         Args:
-            answer: what was answered, or its `request_id`.
-            events: what happened, 1 to 1,000 of them.
+            answer: the answer, or its `request_id`.
+            events: 1 to 1,000 events.
 
         Raises:
             UsageError: an event is invalid.
-            ServerError: the server cannot be reached, or cannot store it (`not_stored`): send it again later.
+            ServerError: the server cannot be reached, or cannot store the events (`not_stored`): send them
+                again later.
         """
         id_ = answer if isinstance(answer, str) else answer.request_id or ""
-        said = [each.model_dump() for each in events]
-        body = {"json": {"request_id": id_, "events": said}}
+        sent = [each.model_dump() for each in events]
+        body = {"json": {"request_id": id_, "events": sent}}
         return ApiCall("POST", "/v1/feedback", _read_stored, body=body)
 
     @staticmethod
     def stats() -> ApiCall[FeedbackStats]:
-        """Ask for the sums of all feedback.
+        """Return the summary of all feedback.
 
         Raises:
-            ServerError: the server cannot be reached, or refuses or fails.
+            ServerError: the server cannot be reached, refuses or fails.
         """
         return ApiCall("GET", "/v1/stats", FeedbackStats.model_validate_json)
 
@@ -315,22 +317,22 @@ class Calls:
         """Check that the server is alive.
 
         Raises:
-            ServerError: it cannot be reached, or fails.
+            ServerError: the server cannot be reached, or fails.
         """
         return ApiCall("GET", "/health", _read_nothing, repeatable=False)
 
     @staticmethod
     def ready() -> ApiCall[Ready]:
-        """Check that the server answers photos, and with which model.
+        """Check that the server can answer photos, and return its model.
 
         Raises:
-            ServerError: it cannot be reached, or its catalogue cannot be used (`unavailable`).
+            ServerError: the server cannot be reached, or its catalogue cannot be used (`unavailable`).
         """
         return ApiCall("GET", "/ready", Ready.model_validate_json, repeatable=False)
 
     @staticmethod
     def metrics() -> ApiCall[str]:
-        """Ask for all that is counted, in the text format of Prometheus.
+        """Return all metrics in the text format of Prometheus.
 
         Raises:
             ServerError: the server cannot be reached, or fails.
@@ -339,7 +341,7 @@ class Calls:
 
 
 class Connection:
-    """A server's address, the key that calls carry, and how long and how often to try."""
+    """The address of a server, the key of its calls, and the limits on time and retries."""
 
     _http: Callable[..., Any]
     _client: Any
@@ -353,14 +355,15 @@ class Connection:
         retries: int = 3,
         longest_pause: float = 60.0,
     ) -> None:
-        """Open nothing yet; the first call connects.
+        """Prepare the connection. The first call opens it.
 
         Args:
-            url: where `perfectlook serve` answers: http://127.0.0.1:8000.
-            key: an API key; by default the value of PERFECTLOOK_API_KEY, if it is set.
-            timeout: seconds that the server may take to connect, and for every silence.
-            retries: how often to send a call again that a busy server (503, 429) has not taken; 0 is never.
-            longest_pause: seconds; if a server asks for more (`Retry-After`), the call is not sent again.
+            url: address of `perfectlook serve`: http://127.0.0.1:8000.
+            key: an API key; by default the value of PERFECTLOOK_API_KEY.
+            timeout: seconds to wait for a connection, and for each part of an answer.
+            retries: how often to send a call again if the server is busy (503, 429); 0 means never.
+            longest_pause: maximum seconds to wait before a retry. If the server asks for more
+                (`Retry-After`), the call is not sent again.
 
         Raises:
             UsageError: the address or the key is invalid.
@@ -368,14 +371,16 @@ class Connection:
         try:
             address = httpx.URL(url)
         except (httpx.InvalidURL, TypeError) as error:
-            raise UsageError(f"{url}: not the address of a server ({error})") from error
+            raise UsageError(
+                f"{url}: invalid address ({error}). Write http://HOST:PORT or https://HOST."
+            ) from error
         if address.scheme not in ("http", "https") or not address.host:
-            raise UsageError(f"{url}: not the address of a server; write http://HOST:PORT or https://HOST")
+            raise UsageError(f"{url}: invalid address of a server. Write http://HOST:PORT or https://HOST.")
         self.url = _without_secrets(address)
         key = os.environ.get(KEY_VARIABLE) if key is None else key
         if key and not (key.isascii() and key.isprintable()):
             raise UsageError(
-                "the API key has characters that keys never have; make one with `perfectlook keys new`"
+                "The API key has characters that no key has. Make a key with `perfectlook keys new NAME`."
             )
         self._timeout = timeout
         self._retries = retries
@@ -392,30 +397,30 @@ class Connection:
         return Retry(tries=self._retries + 1, longest_pause=self._longest_pause)
 
     def _request(self, call: ApiCall[Any]) -> httpx.Request:
-        query = call.query or None  # httpx takes an empty one for the wish to drop what the address has
+        query = call.query or None  # with an empty query, httpx would drop the query of the address
         request: httpx.Request = self._client.build_request(call.method, call.path, params=query, **call.body)
         return request
 
     def _pause(self, retry: Retry, call: ApiCall[Any], response: httpx.Response) -> float | None:
-        """How many seconds to wait before sending a call again; None to take the answer as it is."""
+        """Return the seconds to wait before a retry, or None to accept the answer."""
         if not call.repeatable or response.status_code not in BUSY:
             return None
         asked = retry_after(response.headers.get("retry-after", ""))
         return retry.pause(asked) if asked <= self._longest_pause else None
 
     def _unreached(self, request: httpx.Request, error: httpx.HTTPError) -> ServerError:
-        """Return what to say of a server that gives no answer."""
+        """Return the error for a server that does not answer."""
         place = _without_secrets(request.url)
         if isinstance(error, httpx.TimeoutException):
             return ServerError(
-                f"{place}: no answer within {self._timeout:g} seconds; allow more, or ask for less"
+                f"{place}: timed out after {self._timeout:g} s. Raise the client's timeout, or request less."
             )
         why = str(error) or type(error).__name__
-        return ServerError(f"{place}: cannot be reached ({why}); is `perfectlook serve` running there?")
+        return ServerError(f"{place}: cannot be reached ({why}). Check that `perfectlook serve` runs there.")
 
 
 def _described(method: Method, described: Callable[..., Any]) -> Method:
-    """Give a method the name, the text and, behind `self`, the parameters of the function it is made of."""
+    """Give a method the name, the docstring and, after `self`, the parameters of a call's description."""
     update_wrapper(method, described)
     own = Parameter("self", Parameter.POSITIONAL_OR_KEYWORD)
     function = signature(described)
@@ -427,7 +432,7 @@ def _described(method: Method, described: Callable[..., Any]) -> Method:
 def _now(
     describe: Callable[Given, ApiCall[Result]],
 ) -> Callable[Concatenate["Client", Given], Result]:
-    """Make a method of a call's description."""
+    """Make a method of `Client` from the description of a call."""
 
     def ask(client: "Client", /, *arguments: Given.args, **named: Given.kwargs) -> Result:
         return client._ask(describe(*arguments, **named))
@@ -436,11 +441,11 @@ def _now(
 
 
 class Client(Connection, Closable):
-    """Asks a server. Several threads may share a client. Close it, or use `with Client(url) as client`.
+    """Calls a server. Several threads may share a client. Close it, or use `with Client(url) as client`.
 
-    A busy server is asked again after the pause that it asks for. Failures are errors of the project:
-    `ServerError` with the status, the code and the request's id; wrong use, pictures and addresses are
-    `UsageError`, `PictureError` and `FetchError` as well.
+    A call to a busy server is repeated after the pause that the server requests. Failures raise `ServerError`
+    with the status, the code and the id of the request. Wrong use, pictures and addresses raise subclasses of
+    `UsageError`, `PictureError` and `FetchError` too.
     """
 
     _http = httpx.Client
@@ -481,10 +486,10 @@ class Client(Connection, Closable):
 def _later(
     describe: Callable[Given, ApiCall[Result]],
 ) -> Callable[Concatenate["AsyncClient", Given], Awaitable[Result]]:
-    """Make a method of a call's description."""
+    """Make a method of `AsyncClient` from the description of a call."""
 
     async def ask(client: "AsyncClient", /, *arguments: Given.args, **named: Given.kwargs) -> Result:
-        call = await asyncio.to_thread(describe, *arguments, **named)  # it may read or encode a picture
+        call = await asyncio.to_thread(describe, *arguments, **named)  # this may read or encode a picture
         return await client._ask(call)
 
     return _described(ask, describe)
@@ -536,10 +541,10 @@ class AsyncClient(Connection):
 
 
 def _result(call: ApiCall[Result], response: httpx.Response) -> Result:
-    """Read an answer; ServerError if it says that the call failed, or is no answer of this API."""
+    """Return the result of an answer, or raise the error that it reports."""
     strange = ServerError(
-        f"{_without_secrets(response.request.url)}: answers {call.method} with status {response.status_code} "
-        "and nothing that is understood; is that the address of `perfectlook serve`, in this version?",
+        f"{_without_secrets(response.request.url)}: unexpected answer to {call.method} (status "
+        f"{response.status_code}). Check that `perfectlook serve` runs there, in the same version.",
         status=response.status_code,
         request_id=response.headers.get("x-request-id"),
     )
@@ -549,12 +554,12 @@ def _result(call: ApiCall[Result], response: httpx.Response) -> Result:
         except ValueError as error:
             raise strange from error
     try:
-        said = json.loads(response.content)["error"]
-        code, message, id_ = (str(said[name]) for name in ("code", "message", "request_id"))
+        failed = json.loads(response.content)["error"]
+        code, message, id_ = (str(failed[name]) for name in ("code", "message", "request_id"))
     except (ValueError, TypeError, KeyError) as error:
         raise strange from error
     if code == "no_key":
-        message += f"; give the client a key, or set {KEY_VARIABLE}"
+        message = f"The API key is missing or unknown. Give the client a key, or set {KEY_VARIABLE}."
     if call.about and code in _ABOUT_PHOTOS:
         message = f"{call.about}: {message}"
     status = response.status_code
@@ -567,7 +572,7 @@ def _result(call: ApiCall[Result], response: httpx.Response) -> Result:
 
 
 def _without_secrets(url: httpx.URL) -> str:
-    """An address as it may be shown: without user, password and query."""
+    """Return an address without user, password and query, which may hold secrets."""
     return str(url.copy_with(username=None, password=None, query=None)).rstrip("/")
 
 
@@ -591,7 +596,7 @@ def _photo_options(
 
 
 def _with_photo(path: str, read: Any, photo: Photo | None, options: Mapping[str, Any]) -> ApiCall[Any]:
-    """A photo goes as a file in a form; what the server fetches or has is named in JSON."""
+    """Describe a call with a photo: as a file in a form, or as an address, sample or id in JSON."""
     given = _without_none(options)
     address = None if photo is None else _address_of(photo)
     if photo is None or address is not None:
@@ -618,19 +623,19 @@ def _read_stored(content: bytes) -> int:
 
 
 def _read_nothing(_: bytes) -> None:
-    """The answer only says that the call is done."""
+    """Ignore the answer, which only confirms the call."""
 
 
 def _address_of(photo: Photo) -> str | None:
-    """The address of a photo that the server is to fetch; None for other photos."""
+    """Return the address of a photo that the server fetches, or None for another photo."""
     return photo if isinstance(photo, str) and photo.lower().startswith(("http://", "https://")) else None
 
 
 def _content_of(photo: Photo) -> bytes:
-    """The bytes to send; a picture of Pillow's is sent upright, as PNG.
+    """Return the bytes to send. A Pillow picture is sent as PNG, rotated by EXIF.
 
     Raises:
-        PictureError: there is no such file, or it cannot be read.
+        PictureError: the file is missing or cannot be read.
     """
     if isinstance(photo, bytes):
         return photo
@@ -639,7 +644,9 @@ def _content_of(photo: Photo) -> bytes:
             return Path(photo).read_bytes()
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            raise PictureError(f"{photo}: cannot be read ({why}); give the file of a picture") from error
+            raise PictureError(
+                f"{photo}: cannot be read ({why}). Check the path and its permissions."
+            ) from error
     if hasattr(photo, "read"):
         return photo.read()
     encoded = io.BytesIO()
@@ -648,7 +655,7 @@ def _content_of(photo: Photo) -> bytes:
 
 
 def _file_name(photo: Photo) -> str:
-    """What answers will call the photo: the name of its file, without the folders of this machine."""
+    """Return the photo's name in answers: the name of its file, without the folders of this machine."""
     name = Path(photo_name(photo)).name
     return "photo" if name[:1] in ("", "<") else name.encode("utf-8", "replace").decode()
 

@@ -1,4 +1,4 @@
-"""The showroom, open to visitors: a catalogue of its products, and rooms that its model has never seen."""
+"""The showroom as a demo: a catalogue of its products, and rooms that its model has never seen."""
 
 import re
 import shutil
@@ -22,16 +22,16 @@ from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
 
 ASKED = 3
-"""Rooms that a check asks for."""
+"""Number of rooms that a check asks for."""
 PORT = 8000
 KINDS = {"living": "living-room", "bed": "bedroom", "dining": "dining-room", "study": "study"}
-"""Of rooms, as ids and as people say them."""
+"""Kinds of rooms: the words in ids, and the words on the page."""
 _HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A set, a model that was trained on its training scenes, and the folder where all else is kept."""
+    """A set, a model that was trained on its training scenes, and a folder for everything else."""
 
     showroom: Path
     model: Path
@@ -39,19 +39,19 @@ class Demo:
 
     @property
     def catalogue(self) -> Path:
-        """Where its products lie."""
+        """Folder of the catalogue."""
         return self.folder / "catalogue"
 
     @property
     def samples(self) -> Path:
-        """Where the rooms to click lie."""
+        """Folder of the sample rooms."""
         return self.folder / "rooms"
 
     def prepare(self, progress: ProgressOf | None = None) -> SyncReport:
-        """Sync the catalogue and lay out the rooms that the model never saw; a second time costs little.
+        """Sync the catalogue, and copy the rooms of the test split. A second call takes little time.
 
         Raises:
-            PerfectLookError: the set or the model is not there or is damaged, or the folder cannot be used.
+            PerfectLookError: the set or the model is missing or damaged, or the folder cannot be used.
         """
         self._lay_out_rooms()
         with Catalogue.open(self.catalogue, create=True) as catalogue:
@@ -61,7 +61,7 @@ class Demo:
         scenes = load_set(self.showroom).scenes
         held_out = [id_ for id_ in scenes if split_of(id_) == "test"]
         if not held_out:
-            raise UsageError(f"{self.showroom}: has no scene that is held out for testing")
+            raise UsageError(f"{self.showroom}: has no scene in the test split. Choose a set that has one.")
         digits = len(str(len(held_out)))
         rooms = {
             f"{number:0{digits}}-{name}{scenes[id_].picture.suffix}": scenes[id_].picture
@@ -76,12 +76,12 @@ class Demo:
 
 
 def _words(id_: str) -> list[str]:
-    """What an id of the showroom says: `room-classic-colourful-study-living-081c` the four in the middle."""
+    """Return the words of an id: `room-classic-colourful-study-living-081c` has the four in the middle."""
     return re.sub(r"^room-|-\d+[a-z]*$", "", id_).split("-")
 
 
 def _mixed(ids: Sequence[str]) -> list[str]:
-    """Rooms in an order in which neighbours differ: the styles take turns, each with its least seen kind."""
+    """Order the rooms so that neighbours differ: styles take turns, each with its least shown kind."""
     left = {id_: _words(id_) for id_ in sorted(ids)}
     styles, kinds, places = Counter[str](), Counter[str](), list(KINDS)
 
@@ -99,10 +99,10 @@ def _mixed(ids: Sequence[str]) -> list[str]:
 
 
 def _named(ids: Sequence[str]) -> dict[str, str]:
-    """What the page calls rooms: `room-nordic-bed-012a` is `nordic-bedroom`, with a number where several are.
+    """Name the rooms for the page: `room-nordic-bed-012a` becomes `nordic-bedroom`, numbered if not unique.
 
-    A room of two styles, `room-classic-colourful-study-living-081c`, is
-    `classic-study-and-colourful-living-room`. Other ids stay as they are.
+    A room of two styles, `room-classic-colourful-study-living-081c`, becomes
+    `classic-study-and-colourful-living-room`. Other ids do not change.
     """
     names = {id_: _name(_words(id_)) for id_ in ids}
     times, seen = Counter(names.values()), Counter[str]()
@@ -123,15 +123,15 @@ def _name(words: Sequence[str]) -> str:
 
 @contextmanager
 def serving(demo: Demo, port: int | None) -> Iterator[str]:
-    """Serve in a thread while the context lasts; yields the address once requests are answered.
+    """Serve the demo in a thread while the context lasts. Yield the address once it answers requests.
 
     Args:
-        demo: prepared.
-        port: to listen at; None is 8000, or any other where that is taken.
+        demo: a prepared demo.
+        port: the port to listen on. None means 8000, or a free port if 8000 is taken.
 
     Raises:
-        UsageError: the port is taken, or nobody may listen at it.
-        PerfectLookError: model or catalogue cannot be opened.
+        UsageError: the port is taken, or needs more rights.
+        PerfectLookError: the model or the catalogue cannot be opened.
     """
     with _listening(port) as listener:
         address, number = listener.getsockname()
@@ -148,19 +148,19 @@ def serving(demo: Demo, port: int | None) -> Iterator[str]:
 
 
 def check(url: str) -> Iterator[tuple[str, Answer]]:
-    """Ask a server for some of its rooms, as the page would; yields the name of each and its answer.
+    """Ask a server for some of its sample rooms, like the page. Yield the name and the answer of each.
 
     Raises:
-        PerfectLookError: the server does not answer, has no rooms, or shows no product for one.
+        PerfectLookError: the server does not answer, has no samples, or has no product for one.
     """
     with Client(url) as client:
         rooms = [each.name for each in client.samples()][:ASKED]
         if not rooms:
-            raise CatalogueError(f"{url} offers no rooms")
+            raise CatalogueError(f"{url}: has no sample rooms. Start it with --samples.")
         for room in rooms:
             answer = client.complete(sample=room, k=3, limit_categories=4)
             if not any(section.products for section in answer.categories):
-                raise PerfectLookError(f"{url}: no product for '{room}'")
+                raise PerfectLookError(f"{url}: no product for the room '{room}'. Sync its catalogue again.")
             yield room, answer
 
 
@@ -170,4 +170,4 @@ def _listening(port: int | None) -> socket.socket:
             return socket.create_server((_HOST, number))
         except (OSError, OverflowError) as error:
             reason = error
-    raise UsageError(f"cannot bind to port {port} ({reason}); choose another one with --port")
+    raise UsageError(f"port {port}: cannot be bound ({reason}). Choose another one with --port.")

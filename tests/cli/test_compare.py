@@ -8,7 +8,7 @@ import pytest
 from perfectlook.cli.main import main
 
 
-def test_models_side_by_side_in_every_form(shop, tmp_path, capsys):
+def test_the_comparison_is_printed_written_and_drawn(shop, tmp_path, capsys):
     files = {kind: tmp_path / f"report.{kind}" for kind in ("json", "md", "png")}
     arguments = ["compare", str(shop.model), str(shop.other_model), str(shop.source), "--split", "all"]
     arguments += ["--json", str(files["json"]), "--markdown", str(files["md"]), "--chart", str(files["png"])]
@@ -36,18 +36,18 @@ def test_the_figures_are_those_of_evaluate(shop, tmp_path):
     assert compared | {"difference": None} == alone | {"difference": None}
 
 
-def test_models_of_one_name_are_told_apart_by_their_paths(shop, tmp_path, capsys):
+def test_models_with_the_same_name_are_shown_with_their_paths(shop, tmp_path, capsys):
     shutil.copytree(shop.model, tmp_path / "model")
     arguments = ["compare", str(shop.model), str(tmp_path / "model"), str(shop.source), "--split", "all"]
     assert main([*arguments, "--workers", "1"]) == 0
     assert str(tmp_path / "model") in capsys.readouterr().out
 
 
-def test_wrong_use_and_failures_say_what_is_wrong(shop, foreign_model, tmp_path, capsys):
+def test_wrong_use_and_failures_give_errors(shop, foreign_model, tmp_path, capsys):
     assert main(["compare", str(shop.model), str(shop.model), str(shop.source)]) == 2
     assert "named more than once" in capsys.readouterr().err
     assert main(["compare", str(shop.model), str(shop.source), "--chart", "a.gif"]) == 2
-    assert "charts are drawn as" in capsys.readouterr().err
+    assert "a chart is a PNG or SVG picture" in capsys.readouterr().err
     assert main(["compare", str(shop.model), str(foreign_model), str(shop.source)]) == 1
     assert "tiny-fp32-000000000000" in capsys.readouterr().err
     assert main(["compare", str(tmp_path / "absent"), str(shop.source)]) == 1

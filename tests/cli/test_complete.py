@@ -81,7 +81,7 @@ def test_one_photo_gives_one_sheet_of_its_name(complete, photo: Path, tmp_path: 
     assert [path.name for path in tmp_path.glob("*.png")] == ["look.png"]
 
 
-def test_a_bad_photo_is_skipped_and_the_others_go_on(
+def test_a_bad_photo_is_skipped_and_the_others_are_answered(
     complete, shop: "Shop", tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = tmp_path / "bad.jpg"
@@ -91,14 +91,14 @@ def test_a_bad_photo_is_skipped_and_the_others_go_on(
     captured = capsys.readouterr()
     assert [answer["photo"] for answer in json.loads(captured.out)] == [str(photos[0]), str(photos[2])]
     assert f"skipped: {bad}: not a picture" in captured.err
-    assert "1 of 3 photos skipped" in captured.err
+    assert "1 of 3 photos were skipped" in captured.err
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["look-1.png", "look-3.png"]
     assert complete(*photos, "-k", "1", "--strict") == 1
 
 
 def test_when_every_photo_is_bad_it_fails(complete, tmp_path: Path, capsys) -> None:
     assert complete(tmp_path / "a.jpg", tmp_path / "b.jpg", "--json", tmp_path / "answer.json") == 1
-    assert "2 of 2 photos skipped" in capsys.readouterr().err
+    assert "2 of 2 photos were skipped" in capsys.readouterr().err
     assert not (tmp_path / "answer.json").exists()
 
 
@@ -108,7 +108,10 @@ def test_when_every_photo_is_bad_it_fails(complete, tmp_path: Path, capsys) -> N
         (["--category", "Shows"], "did you mean Apparel & Accessories|Shoes"),
         (["--sheet", "sheet.doc"], "sheet.doc"),
         (["--where", "-1 < price"], "--where: column 1: expected a field"),
-        (["--sheet", "nowhere/look.png"], "--sheet nowhere/look.png: there is no folder nowhere; make it"),
+        (
+            ["--sheet", "nowhere/look.png"],
+            "--sheet nowhere/look.png: the folder nowhere does not exist. Make it",
+        ),
     ],
 )
 def test_wrong_use_exits_with_2(arguments: list[str], said: str, complete, photo: Path, capsys) -> None:
@@ -119,12 +122,12 @@ def test_wrong_use_exits_with_2(arguments: list[str], said: str, complete, photo
 @pytest.mark.parametrize(
     ("k", "expected"),
     [
-        ("0", "Expected a whole number from 1"),
-        ("-1", "Expected a whole number from 1"),
-        ("ten", "'ten' is not a whole number"),
+        ("0", "must be at least 1."),
+        ("-1", "must be at least 1."),
+        ("ten", "must be a whole number."),
     ],
 )
-def test_a_number_of_products_that_is_none_exits_with_2(
+def test_a_wrong_number_of_products_exits_with_2(
     k: str, expected: str, complete, photo: Path, capsys
 ) -> None:
     assert complete(photo, "-k", k) == 2
@@ -152,7 +155,7 @@ def test_several_categories_follow_one_flag_or_several(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names of any bytes")
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
-def test_a_photo_whose_name_is_no_text_is_answered_on_any_output(
+def test_a_photo_whose_name_is_not_unicode_is_answered_on_any_output(
     encoding: str, shop: "Shop", catalogue: Path, photo: Path, tmp_path: Path
 ) -> None:
     named = os.fsencode(tmp_path) + "/sch\N{LATIN SMALL LETTER O WITH DIAERESIS}n".encode() + b" caf\xe9.jpg"
@@ -197,7 +200,7 @@ def test_files_that_cannot_be_written_are_named(complete, photo: Path, tmp_path:
         assert f"perfectlook: error: {place}: cannot be written" in capsys.readouterr().err
 
 
-def test_a_product_whose_picture_has_gone_is_still_drawn(shop: "Shop", tmp_path: Path, photo: Path) -> None:
+def test_a_product_without_its_picture_is_still_drawn(shop: "Shop", tmp_path: Path, photo: Path) -> None:
     source = Path(shutil.copytree(shop.source, tmp_path / "set"))
     place = ["--model", str(shop.model), "--catalogue", str(tmp_path / "catalogue")]
     assert main(["catalogue", "sync", str(source), *place]) == 0

@@ -50,7 +50,7 @@ def products(answer: dict, category: str) -> list[dict]:
     return section["products"]
 
 
-def test_a_filter_chooses_and_availability_is_looked_at(answer) -> None:
+def test_a_filter_and_availability_limit_the_products(answer) -> None:
     whole = products(answer("--all", "-k", "99"), SHOES)
     assert len(whole) == 9
     cheap = [each["id"] for each in whole if float(each["price"].split()[0]) < 40]
@@ -62,12 +62,12 @@ def test_a_filter_chooses_and_availability_is_looked_at(answer) -> None:
     assert [each["id"] for each in found] == cheap
 
 
-def test_a_filter_that_is_none_is_wrong_use_at_its_column(complete, capsys) -> None:
+def test_a_malformed_filter_is_wrong_use_and_names_the_column(complete, capsys) -> None:
     assert complete("--where", "price <=") == 2
     assert "--where: column 9: expected a value" in capsys.readouterr().err
 
 
-def test_a_field_that_no_product_has_is_named_once(
+def test_a_field_that_no_product_has_gives_one_note(
     complete, shop: "Shop", catalogue: Path, tmp_path: Path, capsys
 ) -> None:
     note = "note: no product of the catalogue has the field 'brnd'; did you mean brand?\n"
@@ -92,7 +92,7 @@ def test_prices_are_printed(complete, answer, capsys) -> None:
         assert printed and printed.items() <= costs.items()
 
 
-def test_rules_move_products_and_say_so(answer, complete, tmp_path: Path, capsys) -> None:
+def test_rules_move_products_and_the_answer_names_them(answer, complete, tmp_path: Path, capsys) -> None:
     bare = products(answer("--all", "-k", "99"), SHOES)
     pinned, boosted = bare[-1]["id"], bare[3]["brand"]
     rules = tmp_path / "rules.toml"
@@ -124,7 +124,7 @@ def test_rules_move_products_and_say_so(answer, complete, tmp_path: Path, capsys
     printed = capsys.readouterr().out
     assert f"rule 1: pin from rank {len(bare)}]" in printed
     assert "rule 2 'sale': boost from rank" in printed
-    assert "rule 3 (pin) is not followed: the catalogue has no product 'nobody'" in printed
+    assert "rule 3 (pin) is not applied: the catalogue has no product 'nobody'" in printed
 
 
 def test_a_spread_list_begins_with_the_nearest(answer) -> None:
@@ -162,14 +162,14 @@ def test_a_whole_look_is_printed_written_and_drawn(answer, complete, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--all", "--rules", "r.toml"], "--all shows the bare ranking, which --rules changes"),
-        (["--all", "--spread", "0.5"], "which --spread changes"),
-        (["--all", "--look"], "leave one of them out"),
-        (["--look", "--spread", "0.5"], "use --weight"),
-        (["--budget", "5"], "--budget requires --look"),
+        (["--all", "--rules", "r.toml"], "--all and --rules exclude each other. Leave one of them out."),
+        (["--all", "--spread", "0.5"], "--all and --spread exclude each other."),
+        (["--all", "--look"], "--all and --look exclude each other. Leave one of them out."),
+        (["--look", "--spread", "0.5"], "Use --weight with --look instead."),
+        (["--budget", "5"], "--budget requires --look. Add --look, or leave out --budget."),
         (["--weight", "0"], "--weight requires --look"),
         (["--lock", "a=b"], "--lock requires --look"),
-        (["--look", "--lock", "b"], "--lock b: expected a whole category"),
+        (["--look", "--lock", "b"], "--lock b: expected CATEGORY=ID"),
         (["--look", "--budget", "x"], "budget 'x': write an amount"),
         (["--look", "--budget", "1"], "budget 1 EUR: the cheapest look"),
         (["--rules", "nowhere.toml"], "nowhere.toml: cannot be read"),

@@ -41,7 +41,7 @@ def test_the_report_shows_the_numbers(drawn: Path, capsys: pytest.CaptureFixture
     assert "reading pictures: 36 of 36 pictures" in captured.err
 
 
-def test_problems_are_shown_by_kind_the_first_few(
+def test_the_first_problems_of_each_kind_are_shown(
     drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (drawn / "pairs.jsonl").open("a") as rows:
@@ -96,7 +96,7 @@ def test_a_release_without_pictures_says_so(drawn: Path, capsys: pytest.CaptureF
     assert numbers["pictures"][0] == "none"
 
 
-def test_what_is_no_set_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_a_set_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert stats(tmp_path) == 1
     assert "not a set" in capsys.readouterr().err
 
@@ -114,7 +114,7 @@ def test_wrong_use_exits_with_2(wrong: list[str], capsys: pytest.CaptureFixture[
     assert "perfectlook data stats --help" in capsys.readouterr().err
 
 
-def test_the_parser_needs_nothing_heavy() -> None:
+def test_the_parser_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
         "from cyclopts import App\n"

@@ -25,11 +25,11 @@ def get(name: str, *arguments: str | Path) -> int:
     return main(["data", "get", name, *map(str, arguments)])
 
 
-def test_every_public_set_has_its_name_here():
+def test_every_public_set_can_be_named():
     assert tuple(PUBLIC_SETS) == get_args(Name)
 
 
-def test_the_terms_are_shown_and_nothing_is_fetched_before_they_are_accepted(
+def test_nothing_is_fetched_before_the_terms_are_accepted(
     server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     url = publish(server, mirror)
@@ -43,14 +43,14 @@ def test_the_terms_are_shown_and_nothing_is_fetched_before_they_are_accepted(
     assert not (tmp_path / "set").exists()
 
 
-def test_the_command_that_agrees_is_the_users_own(
+def test_the_printed_command_repeats_the_users_flags(
     mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
     mirror.rename(tmp_path / "it's mine")
     given = ["--from", "it's mine", "--limit", "1", "--out=-my set", "--retry-dead", "--strict"]
     assert get("stl-fashion", *given) == 2
-    _, command = capsys.readouterr().err.strip().split("if you agree, run: ")
+    _, command = capsys.readouterr().err.strip().split("To accept the terms, run: ")
     program, *arguments = shlex.split(command)
     assert program == "perfectlook"
     assert set(arguments) == {"data", "get", "stl-fashion", *given, "--accept-licence"}
@@ -58,7 +58,7 @@ def test_the_command_that_agrees_is_the_users_own(
     assert load_set(tmp_path / "-my set").n_rows == 2
 
 
-def test_what_could_not_be_checked_is_told(
+def test_a_file_without_a_check_is_reported(
     server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     url = publish(server, mirror, listing=False)
@@ -67,7 +67,7 @@ def test_what_could_not_be_checked_is_told(
     assert f"kept without a check: fashion-cat.json {reason}" in capsys.readouterr().out
 
 
-def test_a_set_is_fetched_and_can_be_looked_at(
+def test_a_set_is_fetched_and_can_be_inspected(
     server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     url = publish(server, mirror)
@@ -75,14 +75,14 @@ def test_a_set_is_fetched_and_can_be_looked_at(
     assert get("stl-fashion", "--accept-licence", "--out", folder, "--from", url, "--strict") == 0
     captured = capsys.readouterr()
     assert f"{folder}: 4 scenes, 8 products, 8 pairs" in captured.out
-    assert "fetched 12, already there 0, dead 0, failed 0" in captured.out
+    assert "fetched 12, already present 0, dead 0, failed 0" in captured.out
     assert f"perfectlook data stats {folder}" in captured.out
     assert "fetching stl-fashion: 12 of 12 files" in captured.err
     assert main(["data", "stats", str(folder), "--strict"]) == 0
     assert "no problems" in capsys.readouterr().out
 
 
-def test_the_report_says_what_could_not_be_had_and_what_to_do(
+def test_the_report_names_failures_and_remedies(
     server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     url = publish(server, mirror)
@@ -92,15 +92,15 @@ def test_the_report_says_what_could_not_be_had_and_what_to_do(
     assert get("stl-fashion", *arguments) == 0
     captured = capsys.readouterr()
     assert f"skipped: {server.url(gone)}: {signature('scene', 0)}: answers 404" in captured.err
-    assert "fetched 11, already there 0, dead 1, failed 0" in captured.out
-    assert "--retry-dead asks for them again" in captured.out
+    assert "fetched 11, already present 0, dead 1, failed 0" in captured.out
+    assert "try them again with --retry-dead" in captured.out
     assert get("stl-fashion", *arguments, "--strict") == 1
     assert "answered 404 on" in capsys.readouterr().err
     assert get("stl-fashion", *arguments, "--retry-dead", "--limit", "1") == 1
     assert "no pair of stl-fashion has both its pictures" in capsys.readouterr().err
 
 
-def test_a_set_goes_where_the_environment_says(
+def test_the_environment_names_the_folder_of_sets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     (tmp_path / "mirror").mkdir()
@@ -123,6 +123,6 @@ def test_wrong_use_exits_with_2(wrong: list[str], capsys: pytest.CaptureFixture[
     assert "perfectlook data get --help" in capsys.readouterr().err
 
 
-def test_a_mirror_that_is_none_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_mirror_that_does_not_exist_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert get("stl-home", "--accept-licence", "--out", tmp_path / "set", "--from", tmp_path / "x") == 2
     assert "no such folder" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def make(shop: Path, text: str, *arguments: str) -> int:
 GOOD = "scene,product,category\nliving,sofa,Furniture|Sofas\nbed,rug,Home & Garden|Decor|Rugs\n"
 
 
-def test_a_set_is_made_and_can_be_looked_at(shop: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_set_is_made_and_can_be_inspected(shop: Path, capsys: pytest.CaptureFixture[str]):
     assert make(shop, GOOD, "--licence", "ours", "--link", "--strict") == 0
     assert f"{shop / 'set'}: 2 scenes, 2 products, 2 pairs" in capsys.readouterr().out
     assert main(["data", "stats", str(shop / "set"), "--strict"]) == 0

@@ -1,4 +1,4 @@
-"""`perfectlook demo` opens a window where there is a screen, and ends when it is asked to."""
+"""`perfectlook demo` opens a browser if there is a screen, and stops at a signal."""
 
 import signal
 
@@ -17,7 +17,7 @@ from perfectlook.cli.serve import _asked_to_stop, _has_windows
         ("win32", None, True),
     ],
 )
-def test_a_screen_is_known_by_its_variables(
+def test_a_screen_is_detected_by_its_variables(
     monkeypatch: pytest.MonkeyPatch, system: str, variable: str | None, expected: bool
 ):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
@@ -29,7 +29,7 @@ def test_a_screen_is_known_by_its_variables(
 
 
 @pytest.mark.parametrize("asking", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_and_are_then_what_they_were(asking: signal.Signals):
+def test_signals_stop_the_demo_and_their_handlers_are_restored(asking: signal.Signals):
     before = signal.getsignal(asking)
     with _asked_to_stop() as stop:
         assert stop.empty()

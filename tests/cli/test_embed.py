@@ -44,7 +44,7 @@ def vectors(path: Path) -> dict[str, list[float]]:
     return dict(zip(table["id"].to_pylist(), table["vector"].to_pylist(), strict=True))
 
 
-def test_embeds_and_a_catalogue_takes_it(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
+def test_the_vectors_can_be_synced(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
     assert embed(shop.source, shop.model, out) == 0
     assert "vectors.parquet: products 18, categories 2, model " in capsys.readouterr().out
     assert sync(out, shop.model, tmp_path / "catalogue") == 0
@@ -53,7 +53,9 @@ def test_embeds_and_a_catalogue_takes_it(shop: "Shop", out: Path, tmp_path: Path
     assert "18 unchanged; 0 embedded" in capsys.readouterr().out
 
 
-def test_around_a_catalogue_the_vectors_fit_into_it(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
+def test_vectors_with_a_catalogues_centres_are_synced_in_place(
+    shop: "Shop", out: Path, tmp_path: Path, capsys
+) -> None:
     folder = tmp_path / "catalogue"
     source = Path(shutil.copytree(shop.source, tmp_path / "source"))
     listed = source / "categories.json"
@@ -70,7 +72,7 @@ def test_around_a_catalogue_the_vectors_fit_into_it(shop: "Shop", out: Path, tmp
         assert catalogue.generation().collection == before.collection
 
 
-def test_a_feed_is_read_as_its_flags_say(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
+def test_a_feed_is_read_with_its_flags(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
     here, there = sorted((shop.source / "products").iterdir())[:2]
     feed = tmp_path / "spring.dat"
     with web() as site:
@@ -84,15 +86,17 @@ def test_a_feed_is_read_as_its_flags_say(shop: "Shop", out: Path, tmp_path: Path
     assert vectors(out).keys() == {"1", "2"}
 
 
-def test_wrong_use_is_told(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
+def test_wrong_use_is_an_error(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
     assert embed(shop.source, shop.model, tmp_path / "vectors.csv") == 2
-    assert "must end in .parquet" in capsys.readouterr().err
+    assert "End its name in .parquet." in capsys.readouterr().err
     embed(shop.source, shop.model, out)
     assert sync(out, shop.other_model, tmp_path / "catalogue") == 1
     assert "sync with that model, or run `perfectlook embed`" in capsys.readouterr().err
 
 
-def test_what_fails_is_printed_and_strict_counts_it(shop: "Shop", out: Path, tmp_path: Path, capsys) -> None:
+def test_failures_are_printed_and_strict_exits_with_1(
+    shop: "Shop", out: Path, tmp_path: Path, capsys
+) -> None:
     source = Path(shutil.copytree(shop.source, tmp_path / "source"))
     sorted((source / "products").iterdir())[0].write_bytes(b"no picture")
     assert embed(source, shop.model, out) == 0

@@ -29,7 +29,7 @@ def test_the_explanation_is_printed(explain, shop: "Shop", capsys: pytest.Captur
     assert explain("--category", "Shoes", "-k", "2") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == str(shop.photos[0])
-    assert lines[2].startswith(f"  {SHOES}: 9 products, at ")
+    assert lines[2].startswith(f"  {SHOES}: 9 products, mean distance ")
     products = [line.split() for line in lines if line[:6].strip().isdigit()]
     assert [product[0] for product in products] == ["1", "2"]
     shares = [line for line in lines if "of the distance: whole scene" in line]
@@ -60,7 +60,7 @@ def test_wrong_use_exits_with_2(explain, tmp_path: Path, capsys: pytest.CaptureF
         (["--category", "Apparel & Accessories"], "matches 2 categories"),
         (["--category", SHOES, "--product", "nothing"], "no such product"),
         (["--category", SHOES, "--sheet", "why.doc"], "why.doc"),
-        (["--category", SHOES, "--sheet", "nowhere/why.png"], "there is no folder nowhere"),
+        (["--category", SHOES, "--sheet", "nowhere/why.png"], "the folder nowhere does not exist"),
     ):
         assert explain(*arguments) == 2
         assert said in capsys.readouterr().err
@@ -70,14 +70,14 @@ def test_wrong_use_exits_with_2(explain, tmp_path: Path, capsys: pytest.CaptureF
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_a_model_of_whole_scenes_is_explained_without_regions(shop: "Shop", tmp_path: Path, capsys) -> None:
+def test_a_global_model_is_explained_without_regions(shop: "Shop", tmp_path: Path, capsys) -> None:
     model = random_model(shop.source, tmp_path / "global", mode="global")
     place = ["--model", str(model), "--catalogue", str(tmp_path / "catalogue")]
     assert main(["catalogue", "sync", str(shop.source), *place]) == 0
     capsys.readouterr()
     assert main(["explain", str(shop.photos[0]), "--category", "Shoes", *place]) == 0
     said = capsys.readouterr().out
-    assert "the model looks at the whole scene only" in said
+    assert "the model uses the whole scene only" in said
     assert "row " not in said
     assert main(["evaluate", str(model), str(shop.source), "--explain"]) == 1
     assert "has no attention to explain" in capsys.readouterr().err
@@ -131,7 +131,7 @@ def test_complete_orders_categories_as_the_model_suggests(
 
 
 def _suggester(logits: dict[str, float]) -> CategorySuggester:
-    """Says the same of every scene. The backbone "tiny" has head vectors of so many numbers."""
+    """Return a suggester that gives the same answer for every scene."""
     from perfectlook.backbones import describe_backbones
 
     width = next(each.global_dimension for each in describe_backbones() if each.name == "tiny")

@@ -1,4 +1,4 @@
-"""The command line as a whole: help, version, exit codes, no traceback for what a user can mend."""
+"""The command line as a whole: help, version, exit codes, no traceback for failures that a user can fix."""
 
 import io
 import os
@@ -14,7 +14,7 @@ from perfectlook.errors import PictureError, UsageError
 
 
 def command_that_raises(error: BaseException):
-    """A command line of one command, `fail`, that raises."""
+    """Return a group with one command, `fail`, which raises an error."""
 
     def fail() -> int:
         raise error
@@ -30,13 +30,17 @@ def command_that_raises(error: BaseException):
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (PictureError("a.jpg: is empty; replace it"), 1, "perfectlook: error: a.jpg: is empty; replace it"),
+        (PictureError("a.jpg: is empty. Replace it."), 1, "perfectlook: error: a.jpg: is empty. Replace it."),
         (UsageError("k is 0"), 2, "perfectlook: error: k is 0"),
-        (OSError(28, "No space left on device", "out.json"), 1, "out.json: No space left on device"),
+        (
+            OSError(28, "No space left on device", "out.json"),
+            1,
+            "out.json: No space left on device. Check the path",
+        ),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
-def test_failures_become_a_line_and_an_exit_code(error, code, says, monkeypatch, capsys):
+def test_a_failure_is_one_line_and_an_exit_code(error, code, says, monkeypatch, capsys):
     monkeypatch.setattr(main_module, "GROUPS", command_that_raises(error))
     assert main(["fail"]) == code
     captured = capsys.readouterr()
@@ -66,7 +70,7 @@ def test_any_text_can_be_printed_to_any_output():
         assert done.stdout.rstrip() == said
 
 
-def test_without_streams_it_runs_too(monkeypatch):
+def test_it_runs_without_standard_output(monkeypatch):
     monkeypatch.setattr(main_module, "GROUPS", command_that_raises(UsageError("k is 0")))
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
@@ -85,7 +89,7 @@ def test_every_command_has_help():
 
 
 @pytest.mark.parametrize(("words", "listed"), [([], "complete"), (["keys"], "new"), (["data"], "make")])
-def test_a_group_without_a_command_says_what_there_is(words, listed, capsys):
+def test_a_group_without_a_command_lists_its_commands(words, listed, capsys):
     assert main(words) == 2
     captured = capsys.readouterr()
     assert not captured.out
@@ -93,16 +97,16 @@ def test_a_group_without_a_command_says_what_there_is(words, listed, capsys):
 
 
 @pytest.mark.parametrize("words", [["--help"], ["keys", "--help"], ["serve", "--help"], ["--version"]])
-def test_help_that_is_asked_for_is_the_answer(words, capsys):
+def test_help_goes_to_standard_output(words, capsys):
     assert main(words) == 0
     captured = capsys.readouterr()
     assert captured.out
     assert not captured.err
 
 
-def test_a_lone_hyphen_is_no_photo(capsys):
+def test_a_lone_hyphen_is_wrong_use(capsys):
     assert main(["complete", "-", "--model", "m", "--catalogue", "c"]) == 2
-    assert "-: there is no such file" in capsys.readouterr().err
+    assert "-: standard input is not read. Give the path of a file." in capsys.readouterr().err
 
 
 def test_the_module_runs_as_a_program():

@@ -1,4 +1,4 @@
-"""What flags accept, and what a misspelt one is answered with."""
+"""The values that flags accept, and the errors for wrong ones."""
 
 import pytest
 from cyclopts import CycloptsError
@@ -39,26 +39,26 @@ def test_numbers_in_their_range(kind: object, text: str, value: float) -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "expected"),
     [
-        (Positive, "0", "a whole number from 1"),
-        (Positive, "-3", "a whole number from 1"),
-        (Positive, "1.5", "is not a whole number"),
-        (Natural, "-1", "a whole number from 0"),
-        (Natural, "", "is not a whole number"),
-        (Share, "1.01", "a number from 0 to 1"),
-        (Share, "nan", "a number from 0 to 1"),
-        (Weight, "-0.1", "a number from 0"),
-        (Weight, "inf", "a number from 0"),
-        (Weight, "x", "float"),
+        (Positive, "0", "must be at least 1"),
+        (Positive, "-3", "must be at least 1"),
+        (Positive, "1.5", "must be a whole number"),
+        (Natural, "-1", "must be 0 or more"),
+        (Natural, "", "must be a whole number"),
+        (Share, "1.01", "must be from 0 to 1"),
+        (Share, "nan", "must be from 0 to 1"),
+        (Weight, "-0.1", "must be 0 or more"),
+        (Weight, "inf", "must be 0 or more"),
+        (Weight, "x", "must be a number"),
     ],
 )
-def test_others_are_refused_by_name(kind: object, text: str, expected: str) -> None:
+def test_numbers_out_of_range_are_refused_and_named(kind: object, text: str, expected: str) -> None:
     with pytest.raises(CycloptsError) as refused:
         parsed(kind, f"--value={text}")
     assert "--value" in str(refused.value)
     assert expected in str(refused.value)
 
 
-def test_a_list_takes_all_words_up_to_the_next_flag() -> None:
+def test_a_list_takes_all_values_up_to_the_next_flag() -> None:
     assert parsed(Texts, "--value", "a", "b") == ["a", "b"]
     assert parsed(Texts, "--value", "a", "--value", "b") == ["a", "b"]
 
@@ -69,7 +69,7 @@ def test_a_list_without_a_value_is_refused(words: list[str]) -> None:
         parsed(Texts, *words)
 
 
-def test_of_a_flag_that_is_repeated_the_last_one_counts() -> None:
+def test_the_last_value_of_a_repeated_flag_counts() -> None:
     assert parsed(Positive, "--value", "2", "--value", "1") == 1
     assert parsed(list[str], "--value", "a", "--value", "b") == ["a", "b"]
     assert parsed(tuple[str, ...], "--value", "a", "--value", "b") == ("a", "b")
@@ -94,7 +94,7 @@ def test_a_text_may_begin_with_a_hyphen() -> None:
         (["compare", "s"], "MODEL is missing"),
     ],
 )
-def test_wrong_use_says_what_would_be_right(words: list[str], said: str, capsys) -> None:
+def test_wrong_use_suggests_what_to_write(words: list[str], said: str, capsys) -> None:
     assert main(words) == 2
     error = capsys.readouterr().err
     assert said in error

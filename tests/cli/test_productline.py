@@ -1,4 +1,4 @@
-"""The line of a product as answers print it."""
+"""The printed line of a product."""
 
 import pytest
 
@@ -49,5 +49,5 @@ def test_rules_come_last_and_bare_lines_have_all_digits() -> None:
         (None, ""),
     ],
 )
-def test_long_titles_are_cut(title: str | None, said: str) -> None:
+def test_long_titles_are_shortened(title: str | None, said: str) -> None:
     assert short_title(title, 11) == said

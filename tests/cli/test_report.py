@@ -23,7 +23,7 @@ def test_a_page_with_the_figures_of_evaluate(shop, tmp_path, capsys):
     assert f"{found['binary_accuracy']:.4f}" in said
     assert 0 < page.count("<article") <= 6
     assert f"wrote {out}: {page.count('<article')} answers" in said
-    assert "their licence: the set does not say" in said
+    assert "their licence: not stated by the set" in said
 
 
 def test_the_page_is_named_after_the_model_and_the_set(shop, tmp_path, monkeypatch):
@@ -35,7 +35,7 @@ def test_the_page_is_named_after_the_model_and_the_set(shop, tmp_path, monkeypat
     assert [each.name for each in tmp_path.iterdir()] == ["report-model-set.html"]
 
 
-def test_a_split_of_one_pair_is_said_to_be_too_little(shop, tmp_path, capsys):
+def test_a_split_of_one_pair_is_too_small(shop, tmp_path, capsys):
     source = Path(shutil.copytree(shop.source, tmp_path / "set"))
     first, *_ = (source / "pairs.jsonl").read_text(encoding="utf-8").splitlines()
     (source / "pairs.jsonl").write_text(first + "\n", encoding="utf-8")
@@ -47,16 +47,16 @@ def test_a_split_of_one_pair_is_said_to_be_too_little(shop, tmp_path, capsys):
     assert "model on set: binary accuracy " in out and said in out
 
 
-def test_wrong_use_and_failures_say_what_is_wrong(shop, foreign_model, tmp_path, capsys):
+def test_wrong_use_and_failures_give_errors(shop, foreign_model, tmp_path, capsys):
     assert main(["report", str(shop.model), str(shop.source), "--out", "page.pdf"]) == 2
-    assert "a report is a page" in capsys.readouterr().err
+    assert "a report is an HTML page" in capsys.readouterr().err
     assert main(["report", str(shop.model), str(shop.source), "--out", str(tmp_path / "no" / "a.html")]) == 2
-    assert "there is no folder" in capsys.readouterr().err
+    assert "does not exist. Make it" in capsys.readouterr().err
     assert main(["report", str(foreign_model), str(shop.source), "--out", str(tmp_path / "a.html")]) == 1
     assert "tiny-fp32-000000000000" in capsys.readouterr().err
     assert main(["report", str(tmp_path / "absent"), str(shop.source)]) == 1
     assert "no such model folder" in capsys.readouterr().err
 
 
-def test_the_default_number_of_answers_is_the_librarys():
+def test_the_command_and_the_library_have_the_same_default():
     assert inspect.signature(report).parameters["n"].default == SHOWN

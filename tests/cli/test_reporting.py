@@ -1,4 +1,4 @@
-"""How commands tell of what is wrong."""
+"""How commands report problems."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from perfectlook.errors import UsageError
 from perfectlook.types import Problem
 
 
-def test_only_what_is_left_out_is_said_to_be_skipped(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_left_out_rows_are_called_skipped(capsys: pytest.CaptureFixture[str]) -> None:
     kinds = [ProblemKind.DUPLICATE_ROW, ProblemKind.MISSING_PRODUCT, ProblemKind.BOX_OUTSIDE, ""]
     print_problems([Problem("rows:1", "s", "why", kind) for kind in kinds], "set")
     assert capsys.readouterr().err.splitlines() == [
@@ -22,11 +22,11 @@ def test_only_what_is_left_out_is_said_to_be_skipped(capsys: pytest.CaptureFixtu
     ]
 
 
-def test_the_first_are_listed_and_all_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_problems_are_printed_and_all_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     print_problems([Problem("rows", str(number), "why") for number in range(1234)], "set")
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == SHOWN + 1
-    assert lines[-1] == "set: 1,234 problems (the first 20 are listed)"
+    assert lines[-1] == "set: 1,234 problems (the first 20 are shown)"
     print_problems([], "set")
     assert capsys.readouterr().err == ""
 
@@ -34,7 +34,9 @@ def test_the_first_are_listed_and_all_are_counted(capsys: pytest.CaptureFixture[
 def test_a_file_is_checked_by_its_ending_and_its_folder(tmp_path: Path) -> None:
     check_file("--chart", None, "a chart is a picture", (".png", ".svg"))
     check_file("--chart", tmp_path / "a.SVG", "a chart is a picture", (".png", ".svg"))
-    with pytest.raises(UsageError, match=r"--chart .*a\.gif: a chart is a picture; .* one of \.png \.svg"):
+    with pytest.raises(
+        UsageError, match=r"--chart .*a\.gif: a chart is a picture\. End its name in \.png or \.svg\."
+    ):
         check_file("--chart", tmp_path / "a.gif", "a chart is a picture", (".png", ".svg"))
-    with pytest.raises(UsageError, match=r"--chart .*: there is no folder .*gone; make it"):
+    with pytest.raises(UsageError, match=r"--chart .*: the folder .*gone does not exist\. Make it"):
         check_file("--chart", tmp_path / "gone" / "a.png", "a chart is a picture", (".png", ".svg"))

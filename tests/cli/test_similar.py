@@ -25,7 +25,7 @@ def shoe(shop: "Shop") -> str:
     return min(id_ for id_, category in listed.items() if category == SHOES)
 
 
-def test_a_products_look_alikes_are_printed(similar, shoe: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar_products_are_printed(similar, shoe: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert similar(shoe, "-k", "3") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == shoe
@@ -35,7 +35,7 @@ def test_a_products_look_alikes_are_printed(similar, shoe: str, capsys: pytest.C
     assert shoe not in [product[2] for product in products]
 
 
-def test_they_are_written_as_json_and_drawn(similar, shoe: str, tmp_path: Path, capsys) -> None:
+def test_similar_products_are_written_as_json_and_drawn(similar, shoe: str, tmp_path: Path, capsys) -> None:
     sheet = tmp_path / "alike.png"
     assert similar(shoe, "-k", "2", "--category", "Handbags", "Shoes", "--json", "-", "--sheet", sheet) == 0
     found = json.loads(capsys.readouterr().out)
@@ -66,7 +66,7 @@ def test_all_shows_full_precision(similar, shoe: str, capsys) -> None:
     [
         (["nobody"], "'nobody': neither a product of"),
         (["nobody", "--where", "a ="], "--where: column 4: expected a value"),
-        (["nobody", "--all", "--rules", "r.toml"], "which --rules changes"),
+        (["nobody", "--all", "--rules", "r.toml"], "--all and --rules exclude each other"),
         (["nobody", "--sheet", "a.doc"], "a.doc"),
     ],
 )

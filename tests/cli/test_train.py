@@ -59,7 +59,7 @@ def test_evaluate_writes_the_report_of_the_contract(trained, capsys):
     assert f"{found['binary_accuracy']:.4f}" in capsys.readouterr().out
 
 
-def test_what_is_learned_from_drawn_styles_holds_on_unseen_scenes(trained):
+def test_styles_learned_from_drawings_hold_on_unseen_scenes(trained):
     report = trained / "test.json"
     assert main(["evaluate", str(trained / "model"), str(trained / "set"), "--json", str(report)]) == 0
     found = json.loads(report.read_text())
@@ -76,7 +76,7 @@ def test_full_scenes_drop_no_pair(trained):
     assert found["n_pairs"] == len((trained / "set" / "pairs.jsonl").read_text().splitlines())
 
 
-def test_wrong_use_and_failure_have_their_exit_codes(trained, capsys, tmp_path):
+def test_wrong_use_exits_with_2_and_failures_with_1(trained, capsys, tmp_path):
     assert main(["evaluate", str(tmp_path / "no-model"), str(trained / "set")]) == 1
     assert "no such model folder" in capsys.readouterr().err
     assert main(["evaluate", str(trained / "model"), str(tmp_path / "no-set")]) == 1
@@ -100,7 +100,7 @@ def test_a_model_of_another_backbone_is_refused(trained, tmp_path, capsys):
     assert "tiny-fp32-000000000000" in capsys.readouterr().err
 
 
-def test_a_bad_picture_is_reported_and_the_rest_goes_on(trained, tmp_path, capsys):
+def test_a_bad_picture_is_reported_and_left_out(trained, tmp_path, capsys):
     drawn_set(tmp_path / "set", scenes=80)
     victim = sorted((tmp_path / "set" / "scenes").iterdir())[0]
     victim.write_bytes(b"")
@@ -175,7 +175,7 @@ def test_a_baseline_with_vectors_completes_looks(baselines, tmp_path, capsys):
         assert distances == sorted(distances)
 
 
-def test_popularity_has_nothing_to_search_with(baselines, tmp_path, capsys):
+def test_popularity_has_no_vectors_to_search_with(baselines, tmp_path, capsys):
     model, catalogue = str(baselines / "popularity"), str(tmp_path / "catalogue")
     assert (
         main(["catalogue", "sync", str(baselines / "set"), "--model", model, "--catalogue", catalogue]) == 1

@@ -186,7 +186,7 @@ def test_what_cannot_be_read_here_is_not_sent(client: Client, tmp_path: Path):
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://shop.example", "http://", "", "http://a:b:c"])
 def test_an_address_that_is_none_is_said_at_once(url: str):
-    with pytest.raises(UsageError, match="not the address of a server"):
+    with pytest.raises(UsageError, match="invalid address"):
         Client(url)
 
 

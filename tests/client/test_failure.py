@@ -75,7 +75,7 @@ def test_nobody_answers() -> None:
 
 def test_no_answer_in_time(strange: Web) -> None:
     strange.answers["/v1/stats"] = stall
-    with Client(strange.url(""), timeout=0.2) as client, pytest.raises(ServerError, match=r"within 0\.2 s"):
+    with Client(strange.url(""), timeout=0.2) as client, pytest.raises(ServerError, match=r"timed out after 0\.2 s"):
         client.stats()
 
 
@@ -88,7 +88,7 @@ def test_servers_of_another_kind(strange: Web) -> None:
     }
     with Client(strange.url("")) as client:
         for ask in (client.stats, client.categories, client.samples, client.ready):
-            with pytest.raises(ServerError, match="nothing that is understood; is that the address"):
+            with pytest.raises(ServerError, match="unexpected answer to GET"):
                 ask()
 
 

@@ -1,4 +1,4 @@
-"""A drawn shop with prices, served by the real server, in a real browser."""
+"""A drawn shop with prices, on the real server, in a real browser."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -47,7 +47,7 @@ def shop(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def opens(browser: Any, shop: Running) -> Iterator[Opens]:
-    """Opens the page at an address; when the test ends, nothing may be on the browser's console."""
+    """Open the page at an address. At the end of the test, the browser's console must be empty."""
     contexts, said = [], []
 
     def open_page(
@@ -73,7 +73,7 @@ def opens(browser: Any, shop: Running) -> Iterator[Opens]:
     yield open_page
     for context in contexts:
         context.close()
-    expected = "Failed to load resource"  # the browser's own words for every status from 400
+    expected = "Failed to load resource"  # the browser logs this for every status from 400
     assert [each for each in said if expected not in each] == []
 
 

@@ -1,4 +1,4 @@
-"""The address: what is seen can be shared, and the browser's back and forward work."""
+"""The address of the page can be shared, and the browser's back and forward work."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -11,7 +11,7 @@ def rows(page: Any) -> list[str]:
     return page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.product)")
 
 
-def test_an_address_opens_what_another_saw(opens: Any) -> None:
+def test_an_address_opens_the_same_scene_for_others(opens: Any) -> None:
     first = opens("?sample=checks")
     rows(first)
     first.get_by_role("button", name="Remove category Chairs").click()
@@ -58,7 +58,7 @@ def test_an_own_photo_is_never_in_the_address(opens: Any, store: Store) -> None:
     rows(page)
 
     page.get_by_role("button", name="Share").click()
-    page.get_by_text("Your own photo stays with you").wait_for()
+    page.get_by_text("Your own photo has no address to share.").wait_for()
 
     assert urlsplit(page.url).query == ""
 
@@ -75,7 +75,7 @@ def test_back_and_forward(opens: Any) -> None:
     assert rows(page) == seen
 
 
-def test_nonsense_in_an_address_is_left_out(opens: Any) -> None:
+def test_invalid_values_in_an_address_are_left_out(opens: Any) -> None:
     page = opens("?sample=stripes&box=1,2,3&from=abc&to=-4&stock=maybe")
 
     assert len(rows(page)) > 0
@@ -83,7 +83,7 @@ def test_nonsense_in_an_address_is_left_out(opens: Any) -> None:
     assert page.get_by_label("Price from in EUR").input_value() == ""
 
 
-def test_a_script_is_no_scene(opens: Any) -> None:
+def test_a_script_address_is_not_opened(opens: Any) -> None:
     page = opens("?url=javascript:alert(1)")
 
     page.wait_for_selector("#start:not([hidden])")

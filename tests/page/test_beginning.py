@@ -1,4 +1,4 @@
-"""How a scene is given, and what is said while it is looked at and where it cannot be."""
+"""Give a scene in every way, wait for the answer, and see failures."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def names(page: Any) -> list[str]:
     return page.locator(".card-name").all_inner_texts()
 
 
-def test_samples_are_offered_and_one_click_completes_one(opens: Any, shop: Running) -> None:
+def test_a_click_on_a_sample_completes_it(opens: Any, shop: Running) -> None:
     page = opens()
     page.wait_for_selector(".sample")
 
@@ -63,27 +63,27 @@ def test_a_photo_dropped_or_pasted(opens: Any, store: Store, event: str) -> None
     assert len(rows(page)) == 4
 
 
-def test_a_photo_of_the_web_by_its_address(opens: Any, shop: Running) -> None:
+def test_a_photo_from_the_web(opens: Any, shop: Running) -> None:
     page = opens()
 
     page.get_by_label("Address of a picture on the web").fill(f"{shop.url}/v1/samples/stripes/picture")
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_role("button", name="Use picture").click()
 
     assert len(rows(page)) == 4
-    # fetched by the server; the page itself shows no picture of an unencrypted address
+    # the server fetches it; the page shows no picture of an http address
     assert "blank" in page.locator(".frame").get_attribute("class")
 
 
-def test_an_address_where_there_is_nothing(opens: Any) -> None:
+def test_a_picture_that_cannot_be_fetched(opens: Any) -> None:
     page = opens()
 
     page.get_by_label("Address of a picture on the web").fill("http://127.0.0.1:9/room.jpg")
-    page.get_by_role("button", name="Use it").click()
+    page.get_by_role("button", name="Use picture").click()
 
     page.get_by_role("heading", name="This picture could not be fetched").wait_for()
 
 
-def test_a_heavy_photo_is_made_smaller_before_it_is_sent(opens: Any, tmp_path: Path) -> None:
+def test_a_large_photo_is_scaled_down_before_it_is_sent(opens: Any, tmp_path: Path) -> None:
     heavy = tmp_path / "heavy.bmp"
     drawn(1300, 1000).save(heavy)
     assert heavy.stat().st_size > 3 * 2**20  # the server takes 0.4 MB
@@ -94,7 +94,7 @@ def test_a_heavy_photo_is_made_smaller_before_it_is_sent(opens: Any, tmp_path: P
     assert len(rows(page)) == 4
 
 
-def test_while_it_is_looked_at_there_are_skeletons(opens: Any) -> None:
+def test_skeletons_are_shown_while_waiting(opens: Any) -> None:
     page = opens()
     held: list[Any] = []
 
@@ -107,13 +107,13 @@ def test_while_it_is_looked_at_there_are_skeletons(opens: Any) -> None:
     page.wait_for_selector(".row.skeleton")
 
     assert page.locator(".rows").get_attribute("aria-busy") == "true"
-    assert page.locator("#spoken").inner_text() == "Looking at the photo."
+    assert page.locator("#spoken").inner_text() == "Looking for products."
     held[0].continue_()
     assert len(rows(page)) == 4
     assert page.locator(".skeleton").count() == 0
 
 
-def test_what_is_no_picture(opens: Any, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_picture(opens: Any, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a picture")
     page = opens()
 
@@ -121,12 +121,12 @@ def test_what_is_no_picture(opens: Any, tmp_path: Path) -> None:
 
     alert = page.get_by_role("alert")
     alert.wait_for()
-    assert "This is not a photo we can read" in alert.inner_text()
+    assert "This file cannot be read as a photo" in alert.inner_text()
     page.get_by_role("button", name="Use another photo").click()
     assert page.locator("#start").is_visible()
 
 
-def test_what_is_too_large(opens: Any, tmp_path: Path) -> None:
+def test_a_photo_that_is_too_large(opens: Any, tmp_path: Path) -> None:
     (tmp_path / "large.heic").write_bytes(bytes(600_000))
     page = opens()
 
@@ -135,9 +135,7 @@ def test_what_is_too_large(opens: Any, tmp_path: Path) -> None:
     page.get_by_role("heading", name="This photo is too large").wait_for()
 
 
-def test_a_server_that_is_busy_says_when_to_come_back(
-    opens: Any, store: Store, samples: Path, tmp_path: Path
-) -> None:
+def test_a_busy_server_can_be_tried_again(opens: Any, store: Store, samples: Path, tmp_path: Path) -> None:
     with running(store, tmp_path, samples=str(samples), rate=0.001, burst=40) as slow:
         page = opens(url=slow.url)
         page.wait_for_selector(".sample")
@@ -146,7 +144,7 @@ def test_a_server_that_is_busy_says_when_to_come_back(
 
         page.get_by_role("button", name="Stripes").click()
 
-        page.get_by_role("heading", name="Many people are here just now").wait_for()
+        page.get_by_role("heading", name="The server is busy").wait_for()
         assert page.get_by_role("button", name="Try again").is_visible()
 
 
@@ -163,7 +161,7 @@ def test_a_server_that_cannot_be_reached_can_be_tried_again(opens: Any) -> None:
     assert len(rows(page)) == 4
 
 
-def test_a_scene_that_is_not_there(opens: Any) -> None:
+def test_a_scene_that_does_not_exist(opens: Any) -> None:
     page = opens("?sample=nowhere")
 
     page.get_by_role("alert").wait_for()

@@ -1,4 +1,4 @@
-"""A box on the photo: only this part is completed."""
+"""A box on the photo: the answer is for this part only."""
 
 from typing import Any
 
@@ -65,14 +65,14 @@ def test_a_box_by_keyboard(page: Any) -> None:
     box = page.locator(".box")
     assert box.evaluate("box => box === document.activeElement")
     assert box.get_attribute("aria-label").startswith(
-        "Chosen part: 25 to 75 percent across, 25 to 75 percent down."
+        "Selected part: 25 to 75 percent across, 25 to 75 percent down."
     )
 
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     page.keyboard.press("Shift+ArrowDown")
     assert box.get_attribute("aria-label").startswith(
-        "Chosen part: 15 to 65 percent across, 25 to 77 percent down."
+        "Selected part: 15 to 65 percent across, 25 to 77 percent down."
     )
     page.keyboard.press("Enter")
 
@@ -82,7 +82,7 @@ def test_a_box_by_keyboard(page: Any) -> None:
     page.wait_for_function("() => !location.search.includes('box=')")
 
 
-def test_a_click_is_no_box(page: Any) -> None:
+def test_a_click_draws_no_box(page: Any) -> None:
     page.locator(".frame").click()
 
     assert page.locator(".box").count() == 0

@@ -1,4 +1,4 @@
-"""One product closer: more like it, and a look around it."""
+"""The drawer: a product in detail, similar products, and a look with it."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_more_like_this(page: Any, drawer: Any, shop: Running) -> None:
     )
 
 
-def test_from_one_to_the_next_and_back(drawer: Any, page: Any) -> None:
+def test_open_a_similar_product_and_go_back(drawer: Any, page: Any) -> None:
     first = drawer.locator(".drawer-product").get_attribute("data-product")
     second = drawer.locator(".alike .card").first.get_attribute("data-product")
 
@@ -47,7 +47,7 @@ def test_escape_gives_the_focus_back(drawer: Any, page: Any) -> None:
     assert page.evaluate("document.activeElement === document.querySelector('.card-open')")
 
 
-def test_judging_in_the_drawer_shows_on_the_card(drawer: Any, page: Any) -> None:
+def test_a_rating_in_the_drawer_shows_on_the_card(drawer: Any, page: Any) -> None:
     drawer.locator(".drawer-votes").get_by_role("button", name="Good match").click()
     drawer.get_by_role("button", name="Close").click()
 
@@ -55,10 +55,10 @@ def test_judging_in_the_drawer_shows_on_the_card(drawer: Any, page: Any) -> None
     assert up.get_attribute("aria-pressed") == "true"
 
 
-def test_a_look_is_built_around_it(drawer: Any, page: Any) -> None:
+def test_a_look_is_built_with_the_product(drawer: Any, page: Any) -> None:
     product = drawer.locator(".drawer-product").get_attribute("data-product")
 
-    drawer.get_by_role("button", name="Build a look with it").click()
+    drawer.get_by_role("button", name="Build a look with this").click()
 
     page.wait_for_selector(".look[aria-busy=false] .slot.held")
     assert f"/{product}/" in page.locator(".slot.held img").get_attribute("src")

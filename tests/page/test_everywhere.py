@@ -1,4 +1,4 @@
-"""Phone to desktop, light and dark, keyboard and screen reader: nothing overflows, axe-core finds nothing."""
+"""From phone to desktop, light and dark: nothing overflows, and axe-core finds no violation."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ def overflow(page: Any) -> int:
 
 
 SHORT = ("desktop", "light")
-"""The one width and scheme of the short suite; the others are in the long one."""
+"""The width and scheme of the short suite. The long suite has the others."""
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_state_at_every_width(opens: Any, width: str, scheme: str) -> None
     page.get_by_label("Price from in EUR").fill("9000")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Products").click()
-    page.get_by_role("heading", name="Nothing fits these filters").wait_for()
+    page.get_by_role("heading", name="No product matches these filters").wait_for()
     look_at("8-empty")
 
     assert {state: found for state, found in wrong.items() if found} == {}
@@ -75,7 +75,7 @@ def test_a_failure_at_every_width(opens: Any, width: str) -> None:
     assert overflow(page) <= 0
 
 
-def test_colours_can_be_chosen_and_are_remembered(opens: Any) -> None:
+def test_the_chosen_colours_are_remembered(opens: Any) -> None:
     page = opens(scheme="light")
     paper = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(paper)
@@ -92,7 +92,7 @@ def test_colours_can_be_chosen_and_are_remembered(opens: Any) -> None:
     assert page.get_by_role("button", name="Dark colours").get_attribute("aria-pressed") == "true"
 
 
-def test_the_whole_way_by_keyboard(opens: Any) -> None:
+def test_everything_works_by_keyboard(opens: Any) -> None:
     page = opens()
     page.wait_for_selector(".sample")
 
@@ -107,7 +107,7 @@ def test_the_whole_way_by_keyboard(opens: Any) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(".rows[aria-busy=false] .card")
     tab_to(".card-open")
-    page.wait_for_selector(".glow.shown")  # focus lights up as pointing does
+    page.wait_for_selector(".glow.shown")  # focus shows the attention as the pointer does
     page.keyboard.press("Enter")
     page.wait_for_selector(".drawer[open]")
     page.keyboard.press("Escape")
@@ -117,7 +117,7 @@ def test_the_whole_way_by_keyboard(opens: Any) -> None:
     assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
 
 
-def test_a_finger_draws_a_box_only_after_asking_to(opens: Any) -> None:
+def test_a_finger_draws_a_box_only_after_choose_a_part(opens: Any) -> None:
     page = opens("?sample=stripes", width="phone")
     page.wait_for_selector(".rows[aria-busy=false] .card")
     frame = page.locator(".frame")

@@ -1,4 +1,4 @@
-"""The page's files: nothing inline, nothing from elsewhere, small, each said what it is."""
+"""The files of the page: nothing inline, nothing from other sites, and all texts in the locale."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from perfectlook.service.app import FOLDER
 from serving import Running
 
-FILES = sorted(FOLDER.iterdir())
+FILES = sorted(file for file in FOLDER.rglob("*") if file.is_file())
 SCRIPTS = [file for file in FILES if file.suffix == ".js"]
 
 
@@ -21,7 +21,7 @@ def test_nothing_is_inline() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_nothing_comes_from_elsewhere(file: Path) -> None:
+def test_nothing_comes_from_another_site(file: Path) -> None:
     text = file.read_text(encoding="utf-8").replace("http://www.w3.org/", "")
 
     assert re.findall(r"(?:src|href|url|import|from)[\s=(]*[\"'](?:https?:)?//", text) == []
@@ -30,17 +30,17 @@ def test_nothing_comes_from_elsewhere(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)
-def test_a_module_says_what_it_is_and_imports_what_there_is(file: Path) -> None:
+def test_a_module_begins_with_a_comment_and_its_imports_exist(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
 
     assert text.startswith("// ")
     for name in re.findall(r'from "\./([^"]+)"', text):
-        assert (FOLDER / name).is_file()
+        assert (file.parent / name).is_file()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_the_server_gives_them_a_tag_and_a_policy(shop: Running, file: Path) -> None:
-    place = "/" if file.name == "index.html" else f"/{file.name}"
+def test_the_server_sends_a_tag_and_a_policy(shop: Running, file: Path) -> None:
+    place = "/" if file.name == "index.html" else f"/{file.relative_to(FOLDER).as_posix()}"
 
     response = httpx.get(shop.url + place)
     again = httpx.get(shop.url + place, headers={"If-None-Match": response.headers["ETag"]})

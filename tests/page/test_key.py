@@ -1,4 +1,4 @@
-"""A server that demands a key for reading: the page asks for it once, and then shows everything."""
+"""A server that requires a key for reading: the page asks for the key once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,12 +27,12 @@ def key_of(shop: Running) -> str:
 
 def enter(page: Any, key: str) -> None:
     page.get_by_role("textbox", name="Key").fill(key)
-    page.get_by_role("button", name="Use it").last.click()
+    page.get_by_role("button", name="Use key").click()
 
 
-def test_the_key_is_asked_for_until_it_is_right(opens: Any, closed: Running) -> None:
+def test_the_page_asks_until_the_key_is_right(opens: Any, closed: Running) -> None:
     page = opens(url=closed.url)
-    page.get_by_role("heading", name="This server asks for a key").wait_for()
+    page.get_by_role("heading", name="This server requires a key").wait_for()
     assert page.locator(".sample").count() == 0
     settle(page)
     assert violations(page) == []
@@ -40,7 +40,7 @@ def test_the_key_is_asked_for_until_it_is_right(opens: Any, closed: Running) -> 
 
     for wrong in ("pl_wrong", "schlüssel"):
         enter(page, wrong)
-        page.get_by_text("This key is not known here.").wait_for()
+        page.get_by_text("The server does not accept this key.").wait_for()
 
     enter(page, key_of(closed))
     page.wait_for_selector(".sample")
@@ -48,9 +48,9 @@ def test_the_key_is_asked_for_until_it_is_right(opens: Any, closed: Running) -> 
     assert not page.locator("#key").evaluate("dialog => dialog.open")
 
 
-def test_with_it_scenes_are_completed_and_products_shown(opens: Any, closed: Running) -> None:
+def test_with_the_key_everything_is_shown(opens: Any, closed: Running) -> None:
     page = opens("?sample=stripes", url=closed.url)
-    page.get_by_role("heading", name="This server asks for a key").wait_for()
+    page.get_by_role("heading", name="This server requires a key").wait_for()
     enter(page, key_of(closed))
 
     page.wait_for_selector(".rows[aria-busy=false] .card")
@@ -59,15 +59,15 @@ def test_with_it_scenes_are_completed_and_products_shown(opens: Any, closed: Run
     page.locator(".card-open").first.click()
     page.wait_for_function(LOADED.format(".drawer .tile.large img"))
 
-    page.reload()  # the tab remembers
+    page.reload()  # the tab keeps the key
     page.wait_for_selector(".rows[aria-busy=false] .card")
     assert page.locator("#key[open]").count() == 0
 
 
-def test_without_it_the_page_says_what_is_missing(opens: Any, closed: Running) -> None:
+def test_without_the_key_the_page_says_so(opens: Any, closed: Running) -> None:
     page = opens("?sample=stripes", url=closed.url)
     page.get_by_role("button", name="Not now").click()
 
-    page.get_by_role("heading", name="A key is needed here").wait_for()
+    page.get_by_role("heading", name="A key is required").wait_for()
     page.get_by_role("button", name="Try again").click()
-    page.get_by_role("heading", name="This server asks for a key").wait_for()
+    page.get_by_role("heading", name="This server requires a key").wait_for()

@@ -1,4 +1,4 @@
-"""The whole look: a product for each category, swapped, locked and added up."""
+"""The whole look: a product for each category, to swap and to lock, and the total price."""
 
 from typing import Any
 
@@ -61,14 +61,14 @@ def test_swapping_a_piece_keeps_the_others_and_adds_up_again(look: Any) -> None:
     assert look.get_by_role("button", name=f"Lock {first}").get_attribute("aria-pressed") == "true"
 
 
-def test_a_locked_piece_stays_when_the_rest_is_restyled(look: Any) -> None:
+def test_a_locked_product_stays_when_the_others_are_chosen_again(look: Any) -> None:
     first = next(iter(chosen(look)))
     look.get_by_role("button", name=f"Swap {first}").click()
     look.locator(".tray .other").last.click()
     own = look.locator(".slot").first.locator("img").get_attribute("src")
 
-    look.get_by_role("button", name="Restyle the rest").click()
-    look.wait_for_function("() => document.querySelector('#spoken').textContent.startsWith('A look of')")
+    look.get_by_role("button", name="Choose the others again").click()
+    look.wait_for_function("() => document.querySelector('#spoken').textContent.startsWith('The look has')")
     settled(look)
 
     assert look.locator(".slot").first.locator("img").get_attribute("src") == own
@@ -87,7 +87,7 @@ def test_a_budget_is_kept(look: Any) -> None:
     assert total(look) <= dear - 2000
 
 
-def test_a_budget_that_nothing_fits_says_so_and_can_be_changed(look: Any) -> None:
+def test_a_budget_that_is_too_low_gives_an_error_and_can_be_changed(look: Any) -> None:
     look.get_by_label("Budget EUR").fill("1")
     look.keyboard.press("Enter")
 
@@ -99,14 +99,14 @@ def test_a_budget_that_nothing_fits_says_so_and_can_be_changed(look: Any) -> Non
     assert total(look) > 100
 
 
-def test_removing_a_category_removes_its_piece(look: Any) -> None:
+def test_removing_a_category_removes_its_slot(look: Any) -> None:
     look.get_by_role("button", name="Remove category Chairs").click()
 
     look.wait_for_function("() => document.querySelectorAll('.slot').length === 3")
     assert "Chairs" not in chosen(look)
 
 
-def test_pointing_at_a_piece_lights_up_what_counted(look: Any) -> None:
+def test_pointing_at_a_slot_shows_the_attention(look: Any) -> None:
     look.locator(".slot").first.hover()
 
     look.wait_for_selector(".glow.shown")

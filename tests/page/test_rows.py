@@ -1,4 +1,4 @@
-"""Rows of products: why, where the model looked, categories, filters and judging."""
+"""Rows of products: the shares of a distance, attention, categories, filters and ratings."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ def answer(shop: Running, **options: Any) -> Any:
     return shop.client.post("/v1/complete", json={"sample": "stripes", "k": 12, **options}).json()
 
 
-def test_a_card_says_name_price_and_why(page: Any, shop: Running) -> None:
+def test_a_card_shows_name_price_and_shares(page: Any, shop: Running) -> None:
     first = answer(shop)["categories"][0]
     product = first["products"][0]
 
@@ -35,13 +35,13 @@ def test_a_card_says_name_price_and_why(page: Any, shop: Running) -> None:
     whole, regions = (round(100 * product["why"][part]) for part in ("whole", "regions"))
     assert (
         card.locator(".why .unseen").inner_text()
-        == f"Why: {whole} % the whole scene, {regions} % its regions"
+        == f"Why: {whole} % from the whole scene, {regions} % from its regions"
     )
     bar, part = (card.locator(each).bounding_box()["width"] for each in (".why-bar", ".why-whole"))
     assert part / bar == pytest.approx(product["why"]["whole"], abs=0.02)
 
 
-def test_pointing_at_a_row_lights_up_what_counted(page: Any, shop: Running) -> None:
+def test_pointing_at_a_row_shows_the_attention(page: Any, shop: Running) -> None:
     assert "shown" not in page.locator(".glow").get_attribute("class")
 
     page.locator(".row").first.hover()
@@ -53,7 +53,7 @@ def test_pointing_at_a_row_lights_up_what_counted(page: Any, shop: Running) -> N
     place = int(float(outline.get_attribute("y"))) * 7 + int(float(outline.get_attribute("x")))
     assert place == best
     caption = page.locator(".caption").inner_text()
-    assert caption.startswith(f"For {titles(page)[0].lower()} the model looked")
+    assert caption.startswith(f"For {titles(page)[0].lower()}, the model looked")
     page.locator(".brand").hover()
     page.wait_for_selector(".glow:not(.shown)", state="attached")
 
@@ -77,7 +77,7 @@ def test_the_veil_is_thinnest_where_the_model_looked_most(page: Any, shop: Runni
     assert dark.index(min(dark)) == weights.index(max(weights))
 
 
-def test_where_it_looked_can_be_kept_without_a_mouse(page: Any) -> None:
+def test_the_attention_can_be_shown_by_keyboard(page: Any) -> None:
     eye = page.get_by_role("button", name=re.compile("^Show where the model looked")).first
 
     eye.focus()
@@ -109,9 +109,9 @@ def test_a_category_is_removed_and_added_by_keyboard(page: Any) -> None:
     )
 
 
-def test_the_picker_closes_on_escape_and_says_when_nothing_is_left(page: Any) -> None:
+def test_the_picker_closes_on_escape_and_says_when_it_is_empty(page: Any) -> None:
     page.get_by_role("button", name="Category", exact=True).click()
-    assert page.locator(".picker-panel").inner_text().strip() == "No further category."
+    assert page.locator(".picker-panel").inner_text().strip() == "No other category."
 
     page.keyboard.press("Escape")
 
@@ -119,7 +119,7 @@ def test_the_picker_closes_on_escape_and_says_when_nothing_is_left(page: Any) ->
     assert page.evaluate("document.activeElement.className") == "chip-add"
 
 
-def test_without_any_category_the_model_is_asked_again(page: Any) -> None:
+def test_without_categories_the_model_suggests_some(page: Any) -> None:
     for name in titles(page):
         page.get_by_role("button", name=f"Remove category {name}").click()
     page.get_by_role("heading", name="No categories chosen").wait_for()
@@ -147,10 +147,10 @@ def test_prices_and_stock(page: Any, shop: Running) -> None:
     assert ids == [each["id"] for section in wanted for each in section["products"]]
 
 
-def test_filters_that_leave_nothing_can_be_cleared(page: Any) -> None:
+def test_filters_that_match_no_product_can_be_cleared(page: Any) -> None:
     page.get_by_label("Price from in EUR").fill("9000")
     page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Nothing fits these filters").wait_for()
+    page.get_by_role("heading", name="No product matches these filters").wait_for()
 
     page.get_by_role("button", name="Clear filters").click()
 
@@ -158,7 +158,7 @@ def test_filters_that_leave_nothing_can_be_cleared(page: Any) -> None:
     assert page.get_by_label("Price from in EUR").input_value() == ""
 
 
-def test_what_is_no_amount_is_no_filter(page: Any) -> None:
+def test_a_text_that_is_not_an_amount_is_ignored(page: Any) -> None:
     page.get_by_label("Price to in EUR").fill("cheap")
     page.keyboard.press("Enter")
     settled(page)
@@ -167,7 +167,7 @@ def test_what_is_no_amount_is_no_filter(page: Any) -> None:
     assert "to=" not in page.url
 
 
-def test_thumbs_are_kept_by_the_server(opens: Any, shop: Running) -> None:
+def test_the_server_stores_ratings(opens: Any, shop: Running) -> None:
     def count(event: str) -> int:
         return sum(each[event] for each in shop.client.get("/v1/stats").json()["by_rank"])
 
@@ -183,15 +183,15 @@ def test_thumbs_are_kept_by_the_server(opens: Any, shop: Running) -> None:
     assert "rejected" in card.get_attribute("class")
 
     eventually(lambda: count("kept") == before[0] + 1 and count("rejected") == before[1] + 1)
-    eventually(lambda: count("shown") > before[2])  # cards that were on the screen
+    eventually(lambda: count("shown") > before[2])  # cards on the screen
 
 
-def test_a_row_slides(page: Any) -> None:
+def test_a_row_scrolls(page: Any) -> None:
     row = page.locator(".row").first
-    back = row.get_by_role("button", name=re.compile("^Back in"))
+    back = row.get_by_role("button", name=re.compile("^Previous products in"))
     assert back.is_disabled()
 
-    row.get_by_role("button", name=re.compile("^On in")).click()
+    row.get_by_role("button", name=re.compile("^Next products in")).click()
 
     page.wait_for_function("() => document.querySelector('.cards').scrollLeft > 50")
-    eventually(back.is_enabled)  # the row says so after it has slid
+    eventually(back.is_enabled)  # enabled when the scrolling ends

@@ -1,4 +1,4 @@
-"""A shop and its server, made once; tests that write make their own."""
+"""A shop and its server, made once. Tests that write use their own copies."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from serving import Running, Store, running, small_store
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Not to be changed by tests."""
+    """A store that tests must not change."""
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
@@ -35,7 +35,7 @@ def shop(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture
 def own_store(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A copy that may be changed."""
+    """A copy of the store that a test may change."""
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
     return store._replace(catalogue=Path(shutil.copytree(store.catalogue, tmp_path / "catalogue")))
 

@@ -1,4 +1,4 @@
-"""Photos are completed, however they come; the numbers are the recommender's own."""
+"""`/v1/complete`: every way to send a photo, and answers equal to the recommender's."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from serving import Running, Store, running
 from web import serve, web
 
 
-def test_a_photo_is_answered_as_the_recommender_does(shop: Running, store: Store):
+def test_the_answer_equals_the_recommenders(shop: Running, store: Store):
     answer = shop.photo(store.photos[0], k="3")
     assert answer.status_code == 200
     found = answer.json()
@@ -35,7 +35,7 @@ def test_a_photo_is_answered_as_the_recommender_does(shop: Running, store: Store
     assert set(found["timings"]) == {"decode", "features", "embed", "search", "total"}
 
 
-def test_every_product_says_all_there_is_to_show_it(shop: Running, store: Store):
+def test_every_product_has_the_fields_that_a_page_needs(shop: Running, store: Store):
     product = shop.photo(store.photos[0]).json()["categories"][0]["products"][0]
     assert {"rank", "id", "title", "price", "sale_price", "brand", "availability", "link", "rules"} <= set(
         product
@@ -46,7 +46,7 @@ def test_every_product_says_all_there_is_to_show_it(shop: Running, store: Store)
     assert why == {"whole": 0, "regions": 0} or why["whole"] + why["regions"] == pytest.approx(1)
 
 
-def test_the_ways_to_give_a_photo_agree(shop: Running):
+def test_every_way_to_send_a_photo_gives_the_same_answer(shop: Running):
     content = (shop.client.get("/v1/samples/living-room/picture")).content
     form = shop.client.post("/v1/complete", files={"photo": content}, data={"k": "2"})
     raw = shop.client.post(
@@ -58,9 +58,7 @@ def test_the_ways_to_give_a_photo_agree(shop: Running):
 
 
 @pytest.mark.parametrize("path", ["/v1/complete", "/v1/similar"])
-def test_an_answer_calls_the_photo_what_the_request_calls_it(
-    store: Store, tmp_path: Path, path: str, samples: Path
-):
+def test_the_answer_repeats_the_name_of_the_photo(store: Store, tmp_path: Path, path: str, samples: Path):
     content = store.photos[0].read_bytes()
     with running(store, tmp_path, samples=str(samples), allow_private=True) as own, web() as host:
 
@@ -92,7 +90,7 @@ def test_categories_filters_and_attention(shop: Running, store: Store):
     assert len(shop.photo(store.photos[1], limit_categories="1").json()["categories"]) == 1
 
 
-def test_rules_move_products_and_those_not_followed_are_told(store: Store, tmp_path: Path):
+def test_rules_move_products_and_unused_rules_are_listed(store: Store, tmp_path: Path):
     rules = tmp_path / "rules.toml"
     rules.write_text(
         f'[[rule]]\naction = "pin"\nid = "{store.product}"\n[[rule]]\naction = "pin"\nid = "nobody"\n',
@@ -109,7 +107,7 @@ def test_rules_move_products_and_those_not_followed_are_told(store: Store, tmp_p
     ]
 
 
-def test_a_box_is_answered_as_the_part_of_the_photo_would_be(shop: Running):
+def test_a_box_gives_the_answer_of_the_cropped_photo(shop: Running):
     photo = drawn(160, 120)
     parts = []
     for picture in (photo, photo.crop((40, 30, 120, 90))):
@@ -153,7 +151,9 @@ def test_a_whole_look_with_a_locked_slot(shop: Running, store: Store):
         ({"sample": "living-room"}, 400, "more than once"),
     ],
 )
-def test_wrong_use_is_said(shop: Running, store: Store, options: dict[str, str], status: int, where: str):
+def test_wrong_use_is_refused_and_named(
+    shop: Running, store: Store, options: dict[str, str], status: int, where: str
+):
     answer = shop.photo(store.photos[0], **options)
     assert answer.status_code == status
     error = answer.json()["error"]
@@ -162,7 +162,7 @@ def test_wrong_use_is_said(shop: Running, store: Store, options: dict[str, str],
     assert str(store.catalogue) not in answer.text
 
 
-def test_what_is_no_photo_is_refused(shop: Running):
+def test_a_body_without_a_photo_is_refused(shop: Running):
     def asked(content: bytes, type_: str = "image/jpeg") -> httpx.Response:
         return shop.client.post("/v1/complete", content=content, headers={"Content-Type": type_})
 
@@ -196,7 +196,7 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(shop: Runn
         "ftp://a/b.jpg",
     ],
 )
-def test_urls_lead_nowhere_private(shop: Running, url: str):
+def test_private_urls_are_refused(shop: Running, url: str):
     answer = shop.client.post("/v1/complete", json={"url": url})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "bad_url"
@@ -212,7 +212,7 @@ def test_a_photo_at_a_url(own_store: Store, tmp_path: Path, shop: Running):
         assert gone.json()["error"]["code"] == "bad_url"
 
 
-def test_samples_are_listed_and_names_are_no_paths(shop: Running):
+def test_samples_are_listed_and_their_names_are_not_used_as_paths(shop: Running):
     (sample,) = shop.client.get("/v1/samples").json()
     assert sample == {
         "name": "living-room",

@@ -1,4 +1,4 @@
-"""Feedback is on the disk when it is acknowledged, counts once, and is summed up."""
+"""Feedback is on the disk when it is acknowledged, counts once, and is summarised."""
 
 import sqlite3
 from pathlib import Path
@@ -16,7 +16,7 @@ def event(product: str = "p", rank: int = 1, what: str = "shown", category: str 
     return {"product": product, "category": category, "rank": rank, "event": what}
 
 
-def test_feedback_counts_once_and_is_summed_up(own_shop: Running):
+def test_feedback_counts_once_and_is_summarised(own_shop: Running):
     events = [event("p", 1), event("q", 2), event("q", 2, "clicked"), event("r", 1, "kept", "B")]
     for _ in range(2):
         answer = own_shop.client.post("/v1/feedback", json={"request_id": "request-1", "events": events})
@@ -42,13 +42,13 @@ def test_feedback_counts_once_and_is_summed_up(own_shop: Running):
         [],
     ],
 )
-def test_what_is_no_feedback_is_refused(shop: Running, body: object):
+def test_malformed_feedback_is_refused(shop: Running, body: object):
     answer = shop.client.post("/v1/feedback", json=body)
     assert answer.status_code == 422
     assert answer.json()["error"]["details"]
 
 
-def test_what_was_acknowledged_is_there_for_another_reader(tmp_path: Path):
+def test_acknowledged_events_are_visible_to_another_connection(tmp_path: Path):
     store = FeedbackStore(tmp_path / "feedback.sqlite")
     store.add("request-1", "model-7", [FeedbackEvent(product="p", category="A", rank=3, event="clicked")])
     with sqlite3.connect(tmp_path / "feedback.sqlite") as other:
@@ -60,7 +60,7 @@ def test_what_was_acknowledged_is_there_for_another_reader(tmp_path: Path):
     store.close()
 
 
-def test_a_full_disk_is_said_and_loses_nothing_acknowledged(tmp_path: Path):
+def test_a_full_disk_is_an_error_and_loses_no_acknowledged_event(tmp_path: Path):
     store = FeedbackStore(tmp_path / "feedback.sqlite")
     store._connected().execute("PRAGMA max_page_count = 12")
     kept = 0
@@ -81,7 +81,7 @@ def test_a_full_disk_is_said_and_loses_nothing_acknowledged(tmp_path: Path):
     again.close()
 
 
-def test_a_file_that_cannot_be_written_is_said_while_it_lasts(own_shop: Running, tmp_path: Path):
+def test_a_file_that_cannot_be_written_is_an_error_until_it_can(own_shop: Running, tmp_path: Path):
     file = tmp_path / "feedback.sqlite"
     locker = sqlite3.connect(file)
     body = {"request_id": "request-1", "events": [event()]}

@@ -1,4 +1,4 @@
-"""Around every request: ids, headers, limits, keys, rates, logs and metrics."""
+"""The middleware: ids, headers, limits, keys, rates, logs and metrics."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def test_every_answer_has_an_id_and_safe_headers(shop: Running):
     )
 
 
-def test_unknown_places_and_methods_are_said_as_everything_else(shop: Running):
+def test_unknown_paths_and_methods_get_the_usual_error(shop: Running):
     assert shop.client.get("/nothing").json()["error"]["code"] == "not_found"
     assert shop.client.get("/v1/complete").json()["error"]["code"] == "method_not_allowed"
     assert shop.client.get("/docs").status_code == 404
@@ -43,9 +43,9 @@ def test_ready_and_health(shop: Running):
     assert shop.client.get("/ready").json() == {"status": "ready", "model": "model", "products": 18}
 
 
-def test_what_is_too_large_is_refused_before_it_is_read(own_store: Store, tmp_path: Path):
+def test_a_body_that_is_too_large_is_refused_before_it_is_read(own_store: Store, tmp_path: Path):
     with running(own_store, tmp_path, max_upload=5_000) as own:
-        with raw(own) as connection:  # says so, and sends nothing of it
+        with raw(own) as connection:  # announces its size and sends nothing
             connection.sendall(head_of(99_999_999_999))
             assert "413" in answer_of(connection).splitlines()[0]
 
@@ -62,21 +62,21 @@ def test_what_is_too_large_is_refused_before_it_is_read(own_store: Store, tmp_pa
         assert small.status_code == 415
 
 
-def test_slow_clients_are_sent_away(own_store: Store, tmp_path: Path):
+def test_slow_clients_time_out(own_store: Store, tmp_path: Path):
     with running(own_store, tmp_path, read_seconds=0.3) as own, raw(own) as slow, raw(own) as silent:
-        slow.sendall(head_of(1_000) + b"abc")  # and never the rest
+        slow.sendall(head_of(1_000) + b"abc")  # the rest never follows
         assert own.client.get("/health").status_code == 200
         assert "408" in answer_of(slow).splitlines()[0]
-        assert answer_of(silent) == ""  # closed: it never said anything
+        assert answer_of(silent) == ""  # closed without an answer
 
 
-def test_clients_that_leave_halfway_disturb_nobody(shop: Running, store: Store):
+def test_clients_that_disconnect_early_do_no_harm(shop: Running, store: Store):
     photo = store.photos[0].read_bytes()
     for part in (photo[:100], photo):
         connection = raw(shop)
         connection.sendall(head_of(len(photo)) + part)
         connection.close()
-    with raw(shop) as half:  # closed for writing only: the answer still comes
+    with raw(shop) as half:  # closed for writing only: the answer still arrives
         half.sendall(head_of(len(photo)).replace(b"Host: a", b"Host: a\r\nConnection: close") + photo)
         half.shutdown(socket.SHUT_WR)
         assert answer_of(half).startswith(("HTTP/1.1 200", "")), "answered, or closed"
@@ -107,11 +107,11 @@ def test_rates_are_by_key_and_by_address(own_store: Store, tmp_path: Path):
         refused = own.client.get("/v1/categories")
         assert int(refused.headers["retry-after"]) > 100
         assert refused.json()["error"]["code"] == "too_often"
-        assert own.keyed.get("/v1/categories").status_code == 200  # a key has a bucket of its own
-        assert own.client.get("/health").status_code == 200  # those who watch are not limited
+        assert own.keyed.get("/v1/categories").status_code == 200  # each key has its own bucket
+        assert own.client.get("/health").status_code == 200  # health checks are not limited
 
 
-def test_reading_may_need_a_key_too(own_store: Store, tmp_path: Path):
+def test_reading_can_require_a_key(own_store: Store, tmp_path: Path):
     with running(own_store, tmp_path, keyed_reading=True) as own:
         for place in ("/v1/categories", "/v1/products", "/v1/samples", "/v1/stats"):
             assert own.client.get(place).status_code == 401
@@ -123,7 +123,7 @@ def test_reading_may_need_a_key_too(own_store: Store, tmp_path: Path):
         assert own.keyed.get(picture).headers["cache-control"] == "private, max-age=3600"
 
 
-def test_other_sites_may_call_only_where_allowed(shop: Running, own_store: Store, tmp_path: Path):
+def test_only_allowed_origins_may_call(shop: Running, own_store: Store, tmp_path: Path):
     origin = {"Origin": "https://shop.example"}
     assert "access-control-allow-origin" not in shop.client.get("/v1/categories", headers=origin).headers
     with running(own_store, tmp_path, allow_origin=("https://shop.example",)) as own:
@@ -133,7 +133,7 @@ def test_other_sites_may_call_only_where_allowed(shop: Running, own_store: Store
         assert "access-control-allow-origin" not in other
 
 
-def test_logs_are_json_and_tell_no_secrets(own_store: Store, tmp_path: Path):
+def test_logs_are_json_without_secrets(own_store: Store, tmp_path: Path):
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
@@ -163,7 +163,7 @@ def test_logs_are_json_and_tell_no_secrets(own_store: Store, tmp_path: Path):
         assert "hush" not in json.dumps(line)
 
 
-def test_metrics_tell_stages_results_and_errors(own_shop: Running, store: Store):
+def test_metrics_count_stages_results_and_errors(own_shop: Running, store: Store):
     own_shop.photo(store.photos[0], k="2", limit_categories="1")
     own_shop.client.get("/nothing")
     text = own_shop.client.get("/metrics").text
@@ -185,7 +185,7 @@ def test_the_page_has_a_strict_policy_and_a_tag(shop: Running):
     assert shop.client.get("/../app.py").status_code == 404
 
 
-def test_a_full_queue_is_said_after_a_breath(own_store: Store, tmp_path: Path, store: Store):
+def test_a_full_queue_is_refused_after_a_delay(own_store: Store, tmp_path: Path, store: Store):
     import threading
 
     with running(own_store, tmp_path, workers=1, queue=0) as own:

@@ -1,4 +1,4 @@
-"""Damaged pictures of every kind kill nothing: each is answered, or refused as what it is."""
+"""Damaged pictures of every kind: each is answered, or refused with the right error."""
 
 import random
 
@@ -11,7 +11,7 @@ ALLOWED = {200, 400, 413, 415, 422}
 
 
 def damaged(content: bytes, draw: random.Random) -> bytes:
-    """A picture with some bytes changed, cut, doubled or moved."""
+    """Return a picture with some bytes changed, cut, doubled or moved."""
     data = bytearray(content)
     for _ in range(draw.randint(1, 4)):
         place = draw.randrange(len(data))

@@ -1,4 +1,4 @@
-"""The description of the API is whole, and the API keeps to it: schemathesis asks what it describes."""
+"""The OpenAPI description is complete, and the API follows it: schemathesis makes the calls."""
 
 from contextlib import suppress
 from typing import Any
@@ -32,7 +32,7 @@ CALLS = {
 }
 
 
-def test_every_call_and_every_field_of_an_answer_is_described_with_an_example(shop: Running):
+def test_every_call_and_every_answer_field_has_a_description_and_an_example(shop: Running):
     document = shop.client.get("/v1/openapi.json").json()
     paths = document["paths"]
     assert {(path, method) for path, calls in paths.items() for method in calls} == CALLS
@@ -51,12 +51,12 @@ def test_every_call_and_every_field_of_an_answer_is_described_with_an_example(sh
 
 
 def is_valid(example: object, schema: dict[str, Any], document: dict[str, Any]) -> bool:
-    """Whether an example is what its schema says."""
+    """Whether an example matches its schema."""
     return jsonschema_rs.is_valid({**schema, "components": document["components"]}, example)
 
 
 def is_whole(schema: dict[str, Any]) -> bool:
-    """Whether a schema says what is in it, down to references and plain types."""
+    """Whether a schema describes its content, down to references and plain types."""
     if "anyOf" in schema:
         return all(map(is_whole, schema["anyOf"]))
     if schema.get("type") == "array":
@@ -67,7 +67,7 @@ def is_whole(schema: dict[str, Any]) -> bool:
 
 
 def ask_everything(shop: Running, examples: int) -> None:
-    """Ask every call what its description allows, and what it does not."""
+    """Make calls that the description allows, and calls that it does not."""
     schema = schemathesis.openapi.from_url(f"{shop.url}/v1/openapi.json")
     headers = {"Authorization": str(shop.keyed.headers["authorization"])}
     for found in schema.get_all_operations():
@@ -91,7 +91,7 @@ def answered(
     def ask(case: schemathesis.Case) -> None:
         answer = case.call(headers=headers)
         said = f"{case.as_curl_command()}: {answer.status_code} {answer.text[:300]}"
-        # 502: a URL that leads nowhere; 503: too many requests wait
+        # 502: an unreachable URL; 503: a full queue
         assert answer.status_code < 500 or answer.status_code in (502, 503), said
         if answer.status_code == 503:
             assert answer.json()["error"]["code"] == "busy", said
@@ -102,15 +102,15 @@ def answered(
             assert set(answer.json()["error"]) >= {"code", "message", "request_id"}, said
         case.validate_response(answer, checks=[response_schema_conformance, content_type_conformance])
 
-    with suppress(Unsatisfiable):  # nothing about such a call can be wrong
+    with suppress(Unsatisfiable):  # this call cannot be made invalid
         ask()
 
 
-def test_the_api_keeps_to_its_description(own_shop: Running):
+def test_the_api_follows_its_description(own_shop: Running):
     ask_everything(own_shop, 5)
 
 
 @pytest.mark.long
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")  # schemathesis' own
-def test_the_api_keeps_to_its_description_long(own_shop: Running):
+def test_the_api_follows_its_description_long(own_shop: Running):
     ask_everything(own_shop, 200)

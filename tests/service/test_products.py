@@ -1,4 +1,4 @@
-"""Products are listed, read, put and deleted; writing needs a key."""
+"""`/v1/products`: list, read, put and delete products; writing requires a key."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ def png(width: int = 96) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_list_goes_through_all_products_page_by_page(shop: Running):
+def test_the_pages_list_every_product_once(shop: Running):
     seen, after = [], None
     while True:
         page = shop.client.get(
@@ -35,7 +35,7 @@ def test_the_list_goes_through_all_products_page_by_page(shop: Running):
     assert {each["category"] for each in some} == {FASHION[0]}
 
 
-def test_a_picture_as_it_is_and_smaller(shop: Running, store: Store):
+def test_a_picture_in_full_size_and_as_a_thumbnail(shop: Running, store: Store):
     place = f"/v1/products/{store.product}/picture"
     whole = shop.client.get(place)
     assert whole.content == (store.source / "products" / f"{store.product}.jpg").read_bytes()
@@ -49,11 +49,11 @@ def test_a_picture_as_it_is_and_smaller(shop: Running, store: Store):
 
 
 @pytest.mark.parametrize("id_", ["../../keys", "..%2F..%2Fkeys", "%00", "a/../b", "' OR 1=1 --", "🪑"])
-def test_ids_are_looked_up_and_nothing_else(shop: Running, id_: str):
+def test_ids_are_never_used_as_paths(shop: Running, id_: str):
     assert shop.client.get(f"/v1/products/{id_}").status_code == 404
 
 
-def test_writing_needs_a_key(shop: Running):
+def test_writing_requires_a_key(shop: Running):
     for method, place in (("PUT", "/v1/products/x"), ("DELETE", "/v1/products/x")):
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic x"}):
             answer = shop.client.request(method, place, headers=headers)
@@ -61,7 +61,7 @@ def test_writing_needs_a_key(shop: Running):
             assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_product_that_is_put_is_found_at_once_and_gone_when_deleted(own_shop: Running):
+def test_a_put_product_is_found_and_a_deleted_one_is_not(own_shop: Running):
     product = {"category": FASHION[0], "title": "Mine", "fields": {"price": "12.00 EUR", "Brand": "Own"}}
     coded = base64.b64encode(png()).decode()
     put = own_shop.keyed.put("/v1/products/mine%2F1", json={**product, "picture_base64": coded})
@@ -81,7 +81,7 @@ def test_a_product_that_is_put_is_found_at_once_and_gone_when_deleted(own_shop: 
     assert own_shop.client.get(put.json()["picture"]).status_code == 404
 
 
-def test_what_cannot_be_put_is_refused(own_shop: Running):
+def test_an_invalid_product_is_refused(own_shop: Running):
     put = own_shop.keyed.put
     assert put("/v1/products/x", json={"category": FASHION[0]}).status_code == 422  # no picture
     assert put("/v1/products/x", json={"category": "|", "picture_base64": "AAAA"}).status_code == 422

@@ -1,4 +1,4 @@
-"""Keys: only hashes are stored, and the file may change while in use; rates, by a clock of the test."""
+"""API keys, whose file may change while it is in use, and rate limits with a fake clock."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from perfectlook.errors import UsageError
 from perfectlook.service.security import CALLERS, Keys, Rates, new_key
 
 
-def test_a_key_is_known_by_its_line_which_does_not_tell_it():
+def test_the_line_of_a_key_holds_only_its_hash():
     key, line = new_key("shop")
     assert line == f"shop:{hashlib.sha256(key.encode()).hexdigest()}"
     assert key not in line
@@ -18,8 +18,8 @@ def test_a_key_is_known_by_its_line_which_does_not_tell_it():
 
 
 @pytest.mark.parametrize("name", ["", "a:b", "a b", "x" * 65, "é"])
-def test_names_that_are_none(name: str):
-    with pytest.raises(UsageError, match="cannot name a key"):
+def test_invalid_names_are_refused(name: str):
+    with pytest.raises(UsageError, match=r"name '.*': invalid\. Use at most 64 letters"):
         new_key(name)
 
 
@@ -36,7 +36,7 @@ def test_keys_rotate_without_a_restart(tmp_path: Path):
     assert (keys.owner(old), keys.owner(new)) == (None, "new")
 
 
-def test_a_file_that_breaks_later_leaves_the_keys_before(tmp_path: Path):
+def test_known_keys_stay_valid_if_the_file_breaks(tmp_path: Path):
     key, line = new_key("a")
     file = tmp_path / "keys"
     file.write_text(line)
@@ -47,7 +47,7 @@ def test_a_file_that_breaks_later_leaves_the_keys_before(tmp_path: Path):
     assert keys.owner(key) == "a"
 
 
-def test_a_file_that_is_none_is_refused_at_the_start(tmp_path: Path):
+def test_a_malformed_file_is_refused_at_the_start(tmp_path: Path):
     (tmp_path / "keys").write_text("shop:not-a-hash\n")
     with pytest.raises(UsageError, match="line 1"):
         Keys(tmp_path / "keys")
@@ -56,11 +56,11 @@ def test_a_file_that_is_none_is_refused_at_the_start(tmp_path: Path):
     assert Keys(None).owner("anything") is None
 
 
-def test_a_burst_then_the_rate():
+def test_a_burst_and_then_the_rate():
     now = 0.0
     rates = Rates(2.0, 3, clock=lambda: now)
     assert [rates.wait("a") for _ in range(4)] == [0, 0, 0, 1]
-    assert rates.wait("b") == 0  # each has its own
+    assert rates.wait("b") == 0  # each caller has its own bucket
     now = 0.5
     assert [rates.wait("a"), rates.wait("a")] == [0, 1]
     now = 100.0
@@ -84,7 +84,7 @@ def test_cheap_calls_cost_less_and_no_rate_is_no_limit():
     assert not any(Rates(0.0, 1).wait("a") for _ in range(100))
 
 
-def test_only_so_many_callers_are_remembered():
+def test_the_number_of_remembered_callers_is_limited():
     rates = Rates(1.0, 1, clock=lambda: 0.0)
     for number in range(CALLERS + 10):
         rates.wait(str(number))

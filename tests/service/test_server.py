@@ -1,4 +1,4 @@
-"""A stop finishes what was accepted; a catalogue that dies is said, and used again when it returns."""
+"""Start and stop of the server, failures of its catalogue, and limits on heads of requests."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from serving import Running, Store, answer_of, eventually, head_of, raw, running
 
 
 def accepted(url: str) -> int:
-    """How many photos a server has taken in: those that wait, are looked at or have been answered.
+    """Return how many photos a server has accepted: waiting, in work and answered.
 
     One that is leaving may be missed for a moment; none is counted twice.
     """
@@ -33,9 +33,14 @@ def accepted(url: str) -> int:
     return sum(int(float(count[1])) for count in counts if count)
 
 
-def test_serve_stops_at_a_signal_and_answers_what_it_has_accepted(own_store: Store, tmp_path: Path):
-    patient = ("--workers", "1", "--queue-seconds", "600")  # most still wait when the signal comes
-    process, url = served(own_store, tmp_path / "log", "--rate", "0", *patient)
+def test_serve_stops_at_a_signal_after_answering_accepted_requests(own_store: Store, tmp_path: Path):
+    waiting = (
+        "--workers",
+        "1",
+        "--queue-seconds",
+        "600",
+    )  # most requests are waiting when the signal arrives
+    process, url = served(own_store, tmp_path / "log", "--rate", "0", *waiting)
     try:
         photo = own_store.photos[0].read_bytes()
         answers: list[httpx.Response] = []
@@ -60,7 +65,7 @@ def test_serve_stops_at_a_signal_and_answers_what_it_has_accepted(own_store: Sto
         httpx.get(f"{url}/health")
 
 
-def test_wrong_settings_end_serve_before_it_listens(tmp_path: Path):
+def test_wrong_settings_are_errors_before_the_server_listens(tmp_path: Path):
     command = [sys.executable, "-m", "perfectlook", "serve", "--model", "absent", "--catalogue", "absent"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -78,25 +83,25 @@ def test_wrong_settings_end_serve_before_it_listens(tmp_path: Path):
     assert "queue = 5" in shown.stdout
 
 
-def test_a_port_that_is_taken_is_said_in_plain_words(own_store: Store):
+def test_a_port_that_is_taken_is_an_error(own_store: Store):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(own_store.model)]
         command += ["--catalogue", str(own_store.catalogue), "--port", str(port)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"cannot bind to 127.0.0.1:{port}" in done.stderr
+    assert f"127.0.0.1:{port}: cannot be bound" in done.stderr
     assert "--port" in done.stderr
 
 
-def test_keys_new_prints_the_key_apart_from_its_line():
+def test_keys_new_prints_the_key_and_its_line_to_different_streams():
     command = [sys.executable, "-m", "perfectlook", "keys", "new", "shop"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith("shop:")
     assert done.stderr.startswith("key: pl_")
 
 
-def test_a_store_that_dies_and_returns(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("qdrant_client")
     from qdrant_over_http import Refusal, served
 
@@ -139,7 +144,7 @@ def until(connection: socket.socket, end: bytes) -> None:
         received += connection.recv(65536)
 
 
-def test_heads_that_trickle_in_are_cut_off_also_after_a_first_request(own_store: Store, tmp_path: Path):
+def test_a_slow_head_times_out_even_after_a_first_request(own_store: Store, tmp_path: Path):
     with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         until(connection, b'{"status":"alive"}')
@@ -151,19 +156,19 @@ def test_heads_that_trickle_in_are_cut_off_also_after_a_first_request(own_store:
     with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         until(connection, b'{"status":"alive"}')
-        connection.sendall(b"GET /hea")  # and never the rest
+        connection.sendall(b"GET /hea")  # the rest never follows
         assert answer_of(connection) == ""
 
 
-def test_empty_lines_instead_of_a_head_are_cut_off(own_store: Store, tmp_path: Path):
+def test_empty_lines_instead_of_a_head_time_out(own_store: Store, tmp_path: Path):
     with running(own_store, tmp_path, read_seconds=0.4) as own, raw(own) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
         until(connection, b'{"status":"alive"}')
-        connection.sendall(b"\r\n")  # which the parser skips, so no request begins
+        connection.sendall(b"\r\n")  # the parser skips it, so no request begins
         assert answer_of(connection) == ""
 
 
-def test_a_body_and_several_requests_on_a_connection_are_answered_whatever_the_deadline(
+def test_the_time_limit_of_heads_does_not_cut_off_bodies_or_further_requests(
     own_store: Store, tmp_path: Path
 ):
     photo = own_store.photos[0].read_bytes()
@@ -176,7 +181,7 @@ def test_a_body_and_several_requests_on_a_connection_are_answered_whatever_the_d
         assert answers.endswith('{"status":"alive"}')
 
 
-TOO_LARGE = "the head of the request is over 65,536 bytes; send a smaller one"
+TOO_LARGE = "The head of the request is larger than 65,536 bytes. Send fewer or shorter headers."
 INVALID = "Invalid HTTP request received."
 
 
@@ -195,7 +200,7 @@ INVALID = "Invalid HTTP request received."
 )
 def test_heads_that_are_too_large_or_wrong_are_refused(shop: Running, head: bytes, problem: str):
     with raw(shop) as connection:
-        with suppress(OSError):  # the server may close before all is sent
+        with suppress(OSError):  # the server may close before everything is sent
             connection.sendall(head)
         with suppress(OSError):
             status, _, rest = answer_of(connection).partition("\r\n")

@@ -1,4 +1,4 @@
-"""Settings: flags before the environment before the file; wrong ones are named; secrets are not printed."""
+"""Settings: flags override the environment, which overrides the file. Secrets are not printed."""
 
 import tomllib
 from pathlib import Path
@@ -17,7 +17,7 @@ def without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(PREFIX + name.upper(), raising=False)
 
 
-def test_flags_then_the_environment_then_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_flags_override_the_environment_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "serve.toml"
     file.write_text(
         'model = "m"\ncatalogue = "c"\nport = 1\nqueue = 2\nrate = 3\nallow_origin = ["https://a"]\n'
@@ -32,7 +32,7 @@ def test_flags_then_the_environment_then_the_file(tmp_path: Path, monkeypatch: p
     assert settings.host == "127.0.0.1"
 
 
-def test_what_is_printed_is_a_file_with_the_same_settings(tmp_path: Path):
+def test_the_printed_settings_can_be_read_as_a_file(tmp_path: Path):
     settings = Settings.of({**NEEDED, "allow_origin": ("https://a", 'b"'), "samples": "C:\\photos"})
     (tmp_path / "again.toml").write_text(settings.as_toml())
     assert Settings.of({}, str(tmp_path / "again.toml")) == settings
@@ -51,11 +51,11 @@ def test_secrets_are_not_printed():
     [
         ({}, {}, "--model"),
         ({"model": "m"}, {}, "--catalogue"),
-        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT is 'many': Input should be a valid integer"),
+        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT 'many': input should be a valid integer"),
         (
             NEEDED,
             {"PERFECTLOOK_RATE": "-1"},
-            "PERFECTLOOK_RATE is -1.0: Input should be greater than or equal to 0",
+            "PERFECTLOOK_RATE -1.0: input should be greater than or equal to 0",
         ),
         (NEEDED, {"PERFECTLOOK_KEYED_READING": "perhaps"}, "PERFECTLOOK_KEYED_READING"),
         ({**NEEDED, "port": 70_000}, {}, "--port"),

@@ -1,9 +1,9 @@
-"""Look-alikes of products and of photos."""
+"""`/v1/similar`: similar products of a product and of a photo."""
 
 from serving import Running, Store
 
 
-def test_a_product_and_what_looks_like_it(shop: Running, store: Store):
+def test_similar_products_of_a_product(shop: Running, store: Store):
     found = shop.client.post("/v1/similar", json={"id": store.product, "k": 4}).json()
     assert len(found["products"]) == 4
     assert [each["rank"] for each in found["products"]] == [1, 2, 3, 4]
@@ -31,7 +31,7 @@ def test_the_picture_of_a_product_finds_the_product(shop: Running, store: Store)
     assert [each["distance"] for each in found["products"]] == sorted(shown)[:10]
 
 
-def test_what_is_not_there_is_said(shop: Running):
+def test_unknown_products_and_missing_photos_are_refused(shop: Running):
     assert shop.client.post("/v1/similar", json={"id": "nobody"}).status_code == 404
     assert shop.client.post("/v1/similar", json={"id": "/etc/passwd"}).status_code == 404
     assert shop.client.post("/v1/similar", json={}).json()["error"]["code"] == "no_photo"

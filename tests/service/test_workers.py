@@ -1,4 +1,4 @@
-"""What does not fit is refused at once; what was accepted is done."""
+"""A full queue refuses work immediately. Accepted work is finished."""
 
 import asyncio
 import threading
@@ -13,12 +13,12 @@ from perfectlook.service.service import Workers
 
 
 def ran(work: Coroutine[Any, Any, None]) -> None:
-    """Run it on a loop of a thread of its own: playwright keeps one in the main thread."""
+    """Run a coroutine in its own thread: playwright keeps an event loop in the main thread."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, work).result()
 
 
-def test_so_many_and_no_more():
+def test_a_full_queue_refuses_work():
     workers = Workers("test", 1, 2)
     gate = threading.Event()
 
@@ -40,7 +40,7 @@ def test_so_many_and_no_more():
     assert workers.inside == 0
 
 
-def test_work_that_fails_leaves_its_place():
+def test_failed_work_frees_its_place():
     workers = Workers("test", 1, 0)
 
     def fail() -> None:
@@ -56,9 +56,9 @@ def test_work_that_fails_leaves_its_place():
     assert workers.inside == 0
 
 
-def test_where_work_takes_long_fewer_may_wait():
+def test_fewer_pieces_may_wait_if_work_takes_long():
     workers = Workers("test", 1, 100, longest=0.5)
-    workers._seconds = 0.2  # two may be expected to wait for half a second
+    workers._seconds = 0.2  # two waiting pieces take about half a second
     gate = threading.Event()
 
     async def work() -> None:
@@ -73,7 +73,7 @@ def test_where_work_takes_long_fewer_may_wait():
     workers.close()
 
 
-def test_work_that_takes_very_long_is_done_all_the_same():
+def test_very_long_work_is_still_accepted():
     workers = Workers("test", 2, 100, longest=0.5)
     workers._seconds = 60.0
     gate = threading.Event()

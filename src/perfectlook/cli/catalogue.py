@@ -1,4 +1,4 @@
-"""`perfectlook catalogue sync` and `embed`: a shop's products as vectors of a model."""
+"""`perfectlook catalogue sync` and `embed`: turn a shop's products into vectors of a model."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from perfectlook.catalogue import Catalogue, SyncReport
 
 NAMED = 5
-"""Categories that are named where there may be many."""
+"""How many category names a line shows."""
 
 
 def register(app: App) -> None:
     """Add the commands."""
-    catalogue = group("catalogue", "Keep a catalogue of products to recommend.")
+    catalogue = group("catalogue", "Keep a catalogue of products in step with its source.")
     catalogue.command(sync)
     app.command(catalogue)
     app.command(embed)
@@ -33,7 +33,7 @@ def sync(
     /,
     *,
     model: Folder,
-    catalogue: Annotated[str, Parameter(help="folder or URL of the catalogue; it is made if there is none")],
+    catalogue: Annotated[str, Parameter(help="folder or URL of the catalogue; made if it does not exist")],
     dry_run: bool = False,
     verify: bool = False,
     recentre: bool = False,
@@ -44,24 +44,23 @@ def sync(
     workers: Workers = None,
     feeding: Feeding = Feeding(),
 ) -> int:
-    """Add, change and delete products so that a catalogue holds what a source has.
+    """Add, change and delete products until a catalogue holds the same products as a source.
 
-    Products that have not changed are left alone. With another model than before, all are embedded beside the
-    old vectors, and the catalogue switches over in one step. You can interrupt a sync at any moment and run
-    it again.
+    Unchanged products are skipped. With another model than before, all products are embedded again into a
+    second collection, and the catalogue switches to it in one step. You can interrupt a sync at any time and
+    run it again.
 
     Args:
         source: a set, a folder of pictures by category (Furniture/Chairs/red.jpg), a feed (CSV, TSV, JSON
-            lines, Parquet, Google Merchant Center's TSV or XML) or its URL, or vectors made by `perfectlook
-            embed`.
-        dry_run: change nothing and fetch no pictures; print what would be done.
-        verify: read every picture, or ask its server, even if nothing says that it has changed.
-        recentre: compute the categories' centres anew and embed everything around them, beside the old
-            vectors.
-        wait: seconds to wait for another sync to finish (default: 0).
-        allow_empty: delete everything if the source is empty.
+            lines, Parquet, Google Merchant Center's TSV or XML) or its URL, or the Parquet file of
+            `perfectlook embed`.
+        dry_run: change nothing and fetch no pictures; print what a sync would do.
+        verify: read every picture again, or ask its server, even if it seems unchanged.
+        recentre: compute the categories' centres again, and embed all products with them.
+        wait: seconds to wait until another sync ends (default: 0).
+        allow_empty: delete all products if the source is empty.
         strict: exit with 1 if any product failed.
-        json: write the report, with everything that failed, as JSON.
+        json: write the report, with all failures, as JSON.
 
     Raises:
         PerfectLookError: the source, the model or the catalogue cannot be used.
@@ -71,7 +70,7 @@ def sync(
     from perfectlook.progress import ProgressLine
 
     opened = Model.open(model)
-    # opened before the catalogue: a wrong source leaves no empty one behind
+    # Open the source first, so that a wrong one leaves no empty catalogue behind.
     products = open_source(source, catalogue, **feeding.options())
     with _catalogue(catalogue, dry_run=dry_run) as target:
         report = target.sync(
@@ -104,16 +103,15 @@ def embed(
     strict: Strict = False,
     feeding: Feeding = Feeding(),
 ) -> int:
-    """Embed a source's products with a model into a Parquet file, on many machines if need be.
+    """Embed a source's products with a model, and write the vectors to a Parquet file.
 
-    `catalogue sync` takes the vectors from the file, without pictures and without embedding again. You can
-    interrupt this and run it again: extracted features are kept.
+    `catalogue sync` reads the vectors from this file. It needs no pictures and embeds nothing. You can
+    interrupt the command and run it again: extracted features are kept. --ray uses many machines.
 
     Args:
-        source: what `catalogue sync` takes as a source.
+        source: anything that `catalogue sync` accepts.
         out: the Parquet file to write.
-        catalogue: folder or URL of a catalogue whose frozen centres to keep, so that it can take the vectors
-            in place.
+        catalogue: folder or URL of the catalogue that will take the vectors; its centres are used.
         ray: extract on the Ray cluster that RAY_ADDRESS names, or on a local one.
         strict: exit with 1 if any product failed.
 
@@ -125,7 +123,7 @@ def embed(
     from perfectlook.progress import ProgressLine
 
     if out.suffix.lower() != ".parquet":
-        raise UsageError(f"--out {out}: must end in .parquet, so that `catalogue sync` recognises the file")
+        raise UsageError(f"--out {out}: vectors are written as Parquet. End its name in .parquet.")
     require("parquet", "writing Parquet", "pyarrow")
     if ray:
         require("ray", "embedding on a Ray cluster", "ray", "pyarrow")
@@ -150,7 +148,7 @@ def embed(
 
 @contextmanager
 def _catalogue(location: str, *, dry_run: bool) -> "Iterator[Catalogue]":
-    """The catalogue; in a dry run that would make one, an empty one in a temporary folder in its place."""
+    """Open the catalogue. A dry run of a new catalogue opens an empty one in a temporary folder instead."""
     from perfectlook.catalogue import Catalogue
 
     if dry_run and "://" not in location and not Path(location).exists():
@@ -163,7 +161,7 @@ def _catalogue(location: str, *, dry_run: bool) -> "Iterator[Catalogue]":
 
 def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: str) -> None:
     if report.dry_run:
-        print(f"{location}: nothing was changed; a sync with model {model} would do this:")
+        print(f"{location}: nothing was changed. A sync with model {model} would do this:")
     else:
         counts = catalogue.categories()
         total = sum(counts.values())
@@ -173,9 +171,9 @@ def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: s
         f"{report.unchanged:,} unchanged; {report.embedded:,} embedded, {len(report.failed):,} failed"
     )
     if report.kept:
-        print(f"  {report.kept:,} kept as they were, because the source cannot give them now")
+        print(f"  {report.kept:,} kept as they are: the source is temporarily unavailable for them")
     if not report.is_whole:
-        print("  nothing was deleted, because the source could not be listed whole")
+        print("  nothing was deleted, because the source could not be listed completely")
     if report.unknown_categories:
         print(f"  {_unknown(report.unknown_categories)}")
     for warning in report.warnings:
@@ -183,12 +181,12 @@ def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: s
 
 
 def _unknown(categories: Mapping[str, int]) -> str:
-    """The line about categories that the model does not know, those with most products first."""
+    """Return the line about categories that the model does not know, largest first."""
     ordered = sorted(categories, key=lambda name: (-categories[name], name))
     names = "; ".join(name or "(none)" for name in ordered[:NAMED])
     more = f"; and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
     total = sum(categories.values())
     return (
-        f"{total:,} {'product is' if total == 1 else 'products are'} of categories that the model does not "
-        f"know (it weighs all of a photo alike for them, and suggests them last): {names}{more}"
+        f"{total:,} {'product is' if total == 1 else 'products are'} in categories that the model does not "
+        f"know (uniform attention, suggested last): {names}{more}"
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Name = Literal["stl-fashion", "stl-home", "ikea-rooms", "ccp-looks"]
 SHOWN = 5
-"""Problems of one kind that `stats` prints; `--json` has them all."""
+"""How many problems of one kind `stats` prints. `--json` lists all of them."""
 
 
 def register(app: App) -> None:
@@ -35,12 +35,12 @@ def register(app: App) -> None:
 def stats(
     path: Annotated[Path, Parameter(name="SET")], /, *, strict: Strict = False, json: Path | None = None
 ) -> int:
-    """Count what a set holds and list everything that is wrong with it.
+    """Count what a set holds, and list everything that is wrong with it.
 
     Args:
-        path: folder in the set layout, or the STL release's folder or rows.
+        path: folder of a set, or folder or file of the STL release.
         strict: exit with 1 if anything is wrong.
-        json: write the same, with all problems, as JSON.
+        json: write the counts and all problems as JSON.
 
     Raises:
         DatasetError: there is no set at the path.
@@ -74,23 +74,23 @@ def get(
     retry_dead: bool = False,
     strict: Strict = False,
 ) -> int:
-    """Fetch a public set, annotations and pictures, into the set layout.
+    """Fetch a public set: its annotations and its pictures.
 
-    Files that are there are not fetched again, so a run that was stopped continues. Dead addresses are
-    recorded and not asked again.
+    Existing files are not fetched again, so an interrupted run continues. Dead addresses are recorded and not
+    tried again.
 
     Args:
         name: the set.
-        out: folder of the set (default: NAME in the folder that PERFECTLOOK_DATA names, or here).
-        accept_licence: confirm that you agree to the terms, which are printed without it.
+        out: folder of the set (default: NAME in the folder of PERFECTLOOK_DATA, or in the current folder).
+        accept_licence: accept the terms; without this flag they are only printed.
         mirror: folder or URL of a mirror with the same files under the same paths, such as a clone of the
             repository.
-        limit: only the first N scenes and their products.
-        retry_dead: ask again for addresses that were dead.
+        limit: fetch only the first N scenes and their products.
+        retry_dead: try dead addresses again.
         strict: exit with 1 if anything could not be fetched or was left out.
 
     Returns:
-        2 where the terms were not accepted.
+        2 if the terms are not accepted.
 
     Raises:
         PerfectLookError: the set cannot be fetched, or the folder cannot be used.
@@ -106,11 +106,11 @@ def get(
         values = {"--out": out, "--from": mirror, "--limit": limit}
         words: list[str] = [name]
         for flag, value in values.items():
-            if value is not None:  # a value that begins with a dash needs its `=`
+            if value is not None:  # a value that begins with a hyphen needs an equals sign
                 words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
         words += [flag for flag, given in {"--retry-dead": retry_dead, "--strict": strict}.items() if given]
         agreed = shlex.join(["perfectlook", "data", "get", *words, "--accept-licence"])
-        print(f"perfectlook: nothing was fetched; if you agree, run: {agreed}", file=sys.stderr)
+        print(f"perfectlook: nothing was fetched. To accept the terms, run: {agreed}", file=sys.stderr)
         return 2
     folder = out or (data_folder() or Path()) / source.name
     got = fetch(
@@ -139,18 +139,19 @@ def make(
     force: bool = False,
     strict: Strict = False,
 ) -> int:
-    """Make a set from two folders of pictures and a table of which product belongs to which scene.
+    """Make a set from two folders of pictures and a table of pairs: which product belongs to which scene.
 
     Args:
-        folder: where the set goes.
+        folder: folder of the new set.
         scenes: folder of the scenes' pictures.
         products: folder of the products' pictures.
-        pairs: CSV with columns scene, product, category, and optionally left, top, right, bottom (pixels of
-            the scene, or 0..1), title, price ...
-        categories: CSV of product and category (and title ...), also of products that are in no pair.
+        pairs: CSV with the columns scene, product and category. Optional columns: left, top, right and
+            bottom (pixels of the scene, or 0 to 1), title, price and others.
+        categories: CSV with the columns product and category (and title ...); it may list products without
+            pairs.
         licence: licence of the pictures; model cards repeat it.
-        link: make hard links of the pictures instead of copies.
-        force: replace another set that is in the folder.
+        link: make hard links to the pictures instead of copies.
+        force: replace another set in the folder.
         strict: exit with 1 if a row had to be left out.
 
     Raises:
@@ -170,7 +171,7 @@ def make(
     )
     print_problems(made.problems, str(pairs))
     print(f"{folder}: {made.scenes:,} scenes, {made.products:,} products, {made.pairs:,} pairs")
-    print(f"look at it: perfectlook data stats {folder}")
+    print(f"To inspect it, run: perfectlook data stats {folder}")
     return 1 if strict and made.problems else 0
 
 
@@ -184,20 +185,20 @@ def _fetched(got: "Got", folder: Path) -> list[str]:
     counts = got.counts
     lines = [
         f"{folder}: {got.scenes:,} scenes, {got.products:,} products, {got.pairs:,} pairs",
-        f"  fetched {counts['fetched']:,}, already there {counts['there']:,}, dead {counts['dead']:,}, "
+        f"  fetched {counts['fetched']:,}, already present {counts['there']:,}, dead {counts['dead']:,}, "
         f"failed {counts['failed']:,}",
     ]
-    lines += [f"  was not as noted, fetched again: {name}" for name in got.renewed]
+    lines += [f"  had another hash than recorded, fetched again: {name}" for name in got.renewed]
     lines += [f"  kept without a check: {name} ({reason})" for name, reason in got.unchecked.items()]
     if counts["dead"]:
-        lines.append("  dead addresses stand in dead.jsonl; --retry-dead asks for them again")
+        lines.append("  dead.jsonl lists the dead addresses; try them again with --retry-dead")
     if counts["failed"]:
-        lines.append("  run the same command again for those that failed")
-    return [*lines, f"look at it: perfectlook data stats {folder}"]
+        lines.append("  run the same command again to fetch those that failed")
+    return [*lines, f"To inspect it, run: perfectlook data stats {folder}"]
 
 
 def _lines(audit: "Audit") -> Iterator[str]:
-    """The lines of one set's report."""
+    """Yield the lines of one set's report."""
     kind = "fashion" if audit.is_fashion else "not fashion"
     yield f"{audit.name} ({kind}) in {audit.root}"
     yield ""
@@ -221,33 +222,35 @@ def _lines(audit: "Audit") -> Iterator[str]:
 
 
 def _numbers(audit: "Audit") -> Iterator[tuple[str, str, str]]:
-    """What is counted, the number, and a remark."""
-    others = f"; {audit.scenes_without_pairs:,} more pictures have none" if audit.scenes_without_pairs else ""
+    """Yield what is counted, the number, and a remark."""
+    others = (
+        f"; {audit.scenes_without_pairs:,} more pictures have no pair" if audit.scenes_without_pairs else ""
+    )
     yield "scenes", f"{audit.scenes:,}", f"with pairs{others}"
     in_pairs = f"in {len(audit.categories)} categories; {audit.products_in_pairs:,} of them in pairs"
     yield "products", f"{audit.products:,}", in_pairs
     yield "pairs", f"{audit.pairs:,}", f"of {audit.rows:,} rows"
-    yield "multi-positive scenes", f"{audit.multi_positive_scenes:,}", "more than one product of a category"
+    yield "multi-positive scenes", f"{audit.multi_positive_scenes:,}", "several products of one category"
     yield "boxes outside 0..1", f"{audit.boxes_outside:,}", f"{audit.boxes:,} pairs have a box"
     yield "duplicate rows", f"{audit.duplicate_rows:,}", ""
     share = audit.dropped_by_crop / max(audit.pairs, 1)
-    dropped = f"pairs ({share:.1%}): too little of the scene lies beside the box" if audit.boxes else ""
+    dropped = f"pairs ({share:.1%}): too little of the scene is outside the box" if audit.boxes else ""
     yield "dropped by the crop rule", f"{audit.dropped_by_crop:,}", dropped
     pictures = audit.pictures
     if pictures is None:
-        yield "pictures", "none", "so neither copies nor unreadable ones were looked for"
+        yield "pictures", "none", "so twins and unreadable pictures were not searched"
         return
     missing = f"{audit.missing_scenes:,} of scenes, {audit.missing_products:,} of products"
     yield "pictures missing", f"{audit.missing_scenes + audit.missing_products:,}", missing
     yield "pictures unreadable", f"{pictures['unreadable']:,}", ""
-    held_out = f"{pictures['twin_scenes_held_out']:,} of val and test have a copy in train"
+    held_out = f"{pictures['twin_scenes_held_out']:,} in val and test have a twin in train"
     yield "twin scenes", f"{pictures['twin_scenes']:,}", held_out
-    groups = f"groups: {pictures['near_identical_groups']:,}; by shape, so colour variants count"
+    groups = f"groups: {pictures['near_identical_groups']:,}; compared by shape, so colour variants count"
     yield "near-identical products", f"{pictures['near_identical_products']:,}", groups
 
 
 def _problems(audit: "Audit") -> Iterator[str]:
-    """The first few problems of every kind."""
+    """Yield the first problems of each kind."""
     if not audit.problems:
         yield "  no problems"
         return
@@ -257,11 +260,11 @@ def _problems(audit: "Audit") -> Iterator[str]:
         yield f"    {kind} ({len(of_kind):,})"
         yield from (f"      {problem}" for problem in of_kind[:SHOWN])
         if len(of_kind) > SHOWN:
-            yield f"      and {len(of_kind) - SHOWN:,} more; --json FILE lists all"
+            yield f"      and {len(of_kind) - SHOWN:,} more; list all with --json FILE"
 
 
 def _release(release: dict[str, dict[str, int]]) -> Iterator[str]:
-    """The lines about the STL release's category files."""
+    """Yield the lines about the category files of the STL release."""
     yield "category files of the STL release"
     for part, categories in release.items():
         yield f"  {part:<26}{sum(categories.values()):>9,}   products in {len(categories)} categories"

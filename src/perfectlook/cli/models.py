@@ -1,4 +1,4 @@
-"""`perfectlook train`, `evaluate`, `compare`, `report` and `backbones`: models, made and measured."""
+"""`perfectlook train`, `evaluate`, `compare`, `report` and `backbones`: train models and measure them."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
     from perfectlook.training.log import Epoch
 
-ModelFolder = Annotated[Path, Parameter(name="MODEL", help="folder of a model, or the name of one included")]
+ModelFolder = Annotated[
+    Path, Parameter(name="MODEL", help="folder of a model, or the name of an included one")
+]
 SetFolder = Annotated[Path, Parameter(name="SET", help="folder of the set")]
-HEADINGS = ("NAME", "INPUT", "GLOBAL", "STYLE", "MAP", "SIZE", "LICENCE", "WHAT IT IS")
+HEADINGS = ("NAME", "INPUT", "GLOBAL", "STYLE", "MAP", "SIZE", "LICENCE", "DESCRIPTION")
 
 
 def register(app: App) -> None:
@@ -43,24 +45,24 @@ def train(
     workers: Workers = None,
     strict: Strict = False,
 ) -> int:
-    """Train a compatibility model on one or several sets.
+    """Train a compatibility model on one or more sets.
 
-    A training that was stopped continues when you run it again.
+    To continue an interrupted training, run the same command again.
 
     Args:
         sets: folders of sets.
-        out: folder of the model.
+        out: folder of the new model.
         config: TOML file of settings; flags override it.
-        baseline: train a baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae; it takes the
-            backbone, the seed and those settings that it uses.
-        mode: which distances count.
+        baseline: train a baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae. A baseline
+            uses the backbone, the seed and the settings that apply to it.
+        mode: distances that the model uses.
         encoder: kind of encoder.
-        distance: the norm.
-        from_model: fine-tune this model on new pairs and categories; its shape and backbone stay.
-        backbone: see `perfectlook backbones`.
+        distance: l2 is the norm, squared_l2 its square.
+        from_model: fine-tune this model on new pairs and categories; its shape and its backbone stay.
+        backbone: name of a backbone; `perfectlook backbones` lists them.
         seed: random seed.
-        epochs: train at most this many epochs.
-        strict: fail if anything is wrong in a set.
+        epochs: maximum number of epochs.
+        strict: fail if anything in a set is wrong.
 
     Raises:
         PerfectLookError: the settings or the sets cannot be used, or training fails.
@@ -83,7 +85,7 @@ def train(
         strict=strict,
         workers=workers,
         progress=ProgressLine,
-        on_epoch=_say,
+        on_epoch=_print_epoch,
         on_problems=print_problems,
     )
     _print(out, model.training)
@@ -93,21 +95,21 @@ def train(
 def _print(out: Path, report: Mapping[str, Any]) -> None:
     if report["n_without_negatives"]:
         print(
-            f"{report['n_without_negatives']:,} pairs were left out: nothing else is in their category",
+            f"{report['n_without_negatives']:,} pairs were left out: their category has no other product",
             file=sys.stderr,
         )
-    said = f"{out}: trained on {report['n_pairs']:,} pairs of {report['n_scenes']:,} scenes"
+    line = f"{out}: trained on {report['n_pairs']:,} pairs of {report['n_scenes']:,} scenes"
     if report["epoch"] is not None:
-        said += f", epoch {report['epoch']} kept"
+        line += f", epoch {report['epoch']} kept"
     if accuracy := report["binary_accuracy"]:
-        said += (
+        line += (
             f"; binary accuracy {accuracy['value']:.4f} [{accuracy['low']:.4f}, {accuracy['high']:.4f}] by "
             f"{report['chosen_on']}"
         )
-    print(said)
+    print(line)
 
 
-def _say(stage: str, epoch: "Epoch") -> None:
+def _print_epoch(stage: str, epoch: "Epoch") -> None:
     figures = {
         "loss {:.4f}": epoch.loss,
         "binary accuracy {:.4f}": epoch.binary_accuracy,
@@ -136,11 +138,12 @@ def evaluate(
     """Evaluate a model on a split of a set, with 95 % intervals over scenes.
 
     Args:
-        json: write the report as JSON.
+        json: write the evaluation as JSON.
         pairs: write one JSON line per pair.
-        explain: test whether attention explains the ranking: mask the most attended regions, and random ones.
+        explain: test whether attention explains the ranking: mask the most attended regions, then
+            random ones.
         suggest: measure the categories that the model suggests for whole scenes, against the most popular
-            ones.
+            categories.
 
     Raises:
         PerfectLookError: the model or the set cannot be used, or a file cannot be written.
@@ -172,14 +175,14 @@ def compare(
 ) -> int:
     """Compare models on the same pairs of a set.
 
-    Figures stand side by side with 95 % intervals; a paired bootstrap over scenes says whether the best model
-    is better than each other one.
+    The table shows each model's figures with 95 % intervals. A paired bootstrap over scenes tests whether the
+    best model is better than each of the others.
 
     Args:
         models: folders of models.
         json: write the comparison as JSON.
         markdown: write its tables as Markdown.
-        chart: draw the accuracies (PNG or SVG).
+        chart: draw the accuracies as PNG or SVG.
 
     Raises:
         PerfectLookError: a model or the set cannot be used, or a file cannot be written.
@@ -187,7 +190,7 @@ def compare(
     from perfectlook.evaluation.comparison import compare as compared
     from perfectlook.progress import ProgressLine
 
-    check_file("--chart", chart, "charts are drawn as PNG or SVG", (".png", ".svg"))
+    check_file("--chart", chart, "a chart is a PNG or SVG picture", (".png", ".svg"))
     if chart:
         require("train", "a chart", "matplotlib")
     comparison = compared(models, dataset, progress=ProgressLine, **asdict(measuring))
@@ -212,13 +215,13 @@ def report(
     out: Path | None = None,
     n: Annotated[Positive, Parameter(name="-n")] = 24,
 ) -> int:
-    """Write a page of a model's figures on a set, with its best, worst and some random answers in pictures.
+    """Write an HTML page with a model's figures on a set, and its best, worst and some random answers.
 
-    The page is one HTML file; the set's pictures are inside it.
+    The page is one file. It contains the set's pictures.
 
     Args:
         out: the file to write (default: report-MODEL-SET.html).
-        n: how many answers to show (default: 24).
+        n: number of answers to show (default: 24).
 
     Raises:
         PerfectLookError: the model or the set cannot be used, or the file cannot be written.
@@ -226,11 +229,11 @@ def report(
     from perfectlook.evaluation.report import make_report, page
     from perfectlook.progress import ProgressLine
 
-    check_file("--out", out, "a report is a page", (".html", ".htm"))
+    check_file("--out", out, "a report is an HTML page", (".html", ".htm"))
     made = make_report(model, dataset, shown=n, progress=ProgressLine, **asdict(measuring))
     evaluation = made.evaluation
     print_problems(evaluation.problems, evaluation.set_name)
-    content = page(made).encode("utf-8", "replace")  # ids that come from names of files need not be text
+    content = page(made).encode("utf-8", "replace")  # an id from a file name may not be valid Unicode
     out = out or Path(f"report-{evaluation.model}-{evaluation.set_name}.html")
     out.write_bytes(content)
     accuracy = evaluation.overall.binary_accuracy
@@ -241,15 +244,16 @@ def report(
     else:
         print(f"{on}: binary accuracy {accuracy:.4f} over {evaluation.overall.n_pairs:,} pairs")
     print(f"wrote {out}: {shown} answers, {len(content) / 1e6:.1f} MB; open it in a browser")
-    print(f"the set's pictures are inside it; their licence: {made.licence or 'the set does not say'}")
+    print(f"the page contains the set's pictures; their licence: {made.licence or 'not stated by the set'}")
     return 0
 
 
 def backbones() -> int:
-    """List the backbones: the networks that turn pictures into features.
+    """List the backbones: the frozen networks that turn pictures into features.
 
-    For each: name, input size in pixels, dimensions of the global vector, the style statistics and the map's
-    regions, size of the weights and licence; then where the weights are from, and which engine runs them.
+    The table shows name, input size in pixels, dimensions of the global vector, of the style statistics and
+    of the feature map's regions, size of the weights, and licence. Below it: the sources of the weights, and
+    the engine that runs them.
     """
     from perfectlook.backbones import describe_backbones
     from perfectlook.backbones.engines import automatic_engine
@@ -260,8 +264,8 @@ def backbones() -> int:
     for each in descriptions:
         print(f"  {each.name}: {each.source}")
     print(
-        f"\nEngine here: {automatic_engine()} (fp32). NAME:bf16 runs in bf16 through OpenVINO."
-        "\nModels of a hub: transformers:MODEL, timm:MODEL, open_clip:MODEL/PRETRAINED."
+        f"\nEngine on this machine: {automatic_engine()} (fp32). NAME:bf16 runs in bf16 through OpenVINO."
+        "\nModels from a hub: transformers:MODEL, timm:MODEL, open_clip:MODEL/PRETRAINED."
     )
     return 0
 
@@ -281,7 +285,7 @@ def _cells(description: "BackboneDescription") -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows with columns as wide as their widest cell."""
+    """Yield rows with aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

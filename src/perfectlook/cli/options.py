@@ -1,4 +1,4 @@
-"""Flags that several commands share: what each accepts, and what it stands for."""
+"""Flags that several commands share: their types, their help and the options they stand for."""
 
 import math
 import sys
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def group(name: str, about: str) -> App:
-    """An application or a group of its commands.
+    """Return an application, or a group of its commands.
 
-    Each flag has one name, its help names the default, and of one that is repeated the last one counts.
+    A flag has one name. Its help states the default. If a flag is repeated, the last value counts.
     """
     return App(
         name=name,
@@ -29,74 +29,82 @@ def group(name: str, about: str) -> App:
 
 
 def _within(least: float, most: float, what: str) -> Callable[[object, Any], None]:
-    """A validator of numbers in a range, which NaN is not in."""
+    """Return a validator of numbers in a range. NaN is in no range."""
 
     def check(_: object, number: Any) -> None:
         if number is not None and not least <= number <= most:
-            raise ValueError(f"Expected {what}.")
+            raise ValueError(f"must be {what}.")
 
     return check
 
 
 def whole(_: object, tokens: Sequence[Token]) -> int:
-    """Read a whole number; 1.5 is none."""
+    """Read a whole number."""
     try:
         return int(tokens[0].value)
     except ValueError:
-        raise ValueError(f"{tokens[0].value!r} is not a whole number.") from None
+        raise ValueError("must be a whole number.") from None
+
+
+def number(_: object, tokens: Sequence[Token]) -> float:
+    """Read a number."""
+    try:
+        return float(tokens[0].value)
+    except ValueError:
+        raise ValueError("must be a number.") from None
 
 
 def key_and_value(flag: str, text: str, expected: str, *, at_last: bool = False) -> tuple[str, str]:
     """Split KEY=VALUE at its first "=", or at its last one.
 
     Raises:
-        UsageError: it is not what is `expected`.
+        UsageError: the text does not have the `expected` form.
     """
     key, _, value = text.rpartition("=") if at_last else text.partition("=")
     if not (key and value):
-        raise UsageError(f"{flag} {text}: expected {expected}")
+        raise UsageError(f"{flag} {text}: expected {expected}.")
     return key, value
 
 
-Positive = Annotated[int, Parameter(converter=whole, validator=_within(1, math.inf, "a whole number from 1"))]
-Natural = Annotated[int, Parameter(converter=whole, validator=_within(0, math.inf, "a whole number from 0"))]
-Share = Annotated[float, Parameter(validator=_within(0, 1, "a number from 0 to 1"))]
-Weight = Annotated[float, Parameter(validator=_within(0, sys.float_info.max, "a number from 0"))]
+Positive = Annotated[int, Parameter(converter=whole, validator=_within(1, math.inf, "at least 1"))]
+Natural = Annotated[int, Parameter(converter=whole, validator=_within(0, math.inf, "0 or more"))]
+Share = Annotated[float, Parameter(converter=number, validator=_within(0, 1, "from 0 to 1"))]
+Weight = Annotated[float, Parameter(converter=number, validator=_within(0, sys.float_info.max, "0 or more"))]
 SEVERAL = Parameter(consume_multiple=1, negative=())
-"""A flag that takes one or more values, all up to the next flag, and may be given again."""
+"""A flag that takes one or more values, up to the next flag. It can be repeated."""
 Texts = Annotated[list[str], SEVERAL]
 Text = Annotated[str, Parameter(allow_leading_hyphen=True)]
-"""What is read later, by what can say what is wrong in it: it may begin with a hyphen."""
+"""A text that may begin with a hyphen. A parser with better messages checks it later."""
 
 Folder = Annotated[
-    Path, Parameter(name="--model", help="folder of a trained model, or the name of one that is included")
+    Path, Parameter(name="--model", help="folder of a trained model, or the name of an included one")
 ]
 Location = Annotated[
-    str, Parameter(name="--catalogue", help="folder or URL of a catalogue synced with the model")
+    str, Parameter(name="--catalogue", help="folder or URL of a catalogue that is synced with the model")
 ]
 JsonOut = Annotated[
     str | None,
     Parameter(
         name="--json",
         allow_leading_hyphen=True,
-        help="write JSON to FILE instead of printing; - for standard output",
+        help="write JSON to FILE instead of printing; - writes to standard output",
     ),
 ]
 Sheet = Annotated[Path | None, Parameter(name="--sheet")]
 Strict = Annotated[bool, Parameter(name="--strict")]
 Workers = Annotated[
-    Positive | None, Parameter(name="--workers", help="number of worker processes (default: one a processor)")
+    Positive | None, Parameter(name="--workers", help="worker processes (default: one per processor)")
 ]
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Choosing:
-    """Which products may be shown.
+    """Which products an answer may show.
 
     Attributes:
-        where: only products that match a filter: 'price <= 50 EUR and brand in (Acme, Muji)'
-        rules: TOML file of the shop's own rules: pin, boost, bury and exclude products
+        where: show only products that match a filter: 'price <= 50 EUR and brand in (Acme, Muji)'
+        rules: TOML file with the shop's rules, which pin, boost, bury or exclude products
         include_unavailable: also show products that are out of stock
         all: show the bare ranking
     """
@@ -107,28 +115,25 @@ class Choosing:
     all: Annotated[
         bool,
         Parameter(
-            help="show the bare ranking: keep copies, variants and unavailable products, use no rules and no "
-            "spread, print full-precision distances"
+            help="show the bare ranking: keep duplicates, variants and unavailable products, apply no rules "
+            "and no spread, print distances at full precision"
         ),
     ] = False
 
     def options(self, **flags: object) -> dict[str, Any]:
-        """What the flags say, by the names that a `Recommender` knows.
+        """Return the flags as keyword arguments of a `Recommender`.
 
         Args:
-            flags: others that change a ranking.
+            flags: other flags that change a ranking.
 
         Raises:
-            UsageError: the bare ranking is combined with flags that change it, or the file of rules cannot be
-                read, or one of its rules is invalid.
+            UsageError: --all is combined with a flag that changes the ranking, or the rules cannot be read.
         """
         from perfectlook.recommender.rules import NO_RULES, Rules
 
         for flag, value in {"rules": self.rules, **flags}.items():
             if self.all and value:
-                raise UsageError(
-                    f"--all shows the bare ranking, which --{flag} changes; leave one of them out"
-                )
+                raise UsageError(f"--all and --{flag} exclude each other. Leave one of them out.")
         return {
             "where": self.where,
             "rules": Rules.read(self.rules) if self.rules else NO_RULES,
@@ -142,10 +147,10 @@ class Measuring:
     """Which scenes of a set are measured, and how the set is read.
 
     Attributes:
-        split: scenes to measure on (default: test)
-        scene: crop: the scene without the product (default); full: the whole picture
+        split: scenes to measure (default: test)
+        scene: crop: the part of the photo without the product (default); full: the whole photo
         workers: number of worker processes
-        strict: fail if anything is wrong in the set
+        strict: fail if anything in the set is wrong
     """
 
     split: Literal["train", "val", "test", "all"] = "test"
@@ -157,15 +162,15 @@ class Measuring:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class Feeding:
-    """How a feed is read, and how it and its pictures are fetched.
+    """How a feed is read, and how the feed and its pictures are fetched.
 
     Attributes:
         field: the column of a field that has another name in the feed
-        format: csv, tsv, jsonl, parquet or xml, if the feed's name does not tell
+        format: csv, tsv, jsonl, parquet or xml (default: from the feed's name)
         currency: currency of prices that do not name one
         allow_outside: accept pictures outside the feed's folder
-        allow_private: fetch from private, loopback and link-local addresses too
-        connections: pictures fetched at once (default: 8)
+        allow_private: also fetch from private, loopback and link-local addresses
+        connections: number of pictures fetched at the same time (default: 8)
     """
 
     field: Annotated[
@@ -173,7 +178,7 @@ class Feeding:
         Parameter(
             allow_leading_hyphen=True,
             help="FIELD=COLUMN: the column of a field (id, title, category, image_link, price ...) that has "
-            "another name in the feed; may be given several times",
+            "another name in the feed; repeatable",
         ),
     ] = field(default_factory=list)
     format: str | None = None
@@ -183,10 +188,10 @@ class Feeding:
     connections: Positive = 8
 
     def options(self) -> "FeedOptions":
-        """What the flags say, by the names that `Catalogue.sync` and `embed` know.
+        """Return the flags as keyword arguments of `Catalogue.sync` and `embed`.
 
         Raises:
-            UsageError: a `--field` is not FIELD=COLUMN.
+            UsageError: a `--field` does not have the form FIELD=COLUMN.
         """
         flags = asdict(self)
         columns = flags.pop("field")

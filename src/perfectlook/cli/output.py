@@ -1,4 +1,4 @@
-"""What commands print and write: problems, notes, product lines, JSON and sheets."""
+"""Output of commands: problems, notes, product lines, JSON and sheets."""
 
 import json
 import sys
@@ -18,13 +18,13 @@ SHOWN = 20
 
 
 def print_notes(notes: Iterable[str]) -> None:
-    """Print what may be wrong with a question, each note once, to standard error."""
+    """Print notes about the request to standard error, each note once."""
     for note in dict.fromkeys(notes):
         print(f"note: {note}", file=sys.stderr)
 
 
 def print_problems(problems: "Sequence[Problem]", what: str) -> None:
-    """Print the first problems with their reasons, and how many there are, to standard error."""
+    """Print the first problems with their reasons, and the number of all problems, to standard error."""
     if not problems:
         return
     from perfectlook.data.layout import KEPT as OF_SETS
@@ -32,12 +32,12 @@ def print_problems(problems: "Sequence[Problem]", what: str) -> None:
 
     for problem in problems[:SHOWN]:
         print(f"{'problem' if problem.kind in OF_SETS | OF_FEEDS else 'skipped'}: {problem}", file=sys.stderr)
-    more = f" (the first {SHOWN} are listed)" if len(problems) > SHOWN else ""
+    more = f" (the first {SHOWN} are shown)" if len(problems) > SHOWN else ""
     print(f"{what}: {len(problems):,} problems{more}", file=sys.stderr)
 
 
 def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
-    """Rank, distance (`bare`: all of its digits), id, title, price, and the rules that moved the product."""
+    """Return a product's rank, distance, id, title, price and the rules that moved it. `bare`: all digits."""
     distance = f"{product.distance!r}" if bare else f"{product.distance:.3f}"
     title = short_title(product.title)
     moved = f"  [{'; '.join(map(str, product.rules))}]" if product.rules else ""
@@ -47,16 +47,16 @@ def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
 
 
 def short_title(title: str | None, most: int = 60) -> str:
-    """A title in one line, cut where it is long; "" where there is none."""
+    """Return a title in one line, shortened to `most` characters. Without a title, return ""."""
     line = " ".join((title or "").split())
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def write_json(file: Path | str, document: object) -> None:
-    """Write a document to a file, or to standard output where that is "-".
+    """Write a document to a file, or to standard output if the file is "-".
 
-    Names of files need not be Unicode: what is not becomes an escape of JSON. Standard output, whose encoding
-    may be any, gets nothing but ASCII.
+    A file name may hold bytes that are not Unicode: they become JSON escapes. Standard output gets ASCII
+    only, because its encoding is unknown.
 
     Raises:
         PerfectLookError: the file cannot be written.
@@ -68,33 +68,37 @@ def write_json(file: Path | str, document: object) -> None:
     try:
         Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise PerfectLookError(f"{file}: cannot be written ({error.strerror}); name another file") from error
+        raise PerfectLookError(
+            f"{file}: cannot be written ({error.strerror}). Check the folder, or choose another file."
+        ) from error
 
 
 def check_file(flag: str, file: Path | None, what: str, suffixes: Sequence[str]) -> None:
-    """Make sure, before any work is done, that a file can be written here; None is no file.
+    """Check that a file can be written, before the work begins. None means no file.
 
     Raises:
-        UsageError: its name has another ending than one of the `suffixes`, or its folder is not there.
+        UsageError: the name ends in none of the `suffixes`, or the folder does not exist.
     """
     if file is None:
         return
     if file.suffix.lower() not in suffixes:
-        raise UsageError(f"{flag} {file}: {what}; end its name with one of {' '.join(suffixes)}")
+        raise UsageError(f"{flag} {file}: {what}. End its name in {' or '.join(suffixes)}.")
     if not file.parent.is_dir():
-        raise UsageError(f"{flag} {file}: there is no folder {file.parent}; make it, or name another")
+        raise UsageError(
+            f"{flag} {file}: the folder {file.parent} does not exist. Make it, or choose another one."
+        )
 
 
 def check_sheet(file: Path | None) -> None:
-    """Make sure, before any work is done, that a sheet can be written here; None is no sheet."""
+    """Check that a sheet can be written, before the work begins. None means no sheet."""
     check_file("--sheet", file, "a sheet is a picture", (".png", ".jpg", ".jpeg", ".webp"))
 
 
 def require(extra: str, what: str, *modules: str) -> None:
-    """Make sure that the modules of an extra are installed.
+    """Check that the modules of an extra are installed.
 
     Raises:
-        MissingExtraError: one is not.
+        MissingExtraError: a module is missing.
     """
     if any(find_spec(name) is None for name in modules):
         raise MissingExtraError(what, extra)

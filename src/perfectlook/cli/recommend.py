@@ -1,4 +1,4 @@
-"""`perfectlook complete`, `similar` and `explain`: what a catalogue has for a photo, and why."""
+"""`perfectlook complete`, `similar` and `explain`: products for a photo, and why they go with it."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 FAILED = 1
 PRODUCTS, ALTERNATIVES = 10, 3
-"""`-k` where it is not given: products of a category, alternatives of a slot."""
+"""Defaults of `-k`: products of a category, and alternatives of a slot."""
 NEAREST, NAMED = 3, 3
-"""How many products `explain` explains, and how many of their regions it names."""
+"""How many products `explain` explains by default, and how many regions it names for each."""
 
 Count = Annotated[Positive, Parameter(name="-k")]
 
@@ -61,25 +61,25 @@ def complete(
     sheet: Sheet = None,
     strict: Strict = False,
 ) -> int:
-    """Recommend products of a catalogue that complete the look of each photo, by category.
+    """Recommend the catalogue's products that complete the look of each photo, by category.
 
     Args:
-        photo: picture of a real scene.
-        photos: more of them.
-        category: answer for these categories only, one or several: a whole path (Furniture|Chairs), the
-            top of a subtree, or one level (default: all, those most likely to complete the photo first).
-        k: products of each category (default: 10); with --look, alternatives of each slot (default: 3).
-        spread: 0 to 1: how much products should differ from those before them, rather than be near
-            (default: 0, off).
-        look: compose a whole look: one product of each category, near the photo and near each other.
-        weight: with --look: how much its products should go with each other (default: 0.5).
-        budget: with --look: what all its products may cost together, 500 or "500 EUR".
-        lock: with --look: CATEGORY=ID, products that keep the slot of their category.
-        sheet: draw photo, attention and products on one page; FILE-1.png, FILE-2.png ... for several photos.
+        photo: photo of a real scene.
+        photos: more photos.
+        category: answer only for these categories: a whole path (Furniture|Chairs), the top of a subtree or
+            one level (default: all, those most likely to complete the photo first).
+        k: products per category (default: 10); with --look, alternatives per slot (default: 3).
+        spread: 0 to 1: prefer products that differ from those ranked before them (default: 0, off).
+        look: compose a whole look: one product per category, near the photo and near each other.
+        weight: with --look: importance of the distances between its products (default: 0.5).
+        budget: with --look: maximum total price, 500 or "500 EUR".
+        lock: with --look: CATEGORY=ID, a product that keeps the slot of its category.
+        sheet: draw the photo, the attention and the products on one page; with several photos, FILE-1.png,
+            FILE-2.png ...
         strict: exit with 1 if any photo cannot be read.
 
     Returns:
-        1 when no photo could be read, or with `--strict` when one could not.
+        1 if no photo could be read, or with `--strict` if one could not.
 
     Raises:
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
@@ -90,13 +90,13 @@ def complete(
     check_sheet(sheet)
     asked = choosing.options(spread=spread)
     if look and choosing.all:
-        raise UsageError("--all shows the bare ranking, and --look chooses products; leave one of them out")
+        raise UsageError("--all and --look exclude each other. Leave one of them out.")
     if look and spread:
-        raise UsageError("--spread changes rankings, and a look has none; use --weight with --look")
+        raise UsageError("--spread and --look exclude each other. Use --weight with --look instead.")
     for flag, value in (("weight", weight), ("budget", budget), ("lock", lock)):
         if value is not None and not look:
-            raise UsageError(f"--{flag} requires --look")
-    expected = "a whole category and a product's id: Furniture|Chairs=ID"
+            raise UsageError(f"--{flag} requires --look. Add --look, or leave out --{flag}.")
+    expected = "CATEGORY=ID with a whole category, as in Furniture|Chairs=chair-1"
     locked = dict(key_and_value("--lock", each, expected, at_last=True) for each in lock or [])
     with Recommender.open(catalogue, model=model) as recommender:
 
@@ -125,14 +125,14 @@ def complete(
     print_notes(note for answer in found for note in answer.notes)
     skipped = 1 + len(photos) - len(found)
     if skipped and photos:
-        print(f"{skipped} of {1 + len(photos)} photos skipped", file=sys.stderr)
+        print(f"{skipped} of {1 + len(photos)} photos were skipped", file=sys.stderr)
     return FAILED if not found or (strict and skipped) else 0
 
 
 def _answers(
     answered: "Callable[[str], answers.Answer | answers.Look]", photos: Sequence[str], sheet: Path | None
 ) -> "Iterator[answers.Answer | answers.Look]":
-    """Answer for each photo that can be read, and draw its sheet; the others are named."""
+    """Yield the answer for each photo that can be read, and draw its sheet. Report the others as skipped."""
     for number, photo in enumerate(photos, 1):
         try:
             answer = answered(photo)
@@ -157,14 +157,14 @@ def similar(
     json: JsonOut = None,
     sheet: Sheet = None,
 ) -> int:
-    """Find the products of a catalogue that look most like one of them, or like the product on a photo.
+    """Find the products that look most like a product of the catalogue, or like the product on a photo.
 
     Args:
-        like: id of a product of the catalogue, or else a picture of a product.
-        category: look in these categories only (default: the product's own; for a photo, the three categories
-            whose products look most like it on the whole).
-        k: products of each category (default: 10).
-        sheet: draw the product or photo with its look-alikes on one page.
+        like: id of a product of the catalogue, or a photo of a product.
+        category: search only these categories (default: the product's own; for a photo, the three categories
+            whose products look most like it on average).
+        k: products per category (default: 10).
+        sheet: draw the product or photo and its similar products on one page.
 
     Raises:
         PerfectLookError: the product or photo, the model, the catalogue, a category, the filter or the rules
@@ -193,16 +193,16 @@ def explain(
     json: JsonOut = None,
     sheet: Sheet = None,
 ) -> int:
-    """Say which parts of a photo make products of a category near to it or far from it.
+    """Explain which parts of a photo make products of a category near or far.
 
-    The distance of a product is the sum of what the whole scene and what each region contribute.
+    A product's distance is the sum of the contributions of the whole scene and of each region.
 
     Args:
-        photo: picture of a real scene.
+        photo: photo of a real scene.
         category: a category of the catalogue: a whole path (Furniture|Chairs), or its last level.
-        k: explain the nearest products, this many (default: 3).
-        product: explain these products of the category instead, however near they are.
-        sheet: draw the photo with what each region contributes, next to each product.
+        k: number of nearest products to explain (default: 3).
+        product: explain these products of the category instead of the nearest ones.
+        sheet: draw each product next to the photo with the contribution of each region.
 
     Raises:
         PerfectLookError: the photo, the model, the catalogue, the category or a product cannot be used, or a
@@ -211,7 +211,7 @@ def explain(
     from perfectlook.recommender import Recommender
 
     if k is not None and product:
-        raise UsageError("-k explains the nearest products, --product explains others; leave one of them out")
+        raise UsageError("-k and --product exclude each other. Leave one of them out.")
     check_sheet(sheet)
     with Recommender.open(catalogue, model=model) as recommender:
         _give(recommender.explain(photo, category, k or NEAREST, product), json, sheet)
@@ -225,7 +225,7 @@ def _give(
     *,
     bare: bool = False,
 ) -> None:
-    """Draw an answer's sheet, and write its JSON or print it."""
+    """Draw an answer's sheet, then write its JSON or print it."""
     if sheet:
         answer.save(sheet)
     if json:
@@ -239,14 +239,14 @@ def _document(answer: "answers.DrawableAnswer", *, bare: bool) -> dict[str, Any]
 
 
 def _lines(answer: "answers.DrawableAnswer", *, bare: bool) -> Iterator[str]:
-    """The lines of an answer as a person reads it, with all digits of distances if it is `bare`."""
+    """Yield the lines of an answer for people. `bare` prints all digits of distances."""
     from perfectlook import answers
 
     match answer:
         case answers.Answer():
             yield from _sections(answer.photo, answer.categories, bare=bare)
             for rule in answer.unused_rules:
-                yield f"  rule {rule.rule} ({rule.action}) is not followed: {rule.reason}"
+                yield f"  rule {rule.rule} ({rule.action}) is not applied: {rule.reason}"
         case answers.Similar():
             title = answer.product and answer.product.title
             yield from _sections(
@@ -273,7 +273,7 @@ def _block(title: str, lines: list[str]) -> list[str]:
 
 
 def _note(section: "answers.Section | answers.SimilarSection") -> str:
-    """How likely the category is, and which category of the model stands in for it."""
+    """Return how likely the category is, and which category of the model stands in for it."""
     from perfectlook import answers
 
     if not isinstance(section, answers.Section):
@@ -290,7 +290,7 @@ def _likely(suggested: float | None) -> str:
 
 
 def _stands_in(known: "answers.Resolved") -> str:
-    return f"looked at as {known.category}" if known.category else "a category the model does not know"
+    return f"treated as {known.category}" if known.category else "a category that the model does not know"
 
 
 def _look(look: "answers.Look") -> Iterator[str]:
@@ -315,19 +315,19 @@ def _look(look: "answers.Look") -> Iterator[str]:
 
 
 def _explanation(explanation: "answers.Explanation") -> Iterator[str]:
-    average = f"{explanation.n_products:,} products, at {explanation.mean_distance:.3f} on average"
+    average = f"{explanation.n_products:,} products, mean distance {explanation.mean_distance:.3f}"
     yield from (explanation.photo, "", f"  {explanation.category}: {average}")
     if explanation.resolved.how != "exact":
         yield f"  ({_stands_in(explanation.resolved)})"
     if not explanation.has_regions:
-        yield "  (the model looks at the whole scene only)"
+        yield "  (the model uses the whole scene only)"
     for each in explanation.products:
         yield ""
-        yield from _of_product(each, has_regions=explanation.has_regions)
+        yield from _product_lines(each, has_regions=explanation.has_regions)
     yield ""
 
 
-def _of_product(product: "answers.ExplainedProduct", *, has_regions: bool) -> Iterator[str]:
+def _product_lines(product: "answers.ExplainedProduct", *, has_regions: bool) -> Iterator[str]:
     relative = product.relative
     title = short_title(product.title)
     yield f"  {product.rank:>4}  {product.distance:.3f}  {product.id}  {title}".rstrip()
@@ -338,26 +338,26 @@ def _of_product(product: "answers.ExplainedProduct", *, has_regions: bool) -> It
             f"regions {product.distance_local / scale:.1%}"
         )
         shares = [part / scale for part in product.regions]
-        yield from _regions("        most:", shares, shares, "{:.1%}")
+        yield from _regions("        largest shares:", shares, shares, "{:.1%}")
     nearer = "nearer" if relative.distance <= 0 else "farther"
     line = f"        {nearer} than the average product by {abs(relative.distance):.3f}"
     if has_regions:
         line += f": whole scene {relative.distance_global:+.3f}, regions {relative.distance_local:+.3f}"
     yield line
     nearer_by = [-part for part in relative.regions]
-    yield from _regions("        nearer by:", nearer_by, relative.regions, "{:+.4f}")
-    yield from _regions("        farther by:", relative.regions, relative.regions, "{:+.4f}")
+    yield from _regions("        pull it nearer:", nearer_by, relative.regions, "{:+.4f}")
+    yield from _regions("        push it farther:", relative.regions, relative.regions, "{:+.4f}")
 
 
 def _regions(head: str, order: list[float], values: list[float], form: str) -> Iterator[str]:
-    """One line naming the regions that stand out, with their numbers; none where none does."""
+    """Yield one line that names the strongest regions with their values; nothing if no region stands out."""
     import numpy as np
 
     from perfectlook.model.attribution import place_of, row_and_column, strongest
 
-    said = []
+    named = []
     for region in strongest(np.asarray(order), NAMED):
         row, column = row_and_column(region)
-        said.append(f"row {row}, column {column} ({place_of(region)}) {form.format(values[region])}")
-    if said:
-        yield f"{head} {'; '.join(said)}"
+        named.append(f"row {row}, column {column} ({place_of(region)}) {form.format(values[region])}")
+    if named:
+        yield f"{head} {'; '.join(named)}"

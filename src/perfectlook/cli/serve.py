@@ -17,26 +17,26 @@ BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MA
 
 
 def register(app: App) -> None:
-    """Add the commands; `serve` is read when it is needed, because its flags are slow to import."""
+    """Add the commands. `serve` is built when it is needed, because its flags are slow to import."""
     app.command(demo)
     app.command(f"{__name__}:serve_with_flags", name="serve", help=serve.__doc__)
-    keys = group("keys", "Make API keys for `serve`.")
+    keys = group("keys", "Manage API keys for `serve`.")
     keys.command(new)
     app.command(keys)
 
 
 def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool = False) -> int:
-    """Open the page with the showroom that comes with the package.
+    """Open the page with the showroom, the example catalogue of the package.
 
     Nothing is downloaded, and you need no photo of your own.
 
     Args:
         port: port to listen on (default: 8000, or a free one if it is taken; 0: a free one).
-        no_browser: print the address and open no window.
-        check: ask the server for three rooms, print the answers, and stop.
+        no_browser: print the address without opening a browser.
+        check: ask the server for three rooms, print the answers, and exit.
 
     Raises:
-        PerfectLookError: something of the showroom is missing, or the port is taken.
+        PerfectLookError: a part of the showroom is missing, or the port is taken.
     """
     from perfectlook.demo import PORT, Demo, serving
     from perfectlook.demo import check as checked
@@ -55,9 +55,9 @@ def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool =
                     print(f"  {section.category.split('|')[-1]}: {names}")
             return 0
         if port is None and not url.endswith(f":{PORT}/"):
-            print(f"port {PORT} is taken; using another one:")
+            print(f"port {PORT} is taken; using a free port instead")
         with _asked_to_stop() as stop:
-            print(f"{url} shows the showroom; stop with Ctrl-C", flush=True)
+            print(f"{url} shows the showroom. Press Ctrl-C to stop.", flush=True)
             if not no_browser and _has_windows():
                 import webbrowser
 
@@ -68,9 +68,9 @@ def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool =
 
 @contextmanager
 def _asked_to_stop() -> Iterator["SimpleQueue[None]"]:
-    """Yield where Ctrl-C and SIGTERM put something while the context lasts: they are how a demo ends.
+    """Yield a queue that receives an item at Ctrl-C or SIGTERM, the two ways to stop a demo.
 
-    A signal may come at any moment, also while the queue is asked: only this kind bears that.
+    A signal may arrive while the queue is being read. Only a SimpleQueue allows that.
     """
     stop: SimpleQueue[None] = SimpleQueue()
     asking = (signal.SIGINT, signal.SIGTERM)
@@ -83,7 +83,7 @@ def _asked_to_stop() -> Iterator["SimpleQueue[None]"]:
 
 
 def _has_windows() -> bool:
-    """Whether a browser would open beside the terminal, not a text browser in it."""
+    """Whether a graphical browser can open. A text browser would take over the terminal."""
     screen = "DISPLAY" in os.environ or "WAYLAND_DISPLAY" in os.environ
     return screen or sys.platform in ("darwin", "win32")
 
@@ -91,12 +91,12 @@ def _has_windows() -> bool:
 def serve(*, config: str | None = None, show_config: bool = False, **flags: object) -> int:
     """Serve a model and a catalogue over HTTP: the API and the page.
 
-    Every flag can also be set by an environment variable (--max-upload: PERFECTLOOK_MAX_UPLOAD) and by a key
-    of the TOML file (max_upload). Flags come first, then the environment, then the file.
+    You can also set every flag by an environment variable (--max-upload: PERFECTLOOK_MAX_UPLOAD) or by a key
+    of the TOML file (max_upload). Flags override the environment, and the environment overrides the file.
 
     Args:
         config: TOML file of settings.
-        show_config: print the settings as they would be used, and stop.
+        show_config: print the resulting settings, and exit.
 
     Raises:
         PerfectLookError: a setting, the model or the catalogue cannot be used.
@@ -107,7 +107,7 @@ def serve(*, config: str | None = None, show_config: bool = False, **flags: obje
     if show_config:
         print(settings.as_toml(), end="")
         return 0
-    for name in BLAS:  # before numpy is loaded: each worker is one thread, and they must not start more
+    for name in BLAS:  # before numpy is loaded: each worker is one thread and must not start others
         os.environ.setdefault(name, "1")
     from perfectlook.service.server import run
 
@@ -116,7 +116,7 @@ def serve(*, config: str | None = None, show_config: bool = False, **flags: obje
 
 
 def __getattr__(name: str) -> Callable[..., int]:
-    """Return `serve` with its signature: a flag for every setting, then its own; None: not given."""
+    """Return `serve` with a signature that has a flag for every setting. None means that it is not given."""
     if name != "serve_with_flags":
         raise AttributeError(name)
     from perfectlook.service.settings import Settings, flag_of
@@ -143,16 +143,16 @@ def __getattr__(name: str) -> Callable[..., int]:
 
 
 def new(name: str, /) -> int:
-    """Make a key: print it to standard error, and the line that makes it known to standard output.
+    """Make an API key. Print the key to standard error, and its line for --keys to standard output.
 
-    Append the line to the file of `serve --keys`; it does not reveal the key. To withdraw a key, remove its
-    line.
+    Append the line to the file of `serve --keys`. It holds only a hash of the key. To revoke a key,
+    remove its line.
 
     Args:
-        name: whose key it is, for logs and limits.
+        name: name of the key's owner, for logs and rate limits.
 
     Raises:
-        UsageError: the name cannot be used.
+        UsageError: the name has invalid characters.
     """
     from perfectlook.service.security import new_key
 

@@ -1,4 +1,4 @@
-"""The application: every group of routes, the page's files, and what lies around them."""
+"""The application: the routes of the API, the files of the page, and the middleware around them."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ ROUTES = (
     operations.feedback_router,
     operations.router,
 )
-"""The routers of all calls of the API."""
+"""The routers of all calls."""
 FOLDER = Path(__file__).parent / "page"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
@@ -35,7 +35,7 @@ _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "
 
 
 def create_app(service: Service) -> ASGIApp:
-    """Return the application of an open service inside its middleware; it closes the service at its end."""
+    """Return the application of an open service, inside its middleware. It closes the service at shutdown."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,10 +45,10 @@ def create_app(service: Service) -> ASGIApp:
     routes = FastAPI(
         title="Perfect the Look",
         version=__version__,
-        description="Complete the look: products that go with the photo of a real scene.",
+        description="Complete the look: products that go with a photo of a real scene.",
         lifespan=lifespan,
         openapi_url="/v1/openapi.json",
-        docs_url=None,  # its scripts come from another site
+        docs_url=None,  # its scripts are on another site
         redoc_url=None,
     )
     routes.state.service = service
@@ -69,7 +69,7 @@ def create_app(service: Service) -> ASGIApp:
 
 
 def files_router(folder: Path = FOLDER) -> APIRouter:
-    """Return a router with one route for each file of the page: no path of a request is ever opened."""
+    """Return a router with one route for each file of the page. No path of a request is ever opened."""
     router = APIRouter(include_in_schema=False)
     for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if file.is_file() and not file.name.startswith("."):

@@ -1,4 +1,4 @@
-"""Failed requests: what each failure is answered with, and nothing of the inside in it."""
+"""The answers of failed requests. They never reveal internal details."""
 
 import asyncio
 import json
@@ -18,17 +18,18 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from perfectlook.answers import ErrorAnswer, ErrorDetail
 from perfectlook.errors import CatalogueInUseError, FetchError, PerfectLookError, PictureError, UsageError
 from perfectlook.service.examples import example_of
+from perfectlook.service.settings import reason_of
 
 LOGGER = logging.getLogger("perfectlook.service")
 BUSY_DELAY = 0.2
-"""Seconds before a busy server refuses a request: a caller that asks again at once would otherwise take
-processor time from accepted requests."""
+"""Seconds that a busy server waits before it refuses a request. A client that retries immediately would
+otherwise take processor time from accepted requests."""
 PICTURES = ("image/jpeg", "image/png", "image/webp")
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
 class Refusal(HTTPException):
-    """A request is refused: with a status, a code for programs and a message for people."""
+    """A refused request, with a status, a code for programs and a message for people."""
 
     def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
@@ -40,7 +41,7 @@ class Refusal(HTTPException):
 
 @dataclass(slots=True)
 class RequestState:
-    """A request's id, the name of its key, when it began, and the code of its error."""
+    """A request's id, the name of its key, its start time and the code of its error."""
 
     id: str
     key: str | None = None
@@ -49,15 +50,15 @@ class RequestState:
 
 
 def state_of(request: HTTPConnection) -> RequestState:
-    """Return the state of a request; the middleware has put it there."""
+    """Return the state of a request, which the middleware has set."""
     return cast(RequestState, request.scope["perfectlook.state"])
 
 
 def json_answer(document: object, status: int = 200) -> Response:
-    """Return an answer, serialised once."""
+    """Serialise an answer and return its response."""
     try:
         content = to_json(document, inf_nan_mode="null")
-    except PydanticSerializationError:  # half of a surrogate pair, as a broken feed may hold
+    except PydanticSerializationError:  # an unpaired surrogate, which a broken feed may hold
         plain = document.model_dump() if isinstance(document, BaseModel) else document
         text = json.dumps(plain, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         content = text.encode("utf-8", "replace")
@@ -65,7 +66,7 @@ def json_answer(document: object, status: int = 200) -> Response:
 
 
 def error_answer(refusal: Refusal, state: RequestState, details: Any = None) -> Response:
-    """Return the answer of a refused request, and note its code for the log and the metrics."""
+    """Return the response of a refused request, and record its code for the log and the metrics."""
     state.error = refusal.code
     detail = ErrorDetail(code=refusal.code, message=refusal.detail, request_id=state.id, details=details)
     answer = json_answer(ErrorAnswer(error=detail), refusal.status_code)
@@ -74,32 +75,32 @@ def error_answer(refusal: Refusal, state: RequestState, details: Any = None) -> 
 
 
 _MEANINGS = {
-    400: "The request is wrong: `message` says how.",
+    400: "The request is wrong. `message` says how.",
     401: "The API key is missing or wrong.",
-    404: "There is no such thing.",
+    404: "The requested item does not exist.",
     408: "The request took too long to arrive.",
     413: "The body has too many bytes, or the picture too many pixels.",
-    415: "Not a picture, or a body of a type that is not accepted.",
-    422: "An option is wrong: `details` says which.",
-    429: "Too many requests: `Retry-After` says how many seconds to wait.",
+    415: "The body is not a picture, or has a type that is not accepted.",
+    422: "An option is wrong. `details` says which.",
+    429: "Too many requests. `Retry-After` says how many seconds to wait.",
     500: "The server failed.",
     502: "A URL could not be fetched.",
-    503: "Too busy, or the catalogue cannot be used: `Retry-After` says how many seconds to wait.",
-    507: "It could not be stored.",
+    503: "The server is busy, or the catalogue cannot be used. `Retry-After` says how many seconds to wait.",
+    507: "The feedback could not be stored.",
 }
 
 
 def described(
     summary: str, answer: Any = None, *failures: int, status: int = 200, kinds: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Return what OpenAPI says of an endpoint, as arguments for a router's methods.
+    """Return the OpenAPI description of an endpoint, as arguments of a router's methods.
 
     Args:
-        summary: what the call is for.
-        answer: the type of its answer, which is JSON; None if it sends something else.
-        failures: statuses of its failures, besides those that any endpoint may have.
-        status: of its answer.
-        kinds: the media types that it sends instead of JSON.
+        summary: what the call does.
+        answer: the type of its JSON answer; None if it sends something else.
+        failures: statuses of its failures, in addition to those of every endpoint.
+        status: status of its answer.
+        kinds: media types that it sends instead of JSON.
     """
     statuses = sorted({*failures, 400, 408, 413, 429, 500, 503})
     responses: dict[int, dict[str, Any]] = {
@@ -116,7 +117,7 @@ def described(
 
 
 def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
-    """Register the answers of all failures; no message contains a text of `hidden`, such as a folder."""
+    """Register the answers of all failures. A text in `hidden`, such as a folder, appears in no message."""
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
@@ -134,7 +135,7 @@ def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
         problems = [
             {"where": [str(part) for part in each["loc"]], "problem": each["msg"]} for each in error.errors()
         ]
-        message = f"{'.'.join(problems[0]['where'])}: {problems[0]['problem']}"
+        message = f"{'.'.join(problems[0]['where'])}: {reason_of(problems[0]['problem'])}"
         return error_answer(Refusal(422, "invalid", message), state_of(request), problems)
 
     @app.exception_handler(PerfectLookError)
@@ -148,11 +149,11 @@ def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, _: ClientDisconnect) -> Response:
         state_of(request).error = "client_gone"
-        return Response(status_code=499)  # nobody reads it; the log does
+        return Response(status_code=499)  # only the log reads it
 
 
 def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal:
-    """Return how a failure of the package is answered."""
+    """Return the refusal for an error of the package."""
     if isinstance(error, PictureError):
         return _of_picture(error)
     if isinstance(error, UsageError):
@@ -160,20 +161,24 @@ def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal
         for each in filter(None, hidden):
             message = message.replace(each, "the catalogue")
         return Refusal(400, "bad_request", message)
-    if isinstance(error, FetchError):  # the reason tells what is at the address: only the log has it
+    if isinstance(
+        error, FetchError
+    ):  # only the log gets the reason, because it reveals what is at the address
         if error.passing:
-            return Refusal(502, "unreachable", "nothing could be fetched from that URL; try again later")
-        return Refusal(400, "bad_url", "nothing can be fetched from that URL")
+            return Refusal(502, "unreachable", "The URL cannot be fetched now. Try again later.")
+        return Refusal(400, "bad_url", "The URL cannot be fetched. Check the address.")
     if isinstance(error, CatalogueInUseError):
-        return Refusal(503, "sync_at_work", "a sync is running; try again when it has ended", retry_after=5)
-    return Refusal(503, "unavailable", "the catalogue cannot be used now; try again later", retry_after=5)
+        return Refusal(503, "sync_at_work", "A sync is running. Try again later.", retry_after=5)
+    return Refusal(503, "unavailable", "The catalogue cannot be used now. Try again later.", retry_after=5)
 
 
 def _of_picture(error: PictureError) -> Refusal:
     if isinstance(error.__cause__, UnidentifiedImageError):
-        return Refusal(415, "not_a_picture", "not a picture of a known format")
+        return Refusal(
+            415, "not_a_picture", "This is no picture of a known format. Send a JPEG, PNG or WebP."
+        )
     if "megapixels" in str(error) or "over the limit" in str(error):
-        return Refusal(413, "too_large", "the picture has too many pixels; scale it down")
+        return Refusal(413, "too_large", "The picture has too many pixels. Scale it down.")
     if "empty" in str(error):
-        return Refusal(400, "bad_picture", "the picture is empty")
-    return Refusal(400, "bad_picture", "the picture is truncated or damaged")
+        return Refusal(400, "bad_picture", "The picture is empty. Send another one.")
+    return Refusal(400, "bad_picture", "The picture is truncated or damaged. Send it again, or another one.")

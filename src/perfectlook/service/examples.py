@@ -1,4 +1,4 @@
-"""Examples of the answers, which OpenAPI shows beside their schemas."""
+"""Examples of answers, which OpenAPI shows next to their schemas."""
 
 from typing import Any
 
@@ -79,6 +79,6 @@ _ANSWERS = (
 
 
 def example_of(answer: Any) -> Any:
-    """Return the JSON of an example of a type of answer, or of a list of one."""
+    """Return an example of an answer's type, or of a list of answers, as JSON."""
     examples: dict[Any, Any] = {**{type(each): each for each in _ANSWERS}, list[Sample]: [_SAMPLE]}
     return to_jsonable_python(examples[answer])

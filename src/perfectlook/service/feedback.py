@@ -1,4 +1,4 @@
-"""What shoppers did with the products they were shown: stored in SQLite, and summed up."""
+"""Feedback: what shoppers did with the products of an answer. It is stored in SQLite."""
 
 import sqlite3
 import threading
@@ -24,10 +24,10 @@ CREATE TABLE IF NOT EXISTS feedback (
 
 
 class FeedbackStore(Closable):
-    """Events, each stored once however often it is sent. `add` returns when the disk has them."""
+    """The events in a SQLite file. Each event is stored once, even if it is sent again."""
 
     def __init__(self, file: Path) -> None:
-        """Open the file, or make it.
+        """Open the file. It is made if it does not exist.
 
         Raises:
             PerfectLookError: it cannot be opened.
@@ -40,14 +40,14 @@ class FeedbackStore(Closable):
             self._connected()
         except (OSError, sqlite3.Error) as error:
             raise PerfectLookError(
-                f"{file}: feedback cannot be stored there ({error}); choose another --feedback"
+                f"{file}: feedback cannot be stored here ({error}). Choose another file with --feedback."
             ) from error
 
     def add(self, request_id: str, model: str, events: Sequence[FeedbackEvent]) -> None:
-        """Keep events, all or none.
+        """Store all events or none. When this returns, they are on the disk.
 
         Raises:
-            Refusal: 507 where the disk is full or the file cannot be written; nothing was kept.
+            Refusal: the disk is full or the file cannot be written (507); nothing was stored.
         """
         now = time.time()
         rows = [
@@ -60,11 +60,11 @@ class FeedbackStore(Closable):
             except (OSError, sqlite3.Error) as error:
                 self._drop()
                 raise Refusal(
-                    507, "not_stored", "feedback cannot be stored now; send it again later", retry_after=30
+                    507, "not_stored", "Feedback cannot be stored now. Send it again later.", retry_after=30
                 ) from error
 
     def stats(self) -> FeedbackStats:
-        """Return counts of events, and clicks over shown, by category and by rank."""
+        """Return the counts of events and the click-through rates, by category and by rank."""
         address = f"{self._file.absolute().as_uri()}?mode=ro"
         with self._lock, closing(sqlite3.connect(address, uri=True, timeout=10)) as reader:
             return FeedbackStats(by_category=_counted(reader, "category"), by_rank=_counted(reader, "rank"))
@@ -75,7 +75,7 @@ class FeedbackStore(Closable):
 
     def _connected(self) -> sqlite3.Connection:
         if self._is_closed:
-            raise sqlite3.ProgrammingError("the store of feedback is closed")
+            raise sqlite3.ProgrammingError("the feedback store is closed")
         if self._connection is None:
             with ExitStack() as opening:
                 connection = sqlite3.connect(self._file, timeout=10, check_same_thread=False)

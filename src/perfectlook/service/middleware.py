@@ -1,4 +1,4 @@
-"""Around every request: its id, key and limits; the headers, the log line and the metrics of its answer."""
+"""Middleware around every request: id, key, rate limit, size limit, safe headers, log line and metrics."""
 
 import asyncio
 import logging
@@ -27,13 +27,13 @@ _UNLIMITED = ("/health", "/ready", "/metrics")
 
 
 class ServiceMiddleware:
-    """The outermost layer, in plain ASGI: nothing inside sees a request that is over its limits."""
+    """The outermost layer, in plain ASGI. The application never sees a request that is over the limits."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         """Wrap the application of a service."""
         self._app = app
         self._service = service
-        self._most = service.settings.max_upload + 2**16  # a photo, and the other fields of its form
+        self._most = service.settings.max_upload + 2**16  # a photo and the other fields of its form
         self._rates = Rates(service.settings.rate, service.settings.burst)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,9 +67,11 @@ class ServiceMiddleware:
             await self._app(scope, body.receive, answer)
         except Exception as error:
             refusal = error if isinstance(error, Refusal) else None
-            if refusal is None:  # the client gets an answer without anything of the inside
+            if refusal is None:  # the client learns no internal details
                 LOGGER.exception("failed", extra={"request_id": state.id}, exc_info=error)
-                refusal = Refusal(500, "internal", "something went wrong here")
+                refusal = Refusal(
+                    500, "internal", "The server failed. Its log has the cause under the request id."
+                )
             if not status:
                 await error_answer(refusal, state)(scope, receive, answer)
         finally:
@@ -80,20 +82,25 @@ class ServiceMiddleware:
         return self._service.keys.owner(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
 
     def _check(self, scope: Scope, headers: Headers, state: RequestState) -> None:
-        """Refuse requests that come too often or announce too large a body."""
+        """Refuse a request above the rate limit, or with a body that is announced as too large."""
         path: str = scope["path"]
         if path not in _UNLIMITED:
             address = (scope.get("client") or ("",))[0]
             caller = f"key {state.key}" if state.key else f"address {address}"
             cost = 1.0 if path.startswith("/v1/") and not path.endswith("/picture") else 0.1
             if wait := self._rates.wait(caller, cost):
-                raise Refusal(429, "too_often", "too many requests; slow down", retry_after=wait)
+                raise Refusal(
+                    429,
+                    "too_often",
+                    f"Too many requests. Try again in {wait} s, or ask the operator for a higher --rate.",
+                    retry_after=wait,
+                )
         if (_length(headers) or 0) > self._most:
             raise too_large(self._most)
 
     def _note(self, scope: Scope, state: RequestState, status: int) -> None:
         seconds = time.perf_counter() - state.began
-        pattern = getattr(scope.get("route"), "path", None)  # the path itself may be private
+        pattern = getattr(scope.get("route"), "path", None)  # the path itself may hold private data
         route = pattern if isinstance(pattern, str) else "none"
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._service.metrics.request(method, route, status, seconds, state.error)
@@ -103,7 +110,7 @@ class ServiceMiddleware:
 
 
 class Body:
-    """Receives at most so many bytes of a request, within so many seconds."""
+    """Receives the body of a request, with a limit of bytes and a limit of seconds."""
 
     def __init__(self, receive: Receive, most: int, seconds: float, headers: Headers) -> None:
         """Wrap the `receive` of one request."""
@@ -114,21 +121,21 @@ class Body:
         self._size = 0
         self._announced = _length(headers)
         self.done = self._announced == 0
-        """Whether all of it has arrived."""
+        """Whether the whole body has arrived."""
 
     async def receive(self) -> Message:
         """Return the next message.
 
         Raises:
-            Refusal: it is too large (413), or does not arrive in time (408).
+            Refusal: the body is too large (413), or arrives too slowly (408).
         """
-        if self.done and self._size:  # only whether the client is still there follows
+        if self.done and self._size:  # the only message that can follow is the end of the connection
             return await self._receive()
         try:
             async with asyncio.timeout_at(self._deadline):
                 message = await self._receive()
         except TimeoutError:
-            late = f"the request did not arrive within {self._seconds:g} seconds"
+            late = f"The request timed out after {self._seconds:g} s. Send a smaller photo, or try again."
             raise Refusal(408, "too_slow", late) from None
         self._size += len(message.get("body", b""))
         self.done = not message.get("more_body", False)
@@ -138,7 +145,7 @@ class Body:
         return message
 
     async def drain(self) -> None:
-        """Read the rest of a body within the limit: a client that still sends would miss the answer."""
+        """Read the rest of a body, up to the limit. A client that is still sending would miss the answer."""
         if self._announced is not None and self._announced > self._most:
             return
         with suppress(Refusal):
@@ -148,11 +155,11 @@ class Body:
 
 def too_large(most: int) -> Refusal:
     """Return the refusal of a body that is too large."""
-    return Refusal(413, "too_large", f"over the limit of {most:,} bytes; send a smaller one")
+    return Refusal(413, "too_large", f"The body is larger than {most:,} bytes. Send a smaller photo.")
 
 
 def _length(headers: Headers) -> int | None:
-    """Return the announced length of a body; None if it is not announced."""
+    """Return the announced length of a body, or None without an announcement."""
     if "transfer-encoding" in headers:
         return None
     length = headers.get("content-length", "0")

@@ -1,4 +1,4 @@
-"""What a request asks for: its options, and its photo, which is never written to a disk."""
+"""Read requests: their options and their photo. The photo is never written to disk."""
 
 import json
 import re
@@ -33,7 +33,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2_000)]
 REPEATABLE = frozenset({"category", "locked"})
 PHOTO = "photo"
-"""The name of a photo's field in forms, and what answers call a photo that has no name of its own."""
+"""The name of the photo's field in forms, and the name of a photo without a file name."""
 SMALLEST_BOX = 8
 
 
@@ -45,7 +45,9 @@ def _box(value: object) -> Box | None:
     except (TypeError, ValueError, OverflowError):
         left = top = right = bottom = nan
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise ValueError("write left,top,right,bottom as numbers from 0 to 1; left < right and top < bottom")
+        raise ValueError(
+            f"expected left,top,right,bottom from 0 to 1 with left < right and top < bottom, got {value!r}."
+        )
     return Box(left, top, right, bottom)
 
 
@@ -55,43 +57,47 @@ Part = Annotated[Box | None, BeforeValidator(_box), WithJsonSchema(_BOX_SCHEMA)]
 
 
 class PhotoOptions(BaseModel):
-    """Where the photo is, if it is not in the request itself, and the options of all questions about it."""
+    """Where the photo is, if it is not in the request itself, and the options that all questions share."""
 
     model_config = ConfigDict(extra="forbid")
 
-    url: Url | None = Field(None, description="an http(s) address of the photo, instead of the photo")
-    sample: Name | None = Field(None, description="the name of a sample scene, instead of the photo")
+    url: Url | None = Field(None, description="http(s) address of the photo, instead of the photo itself")
+    sample: Name | None = Field(None, description="name of a sample scene, instead of the photo itself")
     category: list[Name] = Field(
-        [], max_length=50, description="whole paths, subtrees or single levels; may be repeated"
+        [], max_length=50, description="whole paths, subtrees or single levels; repeatable"
     )
-    k: int = Field(10, ge=1, le=100, description="products of a category, at most")
+    k: int = Field(10, ge=1, le=100, description="maximum number of products per category")
     where: Annotated[str, StringConstraints(max_length=2_000)] | None = Field(
-        None, description="a filter, such as: price <= 50 EUR and brand in (Acme, Muji)"
+        None, description="filter, such as: price <= 50 EUR and brand in (Acme, Muji)"
     )
-    box: Part = Field(None, description="the part of the photo to look at: left,top,right,bottom from 0 to 1")
-    include_unavailable: bool = Field(False, description="also products that are out of stock")
+    box: Part = Field(None, description="part of the photo to use: left,top,right,bottom from 0 to 1")
+    include_unavailable: bool = Field(False, description="also show products that are out of stock")
 
     @property
     def filter(self) -> Filter | None:
-        """The filter; UsageError, with the column, if it cannot be read."""
+        """The parsed filter. A malformed one raises a UsageError with the column."""
         return parse_filter(self.where, "where") if self.where else None
 
 
 class CompleteOptions(PhotoOptions):
     """The options of `/v1/complete`."""
 
-    look: bool = Field(False, description="compose a whole look as well")
-    weight: float | None = Field(None, ge=0, le=1_000, description="how much a look's products go together")
+    look: bool = Field(False, description="also compose a whole look")
+    weight: float | None = Field(
+        None, ge=0, le=1_000, description="importance of the distances between the look's products"
+    )
     budget: Annotated[str, StringConstraints(max_length=40)] | None = Field(
-        None, description='what a look may cost: "500" or "500 EUR"'
+        None, description='maximum total price of the look: "500" or "500 EUR"'
     )
     locked: list[Name] = Field(
-        [], max_length=12, description='products that keep their slot of the look: "category=product id"'
+        [], max_length=12, description='products that keep their slots in the look: "category=product id"'
     )
-    attention: bool = Field(False, description="also return where in the photo the model looked")
-    spread: float = Field(0.0, ge=0, le=1, description="how much products should differ from each other")
+    attention: bool = Field(False, description="also return the attention over the photo")
+    spread: float = Field(
+        0.0, ge=0, le=1, description="preference for products that differ from those ranked before them"
+    )
     limit_categories: int = Field(
-        8, ge=0, le=500, description="if no category is named: how many of the likeliest; 0 is all"
+        8, ge=0, le=500, description="without `category`: how many of the likeliest categories; 0 means all"
     )
 
     @field_validator("locked")
@@ -100,12 +106,12 @@ class CompleteOptions(PhotoOptions):
         for each in value:
             category, separator, id_ = each.partition("=")
             if not separator or not category.strip() or not id_:
-                raise ValueError("write category=product id")
+                raise ValueError(f"expected CATEGORY=ID, got '{each}'.")
         return value
 
     @property
     def locked_ids(self) -> dict[str, str]:
-        """Products by category."""
+        """The ids of the locked products, by category."""
         pairs = (each.partition("=") for each in self.locked)
         return {category: id_ for category, _, id_ in pairs}
 
@@ -113,14 +119,14 @@ class CompleteOptions(PhotoOptions):
 class SimilarOptions(PhotoOptions):
     """The options of `/v1/similar`."""
 
-    id: Name | None = Field(None, description="a product of the catalogue, instead of a photo")
+    id: Name | None = Field(None, description="id of a product of the catalogue, instead of a photo")
 
 
 Options = TypeVar("Options", bound=PhotoOptions)
 
 
 class ReceivedFile(NamedTuple):
-    """The bytes of a file, and its name: never a path of the server."""
+    """The bytes of a file, and its name, which is never a path of the server."""
 
     content: bytes
     name: str
@@ -129,15 +135,15 @@ class ReceivedFile(NamedTuple):
 async def read_question(
     request: Request, service: Service, kind: type[Options]
 ) -> tuple[ReceivedFile | None, Options]:
-    """Return the photo (None if there is none) and the options of a request.
+    """Return the photo of a request, or None without one, and its options.
 
-    The photo's name is that of the file or of the sample, or the host and path of the URL.
+    The photo is named after its file or its sample, or after the host and path of its URL.
 
     Raises:
-        Refusal: the body has another type or cannot be read, or the photo is given twice or is an unknown
-            sample.
+        Refusal: the body has an unsupported type or cannot be read, the photo is given more than once, or the
+            sample is unknown.
         ValidationError: an option is wrong.
-        FetchError: the photo is at a URL that cannot be fetched.
+        FetchError: the URL of the photo cannot be fetched.
     """
     type_ = content_type(request)
     photo: ReceivedFile | None = None
@@ -148,7 +154,7 @@ async def read_question(
     elif type_ == "application/json":
         document = read_json(await request.body())
         if not isinstance(document, dict):
-            raise Refusal(400, "bad_json", "the body is not a JSON object")
+            raise Refusal(400, "bad_json", 'The body is no JSON object. Send one, such as {"url": ...}.')
         options = kind.model_validate(document)
     elif type_.startswith("image/") or type_ == "application/octet-stream":
         options = kind.model_validate(_gathered(request.query_params.multi_items()))
@@ -157,48 +163,52 @@ async def read_question(
         raise Refusal(
             415,
             "unsupported_type",
-            "send multipart/form-data with the file 'photo', the photo itself as image/*, or JSON with 'url' "
-            "or 'sample'",
+            "The type of the body is not supported. Send multipart/form-data with the file 'photo', the "
+            "photo itself as image/*, or JSON with 'url' or 'sample'.",
         )
     given = (photo, options.url, options.sample, getattr(options, "id", None))
     if given.count(None) < len(given) - 1:
-        raise Refusal(400, "bad_request", "the photo is given more than once; give a photo, url or sample")
+        raise Refusal(
+            400, "bad_request", "The photo is given more than once. Send only one of: photo, url, sample, id."
+        )
     if options.url is not None:
         content = await service.fetched(options.url)
         place = httpx.URL(options.url)
-        photo = ReceivedFile(content, place.netloc.decode("ascii") + place.path)  # a query may be a secret
+        photo = ReceivedFile(content, place.netloc.decode("ascii") + place.path)  # a query may hold a secret
     elif options.sample is not None:
         photo = ReceivedFile(await service.samples.content(options.sample), options.sample)
     return photo, options
 
 
 def content_type(request: Request) -> str:
-    """Return the type of a request's body, without parameters."""
+    """Return the media type of a request's body, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def read_json(text: bytes | str) -> Any:
-    """Return a JSON document; Refusal (400) if it is none."""
+    """Parse JSON; a Refusal (400) if it is malformed."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Refusal(400, "bad_json", "the body is not JSON") from error
+        raise Refusal(400, "bad_json", f"The body is malformed JSON ({error}). Send valid JSON.") from error
 
 
 async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]], dict[str, ReceivedFile]]:
-    """Return the texts of a form and its file of that name; the middleware bounds the size.
+    """Return the texts of a form, and its file with the given name. The middleware limits the size.
 
     Raises:
-        Refusal: the form cannot be read (400), or has another file (422).
+        Refusal: the form cannot be read (400), or has a file of another name (422).
     """
 
     class InMemory(MultiPartParser):
-        spool_max_size = 2**62  # files stay in memory, however large they are
+        spool_max_size = 2**62  # large files stay in memory too
 
     try:
         form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=200).parse()
     except MultiPartException as error:
-        raise Refusal(400, "bad_form", f"the form cannot be read: {error.message}") from error
+        raise Refusal(
+            400, "bad_form", f"The form cannot be read ({error.message}). Send multipart/form-data."
+        ) from error
     texts, files = [], {}
     try:
         for name, value in form.multi_items():
@@ -208,14 +218,14 @@ async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]],
                 called = re.split(r"[/\\]", value.filename or "")[-1][:500]  # some clients send a whole path
                 files[name] = ReceivedFile(await value.read(), called or file)
             else:
-                raise Refusal(422, "invalid", f"{name}: no such file; name the file '{file}'")
+                raise Refusal(422, "invalid", f"{name}: unexpected file. Name the file '{file}'.")
     finally:
         await form.close()
     return texts, files
 
 
 def _gathered(items: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Gather the fields of a form or a query: repeatable ones as lists, the last value of all others."""
+    """Collect the fields of a form or query: repeatable fields as lists, the last value of other fields."""
     found: dict[str, Any] = {}
     for name, value in items:
         if name in REPEATABLE:
@@ -226,7 +236,7 @@ def _gathered(items: Iterable[tuple[str, str]]) -> dict[str, Any]:
 
 
 class Stopwatch:
-    """Milliseconds of each stage; a stage begins where the one before ended."""
+    """Measures stages in milliseconds. Each stage begins where the previous one ended."""
 
     def __init__(self) -> None:
         """Begin the first stage."""
@@ -240,7 +250,7 @@ class Stopwatch:
         self._last = now
 
     def end(self, name: str) -> dict[str, float]:
-        """End the last stage; return all of them and the total."""
+        """End the last stage, and return the times of all stages and the total."""
         self.stage(name)
         self.timings["total"] = round(1000 * (self._last - self._began), 3)
         return self.timings
@@ -249,14 +259,14 @@ class Stopwatch:
 def embed_photo(
     service: Service, photo: ReceivedFile, box: Box | None, watch: Stopwatch
 ) -> tuple[EmbeddedPhoto, PhotoSize]:
-    """Decode a photo, or the part of it in a box, and pass it through backbone and model.
+    """Decode a photo, or the part of it in a box, and embed it with the backbone and the model.
 
     Returns:
-        The embedded photo, and the size of the whole photo when it is upright.
+        The embedded photo, and the size of the whole photo after rotation by EXIF.
 
     Raises:
-        PictureError: it cannot be read.
-        Refusal: the box holds too few pixels (422).
+        PictureError: the photo cannot be read.
+        Refusal: the box has too few pixels (422).
     """
     backbone = service.recommender.backbone
     width, height = upright_size(photo.content, limits=service.limits)
@@ -278,13 +288,13 @@ def _pixels(box: Box, width: int, height: int) -> Rectangle:
         int(box.left * width), int(box.top * height), round(box.right * width), round(box.bottom * height)
     )
     if min(found.right - found.left, found.bottom - found.top) < SMALLEST_BOX:
-        small = f"box: smaller than {SMALLEST_BOX} by {SMALLEST_BOX} pixels of the photo; draw a larger one"
+        small = f"box: smaller than {SMALLEST_BOX} by {SMALLEST_BOX} pixels of the photo. Draw a larger box."
         raise Refusal(422, "invalid", small)
     return found
 
 
 def described_question(options: type[BaseModel], **example: object) -> dict[str, Any]:
-    """Return what OpenAPI says of a request with a photo: a form, the photo itself, or JSON."""
+    """Return the OpenAPI description of a request with a photo: a form, the photo itself, or JSON."""
     schema = options.model_json_schema()
     fields: dict[str, Any] = schema["properties"]
     photo = {"type": "string", "format": "binary", "description": "the photo"}

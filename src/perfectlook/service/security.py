@@ -1,4 +1,4 @@
-"""Who may call what, and how often: API keys, guards of routes, rate limits."""
+"""API keys, guards of routes, and rate limits."""
 
 import hashlib
 import hmac
@@ -18,48 +18,50 @@ from perfectlook.errors import UsageError
 from perfectlook.service.errors import Refusal, state_of
 
 CALLERS = 20_000
-"""Rate limits remember this many callers, and forget those that have been silent longest."""
+"""Rate limits remember this many callers. The callers that have been silent longest are forgotten first."""
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})")
 _PREFIX = "pl_"
 
 
 async def writing(request: Request) -> None:
-    """Let only requests with a known key through.
+    """Allow only requests with a known API key.
 
     Raises:
         Refusal: the key is missing or unknown (401).
     """
     if state_of(request).key is None:
-        raise Refusal(401, "no_key", "this call needs an API key: send 'Authorization: Bearer KEY'")
+        raise Refusal(
+            401, "no_key", "The API key is missing or unknown. Send the header 'Authorization: Bearer KEY'."
+        )
 
 
 async def reading(request: Request) -> None:
-    """Let every request through, unless the server requires keys for reading too."""
+    """Allow every request, unless the server requires a key for reading."""
     if request.app.state.service.settings.keyed_reading:
         await writing(request)
 
 
 def new_key(name: str) -> tuple[str, str]:
-    """Return a new key and its line for the file of keys, which holds only a hash.
+    """Return a new key and its line for the file of keys. The line holds only a hash of the key.
 
     Raises:
-        UsageError: the name has other characters than a name may have.
+        UsageError: the name has invalid characters.
     """
     key = _PREFIX + secrets.token_urlsafe(32)
     line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
     if not _LINE.fullmatch(line):
-        raise UsageError(f"'{name}' cannot name a key: use letters, digits, '.', '_' and '-', 64 at most")
+        raise UsageError(f"name '{name}': invalid. Use at most 64 letters, digits, '.', '_' and '-'.")
     return key, line
 
 
 class Keys:
-    """The keys of a file, which is read again when it changes. Safe to use from several threads."""
+    """The API keys of a file. The file is read again when it changes. Safe for several threads."""
 
     def __init__(self, file: Path | None) -> None:
-        """Read the file; None means no keys.
+        """Read the file. None means no keys.
 
         Raises:
-            UsageError: the file cannot be read, or a line is not 'name:sha256'.
+            UsageError: the file cannot be read, or a line does not have the form 'name:sha256'.
         """
         self._file = file
         self._stamp: tuple[int, int, int] | None = None
@@ -68,12 +70,12 @@ class Keys:
         self._reread()
 
     def owner(self, key: str) -> str | None:
-        """Return the name of a key; None if it is not in the file."""
-        with suppress(UsageError):  # half written or gone for a moment: the keys read before still count
+        """Return the name of a key, or None if the key is not in the file."""
+        with suppress(UsageError):  # the file may be incomplete for a moment: the known keys stay valid
             self._reread()
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
         found = None
-        for name, known in self._digests:  # compare with all: the time taken tells nothing
+        for name, known in self._digests:  # compare with all keys, so that the time reveals nothing
             if hmac.compare_digest(digest, known):
                 found = name
         return found
@@ -90,7 +92,7 @@ class Keys:
                 text = self._file.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(
-                    f"{self._file}: cannot be read ({error}); `perfectlook keys new NAME` makes its lines"
+                    f"{self._file}: cannot be read ({error}). Make a key with `perfectlook keys new NAME`."
                 ) from error
             self._digests, self._stamp = _parsed(text, self._file), stamp
 
@@ -102,14 +104,14 @@ def _parsed(text: str, file: Path) -> list[tuple[str, bytes]]:
             continue
         if not (found := _LINE.fullmatch(line)):
             raise UsageError(
-                f"{file}, line {number}: expected 'name:sha256'; `perfectlook keys new NAME` prints it"
+                f"{file}, line {number}: expected 'name:sha256'. Make it with `perfectlook keys new NAME`."
             )
         digests.append((found[1], bytes.fromhex(found[2])))
     return digests
 
 
 class Rates:
-    """A token bucket for each caller: it holds `burst` tokens and gains `rate` a second. For one thread."""
+    """A token bucket per caller. It holds `burst` tokens and gains `rate` tokens a second. For one thread."""
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Set the rate (0: no limit) and the burst."""
@@ -119,7 +121,7 @@ class Rates:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, caller: str, cost: float = 1.0) -> int:
-        """Take tokens and return 0; if there are too few, take none and return the seconds to wait."""
+        """Take tokens and return 0. With too few tokens, take none and return the seconds to wait."""
         if not self._rate:
             return 0
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Runs the service behind uvicorn until it is asked to stop, and closes connections that only waste time."""
+"""Run the service behind uvicorn until a signal stops it, and close connections that are too slow."""
 
 import gc
 import json
@@ -25,21 +25,21 @@ if TYPE_CHECKING:
     from perfectlook.service.service import Service
 
 KEEP_ALIVE = 30
-"""Seconds that a connection may stay open between two requests."""
+"""Seconds that an idle connection stays open between two requests."""
 MAX_HEAD = 2**16
-"""Bytes of a request line and its headers."""
-_TOO_LARGE = f"the head of the request is over {MAX_HEAD:,} bytes; send a smaller one"
+"""Maximum bytes of a request line and its headers."""
+_TOO_LARGE = f"The head of the request is larger than {MAX_HEAD:,} bytes. Send fewer or shorter headers."
 
 
 def run(settings: Settings) -> None:
-    """Open everything, listen, and return once a signal has asked to stop and all accepted work is done.
+    """Open everything, serve, and return after a signal, when all accepted requests are answered.
 
     Raises:
         PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
     """
     _check_address(settings)
     log_as_json()
-    gc.disable()  # what is made now will stay: never look for garbage among it
+    gc.disable()  # the objects made here stay: the garbage collector need not look at them
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
             beside.submit(import_module, "perfectlook.service.app")  # takes about as long as opening
@@ -64,7 +64,7 @@ def server(service: "Service") -> uvicorn.Server:
             create_app(service),
             host=settings.host,
             port=settings.port,
-            http=type("Protocol", (ImpatientProtocol,), {"head_seconds": settings.read_seconds}),
+            http=type("Protocol", (TimedProtocol,), {"head_seconds": settings.read_seconds}),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -87,7 +87,7 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
     The service is closed at the end.
 
     Raises:
-        PerfectLookError: the server has ended before it answered.
+        PerfectLookError: the server stopped before it was ready.
     """
     runner = server(service)
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, name="server")
@@ -95,7 +95,7 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
     try:
         while not runner.started:
             if not thread.is_alive():
-                raise PerfectLookError("the server has ended before it answered; its log says why")
+                raise PerfectLookError("The server stopped before it was ready. Its log has the cause.")
             time.sleep(0.01)
         yield
     finally:
@@ -103,11 +103,11 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
         thread.join()
 
 
-class ImpatientProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, with limits on the time and the size of a request's head.
+class TimedProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 with limits on the time and the size of a request's head.
 
-    A connection is closed if a head takes longer than `head_seconds`, counted from the connection's
-    beginning or from the first byte of a further request. Bodies have limits of their own (`middleware`).
+    A connection is closed if a head takes longer than `head_seconds`. The time starts with the connection, or
+    with the first byte of a further request. The middleware limits the bodies.
     """
 
     head_seconds = 20.0
@@ -118,17 +118,17 @@ class ImpatientProtocol(HttpToolsProtocol):
     _head_size = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Start the time limit of the first request."""
         super().connection_made(transport)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop the time limit."""
         self._head_came()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; outside a body they are of a head, even the empty lines before it."""
+        """Take bytes. Outside a body they belong to a head, even empty lines before it."""
         if self._in_body:
             self._received = 0
         else:
@@ -139,7 +139,7 @@ class ImpatientProtocol(HttpToolsProtocol):
             self.send_400_response(_TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """Note that a head begins."""
         self._head_size = 0
         self._await_head()
         super().on_message_begin()
@@ -155,7 +155,7 @@ class ImpatientProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is complete: the body follows, and an answer."""
+        """Note that the head is complete. The body and the answer follow."""
         self._head_came()
         super().on_headers_complete()
         self._received = 0
@@ -163,20 +163,20 @@ class ImpatientProtocol(HttpToolsProtocol):
         self._answering += 1
 
     def on_message_complete(self) -> None:
-        """The body is complete: the next head may follow."""
+        """Note that the body is complete. The next head may follow."""
         self._in_body = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is sent."""
+        """Note that an answer is sent."""
         self._answering -= 1
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse a head that cannot be read, in the form of all errors, and close the connection."""
-        if self._head_size > MAX_HEAD:  # uvicorn only knows that the parser stopped
+        """Refuse a malformed head with a JSON error, and close the connection."""
+        if self._head_size > MAX_HEAD:  # uvicorn knows only that the parser stopped
             msg = _TOO_LARGE
-        if not self._answering:  # or it would end up inside an answer
+        if not self._answering:  # otherwise the error would be written into an answer
             detail = ErrorDetail(code="bad_request", message=msg, request_id=secrets.token_hex(12))
             body = ErrorAnswer(error=detail).to_json().encode()
             head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
@@ -187,7 +187,7 @@ class ImpatientProtocol(HttpToolsProtocol):
     def _measure(self, *parts: bytes) -> None:
         self._head_size += sum(map(len, parts))
         if self._head_size > MAX_HEAD:
-            raise ValueError(_TOO_LARGE)  # the parser stops, and the answer is 400
+            raise ValueError(_TOO_LARGE)  # the parser stops, and the client gets a 400
 
     def _await_head(self) -> None:
         if self._deadline is None:
@@ -200,14 +200,14 @@ class ImpatientProtocol(HttpToolsProtocol):
 
     def _head_is_late(self) -> None:
         self._deadline = None
-        if self._answering:  # an earlier request of the connection still gets its answer
+        if self._answering:  # an earlier request of this connection still gets its answer
             self._await_head()
         elif not self.transport.is_closing():
             self.transport.close()
 
 
 class JsonLines(logging.Formatter):
-    """Time, level, event and whatever `extra` holds; the type, text and traceback of an exception."""
+    """Log records as JSON: time, level, event, the `extra` values, and the traceback of an exception."""
 
     known = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -226,7 +226,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Send the logs of the service and of its HTTP server to standard error as JSON."""
+    """Send the logs of the service and of uvicorn to standard error as JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     for name in ("perfectlook.service", "uvicorn", "uvicorn.error"):
@@ -234,14 +234,14 @@ def log_as_json() -> None:
         logger.handlers = [handler]
         logger.setLevel(logging.INFO)
         logger.propagate = False
-    logging.getLogger("uvicorn.access").disabled = True  # the service's own log has no addresses and queries
+    logging.getLogger("uvicorn.access").disabled = True  # it would log addresses and queries
 
 
 def _check_address(settings: Settings) -> None:
-    """Try the address before everything is opened, so that a wrong one is reported at once."""
+    """Bind to the address before everything is opened, so that a wrong address fails early."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         socket.create_server((settings.host, settings.port), family=family).close()
     except OSError as error:
         place, why = f"{settings.host}:{settings.port}", error.strerror
-        raise UsageError(f"cannot bind to {place} ({why}); choose another --host or --port") from error
+        raise UsageError(f"{place}: cannot be bound ({why}). Choose another --host or --port.") from error

@@ -1,4 +1,4 @@
-"""What all routes share: the recommender, its workers, and what the service stores."""
+"""The state that all routes share: the recommender, the worker threads, the metrics and the feedback."""
 
 import asyncio
 import hashlib
@@ -36,16 +36,16 @@ Result = TypeVar("Result")
 
 FETCH_SECONDS = 10.0
 _WEIGHT = 0.05
-"""The share of the latest piece of work in the running mean of durations."""
+"""Weight of the latest duration in the running mean of durations."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)
-"""Seconds, for the metrics."""
+"""Upper bounds of the metrics' histogram buckets, in seconds."""
 
 
 class Service(Closable):
-    """Everything that is open while a service runs."""
+    """All open resources of a running service."""
 
     def __init__(self, settings: Settings, recommender: Recommender) -> None:
-        """Take an open recommender; usually called by `Service.open`."""
+        """Take an open recommender. `Service.open` calls this."""
         self.settings = settings
         self.recommender = recommender
         self.rules = Rules.read(settings.rules) if settings.rules else NO_RULES
@@ -64,7 +64,7 @@ class Service(Closable):
 
     @classmethod
     def open(cls, settings: Settings) -> Self:
-        """Open everything, so that the first request is answered as fast as the second.
+        """Open and warm up everything, so that the first request is as fast as later ones.
 
         Raises:
             PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
@@ -81,7 +81,7 @@ class Service(Closable):
         return service
 
     def _warm(self) -> None:
-        """Load what the first request would otherwise load: the networks, and the catalogue's vectors."""
+        """Load the networks and the catalogue's vectors, which the first request would load otherwise."""
         catalogue, model = self.recommender.catalogue, self.recommender.model
         with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
             opening = beside.submit(lambda: self.recommender.backbone)
@@ -95,7 +95,7 @@ class Service(Closable):
 
     @cached_property
     def _fetcher(self) -> Fetcher:
-        """Made for the first URL: it takes a while to read the certificates of the system."""
+        """The fetcher, made for the first URL: reading the system's certificates takes a while."""
         most, private = self.settings.max_upload, self.settings.allow_private
         return Fetcher(FetchLimits(max_bytes=most, seconds=FETCH_SECONDS, tries=1, allow_private=private))
 
@@ -103,20 +103,20 @@ class Service(Closable):
         """Return the content of a URL.
 
         Raises:
-            FetchError: it cannot be fetched.
-            Refusal: too many are being fetched (503).
+            FetchError: the URL cannot be fetched.
+            Refusal: too many URLs are being fetched (503).
         """
         content = (await self._fetchers.run(lambda: self._fetcher.fetch(url))).content
-        assert content is not None  # no validators are sent, so it cannot be unchanged
+        assert content is not None  # without validators in the request, the answer cannot be "not modified"
         return content
 
     @property
     def cache_control(self) -> str:
-        """Who may keep a picture for an hour: any cache; only the caller's if reading requires a key."""
+        """Cache pictures for an hour: in any cache, or only in the client's if reading requires a key."""
         return f"{'private' if self.settings.keyed_reading else 'public'}, max-age=3600"
 
     def _release(self) -> None:
-        """Finish what was accepted, then close; this may take as long as the slowest request."""
+        """Finish the accepted work, then close. This may take as long as the slowest request."""
         for workers in (self.workers, self.readers, self.writers, self._fetchers):
             workers.close()
         if "_fetcher" in vars(self):
@@ -126,28 +126,28 @@ class Service(Closable):
 
 
 async def service_of(request: Request) -> Service:
-    """Return the service that answers a request."""
+    """Return the service of a request's application."""
     return cast(Service, request.app.state.service)
 
 
 OpenService = Annotated[Service, Depends(service_of)]
-"""The parameter of a route that needs the service."""
+"""Parameter type of a route that uses the service."""
 
 
 class Workers(Closable):
-    """Threads behind a bounded queue: what does not fit is refused at once, instead of answered late.
+    """Threads behind a bounded queue. Work beyond the bound is refused immediately, not answered late.
 
-    Where work takes long, fewer pieces may wait, so that none waits long.
+    If work takes long, fewer pieces may wait, which keeps the wait short.
     """
 
     def __init__(self, name: str, threads: int, places: int, longest: float = inf) -> None:
-        """Start no thread yet; they start with the work.
+        """Start no thread yet. Threads start with the first work.
 
         Args:
-            name: of the threads.
-            threads: how many.
+            name: prefix of the threads' names.
+            threads: number of threads.
             places: how many pieces of work may wait.
-            longest: the longest expected wait in seconds, estimated from the latest durations.
+            longest: maximum expected wait in seconds, estimated from the latest durations.
         """
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._threads = threads
@@ -155,19 +155,19 @@ class Workers(Closable):
         self._longest = longest
         self._seconds = 0.0
         self.inside = 0
-        """How many pieces of work run or wait."""
+        """How many pieces of work are running or waiting."""
         self._lock = threading.Lock()
 
     def check(self) -> None:
-        """Raise Refusal (503) if nothing more fits; so a request can be refused before it is read."""
+        """Raise a Refusal (503) if the queue is full. Call it before reading a request."""
         waiting = self.inside - self._threads
         expected = (waiting + 1) * self._seconds / self._threads
-        # as many as there are threads may always wait, so that no thread runs dry
+        # One waiting piece per thread is always allowed, so that no thread is idle.
         if self.inside >= self._most or (waiting >= self._threads and expected > self._longest):
-            raise Refusal(503, "busy", "too many requests at once; try again in a second", retry_after=1)
+            raise Refusal(503, "busy", "The server is busy. Try again in a second.", retry_after=1)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """Run work in a thread; Refusal (503) if nothing more fits."""
+        """Run work in a thread, or raise a Refusal (503) if the queue is full."""
         with self._lock:
             self.check()
             self.inside += 1
@@ -180,7 +180,7 @@ class Workers(Closable):
         return await asyncio.wrap_future(future)
 
     def _release(self) -> None:
-        """Finish what was accepted."""
+        """Finish the accepted work."""
         self._pool.shutdown(wait=True)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
@@ -196,22 +196,22 @@ class Workers(Closable):
 
 
 class Metrics:
-    """What one service counts and times, in a registry of its own: several may live in one process."""
+    """Counters and timers of one service. Each service has its own registry: a process may have several."""
 
     def __init__(self, queue: Callable[[], float]) -> None:
-        """Begin all counts at zero; `queue` returns how many photos are processed or wait."""
+        """Start all counts at zero. `queue` returns how many photos are being processed or waiting."""
         self._registry = registry = CollectorRegistry()
         times = partial(Histogram, registry=registry, buckets=_BUCKETS)
         labels = ("method", "route", "status")
-        self._requests = times("perfectlook_request_seconds", "Time of whole requests.", labels)
-        self._stages = times("perfectlook_stage_seconds", "Time of each stage of an answer.", ("stage",))
+        self._requests = times("perfectlook_request_seconds", "Duration of requests.", labels)
+        self._stages = times("perfectlook_stage_seconds", "Duration of the stages of an answer.", ("stage",))
         self._errors = Counter(
             "perfectlook_errors", "Requests answered with an error.", ("code",), registry=registry
         )
         self._results = Counter(
             "perfectlook_results", "Products in answers.", ("endpoint",), registry=registry
         )
-        waiting = Gauge("perfectlook_queue", "Photos that are processed or wait for it.", registry=registry)
+        waiting = Gauge("perfectlook_queue", "Photos being processed or waiting.", registry=registry)
         waiting.set_function(queue)
 
     def request(self, method: str, route: str, status: int, seconds: float, error: str | None) -> None:
@@ -221,18 +221,18 @@ class Metrics:
             self._errors.labels(error).inc()
 
     def answer(self, endpoint: str, timings: Mapping[str, float], products: int) -> None:
-        """Count the products of an answer, and time its stages (milliseconds)."""
+        """Count the products of an answer, and record the milliseconds of its stages."""
         for stage, milliseconds in timings.items():
             self._stages.labels(stage).observe(milliseconds / 1000)
         self._results.labels(endpoint).inc(products)
 
     def text(self) -> bytes:
-        """Return all metrics as Prometheus reads them."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 
 def _feedback_file(settings: Settings) -> Path:
-    """The file of the settings; else next to a catalogue on this machine, or in the cache folder."""
+    """Return the file of the settings. Default: next to a local catalogue, otherwise in the cache folder."""
     if settings.feedback:
         return Path(settings.feedback)
     if "://" not in settings.catalogue:

@@ -1,4 +1,4 @@
-"""Pictures to send: those of products, as stored or as thumbnails, and sample scenes by name."""
+"""Pictures of products, in full size or as thumbnails, and sample scenes by name."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.service.errors import Refusal
 
 SIZES = (64, 128, 256, 512, 1024)
-"""Sides of thumbnails: others are rounded up to one of these, so that there are few."""
+"""Sides of thumbnails in pixels. Requested sizes are rounded up, so that few variants exist."""
 KEPT_BYTES = 64 * 2**20
 
 
@@ -28,19 +28,19 @@ def picture_address(id_: str) -> str:
 
 
 class Thumbnails:
-    """Pictures of products; the latest thumbnails stay in memory."""
+    """Pictures of products. The most recent thumbnails stay in memory."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Begin with an empty cache."""
         self._kept: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
 
     def picture(self, record: Record, size: int | None) -> tuple[bytes, str]:
-        """Return the bytes and the type of a record's picture, scaled to fit about `size` pixels.
+        """Return the bytes and the media type of a record's picture, scaled to about `size` pixels.
 
         Raises:
-            Refusal: it is not there any more, or damaged (404).
+            Refusal: the picture is missing or damaged (404).
         """
         tag = tag_of(record, size)
         with self._lock:
@@ -50,7 +50,9 @@ class Thumbnails:
         try:
             picture = _made(Path(record.picture), _side(size))
         except (OSError, PictureError) as error:
-            raise Refusal(404, "no_picture", "the product's picture is not there now") from error
+            raise Refusal(
+                404, "no_picture", "The product's picture is missing or damaged. Sync the catalogue again."
+            ) from error
         if size is not None:
             with self._lock:
                 if tag not in self._kept:
@@ -62,7 +64,7 @@ class Thumbnails:
 
 
 def tag_of(record: Record, size: int | None) -> str:
-    """The tag of a picture at a size."""
+    """Return the ETag of a picture at a size."""
     return f'"{record.picture_sha256[:32]}-{_side(size) or "full"}"'
 
 
@@ -82,7 +84,7 @@ def _made(file: Path, side: int | None) -> tuple[bytes, str]:
 
 
 def type_of(content: bytes) -> str | None:
-    """The type of a picture that every browser shows, None for any other."""
+    """Return the media type of a picture that every browser can show; None for other pictures."""
     if content[:3] == b"\xff\xd8\xff":
         return "image/jpeg"
     if content[:8] == b"\x89PNG\r\n\x1a\n":
@@ -96,26 +98,26 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 class Samples:
-    """Scenes of a folder that can be requested by name. A name is looked up, and never becomes a path."""
+    """The photos of a folder, requested by name. A name is looked up and never used as a path."""
 
     def __init__(self, folder: Path | None) -> None:
-        """List the folder; None has no samples.
+        """List the folder. None means no samples.
 
         Raises:
-            UsageError: it cannot be listed.
+            UsageError: the folder cannot be listed.
         """
         try:
             files = [] if folder is None else sorted(folder.iterdir())
         except OSError as error:
             raise UsageError(
-                f"{folder}: cannot be listed ({error.strerror}); name a folder of photos"
+                f"{folder}: cannot be listed ({error.strerror}). Choose a folder of photos with --samples."
             ) from error
         listed = {file: _name(file) for file in files if file.suffix.lower() in SUFFIXES and file.is_file()}
         times = Counter(listed.values())
         self._files = {name if times[name] == 1 else file.stem: file for file, name in listed.items()}
 
     def listed(self) -> list[Sample]:
-        """Return the samples in the order of their files' names."""
+        """Return the samples, ordered by file name."""
         found = []
         for name in self._files:
             words = re.sub("[-_]", " ", name).strip()
@@ -124,13 +126,15 @@ class Samples:
         return found
 
     async def content(self, name: str) -> bytes:
-        """Return the bytes of a sample; Refusal (404) where there is none of that name."""
+        """Return the bytes of a sample, or raise a Refusal (404) for an unknown name."""
         try:
             return await asyncio.to_thread(self._files[name].read_bytes)
         except (KeyError, OSError) as error:
-            raise Refusal(404, "no_such_sample", "no sample has that name; see /v1/samples") from error
+            raise Refusal(
+                404, "no_such_sample", f"sample '{name}': unknown. /v1/samples lists the samples."
+            ) from error
 
 
 def _name(file: Path) -> str:
-    """A file's name without its suffix, and without a number before it, which only says its place."""
+    """Return a file's name without its suffix and without a leading number, which only orders the samples."""
     return re.sub(r"^\d+[-_ ]+", "", file.stem) or file.stem

@@ -1,8 +1,8 @@
-// The address of what is seen: sample or web scenes, categories, filters and the box. Own photos are never in it.
+// The page's address: it names the sample or web picture, the categories, the filters and the box.
 
 const round = (value) => Number(value.toFixed(3));
 
-/** The query of an address for a state; "" for a scene that nobody else could open. */
+/** The query of the address for a state; "" for an own photo, which nobody else could open. */
 export function toAddress({ scene, categories, filters, box }) {
   if (!scene || scene.kind === "photo") return "";
   const query = new URLSearchParams({ [scene.kind]: scene.kind === "sample" ? scene.name : scene.url });
@@ -14,7 +14,7 @@ export function toAddress({ scene, categories, filters, box }) {
   return `?${query}`;
 }
 
-/** What an address says; scene is null where it names none, and nonsense is left out. */
+/** Read an address. Without a scene, `scene` is null; invalid values are left out. */
 export function fromAddress(search) {
   const query = new URLSearchParams(search);
   const categories = query.getAll("category");

@@ -1,8 +1,9 @@
-// The server's calls, and what it says when it refuses.
+// The calls of the API, and the errors that the server answers with.
 
 import { headers, wanted } from "./key.js";
+import { texts } from "./locale.js";
 
-/** A call that did not succeed; `status` is 0 where no server answered. */
+/** A failed call; `status` is 0 if no server answered. */
 export class Refusal extends Error {
   constructor(code, message, status = 0, retryAfter = null) {
     super(message);
@@ -17,18 +18,18 @@ async function call(path, options = {}) {
     response = await fetch(path, { ...options, headers: { ...options.headers, ...sent } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refusal("no_server", "The server cannot be reached.");
+    throw new Refusal("no_server", texts.failure.unreachable.title);
   }
   if (response.ok) return response.json();
   if (response.status === 401) {
-    if (sent.Authorization !== headers().Authorization) return call(path, options); // a key came meanwhile
+    if (sent.Authorization !== headers().Authorization) return call(path, options); // a key was entered meanwhile
     wanted();
   }
-  const said = await response.json().catch(() => ({}));
+  const answer = await response.json().catch(() => ({}));
   const after = Number(response.headers.get("Retry-After")) || null;
   throw new Refusal(
-    said.error?.code ?? "failed",
-    said.error?.message ?? `The server answered ${response.status}.`,
+    answer.error?.code ?? "failed",
+    answer.error?.message ?? texts.failure.status(response.status),
     response.status,
     after,
   );
@@ -41,7 +42,7 @@ const asJson = (body, signal) => ({
   signal,
 });
 
-/** The products that go with a scene; options as the API names them. */
+/** Ask for the products that go with a scene; the options have the names of the API. */
 export function complete(scene, options, signal) {
   if (scene.kind === "photo") {
     const form = new FormData();
@@ -54,19 +55,19 @@ export function complete(scene, options, signal) {
   return call("/v1/complete", asJson({ ...named, ...options }, signal));
 }
 
-/** The products most like one of the catalogue. */
+/** Ask for the products most similar to a product of the catalogue. */
 export const similar = (id, options, signal) => call("/v1/similar", asJson({ id, ...options }, signal));
 
-/** All categories of the catalogue with how many products each has. */
+/** Ask for the categories of the catalogue with their numbers of products. */
 export const categories = async () => (await call("/v1/categories")).categories;
 
-/** The scenes that the server offers to try. */
+/** Ask for the sample scenes of the server. */
 export async function samples() {
   const found = await call("/v1/samples");
   return Array.isArray(found) ? found : (found.samples ?? []);
 }
 
-/** Send what was shown and judged; outlives the page. True once the server has it. */
+/** Send feedback, even while the page is closing. True if the server stored it. */
 export async function feedback(requestId, events) {
   try {
     const body = asJson({ request_id: requestId, events });
@@ -81,5 +82,5 @@ export async function feedback(requestId, events) {
   }
 }
 
-/** Where a product's picture is, `size` pixels wide. */
+/** The address of a product's picture, `size` pixels wide. */
 export const picture = (product, size) => `${product.picture}?size=${size}`;

@@ -1,4 +1,4 @@
-// What can be done with a scene: each action changes the state and asks the server where it must.
+// The actions on a scene: each changes the state and asks the server if needed.
 
 import * as api from "./api.js";
 import { lightened } from "./photo.js";
@@ -6,12 +6,13 @@ import { BEGINNING, get, set } from "./state.js";
 import { failureOf } from "./failure.js";
 import { askLook, show } from "./asklook.js";
 import { endAll, exactly, fresh, options } from "./calls.js";
-import { leaf } from "./words.js";
+import { texts } from "./locale.js";
 import { say, toast } from "./spoken.js";
+import { leaf } from "./words.js";
 
 const PER_ROW = 12;
 
-/** Open a scene, with what an address said of it. */
+/** Open a scene with the categories, the filters and the box of an address. */
 export function open(scene, { categories = null, filters = BEGINNING.filters, box = null } = {}) {
   forget(get().scene);
   const { known, samples } = get();
@@ -33,7 +34,7 @@ export async function openFile(file) {
   return open({ kind: "photo", blob: await lightened(file), title: file.name });
 }
 
-/** Back to the start. */
+/** Go back to the start. */
 export function close() {
   endAll();
   forget(get().scene);
@@ -46,15 +47,15 @@ const forget = (scene) => scene?.kind === "photo" && URL.revokeObjectURL(scene.p
 function pictureOf(scene) {
   if (scene.kind === "photo") return URL.createObjectURL(scene.blob);
   if (scene.kind === "sample") return `/v1/samples/${encodeURIComponent(scene.name)}/picture`;
-  return scene.url.startsWith("https:") ? scene.url : null; // the page may show no picture that came unencrypted
+  return scene.url.startsWith("https:") ? scene.url : null; // the policy of the page allows no http pictures
 }
 
-/** Ask for all rows anew. */
+/** Ask for all rows. */
 export async function askRows() {
   const { scene, categories } = get();
   const signal = fresh("rows");
   set({ phase: "loading", failure: null });
-  say("Looking at the photo.");
+  say(texts.spoken.looking);
   try {
     const wanted = categories ? { category: categories } : {};
     const answer = await api.complete(
@@ -71,12 +72,12 @@ export async function askRows() {
       phase: "done",
       answer: { sections, timings: answer.timings, model: answer.model },
       size: answer.photo_size,
-      ...seen(sections),
+      ...filtersFor(sections),
     });
     say(
       sections.length
-        ? `${sections.length} categories: ${sections.map((each) => leaf(each.category)).join(", ")}.`
-        : "Nothing found.",
+        ? texts.spoken.found(sections.map((each) => leaf(each.category)))
+        : texts.spoken.nothing,
     );
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -84,19 +85,19 @@ export async function askRows() {
   }
 }
 
-/** Which filters the catalogue's products can answer, and in which currency. */
-function seen(sections) {
+/** Which filters apply to the catalogue's products, and the currency of their prices. */
+function filtersFor(sections) {
   const products = sections.flatMap((section) => section.products);
   const { priced, stocked, currency } = get();
-  const said = products.map((each) => / ([A-Z]{3})$/.exec(each.price ?? "")?.[1]).find(Boolean);
+  const found = products.map((each) => / ([A-Z]{3})$/.exec(each.price ?? "")?.[1]).find(Boolean);
   return {
     priced: priced || products.some((each) => each.price),
     stocked: stocked || products.some((each) => each.availability),
-    currency: currency ?? said ?? null,
+    currency: currency ?? found ?? null,
   };
 }
 
-/** Add a category: only its row is asked for. */
+/** Add a category: ask only for its row. */
 export async function addCategory(category) {
   const { scene, answer } = get();
   const sections = answer?.sections ?? [];
@@ -114,16 +115,16 @@ export async function addCategory(category) {
       .filter((each) => each.category === category)
       .map((each) => ({ ...each, requestId: found.request_id }));
     const now = get().answer;
-    set({ adding: null, answer: { ...now, sections: [...now.sections, ...added] }, ...seen(added) });
-    say(`${leaf(category)} added.`);
-    restyle();
+    set({ adding: null, answer: { ...now, sections: [...now.sections, ...added] }, ...filtersFor(added) });
+    say(texts.spoken.added(leaf(category)));
+    renewLook();
   } catch (error) {
     set({ adding: null });
     if (error.name !== "AbortError") toast(failureOf(error).text);
   }
 }
 
-/** Take a category away. */
+/** Remove a category. */
 export function removeCategory(category) {
   const { answer } = get();
   const sections = answer.sections.filter((each) => each.category !== category);
@@ -135,17 +136,17 @@ export function removeCategory(category) {
     lit: null,
     pinned: null,
   });
-  say(`${leaf(category)} removed.`);
-  restyle();
+  say(texts.spoken.removed(leaf(category)));
+  renewLook();
 }
 
-/** The categories have changed, so has the look: at once where it is shown. */
-function restyle() {
+/** After a change of categories the look is out of date. If it is shown, ask for it again now. */
+function renewLook() {
   set({ look: { ...get().look, phase: "none" } });
   if (get().view === "look") show("look");
 }
 
-/** Let the server suggest the categories again. */
+/** Use the categories that the server suggests. */
 export function suggestAgain() {
   set({ categories: null, locked: {} });
   return again();
@@ -157,24 +158,24 @@ export function filter(changes) {
   return again();
 }
 
-/** Take all filters away. */
+/** Remove all filters. */
 export const clearFilters = () => filter(BEGINNING.filters);
 
-/** Complete only a part of the photo, or with null all of it. */
+/** Use only a part of the photo; null uses all of it. */
 export function setBox(box) {
   set({ box, draft: null });
   return again();
 }
 
-/** Ask again for what is seen. */
+/** Ask again for the rows, and for the look if it is shown. */
 export async function again() {
   set({ look: { ...get().look, phase: "none" } });
   await askRows();
   if (get().view === "look" && get().phase === "done") await askLook();
 }
 
-/** Light up the regions that counted for a category while it is pointed at. */
+/** Show the attention of a category while the pointer is on its row. */
 export const light = (category) => get().lit === category || set({ lit: category });
 
-/** Keep a category's regions lit, or let go of them. */
+/** Keep showing the attention of a category, or stop. */
 export const pin = (category) => set({ pinned: get().pinned === category ? null : category });

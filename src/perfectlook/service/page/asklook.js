@@ -1,16 +1,17 @@
-// What can be done with a whole look.
+// The actions on a whole look.
 
 import * as api from "./api.js";
 import { exactly, fresh, options } from "./calls.js";
 import { failureOf } from "./failure.js";
 import { report } from "./feedback.js";
+import { texts } from "./locale.js";
 import { say } from "./spoken.js";
 import { get, set } from "./state.js";
 import { leaf } from "./words.js";
 
 const MOST_SLOTS = 12;
 
-/** Show rows or the whole look. */
+/** Show the rows or the whole look. */
 export function show(view) {
   set({ view });
   if (view === "look" && get().look.phase === "none" && get().phase === "done") askLook();
@@ -24,7 +25,7 @@ export async function askLook() {
   const named = [...new Set([...Object.keys(locked), ...shown])].slice(0, MOST_SLOTS);
   set({ look: { ...look, phase: "loading", failure: null }, swapping: null });
   try {
-    const wishes = {
+    const request = {
       look: true,
       k: 1,
       ...(named.length && { category: named }),
@@ -33,7 +34,7 @@ export async function askLook() {
         locked: Object.entries(locked).map(([category, id]) => `${category}=${id}`),
       }),
     };
-    const found = await api.complete(scene, options(get(), wishes), signal);
+    const found = await api.complete(scene, options(get(), request), signal);
     if (signal.aborted) return;
     const slots = exactly(named, found.look?.slots ?? []);
     set({
@@ -46,32 +47,32 @@ export async function askLook() {
         budget: look.budget,
       },
     });
-    say(`A look of ${slots.length} pieces.`);
+    say(texts.spoken.look(slots.length));
   } catch (error) {
     if (error.name === "AbortError") return;
     set({ look: { ...get().look, phase: "failed", failure: failureOf(error) } });
   }
 }
 
-/** The most that a look may cost; "" for no limit. */
+/** Set the maximum price of the look; "" removes the limit. */
 export function setBudget(budget) {
   const { currency, look } = get();
   set({ look: { ...look, budget: budget && currency ? `${budget} ${currency}` : budget } });
   return askLook();
 }
 
-/** Keep a slot's product, or let it go. */
+/** Lock a slot's product, or unlock it. */
 export function toggleLock(slot) {
   const { [slot.category]: held, ...others } = get().locked;
   set({ locked: held ? others : { ...others, [slot.category]: slot.product.id } });
   if (!held) report(get().look.requestId, slot.product, slot.category, "kept");
-  say(held ? `${leaf(slot.category)} unlocked.` : `${leaf(slot.category)} locked.`);
+  say(held ? texts.spoken.unlocked(leaf(slot.category)) : texts.spoken.locked(leaf(slot.category)));
 }
 
-/** Show what else would fit a slot, or hide it. */
+/** Show the alternatives of a slot, or hide them. */
 export const toggleSwap = (category) => set({ swapping: get().swapping === category ? null : category });
 
-/** Exchange a slot's product for one of its alternatives, and keep that. */
+/** Replace a slot's product by one of its alternatives, and lock it. */
 export function swap(category, product) {
   const { look, locked } = get();
   const slots = look.slots.map((slot) =>
@@ -85,7 +86,7 @@ export function swap(category, product) {
   );
   report(look.requestId, product, category, "clicked");
   set({ look: { ...look, slots }, locked: { ...locked, [category]: product.id }, swapping: null });
-  say(`${leaf(category)} swapped.`);
+  say(texts.spoken.swapped(leaf(category)));
 }
 
 /** Build the look around a product. */

@@ -1,25 +1,26 @@
-// What can be done with one product: judge it, open it, see what is like it.
+// The actions on one product: rate it, open it, find similar products.
 
 import * as api from "./api.js";
 import { fresh, whereOf } from "./calls.js";
 import { failureOf } from "./failure.js";
 import { report } from "./feedback.js";
+import { texts } from "./locale.js";
 import { say } from "./spoken.js";
 import { get, set } from "./state.js";
 
 const ALIKE = 12;
 
-/** Judge a product; the same judgement again takes it back on the page. */
+/** Rate a product. The same rating again removes the mark on the page. */
 export function vote(product, category, requestId, judgement) {
   const { [product.id]: before, ...others } = get().votes;
   const taken = before === judgement;
   set({ votes: taken ? others : { ...others, [product.id]: judgement } });
   if (taken) return;
   report(requestId, product, category, judgement);
-  say(judgement === "kept" ? "Noted: a good match." : "Noted: not a match.");
+  say(judgement === "kept" ? texts.spoken.good : texts.spoken.bad);
 }
 
-/** Open a product with what is like it. */
+/** Open a product with similar products. */
 export async function openProduct(product, category, requestId) {
   const before = get().drawer;
   const trail = before

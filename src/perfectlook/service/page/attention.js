@@ -1,14 +1,15 @@
-// Where the model looked, drawn over the photo: the scene dims and what counted stays lit.
+// The attention of the model, drawn over the photo: regions without attention are darker.
 
 import { s } from "./element.js";
-import { listed, place } from "./words.js";
+import { texts } from "./locale.js";
+import { leaf, place } from "./words.js";
 
 const OUTLINED = 3;
 const STRONG = 0.35;
 const NEARLY_EVEN = 1.5;
 const DARKEST = 140;
 
-/** The strongest regions: at most three, none weaker than a third of the first, as {row, column, weight}. */
+/** The strongest regions as {row, column, weight}: at most three, none much weaker than the first. */
 export function strongest({ rows, columns, weights }) {
   const ordered = weights.map((weight, at) => ({
     row: Math.floor(at / columns),
@@ -21,7 +22,7 @@ export function strongest({ rows, columns, weights }) {
     .filter(({ weight }) => weight >= STRONG * ordered[0].weight && weight > 1.05 / (rows * columns));
 }
 
-/** Draw the veil on a canvas: as dark as a region counts little. Small on purpose; the browser smooths it. */
+/** Draw the veil on a small canvas: the less attention, the darker. The browser smooths it. */
 export function veil(canvas, { rows, columns, weights }) {
   const grid = new OffscreenCanvas(columns, rows);
   const pen = grid.getContext("2d");
@@ -40,7 +41,7 @@ export function veil(canvas, { rows, columns, weights }) {
   over.drawImage(grid, 0, 0, canvas.width, canvas.height);
 }
 
-/** The strongest regions as outlines, in a drawing that stretches over the photo. */
+/** Outlines of the strongest regions, in a drawing that is stretched over the photo. */
 export function outlines(attention) {
   const { rows, columns } = attention;
   return s(
@@ -65,12 +66,11 @@ export function outlines(attention) {
   );
 }
 
-/** Where the model looked, in words. */
-export function inWords(attention) {
+/** A sentence that says where the model looked for a category. */
+export function inWords(category, attention) {
   const { rows, columns } = attention;
   const found = strongest(attention);
-  if (!found.length) return "at all of it alike";
   const places = [...new Set(found.map(({ row, column }) => place(row, column, rows, columns)))];
-  const even = found[0].weight < NEARLY_EVEN / (rows * columns);
-  return `${even ? "at all of it, a little more" : "most"} at the ${listed(places)}`;
+  const even = found.every(({ weight }) => weight < NEARLY_EVEN / (rows * columns));
+  return texts.scene.attention(leaf(category), places, even);
 }

@@ -1,36 +1,37 @@
-// A box on the photo: drawn, moved and resized by pointer or keyboard, so that only this part is completed.
+// A box on the photo, drawn, moved and resized by pointer or keyboard. Only the part in it is used.
 
 import { h } from "./element.js";
+import { texts } from "./locale.js";
 
 const LEAST = 0.08;
 const STEP = 0.02;
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
-/** A box between two corners, inside the photo. */
+/** The box between two corners, limited to the photo. */
 export function between([x0, y0], [x1, y1]) {
   return [Math.min(x0, x1), Math.min(y0, y1), Math.max(x0, x1), Math.max(y0, y1)].map((edge) =>
     clamp(edge, 0, 1),
   );
 }
 
-/** Whether a box is large enough to be meant. */
+/** Whether a box is large enough not to be an accident. */
 export const meant = ([left, top, right, bottom]) => right - left >= LEAST && bottom - top >= LEAST;
 
-/** A box moved as a whole, never beyond the photo. */
+/** A box moved as a whole, within the photo. */
 export function moved([left, top, right, bottom], dx, dy) {
   const x = clamp(dx, -left, 1 - right);
   const y = clamp(dy, -top, 1 - bottom);
   return [left + x, top + y, right + x, bottom + y];
 }
 
-/** A box whose lower right corner has moved, never too small. */
+/** A box with its lower right corner moved, at least as large as the minimum. */
 export function resized([left, top, right, bottom], dx, dy) {
   return [left, top, clamp(right + dx, left + LEAST, 1), clamp(bottom + dy, top + LEAST, 1)];
 }
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** What a key makes of a box: {draft}, {done: box}, {gone: true} or null. */
+/** The effect of a key on a box: {draft}, {done: box}, {gone: true} or null. */
 export function keyed(box, key, shift) {
   if (ARROWS[key]) {
     const [dx, dy] = ARROWS[key].map((way) => way * STEP);
@@ -40,12 +41,9 @@ export function keyed(box, key, shift) {
   return key === "Escape" ? { gone: true } : null;
 }
 
-const spoken = ([left, top, right, bottom]) => {
-  const [l, t, r, b] = [left, top, right, bottom].map((edge) => Math.round(edge * 100));
-  return `Chosen part: ${l} to ${r} percent across, ${t} to ${b} percent down. Arrow keys move it, Shift with arrow keys resizes it, Enter completes it, Escape takes it away.`;
-};
+const spoken = (box) => texts.scene.box(...box.map((edge) => Math.round(edge * 100)));
 
-/** The box on its frame. `act`: {draft(box), done(box), gone()}. */
+/** The element of a box. `act`: {draft(box), done(box), gone()}. */
 export function boxElement(box, act) {
   const element = h(
     "div",
@@ -76,7 +74,7 @@ export function boxElement(box, act) {
   return element;
 }
 
-/** Let a pointer draw, move and resize boxes on `frame`. `now` gives the box there is; touch only while `choosing`. */
+/** Let a pointer draw, move and resize the box `now()` on `frame`. A finger does so only while `choosing()`. */
 export function draggable(frame, { now, choosing, act }) {
   let drag = null;
   const at = (event) => {

@@ -1,30 +1,30 @@
-// Calls that end the one before them, and what all of them say: the filters and the box.
+// What calls have in common: a new call aborts the previous one, and each sends the filters and the box.
 
 const running = {};
 
-/** A signal for a new call that ends the one before it of the same kind. */
+/** A signal for a new call. It aborts the previous call of the same kind. */
 export function fresh(kind) {
   running[kind]?.abort();
   running[kind] = new AbortController();
   return running[kind].signal;
 }
 
-/** End every call that is under way. */
+/** Abort every running call. */
 export function endAll() {
   for (const each of Object.values(running)) each.abort();
 }
 
-/** The filter of the state in the server's syntax; "" for none. */
+/** The filters of the state in the syntax of the API; "" without filters. */
 export function whereOf({ filters, currency }) {
   const unit = currency ? ` ${currency}` : "";
-  const said = [];
-  if (filters.from) said.push(`price >= ${filters.from}${unit}`);
-  if (filters.to) said.push(`price <= ${filters.to}${unit}`);
-  if (filters.inStock) said.push("availability = in_stock");
-  return said.join(" and ");
+  const terms = [];
+  if (filters.from) terms.push(`price >= ${filters.from}${unit}`);
+  if (filters.to) terms.push(`price <= ${filters.to}${unit}`);
+  if (filters.inStock) terms.push("availability = in_stock");
+  return terms.join(" and ");
 }
 
-/** What a call says besides the scene. */
+/** The options of a call, besides the scene. */
 export function options(state, further = {}) {
   const where = whereOf(state);
   return {
@@ -34,7 +34,7 @@ export function options(state, further = {}) {
   };
 }
 
-/** Leave out what only lies below a category that was named and found: a whole path means itself. */
+/** Leave out categories below a named one that was found: on this page a whole path means only itself. */
 export function exactly(named, found) {
   const there = new Set(found.map((each) => each.category));
   const above = (category) => named.some((each) => there.has(each) && category.startsWith(`${each}|`));

@@ -1,12 +1,13 @@
-// One product: its picture, name, price and why it is here.
+// One product: its picture, its name, its price and why it is near.
 
 import { picture } from "./api.js";
 import { h, icon } from "./element.js";
 import { watch } from "./feedback.js";
+import { numbers, texts } from "./locale.js";
 import { show } from "./picture.js";
-import { money, nameOf, percent, said, stock } from "./words.js";
+import { money, nameOf, stock } from "./words.js";
 
-/** A product of a row. `act`: {openProduct, vote}. */
+/** The card of a product. `act`: {openProduct, vote}. */
 export function card(product, category, requestId, act, judgement = null) {
   const name = nameOf(product, category);
   const element = h(
@@ -27,9 +28,9 @@ export function card(product, category, requestId, act, judgement = null) {
     why(product.why),
     h(
       "div",
-      { class: "votes", role: "group", aria: { label: `Judge ${name}` } },
-      thumb("up", "kept", "Good match", judgement, () => act.vote(product, category, requestId, "kept")),
-      thumb("down", "rejected", "Not a match", judgement, () =>
+      { class: "votes", role: "group", aria: { label: texts.product.rate(name) } },
+      thumb("up", "kept", texts.product.good, judgement, () => act.vote(product, category, requestId, "kept")),
+      thumb("down", "rejected", texts.product.bad, judgement, () =>
         act.vote(product, category, requestId, "rejected"),
       ),
     ),
@@ -39,12 +40,10 @@ export function card(product, category, requestId, act, judgement = null) {
 
 function spoken(product, name) {
   const price = money(product.sale_price) ?? money(product.price);
-  return [name, price && said(price), stock(product), "details and more like this"]
-    .filter(Boolean)
-    .join(", ");
+  return texts.product.spoken(name, price && numbers.money(price), stock(product));
 }
 
-/** A product's picture on its tile, with what a shopper must know first. */
+/** A product's picture, with a note if it is reduced or not in stock. */
 export function tile(product, size = 320) {
   const note = notable(product);
   return h(
@@ -68,13 +67,13 @@ export function tile(product, size = 320) {
 function notable(product) {
   const [price, sale] = [money(product.price), money(product.sale_price)];
   if (price && sale && sale.cents < price.cents)
-    return { kind: "sale", text: `−${percent(1 - sale.cents / price.cents)}` };
+    return { kind: "sale", text: texts.product.reduced(numbers.percent(1 - sale.cents / price.cents)) };
   return product.availability && product.availability !== "in_stock"
     ? { kind: "stock", text: stock(product) }
     : null;
 }
 
-/** What a product costs, the old price struck through beside a sale price. */
+/** The price of a product. Next to a sale price, the regular price is struck through. */
 export function priceOf(product) {
   const [price, sale] = [money(product.price), money(product.sale_price)];
   if (!price && !sale) return h("span", { class: "price" }, product.brand ?? "");
@@ -82,34 +81,35 @@ export function priceOf(product) {
   return h(
     "span",
     { class: "price" },
-    h("span", { class: reduced ? "reduced" : null }, said(sale ?? price)),
-    reduced && h("del", {}, said(price)),
+    h("span", { class: reduced ? "reduced" : null }, numbers.money(sale ?? price)),
+    reduced && h("del", {}, numbers.money(price)),
     product.brand && h("span", { class: "by" }, product.brand),
   );
 }
 
-/** Why a product is near: how much of that is the whole scene's, how much its regions'. */
+/** Why a product is near: the shares of the whole scene and of its regions. */
 export function why(shares, { long = false } = {}) {
   if (!shares) return null;
-  const text = `Why: ${percent(shares.whole)} the whole scene, ${percent(shares.regions)} its regions`;
+  const [whole, regions] = [numbers.percent(shares.whole), numbers.percent(shares.regions)];
+  const text = texts.product.why(whole, regions);
   const bar = h("span", { class: "why-bar", aria: { hidden: "true" } }, h("span", { class: "why-whole" }));
   bar.firstChild.style.width = `${100 * shares.whole}%`;
   return h(
     "div",
     { class: long ? "why long" : "why", title: text },
-    long && h("h3", { class: "why-title" }, "Why this one"),
+    long && h("h3", { class: "why-title" }, texts.product.whyTitle),
     bar,
     h("span", { class: "unseen" }, text),
     h(
       "span",
       { class: "why-words", aria: { hidden: "true" } },
-      h("span", {}, `${long ? "The whole scene" : "Scene"} ${percent(shares.whole)}`),
-      h("span", {}, `${long ? "Regions of the photo" : "Regions"} ${percent(shares.regions)}`),
+      h("span", {}, long ? texts.product.wholeLong(whole) : texts.product.whole(whole)),
+      h("span", {}, long ? texts.product.regionsLong(regions) : texts.product.regions(regions)),
     ),
   );
 }
 
-/** A thumb that is pressed where the product has been judged so. */
+/** A thumb, pressed if it is the current rating. */
 export const thumb = (name, judgement, label, now, onclick) =>
   h(
     "button",
@@ -124,7 +124,7 @@ export const thumb = (name, judgement, label, now, onclick) =>
     icon(name),
   );
 
-/** Press the thumbs below `root` as the votes say. */
+/** Show the ratings on all cards below `root`. */
 export function paintVotes(root, votes) {
   for (const host of root.querySelectorAll("[data-product]")) {
     const now = votes[host.dataset.product] ?? null;

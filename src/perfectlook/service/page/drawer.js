@@ -1,13 +1,14 @@
-// One product closer, and what is like it.
+// The drawer: one product in detail, and similar products.
 
 import { picture } from "./api.js";
 import { card, paintVotes, priceOf, thumb, why } from "./card.js";
 import { h, icon } from "./element.js";
+import { texts } from "./locale.js";
 import { show } from "./picture.js";
 import { get, listen } from "./state.js";
 import { nameOf, stock } from "./words.js";
 
-/** Keep the dialog as the state says. */
+/** Show the state in the dialog, and follow its changes. */
 export function mount(dialog, act) {
   let opener = null;
   dialog.addEventListener("close", () => {
@@ -49,14 +50,14 @@ function inside(drawer, act) {
       "div",
       { class: "drawer-bar" },
       trail.length
-        ? h("button", { type: "button", class: "quiet", onclick: act.backInDrawer }, icon("left"), "Back")
+        ? h("button", { type: "button", class: "quiet", onclick: act.backInDrawer }, icon("left"), texts.product.back)
         : h("span", {}),
       h(
         "button",
         {
           type: "button",
           class: "round",
-          aria: { label: "Close" },
+          aria: { label: texts.product.close },
           onclick: ({ target }) => target.closest("dialog").close(),
         },
         icon("close"),
@@ -89,24 +90,24 @@ function inside(drawer, act) {
           h(
             "a",
             { class: "primary small", href: product.link, target: "_blank", rel: "noopener noreferrer" },
-            "Visit the shop",
+            texts.product.visit,
             icon("out"),
           ),
         h(
           "button",
           { type: "button", class: "secondary small", onclick: () => act.useInLook(product, category) },
           icon("look"),
-          "Build a look with it",
+          texts.product.useInLook,
         ),
         h(
           "span",
           { class: "drawer-votes" },
-          thumb("up", "kept", "Good match", null, vote("kept")),
-          thumb("down", "rejected", "Not a match", null, vote("rejected")),
+          thumb("up", "kept", texts.product.good, null, vote("kept")),
+          thumb("down", "rejected", texts.product.bad, null, vote("rejected")),
         ),
       ),
     ),
-    h("h3", {}, "More like this"),
+    h("h3", {}, texts.product.alike),
     h("div", { class: "alike" }),
   ];
 }
@@ -127,7 +128,7 @@ function alike({ phase, alike: products, alikeId, category, failure }, act) {
         ),
       ),
     );
-  if (!products.length) return h("div", busy, h("p", { class: "barren" }, "There is nothing else like it."));
+  if (!products.length) return h("div", busy, h("p", { class: "barren" }, texts.product.noneAlike));
   const votes = get().votes;
   return h(
     "div",

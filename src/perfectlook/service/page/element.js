@@ -1,8 +1,8 @@
-// Elements from JavaScript, without a template language and without inline markup.
+// Make elements in JavaScript, without a template language and without inline markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Make an element: properties by name, `on...` for events, `data` and `aria` as objects, null left out. */
+/** Make an element: properties by name, `on...` for events, `data` and `aria` as objects. Null is left out. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) apply(element, name, value);
@@ -17,8 +17,8 @@ function apply(element, name, value) {
   if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
   else if (name === "data") Object.assign(element.dataset, value);
   else if (name === "aria")
-    for (const [key, said] of Object.entries(value))
-      said === null || element.setAttribute(`aria-${key}`, said);
+    for (const [key, text] of Object.entries(value))
+      text === null || element.setAttribute(`aria-${key}`, text);
   else if (name === "class") element.className = value;
   else if (name in element && typeof value !== "string") element[name] = value;
   else element.setAttribute(name, value);
@@ -32,11 +32,11 @@ export function s(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** An icon of the sprite in index.html; always beside words or in a labelled button. */
+/** An icon of the sprite in index.html. Use it next to a text or in a labelled button. */
 export const icon = (name) =>
   s("svg", { class: "icon", "aria-hidden": "true" }, s("use", { href: `#icon-${name}` }));
 
-/** Make the children of `host` these nodes, moving as few as possible: what stays keeps focus and scroll. */
+/** Make these nodes the children of `host`. Nodes that stay are not moved: they keep focus and scroll. */
 export function arrange(host, nodes) {
   for (const child of [...host.childNodes]) if (!nodes.includes(child)) child.remove();
   nodes.forEach((node, place) => {
@@ -44,7 +44,7 @@ export function arrange(host, nodes) {
   });
 }
 
-/** Replace the children of `host`; the element with the same `data-key` gets the focus and the caret back. */
+/** Replace the children of `host`. The element with the same `data-key` gets the focus and the caret back. */
 export function replace(host, ...nodes) {
   const active = host.contains(document.activeElement) ? document.activeElement : null;
   const key = active?.dataset.key;

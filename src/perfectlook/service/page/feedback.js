@@ -1,4 +1,4 @@
-// What was shown, clicked, kept and rejected: collected and sent in batches, soon and when the page is left.
+// Feedback: products that were shown, clicked, kept and rejected, sent in batches and when the page is left.
 
 import { feedback } from "./api.js";
 
@@ -8,7 +8,7 @@ const waiting = new Map();
 const shown = new Set();
 let timer = 0;
 
-/** Note an event of a product that an answer gave. */
+/** Add an event of a product to the next batch. */
 export function report(requestId, product, category, event) {
   if (!requestId) return;
   const events = waiting.get(requestId) ?? [];
@@ -18,7 +18,7 @@ export function report(requestId, product, category, event) {
   timer = setTimeout(send, SOON);
 }
 
-/** Send what is waiting; what the server did not take is dropped, since judging again is easy. */
+/** Send all waiting events. Events that the server does not store are dropped. */
 export function send() {
   for (const [requestId, events] of waiting) {
     for (let from = 0; from < events.length; from += AT_ONCE)
@@ -42,7 +42,7 @@ const seen = new IntersectionObserver(
 );
 const cards = new WeakMap();
 
-/** Report a card as shown once most of it has been on the screen. */
+/** Report a card as shown when most of it is on the screen. */
 export function watch(card, product, category, requestId) {
   cards.set(card, { product, category, requestId });
   seen.observe(card);

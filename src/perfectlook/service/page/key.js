@@ -1,9 +1,9 @@
-// The key that a server may ask for: it lies in this tab until that is closed, and goes with every call.
+// The API key: the tab keeps it until it is closed, and sends it with every call.
 
 import { h } from "./element.js";
+import { texts } from "./locale.js";
 
 const NAME = "key";
-const UNKNOWN = "This key is not known here.";
 const listeners = new Set();
 let key = kept();
 
@@ -11,28 +11,28 @@ function kept() {
   try {
     return sessionStorage.getItem(NAME);
   } catch {
-    return null; // a browser that keeps nothing asks again when the page is loaded again
+    return null; // without storage, the page asks for the key at every load
   }
 }
 
-function use(said) {
-  key = said;
+function use(entered) {
+  key = entered;
   try {
-    sessionStorage.setItem(NAME, said);
+    sessionStorage.setItem(NAME, entered);
   } catch {
     // as above
   }
 }
 
-/** The headers that every call has: the key, where there is one. */
+/** The headers of every call: the key, if there is one. */
 export const headers = () => (key ? { Authorization: `Bearer ${key}` } : {});
 
-/** Say that the server wants a key, or another one than it was given. */
+/** Report that the server requires a key, or another one. */
 export function wanted() {
   for (const listener of listeners) listener(key !== null);
 }
 
-/** Ask for the key in `dialog` whenever one is wanted, then call `entered`. */
+/** Ask for the key in `dialog` when the server requires one, then call `entered`. */
 export function mount(dialog, entered) {
   const problem = h("p", { class: "key-problem", id: "key-problem", role: "alert" });
   const field = h("input", {
@@ -44,14 +44,14 @@ export function mount(dialog, entered) {
     aria: { describedby: "key-problem" },
   });
   const complain = (refused) => {
-    problem.textContent = refused ? UNKNOWN : "";
+    problem.textContent = refused ? texts.key.unknown : "";
     field.setAttribute("aria-invalid", String(refused));
   };
   const submit = (event) => {
     event.preventDefault();
-    const said = field.value.trim();
-    if (!/^[\x21-\x7e]+$/.test(said)) return complain(true);
-    use(said);
+    const typed = field.value.trim();
+    if (!/^[\x21-\x7e]+$/.test(typed)) return complain(true);
+    use(typed);
     field.value = "";
     dialog.close();
     return entered();
@@ -60,16 +60,16 @@ export function mount(dialog, entered) {
     h(
       "form",
       { class: "key-form", onsubmit: submit },
-      h("h2", { id: "key-title" }, "This server asks for a key"),
-      h("p", {}, "Whoever runs it can give you one. It is kept until this tab is closed."),
-      h("label", { class: "unseen", for: "key-field" }, "Key"),
+      h("h2", { id: "key-title" }, texts.key.title),
+      h("p", {}, texts.key.text),
+      h("label", { class: "unseen", for: "key-field" }, texts.key.label),
       field,
       problem,
       h(
         "div",
         { class: "state-actions" },
-        h("button", { type: "submit", class: "primary small" }, "Use it"),
-        h("button", { type: "button", class: "secondary small", onclick: () => dialog.close() }, "Not now"),
+        h("button", { type: "submit", class: "primary small" }, texts.key.use),
+        h("button", { type: "button", class: "secondary small", onclick: () => dialog.close() }, texts.key.notNow),
       ),
     ),
   );

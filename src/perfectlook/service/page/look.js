@@ -1,12 +1,13 @@
-// A whole look: one product for each slot, to lock, swap and add up.
+// The whole look: one product for each slot, to lock and to swap, with the total price.
 
 import { priceOf, tile } from "./card.js";
 import { h, icon, replace } from "./element.js";
+import { numbers, texts } from "./locale.js";
 import { listen } from "./state.js";
-import { leaf, nameOf, paid, said, sum } from "./words.js";
+import { leaf, nameOf, paid, sum } from "./words.js";
 import { amount } from "./tools.js";
 
-/** Keep `host` as the state says. */
+/** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
   let opened = null;
   listen(
@@ -30,7 +31,7 @@ function panel(look, locked, swapping, currency, act) {
     h(
       "p",
       { class: "look-lead" },
-      "One piece for each place, chosen to go with the scene and with each other.",
+      texts.look.lead,
     ),
     h(
       "ul",
@@ -41,7 +42,7 @@ function panel(look, locked, swapping, currency, act) {
       ]),
     ),
     look.missing.length
-      ? h("p", { class: "barren" }, `Nothing fits the filters in ${look.missing.map(leaf).join(", ")}.`)
+      ? h("p", { class: "barren" }, texts.look.missing(look.missing.map(leaf)))
       : null,
     totals(look, Object.keys(locked).length > 0, currency, act),
   ];
@@ -67,7 +68,7 @@ function slotCard(slot, look, locked, swapping, act) {
         type: "button",
         class: "card-open",
         data: { key: `open ${category}` },
-        aria: { label: `${nameOf(product, category)}, details and more like this` },
+        aria: { label: texts.product.spoken(nameOf(product, category)) },
         onclick: () => act.openProduct(product, category, look.requestId),
       },
       tile(product, 480),
@@ -83,11 +84,11 @@ function slotCard(slot, look, locked, swapping, act) {
           type: "button",
           class: "pill lock",
           data: { key: `lock ${category}` },
-          aria: { pressed: String(held), label: `Lock ${name}` },
+          aria: { pressed: String(held), label: texts.look.lockSlot(name) },
           onclick: () => act.toggleLock(slot),
         },
         icon(held ? "lock" : "open"),
-        held ? "Locked" : "Lock",
+        held ? texts.look.locked : texts.look.lock,
       ),
       h(
         "button",
@@ -96,25 +97,25 @@ function slotCard(slot, look, locked, swapping, act) {
           class: "pill",
           disabled: !alternatives.length,
           data: { key: `swap ${category}` },
-          aria: { expanded: String(open), label: `Swap ${name}` },
+          aria: { expanded: String(open), label: texts.look.swapSlot(name) },
           onclick: () => act.toggleSwap(category),
         },
         icon("swap"),
-        "Swap",
+        texts.look.swap,
       ),
     ),
   );
 }
 
-/** What else would fit a slot, below its row. */
+/** The alternatives of a slot, below its row. */
 const tray = ({ category, product, alternatives }, act) =>
   h(
     "li",
     { class: "tray" },
-    h("h3", {}, `Instead of ${nameOf(product, category)}`),
+    h("h3", {}, texts.look.insteadOf(nameOf(product, category))),
     h(
       "ul",
-      { class: "others", role: "list", aria: { label: `Other ${leaf(category)}` } },
+      { class: "others", role: "list", aria: { label: texts.look.others(leaf(category)) } },
       alternatives.map((each) =>
         h(
           "li",
@@ -138,18 +139,19 @@ const tray = ({ category, product, alternatives }, act) =>
 
 function otherWords(product, category) {
   const price = paid(product);
-  return ["Take " + nameOf(product, category), price && said(price)].filter(Boolean).join(", ");
+  return texts.look.use(nameOf(product, category), price && numbers.money(price));
 }
 
 function totals(look, anyLocked, currency, act) {
   const { total, unpriced } = sum(look.slots.map((slot) => slot.product));
+  const count = look.slots.length;
   const budget = h("input", {
     type: "text",
     inputmode: "decimal",
     class: "amount",
     id: "budget",
     value: look.budget.split(" ")[0],
-    placeholder: "none",
+    placeholder: texts.look.noBudget,
     data: { key: "budget" },
     onchange: ({ target }) => act.setBudget(amount(target.value)),
     onkeydown: ({ key, target }) => key === "Enter" && target.blur(),
@@ -160,18 +162,18 @@ function totals(look, anyLocked, currency, act) {
     h(
       "div",
       { class: "total", role: "status" },
-      h("strong", {}, total ?? `${look.slots.length} pieces`),
+      h("strong", {}, total ?? texts.look.products(count)),
       h(
         "span",
         {},
-        total ? `${look.slots.length} pieces${unpriced ? `, ${unpriced} without a price` : ""}` : "",
+        total ? (unpriced ? texts.look.unpriced(count, unpriced) : texts.look.products(count)) : "",
       ),
     ),
     h(
       "div",
       { class: "totals-actions" },
       (total || look.budget) &&
-        h("label", { class: "budget", for: "budget" }, currency ? `Budget ${currency}` : "Budget", budget),
+        h("label", { class: "budget", for: "budget" }, texts.look.budget(currency), budget),
       anyLocked &&
         h(
           "button",
@@ -182,7 +184,7 @@ function totals(look, anyLocked, currency, act) {
             disabled: look.phase === "loading",
             onclick: act.askLook,
           },
-          "Restyle the rest",
+          texts.look.rebuild,
         ),
     ),
   );
@@ -195,7 +197,7 @@ const refused = (look, act) =>
     h("h2", {}, look.failure.title),
     h("p", {}, look.failure.text),
     look.failure.again
-      ? h("button", { type: "button", class: "secondary", onclick: act.askLook }, "Try again")
+      ? h("button", { type: "button", class: "secondary", onclick: act.askLook }, texts.failure.again)
       : null,
   );
 
@@ -203,9 +205,9 @@ const nothing = (act) =>
   h(
     "div",
     { class: "state" },
-    h("h2", {}, "No look with these filters"),
-    h("p", {}, "Widen the price or allow what is not in stock."),
-    h("button", { type: "button", class: "secondary", onclick: act.clearFilters }, "Clear filters"),
+    h("h2", {}, texts.look.none),
+    h("p", {}, texts.rows.widen),
+    h("button", { type: "button", class: "secondary", onclick: act.clearFilters }, texts.tools.clear),
   );
 
 const waiting = () =>

@@ -1,4 +1,4 @@
-// Puts the parts together.
+// Start the page: write its texts and mount its parts.
 
 import * as ask from "./ask.js";
 import * as asklook from "./asklook.js";
@@ -13,6 +13,7 @@ import * as scene from "./scene.js";
 import * as share from "./share.js";
 import * as start from "./start.js";
 import * as tools from "./tools.js";
+import { fill } from "./locale.js";
 import { get, listen, set } from "./state.js";
 
 const at = (id) => document.getElementById(id);
@@ -35,7 +36,7 @@ function mountTheme(button) {
     try {
       localStorage.setItem("theme", next);
     } catch {
-      // a browser that keeps nothing still shows the colours until the page is left
+      // without storage, the colours last until the page is closed
     }
     paint();
   });
@@ -71,6 +72,7 @@ function entered() {
   return learn();
 }
 
+fill(document);
 const act = { ...ask, ...asklook, ...askproduct, leave };
 mountTheme(at("theme"));
 mountScreens();

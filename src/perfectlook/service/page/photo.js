@@ -1,9 +1,9 @@
-// From what a person gives to a photo that can be sent.
+// Prepare files for sending.
 
 const HEAVY = 3 * 1024 * 1024;
 const LONGEST = 2048;
 
-/** A photo as it is, or, where it is heavy and this browser can read it, made smaller: the model needs no more. */
+/** Scale a large photo down if the browser can read it: the model needs no more pixels. */
 export async function lightened(file) {
   if (file.size <= HEAVY) return file;
   try {
@@ -17,11 +17,11 @@ export async function lightened(file) {
     const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
     return blob ?? file;
   } catch {
-    return file; // the server reads formats that browsers do not
+    return file; // the server reads more formats than browsers do
   }
 }
 
-/** The first picture in what was dropped or pasted, else the first file, else null. */
+/** The first picture that was dropped or pasted, or else the first file, or null. */
 export function pictureIn(transfer) {
   const files = [...(transfer?.files ?? [])];
   return files.find((file) => file.type.startsWith("image/")) ?? files[0] ?? null;

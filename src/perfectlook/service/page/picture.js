@@ -1,4 +1,4 @@
-// Pictures of the server: an image cannot send a key, so where there is one they are fetched with it.
+// Pictures of the server. An <img> cannot send a key: with a key, pictures are fetched by script.
 
 import { headers } from "./key.js";
 
@@ -14,13 +14,13 @@ const near = new IntersectionObserver(
   { rootMargin: "600px" },
 );
 
-/** Give an image the picture at an address, or none; returns the image. */
+/** Show the picture of an address in an image, or nothing; returns the image. */
 export function show(image, address) {
   wanted.set(image, address);
   near.unobserve(image);
   if (!address) image.removeAttribute("src");
   else if (headers().Authorization && new URL(address, location).origin === location.origin) {
-    image.loading = "eager"; // what is fetched is fetched when it comes near
+    image.loading = "eager"; // the observer fetches it when it comes near the screen
     near.observe(image);
   } else image.src = address;
   return image;

@@ -1,9 +1,10 @@
-// The state where there is no answer: what went wrong and what can be done.
+// The message of a failed answer: what went wrong and what to do.
 
 import { h, replace } from "./element.js";
+import { texts } from "./locale.js";
 import { listen } from "./state.js";
 
-/** Keep `host` as the state says. */
+/** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
   listen(
     ({ phase, failure }) => [phase, failure],
@@ -21,12 +22,12 @@ export function mount(host, act) {
                 "div",
                 { class: "state-actions" },
                 failure.again
-                  ? h("button", { type: "button", class: "primary small", onclick: act.again }, "Try again")
+                  ? h("button", { type: "button", class: "primary small", onclick: act.again }, texts.failure.again)
                   : null,
                 h(
                   "button",
                   { type: "button", class: "secondary small", onclick: act.leave },
-                  "Use another photo",
+                  texts.failure.otherPhoto,
                 ),
               ),
             )

@@ -1,13 +1,14 @@
-// A row of products for each category.
+// The rows: the products of each category.
 
 import { card, paintVotes } from "./card.js";
 import { arrange, h, icon } from "./element.js";
+import { numbers, texts } from "./locale.js";
 import { get, listen } from "./state.js";
-import { above, leaf, percent } from "./words.js";
+import { above, leaf } from "./words.js";
 
 const drawn = new WeakMap();
 
-/** Keep `host` as the state says. */
+/** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
   const waiting = skeletons();
   listen(
@@ -20,7 +21,7 @@ export function mount(host, act) {
       arrange(host, [
         ...rows,
         ...(adding ? [waiting[0]] : []),
-        ...(barren(answer.sections) && !adding ? [empty(answer.sections, act)] : []),
+        ...(isEmpty(answer.sections) && !adding ? [empty(answer.sections, act)] : []),
       ]);
     },
   );
@@ -38,14 +39,14 @@ export function mount(host, act) {
   );
 }
 
-const barren = (sections) => sections.every((section) => section.products.length === 0);
+const isEmpty = (sections) => sections.every((section) => section.products.length === 0);
 
 function rowOf(section, act) {
   if (!drawn.has(section)) drawn.set(section, row(section, act, get().votes));
   return drawn.get(section);
 }
 
-/** A category with its products. */
+/** The row of a category with its products. */
 export function row(section, act, votes) {
   const { category, products, requestId } = section;
   const name = leaf(category);
@@ -77,8 +78,8 @@ export function row(section, act, votes) {
           {
             type: "button",
             class: "round where",
-            title: "Where the model looked",
-            aria: { pressed: "false", label: `Show where the model looked for ${name}` },
+            title: texts.rows.where,
+            aria: { pressed: "false", label: texts.rows.whereFor(name) },
             onclick: () => act.pin(category),
           },
           icon("eye"),
@@ -89,22 +90,22 @@ export function row(section, act, votes) {
           {
             type: "button",
             class: "round",
-            title: "Remove",
-            aria: { label: `Remove ${name}` },
+            title: texts.rows.remove,
+            aria: { label: texts.rows.removeRow(name) },
             onclick: () => act.removeCategory(category),
           },
           icon("close"),
         ),
       ),
     ),
-    products.length ? list : h("p", { class: "barren" }, "Nothing here fits the filters."),
+    products.length ? list : h("p", { class: "barren" }, texts.rows.none),
   );
   return element;
 }
 
 function subtitle({ category, suggested }) {
   const likely =
-    suggested === undefined || suggested === null ? null : `${percent(suggested)} likely to belong here`;
+    suggested === undefined || suggested === null ? null : texts.rows.likely(numbers.percent(suggested));
   return [likely, above(category)].filter(Boolean).join(" · ");
 }
 
@@ -113,10 +114,10 @@ function slides(list, name) {
   const button = (way, label, symbol) =>
     h(
       "button",
-      { type: "button", class: "round slide", aria: { label: `${label} in ${name}` }, onclick: slide(way) },
+      { type: "button", class: "round slide", aria: { label }, onclick: slide(way) },
       icon(symbol),
     );
-  const [back, on] = [button(-1, "Back", "left"), button(1, "On", "right")];
+  const [back, on] = [button(-1, texts.rows.previous(name), "left"), button(1, texts.rows.next(name), "right")];
   const check = () => {
     back.disabled = list.scrollLeft < 4;
     on.disabled = list.scrollLeft + list.clientWidth > list.scrollWidth - 4;
@@ -131,17 +132,17 @@ function empty(sections, act) {
     return h(
       "div",
       { class: "state" },
-      h("h2", {}, "No categories chosen"),
-      h("p", {}, "Add one above, or let the model suggest them."),
-      h("button", { type: "button", class: "secondary", onclick: act.suggestAgain }, "Suggest categories"),
+      h("h2", {}, texts.rows.noCategories),
+      h("p", {}, texts.rows.addOne),
+      h("button", { type: "button", class: "secondary", onclick: act.suggestAgain }, texts.rows.suggest),
     );
   }
   return h(
     "div",
     { class: "state" },
-    h("h2", {}, "Nothing fits these filters"),
-    h("p", {}, "Widen the price or allow what is not in stock."),
-    h("button", { type: "button", class: "secondary", onclick: act.clearFilters }, "Clear filters"),
+    h("h2", {}, texts.rows.nothing),
+    h("p", {}, texts.rows.widen),
+    h("button", { type: "button", class: "secondary", onclick: act.clearFilters }, texts.tools.clear),
   );
 }
 

@@ -1,15 +1,15 @@
-// The photo as the hero: attention softly over it, a box on it, and a line that says what is seen.
+// The scene: the photo with the attention over it, the box, and a caption.
 
 import { inWords, outlines, veil } from "./attention.js";
 import { boxElement, draggable } from "./box.js";
 import { h, icon, replace } from "./element.js";
+import { texts } from "./locale.js";
 import { show } from "./picture.js";
 import { get, listen, set } from "./state.js";
-import { leaf } from "./words.js";
 
 const FIRST = [0.25, 0.25, 0.75, 0.75];
 
-/** Keep `host` as the state says. */
+/** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
   const image = h("img", { class: "scene-photo", alt: "", draggable: false });
   const glow = h("div", { class: "glow", aria: { hidden: "true" } });
@@ -39,7 +39,7 @@ export function mount(host, act) {
   listen(
     ({ scene, keys }) => [scene, keys],
     (scene) => {
-      image.alt = scene?.title ? `Your scene: ${scene.title}` : "Your scene";
+      image.alt = texts.scene.photo(scene?.title);
       show(image, scene?.picture);
       frame.classList.toggle("blank", Boolean(scene) && !scene.picture);
     },
@@ -70,15 +70,13 @@ export function mount(host, act) {
       const section = draft ? null : answer?.sections.find((each) => each.category === category);
       showAttention(glow, section?.attention, box);
       caption.textContent = section?.attention
-        ? `For ${leaf(category).toLowerCase()} the model looked ${inWords(section.attention)}.`
+        ? inWords(category, section.attention)
         : HINT;
     },
   );
 }
 
-const HINT = matchMedia("(hover: none)").matches
-  ? "Tap the eye of a row to see where the model looked."
-  : "Point at products to see where the model looked. Drag on the photo to complete only a part.";
+const HINT = matchMedia("(hover: none)").matches ? texts.scene.hintTouch : texts.scene.hint;
 
 const ratio = (frame, value) => frame.style.setProperty("--ratio", value.toFixed(4));
 
@@ -102,8 +100,8 @@ function sceneTools(box, draft, phase, boxed) {
     h("button", { type: "button", class: kind, data: { key }, onclick }, icon(symbol), label);
   if (draft) {
     return [
-      button("Complete this part", "crop", "primary small", "apply", () => boxed.done(draft)),
-      button("Cancel", "close", "quiet", "cancel", () => set({ draft: null })),
+      button(texts.scene.usePart, "crop", "primary small", "apply", () => boxed.done(draft)),
+      button(texts.scene.cancel, "close", "quiet", "cancel", () => set({ draft: null })),
     ];
   }
   const choose = () => {
@@ -111,7 +109,7 @@ function sceneTools(box, draft, phase, boxed) {
     document.querySelector(".box")?.focus();
   };
   return [
-    button(box ? "Change the part" : "Choose a part", "crop", "quiet", "choose", choose),
-    box && button("Whole photo", "photo", "quiet", "whole", () => boxed.done(null)),
+    button(box ? texts.scene.changePart : texts.scene.choosePart, "crop", "quiet", "choose", choose),
+    box && button(texts.scene.wholePhoto, "photo", "quiet", "whole", () => boxed.done(null)),
   ].filter(Boolean);
 }

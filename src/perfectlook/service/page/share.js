@@ -1,10 +1,11 @@
-// The address of what is seen, and giving it away.
+// Keep the address of the page up to date, and share it.
 
 import { fromAddress, toAddress } from "./address.js";
+import { texts } from "./locale.js";
 import { get, listen } from "./state.js";
 import { toast } from "./spoken.js";
 
-/** Keep the browser's address as the state says, and the state as the browser's back and forward say. */
+/** Write the state to the address, and restore it when the visitor goes back or forward. */
 export function mount(button, act) {
   let last = get().scene;
   listen(
@@ -20,7 +21,7 @@ export function mount(button, act) {
   button.addEventListener("click", share);
 }
 
-/** Open what the browser's address names; without a scene, the start. */
+/** Open the scene of the address; without a scene, the start. */
 export function restore(act) {
   const { scene, ...further } = fromAddress(location.search);
   if (!scene) return act.close();
@@ -30,7 +31,7 @@ export function restore(act) {
 
 async function share() {
   if (get().scene?.kind === "photo") {
-    toast("Your own photo stays with you: only samples and pictures on the web have an address to share.");
+    toast(texts.share.own);
     return;
   }
   try {
@@ -38,9 +39,9 @@ async function share() {
       await navigator.share({ title: document.title, url: location.href });
     else {
       await navigator.clipboard.writeText(location.href);
-      toast("The address is copied.");
+      toast(texts.share.copied);
     }
   } catch (error) {
-    if (error.name !== "AbortError") toast("Copy the address from the browser's address bar.");
+    if (error.name !== "AbortError") toast(texts.share.copyYourself);
   }
 }

@@ -1,14 +1,14 @@
-// What is said without being asked: to screen readers, and in short notes at the edge of the page.
+// Announcements: for screen readers, and as short notes at the edge of the page.
 
 const HOLD = 4000;
 let timer = 0;
 
-/** Tell a screen reader. */
+/** Announce a text to screen readers. */
 export function say(text) {
   document.getElementById("spoken").textContent = text;
 }
 
-/** Show a note for a few seconds; screen readers read it too. */
+/** Show a note for a few seconds. Screen readers read it too. */
 export function toast(text) {
   const host = document.getElementById("toast");
   host.textContent = text;

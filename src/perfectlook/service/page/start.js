@@ -1,11 +1,12 @@
-// The beginning: a photo dropped, pasted, picked or photographed, an address on the web, or a sample.
+// The start: take a scene from a file, the camera, the clipboard, the web or the samples.
 
 import { h } from "./element.js";
+import { texts } from "./locale.js";
 import { pictureIn } from "./photo.js";
 import { show } from "./picture.js";
 import { listen } from "./state.js";
 
-/** Wire the start and, all over the page, dropping and pasting. `act`: {open, openFile}. */
+/** Handle the start, and dropping and pasting on the whole page. `act`: {open, openFile}. */
 export function mount(act) {
   for (const id of ["file", "camera"]) {
     document.getElementById(id).addEventListener("change", ({ target }) => {
@@ -51,7 +52,7 @@ function mountSamples(host, act) {
     (samples) => {
       host.hidden = !samples.length;
       host.replaceChildren(
-        h("h2", {}, "Or try one of these"),
+        h("h2", {}, texts.start.samples),
         h(
           "ul",
           { role: "list" },

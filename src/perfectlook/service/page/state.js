@@ -1,11 +1,11 @@
-// The page's only mutable state. Parts read it by `get`, change it by `set` and hear of changes by `listen`.
+// The only mutable state of the page. Parts read it with `get`, change it with `set`, and follow it with `listen`.
 
-/** What everything begins with.
+/** The state at the start.
  *
  * scene: {kind: "photo" | "sample" | "url", ...} or null; categories: null (the server suggests) or paths;
  * box: [left, top, right, bottom] in 0..1 or null; draft: a box that is being drawn; lit: the category whose
- * attention is shown; votes: product id -> "kept" | "rejected". Beside it stand the catalogue's categories
- * (`known`), the samples, and how many keys have been entered.
+ * attention is shown; votes: product id -> "kept" | "rejected". The state also has the categories of the
+ * catalogue (`known`), the samples, and how many keys were entered (`keys`).
  */
 export const BEGINNING = Object.freeze({
   scene: null,
@@ -34,16 +34,16 @@ export const BEGINNING = Object.freeze({
 let state = { ...BEGINNING, known: [], samples: [], keys: 0 };
 const listeners = new Set();
 
-/** The state as it is; never change it in place. */
+/** The current state. Never change it in place. */
 export const get = () => state;
 
-/** Replace some of the state and tell everyone. */
+/** Change a part of the state and call the listeners. */
 export function set(changes) {
   state = { ...state, ...changes };
   for (const listener of [...listeners]) listener(state);
 }
 
-/** Call `listener` after every change of what `select` picks (compared value by value), and once now. */
+/** Call `listener` now, and whenever a value that `select` picks has changed. */
 export function listen(select, listener) {
   let last = null;
   const check = () => {

@@ -1,4 +1,4 @@
-// Runs before the first paint, so that a chosen colour scheme does not flash the other one.
+// Set the chosen colour scheme before the first paint, so that the other one does not flash.
 {
   const chosen = (() => {
     try {

@@ -1,14 +1,15 @@
-// What stands above the products: rows or a whole look, filters, and the categories.
+// The tools above the products: the view, the filters and the categories.
 
 import { h, icon, replace } from "./element.js";
+import { numbers, texts } from "./locale.js";
 import { get, listen } from "./state.js";
 import { above, leaf } from "./words.js";
 
-/** Keep `host` as the state says. */
+/** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
-  const views = h("div", { class: "segments", role: "group", aria: { label: "What to show" } });
-  const filters = h("div", { class: "filters", role: "group", aria: { label: "Filters" } });
-  const chips = h("ul", { class: "chips", role: "list", aria: { label: "Categories" } });
+  const views = h("div", { class: "segments", role: "group", aria: { label: texts.tools.views } });
+  const filters = h("div", { class: "filters", role: "group", aria: { label: texts.tools.filters } });
+  const chips = h("ul", { class: "chips", role: "list", aria: { label: texts.tools.categories } });
   const picker = h("div", { class: "picker" });
   host.append(
     h("div", { class: "tools-line" }, views, filters),
@@ -36,8 +37,8 @@ export function mount(host, act) {
 
 const segments = (view, act) =>
   [
-    ["rows", "Products"],
-    ["look", "Whole look"],
+    ["rows", texts.tools.rows],
+    ["look", texts.tools.look],
   ].map(([name, label]) =>
     h(
       "button",
@@ -52,7 +53,7 @@ const segments = (view, act) =>
     ),
   );
 
-/** Fields for price and stock, each only where the catalogue knows of it. */
+/** The filters for price and stock, each only if the catalogue has such data. */
 function filterFields(wanted, priced, stocked, currency, act) {
   const field = (name, label) =>
     h("input", {
@@ -60,9 +61,9 @@ function filterFields(wanted, priced, stocked, currency, act) {
       inputmode: "decimal",
       class: "amount",
       value: wanted[name],
-      placeholder: name === "from" ? "from" : "to",
+      placeholder: texts.tools[name],
       data: { key: name },
-      aria: { label: `${label}${currency ? ` in ${currency}` : ""}` },
+      aria: { label },
       onchange: ({ target }) => act.filter({ [name]: amount(target.value) }),
       onkeydown: ({ key, target }) => key === "Enter" && target.blur(),
     });
@@ -71,10 +72,10 @@ function filterFields(wanted, priced, stocked, currency, act) {
       h(
         "div",
         { class: "price-range" },
-        h("span", { aria: { hidden: "true" } }, currency ? `Price ${currency}` : "Price"),
-        field("from", "Price from"),
+        h("span", { aria: { hidden: "true" } }, texts.tools.price(currency)),
+        field("from", texts.tools.priceFrom(currency)),
         h("span", { aria: { hidden: "true" } }, "–"),
-        field("to", "Price to"),
+        field("to", texts.tools.priceTo(currency)),
       ),
     (stocked || wanted.inStock) &&
       h(
@@ -88,12 +89,12 @@ function filterFields(wanted, priced, stocked, currency, act) {
           onclick: () => act.filter({ inStock: !wanted.inStock }),
         },
         h("span", { class: "knob", aria: { hidden: "true" } }),
-        "In stock",
+        texts.tools.inStock,
       ),
   ].filter(Boolean);
 }
 
-/** What was typed as an amount in the filter's syntax; "" for what is none. */
+/** A typed amount in the syntax of filters; "" if it is not an amount. */
 export function amount(text) {
   const found = /^\s*(\d+)(?:[.,](\d{1,2}))?\s*$/.exec(text);
   return found ? found[1] + (found[2] ? `.${found[2]}` : "") : "";
@@ -125,7 +126,7 @@ function chip(category, act) {
         type: "button",
         class: "chip-off",
         data: { key: `off ${category}` },
-        aria: { label: `Remove category ${name}` },
+        aria: { label: texts.tools.removeCategory(name) },
         onclick: () => act.removeCategory(category),
       },
       icon("close"),
@@ -140,7 +141,7 @@ const chipSuggest = (act) =>
     h(
       "button",
       { type: "button", class: "chip-reset", data: { key: "suggest" }, onclick: act.suggestAgain },
-      "Suggested",
+      texts.tools.suggested,
     ),
   );
 
@@ -149,16 +150,16 @@ function mountPicker(host, act) {
   const search = h("input", {
     type: "search",
     class: "picker-search",
-    placeholder: "Find a category",
+    placeholder: texts.tools.find,
     autocomplete: "off",
-    aria: { label: "Find a category" },
+    aria: { label: texts.tools.find },
   });
   const panel = h("div", { class: "picker-panel", id: "picker-panel", hidden: true }, search, list);
   const button = h(
     "button",
     { type: "button", class: "chip-add", aria: { expanded: "false", controls: "picker-panel" } },
     icon("plus"),
-    "Category",
+    texts.tools.category,
   );
   host.append(button, panel);
   const toggle = (open) => {
@@ -203,14 +204,14 @@ function step(event, search, list) {
   stops[Math.min(stops.length - 1, Math.max(0, at + (event.key === "ArrowDown" ? 1 : -1)))].focus();
 }
 
-/** The categories that are not on the page yet and contain the words. */
+/** The categories that contain the typed text and are not on the page yet. */
 function choices({ known, answer }, words, pick) {
   const shown = new Set((answer?.sections ?? []).map((section) => section.category));
   const wanted = words.trim().toLowerCase();
   const found = known.filter(
     ({ category }) => !shown.has(category) && category.toLowerCase().includes(wanted),
   );
-  if (!found.length) return [h("li", { class: "picker-none" }, "No further category.")];
+  if (!found.length) return [h("li", { class: "picker-none" }, texts.tools.noneLeft)];
   return found.map(({ category, products }) =>
     h(
       "li",
@@ -219,7 +220,7 @@ function choices({ known, answer }, words, pick) {
         "button",
         { type: "button", class: "picker-choice", onclick: () => pick(category) },
         h("span", {}, leaf(category), h("small", {}, above(category))),
-        h("span", { class: "count" }, products.toLocaleString()),
+        h("span", { class: "count" }, numbers.count(products)),
       ),
     ),
   );

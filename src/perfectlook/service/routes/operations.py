@@ -1,4 +1,4 @@
-"""Sample scenes (`/v1/samples`), feedback (`/v1/feedback`, `/v1/stats`), and the state of the server."""
+"""Sample scenes (`/v1/samples`), feedback (`/v1/feedback`, `/v1/stats`) and the state of the server."""
 
 from typing import Annotated
 
@@ -19,19 +19,19 @@ samples_router = APIRouter(tags=["samples"], dependencies=[Depends(reading)])
 feedback_router = APIRouter(tags=["feedback"], dependencies=[Depends(reading)])
 
 
-@samples_router.get("/v1/samples", **described("The sample scenes", list[Sample]))
+@samples_router.get("/v1/samples", **described("List the sample scenes", list[Sample]))
 async def samples(service: OpenService) -> Response:
-    """Return the scenes that the server offers to try."""
+    """Return the sample scenes of the server."""
     return json_answer(service.samples.listed())
 
 
 @samples_router.get(
-    "/v1/samples/{name}/picture", **described("A sample's picture", None, 404, 422, kinds=PICTURES)
+    "/v1/samples/{name}/picture", **described("Get the picture of a sample", None, 404, 422, kinds=PICTURES)
 )
 async def sample_picture(
     service: OpenService, name: Annotated[str, PathParameter(max_length=500)]
 ) -> Response:
-    """Return the bytes of a sample."""
+    """Return the bytes of a sample's picture."""
     content = await service.samples.content(name)
     headers = {"Cache-Control": service.cache_control}
     return Response(content, media_type=type_of(content) or "application/octet-stream", headers=headers)
@@ -42,7 +42,7 @@ _EXAMPLE: JsonDict = {"request_id": "9f1c2ab47d60e5b83a91f0c2", "events": [_CLIC
 
 
 class Feedback(BaseModel):
-    """What happened to the products of one answer."""
+    """What a shopper did with the products of one answer."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _EXAMPLE})
 
@@ -51,38 +51,40 @@ class Feedback(BaseModel):
 
 
 @feedback_router.post(
-    "/v1/feedback", **described("Say what a shopper did with an answer", Stored, 422, 507, status=202)
+    "/v1/feedback", **described("Report what a shopper did with an answer", Stored, 422, 507, status=202)
 )
 async def feedback(service: OpenService, body: Feedback) -> Response:
-    """Store events. An event that is sent again counts once; 202 means that the disk has them all."""
+    """Store events. An event that is sent again counts once. With 202, all events are on the disk."""
     model = service.recommender.model.name
     await service.readers.run(lambda: service.feedback.add(body.request_id, model, body.events))
     return json_answer(Stored(stored=len(body.events)), 202)
 
 
-@feedback_router.get("/v1/stats", **described("What all feedback says", FeedbackStats))
+@feedback_router.get("/v1/stats", **described("Summarise all feedback", FeedbackStats))
 async def stats(service: OpenService) -> Response:
-    """Return counts of events and click-through, by category and by rank."""
+    """Return the counts of events and the click-through rates, by category and by rank."""
     return json_answer(await service.readers.run(service.feedback.stats))
 
 
-@router.get("/health", **described("Is the process alive?", Health))
+@router.get("/health", **described("Check that the process is alive", Health))
 async def health() -> Response:
-    """Answer at once."""
+    """Answer immediately."""
     return json_answer(Health())
 
 
-@router.get("/ready", **described("Are photos answered?", Ready))
+@router.get("/ready", **described("Check that the server can answer photos", Ready))
 async def ready(service: OpenService) -> Response:
-    """Count the catalogue's products; 503 if it cannot be used."""
+    """Return the model and the number of products, or 503 if the catalogue cannot be used."""
     try:
         products = await service.readers.run(service.recommender.catalogue.count)
     except PerfectLookError as error:
-        raise Refusal(503, "unavailable", "the catalogue cannot be used now", retry_after=5) from error
+        raise Refusal(
+            503, "unavailable", "The catalogue cannot be used now. Try again later.", retry_after=5
+        ) from error
     return json_answer(Ready(model=service.recommender.model.name, products=products))
 
 
-@router.get("/metrics", **described("Metrics for Prometheus", kinds=("text/plain",)))
+@router.get("/metrics", **described("Get the metrics for Prometheus", kinds=("text/plain",)))
 async def metrics(service: OpenService) -> Response:
     """Return all metrics as text."""
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

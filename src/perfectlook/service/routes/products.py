@@ -1,4 +1,4 @@
-"""`/v1/products`: list, read, put and delete products, and their pictures; `/v1/categories`."""
+"""`/v1/products`: list, read, put and delete products and their pictures; `/v1/categories`."""
 
 import base64
 import hashlib
@@ -36,23 +36,23 @@ from perfectlook.types import Problem, Product
 router = APIRouter(tags=["catalogue"], dependencies=[Depends(reading)])
 PICTURES_FOLDER = "put"
 SYNC_WAIT = 10.0
-"""Seconds that a write waits for a sync to end."""
+"""Seconds that a write waits for a running sync."""
 
 Id = Annotated[
-    str, PathParameter(max_length=500, description="a product's id, as in answers", examples=["b6a5"])
+    str, PathParameter(max_length=500, description="id of a product, as in answers", examples=["b6a5"])
 ]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 
 
 class NewProduct(BaseModel):
-    """A product to put. A picture is required if the catalogue does not have the product yet."""
+    """A product to add or change. A new product requires a picture."""
 
     model_config = ConfigDict(extra="forbid")
 
     category: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     title: Annotated[str, StringConstraints(max_length=1_000)] | None = None
     fields: dict[Annotated[str, StringConstraints(min_length=1, max_length=100)], Text] = Field(
-        {}, max_length=100, description="price, availability, brand, link and any others"
+        {}, max_length=100, description="price, availability, brand, link and other fields"
     )
     picture_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
     picture_base64: str | None = None
@@ -65,7 +65,7 @@ _EXAMPLE = {
     "fields": {"price": "49.90 EUR", "brand": "Acme"},
 }
 _FORM = {
-    "product": {"type": "string", "description": "the product, as JSON"},
+    "product": {"type": "string", "description": "the product as JSON"},
     "picture": {"type": "string", "format": "binary"},
 }
 _PUT_BODY = {
@@ -74,9 +74,9 @@ _PUT_BODY = {
 }
 
 
-@router.get("/v1/categories", **described("The catalogue's categories", Categories))
+@router.get("/v1/categories", **described("List the catalogue's categories", Categories))
 async def categories(service: OpenService) -> Response:
-    """Return how many products each category has, largest first."""
+    """Return the number of products of each category, largest first."""
     counts = await service.readers.run(service.recommender.catalogue.categories)
     largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     found = [CategoryCount(category=name, products=count) for name, count in largest]
@@ -88,24 +88,25 @@ async def products(
     service: OpenService,
     category: Annotated[str | None, Query(max_length=500, description="a whole path")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    after: Annotated[str | None, Query(max_length=500, description="`next` of the page before")] = None,
+    after: Annotated[str | None, Query(max_length=500, description="`next` of the previous page")] = None,
 ) -> Response:
-    """Return products in the order of their ids; `next` is where the next page begins, null at the end."""
+    """Return products, ordered by id. `next` is the `after` of the next page, and null on the last page."""
     return json_answer(await service.readers.run(lambda: _page(service, category, limit, after)))
 
 
 @router.get(
-    "/v1/products/{id:path}/picture", **described("A product's picture", None, 404, 422, kinds=PICTURES)
+    "/v1/products/{id:path}/picture",
+    **described("Get the picture of a product", None, 404, 422, kinds=PICTURES),
 )
 async def picture(
     request: Request,
     service: OpenService,
     id: Id,  # noqa: A002
     size: Annotated[
-        int | None, Query(ge=16, le=1024, description="fit a square of about this many pixels")
+        int | None, Query(ge=16, le=1024, description="fit into a square of about this many pixels")
     ] = None,
 ) -> Response:
-    """Return the picture as it is stored, or a thumbnail."""
+    """Return the stored picture, or a thumbnail."""
     known = request.headers.get("if-none-match")
 
     def answer() -> Response:
@@ -121,7 +122,7 @@ async def picture(
 
 @router.get("/v1/products/{id:path}", **described("Read a product", CatalogueProduct, 404, 422))
 async def product(service: OpenService, id: Id) -> Response:  # noqa: A002
-    """Return what the catalogue knows of a product."""
+    """Return the catalogue's record of a product."""
     return json_answer(await service.readers.run(lambda: _product(id, _record(service, id))))
 
 
@@ -132,7 +133,7 @@ async def product(service: OpenService, id: Id) -> Response:  # noqa: A002
     **described("Add or change a product", CatalogueProduct, 401, 404, 415, 422, 502),
 )
 async def put(request: Request, service: OpenService, id: Id) -> Response:  # noqa: A002
-    """Embed a product and put it into the catalogue; searches find it when the answer comes."""
+    """Embed a product and store it in the catalogue. After the answer, searches find it."""
     document, content = await _body(request)
     new = NewProduct.model_validate(document)
     if content is None and new.picture_url is not None:
@@ -141,7 +142,9 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
         try:
             content = base64.b64decode(new.picture_base64, validate=True)
         except ValueError as error:
-            raise Refusal(422, "invalid", "picture_base64: not base64") from error
+            raise Refusal(
+                422, "invalid", "picture_base64: malformed base64. Encode the bytes of the picture."
+            ) from error
     await service.writers.run(lambda: _put(service, id, new, content))
     return json_answer(await service.readers.run(lambda: _product(id, _record(service, id))))
 
@@ -152,7 +155,7 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
     **described("Delete a product", Deleted, 401, 404, 422),
 )
 async def delete(service: OpenService, id: Id) -> Response:  # noqa: A002
-    """Remove a product from the catalogue."""
+    """Delete a product from the catalogue."""
     await service.writers.run(lambda: _delete(service, id))
     return json_answer(Deleted(deleted=id))
 
@@ -163,7 +166,12 @@ async def _body(request: Request) -> tuple[Any, bytes | None]:
     if type_ == "application/json":
         return read_json(await request.body()), None
     if type_ != "multipart/form-data":
-        raise Refusal(415, "unsupported_type", "send JSON, or a form of 'product' (JSON) and file 'picture'")
+        raise Refusal(
+            415,
+            "unsupported_type",
+            "The type of the body is not supported. Send JSON, or a form with 'product' (JSON) and the file "
+            "'picture'.",
+        )
     texts, files = await read_form(request, "picture")
     picture = files.get("picture")
     return read_json(dict(texts).get("product", "")), picture and picture.content
@@ -179,20 +187,20 @@ class OneProduct:
     unavailable: frozenset[str] | None = None
 
     def products(self) -> Iterator[Product]:
-        """Yield it."""
+        """Yield the product."""
         yield self.product
 
 
 def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> None:
     category = normalise(new.category)
     if not category:
-        raise Refusal(422, "invalid", "category: not a category; write it as Furniture|Chairs")
+        raise Refusal(422, "invalid", f"category '{new.category}': invalid. Write it as Furniture|Chairs.")
     if content is not None:
         picture = _stored(service, content)
     elif known := _records(service, [id_]).get(id_):
         picture = Path(known.picture)
     else:
-        raise Refusal(422, "invalid", "there is no picture; give picture_url or picture_base64")
+        raise Refusal(422, "invalid", "A new product requires a picture. Send picture_url or picture_base64.")
     fields = {name.lower(): text for name, text in new.fields.items()}
     source = OneProduct(Product(id_, category, picture, new.title, fields))
     recommender = service.recommender
@@ -212,7 +220,7 @@ def _delete(service: Service, id_: str) -> None:
 
 
 def _stored(service: Service, content: bytes) -> Path:
-    """Store a product's picture under its hash: nothing of a request ever becomes the name of a file."""
+    """Store a product's picture under its hash: no file name comes from a request."""
     open_picture(content, fit=64, limits=service.limits)
     picture = _folder(service) / hashlib.sha256(content).hexdigest()[:40]
     if not picture.exists():
@@ -241,7 +249,7 @@ def _page(service: Service, category: str | None, limit: int, after: str | None)
 def _record(service: Service, id_: str) -> Record:
     if record := _records(service, [id_]).get(id_):
         return record
-    raise Refusal(404, "no_such_product", "the catalogue has no product of that id")
+    raise Refusal(404, "no_such_product", f"product '{id_}': not in the catalogue. Check the id.")
 
 
 def _records(service: Service, ids: Iterable[str]) -> dict[str, Record]:

@@ -34,28 +34,28 @@ Parts = dict[str, tuple[float, float]]
     openapi_extra=described_question(
         CompleteOptions, category=["Furniture|Chairs"], where="price <= 200 EUR"
     ),
-    **described("Products that complete the look of a photo, by category", Answer, 415, 422, 502),
+    **described("Recommend products that complete a photo, by category", Answer, 415, 422, 502),
 )
 async def complete(request: Request, service: OpenService) -> Response:
-    """Return products for each category of a photo, and a whole look if asked for."""
-    service.workers.check()  # before anything is read
+    """Return products for each category of a photo, and a whole look if the request asks for one."""
+    service.workers.check()  # a busy server refuses the request before reading it
     photo, options = await read_question(request, service, CompleteOptions)
     if photo is None:
-        raise Refusal(400, "no_photo", "there is no photo; send one as 'photo', or a url, or a sample")
+        raise Refusal(400, "no_photo", "The photo is missing. Send it as 'photo', or send 'url' or 'sample'.")
     return await service.workers.run(partial(_completed, service, photo, options, state_of(request).id))
 
 
 @router.post(
     "/v1/similar",
     openapi_extra=described_question(SimilarOptions),
-    **described("Products that look like a product or a photo", Similar, 404, 415, 422, 502),
+    **described("Find products that look like a product or a photo", Similar, 404, 415, 422, 502),
 )
 async def similar(request: Request, service: OpenService) -> Response:
     """Return products that look like a product of the catalogue (`id`), or like the product on a photo."""
     service.workers.check()
     photo, options = await read_question(request, service, SimilarOptions)
     if photo is None and options.id is None:
-        raise Refusal(400, "no_photo", "there is neither an id nor a photo; send one of them")
+        raise Refusal(400, "no_photo", "The photo is missing. Send 'id', 'photo', 'url' or 'sample'.")
     return await service.workers.run(partial(_found, service, photo, options, state_of(request).id))
 
 
@@ -96,7 +96,7 @@ def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions,
     if file is not None:
         like, _ = embed_photo(service, file, options.box, watch)
     elif not recommender.catalogue.get([id_], recommender.model):
-        raise Refusal(404, "no_such_product", "the catalogue has no product of that id")
+        raise Refusal(404, "no_such_product", f"product '{id_}': not in the catalogue. Check the id.")
     found = recommender.similar(like, k=options.k, **asked)
     sections = [
         each.model_copy(update={"products": [_product(product) for product in each.products]})
@@ -119,7 +119,7 @@ def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions,
 
 
 def _asked(service: Service, options: PhotoOptions) -> dict[str, Any]:
-    """What all questions to the recommender say of the products that may be shown."""
+    """Return the recommender's arguments that complete, look and similar share."""
     return {
         "categories": options.category or None,
         "where": options.filter,
