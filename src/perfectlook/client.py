@@ -93,7 +93,7 @@ class Calls:
     """All calls of the API.
 
     A photo is a path, an http(s) address that the server fetches, bytes, a stream or a Pillow picture. A
-    category is a whole path, a subtree or a single level. See docs/reference/filters.md and docs/how-to/api.md.
+    category is a whole path, a subtree or a single level. See docs/reference/filters.md, docs/how-to/api.md.
     """
 
     @staticmethod

@@ -75,7 +75,7 @@ def test_nobody_answers() -> None:
 
 def test_no_answer_in_time(strange: Web) -> None:
     strange.answers["/v1/stats"] = stall
-    with Client(strange.url(""), timeout=0.2) as client, pytest.raises(ServerError, match=r"timed out after 0\.2 s"):
+    with Client(strange.url(""), timeout=0.2) as client, pytest.raises(ServerError, match="timed out after"):
         client.stats()
 
 
