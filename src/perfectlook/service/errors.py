@@ -135,7 +135,8 @@ def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
         problems = [
             {"where": [str(part) for part in each["loc"]], "problem": each["msg"]} for each in error.errors()
         ]
-        message = f"{'.'.join(problems[0]['where'])}: {reason_of(problems[0]['problem'])}"
+        first = error.errors()[0]
+        message = f"{'.'.join(map(str, first['loc']))}: {reason_of(first['msg'])}"
         return error_answer(Refusal(422, "invalid", message), state_of(request), problems)
 
     @app.exception_handler(PerfectLookError)
