@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from perfectlook.files import model_folder, shipped_models
+from perfectlook.model.files import CARD
 from printed import DOCS, ROOT, docs_page
 
 MEASURED: dict[str, Any] = json.loads((DOCS / "results.json").read_text(encoding="utf-8"))["sets"]
@@ -35,6 +37,21 @@ def test_the_readme_says_what_was_measured():
     accuracies = [100 * default_of(name)["binary_accuracy"] for name in MEASURED]
     for page in (ROOT / "README.md", docs_page("tutorial.md")):
         assert f"{min(accuracies):.0f} to {max(accuracies):.0f} %" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_the_readme_has_the_figures_of_a_models_card(name: str):
+    card = (model_folder(name) / CARD).read_text(encoding="utf-8")
+    measured = [float(found) for found in re.findall(r"binary accuracy (0\.\d+) ", card)]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(rf"^\| `{name}`.* (\d+) % \|$", readme, re.M) == [
+        f"{100 * each:.0f}" for each in measured
+    ]
+    listed = re.search(rf"^\| `{name}` .*\|$", docs_page("models.md").read_text(encoding="utf-8"), re.M)
+    assert listed
+    assert [f"{float(found):.3f}" for found in re.findall(r"0\.\d+(?= \[)", listed[0])] == [
+        f"{each:.3f}" for each in measured
+    ]
 
 
 VARIANTS = {
