@@ -1,4 +1,4 @@
-"""Folders that cannot be listed, also for a user who may read everything."""
+"""Simulate folders that cannot be listed, even for a user with all permissions."""
 
 import errno
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def closed_to(folder: Path) -> Callable[[Any], Any]:
-    """An `os.scandir` that one folder denies its permission."""
+    """Return an `os.scandir` that raises a permission error for one folder."""
     scandir = os.scandir
 
     def refusing(path: Any) -> Any:

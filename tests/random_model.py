@@ -1,4 +1,4 @@
-"""A real model folder with random weights: everything of a model but what it has learned."""
+"""Write a real model folder with random weights."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from perfectlook.training.data import TrainingData
 
 
 def random_model(source: Path, folder: Path, *, seed: int = 0, **config: object) -> Path:
-    """Write a model for a set's categories, on the backbone "tiny"; the same seed writes the same model."""
+    """Write a model with the categories of a set and the backbone "tiny", reproducible by its seed."""
     torch.manual_seed(seed)
     shape = ModelConfig(backbone="tiny", dimension=8, hidden=8, linear_path="random", **config)  # type: ignore[arg-type]
     data = TrainingData(set_features(load_set(source), "tiny", workers=1), shape)

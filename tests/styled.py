@@ -1,4 +1,4 @@
-"""A set without pictures: features drawn from styles, so that the right answer is known and learnable."""
+"""A set of features without pictures, drawn from styles, so that the right answers are learnable."""
 
 from hashlib import md5
 from pathlib import Path
@@ -27,7 +27,7 @@ def styled_set(
     seed: int = 0,
     twins: dict[str, frozenset[str]] | None = None,
 ) -> SetFeatures:
-    """Scenes and products (`products` a category) of a few styles; pairs share a style."""
+    """Scenes and products (`products` per category) of a few styles; pairs share a style."""
     draw = np.random.default_rng(seed)
     style_of_scene = draw.integers(0, styles, scenes)
     style_of_product = np.tile(np.arange(products) % styles, len(categories))
@@ -64,7 +64,7 @@ def styled_set(
 
 
 def features_of(style: np.ndarray, styles: int, noise: float, draw: np.random.Generator) -> FeatureArrays:
-    """Features that are a fixed picture of each style plus noise."""
+    """Features made of a fixed vector for each style plus noise."""
     of_style = np.random.default_rng(99)
     means = [of_style.normal(size=(styles, width)) for width in (HEAD, STYLE, MAP)]
     head, statistics, maps = (mean[style] for mean in means)

@@ -17,7 +17,7 @@ SHOES, BAGS = "Apparel & Accessories|Shoes", "Apparel & Accessories|Handbags, Wa
 
 
 class ToyModel:
-    """Untrained, but a real metric: all that a distance needs, of the right shapes, the same every time."""
+    """An untrained, reproducible model with real distances and the right shapes."""
 
     backbone = "tiny"
     needs_product_maps = False

@@ -17,7 +17,7 @@ LICENCE = "drawn by <nobody> & free"
 
 
 class Measured(NamedTuple):
-    """A set whose pictures are drawn, two models, and what they see of the set."""
+    """A set with drawn pictures, two models, and the features of the set."""
 
     source: Path
     model: Path
@@ -27,7 +27,7 @@ class Measured(NamedTuple):
 
 @pytest.fixture(scope="session")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    """Made once; not to be changed by tests. Every fifth scene has a second product of a category."""
+    """Made once, so tests must not change it. Every fifth scene has a second product of a category."""
     folder = tmp_path_factory.mktemp("measured")
     source = drawn_set(folder / "set", scenes=20, products_per_category=9)
     (source / "set.json").write_text(json.dumps({"licence": LICENCE}), encoding="utf-8")
@@ -35,7 +35,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
         patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
         model = random_model(source, folder / "model", temperature=0.05)
         features = features_for(open_model(model), source, workers=1)
-    # products 0 and 1 in two training pairs each, all others in none: most of them tie
+    # Products 0 and 1 have two training pairs each; all others have none, so most products tie.
     counted = dict.fromkeys(features.product_ids[:2], 2)
     write_popularity(
         counted,

@@ -1,4 +1,4 @@
-"""The deletion test: what is masked, what that does to a scene, and what the report says."""
+"""The deletion test: its masks, their effect on a scene, and its report."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_random_regions_are_the_same_for_the_same_scene_and_seed():
     assert often == pytest.approx(np.full(REGIONS, 10 / REGIONS), abs=0.07)
 
 
-def test_masked_attention_goes_to_the_others_in_proportion_and_no_other_category_changes():
+def test_masked_attention_goes_to_the_other_regions_in_proportion():
     one = scene()
     mask = largest(10)(one, 0, RUGS)
     masked = without_attention(one, RUGS, mask)
@@ -104,7 +104,7 @@ def test_the_report_measures_falls_from_the_models_own_accuracy(mode, models, fe
     assert "features of 40 regions" in text
 
 
-def test_masking_by_the_definition(models, features):
+def test_masked_shares_follow_the_definition(models, features):
     """The shares behind a fall, computed slowly for one pair."""
     model = models["hybrid"]
     indices = pair_indices(features, "test")[:1]
@@ -126,7 +126,7 @@ def test_masking_by_the_definition(models, features):
     assert MaskedScenes(model, features, indices).shares("features", largest(10)) == pytest.approx([share])
 
 
-def test_categories_that_the_model_does_not_know_are_left_out_and_counted(models):
+def test_unknown_categories_are_left_out_and_counted(models):
     strange = styled_set(scenes=510, products=12, categories=(CHAIRS, "Toys|Kites"))
     found = deletion_test(models["local"], strange, counts=(3,), draws=1)
     test = pair_indices(strange, "test")

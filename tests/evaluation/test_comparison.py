@@ -1,4 +1,4 @@
-"""Comparing models: the same pairs for all, the right differences, a report that says so."""
+"""Comparing models: the same pairs for all, the right differences, and the report."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ CHAIRS, LAMPS = "Furniture|Chairs", "Lighting|Lamps"
 
 
 def results_of(shares: list[float]) -> list[PairResult]:
-    """Two pairs a scene, a chair and a lamp, each placed among ten candidates."""
+    """Two pairs per scene, a chair and a lamp, each with ten candidates."""
     return [
         PairResult(
             f"s{place // 2}", f"p{place}", (CHAIRS, LAMPS)[place % 2], share, 1 + 10 * (1 - share), 10, place
@@ -58,7 +58,7 @@ def three() -> dict[str, Evaluation]:
     return {name: evaluation(name, results_of(list(each))) for name, each in shares.items()}
 
 
-def test_the_best_leads_and_its_lead_is_the_paired_difference(three):
+def test_models_are_sorted_and_compared_with_the_best_by_paired_differences(three):
     found = comparison_of(three)
     assert [each.label for each in found.models] == ["best", "near", "worse"]
     best, near, worse = found.models
@@ -73,7 +73,7 @@ def test_the_best_leads_and_its_lead_is_the_paired_difference(three):
     assert found.n_left_out == 0
 
 
-def test_a_chosen_reference_need_not_be_the_best(three):
+def test_the_reference_can_be_another_model_than_the_best(three):
     found = comparison_of(three, reference="worse")
     assert found.models[0].label == "best"
     assert found.models[0].difference == pytest.approx((-0.2, -0.2, -0.2))
@@ -82,7 +82,7 @@ def test_a_chosen_reference_need_not_be_the_best(three):
         comparison_of(three, reference="absent")
 
 
-def test_only_pairs_that_all_have_count():
+def test_only_pairs_that_all_models_share_count():
     one = results_of([0.1, 0.2, 0.3, 0.4])
     other = [dataclasses.replace(result, share=1.0) for result in one[1:]]
     found = comparison_of({"one": evaluation("one", one), "other": evaluation("other", other)})
@@ -94,7 +94,7 @@ def test_only_pairs_that_all_have_count():
     assert "1 pairs left out" in found.title()
 
 
-def test_a_repeated_row_stays_where_all_models_have_every_copy():
+def test_a_repeated_row_stays_if_all_models_have_every_copy():
     pair = results_of([0.5])[0]
     twice, other = [pair, dataclasses.replace(pair, share=0.7)], results_of([0.1, 0.2])[1:]
     kept, left_out = common_pairs([twice + other, twice + other])
@@ -144,12 +144,12 @@ def test_the_tables_have_a_row_for_every_model_and_category(three):
     assert rows[0][:2] == [CHAIRS, "40"]
 
 
-def test_a_single_model_is_compared_with_nothing(three):
+def test_a_single_model_has_no_difference(three):
     found = comparison_of({"best": three["best"]})
     assert "minus" not in found.to_text()
 
 
-def test_a_model_trained_on_what_it_is_measured_on_is_named(three):
+def test_a_note_names_a_model_trained_on_evaluated_scenes(three):
     three["near"] = dataclasses.replace(three["near"], n_trained_scenes=7)
     assert comparison_of(three).notes() == ["note: near was trained on 7 of these scenes"]
 
@@ -193,7 +193,7 @@ def test_open_models_folders_and_shipped_names_are_compared_alike(measured, monk
         compare([opened[0], opened[0]], measured.source)
 
 
-def test_a_model_twice_and_no_model_are_wrong_use(tmp_path):
+def test_a_repeated_model_and_no_model_are_errors(tmp_path):
     (tmp_path / "m").mkdir()
     with pytest.raises(UsageError, match="named more than once"):
         compare([tmp_path / "m", tmp_path / "x" / ".." / "m"], tmp_path)

@@ -1,4 +1,4 @@
-"""Evaluating an exported model: its distances, its centres, what counts as unseen."""
+"""Evaluating an exported model: its distances, its centres and its unseen products."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ def features():
     return styled_set(scenes=510, products=24, categories=("Furniture|Chairs", "Decor|Rugs"))
 
 
-def test_centres_are_the_catalogues_shrunk_to_the_models(model, features):
+def test_centres_of_a_catalogue_are_shrunk_to_the_models(model, features):
     other = styled_set(scenes=1, products=5, seed=8, categories=("Furniture|Chairs", "Toys|Kites"))
     inputs = model.product_inputs(other.products.batch(slice(None)))
     found = catalogue_centres(model.centre, [(other.product_categories, inputs)])
@@ -41,7 +41,7 @@ def test_centres_are_the_catalogues_shrunk_to_the_models(model, features):
     assert found["Toys|Kites"] == pytest.approx(kites, abs=1e-5)
 
 
-def test_distances_are_the_models_own(model, features):
+def test_evaluation_uses_the_distances_of_the_model(model, features):
     indices = pair_indices(features, "test")
     distances = model.distances_over(features, indices)
     inputs = model.product_inputs(features.products.batch(slice(None)))
@@ -56,9 +56,9 @@ def test_distances_are_the_models_own(model, features):
     assert distances(scene_row, "Furniture|Chairs", rows) == pytest.approx(expected, abs=1e-5)
 
 
-def test_unseen_products_are_those_in_no_pair_trained_on(model, features):
+def test_unseen_products_are_in_no_training_pair(model, features):
     test = pair_indices(features, "test")
-    # Give three test pairs products that no training pair can have had: they are new in the catalogue.
+    # Give three test pairs new products, which no training pair has.
     names = [f"new-{number}" for number in range(3)]
     rows = features.pair_products[test[:3]]
     ids = list(features.product_ids)
@@ -78,7 +78,7 @@ def test_unseen_products_are_those_in_no_pair_trained_on(model, features):
     assert found.to_dict()["binary_accuracy_unseen"]["n_pairs"] == len(shares) < found.overall.n_pairs
 
 
-def test_copies_outside_the_split_and_lonely_pairs_are_counted(model, features):
+def test_copies_outside_the_split_and_pairs_without_candidates_are_counted(model, features):
     test = [features.pairs[i].scene for i in pair_indices(features, "test")]
     train = [features.pairs[i].scene for i in pair_indices(features, "train")]
     twins = {test[0]: frozenset({train[0]}), train[0]: frozenset({test[0]})}
@@ -137,7 +137,7 @@ def test_recall_by_hand():
     assert [recall_at(ranking, k) for k in (1, 2, 3, 9)] == pytest.approx([1 / 3, 1 / 3, 2 / 3, 1])
 
 
-def test_a_ranking_of_nothing_relevant_has_neither():
+def test_a_ranking_without_relevant_entries_is_an_error():
     for measure in (average_precision, lambda ranking: recall_at(ranking, 1)):
         with pytest.raises(ValueError, match="relevant"):
             measure(np.zeros(3, bool))

@@ -1,4 +1,4 @@
-"""The protocol against a slow loop written straight from its definition, and figures by hand."""
+"""The protocol against a slow loop that follows its definition, and figures by hand."""
 
 import dataclasses
 from hashlib import md5
@@ -69,7 +69,7 @@ def test_figures_equal_a_slow_loop_from_the_definition():
         assert found.top_k[k].value == pytest.approx(np.mean([rank <= k for rank in ranks]))
 
 
-def test_every_row_counts_also_a_repeated_one():
+def test_every_row_counts_including_repeated_ones():
     features = styled_set(scenes=30)
     distances, _ = some_distances(features)
     doubled = dataclasses.replace(
@@ -84,7 +84,7 @@ def test_every_row_counts_also_a_repeated_one():
     assert figures(twice).binary_accuracy.value == pytest.approx(figures(once).binary_accuracy.value)
 
 
-def test_a_scenes_other_products_are_no_candidates():
+def test_other_products_of_the_scene_are_not_candidates():
     features = styled_set(scenes=1, products=3, styles=1, categories=("Chairs",))
     scene, chairs = features.dataset.pairs[0].scene, features.product_ids
     true = features.pair_products[0]
@@ -97,13 +97,13 @@ def test_a_scenes_other_products_are_no_candidates():
     assert (result.share, result.rank) == (1.0, 1.0)
 
 
-def test_a_category_of_one_product_cannot_be_placed():
+def test_a_pair_whose_category_has_one_product_is_left_out():
     features = styled_set(scenes=4, products=1, styles=1)
     assert place_pairs(features, range(4), lambda s, c, rows: np.zeros(len(rows))) == []
     assert figures([]) is None
 
 
-def test_a_distance_that_is_no_number_is_an_error():
+def test_a_distance_that_is_not_a_number_is_an_error():
     features = styled_set(scenes=4)
     with pytest.raises(ValueError, match="not a number"):
         place_pairs(features, [0], lambda s, c, rows: np.full(len(rows), np.nan))
@@ -121,7 +121,7 @@ def test_training_leaves_out_held_out_scenes_and_their_twins():
     assert twin_scenes(features, held_out) == {original}
 
 
-def test_folds_share_out_training_and_validation_scenes_but_no_test_scene():
+def test_folds_contain_training_and_validation_scenes_but_no_test_scenes():
     features = styled_set(scenes=80)
     folds = [scenes_of_fold(features, fold) for fold in range(5)]
     assert set.union(*folds) == scenes_of_split(features, "train") | scenes_of_split(features, "val")
@@ -136,18 +136,18 @@ def placed(rank: float, n_candidates: int) -> PairResult:
     return PairResult("s", "p", "c", share, rank, n_candidates, 0)
 
 
-def test_the_chance_of_a_rank_is_that_of_a_draw():
+def test_the_chance_of_a_rank_equals_that_of_random_draws():
     first = placed(1, 499)
     assert first.n_products == 500
     assert first.chance_of_as_good == 1 / 500
     assert first.chance_of_as_bad == 1
     last = placed(4, 3)
     assert (last.chance_of_as_good, last.chance_of_as_bad) == (1, 1 / 4)
-    # a rank of 2 among 4: two of four draws are as good, three of four as bad
+    # rank 2 of 4: two of four draws are at least as good, three of four at least as bad
     assert (placed(2, 3).chance_of_as_good, placed(2, 3).chance_of_as_bad) == (2 / 4, 3 / 4)
 
 
-def test_candidates_are_the_category_but_for_the_scenes_known_products(measured):
+def test_candidates_are_the_category_except_the_scenes_known_products(measured):
     features = measured.features
     evaluation = evaluate_on_features(open_model(measured.model), features, split="all")
     dataset = features.dataset
@@ -164,19 +164,19 @@ def test_placing_by_hand():
     assert placing(0.5, np.array([0.1, 0.5, 0.7, 0.9])) == pytest.approx((2.5 / 4, 2.5))
 
 
-def test_all_ties_are_a_coin_toss():
+def test_a_share_of_ties_only_is_one_half():
     share, rank = placing(1.0, np.ones(9))
     assert share == 0.5
     assert rank == 5.5
 
 
 @given(st.floats(-1, 1), st.lists(st.floats(-1, 1), min_size=1, max_size=30))
-def test_share_and_rank_say_the_same(true: float, others: list[float]):
+def test_share_and_rank_agree(true: float, others: list[float]):
     share, rank = placing(true, np.array(others))
     assert rank == pytest.approx(1 + (1 - share) * len(others))
 
 
-def test_no_candidate_and_no_number_are_errors():
+def test_no_candidate_and_nan_distances_are_errors():
     with pytest.raises(ValueError, match="candidate"):
         placing(0.0, np.array([]))
     with pytest.raises(ValueError, match="not a number"):
@@ -205,7 +205,7 @@ def test_resamples_draw_scenes_not_pairs_and_weigh_by_pair():
     assert counts / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
 
 
-def test_the_interval_of_many_coin_tosses_is_the_textbook_one():
+def test_the_interval_of_many_coin_tosses_is_the_normal_approximation():
     tosses = np.random.default_rng(1).integers(0, 2, 1000).astype(float)
     means = bootstrap_means({"x": tosses}, [str(i) for i in range(1000)])
     value, low, high = interval(tosses, means["x"])
@@ -237,7 +237,7 @@ def test_a_paired_difference_is_that_of_a_loop_over_resamples():
     assert [low, high] == pytest.approx(np.percentile(found, [2.5, 97.5]))
 
 
-def test_what_is_hard_for_both_does_not_widen_a_paired_interval():
+def test_scenes_that_are_hard_for_both_do_not_widen_a_paired_interval():
     draw = np.random.default_rng(2)
     hard = draw.normal(size=200)
     scenes = [str(number) for number in range(200)]

@@ -1,4 +1,4 @@
-"""The page as a file and in a browser: nothing from elsewhere, every width, both schemes, paper."""
+"""The page as a file and in a browser: self-contained, at every width, in both schemes, and printed."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ VOID = {"meta", "link", "img", "input", "rect", "circle", "br"}
 
 
 class Tags(HTMLParser):
-    """Holds tags to being closed in order, ids to being unique, links to lead somewhere."""
+    """Collects ids and links, and checks that tags are closed in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def read(text: str) -> Tags:
     return tags
 
 
-def test_the_page_is_well_formed_and_complete_in_itself(written):
+def test_the_page_is_well_formed_and_self_contained(written):
     tags = read(written)
     assert tags.open == []
     assert len(set(tags.ids)) == len(tags.ids)
@@ -99,7 +99,7 @@ def test_every_section_shows_its_cases(report, written):
         assert f'<span class="strip-name">{category}</span>' in written
 
 
-def test_the_footer_says_what_licence_the_pictures_have(measured, written, tmp_path):
+def test_the_footer_states_the_licence_of_the_pictures(measured, written, tmp_path):
     assert "drawn by &lt;nobody&gt; &amp; free" in written
     assert "This file contains the pictures" in written
     silent = Path(shutil.copytree(measured.source, tmp_path / "silent"))
@@ -107,8 +107,8 @@ def test_the_footer_says_what_licence_the_pictures_have(measured, written, tmp_p
     assert "states no licence" in page(make_report(measured.model, silent, split="all", shown=3, workers=1))
 
 
-def test_text_of_the_set_is_text_on_the_page(measured, tmp_path):
-    """A title that is markup, in a set that shows whole scenes."""
+def test_text_from_the_set_is_escaped_on_the_page(measured, tmp_path):
+    """A title with markup, in a set with whole scenes."""
     title = "<img src=x onerror=alert(1)>"
     source = Path(shutil.copytree(measured.source, tmp_path / "markup"))
     details = {each: {"title": title} for each in measured.features.product_ids}
@@ -130,8 +130,8 @@ def test_a_baseline_without_pictures_has_a_page_without_attention(measured):
 
 
 @pytest.mark.parametrize(("n_pairs", "said"), [(1, "1 pair in "), (2, "2 pairs of 1 scene in ")])
-def test_one_scene_is_said_to_be_too_little(measured, tmp_path, n_pairs, said):
-    """The first scene of the set has a pair in each category. No interval can be drawn around one scene."""
+def test_a_page_about_one_scene_explains_that_it_is_too_little(measured, tmp_path, n_pairs, said):
+    """The first scene of the set has a pair in each category. One scene has no interval."""
     source = Path(shutil.copytree(measured.source, tmp_path / "few"))
     rows = (source / "pairs.jsonl").read_text(encoding="utf-8").splitlines()[:n_pairs]
     (source / "pairs.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
@@ -150,7 +150,7 @@ def test_one_scene_is_said_to_be_too_little(measured, tmp_path, n_pairs, said):
     assert ("The answer" in body) == (n_pairs == 1)
 
 
-def test_the_same_report_is_the_same_page(report, written):
+def test_the_same_report_gives_the_same_page(report, written):
     assert page(report) == written
 
 
@@ -181,7 +181,7 @@ def opened(browser, written, tmp_path_factory):
 
 
 SHORT = ("phone", "dark")
-"""The one width and scheme of the short suite; the others are in the long one."""
+"""The only width and scheme in the short suite; the others are in the long one."""
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_every_width_and_scheme(opened, width, scheme):
     assert tab.evaluate("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
 
 
-def test_attention_is_switched_off_and_on_without_a_script(opened):
+def test_the_attention_switch_works_without_a_script(opened):
     tab = opened()
     looked = tab.locator(".looked").first
     assert float(looked.evaluate("each => getComputedStyle(each).opacity")) > 0.5
@@ -210,7 +210,7 @@ def test_attention_is_switched_off_and_on_without_a_script(opened):
     assert float(looked.evaluate("each => getComputedStyle(each).opacity")) > 0.5
 
 
-def test_paper_gets_light_colours_and_no_bar(opened):
+def test_a_printed_page_has_light_colours_and_no_top_bar(opened):
     tab = opened(scheme="dark")
     tab.emulate_media(media="print")
     assert tab.locator(".top").is_hidden()

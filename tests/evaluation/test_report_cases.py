@@ -1,4 +1,4 @@
-"""An answer closer, against the protocol and against all products looked at one by one."""
+"""The cases of a report, against the protocol and against all products one by one."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def cases(measured):
     return cases_of(model, measured.features, results)
 
 
-def test_the_nearest_products_are_those_of_the_protocols_ranking(measured, cases):
+def test_the_nearest_products_follow_the_ranking_of_the_protocol(measured, cases):
     features, dataset = measured.features, measured.features.dataset
     model = Model.open(measured.model)
     vectors = model.product_vectors(features)
@@ -54,7 +54,7 @@ def test_a_distance_is_the_sum_of_its_parts(cases):
         assert case.mean_parts.whole + case.mean_parts.regions == pytest.approx(case.mean_distance, abs=1e-5)
 
 
-def test_the_true_product_is_marked_wherever_it_stands(cases):
+def test_the_true_product_is_marked_in_the_list(cases):
     for case in cases:
         assert case.true.is_true
         marked = [place for place, each in enumerate(case.nearest, 1) if each.is_true]
@@ -68,12 +68,12 @@ def test_the_scene_is_shown_as_the_model_sees_it(measured, cases):
         apart = (
             case.beside.bottom <= case.pair.box.top + 1e-9 or case.beside.top >= case.pair.box.bottom - 1e-9
         )
-        assert apart, "the part that is seen does not show the product"
+        assert apart, "the visible part does not show the product"
         assert case.attention is not None
         assert case.attention.sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_a_model_without_pictures_has_ties_and_no_parts(measured):
+def test_popularity_has_ties_and_no_parts(measured):
     model = open_model(measured.popularity)
     results = evaluate_on_features(model, measured.features, split="all").results
     for each, case in zip(results, cases_of(model, measured.features, results), strict=True):

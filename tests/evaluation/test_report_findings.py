@@ -1,4 +1,4 @@
-"""Which pairs a report shows, what a guess gets on them, and where a model is weak."""
+"""The pairs that a report shows, the figures of a guess, and the findings."""
 
 import dataclasses
 from itertools import permutations
@@ -28,7 +28,7 @@ def figures_of(low: float, value: float, n_pairs: int = 50) -> Figures:
     return Figures(n_pairs, n_pairs, Interval(value, low, value + 0.1), {}, Interval(0, 0, 0))
 
 
-def test_known_products_are_set_against_new_ones(measured, evaluation):
+def test_seen_products_are_compared_with_unseen_ones(measured, evaluation):
     features = measured.features
     half = frozenset(sorted(features.product_ids)[::2])
     better = with_shares(evaluation, lambda each: 0.9 if each.product in half else 0.4, times=3)
@@ -89,7 +89,7 @@ def names(section: list[PairResult]) -> list[str]:
     return [f"{each.scene}{each.product}" for each in section]
 
 
-def test_first_of_many_comes_before_first_of_few():
+def test_first_of_many_is_better_than_first_of_few():
     few, many, fair = placed("a", "1", 1, 4), placed("b", "2", 1, 499), placed("c", "3", 3, 499)
     assert names(choose([few, many, fair], 7)["best"]) == ["b2"]
     assert names(choose([few, many, fair, *[placed("d", str(n), 250) for n in range(9)]], 9)["best"]) == [
@@ -105,7 +105,7 @@ def test_last_of_many_is_the_worst():
     assert names(choose([few, many, nearly, *rest], 9)["worst"]) == ["b2", "c3", "a1"]
 
 
-def test_best_and_worst_keep_to_their_side_of_the_middle():
+def test_best_and_worst_are_in_their_half_of_the_ranking():
     good = [placed(f"s{n}", f"p{n}", 1 + n) for n in range(4)]  # shares 1 to 6/9
     found = choose(good, 12)
     assert found["worst"] == []
@@ -115,7 +115,7 @@ def test_best_and_worst_keep_to_their_side_of_the_middle():
     assert names(choose([middle], 3)["best"] + choose([middle], 3)["worst"]) == []
 
 
-def test_where_there_are_no_more_pairs_than_asked_for_none_is_left_out():
+def test_if_there_are_few_pairs_all_are_shown():
     (alone,) = [placed("a", "1", 7)]
     found = choose([alone], 24)
     assert (names(found["best"]), names(found["worst"]), names(found["random"])) == ([], [], ["a1"])
@@ -126,7 +126,7 @@ def test_where_there_are_no_more_pairs_than_asked_for_none_is_left_out():
     assert len(choose(middle, 6)["random"]) == 6
 
 
-def test_a_product_comes_once_and_a_scene_with_its_copies_once_in_a_section():
+def test_a_page_repeats_no_product_and_a_section_no_scene():
     pairs = [
         placed("a", "1", 1),
         placed("a", "2", 1),
@@ -140,7 +140,7 @@ def test_a_product_comes_once_and_a_scene_with_its_copies_once_in_a_section():
     assert len(found["random"]) == 1
 
 
-def test_three_sections_share_what_is_asked_for_and_the_draw_is_the_same_again():
+def test_three_sections_share_the_count_and_the_draw_is_reproducible():
     pairs = [placed(f"s{n}", f"p{n}", 1 + n % 10) for n in range(60)]
     for count, sizes in ((24, (8, 8, 8)), (10, (4, 3, 3)), (8, (3, 3, 2)), (1, (1, 0, 0))):
         found = choose(pairs, count)
@@ -151,7 +151,7 @@ def test_three_sections_share_what_is_asked_for_and_the_draw_is_the_same_again()
     assert choose(pairs, 24, seed=1)["random"] != choose(pairs, 24)["random"]
 
 
-def test_a_guess_gets_what_all_orders_get_on_average():
+def test_the_figures_of_a_guess_are_the_mean_over_all_orders():
     sizes = (2, 3, 7)
     found = guess_over([PairResult("s", "p", "c", 1.0, 1.0, size - 1, 0) for size in sizes])
     ranks = [[order.index(0) + 1 for order in permutations(range(size))] for size in sizes]

@@ -1,4 +1,4 @@
-"""Where the true products came, counted by hand."""
+"""The charts of the page, counted by hand."""
 
 from perfectlook.evaluation.protocol import Interval, PairResult
 from perfectlook.evaluation.report import place_counts, templates
@@ -10,7 +10,7 @@ def placed(share: float) -> PairResult:
     return PairResult("s", "p", "c", share, 1, 20, 0)
 
 
-def test_places_are_counted_from_the_nearest_on():
+def test_places_are_counted_from_the_nearest():
     shares = [1.0, 0.96, 0.95, 0.5, 0.04, 0.0]
     counts = place_counts([placed(share) for share in shares])
     assert counts[:3] == [2, 1, 0]
@@ -19,7 +19,7 @@ def test_places_are_counted_from_the_nearest_on():
     assert sum(counts) == len(shares)
 
 
-def test_the_histogram_says_what_it_shows():
+def test_the_histogram_describes_itself():
     drawn = PARTS.histogram([placed(1.0)] * 3 + [placed(0.0)])
     assert "Within the nearest 10 % of their category: 3 of 4\u00a0true products (75\u00a0%)" in drawn
     assert drawn.count('class="bar') - drawn.count('class="bars"') == 20

@@ -1,4 +1,4 @@
-"""What a page says, sentence by sentence."""
+"""The sentences of the page."""
 
 import dataclasses
 import re
@@ -19,7 +19,7 @@ CHAIR = Product("a1", CHAIRS, Path("a1.jpg"))
 
 
 def case(rank: float, n_candidates: int, n_as_near: int = 0, **more: object) -> Case:
-    """A chair that pulls 0.30 nearer by the whole scene and 0.10 by the regions."""
+    """A chair that the whole scene moves 0.30 nearer and the regions 0.10."""
     share = (n_candidates + 1 - rank) / n_candidates
     true = ShownProduct(CHAIR, 1.2, Parts(0.7, 0.5), is_true=True)
     made = Case(
@@ -54,12 +54,12 @@ def test_figures():
     assert (report.last_level(CHAIRS), report.last_level("")) == ("Chairs", "no category")
 
 
-def test_products_are_called_by_their_title_or_their_id():
+def test_products_are_named_by_their_title_or_id():
     assert report.name_of(CHAIR) == "product a1"
     assert report.name_of(dataclasses.replace(CHAIR, title="Oak chair")) == "Oak chair"
 
 
-def test_ranks_are_said_with_halves_only_where_there_are_ties():
+def test_ranks_have_halves_only_with_ties():
     rank = templates().get_template("case.html").module.rank
     assert rank(case(1, 499)) == "1 of 500"
     assert rank(case(2.5, 1999, n_as_near=1)) == "2.5 of 2,000"
@@ -104,7 +104,7 @@ def test_why_a_case_is_listed(found, kind, said):
     assert plain(WORDS.why_listed(found, kind)) == said
 
 
-def test_what_the_distance_is_made_of():
+def test_the_parts_of_the_distance_in_words():
     against = "Compared with the average product of the category, the whole scene"
     assert (
         WORDS.what_made_it(case(1, 9))
@@ -123,7 +123,7 @@ def remarks(found: Case) -> list[str]:
     return [unescape(plain(each)) for each in re.findall(r"<li>(.*?)</li>", WORDS.remarks(found), re.S)]
 
 
-def test_what_to_bear_in_mind():
+def test_remarks_on_a_case():
     assert remarks(case(1, 99)) == ["strongest region: 1.0 times the average attention"]
     all_of_it = case(
         1,
@@ -146,6 +146,6 @@ def test_what_to_bear_in_mind():
     assert "the model does not know this category" in remarks(case(1, 99, known_category=None))
 
 
-def test_what_comes_from_the_set_is_escaped():
+def test_text_from_the_set_is_escaped():
     assert remarks(case(1, 99, known_category="Home|<b>"))[0] == "the model treats it as <b>"
     assert "<b>" not in WORDS.remarks(case(1, 99, known_category="Home|<b>"))

@@ -15,7 +15,7 @@ from perfectlook.evaluation.tables import (
 )
 
 
-def test_a_markdown_table_escapes_what_would_break_it():
+def test_a_markdown_table_escapes_pipes():
     found = markdown_table(["category", "pairs"], [["Furniture|Chairs", "12"]])
     assert found.splitlines() == ["| category | pairs |", "| --- | ---: |", "| Furniture\\|Chairs | 12 |"]
 
@@ -46,7 +46,7 @@ def test_a_png_is_a_png(tmp_path):
     assert draw(tmp_path / "a.png").startswith(b"\x89PNG")
 
 
-def test_a_notebooks_own_charts_are_left_alone(tmp_path):
+def test_a_notebooks_own_charts_are_unchanged(tmp_path):
     import matplotlib as mpl
 
     with mpl.rc_context({"backend": "svg"}):

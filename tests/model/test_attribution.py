@@ -1,4 +1,4 @@
-"""Where distances come from: by hand, and that nothing is left over."""
+"""Attributions by hand, and their sums."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_the_parts_by_hand():
     mixing=st.floats(0, 1),
     category=st.sampled_from([CHAIRS, "Toys"]),
 )
-def test_the_parts_are_the_terms_of_the_distance_and_sum_to_it(seed, norm, mixing, category):
+def test_the_parts_are_the_terms_of_the_distance_and_add_up_to_it(seed, norm, mixing, category):
     one = scene(norm, seed, mixing=mixing)
     vectors = np.random.default_rng(seed).normal(size=(5, 6)).astype(np.float32)
     found = attribute(one, category, vectors)
@@ -66,7 +66,7 @@ def test_the_parts_are_the_terms_of_the_distance_and_sum_to_it(seed, norm, mixin
 
 
 @given(seed=st.integers(0, 1000), norm=st.sampled_from(["l2", "squared_l2"]))
-def test_what_a_product_has_over_the_mean_sums_to_the_difference(seed, norm):
+def test_differences_from_the_mean_add_up_to_the_difference_of_distances(seed, norm):
     vectors = np.random.default_rng(seed).normal(size=(7, 6)).astype(np.float32)
     found = attribute(scene(norm, seed), CHAIRS, vectors)
     relative = found.less(found.mean)
@@ -77,7 +77,7 @@ def test_what_a_product_has_over_the_mean_sums_to_the_difference(seed, norm):
     assert relative.total[nearest] <= 0
 
 
-def test_a_model_of_whole_scenes_gives_all_to_the_whole_scene():
+def test_without_regions_the_whole_scene_gets_the_whole_distance():
     one = scene("squared_l2", mixing=1.0, regions=False)
     vectors = np.random.default_rng(1).normal(size=(3, 6)).astype(np.float32)
     found = attribute(one, CHAIRS, vectors)
@@ -86,7 +86,7 @@ def test_a_model_of_whole_scenes_gives_all_to_the_whole_scene():
     assert found.total == pytest.approx(one.distances(CHAIRS, vectors).total)
 
 
-def test_a_product_that_lies_on_every_region_leaves_nothing_to_share():
+def test_a_product_equal_to_every_region_has_zero_region_parts():
     same = np.ones((REGIONS, 2), np.float32)
     logits = np.zeros((1, REGIONS), np.float32)
     one = SceneEmbedding(np.zeros(2, np.float32), same, logits, (CHAIRS,), 0.5, "squared_l2")
@@ -95,14 +95,14 @@ def test_a_product_that_lies_on_every_region_leaves_nothing_to_share():
     assert found.regions == pytest.approx(np.zeros((1, REGIONS)))
 
 
-def test_parts_subtract_product_by_product():
+def test_less_subtracts_the_parts_of_each_product():
     first = Attribution(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [0.5, 0.5]]))
     second = Attribution(np.array([0.5, 2.5]), np.array([[0.0, 1.0], [0.5, 0.0]]))
     assert first.less(second).whole.tolist() == [0.5, -0.5]
     assert first.less(second).regions.tolist() == [[1.0, -1.0], [0.0, 0.5]]
 
 
-def test_the_strongest_regions_come_first_and_none_that_adds_nothing():
+def test_strongest_returns_the_largest_positive_parts_first():
     assert strongest(np.array([0.1, 0.5, -3.0, 0.5, 0.0]), 4).tolist() == [1, 3, 0]
     assert strongest(np.array([0.1, 0.5, 0.3]), 1).tolist() == [1]
     assert strongest(np.zeros(3), 2).tolist() == []
@@ -120,6 +120,6 @@ def test_the_strongest_regions_come_first_and_none_that_adds_nothing():
         (48, (7, 7), "bottom right"),
     ],
 )
-def test_regions_are_named_as_a_person_sees_them(region, place, words):
+def test_regions_have_a_row_a_column_and_a_place_in_words(region, place, words):
     assert row_and_column(region) == place
     assert place_of(region) == words

@@ -1,4 +1,4 @@
-"""Which categories complete a scene: probabilities, the file, and how well."""
+"""The category suggester: its probabilities, its file and its figures."""
 
 import dataclasses
 from pathlib import Path
@@ -16,7 +16,7 @@ SHOES, BAGS, HATS = "Apparel|Shoes", "Apparel|Bags", "Apparel|Hats"
 
 
 def suggester(**changed: object) -> CategorySuggester:
-    """Two features; the first speaks for shoes, the second for bags, hats are rare whatever the scene."""
+    """Two features: the first suggests shoes, the second bags; hats are rare in every scene."""
     parts = {
         "categories": (BAGS, HATS, SHOES),
         "features": "head",
@@ -47,13 +47,13 @@ def test_probabilities_by_hand():
     assert found[1] == pytest.approx([1 / (1 + np.e), 1 / (1 + np.e**2), 1 / (1 + np.e**-2)])
 
 
-def test_the_likeliest_come_first():
+def test_the_most_probable_categories_come_first():
     assert [name for name, _ in suggester().rank(batch([2, 0.5]))] == [SHOES, BAGS, HATS]
     assert [name for name, _ in suggester().rank(batch([0, 2]))] == [BAGS, HATS, SHOES]
     assert [name for name, _ in suggester().popularity] == [SHOES, BAGS, HATS]
 
 
-def test_it_comes_back_from_disk_as_it_was(tmp_path):
+def test_a_suggester_is_read_back_unchanged(tmp_path):
     write(tmp_path)
     found = CategorySuggester.open(tmp_path)
     assert found is not None
@@ -65,7 +65,7 @@ def test_it_comes_back_from_disk_as_it_was(tmp_path):
     assert (tmp_path / SUGGESTION).read_bytes() == first
 
 
-def test_a_model_without_one_has_none(tmp_path):
+def test_a_model_without_a_suggester_opens_none(tmp_path):
     assert CategorySuggester.open(tmp_path) is None
 
 
@@ -80,7 +80,7 @@ def test_a_model_without_one_has_none(tmp_path):
         lambda path: np.savez(path, categories=np.asarray(["a", {}], object)),
     ],
 )
-def test_a_damaged_file_is_named(tmp_path, damage):
+def test_the_error_for_a_damaged_file_names_it(tmp_path, damage):
     write(tmp_path)
     damage(tmp_path / SUGGESTION)
     with pytest.raises(ModelError, match=r"suggestion\.npz: cannot be read"):
@@ -93,7 +93,7 @@ def test_features_of_another_width_are_refused():
 
 
 def test_figures_by_hand():
-    """Two scenes: one has chairs, one has lamps; the suggester is right about the first one only."""
+    """Two scenes: one has chairs, one has lamps; the suggester is right about the first scene only."""
     features = styled_set(scenes=2, products=4, categories=("Chairs", "Lamps", "Rugs"))
     chairs, lamps = features.pairs[0], features.pairs[4]
     dataset = dataclasses.replace(features.dataset, pairs=[chairs, lamps])
@@ -118,10 +118,10 @@ def test_figures_by_hand():
     assert found.to_dict()["average_precision"] == {"value": pytest.approx(2 / 3), "ci95": [1 / 3, 1]}
 
 
-def test_no_scene_has_no_figures():
+def test_without_scenes_there_are_no_figures():
     features = styled_set(scenes=2, products=4)
     assert suggestion_figures(suggester(), features, np.empty(0, np.int64)) is None
-    assert suggestion_figures(suggester(), features, np.arange(2)) is None  # knows none of its categories
+    assert suggestion_figures(suggester(), features, np.arange(2)) is None  # no known category
 
 
 def test_a_scene_in_several_pairs_is_one_view():

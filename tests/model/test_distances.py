@@ -55,7 +55,7 @@ def test_equal_logits_attend_to_every_region_equally():
     assert attention_weights(np.full(49, -0.7)) == pytest.approx(np.full(49, 1 / 49))
 
 
-def test_attention_survives_logits_that_overflow_an_exponential():
+def test_attention_of_very_large_logits_does_not_overflow():
     assert attention_weights(np.array([1000.0, 1000.0, -1000.0])) == pytest.approx([0.5, 0.5, 0.0])
 
 
@@ -111,18 +111,18 @@ def test_the_mean_region_gives_the_squared_distance_to_all_regions(seed: int, w:
     assert found.from_local == pytest.approx(expected.from_local)
 
 
-def test_the_gradient_of_a_distance_of_nothing_is_finite():
+def test_the_gradient_of_a_zero_distance_is_finite():
     torch = pytest.importorskip("torch", reason="torch is in the extra 'train'")
     point = torch.ones(2, 3, requires_grad=True)
     distance(point, torch.ones(2, 3), "l2").sum().backward()
     assert torch.isfinite(point.grad).all()
 
 
-def test_numpys_own_functions_serve_numpy() -> None:
+def test_numpy_arrays_use_the_numpy_namespace() -> None:
     assert namespace_of(np.zeros(2, np.float32)) is np
 
 
-def test_torch_is_spoken_to_in_the_standards_words() -> None:
+def test_torch_tensors_use_the_array_api_namespace() -> None:
     torch = pytest.importorskip("torch")
     tensor = torch.arange(6.0).reshape(2, 3)
     xp = namespace_of(tensor)
@@ -130,7 +130,7 @@ def test_torch_is_spoken_to_in_the_standards_words() -> None:
     assert xp.concat([tensor, tensor], axis=0).shape == (4, 3)
 
 
-def test_distances_of_numpy_arrays_load_no_layer() -> None:
+def test_numpy_arrays_do_not_import_array_api_compat() -> None:
     code = (
         "import sys, numpy; from perfectlook.model.distances import l2; l2(numpy.ones(2), numpy.zeros(2)); "
         "print('array_api_compat' in sys.modules)"

@@ -1,4 +1,4 @@
-"""A model folder: what torch computes and what onnxruntime and numpy compute are the same."""
+"""Model folders: torch and the exported graphs compute the same."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ CONFIGS = {
 
 
 def a_model(folder, config: ModelConfig):
-    """A network with random weights and constants, and the folder it was written to."""
+    """A network with random weights and constants, and its model folder."""
     torch.manual_seed(3)
     data = TrainingData(styled_set(), config)
     network = Compatibility(config, data.widths, len(data.categories))
@@ -99,7 +99,7 @@ def test_the_query_point_orders_products_as_the_hybrid_distance_does(tmp_path):
     assert constant == pytest.approx(np.full(len(vectors), constant.mean()), abs=1e-5)
 
 
-def test_a_category_nobody_knows_gets_the_overall_centre_and_even_attention(tmp_path):
+def test_an_unknown_category_gets_the_overall_centre_and_even_attention(tmp_path):
     a_model(tmp_path / "model", CONFIGS["default"])
     model = Model.open(tmp_path / "model")
     data = styled_set()
@@ -140,7 +140,7 @@ def damaged(tmp_path, name: str, content: bytes | None):
         ("scene.onnx", None, "scene.onnx"),
     ],
 )
-def test_a_damaged_model_is_named(name: str, content: bytes | None, says: str, tmp_path):
+def test_the_error_for_a_damaged_model_names_it(name: str, content: bytes | None, says: str, tmp_path):
     folder = damaged(tmp_path, name, content)
     with pytest.raises(ModelError, match=says):
         Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
@@ -148,7 +148,7 @@ def test_a_damaged_model_is_named(name: str, content: bytes | None, says: str, t
 
 @pytest.mark.parametrize("name", ["centres.npz", "scene.onnx"])
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04rubbish"])
-def test_a_model_that_was_written_wrong_is_named(name: str, content: bytes, tmp_path):
+def test_the_error_for_a_wrong_file_names_it(name: str, content: bytes, tmp_path):
     folder = damaged(tmp_path, name, content)
     record = ModelRecord.read(folder)
     found = identity_of(folder, record.config, record.categories)
@@ -157,7 +157,7 @@ def test_a_model_that_was_written_wrong_is_named(name: str, content: bytes, tmp_
         Model.open(folder).embed_scene(styled_set().scenes.batch([0]))
 
 
-def test_a_record_that_was_changed_by_hand_is_refused(tmp_path):
+def test_an_edited_record_is_refused(tmp_path):
     a_model(tmp_path / "model", CONFIGS["default"])
     path = tmp_path / "model" / "config.json"
     path.write_text(path.read_text().replace('"squared_l2"', '"l2"'))
@@ -165,7 +165,7 @@ def test_a_record_that_was_changed_by_hand_is_refused(tmp_path):
         Model.open(tmp_path / "model")
 
 
-def test_no_model_at_all(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(ModelError, match="no such model folder"):
         Model.open(tmp_path / "nothing")
 
@@ -186,7 +186,7 @@ def test_a_model_folder_may_be_moved(tmp_path):
     assert json.loads((tmp_path / "elsewhere" / "config.json").read_text())["format"] == 2
 
 
-def test_a_record_from_before_there_were_baselines_is_of_a_compatibility_model(tmp_path):
+def test_a_record_without_a_baseline_field_is_a_compatibility_model(tmp_path):
     a_model(tmp_path / "model", CONFIGS["default"])
     path = tmp_path / "model" / "config.json"
     record = json.loads(path.read_text())

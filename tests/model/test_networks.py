@@ -43,7 +43,7 @@ def test_standardised_features_have_unit_mean_square_length():
     assert standardise(rows).mean(0).abs().max().item() < 1e-6
 
 
-def test_a_constant_feature_is_standardised_to_zero_not_to_infinity():
+def test_a_constant_feature_is_standardised_to_zero():
     rows = torch.randn(50, 3)
     rows[:, 1] = 4.0
     standardise = Standardise(3)
@@ -68,7 +68,7 @@ def test_an_encoder_that_starts_at_its_linear_path_is_that_path():
     assert torch.allclose(encoder(inputs), expected, atol=1e-6)
 
 
-def test_tied_encoders_are_one():
+def test_tied_encoders_are_the_same_module():
     network = a_network(tied=True)
     assert network.scene_encoder is network.product_encoder
     assert a_network(tied=False).scene_encoder is not a_network(tied=False).product_encoder
@@ -89,11 +89,11 @@ def test_attention_is_a_softmax_over_distances_to_the_category_embedding():
 
 
 def test_at_temperature_one_the_best_of_49_regions_gets_at_most_13_percent():
-    best, others = math.exp(0), 48 * math.exp(-2)  # distances of unit vectors lie between 0 and 2
+    best, others = math.exp(0), 48 * math.exp(-2)  # distances of unit vectors are between 0 and 2
     assert best / (best + others) == pytest.approx(0.133, abs=1e-3)
 
 
-def test_logits_for_all_categories_hold_those_for_one():
+def test_logits_for_all_categories_include_those_for_one():
     network = a_network()
     scenes = some_scenes(network)
     every = network.attention_logits(scenes.regions)
@@ -129,7 +129,7 @@ def test_distances_equal_the_formula(mode: str, w: float, distance: str):
             assert found.from_global[s, p].item() == pytest.approx(w * d_global, rel=1e-3)
 
 
-def test_a_centre_is_taken_off_before_standardising():
+def test_centres_are_subtracted_before_standardising():
     network = a_network()
     features, centres = torch.randn(5, 10), torch.randn(5, 10)
     shifted = network.embed_product(features + centres, centres)
@@ -142,7 +142,7 @@ def test_triplet_hinge_by_hand():
     assert triplet_hinge(positive, negatives, margin=0.2).item() == pytest.approx(0.5 / 4)
 
 
-def test_triplets_that_keep_the_margin_cost_nothing_and_teach_nothing():
+def test_triplets_beyond_the_margin_have_zero_loss_and_gradient():
     positive = torch.tensor([0.1], requires_grad=True)
     loss = triplet_hinge(positive, torch.tensor([[1.0]]))
     loss.backward()
@@ -151,17 +151,17 @@ def test_triplets_that_keep_the_margin_cost_nothing_and_teach_nothing():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.75])
-def test_a_share_is_dropped_and_the_mean_stays(share: float):
+def test_dropout_zeroes_a_share_and_keeps_the_mean(share: float):
     torch.manual_seed(0)
 
     left = Dropout(share)(torch.ones(1000, 777))
 
-    # a byte decides: the share is within 1 / 512, and 777,000 draws are within .002 of it
+    # The share is rounded by up to 1 / 512, and the mean of 777,000 draws is within 0.002 of it.
     assert (left == 0).double().mean().item() == pytest.approx(share, abs=0.004)
     assert left.double().mean().item() == pytest.approx(1, abs=0.01)
 
 
-def test_what_stays_is_scaled_up():
+def test_dropout_scales_the_kept_values():
     torch.manual_seed(0)
 
     left = Dropout(0.5)(torch.full((64,), 3.0))
@@ -169,7 +169,7 @@ def test_what_stays_is_scaled_up():
     assert set(left.tolist()) == {0.0, 6.0}
 
 
-def test_every_place_is_dropped_as_often_as_any_other():
+def test_dropout_drops_every_place_equally_often():
     torch.manual_seed(0)
     dropout = Dropout(0.5)
 
@@ -178,21 +178,21 @@ def test_every_place_is_dropped_as_often_as_any_other():
     assert often.sub(0.5).abs().max() < 0.04  # five standard deviations
 
 
-def test_neighbours_are_dropped_independently():
+def test_dropout_drops_neighbours_independently():
     torch.manual_seed(0)
     left = Dropout(0.5)(torch.ones(20_000, 9)) / 2
 
     assert torch.corrcoef(left.T).sub(torch.eye(9)).abs().max() < 0.04
 
 
-def test_a_seed_gives_the_same_twice():
+def test_dropout_with_the_same_seed_is_the_same():
     dropout = Dropout(0.5)
     first, second = (dropout(_seeded()) for _ in range(2))
 
     assert torch.equal(first, second)
 
 
-def test_gradients_pass_where_values_do():
+def test_dropout_passes_gradients_of_kept_values_only():
     torch.manual_seed(0)
     values = torch.ones(5, 7, requires_grad=True)
     left = Dropout(0.5)(values)
@@ -202,19 +202,19 @@ def test_gradients_pass_where_values_do():
     assert torch.equal(values.grad, left.detach())
 
 
-def test_nothing_is_dropped_outside_training():
+def test_dropout_keeps_everything_outside_training():
     values = torch.ones(5, 7)
 
     assert Dropout(0.5).eval()(values) is values
 
 
-def test_a_share_of_nothing_keeps_all():
+def test_a_dropout_share_of_zero_keeps_everything():
     values = torch.ones(5, 7)
 
     assert Dropout(0.0)(values) is values
 
 
-def test_no_values():
+def test_dropout_of_an_empty_array():
     assert Dropout(0.5)(torch.ones(0, 7)).shape == (0, 7)
 
 

@@ -42,7 +42,7 @@ def test_the_squared_distance_is_the_weighted_sum_of_those_in_both_spaces():
 
 
 @torch.no_grad()
-def test_a_region_has_no_place_in_the_memory_and_is_as_far_from_every_product_there():
+def test_in_the_memory_regions_are_equally_far_from_every_product():
     network = a_network(weight=0.3, mixing=0.6)
     scenes = SceneBatch(pictures(2, 1), torch.randn(2, 49, 5))
     category, products = torch.tensor([0, 2]), network.embed_product(pictures(3, 2), torch.zeros(3, 10))
@@ -58,7 +58,7 @@ def test_a_region_has_no_place_in_the_memory_and_is_as_far_from_every_product_th
 
 
 @torch.no_grad()
-def test_regions_add_up_in_the_first_space_as_without_a_memory():
+def test_region_distances_in_the_first_space_do_not_depend_on_the_memory():
     network = a_network(mixing=0.6)
     scenes = SceneBatch(pictures(2, 1), torch.randn(2, 49, 5))
     category, styles = torch.tensor([0, 2]), network.product_style(pictures(3, 2), torch.zeros(3, 10))
@@ -73,7 +73,7 @@ def test_regions_add_up_in_the_first_space_as_without_a_memory():
     )
 
 
-def test_it_reads_the_head_vector_and_takes_no_centre_off():
+def test_the_memory_reads_the_global_vector_without_centring():
     network = a_network(mode="global")
     assert network.memory.width == 6
     features, centres = pictures(4, 3), pictures(4, 4)
@@ -84,7 +84,7 @@ def test_it_reads_the_head_vector_and_takes_no_centre_off():
 
 
 @pytest.mark.parametrize("changes", [{"mode": "local"}, {"distance": "l2"}, {"memory": 0}])
-def test_there_is_none_where_distances_do_not_add_up_or_no_whole_scene_counts(changes):
+def test_without_squared_norms_or_whole_scenes_there_is_no_memory(changes):
     config = ModelConfig(**(SHAPE | changes))
     assert not config.remembers
     assert config.vector_dimension == config.dimension
@@ -94,7 +94,7 @@ def test_there_is_none_where_distances_do_not_add_up_or_no_whole_scene_counts(ch
 
 
 @torch.no_grad()
-def test_without_it_the_first_space_is_left():
+def test_without_memory_only_the_first_space_remains():
     network = a_network()
     alone = network.without_memory()
     assert not alone.config.remembers
@@ -102,7 +102,7 @@ def test_without_it_the_first_space_is_left():
 
 
 @torch.no_grad()
-def test_a_scene_that_is_asked_about_twice_is_embedded_once():
+def test_a_scene_with_two_questions_is_embedded_once():
     network = a_network()
     products = network.embed_product(pictures(3, 2), torch.zeros(3, 10)).expand(4, -1, -1)
     scenes = SceneBatch(pictures(2, 1), torch.randn(2, 49, 5))
@@ -112,7 +112,7 @@ def test_a_scene_that_is_asked_about_twice_is_embedded_once():
     assert torch.allclose(found, network.distances(each, category, products).total, atol=1e-6)
 
 
-def test_its_loss_is_the_sum_of_the_networks_hinges():
+def test_the_loss_of_the_memory_is_the_sum_of_hinges():
     network = a_network(mode="global")
     scenes, products, places = pictures(2, 1), pictures(4, 2), torch.tensor([[0, 1, 2], [3, 0, 1]])
     with torch.no_grad():

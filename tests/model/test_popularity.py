@@ -1,4 +1,4 @@
-"""A popularity model on disk."""
+"""Popularity models on disk."""
 
 import json
 
@@ -29,7 +29,7 @@ def folder(tmp_path):
     return tmp_path / "m"
 
 
-def test_the_most_popular_is_the_nearest_and_a_product_nobody_knows_has_popularity_0(folder):
+def test_the_most_popular_product_is_nearest_and_unknown_products_have_popularity_0(folder):
     model = open_model(folder)
     assert isinstance(model, Popularity)
     assert model.distances([STOOL, BENCH, CHAIR]).tolist() == [-2, 0, -5]
@@ -38,16 +38,16 @@ def test_the_most_popular_is_the_nearest_and_a_product_nobody_knows_has_populari
     assert distances(7, "Furniture|Chairs", [0, 1, 2]).tolist() == [-5, -2, 0]
 
 
-def test_what_the_folder_says_of_itself(folder):
+def test_a_popularity_model_describes_itself(folder):
     model = open_model(folder)
     assert model.name == "m"
     assert model.backbone == "tiny"
     assert model.trained_on == {"scenes": {"a scene"}, "products": {CHAIR, STOOL}}
     assert model.identity == model.record.identity
-    model.check_backbone("any other")  # no feature is read
+    model.check_backbone("any other")  # it reads no features
 
 
-def test_a_set_of_which_it_knows_no_product_is_an_error(folder):
+def test_a_set_without_counted_products_is_an_error(folder):
     features = styled_set(scenes=30)
     for place, product in enumerate(features.product_ids):
         features.product_ids[place] = f"other {product}"
@@ -56,13 +56,13 @@ def test_a_set_of_which_it_knows_no_product_is_an_error(folder):
         open_model(folder).distances_over(features, pair_indices(features, "all"))
 
 
-def test_it_has_no_product_vectors(folder):
+def test_opening_it_as_a_model_with_vectors_is_an_error(folder):
     with pytest.raises(ModelError, match="the baseline 'popularity' has no product vectors"):
         Model.open(folder)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"p": "many"}'])
-def test_damaged_counts_are_named(folder, content: str):
+def test_the_error_for_damaged_counts_names_the_file(folder, content: str):
     (folder / "counts.json").write_text(content)
     with pytest.raises(ModelError, match="its files have changed"):
         open_model(folder)
@@ -76,7 +76,7 @@ def open_record(folder):
     return ModelRecord.read(folder)
 
 
-def test_another_model_is_not_opened_as_one(folder):
+def test_a_model_with_missing_graphs_is_an_error(folder):
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"baseline": None}))
     with pytest.raises(ModelError, match=r"scene\.onnx: cannot be read"):

@@ -1,4 +1,4 @@
-"""A model as a caller has it: what it says of itself, and the distance of one product."""
+"""An open model: its description, and the distance of one product."""
 
 from pathlib import Path
 
@@ -31,13 +31,13 @@ def features_of(picture: Path) -> FeatureBatch:
     return backbone.extract(backbone.prepare(opened)[None])
 
 
-def test_it_says_what_it_is(opened):
+def test_a_model_describes_itself(opened):
     model, _, _ = opened
     about = f"{model.dimension} dimensions, squared_l2, {len(model.categories)} categories, tiny"
     assert repr(model) == f"<Model 'model': hybrid, {about}>"
 
 
-def test_the_distance_of_a_product_is_that_of_a_catalogue_with_the_models_centres(opened):
+def test_the_distance_of_a_product_uses_the_models_centres(opened):
     model, photo, product = opened
     category = model.categories[0]
     vector = model.embed_products(features_of(product), model.centres[category][None])
@@ -49,14 +49,14 @@ def test_the_distance_of_a_product_is_that_of_a_catalogue_with_the_models_centre
     assert model.distance(*by_pillow, category) == pytest.approx(expected, rel=0.1)  # decoded at another size
 
 
-def test_a_category_may_be_named_by_its_last_level(opened):
+def test_a_category_can_be_given_by_its_last_level(opened):
     model, photo, product = opened
     category = model.categories[0]
     last = category.split("|")[-1]
     assert model.distance(photo, product, category=last) == model.distance(photo, product, category)
 
 
-def test_what_is_no_picture_or_has_other_features_is_an_error(opened, tmp_path):
+def test_a_missing_picture_or_wrong_features_are_errors(opened, tmp_path):
     model, photo, product = opened
     with pytest.raises(PictureError, match=r"none\.jpg"):
         model.distance(tmp_path / "none.jpg", product, model.categories[0])

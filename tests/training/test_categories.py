@@ -1,4 +1,4 @@
-"""Fitting the suggester: it learns what scenes say, falls back on popularity, and refuses crops."""
+"""Fitting the suggester: it learns from scenes, falls back to popularity, and refuses crops."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ CATEGORIES = ("Chairs", "Lamps", "Rugs", "Sofas")
 
 
 def telling_set(noise: float) -> SetFeatures:
-    """Scenes of style 0 have chairs, of style 1 lamps, and so on; every scene has rugs too."""
+    """Scenes of style 0 have chairs, scenes of style 1 lamps, and so on; every scene also has rugs."""
     features = styled_set(scenes=400, products=8, categories=CATEGORIES, noise=noise)
     style = {}
     for row, pair in enumerate(features.pairs):
@@ -41,7 +41,7 @@ def split(features: SetFeatures) -> tuple[np.ndarray, np.ndarray]:
     return training_indices(features, scenes_of_split(features, "test")), pair_indices(features, "test")
 
 
-def test_it_learns_which_scenes_want_which_categories():
+def test_it_learns_the_categories_of_each_style():
     features = telling_set(noise=0.5)
     training, test = split(features)
     fit = fit_suggester(features, training, CATEGORIES)
@@ -55,7 +55,7 @@ def test_it_learns_which_scenes_want_which_categories():
     assert rugs.min() > 0.9
 
 
-def test_where_scenes_say_nothing_it_is_popularity():
+def test_uninformative_scenes_give_the_popularity():
     features = telling_set(noise=0.5)
     noise = np.random.default_rng(0).normal(size=features.scenes.global_vectors.shape).astype(np.float16)
     scenes = dataclasses.replace(features.scenes, global_vectors=noise)
@@ -69,7 +69,7 @@ def test_where_scenes_say_nothing_it_is_popularity():
     assert found == pytest.approx(np.tile([popular[name] for name in CATEGORIES], (50, 1)), abs=0.05)
 
 
-def test_a_large_penalty_leaves_the_prior_and_an_unseen_category_a_small_one():
+def test_a_large_penalty_gives_the_prior_and_an_unseen_category_a_small_one():
     features = telling_set(noise=0.5)
     training, _ = split(features)
     fit = fit_suggester(features, training, (*CATEGORIES, "Tables"), penalties=[1e9])
@@ -87,7 +87,7 @@ def test_the_same_pairs_give_the_same_suggester():
     assert first.weights.tobytes() == second.weights.tobytes()
 
 
-def test_a_handful_of_scenes_is_enough_to_start_and_none_is_not():
+def test_a_few_scenes_are_enough_but_none_is_an_error():
     features = telling_set(noise=0.5)
     fit = fit_suggester(features, np.asarray([0]), CATEGORIES)
     assert np.isfinite(fit.suggester.weights).all()
@@ -96,7 +96,7 @@ def test_a_handful_of_scenes_is_enough_to_start_and_none_is_not():
         fit_suggester(features, np.empty(0, np.int64), CATEGORIES)
 
 
-def test_crops_are_refused_because_they_tell_what_was_cut_away():
+def test_cropped_scenes_are_refused():
     features = telling_set(noise=0.5)
     views = [view._replace(crop=Rectangle(0, 0, 5, 5)) for view in features.scene_views]
     with pytest.raises(TrainingError, match="scene='full'"):

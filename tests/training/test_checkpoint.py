@@ -1,4 +1,4 @@
-"""What a stopped training leaves on disk."""
+"""The checkpoint of a stopped training."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class StoppedError(Exception):
     pass
 
 
-def test_a_fold_that_is_over_leaves_its_measurements_and_no_weights(tmp_path: Path) -> None:
+def test_a_finished_fold_keeps_its_measurements_but_no_weights(tmp_path: Path) -> None:
     features = styled_set(scenes=40, products=8)
 
     def stop(stage: str, epoch: Epoch) -> None:

@@ -1,4 +1,4 @@
-"""Negatives never belong to the scene, and all others come up equally often."""
+"""Negatives never belong to the scene, and all other products are drawn equally often."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from perfectlook.types import Pair
 from styled import styled_set
 
 
-def test_negatives_are_of_the_category_and_never_known_to_belong():
+def test_negatives_have_the_category_and_are_not_known_to_belong():
     features = styled_set(scenes=20, products=6)
     indices = np.arange(len(features.pairs))
     drawn = NegativeSampler(features, indices).draw(indices, 50, np.random.default_rng(0))
@@ -20,7 +20,7 @@ def test_negatives_are_of_the_category_and_never_known_to_belong():
         assert not {features.product_ids[row] for row in rows} & features.dataset.positives[pair.scene]
 
 
-def test_products_of_a_copy_of_the_scene_are_no_negatives():
+def test_products_of_a_copy_of_the_scene_are_not_negatives():
     features = styled_set(scenes=2, products=3, styles=1, categories=("Chairs",))
     first, second = features.dataset.scenes
     features.dataset.pairs[:] = [
@@ -37,7 +37,7 @@ def test_products_of_a_copy_of_the_scene_are_no_negatives():
     assert (drawn == 2).all()
 
 
-def test_every_allowed_product_comes_up_equally_often():
+def test_every_allowed_product_is_drawn_equally_often():
     features = styled_set(scenes=1, products=5, styles=1, categories=("Chairs",))
     drawn = NegativeSampler(features, np.array([0])).draw(np.array([0]), 8000, np.random.default_rng(0))
     counts = np.bincount(drawn[0], minlength=5)
@@ -51,7 +51,7 @@ def test_a_category_of_one_product_has_no_negatives():
     assert sampler.without_negatives.tolist() == list(range(9))
 
 
-def test_the_same_generator_draws_the_same():
+def test_the_same_seed_draws_the_same_negatives():
     features = styled_set(scenes=10)
     sampler = NegativeSampler(features, np.arange(30))
     one, two = (sampler.draw(np.arange(30), 4, np.random.default_rng(7)) for _ in range(2))

@@ -1,4 +1,4 @@
-"""A model is fine-tuned: new pairs and categories are learned, the old ones are not forgotten."""
+"""Fine-tuning learns new pairs and categories, and keeps the old ones."""
 
 import dataclasses
 import shutil
@@ -29,7 +29,7 @@ def accuracy(model, features) -> float:
 
 
 def turned(features):
-    """The same set, its scenes' features in another order: what goes together has to be learned anew."""
+    """The same set with the features of its scenes in another order, so that the matches are new."""
     scenes = dataclasses.replace(
         features.scenes,
         global_vectors=features.scenes.global_vectors[:, ::-1].copy(),
@@ -46,7 +46,7 @@ def old(tmp_path_factory):
     return folder
 
 
-def test_what_was_known_stays_and_the_new_is_learned(old, tmp_path):
+def test_fine_tuning_keeps_the_old_accuracy_and_learns_the_new_pairs(old, tmp_path):
     before, new = styled_set(**OLD), turned(styled_set(**NEW))
     config = dataclasses.replace(CONFIG, epochs=8, learning_rate=3e-3)
     record = train_on_features(new, tmp_path / "on", config, start=StartingModel.read(old))
@@ -60,8 +60,8 @@ def test_what_was_known_stays_and_the_new_is_learned(old, tmp_path):
     assert Model.open(old).trained_on["scenes"] <= Model.open(tmp_path / "on").trained_on["scenes"]
 
 
-def test_without_an_epoch_the_old_distances_are_the_same(old, tmp_path):
-    """New categories change nothing for the old ones: centres, attention and weights are what they were."""
+def test_fine_tuning_with_zero_epochs_keeps_the_old_distances(old, tmp_path):
+    """New categories change nothing for the old ones: centres, attention and weights stay the same."""
     none = dataclasses.replace(CONFIG, epochs=0)
     train_on_features(styled_set(**NEW), tmp_path / "on", none, start=StartingModel.read(old))
     first, second = Model.open(old), Model.open(tmp_path / "on")
@@ -72,7 +72,7 @@ def test_without_an_epoch_the_old_distances_are_the_same(old, tmp_path):
             np.testing.assert_allclose(first.centre(category), second.centre(category), atol=1e-6)
 
 
-def test_a_new_category_starts_as_the_nearest_known_one(old):
+def test_a_new_category_starts_from_the_known_one_that_stands_in_for_it(old):
     features = styled_set(categories=("Furniture|Chairs|Armchairs", "Decor|Rugs"))
     begun, data = StartingModel.read(old), TrainingData(features, SHAPE)
     begun.extend(data)
@@ -84,12 +84,12 @@ def test_a_new_category_starts_as_the_nearest_known_one(old):
     ]
     rows, stored = begun.weights(data)["attention.categories.weight"], begun.stored
     known = stored["attention.categories.weight"]
-    assert torch.equal(rows[2], known[0])  # Armchairs as Chairs
-    assert torch.allclose(rows[0], known.mean(dim=0))  # Rugs as nothing in particular
+    assert torch.equal(rows[2], known[0])  # Armchairs start from Chairs
+    assert torch.allclose(rows[0], known.mean(dim=0))  # Rugs start from the mean of all
     assert [data.categories[row] for row in data.product_category] == features.product_categories
 
 
-def test_tied_encoders_go_on_too(tmp_path):
+def test_a_model_with_tied_encoders_can_be_fine_tuned(tmp_path):
     tied = dataclasses.replace(SHAPE, tied=True, linear_path="none", centring=False)
     config = dataclasses.replace(CONFIG, model=tied, epochs=1)
     train_on_features(styled_set(**OLD), tmp_path / "old", config)
@@ -97,7 +97,7 @@ def test_tied_encoders_go_on_too(tmp_path):
     assert Model.open(tmp_path / "on").record.config == tied
 
 
-def test_what_cannot_go_on_is_refused(old, tmp_path):
+def test_models_that_cannot_be_fine_tuned_are_refused(old, tmp_path):
     train_baseline_on_features(styled_set(**OLD), tmp_path / "b", "visual", {"backbone": "tiny"})
     with pytest.raises(ModelError, match="the baseline 'visual' cannot be fine-tuned"):
         StartingModel.read(tmp_path / "b")
@@ -111,7 +111,7 @@ def test_what_cannot_go_on_is_refused(old, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b"rubbish"])
-def test_weights_that_cannot_be_read_are_named(old, tmp_path, content: bytes | None):
+def test_the_error_for_unreadable_weights_names_the_file(old, tmp_path, content: bytes | None):
     damaged = tmp_path / "damaged"
     shutil.copytree(old, damaged)
     (damaged / "weights.safetensors").unlink()

@@ -1,4 +1,4 @@
-"""A training that is killed at any moment goes on, when run again, to the model it would have been."""
+"""A training that is killed at any time resumes and gives the same model as without the kill."""
 
 import os
 import random
@@ -29,7 +29,7 @@ def run_to_the_end(folder: Path) -> str:
 
 
 def killed_after(folder: Path, epochs: int, seconds: float) -> None:
-    """Start, wait for some epochs and a moment more, kill."""
+    """Start the training, wait for some epochs and a little longer, then kill it."""
     with start(folder) as process:
         assert process.stdout is not None
         for _ in range(epochs):
@@ -47,17 +47,17 @@ def check_kills(tmp_path: Path, kills: int) -> None:
     assert not list((tmp_path / "killed").glob("*.part"))
 
 
-def test_two_kills(tmp_path):
+def test_a_training_killed_twice_gives_the_same_model(tmp_path):
     check_kills(tmp_path, 2)
 
 
 @pytest.mark.long
-def test_twenty_kills(tmp_path):
+def test_a_training_killed_twenty_times_gives_the_same_model(tmp_path):
     check_kills(tmp_path, 20)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_ends_with_its_exit_code_and_keeps_what_is_done(tmp_path):
+def test_ctrl_c_exits_with_its_code_and_keeps_the_checkpoint(tmp_path):
     from drawn import drawn_set
 
     drawn_set(tmp_path / "set", scenes=60)

@@ -1,4 +1,4 @@
-"""The memory in training: it is kept where products recur, and only there."""
+"""The memory in training: it is kept only if products recur."""
 
 import dataclasses
 from collections import Counter
@@ -28,7 +28,7 @@ SMALL = TrainingConfig(
 
 
 def a_set_of_favourites():
-    """Products without any style in common with their scenes: a few of them are liked, whatever the scene."""
+    """Products share no style with their scenes, but a few of them go with every scene."""
     features = styled_set(scenes=510, products=24, noise=6.0, categories=("Furniture|Chairs",))
     rows = np.random.default_rng(0).integers(0, 4, len(features.pairs))
     pairs = [
@@ -38,7 +38,7 @@ def a_set_of_favourites():
     return dataclasses.replace(features, dataset=dataset, pairs=pairs, pair_products=rows)
 
 
-def test_it_remembers_which_products_recur(tmp_path):
+def test_the_memory_learns_which_products_recur(tmp_path):
     features = a_set_of_favourites()
     assert len(Counter(pair.product for pair in features.pairs)) == 4
     train_on_features(features, tmp_path / "m", SMALL)
@@ -48,18 +48,16 @@ def test_it_remembers_which_products_recur(tmp_path):
     assert evaluate_on_features(model, features).overall.binary_accuracy.value > 0.8
 
 
-def test_it_is_left_out_where_it_does_not_help(tmp_path):
+def test_a_memory_that_does_not_help_is_left_out(tmp_path):
     features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
-    config = dataclasses.replace(
-        SMALL, epochs=0
-    )  # as random as it starts, beside a closed form that is right
+    config = dataclasses.replace(SMALL, epochs=0)  # a random memory next to a correct closed form
     record = train_on_features(features, tmp_path / "m", config)
     assert not record.config.remembers
     assert Model.open(tmp_path / "m").dimension == 8
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "global"])
-def test_a_weight_is_measured_as_the_network_with_that_weight_is(mode: str):
+def test_validating_a_weight_equals_the_network_with_that_weight(mode: str):
     features = styled_set(scenes=60)
     shape = dataclasses.replace(SMALL.model, mode=mode)
     data = TrainingData(features, shape)
@@ -83,7 +81,7 @@ def test_a_weight_is_measured_as_the_network_with_that_weight_is(mode: str):
 
 
 def joined_distances(network, data, pairs):
-    """By the concatenated vectors, as a model on disk computes them."""
+    """Distances of the concatenated vectors, like a model on disk computes them."""
     import torch
 
     with torch.no_grad():

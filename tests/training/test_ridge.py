@@ -26,14 +26,14 @@ def test_principal_components_of_a_stretched_cloud():
     assert deviations == pytest.approx([5, 2], rel=0.05)
 
 
-def test_directions_that_the_rows_do_not_span_are_left_out():
+def test_directions_outside_the_span_of_the_rows_are_left_out():
     flat = np.random.default_rng(0).normal(size=(50, 1)) @ np.ones((1, 4))
     directions, deviations = principal_components(flat, 3)
     assert directions.shape == (1, 4)
     assert len(deviations) == 1
 
 
-def test_a_product_that_is_a_linear_picture_of_its_scene_is_found():
+def test_a_product_that_is_linear_in_its_scene_is_found():
     draw = np.random.default_rng(0)
     scenes, mixing = draw.normal(size=(300, 6)), draw.normal(size=(6, 8))
     products = scenes @ mixing
@@ -50,7 +50,7 @@ def test_a_product_that_is_a_linear_picture_of_its_scene_is_found():
 CATEGORIES = ("Furniture|Chairs", "Decor|Rugs")
 
 
-def test_forms_are_scored_together_as_each_by_itself():
+def test_scoring_forms_together_equals_scoring_each_alone():
     features = styled_set(scenes=60, products=24, categories=CATEGORIES)
     pairs = np.arange(len(features.pairs))
     random = np.random.default_rng(0)

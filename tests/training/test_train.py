@@ -1,4 +1,4 @@
-"""Training on a set whose styles can be learned: what it reaches, and what it survives."""
+"""Training on a set with learnable styles: its accuracy, its reports and its errors."""
 
 import dataclasses
 import errno
@@ -24,7 +24,7 @@ SMALL = TrainingConfig(
     model=ModelConfig(backbone="tiny", dimension=8, hidden=16), epochs=3, batch_size=128, learning_rate=1e-3
 )
 BIG_SET = {"scenes": 510, "products": 24, "noise": 0.3, "categories": ("Furniture|Chairs",)}
-"""At least 500 scenes: a validation split of its own."""
+"""At least 500 scenes, so the set has its own validation split."""
 
 
 def with_model(config: TrainingConfig, **changes) -> TrainingConfig:
@@ -32,17 +32,17 @@ def with_model(config: TrainingConfig, **changes) -> TrainingConfig:
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "global", "local"])
-def test_every_mode_learns_which_style_goes_with_which(mode: str, tmp_path):
+def test_every_mode_learns_the_matching_styles(mode: str, tmp_path):
     features = styled_set(**BIG_SET)
     config = with_model(SMALL, mode=mode, linear_path="none")
     longer = dataclasses.replace(config, epochs=12, patience=12, batch_size=64, learning_rate=3e-3)
     train_on_features(features, tmp_path / "m", longer)
     found = evaluate_on_features(Model.open(tmp_path / "m"), features).overall.binary_accuracy
-    # A quarter of the products share the true one's style: they are as good, so 7/8 is perfect.
+    # A quarter of the products share the true product's style and are equally good, so 7/8 is perfect.
     assert found.low > 0.80
 
 
-def test_the_closed_form_is_a_head_start(tmp_path):
+def test_the_closed_form_is_a_better_start_than_random(tmp_path):
     features = styled_set(**BIG_SET)
     say = []
     train_on_features(features, tmp_path / "m", SMALL, on_epoch=lambda stage, epoch: say.append(epoch))
@@ -56,7 +56,7 @@ def test_the_record_and_the_reports_agree(distance: str, tmp_path):
     record = train_on_features(features, tmp_path / "m", with_model(SMALL, distance=distance))
     model = Model.open(tmp_path / "m")
     on_validation = evaluate_on_features(model, features, split="val")
-    # The network in training and the exported graphs place the validation pairs alike.
+    # The network in training and the exported graphs rank the validation pairs equally.
     assert record.training["binary_accuracy"]["value"] == pytest.approx(
         on_validation.overall.binary_accuracy.value, abs=2e-3
     )
@@ -86,7 +86,7 @@ class StoppedError(Exception):
 
 @pytest.mark.parametrize("epoch", [pytest.param(0, marks=pytest.mark.long), 2])
 @pytest.mark.parametrize("scenes", [560, 100], ids=["validation", "cross-validation"])
-def test_a_stopped_training_goes_on_to_the_same_model(scenes: int, epoch: int, tmp_path):
+def test_a_resumed_training_gives_the_same_model(scenes: int, epoch: int, tmp_path):
     features = styled_set(**(BIG_SET | {"scenes": scenes}))
     train_on_features(features, tmp_path / "straight", SMALL)
 
@@ -103,7 +103,7 @@ def test_a_stopped_training_goes_on_to_the_same_model(scenes: int, epoch: int, t
     assert ("fold 0" if scenes == 100 else "none") not in {stage for stage, _ in said}
 
 
-def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
+def test_a_checkpoint_with_other_settings_is_refused(tmp_path):
     features = styled_set(**BIG_SET)
 
     def stop(stage, seen):
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path):
         train_on_features(features, tmp_path / "m", dataclasses.replace(SMALL, seed=5))
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
+def test_the_error_for_a_damaged_checkpoint_names_it(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "checkpoint.pt").write_bytes(b"rubbish")
     with pytest.raises(TrainingError, match=r"checkpoint\.pt"):
@@ -134,7 +134,7 @@ def test_a_small_set_is_cross_validated_and_then_trained_on_all_but_test(tmp_pat
     assert "trained on" in on_validation.to_text()
 
 
-def test_a_large_set_is_cross_validated_where_the_settings_say_so(tmp_path):
+def test_a_large_set_is_cross_validated_on_request(tmp_path):
     features = styled_set(**BIG_SET)
     quick = dataclasses.replace(with_model(SMALL, mode="global"), cross_validate=True, epochs=1)
     record = train_on_features(features, tmp_path / "m", quick)
@@ -161,7 +161,7 @@ def test_twins_of_held_out_scenes_are_not_trained_on(tmp_path):
 
 def test_early_stopping_keeps_the_best_epoch(tmp_path):
     features = styled_set(**BIG_SET)
-    config = dataclasses.replace(SMALL, epochs=30, patience=2, learning_rate=0.3)  # too fast: it gets worse
+    config = dataclasses.replace(SMALL, epochs=30, patience=2, learning_rate=0.3)  # the accuracy falls
     said = []
     record = train_on_features(features, tmp_path / "m", config, on_epoch=lambda stage, e: said.append(e))
     assert len(said) == record.training["epoch"] + 3 < 31
@@ -176,7 +176,7 @@ def test_a_loss_that_is_not_a_number_is_an_error(tmp_path, monkeypatch):
         train_on_features(styled_set(**BIG_SET), tmp_path / "m", SMALL)
 
 
-def test_no_negatives_anywhere_is_an_error(tmp_path):
+def test_a_set_without_negatives_is_an_error(tmp_path):
     with pytest.raises(TrainingError, match="expected at least 2 pairs to train on, got 0"):
         train_on_features(styled_set(scenes=520, products=1, styles=1), tmp_path / "m", SMALL)
 
@@ -207,7 +207,7 @@ def test_settings_are_checked():
     assert (changed.epochs, changed.model.dropout, changed.model.tied) == (3, 0, True)
 
 
-def test_training_is_reproducible_whatever_the_callers_random_state(tmp_path):
+def test_training_does_not_depend_on_the_callers_random_state(tmp_path):
     features = styled_set(**BIG_SET)
     for name in ("one", "two"):
         torch.manual_seed(np.random.default_rng().integers(1000))
@@ -235,7 +235,7 @@ def test_a_full_disk_names_the_file_and_keeps_the_last_checkpoint(tmp_path, monk
     assert said[0] == 2
 
 
-def test_weights_that_go_astray_are_an_error_and_other_settings_may_follow(tmp_path, monkeypatch):
+def test_after_diverged_weights_a_training_with_other_settings_can_start(tmp_path, monkeypatch):
     features = styled_set(**BIG_SET)
     with pytest.raises(TrainingError, match="Lower learning_rate"), monkeypatch.context() as patch:
         patch.setattr(
@@ -246,7 +246,7 @@ def test_weights_that_go_astray_are_an_error_and_other_settings_may_follow(tmp_p
 
 
 class Wrecking(torch.optim.SGD):
-    """An optimiser that turns every weight into no number."""
+    """An optimiser that sets every weight to NaN."""
 
     def step(self, closure=None):
         with torch.no_grad():
@@ -256,7 +256,7 @@ class Wrecking(torch.optim.SGD):
 
 
 @pytest.mark.parametrize("what", ["category", "picture", "twin"])
-def test_a_checkpoint_is_of_the_very_same_data(what: str, tmp_path):
+def test_a_checkpoint_with_other_data_is_refused(what: str, tmp_path):
     features = styled_set(**BIG_SET)
 
     def stop(stage, seen):

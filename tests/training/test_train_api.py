@@ -1,4 +1,4 @@
-"""`train` as a caller has it: sets in, a usable model out, with the words of the command line."""
+"""The function `train`: it returns a usable model and takes the options of the command line."""
 
 import gc
 import subprocess
@@ -30,7 +30,7 @@ def _one_cache(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(source.parent / "cache"))
 
 
-def test_a_model_without_a_folder_is_usable_and_leaves_nothing_behind(source: Path):
+def test_a_model_without_out_is_usable_and_its_folder_is_deleted(source: Path):
     model = train(load_set(source), config=SMALL, workers=1)
     assert isinstance(model, Model)
     assert evaluate(model, source, workers=1).overall.n_pairs > 0
@@ -45,7 +45,7 @@ def test_a_model_without_a_folder_is_usable_and_leaves_nothing_behind(source: Pa
     assert not folder.exists()
 
 
-def test_the_folder_holds_the_model_that_is_returned(source: Path, tmp_path: Path):
+def test_the_returned_model_is_the_one_in_the_folder(source: Path, tmp_path: Path):
     model = train([source], tmp_path / "m", config=SMALL, seed=3, mode="global", workers=1)
     assert Model.open(tmp_path / "m").identity == model.identity
     assert model.training["settings"]["seed"] == 3
@@ -106,12 +106,12 @@ def test_a_model_is_fine_tuned(source: Path, tmp_path: Path):
         ({"baseline": "rigde"}, "Did you mean 'ridge'"),
     ],
 )
-def test_what_does_not_go_together_is_wrong_use(source: Path, arguments: dict[str, object], says: str):
+def test_arguments_that_exclude_each_other_are_refused(source: Path, arguments: dict[str, object], says: str):
     with pytest.raises(UsageError, match=says):
         train(source, **arguments)
 
 
-def test_without_torch_it_names_the_extra_that_is_missing():
+def test_without_torch_the_error_names_the_missing_extra():
     code = "import sys; sys.modules['torch'] = None; import perfectlook; perfectlook.train('showroom')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.stderr.splitlines()[-1].endswith(

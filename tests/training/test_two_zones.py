@@ -1,4 +1,4 @@
-"""Does attention earn its place? A set whose answer is provable: a category decides which zone counts."""
+"""Attention is necessary on a set where the category decides which zone of the scene counts."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from perfectlook.training.train import train_on_features
 from zones import CATEGORIES, two_zone_set, zone_masks
 
 ZONES = {"rows": 3, "columns": 2}
-"""Of six regions each, so that ten masked ones may hide all of one."""
+"""Each zone has six regions, so ten masked regions can hide a whole zone."""
 
 
 def trained(features: SetFeatures, mode: Mode, folder: Path) -> Model:
@@ -40,8 +40,8 @@ def accuracy(model: Model, features: SetFeatures) -> float:
     return evaluate_on_features(model, features).overall.binary_accuracy.value
 
 
-def test_hybrid_solves_what_global_cannot(features: SetFeatures, hybrid: Model, tmp_path: Path):
-    """On test scenes hybrid reaches 0.95, and global stays at its bound of 0.75 (0.80 with what chance adds).
+def test_hybrid_solves_a_task_that_global_cannot(features: SetFeatures, hybrid: Model, tmp_path: Path):
+    """On test scenes, hybrid reaches 0.95; global stays at its bound of 0.75 (0.80 with random variation).
 
     The bound: a scene has styles a and b of three, one in each zone, and its global features are the sum of
     the two, which is that of the mirrored scene (b, a) as well. For one category the true products of the
@@ -56,16 +56,16 @@ def test_hybrid_solves_what_global_cannot(features: SetFeatures, hybrid: Model, 
     assert accuracy(trained(features, "global", tmp_path), features) <= 0.80
 
 
-def test_attention_looks_at_the_zone_that_counts(features: SetFeatures, hybrid: Model):
+def test_attention_finds_the_zone_that_counts(features: SetFeatures, hybrid: Model):
     rows = features.pair_scenes[pair_indices(features, "test")]
     scenes = hybrid.embed_scenes(features.scenes.batch(rows))
     for category, zone in zip(CATEGORIES, zone_masks(**ZONES), strict=True):
         inside = [scene.attention(category)[zone].sum() for scene in scenes]
-        assert np.mean(inside) >= 0.9  # an even attention would give it 6/49 = 0.12
+        assert np.mean(inside) >= 0.9  # even attention would give 6/49 = 0.12
 
 
-def test_masking_what_is_attended_to_costs_the_answer(features: SetFeatures, hybrid: Model):
-    """The deletion test finds an attention that explains: without its zone the model is left to guess."""
+def test_masking_the_attended_zone_lowers_the_accuracy(features: SetFeatures, hybrid: Model):
+    """The deletion test confirms the attention: without its zone, the model guesses."""
     found = deletion_test(hybrid, features, draws=2)
     of_ten = [each for each in found.deletions if each.count == 10]
     assert [each.how for each in of_ten] == ["attention", "features"]

@@ -1,4 +1,4 @@
-"""Which pairs are learned from, and the figures on those that are not."""
+"""The pairs that training uses, and the figures on held-out pairs."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def test_large_sets_hold_out_validation_and_test():
     assert scenes(features, found.validation) == scenes_of_split(features, "val")
 
 
-def test_small_sets_hold_out_test_alone():
+def test_small_sets_hold_out_the_test_split_only():
     features = styled_set(scenes=100, products=8)
     assert held_out(features, CONFIG) == scenes_of_split(features, "test")
     assert scenes(features, learning_pairs(features, CONFIG)) == scenes_of_split(
@@ -41,7 +41,7 @@ def test_small_sets_hold_out_test_alone():
     ) | scenes_of_split(features, "val")
 
 
-def test_large_sets_hold_out_test_alone_where_cross_validation_is_asked_for():
+def test_large_sets_with_cross_validation_hold_out_the_test_split_only():
     features = styled_set(scenes=510, products=8, categories=("Furniture|Chairs",))
     asked = TrainingConfig(cross_validate=True)
     assert held_out(features, asked) == scenes_of_split(features, "test")
@@ -49,7 +49,7 @@ def test_large_sets_hold_out_test_alone_where_cross_validation_is_asked_for():
     assert set().union(*measured) == scenes(features, learning_pairs(features, asked))
 
 
-def test_folds_are_of_the_learned_scenes_each_measured_once():
+def test_each_learned_scene_is_validated_in_one_fold():
     for count in (100, 510):
         features = styled_set(scenes=count, products=8, categories=("Furniture|Chairs",))
         rounds = folds(features, CONFIG)
@@ -61,7 +61,7 @@ def test_folds_are_of_the_learned_scenes_each_measured_once():
             assert scenes(features, each.training) == set().union(*measured) - part
 
 
-def test_copies_of_measured_scenes_are_not_learned_from():
+def test_copies_of_validated_scenes_are_not_trained_on():
     features = styled_set(scenes=100, products=8, categories=("Furniture|Chairs",))
     one = folds(features, CONFIG)[0]
     measured, copy = features.pairs[one.validation[0]].scene, features.pairs[one.training[0]].scene
@@ -78,7 +78,7 @@ def test_the_accuracy_is_the_mean_over_pairs():
     assert HeldOut([], np.empty(0)).accuracy is None
 
 
-def test_it_is_read_as_it_was_written(tmp_path):
+def test_held_out_shares_are_read_back_unchanged(tmp_path):
     ONE.write(tmp_path)
     found = HeldOut.read(tmp_path)
     assert list(found.scenes) == ["a", "a", "b"]

@@ -1,4 +1,4 @@
-"""Run in a child process by the tests: train on the styled set, slowly enough to be stopped."""
+"""Tests run this in a child process: train on the styled set, slowly enough to be stopped."""
 
 import sys
 from pathlib import Path

@@ -235,7 +235,7 @@ def _correct(
 ) -> Float64Array:
     """Sum over some pairs the shares that several predictions get by direction, [f].
 
-    Each component is regressed by itself, so a smaller number of components is a prefix of all components.
+    Each component is regressed separately, so a smaller number of components is a prefix of all components.
 
     Args:
         features: the set.

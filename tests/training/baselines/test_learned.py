@@ -1,4 +1,4 @@
-"""The losses of the baselines that are networks, by hand."""
+"""The losses of the network baselines, by hand."""
 
 import math
 
@@ -12,7 +12,7 @@ from perfectlook.training.config import TrainingConfig
 
 
 def shaped(**shape) -> TrainingConfig:
-    """Siamese's margin is 1."""
+    """The margin is 1."""
     return TrainingConfig(model=ModelConfig(mode="global", linear_path="none", **shape), margin=1.0)
 
 
@@ -29,7 +29,7 @@ def test_the_loss_is_minus_the_log_likelihood_of_links_and_non_links():
     assert space.embed_product(products, torch.zeros(2, 1)).flatten().tolist() == [1.0, 2.0]
 
 
-def test_scenes_and_products_are_one_space():
+def test_scenes_and_products_share_one_space():
     torch.manual_seed(0)
     space = StyleSpace(shaped(dimension=4), Standardise(6))
     rows = torch.randn(3, 6)
@@ -37,23 +37,23 @@ def test_scenes_and_products_are_one_space():
 
 
 class Plain(torch.nn.Module):
-    """Passes everything on: distances are those of the features."""
+    """An encoder that returns its input, so distances are those of the features."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return features
 
 
-def test_the_loss_pulls_together_and_pushes_apart_as_far_as_the_margin():
+def test_the_contrastive_loss_by_hand():
     network = Siamese(shaped(dimension=2, hidden=2), Standardise(2))
     network.encoder = Plain()
     scenes = torch.tensor([[0.0, 0.0]])
     products = torch.tensor([[0.3, 0.4], [0.6, 0.0], [0.0, 2.0]])
-    # the compatible one at 0.5 costs 0.25; incompatible ones cost (1 - 0.6)² and, beyond the margin, nothing
+    # Compatible at 0.5: cost 0.25. Incompatible: cost (1 - 0.6)² and, beyond the margin, 0.
     expected = (0.25 + 0.16 + 0) / 3
     assert network.loss(scenes, products, torch.tensor([[0, 1, 2]])).item() == pytest.approx(expected)
 
 
-def test_both_sides_pass_the_same_encoder():
+def test_scenes_and_products_share_one_encoder():
     torch.manual_seed(0)
     network = Siamese(shaped(dimension=3, hidden=5, dropout=0.5), Standardise(4)).eval()
     rows = torch.randn(3, 4)
@@ -66,7 +66,7 @@ def a_network(width: int = 1, dimension: int = 1) -> DualAutoEncoder:
     return DualAutoEncoder(shaped(dimension=dimension), Standardise(width), Standardise(width))
 
 
-def test_the_loss_is_the_ranking_of_codes_and_the_errors_of_both_reconstructions():
+def test_the_loss_adds_ranking_and_both_reconstruction_errors():
     network = a_network()
     with torch.no_grad():
         for coder in (network.scenes, network.products):

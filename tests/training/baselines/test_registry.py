@@ -1,4 +1,4 @@
-"""Every baseline by its name: its settings, and what each has to do on a set that can be learned."""
+"""Every baseline by name: its settings, and its results on a set with learnable styles."""
 
 import dataclasses
 import json
@@ -21,13 +21,13 @@ from styled import styled_set
 @pytest.mark.parametrize(
     ("asked", "near"), [("rigde", "ridge"), ("BPR_DAE", "bpr-dae"), ("popular", "popularity")]
 )
-def test_an_unknown_name_leads_to_the_nearest(asked: str, near: str):
+def test_an_unknown_name_suggests_the_nearest(asked: str, near: str):
     with pytest.raises(UsageError, match=rf"unknown baseline '{asked}'\. Did you mean '{near}'"):
         baseline(asked)
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_every_baseline_has_a_configuration_of_its_own(name: str):
+def test_every_baseline_has_its_own_configuration(name: str):
     config = baseline(name).config({"seed": 4, "backbone": "tiny"}, name=name)
     assert (config.seed, config.model.backbone) == (4, "tiny")
     assert config.model.mode == "global"
@@ -35,7 +35,7 @@ def test_every_baseline_has_a_configuration_of_its_own(name: str):
     assert config.model.centring == (name == "ridge")
 
 
-def test_given_settings_win_over_the_baselines_own():
+def test_given_settings_override_the_baselines_defaults():
     config = baseline("siamese").config({"margin": 0.3, "global_features": "style"}, name="siamese")
     assert (config.margin, config.model.global_features, config.model.dimension) == (0.3, "style", 256)
 
@@ -53,13 +53,13 @@ def test_given_settings_win_over_the_baselines_own():
         ("ibr", {"epochs": -3}, "epochs -3: must be at least 0"),
     ],
 )
-def test_wrong_settings_are_named(name: str, given: dict[str, object], says: str):
+def test_errors_name_the_wrong_setting(name: str, given: dict[str, object], says: str):
     with pytest.raises(UsageError, match=says):
         baseline(name).config(given, name=name)
 
 
 BIG_SET = {"scenes": 510, "products": 24, "noise": 0.3, "categories": ("Furniture|Chairs",)}
-"""At least 500 scenes: a validation split of its own."""
+"""At least 500 scenes, so the set has its own validation split."""
 QUICK = {
     "popularity": {},
     "visual": {},
@@ -71,7 +71,7 @@ QUICK = {
 """Settings for a small set of few features."""
 WITH_VECTORS = [name for name in BASELINES if name != "popularity"]
 WIDTHS = {"visual": 12, "ridge": 9, "ibr": 8, "siamese": 8, "bpr-dae": 17}
-"""An inner product needs one coordinate more to be a distance."""
+"""Inner products need one more coordinate to become distances."""
 
 
 def settings(name: str) -> dict[str, object]:
@@ -85,16 +85,16 @@ def learned(name: str, features) -> tuple[Learned, TrainingData]:
 
 
 @pytest.mark.parametrize("name", WITH_VECTORS)
-def test_it_finds_which_style_goes_with_which(name: str, tmp_path):
+def test_every_baseline_learns_the_matching_styles(name: str, tmp_path):
     features = styled_set(**BIG_SET)
     train_baseline_on_features(features, tmp_path / "m", name, settings(name))
     found = evaluate_on_features(open_model(tmp_path / "m"), features).overall.binary_accuracy
-    # A quarter of the products share the true one's style: they are as good, so 7/8 is perfect.
+    # A quarter of the products share the true product's style and are equally good, so 7/8 is perfect.
     assert found.low > 0.78
 
 
 @pytest.mark.parametrize("name", WITH_VECTORS)
-def test_the_model_on_disk_is_the_network(name: str, tmp_path):
+def test_the_model_on_disk_equals_the_network(name: str, tmp_path):
     features = styled_set(**BIG_SET)
     result, data = learned(name, features)
     network = result.network.eval()
@@ -117,7 +117,7 @@ def test_the_model_on_disk_is_the_network(name: str, tmp_path):
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_record_and_card_say_what_it_is(name: str, tmp_path):
+def test_record_and_card_name_the_baseline(name: str, tmp_path):
     record = train_baseline_on_features(styled_set(**BIG_SET), tmp_path / "m", name, settings(name))
     assert ModelRecord.read(tmp_path / "m") == record
     assert record.baseline == name
@@ -130,7 +130,7 @@ def test_record_and_card_say_what_it_is(name: str, tmp_path):
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_it_gives_the_same_model_twice_whatever_the_callers_random_state(name: str, tmp_path):
+def test_a_baseline_does_not_depend_on_the_callers_random_state(name: str, tmp_path):
     features = styled_set(scenes=60, products=12)
     identities = set()
     for folder in ("one", "two"):
@@ -141,7 +141,7 @@ def test_it_gives_the_same_model_twice_whatever_the_callers_random_state(name: s
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_held_out_scenes_and_their_copies_are_not_learned_from(name: str, tmp_path):
+def test_held_out_scenes_and_their_copies_are_not_trained_on(name: str, tmp_path):
     features = styled_set(**BIG_SET)
     copy = sorted(scenes_of_split(features, "train"))[0]
     original = sorted(scenes_of_split(features, "test"))[0]
@@ -166,7 +166,7 @@ def test_the_reported_accuracy_is_that_of_the_model_on_disk(name: str, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["ibr", "siamese", "bpr-dae", "ridge"])
-def test_small_sets_are_cross_validated_and_then_learned_but_for_test(name: str, tmp_path):
+def test_small_sets_are_cross_validated_and_then_trained_on_all_but_test(name: str, tmp_path):
     features = styled_set(scenes=100, products=24, noise=0.3)
     record = train_baseline_on_features(features, tmp_path / "m", name, settings(name))
     assert record.training["chosen_on"] == "5-fold cross-validation"
@@ -177,7 +177,7 @@ def test_small_sets_are_cross_validated_and_then_learned_but_for_test(name: str,
 
 @pytest.mark.parametrize("name", WITH_VECTORS)
 @pytest.mark.parametrize("kind", ["head", "style", "both"])
-def test_every_kind_of_global_features_will_do(name: str, kind: str, tmp_path):
+def test_every_kind_of_global_features_works(name: str, kind: str, tmp_path):
     features = styled_set(scenes=60, products=12)
     given = settings(name) | {"global_features": kind} | ({"epochs": 1} if "epochs" in QUICK[name] else {})
     train_baseline_on_features(features, tmp_path / "m", name, given)
@@ -187,7 +187,7 @@ def test_every_kind_of_global_features_will_do(name: str, kind: str, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["popularity", "ridge", "ibr"])
-def test_nothing_to_learn_from_is_an_error(name: str, tmp_path):
+def test_a_set_without_training_pairs_is_an_error(name: str, tmp_path):
     lonely = styled_set(scenes=520, products=1, styles=1)
     if name != "ibr":
         test = sorted(scenes_of_split(lonely, "test"))

@@ -1,4 +1,4 @@
-"""The ridge as a model: its order, and how its settings are chosen."""
+"""The ridge baseline: its ranking, and the choice of its settings."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def z_scored(rows: np.ndarray, of: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("intercept", [0.0, 1.0])
-def test_it_ranks_by_the_inner_product_of_the_formula(intercept: float, tmp_path, monkeypatch):
-    """Written out for one kind of features: z-scores, centred products, components, regression, whitening."""
+def test_ridge_ranks_by_the_inner_product_of_the_formula(intercept: float, tmp_path, monkeypatch):
+    """The formula for one kind of features: z-scores, centred products, components, regression, whitening."""
     features = styled_set(scenes=100, products=24, categories=("Furniture|Chairs", "Decor|Rugs"))
     monkeypatch.setattr(ridge, "INTERCEPTS", (intercept,))
     given = {
@@ -61,7 +61,7 @@ def test_it_ranks_by_the_inner_product_of_the_formula(intercept: float, tmp_path
         assert np.corrcoef(found, -similar[row])[0, 1] > 0.99999
 
 
-def test_the_best_of_all_settings_by_cross_validation_is_taken(monkeypatch):
+def test_the_best_settings_by_cross_validation_are_chosen(monkeypatch):
     features = styled_set(scenes=150, products=24, noise=1.5)
     choices = [(2, 0.1), (2, 1000.0), (10, 0.1), (10, 1000.0)]
     monkeypatch.setattr(ridge, "COMPONENTS", (2, 10))
@@ -81,8 +81,8 @@ def test_the_best_of_all_settings_by_cross_validation_is_taken(monkeypatch):
     assert (learned.found["dimension"], learned.found["ridge_penalty"]) == best
 
 
-def test_a_folds_figure_is_that_of_a_model_without_the_fold(tmp_path, monkeypatch):
-    """The shortcuts of the search (one regression for all components) change nothing."""
+def test_the_shares_of_a_fold_equal_those_of_a_model_trained_without_it(tmp_path, monkeypatch):
+    """The shortcut of the search (one regression for all components) does not change the shares."""
     features = styled_set(scenes=150, products=24, noise=1.0)
     given = {"dimension": 5, "ridge_penalty": 2.0, "ridge_whitening": 0.5}
     one = folds(features, TrainingConfig())[0]

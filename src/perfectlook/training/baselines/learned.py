@@ -87,7 +87,7 @@ class StyleSpace(Ranker):
     Y and c maximise the likelihood of the links and of an equal number of random non-links.
 
     Choices: Features are standardised over scenes and products together, because the distance needs one
-    scale, and divided by √width. Non-links are drawn anew every epoch, from the category of the linked
+    scale, and divided by √width. Non-links are drawn again every epoch, from the category of the linked
     product (in the paper from all products). Adam with weight decay and early stopping replaces L-BFGS.
     K = 100, the larger rank of the paper.
 

@@ -128,7 +128,7 @@ def _cross_validated(
 ) -> tuple[Float64Array, list[str]]:
     """The share of every pair with candidates under every choice, [choices, pairs], and the pairs' scenes.
 
-    Components do not depend on the fold, and each component is regressed by itself. So one solution with all
+    Components do not depend on the fold, and each component is regressed separately. So one solution with all
     components serves every choice with its λ.
     """
     directions, deviations = principal_components(products, max(choice.dimension for choice in choices))

@@ -1,4 +1,4 @@
-"""The two baselines that train nothing: popularity counts pairs, visual similarity is the cosine."""
+"""The baselines without training: popularity counts pairs, visual similarity is the cosine."""
 
 import dataclasses
 from collections import Counter
@@ -16,14 +16,14 @@ from perfectlook.training.baselines.registry import Visual, train_baseline_on_fe
 from styled import styled_set
 
 
-def test_it_counts_the_training_pairs_of_every_product(tmp_path):
+def test_popularity_counts_the_training_pairs_of_every_product(tmp_path):
     features = styled_set(scenes=510, products=24)
     train_baseline_on_features(features, tmp_path / "m", "popularity", {"backbone": "tiny"})
     expected = Counter(pair.product for pair in features.pairs if split_of(pair.scene) == "train")
     assert open_model(tmp_path / "m").counts == expected
 
 
-def test_evaluation_is_that_of_the_counts(tmp_path):
+def test_the_evaluation_of_popularity_follows_the_counts(tmp_path):
     features = styled_set(scenes=510, products=24)
     train_baseline_on_features(features, tmp_path / "m", "popularity", {"backbone": "tiny"})
     model = open_model(tmp_path / "m")
@@ -59,17 +59,17 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kind", ["head", "style"])
-def test_squared_distance_is_two_less_two_cosines(kind: str):
+def test_the_squared_distance_is_two_minus_two_cosines(kind: str):
     scene, products, f_s, f_p = embedded(kind)
     assert np.sum((f_s - f_p) ** 2, axis=1) == pytest.approx(2 - 2 * cosine(scene, products), abs=1e-6)
 
 
-def test_both_kinds_count_the_same():
+def test_global_vector_and_style_statistics_have_equal_weight():
     scene, products, f_s, f_p = embedded("both")
     halves = cosine(scene[:HEAD], products[:, :HEAD]), cosine(scene[HEAD:], products[:, HEAD:])
     assert np.sum((f_s - f_p) ** 2, axis=1) == pytest.approx(2 - sum(halves), abs=1e-6)
 
 
-def test_vectors_are_as_wide_as_the_features():
+def test_vectors_have_the_width_of_the_features():
     config = ModelConfig(mode="global", global_features="both")
     assert Visual(config, Widths(HEAD, (STYLE,), 1)).config == dataclasses.replace(config, dimension=5)

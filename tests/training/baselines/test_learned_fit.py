@@ -1,4 +1,4 @@
-"""The training of a baseline, and an inner product as a distance."""
+"""The fit of a network baseline, and inner products as distances."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def a_fitting(**given) -> RankerFit:
     )
 
 
-def test_it_yields_the_untrained_network_and_then_every_epoch():
+def test_a_fit_yields_the_untrained_network_and_then_every_epoch():
     fitting = a_fitting()
     epochs = list(fitting.run(3))
     assert [epoch.epoch for epoch in epochs] == [0, 1, 2, 3]
@@ -31,7 +31,7 @@ def test_it_yields_the_untrained_network_and_then_every_epoch():
     assert epochs[3].binary_accuracy > epochs[0].binary_accuracy
 
 
-def test_it_stops_when_the_accuracy_no_longer_rises_and_keeps_the_best():
+def test_a_fit_stops_when_the_accuracy_stops_rising_and_keeps_the_best_epoch():
     fitting = a_fitting(learning_rate=0.2)
     epochs = list(fitting.run(60, patience=2))
     accuracies = [epoch.binary_accuracy for epoch in epochs]
@@ -49,7 +49,7 @@ def test_a_loss_that_is_not_a_number_is_an_error(monkeypatch):
         list(fitting.run(2))
 
 
-def test_weights_that_are_no_numbers_are_an_error():
+def test_weights_that_are_not_numbers_are_an_error():
     fitting = a_fitting()
     with torch.no_grad():
         fitting.network.projection.weight.fill_(float("nan"))
@@ -57,7 +57,7 @@ def test_weights_that_are_no_numbers_are_an_error():
         next(fitting.run(1))
 
 
-def test_the_nearest_is_the_one_with_the_largest_inner_product():
+def test_the_nearest_product_has_the_largest_inner_product():
     torch.manual_seed(0)
     scenes, products = torch.randn(20, 6), torch.randn(50, 6) * torch.rand(50, 1) * 3
     inner_product = InnerProduct()
@@ -72,7 +72,7 @@ def test_the_nearest_is_the_one_with_the_largest_inner_product():
     assert distances.numpy() == pytest.approx(expected.numpy(), abs=1e-3)
 
 
-def test_by_hand():
+def test_the_extended_vectors_by_hand():
     inner_product = InnerProduct()
     inner_product.fit(torch.tensor([[2.0, 0.0]]))
     assert float(inner_product.longest) == 2 * SAFETY == 3
@@ -81,7 +81,7 @@ def test_by_hand():
     assert inner_product.extend_scenes(torch.tensor([[5.0, 1.0]])).tolist() == [[5, 1, 0]]
 
 
-def test_a_product_longer_than_any_before_gets_no_coordinate_of_its_own():
+def test_a_product_longer_than_m_gets_a_zero_coordinate():
     inner_product = InnerProduct()
     inner_product.fit(torch.tensor([[2.0, 0.0]]))
     assert inner_product.extend_products(torch.tensor([[4.0, 3.0]])).tolist() == [[4, 3, 0]]
