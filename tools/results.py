@@ -1,32 +1,33 @@
 """Train every variant and every baseline on every set, compare them on the test split, write docs/results.*.
 
     make results    (or: .venv/bin/python tools/results.py [--sets NAME ...] [--only NAME ...])
-    .venv/bin/python tools/results.py --cross-validate    (docs/cross-validation.*)
+    .venv/bin/python tools/results.py --cross-validate    (writes docs/cross-validation.*)
+    .venv/bin/python tools/results.py --render            (writes docs/results.md from docs/results.json)
 
-The sets are read from the folder that PERFECTLOOK_DATA names. What is trained with the same settings on the
-same set is not trained again (after a change of the code: --fresh), and a training that was stopped goes on:
-a run that was broken off is simply repeated. Models, settings and logs lie in the work folder (out/results).
-docs/results.md is what this prints.
+PERFECTLOOK_DATA names the folder of the sets. A model that was trained with the same settings on the same set
+is not trained again; after a change of the code, pass --fresh. A stopped run continues when you start it
+again. Models, settings and logs are in the work folder (out/results). The command prints the page that it
+writes.
 
-With --cross-validate, sets of any size are chosen on by five-fold cross-validation: the figures are then over
-all scenes but the test ones, nine times as many as the test split has, so that smaller leads show.
+With --cross-validate, sets of any size make their choices by five-fold cross-validation. Its figures cover
+all scenes but the test ones, nine times as many as the test split has, so they show smaller differences.
 """
 
 import argparse
 import datetime
 import json
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from perfectlook import __version__
-from perfectlook.data import Dataset, load_set
-from perfectlook.data.scenes import is_small
+from perfectlook.data import load_set
 from perfectlook.errors import DatasetError, PerfectLookError, TrainingError, UsageError
 from perfectlook.evaluation.comparison import Comparison, compare
 from perfectlook.evaluation.protocol import Interval, paired_difference
@@ -36,8 +37,9 @@ from perfectlook.files import data_folder, worker_count
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import ModelRecord
 from perfectlook.progress import ProgressLine
+from perfectlook.training.config import TrainingConfig
 from perfectlook.training.validation import HeldOut
-from trainings import Entrant, Settings, Training
+from trainings import Recipe, Settings, Training
 from units import describe_machine
 
 DEFAULT = "default"
@@ -61,7 +63,7 @@ VARIANTS: dict[str, Settings] = {
     "lite0+lite2": {"backbone": "efficientnet-lite0+efficientnet-lite2"},
     "head-map": {"backbone": "efficientnet-lite2-head"},
 }
-"""What is trained: name to the settings that differ from the defaults (`TrainingConfig.replaced`)."""
+"""The variants: name to the settings that differ from the defaults (`TrainingConfig.replaced`)."""
 
 BASELINES: dict[str, tuple[str, Settings]] = {
     "popularity": ("popularity", {}),
@@ -74,38 +76,46 @@ BASELINES: dict[str, tuple[str, Settings]] = {
     "siamese": ("siamese", {}),
     "bpr-dae": ("bpr-dae", {}),
 }
-"""What they are compared with: name to `--baseline` and its settings."""
+"""The baselines: name to `--baseline` and its settings."""
 
 CLOSEST = (DEFAULT, "ridge-style", "ridge", "ibr")
-"""What is cross-validated unless others are named: the default, and the baselines nearest to it."""
+"""The models of --cross-validate without --only: the default and the baselines closest to it."""
+LARGE = 20
+"""Test pairs that a category needs for a row: with fewer, the interval is too wide to be useful."""
 
 ROOT = Path(__file__).parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train what is missing, compare, write and print; returns the exit code."""
+    """Train what is missing, compare, write and print the page; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "--sets", nargs="+", default=list(SETS), metavar="NAME", help="folders of PERFECTLOOK_DATA"
+        "--sets", nargs="+", default=list(SETS), metavar="NAME", help="sets in the folder PERFECTLOOK_DATA"
     )
-    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"these and '{DEFAULT}' alone")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"only '{DEFAULT}' and these models")
     parser.add_argument("--work", type=Path, default=ROOT / "out" / "results", metavar="FOLDER")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", metavar="FOLDER")
-    parser.add_argument("--jobs", type=int, default=worker_count(), metavar="N", help="trainings at once")
-    parser.add_argument("--cross-validate", action="store_true", help=f"of {', '.join(CLOSEST)} or --only")
+    parser.add_argument("--jobs", type=int, default=worker_count(), metavar="N", help="parallel trainings")
+    parser.add_argument(
+        "--cross-validate", action="store_true", help=f"cross-validate {', '.join(CLOSEST)}, or --only"
+    )
     training = parser.add_mutually_exclusive_group()
     training.add_argument("--fresh", action="store_true", help="train everything again")
-    training.add_argument("--done", action="store_true", help="train nothing: compare what has been trained")
+    training.add_argument("--done", action="store_true", help="train nothing; compare the models that exist")
+    training.add_argument("--render", action="store_true", help="write the page from its JSON alone")
     arguments = parser.parse_args(argv)
+    by_folds = arguments.cross_validate
+    page = "cross-validation" if by_folds else "results"
     try:
+        if arguments.render:
+            print(render(arguments.docs, page), end="")
+            return 0
         sets = find_sets(arguments.sets)
-        by_folds = arguments.cross_validate
-        chosen = entrants(arguments.only or (CLOSEST if by_folds else None), cross_validate=by_folds)
-        page = "cross-validation" if by_folds else "results"
+        chosen = recipes(arguments.only or (CLOSEST if by_folds else None), cross_validate=by_folds)
         trainings = [
-            Training(entrant, dataset, arguments.work / page / dataset.name / entrant.name)
+            Training(recipe, dataset, arguments.work / page / dataset.name / recipe.name)
             for dataset in sets
-            for entrant in chosen
+            for recipe in chosen
         ]
         if not arguments.done:
             extract(sets, chosen)
@@ -118,47 +128,47 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def find_sets(names: Sequence[str]) -> list[Path]:
-    """The folders of the sets.
+    """Return the folders of the sets.
 
     Raises:
-        DatasetError: there is no folder of data, or a set is missing in it.
+        DatasetError: PERFECTLOOK_DATA names no folder, or a set is missing in it.
     """
     data = data_folder()
     if data is None:
         raise DatasetError(
-            "no data: PERFECTLOOK_DATA names no folder; set it to the one that holds " + ", ".join(names)
+            f"PERFECTLOOK_DATA: names no folder. Set it to the folder that holds {', '.join(names)}."
         )
     missing = [name for name in names if not (data / name / "pairs.jsonl").is_file()]
     if missing:
-        raise DatasetError(f"{data}: holds no set {' and no set '.join(missing)}; choose others with --sets")
+        raise DatasetError(f"{data}: has no set {', '.join(missing)}. Choose other sets with --sets.")
     return [data / name for name in names]
 
 
-def entrants(only: Sequence[str] | None = None, *, cross_validate: bool = False) -> list[Entrant]:
-    """All that is trained, the default first; settings that cannot be used are found before any training.
+def recipes(only: Sequence[str] | None = None, *, cross_validate: bool = False) -> list[Recipe]:
+    """Return the models to train, the default first, and check their settings before any training.
 
     Args:
-        only: names of those that are trained beside the default; by default all.
-        cross_validate: whether to choose by cross-validation whatever the size of the set.
+        only: names of the models to train in addition to the default; by default all.
+        cross_validate: choose by cross-validation for sets of any size.
 
     Raises:
         UsageError: an unknown name, unknown settings or an unknown baseline.
     """
     more = {"cross_validate": True} if cross_validate else {}
-    known = [Entrant(name, None, {**settings, **more}) for name, settings in VARIANTS.items()]
-    known += [Entrant(name, kind, {**settings, **more}) for name, (kind, settings) in BASELINES.items()]
+    known = [Recipe(name, None, {**settings, **more}) for name, settings in VARIANTS.items()]
+    known += [Recipe(name, kind, {**settings, **more}) for name, (kind, settings) in BASELINES.items()]
     names = [each.name for each in known]
     for name in only or ():
         if name not in names:
-            raise UsageError(f"--only {name}: unknown; there are {', '.join(names)}")
+            raise UsageError(f"--only: unknown model '{name}'. Choose one of: {', '.join(names)}.")
     chosen = [each for each in known if only is None or each.name in (*only, DEFAULT)]
     for each in chosen:
-        each.model  # noqa: B018 (raises what is wrong with the settings)
+        each.model  # noqa: B018 (checks the settings)
     return chosen
 
 
-def extract(sets: Sequence[Path], chosen: Sequence[Entrant]) -> None:
-    """Extract all features that trainings will read, so that they do not all do it at once."""
+def extract(sets: Sequence[Path], chosen: Sequence[Recipe]) -> None:
+    """Extract all features before the parallel trainings, so that each is extracted once."""
     models = [each.model for each in chosen]
     for dataset in map(load_set, sets):
         for backbone in dict.fromkeys(model.backbone for model in models):
@@ -167,9 +177,9 @@ def extract(sets: Sequence[Path], chosen: Sequence[Entrant]) -> None:
 
 
 def train(trainings: Sequence[Training], jobs: int, *, fresh: bool) -> None:
-    """Run the trainings that are not done, several at once; those that fail are told and left out."""
+    """Run the missing trainings in parallel; report those that fail and continue without them."""
     missing = [each for each in trainings if fresh or each.done is None]
-    tell(f"{len(trainings)} trainings, {len(trainings) - len(missing)} of them done before")
+    tell(f"{len(trainings)} trainings, {len(trainings) - len(missing)} already done")
     threads = max(1, worker_count() // jobs)
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(each.run, threads, fresh=fresh): each for each in missing}
@@ -181,125 +191,171 @@ def train(trainings: Sequence[Training], jobs: int, *, fresh: bool) -> None:
 
 
 def report(sets: Sequence[Path], trainings: Sequence[Training], docs: Path, page: str = "results") -> str:
-    """Compare the models of every set, write docs/PAGE.json, .md and the charts; returns the Markdown.
+    """Compare the models of every set; write docs/PAGE.json, PAGE.md and the charts; return the Markdown.
 
     Args:
         sets: folders of the sets.
-        trainings: those that were wanted; those that are not done are named.
+        trainings: all trainings that were asked for; the page names those that are not done.
         docs: the folder to write to.
         page: the name of the files.
 
     Raises:
-        TrainingError: the default model of a set is not there.
+        TrainingError: the default model of a set is not trained.
     """
     found: dict[str, Any] = {}
-    sections = []
     for folder in sets:
         wanted = [each for each in trainings if each.dataset == folder]
-        of_set = [each for each in wanted if each.done]
-        if DEFAULT not in {each.entrant.name for each in of_set}:
+        done = [each for each in wanted if each.done]
+        if DEFAULT not in {each.recipe.name for each in done}:
             raise TrainingError(
-                f"{folder.name}: the model '{DEFAULT}' is not trained; a log beside it may say why"
+                f"{folder.name}: the model '{DEFAULT}' is not trained. Read the log next to its folder, and "
+                "run the command again without --done."
             )
-        dataset = load_set(folder)
-        comparison = compare([each.folder for each in of_set], dataset, reference=DEFAULT)
+        comparison = compare([each.folder for each in done], load_set(folder), reference=DEFAULT)
         comparison.draw(docs / f"{page}-{folder.name}.svg")
-        found[folder.name] = with_training(comparison, of_set)
-        missing = [each.entrant.name for each in wanted if not each.done]
-        sections.append(section(folder.name, dataset, comparison, of_set, page, missing))
+        found[folder.name] = as_json(comparison, done) | {
+            "missing": [each.recipe.name for each in wanted if not each.done]
+        }
     document = {"date": today(), "machine": describe_machine(), "library": __version__, "sets": found}
     (docs / f"{page}.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    top = heading() if page == "results" else heading_by_folds([folder.name for folder in sets])
-    text = "\n".join([top, *sections, settings_section({each.entrant.name for each in trainings})])
+    return render(docs, page)
+
+
+def render(docs: Path, page: str = "results") -> str:
+    """Write docs/PAGE.md from docs/PAGE.json alone; return the Markdown.
+
+    Raises:
+        DatasetError: there is no such JSON file.
+    """
+    file = docs / f"{page}.json"
+    if not file.is_file():
+        raise DatasetError(f"{file}: no such file. Run the command without --render to make it.")
+    document = json.loads(file.read_text(encoding="utf-8"))
+    sections = [section(found, page) for found in document["sets"].values()]
+    text = "\n".join([heading(document, page), *sections, settings_section(document["sets"].values())])
     (docs / f"{page}.md").write_text(text, encoding="utf-8")
     return text
 
 
-def heading() -> str:
-    """What the page is, and how it is made again."""
-    return f"""# Results
+HEADINGS = {
+    "results": """# Results
 
-Written by `make results`, which trains and compares everything below and prints this page. {today()},
-{describe_machine()}, perfectlook {__version__}.
+After this page you know how accurate each variant of the model and each baseline is on three public sets, and
+which differences are larger than chance.
 
-Binary accuracy and the other figures are those of [the protocol](evaluation.md), on the test split, over
-scenes without the product, with 95 % intervals over scenes. "{DEFAULT} minus this" is the difference in
-binary accuracy by a paired bootstrap over the same scenes; "above 0" says whether its whole interval is.
-Training times are wall time of trainings that ran side by side, whatever else the machine did
-meanwhile. By hand:
+`make results` trains and compares these models and writes this page. {made}.
 
-    perfectlook train SET --out MODEL --config SETTINGS.toml
-    perfectlook train SET --out MODEL --config SETTINGS.toml --baseline NAME
-    perfectlook compare MODEL OTHER SET --split test
-"""
+- **binary accuracy**: the share of a category's products that the model ranks behind the true product.
+  Chance is 0.5.
+- **unseen products**: the same over pairs whose product was in no training pair.
+- **top-10**: the share of pairs whose true product is among the first 10.
+- **default minus this**: the difference in binary accuracy, paired over the same scenes. Bold means that its
+  interval is above 0: the default is better.
 
+Figures are on the test split, over scenes without the product, with 95 % intervals over scenes in brackets.
+[Evaluation](explanation/evaluation.md) has the protocol. `docs/results.json` also has the other top-K, mean
+reciprocal ranks, every category and training times.
+""",
+    "cross-validation": """# Cross-validated results
 
-def heading_by_folds(sets: Sequence[str]) -> str:
-    """The same of the page of --cross-validate."""
-    return f"""# Cross-validated results
+After this page you know how the default compares with the closest baselines when more scenes are used.
 
-Written by `python tools/results.py --cross-validate --sets {" ".join(sets)}`, which prints this page.
-{today()}, {describe_machine()}, perfectlook {__version__}.
+`python tools/results.py --cross-validate` writes this page. {made}.
 
-The default and the baselines nearest to it, each chosen by five-fold cross-validation by scene over all
-scenes but the test ones, then trained on all of these (`cross_validate = true`). "cross-validated" is the
-accuracy over the scenes of the five folds, each placed by a model that has not seen it. The number of epochs
-and the other choices were made by that figure, for the model and the baselines alike: all are a little
-optimistic. The other columns are those of [the results](results.md), on the test split. By hand:
-
-    perfectlook train SET --out MODEL --config SETTINGS.toml
-    perfectlook train SET --out MODEL --config SETTINGS.toml --baseline NAME
-"""
+Each model made its choices by five-fold cross-validation by scene, over all scenes but the test ones
+(`cross_validate = true`). It was then trained on all of these scenes. **cross-validated** is the binary
+accuracy over the five folds: in each fold, a model ranks products for scenes that it was not trained on. This
+figure also chose the number of epochs, for the model and the baselines alike, so it is a little optimistic.
+[Results](results.md) explains the other columns.
+""",
+}
 
 
-def section(
-    name: str,
-    dataset: Dataset,
-    comparison: Comparison,
-    trainings: Sequence[Training],
-    page: str,
-    missing: Sequence[str] = (),
-) -> str:
-    """The page's part on one set."""
-    header, rows = comparison.table()
-    columns = list(more_columns(trainings))
-    header = [*header, *(title for title, _ in columns)]
-    rows = [[*row, *(column[row[0]] for _, column in columns)] for row in rows]
-    best = next((each.label for each in comparison.models if each.label in BASELINES), None)
-    parts = [f"## {name}", comparison.title() + ".", *comparison.notes()]
-    if is_small(dataset):
+def heading(document: Mapping[str, Any], page: str) -> str:
+    """The beginning of a page: what it shows, and when and where it was measured."""
+    made = f"{document['date']}, {document['machine']}, perfectlook {document['library']}"
+    return HEADINGS[page].replace("{made}", made)
+
+
+def section(found: Mapping[str, Any], page: str) -> str:
+    """The part of a page about one set, from its JSON."""
+    models, lead_of = found["models"], f"{found['reference']} minus this"
+    reference = next(each for each in models if each["model"] == found["reference"])
+    by_folds = reference["trained"]["cross_validated"] is not None
+    all_unseen = all(each["binary_accuracy_unseen"]["n_pairs"] == each["n_pairs"] for each in models)
+    header = ["model", "binary accuracy", *([] if all_unseen else ["unseen products"]), "top-10", lead_of]
+    header += ["cross-validated", lead_of] if by_folds else []
+    rows = []
+    for each in models:
+        row = [each["model"], with_bounds(accuracy_of(each))]
+        row += [] if all_unseen else [with_bounds(figure(each["binary_accuracy_unseen"]))]
+        row += [f"{each['top_k']['10']['value']:.3f}", emphasised(figure(each["difference"]))]
+        if by_folds:
+            trained = each["trained"]
+            row.append(with_bounds(figure(trained["cross_validated"])))
+            row.append(emphasised(figure(trained["default_minus_this_cross_validated"])))
+        rows.append(row)
+    size = f"{found['n_pairs']:,} test pairs of {found['n_scenes']:,} scenes."
+    parts = [f"## {found['set']}", size + chance(found) + took(reference)]
+    if all_unseen:
+        parts.append("No test pair has a product of a training pair: all products are unseen.")
+    if page == "results" and by_folds:
         parts.append(
-            "The set is small, and so is its test split: the figure to read is the cross-validated one, over "
-            "all other scenes, by which the number of epochs was chosen too."
+            "The test split is small. Read the cross-validated figure: it covers all other scenes. It also "
+            "chose the number of epochs."
         )
-    if missing:
-        parts.append(f"Not trained on this set: {', '.join(missing)}.")
-    parts += [markdown_table(header, rows), f"![binary accuracy of every model]({page}-{name}.svg)"]
-    parts += [
-        "By category:",
-        markdown_table(*comparison.category_table([DEFAULT, *([best] if best else [])])),
-    ]
+    if found.get("missing"):
+        parts.append(f"Not trained on this set: {', '.join(found['missing'])}.")
+    parts += [markdown_table(header, rows), f"![Binary accuracy of every model]({page}-{found['set']}.svg)"]
+    if page == "results":
+        parts += categories(reference)
     return "\n\n".join(parts) + "\n"
 
 
-def more_columns(trainings: Sequence[Training]) -> Iterator[tuple[str, dict[str, str]]]:
-    """What the comparison does not know: cross-validated accuracies where there are, and training times."""
-    if any(cross_validated(each.folder) for each in trainings if each.entrant.name == DEFAULT):
-        yield (
-            "cross-validated",
-            {each.entrant.name: with_bounds(cross_validated(each.folder)) for each in trainings},
-        )
-        leads = {each.entrant.name: cross_validated_lead(each, trainings) for each in trainings}
-        yield (
-            f"{DEFAULT} minus this, cross-validated",
-            {n: with_bounds(x, signed=True) for n, x in leads.items()},
-        )
-        yield "above 0", {n: "–" if x is None else "yes" if x.low > 0 else "no" for n, x in leads.items()}
-    yield "trained in", {each.entrant.name: each.took for each in trainings}
+def figure(found: Mapping[str, Any] | None) -> Interval | None:
+    """A figure of the JSON as an interval; None where the JSON has none."""
+    if found is None or found["value"] is None:
+        return None
+    low, high = found["ci95"] if "ci95" in found else (found["low"], found["high"])
+    return Interval(found["value"], low, high)
+
+
+def accuracy_of(found: Mapping[str, Any]) -> Interval:
+    """The binary accuracy of a model, or of one of its categories."""
+    return Interval(found["binary_accuracy"], *found.get("binary_accuracy_ci95") or found["ci95"])
+
+
+def emphasised(lead: Interval | None) -> str:
+    """A difference with its interval, in bold where the interval is above 0."""
+    text = with_bounds(lead, signed=True)
+    return f"**{text}**" if lead and lead.low > 0 else text
+
+
+def chance(found: Mapping[str, Any]) -> str:
+    """The top-10 that a random order of the products would get."""
+    return f" A random order gets a top-10 of {found['chance_top_10']:.3f}."
+
+
+def took(model: Mapping[str, Any]) -> str:
+    """How long the training of a model took."""
+    return f" Training the {model['model']} took {model['trained']['took']}."
+
+
+def categories(model: Mapping[str, Any]) -> list[str]:
+    """The accuracy of a model in the larger categories."""
+    large = {name: each for name, each in model["per_category"].items() if each["n_pairs"] >= LARGE}
+    rows = [
+        [name, str(each["n_pairs"]), with_bounds(accuracy_of(each))]
+        for name, each in sorted(large.items(), key=lambda item: (-item[1]["n_pairs"], item[0]))
+    ]
+    if not rows:
+        return []
+    title = f"The {model['model']} in categories with at least {LARGE} test pairs:"
+    return [title, markdown_table(["category", "pairs", "binary accuracy"], rows)]
 
 
 def cross_validated(folder: Path) -> Interval | None:
-    """The cross-validated binary accuracy in a model's record, if it has one."""
+    """Return the cross-validated binary accuracy in a model's record, or None."""
     training = ModelRecord.read(folder).training
     accuracy = training.get("binary_accuracy")
     if not accuracy or "cross-validation" not in str(training.get("chosen_on")):
@@ -308,8 +364,8 @@ def cross_validated(folder: Path) -> Interval | None:
 
 
 def cross_validated_lead(training: Training, trainings: Sequence[Training]) -> Interval | None:
-    """How much higher the default's cross-validated accuracy is, paired over the same scenes."""
-    default = next(each for each in trainings if each.entrant.name == DEFAULT)
+    """Return the default's lead in cross-validated accuracy, paired over the same scenes."""
+    default = next(each for each in trainings if each.recipe.name == DEFAULT)
     if training is default or not cross_validated(training.folder):
         return None
     ours, theirs = HeldOut.read(default.folder), HeldOut.read(training.folder)
@@ -317,7 +373,7 @@ def cross_validated_lead(training: Training, trainings: Sequence[Training]) -> I
 
 
 def lead_over(ours: HeldOut, theirs: HeldOut) -> Interval | None:
-    """How much higher our accuracy is, paired over scenes; None where the pairs are not the same."""
+    """Return how much higher our accuracy is, paired over scenes; None where the pairs differ."""
     own, other = ours.by_scene(), theirs.by_scene()
     if {scene: len(each) for scene, each in own.items()} != {s: len(each) for s, each in other.items()}:
         return None
@@ -329,17 +385,19 @@ def lead_over(ours: HeldOut, theirs: HeldOut) -> Interval | None:
     return paired_difference(first, second, scenes) if scenes else None
 
 
-def with_training(comparison: Comparison, trainings: Sequence[Training]) -> dict[str, Any]:
-    """The comparison as JSON, with how each model was trained."""
+def as_json(comparison: Comparison, trainings: Sequence[Training]) -> dict[str, Any]:
+    """The comparison as JSON, with the top-10 of a random order and how each model was trained."""
     found = comparison.to_dict()
-    by_name = {each.entrant.name: each for each in trainings}
+    results = comparison.models[0].evaluation.results
+    found["chance_top_10"] = fmean(min(1.0, 10 / each.n_products) for each in results)
+    by_name = {each.recipe.name: each for each in trainings}
     for model in found["models"]:
         training = by_name[model["model"]]
         accuracy = cross_validated(training.folder)
         lead = cross_validated_lead(training, trainings) if accuracy else None
         model["trained"] = {
-            "baseline": training.entrant.baseline,
-            "settings": dict(training.entrant.settings),
+            "baseline": training.recipe.baseline,
+            "settings": dict(training.recipe.settings),
             "took": training.took,
             "cross_validated": accuracy._asdict() if accuracy else None,
             "default_minus_this_cross_validated": lead._asdict() if lead else None,
@@ -347,26 +405,34 @@ def with_training(comparison: Comparison, trainings: Sequence[Training]) -> dict
     return found
 
 
-def settings_section(names: Collection[str]) -> str:
-    """Which settings each of some names stands for."""
-    rows = [[name, "", said(settings)] for name, settings in VARIANTS.items()]
-    rows += [[name, f"--baseline {kind}", said(settings)] for name, (kind, settings) in BASELINES.items()]
-    rows = [row for row in rows if row[0] in names]
-    return "## What the names stand for\n\n" + markdown_table(["name", "flag", "settings"], rows) + "\n"
+def settings_section(sets: Collection[Mapping[str, Any]]) -> str:
+    """A table of the settings that differ from the defaults, from the JSON of the sets."""
+    trained = {each["model"]: each["trained"] for found in sets for each in found["models"]}
+    rows = [
+        [name, f"--baseline {about['baseline']}" if about["baseline"] else "", settings]
+        for name, about in sorted(trained.items(), key=lambda item: (item[1]["baseline"] or "", item[0]))
+        if (settings := differing(about["settings"], about["baseline"]))
+    ]
+    parts = ["## Settings", "Models that are not in this table have the default settings."]
+    return (
+        "\n\n".join([*parts, *([markdown_table(["name", "flag", "settings"], rows)] if rows else [])]) + "\n"
+    )
 
 
-def said(settings: Settings) -> str:
-    """Settings in one line."""
-    return ", ".join(f"{key} = {json.dumps(value)}" for key, value in settings.items()) or "the defaults"
+def differing(settings: Settings, kind: str | None) -> str:
+    """Settings in one line; those of a variant without the ones that are defaults."""
+    config = TrainingConfig()
+    defaults = {} if kind else asdict(config) | asdict(config.model)
+    return ", ".join(f"{k} = {json.dumps(v)}" for k, v in settings.items() if defaults.get(k, ...) != v)
 
 
 def today() -> str:
-    """The date, as the page shows it."""
+    """Return the date as the page shows it."""
     return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def tell(line: str) -> None:
-    """Say how it goes; standard output is the page's."""
+    """Print progress to standard error; standard output is for the page."""
     print(line, file=sys.stderr, flush=True)
 
 

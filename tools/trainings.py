@@ -1,4 +1,4 @@
-"""One training of many: what is trained, where it lies, whether it is done. `results.py` runs them."""
+"""A training of `results.py`: its settings, its folder, and whether it is done."""
 
 import contextlib
 import hashlib
@@ -27,8 +27,8 @@ Settings = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Entrant:
-    """One model to train on a set: a variant (baseline is None) or a baseline."""
+class Recipe:
+    """A model to train: a variant of the default (`baseline` is None) or a baseline."""
 
     name: str
     baseline: str | None
@@ -36,7 +36,7 @@ class Entrant:
 
     @property
     def model(self) -> ModelConfig:
-        """The shape of its model.
+        """Return the configuration of the model.
 
         Raises:
             UsageError: a setting is unknown, of the wrong type or out of range.
@@ -48,29 +48,29 @@ class Entrant:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One entrant on one set: where its model, its settings and its log are."""
+    """A recipe on a set, and the folder of the model; settings and log are next to it."""
 
-    entrant: Entrant
+    recipe: Recipe
     dataset: Path
     folder: Path
 
     @property
     def about(self) -> dict[str, Any]:
-        """All that the model depends on, as far as it is not the code."""
+        """Everything that the model depends on, except the code."""
         files = (self.dataset / name for name in ("pairs.jsonl", "categories.json"))
         digest = hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
-        settings = json.loads(json.dumps(dict(self.entrant.settings)))
+        settings = json.loads(json.dumps(dict(self.recipe.settings)))
         return {
-            "baseline": self.entrant.baseline,
+            "baseline": self.recipe.baseline,
             "settings": settings,
             "set": digest.hexdigest(),
-            "backbone": identity_of_backbone(self.entrant.model.backbone),
+            "backbone": identity_of_backbone(self.recipe.model.backbone),
             "library": __version__,
         }
 
     @property
     def done(self) -> dict[str, Any] | None:
-        """What a finished training with the same settings left; None where there is none."""
+        """The record of a finished training with the same settings, or None."""
         with contextlib.suppress(OSError, ValueError):
             found: dict[str, Any] = json.loads(self._beside(".done.json").read_text(encoding="utf-8"))
             if found["about"] == self.about and (self.folder / "config.json").is_file():
@@ -78,14 +78,14 @@ class Training:
         return None
 
     def run(self, threads: int, *, fresh: bool = False) -> str:
-        """Train, in a process of its own; returns how long it took, in words.
+        """Train in a separate process; return the time it took, in words.
 
         Args:
-            threads: of the process.
-            fresh: forget what an earlier run left, finished or not.
+            threads: threads of the process.
+            fresh: delete the results of an earlier run, finished or not.
 
         Raises:
-            TrainingError: it failed; the end of its log is told.
+            TrainingError: the training failed; the message has the end of the log.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self._beside(".done.json").unlink(missing_ok=True)
@@ -93,12 +93,12 @@ class Training:
             shutil.rmtree(self.folder, ignore_errors=True)
         resumed = (self.folder / CHECKPOINT).exists()
         config, log = self._beside(".toml"), self._beside(".log")
-        config.write_text(to_toml(self.entrant.settings), encoding="utf-8")
+        config.write_text(to_toml(self.recipe.settings), encoding="utf-8")
         command = [
             sys.executable,
             "-m",
             "perfectlook",
-            *train_command(self.entrant, self.dataset, self.folder),
+            *train_command(self.recipe, self.dataset, self.folder),
         ]
         command += ["--config", str(config)]
         started = time.monotonic()
@@ -110,14 +110,16 @@ class Training:
         seconds = time.monotonic() - started
         if code:
             last = "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
-            raise TrainingError(f"{self.label}: training failed with code {code}; {log} ends with:\n  {last}")
+            raise TrainingError(
+                f"{self.label}: training failed (exit code {code}). Read {log}, which ends with:\n  {last}"
+            )
         done = {"about": self.about, "seconds": seconds, "resumed": resumed}
         self._beside(".done.json").write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
         return self.took
 
     @property
     def took(self) -> str:
-        """How long a finished training took, in words; of one that was stopped, its last part."""
+        """The time a finished training took, in words; after a stop, that of the last part."""
         done = self.done
         if done is None:
             return "–"
@@ -125,25 +127,25 @@ class Training:
 
     @property
     def label(self) -> str:
-        """Set and name."""
-        return f"{self.dataset.name}/{self.entrant.name}"
+        """Set and model, for messages."""
+        return f"{self.dataset.name}/{self.recipe.name}"
 
     def _beside(self, suffix: str) -> Path:
         return self.folder.with_name(self.folder.name + suffix)
 
 
 def to_toml(settings: Settings) -> str:
-    """Settings as a TOML file: text, numbers, true and false are written as in JSON."""
+    """Return settings as a TOML file; text, numbers and booleans are written as in JSON."""
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 
-def train_command(entrant: Entrant, dataset: Path, folder: Path) -> list[str]:
-    """The arguments of `perfectlook`, without the settings."""
+def train_command(recipe: Recipe, dataset: Path, folder: Path) -> list[str]:
+    """Return the arguments of `perfectlook`, without the settings."""
     command = ["train", str(dataset), "--out", str(folder)]
-    return command if entrant.baseline is None else [*command, "--baseline", entrant.baseline]
+    return command if recipe.baseline is None else [*command, "--baseline", recipe.baseline]
 
 
 @cache
 def identity_of_backbone(name: str) -> str:
-    """What identifies a backbone's features: models of another are refused."""
+    """Return the identity of a backbone: features of another identity do not fit its models."""
     return open_backbone(name).identity

@@ -1,7 +1,8 @@
-"""The tool that makes docs/results.md: what it trains, what it writes, what it does a second time."""
+"""The tool that makes docs/results.md: what it trains, compares and writes."""
 
 import importlib
 import json
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from drawn import HOME, drawn_set
 from perfectlook.errors import TrainingError
+from printed import DOCS
 
 TOOLS = Path(__file__).parents[2] / "tools"
 SMALL = {"backbone": "tiny", "dimension": 8, "hidden": 8, "epochs": 1}
@@ -33,11 +35,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "data"
 
 
-def test_all_settings_in_the_tables_can_be_used(tool):
-    found = tool.entrants()
+def test_all_settings_in_the_tables_are_valid(tool):
+    found = tool.recipes()
     assert found[0].name == "default"
     assert {each.name for each in found} == {*tool.VARIANTS, *tool.BASELINES}
-    assert [each.name for each in tool.entrants(["ridge"])] == ["default", "ridge"]
+    assert [each.name for each in tool.recipes(["ridge"])] == ["default", "ridge"]
 
 
 def test_settings_become_toml_and_back(tool):
@@ -54,21 +56,27 @@ def test_trains_compares_and_writes_the_page_it_prints(tool, data, tmp_path, mon
     assert tool.main(arguments) == 0
     page, said = (docs / "results.md").read_text(), capsys.readouterr()
     assert said.out == page
-    assert "2 trainings, 0 of them done before" in said.err
+    assert "2 trainings, 0 already done" in said.err
     found = json.loads((docs / "results.json").read_text())["sets"]["rooms"]
     assert found["reference"] == "default"
     assert {each["model"] for each in found["models"]} == {"default", "popularity"}
     default = next(each for each in found["models"] if each["model"] == "default")
     value = default["trained"]["cross_validated"]["value"]
     assert default["trained"]["settings"] == SMALL
-    assert "| cross-validated | default minus this, cross-validated | above 0 | trained in |" in page
+    assert "| top-10 | default minus this | cross-validated | default minus this |" in page
+    assert f"A random order gets a top-10 of {found['chance_top_10']:.3f}." in page
+    assert "The default in categories" not in page  # all have few pairs
     assert f"{value:.3f} [" in page
     assert (docs / "results-rooms.svg").stat().st_size > 0
     assert "](results-rooms.svg)" in page
 
+    (docs / "results.md").unlink()
+    assert tool.main(["--render", "--docs", str(docs)]) == 0  # from the JSON file alone
+    assert capsys.readouterr().out == page == (docs / "results.md").read_text()
+
     assert tool.main(arguments) == 0  # nothing is trained twice
     again = capsys.readouterr()
-    assert "2 trainings, 2 of them done before" in again.err
+    assert "2 trainings, 2 already done" in again.err
     assert again.out == page
 
     monkeypatch.setitem(tool.BASELINES, "visual", ("visual", {"backbone": "tiny"}))
@@ -77,15 +85,28 @@ def test_trains_compares_and_writes_the_page_it_prints(tool, data, tmp_path, mon
     monkeypatch.delitem(tool.BASELINES, "visual")
 
     folder = data / "rooms"
-    done = [tool.Training(each, folder, work / "results" / "rooms" / each.name) for each in tool.entrants()]
+    done = [tool.Training(each, folder, work / "results" / "rooms" / each.name) for each in tool.recipes()]
     text = tool.report([folder], done, docs, "cross-validation")
     assert text == (docs / "cross-validation.md").read_text()
     assert "# Cross-validated results" in text
     assert "](cross-validation-rooms.svg)" in text
 
 
-def test_cross_validation_is_a_setting_of_the_default_and_what_is_nearest_to_it(tool):
-    found = tool.entrants(tool.CLOSEST, cross_validate=True)
+@pytest.mark.parametrize("page", ["results", "cross-validation"])
+def test_the_committed_page_is_rendered_from_the_committed_json(tool, page, tmp_path):
+    shutil.copy(DOCS / f"{page}.json", tmp_path)
+    assert tool.render(tmp_path, page) == (DOCS / f"{page}.md").read_text(encoding="utf-8")
+
+
+def test_rendering_without_the_json_file_fails_clearly(tool, tmp_path, capsys):
+    assert tool.main(["--render", "--docs", str(tmp_path)]) == 1
+    assert (
+        "results.json: no such file. Run the command without --render to make it." in capsys.readouterr().err
+    )
+
+
+def test_cross_validation_covers_the_default_and_the_closest_baselines(tool):
+    found = tool.recipes(tool.CLOSEST, cross_validate=True)
     assert [each.name for each in found] == ["default", "ridge-style", "ridge", "ibr"]
     assert found[1].settings == {"global_features": "style", "cross_validate": True}
     assert all(each.settings["cross_validate"] for each in found)
@@ -93,7 +114,7 @@ def test_cross_validation_is_a_setting_of_the_default_and_what_is_nearest_to_it(
 
 def test_a_training_with_other_settings_or_on_another_set_is_not_done(tool, data, tmp_path):
     def training(**settings: object) -> object:
-        return tool.Training(tool.Entrant("x", None, settings), data / "rooms", tmp_path / "work" / "x")
+        return tool.Training(tool.Recipe("x", None, settings), data / "rooms", tmp_path / "work" / "x")
 
     first = training(epochs=1)
     first.folder.mkdir(parents=True)
@@ -108,12 +129,12 @@ def test_a_training_with_other_settings_or_on_another_set_is_not_done(tool, data
     assert training(epochs=1).done is None
 
 
-def test_a_failed_training_is_told_and_the_rest_goes_on(tool, data, tmp_path, monkeypatch, capsys):
+def test_a_failed_training_is_reported_and_the_others_continue(tool, data, tmp_path, monkeypatch, capsys):
     broken = data / "rooms"
     (broken / "categories.json").write_text("[]")
-    training = tool.Training(tool.Entrant("x", None, SMALL), broken, tmp_path / "work" / "x")
+    training = tool.Training(tool.Recipe("x", None, SMALL), broken, tmp_path / "work" / "x")
     tool.train([training], 1, fresh=False)
-    assert "rooms/x: training failed with code 1" in capsys.readouterr().err
+    assert "rooms/x: training failed (exit code 1). Read " in capsys.readouterr().err
     assert training.done is None
     with pytest.raises(TrainingError, match="rooms: the model 'default' is not trained"):
         tool.report([broken], [], tmp_path)
@@ -121,9 +142,9 @@ def test_a_failed_training_is_told_and_the_rest_goes_on(tool, data, tmp_path, mo
 
 def test_missing_data_and_wrong_names_fail_clearly(tool, data, monkeypatch, capsys):
     assert tool.main(["--sets", "rooms", "absent"]) == 1
-    assert "holds no set absent" in capsys.readouterr().err
+    assert "has no set absent. Choose other sets with --sets." in capsys.readouterr().err
     assert tool.main(["--sets", "rooms", "--only", "rigde"]) == 2
-    assert "--only rigde: unknown; there are default" in capsys.readouterr().err
+    assert "--only: unknown model 'rigde'. Choose one of: default" in capsys.readouterr().err
     monkeypatch.delenv("PERFECTLOOK_DATA")
     assert tool.main([]) == 1
     assert "PERFECTLOOK_DATA names no folder" in capsys.readouterr().err
@@ -142,7 +163,7 @@ def test_a_lead_is_paired_over_scenes_in_any_order(tool):
     assert 0 <= lead.low <= lead.value <= lead.high <= 0.2 + 1e-12
 
 
-def test_other_pairs_cannot_be_compared(tool):
+def test_different_pairs_cannot_be_compared(tool):
     one = tool.HeldOut(["a", "a", "b"], np.array([1.0, 0.5, 0.0]))
     assert tool.lead_over(one, tool.HeldOut(["a", "b", "b"], np.zeros(3))) is None
     assert tool.lead_over(one, tool.HeldOut(["a", "a", "c"], np.zeros(3))) is None
