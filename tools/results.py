@@ -80,8 +80,6 @@ BASELINES: dict[str, tuple[str, Settings]] = {
 
 CLOSEST = (DEFAULT, "ridge-style", "ridge", "ibr")
 """The models of --cross-validate without --only: the default and the baselines closest to it."""
-LARGE = 20
-"""Test pairs that a category needs for a row: with fewer, the interval is too wide to be useful."""
 
 ROOT = Path(__file__).parents[1]
 
@@ -287,7 +285,8 @@ def section(found: Mapping[str, Any], page: str) -> str:
     header += ["cross-validated", lead_of] if by_folds else []
     rows = []
     for each in models:
-        row = [each["model"], with_bounds(accuracy_of(each))]
+        accuracy = Interval(each["binary_accuracy"], *each["binary_accuracy_ci95"])
+        row = [each["model"], with_bounds(accuracy)]
         row += [] if all_unseen else [with_bounds(figure(each["binary_accuracy_unseen"]))]
         row += [f"{each['top_k']['10']['value']:.3f}", emphasised(figure(each["difference"]))]
         if by_folds:
@@ -307,8 +306,6 @@ def section(found: Mapping[str, Any], page: str) -> str:
     if found.get("missing"):
         parts.append(f"Not trained on this set: {', '.join(found['missing'])}.")
     parts += [markdown_table(header, rows), f"![Binary accuracy of every model]({page}-{found['set']}.svg)"]
-    if page == "results":
-        parts += categories(reference)
     return "\n\n".join(parts) + "\n"
 
 
@@ -318,11 +315,6 @@ def figure(found: Mapping[str, Any] | None) -> Interval | None:
         return None
     low, high = found["ci95"] if "ci95" in found else (found["low"], found["high"])
     return Interval(found["value"], low, high)
-
-
-def accuracy_of(found: Mapping[str, Any]) -> Interval:
-    """The binary accuracy of a model, or of one of its categories."""
-    return Interval(found["binary_accuracy"], *found.get("binary_accuracy_ci95") or found["ci95"])
 
 
 def emphasised(lead: Interval | None) -> str:
@@ -339,19 +331,6 @@ def chance(found: Mapping[str, Any]) -> str:
 def took(model: Mapping[str, Any]) -> str:
     """How long the training of a model took."""
     return f" Training the {model['model']} took {model['trained']['took']}."
-
-
-def categories(model: Mapping[str, Any]) -> list[str]:
-    """The accuracy of a model in the larger categories."""
-    large = {name: each for name, each in model["per_category"].items() if each["n_pairs"] >= LARGE}
-    rows = [
-        [name, str(each["n_pairs"]), with_bounds(accuracy_of(each))]
-        for name, each in sorted(large.items(), key=lambda item: (-item[1]["n_pairs"], item[0]))
-    ]
-    if not rows:
-        return []
-    title = f"The {model['model']} in categories with at least {LARGE} test pairs:"
-    return [title, markdown_table(["category", "pairs", "binary accuracy"], rows)]
 
 
 def cross_validated(folder: Path) -> Interval | None:

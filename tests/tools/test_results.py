@@ -65,7 +65,6 @@ def test_trains_compares_and_writes_the_page_it_prints(tool, data, tmp_path, mon
     assert default["trained"]["settings"] == SMALL
     assert "| top-10 | default minus this | cross-validated | default minus this |" in page
     assert f"A random order gets a top-10 of {found['chance_top_10']:.3f}." in page
-    assert "The default in categories" not in page  # all have few pairs
     assert f"{value:.3f} [" in page
     assert (docs / "results-rooms.svg").stat().st_size > 0
     assert "](results-rooms.svg)" in page
@@ -147,7 +146,7 @@ def test_missing_data_and_wrong_names_fail_clearly(tool, data, monkeypatch, caps
     assert "--only: unknown model 'rigde'. Choose one of: default" in capsys.readouterr().err
     monkeypatch.delenv("PERFECTLOOK_DATA")
     assert tool.main([]) == 1
-    assert "PERFECTLOOK_DATA names no folder" in capsys.readouterr().err
+    assert "PERFECTLOOK_DATA: names no folder. Set it to the folder that holds" in capsys.readouterr().err
     monkeypatch.setenv("PERFECTLOOK_DATA", str(data))
     monkeypatch.setitem(tool.VARIANTS, "default", {"epoch": 3})
     assert tool.main(["--sets", "rooms"]) == 2
