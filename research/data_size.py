@@ -1,4 +1,4 @@
-"""How accuracy, time and memory grow with a set, and how many scenes a budget of time is enough for.
+"""Measure how accuracy, time and memory grow with a set, and how many scenes a time budget allows.
 
     python research/data_size.py SET --out FOLDER [--shares 0.1 0.3 1] [--seeds 3] [--budget 2h]
 
@@ -97,7 +97,7 @@ class Subset:
         by_seed: binary accuracy of each seed's model.
         accuracy: the mean over the seeds, with its interval over resampled test scenes.
         seconds: of each training.
-        peak_bytes: the most memory of any of the trainings; None where the system does not tell.
+        peak_bytes: the most memory of any training; None where the system does not report it.
     """
 
     share: float
@@ -111,21 +111,21 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """Everything that was measured, and the laws fitted to it.
+    """All measurements, and the growth fitted to them.
 
     Attributes:
-        set_name: of the set.
-        machine: that it ran on, in words.
+        set_name: name of the set.
+        machine: description of the machine.
         backbone: identity of the backbone.
         seeds: trainings of each subset.
         subsets: the smallest first.
         skipped: subsets that were too small to train on, and why.
         extraction: measurements of extraction.
         searches: measurements of search.
-        costs: of sets of this shape.
-        search: growth of a query's seconds with the products searched.
-        gain: accuracy gained when the scenes double; None for one subset.
-        problems: everything wrong in the set.
+        costs: estimated costs of sets of this shape.
+        search: growth of the seconds of a query with the number of products.
+        gain: change of the accuracy when the scenes double; None for one subset.
+        problems: the problems of the set.
     """
 
     set_name: str
@@ -143,15 +143,17 @@ class Study:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure what is missing, write and print the tables; returns the exit code."""
+    """Measure what is missing, write and print the tables; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("set", type=Path, metavar="SET", help="folder of the set")
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="folder of the results")
     parser.add_argument("--backbone", metavar="NAME", help="see `perfectlook backbones`")
     parser.add_argument("--shares", nargs="+", type=float, default=SHARES, metavar="SHARE")
     parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help="trainings of each share")
-    parser.add_argument("--budget", metavar="TIME", help="2h, 90m or 45s: say how many scenes it allows")
-    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings of the trainings")
+    parser.add_argument(
+        "--budget", metavar="TIME", help="such as 2h, 90m or 45s: print how many scenes it allows"
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="training settings")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that extract features")
     arguments = parser.parse_args(argv)
     try:
@@ -172,12 +174,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         for problem in study.problems:
             print(f"problem: {problem}", file=sys.stderr)
-        write_report(study, arguments.out)  # before the budget, which may turn out to be too small
+        write_report(study, arguments.out)  # before `answer`, which fails if the budget is too small
         advice = None if budget is None else answer(study, budget)
         if advice is not None:
             write_report(study, arguments.out, advice)
         print(to_text(study, advice))
-        print(f"written: {arguments.out / MARKDOWN}, {JSON} and {CHART}")
+        print(f"Wrote {arguments.out / MARKDOWN}, {JSON} and {CHART}.")
     except PerfectLookError as error:
         print(f"data_size: error: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
@@ -200,23 +202,23 @@ def run_study(
     Args:
         dataset: folder of the set.
         out: folder of the measurements; made if missing.
-        config: how models are trained; seeds count from its seed.
-        shares: parts of the training scenes, each above 0 and at most 1.
+        config: training settings; the seeds count up from its seed.
+        shares: shares of the training scenes, each above 0 and at most 1.
         seeds: trainings of each share, at least 1.
-        products: how many are searched.
+        products: sizes of the catalogues that are searched.
         workers: processes that extract features.
         say: called with every step before it starts.
 
     Raises:
         UsageError: a share or the number of seeds is out of range.
-        DatasetError: the set cannot be read, or nothing of it can be trained on.
+        DatasetError: the set cannot be read, or has no scene to train on.
         TrainingError: no subset is large enough to train on.
     """
     if seeds < 1:
-        raise UsageError(f"seeds {seeds}: must be at least 1")
+        raise UsageError(f"--seeds {seeds}: must be at least 1.")
     for share in shares:
         if not 0 < share <= 1:
-            raise UsageError(f"share {share:g}: must be above 0 and at most 1 (1 is all training scenes)")
+            raise UsageError(f"--shares {share:g}: must be above 0 and at most 1 (all training scenes).")
     for folder in (out, out / "models", out / "pairs"):
         folder.mkdir(parents=True, exist_ok=True)
     run = _Run(dataset, out, config or TrainingConfig(), workers, say)
@@ -236,7 +238,7 @@ def run_study(
         costs=Costs(
             shape=Shape(
                 **{name: about[name] for name in ("scenes", "pairs", "products", "views")},
-                # of all training scenes, also where the largest share measured is less
+                # for all training scenes, even if the largest share measured is below 1
                 training_pairs=max(1, round(subsets[-1].pairs * len(about["pool"]) / subsets[-1].scenes)),
                 test_pairs=trained[-1]["test_pairs"],
             ),
@@ -252,7 +254,7 @@ def run_study(
 
 
 class _Run:
-    """The set, what was measured of it before, and the steps that measure the rest."""
+    """The set, its earlier measurements, and the steps that measure the rest."""
 
     def __init__(
         self,
@@ -269,18 +271,18 @@ class _Run:
         self._known = _read_measurements(out / MEASURED)
         if not self._pool:
             raise DatasetError(
-                f"{dataset}: no scene can be trained on (their pairs are unusable, or all are in the "
-                "test split or have copies there); add scenes with pairs"
+                f"{dataset}: has no scene to train on (all are unusable, in the test split, or copies of "
+                "test scenes). Add scenes with pairs."
             )
 
     def extraction(self) -> list[Measured]:
-        """Extract more and more scenes."""
+        """Measure the extraction of increasing numbers of scenes."""
         of_scene = (self.about["views"] + self.about["paired_products"]) / self.about["scenes"]
         counts = {min(len(self._pool), max(1, round(count / of_scene))) for count in PICTURES}
         return [
             self._measured(
                 self._settings("extraction", scenes=scenes, workers=self._workers),
-                f"extracting {scenes:,} scenes with their products into a fresh store",
+                f"extracting {scenes:,} scenes with their products into an empty cache",
                 measure_extraction,
                 self._dataset,
                 self._config.model,
@@ -291,7 +293,7 @@ class _Run:
         ]
 
     def subsets(self, shares: Sequence[float], seeds: int) -> tuple[list[Subset], list[str], list[Measured]]:
-        """Train on each share with each seed; returns the subsets, those skipped, and all trainings."""
+        """Train on each share with each seed; return the subsets, the skipped ones, and all trainings."""
         found: list[Subset] = []
         skipped: list[str] = []
         all_trained: list[Measured] = []
@@ -310,12 +312,12 @@ class _Run:
         return found, skipped, all_trained
 
     def search(self, products: Sequence[int], scenes: int) -> list[Measured]:
-        """Search more and more products, with vectors of the first model trained on that many scenes."""
+        """Measure searches of increasing size, with vectors of the first model of that many scenes."""
         model = self._out / "models" / self._name(scenes, 0)
         vectors = model.with_suffix(".npz")
         settings = {count: self._settings("search", scenes=scenes, products=count) for count in products}
         if any(_key(each) not in self._known for each in settings.values()) and not vectors.exists():
-            self._say("embedding the products that searches are measured on")
+            self._say("embedding the products for the searches")
             in_child(write_vectors, self._dataset, model, vectors)
         return [
             self._measured(each, f"searching {count:,} products", measure_search, vectors, count)
@@ -330,7 +332,7 @@ class _Run:
             self._known.pop(_key(settings), None)
         measured = self._measured(
             settings,
-            f"training on {scenes:,} of {len(self._pool):,} scenes, {number + 1}",
+            f"training on {scenes:,} of {len(self._pool):,} scenes, run {number + 1}",
             measure_training,
             self._dataset,
             dataclasses.replace(self._config, seed=self._config.seed + number),
@@ -338,7 +340,7 @@ class _Run:
             model,
             results,
         )
-        if number > 0:  # the first of each share stays: searches are measured with its vectors
+        if number > 0:  # the first model of each share is kept for the searches
             shutil.rmtree(model, ignore_errors=True)
         return measured
 
@@ -346,7 +348,7 @@ class _Run:
         self, settings: Measured, what: str, work: Callable[..., Measured], *arguments: Any
     ) -> Measured:
         if (known := self._known.get(_key(settings))) is not None:
-            self._say(f"{what}: measured before")
+            self._say(f"{what}: already measured")
             return known
         self._say(what)
         measured = in_child(work, *arguments)
@@ -357,7 +359,7 @@ class _Run:
         return measured
 
     def _settings(self, step: str, **own: Any) -> Measured:
-        """All that a measurement depends on."""
+        """Everything that a measurement depends on."""
         return {
             "step": step,
             "digest": self.about["digest"],
@@ -368,7 +370,7 @@ class _Run:
         } | own
 
     def _name(self, scenes: int, number: int) -> str:
-        """The name of the files of a training: no two settings share one."""
+        """The name of the files of a training, unique to its settings."""
         digest = hashlib.sha256(_key(self._settings("training")).encode())
         return f"{digest.hexdigest()[:8]}-{scenes}-{number}"
 
@@ -389,7 +391,7 @@ class _Run:
 
 
 def _read_measurements(path: Path) -> dict[str, Measured]:
-    """What earlier runs measured, by settings; lines that a killed run left incomplete are skipped."""
+    """The measurements of earlier runs by settings, without lines that a killed run left incomplete."""
     found = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
@@ -404,11 +406,11 @@ def _key(settings: Measured) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
-# What is measured: each step in a process of its own, so that the memory it peaks at is its own.
+# The measurements. Each runs in a separate process, so that its peak memory is measured alone.
 
 
 def in_child(work: Callable[..., Measured], *arguments: Any) -> Measured:
-    """Run `work(*arguments)` in a fresh process and return what it returns.
+    """Run `work(*arguments)` in a new process and return its result.
 
     Raises:
         PerfectLookError: the work raised it, or the process was killed.
@@ -418,13 +420,13 @@ def in_child(work: Callable[..., Measured], *arguments: Any) -> Measured:
             return pool.submit(_portable, work, arguments).result()
         except BrokenProcessPool:
             raise PerfectLookError(
-                f"the process of the step '{work.__name__}' was killed, as happens when memory runs out; "
-                "free some memory or use a smaller share, and run the same command again: it continues"
+                f"{work.__name__}: the process was killed, probably because memory ran out. Free some memory "
+                "or use a smaller share, and run the same command again to continue."
             ) from None
 
 
 def _portable(work: Callable[..., Measured], arguments: tuple[Any, ...]) -> Measured:
-    """Run the work; errors with arguments of their own, which cannot be unpickled, become the plain one."""
+    """Run the work; replace errors that cannot be unpickled by a plain `PerfectLookError`."""
     try:
         return work(*arguments)
     except PerfectLookError as error:
@@ -434,9 +436,9 @@ def _portable(work: Callable[..., Measured], arguments: tuple[Any, ...]) -> Meas
 
 
 def peak_bytes() -> int | None:
-    """The most memory this process has held; None where the system does not tell.
+    """Return the peak memory of this process; None where the system does not report it.
 
-    On Linux `ru_maxrss` starts from the parent's peak, so the process's own high-water mark is read there.
+    On Linux, `ru_maxrss` starts from the parent's peak, so this reads the process's own peak instead.
     """
     try:
         text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -455,7 +457,7 @@ def _resource_peak(whose: str) -> int | None:
 
 
 def survey(root: Path, config: ModelConfig, workers: int | None) -> Measured:
-    """What is in a set; extracts its features into the cache where they are missing."""
+    """Count what is in a set, and extract the missing features into the cache."""
     dataset = load_set(root)
     features = set_features(
         dataset,
@@ -483,9 +485,9 @@ def survey(root: Path, config: ModelConfig, workers: int | None) -> Measured:
 def measure_extraction(
     root: Path, config: ModelConfig, scenes: Collection[str], workers: int | None
 ) -> Measured:
-    """Fingerprint and extract some scenes and their products into a fresh cache."""
+    """Fingerprint and extract some scenes and their products into an empty cache."""
     with TemporaryDirectory(prefix="perfectlook-study-") as cache:
-        os.environ["PERFECTLOOK_CACHE"] = cache  # of this process, and of the workers it starts
+        os.environ["PERFECTLOOK_CACHE"] = cache  # for this process and its workers
         sample = only_scenes(load_set(root), scenes)
         started = time.perf_counter()
         features = set_features(
@@ -509,10 +511,10 @@ def measure_training(
 
     Args:
         root: the set.
-        config: the settings.
-        left_out: training scenes that do not count.
-        model: folder of the model; replaced.
-        pairs: file that the result of every test pair is written to.
+        config: the training settings.
+        left_out: training scenes to leave out.
+        model: folder of the model; it is replaced.
+        pairs: file for the result of every test pair.
     """
     from perfectlook.training.train import train_on_features
 
@@ -556,7 +558,7 @@ def write_vectors(root: Path, model: Path, file: Path) -> Measured:
 
 
 def measure_search(file: Path, count: int) -> Measured:
-    """Search `count` products exactly, one query after the other, all in one category: the worst case."""
+    """Search `count` products of one category exactly, one query at a time: the worst case."""
     with file.open("rb") as source, np.load(source, allow_pickle=False) as stored:
         vectors, queries = repeated(stored["products"], count), stored["queries"]
     block = Block.empty(vectors.shape[1]).extended(np.arange(count), vectors)
@@ -572,7 +574,7 @@ def measure_search(file: Path, count: int) -> Measured:
 
 
 def repeated(vectors: Float32Array, count: int) -> Float32Array:
-    """`count` vectors: the given ones, then the same again with noise, so that no two are equal."""
+    """Return `count` vectors: the given ones, then repetitions with noise, so that no two are equal."""
     noise = np.random.default_rng(0).standard_normal((count, vectors.shape[1]), np.float32)
     noise *= np.float32(NOISE) * vectors.std(axis=0)
     noise[: len(vectors)] = 0
@@ -584,11 +586,11 @@ def repeated(vectors: Float32Array, count: int) -> Float32Array:
 
 
 def training_pool(features: SetFeatures) -> list[str]:
-    """The scenes that a set's final model is trained on, in the order that subsets take them.
+    """Return the scenes that a set's final model is trained on, in the order of the subsets.
 
-    They are the scenes of the training split that have no copy in validation or test; of a set under 500
-    scenes, where cross-validation chooses, those of the validation split too. The order is that of the md5 of
-    their ids, which has nothing to do with the order of the file.
+    These are the scenes of the training split without a copy in validation or test. With fewer than 500
+    scenes, cross-validation makes the choices, and the validation split is included. The order is that of the
+    md5 of the ids, which does not depend on the file.
     """
     held_out = scenes_of_split(features, "test")
     if not is_small(features.dataset):
@@ -598,22 +600,21 @@ def training_pool(features: SetFeatures) -> list[str]:
 
 
 def first_share(pool: Sequence[str], share: float) -> list[str]:
-    """The first part of the pool, at least one scene: each share contains all smaller ones."""
+    """Return the first part of the pool, at least one scene; each share contains all smaller ones."""
     count = math.ceil(round(share * len(pool), 9))  # 0.07 · 100 is a little more than 7 in floating point
     return list(pool[: max(1, count)])
 
 
 def without_scenes(dataset: Dataset, scenes: Collection[str]) -> Dataset:
-    """The set without the pairs of some scenes.
+    """Return the set without the pairs of some scenes.
 
-    Its scenes and products stay listed: the catalogue, the candidates and how the epoch is chosen are those
-    of the whole set, and only what is trained on is less.
+    All scenes and products stay, so the catalogue, the candidates and the choice of the epoch do not change.
     """
     return dataclasses.replace(dataset, pairs=[pair for pair in dataset.pairs if pair.scene not in scenes])
 
 
 def only_scenes(dataset: Dataset, scenes: Collection[str]) -> Dataset:
-    """A set of some scenes alone, with the products of their pairs: a smaller set in every respect."""
+    """Return a smaller set: some scenes and the products of their pairs."""
     pairs = [pair for pair in dataset.pairs if pair.scene in scenes]
     products = {pair.product for pair in pairs}
     return dataclasses.replace(
@@ -628,18 +629,18 @@ def only_scenes(dataset: Dataset, scenes: Collection[str]) -> Dataset:
 
 
 def answer(study: Study, budget: float) -> Advice:
-    """How many scenes a budget of seconds is enough for.
+    """Return how many scenes a budget of seconds allows.
 
     Raises:
-        UsageError: it is not enough for the smallest subset; the message names the least that is.
+        UsageError: it is too small for the smallest subset; the message names the smallest budget.
     """
     fewest = fewest_scenes(study.costs, study.subsets[0].share)
     found = advise(study.costs, budget, fewest)
     if found is None:
         least = duration_argument(study.costs.of_scenes(fewest).seconds)
         raise UsageError(
-            f"budget {duration_argument(budget)}: too small for the smallest share studied, a set of "
-            f"{fewest:,} scenes; the least that works is --budget {least}"
+            f"--budget {duration_argument(budget)}: too small for the smallest share, a set of {fewest:,} "
+            f"scenes. Pass at least --budget {least}."
         )
     return found
 
@@ -654,13 +655,13 @@ def write_report(study: Study, folder: Path, advice: Advice | None = None) -> No
 
 
 def to_text(study: Study, advice: Advice | None = None) -> str:
-    """The report on a terminal."""
+    """Return the report for a terminal."""
     parts = [f"{title}\n{plain_table(header, rows)}\n" for title, header, rows in tables(study)]
     return "\n".join([*parts, *notes(study, advice)])
 
 
 def to_json(study: Study, advice: Advice | None = None) -> dict[str, Any]:
-    """The report as JSON."""
+    """Return the report as JSON."""
     costs = study.costs
     return {
         "set": study.set_name,
@@ -691,7 +692,7 @@ def to_json(study: Study, advice: Advice | None = None) -> dict[str, Any]:
 
 
 def tables(study: Study) -> list[Table]:
-    """Everything measured and projected, table by table."""
+    """Return the tables of measurements and estimates."""
     of_set = f"{study.costs.shape.products:,} products repeated with noise"
     return [
         (
@@ -701,7 +702,7 @@ def tables(study: Study) -> list[Table]:
                 "scenes",
                 "pairs",
                 "binary accuracy",
-                "seeds, least to most",
+                "seeds, lowest to highest",
                 "training",
                 "peak memory",
             ],
@@ -747,7 +748,7 @@ def tables(study: Study) -> list[Table]:
                 for name, what, growth in _growths(study)
             ],
         ),
-        ("The whole releases on this machine", *_releases(study)),
+        ("Estimates for the whole releases on this machine", *_releases(study)),
     ]
 
 
@@ -775,7 +776,7 @@ def _growths(study: Study) -> list[tuple[str, str, Growth]]:
 
 
 def notes(study: Study, advice: Advice | None) -> list[str]:
-    """What the tables do not say."""
+    """Return the lines below the tables."""
     lines = [
         f"Machine: {study.machine}. Backbone: {study.backbone}. Seeds: {study.seeds}.",
         f"Set: {study.costs.shape.scenes:,} scenes, {study.costs.shape.pairs:,} pairs, "
@@ -783,14 +784,14 @@ def notes(study: Study, advice: Advice | None) -> list[str]:
     ]
     if study.gain is not None:
         lines.append(
-            f"Doubling the training scenes changed the accuracy by {study.gain:+.3f} (least squares)."
+            f"Each doubling of the training scenes changes the accuracy by {study.gain:+.3f} (least squares)."
         )
     lines += [f"Skipped: {each}" for each in study.skipped]
-    return lines if advice is None else [*lines, said(advice)]
+    return lines if advice is None else [*lines, advice_text(advice)]
 
 
-def said(advice: Advice) -> str:
-    """The answer to a budget, in words."""
+def advice_text(advice: Advice) -> str:
+    """Return the answer to a budget as a sentence."""
     steps = (
         f"extraction {spoken(advice.cost.extraction)}, training {spoken(advice.cost.training)}, "
         f"evaluation {spoken(advice.cost.evaluation)}"
@@ -798,7 +799,7 @@ def said(advice: Advice) -> str:
     within = f"Budget {duration_argument(advice.budget)}:"
     if advice.scenes < advice.of:
         return f"{within} use {advice.scenes:,} scenes of {advice.of:,} ({steps})."
-    # two leading digits: more would be false precision
+    # two significant digits: the estimate is not more precise
     about = f"{float(f'{advice.scenes:.2g}'):,.0f}"
     more = f"; the budget is enough for about {about} scenes like these" if advice.scenes > advice.of else ""
     return f"{within} use all {advice.of:,} scenes ({steps}){more}."
@@ -823,7 +824,7 @@ def draw(study: Study, path: Path) -> None:
     growth, last = study.costs.training, max(release.pairs for release in RELEASES)
     curve = [growth.sizes[0] * (last / growth.sizes[0]) ** (step / 60) for step in range(61)]
     right.plot(curve, [growth.constant * size**growth.exponent for size in curve], color="0.5", label="fit")
-    right.plot(curve, [growth.at(size) for size in curve], color="tab:orange", label="what is planned with")
+    right.plot(curve, [growth.at(size) for size in curve], color="tab:orange", label="estimate")
     right.set(xscale="log", yscale="log", xlabel="training pairs", ylabel="training, seconds")
     for axes in (left, right):
         axes.legend(frameon=False, fontsize="small")

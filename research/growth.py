@@ -1,4 +1,4 @@
-"""How costs grow with size: fitted to measurements, and projected to other sets and to budgets."""
+"""How costs grow with size: a fit to measurements, and estimates for other sets and budgets."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Growth:
         exponent: 1 is linear growth.
         constant: the fitted cost of size 1.
         sizes: measured, ascending.
-        costs: the mean cost of each of them, never below that of a smaller one.
+        costs: mean cost of each size, never below that of a smaller size.
     """
 
     exponent: float
@@ -30,7 +30,7 @@ class Growth:
 
     @classmethod
     def fit(cls, points: Points) -> Self:
-        """Fit to measurements. Those of one size alone count as linear growth."""
+        """Fit to measurements. With a single size, growth is taken to be linear."""
         sizes, costs = np.log([size for size, _ in points]), np.log([cost for _, cost in points])
         exponent = float(np.polyfit(sizes, costs, 1)[0]) if np.ptp(sizes) > 0 else 1.0
         constant = math.exp(float(np.mean(costs)) - exponent * float(np.mean(sizes)))
@@ -39,12 +39,12 @@ class Growth:
         return cls(exponent, constant, tuple(means), tuple(float(cost) for cost in rising))
 
     def at(self, size: float) -> float:
-        """The cost to expect of a size.
+        """Return the expected cost of a size.
 
-        Between measurements it is interpolated on logarithms. Below the smallest it is the smallest's, whose
-        fixed part does not shrink. Beyond the largest it grows from the largest by the fitted exponent, but
-        never less than linearly: an exponent below 1 is a fixed part that counts less and less, and carried
-        far it would promise too much.
+        Between measurements, it is interpolated on logarithms. Below the smallest size, it is the cost of the
+        smallest, because the fixed part does not shrink. Beyond the largest size, it grows by the fitted
+        exponent, but at least linearly. An exponent below 1 comes from the fixed part, which matters less and
+        less; it would make the estimates too low.
         """
         largest = self.sizes[-1]
         if size > largest:
@@ -54,25 +54,25 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Memory by size: a fixed part (the program) and a part per item, by least squares; neither below 0."""
+    """Memory by size: a fixed part (the program) and a part for each item, by least squares."""
 
     base: float
     slope: float
 
     @classmethod
     def fit(cls, points: Points) -> Self:
-        """Fit to measurements. Those of one size alone are all fixed part."""
+        """Fit to measurements. With a single size, all memory is the fixed part."""
         sizes, costs = (np.array(values, np.float64) for values in zip(*points, strict=True))
         slope = max(0.0, float(np.polyfit(sizes, costs, 1)[0])) if np.ptp(sizes) > 0 else 0.0
         return cls(max(0.0, float(costs.mean() - slope * sizes.mean())), slope)
 
     def at(self, size: float) -> float:
-        """The memory to expect of a size."""
+        """Return the expected memory of a size."""
         return self.base + self.slope * size
 
 
 def gain_per_doubling(points: Points) -> float | None:
-    """By how much a figure rises when the size doubles, by least squares; None for a single size."""
+    """Return the change of a figure when the size doubles, by least squares; None for a single size."""
     sizes = np.log2([size for size, _ in points]) if points else np.empty(0)
     if len(sizes) == 0 or np.ptp(sizes) == 0:
         return None
@@ -81,7 +81,7 @@ def gain_per_doubling(points: Points) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A public release, as large as its own files are."""
+    """A public release with the sizes of its files."""
 
     name: str
     pairs: int
@@ -93,20 +93,20 @@ RELEASES = (
     Release("STL-Fashion", 72_198, 38_111, 29_400),
     Release("STL-Home", 93_274, 41_306, None),
 )
-"""Rows of fashion.json and home.json, products of their category files; the scenes of Fashion are counted."""
+"""Pairs are the rows of fashion.json and home.json, products those of the category files."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a set's sizes hang together, taken from the one studied.
+    """The proportions of a set, from the set studied.
 
     Attributes:
-        scenes: of the set.
-        pairs: its valid rows.
-        products: its catalogue.
-        views: distinct scene views that the crop rule leaves.
-        training_pairs: those that its model is trained on.
-        test_pairs: those that are evaluated.
+        scenes: number of scenes.
+        pairs: valid rows.
+        products: products in the catalogue.
+        views: distinct scene views after the crop rule.
+        training_pairs: pairs that the model is trained on.
+        test_pairs: pairs that are evaluated.
     """
 
     scenes: int
@@ -119,7 +119,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of each step for a set, all of them, and the bytes that the hungriest one (training) needs."""
+    """Seconds of each step for a set, and the peak memory in bytes, which training needs."""
 
     extraction: float
     training: float
@@ -128,20 +128,20 @@ class Cost:
 
     @property
     def seconds(self) -> float:
-        """All steps, one after the other."""
+        """The seconds of all steps together."""
         return self.extraction + self.training + self.evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What sets of the studied one's shape cost on this machine.
+    """The costs of sets with the proportions of the one studied, on this machine.
 
     Attributes:
-        shape: of the set studied.
+        shape: proportions of the set studied.
         extraction: seconds by pictures.
         training: seconds by training pairs.
-        memory: bytes by pictures whose features a training holds; None where the system does not tell.
-        evaluation_seconds: of the test split of the set studied.
+        memory: bytes by pictures in a training; None where the system does not report memory.
+        evaluation_seconds: seconds of evaluating the test split of the set studied.
     """
 
     shape: Shape
@@ -151,25 +151,25 @@ class Costs:
     evaluation_seconds: float
 
     def of(self, pairs: float, products: float) -> Cost:
-        """The cost of a set with so many pairs and products."""
+        """Return the cost of a set with these numbers of pairs and products."""
         shape = self.shape
         more_pairs, more_products = pairs / shape.pairs, products / shape.products
         pictures = more_pairs * shape.views + products
         return Cost(
             extraction=self.extraction.at(pictures),
             training=self.training.at(more_pairs * shape.training_pairs),
-            # every evaluated pair is placed among the products of a category
+            # each evaluated pair is ranked among the products of a category
             evaluation=self.evaluation_seconds * max(1.0, more_pairs) * max(1.0, more_products),
             memory=self.memory.at(pictures) if self.memory else None,
         )
 
     def of_scenes(self, scenes: int) -> Cost:
-        """The cost of so many scenes (training, validation and test) with their pairs and products."""
+        """Return the cost of a number of scenes (of all splits) with their pairs and products."""
         part = scenes / self.shape.scenes
         return self.of(part * self.shape.pairs, part * self.shape.products)
 
     def scenes_within(self, seconds: float) -> int:
-        """The most scenes whose cost is within the seconds; 0 when that of a single one is not."""
+        """Return the largest number of scenes within the seconds; 0 if a single scene costs more."""
         if self.of_scenes(1).seconds > seconds:
             return 0
         low, high = 1, 2
@@ -186,13 +186,13 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a budget of time is good for.
+    """What a time budget allows.
 
     Attributes:
         budget: seconds.
-        scenes: as many of them as are studied within it, training, validation and test together.
-        of: how many the set has.
-        cost: of that many, at most all of the set's.
+        scenes: scenes of all splits that the budget allows.
+        of: scenes of the set.
+        cost: cost of these scenes, at most of the whole set.
     """
 
     budget: float
@@ -202,7 +202,7 @@ class Advice:
 
 
 def advise(costs: Costs, budget: float, fewest: int) -> Advice | None:
-    """How many scenes a budget allows; None when not even `fewest`, the smallest subset studied."""
+    """Return how many scenes a budget allows; None if fewer than `fewest`, the smallest subset studied."""
     scenes = costs.scenes_within(budget)
     if scenes < fewest:
         return None
@@ -210,7 +210,7 @@ def advise(costs: Costs, budget: float, fewest: int) -> Advice | None:
 
 
 def fewest_scenes(costs: Costs, share: float) -> int:
-    """The scenes of a whole set whose training scenes are as many as a share of the studied one's."""
+    """Return the size of a set with as many training scenes as a share of the set studied has."""
     return max(1, math.ceil(share * costs.shape.scenes))
 
 

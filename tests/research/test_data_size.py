@@ -28,7 +28,7 @@ epochs = 1
 
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory):
-    """A finished study of a small set, by the command; its folder, and what lies beside it."""
+    """A finished study of a small set, made by the command; returns its folder."""
     folder = tmp_path_factory.mktemp("studied")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
@@ -74,7 +74,7 @@ def test_a_second_run_measures_nothing_again(studied, monkeypatch, capsys):
     assert (studied / "out" / "study.jsonl").read_bytes() == before
     said = capsys.readouterr().err
     assert "training on" in said
-    assert all("measured before" in line for line in said.splitlines() if line.startswith("training on"))
+    assert all("already measured" in line for line in said.splitlines() if line.startswith("training on"))
 
 
 def test_a_budget_too_small_names_the_least_that_works(studied, monkeypatch, capsys):
@@ -92,11 +92,11 @@ def test_wrong_use_is_said_before_anything_is_measured(studied, tmp_path, capsys
     assert main([*rest, "--budget", "soon"]) == 2
     assert "write it like 2h, 90m or 45s" in capsys.readouterr().err
     assert main([*rest, "--shares", "1.5"]) == 2
-    assert "share 1.5" in capsys.readouterr().err
+    assert "--shares 1.5: must be above 0" in capsys.readouterr().err
     assert main([str(tmp_path / "absent"), "--out", str(tmp_path / "out")]) == 1
     assert "absent" in capsys.readouterr().err
     assert main([*rest, "--seeds", "0"]) == 2
-    assert "seeds 0" in capsys.readouterr().err
+    assert "--seeds 0: must be at least 1." in capsys.readouterr().err
 
 
 def studied_again(studied, **settings) -> Study:
@@ -123,7 +123,10 @@ def test_seeds_are_averaged_pair_by_pair(studied, monkeypatch):
     (subset,) = studied_again(studied, shares=(0.4,), seeds=2, products=(1000,), say=said.append).subsets
     assert len(subset.by_seed) == len(subset.seconds) == 2
     assert subset.accuracy.value == pytest.approx(sum(subset.by_seed) / 2)
-    assert [line.endswith("measured before") for line in said if line.startswith("training")] == [True, False]
+    assert [line.endswith("already measured") for line in said if line.startswith("training")] == [
+        True,
+        False,
+    ]
 
 
 def test_the_peak_is_the_childs_own():
