@@ -1,4 +1,4 @@
-"""The tables of docs/how-to/scale.md are what the tool prints, and its arithmetic is plain."""
+"""docs/how-to/scale.md shows what tools/scale.py prints; the estimates are computed correctly."""
 
 import importlib
 import json
@@ -53,7 +53,7 @@ def test_memory_and_disk_are_sums(tool, costs):
     assert graph.disk(1000, costs) == 1000 * (400 + 1000 + 100)
 
 
-def test_nodes_hold_what_is_to_be_in_memory(tool, costs):
+def test_nodes_have_enough_memory(tool, costs):
     assumed = tool.Assumptions(index_bytes=100.0, node_memory=1000.0 * 1000, usable=0.5)
     plan = tool.plan(5000, tool.Layout("", 4, 2, graph=False, shards_per_node=8), costs, assumed)
     assert plan.memory == 5e6
@@ -72,13 +72,13 @@ def test_the_slowest_of_more_shards_is_slower(tool, costs):
     assert np.median(many) > np.median(few) > tool.Assumptions().network_seconds
 
 
-def test_quantities_are_written_for_people(tool):
+def test_quantities_have_readable_units(tool):
     assert [tool._bytes(n) for n in (5e8, 2.54e10, 1.29e12)] == ["0.5 GB", "25.4 GB", "1.29 TB"]
     assert [tool._hours(s) for s in (90, 7200, 864_000)] == ["1.5 min", "2 h", "10 days"]
     assert [tool._seconds(s) for s in (0.0024, 0.5)] == ["2.4 ms", "500 ms"]
 
 
-def test_what_is_measured_of_records_is_of_the_right_size(tool):
+def test_records_have_the_expected_size(tool):
     pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
     found = importlib.import_module("scale_costs")._kept(16, products=600)
     assert 500 < found["record_bytes"] < 5000
@@ -86,7 +86,7 @@ def test_what_is_measured_of_records_is_of_the_right_size(tool):
     assert found["ingested_per_second"] > 0
 
 
-def test_measuring_needs_something_to_measure_with(tool):
+def test_measure_requires_a_model_and_photos(tool):
     with pytest.raises(SystemExit):
         tool.main(["--measure"])
     assert set(json.loads(tool.FIGURES.read_text())) == {
