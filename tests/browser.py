@@ -1,4 +1,4 @@
-"""A real browser for tests of the page: Debian's Chromium through playwright, or a test that says why not."""
+"""A browser for tests of the page: Debian's Chromium through playwright."""
 
 import os
 import shutil
@@ -19,11 +19,11 @@ ARGUMENTS = (
 )
 WIDTHS = {"phone": (390, 844), "tablet": (820, 1100), "desktop": (1440, 900)}
 ARTEFACTS = Path(__file__).parents[1] / "out" / "page"
-"""Where screenshots are kept to be looked at; not part of the repository."""
+"""Folder of the screenshots, which are not part of the repository."""
 
 
 def chromium() -> str:
-    """The browser's executable; without one the test is skipped, and fails where CI=true."""
+    """Return the browser's executable. Without one, skip the test, or fail it if CI=true."""
     names = ("chromium", "chromium-browser", "google-chrome")
     if found := next(filter(None, map(shutil.which, names)), None):
         return found
@@ -34,7 +34,7 @@ def chromium() -> str:
 
 
 def settle(page: Any) -> None:
-    """Wait until nothing fades or moves any more, but for what never ends."""
+    """Wait until all animations have ended, except endless ones."""
     page.wait_for_function(
         "() => document.getAnimations().every(each => each.playState !== 'running' "
         "|| each.effect?.getComputedTiming().endTime === Infinity)"
@@ -42,7 +42,7 @@ def settle(page: Any) -> None:
 
 
 def violations(page: Any) -> list[str]:
-    """What axe-core finds wrong with the page as it is, one line each."""
+    """Return the violations that axe-core finds in the current page, one line each."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(
@@ -56,6 +56,6 @@ def violations(page: Any) -> list[str]:
 
 
 def keep(page: Any, name: str) -> None:
-    """Keep a screenshot."""
+    """Save a screenshot."""
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=str(ARTEFACTS / f"{name}.png"))

@@ -1,4 +1,4 @@
-"""Clusters for tests: the official client's stand-in in memory, and a real server where one is named."""
+"""Clusters for tests: an in-memory Qdrant from the official client, and a real server if one is named."""
 
 import atexit
 import os
@@ -10,13 +10,13 @@ from pathlib import Path
 from perfectlook.stores import Store, open_store
 
 SERVER = "PERFECTLOOK_QDRANT_URL"
-"""The environment variable with the URL of a Qdrant server that tests may fill: http://localhost:6333."""
+"""Environment variable with the URL of a Qdrant server that tests may write to: http://localhost:6333."""
 
 PREFIX = "perfectlook-test-"
 
 
 def clusters() -> dict[str, Callable[[Path], Store]]:
-    """How to open an empty catalogue, by kind of cluster; none where the extra `cluster` is not installed."""
+    """Return functions that open an empty catalogue, by kind of cluster (none without the extra)."""
     if find_spec("qdrant_client") is None:
         return {}
     from perfectlook.stores.cluster import ClusterStore

@@ -1,8 +1,8 @@
-"""Fixtures every test may use."""
+"""Fixtures for all tests."""
 
 import os
 
-# Two test workers on two cores: more threads would only wait for each other.
+# Two test workers share two cores: more threads would only compete.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from browser import ARGUMENTS, chromium
 from web import Web, web
 
-settings.register_profile(  # how long an example takes says nothing on a busy machine
+settings.register_profile(  # on a busy machine, the time of an example means nothing
     "untimed",
     settings.get_profile(settings.get_current_profile_name()),
     deadline=None,
@@ -32,7 +32,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def photos() -> Path:
-    """The folder of real photos; the test is skipped where there is none."""
+    """Return the folder of real photos. Without it, skip the test."""
     folder = os.environ.get("PERFECTLOOK_DATA")
     if not folder or not Path(folder).is_dir():
         pytest.skip("PERFECTLOOK_DATA does not name a folder of real photos")
@@ -41,14 +41,14 @@ def photos() -> Path:
 
 @pytest.fixture
 def server() -> Iterator[Web]:
-    """A web server that answers as a test has it answer."""
+    """A web server whose answers a test defines."""
     with web() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium, one for all tests of a worker: playwright runs once in a thread."""
+    """One Chromium for all tests of a worker: playwright can start only once in a thread."""
     executable = chromium()
     from playwright.sync_api import sync_playwright
 

@@ -1,4 +1,4 @@
-"""The official client's in-memory stand-in behind Qdrant's own HTTP interface, as far as the store uses it.
+"""The in-memory Qdrant of the official client behind Qdrant's HTTP interface, as far as the store uses it.
 
 So the way over the network is walked in tests: what is sent is read by the official models of requests.
 """
@@ -17,12 +17,12 @@ from qdrant_client.http.models import models as requests
 
 
 class Refusal(Exception):  # noqa: N818
-    """A status code instead of an answer."""
+    """An error status instead of an answer."""
 
 
 @contextmanager
 def served(version: str = "1.16.0", answer: Callable[[str], Any] | None = None) -> Iterator[str]:
-    """Serve an empty Qdrant at the URL that is yielded; `answer`, given each path, may raise `Refusal`."""
+    """Serve an empty Qdrant and yield its URL. `answer` gets each path and may raise `Refusal`."""
     client, turn = QdrantClient(":memory:"), threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -55,7 +55,7 @@ def served(version: str = "1.16.0", answer: Callable[[str], Any] | None = None) 
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
-            """Clients may leave before they are answered."""
+            """Ignore clients that disconnect before their answer."""
 
     server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -136,7 +136,7 @@ def _query(client: QdrantClient, name: str, body: dict[str, Any]) -> Any:
     asked = requests.QueryRequestBatch.model_validate(body)
     assert all(each.params is not None and each.params.exact for each in asked.searches)
     for each in asked.searches:
-        each.params = None  # the stand-in warns that it knows none
+        each.params = None  # the in-memory Qdrant warns about them
     return client.query_batch_points(name, asked.searches)
 
 

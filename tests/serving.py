@@ -1,4 +1,4 @@
-"""A real server on a port of its own, in a thread of the tests, over a small drawn shop."""
+"""A real server on a free port, in a thread of the tests, over a small drawn shop."""
 
 import json
 import socket
@@ -23,7 +23,7 @@ from random_model import random_model
 
 
 class Store(NamedTuple):
-    """A set, a model of random weights and the catalogue of all its products."""
+    """A set, a model with random weights, and the catalogue of all its products."""
 
     source: Path
     model: Path
@@ -39,7 +39,7 @@ class Store(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A server that answers at `url`; `client` has its address, `keyed` a key as well."""
+    """A server at `url`, with a client, and with a `keyed` client that sends a key."""
 
     url: str
     service: Service
@@ -60,7 +60,7 @@ def small_store(folder: Path) -> Store:
 
 @contextmanager
 def running(store: Store, folder: Path, **settings: Any) -> Iterator[Running]:
-    """Serve a store; what the service keeps lies in `folder`."""
+    """Serve a store. The service stores its own files in `folder`."""
     key, line = new_key("tests")
     keys = folder / "keys"
     keys.write_text(line + "\n", encoding="utf-8")
@@ -77,13 +77,13 @@ def running(store: Store, folder: Path, **settings: Any) -> Iterator[Running]:
 
 @contextmanager
 def serving(service: Service) -> Iterator[str]:
-    """Serve an open service at the URL that is yielded; closes it."""
+    """Serve an open service, yield its URL, and close it at the end."""
     with socket.create_server(("127.0.0.1", 0)) as listener, in_thread(service, listener):
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def served(store: Store, log: Path, *flags: str) -> tuple["subprocess.Popen[bytes]", str]:
-    """Start `perfectlook serve` in a process of its own; returns it, and its URL once it listens."""
+    """Start `perfectlook serve` in its own process. Return the process, and its URL once it listens."""
     command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(store.model)]
     command += ["--catalogue", str(store.catalogue), "--port", "0", *flags]
     with log.open("w") as stream:
@@ -102,7 +102,7 @@ def served(store: Store, log: Path, *flags: str) -> tuple["subprocess.Popen[byte
 
 
 def eventually(done: Any, seconds: float = 60.0) -> Any:
-    """Ask until something is so."""
+    """Call `done` until it returns something true."""
     deadline = time.monotonic() + seconds
     while not (found := done()):
         assert time.monotonic() < deadline, "it never came to be"
@@ -111,19 +111,19 @@ def eventually(done: Any, seconds: float = 60.0) -> Any:
 
 
 def raw(shop: Running) -> socket.socket:
-    """A connection to a server."""
+    """Return a connection to a server."""
     host, port = shop.url.removeprefix("http://").split(":")
     return socket.create_connection((host, int(port)), timeout=20)
 
 
 def head_of(length: int) -> bytes:
-    """The head of a request with a photo of so many bytes."""
+    """Return the head of a request with a photo of `length` bytes."""
     head = "POST /v1/complete HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
     return f"{head}Content-Length: {length}\r\n\r\n".encode()
 
 
 def answer_of(connection: socket.socket) -> str:
-    """All that comes until the server closes the connection."""
+    """Return everything that the server sends until it closes the connection."""
     parts = []
     while part := connection.recv(65536):
         parts.append(part)

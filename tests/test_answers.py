@@ -1,4 +1,4 @@
-"""Answers have the same names everywhere, and show, convert and save themselves."""
+"""Answers: JSON, tables, data frames, drawing and saving."""
 
 import json
 import sys
@@ -69,7 +69,7 @@ def look() -> Look:
     )
 
 
-def test_the_dict_has_what_is_known_and_rounded_numbers() -> None:
+def test_the_dict_has_known_fields_and_rounded_numbers() -> None:
     found = answer(product(rules=[AppliedRule(rule=2, action="boost", from_rank=None)])).to_dict()
     assert found.keys() == {"photo", "model", "categories"}
     assert found["categories"][0].keys() == {
@@ -94,7 +94,7 @@ def test_the_dict_has_what_is_known_and_rounded_numbers() -> None:
     }
 
 
-def test_all_digits_are_kept_where_they_are_asked_for() -> None:
+def test_all_digits_are_kept_on_request() -> None:
     found = answer(product()).to_dict(digits=None)["categories"][0]
     assert found["products"][0]["distance"] == 1.23456789
     assert found["attention"]["weights"][0] == 1 / 49
@@ -140,7 +140,7 @@ def test_json_is_read_back(given: DrawableAnswer) -> None:
     assert json.loads(given.to_json(indent=2)) == given.to_dict()
 
 
-def test_a_server_states_what_is_not_there_but_nothing_of_its_own_elsewhere() -> None:
+def test_fields_of_servers_are_absent_elsewhere() -> None:
     stated = json.loads(answer(product()).model_dump_json())
     assert (stated["look"], stated["unused_rules"], stated["notes"]) == (None, [], [])
     assert not {"request_id", "timings", "photo_size"} & stated.keys()
@@ -151,7 +151,7 @@ def test_a_server_states_what_is_not_there_but_nothing_of_its_own_elsewhere() ->
     assert "distance_global" not in json.loads(alike.model_dump_json())
 
 
-def test_a_look_is_written_alone_with_its_photo_and_as_part_of_an_answer_without() -> None:
+def test_a_look_has_its_photo_alone_but_not_as_part_of_an_answer() -> None:
     alone = look().to_dict()
     assert (alone.keys(), alone["photo"]) == ({"photo", "model", "look"}, "room.jpg")
     assert (alone["look"]["price"], alone["look"]["objective"]) == (None, 1.234568)
@@ -165,7 +165,7 @@ def test_texts_that_are_not_unicode_are_kept() -> None:
     assert json.loads(found)["categories"][0]["products"][0]["title"] == "chair \ud800"
 
 
-def test_sections_and_slots_are_iterated_over() -> None:
+def test_iterating_gives_sections_and_slots() -> None:
     given = answer(product(), product(2))
     assert [section.category for section in given] == [CHAIRS]
     assert [each.current_price for section in given for each in section.products] == ["49.90 EUR"] * 2
@@ -176,7 +176,7 @@ def test_sections_and_slots_are_iterated_over() -> None:
     assert (len(given), len(similar), list(similar)) == (1, 1, [alike])
 
 
-def test_they_say_in_one_line_what_they_are_and_are_tables_in_notebooks() -> None:
+def test_answers_have_a_short_repr_and_are_tables_in_notebooks() -> None:
     assert repr(answer(product())) == "<Answer for 'room.jpg' by model 'm': 1 category, 1 product>"
     assert str(look()) == "<Look for 'room.jpg': 1 slot; no look is better>"
     table = answer(product(), product(2))._repr_html_()
@@ -198,7 +198,7 @@ def test_a_frame_without_pandas_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         answer(product()).to_frame()
 
 
-def test_it_is_saved_as_it_is_drawn(tmp_path) -> None:
+def test_an_answer_is_drawn_and_saved(tmp_path) -> None:
     drawn = answer(product()).drawn_by(lambda given: Image.new("RGB", (9, len(given.photo))))
     drawn.save(tmp_path / "look.png")
     with Image.open(tmp_path / "look.png") as found:
@@ -210,6 +210,6 @@ def test_it_is_saved_as_it_is_drawn(tmp_path) -> None:
         Answer.model_validate_json(drawn.to_json()).save(tmp_path / "look.png")
 
 
-def test_they_are_frozen() -> None:
+def test_answers_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         answer().photo = "another.jpg"  # type: ignore[misc]

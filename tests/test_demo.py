@@ -1,4 +1,4 @@
-"""The demo on a drawn set: rooms that are held out, a catalogue, a server that answers."""
+"""The demo on a drawn set: sample rooms of the test split, a catalogue and a server."""
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(source, random_model(source, folder / "model"), folder / "kept")
 
 
-def test_rooms_to_click_are_those_held_out(demo: Demo):
+def test_the_sample_rooms_are_the_test_split(demo: Demo):
     report = demo.prepare()
     rooms = [each.stem.split("-", 1)[1] for each in sorted(demo.samples.iterdir())]
     assert rooms
@@ -25,7 +25,7 @@ def test_rooms_to_click_are_those_held_out(demo: Demo):
     assert report.added == report.embedded > 0
 
 
-def test_rooms_have_names_to_read():
+def test_rooms_have_readable_names():
     ids = ["room-nordic-living-012a", "room-nordic-living-040", "0b7f", "room-coastal-bed-1ae"]
     rooms = ["nordic-living-room-1", "nordic-living-room-2", "0b7f", "coastal-bedroom"]
     assert list(_named(ids).values()) == rooms
@@ -34,12 +34,12 @@ def test_rooms_have_names_to_read():
     }
 
 
-def test_rooms_that_are_alike_are_not_neighbours():
+def test_similar_rooms_are_not_neighbours():
     ids = ["room-coastal-bed-1", "room-coastal-bed-2", "room-nordic-bed-1", "room-nordic-study-1"]
     assert _mixed(ids) == [ids[0], ids[3], ids[1], ids[2]]
 
 
-def test_a_second_time_embeds_nothing_and_forgets_rooms_of_before(demo: Demo):
+def test_a_second_call_embeds_nothing_and_removes_old_rooms(demo: Demo):
     demo.prepare()
     (demo.samples / "gone.jpg").touch()
     again = demo.prepare()
@@ -47,7 +47,7 @@ def test_a_second_time_embeds_nothing_and_forgets_rooms_of_before(demo: Demo):
     assert not (demo.samples / "gone.jpg").exists()
 
 
-def test_it_answers_for_its_rooms_and_shows_the_page(demo: Demo):
+def test_it_answers_for_its_rooms_and_serves_the_page(demo: Demo):
     demo.prepare()
     with serving(demo, 0) as url:
         answers = dict(check(url))
@@ -58,7 +58,7 @@ def test_it_answers_for_its_rooms_and_shows_the_page(demo: Demo):
         httpx.get(url)
 
 
-def test_a_port_that_is_taken_is_said_and_the_usual_one_is_passed_over(demo: Demo):
+def test_a_port_that_is_taken_is_an_error(demo: Demo):
     demo.prepare()
     with serving(demo, 0) as url:
         port = httpx.URL(url).port
@@ -67,7 +67,7 @@ def test_a_port_that_is_taken_is_said_and_the_usual_one_is_passed_over(demo: Dem
             pass
 
 
-def test_the_usual_port_is_passed_over_where_it_is_taken(demo: Demo, monkeypatch: pytest.MonkeyPatch):
+def test_a_free_port_is_used_if_the_default_is_taken(demo: Demo, monkeypatch: pytest.MonkeyPatch):
     demo.prepare()
     with serving(demo, 0) as url:
         taken = httpx.URL(url).port
@@ -77,6 +77,6 @@ def test_the_usual_port_is_passed_over_where_it_is_taken(demo: Demo, monkeypatch
             assert httpx.get(f"{other}ready").status_code == 200
 
 
-def test_a_server_that_is_not_there_is_an_error():
+def test_a_server_that_does_not_answer_is_an_error():
     with pytest.raises(PerfectLookError):
         list(check("http://127.0.0.1:9"))

@@ -148,7 +148,7 @@ class _Details(AnswerPart):
 
     @property
     def current_price(self) -> str:
-        """The price that a customer pays: the sale price, or else the price, or else ""."""
+        """The price that a customer pays: the sale price, otherwise the price, otherwise ""."""
         return self.sale_price or self.price or ""
 
 

@@ -375,12 +375,12 @@ class Connection:
                 f"{url}: invalid address ({error}). Write http://HOST:PORT or https://HOST."
             ) from error
         if address.scheme not in ("http", "https") or not address.host:
-            raise UsageError(f"{url}: invalid address of a server. Write http://HOST:PORT or https://HOST.")
+            raise UsageError(f"{url}: invalid address. Write http://HOST:PORT or https://HOST.")
         self.url = _without_secrets(address)
         key = os.environ.get(KEY_VARIABLE) if key is None else key
         if key and not (key.isascii() and key.isprintable()):
             raise UsageError(
-                "The API key has characters that no key has. Make a key with `perfectlook keys new NAME`."
+                "The API key has invalid characters. Make a key with `perfectlook keys new NAME`."
             )
         self._timeout = timeout
         self._retries = retries
@@ -642,10 +642,12 @@ def _content_of(photo: Photo) -> bytes:
     if isinstance(photo, Path | str):
         try:
             return Path(photo).read_bytes()
+        except FileNotFoundError as error:
+            raise PictureError(f"{photo}: no such file. Check the path.") from error
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             raise PictureError(
-                f"{photo}: cannot be read ({why}). Check the path and its permissions."
+                f"{photo}: cannot be read ({why}). Check its permissions and the disk."
             ) from error
     if hasattr(photo, "read"):
         return photo.read()

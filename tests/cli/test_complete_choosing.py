@@ -78,7 +78,7 @@ def test_a_field_that_no_product_has_gives_one_note(
     assert main(["complete", *map(str, shop.photos[:2]), *place, "--where", "brnd = Acme"]) == 0
     assert capsys.readouterr().err == note
     assert json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["notes"] == [note[6:-1]]
-    assert complete("--where", "brand = nobody") == 0
+    assert complete("--where", "brand = absent") == 0
     assert complete("--where", "brnd != Acme", "-k", "1") == 0
     assert "note" not in capsys.readouterr().err
 
@@ -99,7 +99,7 @@ def test_rules_move_products_and_the_answer_names_them(answer, complete, tmp_pat
     rules.write_text(
         f'[[rule]]\naction = "pin"\nid = "{pinned}"\nrank = 2\n'
         f'[[rule]]\naction = "boost"\nname = "sale"\nwhere = \'brand = "{boosted}"\'\noffset = 9\n'
-        '[[rule]]\naction = "pin"\nid = "nobody"\n',
+        '[[rule]]\naction = "pin"\nid = "absent"\n',
         encoding="utf-8",
     )
     found = answer("--rules", rules, "--include-unavailable", "-k", "9")
@@ -118,13 +118,13 @@ def test_rules_move_products_and_the_answer_names_them(answer, complete, tmp_pat
         elif each["id"] != pinned:
             assert "rules" not in each
     assert found["unused_rules"] == [
-        {"rule": 3, "action": "pin", "reason": "the catalogue has no product 'nobody'"}
+        {"rule": 3, "action": "pin", "reason": "the catalogue has no product 'absent'"}
     ]
     assert complete("--rules", rules, "--include-unavailable") == 0
     printed = capsys.readouterr().out
     assert f"rule 1: pin from rank {len(bare)}]" in printed
     assert "rule 2 'sale': boost from rank" in printed
-    assert "rule 3 (pin) is not applied: the catalogue has no product 'nobody'" in printed
+    assert "rule 3 (pin) is not applied: the catalogue has no product 'absent'" in printed
 
 
 def test_a_spread_list_begins_with_the_nearest(answer) -> None:

@@ -1,4 +1,4 @@
-"""A drawn shop with prices and its server; tests that write have one of their own."""
+"""A drawn shop with prices, and its server. Tests that write use their own copies."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from serving import Running, Store, running
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Not to be changed by tests."""
+    """A store that tests must not change."""
     folder = tmp_path_factory.mktemp("store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
@@ -47,7 +47,7 @@ def client(shop: Running) -> Iterator[Client]:
 
 @pytest.fixture
 def own_shop(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """A server whose catalogue may be changed."""
+    """A server whose catalogue a test may change."""
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
     own = store._replace(catalogue=Path(shutil.copytree(store.catalogue, tmp_path / "catalogue")))
     with running(own, tmp_path, allow_private=True) as found:
@@ -56,7 +56,7 @@ def own_shop(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def own_client(own_shop: Running) -> Iterator[Client]:
-    """A client that has a key."""
+    """A client with a key."""
     key = own_shop.keyed.headers["authorization"].removeprefix("Bearer ")
     with Client(own_shop.url, key) as opened:
         yield opened

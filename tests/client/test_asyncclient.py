@@ -1,4 +1,4 @@
-"""For asyncio there are the same calls, and the same answers."""
+"""`AsyncClient` has the same calls and returns the same answers as `Client`."""
 
 import asyncio
 import inspect
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def run(asked: Coroutine[Any, Any, Result]) -> Result:
-    """What a coroutine gives, in a thread of its own: the browser leaves a running loop in this one."""
+    """Run a coroutine in its own thread: the browser leaves a running event loop in the main thread."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, asked).result()
 
@@ -27,7 +27,7 @@ def calls_of(kind: type) -> dict[str, object]:
     return {name: value for name, value in vars(kind).items() if not name.startswith("_") and name != "close"}
 
 
-def test_both_clients_have_the_same_calls_that_say_the_same():
+def test_both_clients_have_the_same_calls_with_the_same_help():
     own, others = calls_of(Client), calls_of(AsyncClient)
     assert own.keys() == others.keys()
     for name, call in own.items():
@@ -37,7 +37,7 @@ def test_both_clients_have_the_same_calls_that_say_the_same():
         assert next(iter(inspect.signature(call).parameters)) == "self"
 
 
-def test_answers_are_those_of_the_other_client(client: Client, shop: Running, store: Store):
+def test_both_clients_return_the_same_answers(client: Client, shop: Running, store: Store):
     async def ask() -> list[Answer]:
         async with AsyncClient(shop.url) as own:
             await own.health()
@@ -49,7 +49,7 @@ def test_answers_are_those_of_the_other_client(client: Client, shop: Running, st
         assert answer.model_copy(update=own) == other.model_copy(update=own)
 
 
-def test_a_busy_server_is_asked_again_and_failures_are_the_same():
+def test_failures_raise_the_same_errors():
     async def ask(url: str) -> None:
         async with AsyncClient(url) as own:
             assert (await own.stats()).by_rank == []

@@ -1,4 +1,4 @@
-"""The client says what the server says, whatever it is asked."""
+"""Every call of the client returns what the server answers."""
 
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ SHOES = FASHION[0]
 
 
 def bare(answer: Any) -> Any:
-    """An answer, without what differs each time it is asked for."""
+    """Return an answer without the parts that differ between calls."""
     document = answer if isinstance(answer, dict) else answer.model_dump()
     return {name: value for name, value in document.items() if name not in ("request_id", "timings")}
 
 
-def test_the_answer_to_a_photo_is_all_that_the_server_says(client: Client, shop: Running, store: Store):
+def test_the_answer_to_a_photo_is_complete(client: Client, shop: Running, store: Store):
     photo = store.photos[0]
     options = {"k": "3", "attention": "true", "look": "true"}
     said = bare(shop.photo(photo, **options).json())
@@ -36,7 +36,7 @@ def test_the_answer_to_a_photo_is_all_that_the_server_says(client: Client, shop:
     assert answer.categories[0].attention is not None
 
 
-def test_the_ways_to_give_a_photo_agree(client: Client, shop: Running, store: Store):
+def test_every_kind_of_photo_gives_the_same_answer(client: Client, shop: Running, store: Store):
     photo = store.photos[0]
     with photo.open("rb") as stream:
         answers = [
@@ -56,7 +56,7 @@ def test_the_ways_to_give_a_photo_agree(client: Client, shop: Running, store: St
     assert [bare(each) | {"photo": ""} for each in answers] == [bare(answers[0]) | {"photo": ""}] * 6
 
 
-def test_a_picture_of_pillows_is_sent_without_loss(client: Client, store: Store, tmp_path: Path):
+def test_a_pillow_picture_is_sent_without_loss(client: Client, store: Store, tmp_path: Path):
     with Image.open(store.photos[0]) as opened:
         opened.save(tmp_path / "photo.bmp")
         sent, saved = client.complete(opened, k=2), client.complete(tmp_path / "photo.bmp", k=2)
@@ -78,7 +78,7 @@ def test_a_picture_of_pillows_is_sent_without_loss(client: Client, store: Store,
         ({"look": True, "weight": 3.5, "budget": 90}, {"look": "true", "weight": "3.5", "budget": "90"}),
     ],
 )
-def test_every_option_arrives(
+def test_every_option_is_sent(
     asked: dict[str, Any], sent: dict[str, Any], client: Client, shop: Running, store: Store
 ):
     said = shop.photo(store.photos[1], **sent).json()
@@ -104,7 +104,7 @@ def test_a_locked_product_keeps_its_slot(client: Client, store: Store):
     assert (slot.locked, slot.product.id) == (True, last.id)
 
 
-def test_look_alikes_of_a_product_and_of_a_photo(client: Client, shop: Running, store: Store):
+def test_similar_products_of_a_product_and_of_a_photo(client: Client, shop: Running, store: Store):
     said = shop.client.post("/v1/similar", json={"id": store.product, "k": 4}).json()
     assert bare(client.similar(id=store.product, k=4)) == bare(said)
     picture = client.picture(store.product)
@@ -126,7 +126,7 @@ def test_the_catalogue(client: Client, shop: Running, store: Store):
     assert (sample.name, sample.title) == ("living-room", "Living room")
 
 
-def test_those_who_run_it(client: Client):
+def test_health_readiness_and_metrics(client: Client):
     client.health()
     ready = client.ready()
     assert (ready.model, ready.products) == ("model", 18)
@@ -166,7 +166,7 @@ def test_feedback_counts(own_client: Client, store: Store):
     assert [(each.rank, each.click_through) for each in own_client.stats().by_rank] == [(1, 1.0), (2, 0.0)]
 
 
-def test_a_key_comes_from_the_environment_as_well(own_shop: Running, monkeypatch: pytest.MonkeyPatch):
+def test_a_key_can_come_from_the_environment(own_shop: Running, monkeypatch: pytest.MonkeyPatch):
     with Client(own_shop.url) as client, pytest.raises(ServerUsageError) as refused:
         client.delete_product("nobody")
     assert (refused.value.status, refused.value.code) == (401, "no_key")
@@ -179,19 +179,19 @@ def test_a_key_comes_from_the_environment_as_well(own_shop: Running, monkeypatch
     assert key not in repr(client)
 
 
-def test_what_cannot_be_read_here_is_not_sent(client: Client, tmp_path: Path):
-    with pytest.raises(PictureError, match=r"nowhere\.jpg: cannot be read"):
+def test_a_photo_that_cannot_be_read_is_not_sent(client: Client, tmp_path: Path):
+    with pytest.raises(PictureError, match=r"nowhere\.jpg: no such file"):
         client.complete(tmp_path / "nowhere.jpg")
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://shop.example", "http://", "", "http://a:b:c"])
-def test_an_address_that_is_none_is_said_at_once(url: str):
+def test_an_invalid_address_is_refused(url: str):
     with pytest.raises(UsageError, match="invalid address"):
         Client(url)
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "schl\N{LATIN SMALL LETTER U WITH DIAERESIS}ssel"])
-def test_a_key_that_is_none_is_said_without_telling_it(key: str):
+def test_an_invalid_key_is_refused_without_printing_it(key: str):
     with pytest.raises(UsageError, match="API key") as raised:
         Client("http://127.0.0.1:8000", key)
     assert key not in str(raised.value)

@@ -1,4 +1,4 @@
-"""What goes wrong becomes the project's errors, with the server's code and the request's id."""
+"""Failures raise the project's errors, with the server's code and the request's id."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from web import Web, fail, serve, stall, web
 
 @pytest.fixture
 def strange() -> Iterator[Web]:
-    """A server of another kind."""
+    """A server that is not `perfectlook serve`."""
     with web() as server:
         yield server
 
@@ -49,7 +49,7 @@ def test_a_photo_that_cannot_be_read(content: bytes, code: str, client: Client, 
     assert raised.value.code == code
 
 
-def test_an_address_that_leads_nowhere(client: Client, shop: Running) -> None:
+def test_an_address_that_cannot_be_fetched(client: Client, shop: Running) -> None:
     place = f"{shop.url}/nothing.jpg"
     with pytest.raises(FetchError, match=r"nothing\.jpg") as raised:
         client.complete(place)
@@ -60,26 +60,26 @@ def test_an_address_that_leads_nowhere(client: Client, shop: Running) -> None:
     assert (later.value.code, later.value.status, later.value.passing) == ("unreachable", 502, True)
 
 
-def test_a_sample_that_is_not_there(client: Client) -> None:
+def test_an_unknown_sample(client: Client) -> None:
     with pytest.raises(ServerUsageError) as raised:
         client.complete(sample="kitchen")
     assert raised.value.code == "no_such_sample"
 
 
-def test_nobody_answers() -> None:
+def test_an_unreachable_server() -> None:
     with Client("http://127.0.0.1:9") as client, pytest.raises(ServerError) as raised:
         client.stats()
     assert str(raised.value).startswith("http://127.0.0.1:9/v1/stats: cannot be reached (")
     assert (raised.value.status, raised.value.code, raised.value.request_id) == (None, "", None)
 
 
-def test_no_answer_in_time(strange: Web) -> None:
+def test_a_slow_server_times_out(strange: Web) -> None:
     strange.answers["/v1/stats"] = stall
     with Client(strange.url(""), timeout=0.2) as client, pytest.raises(ServerError, match="timed out after"):
         client.stats()
 
 
-def test_servers_of_another_kind(strange: Web) -> None:
+def test_answers_of_another_server(strange: Web) -> None:
     strange.answers |= {
         "/v1/stats": fail(404),
         "/v1/categories": serve(b"<html>"),
@@ -92,7 +92,7 @@ def test_servers_of_another_kind(strange: Web) -> None:
                 ask()
 
 
-def test_what_is_secret_in_an_address_is_not_told(strange: Web) -> None:
+def test_secrets_in_an_address_are_not_printed(strange: Web) -> None:
     address = strange.url("/shop").replace("http://", "http://me:secret@")
     with Client(address) as client, pytest.raises(ServerError, match="/shop/v1/stats") as raised:
         client.stats()

@@ -1,4 +1,4 @@
-"""Busy servers are asked again: after the pause that they ask for, and not for ever."""
+"""Calls to a busy server are repeated after the pause that it requests, a limited number of times."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -16,7 +16,7 @@ IN_AN_HOUR = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True
 
 
 def pause(call: ApiCall[object], status: int, headers: dict[str, str], **options: float) -> float | None:
-    """How long a client waits before it sends a call again."""
+    """Return how long a client waits before it repeats a call."""
     with Client("http://127.0.0.1:9", **options) as client:  # type: ignore[arg-type]
         return client._pause(client._retry(), call, httpx.Response(status, headers=headers))
 
@@ -31,7 +31,7 @@ def pause(call: ApiCall[object], status: int, headers: dict[str, str], **options
         (503, {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.25, 0.5),
     ],
 )
-def test_the_pause_is_that_which_the_server_asks_for(
+def test_the_client_waits_as_long_as_the_server_requests(
     status: int, headers: dict[str, str], least: float, most: float
 ) -> None:
     found = pause(Calls.stats(), status, headers)
@@ -42,17 +42,17 @@ def test_the_pause_is_that_which_the_server_asks_for(
 @pytest.mark.parametrize(
     ("status", "headers"),
     [
-        (503, {"retry-after": "61"}),  # longer than anyone wants to wait
+        (503, {"retry-after": "61"}),  # longer than `longest_pause`
         (503, {"retry-after": IN_AN_HOUR}),
         (500, {"retry-after": "7"}),
         (200, {}),
     ],
 )
-def test_other_answers_are_taken_as_they_are(status: int, headers: dict[str, str]) -> None:
+def test_other_answers_are_not_repeated(status: int, headers: dict[str, str]) -> None:
     assert pause(Calls.stats(), status, headers) is None
 
 
-def test_a_moment_is_waited_for() -> None:
+def test_a_retry_date_in_the_future_is_respected() -> None:
     found = pause(Calls.stats(), 503, {"retry-after": IN_AN_HOUR}, longest_pause=4000)
     assert found is not None
     assert 3000 < found <= 3600
@@ -70,11 +70,11 @@ def test_a_moment_is_waited_for() -> None:
         (Calls.health(), False),
     ],
 )
-def test_only_what_does_nothing_twice_is_sent_again(call: ApiCall[object], again: bool) -> None:
+def test_only_repeatable_calls_are_repeated(call: ApiCall[object], again: bool) -> None:
     assert (pause(call, 503, {"retry-after": "7"}) == 7) is again
 
 
-def test_a_busy_server_is_asked_again_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_retries_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
     monkeypatch.setattr("perfectlook.client.time.sleep", pauses.append)
     later = {"retry_after": "0"}

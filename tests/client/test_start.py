@@ -1,10 +1,10 @@
-"""The package starts without what its clients need."""
+"""The package is imported without the dependencies of the clients."""
 
 import subprocess
 import sys
 
 
-def test_the_clients_are_loaded_when_they_are_asked_for():
+def test_the_clients_are_imported_on_first_use():
     code = (
         "import sys, perfectlook\n"
         "heavy = {'httpx', 'pydantic', 'numpy'}\n"

@@ -27,7 +27,7 @@ NOT_SHOWN = re.compile(
     r"|(?:querySelector(?:All)?|closest|includes|matchMedia|getContext|headers\.get)\([^\n]*"
     r"|\bheaders: [^\n]*|=== \"[^\"]*\"|ARROWS = [^\n]*"
 )
-"""Code whose strings nobody sees: classes, keys, selectors, headers and compared values."""
+"""Code whose strings are not visible: classes, keys, selectors, headers and compared values."""
 CLASSES = set(
     re.findall(r"\.([a-z][\w-]*)", "".join(each.read_text(encoding="utf-8") for each in FOLDER.glob("*.css")))
 )

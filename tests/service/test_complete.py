@@ -93,7 +93,7 @@ def test_categories_filters_and_attention(shop: Running, store: Store):
 def test_rules_move_products_and_unused_rules_are_listed(store: Store, tmp_path: Path):
     rules = tmp_path / "rules.toml"
     rules.write_text(
-        f'[[rule]]\naction = "pin"\nid = "{store.product}"\n[[rule]]\naction = "pin"\nid = "nobody"\n',
+        f'[[rule]]\naction = "pin"\nid = "{store.product}"\n[[rule]]\naction = "pin"\nid = "absent"\n',
         "utf-8",
     )
     with running(store, tmp_path, rules=str(rules)) as shop:
@@ -103,7 +103,7 @@ def test_rules_move_products_and_unused_rules_are_listed(store: Store, tmp_path:
     [pinned] = [each for each in first if each["id"] == store.product]
     assert [rule["action"] for rule in pinned["rules"]] == ["pin"]
     assert found["unused_rules"] == [
-        {"rule": 2, "action": "pin", "reason": "the catalogue has no product 'nobody'"}
+        {"rule": 2, "action": "pin", "reason": "the catalogue has no product 'absent'"}
     ]
 
 

@@ -84,7 +84,7 @@ def test_clients_that_disconnect_early_do_no_harm(shop: Running, store: Store):
     assert shop.photo(store.photos[0]).status_code == 200
 
 
-def test_many_connections_at_once(shop: Running, store: Store):
+def test_many_simultaneous_connections(shop: Running, store: Store):
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""The sheet of an explanation: a line for each product, with the photo coloured by what pulls it nearer."""
+"""The sheet of an explanation: a row per product, with the photo coloured by its contributions."""
 
 from pathlib import Path
 
@@ -48,13 +48,13 @@ def explanation(*products: ExplainedProduct, has_regions: bool = True) -> Explan
 
 
 def coloured(sheet: Image.Image, top: int) -> int:
-    """How many pixels of a product's line are orange, in its right third, where the photo is coloured."""
+    """Count the orange pixels in the right third of a product's row, where the coloured photo is."""
     line = sheet.crop((2 * sheet.width // 3, top, sheet.width, top + CAPTION + CARD_HEIGHT))
     pixels = np.asarray(line).astype(int)
     return int((pixels[..., 0] > pixels[..., 2] + 40).sum())
 
 
-def test_each_product_has_a_line_and_the_stronger_pull_the_stronger_colour(tmp_path: Path) -> None:
+def test_each_product_has_a_row_and_larger_contributions_more_colour(tmp_path: Path) -> None:
     picture = tmp_path / "product.png"
     Image.new("RGB", (50, 50), (30, 30, 200)).save(picture)
     one = draw(explanation(product(1, picture, -0.2)), PHOTO)
@@ -65,13 +65,13 @@ def test_each_product_has_a_line_and_the_stronger_pull_the_stronger_colour(tmp_p
     assert coloured(two, top - FOOT) > coloured(two, top - FOOT + line) >= 0
 
 
-def test_the_photo_of_a_model_of_whole_scenes_and_a_missing_picture_are_drawn(tmp_path: Path) -> None:
+def test_a_global_model_and_a_missing_picture_are_drawn(tmp_path: Path) -> None:
     missing = product(1, tmp_path / "nowhere.png", 0.0)
     sheet = draw(explanation(missing, has_regions=False), PHOTO)
     assert sheet.height > CARD_HEIGHT
 
 
-def test_an_explanation_of_nothing_is_drawn() -> None:
+def test_an_explanation_without_products_is_drawn() -> None:
     assert draw(explanation(), PHOTO).width > 800
 
 

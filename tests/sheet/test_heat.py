@@ -1,4 +1,4 @@
-"""The attention over a photo: what is attended to keeps its colour, and only what stands out is outlined."""
+"""The attention over a photo: attended regions keep their colour, and the strongest are outlined."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ BLUE = (20, 40, 200)
 
 
 def attention(**regions: float) -> Float32Array:
-    """Weights by region, r2c4=0.5; the rest is shared evenly."""
+    """Return weights by region (r2c4=0.5). The other regions share the rest evenly."""
     weights = np.zeros(49)
     for name, weight in regions.items():
         weights[int(name[1]) * 7 + int(name[3])] = weight
@@ -23,27 +23,27 @@ def saturation(colour: tuple[int, int, int]) -> int:
     return max(colour) - min(colour)
 
 
-def test_even_attention_leaves_the_photo_alone() -> None:
+def test_even_attention_does_not_change_the_photo() -> None:
     photo = Image.new("RGB", (140, 210), BLUE)
     assert attended(photo, attention()).tobytes() == photo.tobytes()
 
 
-def test_what_is_attended_to_keeps_its_colour_and_the_rest_fades() -> None:
+def test_attended_regions_keep_their_colour_and_others_fade() -> None:
     shown = attended(Image.new("RGB", (140, 210), BLUE), attention(r1c5=0.7))
     assert shown.size == (140, 210)
-    inside = shown.getpixel((110, 45))  # the middle of region (1, 5): each is 20 × 30 pixels
+    inside = shown.getpixel((110, 45))  # the middle of region (1, 5); a region has 20 × 30 pixels
     outside = shown.getpixel((30, 195))
     assert saturation(inside) > 2 * saturation(outside)
     assert min(outside) > 90
 
 
-def test_the_fading_grows_with_the_unevenness() -> None:
+def test_uneven_attention_fades_more() -> None:
     photo = Image.new("RGB", (140, 140), BLUE)
     fades = [saturation(attended(photo, attention(r0c0=w)).getpixel((130, 130))) for w in (0.022, 0.03, 0.2)]
     assert saturation(BLUE) > fades[0] > fades[1] > fades[2]
 
 
-def test_outlines_enclose_the_regions_that_stand_out() -> None:
+def test_outlines_enclose_the_strongest_regions() -> None:
     shown = attended(Image.new("RGB", (140, 140), "white"), attention(r2c2=0.3, r2c3=0.3))
 
     def is_line(x: int, y: int) -> bool:
@@ -72,7 +72,7 @@ def test_no_more_than_eight_are_outlined() -> None:
     assert strongest(weights).sum() == 8
 
 
-def test_regions_that_pull_are_of_one_colour_and_those_that_push_of_another() -> None:
+def test_nearer_and_farther_regions_have_different_colours() -> None:
     photo = Image.new("RGB", (140, 210), (120, 120, 120))
     parts = np.zeros(49)
     parts[0], parts[48] = -0.2, 0.2
@@ -83,7 +83,7 @@ def test_regions_that_pull_are_of_one_colour_and_those_that_push_of_another() ->
     assert saturation(neither) == 0
 
 
-def test_a_part_half_as_large_is_coloured_less_and_none_at_all_leaves_a_grey_photo() -> None:
+def test_smaller_contributions_have_less_colour_and_none_gives_a_grey_photo() -> None:
     photo = Image.new("RGB", (140, 210), BLUE)
     parts = np.zeros(49)
     parts[0] = -0.1

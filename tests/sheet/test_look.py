@@ -1,4 +1,4 @@
-"""Sheets of looks and look-alikes show what was chosen where it belongs."""
+"""Sheets of looks and of similar products show every product in its place."""
 
 from pathlib import Path
 from typing import Any
@@ -79,14 +79,14 @@ def asked(product: RankedProduct) -> CatalogueProduct:
 
 
 def place(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, int]:
-    """Where the left top of a colour is."""
+    """Return the top left corner of an area with a colour."""
     near = np.abs(np.asarray(sheet).astype(int) - colour).max(axis=2) <= 2
     rows, columns = np.nonzero(near.any(axis=1))[0], np.nonzero(near.any(axis=0))[0]
     assert len(rows)
     return int(columns[0]), int(rows[0])
 
 
-def test_slots_stand_beside_each_other_and_alternatives_below(tmp_path: Path) -> None:
+def test_slots_are_columns_with_alternatives_below(tmp_path: Path) -> None:
     made = [product(number, tmp_path, price="5 EUR") for number in range(5)]
     sheet = draw(look(slot("A|B", made[0], made[1], made[2]), slot("C", made[3], made[4])), PHOTO)
     places = [place(sheet, COLOURS[number]) for number in range(5)]
@@ -95,7 +95,7 @@ def test_slots_stand_beside_each_other_and_alternatives_below(tmp_path: Path) ->
     assert place(sheet, (250, 210, 60)) == (68, 68)
 
 
-def test_a_look_of_nothing_and_one_of_many_are_drawn(tmp_path: Path) -> None:
+def test_an_empty_and_a_large_look_are_drawn(tmp_path: Path) -> None:
     assert draw(look(price=None, budget=None), PHOTO).height > 400
     many = [slot("a very long category " * 5, product(0, tmp_path), locked=True) for _ in range(12)]
     assert draw(look(*many), PHOTO).width > 12 * CARD_WIDTH
@@ -103,7 +103,7 @@ def test_a_look_of_nothing_and_one_of_many_are_drawn(tmp_path: Path) -> None:
         draw(look(), tmp_path / "nowhere.jpg")
 
 
-def test_look_alikes_stand_in_lines_of_their_category_below_what_is_asked(tmp_path: Path) -> None:
+def test_similar_products_are_in_rows_below_the_product(tmp_path: Path) -> None:
     made = [product(number, tmp_path) for number in range(6)]
     sections = [similar("A|B", *made[1:3]), similar("C", *made[3:]), similar("D")]
     sheet = draw(Similar(product=asked(made[0]), model="m", categories=sections), PHOTO)
@@ -113,7 +113,7 @@ def test_look_alikes_stand_in_lines_of_their_category_below_what_is_asked(tmp_pa
     assert places[1][0] == places[3][0] < places[2][0] == places[4][0] < places[5][0]
 
 
-def test_a_photo_is_drawn_and_a_picture_that_has_gone_is_not(tmp_path: Path) -> None:
+def test_a_photo_is_drawn_and_a_missing_picture_is_left_out(tmp_path: Path) -> None:
     made = product(0, tmp_path)
     PHOTO.save(tmp_path / "photo.png")
     photo = str(tmp_path / "photo.png")

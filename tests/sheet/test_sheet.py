@@ -1,4 +1,4 @@
-"""A sheet shows the photo and the products where they belong, whatever they look like."""
+"""A sheet shows the photo and every product in its place."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ PHOTO = Image.new("RGB", (300, 200), (250, 210, 60))
 
 
 def product(rank: int, folder: Path, **changed: object) -> RankedProduct:
-    """A product whose picture is a square of one colour; three quarters of its distance are global."""
+    """Return a product with a square picture of one colour. Three quarters of its distance are global."""
     picture = folder / f"{rank}.png"
     Image.new("RGB", (50, 50), COLOURS[(rank - 1) % len(COLOURS)]).save(picture)
     said: dict[str, Any] = {"title": f"Product {rank}", "picture": str(picture)} | changed
@@ -37,13 +37,13 @@ def answer(*sections: Section) -> Answer:
 
 
 def places(sheet: Image.Image, colour: tuple[int, int, int]) -> tuple[int, tuple[int, int, int, int]]:
-    """How many pixels have a colour, and the box around them."""
+    """Return how many pixels have a colour, and the box around them."""
     pixels = np.abs(np.asarray(sheet).astype(int) - colour).max(axis=2) <= 2
     rows, columns = np.nonzero(pixels.any(axis=1))[0], np.nonzero(pixels.any(axis=0))[0]
     return int(pixels.sum()), (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
 
 
-def test_products_stand_in_order_each_as_large_as_its_card(tmp_path: Path) -> None:
+def test_products_are_in_order_and_fill_their_cards(tmp_path: Path) -> None:
     sheet = draw(answer(section([product(rank, tmp_path) for rank in range(1, 6)])), PHOTO)
     boxes = []
     for colour in COLOURS[:5]:
@@ -64,7 +64,7 @@ def test_the_photo_is_shown_large_and_once_in_each_section(tmp_path: Path) -> No
     assert count > 440 * 293 + 3 * 200 * 130
 
 
-def test_the_price_stands_between_rank_and_distance(tmp_path: Path) -> None:
+def test_the_price_is_between_rank_and_distance(tmp_path: Path) -> None:
     free = draw(answer(section([product(1, tmp_path)])), PHOTO)
     priced = draw(answer(section([product(1, tmp_path, price="49.90 EUR")])), PHOTO)
     changed = ImageChops.difference(free, priced).getbbox()
@@ -84,7 +84,7 @@ def test_the_bar_shows_the_shares_of_the_distance(tmp_path: Path) -> None:
     assert local[2] == PICTURE
 
 
-def test_twelve_products_take_two_even_lines(tmp_path: Path) -> None:
+def test_twelve_products_fill_two_equal_rows(tmp_path: Path) -> None:
     six = draw(answer(section([product(rank, tmp_path) for rank in range(1, 7)])), PHOTO)
     twelve = draw(answer(section([product(rank, tmp_path) for rank in range(1, 13)])), PHOTO)
     assert twelve.width == six.width
@@ -92,7 +92,7 @@ def test_twelve_products_take_two_even_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("picture", ["missing.png", "spoilt.png"])
-def test_a_missing_picture_leaves_a_card_that_says_so(tmp_path: Path, picture: str) -> None:
+def test_a_card_without_its_picture_says_so(tmp_path: Path, picture: str) -> None:
     (tmp_path / "spoilt.png").write_bytes(b"no picture")
     good = [product(rank, tmp_path) for rank in (1, 3)]
     sheet = draw(
@@ -102,7 +102,7 @@ def test_a_missing_picture_leaves_a_card_that_says_so(tmp_path: Path, picture: s
     step = (third[0] - first[0]) // 2
     empty = sheet.crop((first[0] + step, first[1], first[2] + step, first[3]))
     assert places(empty, PAPER)[0] > 0.9 * PICTURE**2
-    assert len(empty.getcolors() or []) > 10  # the words
+    assert len(empty.getcolors() or []) > 10  # the text
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3000, 40), (40, 3000), (5, 4)])

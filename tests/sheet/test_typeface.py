@@ -1,4 +1,4 @@
-"""Text is cut to fit, in any script, and never fails."""
+"""Text in any script is shortened to fit."""
 
 import pytest
 from PIL import Image, ImageDraw, ImageOps
@@ -8,14 +8,14 @@ from perfectlook.sheet import fitted, readable, width_of, wrapped, write
 LONG = "A remarkably comfortable armchair with a footstool, in dark green velvet"
 
 
-def test_text_that_fits_stays() -> None:
+def test_text_that_fits_does_not_change() -> None:
     assert fitted("Chair", 14, 200) == "Chair"
     assert wrapped("Chair", 14, 200, 2) == ["Chair"]
     assert wrapped("", 14, 200, 2) == []
 
 
 @pytest.mark.parametrize("width", [20, 60, 133, 300])
-def test_cut_text_is_as_long_as_fits(width: int) -> None:
+def test_shortened_text_is_as_long_as_possible(width: int) -> None:
     cut = fitted(LONG, 14, width)
     assert cut.endswith("…")
     assert LONG.startswith(cut[:-1])
@@ -24,7 +24,7 @@ def test_cut_text_is_as_long_as_fits(width: int) -> None:
     assert width_of(following + "…", 14) > width
 
 
-def test_lines_break_between_words_and_lose_nothing_but_the_end() -> None:
+def test_lines_break_between_words_and_lose_only_the_end() -> None:
     lines = wrapped(LONG, 14, 160, 9)
     assert " ".join(lines) == LONG
     assert all(width_of(line, 14) <= 160 for line in lines)
@@ -54,23 +54,23 @@ def test_larger_text_is_wider() -> None:
         ("\U0010fffd", ""),
     ],
 )
-def test_what_cannot_be_written_is_left_out(given: str, shown: str) -> None:
+def test_undrawable_characters_are_left_out(given: str, shown: str) -> None:
     assert readable(given) == shown
 
 
-def test_a_title_of_a_hundred_thousand_characters_costs_nothing() -> None:
+def test_a_very_long_title_takes_no_time() -> None:
     assert len(readable("a" * 100_000)) == 300
 
 
 @pytest.mark.parametrize("text", ["Обувь", "ελληνικά", "سروال جينز", "日本語", "👟", "\ud800", ""])
-def test_any_text_can_be_written(text: str) -> None:
+def test_any_text_can_be_drawn(text: str) -> None:
     picture = Image.new("RGB", (200, 40), "white")
     width = write(ImageDraw.Draw(picture), (5, 30), readable(text), 20, (0, 0, 0), bold=True)
     assert width == width_of(readable(text), 20)
     assert (picture.getextrema()[0][0] < 255) == bool(readable(text))
 
 
-def test_text_can_end_at_its_place() -> None:
+def test_text_can_be_right_aligned() -> None:
     picture = Image.new("RGB", (200, 40), "white")
     width = write(ImageDraw.Draw(picture), (150, 30), "Chair", 20, (0, 0, 0), right=True)
     left, _, right, _ = ImageOps.invert(picture).getbbox() or (0, 0, 0, 0)

@@ -53,14 +53,14 @@ def sync(
     Args:
         source: a set, a folder of pictures by category (Furniture/Chairs/red.jpg), a feed (CSV, TSV, JSON
             lines, Parquet, Google Merchant Center's TSV or XML) or its URL, or the Parquet file of
-            `perfectlook embed`.
-        dry_run: change nothing and fetch no pictures; print what a sync would do.
-        verify: read every picture again, or ask its server, even if it seems unchanged.
-        recentre: compute the categories' centres again, and embed all products with them.
-        wait: seconds to wait until another sync ends (default: 0).
-        allow_empty: delete all products if the source is empty.
-        strict: exit with 1 if any product failed.
-        json: write the report, with all failures, as JSON.
+            `perfectlook embed`
+        dry_run: change nothing and fetch no pictures; print what a sync would do
+        verify: read every picture again, or ask its server, even if it seems unchanged
+        recentre: compute the categories' centres again, and embed all products with them
+        wait: seconds to wait until another sync ends (default: 0)
+        allow_empty: delete all products if the source is empty
+        strict: exit with 1 if any product failed
+        json: write the report, with all failures, as JSON
 
     Raises:
         PerfectLookError: the source, the model or the catalogue cannot be used.
@@ -109,11 +109,11 @@ def embed(
     interrupt the command and run it again: extracted features are kept. --ray uses many machines.
 
     Args:
-        source: anything that `catalogue sync` accepts.
-        out: the Parquet file to write.
-        catalogue: folder or URL of the catalogue that will take the vectors; its centres are used.
-        ray: extract on the Ray cluster that RAY_ADDRESS names, or on a local one.
-        strict: exit with 1 if any product failed.
+        source: anything that `catalogue sync` accepts
+        out: the Parquet file to write
+        catalogue: folder or URL of the catalogue that will take the vectors; its centres are used
+        ray: extract on the Ray cluster that RAY_ADDRESS names, or on a local one
+        strict: exit with 1 if any product failed
 
     Raises:
         PerfectLookError: the source, the model, the catalogue or the file cannot be used.

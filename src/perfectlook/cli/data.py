@@ -38,9 +38,9 @@ def stats(
     """Count what a set holds, and list everything that is wrong with it.
 
     Args:
-        path: folder of a set, or folder or file of the STL release.
-        strict: exit with 1 if anything is wrong.
-        json: write the counts and all problems as JSON.
+        path: folder of a set, or folder or file of the STL release
+        strict: exit with 1 if anything is wrong
+        json: write the counts and all problems as JSON
 
     Raises:
         DatasetError: there is no set at the path.
@@ -80,14 +80,14 @@ def get(
     tried again.
 
     Args:
-        name: the set.
-        out: folder of the set (default: NAME in the folder of PERFECTLOOK_DATA, or in the current folder).
-        accept_licence: accept the terms; without this flag they are only printed.
+        name: the set
+        out: folder of the set (default: NAME in the folder of PERFECTLOOK_DATA, or in the current folder)
+        accept_licence: accept the terms; without this flag they are only printed
         mirror: folder or URL of a mirror with the same files under the same paths, such as a clone of the
-            repository.
-        limit: fetch only the first N scenes and their products.
-        retry_dead: try dead addresses again.
-        strict: exit with 1 if anything could not be fetched or was left out.
+            repository
+        limit: fetch only the first N scenes and their products
+        retry_dead: try dead addresses again
+        strict: exit with 1 if anything could not be fetched or was left out
 
     Returns:
         2 if the terms are not accepted.
@@ -142,17 +142,17 @@ def make(
     """Make a set from two folders of pictures and a table of pairs: which product belongs to which scene.
 
     Args:
-        folder: folder of the new set.
-        scenes: folder of the scenes' pictures.
-        products: folder of the products' pictures.
-        pairs: CSV with the columns scene, product and category. Optional columns: left, top, right and
-            bottom (pixels of the scene, or 0 to 1), title, price and others.
+        folder: folder of the new set
+        scenes: folder of the scenes' pictures
+        products: folder of the products' pictures
+        pairs: CSV with the columns scene, product and category, and optionally left, top, right and bottom
+            (pixels of the scene, or 0 to 1), title, price and others
         categories: CSV with the columns product and category (and title ...); it may list products without
-            pairs.
-        licence: licence of the pictures; model cards repeat it.
-        link: make hard links to the pictures instead of copies.
-        force: replace another set in the folder.
-        strict: exit with 1 if a row had to be left out.
+            pairs
+        licence: licence of the pictures; model cards repeat it
+        link: make hard links to the pictures instead of copies
+        force: replace another set in the folder
+        strict: exit with 1 if a row had to be left out
 
     Raises:
         PerfectLookError: a file or folder cannot be used.

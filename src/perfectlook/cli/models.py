@@ -50,19 +50,19 @@ def train(
     To continue an interrupted training, run the same command again.
 
     Args:
-        sets: folders of sets.
-        out: folder of the new model.
-        config: TOML file of settings; flags override it.
-        baseline: train a baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae. A baseline
-            uses the backbone, the seed and the settings that apply to it.
-        mode: distances that the model uses.
-        encoder: kind of encoder.
-        distance: l2 is the norm, squared_l2 its square.
-        from_model: fine-tune this model on new pairs and categories; its shape and its backbone stay.
-        backbone: name of a backbone; `perfectlook backbones` lists them.
-        seed: random seed.
-        epochs: maximum number of epochs.
-        strict: fail if anything in a set is wrong.
+        sets: folders of sets
+        out: folder of the new model
+        config: TOML file of settings; flags override it
+        baseline: train a baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae; it uses
+            the backbone, the seed and the settings that apply to it
+        mode: distances that the model uses
+        encoder: kind of encoder
+        distance: l2 is the norm, squared_l2 its square
+        from_model: fine-tune this model on new pairs and categories; its shape and its backbone stay
+        backbone: name of a backbone; `perfectlook backbones` lists them
+        seed: random seed
+        epochs: maximum number of epochs
+        strict: fail if anything in a set is wrong
 
     Raises:
         PerfectLookError: the settings or the sets cannot be used, or training fails.
@@ -138,12 +138,12 @@ def evaluate(
     """Evaluate a model on a split of a set, with 95 % intervals over scenes.
 
     Args:
-        json: write the evaluation as JSON.
-        pairs: write one JSON line per pair.
+        json: write the evaluation as JSON
+        pairs: write one JSON line per pair
         explain: test whether attention explains the ranking: mask the most attended regions, then
-            random ones.
+            random ones
         suggest: measure the categories that the model suggests for whole scenes, against the most popular
-            categories.
+            categories
 
     Raises:
         PerfectLookError: the model or the set cannot be used, or a file cannot be written.
@@ -179,10 +179,10 @@ def compare(
     best model is better than each of the others.
 
     Args:
-        models: folders of models.
-        json: write the comparison as JSON.
-        markdown: write its tables as Markdown.
-        chart: draw the accuracies as PNG or SVG.
+        models: folders of models
+        json: write the comparison as JSON
+        markdown: write its tables as Markdown
+        chart: draw the accuracies as PNG or SVG
 
     Raises:
         PerfectLookError: a model or the set cannot be used, or a file cannot be written.
@@ -220,8 +220,8 @@ def report(
     The page is one file. It contains the set's pictures.
 
     Args:
-        out: the file to write (default: report-MODEL-SET.html).
-        n: number of answers to show (default: 24).
+        out: the file to write (default: report-MODEL-SET.html)
+        n: number of answers to show (default: 24)
 
     Raises:
         PerfectLookError: the model or the set cannot be used, or the file cannot be written.

@@ -23,7 +23,7 @@ def group(name: str, about: str) -> App:
     return App(
         name=name,
         help=about,
-        help_format="plaintext",
+        help_format="markdown",
         default_parameter=Parameter(negative=(), show_default=False, allow_repeating=True),
     )
 

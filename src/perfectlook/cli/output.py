@@ -41,9 +41,9 @@ def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
     distance = f"{product.distance!r}" if bare else f"{product.distance:.3f}"
     title = short_title(product.title)
     moved = f"  [{'; '.join(map(str, product.rules))}]" if product.rules else ""
-    said = f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip()
+    line = f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip()
     price = " ".join(product.current_price.split())
-    return f"{said}{f'  {price}' if price else ''}{moved}"
+    return f"{line}{f'  {price}' if price else ''}{moved}"
 
 
 def short_title(title: str | None, most: int = 60) -> str:

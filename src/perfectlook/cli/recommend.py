@@ -64,22 +64,22 @@ def complete(
     """Recommend the catalogue's products that complete the look of each photo, by category.
 
     Args:
-        photo: photo of a real scene.
-        photos: more photos.
+        photo: photo of a real scene
+        photos: more photos
         category: answer only for these categories: a whole path (Furniture|Chairs), the top of a subtree or
-            one level (default: all, those most likely to complete the photo first).
-        k: products per category (default: 10); with --look, alternatives per slot (default: 3).
-        spread: 0 to 1: prefer products that differ from those ranked before them (default: 0, off).
-        look: compose a whole look: one product per category, near the photo and near each other.
-        weight: with --look: importance of the distances between its products (default: 0.5).
-        budget: with --look: maximum total price, 500 or "500 EUR".
-        lock: with --look: CATEGORY=ID, a product that keeps the slot of its category.
+            one level (default: all, those most likely to complete the photo first)
+        k: products per category (default: 10); with --look, alternatives per slot (default: 3)
+        spread: 0 to 1: prefer products that differ from those ranked before them (default: 0, off)
+        look: compose a whole look: one product per category, near the photo and near each other
+        weight: with --look: importance of the distances between its products (default: 0.5)
+        budget: with --look: maximum total price, 500 or "500 EUR"
+        lock: with --look: CATEGORY=ID, a product that keeps the slot of its category
         sheet: draw the photo, the attention and the products on one page; with several photos, FILE-1.png,
             FILE-2.png ...
-        strict: exit with 1 if any photo cannot be read.
+        strict: exit with 1 if any photo cannot be read
 
     Returns:
-        1 if no photo could be read, or with `--strict` if one could not.
+        1 if no photo could be read, or with `--strict` if any photo failed.
 
     Raises:
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
@@ -160,11 +160,11 @@ def similar(
     """Find the products that look most like a product of the catalogue, or like the product on a photo.
 
     Args:
-        like: id of a product of the catalogue, or a photo of a product.
+        like: id of a product of the catalogue, or a photo of a product
         category: search only these categories (default: the product's own; for a photo, the three categories
-            whose products look most like it on average).
-        k: products per category (default: 10).
-        sheet: draw the product or photo and its similar products on one page.
+            whose products look most like it on average)
+        k: products per category (default: 10)
+        sheet: draw the product or photo and its similar products on one page
 
     Raises:
         PerfectLookError: the product or photo, the model, the catalogue, a category, the filter or the rules
@@ -198,11 +198,11 @@ def explain(
     A product's distance is the sum of the contributions of the whole scene and of each region.
 
     Args:
-        photo: photo of a real scene.
-        category: a category of the catalogue: a whole path (Furniture|Chairs), or its last level.
-        k: number of nearest products to explain (default: 3).
-        product: explain these products of the category instead of the nearest ones.
-        sheet: draw each product next to the photo with the contribution of each region.
+        photo: photo of a real scene
+        category: a category of the catalogue: a whole path (Furniture|Chairs), or its last level
+        k: number of nearest products to explain (default: 3)
+        product: explain these products of the category instead of the nearest ones
+        sheet: draw each product next to the photo with the contribution of each region
 
     Raises:
         PerfectLookError: the photo, the model, the catalogue, the category or a product cannot be used, or a

@@ -31,9 +31,9 @@ def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool =
     Nothing is downloaded, and you need no photo of your own.
 
     Args:
-        port: port to listen on (default: 8000, or a free one if it is taken; 0: a free one).
-        no_browser: print the address without opening a browser.
-        check: ask the server for three rooms, print the answers, and exit.
+        port: port to listen on (default: 8000, or a free one if it is taken; 0: a free one)
+        no_browser: print the address without opening a browser
+        check: ask the server for three rooms, print the answers, and exit
 
     Raises:
         PerfectLookError: a part of the showroom is missing, or the port is taken.
@@ -95,8 +95,8 @@ def serve(*, config: str | None = None, show_config: bool = False, **flags: obje
     of the TOML file (max_upload). Flags override the environment, and the environment overrides the file.
 
     Args:
-        config: TOML file of settings.
-        show_config: print the resulting settings, and exit.
+        config: TOML file of settings
+        show_config: print the resulting settings, and exit
 
     Raises:
         PerfectLookError: a setting, the model or the catalogue cannot be used.
@@ -149,7 +149,7 @@ def new(name: str, /) -> int:
     remove its line.
 
     Args:
-        name: name of the key's owner, for logs and rate limits.
+        name: name of the key's owner, for logs and rate limits
 
     Raises:
         UsageError: the name has invalid characters.

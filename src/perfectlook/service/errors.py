@@ -162,9 +162,7 @@ def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal
         for each in filter(None, hidden):
             message = message.replace(each, "the catalogue")
         return Refusal(400, "bad_request", message)
-    if isinstance(
-        error, FetchError
-    ):  # only the log gets the reason, because it reveals what is at the address
+    if isinstance(error, FetchError):  # only the log gets the reason: it reveals what is at the address
         if error.passing:
             return Refusal(502, "unreachable", "The URL cannot be fetched now. Try again later.")
         return Refusal(400, "bad_url", "The URL cannot be fetched. Check the address.")
@@ -175,9 +173,7 @@ def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal
 
 def _of_picture(error: PictureError) -> Refusal:
     if isinstance(error.__cause__, UnidentifiedImageError):
-        return Refusal(
-            415, "not_a_picture", "This is no picture of a known format. Send a JPEG, PNG or WebP."
-        )
+        return Refusal(415, "not_a_picture", "The picture has an unknown format. Send a JPEG, PNG or WebP.")
     if "megapixels" in str(error) or "over the limit" in str(error):
         return Refusal(413, "too_large", "The picture has too many pixels. Scale it down.")
     if "empty" in str(error):

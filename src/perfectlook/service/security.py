@@ -90,9 +90,11 @@ class Keys:
                 if stamp == self._stamp:
                     return
                 text = self._file.read_text(encoding="utf-8")
+            except FileNotFoundError as error:
+                raise UsageError(f"{self._file}: no such file. Check the path.") from error
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(
-                    f"{self._file}: cannot be read ({error}). Make a key with `perfectlook keys new NAME`."
+                    f"{self._file}: cannot be read ({error}). Make it with `perfectlook keys new NAME`."
                 ) from error
             self._digests, self._stamp = _parsed(text, self._file), stamp
 

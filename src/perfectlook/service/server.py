@@ -39,10 +39,10 @@ def run(settings: Settings) -> None:
     """
     _check_address(settings)
     log_as_json()
-    gc.disable()  # the objects made here stay: the garbage collector need not look at them
+    gc.disable()  # these objects stay: the garbage collector can ignore them
     try:
-        with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-            beside.submit(import_module, "perfectlook.service.app")  # takes about as long as opening
+        with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
+            pool.submit(import_module, "perfectlook.service.app")  # takes about as long as opening
             from perfectlook.service.service import Service
 
             service = Service.open(settings)

@@ -83,15 +83,15 @@ class Service(Closable):
     def _warm(self) -> None:
         """Load the networks and the catalogue's vectors, which the first request would load otherwise."""
         catalogue, model = self.recommender.catalogue, self.recommender.model
-        with ThreadPoolExecutor(1, thread_name_prefix="open") as beside:
-            opening = beside.submit(lambda: self.recommender.backbone)
+        with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
+            opening = pool.submit(lambda: self.recommender.backbone)
             if smallest := min(catalogue.categories().items(), key=itemgetter(1), default=None):
                 point = np.zeros(model.dimension, np.float32)
                 catalogue.search([Query(point, 1, frozenset(smallest[:1]))], model)
             opening.result()
-        seen = self.recommender.embed(Image.new("RGB", (64, 64), "grey"))
-        answer = self.recommender.complete(seen, k=1, limit=1)
-        self.usual.parts(seen.scene, [each.category for each in answer.categories])
+        photo = self.recommender.embed(Image.new("RGB", (64, 64), "grey"))
+        answer = self.recommender.complete(photo, k=1, limit=1)
+        self.usual.parts(photo.scene, [each.category for each in answer.categories])
 
     @cached_property
     def _fetcher(self) -> Fetcher:

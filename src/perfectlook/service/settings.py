@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     catalogue: str = _setting("", "folder or URL of a catalogue that is synced with the model")
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8000, "port to listen on; 0 takes a free one", ge=0, le=65_535)
-    keys: str = _setting("", "file of API keys; without it, nobody can change products")
+    keys: str = _setting("", "file of API keys; without it, products cannot be changed")
     keyed_reading: bool = _setting(False, "require an API key for reading too")
     samples: str = _setting("", "folder of sample scenes, which requests and the page can name")
     feedback: str = _setting("", "file for feedback (default: next to the catalogue)")
@@ -108,8 +108,11 @@ class Settings(BaseSettings):
 
 
 def reason_of(message: str) -> str:
-    """Return a message of pydantic as the second part of an error: lower case, with a full stop."""
-    reason = message.removeprefix("Value error, ").rstrip(".")
+    """Return a message of pydantic in the form of other errors: "must be greater than or equal to 1."."""
+    if message == "Extra inputs are not permitted":
+        return "unknown option. Leave it out."
+    reason = message.removeprefix("Value error, ").removesuffix(".")
+    reason = re.sub(r"^\w+ should ", "must ", reason).replace("Field required", "required")
     return f"{reason[:1].lower()}{reason[1:]}."
 
 
@@ -121,9 +124,11 @@ def flag_of(name: str) -> str:
 def _read(settings: type[Settings], file: str) -> dict[str, Any]:
     try:
         values = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{file}: no such file. Check the path.") from error
     except OSError as error:
         raise UsageError(
-            f"{file}: cannot be read ({error.strerror}). Check the path and its permissions."
+            f"{file}: cannot be read ({error.strerror}). Check its permissions and the disk."
         ) from error
     except ValueError as error:
         raise UsageError(

@@ -2,7 +2,7 @@
 
 const round = (value) => Number(value.toFixed(3));
 
-/** The query of the address for a state; "" for an own photo, which nobody else could open. */
+/** The query of the address for a state; "" for an own photo, which only this page has. */
 export function toAddress({ scene, categories, filters, box }) {
   if (!scene || scene.kind === "photo") return "";
   const query = new URLSearchParams({ [scene.kind]: scene.kind === "sample" ? scene.name : scene.url });

@@ -2,7 +2,7 @@
 
 import { texts } from "./locale.js";
 
-/** {title, text, again} of a Refusal. `again`: trying the same once more can help. */
+/** {title, text, again} of a Refusal. `again`: trying again can help. */
 export function failureOf({ status, message, retryAfter }) {
   const { failure } = texts;
   if (status === 0) return { ...failure.unreachable, again: true };

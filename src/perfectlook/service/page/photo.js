@@ -21,7 +21,7 @@ export async function lightened(file) {
   }
 }
 
-/** The first picture that was dropped or pasted, or else the first file, or null. */
+/** The first picture that was dropped or pasted, otherwise the first file, or null. */
 export function pictureIn(transfer) {
   const files = [...(transfer?.files ?? [])];
   return files.find((file) => file.type.startsWith("image/")) ?? files[0] ?? null;
