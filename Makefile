@@ -27,7 +27,7 @@ define environment
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test test-long check format docs bench bench-quick results clean
+.PHONY: help setup setup-demo demo test test-long check format docs docs-pages docs-check bench bench-quick results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,14 +55,21 @@ test: setup ## run the test suite
 test-long: setup ## run the suite with the full counts
 	$(BIN)/python -m pytest -n 2
 
-check: setup ## lint, format and types
+check: setup ## lint, format, types and spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 format: setup ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs-pages: setup ## write the generated pages of the documentation
+	PYTHONPATH=tools $(BIN)/python -m documentation
+
+docs-check: setup ## name the generated pages that are not current
+	PYTHONPATH=tools $(BIN)/python -m documentation --check
 
 docs: setup ## build the documentation's site; open out/site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

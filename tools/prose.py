@@ -269,8 +269,9 @@ def _blocks(markdown: str, path: str) -> Iterator[Text]:
 
 
 def _without_code(markdown: str) -> str:
-    """A page without code blocks, comments, front matter and link definitions; lines keep their numbers."""
+    """A page without code, generated parts and comments; the lines keep their numbers."""
     text = re.sub(r"\A---\n.*?\n---\n", _blank, markdown, flags=re.S)
+    text = re.sub(r"<!-- begin: ([^>]*) -->.*?<!-- end: \1 -->", _blank, text, flags=re.S)
     text = re.sub(r"<!--.*?-->", _blank, text, flags=re.S)
     text = re.sub(r"^([ >\t]*)(`{3,}|~{3,}).*?^[ >\t]*\2[ \t]*$", _blank, text, flags=re.S | re.M)
     text = re.sub(r"<(picture|svg|pre|script|style)\b.*?</\1>", _blank, text, flags=re.S)

@@ -10,9 +10,6 @@ from perfectlook.data.scenes import split_of
 from perfectlook.files import SHOWROOM, model_folder, shipped_models
 from perfectlook.model.files import CARD
 
-CARDS_PLACE = "<!-- shipped models -->"
-SHOWROOM_PLACE = "<!-- showroom -->"
-"""Where the pages take them in."""
 CREDITS = SHOWROOM / "CREDITS.md"
 
 

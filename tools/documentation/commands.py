@@ -6,10 +6,17 @@ from perfectlook.cli.main import build_app
 
 HEAD = """# The command line
 
-Made from the commands of this version: `perfectlook COMMAND --help` says the same. Exit codes are 0 (done;
-what had to be skipped is printed and counted), 1 (failed, or something was skipped under `--strict`), 2
-(wrong use) and 130 (interrupted). Where a MODEL is asked for, a folder is meant, or the name of [a model
-that comes with the package](models.md). `FOLDER|URL` is a folder or one of the [stores](stores.md).
+Every command with its flags, as `perfectlook COMMAND --help` prints them.
+
+| exit code | meaning |
+|---|---|
+| 0 | done; problems that were skipped are printed and counted |
+| 1 | failed, or something was skipped under `--strict` |
+| 2 | wrong use |
+| 130 | interrupted |
+
+MODEL is a folder, or the name of [a model that comes with the package](models.md). `FOLDER|URL` is a folder
+or one of the other [stores](stores.md).
 
 """
 
@@ -17,5 +24,6 @@ that comes with the package](models.md). `FOLDER|URL` is a folder or one of the 
 def commands_page() -> str:
     """Every command with every flag."""
     text = build_app().generate_docs(output_format="markdown", heading_level=1)
+    text = re.sub(r"^(perfectlook [a-z -]+) -m \w+(?= )", r"\1", text, flags=re.MULTILINE)  # of `python -m`
     body = re.sub(r"^# perfectlook\n.*?(?=^## )", "", text, count=1, flags=re.MULTILINE | re.DOTALL)
     return HEAD + body

@@ -1,0 +1,50 @@
+"""The generated pages and parts that are committed are current, and whole."""
+
+import re
+import sys
+from types import ModuleType
+
+import pytest
+
+from printed import DOCS, ROOT, generated
+
+
+@pytest.mark.parametrize("page", list(generated().current()))
+def test_a_generated_page_is_current(page: str):
+    made, committed = generated().current()[page]
+    assert made == committed, f"docs/{page} is not current. Run `make docs-pages`, and commit the page."
+
+
+def test_every_begin_has_its_end_and_a_maker():
+    for page in DOCS.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        begun = re.findall(r"<!-- begin: (.*?) -->", text)
+        assert begun == re.findall(r"<!-- end: (.*?) -->", text), page
+        assert all(re.match("|".join(generated().PARTS), each) for each in begun), page
+
+
+@pytest.fixture
+def errors() -> ModuleType:
+    generated()
+    return sys.modules["documentation.errors"]
+
+
+def test_every_kind_of_template(errors: ModuleType):
+    def template(code: str) -> str:
+        return errors._template(errors.ast.parse(code, mode="eval").body)
+
+    assert template('f"{path}: no such file. Check the path."') == "{path}: no such file. Check the path."
+    assert template("f\"unknown {what!r}: {', '.join(NAMES)}\"") == "unknown '{what}': {names}"
+    assert template('f"{len(rows)} of " f"{self._total}"') == "{number} of {total}"
+    assert template("f\"{'a' if x else 'b'}\"") == "{a or b}"
+
+
+def test_errors_have_their_class_module_and_message(errors: ModuleType):
+    found = {(each.kind, each.module, each.text) for each in errors.messages()}
+    assert len(found) > 250
+    assert {"UsageError", "DatasetError", "MissingExtraError", "Problem", "Refusal"} <= {
+        each[0] for each in found
+    }
+    for _, module, _ in found:
+        file = ROOT / "src" / module.replace(".", "/")
+        assert file.with_suffix(".py").exists() or (file / "__init__.py").exists()
