@@ -24,6 +24,6 @@ or one of the other [stores](stores.md).
 def commands_page() -> str:
     """Every command with every flag."""
     text = build_app().generate_docs(output_format="markdown", heading_level=1)
-    text = re.sub(r"^(perfectlook [a-z -]+) -m \w+(?= )", r"\1", text, flags=re.MULTILINE)  # of `python -m`
+    text = re.sub(r"^(perfectlook [a-z -]+) -m \w+(?= |$)", r"\1", text, flags=re.MULTILINE)  # of `python -m`
     body = re.sub(r"^# perfectlook\n.*?(?=^## )", "", text, count=1, flags=re.MULTILINE | re.DOTALL)
     return HEAD + body

@@ -53,7 +53,7 @@ def _member(each: Any, name: str, level: int) -> list[str]:
     elif target.is_class:
         parts.append(_block("class", target, name))
     elif target.is_attribute and "property" not in target.labels and target.value is not None and level == 3:
-        if len(value := f"{name} = {target.value}") <= WIDTH:
+        if len(value := f"{name} = {target.value}") <= WIDTH and " _" not in value:
             parts.append(f"```python\n{value}\n```\n")
     elif target.annotation is not None:
         parts.append(f"Type: `{target.annotation}`\n")
