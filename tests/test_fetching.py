@@ -67,7 +67,7 @@ def test_what_may_pass_is_tried_again(server: Web, failure: object) -> None:
 def test_what_does_not_pass_is_said_after_the_last_try(server: Web) -> None:
     server.answers["/a.jpg"] = fail(503)
     with pytest.raises(
-        FetchError, match=r"/a\.jpg: answers 503 Service Unavailable, tried 3 times"
+        FetchError, match=r"/a\.jpg: answered 503 Service Unavailable after 3 tries"
     ) as raised:
         fetch_picture(server.url("/a.jpg"), limits=LIMITS)
     assert raised.value.passing
@@ -75,7 +75,7 @@ def test_what_does_not_pass_is_said_after_the_last_try(server: Web) -> None:
 
 
 def test_a_picture_that_is_not_there_is_asked_for_once(server: Web) -> None:
-    with pytest.raises(FetchError, match=r"/a\.jpg: answers 404 Not Found; correct the link") as raised:
+    with pytest.raises(FetchError, match=r"/a\.jpg: answered 404 Not Found\. Correct the link") as raised:
         fetch_picture(server.url("/a.jpg"), limits=LIMITS)
     assert not raised.value.passing
     assert len(server.asked) == 1
@@ -84,7 +84,7 @@ def test_a_picture_that_is_not_there_is_asked_for_once(server: Web) -> None:
 @pytest.mark.parametrize("answer", [stall, trickle])
 def test_neither_silence_nor_trickling_bytes_last_longer_than_allowed(server: Web, answer: object) -> None:
     server.answers["/a.jpg"] = answer  # type: ignore[assignment]
-    with pytest.raises(FetchError, match=r"does not answer within 0\.3 seconds"):
+    with pytest.raises(FetchError, match=r"timed out after 0\.3 s"):
         fetch_picture(server.url("/a.jpg"), limits=SHORT)
 
 
@@ -94,13 +94,13 @@ def test_a_header_that_trickles_does_not_either(server: Web) -> None:
             handler.wfile.write(b"H")
 
     server.answers["/a.jpg"] = answer
-    with pytest.raises(FetchError, match=r"does not answer within 0\.3 seconds"):
+    with pytest.raises(FetchError, match=r"timed out after 0\.3 s"):
         fetch_picture(server.url("/a.jpg"), limits=SHORT)
 
 
 def test_an_answer_that_is_cut_short_is_no_picture(server: Web) -> None:
     server.answers["/a.jpg"] = break_off(b"pict")
-    with pytest.raises(FetchError, match="breaks off"):
+    with pytest.raises(FetchError, match="incomplete or not HTTP"):
         fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, tries=1))
 
 
@@ -146,7 +146,7 @@ def test_redirects_without_end_are_not(server: Web) -> None:
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/a.jpg"])
 def test_redirects_to_anything_but_http_are_refused(server: Web, place: str) -> None:
     server.answers["/a.jpg"] = redirect(place)
-    with pytest.raises(FetchError, match=r"/a\.jpg: leads to .*only these are fetched"):
+    with pytest.raises(FetchError, match=r"/a\.jpg: redirects to .*: not an http"):
         fetch_picture(server.url("/a.jpg"), limits=LIMITS)
 
 
@@ -155,12 +155,12 @@ def test_redirects_to_anything_but_http_are_refused(server: Web, place: str) -> 
     ["ftp://shop.example/a.jpg", "file:///etc/passwd", "/a.jpg", "http:///a.jpg", "http://[::1/a.jpg", ""],
 )
 def test_what_is_no_http_url_is_refused(url: str) -> None:
-    with pytest.raises(FetchError, match="is no"):
+    with pytest.raises(FetchError, match=r"not a URL|not an http"):
         fetch_picture(url)
 
 
 def test_passwords_are_neither_sent_nor_repeated() -> None:
-    with pytest.raises(FetchError, match="holds a password") as raised:
+    with pytest.raises(FetchError, match="contains a password") as raised:
         fetch_picture("http://me:secret@shop.example/a.jpg")
     assert "secret" not in str(raised.value)
 
@@ -169,7 +169,7 @@ def test_passwords_are_neither_sent_nor_repeated() -> None:
     "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "[::ffff:127.0.0.1]", "0.0.0.0"]
 )
 def test_this_machine_is_not_asked_unless_allowed(server: Web, host: str) -> None:
-    with pytest.raises(FetchError, match="not an address of the public internet"):
+    with pytest.raises(FetchError, match="not on the public internet"):
         fetch_picture(server.url("/a.jpg", host))
     assert server.asked == []
 
@@ -182,7 +182,7 @@ def public(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_redirect_to_a_private_address_is_refused(server: Web, public: None) -> None:
     server.answers["/a.jpg"] = redirect(server.url("/secret", "127.0.0.2"))
-    with pytest.raises(FetchError, match=r"/a\.jpg: 127\.0\.0\.2 is at 127\.0\.0\.2, which is not"):
+    with pytest.raises(FetchError, match=r"/a\.jpg: 127\.0\.0\.2: its address 127\.0\.0\.2 is not"):
         fetch_picture(server.url("/a.jpg"))
     assert server.paths == ["/a.jpg"]
 

@@ -247,7 +247,7 @@ def test_palette_with_transparency(kind: str, transparency: int | bytes) -> None
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32])
 def test_pixels_without_an_agreed_range_are_refused(dtype: type) -> None:
-    with pytest.raises(PictureError, match=r"32-bit pixels have no agreed range"):
+    with pytest.raises(PictureError, match=r"32-bit pixels have no defined range"):
         open_picture(encoded(Image.fromarray(np.ones((4, 4), dtype)), "TIFF"))
 
 

@@ -23,7 +23,7 @@ from pictures import FORMATS, drawn, encoded, png
 
 
 def test_missing_file_names_path_and_remedy(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match=r"nowhere\.jpg: no such file; check the path"):
+    with pytest.raises(PictureError, match=r"nowhere\.jpg: no such file\. Check the path"):
         open_picture(tmp_path / "nowhere.jpg")
 
 
@@ -35,7 +35,9 @@ def test_the_problem_of_a_picture_is_said_without_raising(tmp_path: Path) -> Non
 
 
 def test_an_address_is_no_file():
-    with pytest.raises(PictureError, match=r"shop\.example/room\.jpg: no such file; download it first"):
+    with pytest.raises(
+        PictureError, match=r"shop\.example/room\.jpg: no such file\. Download the picture first"
+    ):
         open_picture("https://shop.example/room.jpg")
 
 
@@ -79,7 +81,10 @@ def test_file_that_may_not_be_read(tmp_path: Path) -> None:
     path = tmp_path / "secret.png"
     path.write_bytes(encoded(drawn(), "PNG"))
     path.chmod(0)
-    with ordinary_user(), pytest.raises(PictureError, match=r"secret\.png: permission denied"):
+    with (
+        ordinary_user(),
+        pytest.raises(PictureError, match=r"secret\.png: cannot be read \(Permission denied\)"),
+    ):
         open_picture(path)
 
 
@@ -120,7 +125,7 @@ def test_bytes_are_capped_before_parsing(tmp_path: Path) -> None:
     (tmp_path / "large.bmp").write_bytes(content)
     limits = PictureLimits(max_bytes=len(content) - 1)
     for source in (content, tmp_path / "large.bmp", io.BytesIO(content)):
-        with pytest.raises(PictureError, match=r"over the limit of 18,485 bytes; .*max_bytes"):
+        with pytest.raises(PictureError, match=r"over the limit of 18,485 bytes\. .*max_bytes"):
             open_picture(source, limits=limits)
     open_picture(content, limits=PictureLimits(max_bytes=len(content)))
 
@@ -167,7 +172,7 @@ def test_bomb_of_18_kilobytes_is_refused_from_its_header() -> None:
 
 def test_pixels_between_our_limit_and_pillows() -> None:
     with pytest.raises(
-        PictureError, match=r"7000×6000 is 42\.0 megapixels, over the limit of 40\.0; .*max_pixels"
+        PictureError, match=r"7000×6000 pixels are over the limit of 40\.0 megapixels\. .*max_pixels"
     ):
         open_picture(png(7000, 6000, 1, 0, b""))
     with pytest.raises(
@@ -189,7 +194,7 @@ def test_gif_frame_larger_than_its_screen() -> None:
     content = (
         b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6) + frame + b"\x02\x02\x44\x01\x00;"
     )
-    with pytest.raises(PictureError, match=r"65000×1000 is 65\.0 megapixels"):
+    with pytest.raises(PictureError, match=r"65000×1000 pixels are over"):
         open_picture(content)
 
 
@@ -200,7 +205,7 @@ def test_tiff_with_tiles_larger_than_the_picture() -> None:
     tags += [(324, start), (325, len(body))]
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     content = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + body
-    with pytest.raises(PictureError, match=r"40000×40000 is 1600\.0 megapixels"):
+    with pytest.raises(PictureError, match=r"40000×40000 pixels are over"):
         open_picture(content)
 
 

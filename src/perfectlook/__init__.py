@@ -1,8 +1,8 @@
-"""Complete the look: products that go with the photo of a real scene, from a shop's own catalogue.
+"""Complete the look: products from a shop's own catalogue that go with the photo of a scene.
 
     import perfectlook as pl
 
-Everything listed in `__all__` is loaded when it is first used, so that importing the package is instant.
+Each name in `__all__` is loaded when you first use it, so importing the package is fast.
 """
 
 import importlib
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from perfectlook.recommender import Recommender, Rules
     from perfectlook.training.train import train
 
-# onnxruntime reports to its makers from its import on, unless it is told not to before that
+# onnxruntime sends telemetry from its import on; this must be set before
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
@@ -74,20 +74,20 @@ _HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for 
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from its module when it is first used."""
+    """Load a public name from its module on first use."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from perfectlook.errors import MissingExtraError
 
     try:
         found = globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
-    except MissingExtraError as error:  # `help(perfectlook)` and `hasattr` work without the extra
-        return _needs(name, error)
+    except MissingExtraError as error:  # `help(perfectlook)` and `hasattr` must work without the extra
+        return _raising(name, error)
     return found
 
 
-def _needs(name: str, error: Exception) -> object:
-    """A function that says which extra is missing when it is called."""
+def _raising(name: str, error: Exception) -> object:
+    """Return a function that raises the error when it is called."""
 
     def missing(*_: object, **__: object) -> None:
         raise error

@@ -1,23 +1,25 @@
-"""Failures a user can act on: every message names the value, the file and the remedy."""
+"""Errors that a user can fix. Each message names the place, what happened and what to do."""
 
 
 class PerfectLookError(Exception):
-    """Base of every failure raised on purpose; the command line prints it without a traceback."""
+    """Base class of the package's errors. The command line prints them without a traceback."""
 
 
 class UsageError(PerfectLookError):
-    """The call itself is wrong: an unknown name, a missing argument, values that exclude each other."""
+    """The call is wrong: an unknown name, a missing argument, or values that exclude each other."""
 
 
 class PictureError(PerfectLookError):
-    """A picture cannot be read, or is refused: missing, empty, truncated, too large, of an unknown format."""
+    """A picture cannot be used: it is missing, empty, truncated, too large or of an unknown format."""
 
 
 class FetchError(PerfectLookError):
-    """A URL is refused, cannot be reached, or does not give what was asked for within the limits.
+    """A URL cannot be fetched.
 
-    `passing` says whether trying again later may help, `status` what the server answered (None without an
-    answer), `pause` how many seconds it asked to wait.
+    Attributes:
+        passing: whether trying again later may help.
+        status: the HTTP status of the response; None without a response.
+        pause: the number of seconds that the server asked to wait.
     """
 
     def __init__(
@@ -30,42 +32,44 @@ class FetchError(PerfectLookError):
 
 
 class FeedError(PerfectLookError):
-    """A feed cannot be read: an unknown format, another encoding than UTF-8, columns that are not there."""
+    """A feed cannot be read: an unknown format, an encoding other than UTF-8, or missing columns."""
 
 
 class DatasetError(PerfectLookError):
-    """A set cannot be used: missing files, malformed lines under `--strict`, an empty split."""
+    """A set cannot be used: missing files, malformed lines with `--strict`, or an empty split."""
 
 
 class BackboneError(PerfectLookError):
-    """A backbone is unknown, or its weights, its engine or the library it needs cannot be loaded."""
+    """A backbone is unknown, or its weights, its engine or a library that it needs cannot be loaded."""
 
 
 class FeatureError(PerfectLookError):
-    """The feature store cannot be read or written: a full disk, a store of another backbone or format."""
+    """The feature store cannot be used: the disk is full, or it has another backbone or format."""
 
 
 class TrainingError(PerfectLookError):
-    """Training cannot start or go on: no usable pairs, a loss that is not a number."""
+    """Training cannot start or continue: no usable pairs, or a loss that is not a number."""
 
 
 class ModelError(PerfectLookError):
-    """A model on disk is missing, incomplete, of a newer format, or was made for another backbone."""
+    """A model on disk is missing, incomplete, in a newer format, or made for another backbone."""
 
 
 class CatalogueError(PerfectLookError):
-    """A catalogue is missing, corrupted, locked, or belongs to another model."""
+    """A catalogue is missing, damaged or locked, or was made with another model."""
 
 
 class CatalogueInUseError(CatalogueError):
-    """Another sync is at work on the catalogue; the text says whose."""
+    """Another process is syncing the catalogue; the message names it."""
 
 
 class ServerError(PerfectLookError):
-    """A server cannot be reached, refuses or fails.
+    """A server cannot be reached, refuses the request, or fails.
 
-    `status` is the HTTP status (None where there was no answer), `code` what the server calls the failure (""
-    where it does not say), and `request_id` what its logs call the request.
+    Attributes:
+        status: the HTTP status; None without a response.
+        code: the server's error code; "" if the response has none.
+        request_id: the id of the request in the server's log.
     """
 
     def __init__(
@@ -78,7 +82,10 @@ class ServerError(PerfectLookError):
 
 
 class MissingExtraError(PerfectLookError):
-    """A part of the package needs an optional dependency that is not installed."""
+    """A feature of the package needs an optional dependency that is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}': pip install 'perfectlook[{extra}]'")
+        name = what[:1].upper() + what[1:]
+        super().__init__(
+            f"{name} needs the extra '{extra}'. Install it with: pip install 'perfectlook[{extra}]'"
+        )

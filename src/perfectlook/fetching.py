@@ -1,4 +1,4 @@
-"""Fetch what is at a URL: only from public addresses, within limits, again where that may help."""
+"""Fetch URLs: from public addresses only, within limits, and with retries."""
 
 import ipaddress
 import random
@@ -24,17 +24,17 @@ from perfectlook.images import DEFAULT_LIMITS as OF_PICTURES
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """Bounds of one fetch.
+    """Limits of a fetch.
 
     Attributes:
-        max_bytes: the largest body accepted, after any decompression.
-        seconds: the longest one try may take, redirects and a body that trickles included.
-        redirects: how many are followed.
-        tries: how often it is tried in all, where trying again may help.
-        first_pause: seconds before the second try; each further one is twice as long, up to `longest_pause`.
-        longest_pause: also bounds what a server may ask for with Retry-After.
-        connections: how many are open at once.
-        allow_private: whether private, loopback and link-local addresses may be asked.
+        max_bytes: the largest body accepted, after decompression.
+        seconds: the timeout of one try, including redirects and the whole body.
+        redirects: the largest number of redirects followed.
+        tries: the number of tries in total, for errors that may pass.
+        first_pause: seconds before the second try. Each further pause is twice as long.
+        longest_pause: the longest pause in seconds, even if a server asks for more with Retry-After.
+        connections: the number of connections open at the same time.
+        allow_private: whether private, loopback and link-local addresses are allowed.
     """
 
     max_bytes: int = OF_PICTURES.max_bytes
@@ -59,7 +59,7 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a server said by which it can be asked whether something has changed since."""
+    """The headers of a response that let you ask the server whether a file has changed."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -67,9 +67,12 @@ class Validators:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What is at a URL; `content` is None if it is as it was when the validators were given.
+    """The response of a URL.
 
-    `media_type` is what the server says that it is, without parameters; "" if it does not say.
+    Attributes:
+        content: the body; None if it has not changed since the given validators.
+        validators: for the next request.
+        media_type: the media type that the server declares, without parameters; "" if it declares none.
     """
 
     content: bytes | None
@@ -78,14 +81,14 @@ class Fetched:
 
 
 class Fetcher(Closable):
-    """Fetches from several threads at once over shared connections; bounded by its limits.
+    """Fetches URLs over shared connections, within limits. It can be used from several threads.
 
-    Only http and https; every address connected to is one that was checked, after each redirect too; no
-    proxy is used; certificates are checked; no cookies, no credentials.
+    It uses http and https only, checks certificates, and checks every address before it connects, also after
+    a redirect. It uses no proxy and sends no cookies and no credentials.
     """
 
     def __init__(self, limits: FetchLimits = DEFAULT_LIMITS) -> None:
-        """Prepare; nothing is sent yet."""
+        """Create a fetcher. Nothing is sent yet."""
         self._limits = limits
         self._closed = threading.Event()
         self._network = _GuardedNetwork(allow_private=limits.allow_private)
@@ -96,10 +99,11 @@ class Fetcher(Closable):
         )
 
     def fetch(self, url: str, known: Validators | None = None) -> Fetched:
-        """Return what lies at a URL, or that it is still what it was when `known` was given.
+        """Fetch a URL. With `known`, the content is None if it has not changed since.
 
         Raises:
-            FetchError: the URL is refused, cannot be reached, or gives too much, too slowly or nothing.
+            FetchError: the URL is refused or cannot be reached, or the response is too large, too slow or
+                empty.
         """
         limits = self._limits
         retry = Retry(limits.tries, limits.first_pause, limits.longest_pause)
@@ -107,21 +111,21 @@ class Fetcher(Closable):
             return retry.call(lambda: self._fetch(url, known), self._pause)
         except FetchError as error:
             if error.passing:
-                tried = f", tried {retry.tried} times" if retry.tried > 1 else ""
-                error.args = (f"{url}: {error}{tried}; try again later",)
+                tried = f" after {retry.tried} tries" if retry.tried > 1 else ""
+                error.args = (f"{url}: {error}{tried}. Check the URL, or try again later.",)
             raise
 
     def _release(self) -> None:
         self._closed.set()
-        self._network.closed = True  # also for connections that other threads are opening
+        self._network.closed = True  # stops connections that other threads are opening
         self._pool.close()
 
     def _pause(self, seconds: float) -> None:
         if self._closed.wait(seconds):
-            raise FetchError("stopped, because the fetcher was closed", passing=True)
+            raise FetchError("stopped because the fetcher was closed", passing=True)
 
     def _fetch(self, url: str, known: Validators | None) -> Fetched:
-        """Follow redirects to an answer and read it; a failure that may pass does not name the URL."""
+        """Follow redirects and read the response. Errors that may pass do not name the URL."""
         place = _checked(url, url)
         seconds = self._limits.seconds
         self._network.clock.deadline = time.monotonic() + seconds
@@ -133,7 +137,7 @@ class Fetcher(Closable):
                 target = httpcore.URL(
                     scheme=place.raw_scheme, host=place.raw_host, port=place.port, target=place.raw_path
                 )
-                to = [("host", place.netloc.decode("ascii")), *headers]  # an IPv6 address in its brackets
+                to = [("host", place.netloc.decode("ascii")), *headers]  # with the brackets of IPv6
                 with self._pool.stream("GET", target, headers=to, extensions=extensions) as raw:
                     response = httpx.Response(raw.status, headers=raw.headers, content=raw.iter_stream())
                     if response.status_code not in _REDIRECTS:
@@ -144,36 +148,38 @@ class Fetcher(Closable):
                 raise
             raise FetchError(f"{url}: {error}") from error
         except httpcore.TimeoutException as error:
-            raise FetchError(f"does not answer within {seconds:g} seconds", passing=True) from error
+            raise FetchError(f"timed out after {seconds:g} s", passing=True) from error
         except httpcore.RemoteProtocolError as error:
-            raise FetchError(f"its answer breaks off or is no HTTP ({error})", passing=True) from error
+            raise FetchError(f"the response is incomplete or not HTTP ({error})", passing=True) from error
         except httpcore.NetworkError as error:
             raise FetchError(f"cannot be reached ({error})", passing=True) from error
         except (httpcore.ProtocolError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise FetchError(f"{url}: cannot be fetched ({error}); check it") from error
-        raise FetchError(f"{url}: redirects more than {self._limits.redirects} times; give its last place")
+            raise FetchError(f"{url}: cannot be fetched ({error}). Check the URL.") from error
+        raise FetchError(
+            f"{url}: redirects more than {self._limits.redirects} times. Use the URL that it leads to."
+        )
 
     def _read(self, url: str, response: httpx.Response, known: Validators | None) -> Fetched:
         status = response.status_code
         if status == 304 and known:
             return Fetched(None, known)
         if status != 200:
-            said = f"answers {status} {response.reason_phrase}".rstrip()
+            said = f"answered {status} {response.reason_phrase}".rstrip()
             if status not in _PASSING:
-                raise FetchError(f"{url}: {said}; correct the link, or remove it", status=status)
+                raise FetchError(f"{url}: {said}. Correct the link, or remove it.", status=status)
             pause = retry_after(response.headers.get("retry-after", ""))
             raise FetchError(said, passing=True, status=status, pause=pause)
         most = self._limits.max_bytes
-        size = int(response.headers.get("content-length", 0))  # if it is no number, it is no HTTP
+        size = int(response.headers.get("content-length", 0))  # httpcore has checked that it is a number
         content = bytearray()
         parts = response.iter_bytes(2**16)
         while size <= most and (part := next(parts, b"")):
             content += part
             size = max(size, len(content))
         if size > most:
-            raise FetchError(f"{url}: over the limit of {most:,} bytes; offer a smaller one")
+            raise FetchError(f"{url}: over the limit of {most:,} bytes. Use a smaller file.")
         if not content:
-            raise FetchError("gives nothing (0 bytes)", passing=True)
+            raise FetchError("the response is empty (0 bytes)", passing=True)
         headers = response.headers
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         validators = Validators(headers.get("etag"), headers.get("last-modified"))
@@ -181,26 +187,27 @@ class Fetcher(Closable):
 
 
 def _checked(url: str, asked: str) -> httpx.URL:
-    """A URL that may be asked; `asked` is the one that led to it."""
-    led = "" if url == asked else f" leads to {url}, which"
+    """Return a URL that may be fetched. `asked` is the URL that was requested first."""
+    place = asked if url == asked else f"{asked}: redirects to {url}"
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise FetchError(f"{asked}:{led} is no URL ({error}); fix it") from error
+        raise FetchError(f"{place}: not a URL ({error}). Correct the link.") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise FetchError(f"{asked}:{led} is no http:// or https:// URL; only these are fetched")
+        raise FetchError(f"{place}: not an http:// or https:// URL. Correct the link.")
     if parsed.userinfo:
-        raise FetchError(f"{parsed.copy_with(username=None, password=None)}: holds a password; leave it out")
+        place = str(parsed.copy_with(username=None, password=None))
+        raise FetchError(f"{place}: contains a password. Remove it from the URL.")
     return parsed.copy_with(fragment=None)
 
 
 class _Clock(threading.local):
-    """Until when the work of each thread must be done; a server that trickles bytes cannot stretch it."""
+    """The deadline of each thread's current fetch. It also ends responses that arrive very slowly."""
 
     deadline = 0.0
 
     def left(self, timeout: float | None) -> float:
-        """How long an operation may take that would be given `timeout`; a timeout when nothing is left."""
+        """Return `timeout`, shortened to the time left. Raise ReadTimeout if no time is left."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise httpcore.ReadTimeout("timed out")
@@ -208,9 +215,9 @@ class _Clock(threading.local):
 
 
 class _GuardedNetwork(httpcore.NetworkBackend):
-    """Resolves a name once, checks every address, and connects to one that was checked.
+    """Resolves a name once, checks every address, and connects to a checked address.
 
-    A name that answers differently the next time it is looked up gains nothing: it is not looked up again.
+    The name is not resolved again, so a later change of its addresses (DNS rebinding) has no effect.
     """
 
     def __init__(self, *, allow_private: bool) -> None:
@@ -248,7 +255,7 @@ class _TimedStream(httpcore.NetworkStream):
         self._stream.write(buffer, self._clock.left(timeout))
 
     def close(self) -> None:
-        # closing alone does not wake a thread that waits for an answer; the class: not TLS's own shutdown
+        # close() alone does not wake a waiting thread; an SSL socket overrides shutdown, so call the base
         with suppress(OSError, TypeError):
             socket.socket.shutdown(self._stream.get_extra_info("socket"), socket.SHUT_RDWR)
         self._stream.close()
@@ -270,29 +277,29 @@ _SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
 
 
 def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Resolve a host's name and return its addresses, all of which may be connected to.
+    """Resolve the name of a host and return its addresses, all of which are allowed.
 
-    A name with one public and one private address is refused whole: it is either a mistake or an attack.
+    A name with a public and a private address is refused: it is a mistake or an attack.
 
     Raises:
-        FetchError: the name has no address, or one that is not allowed.
+        FetchError: the name has no address, or an address that is not allowed.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise FetchError(f"{host}: no such host ({error}); check the name", passing=True) from error
+        raise FetchError(f"{host}: no such host ({error})", passing=True) from error
     addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
     for address in addresses:
         if not allow_private and not is_public(address):
             raise FetchError(
-                f"{host} is at {address}, which is not an address of the public internet: refused; "
-                "--allow-private allows it"
+                f"{host}: its address {address} is not on the public internet. "
+                "Pass --allow-private if you trust it."
             )
     return addresses
 
 
 def is_public(address: str) -> bool:
-    """Whether an address, and every IPv4 address that is wrapped in it, is one of the public internet."""
+    """Return whether an address, and every IPv4 address embedded in it, is on the public internet."""
     return all(
         each.is_global and not (each.is_multicast or each.is_reserved or each.is_unspecified)
         for each in _with_wrapped(ipaddress.ip_address(address))
@@ -300,7 +307,7 @@ def is_public(address: str) -> bool:
 
 
 def _with_wrapped(address: Address) -> list[Address]:
-    """The address itself, unless it only stands for IPv4 addresses: then those, which packets end up at."""
+    """Return the IPv4 addresses embedded in an address, or the address itself if there are none."""
     if isinstance(address, ipaddress.IPv4Address):
         return [address]
     if address in _NAT64:
@@ -316,18 +323,18 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Retry:
-    """When to try again, and when to give up: exponential back-off with jitter, for one piece of work.
+    """Decides when to try one operation again: exponential back-off with jitter.
 
-    `call` does everything for a function that raises `FetchError`. Code that waits in its own way (asyncio, a
-    generator) asks `pause` after each failure.
+    `call` runs a function that raises `FetchError`, including the pauses. Code that waits by itself (asyncio,
+    a generator) calls `pause` after each failure.
 
     Attributes:
-        tries: how often to try in all; at least once.
-        first_pause: seconds before the second try; each further pause is twice as long.
-        longest_pause: seconds; no pause is longer, also where a server asks for more.
-        jitter: a number between its two arguments, so that clients that failed together do not all come back
-            together.
-        tried: how many tries have failed.
+        tries: the number of tries in total, at least 1.
+        first_pause: seconds before the second try. Each further pause is twice as long.
+        longest_pause: the longest pause in seconds, even if a server asks for more.
+        jitter: a function that returns a number between its two arguments, so that clients that failed
+            together do not retry together.
+        tried: the number of failed tries so far.
     """
 
     tries: int = 3
@@ -337,10 +344,10 @@ class Retry:
     tried: int = field(default=0, init=False)
 
     def pause(self, asked: float = 0.0) -> float | None:
-        """Return how many seconds to wait after a failure before the next try; None to give up.
+        """Return the seconds to wait before the next try, after a failure; None if no tries are left.
 
         Args:
-            asked: the least that the server asks for (`retry_after`).
+            asked: the seconds that the server asks to wait (`retry_after`).
         """
         self.tried += 1
         if self.tried >= self.tries:
@@ -349,10 +356,10 @@ class Retry:
         return min(max(asked, self.jitter(longest / 2, longest)), self.longest_pause)
 
     def call(self, attempt: Callable[[], Result], sleep: Callable[[float], object] = time.sleep) -> Result:
-        """Return what a function returns, calling it again after failures that may pass.
+        """Call a function, again after errors that may pass, and return its result.
 
         Raises:
-            FetchError: from the function, if trying again does not help or the tries are used up.
+            FetchError: the function's last error, if it cannot pass or no tries are left.
         """
         while True:
             try:
@@ -365,7 +372,7 @@ class Retry:
 
 
 def retry_after(header: str) -> float:
-    """Return the seconds that a `Retry-After` header asks to wait: a number or a date; 0 if it is neither."""
+    """Return the seconds that a `Retry-After` header asks to wait; 0 if it is not a number or a date."""
     if header.isascii() and header.isdigit():
         return float(header)
     try:

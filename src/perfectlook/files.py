@@ -1,4 +1,4 @@
-"""Paths and files: where things are, writing a file in one step, and what is opened and closed."""
+"""Paths and files: standard folders, atomic writes, and the base class of everything you close."""
 
 import os
 import sys
@@ -17,9 +17,9 @@ SHOWROOM = Path(__file__).parent / "showroom"
 
 
 def cache_folder() -> Path:
-    """Return the folder for features and other things that can be made again.
+    """Return the folder for features and other files that can be computed again.
 
-    That is `PERFECTLOOK_CACHE`, or a folder in the user's cache folder.
+    This is `PERFECTLOOK_CACHE`, or by default `perfectlook` in the user's cache folder.
     """
     chosen = os.environ.get("PERFECTLOOK_CACHE")
     if chosen:
@@ -34,13 +34,13 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path | None:
-    """Return the folder of real photos that `PERFECTLOOK_DATA` names; None if it is unset or missing."""
+    """Return the folder of sets that `PERFECTLOOK_DATA` names; None if it is unset or does not exist."""
     chosen = os.environ.get("PERFECTLOOK_DATA")
     return Path(chosen) if chosen and Path(chosen).is_dir() else None
 
 
 def worker_count() -> int:
-    """Return how many single-threaded workers to start: the number of CPUs this process may use."""
+    """Return the default number of single-threaded workers: the CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -52,9 +52,9 @@ def shipped_models() -> list[str]:
 
 
 def model_folder(model: Path | str) -> Path:
-    """Return the folder of a model, given its path or the name of a shipped one.
+    """Return the folder of a model, given its path or the name of a shipped model.
 
-    An existing file or folder of that name wins over the shipped model.
+    An existing file or folder with this name takes precedence over the shipped model.
     """
     folder = Path(model)
     if not folder.exists() and folder.name == str(model) and str(model) in shipped_models():
@@ -63,9 +63,9 @@ def model_folder(model: Path | str) -> Path:
 
 
 def set_folder(path: Path | str) -> Path:
-    """Return the folder of a set, given its path or "showroom", the name of the one that is shipped.
+    """Return the folder of a set, given its path or "showroom", the name of the shipped set.
 
-    An existing file or folder of that name wins over the shipped set.
+    An existing file or folder with this name takes precedence over the shipped set.
     """
     folder = Path(path)
     return SHOWROOM if str(path) == "showroom" and not folder.exists() else folder
@@ -78,20 +78,20 @@ def write_file(
     durable: bool = False,
     error: type[PerfectLookError] | None = None,
 ) -> None:
-    """Write a file in one step, creating its folder: a reader sees the old file, the new one, or none.
+    """Write a file atomically and create its folder if needed.
 
-    The content first goes to a file with a name of this thread's own in the same folder, so several processes
-    may write the same path.
+    Readers see the old file or the whole new one, never a part. The content first goes to a temporary file in
+    the same folder, with a name that only this thread uses. Several processes may write the same path.
 
     Args:
         path: the file.
-        content: text (written as UTF-8), bytes, or a function that writes a file at the path it is given.
-        durable: return only when the content is on the disk.
-        error: the type of error to raise; by default the OSError itself.
+        content: text (written as UTF-8), bytes, or a function that writes the file at the path it is given.
+        durable: return only after the content is on the disk.
+        error: the type of error to raise; by default the original OSError.
 
     Raises:
-        OSError: the file cannot be written; an old one is unchanged.
-        PerfectLookError: the same, if `error` is given.
+        OSError: the file cannot be written. An old file is unchanged.
+        PerfectLookError: the same, of the type `error`, if it is given.
     """
     unfinished = path.parent / f".{os.getpid()}-{threading.get_ident()}.part"
     try:
@@ -108,30 +108,30 @@ def write_file(
         if error is None:
             raise
         raise error(
-            f"{path}: cannot be written ({failure.strerror or failure}). Free some space or choose another "
-            "folder, then run the same command again."
+            f"{path}: cannot be written ({failure.strerror or failure}). Free some space, or choose another "
+            "folder with --out."
         ) from failure
     finally:
-        with suppress(OSError):  # it is gone where all went well
+        with suppress(OSError):  # after success it no longer exists
             unfinished.unlink()
 
 
 class Closable:
-    """Base of what stays open until it is closed, or until the end of its `with` block.
+    """Base class of objects that you close, with `close` or with a `with` block.
 
-    A subclass says what to release in `_release`, which runs once however often `close` is called.
+    A subclass releases its resources in `_release`. It runs once, even if `close` is called more than once.
     """
 
     _is_closed = False
 
     def close(self) -> None:
-        """Release everything; calling it again does nothing."""
+        """Release all resources. Calling it again does nothing."""
         if not self._is_closed:
             self._is_closed = True
             self._release()
 
     def _release(self) -> None:
-        """Release what is open; by default nothing."""
+        """Release the resources; by default there are none."""
 
     def __enter__(self) -> Self:
         return self

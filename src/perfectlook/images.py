@@ -1,4 +1,4 @@
-"""Opens pictures safely: any common format becomes an upright RGB picture, or an error that says why not."""
+"""Open pictures safely: any common format becomes an upright RGB picture, or raises a `PictureError`."""
 
 import functools
 import io
@@ -16,10 +16,10 @@ from perfectlook.errors import PictureError
 from perfectlook.types import ByteArray, Rectangle
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif")
-"""Names that end like this (in any case) are pictures; the earlier one wins if an id has two."""
+"""Suffixes of picture files, in any case. If an id has two pictures, the earlier suffix wins."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
-"""What is read, by content and never by extension; Pillow's other decoders are not reachable from here."""
+"""Formats that are read, recognised by content and not by suffix. Pillow's other decoders are never used."""
 
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,14 +30,14 @@ _TO_UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""How to turn a picture upright, by its EXIF orientation; from 5 on, its width and height change places."""
+"""How to turn a picture upright, by EXIF orientation. From 5 on, width and height are swapped."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureLimits:
-    """What a picture may cost: bytes before anything parses them, pixels before anything decodes them.
+    """Limits of a picture: bytes are checked before parsing, pixels before decoding.
 
-    Pillow's own limit (`PIL.Image.MAX_IMAGE_PIXELS`, 89 megapixels) holds as well, whatever is set here.
+    Pillow's own limit (`PIL.Image.MAX_IMAGE_PIXELS`, 89 megapixels) also applies.
     """
 
     max_bytes: int = 50 * 2**20
@@ -49,7 +49,7 @@ DEFAULT_LIMITS = PictureLimits()
 Source: TypeAlias = Path | str | bytes | BinaryIO
 """A picture's path, its bytes, or a stream of them."""
 Photo: TypeAlias = Source | Image.Image
-"""The same, or a picture opened by Pillow."""
+"""A `Source`, or a picture that Pillow has opened."""
 
 
 def open_picture(
@@ -59,21 +59,21 @@ def open_picture(
     fit: int | None = None,
     limits: PictureLimits = DEFAULT_LIMITS,
 ) -> Image.Image:
-    """Decode a picture to RGB, upright (EXIF rotation applied), transparency over white.
+    """Decode a picture to RGB: upright (EXIF rotation applied), with transparency shown on white.
 
     Reads JPEG, PNG, WebP, AVIF, GIF (first frame), BMP, TIFF (first page) and HEIC, recognised by content.
 
     Args:
-        source: a file's path, its bytes, a stream open for reading (read, never closed), or a picture that
-            Pillow has opened or made, which stays as it is; `fit` and `limits` do not apply to it.
+        source: a path, the bytes of a file, a stream open for reading (it is not closed), or a Pillow picture
+            (it is not changed, and `fit` and `limits` do not apply to it).
         crop: the part to return, in pixels of the upright full-size picture.
-        fit: allow a JPEG to be decoded 2, 4 or 8 times smaller, which is faster, as long as both sides of
-            what is returned stay at least this many pixels; edges of `crop` then fall on whole small pixels.
-        limits: the most bytes and pixels accepted.
+        fit: decode a JPEG 2, 4 or 8 times smaller, which is faster, while both sides of the result stay at
+            least this many pixels. The edges of `crop` are then rounded to whole pixels of the small picture.
+        limits: the largest number of bytes and pixels accepted.
 
     Raises:
         PictureError: the picture is missing, unreadable, empty, truncated, damaged, too large or of another
-            format, or `crop` is not inside it; the message names the file, what is wrong and the remedy.
+            format, or `crop` is not inside it.
     """
     with _opened(source, limits) as opened:
         size, scale = opened.size, 1
@@ -81,7 +81,7 @@ def open_picture(
             scale = _draft(opened, crop, fit)
         opened.load()
         if opened.format == "TIFF":
-            size = opened.size  # Pillow turns TIFF upright itself while loading
+            size = opened.size  # Pillow turns a TIFF upright while loading it
         orientation = _orientation(opened)
         picture: Image.Image = opened
         if crop is not None:
@@ -90,7 +90,7 @@ def open_picture(
 
 
 def picture_problem(source: Path | bytes) -> str | None:
-    """Return why a picture cannot be opened; None if it can be, at least small."""
+    """Return the reason why a picture cannot be opened; None if it can be decoded, at reduced size."""
     try:
         open_picture(source, fit=64)
     except PictureError as error:
@@ -99,10 +99,10 @@ def picture_problem(source: Path | bytes) -> str | None:
 
 
 def upright_size(source: Source, *, limits: PictureLimits = DEFAULT_LIMITS) -> tuple[int, int]:
-    """Return width and height of a picture as `open_picture` would return it, from its header alone.
+    """Return the width and height of a picture after `open_picture`, read from its header alone.
 
     Raises:
-        PictureError: as `open_picture`, where the header tells.
+        PictureError: as `open_picture`, as far as the header shows it.
     """
     with _opened(source, limits) as opened:
         width, height = opened.size
@@ -110,7 +110,7 @@ def upright_size(source: Source, *, limits: PictureLimits = DEFAULT_LIMITS) -> t
 
 
 def photo_name(photo: Photo, unnamed: str = "<picture>") -> str:
-    """Return what answers and messages call a photo: its path where it has one."""
+    """Return the name of a photo in answers and messages: its path, if it has one."""
     if isinstance(photo, bytes | bytearray | memoryview):
         return "<bytes>"
     if isinstance(photo, Path | str):
@@ -127,10 +127,10 @@ def encode_jpeg(picture: Image.Image, quality: int = 90) -> bytes:
 
 
 def dhash(picture: Image.Image) -> ByteArray:
-    """256-bit difference hash, uint8 [32]: the picture grey at 17×16, each pixel against its right neighbour.
+    """Return the 256-bit difference hash of a picture, uint8 [32].
 
-    Bit 16·row + column, highest first, is set where the neighbour is brighter. Copies that were scaled or
-    saved again differ in few bits.
+    The picture is scaled to 17×16 grey pixels. Bit 16·row + column, highest first, is set if the pixel's
+    right neighbour is brighter. Copies that were scaled or saved again differ in few bits.
     """
     grey = np.asarray(picture.convert("L").resize((17, 16), Image.Resampling.LANCZOS))
     return np.packbits(grey[:, 1:] > grey[:, :-1])
@@ -138,7 +138,7 @@ def dhash(picture: Image.Image) -> ByteArray:
 
 @contextmanager
 def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
-    """Open a picture, not decoded yet; whatever is raised on it becomes a PictureError with the remedy."""
+    """Open a picture without decoding it. Every error inside the block becomes a PictureError."""
     try:
         if isinstance(photo, Image.Image):
             yield photo
@@ -147,29 +147,31 @@ def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
         opened = Image.open(io.BytesIO(_read(photo, limits.max_bytes)), formats=FORMATS)
         _check_pixels(opened, limits.max_pixels)
         yield opened
-    except Exception as error:  # on garbage Pillow's decoders raise nearly anything
+    except Exception as error:  # Pillow's decoders raise almost any type of error on invalid data
         if isinstance(error, PictureError):
             reason = str(error)
         elif isinstance(error, UnidentifiedImageError):
             reason = (
-                f"not a picture of a known format ({', '.join(FORMATS)}), or its header is damaged; "
-                "convert it to one of them, or fetch it again"
+                f"not a picture of a known format ({', '.join(FORMATS)}), or its header is damaged. "
+                "Convert it to one of these formats, or fetch it again."
             )
         elif isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
-            reason = f"over the limit of {limits.max_pixels / 1e6:.1f} megapixels ({error}); scale it down"
+            cause = str(error).removesuffix(".")
+            reason = f"over the limit of {limits.max_pixels / 1e6:.1f} megapixels ({cause}). Scale it down."
         else:
-            reason = f"truncated or damaged ({str(error) or type(error).__name__}); fetch or copy it again"
+            cause = str(error) or type(error).__name__
+            reason = f"truncated or damaged ({cause}). Fetch or copy it again."
         name = photo_name(photo, "<picture>" if isinstance(photo, Image.Image) else "<stream>")
         raise PictureError(f"{name}: {reason}") from error
 
 
 def _check_pixels(opened: Image.Image, max_pixels: int) -> None:
-    tags = getattr(opened, "tag_v2", None) or {}  # a TIFF's tiles are decoded whole, however little they show
+    tags = getattr(opened, "tag_v2", None) or {}  # a TIFF's tiles may be larger than the picture
     for width, height in (opened.size, (int(tags.get(322, 0)), int(tags.get(323, 0)))):
         if width * height > max_pixels:
             raise PictureError(
-                f"{width}×{height} is {width * height / 1e6:.1f} megapixels, over the limit of "
-                f"{max_pixels / 1e6:.1f}; scale it down or raise PictureLimits.max_pixels"
+                f"{width}×{height} pixels are over the limit of {max_pixels / 1e6:.1f} megapixels. "
+                "Scale it down, or raise PictureLimits.max_pixels."
             )
 
 
@@ -178,58 +180,57 @@ def _read(source: Source, max_bytes: int) -> bytes:
         if isinstance(source, Path | str):
             path = Path(source)
             if path.is_dir():
-                raise PictureError("a folder, not a picture; name a file in it")
+                raise PictureError("a folder, not a picture. Name a picture in it.")
             if path.exists() and not path.is_file():
-                raise PictureError("not a regular file; copy the picture to one")
+                raise PictureError("not a regular file. Copy the picture to a regular file.")
             with path.open("rb") as stream:
                 return _read(stream, max_bytes)
         if isinstance(source, bytes | bytearray | memoryview):
             source = io.BytesIO(source)
         parts: list[bytes] = []
         missing = max_bytes + 1
-        while missing > 0 and (part := source.read(missing)):  # sockets and pipes give less than asked for
+        while missing > 0 and (part := source.read(missing)):  # sockets and pipes return less than requested
             parts.append(part)
             missing -= len(part)
         content = b"".join(parts)
     except FileNotFoundError as error:
-        remedy = "download it first: an address is no file" if "://" in str(source) else "check the path"
-        raise PictureError(f"no such file; {remedy}") from error
-    except PermissionError as error:
-        raise PictureError("permission denied; make it readable for this user") from error
+        remedy = "Download the picture first." if "://" in str(source) else "Check the path."
+        raise PictureError(f"no such file. {remedy}") from error
     except (OSError, ValueError, TypeError) as error:
-        raise PictureError(f"cannot be read ({error}); check the path and the disk") from error
+        cause = getattr(error, "strerror", None) or error
+        raise PictureError(f"cannot be read ({cause}). Check its permissions and the disk.") from error
     if not content:
-        raise PictureError("empty (0 bytes); fetch or copy it again")
+        raise PictureError("empty (0 bytes). Fetch or copy it again.")
     if len(content) > max_bytes:
         raise PictureError(
-            f"over the limit of {max_bytes:,} bytes; save it smaller or raise PictureLimits.max_bytes"
+            f"over the limit of {max_bytes:,} bytes. Save it smaller, or raise PictureLimits.max_bytes."
         )
     return content
 
 
 def _upright_rgb(picture: Image.Image, opened: Image.Image, orientation: int) -> Image.Image:
-    """An opened picture, or the part of it that is wanted, as RGB and upright."""
+    """Convert an opened picture, or a part of it, to upright RGB."""
     if opened.format in {"JPEG", "MPO"} and picture.mode == "CMYK" and "adobe" not in opened.info:
-        picture = ImageChops.invert(picture)  # Pillow takes every CMYK JPEG for Adobe's, which are inverted
+        picture = ImageChops.invert(picture)  # Pillow inverts every CMYK JPEG; only Adobe's need it
     if picture.mode.startswith("I;16"):
         picture = _from_16_bit(picture)
     elif picture.mode in {"I", "F"}:
-        raise PictureError("32-bit pixels have no agreed range; save it with 8 or 16 bits per channel")
+        raise PictureError("32-bit pixels have no defined range. Save it with 8 or 16 bits per channel.")
     if picture.has_transparency_data:
         white = Image.new("RGBA", picture.size, "white")
         picture = Image.alpha_composite(white, picture.convert("RGBA"))
     picture = picture.convert("RGB")
     if orientation in _TO_UPRIGHT:
         picture = picture.transpose(_TO_UPRIGHT[orientation])
-    picture.info = {}  # what was read from the file, its orientation above all, is no longer true
+    picture.info = {}  # the metadata of the file, such as its orientation, no longer applies
     return picture
 
 
 @functools.cache
 def _prepare_pillow() -> None:
-    """Teach Pillow, once, to read HEIC (not to write it) and to refuse what it would only warn about.
+    """Register HEIC for reading, and turn Pillow's warnings about huge pictures into errors.
 
-    Both are settings of the whole process: changing them around each call would race between threads.
+    Both settings belong to the process. Changing them around each call would be a race between threads.
     """
     from pillow_heif import HeifImageFile
 
@@ -240,7 +241,7 @@ def _prepare_pillow() -> None:
 
 
 def _draft(opened: Image.Image, crop: Rectangle | None, fit: int) -> int:
-    """Ask the JPEG decoder for a smaller picture; returns how many times smaller it will be."""
+    """Set the JPEG decoder to a smaller scale. Return how many times smaller the picture becomes."""
     width, height = opened.size
     shortest = min(crop.right - crop.left, crop.bottom - crop.top) if crop else min(width, height)
     for scale in (8, 4, 2):
@@ -253,7 +254,7 @@ def _draft(opened: Image.Image, crop: Rectangle | None, fit: int) -> int:
 def _orientation(opened: Image.Image) -> int:
     try:
         orientation = int(opened.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged metadata is no reason to refuse a picture whose pixels are whole
+    except Exception:  # the pixels can be used even if the metadata is damaged
         return 1
     return orientation if orientation in _TO_UPRIGHT else 1
 
@@ -261,7 +262,7 @@ def _orientation(opened: Image.Image) -> int:
 def _stored_rectangle(
     crop: Rectangle, size: tuple[int, int], orientation: int, scale: int
 ) -> tuple[int, int, int, int]:
-    """Where a rectangle of the upright picture lies in the stored one, `scale` times smaller."""
+    """Convert a rectangle of the upright picture to one of the stored picture, `scale` times smaller."""
     width, height = size
     left, top, right, bottom = crop
     if orientation >= 5:
@@ -273,16 +274,16 @@ def _stored_rectangle(
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         upright = (height, width) if orientation >= 5 else size
         raise PictureError(
-            f"the crop {tuple(crop)} is empty or not inside the picture of {upright[0]}×{upright[1]} pixels; "
-            "give left, top, right, bottom in pixels of the upright picture"
+            f"the crop {tuple(crop)} is empty or not inside the picture of {upright[0]}×{upright[1]} pixels. "
+            "Give left, top, right and bottom in pixels of the upright picture."
         )
-    # half up, not Python's half to even: rectangles of one size stay of one size wherever they lie
+    # round half up, not half to even, so that rectangles of equal size keep equal sizes
     left, top, right, bottom = ((2 * edge + scale) // (2 * scale) for edge in (left, top, right, bottom))
     return left, top, right, bottom
 
 
 def _from_16_bit(picture: Image.Image) -> Image.Image:
-    """Grey of 16 bits to 8, scaled and rounded (Pillow's own conversion clips at 255)."""
+    """Convert 16-bit grey to 8 bits, scaled and rounded. Pillow's own conversion clips at 255."""
     values = np.asarray(picture).astype(np.uint32)
     grey = Image.fromarray(((values + 128) // 257).astype(np.uint8))
     transparent = picture.info.get("transparency")

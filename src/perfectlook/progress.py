@@ -1,4 +1,4 @@
-"""Progress of long work: one updating line on a terminal, plain lines now and then elsewhere."""
+"""Progress of long work: one updating line on a terminal, occasional plain lines elsewhere."""
 
 import shutil
 import sys
@@ -12,14 +12,14 @@ PLAIN_SECONDS = (1.0, 30.0)
 
 
 Progress: TypeAlias = Callable[[int, int, int], None]
-"""What long work calls: how many items are done, of how many, and how many failed. It is called often."""
+"""A function that long work calls often, with the number of items done, in total, and failed."""
 
 
 class ProgressOf(Protocol):
-    """Makes the progress of one named part of longer work; `ProgressLine` is one."""
+    """Creates a `Progress` for one named part of the work. `ProgressLine` is a `ProgressOf`."""
 
     def __call__(self, what: str, unit: str = "pictures") -> Progress:
-        """Begin a part; `unit` is what is counted in it."""
+        """Start a part of the work that counts `unit`."""
 
 
 def no_progress(_what: str, _unit: str = "pictures") -> Progress:
@@ -30,8 +30,8 @@ def no_progress(_what: str, _unit: str = "pictures") -> Progress:
 class ProgressLine:
     """Writes progress as text, by default to standard error.
 
-    A terminal gets a single line that is redrawn. A file or a pipe gets whole lines: the first and the last,
-    one every tenth of the work (at most one a second), and one after half a minute without any.
+    On a terminal it redraws a single line. To a file or a pipe it writes whole lines: the first and the last,
+    one after every tenth of the work (at most one a second), and one after 30 seconds without a line.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class ProgressLine:
         self._shown_width = 0
 
     def __call__(self, done: int, total: int, failed: int) -> None:
-        """Show the state if enough has happened since the last time; the first and the last always."""
+        """Show the progress if enough has changed since the last time. The first and the last always show."""
         now = self._clock()
         if self._started is None:
             self._started, self._done_at_start = now, done
@@ -85,7 +85,7 @@ class ProgressLine:
 
     def _show(self, text: str, *, last: bool) -> None:
         if self._terminal:
-            text = text[: shutil.get_terminal_size().columns - 1]  # a line that wraps cannot be redrawn
+            text = text[: shutil.get_terminal_size().columns - 1]  # a wrapped line cannot be redrawn
             blank = " " * max(0, self._shown_width - len(text))
             self._stream.write("\r" + text + blank + ("\n" if last else ""))
             self._shown_width = len(text)
@@ -95,7 +95,7 @@ class ProgressLine:
 
 
 def _duration(seconds: float) -> str:
-    """Seconds in readable units: 42 s, 3 min 05 s, 2 h 10 min."""
+    """Format seconds in readable units: 42 s, 3 min 05 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,7 @@
-"""Categories: paths of the Google product taxonomy, `Furniture|Chairs`, and how unknown ones are resolved."""
+"""Categories: paths of the Google product taxonomy, such as `Furniture|Chairs`.
+
+`resolve` finds a known category for one that a model does not know.
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,26 +14,29 @@ How = Literal["exact", "last_level", "ancestor", "unknown"]
 
 
 def split_path(category: str) -> tuple[str, ...]:
-    """The levels of a category, outermost first, trimmed; empty levels are dropped.
+    """Return the levels of a category, outermost first and trimmed. Empty levels are dropped.
 
-    Levels are separated by `|`, or, where there is none, by the ` > ` of Google's own taxonomy files.
+    The separator is `|`. A category without `|` is split at ` > `, as in Google's taxonomy files.
     """
     separator = SEPARATOR if SEPARATOR in category else " > "
     return tuple(level for part in category.split(separator) if (level := part.strip()))
 
 
 def normalise(category: str) -> str:
-    """The category as this project spells it: trimmed levels joined by `|` ("" when there is none)."""
+    """Return a category in normal form: trimmed levels joined by `|`; "" if there are no levels."""
     return SEPARATOR.join(split_path(category))
 
 
 def matches(category: str, wanted: str) -> bool:
-    """Whether `wanted` names the category or a subtree around it, by path or last level, in any case."""
+    """Return whether `wanted` matches the category, as in `matching`."""
     return bool(matching([category], wanted))
 
 
 def matching(categories: Iterable[str], wanted: str) -> list[str]:
-    """The categories that `wanted` names: itself and what lies below it, by path or by one level."""
+    """Return the categories that `wanted` matches: the path itself and all paths below it.
+
+    A single level matches every category that has it at any depth. Case does not matter.
+    """
     asked = _folded(wanted)
     if not asked:
         return []
@@ -40,7 +46,7 @@ def matching(categories: Iterable[str], wanted: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Which known category stands in for the one asked for (None when none can), and how it was found."""
+    """The known category that replaces the one asked for (None if there is none), and how it was found."""
 
     asked: str
     category: str | None
@@ -48,17 +54,17 @@ class Resolution:
 
 
 def resolve(category: str, known: Collection[str]) -> Resolution:
-    """Find the known category that stands in for `category`; never fails.
+    """Find the known category that replaces `category`. Never raises an error.
 
-    In order: the category itself, the only known category with the same last level, the nearest known
-    ancestor, none. Case does not matter; the answer is spelled as in `known`.
+    It tries, in this order: the category itself, the only known category with the same last level, and the
+    nearest known ancestor. Case does not matter. The result is spelled as in `known`.
     """
     if category in known:
         return Resolution(category, category, "exact")
     path = _folded(category)
     if not path:
         return Resolution(category, None, "unknown")
-    # of two spellings of one path, the first in order stays
+    # if two names spell the same path, the first in sorted order is kept
     paths = {_folded(name): name for name in sorted(known, reverse=True)}
     if path in paths:
         return Resolution(category, paths[path], "exact")

@@ -1,4 +1,4 @@
-"""The nouns of the project and the array types its signatures use."""
+"""The types that all parts of the package share: scenes, products, pairs, problems and arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,11 +18,11 @@ ByteArray = NDArray[np.uint8]
 REGION_ROWS = 7
 REGION_COLUMNS = 7
 REGIONS = REGION_ROWS * REGION_COLUMNS
-"""R = 49: every backbone's feature map is average-pooled to 7×7 regions."""
+"""R = 49: the feature map of every backbone is average-pooled to 7×7 regions."""
 
 
 class Box(NamedTuple):
-    """Where a product is in a scene, normalised to 0..1, origin top left."""
+    """The position of a product in a scene, normalised to 0..1. The origin is the top left corner."""
 
     left: float
     top: float
@@ -31,7 +31,7 @@ class Box(NamedTuple):
 
 
 class Rectangle(NamedTuple):
-    """A part of a picture in whole pixels of the upright picture, right and bottom exclusive."""
+    """A part of a picture, in whole pixels of the upright picture. Right and bottom are exclusive."""
 
     left: int
     top: int
@@ -40,7 +40,7 @@ class Rectangle(NamedTuple):
 
 
 class View(NamedTuple):
-    """A picture, or a rectangle of it: the thing a backbone turns into one row of features."""
+    """A picture or a rectangle of it. A backbone turns it into one row of features."""
 
     picture: Path
     crop: Rectangle | None = None
@@ -56,7 +56,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A catalogue item with one picture."""
+    """An item of a catalogue, with one picture."""
 
     id: str
     category: str
@@ -64,12 +64,12 @@ class Product:
     title: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     digest: str = field(default="", compare=False)
-    """While it stays the same, so does all that a feed says of the product; "" if that is not known."""
+    """A hash of everything that a feed says about the product; "" if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A product that belongs to a scene, and where it is in it (None when nobody marked it)."""
+    """A product that belongs to a scene. `box` is its position in the scene; None if unknown."""
 
     scene: str
     product: str
@@ -78,13 +78,13 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong that did not stop the work: where it is, which item, and why."""
+    """An error that did not stop the work: its place, the item and the reason."""
 
     where: str
     item: str
     reason: str
     kind: str = ""
-    """What sort of problem it is, where reports count and group by that."""
+    """The kind of problem, by which reports group and count."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.item}: {self.reason}"

@@ -1,4 +1,4 @@
-"""What every backbone needs: a picture becomes a network's input; backbones side by side."""
+"""Preprocessing of pictures, and the concatenation of backbones."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ def test_channels_come_first_in_the_order_red_green_blue() -> None:
     np.testing.assert_allclose(values[:, 2, 1], [1.0, -0.6, -1.0], atol=1e-6)
 
 
-def test_another_mean_and_deviation() -> None:
+def test_other_means_and_deviations() -> None:
     values = squash(Image.new("RGB", (5, 5), (255, 51, 0)), 4, mean=(0.5, 0.2, 0.1), std=(0.25, 0.1, 0.2))
     np.testing.assert_allclose(values[:, 0, 0], [2.0, 0.0, -0.5], atol=1e-6)
 
 
-def test_nothing_is_cropped_away() -> None:
+def test_pictures_are_not_cropped() -> None:
     wide = Image.new("RGB", (400, 50), "black")
     wide.paste("white", (0, 0, 200, 50))
     values = squash(wide, 20)
@@ -41,7 +41,7 @@ def test_fine_stripes_become_grey_not_moire() -> None:
     assert np.abs(squash(Image.fromarray(stripes), 60)).max() < 0.05
 
 
-def test_features_are_those_of_the_parts_side_by_side() -> None:
+def test_features_are_the_concatenated_features_of_the_parts() -> None:
     names = ("efficientnet-lite0", "tiny")
     both = open_backbone("+".join(names), engine="onnxruntime")
     parts = [open_backbone(name, engine="onnxruntime") for name in names]
@@ -55,10 +55,10 @@ def test_features_are_those_of_the_parts_side_by_side() -> None:
 
 
 def test_a_backbone_named_twice_is_refused() -> None:
-    with pytest.raises(BackboneError, match=r"tiny\+tiny: names a backbone twice"):
+    with pytest.raises(BackboneError, match=r"tiny\+tiny: contains a backbone twice"):
         open_backbone("tiny+tiny")
 
 
 def test_an_unknown_part_is_named() -> None:
-    with pytest.raises(BackboneError, match="unknown backbone 'tinny'; did you mean 'tiny'"):
+    with pytest.raises(BackboneError, match=r"unknown backbone 'tinny'\. Did you mean 'tiny'"):
         open_backbone("efficientnet-lite0+tinny", engine="onnxruntime")

@@ -1,4 +1,4 @@
-"""Names: what is listed, what resolves, what is said of the others."""
+"""The names of backbones: those that are listed, those that open, and the errors of the others."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from perfectlook.backbones import BackboneDescription, describe_backbones, open_
 from perfectlook.errors import BackboneError
 
 
-def test_descriptions_say_all_that_is_known_before_opening() -> None:
+def test_descriptions_are_complete() -> None:
     described = {each.name: each for each in describe_backbones()}
     assert list(described) == [
         "efficientnet-lite0",
@@ -30,7 +30,7 @@ def test_style_dimension_counts_means_and_deviations() -> None:
     assert description.style_dimension == 20
 
 
-def test_every_listed_backbone_opens_under_its_name() -> None:
+def test_every_listed_backbone_opens_by_its_name() -> None:
     for each in describe_backbones():
         assert open_backbone(each.name).description == each
 
@@ -44,14 +44,14 @@ def test_every_listed_backbone_opens_under_its_name() -> None:
         ("tyni", "tiny"),
     ],
 )
-def test_unknown_name_is_told_the_nearest(wrong: str, meant: str) -> None:
-    with pytest.raises(BackboneError, match=f"unknown backbone '{wrong}'; did you mean '{meant}"):
+def test_the_error_of_an_unknown_name_suggests_the_nearest(wrong: str, meant: str) -> None:
+    with pytest.raises(BackboneError, match=rf"unknown backbone '{wrong}'\. Did you mean '{meant}"):
         open_backbone(wrong)
 
 
-def test_name_like_no_other_is_told_all() -> None:
+def test_the_error_of_an_unknown_name_lists_all() -> None:
     with pytest.raises(
-        BackboneError, match=r"unknown backbone 'zzz'; known: efficientnet-lite0, .*transformers:"
+        BackboneError, match=r"unknown backbone 'zzz'\. Choose one of: efficientnet-lite0, .*transformers:"
     ):
         open_backbone("zzz")
 
@@ -59,14 +59,14 @@ def test_name_like_no_other_is_told_all() -> None:
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("efficientnet-lite2:int8", {}, "unknown precision 'int8'; known: fp32, bf16"),
-        ("tiny:bf16", {}, "'tiny' has no bf16"),
+        ("efficientnet-lite2:int8", {}, r"unknown precision 'int8'\. Choose one of: fp32, bf16\."),
+        ("tiny:bf16", {}, "tiny:bf16: this backbone runs in fp32 only"),
         (
             "tiny",
             {"engine": "tensorrt"},
-            "unknown engine 'tensorrt'; known: auto, onnxruntime, openvino, cuda",
+            r"unknown engine 'tensorrt'\. Choose one of: auto, onnxruntime, openvino, cuda\.",
         ),
-        ("tiny", {"threads": 0}, "0 threads"),
+        ("tiny", {"threads": 0}, "threads 0: must be at least 1"),
     ],
 )
 def test_other_wrong_arguments(name: str, options: dict[str, object], message: str) -> None:
@@ -74,5 +74,5 @@ def test_other_wrong_arguments(name: str, options: dict[str, object], message: s
         open_backbone(name, **options)  # type: ignore[arg-type]
 
 
-def test_fp32_may_be_said() -> None:
+def test_fp32_may_be_named() -> None:
     assert open_backbone("tiny:fp32").identity == open_backbone("tiny").identity

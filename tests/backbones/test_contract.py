@@ -1,4 +1,4 @@
-"""What every backbone promises, whichever network and engine is behind it."""
+"""The contract of all backbones, for every network and engine."""
 
 import re
 from collections.abc import Callable
@@ -50,10 +50,10 @@ def batch(backbone: Backbone) -> Float32Array:
     return np.stack([backbone.prepare(picture) for picture in pictures])
 
 
-def test_prepare_gives_the_networks_input(backbone: Backbone) -> None:
+def test_prepare_returns_the_input_of_the_network(backbone: Backbone) -> None:
     prepared = backbone.prepare(drawn(40, 30).convert("L"))
     side = backbone.description.input_size
-    if "+" in backbone.description.name:  # inputs of several sizes, flattened
+    if "+" in backbone.description.name:  # inputs of several sizes are flattened
         assert prepared.ndim == 1
     else:
         assert prepared.shape == (3, side, side)
@@ -61,7 +61,7 @@ def test_prepare_gives_the_networks_input(backbone: Backbone) -> None:
     assert prepared.flags.c_contiguous
 
 
-def test_shapes_are_the_described_ones(backbone: Backbone, batch: Float32Array) -> None:
+def test_shapes_match_the_description(backbone: Backbone, batch: Float32Array) -> None:
     features, described = backbone.extract(batch), backbone.description
     assert isinstance(features, FeatureBatch)
     assert features.global_vectors.shape == (3, described.global_dimension)
@@ -84,7 +84,9 @@ def test_deviations_follow_their_means_and_are_never_negative(
         start += 2 * channels
 
 
-def test_a_batch_is_its_pictures_one_by_one(name: str, backbone: Backbone, batch: Float32Array) -> None:
+def test_a_batch_gives_the_features_of_single_pictures(
+    name: str, backbone: Backbone, batch: Float32Array
+) -> None:
     together = backbone.extract(batch)
     for row in range(len(batch)):
         alone = backbone.extract(batch[row : row + 1])
@@ -95,7 +97,7 @@ def test_a_batch_is_its_pictures_one_by_one(name: str, backbone: Backbone, batch
                 assert np.array_equal(part[row], one[0])
 
 
-def test_twice_the_same(name: str, backbone: Backbone, batch: Float32Array) -> None:
+def test_results_are_repeatable(name: str, backbone: Backbone, batch: Float32Array) -> None:
     again = OPENERS[name]()
     assert again.identity == backbone.identity
     assert again.description == backbone.description
@@ -103,7 +105,7 @@ def test_twice_the_same(name: str, backbone: Backbone, batch: Float32Array) -> N
         assert np.array_equal(first, second)
 
 
-def test_threads_may_share_it(backbone: Backbone, batch: Float32Array) -> None:
+def test_threads_may_share_a_backbone(backbone: Backbone, batch: Float32Array) -> None:
     alone = [backbone.extract(batch[row : row + 1]) for row in (0, 1, 2)]
     with ThreadPoolExecutor(3) as pool:
         shared = list(pool.map(lambda row: backbone.extract(batch[row : row + 1]), (0, 1, 2)))
@@ -111,7 +113,7 @@ def test_threads_may_share_it(backbone: Backbone, batch: Float32Array) -> None:
         assert all(np.array_equal(first, second) for first, second in zip(one, other, strict=True))
 
 
-def test_results_are_the_callers_to_keep(backbone: Backbone, batch: Float32Array) -> None:
+def test_results_are_not_overwritten_by_later_calls(backbone: Backbone, batch: Float32Array) -> None:
     first = backbone.extract(batch[:1])
     kept = [part.copy() for part in first]
     backbone.extract(batch[1:2])
@@ -124,7 +126,7 @@ def test_different_pictures_differ_in_every_feature(backbone: Backbone, batch: F
 
 
 def test_regions_are_row_by_row(backbone: Backbone) -> None:
-    """A change in one corner of the picture moves that corner's region the most."""
+    """A change in one corner of the picture changes the region of that corner the most."""
     plain = Image.new("RGB", (280, 280))
     corner = plain.copy()
     corner.paste(patterned(80, 80), (200, 0))  # top right
@@ -134,12 +136,12 @@ def test_regions_are_row_by_row(backbone: Backbone) -> None:
     assert int(np.abs(after - before).sum(axis=1).argmax()) in {5, 6, 12, 13}
 
 
-def test_no_pictures_give_no_rows(backbone: Backbone, batch: Float32Array) -> None:
+def test_an_empty_batch_gives_no_rows(backbone: Backbone, batch: Float32Array) -> None:
     empty = backbone.extract(batch[:0])
     assert [part.shape for part in empty] == [(0, *part.shape[1:]) for part in backbone.extract(batch)]
 
 
-def test_views_of_an_array_are_read_right(backbone: Backbone, batch: Float32Array) -> None:
+def test_views_of_arrays_are_accepted(backbone: Backbone, batch: Float32Array) -> None:
     view = batch[::-1]
     view.setflags(write=False)
     backwards = backbone.extract(view)
@@ -154,7 +156,10 @@ def test_other_arrays_are_refused(backbone: Backbone, batch: Float32Array, wrong
         "another size": batch[:, ..., :-1],
         "float64": batch.astype(np.float64),
     }
-    with pytest.raises(BackboneError, match=r"stack what prepare\(\) gives: float32 \[n, \d+"):
+    with pytest.raises(
+        BackboneError,
+        match=r"expected a batch of float32 \[n, \d+.* got .*\. Stack the results of prepare\(\)\.",
+    ):
         backbone.extract(arrays[wrong])
 
 

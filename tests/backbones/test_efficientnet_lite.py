@@ -1,4 +1,4 @@
-"""The shipped graphs: pinned numbers, dimensions and size, and the arithmetic against the network itself."""
+"""The shipped graphs: their sizes, and their features compared with the original network."""
 
 import contextlib
 import importlib
@@ -16,14 +16,14 @@ from pictures import patterned
 
 
 @pytest.mark.parametrize("description", DESCRIPTIONS, ids=lambda each: each.name)
-def test_description_tells_the_files_size(description: BackboneDescription) -> None:
+def test_description_has_the_size_of_the_file(description: BackboneDescription) -> None:
     size = (WEIGHTS_FOLDER / f"{description.name.removesuffix('-head')}.onnx").stat().st_size
     assert description.megabytes == round(size / 1e6, 1)
 
 
 @pytest.mark.parametrize("name", [each.name for each in DESCRIPTIONS])
 def test_features_against_the_original_network(name: str) -> None:
-    """The weights' own package, its layers' outputs caught by hooks, means and deviations taken by numpy."""
+    """Compare with the original package: hooks catch the outputs, numpy computes the statistics."""
     torch = pytest.importorskip("torch")
     original = original_network(name)
     outputs: list[Float32Array] = []
@@ -35,9 +35,7 @@ def test_features_against_the_original_network(name: str) -> None:
         head = original.extract_features(torch.from_numpy(batch)).numpy()
     features = backbone.extract(batch)
 
-    last = {
-        output.shape[-1]: output for output in outputs
-    }  # a later map of the same side replaces an earlier
+    last = {output.shape[-1]: output for output in outputs}  # of maps of the same size, the last one counts
     size = backbone.description.input_size
     assert list(last) == [-(-size // stride) for stride in (2, 4, 8, 16, 32)]
     assert tuple(each.shape[1] for each in last.values()) == backbone.description.stage_channels
@@ -48,8 +46,8 @@ def test_features_against_the_original_network(name: str) -> None:
     assert closest(features.feature_maps, regions.flatten(2).transpose(1, 2).numpy()) > 0.9999
 
 
-def test_whole_picture_counts() -> None:
-    """A wide picture is not cropped: what its right end shows changes the right regions and no left one."""
+def test_the_whole_picture_is_seen() -> None:
+    """A wide picture is not cropped: a change at its right end changes the right regions only."""
     backbone = open_backbone("efficientnet-lite0")
     wide = patterned(600, 100)
     other = wide.copy()
@@ -77,6 +75,6 @@ def original_network(name: str):
 
 
 def closest(one: Float32Array, other: Float32Array) -> float:
-    """The smallest cosine between rows."""
+    """Return the smallest cosine between rows."""
     products = (one * other).sum(axis=-1)
     return float((products / np.linalg.norm(one, axis=-1) / np.linalg.norm(other, axis=-1)).min())

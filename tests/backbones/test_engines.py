@@ -1,4 +1,4 @@
-"""The engines agree, and "auto" takes the one it should."""
+"""All engines give the same features, and "auto" chooses the right engine."""
 
 import importlib.util
 import subprocess
@@ -22,7 +22,7 @@ from perfectlook.types import Float32Array
 from pictures import drawn, patterned
 
 TOLERANCE = 5e-4
-"""How far fp32 features of two engines may lie apart; the features themselves are of the order of 1."""
+"""The largest difference between the fp32 features of two engines. The features are of the order of 1."""
 
 LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 
@@ -30,7 +30,7 @@ LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 def needs(engine: str) -> None:
     if engine == "cuda":
         if not engines.cuda_is_available():
-            pytest.skip("there is no CUDA device, or onnxruntime is not built for it")
+            pytest.skip("no CUDA device, or onnxruntime is not built for CUDA")
     elif importlib.util.find_spec(engine) is None:
         pytest.skip(f"{engine} is not installed")
 
@@ -49,14 +49,14 @@ def cosines(one: Float32Array, other: Float32Array) -> Float32Array:
 
 @pytest.mark.parametrize("name", LITE)
 @pytest.mark.parametrize("engine", ["openvino", "cuda"])
-def test_fp32_is_the_same_on_every_engine(name: str, engine: str) -> None:
+def test_fp32_features_are_the_same_on_every_engine(name: str, engine: str) -> None:
     needs(engine)
     for one, other in zip(features(name, "onnxruntime"), features(name, engine), strict=True):
         assert np.abs(one - other).max() < TOLERANCE
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])
-def test_bf16_is_close_to_fp32_and_an_identity_of_its_own(name: str) -> None:
+def test_bf16_is_close_to_fp32_and_has_its_own_identity(name: str) -> None:
     needs("openvino")
     for exact, short in zip(features(name), features(f"{name}:bf16"), strict=True):
         assert cosines(exact.reshape(2, -1), short.reshape(2, -1)).min() > 0.98
@@ -75,14 +75,14 @@ def test_bf16_on_real_photos(photos: Path) -> None:
         assert np.median(cosines(one.reshape(12, -1), other.reshape(12, -1))) > 0.995
 
 
-def test_fp32_is_one_identity_on_every_engine() -> None:
+def test_fp32_has_the_same_identity_on_every_engine() -> None:
     needs("openvino")
     usable = [each for each in engines.ENGINES if each != "cuda" or engines.cuda_is_available()]
     opened = [open_backbone("efficientnet-lite0", engine=engine) for engine in usable]
     assert len({backbone.identity for backbone in opened}) == 1
 
 
-def test_bf16_without_the_instructions_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_emulated_bf16_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     needs("openvino")
     from perfectlook.backbones.engines import import_openvino
 
@@ -92,8 +92,8 @@ def test_bf16_without_the_instructions_says_so(caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "cuda"])
-def test_bf16_is_openvinos_alone(engine: str) -> None:
-    with pytest.raises(BackboneError, match=f"engine '{engine}' does not run bf16; choose 'openvino'"):
+def test_only_openvino_runs_bf16(engine: str) -> None:
+    with pytest.raises(BackboneError, match=f"engine '{engine}' does not run bf16. Choose 'openvino'"):
         open_backbone("efficientnet-lite0:bf16", engine=engine)
 
 
@@ -110,19 +110,19 @@ def test_auto_is_cuda_then_openvino_then_onnxruntime(monkeypatch: pytest.MonkeyP
 
 def test_openvino_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(MissingExtraError, match=r"the engine openvino needs the extra .*pip install"):
+    with pytest.raises(MissingExtraError, match=r"Engine 'openvino' needs the extra .*pip install"):
         open_backbone("efficientnet-lite0", engine="openvino")
 
 
 class FakeSession:
-    """onnxruntime's session as far as an engine uses it; notes how it was made."""
+    """The part of onnxruntime's session that an engine uses. Records its arguments."""
 
     made: ClassVar[list[tuple[Any, Any]]] = []
     works = True
-    """Whether CUDA loads; onnxruntime falls back to the processor by itself where it does not."""
+    """Whether CUDA loads. If not, onnxruntime itself falls back to the processor."""
 
     def __init__(self, path: str, options: Any, providers: list[Any]) -> None:
-        print("whatever onnxruntime has to say")
+        print("a message of onnxruntime")
         self._names = [each if isinstance(each, str) else each[0] for each in providers]
         self._session = real_session(path, options, providers=["CPUExecutionProvider"])
         FakeSession.made.append((options, providers))
@@ -141,7 +141,7 @@ real_session = onnxruntime.InferenceSession
 
 @pytest.fixture
 def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A driver, and an onnxruntime that reports CUDA: what it runs there, the processor runs in truth."""
+    """Fake a driver and an onnxruntime with CUDA. The processor does the work."""
     monkeypatch.setattr(engines, "cuda_is_available", engines.cuda_is_available.__wrapped__)
     monkeypatch.setattr(engines.ctypes, "CDLL", lambda _: None)
     monkeypatch.setattr(engines.sys, "platform", "linux")
@@ -154,7 +154,7 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("fake_gpu")
 @pytest.mark.parametrize("engine", ["auto", "cuda"])
-def test_a_gpu_takes_whole_batches_in_true_fp32(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gpu_runs_whole_batches_in_exact_fp32(engine: str, capsys: pytest.CaptureFixture[str]) -> None:
     backbone = open_backbone("efficientnet-lite0", engine=engine)
     assert capsys.readouterr().out == ""  # standard output may carry JSON
     ((options, providers),) = FakeSession.made
@@ -171,20 +171,20 @@ def test_a_gpu_takes_whole_batches_in_true_fp32(engine: str, capsys: pytest.Capt
 
 
 @pytest.mark.usefixtures("fake_gpu")
-def test_cuda_that_does_not_load_is_an_error_and_auto_takes_the_processor(
+def test_cuda_that_does_not_load_is_an_error_and_auto_uses_the_processor(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(FakeSession, "works", False)
-    with pytest.raises(BackboneError, match=r"could not load CUDA or cuDNN.*onnxruntime-gpu\[cuda,cudnn\]"):
+    with pytest.raises(BackboneError, match=r"cannot load CUDA or cuDNN.*onnxruntime-gpu\[cuda,cudnn\]"):
         open_backbone("efficientnet-lite0", engine="cuda")
     backbone = open_backbone("efficientnet-lite0")
-    assert "running on the processor instead" in caplog.text
+    assert "using the processor instead of the GPU" in caplog.text
     assert backbone.extract(backbone.prepare(drawn(30, 20))[None]).global_vectors.shape == (1, 1280)
 
 
-def test_cuda_without_a_gpu_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_without_a_gpu_names_its_requirements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engines, "cuda_is_available", lambda: False)
-    with pytest.raises(BackboneError, match=r"needs an NVIDIA GPU .*pip install onnxruntime-gpu"):
+    with pytest.raises(BackboneError, match=r"requires an NVIDIA GPU .*pip install onnxruntime-gpu"):
         open_backbone("efficientnet-lite0", engine="cuda")
 
 
@@ -196,8 +196,8 @@ def test_cuda_is_not_available_without_a_driver(monkeypatch: pytest.MonkeyPatch)
     assert not engines.cuda_is_available.__wrapped__()
 
 
-def test_the_engine_torch_that_was_removed_says_what_to_use_instead() -> None:
-    with pytest.raises(BackboneError, match=r"choose 'cuda' .*onnxruntime-gpu.*'openvino' or 'onnxruntime'"):
+def test_engine_torch_is_for_hub_models_only() -> None:
+    with pytest.raises(BackboneError, match=r"hub models only\. Choose 'openvino' or 'onnxruntime' .*'cuda'"):
         open_backbone("efficientnet-lite0", engine="torch")
 
 
@@ -212,26 +212,26 @@ def test_the_engine_torch_that_was_removed_says_what_to_use_instead() -> None:
         ("tiny+efficientnet-lite0:bf16", False),
     ],
 )
-def test_what_runs_on_a_gpu(monkeypatch: pytest.MonkeyPatch, name: str, on_gpu: bool) -> None:
+def test_which_backbones_run_on_a_gpu(monkeypatch: pytest.MonkeyPatch, name: str, on_gpu: bool) -> None:
     monkeypatch.setattr(backbones, "cuda_is_available", lambda: True)
     assert backbones.runs_on_gpu(name) is on_gpu
 
 
 @pytest.mark.parametrize("engine", engines.ENGINES)
-def test_weights_that_are_missing_or_damaged(tmp_path: Path, engine: str) -> None:
+def test_missing_or_damaged_weights_are_refused(tmp_path: Path, engine: str) -> None:
     needs(engine)
-    with pytest.raises(BackboneError, match=r"gone\.onnx: no such weights; install perfectlook again"):
+    with pytest.raises(BackboneError, match=r"gone\.onnx: no such file\. Install perfectlook again\."):
         open_engine(tmp_path / "gone.onnx", engine=engine, precision="fp32", threads=1)
     whole = (WEIGHTS_FOLDER / "efficientnet-lite0.onnx").read_bytes()
     (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
-        BackboneError, match=rf"(?s)cut\.onnx: {engine} cannot load it .*install perfectlook again"
+        BackboneError, match=rf"(?s)cut\.onnx: cannot be loaded by {engine} .*Install perfectlook again\."
     ):
         open_engine(tmp_path / "cut.onnx", engine=engine, precision="fp32", threads=1)
 
 
 def modules_after(code: str) -> set[str]:
-    """The modules that a fresh interpreter has after running some code."""
+    """Return the modules that a new interpreter has loaded after running some code."""
     script = f"import sys\n{code}\nprint(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(result.stdout.split())
@@ -244,7 +244,7 @@ def test_opening_a_backbone_does_not_import_torch() -> None:
     assert "openvino" in modules or "onnxruntime" in modules
 
 
-def test_describing_loads_no_engine() -> None:
+def test_describing_backbones_loads_no_engine() -> None:
     described = "from perfectlook.backbones import describe_backbones; describe_backbones()"
     assert not modules_after(described) & {"torch", "onnx", "onnxruntime", "openvino", "transformers"}
 
@@ -257,7 +257,7 @@ def test_openvino_is_imported_without_its_telemetry() -> None:
     assert not [module for module in modules if module.startswith("openvino_telemetry")]
 
 
-def test_openvino_gives_the_same_numbers_to_one_caller_and_to_many() -> None:
+def test_openvino_gives_the_same_numbers_to_one_and_to_several_callers() -> None:
     needs("openvino")
     backbone = open_backbone("efficientnet-lite0", engine="openvino", threads=2)
     batch = np.stack([backbone.prepare(each) for each in (drawn(300, 200), patterned(90, 120))])
@@ -268,7 +268,7 @@ def test_openvino_gives_the_same_numbers_to_one_caller_and_to_many() -> None:
         assert all(map(np.array_equal, one, alone))
 
 
-def test_openvino_serves_many_even_where_their_network_does_not_compile(
+def test_openvino_serves_several_callers_if_their_network_does_not_compile(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     needs("openvino")
@@ -284,7 +284,7 @@ def test_openvino_serves_many_even_where_their_network_does_not_compile(
     batch = backbone.prepare(drawn(300, 200))[None]
     alone = backbone.extract(batch)
     engine = backbone._engine  # type: ignore[attr-defined]
-    monkeypatch.setattr(engine, "_met", float("inf"))  # as if another caller were always there
+    monkeypatch.setattr(engine, "_shared_at", float("inf"))  # as if another caller always ran
     for _ in range(2):
         assert all(map(np.array_equal, backbone.extract(batch), alone))
         assert engine._together.exception(timeout=60) is not None

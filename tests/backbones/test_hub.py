@@ -1,4 +1,4 @@
-"""Models of a hub as backbones, tried on small ones with random weights: nothing is downloaded."""
+"""Hub models as backbones, tested with small models with random weights. Nothing is downloaded."""
 
 import importlib.util
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_convolutional_network_against_its_own_outputs() -> None:
     np.testing.assert_allclose(features.style_statistics[:, -14:], last.std((2, 3)), atol=1e-5)
 
 
-def test_register_tokens_are_no_regions() -> None:
+def test_register_tokens_are_not_regions() -> None:
     torch.manual_seed(3)
     config = transformers.Dinov2WithRegistersConfig(
         hidden_size=16,
@@ -65,10 +65,10 @@ def test_register_tokens_are_no_regions() -> None:
     features = HubBackbone(transformers_network(model, 98), "transformers:dino").extract(batch)
     result = asked(model, batch)
     np.testing.assert_allclose(features.feature_maps, result.last_hidden_state[:, 5:].numpy(), atol=1e-5)
-    assert features.style_statistics.shape == (2, 2 * 5 * 16)  # five of the seven layers
+    assert features.style_statistics.shape == (2, 2 * 5 * 16)  # five of the seven maps
 
 
-def test_maps_of_other_sides_are_pooled_to_seven() -> None:
+def test_maps_of_other_sizes_are_pooled_to_seven() -> None:
     torch.manual_seed(4)
     config = transformers.SiglipVisionConfig(
         hidden_size=16,
@@ -94,7 +94,7 @@ def test_prepare_uses_the_models_own_normalisation() -> None:
     np.testing.assert_allclose(prepared[:, 3, 3], [0.0, 0.0, 4.0], atol=1e-5)
 
 
-def test_identity_follows_the_weights() -> None:
+def test_identity_depends_on_the_weights() -> None:
     first, again = small_vit(), small_vit()
     assert first.identity == again.identity
     model: Any = vit_model()
@@ -121,7 +121,7 @@ def test_local_folder_opens_by_name(tmp_path: Path) -> None:
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_pooler_without_weights_is_left_out_not_drawn_at_random(tmp_path: Path) -> None:
+def test_a_pooler_without_weights_is_left_out(tmp_path: Path) -> None:
     model: Any = vit_model()
     model.pooler = None
     model.save_pretrained(tmp_path)
@@ -142,11 +142,11 @@ def test_other_missing_weights_are_refused(tmp_path: Path) -> None:
     save_file(
         {k: v for k, v in weights.items() if k != removed}, tmp_path / "model.safetensors", {"format": "pt"}
     )
-    with pytest.raises(BackboneError, match="no weights for"):
+    with pytest.raises(BackboneError, match="has no weights for"):
         open_backbone(f"transformers:{tmp_path}")
 
 
-def test_picture_tower_of_a_model_with_two(tmp_path: Path) -> None:
+def test_only_the_image_tower_of_clip_is_used(tmp_path: Path) -> None:
     torch.manual_seed(5)
     tower = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24}
     config = transformers.CLIPConfig(
@@ -160,33 +160,35 @@ def test_picture_tower_of_a_model_with_two(tmp_path: Path) -> None:
     np.testing.assert_allclose(opened.extract(batch).global_vectors, expected, atol=1e-5)
 
 
-def test_folder_that_is_no_model(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match=r"cannot be loaded .*give its folder"):
         open_backbone(f"transformers:{tmp_path}")
 
 
-def test_name_without_a_model() -> None:
-    with pytest.raises(BackboneError, match=r"which model\?"):
+def test_a_hub_without_a_model_is_refused() -> None:
+    with pytest.raises(BackboneError, match=r"transformers:: expected a model after the colon\."):
         open_backbone("transformers:")
 
 
-def test_running_a_model_leaves_the_thread_count_alone() -> None:
+def test_running_a_model_does_not_change_the_thread_count() -> None:
     before = torch.get_num_threads()
     small_vit().extract(pixels(56))
     assert torch.get_num_threads() == before
 
 
 def test_other_engines_are_refused() -> None:
-    with pytest.raises(BackboneError, match="engine 'openvino' does not run models of a hub"):
+    with pytest.raises(BackboneError, match="engine 'openvino' does not run hub models"):
         open_backbone("transformers:google/vit", engine="openvino")
 
 
 @pytest.mark.parametrize("name", ["timm:resnet18", "open_clip:ViT-B-32/laion2b_s34b_b79k"])
-def test_library_that_is_not_installed_is_named(name: str) -> None:
+def test_a_missing_library_is_named(name: str) -> None:
     library = name.partition(":")[0]
     if importlib.util.find_spec(library) is not None:
         pytest.skip(f"{library} is installed")
-    with pytest.raises(BackboneError, match=rf"{library} cannot be imported .*; pip install torch"):
+    with pytest.raises(
+        BackboneError, match=rf"{library} cannot be imported .*\. Install it with: pip install torch"
+    ):
         open_backbone(name)
 
 

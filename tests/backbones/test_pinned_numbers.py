@@ -1,4 +1,4 @@
-"""The numbers each backbone gives for a fixed picture: any change of weights or preprocessing shows here."""
+"""The features of a fixed picture for each backbone. They change if weights or preprocessing change."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ NUMBERS = {
         [0.0, 0.1231, 0.0, 0.0, 0.0, 0.6398, 0.0, 0.8941],
     ),
 }
-"""Eight evenly spaced values of the global vector, of the style statistics and of the map's first region."""
+"""Eight evenly spaced values each of the global vector, the style statistics and the first region."""
 
 
 def test_every_backbone_is_pinned() -> None:

@@ -1,4 +1,4 @@
-"""The tiny backbone, computed again by plain loops."""
+"""The tiny backbone, compared with plain loops."""
 
 import numpy as np
 

@@ -271,7 +271,7 @@ def test_to_verify_servers_are_asked(online: Shop) -> None:
     online.server.answers[f"/{name}"] = fail(404)
     report = online.sync(verify=True)
     assert (counts(report), report.kept) == ((0, 0, 0, 8, 0), 1)
-    assert "answers 404 Not Found" in report.failed[0].reason
+    assert "answered 404 Not Found" in report.failed[0].reason
 
 
 def test_a_picture_that_cannot_be_fetched_is_reported_and_tried_again(online: Shop) -> None:
@@ -466,7 +466,7 @@ def test_the_media_type_or_the_option_says_the_format_of_a_fetched_feed(on_the_w
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (fail(404), r"/shop\.csv\?key=1: answers 404 Not Found; correct the link"),
+        (fail(404), r"/shop\.csv\?key=1: answered 404 Not Found\. Correct the link"),
         (serve(b"nothing\n1\n"), r"/shop\.csv\?key=1: no column 'id'; it has nothing; name the one"),
         (serve(b"id\ncaf\xe9"), r"/shop\.csv\?key=1: line 2, byte 4 .* save the feed as UTF-8"),
     ],
@@ -485,7 +485,7 @@ def test_a_fetched_feed_that_cannot_be_read_changes_nothing(
 
 
 def test_a_feed_at_a_private_address_is_refused_unless_allowed(on_the_web: ShopOnTheWeb) -> None:
-    with pytest.raises(FetchError, match=r"not an address of the public internet.*--allow-private allows it"):
+    with pytest.raises(FetchError, match=r"not on the public internet.*Pass --allow-private"):
         on_the_web.sync(allow_private=False)
 
 

@@ -290,7 +290,7 @@ def test_a_feed_at_a_url_is_a_source(
     assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 failed" in capsys.readouterr().out
     del server.answers["/export"]
     assert sync(url, shop.model, folder, *more, "--allow-private") == 1
-    assert f"{url}: answers 404 Not Found; correct the link" in capsys.readouterr().err
+    assert f"{url}: answered 404 Not Found. Correct the link" in capsys.readouterr().err
 
 
 def test_a_dry_run_makes_no_catalogue(

@@ -63,7 +63,7 @@ def test_a_file_without_a_check_is_reported(
 ):
     url = publish(server, mirror, listing=False)
     assert get("stl-fashion", "--accept-licence", "--out", tmp_path / "set", "--from", url) == 0
-    reason = f"({url}/tree.json: answers 404 Not Found"
+    reason = f"({url}/tree.json: answered 404 Not Found"
     assert f"kept without a check: fashion-cat.json {reason}" in capsys.readouterr().out
 
 
@@ -91,13 +91,13 @@ def test_the_report_names_failures_and_remedies(
     arguments = ("--accept-licence", "--out", tmp_path / "set", "--from", url)
     assert get("stl-fashion", *arguments) == 0
     captured = capsys.readouterr()
-    assert f"skipped: {server.url(gone)}: {signature('scene', 0)}: answers 404" in captured.err
+    assert f"skipped: {server.url(gone)}: {signature('scene', 0)}: answered 404" in captured.err
     assert "fetched 11, already present 0, dead 1, failed 0" in captured.out
     assert "try them again with --retry-dead" in captured.out
     assert get("stl-fashion", *arguments, "--strict") == 1
     assert "answered 404 on" in capsys.readouterr().err
     assert get("stl-fashion", *arguments, "--retry-dead", "--limit", "1") == 1
-    assert "no pair of stl-fashion has both its pictures" in capsys.readouterr().err
+    assert "no pair of stl-fashion has both pictures" in capsys.readouterr().err
 
 
 def test_the_environment_names_the_folder_of_sets(

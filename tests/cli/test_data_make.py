@@ -49,5 +49,5 @@ def test_another_set_is_wrong_use_without_force(shop: Path, capsys: pytest.Captu
     assert make(shop, GOOD) == 0
     other = GOOD.replace("bed", "living")
     assert make(shop, other) == 2
-    assert "holds another set" in capsys.readouterr().err
+    assert "contains another set" in capsys.readouterr().err
     assert make(shop, other, "--force") == 0

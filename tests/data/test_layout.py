@@ -97,8 +97,8 @@ def test_malformed_rows_are_reported_by_line(tmp_path: Path) -> None:
     assert [(where, kind) for where, _, kind in problems(dataset)] == [
         (f"pairs.jsonl:{line}", "malformed row") for line in (2, 3, 4, 5)
     ]
-    assert dataset.problems[2].reason == "no 'product' in the row"
-    assert dataset.problems[3].reason == "no 'scene' in the row"
+    assert dataset.problems[2].reason == "no 'product' in the row. Add it."
+    assert dataset.problems[3].reason == "no 'scene' in the row. Add it."
     assert str(dataset.problems[0]).startswith(f"{tmp_path / 'set' / 'pairs.jsonl'}:2: ")
 
 
@@ -255,7 +255,9 @@ def test_a_set_may_say_its_licence(tmp_path: Path) -> None:
     about.write_text("{}")
     assert load_set(tmp_path / "set").licence is None
     about.write_text('{"licence": 4}')
-    with pytest.raises(DatasetError, match=r"set\.json: the licence is 4; write it as text"):
+    with pytest.raises(
+        DatasetError, match=r"set\.json: expected text as licence, got 4\. Write it in quotes"
+    ):
         load_set(tmp_path / "set")
 
 
@@ -337,10 +339,10 @@ def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
 def test_what_is_no_set_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such file or folder"):
         load_set(tmp_path / "none")
-    with pytest.raises(DatasetError, match=r"not a set; it holds neither pairs\.jsonl"):
+    with pytest.raises(DatasetError, match=r"not a set\. Name a folder with pairs\.jsonl"):
         load_set(tmp_path)
     (tmp_path / "file.json").touch()
-    with pytest.raises(DatasetError, match="not a set; name its folder"):
+    with pytest.raises(DatasetError, match=r"not a set\. Name the folder of a set"):
         load_set(str(tmp_path / "file.json"))
 
 

@@ -78,14 +78,14 @@ def test_of_two_pictures_those_of_products_concern_the_catalogue(tmp_path: Path)
 def test_a_folder_with_both_parts_asks_for_one(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion", "home")
     touch(folder, f"images/{SCENE}.jpg", f"images/{SHOE}.jpg", f"images/{TROUSERS}.jpg")
-    with pytest.raises(DatasetError, match=r"choose one by its rows: .*fashion\.json or .*home\.json"):
+    with pytest.raises(DatasetError, match=r"Name the file of rows of one: .*fashion\.json or .*home\.json"):
         load_set(folder)
     assert len(load_set(folder / "home.json").pairs) == 2
 
 
 def test_a_release_without_pictures_says_where_to_put_them(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion")
-    with pytest.raises(DatasetError, match=r"no pictures; put them there as images/SIGNATURE\.jpg"):
+    with pytest.raises(DatasetError, match=r"no pictures here\. Add them as images/SIGNATURE\.jpg"):
         load_set(folder)
 
 

@@ -91,27 +91,27 @@ def test_categories_may_stand_in_a_table_of_their_own(shop: Shop):
         (
             "attic,sofa,Furniture,,,,",
             "'attic'",
-            "no picture of this scene in .*rooms; add it, or fix the name",
+            r"no picture of this scene in .*rooms\. Add it, or correct the name\.",
         ),
         ("living,chair,Furniture,,,,", "'chair'", "no picture of this product in .*things"),
-        ("living,rug,,,,,", "rug", "no category; write a path such as"),
+        ("living,rug,,,,,", "rug", r"has no category\. Add a path such as"),
         (
             "living,sofa,Furniture|Chairs,,,,",
             "sofa",
-            r"'Furniture\|Chairs' here and 'Furniture\|Sofas' at .*csv:2",
+            r"'Furniture\|Chairs' here, but 'Furniture\|Sofas' at .*csv:2",
         ),
         (
             "living,sofa,,1,2,x,4",
             "sofa",
-            r"its box is \(1, 2, x, 4\); write left, top, right, bottom as numbers",
+            r"its box \(1, 2, x, 4\) is not four numbers\. Give left, top, right and bottom",
         ),
-        ("living,sofa,,1,2,3,", "sofa", "or leave all four empty"),
+        ("living,sofa,,1,2,3,", "sofa", "or none of them"),
         ("living,sofa,,50,2,30,40", "sofa", r"its box \(50, 2, 30, 40\) is empty or reversed"),
         ("living,sofa,,nan,2,30,40", "sofa", "is empty or reversed"),
-        ("living,sofa,,0,0,201,90", "sofa", "reaches out of the scene of 200×100 pixels"),
-        ("living,sofa,,-0.1,0,0.5,0.5", "sofa", "reaches out of the scene"),
+        ("living,sofa,,0,0,201,90", "sofa", "is partly outside the scene of 200×100 pixels"),
+        ("living,sofa,,-0.1,0,0.5,0.5", "sofa", "is partly outside the scene"),
         ("living,sofa,,10,10,110,60", "sofa", "the same scene, product and box as .*csv:2"),
-        ("living,../../etc/passwd,Furniture,,,,", "'../../etc/passwd'", "cannot name a file"),
+        ("living,../../etc/passwd,Furniture,,,,", "'../../etc/passwd'", "cannot be a file name"),
         ("living,sofa", "living", "has 2 columns, and the header 7"),
         ("dark,sofa,,,,,", "dark", "dark.jpg: truncated or damaged"),
     ],
@@ -136,12 +136,12 @@ def test_a_row_that_cannot_be_used_is_named_with_its_line(shop: Shop, row: str, 
 @pytest.mark.parametrize(
     ("text", "error", "reason"),
     [
-        ("scene,thing\nliving,sofa\n", UsageError, "no column product; it has scene, thing"),
+        ("scene,thing\nliving,sofa\n", UsageError, r"no column product \(it has scene, thing\)"),
         ("scene,product\n", DatasetError, "no row can be used"),
         (
             "scene,product\nattic,sofa\n",
             DatasetError,
-            r"no row can be used; the first problem: .*pairs\.csv:2",
+            r"no row can be used\. Fix the rows\. The first problem: .*pairs\.csv:2",
         ),
         ("", FeedError, "does not name columns"),
     ],
@@ -165,7 +165,9 @@ OTHER = "scene,product,category\nbed,rug,Home & Garden|Decor|Rugs\n"
 def test_the_same_set_may_be_made_again_another_only_by_force(shop: Shop):
     shop.make(ONE)
     shop.make(ONE)
-    with pytest.raises(UsageError, match=r"holds another set \(categories.json differs\); .* use --force"):
+    with pytest.raises(
+        UsageError, match=r"contains another set \(categories.json differs\)\. .* with --force"
+    ):
         shop.make(OTHER)
     assert list(load_set(shop.folder).products) == ["sofa"]
     shop.make(OTHER, force=True)

@@ -143,7 +143,7 @@ def test_errors_of_this_package_come_as_they_are_where_they_can_be_pickled():
     with WorkerPool(worker_starts.raising, 1) as pool:
         with pytest.raises(PictureError, match="truncated"):
             pool.submit(PictureError("truncated")).result()
-        with pytest.raises(WorkerError, match=r"painting needs the extra 'paint'"):
+        with pytest.raises(WorkerError, match=r"Painting needs the extra 'paint'"):
             pool.submit(("painting", "paint")).result()
     assert not issubclass(MissingExtraError, WorkerError)
 

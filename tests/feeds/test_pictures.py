@@ -80,8 +80,8 @@ def test_to_verify_servers_are_asked_whether_it_has_changed(server: Web, cache: 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (fail(404), "answers 404 Not Found"),
-        (fail(500), "answers 500 Internal Server Error, tried 2 times"),
+        (fail(404), "answered 404 Not Found"),
+        (fail(500), "answered 500 Internal Server Error after 2 tries"),
         (serve(b"<html>sorry</html>"), "not a picture of a known format"),
         (serve(picture("red")[:-200]), "truncated or damaged"),
     ],
@@ -104,7 +104,7 @@ def test_what_cannot_be_had_is_named_and_what_is_there_stays(
 def test_private_addresses_are_refused_unless_allowed(server: Web, tmp_path: Path) -> None:
     cache = PictureCache(tmp_path)
     place = place_of(cache, server.url("/a.jpg"))
-    assert "--allow-private allows it" in cache.fetch([place])[place]
+    assert "Pass --allow-private" in cache.fetch([place])[place]
 
 
 def test_a_server_that_is_down_is_not_asked_for_ever(server: Web, tmp_path: Path) -> None:

@@ -115,5 +115,6 @@ def test_without_torch_the_error_names_the_missing_extra():
     code = "import sys; sys.modules['torch'] = None; import perfectlook; perfectlook.train('showroom')"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.stderr.splitlines()[-1].endswith(
-        "MissingExtraError: training needs the extra 'train': pip install 'perfectlook[train]'"
+        "MissingExtraError: Training needs the extra 'train'. "
+        "Install it with: pip install 'perfectlook[train]'"
     )

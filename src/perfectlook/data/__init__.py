@@ -1,4 +1,4 @@
-"""Sets of pairs with photos: reading, cropping, splitting, and auditing them."""
+"""Sets of pairs with photos: read, crop, split and audit them."""
 
 from pathlib import Path
 
@@ -12,13 +12,13 @@ _SHOWN = 5
 
 
 def load_set(path: Path | str, *, strict: bool = False) -> Dataset:
-    """Read a set: a folder in the set layout, a folder of the STL release, or the release's file of rows.
+    """Read a set: a folder in the set layout, a folder of the STL release, or a file of rows of the release.
 
-    "showroom" is the set that comes with the package. Whatever is wrong in a set becomes one of its problems,
-    and with `strict` a failure.
+    "showroom" is the set that ships with the package. Errors in a set are collected in its `problems`. With
+    `strict`, they raise an error.
 
     Raises:
-        DatasetError: there is no set at `path`, or, with `strict`, anything is wrong in it.
+        DatasetError: there is no set at `path`, or it has problems and `strict` is given.
     """
     dataset = _read(set_folder(path))
     if strict and dataset.problems:
@@ -26,8 +26,8 @@ def load_set(path: Path | str, *, strict: bool = False) -> Dataset:
         more = len(dataset.problems) - _SHOWN
         rest = f"\n  and {more:,} more" if more > 0 else ""
         raise DatasetError(
-            f"{path}: {len(dataset.problems):,} problems, and --strict allows none; fix them "
-            f"(`perfectlook data stats` lists all):{first}{rest}"
+            f"{path}: {len(dataset.problems):,} problems, and --strict allows none. Fix them; "
+            f"`perfectlook data stats` lists all:{first}{rest}"
         )
     return dataset
 
@@ -40,12 +40,14 @@ def _read(path: Path) -> Dataset:
         return read_release(releases[0])
     if releases:
         names = " or ".join(map(str, releases))
-        raise DatasetError(f"{path}: holds several sets; choose one by its rows: {names}")
+        raise DatasetError(f"{path}: contains several sets. Name the file of rows of one: {names}.")
     if not path.exists():
-        raise DatasetError(f"{path}: no such file or folder; check the path")
+        raise DatasetError(f"{path}: no such file or folder. Check the path.")
     if path.is_file():
-        raise DatasetError(f"{path}: not a set; name its folder, or rows of the STL release (fashion.json)")
+        raise DatasetError(
+            f"{path}: not a set. Name the folder of a set, or fashion.json or home.json of the STL release."
+        )
     raise DatasetError(
-        f"{path}: not a set; it holds neither {PAIRS} and {CATEGORIES}, nor the STL release's "
-        "fashion.json and fashion-cat.json (or home.json and home-cat.json)"
+        f"{path}: not a set. Name a folder with {PAIRS} and {CATEGORIES}, or with fashion.json and "
+        "fashion-cat.json (or home.json and home-cat.json) of the STL release."
     )

@@ -1,4 +1,4 @@
-"""What a set holds and what is wrong with it: the numbers of `perfectlook data stats`."""
+"""Count the content and the problems of a set: the numbers of `perfectlook data stats`."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -27,21 +27,20 @@ class Audit:
     """The numbers of one set.
 
     Attributes:
-        is_fashion: whether crops are taken from above and below the box only.
-        is_small: whether choices are made by cross-validation.
-        rows: rows of the file, valid or not; `pairs` are the valid ones.
-        scenes: scenes with a pair; `scenes_without_pairs` are further pictures in the folder of scenes.
-        products: products of the catalogue, `products_in_pairs` of which are in a pair.
+        is_fashion: whether crops are taken above and below the box only.
+        is_small: whether cross-validation is used.
+        rows: rows of the file, valid or not. `pairs` are the valid ones.
+        scenes: scenes with a pair. `scenes_without_pairs` are the other pictures in the folder of scenes.
+        products: products of the catalogue. `products_in_pairs` are those with a pair.
         multi_positive_scenes: scenes with more than one product of the same category.
-        boxes: pairs with a box; `boxes_outside` counts rows whose box reached out of 0..1.
-        missing_scenes, missing_products: distinct ids that have no picture.
-        splits: `scenes`, `pairs` and, of these, `dropped_by_crop` of every split.
+        boxes: pairs with a box. `boxes_outside` are rows with a box partly or wholly outside 0..1.
+        missing_scenes, missing_products: distinct ids without a picture.
+        splits: `scenes`, `pairs` and `dropped_by_crop` (pairs that the crop rule drops) of every split.
         categories: `products` in the catalogue and `pairs` of every category.
-        pictures: None where there are no pictures to look at. Otherwise: pictures of scenes and products that
-            are `unreadable`; `twin_scenes` that have a copy among the scenes with pairs, and
-            `twin_scenes_held_out`, those of validation and test that have a copy in train;
-            `near_identical_products` whose picture is nearly another's, and the `near_identical_groups` that
-            these form.
+        pictures: None without pictures. Otherwise `unreadable` pictures; `twin_scenes` that have a copy among
+            the scenes with pairs; `twin_scenes_held_out`, scenes of validation and test with a copy in train;
+            `near_identical_products`, whose picture is almost equal to another, and the number of
+            `near_identical_groups` that they form.
     """
 
     name: str
@@ -70,10 +69,10 @@ class Audit:
 def audit(
     dataset: Dataset, *, look: bool = True, workers: int | None = None, progress: Progress | None = None
 ) -> Audit:
-    """Count what a set holds; with `look`, open every picture once (fingerprints are kept).
+    """Count the content of a set. With `look`, every picture is opened once; fingerprints are cached.
 
     Raises:
-        FeatureError: the fingerprints cannot be kept.
+        FeatureError: the cache of fingerprints cannot be written.
     """
     problems = list(dataset.problems)
     pictures = None
@@ -121,15 +120,15 @@ def audit(
 def audit_at(
     path: Path, *, workers: int | None = None, progress: Progress | None = None
 ) -> tuple[list[Audit], dict[str, dict[str, int]]]:
-    """Audit whatever lies at a path: a set, or files of the STL release, with or without pictures.
+    """Audit the sets at a path: a set, or files of the STL release, with or without pictures.
 
     Returns:
-        The numbers of every set: one, or one for each part of the release whose rows are there. And the
-        products that the release's category files list, as part → category → number.
+        The numbers of each set, and the products in the category files of the release, as part → category →
+        number. A folder of the release gives one set for each part with rows.
 
     Raises:
-        DatasetError: there is neither.
-        FeatureError: the fingerprints cannot be kept.
+        DatasetError: there is no set and no file of the release.
+        FeatureError: the cache of fingerprints cannot be written.
     """
     listed = count_products(path)
     is_set = (path / PAIRS).exists()

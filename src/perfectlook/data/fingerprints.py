@@ -1,4 +1,4 @@
-"""What identifies a picture: the hash of its bytes, its size, a difference hash that finds near-copies."""
+"""Fingerprints of pictures: the hash of the bytes, the size, and a difference hash that finds copies."""
 
 import hashlib
 import os
@@ -19,15 +19,15 @@ from perfectlook.progress import Progress
 from perfectlook.types import ByteArray, Float32Array
 
 BATCH = 256
-"""Pictures per transaction: what an interrupted run loses at most."""
+"""Pictures per transaction. An interrupted run loses at most this many."""
 
 BLOCK = 2048
-"""Hashes compared with as many others at once, which bounds the memory of a comparison to about 50 MB."""
+"""Hashes in each of the two blocks that are compared. This limits the memory to about 50 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """One picture file: sha256 of its bytes in hex, upright size in pixels, 256-bit difference hash."""
+    """The SHA-256 of the bytes in hex, the upright size in pixels, and the 256-bit difference hash."""
 
     sha256: str
     width: int
@@ -42,17 +42,17 @@ def fingerprints(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[Path, Fingerprint], dict[Path, str]]:
-    """Fingerprint pictures: those that can be read, and why the others cannot.
+    """Return the fingerprints of the readable pictures, and the reasons why the others cannot be read.
 
-    A picture is opened once in its life: its fingerprint is kept in an SQLite file and found again by
-    absolute path, size and time of change. Failures are not kept, because what caused them (a permission,
-    a format that needs another library) can be fixed without touching the file.
+    Fingerprints are cached in an SQLite file by absolute path, size and time of change, so a picture is
+    opened once. Failures are not cached: a permission or a missing library can be fixed without a change of
+    the file.
 
     Args:
-        pictures: the files; repeated ones are read once.
+        pictures: the files. Repeated files are read once.
         cache: the SQLite file, by default `fingerprints.sqlite` in the cache folder.
-        workers: threads that read and decode (Pillow and hashlib release the interpreter lock).
-        progress: told how many are done, of how many, and how many failed.
+        workers: the number of threads that read and decode. Pillow and hashlib release the interpreter lock.
+        progress: called with the number of pictures done, in total, and failed.
 
     Raises:
         FeatureError: the cache cannot be written.
@@ -90,7 +90,7 @@ def fingerprints(
 
 
 def forget(pictures: Iterable[Path], *, cache: Path | None = None) -> None:
-    """Drop the fingerprints kept of pictures that turned out to be others, of the same size and time.
+    """Remove the cached fingerprints of pictures whose content changed but not their size and time.
 
     Raises:
         FeatureError: the cache cannot be written.
@@ -106,10 +106,10 @@ def forget(pictures: Iterable[Path], *, cache: Path | None = None) -> None:
 
 
 def within(hashes: ByteArray, bits: int) -> list[tuple[int, int]]:
-    """All pairs of rows (i < j, sorted) of uint8 [n, bytes] whose Hamming distance is at most `bits`.
+    """Return all pairs of rows (i < j, sorted) of uint8 [n, bytes] with a Hamming distance of at most `bits`.
 
-    Exact. Rows are sorted by how many bits they have set, because two rows within `bits` of each other cannot
-    differ by more than that in this number: each block is compared with its neighbours only.
+    The result is exact. Rows are sorted by their number of set bits. This number differs by at most `bits` in
+    such a pair, so each block is compared with its neighbours only.
     """
     ones = np.bitwise_count(hashes).sum(axis=1, dtype=np.int64)
     order = np.argsort(ones, kind="stable")
@@ -130,10 +130,10 @@ def within(hashes: ByteArray, bits: int) -> list[tuple[int, int]]:
 
 
 def groups_within(hashes: ByteArray, bits: int) -> list[list[int]]:
-    """Groups of two or more rows of uint8 [n, bytes] that a chain of steps of at most `bits` connects.
+    """Return groups of two or more rows of uint8 [n, bytes], connected by steps of at most `bits` bits.
 
-    Row numbers ascend in every group, and so do the groups' first rows. Equal rows are compared once, so a
-    picture that stands for thousands of items ("no photo yet") costs nothing extra.
+    Rows are in ascending order in every group, and groups are in the order of their first rows. Equal rows
+    are compared once, so a placeholder picture of thousands of products has no extra cost.
     """
     distinct, place = np.unique(hashes, axis=0, return_inverse=True)
     root = list(range(len(distinct)))
@@ -153,7 +153,7 @@ def groups_within(hashes: ByteArray, bits: int) -> list[list[int]]:
 
 
 def hashes_of(prints: Sequence[Fingerprint]) -> ByteArray:
-    """The difference hashes of fingerprints as one array, uint8 [n, 32]."""
+    """Return the difference hashes of fingerprints as one array, uint8 [n, 32]."""
     return np.frombuffer(b"".join(each.dhash for each in prints), dtype=np.uint8).reshape(-1, 32)
 
 
@@ -162,7 +162,7 @@ def _unpacked(rows: ByteArray) -> Float32Array:
 
 
 def _read(path: Path) -> Fingerprint | str:
-    """The fingerprint of a picture, or why it cannot be read."""
+    """Return the fingerprint of a picture, or the reason why it cannot be read."""
     try:
         picture = open_picture(path)
         with path.open("rb") as stream:
@@ -178,14 +178,14 @@ CREATE TABLE IF NOT EXISTS fingerprints_1 (
     sha256 TEXT, width INTEGER, height INTEGER, dhash BLOB
 ) WITHOUT ROWID
 """
-# The number in the table's name changes with the definition of a fingerprint: older rows are then not found.
+# Raise the number in the name of the table when the definition of a fingerprint changes.
 _LOOK_UP = """
 SELECT sha256, width, height, dhash FROM fingerprints_1 WHERE path = ? AND size = ? AND changed_ns = ?
 """
 
 
 def _stamp(path: Path) -> tuple[bytes, int, int] | None:
-    """Absolute path, size in bytes, time of change in nanoseconds; None where there is no file."""
+    """Return absolute path, size in bytes and time of change in nanoseconds; None if there is no file."""
     try:
         status = path.stat()
     except (OSError, ValueError):
@@ -197,22 +197,22 @@ Result = TypeVar("Result")
 
 
 def _with_cache(cache: Path | None, work: Callable[[sqlite3.Connection], Result]) -> Result:
-    """Do some work with a cache; a damaged one is begun anew, whenever that shows, for it is only a cache."""
+    """Run a function with the cache. A damaged cache is deleted, and the function runs again."""
     file = cache or cache_folder() / "fingerprints.sqlite"
     try:
         try:
             return _with_connection(file, work)
         except sqlite3.OperationalError:
-            raise  # locked, full, or not writable: nothing is wrong with what it holds
+            raise  # locked, full or not writable, but not damaged
         except sqlite3.DatabaseError:
             with _as_sqlite_errors():
-                for suffix in ("", "-wal", "-shm"):  # SQLite would take these for the new one's
+                for suffix in ("", "-wal", "-shm"):  # a new database must not use the old -wal and -shm
                     file.with_name(file.name + suffix).unlink(missing_ok=True)
             return _with_connection(file, work)
     except sqlite3.Error as error:
         raise FeatureError(
-            f"{file}: cannot keep fingerprints there ({error}); free some space, or let PERFECTLOOK_CACHE "
-            "name a folder that can be written"
+            f"{file}: cannot be written ({error}). "
+            "Free some space, or set PERFECTLOOK_CACHE to another folder."
         ) from error
 
 

@@ -1,16 +1,16 @@
 """The files of sets: the set layout, and the STL release as it is published.
 
-The set layout holds pairs with photos in one folder:
+The set layout is one folder with pairs and photos:
 
 SET/pairs.jsonl        one {"product": id, "scene": id, "bbox": [left, top, right, bottom] | null} a line
 SET/categories.json    {product id: "Furniture|Chairs"}
 SET/scenes/ID.jpg      SET/products/ID.jpg      (or another picture format)
 SET/products.json      optional: {product id: {"title": ..., further fields}}
-SET/set.json           optional: {"licence": "of the pictures"}
+SET/set.json           optional: {"licence": "licence of the pictures"}
 
 The STL release (Kang et al., "Complete the Look", CVPR 2019; github.com/kang205/STL-Dataset) has rows and
-categories, and no pictures, which are fetched by signature. They may lie in `images/`, `pictures/`, or
-`scenes/` and `products/`, directly or nested as their addresses are (`aa/bb/cc/SIGNATURE.jpg`):
+categories but no pictures. Pictures are fetched by signature. They are in `images/`, `pictures/`, or
+`scenes/` and `products/`, directly or in subfolders as in their URLs (`aa/bb/cc/SIGNATURE.jpg`):
 
 FOLDER/fashion.json        rows as in the set layout, one JSON object a line      (and home.json)
 FOLDER/fashion-cat.json    {product signature: "Apparel & Accessories|Shoes"}     (and home-cat.json)
@@ -44,27 +44,27 @@ PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.
 STL_PARTS = ("fashion", "home")
 STL_FOLDERS = ("images", "pictures", "scenes", "products")
 STL_LICENCE = "research, non-commercial"
-"""Of the pictures, which belong to Pinterest's users and to shops."""
+"""Licence of the pictures, which belong to Pinterest's users and to shops."""
 PictureOf = Callable[[str], Path | None]
-"""Finds the picture of an id."""
+"""Returns the path of the picture of an id; None if there is none."""
 
 
 @dataclass(repr=False)
 class Dataset:
-    """A set as read: what is valid in it, and what was wrong. Not changed after reading.
+    """A set: its valid scenes, products and pairs, and its problems. It does not change after reading.
 
     Attributes:
-        name: what reports call it.
+        name: the name of the set in reports.
         root: its folder.
-        scenes: the scenes that have a pair, by id, in the order of their first pair.
-        products: the catalogue, by id: every product with a category and a picture, in a pair or not.
-        pairs: the valid rows in file order; repeated rows stand here repeatedly.
-        problems: everything wrong, by file, line and id.
-        n_rows: the rows of the file, valid or not.
-        licence: of its pictures, as far as the set says.
-        parts: the sets it was merged from, none for a set as read.
-        known: scene and product of every row whose ids are valid, left out or not.
-        product_problems: those of the problems that concern the catalogue.
+        scenes: the scenes with a pair, by id, in the order of their first pair.
+        products: the catalogue, by id: every product with a category and a picture, with or without a pair.
+        pairs: the valid rows in file order, including repeated ones.
+        problems: all problems, with file, line and id.
+        n_rows: the number of rows in the file, valid or not.
+        licence: the licence of the pictures; None if the set does not name it.
+        parts: the sets that were merged into this one; empty for a set that was read.
+        known: scene and product of every row with valid ids, including rows that were left out.
+        product_problems: the problems that concern the catalogue.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Dataset:
 
     @cached_property
     def positives(self) -> dict[str, frozenset[str]]:
-        """The known products of every scene, also those whose box is unusable: never its negatives."""
+        """The known products of every scene, also with an unusable box. They are never negatives."""
         positives: dict[str, set[str]] = {}
         for pair in self.pairs:
             positives.setdefault(pair.scene, set()).add(pair.product)
@@ -105,20 +105,20 @@ class Dataset:
 
     @cached_property
     def is_fashion(self) -> bool:
-        """Whether all categories lie under `Apparel & Accessories`: decides the crop rule."""
+        """Whether all categories are below `Apparel & Accessories`. This decides the crop rule."""
         return bool(self.categories) and all(split_path(name)[0] == FASHION for name in self.categories)
 
 
 def read_layout(root: Path) -> Dataset:
-    """Read a set in the layout above; everything wrong in it becomes one of its problems.
+    """Read a set in the set layout. Errors in its rows become its `problems`.
 
     Raises:
-        DatasetError: a file or a folder of the layout is missing, a JSON file is not one object, or the
-            licence is not text.
+        DatasetError: a file or a folder of the layout is missing, a JSON file does not contain one object, or
+            the licence is not text.
     """
     missing = [name for name in (PAIRS, CATEGORIES) if not (root / name).is_file()]
     if missing:
-        raise DatasetError(f"{root}: no {' and no '.join(missing)}; a set needs {PAIRS} and {CATEGORIES}")
+        raise DatasetError(f"{root}: no {' and no '.join(missing)}. Add what is missing to the set.")
     of_scenes: list[Problem] = []
     of_products: list[Problem] = []
     scenes = list_pictures(root / "scenes", of_scenes)
@@ -128,7 +128,9 @@ def read_layout(root: Path) -> Dataset:
     about = root / ABOUT
     licence = JsonObject(about).entries.get("licence") if about.is_file() else None
     if licence is not None and not isinstance(licence, str):
-        raise DatasetError(f"{about}: the licence is {shown(licence)}; write it as text, or leave it out")
+        raise DatasetError(
+            f"{about}: expected text as licence, got {shown(licence)}. Write it in quotes, or remove it."
+        )
     dataset.licence = licence
     return dataset
 
@@ -143,22 +145,22 @@ def read_files(
     scene_problems: Iterable[Problem] = (),
     product_problems: Iterable[Problem] = (),
 ) -> Dataset:
-    """Read a set's files, given its pictures; everything wrong in them becomes one of its problems.
+    """Read the files of a set, given its pictures. Errors in the rows become its `problems`.
 
     Args:
-        name: what reports call the set.
-        pairs: a JSON-lines file of rows. A row is left out when it is malformed, when its product is unknown
-            or was itself left out, when its scene has no picture, or when its box is unusable. Repeated rows
-            are reported and kept: every row counts.
-        categories: the products, in this order. One without category or without picture is no product.
-        details: titles and further fields of the products; need not exist.
-        picture_of_scene: finds the picture of a scene.
-        picture_of_product: finds that of a product.
-        scene_problems: what was wrong with the pictures of scenes.
-        product_problems: what was wrong with those of products.
+        name: the name of the set in reports.
+        pairs: a JSON-lines file of rows. A row is left out if it is malformed, if its product is unknown or
+            was left out, if its scene has no picture, or if its box is unusable. Repeated rows are reported
+            and kept.
+        categories: the categories of the products. A product without a category or a picture is left out.
+        details: titles and other fields of the products; the file may be missing.
+        picture_of_scene: returns the picture of a scene.
+        picture_of_product: returns the picture of a product.
+        scene_problems: problems of the pictures of scenes.
+        product_problems: problems of the pictures of products.
 
     Raises:
-        DatasetError: a file cannot be read, or is not one JSON object.
+        DatasetError: a file cannot be read, or does not contain one JSON object.
     """
     of_products = list(product_problems)
     products, left_out = _read_products(categories, picture_of_product, of_products, details)
@@ -188,21 +190,21 @@ def read_files(
 
 
 def releases_at(path: Path) -> list[Path]:
-    """The files of rows at a path that have their categories beside them (`fashion-cat.json`).
+    """Return the files of rows at a path that have a file of categories next to them (`fashion-cat.json`).
 
-    That is the file itself, or the parts of the release in a folder: `fashion.json`, `home.json`.
+    The path is a file of rows, or a folder with `fashion.json` or `home.json`.
     """
     rows = [path] if path.is_file() else [path / f"{part}.json" for part in STL_PARTS]
     return [each for each in rows if each.is_file() and _categories_of(each).is_file()]
 
 
 def count_products(folder: Path) -> dict[str, dict[str, int]]:
-    """The products of every category in the release's category files of a folder: part → category → number.
+    """Count the products in the category files of the release in a folder: part → category → number.
 
     The whole release lists 38,111 fashion and 41,306 home products.
 
     Raises:
-        DatasetError: one of the files cannot be read.
+        DatasetError: a file cannot be read.
     """
     files = {part: folder / f"{part}-cat.json" for part in STL_PARTS}
     counts = {
@@ -214,16 +216,16 @@ def count_products(folder: Path) -> dict[str, dict[str, int]]:
 
 
 def picture_folders(folder: Path) -> list[Path]:
-    """The folders, in one of the release, that its pictures are looked for in."""
+    """Return the existing folders of pictures in a folder of the release."""
     return [folder / name for name in STL_FOLDERS if (folder / name).is_dir()]
 
 
 def read_release(rows: Path, *, pictures: bool = True) -> Dataset:
-    """Read one part of the release; everything wrong in it becomes one of its problems.
+    """Read one part of the release. Errors in its rows become its `problems`.
 
     Args:
-        rows: its file of rows, one of `releases_at`.
-        pictures: False reads it as if every picture were there, for its numbers alone.
+        rows: a file of rows, from `releases_at`.
+        pictures: with False, all pictures are assumed to exist, to count rows and products.
 
     Raises:
         DatasetError: there is no folder of pictures, or a file cannot be read.
@@ -235,8 +237,8 @@ def read_release(rows: Path, *, pictures: bool = True) -> Dataset:
         found = list_pictures(each, problems, nested=True) | found
     if pictures and not picture_folders(folder):
         raise DatasetError(
-            f"{folder}: the release's files are here, but no pictures; put them there as "
-            f"images/SIGNATURE.jpg (or in {', '.join(STL_FOLDERS[1:])})"
+            f"{folder}: the STL release has no pictures here. Add them as images/SIGNATURE.jpg "
+            f"(or in {', '.join(STL_FOLDERS[1:])})."
         )
 
     def picture_of(signature: str) -> Path | None:
@@ -255,13 +257,13 @@ def _categories_of(rows: Path) -> Path:
 
 @dataclass
 class SetContent:
-    """What a set says, ready to be written.
+    """The content of a set, ready to be written.
 
     Attributes:
-        rows: {"product", "scene", "bbox"} each.
-        categories: of the products, by id.
-        details: title and further fields of the products, by id.
-        problems: what had to be left out, and why.
+        rows: the pairs, each with "product", "scene" and "bbox".
+        categories: the category of each product, by id.
+        details: title and other fields of the products, by id.
+        problems: what was left out, and why.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -271,9 +273,9 @@ class SetContent:
 
 
 def set_files(content: SetContent) -> dict[str, str | None]:
-    """Return the text of a set's files by name (None for no file), in the order to write them in.
+    """Return the text of each file of a set by name, in writing order; None for a file that it lacks.
 
-    The pairs come last, so that a folder that has them is complete.
+    The pairs come last: a folder that contains them is complete.
     """
     return {
         CATEGORIES: json_lines(content.categories),
@@ -283,12 +285,12 @@ def set_files(content: SetContent) -> dict[str, str | None]:
 
 
 def json_lines(entries: object) -> str:
-    """Return the text of a file of one object, with a line for each of its entries."""
+    """Return a JSON object as text, with one line for each entry."""
     return json.dumps(entries, indent=0, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def write_files(folder: Path, files: Mapping[str, str | None]) -> None:
-    """Write a set's files next to the folders of its pictures, which are created."""
+    """Write the files of a set, and create its folders for pictures."""
     for name in ("scenes", "products"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -299,7 +301,7 @@ def write_files(folder: Path, files: Mapping[str, str | None]) -> None:
 
 
 class ProblemKind(StrEnum):
-    """What sort of problem a set has: `Problem.kind` of everything a reader of this package reports."""
+    """The kinds of problems of sets (`Problem.kind`)."""
 
     MALFORMED = "malformed row"
     UNUSABLE_ID = "unusable id"
@@ -329,25 +331,25 @@ KEPT = frozenset(
         ProblemKind.INCOMPLETE,
     }
 )
-"""What is wrong with rows and products that are used all the same."""
+"""Kinds of problems whose rows and products are still used."""
 
 
 @dataclass(eq=False)
 class UnusableError(Exception):
-    """Inside the readers: a row or an entry cannot be used, and why; becomes a `Problem`, never gets out."""
+    """A row or an entry cannot be used. The readers turn it into a `Problem`; users never see it."""
 
     kind: ProblemKind
     item: str
     reason: str
 
     def at(self, where: str) -> Problem:
-        """The problem this is, at a place."""
+        """Return this as a problem at a place."""
         return Problem(where, self.item, self.reason, self.kind)
 
 
 @dataclass
 class _RowReader:
-    """Turns rows into pairs; what is worth a word without being a reason to leave the row out is a remark."""
+    """Turns rows into pairs. Remarks are problems of rows that are kept."""
 
     products: Mapping[str, Product]
     left_out: Mapping[str, Problem]
@@ -363,27 +365,28 @@ class _RowReader:
         marked = self._marked_box(row, scene, product)
         first = self.first_lines.setdefault((scene, product, marked), line)
         if first != line:
-            reason = f"the same row as line {first}, with product {product}; it counts twice"
+            reason = f"same pair as line {first} (product {product}); it counts twice. Remove one of the two."
             self.remarks.append(UnusableError(ProblemKind.DUPLICATE_ROW, scene, reason))
         box = self._clipped(marked, scene, product) if marked else None
         if product not in self.products and product in self.left_out:
             kind = ProblemKind(self.left_out[product].kind)
-            raise UnusableError(kind, product, "its product was left out, and so is this row")
+            reason = "its product was left out. Fix the problem of the product first."
+            raise UnusableError(kind, product, reason)
         if product not in self.products:
-            reason = "unknown product: no category is listed for it; list it or remove the row"
+            reason = "this product has no category. Add its category, or remove the row."
             raise UnusableError(ProblemKind.UNKNOWN_PRODUCT, product, reason)
         if scene not in self.scenes:
             picture = self.picture_of_scene(scene)
             if picture is None:
-                reason = "the scene has no picture; add the picture or remove the row"
+                reason = "this scene has no picture. Add the picture, or remove the row."
                 raise UnusableError(ProblemKind.MISSING_SCENE, scene, reason)
             self.scenes[scene] = Scene(scene, picture)
         return Pair(scene, product, box)
 
     def _marked_box(self, row: dict[str, object], scene: str, product: str) -> Box | None:
-        """The box as the row has it, its numbers finite and in order, but perhaps outside of the picture."""
+        """Return the box of a row. Its numbers are finite and in order, but may be outside the picture."""
         if "bbox" not in row:
-            reason = f"no bbox for product {product}; write null where nobody marked it"
+            reason = f"no 'bbox' for product {product}. Write null if its position is unknown."
             self.remarks.append(UnusableError(ProblemKind.NO_BOX, scene, reason))
         value = row.get("bbox")
         if value is None:
@@ -392,31 +395,31 @@ class _RowReader:
         if box and box.left < box.right and box.top < box.bottom:
             return box
         wrong = "is empty or reversed" if box else "is not four finite numbers"
-        reason = f"the box {shown(value)} of product {product} {wrong}; write [left, top, right, bottom]"
+        reason = f"the box {shown(value)} of product {product} {wrong}. Write [left, top, right, bottom]."
         raise UnusableError(ProblemKind.UNUSABLE_BOX, scene, reason)
 
     def _clipped(self, box: Box, scene: str, product: str) -> Box:
-        """The part of the box that lies in the picture."""
+        """Return the part of the box inside the picture."""
         clipped = Box(*(min(max(edge, 0.0), 1.0) for edge in box))
         of = f"the box {list(box)} of product {product}"
         if clipped.left >= clipped.right or clipped.top >= clipped.bottom:
-            reason = f"{of} is wholly outside the picture; divide pixels by the picture's width and height"
+            reason = f"{of} is outside the picture. Divide pixels by the width and height of the picture."
             raise UnusableError(ProblemKind.BOX_OUTSIDE, scene, reason)
         if clipped != box:
-            reason = f"{of} reaches outside 0..1 and was clipped"
+            reason = f"{of} is partly outside 0..1 and was clipped. Correct its numbers."
             self.remarks.append(UnusableError(ProblemKind.BOX_OUTSIDE, scene, reason))
         return clipped
 
 
 def _id_in(row: dict[str, object], what: str) -> str:
     if what not in row:
-        raise UnusableError(ProblemKind.MALFORMED, shown(row), f"no '{what}' in the row")
+        raise UnusableError(ProblemKind.MALFORMED, shown(row), f"no '{what}' in the row. Add it.")
     return checked_id(row[what], what)
 
 
 def _four_numbers(value: object) -> Box | None:
     if isinstance(value, list) and len(value) == 4 and all(type(edge) in (int, float) for edge in value):
-        with suppress(OverflowError):  # JSON knows no largest whole number
+        with suppress(OverflowError):  # whole numbers in JSON have no upper limit
             box = Box(*map(float, value))
             return box if all(map(math.isfinite, box)) else None
     return None
@@ -425,7 +428,7 @@ def _four_numbers(value: object) -> Box | None:
 def _read_products(
     categories: Path, picture_of: PictureOf, problems: list[Problem], details: Path | None
 ) -> tuple[dict[str, Product], dict[str, Problem]]:
-    """The products of a categories file, and the problem of each that had to be left out."""
+    """Return the products of a file of categories, and the problems of those that were left out."""
     listed = JsonObject(categories)
     problems.extend(listed.duplicates())
     further = _read_details(details, listed, problems) if details and details.is_file() else {}
@@ -445,27 +448,27 @@ def _product_of(key: str, value: object, picture_of: PictureOf, fields: dict[str
     product = checked_id(key, "product")
     category = normalise(value) if isinstance(value, str) else ""
     if not category:
-        reason = f"its category is {shown(value)}; write a path such as 'Furniture|Chairs'"
+        reason = f"expected a category such as 'Furniture|Chairs', got {shown(value)}. Correct it."
         raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
     picture = picture_of(product)
     if picture is None:
-        reason = "it has no picture, so it is no product; add the picture or remove the entry"
+        reason = "this product has no picture. Add the picture, or remove the entry."
         raise UnusableError(ProblemKind.MISSING_PRODUCT, product, reason)
     title = fields.pop("title", None) or _title_of(fields, category)
     return Product(product, category, picture, title, fields)
 
 
 def _read_details(path: Path, listed: "JsonObject", problems: list[Problem]) -> dict[str, dict[str, str]]:
-    """Every product's fields as text: text as it is, other values as JSON, null left out."""
+    """Return the fields of every product as text: other values as JSON, without null."""
     file = JsonObject(path)
     problems.extend(file.duplicates())
     details: dict[str, dict[str, str]] = {}
     for key, value in file.entries.items():
         if key not in listed.entries:
-            reason = f"unknown product: not in {listed.path.name}; remove the entry or list the product"
+            reason = f"this product is not in {listed.path.name}. Add it there, or remove the entry."
             problems.append(Problem(file.where(key), shown(key), reason, ProblemKind.UNKNOWN_PRODUCT))
         elif not isinstance(value, dict):
-            reason = f"{shown(value)} is not an object; write {{'title': ...}}"
+            reason = f'expected an object, got {shown(value)}. Write {{"title": ...}}.'
             problems.append(Problem(file.where(key), key, reason, ProblemKind.UNUSABLE_DETAILS))
         else:
             details[key] = {
@@ -477,7 +480,7 @@ def _read_details(path: Path, listed: "JsonObject", problems: list[Problem]) -> 
 
 
 def _title_of(fields: dict[str, str], category: str) -> str | None:
-    """A title made of type and colour, `Rug, grey`; of category and colour where there is no type."""
+    """Return a title of type and colour, such as `Rug, grey`. Without a type, the category is used."""
     kind, colour = fields.get("type", "").strip(), fields.get("color", "").strip()
     if not kind and not colour:
         return None
@@ -489,11 +492,10 @@ def _title_of(fields: dict[str, str], category: str) -> str | None:
 
 
 def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False) -> dict[str, Path]:
-    """The pictures of a folder by id, in order of the names.
+    """Return the pictures of a folder by id, in the order of their names.
 
-    An id is the file's name without its suffix, normalised (NFC): systems spell accents differently.
-
-    With `nested`, those of its sub-folders too. Two pictures of one id are added to `problems`.
+    The id is the file name without its suffix, in Unicode form NFC, because systems spell accents
+    differently. With `nested`, subfolders are included. Two pictures of one id are added to `problems`.
 
     Raises:
         DatasetError: the folder is missing or cannot be read.
@@ -501,7 +503,7 @@ def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False
     found: dict[str, Path] = {}
 
     def refuse(error: OSError) -> None:
-        message = f"{folder}: cannot be listed ({error.strerror}); the pictures must lie there as ID.jpg"
+        message = f"{folder}: cannot be listed ({error.strerror}). Put the pictures there as ID.jpg."
         raise DatasetError(message) from error
 
     def preference(path: Path) -> tuple[str, int, str]:
@@ -516,24 +518,24 @@ def list_pictures(folder: Path, problems: list[Problem], *, nested: bool = False
         id_ = unicodedata.normalize("NFC", path.stem)
         kept = found.setdefault(id_, path)
         if kept is not path:
-            reason = f"{kept.name} has the same id and is the one that counts; remove one of them"
+            reason = f"{kept.name} has the same id and is used. Remove one of the two."
             problems.append(Problem(str(path), id_, reason, ProblemKind.TWO_PICTURES))
     return found
 
 
 def checked_id(value: object, what: str) -> str:
-    """The id, if it is one: text that names a file in a folder and nothing outside of it; normalised (NFC).
+    """Check an id and return it in Unicode form NFC. An id must be usable as a file name.
 
     Raises:
-        UnusableError: it is not text, is empty, or could leave the folder as part of a path.
+        UnusableError: it is not text, is empty, or could lead to a path outside the folder.
     """
     if not isinstance(value, str):
-        reason = f"the {what} id {shown(value)} is not text; write it in quotes"
+        reason = f"the {what} id {shown(value)} is not text. Write it in quotes."
         raise UnusableError(ProblemKind.UNUSABLE_ID, shown(value), reason)
     drive = len(value) > 1 and value[1] == ":" and value[0].isalpha()
     unfit = any(character in "/\\" or not character.isprintable() for character in value)
     if not value.strip(" .") or drive or unfit:
-        reason = f"the {what} id {shown(value)} cannot name a file; use letters, digits, '-' and '_'"
+        reason = f"the {what} id {shown(value)} cannot be a file name. Use letters, digits, '-' and '_'."
         raise UnusableError(ProblemKind.UNUSABLE_ID, shown(value), reason)
     return unicodedata.normalize("NFC", value)
 
@@ -543,7 +545,7 @@ _shortened.maxstring = _shortened.maxother = 60
 
 
 def shown(value: object) -> str:
-    """A value as messages show it: shortened, and never nested deeply."""
+    """Return a value as text for messages, shortened."""
     return _shortened.repr(value)
 
 
@@ -551,7 +553,7 @@ _NOT_JSON = (ValueError, RecursionError)
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a JSON-lines file that are not blank, trimmed, without byte order mark, numbered from 1.
+    """Yield the numbers, from 1, and the trimmed text of the lines of a JSON-lines file, without blank lines.
 
     Raises:
         DatasetError: the file cannot be read.
@@ -567,27 +569,27 @@ def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def object_of(line: bytes) -> dict[str, object]:
-    """The JSON object that a line holds.
+    """Return the JSON object in a line.
 
     Raises:
-        UnusableError: it holds something else.
+        UnusableError: the line is not a JSON object.
     """
     try:
         row = json.loads(line.decode("utf-8"))
     except _NOT_JSON as error:
-        reason = f"not JSON ({_reason(error)}); write one object a line"
+        reason = f"not JSON ({_reason(error)}). Write one object on each line."
     else:
         if isinstance(row, dict):
             return row
-        reason = "not an object; write {'product': ..., 'scene': ..., 'bbox': ...}"
+        reason = 'not an object. Write {"product": ..., "scene": ..., "bbox": ...}.'
     raise UnusableError(ProblemKind.MALFORMED, shown(line.decode("utf-8", errors="replace")), reason)
 
 
 class JsonObject:
-    """A file that holds one JSON object with an entry per id.
+    """A file with one JSON object that has one entry for each id.
 
     Raises:
-        DatasetError: the file cannot be read, or does not hold one object.
+        DatasetError: the file cannot be read, or does not contain one object.
     """
 
     def __init__(self, path: Path) -> None:
@@ -597,34 +599,38 @@ class JsonObject:
         except OSError as error:
             raise _unreadable(path, error) from error
         except UnicodeDecodeError as error:
-            raise DatasetError(f"{path}: not UTF-8 ({_reason(error)}); save it as UTF-8") from error
+            raise DatasetError(f"{path}: not UTF-8 ({_reason(error)}). Save it as UTF-8.") from error
         self._entries: list[tuple[str, object]] = []
         try:
             whole = json.loads(self._text, object_pairs_hook=self._take)
         except _NOT_JSON as error:
-            raise DatasetError(f"{path}: not JSON ({_reason(error)}); fix or replace the file") from error
+            raise DatasetError(
+                f"{path}: not JSON ({_reason(error)}). Correct or replace the file."
+            ) from error
         if not isinstance(whole, dict):
-            raise DatasetError(f"{path}: holds {shown(whole)}; it must be one object with an entry per id")
+            raise DatasetError(
+                f"{path}: expected an object with one entry for each id, got {shown(whole)}. "
+                "Correct or replace the file."
+            )
         self.entries: dict[str, object] = whole
 
     def _take(self, entries: list[tuple[str, object]]) -> dict[str, object]:
-        self._entries = entries  # the outermost object closes last
+        self._entries = entries  # the outermost object is parsed last
         return dict(entries)
 
     def where(self, key: str) -> str:
-        """The file and the line of an entry (of its last one, which is the one that counts)."""
+        """Return the file and the line of an entry; of repeated entries, the last."""
         return f"{self.path}:{self._lines.get(key, 1)}"
 
     def duplicates(self) -> Iterator[Problem]:
-        """One problem for every entry that a later one of the same id replaces."""
+        """Yield a problem for each entry that a later entry with the same id replaces."""
         if len(self._entries) == len(self.entries):
             return
         seen: dict[str, object] = {}
         for key, value in self._entries:
             if key in seen:
-                reason = (
-                    f"the id stands here twice, with {shown(seen[key])} and {shown(value)}; the last counts"
-                )
+                values = f"{shown(seen[key])} and {shown(value)}"
+                reason = f"the id occurs twice, with {values}; the last one is used. Remove one of the two."
                 yield Problem(self.where(key), key, reason, ProblemKind.DUPLICATE_ID)
             seen[key] = value
 
@@ -641,7 +647,9 @@ class JsonObject:
 
 
 def _unreadable(path: Path, error: OSError) -> DatasetError:
-    return DatasetError(f"{path}: cannot be read ({error.strerror}); check the path and the disk")
+    if isinstance(error, FileNotFoundError):
+        return DatasetError(f"{path}: no such file. Check the path.")
+    return DatasetError(f"{path}: cannot be read ({error.strerror}). Check its permissions and the disk.")
 
 
 def _reason(error: Exception) -> str:

@@ -1,9 +1,9 @@
-"""Makes a set of one's own scenes and products, and of a table of which belongs to which.
+"""Make a set from your own scenes and products and a table of pairs.
 
     scene,product,category,left,top,right,bottom,title,price
     living-1.jpg,sofa-7,Furniture|Sofas,120,340,610,700,Sofa Oslo,899 EUR
 
-Boxes may be left out, be in pixels of the scene, or shares of it (0..1). Further columns become fields of the
+Boxes are optional. They are in pixels of the scene or normalised to 0..1. Other columns become fields of the
 product.
 """
 
@@ -42,7 +42,7 @@ _COLUMNS = ("scene", "product", "category", *EDGES)
 
 @dataclass(frozen=True)
 class Made:
-    """What a set that was made holds, and what had to be left out."""
+    """The result of `make`: the size of the set, and the problems of the rows that were left out."""
 
     scenes: int
     products: int
@@ -64,17 +64,18 @@ def make(
     """Make a set in a folder.
 
     Args:
-        folder: of the set; made where it is not there.
-        scenes: a folder of pictures; a picture's name without its ending is its id.
-        products: another.
-        pairs: a CSV (or TSV) file with columns scene, product, category, perhaps left, top, right, bottom.
-        categories: a further one with product and category, also of products that are in no pair.
-        licence: of the pictures, as models' cards shall repeat it.
-        link: make hard links of the pictures instead of copies, where that can be done.
-        force: replace another set that is in the folder.
+        folder: the folder of the set, created if needed.
+        scenes: a folder of pictures of scenes. The id is the file name without its suffix.
+        products: a folder of pictures of products.
+        pairs: a CSV or TSV file with the columns scene, product, category, and optionally left, top, right
+            and bottom.
+        categories: another table with product and category, which may list products without a pair.
+        licence: the licence of the pictures, which model cards repeat.
+        link: make hard links of the pictures instead of copies, if the file system can.
+        force: replace another set in the folder.
 
     Raises:
-        UsageError: the folder holds another set, and `force` is not given.
+        UsageError: a table lacks a column, or the folder contains another set and `force` is not given.
         DatasetError: a folder cannot be listed, or no row can be used.
         FeedError: a table cannot be read.
     """
@@ -86,14 +87,14 @@ def make(
     known = {product: category for product, (category, _) in reader.categories.items()}
     content = SetContent(reader.rows, known, reader.details)
     if not content.rows:
-        first = f"; the first problem: {problems[0]}" if problems else ""
-        raise DatasetError(f"{pairs}: no row can be used{first}")
+        first = f" The first problem: {problems[0]}" if problems else ""
+        raise DatasetError(f"{pairs}: no row can be used. Fix the rows.{first}")
     files = {ABOUT: json_lines({"licence": licence}) if licence else None, **set_files(content)}
     is_set = (folder / PAIRS).exists()
     if is_set and not force:
         _check_same(folder, files)
     if is_set and force:
-        (folder / PAIRS).unlink()  # should this be stopped, nobody takes a mixture of two sets for one
+        (folder / PAIRS).unlink()  # if this run is interrupted, a mixture of two sets is not a complete set
     used = [reader.pictures["scene"][each] for each in reader.sizes]
     pictures = {f"scenes/{picture.name}": picture for picture in used}
     used = [reader.pictures["product"][each] for each in known]
@@ -107,44 +108,44 @@ def make(
 
 
 class _Reader:
-    """Turns the rows of tables into a set's content; what is wrong with a row is an UnusableError."""
+    """Turns the rows of tables into the content of a set. A row that cannot be used is an UnusableError."""
 
     def __init__(self, folders: dict[str, Path], problems: list[Problem]) -> None:
         self.pictures = {what: list_pictures(folder, problems) for what, folder in folders.items()}
-        self.sizes: dict[str, tuple[int, int]] = {}  # of the scenes that are used
+        self.sizes: dict[str, tuple[int, int]] = {}  # of the scenes with a pair
         self.rows: list[dict[str, object]] = []
-        self.categories: dict[str, tuple[str, str]] = {}  # and where each was read
+        self.categories: dict[str, tuple[str, str]] = {}  # category, and the place where it was read
         self.details: dict[str, dict[str, str]] = {}
         self._folders = folders
         self._seen: dict[tuple[str, str, Box | None], str] = {}
         self._problem_of = cache(picture_problem)
 
     def take_category(self, row: dict[str, str], where: str) -> None:
-        """A row of product and category."""
+        """Take a row with product and category."""
         self._describe(self._picture(row, "product"), row, where)
 
     def take_pair(self, row: dict[str, str], where: str) -> None:
-        """A row of scene and product."""
+        """Take a row with scene and product."""
         scene, product = self._picture(row, "scene"), self._picture(row, "product")
         size = self.sizes.get(scene) or upright_size(self.pictures["scene"][scene])
         box = _box(row, size)
         first = self._seen.setdefault((scene, product, box), where)
         if first != where:
-            reason = f"the same scene, product and box as {first}; remove one of them"
-            raise UnusableError(ProblemKind.DUPLICATE_ROW, product, f"{reason}; left out")
+            reason = f"has the same scene, product and box as {first}. Remove one of the two rows."
+            raise UnusableError(ProblemKind.DUPLICATE_ROW, product, reason)
         self._describe(product, row, where)
         self.sizes[scene] = size
         self.rows.append({"product": product, "scene": scene, "bbox": list(box) if box else None})
 
     def _picture(self, row: dict[str, str], what: str) -> str:
-        """The id that a cell names, with or without the ending of its picture."""
+        """Return the id that a cell names, with or without the suffix of the picture."""
         pictures, text = self.pictures[what], row[what]
         end = Path(text).suffix.lower()
         name = checked_id(text, what)
         id_ = name if name in pictures or end not in SUFFIXES else name[: -len(end)]
         if id_ not in pictures:
             kind = ProblemKind.MISSING_SCENE if what == "scene" else ProblemKind.MISSING_PRODUCT
-            reason = f"no picture of this {what} in {self._folders[what]}; add it, or fix the name"
+            reason = f"no picture of this {what} in {self._folders[what]}. Add it, or correct the name."
             raise UnusableError(kind, shown(text), reason)
         if problem := self._problem_of(pictures[id_]):
             raise UnusableError(ProblemKind.UNREADABLE, id_, problem)
@@ -154,10 +155,12 @@ class _Reader:
         category = normalise(row.get("category", ""))
         known, place = self.categories.get(product, (category, where))
         if not known:
-            reason = "no category; write a path such as Furniture|Chairs in its row, or in --categories"
+            reason = "has no category. Add a path such as Furniture|Chairs to its row, or use --categories."
             raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
         if category not in ("", known):
-            reason = f"its category is {shown(category)} here and {shown(known)} at {place}; use one of them"
+            reason = (
+                f"has category {shown(category)} here, but {shown(known)} at {place}. Choose one of the two."
+            )
             raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
         self.categories[product] = known, place
         fields = {name: value for name, value in row.items() if name not in _COLUMNS and value}
@@ -168,7 +171,7 @@ class _Reader:
 def _read(
     file: Path, columns: tuple[str, ...], take: Callable[[dict[str, str], str], None], problems: list[Problem]
 ) -> None:
-    """Give every row of a table to `take`; what is wrong becomes a problem with its line."""
+    """Pass each row of a table to `take`. Rows that cannot be used become problems with their line."""
     read = read_tsv if file.suffix.lower() == ".tsv" else read_csv
     for row in read(file, columns[0]):
         where = f"{file}:{row.number}"
@@ -177,7 +180,10 @@ def _read(
             continue
         missing = [name for name in columns if name not in row.values]
         if missing:
-            raise UsageError(f"{file}: no column {' and no '.join(missing)}; it has {', '.join(row.values)}")
+            raise UsageError(
+                f"{file}: no column {' and no column '.join(missing)} (it has {', '.join(row.values)}). "
+                "Name the columns in the first line."
+            )
         try:
             take({name: value.strip() for name, value in row.values.items()}, where)
         except UnusableError as unusable:
@@ -185,7 +191,7 @@ def _read(
 
 
 def _box(row: dict[str, str], size: tuple[int, int]) -> Box | None:
-    """The box of a row, normalised; None where its four cells are empty."""
+    """Return the box of a row, normalised; None if its four cells are empty."""
     cells = [row.get(edge, "") for edge in EDGES]
     if not any(cells):
         return None
@@ -193,32 +199,34 @@ def _box(row: dict[str, str], size: tuple[int, int]) -> Box | None:
     try:
         box = Box(*(float(cell) for cell in cells))
     except ValueError as error:
-        reason = f"its box is ({given}); write left, top, right, bottom as numbers, or leave all four empty"
+        reason = f"its box ({given}) is not four numbers. Give left, top, right and bottom, or none of them."
         raise UnusableError(ProblemKind.UNUSABLE_BOX, row["product"], reason) from error
     if max(box) > 1:
         width, height = size
         box = Box(*(round(edge / length, 6) for edge, length in zip(box, (width, height) * 2, strict=True)))
     if not all(map(math.isfinite, box)) or box.left >= box.right or box.top >= box.bottom:
-        reason = f"its box ({given}) is empty or reversed; write left, top, right, bottom"
+        reason = f"its box ({given}) is empty or reversed. Check the order: left, top, right, bottom."
         raise UnusableError(ProblemKind.UNUSABLE_BOX, row["product"], reason)
     if min(box) < 0 or max(box) > 1:
-        reason = f"its box ({given}) reaches out of the scene of {size[0]}×{size[1]} pixels; fix its numbers"
+        scene = f"the scene of {size[0]}×{size[1]} pixels"
+        reason = f"its box ({given}) is partly outside {scene}. Correct its numbers."
         raise UnusableError(ProblemKind.BOX_OUTSIDE, row["product"], reason)
     return box
 
 
 def _check_same(folder: Path, files: dict[str, str | None]) -> None:
-    """Refuse to write over a set that is another one."""
+    """Raise UsageError if the folder contains another set."""
     for name, text in files.items():
         file = folder / name
         if (file.read_bytes() if file.exists() else None) != (None if text is None else text.encode()):
             raise UsageError(
-                f"{folder}: holds another set ({name} differs); name another folder, or use --force"
+                f"{folder}: contains another set ({name} differs). "
+                "Name another folder, or replace the set with --force."
             )
 
 
 def _clear(folder: Path, pictures: Collection[str], given: Collection[Path]) -> None:
-    """Remove the pictures of the set that was there before; never from a folder that was read from."""
+    """Remove the pictures of the previous set, except from folders that this set was made from."""
     for name in ("scenes", "products"):
         for picture in (folder / name).iterdir() if (folder / name).resolve() not in given else ():
             if picture.suffix.lower() in SUFFIXES and f"{name}/{picture.name}" not in pictures:
@@ -226,13 +234,13 @@ def _clear(folder: Path, pictures: Collection[str], given: Collection[Path]) -> 
 
 
 def _bring(picture: Path, target: Path, *, link: bool) -> None:
-    """Copy a picture, or link it, in one step; nothing happens where it is the same file."""
+    """Copy or link a picture atomically. Does nothing if the target is the same file."""
     if target.exists() and target.samefile(picture):
         return
 
     def content(unfinished: Path) -> None:
         if link:
-            with suppress(OSError):  # another disk, or a file system without links
+            with suppress(OSError):  # another disk, or a file system without hard links
                 os.link(picture, unfinished)
                 return
         shutil.copyfile(picture, unfinished)

@@ -102,8 +102,8 @@ def test_labels_that_do_not_fit_their_photo_are_named(mirror: Path, tmp_path: Pa
     got = get(CCP_LOOKS, tmp_path / "set", mirror=str(mirror))
     assert (got.scenes, got.pairs) == (1, 2)
     first, second = got.problems
-    assert "is of 80×100 pixels and its labels of 100×80" in first.reason
-    assert "not read" in second.reason
+    assert "has 80×100 pixels, but its labels have 100×80. The photo is left out." in first.reason
+    assert "cannot be read" in second.reason
 
 
 def test_a_limit_takes_the_first_photos(mirror: Path, tmp_path: Path):
@@ -113,7 +113,7 @@ def test_a_limit_takes_the_first_photos(mirror: Path, tmp_path: Path):
 
 def test_without_scipy_nothing_is_begun(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"making ccp-looks needs the extra 'data'"):
+    with pytest.raises(MissingExtraError, match=r"Making ccp-looks needs the extra 'data'"):
         get(CCP_LOOKS, tmp_path / "set", mirror=str(mirror))
     assert not (tmp_path / "set").exists()
 

@@ -73,11 +73,11 @@ def test_a_file_cut_in_half_is_not_the_one_listed(
     whole = (mirror / path).read_bytes()
     server.answers[f"/m/{path}"] = serve(half(whole))
     sizes = f"{len(half(whole)):,} bytes of {len(whole):,}"
-    with pytest.raises(FetchError, match="annotations cannot be had") as raised:
+    with pytest.raises(FetchError, match="cannot fetch the annotations") as raised:
         get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
     message = str(raised.value)
-    assert f"{url}/{path}: is not the file that {url}/tree.json lists ({sizes})" in message
-    assert "run the same command again later" in message
+    assert f"{url}/{path}: does not match the list {url}/tree.json ({sizes})" in message
+    assert "Run the same command again later" in message
     assert not (tmp_path / "set" / "source" / path).exists()
     server.answers[f"/m/{path}"] = serve(whole)
     assert_heals(name, tmp_path / "set", url, path, whole)
@@ -88,7 +88,7 @@ def test_a_list_of_files_cut_in_half_is_none(server: Web, mirror: Path, tmp_path
     url = publish(server, MIRRORS[name](mirror))
     whole = server.answers[f"/m/{path}"]
     server.answers[f"/m/{path}"] = serve(b'{"tree": [{"path": "a", "si')
-    with pytest.raises(DatasetError, match=r"tree\.json: no list of files .*run the same command again"):
+    with pytest.raises(DatasetError, match=r"tree\.json: not a list of files .*Run the same command again"):
         get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
     assert not (tmp_path / "set" / "source" / path).exists()
     server.answers[f"/m/{path}"] = whole
@@ -106,7 +106,7 @@ def test_without_a_list_a_file_that_cannot_be_read_is_fetched_again(
     with pytest.raises(DatasetError) as raised:
         get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
     assert str(tmp_path / "set" / "source" / path) in str(raised.value)
-    assert f"run the same command again, which fetches it from {url}/{path}" in str(raised.value)
+    assert f"Run the same command again to fetch it from {url}/{path}" in str(raised.value)
     server.answers[f"/m/{path}"] = serve(whole)
     assert_heals(name, tmp_path / "set", url, path, whole)
 
@@ -125,7 +125,7 @@ def test_a_folder_that_holds_half_a_file_can_be_mended(
     with pytest.raises(PerfectLookError) as raised:
         get(PUBLIC_SETS[name], tmp_path / "set", mirror=str(mirror))
     assert str(mirror / path) in str(raised.value)
-    assert "run the same command again" in str(raised.value)
+    assert "Run the same command again" in str(raised.value)
     (mirror / path).write_bytes(whole)
     assert_heals(name, tmp_path / "set", str(mirror), path, whole)
 
@@ -177,7 +177,7 @@ def test_where_there_is_no_list_the_set_is_had_unchecked(
     got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
     assert (got.pairs, got.problems) == (8, [])
     assert got.unchecked.keys() == {"fashion.json", "fashion-cat.json"}
-    assert all(f"{url}/tree.json: answers {status}" in reason for reason in got.unchecked.values())
+    assert all(f"{url}/tree.json: answered {status}" in reason for reason in got.unchecked.values())
 
 
 def test_a_file_that_the_list_leaves_out_is_told_as_unchecked(server: Web, mirror: Path, tmp_path: Path):
@@ -211,7 +211,7 @@ def test_the_public_files_hold_what_the_release_does(
     stl_mirror(mirror)
     problems = told_of(rows, categories, mirror, tmp_path / "set")
     assert [problem.where for problem in problems] == named
-    assert all("holds 8 entries, and the release" in problem.reason for problem in problems)
+    assert all("has 8 entries, but the release" in problem.reason for problem in problems)
     noted = json.loads((tmp_path / "set" / "set.json").read_text())["files"]
     assert noted.keys() == {"fashion.json", "fashion-cat.json"} - set(named)  # fetched again next time
 
@@ -223,5 +223,5 @@ def test_a_mirror_may_hold_a_part_of_the_release(mirror: Path, tmp_path: Path):
 
 def test_an_empty_file_of_rows_is_none(mirror: Path, tmp_path: Path):
     (stl_mirror(mirror) / "fashion.json").write_bytes(b"\n")
-    with pytest.raises(DatasetError, match=r"fashion\.json: is empty"):
+    with pytest.raises(DatasetError, match=r"fashion\.json: empty \(0 rows\)"):
         get(STL_FASHION, tmp_path / "set", mirror=str(mirror))

@@ -26,8 +26,9 @@ def test_what_is_dead_stays_dead(file: Path):
     assert entries[0]["when"].count("-") == 2
     again = Ledger(file)
     assert len(again.entries) == 2
-    assert again.reason("http://a/1") == f"answered 404 on {entries[0]['when']}"
-    assert again.reason("http://a/2") == f"answered nothing usable on {entries[0]['when']}"
+    again_later = f"on {entries[0]['when']}. Request it again with --retry-dead."
+    assert again.reason("http://a/1") == f"answered 404 {again_later}"
+    assert again.reason("http://a/2") == f"answered nothing usable {again_later}"
 
 
 def test_a_refusal_counts_once_the_server_has_given_something(file: Path):

@@ -49,11 +49,11 @@ def test_a_folder_lists_what_is_in_it(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("{", "no list of files"),
-        ("[]", "no list of files"),
-        ('{"message": "API rate limit exceeded"}', "no list of files"),
-        ('{"tree": [{"path": "a", "size": 1}]}', "no list of files"),
-        ('{"tree": [], "truncated": true}', "cut the list off"),
+        ("{", "not a list of files"),
+        ("[]", "not a list of files"),
+        ('{"message": "API rate limit exceeded"}', "not a list of files"),
+        ('{"tree": [{"path": "a", "size": 1}]}', "not a list of files"),
+        ('{"tree": [], "truncated": true}', "truncated the list"),
     ],
 )
 def test_what_is_no_listing_is_an_error(tmp_path: Path, text: str, reason: str):
@@ -76,8 +76,8 @@ def test_folders_and_links_in_a_listing_are_left_out(tmp_path: Path):
     ("mirror", "reason"),
     [
         ("nowhere", "no such folder"),
-        ("ftp://a.test/", "name a folder, or an http"),
-        ("http:///x", "name a folder, or an http"),
+        ("ftp://a.test/", "Name a folder, or an http"),
+        ("http:///x", "Name a folder, or an http"),
         ("http://a.test/?q=1", "without \\? and #"),
     ],
 )
@@ -87,7 +87,7 @@ def test_what_is_no_mirror_is_wrong_use(mirror: str, reason: str):
 
 
 def test_a_file_that_a_folder_does_not_have_is_gone(tmp_path: Path):
-    with pytest.raises(FetchError, match="the mirror does not have it") as raised:
+    with pytest.raises(FetchError, match=r"no such file\. Check the mirror") as raised:
         FolderPlace(tmp_path).read("a.jpg")
     assert raised.value.status == 404
     with pytest.raises(FetchError, match="cannot be read"):

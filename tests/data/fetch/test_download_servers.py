@@ -46,7 +46,7 @@ def test_a_server_that_stalls_is_not_waited_for(server: Web):
     manners = replace(MANNERS, seconds=0.2, tries=2)
     with (
         place(server, manners, allow_private=True) as hosts,
-        pytest.raises(FetchError, match="does not answer") as raised,
+        pytest.raises(FetchError, match="timed out") as raised,
     ):
         hosts.read("/a")
     assert raised.value.passing
@@ -81,7 +81,7 @@ def test_who_asks_for_too_much_patience_is_left_alone(server: Web):
     server.answers["/a"] = fail(429, retry_after="3600")
     with (
         place(server, MANNERS, allow_private=True) as hosts,
-        pytest.raises(UnwillingError, match=r"asks to wait 3,600 seconds; run the same command again later"),
+        pytest.raises(UnwillingError, match=r"asks to wait 3,600 s\. Run the same command again later"),
     ):
         hosts.read("/a")
     assert len(server.asked) == 1
@@ -100,9 +100,9 @@ def test_a_server_that_does_not_answer_is_given_up(server: Web):
     server.answers |= {f"/{number}": fail(500) for number in range(3)}
     with place(server, replace(MANNERS, tries=2, given_up_after=3), allow_private=True) as hosts:
         for number in range(2):
-            with pytest.raises(FetchError, match="answers 500"):
+            with pytest.raises(FetchError, match="answered 500"):
                 hosts.read(f"/{number}")
-        with pytest.raises(UnwillingError, match="does not answer"):
+        with pytest.raises(UnwillingError, match="does not respond"):
             hosts.read("/2")
 
 
@@ -110,7 +110,7 @@ def test_a_success_in_between_is_a_new_beginning(server: Web):
     server.answers |= {"/bad": fail(500), "/good": serve(b"x")}
     with place(server, replace(MANNERS, tries=1, given_up_after=2), allow_private=True) as hosts:
         for _ in range(3):
-            with pytest.raises(FetchError, match="answers 500"):
+            with pytest.raises(FetchError, match="answered 500"):
                 hosts.read("/bad")
             hosts.read("/good")
 
@@ -119,14 +119,14 @@ def test_a_server_that_refuses_everything_is_given_up_but_not_one_that_refuses_s
     server.answers |= {"/bad": fail(403), "/good": serve(b"x")}
     manners = replace(MANNERS, given_up_after=2)
     with place(server, manners, allow_private=True) as hosts:
-        with pytest.raises(FetchError, match="answers 403"):
+        with pytest.raises(FetchError, match="answered 403"):
             hosts.read("/bad")
-        with pytest.raises(UnwillingError, match=r"refuses everything .* use a mirror \(--from\)"):
+        with pytest.raises(UnwillingError, match=r"refused the first \d+ files\. Use a mirror with --from"):
             hosts.read("/bad")
     with place(server, manners, allow_private=True) as hosts:
         hosts.read("/good")
         for _ in range(4):
-            with pytest.raises(FetchError, match="answers 403"):
+            with pytest.raises(FetchError, match="answered 403"):
                 hosts.read("/bad")
 
 
@@ -155,7 +155,7 @@ def test_private_addresses_are_refused_unless_allowed(server: Web):
     server.answers["/a"] = serve(b"x")
     with (
         place(server, MANNERS) as hosts,
-        pytest.raises(FetchError, match="not an address of the public internet"),
+        pytest.raises(FetchError, match="not on the public internet"),
     ):
         hosts.read("/a")
     assert server.asked == []

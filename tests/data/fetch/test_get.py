@@ -99,11 +99,11 @@ def test_what_cannot_be_had_is_left_out_and_named_with_its_reason(server: Web, m
     assert dict(got.counts) == {"fetched": 7, "dead": 2, "failed": 3}
     reasons = {problem.item: (problem.kind, problem.reason) for problem in got.problems}
     expected = {
-        signature("scene", 0): ("dead", "answers 404 Not Found"),
-        signature("product", 2): ("dead", "answers 410 Gone"),
-        signature("product", 3): ("failed", "does not answer within 2 seconds"),
+        signature("scene", 0): ("dead", "answered 404 Not Found"),
+        signature("product", 2): ("dead", "answered 410 Gone"),
+        signature("product", 3): ("failed", "timed out after 2 s"),
         signature("product", 4): ("failed", "not a picture of a known format"),
-        signature("product", 5): ("failed", "answers 520"),
+        signature("product", 5): ("failed", "answered 520"),
     }
     assert reasons.keys() == expected.keys()
     for item, (kind, start) in expected.items():
@@ -140,7 +140,7 @@ def test_a_server_that_goes_down_ends_the_run_and_the_next_goes_on(server: Web, 
     whole = dict(server.answers)
     for number in range(8):
         server.answers[at("product", number)] = fail(503)
-    with pytest.raises(UnwillingError, match=r"does not answer .*: it goes on where it stopped"):
+    with pytest.raises(UnwillingError, match=r"does not respond\. .* it continues where it stopped\."):
         get(STL_FASHION, tmp_path / "set", mirror=url, manners=replace(MANNERS, tries=1, given_up_after=3))
     assert not (tmp_path / "set" / "pairs.jsonl").exists()
     assert not (tmp_path / "set" / "dead.jsonl").exists()
@@ -155,7 +155,7 @@ def test_a_picture_that_is_not_the_one_listed_is_not_taken(server: Web, tmp_path
     server.answers["/m/images/bed/001.626.34.jpg"] = serve(encoded(drawn(24, 24), "JPEG"))
     got = get(IKEA_ROOMS, tmp_path / "set", mirror=url, manners=MANNERS)
     assert got.counts["failed"] == 1
-    assert "is not the file that is listed" in got.problems[-1].reason
+    assert "does not match the list of files" in got.problems[-1].reason
     assert server.paths.count("/m/images/bed/001.626.34.jpg") == 2
     assert got.pairs == 2
 
@@ -197,7 +197,7 @@ def test_another_set_is_never_written_over(mirror: Path, tmp_path: Path, there: 
     if there == "unfinished":
         (folder / "pairs.jsonl").unlink()
     before = {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-    with pytest.raises(UsageError, match=r"holds .*set.*; name another folder with --out"):
+    with pytest.raises(UsageError, match=r"contains .*set.*\. Choose another folder with --out"):
         get(STL_HOME, folder, mirror=str(mirror))
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
@@ -208,7 +208,7 @@ def test_a_private_mirror_is_allowed_since_the_user_names_it_but_no_private_publ
     publish(server, mirror)
     hidden = replace(STL_FASHION, roots={"": server.url("/m/")})
     with pytest.raises(
-        FetchError, match=r"annotations cannot be had: .*not an address of the public internet"
+        FetchError, match=r"cannot fetch the annotations of stl-fashion: .*not on the public internet"
     ):
         get(hidden, tmp_path / "set", manners=MANNERS)
     assert server.asked == []

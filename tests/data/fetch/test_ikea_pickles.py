@@ -68,7 +68,7 @@ def test_what_would_run_something_is_refused(
     file = tmp_path / "evil.p"
     file.write_bytes(pickle.dumps({"a": _Runs(what, *arguments)}, protocol))
     with pytest.raises(
-        DatasetError, match=rf"evil\.p: not read \(it names \S*{named}, and only plain containers"
+        DatasetError, match=rf"evil\.p: cannot be read \(\S*{named} is not allowed, only plain containers"
     ):
         read_dict(file)
     assert not (tmp_path / "EVIDENCE").exists()
@@ -88,5 +88,5 @@ def test_what_would_run_something_is_refused(
 def test_what_is_damaged_is_an_error(tmp_path: Path, content: bytes):
     file = tmp_path / "damaged.p"
     file.write_bytes(content)
-    with pytest.raises(DatasetError, match=r"damaged\.p: not read"):
+    with pytest.raises(DatasetError, match=r"damaged\.p: cannot be read"):
         read_dict(file)

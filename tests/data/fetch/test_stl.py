@@ -69,10 +69,10 @@ def test_a_pair_needs_both_pictures(mirror: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"{", "no row of two signatures"),
-        (b'{"product": "../../x", "scene": "a", "bbox": null}', "no row of two signatures"),
-        (b'["product"]', "no row of two signatures"),
-        (b'{"product": 1, "scene": 2, "bbox": null}', "no row of two signatures"),
+        (b"{", "expected a product, a scene and a bbox"),
+        (b'{"product": "../../x", "scene": "a", "bbox": null}', "expected a product, a scene and a bbox"),
+        (b'["product"]', "expected a product, a scene and a bbox"),
+        (b'{"product": 1, "scene": 2, "bbox": null}', "expected a product, a scene and a bbox"),
         (json.dumps({"product": "f" * 32, "scene": "e" * 32, "bbox": None}).encode(), "no category"),
     ],
 )
@@ -88,14 +88,14 @@ def test_a_row_that_is_none_is_left_out_and_named(mirror: Path, tmp_path: Path, 
 
 def test_without_its_annotations_there_is_no_set(mirror: Path, tmp_path: Path):
     (mirror / "fashion-cat.json").unlink()
-    with pytest.raises(FetchError, match=r"annotations cannot be had: .*fashion-cat\.json: no such file"):
+    with pytest.raises(FetchError, match=r"cannot fetch the annotations .*fashion-cat\.json: no such file"):
         get(STL_FASHION, tmp_path / "set", mirror=str(mirror))
 
 
 def test_without_any_pair_there_is_no_set(mirror: Path, tmp_path: Path):
     for picture in (mirror / "400x").rglob("*.jpg"):
         picture.unlink()
-    with pytest.raises(DatasetError, match="no pair of stl-fashion has both its pictures \\(12 problems"):
+    with pytest.raises(DatasetError, match=r"no pair of stl-fashion has both pictures \(12 problems"):
         get(STL_FASHION, tmp_path / "set", mirror=str(mirror))
     assert not (tmp_path / "set" / "pairs.jsonl").exists()
 

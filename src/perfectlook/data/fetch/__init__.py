@@ -19,14 +19,14 @@ PUBLIC_SETS = {each.name: each for each in (STL_FASHION, STL_HOME, IKEA_ROOMS, C
 
 @dataclass(frozen=True)
 class Got:
-    """What a set holds now, and what came of the files that were asked for.
+    """The result of `get`: the size of the set, and the outcome of each file.
 
     Attributes:
-        scenes, products, pairs: that the set has.
-        counts: the files fetched, there already, dead and failed.
-        problems: those that are dead or have failed, and what had to be left out, with their reasons.
-        renewed: annotation files that were not as they had been noted, and were fetched again.
-        unchecked: annotation files fetched now that no list of files could check, and why.
+        scenes, products, pairs: their numbers in the set.
+        counts: the numbers of files that were fetched, there already, dead and failed.
+        problems: the files that are dead or failed, and what was left out, with the reasons.
+        renewed: annotation files that did not match `set.json` and were fetched again.
+        unchecked: annotation files that no list of files could verify, with the reasons.
     """
 
     scenes: int
@@ -48,22 +48,22 @@ def get(
     manners: Manners | None = None,
     progress: Progress | None = None,
 ) -> Got:
-    """Fetch a public set; files that are there and whole are not fetched again.
+    """Fetch a public set. Files that are there and complete are not fetched again.
 
     Args:
-        source: which; see `PUBLIC_SETS`.
-        folder: where to; created if it does not exist.
-        mirror: a folder or an address that has the source's files under the same paths.
-        limit: only the first scenes, this many, and their products.
-        retry_dead: ask again for files that an earlier run found dead.
-        manners: how servers are asked.
+        source: one of `PUBLIC_SETS`.
+        folder: the folder of the set, created if needed.
+        mirror: a folder or a URL with the same files under the same paths.
+        limit: fetch only this number of scenes, the first ones, and their products.
+        retry_dead: request files again that an earlier run found dead.
+        manners: the limits for requests to servers.
         progress: called after every file.
 
     Raises:
-        UsageError: the folder holds another set, or the mirror is neither a folder nor an address.
-        FetchError: the annotations cannot be had whole, or a server does not answer; what was fetched stays.
+        UsageError: the folder contains another set, or the mirror is not a folder or a URL.
+        FetchError: the annotations cannot be fetched, or a server does not respond. Fetched files are kept.
         DatasetError: the annotations cannot be read (the next run fetches them again), or no pair has both
-            its pictures.
+            pictures.
         MissingExtraError: a library that the set needs is not installed.
     """
     if source.needs and importlib.util.find_spec(source.needs[0]) is None:
@@ -73,16 +73,16 @@ def get(
         try:
             wanted, make = source.plan(annotations, limit)
         except FetchError as error:
-            error.args = (f"the annotations cannot be had: {error}",)
+            error.args = (f"cannot fetch the annotations of {source.name}: {error}",)
             raise
         targets, counts, problems = gather(wanted, folder, place, retry_dead=retry_dead, progress=progress)
     content = make(targets)
     problems = [*content.problems, *problems]
     if not content.rows:
-        first = f": {problems[0]}" if problems else ""
+        first = f" The first problem: {problems[0]}" if problems else ""
         raise DatasetError(
-            f"{folder}: no pair of {source.name} has both its pictures ({len(problems):,} problems{first}); "
-            "look at their reasons, or use a mirror (--from)"
+            f"{folder}: no pair of {source.name} has both pictures ({len(problems):,} problems). "
+            f"Try again later, or use a mirror with --from.{first}"
         )
     (folder / PAIRS).unlink(missing_ok=True)
     write_files(folder, set_files(content))

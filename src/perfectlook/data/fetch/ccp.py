@@ -1,10 +1,10 @@
-"""Clothing Co-Parsing (Yang et al., CVPR 2014): street photos, and the garments cut out of them.
+"""The set ccp-looks: street photos of Clothing Co-Parsing (Yang et al., CVPR 2014) and their garments.
 
     photos/0001.jpg                        a photo
-    annotations/pixel-level/0001.mat       `groundtruth`: the label of every pixel (1,004 photos have one)
-    label_list.mat                         `label_list`: the names of the labels, the first of number 0
+    annotations/pixel-level/0001.mat       `groundtruth`: the label of every pixel (for 1,004 photos)
+    label_list.mat                         `label_list`: the names of the labels, from number 0
 
-A garment that covers enough of the photo is cut out on white; the rectangle around its pixels is its box.
+Each garment that covers enough of its photo is cut out on white. Its box is the rectangle around its pixels.
 """
 
 import io
@@ -22,9 +22,9 @@ from perfectlook.files import write_file
 from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.types import BoolArray, IntArray, Problem, Rectangle
 
-LEAST_SHARE = 0.0015  # a garment that covers less of the photo is too small to be a product
+LEAST_SHARE = 0.0015  # the smallest share of the photo that a product covers
 QUALITY = 92
-LARGEST = 40_000_000  # elements of the largest matrix that is read
+LARGEST = 40_000_000  # the largest number of elements of a matrix
 _LABELS = "annotations/pixel-level/"
 
 
@@ -50,20 +50,21 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
                 try:
                     _add_garments(made, number, *files, labels)
                 except (DatasetError, PictureError) as error:
-                    made.problems.append(Problem(matrix.path, scene.path, str(error), ProblemKind.UNREADABLE))
+                    reason = f"{str(error).removesuffix('.')}. The photo is left out."
+                    made.problems.append(Problem(matrix.path, scene.path, reason, ProblemKind.UNREADABLE))
         return made
 
     return [wanted for _, *both in photos for wanted in both], content
 
 
 def _add_garments(made: SetContent, number: str, photo: Path, matrix: Path, labels: list[str]) -> None:
-    """Cut the garments out of a photo, in the order of their labels."""
+    """Add the garments of a photo to the set, in the order of their labels."""
     of_pixels = read_matrix(matrix, "groundtruth")
     height, width = of_pixels.shape
     picture = open_picture(photo)
     if picture.size != (width, height):
         size = f"{picture.width}×{picture.height}"
-        raise DatasetError(f"{photo} is of {size} pixels and its labels of {width}×{height}; left out")
+        raise DatasetError(f"{photo}: has {size} pixels, but its labels have {width}×{height}")
     for value, count in zip(*np.unique(of_pixels, return_counts=True), strict=True):
         label = labels[value] if 0 <= value < len(labels) else ""
         if label not in CATEGORY_OF or count < LEAST_SHARE * of_pixels.size:
@@ -71,7 +72,7 @@ def _add_garments(made: SetContent, number: str, photo: Path, matrix: Path, labe
         mask: BoolArray = of_pixels == value
         product = product_id(number, label)
         file = photo.parents[1] / "products" / f"{product}.jpg"
-        if not file.exists():  # written in one step, so it is whole
+        if not file.exists():  # written atomically, so an existing file is complete
             write_file(file, encode_jpeg(cut_out(picture, mask), QUALITY))
         made.categories[product] = CATEGORY_OF[label]
         left, top, right, bottom = rectangle_around(mask)
@@ -80,23 +81,23 @@ def _add_garments(made: SetContent, number: str, photo: Path, matrix: Path, labe
 
 
 def scene_id(number: str) -> str:
-    """The id of a photo, from its number `0001`."""
+    """Return the id of a photo, from its number such as `0001`."""
     return md5(f"ccp/{number}".encode(), usedforsecurity=False).hexdigest()
 
 
 def product_id(number: str, label: str) -> str:
-    """The id of a garment, from its photo's number and its label."""
+    """Return the id of a garment, from the number of its photo and its label."""
     return md5(f"ccp/{number}/{label}".encode(), usedforsecurity=False).hexdigest()
 
 
 def rectangle_around(mask: BoolArray) -> Rectangle:
-    """The smallest rectangle that holds every pixel of a mask which has any."""
+    """Return the smallest rectangle around the pixels of a mask that is not empty."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     return Rectangle(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
 def cut_out(photo: Image.Image, mask: BoolArray) -> Image.Image:
-    """The pixels of a mask, in the middle of a white square a tenth larger than they are."""
+    """Return the pixels of a mask, centred on a white square that is 10 % larger."""
     rectangle = rectangle_around(mask)
     width, height = rectangle.right - rectangle.left, rectangle.bottom - rectangle.top
     side = max(width, height) * 11 // 10 + 2
@@ -107,20 +108,20 @@ def cut_out(photo: Image.Image, mask: BoolArray) -> Image.Image:
 
 
 def read_matrix(file: Path, name: str) -> IntArray:
-    """The whole numbers of a matrix, [rows, columns].
+    """Read a matrix of whole numbers, [rows, columns].
 
     Raises:
         DatasetError: there is no such matrix, or the file is damaged.
     """
     matrix = _variable(file, name)
     if matrix.ndim != 2 or matrix.dtype.kind not in "uif" or not matrix.size:
-        raise DatasetError(f"{file}: '{name}' is no matrix of numbers; delete the file and fetch it again")
+        raise DatasetError(f"{file}: '{name}' is not a matrix of numbers")
     numbers: IntArray = np.asarray(matrix).astype(np.int64)
     return numbers
 
 
 def read_names(file: Path, name: str) -> list[str]:
-    """The texts of a cell array, in its order.
+    """Read the texts of a cell array, in order.
 
     Raises:
         DatasetError: there is no such array, or the file is damaged.
@@ -128,7 +129,7 @@ def read_names(file: Path, name: str) -> list[str]:
     cells = _variable(file, name).ravel()
     names = [str(np.ravel(cell)[0]) if np.size(cell) else "" for cell in cells]
     if not names or cells.dtype.kind != "O":
-        raise DatasetError(f"{file}: '{name}' is no list of names; fetch the file again")
+        raise DatasetError(f"{file}: '{name}' is not a list of names")
     return names
 
 
@@ -136,20 +137,20 @@ def _variable(file: Path, name: str) -> Any:
     from scipy.io import loadmat, whosmat
 
     content = file.read_bytes()
-    try:  # what the header promises is what a reader would make room for
+    try:  # check the sizes in the header first, because loadmat allocates memory for them
         _check(whosmat(io.BytesIO(content), appendmat=False), name)
         return loadmat(io.BytesIO(content), appendmat=False, variable_names=[name])[name]
-    except Exception as error:  # on garbage scipy raises nearly anything
+    except Exception as error:  # scipy raises almost any type of error on invalid data
         reason = str(error) or type(error).__name__
-        raise DatasetError(f"{file}: not read ({reason}); fetch it again") from error
+        raise DatasetError(f"{file}: cannot be read ({reason})") from error
 
 
 def _check(listed: list[tuple[str, tuple[int, ...], str]], name: str) -> None:
     shapes = {found: shape for found, shape, _ in listed}
     if name not in shapes:
-        raise ValueError(f"it holds {', '.join(sorted(shapes)) or 'nothing'}, and no '{name}'")
+        raise ValueError(f"expected '{name}', got {', '.join(sorted(shapes)) or 'nothing'}")
     if np.prod(shapes[name], dtype=float) > LARGEST:
-        raise ValueError(f"'{name}' is of {'×'.join(map(str, shapes[name]))} elements")
+        raise ValueError(f"'{name}' has {'×'.join(map(str, shapes[name]))} elements, more than {LARGEST:,}")
 
 
 CCP_LOOKS = public_set("ccp-looks", _plan, needs=("scipy", "data"))

@@ -1,4 +1,4 @@
-"""Download the files of a public set: politely, each once, checked, going on where an earlier run stopped."""
+"""Download the files of a public set: with limits for each server, verified, and resumable."""
 
 import hashlib
 import json
@@ -22,13 +22,13 @@ from perfectlook.images import picture_problem
 from perfectlook.progress import Progress
 from perfectlook.types import Problem
 
-# the folder, in the set's, of the files that say what belongs together
+# the subfolder of a set for its annotation files
 ANNOTATIONS = "source"
-# the list of a repository's files as GitHub's API gives it; a mirror on the web has it under this name
+# the list of the files of a repository, from GitHub's API; a mirror on the web has it under this name
 LISTING = "tree.json"
 LEDGER = "dead.jsonl"
 WORKERS = 12
-# a server answers this for files it does not have, and also to clients it does not like
+# a server answers this for files that it does not have, or to clients that it blocks
 REFUSED = (401, 403)
 
 Outcome = Literal["fetched", "there", "dead", "failed"]
@@ -36,14 +36,14 @@ Read = TypeVar("Read")
 
 
 class Blob(NamedTuple):
-    """What a listing says of a file: its size in bytes, and its git hash."""
+    """The size of a file in bytes and its git hash, from a list of files."""
 
     size: int
     sha: str
 
 
 class Wanted(NamedTuple):
-    """One file to fetch: its path at the source, where it goes in the set's folder, what is known of it."""
+    """A file to fetch: its path at the source, its path in the set, and its listed size and hash."""
 
     path: str
     target: str
@@ -51,26 +51,26 @@ class Wanted(NamedTuple):
     is_picture: bool = True
 
 
-# the files of a set, the most useful first, and what makes the set of the targets that are there
+# the files of a set in order of importance, and a function that makes the set from the fetched targets
 SetPlan: TypeAlias = tuple[list[Wanted], Callable[[set[str]], SetContent]]
 
 
 @dataclass(frozen=True)
 class PublicSet:
-    """A public set; what it is and where it lies stand in `sets.toml`.
+    """A public set, described in `sets.toml`.
 
     Attributes:
         name: its name on the command line.
-        what: it is, in a few words.
-        home: the page about it.
-        size: how much there is to fetch.
-        licence: of its pictures, in a few words, as models' cards repeat it.
-        terms: what anyone who fetches it agrees to.
-        roots: where its files are: the URL for what begins with a path; the longest that fits counts.
-        plan: reads its annotations, of the first scenes, this many, or of all.
-        entries: how many entries the whole release has in a file.
-        categories: what the source names, by category.
-        needs: a module that must be installed, and the extra that has it.
+        what: a short description.
+        home: the URL of its page.
+        size: the amount of data to fetch.
+        licence: the licence of its pictures in a few words, which model cards repeat.
+        terms: the terms that you accept when you fetch it.
+        roots: the URLs of its files: path prefix → URL. The longest matching prefix is used.
+        plan: reads the annotations, of all scenes or of a limited number.
+        entries: the number of entries of the whole release, by file.
+        categories: the labels or keywords of the source, by category.
+        needs: a module that must be installed, and its extra.
     """
 
     name: str
@@ -87,29 +87,29 @@ class PublicSet:
 
 
 def public_set(name: str, plan: Callable[["Annotations", int | None], SetPlan], **more: Any) -> PublicSet:
-    """Return the public set of a name that stands in `sets.toml`."""
-    said = tomllib.loads(Path(__file__).with_name("sets.toml").read_text(encoding="utf-8"))[name]
-    return PublicSet(name=name, plan=plan, **said, **more)
+    """Return a public set that is described in `sets.toml`."""
+    described = tomllib.loads(Path(__file__).with_name("sets.toml").read_text(encoding="utf-8"))[name]
+    return PublicSet(name=name, plan=plan, **described, **more)
 
 
 class Annotations:
-    """The annotation files of a set: fetched, checked, and noted in `set.json`.
+    """The annotation files of a set. They are fetched, verified and recorded in `set.json`.
 
-    A file is checked by its git hash in the repository's list of files, where there is one, and in a later
-    run by what `set.json` notes of it.
+    A new file is verified with its git hash in the list of files of the repository, if there is a list. In a
+    later run it is verified with the hash in `set.json`.
 
     Attributes:
-        folder: of the set.
-        is_release: whether the files come from their public place; a mirror may hold a part of the release.
-        renewed: files that were not as noted, and were fetched again.
-        unchecked: files fetched now that no list could check, and why.
+        folder: the folder of the set.
+        is_release: whether the files come from the original source. A mirror may have a part of the release.
+        renewed: files that did not match `set.json` and were fetched again.
+        unchecked: files that no list could verify, with the reasons.
     """
 
     def __init__(self, folder: Path, place: "Place", source: PublicSet, *, is_release: bool) -> None:
-        """Read `set.json` of a folder, or begin it.
+        """Read `set.json` of a folder, or create it.
 
         Raises:
-            UsageError: the folder holds another set.
+            UsageError: the folder contains another set.
             DatasetError: the file cannot be read.
         """
         self.folder = folder
@@ -123,22 +123,22 @@ class Annotations:
         there = self._about.get("source")
         if there != source.name and (there is not None or (folder / PAIRS).exists()):
             what = f"the set '{there}'" if there else "another set"
-            raise UsageError(f"{folder}: holds {what}; name another folder with --out")
+            raise UsageError(f"{folder}: contains {what}. Choose another folder with --out.")
         files = self._about.get("files")
         self._files: dict[str, Any] = files if isinstance(files, dict) else {}
         self._about |= {"licence": source.licence, "source": source.name, "files": self._files}
         self._write_about()
         self._blobs: dict[str, Blob] | None = None
         self._no_listing = ""
-        # a folder without a list would say of every file that it is as it is
+        # a list that is made from the folder itself cannot verify its files
         self._is_own_list = isinstance(place, FolderPlace) and not Path(place.address(LISTING)).exists()
 
     def read(self, path: str, reader: Callable[[Path], Read]) -> Read:
-        """Return what a reader makes of a file, which is fetched if it is missing or damaged.
+        """Read a file with a reader. The file is fetched first if it is missing or damaged.
 
         Raises:
-            FetchError: it cannot be fetched, or is not the one that is listed.
-            DatasetError: it cannot be read; it is removed, so that the next run fetches it again.
+            FetchError: it cannot be fetched, or does not match the list of files.
+            DatasetError: it cannot be read. It is removed, so that the next run fetches it again.
         """
         file = self.folder / ANNOTATIONS / path
         content = file.read_bytes() if file.is_file() else b""
@@ -153,14 +153,14 @@ class Annotations:
             return reader(file)
         except DatasetError as error:
             self.forget(path)
+            reason, address = str(error).removesuffix("."), self._place.address(path)
             raise DatasetError(
-                f"{error}; it may have been cut short on its way, so it has been removed here: run the same "
-                f"command again, which fetches it from {self._place.address(path)}, and if that gives the "
-                "same, use another mirror (--from)"
+                f"{reason}. The file was removed, because it may be truncated. Run the same command again to "
+                f"fetch it from {address}, or use another mirror with --from."
             ) from error
 
     def listing(self) -> dict[str, Blob]:
-        """Return the repository's files by path; errors are those of `read`."""
+        """Return the files of the repository by path. Raises the errors of `read`."""
         return self.read(LISTING, read_listing)
 
     def forget(self, path: str) -> None:
@@ -170,9 +170,9 @@ class Annotations:
             self._write_about()
 
     def _fetched(self, path: str) -> bytes:
-        """The content of a file as it is listed; asked for twice, the second time with a new list."""
+        """Return the content of a file that matches the list. The second try uses a new list."""
         content = self._place.read(path)
-        if not self._is_listed(path, content):  # the list of an earlier run may be older than the file
+        if not self._is_listed(path, content):  # the list may come from an earlier run
             self.forget(LISTING)
             self._blobs = None
             content = self._place.read(path)
@@ -180,9 +180,9 @@ class Annotations:
         if not self._is_listed(path, content):
             self.forget(LISTING)
             raise FetchError(
-                f"{address}: is not the file that {listing} lists ({len(content):,} bytes of "
-                f"{self._listed()[path].size:,}), cut short on its way or changed there, and not kept; run "
-                "the same command again later, or use another mirror (--from)",
+                f"{address}: does not match the list {listing} ({len(content):,} bytes of "
+                f"{self._listed()[path].size:,}); it was truncated or has changed. "
+                "Run the same command again later, or use another mirror with --from.",
                 passing=True,
             )
         if path not in self._listed() and isinstance(self._place, WebPlace):
@@ -190,17 +190,17 @@ class Annotations:
         return content
 
     def _is_listed(self, path: str, content: bytes) -> bool:
-        """Whether a file is the one that is listed, or none of its name is."""
+        """Return whether a file matches the list, or is not in it."""
         blob = self._listed().get(path)
         return blob is None or blob_sha(content) == blob.sha
 
     def _listed(self) -> dict[str, Blob]:
-        """The list of files, where there is one to check by; asked for once."""
+        """Return the list of files; empty if there is none. It is requested once."""
         if self._blobs is None:
             self._blobs = {}
             try:
                 self._blobs = {} if self._is_own_list else self.read(LISTING, read_listing)
-            except FetchError as error:  # the list helps, but the set can be had without it
+            except FetchError as error:  # the set can be fetched without the list
                 self._no_listing = str(error)
         return self._blobs
 
@@ -220,13 +220,13 @@ class Annotations:
 def gather(
     wanted: Sequence[Wanted], folder: Path, place: "Place", *, retry_dead: bool, progress: Progress | None
 ) -> tuple[set[str], Counter[Outcome], list[Problem]]:
-    """Fetch those of the files that are missing or damaged.
+    """Fetch the files that are missing or damaged.
 
     Returns:
-        The targets that are in the folder now, how many files had which outcome, and why some are missing.
+        The targets in the folder, the number of files with each outcome, and the problems of missing files.
 
     Raises:
-        UnwillingError: a server does not answer any more; what was fetched stays.
+        UnwillingError: a server no longer responds. Fetched files are kept.
         OSError: a file cannot be written.
     """
     targets: set[str] = set()
@@ -247,7 +247,7 @@ def gather(
             if progress:
                 progress(done, len(wanted), len(problems))
     except BaseException:
-        place.close()  # or an interrupt would wait for slow servers
+        place.close()  # otherwise an interrupt waits for slow servers
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -255,7 +255,7 @@ def gather(
 
 
 def _bring(wanted: Wanted, folder: Path, place: "Place", ledger: "Ledger") -> tuple[Outcome, str | None]:
-    """Fetch one file; returns what came of it, and why it is missing if it is."""
+    """Fetch one file. Return the outcome, and the reason if it is missing."""
     target = folder / wanted.target
     if target.is_file() and _wrong_with(target, wanted) is None:
         return "there", None
@@ -270,8 +270,8 @@ def _bring(wanted: Wanted, folder: Path, place: "Place", ledger: "Ledger") -> tu
         except FetchError as error:
             reason = str(error).removeprefix(f"{address}: ")
             if error.status is None or not 400 <= error.status < 500 or error.passing:
-                return "failed", reason  # a server that does not answer, or fails, may still have it
-            if isinstance(place, WebPlace):  # a folder can be looked at again for nothing
+                return "failed", reason  # the server may still have the file
+            if isinstance(place, WebPlace):  # checking a folder again is cheap
                 ledger.bury(address, error.status)
             return "dead", reason
         ledger.trust()
@@ -283,22 +283,22 @@ def _bring(wanted: Wanted, folder: Path, place: "Place", ledger: "Ledger") -> tu
 
 
 def _wrong_with(file: Path | bytes, wanted: Wanted) -> str | None:
-    """Why a file is not the one that is listed, or not a picture; None if it is right."""
+    """Return why a file does not match the list or is not a picture; None if it is correct."""
     if wanted.blob:
         content = file if isinstance(file, bytes) else file.read_bytes()
         if blob_sha(content) != wanted.blob.sha:
             sizes = f"{len(content):,} bytes of {wanted.blob.size:,}"
-            return f"is not the file that is listed ({sizes}); try again later"
-        if isinstance(file, Path):  # it was opened when it was fetched
+            return f"does not match the list of files ({sizes}). Try again later."
+        if isinstance(file, Path):  # it was decoded when it was fetched
             return None
     return picture_problem(file) if wanted.is_picture else None
 
 
 class Ledger:
-    """Addresses that are dead: a file of {"url", "status", "when"}, one a line; for several threads."""
+    """A file of dead URLs, with one {"url", "status", "when"} on each line. Safe for several threads."""
 
     def __init__(self, file: Path, *, ask_again: bool = False) -> None:
-        """Read it, if it exists; with `ask_again`, begin it anew.
+        """Read the file if it exists. With `ask_again`, delete it first.
 
         Raises:
             DatasetError: it cannot be read.
@@ -310,21 +310,24 @@ class Ledger:
         if ask_again:
             file.unlink(missing_ok=True)
         for _, line in lines_of(file) if file.exists() else ():
-            with suppress(ValueError, TypeError, KeyError):  # half a line that a killed run left
+            with suppress(ValueError, TypeError, KeyError):  # a partial line of a killed run
                 entry = json.loads(line)
                 self.entries[entry["url"]] = {name: entry[name] for name in ("url", "status", "when")}
         self._begin = "" if not file.exists() or file.read_bytes()[-1:] in (b"", b"\n") else "\n"
 
     def reason(self, url: str) -> str | None:
-        """Return why an address is not to be asked; None if it may be."""
+        """Return why a URL is dead; None if it is not."""
         entry = self.entries.get(url)
-        return f"answered {entry['status'] or 'nothing usable'} on {entry['when']}" if entry else None
+        if not entry:
+            return None
+        answered = f"answered {entry['status'] or 'nothing usable'} on {entry['when']}"
+        return f"{answered}. Request it again with --retry-dead."
 
     def bury(self, url: str, status: int | None) -> None:
-        """Note that an address is dead.
+        """Record a dead URL.
 
-        A refusal (401, 403) is noted once the server has given anything: until then it may refuse the client,
-        not the file.
+        A refusal (401, 403) is recorded only after the server has delivered another file. Until then it may
+        refuse the client, not the file.
         """
         with self._lock:
             if status in REFUSED:
@@ -333,7 +336,7 @@ class Ledger:
                 self._write(url, status)
 
     def trust(self) -> None:
-        """The server gives other files: what it has refused is dead."""
+        """Record the refused URLs as dead, because the server delivers other files."""
         with self._lock:
             while self._refused:
                 self._write(*self._refused.pop(0))
@@ -348,16 +351,16 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How servers are asked.
+    """Limits for requests to servers.
 
     Attributes:
-        at_once: files asked of one server at the same time.
-        tries: how often a file is asked for in all, where trying again may help.
-        first_pause, longest_pause: seconds between tries, see `Retry`.
-        patience: the longest wait a server may ask for; one that asks for more is left alone for this run.
-        given_up_after: this many files in a row that a server cannot give for passing reasons, or all of
-            which it refuses before it has given any, end the run.
-        seconds: the longest one file may take.
+        at_once: the number of files requested from one server at the same time.
+        tries: the number of tries for one file, for errors that may pass.
+        first_pause, longest_pause: seconds between tries; see `Retry`.
+        patience: the longest wait in seconds that a server may ask for. If it asks for more, the run ends.
+        given_up_after: the run ends after this many failures in a row that may pass, or after this many
+            refusals before the first file.
+        seconds: the timeout for one file.
     """
 
     at_once: int = 6
@@ -370,11 +373,11 @@ class Manners:
 
 
 class UnwillingError(FetchError):
-    """A server does not answer, or asks to be left alone: going on now is no use."""
+    """A server does not respond, refuses all requests, or asks for a long wait. The run ends."""
 
 
 class _Host:
-    """What is known of one server."""
+    """The state of one server."""
 
     def __init__(self, at_once: int) -> None:
         self.room = threading.BoundedSemaphore(at_once)
@@ -385,14 +388,13 @@ class _Host:
 
 
 class WebPlace(Closable):
-    """Files by URL, from several servers and for several threads.
+    """Files by URL, from several servers. It can be used from several threads.
 
-    The longest start of a path that `roots` names decides where its URL begins. Closing it stops what is
-    still being fetched.
+    The longest prefix of a path in `roots` gives the start of its URL. Closing it stops all fetches.
     """
 
     def __init__(self, roots: Mapping[str, str], manners: Manners, *, allow_private: bool = False) -> None:
-        """Prepare; nothing is asked yet. `allow_private`: whether private addresses may be asked."""
+        """Create the place. Nothing is requested yet. `allow_private` allows private addresses."""
         self._roots = sorted(roots.items(), key=lambda root: -len(root[0]))
         self._manners = manners
         self._stopped = threading.Event()
@@ -403,7 +405,7 @@ class WebPlace(Closable):
         self._fetcher = Fetcher(limits)
 
     def address(self, path: str) -> str:
-        """Return the URL of a file; a root that is a whole path is the URL itself."""
+        """Return the URL of a file. A root that equals the whole path is the URL itself."""
         root, url = next(each for each in self._roots if path.startswith(each[0]))
         return url if path == root else url + quote(path)
 
@@ -411,8 +413,8 @@ class WebPlace(Closable):
         """Return the content of a file.
 
         Raises:
-            UnwillingError: its server does not answer any more, refuses everything, or asks for a long wait.
-            FetchError: it cannot be had; `passing` says whether it may be at another time.
+            UnwillingError: the server no longer responds, refuses all requests, or asks for a long wait.
+            FetchError: the file cannot be fetched. `passing` says whether trying again later may help.
         """
         url, manners = self.address(path), self._manners
         name = urlsplit(url).netloc
@@ -420,7 +422,7 @@ class WebPlace(Closable):
             host = self._hosts.setdefault(name, _Host(manners.at_once))
         retry = Retry(manners.tries, manners.first_pause, manners.longest_pause)
         while True:
-            with host.room:  # kept while waiting, so that not all rush in after
+            with host.room:  # held while waiting, so that the threads do not all continue together
                 self._sleep(host.not_before - time.monotonic(), url)
                 try:
                     content = self._fetcher.fetch(url).content
@@ -431,7 +433,7 @@ class WebPlace(Closable):
                         raise
                 else:
                     host.failures, host.has_given = 0, True
-                    assert content is not None  # asked without validators
+                    assert content is not None  # requested without validators
                     return content
             self._sleep(pause, url)
 
@@ -441,10 +443,10 @@ class WebPlace(Closable):
 
     def _sleep(self, seconds: float, url: str) -> None:
         if self._stopped.wait(max(seconds, 0.0)):
-            raise FetchError(f"{url}: the fetch was broken off", passing=True)
+            raise FetchError(f"{url}: the fetch was stopped. Run the same command again.", passing=True)
 
     def _learn(self, host: _Host, name: str, error: FetchError, *, is_last: bool) -> None:
-        """Learn from a failure; raises where there is no use in asking the server for anything else."""
+        """Record a failure. Raise UnwillingError if further requests to the server are useless."""
         most, patience = self._manners.given_up_after, self._manners.patience
         with self._lock:
             if error.passing:
@@ -453,33 +455,40 @@ class WebPlace(Closable):
             elif error.status in REFUSED and not host.has_given:
                 host.refusals += 1
         if host.refusals >= most:
-            raise UnwillingError(f"{name} refuses everything ({error}); use a mirror (--from)") from error
+            raise UnwillingError(
+                f"{name}: refused the first {most} files. Use a mirror with --from. The last error: {error}"
+            ) from error
         wait = error.pause
-        if wait > patience or host.failures >= most:
-            why = f"asks to wait {wait:,.0f} seconds" if wait > patience else f"does not answer ({error})"
-            again = "run the same command again later: it goes on where it stopped"
-            raise UnwillingError(f"{name} {why}; {again}", passing=True) from error
+        again = "Run the same command again later; it continues where it stopped."
+        if wait > patience:
+            message = f"{name}: asks to wait {wait:,.0f} s. {again}"
+            raise UnwillingError(message, passing=True) from error
+        if host.failures >= most:
+            message = f"{name}: does not respond. {again} The last error: {error}"
+            raise UnwillingError(message, passing=True) from error
 
 
 class FolderPlace(Closable):
-    """Files in a folder, under the same paths as at the source (a clone of its repository, for example)."""
+    """Files in a folder, under the same paths as at the source, such as a clone of its repository."""
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder.
+        """Use a folder.
 
         Raises:
             UsageError: it does not exist.
         """
         if not folder.is_dir():
-            raise UsageError(f"--from {folder}: no such folder; name a folder or an http(s):// address")
+            raise UsageError(
+                f"--from {folder}: no such folder. Name a folder, or an http:// or https:// URL."
+            )
         self._folder = folder
 
     def address(self, path: str) -> str:
-        """Return where a file is."""
+        """Return the path of a file."""
         return str(self._folder / path)
 
     def read(self, path: str) -> bytes:
-        """Return the content of a file; a folder without a list of files is listed as it is.
+        """Return the content of a file. A missing list of files is made from the folder.
 
         Raises:
             FetchError: it cannot be read.
@@ -490,22 +499,24 @@ class FolderPlace(Closable):
                 return json.dumps({"tree": list(_walk(self._folder))}).encode()
             return file.read_bytes()
         except FileNotFoundError as error:
-            raise FetchError(f"{file}: no such file; the mirror does not have it", status=404) from error
+            raise FetchError(f"{file}: no such file. Check the mirror.", status=404) from error
         except OSError as error:
-            raise FetchError(f"{file}: cannot be read ({error.strerror}); check the mirror") from error
+            raise FetchError(
+                f"{file}: cannot be read ({error.strerror}). Check its permissions and the disk."
+            ) from error
 
 
 Place: TypeAlias = WebPlace | FolderPlace
 
 
 def place_of(mirror: str | None, roots: Mapping[str, str], manners: Manners) -> Place:
-    """Return the place that `--from` names; without it, the public one.
+    """Return the place that `--from` names; by default the original source.
 
-    A private address is asked only if the mirror named is one itself.
+    Private addresses are allowed only if the mirror itself has one.
 
     Raises:
-        UsageError: the mirror is neither a folder nor an http(s):// address.
-        FetchError: its name has no address.
+        UsageError: the mirror is not a folder or an http:// or https:// URL.
+        FetchError: there is no host with the name of the mirror.
     """
     if mirror is None:
         return WebPlace(roots, manners)
@@ -513,8 +524,13 @@ def place_of(mirror: str | None, roots: Mapping[str, str], manners: Manners) -> 
         return FolderPlace(Path(mirror))
     parts = urlsplit(mirror)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise UsageError(f"--from {mirror}: name a folder, or an http:// or https:// address without ? and #")
-    addresses = addresses_of(parts.hostname, parts.port or 80, allow_private=True)
+        raise UsageError(
+            f"--from {mirror}: not a mirror. Name a folder, or an http:// or https:// URL without ? and #."
+        )
+    try:
+        addresses = addresses_of(parts.hostname, parts.port or 80, allow_private=True)
+    except FetchError as error:
+        raise FetchError(f"--from {mirror}: {error}. Check the name.", passing=True) from error
     private = not all(map(is_public, addresses))
     return WebPlace({"": mirror.rstrip("/") + "/"}, manners, allow_private=private)
 
@@ -523,13 +539,13 @@ def read_listing(file: Path) -> dict[str, Blob]:
     """Return the files of a repository by path, from GitHub's API (`git/trees/…?recursive=1`).
 
     Raises:
-        DatasetError: the file holds something else, or GitHub has cut it off.
+        DatasetError: the file has another content, or GitHub has truncated the list.
     """
     try:
         tree = json.loads(file.read_bytes())
         if tree.get("truncated"):
             raise DatasetError(
-                f"{file}: GitHub has cut the list off; use a clone of the repository with --from"
+                f"{file}: GitHub has truncated the list. Use a clone of the repository with --from."
             )
         return {
             str(entry["path"]): Blob(int(entry["size"]), str(entry["sha"]))
@@ -537,7 +553,7 @@ def read_listing(file: Path) -> dict[str, Blob]:
             if entry.get("type", "blob") == "blob" and "size" in entry
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DatasetError(f"{file}: no list of files as GitHub's API gives it ({error!r})") from error
+        raise DatasetError(f"{file}: not a list of files of GitHub's API ({error!r})") from error
 
 
 def blob_sha(content: bytes) -> str:
@@ -546,7 +562,7 @@ def blob_sha(content: bytes) -> str:
 
 
 def _walk(folder: Path) -> Iterator[dict[str, object]]:
-    """What GitHub's API would say of a folder."""
+    """Yield the entries that GitHub's API would list for a folder."""
     for file in sorted(folder.rglob("*")):
         path = file.relative_to(folder)
         if file.is_file() and not any(part.startswith(".") for part in path.parts):

@@ -1,9 +1,9 @@
-"""IKEA's rooms and what stands in them (Tautkute et al., "What Looks Good with my Sofa", FedCSIS 2017).
+"""The set ikea-rooms: rooms and products of IKEA (Tautkute et al., FedCSIS 2017).
 
 images/room_scenes/NAME.jpg                      rooms
-images/objects/ARTICLE.jpg, images/bed/…, …      products, some in a folder of their kind
+images/objects/ARTICLE.jpg, images/bed/…, …      products, some in a folder of their type
 text_data/products_dict.p                        {article: {"name", "type", "color", …}}
-text_data/item_to_room.p                         {picture of a product: rooms that it stands in}
+text_data/item_to_room.p                         {picture of a product: its rooms}
 """
 
 import builtins
@@ -20,12 +20,12 @@ from perfectlook.data.layout import ProblemKind, SetContent
 from perfectlook.errors import DatasetError
 from perfectlook.types import Problem
 
-# the category of what no keyword names: parasols, paper napkins, pens
+# the category of types without a keyword: parasols, paper napkins, pens
 OTHER = "Home & Garden|Decor"
 
 
 def category_of(kind: str) -> str:
-    """Return the taxonomy path of a type, `Bedside table` (a slash counts as a comma: `Coffee/tea maker`)."""
+    """Return the taxonomy path of a type such as `Bedside table`. A slash counts as a comma."""
     text = kind.lower().replace("/", ",")
     by_category = IKEA_ROOMS.categories.items()
     return next((path for path, words in by_category if any(word in text for word in words)), OTHER)
@@ -63,12 +63,12 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
             articles[name.stem] = Wanted(path, f"products/{product_id(name.stem)}.jpg", blob)
     problems: list[Problem] = []
     first_of: dict[str, str] = {}
-    same: dict[str, str] = {}  # sizes of one product share a picture: the first of them stands for all
+    same: dict[str, str] = {}  # articles with the same picture (sizes of one product) become one product
     for article, wanted in sorted(articles.items()):
         if isinstance(described.get(article), Mapping):
             same[article] = first_of.setdefault(pictures[wanted.path].sha, article)
         else:
-            reason = f"no description in {_PRODUCTS}; the product is left out"
+            reason = f"has no description in {_PRODUCTS}. The product is left out."
             problems.append(Problem(wanted.path, article, reason, ProblemKind.NO_CATEGORY))
     pairs = _pairs(annotations.read(_PAIRS, read_dict), same, rooms, limit)
     shown = sorted({article for _, article in pairs} if limit is not None else set(same.values()))
@@ -91,7 +91,7 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
 def _pairs(
     item_to_room: Mapping[Any, Any], same: Mapping[str, str], rooms: Mapping[str, Wanted], limit: int | None
 ) -> list[tuple[str, str]]:
-    """Room and article of every pair, each once; of the first rooms by name, this many, or of all."""
+    """Return room and article of every pair once. With a limit, only of that many rooms, by name."""
     found: dict[tuple[str, str], None] = {}
     for item, in_rooms in item_to_room.items():
         article = same.get(_stem(item))
@@ -102,13 +102,13 @@ def _pairs(
 
 
 def _each(value: Any) -> list[str]:
-    """The names of one room, or of several; sorted, for the same order every time."""
+    """Return the names of one room or of several, sorted so that the order is repeatable."""
     names = value if isinstance(value, list | tuple | set | frozenset | dict) else [value]
     return [_stem(name) for name in sorted(map(str, names))]
 
 
 def _stem(name: object) -> str:
-    """The name of a picture without folder and `.jpg` (article numbers have points too)."""
+    """Return the name of a picture without folder and suffix. Article numbers also contain points."""
     last = PurePosixPath(str(name)).name
     return last[:-4] if last.lower().endswith((".jpg", ".png")) else last
 
@@ -124,7 +124,7 @@ def _text(described: Mapping[Any, Any], name: str) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
-# all that a pickle may name; text and numbers need no name, and these only hold values
+# the only classes that a pickle may name
 _CONTAINERS = {
     **{("builtins", name): getattr(builtins, name) for name in ("dict", "frozenset", "list", "set", "tuple")},
     ("collections", "OrderedDict"): collections.OrderedDict,
@@ -137,7 +137,7 @@ class _Containers(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         found = _CONTAINERS.get((_PYTHON_2.get(module, module), name))
         if found is None:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, and only plain containers are read")
+            raise pickle.UnpicklingError(f"{module}.{name} is not allowed, only plain containers are")
         return found
 
 
@@ -145,17 +145,16 @@ def read_dict(file: Path) -> Mapping[Any, Any]:
     """Read a pickled dict of dicts, lists, sets, tuples, text and numbers, written by Python 2 or 3.
 
     Raises:
-        DatasetError: it holds anything else, or is damaged; nothing in it has been run.
+        DatasetError: it contains anything else, or is damaged. No code in it runs.
     """
     content = file.read_bytes()
     try:
         found = _Containers(io.BytesIO(content), encoding="utf-8", errors="replace").load()
-    except Exception as error:  # on garbage the unpickler raises nearly anything
+    except Exception as error:  # the unpickler raises almost any type of error on invalid data
         reason = str(error) or type(error).__name__
-        message = f"{file}: not read ({reason}); fetch it again, from a place you trust"
-        raise DatasetError(message) from error
+        raise DatasetError(f"{file}: cannot be read ({reason})") from error
     if not isinstance(found, Mapping):
-        raise DatasetError(f"{file}: holds {type(found).__name__}, not a dict")
+        raise DatasetError(f"{file}: expected a dict, got {type(found).__name__}")
     return found
 
 

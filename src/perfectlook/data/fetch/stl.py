@@ -1,8 +1,8 @@
-"""Pinterest's Shop The Look (Kang et al., "Complete the Look", CVPR 2019): Pins and the products in them.
+"""The STL sets: Shop The Look of Pinterest (Kang et al., "Complete the Look", CVPR 2019).
 
 fashion.json, home.json          one {"product", "scene", "bbox"} a line, by signature
 fashion-cat.json, home-cat.json  {product: "Apparel & Accessories|Shoes"}
-400x/aa/bb/cc/SIGNATURE.jpg      the picture whose signature begins with aabbcc
+400x/aa/bb/cc/SIGNATURE.jpg      the picture whose signature starts with aabbcc
 """
 
 import json
@@ -20,7 +20,7 @@ _SIGNATURE = re.compile(r"[0-9a-f]{32}")
 
 
 def picture_path(signature: str) -> str:
-    """Return where the picture of a signature lies, as the release's README says."""
+    """Return the path of the picture of a signature, as in the README of the release."""
     return f"400x/{signature[:2]}/{signature[2:4]}/{signature[4:6]}/{signature}.jpg"
 
 
@@ -34,8 +34,8 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
         if annotations.is_release and found != expected:
             annotations.forget(path)
             reason = (
-                f"holds {found:,} entries, and the release {expected:,}: cut short on its way, or changed; "
-                "used as it is, and fetched again by the next run"
+                f"has {found:,} entries, but the release has {expected:,}; it was truncated or has changed. "
+                "It is used now; run the command again to fetch it again."
             )
             problems.append(Problem(path, path, reason, ProblemKind.INCOMPLETE))
     rows: list[dict[str, Any]] = []
@@ -44,10 +44,11 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
         row = _row(text)
         where = f"{rows_file}:{line}"
         if row is None:
-            reason, item = "is no row of two signatures and a box; left out", text.decode("utf-8", "replace")
+            item = text.decode("utf-8", "replace")
+            reason = "expected a product, a scene and a bbox. The row is left out."
             problems.append(Problem(where, shown(item), reason, ProblemKind.MALFORMED))
         elif not isinstance(listed.get(row["product"]), str):
-            reason = f"has no category in {categories_path}; its row is left out"
+            reason = f"has no category in {categories_path}. The row is left out."
             problems.append(Problem(where, row["product"], reason, ProblemKind.UNKNOWN_PRODUCT))
         elif row["scene"] in scenes or limit is None or len(scenes) < limit:
             scenes.add(row["scene"])
@@ -67,21 +68,21 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
 
 
 def _lines(file: Path) -> tuple[Path, list[tuple[int, bytes]]]:
-    """A file and its lines, by number; a last line that is cut off is a DatasetError."""
+    """Return a file and its numbered lines. DatasetError if it is empty or its last line is truncated."""
     lines = list(lines_of(file))
     if not lines:
-        raise DatasetError(f"{file}: is empty; it must hold one row a line")
+        raise DatasetError(f"{file}: empty (0 rows)")
     number, last = lines[-1]
     try:
         json.loads(last)
     except (ValueError, RecursionError) as error:
         shortened = shown(last.decode("utf-8", "replace"))
-        raise DatasetError(f"{file}:{number}: the last line is cut off ({shortened})") from error
+        raise DatasetError(f"{file}, line {number}: truncated ({shortened})") from error
     return file, lines
 
 
 def _row(text: bytes) -> dict[str, Any] | None:
-    """A row with exactly what a set's rows have; None if it is something else."""
+    """Return a row with product, scene and bbox only; None if the line is not a row."""
     try:
         row = json.loads(text)
         found = {name: row[name] for name in ("product", "scene", "bbox")}
