@@ -1,16 +1,17 @@
-"""What the documentation says can be typed, every command stands in it, and its links lead somewhere."""
+"""The commands of the documentation parse, every command is documented, and no link is dead."""
 
 import re
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from perfectlook.cli.main import build_app
-from printed import PAGES, ROOT, arguments, commands, docs_page
+from printed import DOCS, PAGES, ROOT, arguments, commands, docs_page
 
 SCREEN = 70
-"""Lines of a README that a visitor takes in without losing patience."""
+"""The most lines of the README: one screen."""
 
 
 def all_commands() -> list[str]:
@@ -31,10 +32,36 @@ def test_every_command_is_documented():
         assert name.startswith("-") or f"perfectlook {name}" in text
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
-def test_links_and_pictures_are_there(page: Path):
-    for target in re.findall(r"\]\((?!https?:)([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        assert (page.parent / target).exists(), f"{page.name}: {target}"
+LINKED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings that are the same in the repository and on the site."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    found = set()
+    for heading in re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        plain = re.sub(r"[^\w\s-]", "", words).strip()
+        repository, site = plain.replace(" ", "-"), re.sub(r"[-\s]+", "-", plain)
+        found |= {site} & {repository}
+    return found
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_pictures_lead_somewhere(page: Path):
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"(`+)[^`]+\1", "", text)
+    links = re.findall(r"\]\(<?([^)\s>]+)[^)]*\)", text)
+    links += re.findall(r"(?:src|srcset|href)=\"([^\"\s]+)\"", text)
+    for link in links:
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        place = (page.parent / target).resolve() if target else page
+        assert place.exists(), f"{page.name}: {link}"
+        if anchor and place.suffix == ".md":
+            assert anchor in anchors(place), f"{page.name}: {link}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

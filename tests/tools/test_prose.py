@@ -1,10 +1,12 @@
 """The tool that measures the project's English, on hand-made text."""
 
+import statistics
 from pathlib import Path
 
 import pytest
 
 import prose
+from printed import ROOT
 
 PAGE = """# A heading is not a sentence. At all.
 
@@ -87,6 +89,27 @@ def test_phrases_that_are_fine(tmp_path: Path, text: str) -> None:
     assert not _found(tmp_path, "page.md", text)
 
 
-def test_code_and_generated_pages_are_known() -> None:
+def test_generated_pages_and_parts_are_not_measured() -> None:
     assert "docs/results.md" not in prose.handwritten()
+    assert "docs/reference/errors.md" not in prose.handwritten()
     assert "README.md" in prose.handwritten()
+    page = "One.\n<!-- begin: showroom -->\nTwo.\n<!-- end: showroom -->\nThree.\n"
+    assert [(each.line, each.text) for each in prose.sentences(page)] == [(1, "One."), (5, "Three.")]
+
+
+NOT_YET: tuple[str, ...] = ("benchmarks", "docs", "examples", "research", "src", "tests", "tools")
+"""Folders that may still have forbidden phrases."""
+
+
+def test_no_text_has_a_forbidden_phrase() -> None:
+    names = [each for each in prose.tracked() if not each.startswith(NOT_YET)]
+    assert not [str(each) for name in names for each in prose.phrases(prose.texts(ROOT / name, name))]
+
+
+def test_readme_and_docs_are_short_enough_and_so_are_their_sentences() -> None:
+    names = prose.handwritten()
+    found = [each for name in names for each in prose.sentences((ROOT / name).read_text("utf-8"), name)]
+    lengths = [prose.words(each.text) for each in found]
+    assert sum(lengths) <= prose.MOST_WORDS
+    assert statistics.median(lengths) <= prose.MEDIAN
+    assert prose.percentile(lengths, 0.95) <= prose.NINETY_FIFTH
