@@ -269,13 +269,26 @@ def _blocks(markdown: str, path: str) -> Iterator[Text]:
 
 
 def _without_code(markdown: str) -> str:
-    """A page without code, generated parts and comments; the lines keep their numbers."""
+    """A page without code, generated parts and comments; the lines keep their numbers.
+
+    Indented lines after a blank line are code, except in a list item or an admonition.
+    """
     text = re.sub(r"\A---\n.*?\n---\n", _blank, markdown, flags=re.S)
     text = re.sub(r"<!-- begin: ([^>]*) -->.*?<!-- end: \1 -->", _blank, text, flags=re.S)
     text = re.sub(r"<!--.*?-->", _blank, text, flags=re.S)
     text = re.sub(r"^([ >\t]*)(`{3,}|~{3,}).*?^[ >\t]*\2[ \t]*$", _blank, text, flags=re.S | re.M)
     text = re.sub(r"<(picture|svg|pre|script|style)\b.*?</\1>", _blank, text, flags=re.S)
-    return re.sub(r"^\[[^\]]+\]:.*$", "", text, flags=re.M)
+    text = re.sub(r"^\[[^\]]+\]:.*$", "", text, flags=re.M)
+    lines, is_code, outer = text.split("\n"), False, ""
+    for number, line in enumerate(lines):
+        if not line.startswith("    "):
+            is_code = not line.strip() and is_code
+            outer = line if line.strip() else outer
+        elif is_code or (
+            not lines[number - 1].strip() and not re.match(r"[-*+] |\d+[.)] |!!!|\?\?\?", outer)
+        ):
+            is_code, lines[number] = True, ""
+    return "\n".join(lines)
 
 
 def _plain(text: str) -> str:

@@ -30,6 +30,12 @@ perfectlook complete photo.jpg. This is code.
 """
 
 
+def test_indented_code_is_not_prose_but_a_list_item_goes_on() -> None:
+    page = "Type this:\n\n    perfectlook sync\n\n    ls\n\nThen stop.\n\n- An item.\n\n    It goes on.\n"
+    found = [(each.line, each.text) for each in prose.sentences(page)]
+    assert found == [(1, "Type this:"), (7, "Then stop."), (9, "An item."), (11, "It goes on.")]
+
+
 def test_sentences_of_markdown() -> None:
     assert [(each.line, each.text) for each in prose.sentences(PAGE)] == [
         (3, "Two sentences e․g․ this one."),
