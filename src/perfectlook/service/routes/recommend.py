@@ -129,7 +129,7 @@ def _asked(service: Service, options: PhotoOptions) -> dict[str, Any]:
 
 
 def _product(product: Ranked, usual: tuple[float, float] | None = None) -> Ranked:
-    """Return a product with the address of its picture; and why it is near, if its distance has parts."""
+    """Return a product with the address of its picture, and with `why` if its distance has parts."""
     update: dict[str, object] = {"picture": picture_address(product.id)}
     if product.distance_global is not None and product.distance_local is not None:
         update["why"] = why(usual, product.distance_global, product.distance_local)
