@@ -170,7 +170,7 @@ def test_a_model_of_another_backbone_is_refused(
     shop: "Shop", folder: Path, foreign_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sync(shop.source, foreign_model, folder) == 1
-    assert "was trained on the backbone tiny-fp32-000000000000" in capsys.readouterr().err
+    assert "trained on the backbone tiny-fp32-000000000000" in capsys.readouterr().err
     with Catalogue.open(folder, create=True) as catalogue:
         assert catalogue.manifest().active is None
 

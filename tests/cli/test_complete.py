@@ -178,7 +178,7 @@ def test_a_model_of_another_backbone_is_refused(
     foreign_model: Path, catalogue: Path, photo: Path, capsys
 ) -> None:
     assert main(["complete", str(photo), "--model", str(foreign_model), "--catalogue", str(catalogue)]) == 1
-    assert "was trained on the backbone tiny-fp32-000000000000" in capsys.readouterr().err
+    assert "trained on the backbone tiny-fp32-000000000000" in capsys.readouterr().err
 
 
 def test_another_model_and_no_catalogue_are_refused(
