@@ -77,17 +77,17 @@ def test_a_second_run_measures_nothing_again(studied, monkeypatch, capsys):
     assert all("already measured" in line for line in said.splitlines() if line.startswith("training on"))
 
 
-def test_a_budget_too_small_names_the_least_that_works(studied, monkeypatch, capsys):
+def test_a_budget_too_small_names_the_smallest_that_works(studied, monkeypatch, capsys):
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
     assert main(arguments_of(studied, "--budget", "0.001s")) == 2
     said = capsys.readouterr().err
-    least = said.rsplit("--budget ", 1)[1].strip()
+    least = said.rsplit("--budget ", 1)[1].strip().removesuffix(".")
     assert parse_duration(least) > 0
     assert main(arguments_of(studied, "--budget", least)) == 0
     assert "use " in capsys.readouterr().out
 
 
-def test_wrong_use_is_said_before_anything_is_measured(studied, tmp_path, capsys):
+def test_wrong_use_fails_before_anything_is_measured(studied, tmp_path, capsys):
     rest = [str(studied / "set"), "--out", str(tmp_path / "out")]
     assert main([*rest, "--budget", "soon"]) == 2
     assert "write it like 2h, 90m or 45s" in capsys.readouterr().err
@@ -106,7 +106,7 @@ def studied_again(studied, **settings) -> Study:
 
 
 @pytest.mark.long
-def test_a_share_too_small_to_train_on_is_skipped_and_said(studied, monkeypatch):
+def test_a_share_too_small_to_train_on_is_skipped_and_reported(studied, monkeypatch):
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
     found = studied_again(studied, shares=(0.001, 1.0), seeds=1)
     assert [each.share for each in found.subsets] == [1.0]
@@ -129,8 +129,8 @@ def test_seeds_are_averaged_pair_by_pair(studied, monkeypatch):
     ]
 
 
-def test_the_peak_is_the_childs_own():
-    """Also when this process has held far more: Linux hands that on to children it starts."""
+def test_the_peak_is_that_of_the_child_process():
+    """Even if this process had a higher peak, which children inherit on Linux."""
     held = np.ones(100 * 2**17)  # 100 MiB
     small, large = (in_child(allocate, megabytes)["peak"] for megabytes in (1, 60))
     assert held.nbytes == 100 * 2**20
@@ -149,11 +149,11 @@ def test_failures_come_back_as_they_are():
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals")
 def test_a_killed_process_is_named():
-    with pytest.raises(PerfectLookError, match="'kill_itself' was killed"):
+    with pytest.raises(PerfectLookError, match="kill_itself: the process was killed"):
         in_child(kill_itself)
 
 
-def test_a_line_that_a_kill_tore_is_skipped(studied, tmp_path):
+def test_an_incomplete_line_is_skipped(studied, tmp_path):
     lines = (studied / "out" / "study.jsonl").read_text()
     torn = tmp_path / "study.jsonl"
     torn.write_text(lines + '{"settings": {"a": 2}, "meas')

@@ -1,11 +1,11 @@
-"""Growth fitted to costs whose law is known."""
+"""Growth fitted to costs with a known law."""
 
 import pytest
 
 from growth import Growth, Line, gain_per_doubling
 
 
-def test_a_power_law_is_found_again():
+def test_a_power_law_is_recovered():
     growth = Growth.fit([(size, 3 * size**1.5) for size in (10, 100, 1000)])
     assert growth.exponent == pytest.approx(1.5)
     assert growth.constant == pytest.approx(3)
@@ -13,13 +13,13 @@ def test_a_power_law_is_found_again():
     assert growth.at(5000) == pytest.approx(3 * 5000**1.5)
 
 
-def test_beyond_the_measured_it_never_grows_less_than_linearly():
+def test_growth_beyond_the_largest_size_is_at_least_linear():
     growth = Growth.fit([(10, 5.0), (100, 6.0)])
     assert growth.exponent == pytest.approx(0.079, abs=1e-3)
     assert growth.at(1000) == pytest.approx(60)
 
 
-def test_below_the_measured_the_fixed_part_stays():
+def test_the_fixed_part_stays_below_the_smallest_size():
     assert Growth.fit([(10, 5.0), (100, 6.0)]).at(1) == pytest.approx(5)
 
 
@@ -35,7 +35,7 @@ def test_one_size_counts_as_linear():
     assert growth.at(40) == pytest.approx(8)
 
 
-def test_memory_is_a_program_and_a_part_per_item():
+def test_memory_is_a_fixed_part_and_a_part_for_each_item():
     line = Line.fit([(100, 700.0), (200, 900.0)])
     assert (line.base, line.slope) == pytest.approx((500, 2))
     assert line.at(1000) == pytest.approx(2500)

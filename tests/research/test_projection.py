@@ -1,4 +1,4 @@
-"""Costs of sets that were not measured, by hand."""
+"""Estimated costs, compared with values computed by hand."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_a_larger_set_by_its_pairs_and_products():
     assert cost.evaluation == pytest.approx(10 * 2)
 
 
-def test_a_budget_is_used_up_to_the_last_scene():
+def test_a_budget_allows_as_many_scenes_as_it_pays_for():
     for budget in (29.0, 100.0, 12345.0):
         scenes = COSTS.scenes_within(budget)
         assert COSTS.of_scenes(scenes).seconds <= budget < COSTS.of_scenes(scenes + 1).seconds

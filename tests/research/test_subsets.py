@@ -1,4 +1,4 @@
-"""Nested subsets: deterministic, by scene, and only of what is trained on."""
+"""Nested subsets: deterministic, by scene, and of training scenes only."""
 
 import dataclasses
 from hashlib import md5
@@ -19,7 +19,7 @@ def test_the_pool_is_the_training_split_in_the_order_of_md5():
     assert pool == sorted(pool, key=lambda scene: md5(scene.encode()).hexdigest())
 
 
-def test_a_small_sets_pool_has_its_validation_scenes_too():
+def test_the_pool_of_a_small_set_includes_validation_scenes():
     features = styled_set(scenes=100, products=8, categories=("Furniture|Chairs",))
     assert {split_of(scene) for scene in training_pool(features)} == {"train", "val"}
 
@@ -40,7 +40,7 @@ def test_shares_are_nested_and_never_empty():
     assert first_share(pool, 1.0) == pool
 
 
-def test_a_subset_has_the_features_of_the_whole_set_but_for_the_scenes_left_out(tmp_path):
+def test_a_subset_has_all_features_except_those_of_the_scenes_left_out(tmp_path):
     dataset = load_set(drawn_set(tmp_path / "set", scenes=12, products_per_category=4))
     whole = set_features(dataset, "tiny", workers=1)
     gone = set(training_pool(whole)[2:])
@@ -54,7 +54,7 @@ def test_a_subset_has_the_features_of_the_whole_set_but_for_the_scenes_left_out(
     assert {split_of(pair.scene) for pair in part.pairs} >= {split_of(p.scene) for p in whole.pairs} - {"val"}
 
 
-def test_scenes_alone_are_a_smaller_set(tmp_path):
+def test_some_scenes_make_a_smaller_set(tmp_path):
     dataset = load_set(drawn_set(tmp_path / "set", scenes=6, products_per_category=8))
     chosen = dataset.pairs[0].scene
     alone = only_scenes(dataset, {chosen})
