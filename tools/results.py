@@ -238,8 +238,8 @@ def render(docs: Path, page: str = "results") -> str:
 HEADINGS = {
     "results": """# Results
 
-After this page you know how accurate each variant of the model and each baseline is on three public sets, and
-which differences are larger than chance.
+After this page you know how accurate each variant and each baseline is on three public sets, and which differences
+are certain.
 
 `make results` trains and compares these models and writes this page. {made}.
 
@@ -258,7 +258,7 @@ reciprocal ranks, every category and training times.
 
 After this page you know how the default compares with the closest baselines when more scenes are used.
 
-`python tools/results.py --cross-validate` writes this page. {made}.
+`python tools/results.py --cross-validate --sets {sets}` writes this page. {made}.
 
 Each model made its choices by five-fold cross-validation by scene, over all scenes but the test ones
 (`cross_validate = true`). It was then trained on all of these scenes. **cross-validated** is the binary
@@ -272,7 +272,7 @@ figure also chose the number of epochs, for the model and the baselines alike, s
 def heading(document: Mapping[str, Any], page: str) -> str:
     """The beginning of a page: what it shows, and when and where it was measured."""
     made = f"{document['date']}, {document['machine']}, perfectlook {document['library']}"
-    return HEADINGS[page].replace("{made}", made)
+    return HEADINGS[page].replace("{made}", made).replace("{sets}", " ".join(document["sets"]))
 
 
 def section(found: Mapping[str, Any], page: str) -> str:
