@@ -238,8 +238,8 @@ def render(docs: Path, page: str = "results") -> str:
 HEADINGS = {
     "results": """# Results
 
-After this page you know how accurate each variant and each baseline is on three public sets, and which differences
-are certain.
+After this page you know how accurate each variant and each baseline is on three public sets, and which
+differences are certain.
 
 `make results` trains and compares these models and writes this page. {made}.
 
