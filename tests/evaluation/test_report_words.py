@@ -50,7 +50,7 @@ def test_figures():
     assert plain(report.bounds(Interval(0.6757, 0.6478, 0.7022))) == "64.8 to 70.2 %"
     assert plain(report.counted(1, "pair")) == "1 pair"
     assert plain(report.counted(1200, "pair")) == "1,200 pairs"
-    assert report.spoken_path(CHAIRS) == "Furniture › Chairs"
+    assert report.level_path(CHAIRS) == "Furniture › Chairs"
     assert (report.last_level(CHAIRS), report.last_level("")) == ("Chairs", "no category")
 
 

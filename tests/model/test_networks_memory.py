@@ -48,7 +48,7 @@ def test_in_the_memory_regions_are_equally_far_from_every_product():
     category, products = torch.tensor([0, 2]), network.embed_product(pictures(3, 2), torch.zeros(3, 10))
     found = network.distances(scenes, category, products.expand(2, -1, -1)).total
     styles = network.product_style(pictures(3, 2), torch.zeros(3, 10))
-    first = network.distances(scenes, category, styles.expand(2, -1, -1), remembering=False).total
+    first = network.distances(scenes, category, styles.expand(2, -1, -1), with_memory=False).total
     around, vectors = network.memory(scenes.whole), network.memory(pictures(3, 2))
     for s in range(2):
         for p in range(3):
@@ -62,7 +62,7 @@ def test_region_distances_in_the_first_space_do_not_depend_on_the_memory():
     network = a_network(mixing=0.6)
     scenes = SceneBatch(pictures(2, 1), torch.randn(2, 49, 5))
     category, styles = torch.tensor([0, 2]), network.product_style(pictures(3, 2), torch.zeros(3, 10))
-    found = network.distances(scenes, category, styles.expand(2, -1, -1), remembering=False).total
+    found = network.distances(scenes, category, styles.expand(2, -1, -1), with_memory=False).total
     attention = attention_weights(network.attention_logits(scenes.regions, category))
     whole, regions = network.scene_style(scenes.whole), network.region_style(scenes.regions)
     by_hand = [
@@ -86,7 +86,7 @@ def test_the_memory_reads_the_global_vector_without_centring():
 @pytest.mark.parametrize("changes", [{"mode": "local"}, {"distance": "l2"}, {"memory": 0}])
 def test_without_squared_norms_or_whole_scenes_there_is_no_memory(changes):
     config = ModelConfig(**(SHAPE | changes))
-    assert not config.remembers
+    assert not config.has_memory
     assert config.vector_dimension == config.dimension
     assert not any(
         name.startswith("memory") for name, _ in Compatibility(config, WIDTHS, 3).named_parameters()
@@ -97,7 +97,7 @@ def test_without_squared_norms_or_whole_scenes_there_is_no_memory(changes):
 def test_without_memory_only_the_first_space_remains():
     network = a_network()
     alone = network.without_memory()
-    assert not alone.config.remembers
+    assert not alone.config.has_memory
     assert torch.equal(alone.embed_scene(pictures(2, 1)), network.scene_style(pictures(2, 1)))
 
 

@@ -43,7 +43,7 @@ def test_the_memory_learns_which_products_recur(tmp_path):
     assert len(Counter(pair.product for pair in features.pairs)) == 4
     train_on_features(features, tmp_path / "m", SMALL)
     model = Model.open(tmp_path / "m")
-    assert model.record.config.remembers
+    assert model.record.config.has_memory
     assert model.dimension == 8 + 2 * 4
     assert evaluate_on_features(model, features).overall.binary_accuracy.value > 0.8
 
@@ -52,7 +52,7 @@ def test_a_memory_that_does_not_help_is_left_out(tmp_path):
     features = styled_set(scenes=510, products=24, noise=0.3, categories=("Furniture|Chairs",))
     config = dataclasses.replace(SMALL, epochs=0)  # a random memory next to a correct closed form
     record = train_on_features(features, tmp_path / "m", config)
-    assert not record.config.remembers
+    assert not record.config.has_memory
     assert Model.open(tmp_path / "m").dimension == 8
 
 

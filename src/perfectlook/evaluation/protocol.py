@@ -136,8 +136,8 @@ def pairs_of(features: SetFeatures, scenes: Collection[str]) -> IntArray:
 
 def training_indices(features: SetFeatures, evaluated: Collection[str]) -> IntArray:
     """Pairs for training when the `evaluated` scenes are held out, without pairs of these scenes' copies."""
-    barred = set(evaluated).union(*(features.twins.get(scene, ()) for scene in evaluated))
-    return np.asarray([i for i, pair in enumerate(features.pairs) if pair.scene not in barred], np.int64)
+    excluded = set(evaluated).union(*(features.twins.get(scene, ()) for scene in evaluated))
+    return np.asarray([i for i, pair in enumerate(features.pairs) if pair.scene not in excluded], np.int64)
 
 
 def scenes_of_split(features: SetFeatures, split: EvaluatedSplit) -> set[str]:

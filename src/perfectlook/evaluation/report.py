@@ -463,7 +463,7 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (bounds, counted, grouped, last_level, name_of, percent, sentence, spoken_path)
+    filters = (bounds, counted, grouped, last_level, name_of, percent, sentence, level_path)
     functions = (place_counts, scene_picture, whole_picture, product_picture)
     environment.filters |= {each.__name__: each for each in filters}
     environment.globals |= {"FEW": FEW, "BINS": BINS} | {each.__name__: each for each in functions}
@@ -499,7 +499,7 @@ def last_level(category: str) -> str:
     return levels[-1] if levels else "no category"
 
 
-def spoken_path(category: str) -> str:
+def level_path(category: str) -> str:
     """All levels of a category: Furniture › Chairs."""
     return " › ".join(split_path(category)) or "no category"
 

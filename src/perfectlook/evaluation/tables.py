@@ -48,7 +48,7 @@ class Tabulated:
             import pandas as pd
         except ImportError as error:
             raise PerfectLookError(
-                "to_frame() needs pandas. Install it with: pip install pandas, or use to_dict()."
+                "to_frame() needs pandas. Install it with `pip install pandas`, or use to_dict() instead."
             ) from error
         return pd.DataFrame(self.records())
 

@@ -135,14 +135,14 @@ class ModelConfig:
         return self.encoder == "recurrent"
 
     @property
-    def remembers(self) -> bool:
+    def has_memory(self) -> bool:
         """Whether the model has a memory, the second style space."""
         return self.memory > 0 and self.mode != "local" and self.distance == "squared_l2"
 
     @property
     def vector_dimension(self) -> int:
         """Dimension of the vectors in a store: both style spaces together."""
-        return self.dimension + (self.memory * self.memory_dimension if self.remembers else 0)
+        return self.dimension + (self.memory * self.memory_dimension if self.has_memory else 0)
 
     @property
     def effective_mixing(self) -> float:

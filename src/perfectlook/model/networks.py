@@ -58,7 +58,7 @@ class Widths:
         """Width of the global features, or of one region if the encoder reads maps."""
         return sum(self.blocks(config))
 
-    def remembered(self, config: ModelConfig) -> int:
+    def memory_width(self, config: ModelConfig) -> int:
         """How many global features the memory reads: those of the global vector, if the model has one."""
         reads_head = config.encoder != "recurrent" and config.global_features != "style"
         return self.head if reads_head else self.global_width(config)
@@ -78,7 +78,7 @@ class SceneBatch:
     regions: Tensor | None
     rows: Tensor | None = None
 
-    def asked(self, embedded: Tensor) -> Tensor:
+    def per_question(self, embedded: Tensor) -> Tensor:
         """Expand a result per scene [n, ...] to a result per question [q, ...]."""
         return embedded if self.rows is None else embedded[self.rows]
 
@@ -133,24 +133,24 @@ class Compatibility(nn.Module):
             self.standardise_regions = Standardise(widths.regions)
             self.local_encoder = encoder(widths.regions, sweeps=False)
             self.attention = CategoryAttention(config, widths.regions, categories)
-        if config.remembers:
-            self.memory = Memory(config, widths.remembered(config))
+        if config.has_memory:
+            self.memory = Memory(config, widths.memory_width(config))
         if config.learns_mixing:
             self.mixing_logits = nn.Embedding(categories, 1)
             nn.init.constant_(self.mixing_logits.weight, math.log(config.mixing / (1 - config.mixing)))
 
     def embed_scene(self, whole: Tensor) -> Tensor:
         """f_s in both style spaces: [n, global width], or maps [n, R, width], to [n, d]."""
-        return self._remembering(self.scene_style(whole), whole)
+        return self._with_memory(self.scene_style(whole), whole)
 
     def embed_product(self, features: Tensor, centres: Tensor) -> Tensor:
         """f_p in both style spaces: features [n, global width] or maps, and centres, to [n, d]."""
-        return self._remembering(self.product_style(features, centres), features)
+        return self._with_memory(self.product_style(features, centres), features)
 
     def embed_regions(self, regions: Tensor) -> Tensor:
         """f_i: [n, R, width] to [n, R, d], with zeros in the memory, so equally far from every product."""
         styles = self.region_style(regions)
-        if not self.config.remembers:
+        if not self.config.has_memory:
             return styles
         missing = self.config.vector_dimension - self.config.dimension
         return nn.functional.pad((1 - self.memory.weight).sqrt() * styles, (0, missing))
@@ -181,7 +181,7 @@ class Compatibility(nn.Module):
         return logits
 
     def distances(
-        self, scenes: SceneBatch, category: Tensor, products: Tensor, *, remembering: bool = True
+        self, scenes: SceneBatch, category: Tensor, products: Tensor, *, with_memory: bool = True
     ) -> HybridDistances:
         """Distances of n questions to m embedded products each; a question is about one scene.
 
@@ -189,29 +189,29 @@ class Compatibility(nn.Module):
             scenes: the scenes.
             category: index of the products' category for each question, [n].
             products: f_p from `embed_product`, [n, m, d].
-            remembering: False to use the first style space only, with products from `product_style`.
+            with_memory: False to use the first style space only, with products from `product_style`.
 
         Returns:
             The distance and its two weighted parts, each [n, m].
         """
         of_scene, of_regions = self.embed_scene, self.embed_regions
-        if not remembering:
+        if not with_memory:
             of_scene, of_regions = self.scene_style, self.region_style
         norm = self.config.distance
         if scenes.regions is None or not self.config.uses_regions:
-            whole = distance(scenes.asked(of_scene(scenes.whole))[:, None, :], products, norm)
+            whole = distance(scenes.per_question(of_scene(scenes.whole))[:, None, :], products, norm)
             return HybridDistances(whole, whole, torch.zeros_like(whole))
-        local = scenes.asked(of_regions(scenes.regions))
+        local = scenes.per_question(of_regions(scenes.regions))
         # Embed the regions of each scene once, for all its questions.
         embedded = self.attention.encoder(self.drop(self.standardise_regions(scenes.regions)))
-        attention = attention_weights(self.attention.logits(scenes.asked(embedded), category))
+        attention = attention_weights(self.attention.logits(scenes.per_question(embedded), category))
         uses_whole = self.config.effective_mixing > 0
-        whole = scenes.asked(of_scene(scenes.whole)) if uses_whole else local[:, 0, :]
+        whole = scenes.per_question(of_scene(scenes.whole)) if uses_whole else local[:, 0, :]
         return hybrid(whole, local, attention, products, mixing=self.mixing(category), norm=norm)
 
-    def _remembering(self, styles: Tensor, whole: Tensor) -> Tensor:
+    def _with_memory(self, styles: Tensor, whole: Tensor) -> Tensor:
         """Join both style spaces: the squared distance is the weighted sum of the two squared distances."""
-        if not self.config.remembers:
+        if not self.config.has_memory:
             return styles
         weight = self.memory.weight
         return torch.cat([(1 - weight).sqrt() * styles, weight.sqrt() * self.memory(whole)], dim=-1)

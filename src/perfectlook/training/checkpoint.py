@@ -15,7 +15,7 @@ from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.files import write_model_file
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.log import Epoch, Learned, write_log
-from perfectlook.training.loop import Fit, remembering
+from perfectlook.training.loop import Fit, with_memory_weight
 from perfectlook.training.validation import (
     BY_FOLDS,
     BY_VALIDATION,
@@ -137,7 +137,7 @@ def learn(
             chosen, row = (int(place) for place in np.unravel_index(np.argmax(means), means.shape))
         scenes = [scene for fit in measured for scene in fit.placed_scenes]
         fit = stages.run(make(Round("all", learning_pairs(features, config), NO_PAIRS)), chosen)
-        network = remembering(fit.averaged, fit.memory_weights[row])
+        network = with_memory_weight(fit.averaged, fit.memory_weights[row])
         held_out, chosen_on = HeldOut(scenes, shares[chosen][row]), BY_FOLDS
     else:
         part = validation_round(features, config)

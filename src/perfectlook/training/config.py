@@ -127,5 +127,5 @@ def _check_type(key: str, value: object, current: object, source: str) -> None:
     numeric = wanted is float and isinstance(value, int) and not isinstance(value, bool)
     if not numeric and type(value) is not wanted:
         raise UsageError(
-            f"{source}: expected {key} of type {wanted.__name__}, got {value!r}. Change its value."
+            f"{source}: expected {key} of type {wanted.__name__}, got {value!r}. Correct the value."
         )

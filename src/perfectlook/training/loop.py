@@ -131,7 +131,7 @@ class Fit(ABC):
     def keep_best(self) -> Network:
         """Return the network of its best epoch."""
         self.network.load_state_dict(self._best)
-        return remembering(self.network, self.history[self.best_epoch].memory)
+        return with_memory_weight(self.network, self.history[self.best_epoch].memory)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -249,7 +249,7 @@ class CompatibilityFit(Fit):
         self._form = form
         self._weights = weights
         self._anchors: dict[str, Tensor] = {}
-        if config.model.remembers and weights is None:
+        if config.model.has_memory and weights is None:
             self.memory_weights = MEMORY_WEIGHTS
         super().__init__(data, part, config, averaging=config.averaging)
 
@@ -283,11 +283,11 @@ class CompatibilityFit(Fit):
         scenes, (features, centres) = self.data.distinct_scenes(pairs), self.data.products(products)
         vectors = self.network.product_style(features, centres)[places]
         category = self.data.pair_category(pairs)
-        found = self.network.distances(scenes, category, vectors, remembering=False).total
+        found = self.network.distances(scenes, category, vectors, with_memory=False).total
         loss = triplet_hinge(found[:, 0], found[:, 1:], margin=self.config.margin)
-        if self.config.model.remembers:
+        if self.config.model.has_memory:
             memory = self.network.memory
-            around = scenes.asked(memory.members(scenes.whole))
+            around = scenes.per_question(memory.members(scenes.whole))
             loss = loss + memory.loss(around, features, places, self.config.margin)
         if self.config.model.encoder == "autoencoder":
             error = self.network.reconstruction_error(scenes, features, centres)
@@ -302,7 +302,7 @@ class CompatibilityFit(Fit):
         return torch.stack(moved).sum()
 
 
-def remembering(network: Network, weight: float | None) -> Network:
+def with_memory_weight(network: Network, weight: float | None) -> Network:
     """Set the weight of a network's memory; without the memory if it is zero, unchanged if it is None."""
     if weight is None:
         return network

@@ -174,7 +174,7 @@ def _fit_standardisation(network: Compatibility, data: TrainingData, training: I
         standardise.fit(rows.mean(dim=0), rows.std(dim=0, correction=0), blocks)
     if config.uses_regions:
         network.standardise_regions.fit(*data.region_moments(training))
-    if config.remembers:
+    if config.has_memory:
         products, _ = data.products()
         both = torch.cat([network.memory.seen(each) for each in (data.whole(training), products)])
         network.memory.standardise.fit(both.mean(dim=0), both.std(dim=0, correction=0))
@@ -211,9 +211,9 @@ def _choose(
             penalties=PENALTIES,
             whitening=config.ridge_whitening,
         )
-        asked = inputs[folds == fold]
+        validated = inputs[folds == fold]
         predicted = np.stack(
-            [asked @ each.scene.T + share * each.intercept for each in ridges for share in INTERCEPTS]
+            [validated @ each.scene.T + share * each.intercept for each in ridges for share in INTERCEPTS]
         )
         targets = products @ ridges[0].product.T  # the same for every penalty
         for place, count in enumerate(counts):

@@ -87,7 +87,7 @@ class EmbeddedSet:
         network.eval()
         self._norm = network.config.distance
         self._rows = {name: row for row, name in enumerate(data.categories)}
-        self._own = float(network.memory.weight) if network.config.remembers else 0.0
+        self._own = float(network.memory.weight) if network.config.has_memory else 0.0
         order = np.argsort(data.product_category, kind="stable")
         with torch.no_grad():
             styles, memories = _embedded_products(network, data)
@@ -106,9 +106,9 @@ class EmbeddedSet:
         share = self._own if weight is None else weight
 
         def distances(scene_row: int, category: str, chosen: IntArray) -> Float64Array:
-            found, remembered = self._in_both_spaces(scene_row, category, chosen)
-            if remembered is not None:
-                found = (1 - share) * found + share * self._mixing[self._rows[category]] * remembered
+            found, from_memory = self._in_both_spaces(scene_row, category, chosen)
+            if from_memory is not None:
+                found = (1 - share) * found + share * self._mixing[self._rows[category]] * from_memory
             return np.asarray(found, np.float64)
 
         return distances
@@ -120,11 +120,11 @@ class EmbeddedSet:
         if self._last and self._last[:2] == (scene_row, category) and self._last[2] is chosen:
             return self._last[3:]
         scene = self._scenes[scene_row]
-        found, remembered = self._style_distances(scene, self._rows[category], chosen), None
+        found, from_memory = self._style_distances(scene, self._rows[category], chosen), None
         if scene.memory is not None and self._memories is not None:
-            remembered = self._memories.squared_distances(scene.memory, chosen)
-        self._last = (scene_row, category, chosen, found, remembered)
-        return found, remembered
+            from_memory = self._memories.squared_distances(scene.memory, chosen)
+        self._last = (scene_row, category, chosen, found, from_memory)
+        return found, from_memory
 
     def _style_distances(self, scene: _Scene, row: int, chosen: IntArray) -> Float32Array:
         """Distances of one scene in the first style space, for the category with index `row`."""
@@ -150,7 +150,7 @@ def _embedded_products(
     for part in batches(data.every_product, PRODUCTS_AT_ONCE):
         features, centres = data.products(part)
         styles.append(network.product_style(features, centres))
-        if network.config.remembers:
+        if network.config.has_memory:
             memories.append(network.memory(features))
     return torch.cat(styles).numpy(), torch.cat(memories).numpy() if memories else None
 
@@ -164,7 +164,7 @@ def _embedded_scenes(network: Compatibility, data: TrainingData, pairs: IntArray
         embedded = [network.scene_style(scenes.whole)]
         if scenes.regions is not None:
             embedded += [network.region_style(scenes.regions), network.attention_logits(scenes.regions)]
-        memories = network.memory(scenes.whole).numpy() if network.config.remembers else [None] * len(part)
+        memories = network.memory(scenes.whole).numpy() if network.config.has_memory else [None] * len(part)
         rows_of_part = data.features.pair_scenes[part].tolist()
         arrays = zip(*(each.numpy() for each in embedded), strict=True)
         for row, memory, vectors in zip(rows_of_part, memories, arrays, strict=True):
@@ -258,9 +258,9 @@ def folds(features: SetFeatures, config: TrainingConfig) -> list[Round]:
     Raises:
         TrainingError: training may use no pair.
     """
-    barred = held_out(features, config)
+    excluded = held_out(features, config)
     found = [
-        _round(features, f"fold {fold}", scenes_of_fold(features, fold) - barred, barred)
+        _round(features, f"fold {fold}", scenes_of_fold(features, fold) - excluded, excluded)
         for fold in range(FOLDS)
     ]
     usable = [each for each in found if len(each.validation) and len(each.training)]
@@ -296,8 +296,8 @@ def placeable(features: SetFeatures, pairs: IntArray) -> list[tuple[int, int, In
     return found
 
 
-def _round(features: SetFeatures, name: str, measured: Collection[str], barred: Collection[str]) -> Round:
-    return Round(name, training_indices(features, {*measured, *barred}), pairs_of(features, measured))
+def _round(features: SetFeatures, name: str, measured: Collection[str], excluded: Collection[str]) -> Round:
+    return Round(name, training_indices(features, {*measured, *excluded}), pairs_of(features, measured))
 
 
 def _check_any(features: SetFeatures, found: Sized) -> None:

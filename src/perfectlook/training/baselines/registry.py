@@ -85,7 +85,7 @@ def count_pairs(data: TrainingData, config: TrainingConfig, _given: Collection[s
     return Learned(Counter(data.features.pairs[i].product for i in training), training)
 
 
-def look_alike(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
+def untrained_features(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
     """Visual similarity: use the features without training."""
     return Learned(Visual(config.model, data.widths), NO_PAIRS)
 
@@ -113,7 +113,7 @@ BASELINES: Mapping[str, Baseline] = {
     POPULARITY: Baseline("products with the most training pairs first", count_pairs),
     "visual": Baseline(
         "cosine of the backbone's features",
-        look_alike,
+        untrained_features,
         frozenset({"global_features"}),
         {"global_features": "head"},
     ),

@@ -140,9 +140,9 @@ def _cross_validated(
         targets = projected[data.features.pair_products[each.training]]
         standardise = fitted(data, data.whole(each.training))
         inputs = _float64(standardise(data.whole(each.training)))
-        asked = _float64(standardise(data.whole(each.validation)))
+        validated = _float64(standardise(data.whole(each.validation)))
         solutions = ridge_path(inputs - inputs.mean(axis=0), targets, penalties)
-        predicted = {penalty: asked @ found for penalty, found in zip(penalties, solutions, strict=True)}
+        predicted = {penalty: validated @ found for penalty, found in zip(penalties, solutions, strict=True)}
         places = placeable(data.features, each.validation)
         for number, choice in enumerate(choices):
             scale = deviations[: choice.dimension] ** (-2 * choice.ridge_whitening)
