@@ -108,14 +108,14 @@ def test_the_parts_of_the_distance_in_words():
     against = "Compared with the average product of the category, the whole scene"
     assert (
         WORDS.what_made_it(case(1, 9))
-        == f"{against} moves it 0.30 nearer, and the regions move it 0.10 nearer."
+        == f"{against} moves the product 0.30 nearer, and the regions move it 0.10 nearer."
     )
     pushed = ShownProduct(CHAIR, 1.9, Parts(1.25, 0.55), is_true=True)
     assert (
         WORDS.what_made_it(case(9, 9, true=pushed))
-        == f"{against} moves it 0.25 farther away, and the regions move it 0.05 nearer."
+        == f"{against} moves the product 0.25 farther away, and the regions move it 0.05 nearer."
     )
-    assert WORDS.what_made_it(case(1, 9, attention=None)) == f"{against} moves it 0.30 nearer."
+    assert WORDS.what_made_it(case(1, 9, attention=None)) == f"{against} moves the product 0.30 nearer."
     assert WORDS.what_made_it(case(1, 9, mean_parts=None)) == ""
 
 
