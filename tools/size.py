@@ -1,4 +1,4 @@
-"""Counts the package: files and code lines by folder, and what a reader would trip over.
+"""Counts the files and code lines of the package by folder, and lists files that are too large or small.
 
     python tools/size.py [--files]
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "perfectlook"
 MOST, LEAST = 450, 30
-"""Code lines of a file: more, or fewer in a file that is no `__init__` or `__main__`, are listed."""
+"""Code lines of a file: the tool lists files with more, and files other than `__init__` and `__main__` with fewer."""
 
 _NOT_CODE = {
     tokenize.COMMENT,
@@ -61,7 +61,7 @@ def sizes(root: Path = SOURCE) -> dict[str, int]:
 
 
 def repeated_classes(root: Path = SOURCE) -> dict[str, list[str]]:
-    """Names that several public or private classes have, with the files these are in."""
+    """Class names that occur more than once, with their files."""
     found = defaultdict(list)
     for path in sorted(root.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -71,12 +71,12 @@ def repeated_classes(root: Path = SOURCE) -> dict[str, list[str]]:
 
 
 def too_large(lines: dict[str, int]) -> list[str]:
-    """Files with more code lines than a chapter should have."""
+    """Files with too many code lines."""
     return [name for name, count in lines.items() if count > MOST]
 
 
 def too_small(lines: dict[str, int]) -> list[str]:
-    """Files with fewer code lines than are worth a file of their own."""
+    """Files with too few code lines."""
     return [
         name
         for name, count in lines.items()

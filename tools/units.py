@@ -1,4 +1,4 @@
-"""Times, memory and the machine, in the words of tables."""
+"""Times, memory and the machine as tables print them."""
 
 import math
 import os
@@ -28,7 +28,7 @@ def parse_duration(text: str) -> float:
 
 
 def duration_argument(seconds: float) -> str:
-    """A time as `parse_duration` reads it, rounded up: to seconds, from ten minutes on to minutes."""
+    """A time as `parse_duration` reads it, rounded up: to seconds, to minutes from ten minutes on."""
     if seconds < 600:
         return f"{max(1, math.ceil(seconds))}s"
     return f"{math.ceil(seconds / 60)}m"
@@ -47,7 +47,7 @@ def spoken(seconds: float) -> str:
 
 
 def spoken_bytes(count: float | None) -> str:
-    """Memory as a table shows it: 312 MiB, 2.4 GiB; a dash where nobody knows."""
+    """Memory as a table shows it: 312 MiB, 2.4 GiB; a dash if it is unknown."""
     if count is None:
         return "–"
     return f"{count / 2**20:,.0f} MiB" if count < 2**30 else f"{count / 2**30:,.1f} GiB"

@@ -1,1 +1,1 @@
-"""The pages of the documentation that nobody writes; `tools/documentation_hook.py` hands them to mkdocs."""
+"""Writes the generated pages of the documentation: `make docs-pages`."""

@@ -1,4 +1,4 @@
-"""The page of every HTTP call, from the OpenAPI that the service itself publishes."""
+"""The page of HTTP calls, from the OpenAPI document of the service."""
 
 import json
 import re
@@ -13,20 +13,21 @@ from perfectlook.service.app import ROUTES
 
 HEAD = """# Every HTTP call
 
-Made from the OpenAPI of this version, which a running service gives at `/v1/openapi.json`. To begin, read
-[the HTTP API](../how-to/api.md). Every failure is `{"error": {"code", "message", "request_id"}}`.
+Every call of the HTTP API, as a running service describes it at `/v1/openapi.json`. Start with
+[Call the HTTP API](../how-to/api.md). The body of every failure is
+`{"error": {"code", "message", "request_id"}}`.
 
 """
 TYPES = """## Types
 
-What answers are made of. A field without a value is `null`, or absent where its meaning says so.
+The types in answers. A field without a value is `null`, or is left out if its description says so.
 
 """
 METHODS = ("get", "post", "put", "delete")
 
 
 def calls_page() -> str:
-    """Every call with its parameters, its body, its answer and its failures; then the types of answers."""
+    """Every call with its parameters, body, answer and failures, and then the types of the answers."""
     app = FastAPI(title="Perfect the Look", version=__version__)
     for router in ROUTES:
         app.include_router(router)
@@ -38,7 +39,7 @@ def calls_page() -> str:
         if method in described
     ]
     listed = table(
-        ("call", "what for"),
+        ("call", "purpose"),
         ((f"[`{m} {p}`](#{_anchor(f'{m} {p}')})", call["summary"]) for m, p, call in calls),
     )
     types = "\n".join(_described(*each) for each in document["components"]["schemas"].items())
@@ -50,19 +51,19 @@ def _described(name: str, schema: Mapping[str, Any]) -> str:
         (code(field), _type(about), about.get("description", ""))
         for field, about in schema["properties"].items()
     ]
-    return f"### {name}\n\n{schema['description']}\n\n{table(('field', 'is', 'meaning'), rows)}"
+    return f"### {name}\n\n{schema['description']}\n\n{table(('field', 'type', 'meaning'), rows)}"
 
 
 def _section(method: str, path: str, call: Mapping[str, Any]) -> str:
     parts = [f"## {method} {path}\n", f"{call.get('description') or call['summary']}\n"]
     if call.get("security"):
-        parts.append("Needs a key: `Authorization: Bearer KEY`.\n")
+        parts.append("Requires an API key: `Authorization: Bearer KEY`.\n")
     if parameters := call.get("parameters"):
         rows = [
             (code(each["name"]), each["in"], _type(each.get("schema", {})), each.get("description", ""))
             for each in parameters
         ]
-        parts.append(table(("parameter", "in", "is", "meaning"), rows))
+        parts.append(table(("parameter", "in", "type", "meaning"), rows))
     if body := call.get("requestBody"):
         kinds = ", ".join(code(kind) for kind in body["content"])
         parts.append(f"Body: {kinds}.\n")
@@ -71,7 +72,7 @@ def _section(method: str, path: str, call: Mapping[str, Any]) -> str:
             if status.startswith("2"):
                 parts.append(f"Answer {status}, {code(kind)}: {_type(content['schema'])}\n")
     statuses = [(status, each["description"]) for status, each in sorted(call["responses"].items())]
-    parts.append(table(("status", "when"), statuses))
+    parts.append(table(("status", "meaning"), statuses))
     return "\n".join(parts)
 
 
@@ -97,5 +98,5 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _anchor(title: str) -> str:
-    """As Markdown's table of contents makes it."""
+    """The anchor of a heading on the site."""
     return re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", title.lower())).strip("-")

@@ -1,4 +1,4 @@
-"""What comes with the package, as parts of the pages about it: the models' cards, the showroom's numbers."""
+"""The parts about what the package ships: the model cards, and the numbers of the showroom."""
 
 import re
 from collections import Counter
@@ -14,35 +14,35 @@ CREDITS = SHOWROOM / "CREDITS.md"
 
 
 def cards() -> str:
-    """Every card, its headings a level below those of the page."""
+    """The card of every model, with its headings two levels lower."""
     found = []
     for name in shipped_models():
         card = (model_folder(name) / CARD).read_text(encoding="utf-8").strip()
         found.append(re.sub(r"^(#+) ", r"##\1 ", card, flags=re.MULTILINE))
-    return "\n\n".join(found) or "None are in this build."
+    return "\n\n".join(found) or "This build has no models."
 
 
 def showroom() -> str:
-    """How much there is in the showroom."""
+    """A table of the showroom's rooms, products, pairs and categories."""
     if not (SHOWROOM / PAIRS).exists():
-        return "Its pictures are not in this build."
+        return "This build does not have its pictures."
     dataset = load_set(SHOWROOM)
     splits = Counter(split_of(scene) for scene in dataset.scenes)
     counted = (
         (
             "rooms",
-            f"{len(dataset.scenes):,} ({splits['train']} to train, {splits['val']} to choose by, "
-            f"{splits['test']} to test)",
+            f"{len(dataset.scenes):,} ({splits['train']} for training, {splits['val']} for validation, "
+            f"{splits['test']} for tests)",
         ),
         ("products", f"{len(dataset.products):,}"),
         ("pairs", f"{len(dataset.pairs):,}"),
         ("categories", f"{len({each.category for each in dataset.products.values()}):,}"),
     )
-    return table(("of", "there are"), counted)
+    return table(("what", "number"), counted)
 
 
 def showroom_credits() -> str:
-    """The page of whose work the showroom's pictures show, which lies beside them."""
+    """The credits of the showroom's furniture, from the file next to its pictures."""
     if not CREDITS.exists():
-        return "# Credits of the showroom\n\nIts pictures are not in this build.\n"
+        return "# Credits of the showroom\n\nThis build does not have its pictures.\n"
     return CREDITS.read_text(encoding="utf-8")

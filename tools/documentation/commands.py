@@ -1,4 +1,4 @@
-"""The page of the command line, from its own definition."""
+"""The page of the command line, from the definition of its commands."""
 
 import re
 

@@ -5,31 +5,31 @@ from perfectlook.backbones import describe_backbones
 
 HEAD = """# Backbones
 
-A backbone is the frozen network that turns a picture into features, once in its life. `--backbone NAME`
-of `train` chooses one, and the model remembers it. These come with the package (`perfectlook
-backbones` prints them):
+A backbone is the frozen network that turns a picture into features. Choose one with
+`perfectlook train --backbone NAME`; the model stores its name. `perfectlook backbones` lists those that come
+with the package:
 
 """
 TAIL = """
-`NAME:bf16` runs a backbone in bf16 through OpenVINO, with features of their own that never mix with those
-in fp32; it pays where the processor has instructions for it. `NAME+NAME` is several side by side: more
-accurate, and as slow as both together.
+`NAME:bf16` runs a backbone in bf16 through OpenVINO. Its features are stored apart from those in fp32. It is
+faster only on processors with bf16 instructions. `NAME+NAME` concatenates the features of two backbones. It is
+more accurate, and takes the time of both.
 
 ## On a GPU
 
-Extraction runs on an NVIDIA GPU where onnxruntime is built for CUDA. Its GPU package replaces the other one:
-`pip uninstall onnxruntime && pip install onnxruntime-gpu`. It needs the NVIDIA driver, CUDA and cuDNN;
-`pip install 'onnxruntime-gpu[cuda,cudnn]'` brings the last two. `perfectlook backbones` then shows
-`Engine here: cuda`. Where CUDA cannot be loaded, a warning says so and the processor does the work.
+To extract features on an NVIDIA GPU, replace onnxruntime with its GPU package:
+`pip uninstall onnxruntime && pip install onnxruntime-gpu`. It needs the NVIDIA driver, CUDA and cuDNN.
+`pip install 'onnxruntime-gpu[cuda,cudnn]'` installs the last two. `perfectlook backbones` then prints
+`Engine here: cuda`. If CUDA cannot be loaded, a warning is printed and the processor is used.
 
-Numbers are those of fp32 (TF32 is off), so features made on a GPU and on a processor share one store. bf16
-always runs on the processor. This was not run on a GPU for this release: tests check the choice of the
-engine and its options with a stand-in for the GPU. On a machine with one, `pytest tests/backbones` also
-compares its numbers with the processor's.
+The GPU computes in fp32 (TF32 is off), so its features and those of the processor share one store. bf16
+always runs on the processor. This release was not run on a GPU: its tests use a stand-in to check how the
+engine and its options are chosen. On a machine with a GPU, `pytest tests/backbones` also compares its
+features with the processor's.
 
 ## From a hub
 
-With the extra `train` and the hub's own package installed, any model that gives maps is a backbone:
+With the extra `train` and a hub's package installed, any of its models that returns feature maps is a backbone:
 
 | name | package | example |
 |---|---|---|
@@ -37,14 +37,14 @@ With the extra `train` and the hub's own package installed, any model that gives
 | `timm:MODEL` | `timm` | `timm:convnext_tiny.fb_in22k` |
 | `open_clip:MODEL/PRETRAINED` | `open_clip_torch` | `open_clip:ViT-B-16/laion2b_s34b_b88k` |
 
-The weights are fetched by the hub's package, so their licence and their network behaviour are the hub's.
-Tests run the seam with networks of random weights; no weights of a hub were at hand when the figures of
-[the results](../results.md) were made. [How to add a backbone](../how-to/own-backbone.md) has the rest.
+The hub's package downloads the weights, under the hub's licence. The tests use hub networks with random
+weights. [The results](../results.md) have no figures for hub weights.
+[Add a backbone](../how-to/own-backbone.md) explains how to plug in your own.
 """
 
 
 def backbones_page() -> str:
-    """Every backbone of the package, and how to name those of hubs."""
+    """Every backbone of the package, and the names of hub models."""
     rows = [
         (
             code(each.name),

@@ -1,4 +1,4 @@
-"""The page of settings: of the service, of trainings, and of the environment."""
+"""The page of settings: environment variables, the service, training."""
 
 import dataclasses
 import inspect
@@ -12,44 +12,44 @@ from perfectlook.training.config import TrainingConfig
 
 HEAD = """# Settings
 
-Made from this version's own definitions.
+Every setting, with its default and meaning.
 
-## Of the environment
+## Environment variables
 
 """
 SERVICE = """
-## Of the service
+## The service
 
-Each is a flag of `perfectlook serve`, a variable of the environment, and a key of the TOML file that
-`--config` names; flags come first, then the environment, then the file. `perfectlook serve --show-config`
-prints what would be used.
+Set each one as a flag of `perfectlook serve`, as an environment variable, or as a key of the TOML file that
+`--config` names. A flag overrides the variable, and the variable overrides the file.
+`perfectlook serve --show-config` prints the settings in effect.
 
 """
 TRAINING = """
-## Of a training
+## Training
 
-Keys of the TOML file of `perfectlook train --config FILE.toml`, at its top or in the tables `[model]` and
-`[training]`. Flags (`--mode`, `--encoder`, `--distance`, `--backbone`, `--seed`, `--epochs`) override
-them.
+Write these keys into the TOML file of `perfectlook train --config FILE.toml`, at the top level or in the tables
+`[model]` and `[training]`. The flags `--mode`, `--encoder`, `--distance`, `--backbone`, `--seed` and `--epochs`
+override them.
 
-### The model's shape
+### The model
 
 """
 ENVIRONMENT = {
-    "PERFECTLOOK_CACHE": "the folder where features are kept, and pictures of clusters' catalogues; "
-    "by default `perfectlook` in the user's cache folder. Deleting it loses time, nothing else",
-    "PERFECTLOOK_DATA": "the folder of real sets: where `data get` puts them, and where tests and benchmarks "
-    "look for them",
-    "PERFECTLOOK_API_KEY": "the key that the Python client sends",
-    "PERFECTLOOK_QDRANT_API_KEY": "the key of a Qdrant server",
-    "RAY_ADDRESS": "the Ray cluster that `embed --ray` joins",
-    "OMP_NUM_THREADS": "threads of the arithmetic libraries; `serve` sets 1: its workers are the threads",
+    "PERFECTLOOK_CACHE": "the folder of stored features, and of pictures for catalogues on a cluster; "
+    "by default `perfectlook` in your cache folder. You can delete it: the features are then extracted again",
+    "PERFECTLOOK_DATA": "the folder of public sets: `data get` writes them there, tests and benchmarks "
+    "read them there",
+    "PERFECTLOOK_API_KEY": "the API key that the Python client sends",
+    "PERFECTLOOK_QDRANT_API_KEY": "the API key of a Qdrant server",
+    "RAY_ADDRESS": "the address of the Ray cluster that `embed --ray` uses",
+    "OMP_NUM_THREADS": "threads of the numeric libraries. `serve` sets 1, because it runs several workers",
 }
-"""What the environment says beside the service's own settings."""
+"""Environment variables other than those of the service's settings."""
 
 
 def settings_page() -> str:
-    """Everything that can be set."""
+    """Every setting of the project."""
     service = [
         (
             code(flag_of(name)),
@@ -62,10 +62,10 @@ def settings_page() -> str:
     ]
     return "\n".join(
         [
-            HEAD + table(("variable", "what it says"), ((code(k), v) for k, v in ENVIRONMENT.items())),
+            HEAD + table(("variable", "meaning"), ((code(k), v) for k, v in ENVIRONMENT.items())),
             SERVICE + table(("flag", "variable", "key", "default", "meaning"), service),
             TRAINING + table(("key", "default", "meaning"), _of(ModelConfig)),
-            "### The training\n",
+            "### The training loop\n",
             table(("key", "default", "meaning"), _of(TrainingConfig)),
         ]
     )
@@ -80,7 +80,7 @@ def _of(kind: type[ModelConfig] | type[TrainingConfig]) -> Iterator[tuple[str, s
 
 
 def _attributes(kind: type) -> dict[str, str]:
-    """What a class's docstring says of each attribute."""
+    """The description of each attribute in a class's docstring."""
     _, _, listed = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:\n")
     found = re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in found}

@@ -1,17 +1,17 @@
-"""Markdown that the generated pages are made of."""
+"""Markdown for the generated pages."""
 
 from collections.abc import Iterable, Sequence
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; cells may hold anything of one line."""
+    """A Markdown table. Line breaks in cells become spaces."""
     lines = [f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
     lines += [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
 def code(text: object) -> str:
-    """Text as code."""
+    """Text as inline code."""
     return f"`{text}`"
 
 
