@@ -1,23 +1,22 @@
-"""Photos a second from JPEG files to stored features, against the usual script on the same photos.
+"""Measures extraction, from JPEG files to stored features, against the usual script on the same photos.
 
     python benchmarks/extract.py [--n 600] [--photos FOLDER] [--quick] [--json FILE]
 
-Both sides have two threads in all, and give the same features: global vector, style statistics and 7×7 map.
+Every side uses two threads and computes the same features: global vector, style statistics and 7×7 map.
 
-- ours: `extract()` with two workers into an empty store. That counts everything: hashing the photos, finding
-  out what is missing, starting the workers (a second or so, which is why n is large), loading the engine in
-  each, sending, writing and syncing the features.
-- the usual script: `usual_script.py`, one process whose torch has two threads, the network loaded beforehand:
-  what it takes to start is not counted.
-- bare: two processes that do nothing but decode their half of the photos (file to network input) and run the
-  engine on them, both loaded beforehand; the sum of their seconds, divided by two.
+- ours: `extract()` with two workers into an empty store. The time includes hashing the photos, finding the
+  missing features, starting the workers, loading the engines, and sending and writing the features. Starting
+  takes about a second, so n is large.
+- the usual script: `usual_script.py`, one process with two torch threads. Loading the network is not timed.
+- bare: two processes that only decode their half of the photos and run the engine. Loading is not timed. The
+  figure is the sum of their seconds, divided by two.
 
-`vs_torch_eager` is the usual script's time over ours in fp32, `vs_torch_eager_bf16` over ours in bf16,
-`over_bare` ours over bare in fp32: the medians over `--rounds`, in each of which the sides take turns. The
-figures tell the processors' time too, which the machine's other work hardly changes.
+`vs_torch_eager` is the usual script's time over ours in fp32, and `vs_torch_eager_bf16` over ours in bf16.
+`over_bare` is ours over bare in fp32. All are medians over `--rounds`. The sides take turns in each round.
+The figures include processor time, which depends little on other work of the machine.
 
-Where the processor has no bf16 instructions OpenVINO emulates them: the bf16 ratio is then measured on fewer
-photos and says nothing about processors that have them (`figures.bf16_native`).
+If the processor has no bf16 instructions, OpenVINO emulates them. The bf16 ratio is then measured on fewer
+photos, and does not hold for processors with these instructions (`figures.bf16_native`).
 """
 
 import argparse
@@ -58,7 +57,7 @@ QUICK_PHOTOS = 8
 
 
 class Cost(NamedTuple):
-    """Of a photo: seconds that pass, and seconds that processors work on it, whatever else they do."""
+    """The cost of a photo: wall-clock seconds and processor seconds."""
 
     seconds: float
     processor: float
@@ -80,10 +79,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--n", type=int, default=600, help="photos (default %(default)s)")
     parser.add_argument(
-        "--photos", type=Path, help="a folder of them; default: stl-fashion in PERFECTLOOK_DATA"
+        "--photos", type=Path, help="folder of photos (default: stl-fashion in PERFECTLOOK_DATA)"
     )
     parser.add_argument(
-        "--rounds", type=int, default=2, help="the median of so many counts (default %(default)s)"
+        "--rounds", type=int, default=2, help="rounds; the median counts (default %(default)s)"
     )
     add_quick_option(parser)
     add_json_option(parser)
@@ -91,7 +90,7 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(photos: list[Path], source: str, rounds: int, json: Path | None, scratch: Path) -> None:
-    from usual_script import UsualScript  # torch, which no worker is to import
+    from usual_script import UsualScript  # imports torch, which the workers must not
 
     usual_script = UsualScript(PROCESSES)
     usual_script.run(photos[:16], scratch)  # warm
@@ -128,14 +127,14 @@ def _ratio(one: Sequence[Cost], other: Sequence[Cost]) -> float:
 
 
 def _cost(work: Callable[[], object], photos: int) -> Cost:
-    """What a photo costs in this process and in those that it starts and waits for."""
+    """The cost of a photo in this process and its child processes."""
     before, started = sum(os.times()[:4]), time.perf_counter()
     work()
     return Cost((time.perf_counter() - started) / photos, (sum(os.times()[:4]) - before) / photos)
 
 
 def _photos(folder: Path | None, count: int, scratch: Path) -> tuple[list[Path], str]:
-    """So many JPEG files: of the folder named, of the real sets, or drawn; and where they are from."""
+    """`count` JPEG files from the folder, the real sets, or drawn; and their source."""
     data = data_folder()
     if folder is None and data is not None and (data / "stl-fashion" / "scenes").is_dir():
         folder = data / "stl-fashion" / "scenes"
@@ -197,7 +196,7 @@ def _bare(photos: Sequence[Path]) -> Cost:
 
 
 def _bare_part(photos: Sequence[Path], together: "Barrier", answers: "SimpleQueue[Cost]") -> None:
-    """Decode photos and run the engine on them; answers with the seconds that it took for all."""
+    """Decode photos and run the engine on them; send back the seconds for all photos."""
     backbone = open_backbone(BACKBONE, threads=1)
     size = backbone.description.input_size
 
@@ -214,7 +213,7 @@ def _bare_part(photos: Sequence[Path], together: "Barrier", answers: "SimpleQueu
 
 
 def _agreement(photos: Sequence[Path], usual_script: "UsualScript") -> float:
-    """The median cosine between what both sides give for the same photos: that they do the same work."""
+    """The median cosine between the features of both sides, to check that they do the same work."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PERFECTLOOK_CACHE"] = folder
         usual_script.run(photos, Path(folder))

@@ -1,4 +1,4 @@
-"""What every benchmark says about where it ran, and the JSON file it writes."""
+"""The machine on which a benchmark ran, and the JSON file of its figures."""
 
 import argparse
 import json
@@ -10,11 +10,11 @@ from pathlib import Path
 
 LIBRARIES = ("perfectlook", "numpy", "pillow", "onnxruntime", "openvino", "torch")
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16")
-"""The processor's flags that decide how fast networks run on it."""
+"""Processor flags that decide how fast networks run."""
 
 
 def describe_machine() -> dict[str, object]:
-    """Cores, instructions and versions: what figures depend on, and nothing that tells whose they are."""
+    """Cores, instructions and versions, which the figures depend on; nothing that identifies the machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     about = _processor()
     flags = set(about.get("flags", about.get("Features", "")).split())
@@ -30,27 +30,27 @@ def describe_machine() -> dict[str, object]:
 
 
 def has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself; where it does not, bf16 is emulated and slow."""
+    """Whether the processor has bf16 instructions; without them, bf16 is emulated and slow."""
     flags = set(_processor().get("flags", "").split())
     return bool(flags & {"avx512_bf16", "amx_bf16"})
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """The option that every benchmark has."""
+    """Add the option for the JSON file."""
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write name, ratios, figures and machine there"
+        "--json", type=Path, metavar="FILE", help="write name, ratios, figures and machine to FILE"
     )
 
 
 def add_quick_option(parser: argparse.ArgumentParser) -> None:
-    """The option that every benchmark has for CI: a few drawn items, so that the figures mean nothing."""
+    """Add the option for CI: a few drawn items, whose figures mean nothing."""
     parser.add_argument(
-        "--quick", action="store_true", help="a few drawn items, in seconds: only shows that it runs"
+        "--quick", action="store_true", help="run on a few drawn items, only to check that it runs"
     )
 
 
 def report(name: str, ratios: Mapping[str, float], figures: Mapping[str, object], file: Path | None) -> None:
-    """Print the ratios and figures, and write them to a file where one is named."""
+    """Print the ratios and figures, and write them to a file if one is given."""
     for title, values in (("ratios", ratios), ("figures", figures)):
         print(f"{title}:")
         for key, value in values.items():

@@ -1,29 +1,29 @@
-"""Searching a catalogue: against the naive hybrid distance, and against faiss's flat index with a selector.
+"""Measures catalogue search against the naive hybrid distance and against faiss's flat index with a selector.
 
     python benchmarks/search.py [--n 38111] [--dimension 128] [--ann] [--quick] [--json FILE]
 
-Products are synthetic: unit vectors whose variance decays over the dimensions and which gather around their
-category, 60 categories of sizes as rank^-0.8, prices and brands. Every query names a category, drawn by its
-size. All sides take turns query by query; ours is `EmbeddedStore.search` in one thread, from its call to its
-hits with their records. `figures.ms_ours_first` and `ms_where_first` are of queries that were never asked
-before: a store keeps the records of what it found last in memory.
+Products are synthetic. Their unit vectors cluster by category, with variance that decays over the dimensions.
+There are 60 categories of sizes as rank^-0.8, with prices and brands. Every query names a category, drawn by
+size. The sides take turns query by query. Ours is `EmbeddedStore.search` in one thread, from the call to the
+hits with their records. A store caches the records of recent hits, so `figures.ms_ours_first` and
+`ms_where_first` measure new queries.
 
-- `vs_naive_hybrid`: the hybrid distance as written, of one scene with 49 regions to a category block of all n
-  products (one matrix product, norms, attention sum, argpartition; float32), over our scan of the same block
-  by the query point, both with two threads. Both must find the same ten.
-- `filtered_over_faiss`: our p50 over that of `IndexFlatL2` whose selector is a bitmap of the category, made
-  beforehand; products lie there as they came. faiss has one thread too, and returns positions only.
-  `filtered_over_faiss_where`: with a filter of price and brand besides, its bitmap made beforehand.
+- `vs_naive_hybrid`: the hybrid distance as written, from one scene with 49 regions to a category of all n
+  products, over our scan of the same products by the query point. The naive side is one matrix product,
+  norms, attention sum and argpartition in float32. Both use two threads and must find the same ten.
+- `filtered_over_faiss`: our p50 over that of `IndexFlatL2` with a prepared bitmap of the category as its
+  selector. Its products are in feed order. faiss uses one thread too, and returns positions only.
+  `filtered_over_faiss_where`: the same with a filter of price and brand, also as a prepared bitmap.
   `figures.ms_faiss_range` is faiss with the products sorted by category, which a shop's feed is not.
 - `throughput_of_two`: searches a second of two threads over those of one.
 - `look_of_ten`: ten calls for ten categories, over one call for all.
-- `figures.ms_python_of_ten_categories`: what `Recommender.complete` takes for ten products in each of the ten
-  largest categories, from the embedded photo to the JSON that the service sends, less the matrix products of
-  its searches. Both are processor times of its one thread, measured in the same calls; the products, with
-  the squares that are added to them, are `ms_products_of_ten_categories`, and both together
-  `ms_answer_of_ten_categories`. The model suggests categories; neither its networks nor HTTP are in it.
-- with `--ann`: all n products in one category, the approximate index over the exact scan of all of them,
-  without a filter and with one that keeps about 1 %.
+- `figures.ms_python_of_ten_categories`: time of `Recommender.complete` without the matrix products of its
+  searches, for ten products in each of the ten largest categories. It starts with the embedded photo and ends
+  with the JSON that the service sends; the model's networks and HTTP are not included. The matrix products,
+  with the squares added to them, are `ms_products_of_ten_categories`; both together are
+  `ms_answer_of_ten_categories`. All are processor times of one thread, measured in the same calls.
+- with `--ann`: the approximate index over the exact scan, with all n products in one category, without a
+  filter and with one that keeps about 1 %.
 """
 
 import argparse
@@ -62,7 +62,7 @@ faiss = import_faiss()
 K = 10
 REGIONS = 49
 WIDTH = 1280
-"""Of the global features that categories are suggested by."""
+"""Width of the global features that the category suggester reads."""
 CATEGORIES = 60
 BATCH = 10_000
 WHERE = "price <= 40 EUR and brand in (brand1, brand2, brand3) and availability = in_stock"
@@ -178,7 +178,7 @@ def _point(products: Products, number: int, category: str) -> Point:
 
 
 def _filled(folder: Path, products: Products, figures: dict[str, object]) -> EmbeddedStore:
-    """Write all products, open anew, and tell what each costs."""
+    """Write all products, open the catalogue again, and measure both."""
     writer = EmbeddedStore.open(folder, create=True)
     writer.create_collection("a", products.vectors.shape[1])
     made = Generation("a", ModelIdentity(_Model.name, _Model.identity, _Model.backbone), {}, None)
@@ -318,7 +318,7 @@ def _kept(products: Products) -> BoolArray:
 
 
 def _bitmap(kept: BoolArray) -> tuple[Any, Any]:
-    """A selector of faiss, and the bits that must outlive it."""
+    """A faiss selector, and its bits, which must outlive it."""
     bits = np.packbits(kept, bitorder="little")
     return _selecting(faiss.IDSelectorBitmap(bits)), bits
 
@@ -366,7 +366,7 @@ def _together(
 
 
 class _Model:
-    """What an answer for an embedded photo asks of a model."""
+    """The parts of a model that an answer for an embedded photo uses."""
 
     name, identity, backbone, norm = "model", "0" * 64, "none", "squared_l2"
 
@@ -384,7 +384,7 @@ def _whole_answers(store: EmbeddedStore, dimension: int, rounds: int, figures: d
     random = np.random.default_rng(2)
     names = tuple(_path(category) for category in range(CATEGORIES))
     model: Any = _Model(names)
-    recommender = Recommender(Catalogue(store), model)  # whoever opened the store closes it
+    recommender = Recommender(Catalogue(store), model)  # the opener of the store closes it
     seen = _unit(random.standard_normal((REGIONS + 1, dimension), dtype=np.float32))
     logits = random.standard_normal((CATEGORIES, REGIONS), dtype=np.float32)
     features = FeatureBatch(
@@ -437,7 +437,7 @@ def _approximate(
     [recall] = store.indexes.settle().values()
     figures["seconds_to_index"] = time.perf_counter() - started
     figures["recall_when_tuned"] = recall
-    whole = 0.0  # seconds of the scan without a filter, which both ratios are over
+    whole = 0.0  # seconds of the scan without a filter; both ratios divide by it
     for name, where in (("", None), ("_where_1_percent", parse_filter("price = 40 EUR and brand > brand"))):
         _ask(exact, scenes[0], where), _ask(store, scenes[0], where)
         scan, index, recalls = [], [], []

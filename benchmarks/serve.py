@@ -1,23 +1,23 @@
-"""The service under load, against bare decoding and backbone on the same photos in the same run.
+"""Measures the service under load against bare decoding and backbone on the same photos.
 
     python benchmarks/serve.py [--model MODEL] [--photos FOLDER] [--n 38111] [--requests 2000] [--quick]
         [--json FILE]
 
-The server is a process of its own (`perfectlook serve`); this one sends the load, over connections that
-stay open. Photos are real ones from `PERFECTLOOK_DATA` (or `--photos`), saved with 1280 pixels on their long
-side and about 100 kB. The catalogue is synthetic: n unit vectors in 60 categories of sizes as rank^-0.8.
-Without `--model`, the model has random weights on the default backbone. Every request asks for 10 categories
-of 10 products. `--quick` draws its photos, and measures too little to mean anything.
+The server is a separate process (`perfectlook serve`). This process sends requests over open connections.
+Photos come from `PERFECTLOOK_DATA` or `--photos`, saved with 1280 pixels on their long side and about 100 kB.
+The catalogue is synthetic: n unit vectors in 60 categories of sizes as rank^-0.8. Without `--model`, the
+model has random weights on the default backbone. Every request asks for 10 categories of 10 products.
+`--quick` draws its photos; its figures mean nothing.
 
-- `p50_over_bare`, `p99_over_bare`: one request at a time, each beside the bare work on its photo in this
+- `p50_over_bare`, `p99_over_bare`: one request at a time, in turn with the bare work on its photo in this
   process: p50 of requests over p50 of bare work, and p99 over p99.
-- `throughput_over_bare`: answers a second with `--connections` at once, over what bare work alone does with
-  one thread for each processor. The load comes from the same processors.
-- `figures.refused_*`: twice as many connections as the server has places: statuses, and p99 of what it
-  accepted.
-- `figures.syncing_*`: one request at a time while `perfectlook catalogue sync`, a process of its own,
-  replaces all products by others from a file of vectors: p50, p99, the longest, how many were asked and how
-  long it took. One processor is then the sync's.
+- `throughput_over_bare`: answers a second over `--connections` connections, over bare work with one thread
+  for each processor. The load generator runs on the same processors.
+- `figures.refused_*`: twice as many connections as the server accepts: the statuses, and p99 of accepted
+  requests.
+- `figures.syncing_*`: one request at a time while `perfectlook catalogue sync` in another process replaces all
+  products from a file of vectors: p50, p99, maximum, number of requests and duration. The sync uses one
+  processor.
 - `figures.rss_mb_*`: memory of the server after the first tenth of `--requests`, and after all of them.
 - `figures.seconds_to_ready`: from the start of the process to the first 200 of `/ready`.
 """
@@ -66,7 +66,7 @@ BOUNDARY = "perfectlook-benchmark"
 
 
 class Load(NamedTuple):
-    """What came of many requests: seconds of those answered, all statuses, and how long it took."""
+    """The result of many requests: seconds of each answer, all statuses, and the total time."""
 
     seconds: list[float]
     statuses: Counter[int | str]
@@ -77,17 +77,19 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--model", type=Path, help="a trained model (default: random weights)")
-    parser.add_argument("--photos", type=Path, help="a folder of photos (default: of PERFECTLOOK_DATA)")
+    parser.add_argument("--photos", type=Path, help="folder of photos (default: those of PERFECTLOOK_DATA)")
     parser.add_argument("--n", type=int, default=38_111, help="products (default %(default)s)")
     parser.add_argument(
         "--single", type=int, default=200, help="requests one at a time (default %(default)s)"
     )
-    parser.add_argument("--requests", type=int, default=2_000, help="of the load (default %(default)s)")
+    parser.add_argument(
+        "--requests", type=int, default=2_000, help="requests under load (default %(default)s)"
+    )
     parser.add_argument(
         "--connections",
         type=int,
         default=2 * worker_count(),
-        help="of the load (default two for each processor: %(default)s)",
+        help="connections under load (default two for each processor: %(default)s)",
     )
     add_quick_option(parser)
     add_json_option(parser)
@@ -409,7 +411,7 @@ def _generation(model: Model) -> Generation:
 
 
 def _points(dimension: int, n: int, seed: int) -> Iterator[list[Point]]:
-    """Yield n products in batches; those of another seed have the same ids, and else nothing in common."""
+    """Yield n products in batches. Another seed gives the same ids and different products."""
     random = np.random.default_rng(seed)
     shares = np.arange(1, CATEGORIES + 1) ** -0.8
     chosen = random.choice(CATEGORIES, n, p=shares / shares.sum())

@@ -1,16 +1,16 @@
-"""How long a sync takes that has nothing to do: a feed of many products, none of which has changed.
+"""Measures a sync without changes: a large feed in which no product has changed.
 
     python benchmarks/sync.py [--n 100000] [--rounds 3] [--quick] [--json FILE]
 
 The feed is a CSV file with titles, prices, links and local pictures. A first sync fills the catalogue,
-by a model of random weights on the backbone "tiny". What is timed is `Catalogue.sync` from its call to its
-return: reading every row, checking every picture's size and time of change, comparing all with the catalogue,
-and the report. Files are in the system's cache.
+with a model of random weights on the backbone "tiny". The benchmark times one call of `Catalogue.sync`: it
+reads every row, checks the size and modification time of every picture, compares both with the catalogue, and
+reports. The files are in the system's cache.
 
-`over_bare` is that time over what no sync can do without: reading the feed's rows with the csv module, asking
-for the status of every picture, and reading every product's payload from SQLite, in the same rounds.
+`over_bare` is this time over the minimum work of any sync, measured in the same rounds: read the feed's rows
+with the csv module, get the status of every picture, and read every product's payload from SQLite.
 
-Then two rows change and one goes, to see that it is noticed.
+Then two rows change and one is removed, to check that the sync notices.
 """
 
 import argparse
@@ -41,7 +41,7 @@ HEADER = "id,title,image_link,google_product_category,price,availability,brand,g
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--n", type=int, default=100_000, help="products (100000)")
-    parser.add_argument("--rounds", type=int, default=3, help="measurements, of which the median counts (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements; the median counts (3)")
     add_quick_option(parser)
     add_json_option(parser)
     arguments = parser.parse_args()
@@ -80,7 +80,7 @@ def measure(folder: Path, n: int, rounds: int, file: Path | None) -> None:
 
 
 def small_model(folder: Path) -> Model:
-    """The tests' model of random weights, for their drawn set."""
+    """A model of random weights for the tests' drawn set."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from drawn import drawn_set  # type: ignore[import-not-found,unused-ignore]
     from random_model import random_model  # type: ignore[import-not-found,unused-ignore]
@@ -152,7 +152,7 @@ def do_the_least(feed: Path, database: Path) -> None:
 
 
 def change_three(feed: Path) -> None:
-    """Another title, another availability, and one row less."""
+    """Change a title and an availability, and remove a row."""
     lines = feed.read_text(encoding="utf-8").splitlines(keepends=True)
     lines[1] = lines[1].replace("Product number", "Other")
     lines[2] = lines[2].replace("in stock", "out of stock")

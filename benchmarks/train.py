@@ -1,17 +1,16 @@
-"""One training epoch from stored features, against the same epoch with the frozen backbone inside the loop.
+"""Measures an epoch from stored features against the same epoch with the frozen backbone in the loop.
 
     python benchmarks/train.py [--set FOLDER] [--sample 24] [--most 100000] [--quick] [--json FILE]
 
-Both sides have two threads. Without photos a drawn set stands in, and the figures say so.
+Both sides use two threads. Without photos, the set is drawn, and the figures say so.
 
 - ours: one hybrid epoch of the default model over the set's training pairs, from features in memory.
-- backbone in the loop: the same epoch when every step first runs the frozen backbone, forward only, on the
-  scene once and on both products (the true one and a negative), measured on a sample of pairs. Twice: with
-  the network in torch eager, batch 16, as training scripts hold it (`vs_backbone_in_loop`), and with this
-  package's own fastest engine (`vs_engine_in_loop`), the best that could be done in the loop.
+- backbone in the loop: in the same epoch, every step first runs the frozen backbone forward on the scene, the
+  true product and a negative. It is measured on a sample of pairs: with torch eager and batches of 16, as in
+  training scripts (`vs_backbone_in_loop`), and with this package's fastest engine (`vs_engine_in_loop`).
 
-Growth: the set's pairs, with their features, are repeated to 1,000 ... 100,000 pairs; `growth_exponent` is
-the slope of log time over log pairs, 1 where time is linear.
+Growth: the set's pairs and their features are repeated to 1,000 ... 100,000 pairs. `growth_exponent` is the
+slope of log time over log pairs; 1 means that time is linear.
 """
 
 import argparse
@@ -132,7 +131,7 @@ def _sampled_views(
 
 
 def _backbones() -> dict[str, Callable[[Sequence[View]], None]]:
-    """What runs the backbone on views: as training scripts hold it, and as this package does."""
+    """The two ways to run the backbone: as training scripts do, and as this package does."""
     from usual_script import UsualScript
 
     usual = UsualScript(THREADS)
@@ -193,7 +192,7 @@ def _exponent(growth: dict[int, float]) -> float:
 
 
 def _peak_megabytes() -> float:
-    """The most memory the process ever held."""
+    """The peak memory of the process."""
     import psutil
 
     memory = psutil.Process().memory_info()

@@ -1,4 +1,4 @@
-"""The script that people usually write: Pillow, torch eager, batches of 16, hooks for inner layers."""
+"""A typical extraction script: Pillow, torch eager, batches of 16, hooks for inner layers."""
 
 import contextlib
 import io
@@ -16,7 +16,7 @@ SIZE, BATCH = 260, 16
 
 
 class UsualScript:
-    """EfficientNet-Lite2 of PyPI in torch, giving what the shipped backbone gives."""
+    """EfficientNet-Lite2 from PyPI in torch, with the features of the shipped backbone."""
 
     def __init__(self, threads: int) -> None:
         torch.set_num_threads(threads)

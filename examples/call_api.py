@@ -1,8 +1,8 @@
-"""Start the service, and call it as a shop's own software would: with the client of Python.
+"""Start the service, and call it with the Python client, as a shop's software does.
 
     python examples/call_api.py SET MODEL [PHOTO] [--out FOLDER]
 
-The products of the set become the catalogue that the service answers from.
+The products of the set become the catalogue of the service.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from perfectlook.model.runtime import Model
 
 
 def free_port() -> int:
-    """Find a port of this machine that nobody uses."""
+    """Find a free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -30,11 +30,11 @@ def free_port() -> int:
 
 @contextmanager
 def service(model: Path, catalogue: Path, feedback: Path) -> Iterator[str]:
-    """Run `perfectlook serve`, say where it answers once it does, and stop it at the end."""
+    """Run `perfectlook serve`, yield its URL when it is ready, and stop it at the end."""
     port = free_port()
     flags = ["--model", model, "--catalogue", catalogue, "--feedback", feedback, "--port", port]
     command = [sys.executable, "-m", "perfectlook", "serve", *map(str, flags)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # where its log goes, a line a request
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # discard its log
     url = f"http://127.0.0.1:{port}"
     try:
         with Client(url) as client:
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("set", type=Path, help="folder of a set, whose products the shop sells")
     parser.add_argument("model", type=Path, help="folder of a trained model")
     parser.add_argument("photo", type=Path, nargs="?", help="a photo (default: a scene of the set)")
-    parser.add_argument("--out", type=Path, default=Path("out/api"), help="where the catalogue is kept")
+    parser.add_argument("--out", type=Path, default=Path("out/api"), help="folder of the catalogue")
     given = parser.parse_args()
     photo = given.photo or min((given.set / "scenes").iterdir())
 

@@ -1,8 +1,8 @@
-"""A shop: product pictures and a feed become a catalogue, and a photo is completed from it.
+"""Make a catalogue from a feed and product pictures, and complete a photo from it.
 
     python examples/shop.py SET MODEL [PHOTO] [--out FOLDER]
 
-The products of the set stand in for a shop's: `export` writes the feed that a shop's own software would.
+The products of the set stand in for a shop's. `export` writes the feed, as a shop's software does.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="folder of a trained model")
     parser.add_argument("photo", type=Path, nargs="?", help="a photo (default: a scene of the set)")
     parser.add_argument(
-        "--out", type=Path, default=Path("out/shop"), help="where feed and catalogue are kept"
+        "--out", type=Path, default=Path("out/shop"), help="folder of the feed and the catalogue"
     )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def main() -> None:
     export(given.set, given.out / "feed.csv")
     model = Model.open(given.model)
     with Catalogue.open(given.out / "catalogue", create=True) as catalogue:
-        # the pictures are in the set's folder, not in the feed's
+        # the pictures are in the set's folder
         report = catalogue.sync(given.out / "feed.csv", model, allow_outside=True)
         print(f"{report.added} added, {report.changed} changed, {report.deleted} deleted")
         answer = Recommender.open(catalogue, model).complete(photo, k=3)

@@ -1,8 +1,8 @@
-"""Train a model and a baseline on the same set, and compare them on scenes that neither has seen.
+"""Train a model and a baseline on the same set, and compare them on its test scenes.
 
     python examples/train_and_compare.py SET [--out FOLDER] [--baseline NAME] [--epochs N]
 
-Training the model takes minutes on a small set, the baseline seconds. A training that was stopped goes on.
+On a small set, training the model takes minutes, the baseline seconds. A stopped training continues.
 """
 
 import argparse
@@ -23,10 +23,10 @@ def say(stage: str, epoch: Epoch) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("set", type=Path, help="folder of a set")
-    parser.add_argument("--out", type=Path, default=Path("out/compare"), help="where the models are kept")
+    parser.add_argument("--out", type=Path, default=Path("out/compare"), help="folder of the models")
     parser.add_argument("--baseline", choices=BASELINES, default="ridge")
     parser.add_argument("--backbone", default="efficientnet-lite2")
-    parser.add_argument("--epochs", type=int, help="of the model, at most")
+    parser.add_argument("--epochs", type=int, help="maximum number of epochs of the model")
     given = parser.parse_args()
     model, baseline = given.out / "model", given.out / given.baseline
 
@@ -44,9 +44,9 @@ def main() -> None:
     print(comparison)
     best, other = comparison.models
     if other.difference is not None and other.difference.low > 0:
-        print(f"\n{best.label} is surely better than {other.label} here.")
+        print(f"\n{best.label} is better than {other.label}: the 95 % interval of the difference is above 0.")
     else:
-        print(f"\nThese scenes do not tell {best.label} and {other.label} apart.")
+        print(f"\nThe difference between {best.label} and {other.label} is within its 95 % interval.")
 
 
 if __name__ == "__main__":

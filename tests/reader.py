@@ -1,8 +1,7 @@
-"""A reader of the documentation: types what it prints, line by line, at a desk where everything lies.
+"""Runs the commands of the documentation, line by line, in a folder with all files that they name.
 
-A test has no other machines, no public network and not much time. What a command names of these is put in
-place on this machine (a server, a cluster, mirrors of public sets), and what is trained is small. The rest of
-a line is typed as it is printed.
+A test has no other machines, no public network and little time. Servers, clusters and mirrors of public sets
+therefore run on this machine, and models are small. The rest of a line runs as it is printed.
 """
 
 import importlib
@@ -39,7 +38,7 @@ PLACES = {
     "/etc/perfectlook.toml": "settings-of-the-service.toml",
     "stl-fashion/products": "SET/products",
 }
-"""Where at the desk the things of other machines are."""
+"""Local files that stand in for those of other machines."""
 SMALL = "[model]\ndimension = 8\nhidden = 16\nmemory = 0\n"
 SETTINGS = {
     "quick.toml": f'{SMALL}backbone = "tiny"\n[training]\nepochs = 1\n',
@@ -47,14 +46,14 @@ SETTINGS = {
     "settings-of-the-baseline.toml": "seed = 1\n",
     "settings-of-the-service.toml": "rate = 9.0\n",
 }
-"""Files of settings by name: models are small, for trainings would else take minutes."""
+"""Files of settings by name. Models are small, because other trainings take minutes."""
 MIRRORS = {"ccp-looks": ccp_mirror, "ikea-rooms": ikea_mirror}
 OF_PAGES = {"settings.toml": "training.md", "cluster.toml": "cluster.md"}
-"""Those that pages show."""
+"""Files of settings whose content a page shows."""
 
 
 def lines(page: Path) -> list[str]:
-    """What a page has a reader type, whatever the program; a line that goes on is one."""
+    """The commands of a page, of any program; continued lines are joined."""
     typed = []
     for block in blocks(page):
         if not block.language:
@@ -72,7 +71,7 @@ def free_port() -> int:
 
 @contextmanager
 def served(command: str, port: int) -> Iterator[None]:
-    """A printed `perfectlook serve`, on a port of the test's, ready while the context lasts."""
+    """Run a printed `perfectlook serve` on `port`, ready while the context lasts."""
     words = [sys.executable, "-m", "perfectlook", *shlex.split(command)[1:], "--port", str(port)]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     try:
@@ -97,7 +96,7 @@ def _toml_of(page: Path) -> str:
 
 
 class Reader:
-    """Works at a desk, which is the current folder; `close` puts away what it has put in place."""
+    """Runs commands in the current folder; `close` stops what it has started."""
 
     def __init__(self, desk: Path, page: Path, patch: pytest.MonkeyPatch) -> None:
         self.desk, self.page, self.patch = desk, page, patch
@@ -114,7 +113,7 @@ class Reader:
         self.running.close()
 
     def types(self, line: str) -> None:
-        """Run a line of `lines`; what fails raises."""
+        """Run a line of `lines`; raise if it fails."""
         for beginning, way in WAYS.items():
             if line.startswith(beginning):
                 way(self, self._placed(line))
@@ -122,7 +121,7 @@ class Reader:
         raise AssertionError(f"{self.page.name}: no test runs this: {line}")
 
     def _placed(self, line: str) -> str:
-        """The line, with places that there are on this machine."""
+        """The line, with files and addresses of this machine."""
         for printed, place in PLACES.items():
             line = line.replace(printed, place)
         if "http://127.0.0.1:8000" in line:
@@ -142,7 +141,7 @@ class Reader:
 
     @cached_property
     def _shop(self) -> str:
-        """The URL of the desk's feed, which is a CSV file whatever its name says."""
+        """The URL of the feed, a CSV file under any name."""
         site = self.running.enter_context(web())
         for picture in (self.desk / "pictures").iterdir():
             site.answers[f"/pictures/{picture.name}"] = serve(picture.read_bytes())
@@ -157,18 +156,18 @@ class Reader:
 
     @cached_property
     def _transformer(self) -> str:
-        """A small one of random weights, in a folder."""
+        """A small transformer of random weights, in a folder."""
         transformers = pytest.importorskip("transformers")
         vit_model().save_pretrained("small-vit")  # type: ignore[attr-defined]
         transformers.ViTImageProcessorPil().save_pretrained("small-vit")
         return "small-vit"
 
     def command(self, line: str, *more: str) -> None:
-        """Any command of the package."""
+        """Run a command of the package."""
         assert main([*shlex.split(line)[1:], *more]) == 0, line
 
     def train(self, line: str) -> None:
-        """One epoch, with a tiny backbone if the line names none, into a folder of its own."""
+        """Train one epoch, with a tiny backbone if the line names none, into a new folder."""
         out = self.desk / shlex.split(line)[shlex.split(line).index("--out") + 1]
         if out.exists():
             out.rename(f"{out}-before-{time.monotonic_ns()}")
@@ -191,14 +190,14 @@ class Reader:
         assert importlib.import_module("data_size").main(arguments) == 0, line
 
     def serve(self, line: str) -> None:
-        """Until it is ready; what it was given has to be there."""
+        """Serve until the server is ready; its model and catalogue must exist."""
         if found := re.search(r"qdrant\+\S+", line):
             self.command(f"perfectlook catalogue sync SOURCE --model MODEL --catalogue {found[0]}")
         with served(line, free_port()):
             pass
 
     def demo(self, line: str) -> None:
-        """Until the browser is there, which looks at the page and asks to stop."""
+        """Run the demo until the browser has opened the page."""
 
         def look(url: str) -> None:
             assert "<html" in httpx.get(url).text
@@ -211,7 +210,7 @@ class Reader:
         assert main(shlex.split(line)[1:]) == INTERRUPTED
 
     def data_get(self, line: str) -> None:
-        """From a tiny mirror: a folder, or at an address if the line names one."""
+        """Get a set from a tiny mirror: a folder, or a URL if the line names one."""
         name = shlex.split(line)[3]
         folder = self.desk / "mirrors" / name
         if not folder.exists():
@@ -227,7 +226,7 @@ class Reader:
         self.command(re.sub(r" --from \S+", "", line), "--from", mirror)
 
     def contract(self, line: str) -> None:
-        """Those of the suite's tests that are for it."""
+        """Run the contract's tests for a server."""
         variable, _, *arguments = shlex.split(line)
         name, _, value = variable.partition("=")
         self.patch.setenv(name, value)
@@ -251,4 +250,4 @@ WAYS: dict[str, Callable[[Reader, str], None]] = {
     "python tools/scale.py --measure": Reader.measure_scale,
     "PERFECTLOOK_QDRANT_URL=": Reader.contract,
 }
-"""How a line is typed, by its beginning; the first that fits."""
+"""How to run a line, by its beginning; the first match counts."""

@@ -1,4 +1,4 @@
-"""The examples of the documentation that ask a server, run as they are printed against a real one."""
+"""The documentation's examples that call a server run as printed against a real one."""
 
 import json
 import os
@@ -37,7 +37,7 @@ class Example(NamedTuple):
 
 
 def curls() -> list[Example]:
-    """The commands of indented blocks, with the lines that each goes on with."""
+    """The commands of indented blocks, with their continued lines."""
     found = []
     for page in PAGES:
         blocks = re.findall(r"(?:^ {4}.*\n)+", page.read_text(encoding="utf-8"), re.M)
@@ -60,7 +60,7 @@ def programs() -> list[Example]:
 
 
 class Place(NamedTuple):
-    """A server, and a folder with the files that examples name."""
+    """A server, and a folder with the files that the examples name."""
 
     server: Running
     key: str
@@ -68,7 +68,7 @@ class Place(NamedTuple):
     shop: str
 
     def filled(self, text: str) -> str:
-        """An example, with what is this server's own: addresses."""
+        """An example with the address of this server."""
         said = text.replace("https://shop.example", self.shop)
         return said.replace("http://127.0.0.1:8000", self.server.url)
 
@@ -133,6 +133,6 @@ def test_a_program_runs(
     monkeypatch.chdir(place.folder)
     monkeypatch.setenv("PERFECTLOOK_API_KEY", place.key)
     program = compile(place.filled(example.text), example.page, "exec")
-    with ThreadPoolExecutor(1) as beside:  # a thread without an event loop, which other tests may leave here
-        beside.submit(exec, program, {"__name__": "__main__"}).result()
+    with ThreadPoolExecutor(1) as other:  # this thread may still have another test's event loop
+        other.submit(exec, program, {"__name__": "__main__"}).result()
     assert capsys.readouterr().out.strip()

@@ -2,11 +2,11 @@
 
     python tools/export_backbones.py [--out FOLDER] [NAME ...]
 
-One graph computes everything a picture is known by, from `pictures` [n, 3, S, S]:
+One graph computes all features of a picture, from `pictures` [n, 3, S, S]:
 `global_vectors` [n, 1280], the pooled head; `style_statistics` [n, K], for the last map at strides 2, 4, 8,
 16 and 32 its channel means then its channel standard deviations; `feature_maps` [n, 49, C], the last map at
 stride 16, average-pooled to 7×7 as torch's `adaptive_avg_pool2d` does, regions row by row; `head_maps`
-[n, 49, 1280], the same of the head's map. Runtimes compute the outputs that they are asked for.
+[n, 49, 1280], the same of the head's map. A runtime computes only the outputs that the caller requests.
 
 The graph is written node by node instead of traced: TensorFlow's uneven "same" padding goes into each Conv,
 batch norms are folded into its weights, and no shape arithmetic remains. The weights of 1×1 convolutions,

@@ -2,7 +2,7 @@
 
     python tools/screenshots.py [--out docs/screenshots]
 
-Serves the demo, as `perfectlook demo` does, and looks at it in Chromium through playwright.
+Serves the demo, as `perfectlook demo` does, and opens it in Chromium with playwright.
 """
 
 import argparse

@@ -15,7 +15,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "perfectlook"
 MOST, LEAST = 450, 30
-"""Code lines of a file: the tool lists files with more, and files other than `__init__` and `__main__` with fewer."""
+"""Most and fewest code lines of a file. `__init__` and `__main__` may have fewer."""
 
 _NOT_CODE = {
     tokenize.COMMENT,

@@ -14,7 +14,7 @@ def parse_duration(text: str) -> float:
     """Seconds of "2h", "90m", "45s" or "1h30m".
 
     Raises:
-        UsageError: it is none of these, or nothing.
+        UsageError: the text is not a duration, or is zero.
     """
     found = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
     seconds = 0.0
@@ -23,7 +23,7 @@ def parse_duration(text: str) -> float:
             float(part) * size for part, size in zip(found.groups(), (3600, 60, 1), strict=True) if part
         )
     if seconds <= 0:
-        raise UsageError(f"budget '{text}': not a time; write it like 2h, 90m or 45s")
+        raise UsageError(f"budget '{text}': expected a duration. Write it like 2h, 90m or 45s.")
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""A reader's desk: a folder in which everything lies that the documentation's commands name."""
+"""A folder with all files that the documentation's commands name."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ RENAMED = ("sku", "title", "photo", "category", "price", "brand", "availability"
 
 
 class Desk(NamedTuple):
-    """The folder, and the set that is drawn in it."""
+    """The folder, and the drawn set in it."""
 
     folder: Path
     source: Path
@@ -29,7 +29,7 @@ class Desk(NamedTuple):
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """Made once; not to be changed by tests: see `own_desk`."""
+    """Made once. Tests must not change it: see `own_desk`."""
     folder = tmp_path_factory.mktemp("desk")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
@@ -64,7 +64,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 @pytest.fixture
 def own_desk(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the desk to work at; it is the current folder."""
+    """A copy of the desk as the current folder, which a test may change."""
     folder = Path(shutil.copytree(desk.folder, tmp_path / "desk"))
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
@@ -74,7 +74,7 @@ def own_desk(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def _tell_prices(source: Path) -> None:
-    """Titles, prices and brands, as a shop's set has them."""
+    """Add titles, prices and brands, as a shop's set has them."""
     listed = {
         product.id: {"title": f"Number {number}", "price": f"{10 + 7 * (number % 13)}.90 EUR"}
         | {"brand": ("Acme", "Muji")[number % 2], "availability": "in_stock"}
@@ -84,7 +84,7 @@ def _tell_prices(source: Path) -> None:
 
 
 def _write_feed(source: Path, file: Path, header: Iterable[str]) -> None:
-    """All products of a set as a CSV feed; the first shoe is sku-4711."""
+    """Write all products of a set as a CSV feed; the first one gets the id sku-4711."""
     with file.open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(header)
@@ -97,7 +97,7 @@ def _write_feed(source: Path, file: Path, header: Iterable[str]) -> None:
 
 
 def _write_own(source: Path, folder: Path) -> None:
-    """Pictures and pairs as `data make` takes them."""
+    """Write pictures and pairs as input of `data make`."""
     dataset = load_set(source)
     shutil.copytree(source / "scenes", folder / "rooms")
     shutil.copytree(source / "products", folder / "items")

@@ -1,7 +1,6 @@
-"""Every command of the documentation runs, as it is printed, at a desk where everything it names lies.
+"""Every command of the documentation runs as it is printed, in a folder with all files that it names.
 
-Commands are the lines of indented blocks; what stands between backticks in a sentence is parsed, in
-`tests/test_documentation.py`.
+Commands are the lines of indented blocks. `tests/test_documentation.py` parses commands inside sentences.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,19 +16,19 @@ ELSEWHERE = {
     "curl": "tests/test_examples.py",
     "python examples/": "tests/examples/test_scripts.py",
 }
-"""Beginnings of lines that are run there, also as they are printed; the tutorial is `test_tutorial.py`'s."""
+"""Beginnings of lines, and the test that runs them. `test_tutorial.py` runs the tutorial."""
 
 
 class Slow(NamedTuple):
-    """Why a line runs in the long tests only, and what the short ones type instead."""
+    """Why a line runs only in the long tests, and what the short tests run instead."""
 
     reason: str
     instead: str = ""
 
 
-STUDIES = "trains dozens of models, each in a process of its own; tests/research has a short study"
+STUDIES = "trains dozens of models, each in its own process; tests/research has a short study"
 HUB = "transformers takes 10 s to load; tests/backbones/test_hub.py opens such networks"
-NETWORKS = "networks of this size take half a minute over the desk's pictures"
+NETWORKS = "networks of this size take half a minute over the pictures"
 ALIKE = "takes seconds, and its page runs others like it"
 SLOW: dict[str, Slow] = {
     "python research/data_size.py SET --out FOLDER": Slow(STUDIES),
@@ -61,13 +60,13 @@ SLOW: dict[str, Slow] = {
 }
 INSTALLS = "fetches packages"
 UNRUN = {
-    "python3 -m venv .venv": "of no use without the next two",
+    "python3 -m venv .venv": "does nothing without the next two",
     ". .venv/bin/activate": "changes the reader's shell",
     "pip install .": INSTALLS,
     "pip install '.[cluster]'": INSTALLS,
     "pip install '.[ray,cluster]'": INSTALLS,
     "make demo": f"{INSTALLS}; then it is `perfectlook demo`, which showroom.md prints",
-    "make test": "would run these tests within themselves",
+    "make test": "would run these tests recursively",
     "perfectlook serve --model showroom --catalogue catalogue": (
         "serves the catalogue of the script above it; test_tutorial.py serves with the same flags"
     ),
@@ -75,11 +74,11 @@ UNRUN = {
         "fetches weights of a hub; tests/backbones/test_hub.py opens such networks where timm is installed"
     ),
 }
-"""What no test runs, and why; nothing else is printed and not run."""
+"""The commands that no test runs, and why."""
 
 
 def here(page: Path) -> list[str]:
-    """The lines of a page that the tests of this file have to run."""
+    """The lines of a page that this file must run."""
     typed = [] if page.name == "tutorial.md" else lines(page)
     return [each for each in typed if each not in UNRUN and not each.startswith(tuple(ELSEWHERE))]
 
@@ -104,26 +103,25 @@ def test_the_commands_of_a_page_run(page: Path, reader: Reader):
 
 @pytest.mark.long
 @pytest.mark.parametrize("page", pages(lambda line: line in SLOW), ids=lambda page: page.name)
-def test_those_that_take_long_run_too(page: Path, reader: Reader):
+def test_the_slow_commands_of_a_page_run(page: Path, reader: Reader):
     for line in here(page):
         reader.types(line.replace("--workers 64", "--workers 2"))
 
 
-def test_every_command_is_run_or_has_a_reason_not_to_be():
+def test_every_command_is_run_or_has_a_reason():
     for page in PAGES:
         for line in here(page):
             assert line.startswith(tuple(WAYS)), f"{page.name}: no test runs this: {line}"
 
 
-def test_what_is_not_run_or_slow_is_printed_somewhere():
+def test_the_lists_of_exceptions_are_current():
     printed = {line for page in PAGES for line in lines(page)}
     assert UNRUN.keys() | SLOW.keys() <= printed
     assert all(UNRUN.values())
     assert all(each.reason for each in SLOW.values())
 
 
-def test_no_command_is_overlooked():
-    """A line that a terminal would take is one that `lines` finds."""
+def test_lines_finds_every_command():
     assert len(lines(docs_page("tutorial.md"))) == 11
     every = [line for page in PAGES for line in lines(page)]
     assert sum(line.startswith("perfectlook ") for line in every) >= 60

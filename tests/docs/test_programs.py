@@ -1,4 +1,4 @@
-"""Python of the documentation, run as it is printed; what asks a server runs in `tests/test_examples.py`."""
+"""The documentation's Python runs as printed. `tests/test_examples.py` runs programs that call a server."""
 
 import csv
 import shutil

@@ -1,4 +1,4 @@
-"""The reference is whole: every command, flag, call, backbone, store, setting and variable stands in it."""
+"""The reference has every command, flag, call, backbone, store, setting and variable."""
 
 import re
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""The site: built without a warning, whole, and readable without a network."""
+"""The site builds without a warning, is complete, and needs no network."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from printed import ROOT
 
 pytestmark = pytest.mark.long
 FETCHED = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
-"""What a browser fetches to show a page; links to follow are not among them."""
+"""Attributes whose addresses a browser fetches to show a page."""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Fetched(HTMLParser):
-    """Addresses that a page makes a browser fetch."""
+    """Collects the addresses that a browser fetches to show a page."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Messages that the troubleshooting quotes are those that the code says."""
+"""The messages that the troubleshooting quotes occur in the code."""
 
 import ast
 import re
@@ -11,12 +11,12 @@ import perfectlook
 from printed import docs_page
 
 FILLED = "\0"
-"""What stands in a message of the code where a value goes."""
+"""Stands for a value in a message."""
 
 
 @cache
 def said() -> tuple[str, ...]:
-    """Every text of the package."""
+    """Every string of the package."""
     found = []
     for file in Path(perfectlook.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -20,7 +20,7 @@ SERVES = "perfectlook serve"
 
 
 def run(line: str, port: int) -> None:
-    """Run one line of the shell, asking the server where it listens."""
+    """Run one line of the shell, with the address of the test's server."""
     line = line.replace("localhost:8000", f"127.0.0.1:{port}").replace("127.0.0.1:8000", f"127.0.0.1:{port}")
     if line.startswith("perfectlook "):
         assert main(arguments(line)) == 0, line
@@ -30,7 +30,7 @@ def run(line: str, port: int) -> None:
 
 
 def walk(part: Iterable[Block], port: int, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
-    """Do what some blocks say; returns their lines and what each printed."""
+    """Run the commands of blocks; return the lines and the output of each."""
     said = []
     for block in part:
         if block.language == "python":
@@ -43,7 +43,7 @@ def walk(part: Iterable[Block], port: int, capsys: pytest.CaptureFixture[str]) -
 
 
 def follow(capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
-    """Follow the tutorial in the current folder; returns its lines and what each printed."""
+    """Run the tutorial in the current folder; return the lines and the output of each."""
     shown = [block for block in blocks(TUTORIAL) if block.language in ("", "python")]
     shown = [block for block in shown if SETS_UP not in block.text]
     serving = next(place for place, block in enumerate(shown) if SERVES in block.text)

@@ -1,4 +1,4 @@
-"""What the documentation shows of files is what it says it is: TOML, JSON, filters, a unit, a container."""
+"""The files that the documentation shows are valid: TOML, JSON, filters, a unit, a container."""
 
 import json
 import re
@@ -20,7 +20,7 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
 @pytest.mark.parametrize("block", [each for each in BLOCKS if each.language == "toml"], ids=str)
-def test_toml_is_taken_by_what_it_is_for(block: Block, tmp_path):
+def test_toml_is_valid_for_its_purpose(block: Block, tmp_path):
     file = tmp_path / "file.toml"
     file.write_text(block.text, encoding="utf-8")
     if "[[rule]]" in block.text:
@@ -39,7 +39,7 @@ def test_json_is_json(block: Block):
 
 
 def shown(name: str, beginning: str) -> str:
-    """The text of the one block of a page that begins so."""
+    """The text of the only block of a page that starts with `beginning`."""
     (found,) = (block.text for block in blocks(docs_page(name)) if block.text.startswith(beginning))
     return found
 

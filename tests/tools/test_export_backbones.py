@@ -1,4 +1,4 @@
-"""The tool that builds the shipped graphs: what it builds is what is shipped."""
+"""The tool that builds the shipped graphs gives the same graphs."""
 
 import importlib.util
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_building_twice_gives_the_same_bytes(tool: ModuleType, tmp_path: Path) -
 
 
 def test_graph_is_lean(tool: ModuleType) -> None:
-    """Folded and fixed: no batch norm, padding or shape arithmetic is left to run."""
+    """No batch norm, padding or shape arithmetic remains."""
     kinds = [node.op_type for node in tool.build("efficientnet-lite0").graph.node]
     assert set(kinds) == {
         *("Cast", "Conv", "Clip", "Add", "Concat", "Reshape", "MatMul", "Transpose"),

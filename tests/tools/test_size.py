@@ -1,4 +1,4 @@
-"""The package stays as small as CONTRIBUTING says it is."""
+"""The package stays below the ceilings in CONTRIBUTING."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""Times as people write them."""
+"""Durations as people write them."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def test_budgets(text: str, seconds: float):
 
 
 @pytest.mark.parametrize("text", ["", "2", "2d", "-1h", "0s", "h", "2h2h"])
-def test_what_is_no_budget(text: str):
+def test_invalid_budgets(text: str):
     with pytest.raises(UsageError, match="write it like 2h, 90m or 45s"):
         parse_duration(text)
 

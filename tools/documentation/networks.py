@@ -6,14 +6,14 @@ from perfectlook.backbones import describe_backbones
 HEAD = """# Backbones
 
 A backbone is the frozen network that turns a picture into features. Choose one with
-`perfectlook train --backbone NAME`; the model stores its name. `perfectlook backbones` lists those that come
-with the package:
+`perfectlook train --backbone NAME`; the model stores its name. `perfectlook backbones` lists those that
+come with the package:
 
 """
 TAIL = """
 `NAME:bf16` runs a backbone in bf16 through OpenVINO. Its features are stored apart from those in fp32. It is
-faster only on processors with bf16 instructions. `NAME+NAME` concatenates the features of two backbones. It is
-more accurate, and takes the time of both.
+faster only on processors with bf16 instructions. `NAME+NAME` concatenates the features of two backbones:
+it is more accurate, and takes the time of both.
 
 ## On a GPU
 
@@ -29,7 +29,8 @@ features with the processor's.
 
 ## From a hub
 
-With the extra `train` and a hub's package installed, any of its models that returns feature maps is a backbone:
+Install the extra `train` and the package of a hub. Then any model of the hub that returns feature maps is a
+backbone:
 
 | name | package | example |
 |---|---|---|

@@ -28,9 +28,9 @@ Set each one as a flag of `perfectlook serve`, as an environment variable, or as
 TRAINING = """
 ## Training
 
-Write these keys into the TOML file of `perfectlook train --config FILE.toml`, at the top level or in the tables
-`[model]` and `[training]`. The flags `--mode`, `--encoder`, `--distance`, `--backbone`, `--seed` and `--epochs`
-override them.
+Write these keys into the TOML file of `perfectlook train --config FILE.toml`, at the top level or in the
+tables `[model]` and `[training]`. The flags `--mode`, `--encoder`, `--distance`, `--backbone`, `--seed` and
+`--epochs` override them.
 
 ### The model
 

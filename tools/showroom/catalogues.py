@@ -1,4 +1,4 @@
-"""Write models.json and roles.json anew from pieces.toml and the furniture libraries.
+"""Write models.json and roles.json again from pieces.toml and the furniture libraries.
 
 python tools/showroom/catalogues.py --out FOLDER [--furniture FOLDER]
 """
@@ -24,7 +24,7 @@ def written(entries: Mapping[str, object], name: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run it."""
-    parser = argparse.ArgumentParser(description="Write models.json and roles.json anew.")
+    parser = argparse.ArgumentParser(description="Write models.json and roles.json again.")
     parser.add_argument("--out", type=Path, required=True, help="the folder make.py works in")
     parser.add_argument("--furniture", type=Path, default=library.FURNITURE)
     options = parser.parse_args(arguments)

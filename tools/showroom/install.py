@@ -2,7 +2,7 @@
 
     python tools/showroom/install.py --out FOLDER [--into src/perfectlook/showroom]
 
-Needs no renderer. Whatever is rendered makes a valid set; products that no room shows are candidates too.
+Needs no renderer. Any part of the pictures makes a valid set; products that no room shows are candidates too.
 """
 
 import argparse
@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 QUALITY = 85
 PIXELS, AREA = 220, 0.004
 SEEN, THIN = 0.1, 0.025
-"""A pair needs so many seen pixels (of 110,592), a box of so much of the picture, and so much of the piece in
-sight: of the rectangle around it, which a thin lamp fills less."""
+"""The least that a pair needs: visible pixels (of 110,592), the box's share of the picture, the visible share
+of the piece, and, for thin pieces such as lamps, the share of the rectangle that the piece fills."""
 LICENCE = "CC BY 3.0, rendered for this project from models under CC0 and CC BY 3.0; credits in CREDITS.md"
 
 Json = dict[str, Any]

@@ -148,7 +148,7 @@ def read_models(furniture: Path) -> dict[str, dict[str, object]]:
 
 
 def _stated(note: str, usual: str) -> tuple[str, str]:
-    """The licence and the source that the note beside a model states; its own beats its library's."""
+    """The licence and the source from the note next to a model, or else from its library."""
     number = re.search(r"/(\d{5}) - [^/]*$|blends/view/(\d+)", note.split("Copyright", 1)[0]) or re.search(
         r"/(\d{5}) - ", note
     )

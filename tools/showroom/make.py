@@ -2,7 +2,7 @@
 
     python tools/showroom/make.py --out FOLDER [--only products|rooms] [--rooms N]
 
-What is there already is left as it is: a stopped run goes on where it stood. See README.md beside this file.
+Pictures that exist are kept, so a stopped run continues. See README.md in this folder.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--furniture", type=Path, default=library.FURNITURE, help="folder of the .sh3f libraries"
     )
-    parser.add_argument("--limit", type=int, help="stop after so many new pictures")
+    parser.add_argument("--limit", type=int, help="stop after this many new pictures")
     parser.add_argument(
         "--part", default="1/1", help="K/N: the K-th of N shares, for N processes side by side"
     )
@@ -90,7 +90,7 @@ def make_rooms(out: Path, unpacked: Path, count: int, part: str, limit: int | No
 
 
 def _save(picture: object, path: Path) -> None:
-    """Written beside and then named, so that what has its name is whole."""
+    """Write to a temporary file and rename it, so that no file is incomplete."""
     partial = path.with_suffix(".partial")
     Image.fromarray(picture).save(partial, format="PNG")  # type: ignore[arg-type]
     partial.rename(path)

@@ -20,7 +20,7 @@ from showroom.wavefront import Look
 WIDTH, HEIGHT, LARGER = 384, 288, 1.0
 SAMPLES, DEPTH, SUN_SAMPLES, SUN_DEPTH = 12, 4, 6, 3
 SHAPES = 150
-"""Every scene is padded to so many meshes, so that one compiled tracer serves all."""
+"""Meshes of every scene after padding, so that all scenes use one compiled tracer."""
 WARM = np.array([1.0, 0.74, 0.48], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What mitsuba is told of a material: a BSDF for every role of a product's finish."""
+"""Materials for mitsuba: a BSDF for every role of a product's finish."""
 
 from functools import cache
 from typing import Any
@@ -160,7 +160,7 @@ def prepare() -> None:
 
 
 def padding(count: int) -> dict[str, Any]:
-    """So many specks far below the floor."""
+    """Specks far below the floor that pad a scene to `SHAPES` meshes."""
     speck = box("black", (0, -80.1, 0), (0.1, -80, 0.1))
     return {f"padding{i}": mesh(f"padding{i}", speck, plain("#1c1c1d")) for i in range(max(count, 0))}
 
