@@ -15,8 +15,8 @@ model has random weights on the default backbone. Every request asks for 10 cate
   for each processor. The load generator runs on the same processors.
 - `figures.refused_*`: twice as many connections as the server accepts: the statuses, and p99 of accepted
   requests.
-- `figures.syncing_*`: one request at a time while `perfectlook catalogue sync` in another process replaces all
-  products from a file of vectors: p50, p99, maximum, number of requests and duration. The sync uses one
+- `figures.syncing_*`: one request at a time while `perfectlook catalogue sync` in another process replaces
+  all products from a file of vectors: p50, p99, maximum, number of requests and duration. The sync uses one
   processor.
 - `figures.rss_mb_*`: memory of the server after the first tenth of `--requests`, and after all of them.
 - `figures.seconds_to_ready`: from the start of the process to the first 200 of `/ready`.
