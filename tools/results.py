@@ -230,7 +230,8 @@ def render(docs: Path, page: str = "results") -> str:
         raise DatasetError(f"{file}: no such file. Run the command without --render to make it.")
     document = json.loads(file.read_text(encoding="utf-8"))
     sections = [section(found, page) for found in document["sets"].values()]
-    text = "\n".join([heading(document, page), *sections, settings_section(document["sets"].values())])
+    settings = [settings_section(document["sets"].values())] if page == "results" else []
+    text = "\n".join([heading(document, page), *sections, *settings])
     (docs / f"{page}.md").write_text(text, encoding="utf-8")
     return text
 
@@ -264,7 +265,7 @@ Each model made its choices by five-fold cross-validation by scene, over all sce
 (`cross_validate = true`). It was then trained on all of these scenes. **cross-validated** is the binary
 accuracy over the five folds: in each fold, a model ranks products for scenes that it was not trained on. This
 figure also chose the number of epochs, for the model and the baselines alike, so it is a little optimistic.
-[Results](results.md) explains the other columns.
+[Results](results.md) explains the names and the other columns.
 """,
 }
 

@@ -28,7 +28,7 @@ def test_a_larger_set_by_its_pairs_and_products():
     assert cost.evaluation == pytest.approx(10 * 2)
 
 
-def test_a_budget_allows_as_many_scenes_as_it_pays_for():
+def test_a_budget_allows_the_most_scenes_within_it():
     for budget in (29.0, 100.0, 12345.0):
         scenes = COSTS.scenes_within(budget)
         assert COSTS.of_scenes(scenes).seconds <= budget < COSTS.of_scenes(scenes + 1).seconds
