@@ -13,7 +13,7 @@ from perfectlook.model.export import write_popularity
 from perfectlook.model.runtime import features_for, open_model
 from random_model import random_model
 
-LICENCE = "drawn by <nobody> & free"
+LICENCE = "drawn by <someone> & free"
 
 
 class Measured(NamedTuple):

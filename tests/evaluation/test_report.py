@@ -100,7 +100,7 @@ def test_every_section_shows_its_cases(report, written):
 
 
 def test_the_footer_states_the_licence_of_the_pictures(measured, written, tmp_path):
-    assert "drawn by &lt;nobody&gt; &amp; free" in written
+    assert "drawn by &lt;someone&gt; &amp; free" in written
     assert "This file contains the pictures" in written
     silent = Path(shutil.copytree(measured.source, tmp_path / "silent"))
     (silent / "set.json").unlink()

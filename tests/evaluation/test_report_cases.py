@@ -64,9 +64,10 @@ def test_the_true_product_is_marked_in_the_list(cases):
 def test_the_scene_is_shown_as_the_model_sees_it(measured, cases):
     for case in cases:
         assert case.view == measured.features.scene_views[measured.features.pair_scenes[case.result.index]]
-        assert case.view.crop is not None and case.beside is not None and case.pair.box is not None
+        assert case.view.crop is not None and case.rectangle is not None and case.pair.box is not None
         apart = (
-            case.beside.bottom <= case.pair.box.top + 1e-9 or case.beside.top >= case.pair.box.bottom - 1e-9
+            case.rectangle.bottom <= case.pair.box.top + 1e-9
+            or case.rectangle.top >= case.pair.box.bottom - 1e-9
         )
         assert apart, "the visible part does not show the product"
         assert case.attention is not None

@@ -98,10 +98,10 @@ def test_a_model_is_fine_tuned(source: Path, tmp_path: Path):
     [
         (
             {"from_model": "fashion-ccp", "mode": "local"},
-            "so mode cannot be set",
+            "so it cannot change mode",
         ),
-        ({"from_model": "fashion-ccp", "baseline": "ibr"}, "choose one"),
-        ({"baseline": "ridge", "config": TrainingConfig()}, "name only the settings that differ"),
+        ({"from_model": "fashion-ccp", "baseline": "ibr"}, "exclude each other"),
+        ({"baseline": "ridge", "config": TrainingConfig()}, "Pass a mapping of the settings that differ"),
         ({"config": {"epoch": 3}}, "unknown setting 'epoch'. Did you mean 'epochs'"),
         ({"baseline": "rigde"}, "Did you mean 'ridge'"),
     ],

@@ -1,9 +1,8 @@
 """The deletion test: whether a model's ranking depends on the regions that it attends to.
 
 The test masks regions and ranks the true product again. If attention explains the ranking, masking the
-regions with the largest attention costs more binary accuracy than masking the same number at random (Samek et
-al. 2017, "Evaluating the Visualization of What a Deep Neural Network Has Learned", section III, here with
-regions).
+regions with the largest attention costs more binary accuracy than masking the same number at random (Samek,
+Binder, Montavon, Lapuschkin & Müller, IEEE TNNLS 28 (11), 2017, section III, here with regions).
 """
 
 from collections.abc import Callable

@@ -345,7 +345,7 @@ class Case:
         result: the rank of the true product.
         pair: the pair with its box.
         view: the scene as the model sees it.
-        beside: the rectangle of `view` in the whole picture, normalised; None if `view` is the whole picture.
+        rectangle: the rectangle of `view` in the whole picture, normalised; None if `view` is all of it.
         attention: attention over the regions of `view`, [49]; None for a model without attention.
         known_category: the category that stands in for the product's category; None if there is none.
         true: the pair's product.
@@ -362,7 +362,7 @@ class Case:
     result: PairResult
     pair: Pair
     view: View
-    beside: Box | None
+    rectangle: Box | None
     attention: Float32Array | None
     known_category: str | None
     true: ShownProduct
@@ -438,7 +438,7 @@ def _case(
         result=result,
         pair=pair,
         view=view,
-        beside=_left(features, pair) if view.crop is not None else None,
+        rectangle=_left(features, pair) if view.crop is not None else None,
         attention=None if scene is None or scene.regions is None else scene.attention(category),
         known_category=model.resolve(category).category if isinstance(model, Model) else category,
         true=shown(place),

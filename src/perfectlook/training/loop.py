@@ -303,7 +303,7 @@ class CompatibilityFit(Fit):
 
 
 def with_memory_weight(network: Network, weight: float | None) -> Network:
-    """Set the weight of a network's memory; without the memory if it is zero, unchanged if it is None."""
+    """Set the weight of a network's memory; remove the memory for zero, change nothing for None."""
     if weight is None:
         return network
     assert isinstance(network, Compatibility)

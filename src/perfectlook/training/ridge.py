@@ -196,7 +196,7 @@ def _choose(
     candidates = Candidates(data.features)
     tried = [(penalty, share) for penalty in PENALTIES for share in INTERCEPTS]
     correct = np.zeros((len(tried), len(counts)))
-    for fold in np.unique(folds):  # copies of held-out scenes are excluded too, else a small λ memorises them
+    for fold in np.unique(folds):  # leave out copies of held-out scenes, which a small λ memorises
         left_out = training[folds == fold]
         held_out = {data.features.pairs[index].scene for index in left_out}
         is_kept = np.isin(training, training_indices(data.features, held_out))

@@ -61,7 +61,7 @@ def train(
     progress: ProgressOf | None = None,
     on_epoch: OnEpoch | None = None,
     on_problems: Callable[[Sequence[Problem], str], None] | None = None,
-) -> Model | Any:  # `Any` is Popularity; most callers never get one and need not check the type
+) -> Model | Any:  # `Any` is Popularity, which few callers ask for
     """Train a model on one or several sets, as `perfectlook train` does.
 
     The epoch is chosen by the accuracy on validation scenes. For sets under 500 scenes, and with
@@ -129,7 +129,7 @@ def train(
         if from_model and fixed:
             raise UsageError(
                 f"--from {from_model}: fine-tuning keeps the configuration of the model, so it cannot change "
-                f"{', '.join(fixed)}. Leave it out, or train a new model."
+                f"{', '.join(fixed)}. Leave these settings out, or train a new model."
             )
         start = StartingModel.read(Path(from_model)) if from_model else None
         shape = start.record.config if start else base.model
