@@ -43,14 +43,14 @@ def accuracy(model: Model, features: SetFeatures) -> float:
 def test_hybrid_solves_a_task_that_global_cannot(features: SetFeatures, hybrid: Model, tmp_path: Path):
     """On test scenes, hybrid reaches 0.95; global stays at its bound of 0.75 (0.80 with random variation).
 
-    The bound: a scene has two of three styles, a and b, one in each zone. Its global features are the sum of
-    the two, so the mirrored scene (b, a) has the same global features. For one category, the true products of
-    the scene have style a; half of the candidates have style b, half the third style, c. In the mirrored
-    scene, the true products have style b, and the candidates a and c. A function of the global features orders
-    a, b and c in the same way for both scenes. If it puts a before b, it is right about b in the first scene
-    and wrong about a in the second, and vice versa. So at most three of the four comparisons are right: 0.75,
-    even for a function that knows the category. The regions distinguish a from b, and their marks identify the
-    zones, so 1.0 is possible.
+    The bound: a scene has two of three styles, a and b, one in each zone. Its global features are the sum
+    of the two, so the mirrored scene (b, a) has the same global features. For one category, the true
+    products of the scene have style a; half of the candidates have style b, half the third style, c. In the
+    mirrored scene, the true products have style b, and the candidates a and c. A function of the global
+    features orders a, b and c in the same way for both scenes. If it puts a before b, it is right about b
+    in the first scene and wrong about a in the second, and vice versa. So at most three of the four
+    comparisons are right: 0.75, even for a function that knows the category. The regions distinguish a from
+    b, and their marks identify the zones, so 1.0 is possible.
     """
     assert accuracy(hybrid, features) >= 0.95
     assert accuracy(trained(features, "global", tmp_path), features) <= 0.80

@@ -167,7 +167,8 @@ class Siamese(Ranker):
 class DualAutoEncoder(Ranker):
     """BPR-DAE: a dual auto-encoder whose codes are ranked by their inner product.
 
-    Song, Feng, Liu, Li, Nie & Ma, "NeuroStylist", ACM MM 2017, section 4. Tops are the scenes here, bottoms are the products; each has its own auto-encoder:
+    Song, Feng, Liu, Li, Nie & Ma, "NeuroStylist", ACM MM 2017, section 4. Tops are the scenes
+    here, bottoms are the products; each has its own auto-encoder:
 
         f = s(W x + b),    x̂ = Ŵ f + b̂,    m_ij = f_i · f_j                        s: sigmoid
         L = Σ -ln σ(m_ij - m_ik) + μ Σ ½‖x̂ - x‖² + λ/2 ‖Θ‖²
