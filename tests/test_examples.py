@@ -18,6 +18,7 @@ from perfectlook import Client
 from perfectlook.catalogue import Catalogue
 from perfectlook.model.runtime import Model
 from priced import PricedSet
+from printed import blocks
 from random_model import random_model
 from serving import Running, Store, running
 from web import serve, web
@@ -52,10 +53,10 @@ def curls() -> list[Example]:
 def programs() -> list[Example]:
     """The Python examples that use a client."""
     return [
-        Example(page.name, text)
+        Example(page.name, block.text)
         for page in PAGES
-        for text in re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
-        if "Client(" in text
+        for block in blocks(page)
+        if block.language == "python" and "Client(" in block.text
     ]
 
 
