@@ -1,8 +1,9 @@
 """The deletion test: whether a model's ranking depends on the regions that it attends to.
 
 The test masks regions and ranks the true product again. If attention explains the ranking, masking the
-regions with the largest attention costs more binary accuracy than masking the same number at random (Samek,
-Binder, Montavon, Lapuschkin & Müller, IEEE TNNLS 28 (11), 2017, section III, here with regions).
+regions with the largest attention costs more binary accuracy than masking the same number at random.
+
+Samek, Binder, Montavon, Lapuschkin & Müller, IEEE TNNLS 28 (11), 2017, section III, here with regions.
 """
 
 from collections.abc import Callable

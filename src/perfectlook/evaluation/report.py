@@ -225,7 +225,7 @@ class Guess:
 def guess_over(results: Sequence[PairResult]) -> Guess:
     """The expected figures of a guess over at least one pair: ranks 1 to n are equally likely.
 
-    With n products, a rank within the first K has probability K / n, and the expected reciprocal rank is
+    With n products, a rank within the first K has probability K / n. The expected reciprocal rank is
     (1 + 1/2 + … + 1/n) / n.
     """
     sizes = np.asarray([each.n_products for each in results], np.int64)

@@ -35,9 +35,9 @@ class ModelConfig:
     Attributes:
         backbone: name of the frozen backbone, with its precision unless that is fp32.
         mode: the distances that count: `global` (whole scene), `local` (regions), or `hybrid` (both).
-        encoder: `feedforward`; `autoencoder`, a feedforward encoder with a decoder that learns to reconstruct
-            the input; or `recurrent`, which sweeps over the feature maps of scenes and products instead of
-            reading global features.
+        encoder: `feedforward`, `autoencoder` or `recurrent`. An autoencoder adds a decoder, which learns to
+            reconstruct the input. A recurrent encoder sweeps over the feature maps of scenes and products
+            instead of reading global features.
         distance: `l2` as written in the paper, or `squared_l2`, which squares every norm.
         dimension: dimension of the style embeddings.
         hidden: width of an encoder's hidden layer.

@@ -116,7 +116,7 @@ def learn(
     """Train a network, and choose its epoch by the accuracy on held-out scenes.
 
     The held-out scenes are the validation scenes. For sets under 500 scenes, and with `cross_validate`, they
-    are the scenes of five folds; then a last fit uses all scenes except the test scenes.
+    are the scenes of five folds. Then a last fit uses all scenes except the test scenes.
 
     Args:
         features: the sets.

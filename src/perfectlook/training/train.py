@@ -65,7 +65,7 @@ def train(
     """Train a model on one or several sets, as `perfectlook train` does.
 
     The epoch is chosen by the accuracy on validation scenes. For sets under 500 scenes, and with
-    `cross_validate`, it is chosen by five-fold cross-validation; then the model is trained on all scenes
+    `cross_validate`, it is chosen by five-fold cross-validation. Then the model is trained on all scenes
     except the test scenes. To resume a stopped training, call this function again with the same arguments,
     including `out`. A baseline takes seconds to a minute and always starts over.
 
@@ -93,8 +93,8 @@ def train(
         on_problems: called once with the problems of the sets, and their name.
 
     Returns:
-        The model. The baseline `popularity` returns a `Popularity`: you can evaluate and compare it, but it
-        has no product vectors, so you cannot search a catalogue with it.
+        The model. The baseline `popularity` returns a `Popularity`. You can evaluate and compare it, but you
+        cannot search a catalogue with it, because it has no product vectors.
 
     Raises:
         UsageError: a setting or baseline is unknown, a setting does not apply, or a set is named twice.

@@ -6,8 +6,8 @@ inner product with the prediction, with each component divided by its standard d
 cross-validation by scene chooses the number of components, that power and the penalty λ together, by binary
 accuracy. Settings that you give are not chosen.
 
-Two settings turn it into the closed form that this project's model starts from: `scaling = "stages"`, and
-`ridge_choose = true`, which can add an intercept, the mean target, to every prediction.
+Two settings turn it into the closed form that this project's model starts from: `scaling = "stages"` and
+`ridge_choose = true`. The latter can add an intercept, the mean target, to every prediction.
 """
 
 from collections.abc import Collection, Iterator, Sequence
