@@ -284,7 +284,7 @@ def test_a_feed_at_a_url_is_a_source(
     server.answers["/export"] = serve(write_feed(source).read_bytes())
     url, more = server.url("/export"), [*NAMED, "--currency", "EUR", "--format", "csv"]
     assert sync(url, shop.model, folder, *more) == 1
-    assert f"{url}: 127.0.0.1 is at 127.0.0.1, which is not an address" in capsys.readouterr().err
+    assert f"{url}: 127.0.0.1: its address 127.0.0.1 is not on the public internet" in capsys.readouterr().err
     assert not folder.exists()
     assert sync(url, shop.model, folder, *more, "--allow-private") == 0
     assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 failed" in capsys.readouterr().out

@@ -32,7 +32,7 @@ def total(page: Any) -> int:
     return cents(page.locator(".total strong").inner_text())
 
 
-def test_it_has_a_piece_for_each_category_and_their_sum(look: Any, shop: Running) -> None:
+def test_it_has_a_product_for_each_category_and_their_sum(look: Any, shop: Running) -> None:
     categories = [
         each["category"]
         for each in shop.client.post("/v1/complete", json={"sample": "stripes"}).json()["categories"]
@@ -45,7 +45,7 @@ def test_it_has_a_piece_for_each_category_and_their_sum(look: Any, shop: Running
     assert total(look) == sum(map(cents, chosen(look).values())) == cents(said["price"].split()[0])
 
 
-def test_swapping_a_piece_keeps_the_others_and_adds_up_again(look: Any) -> None:
+def test_swapping_a_product_keeps_the_others_and_updates_the_sum(look: Any) -> None:
     before = chosen(look)
     first = next(iter(before))
 
