@@ -265,7 +265,7 @@ def test_a_feed_is_a_source(
     captured = capsys.readouterr()
     assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 1 failed" in captured.out
     assert f"problem: {feed}, row 2: " in captured.err
-    assert "goes without price: 'gratis' is not a price; write it as '49.90 EUR'" in captured.err
+    assert "price is left out: 'gratis' is not a price. Write it as '49.90 EUR'." in captured.err
     with Catalogue.open(folder) as catalogue:
         fields = [point.payload["fields"] for batch in catalogue.store.scroll() for point in batch]
     assert {"price": "7.50 EUR"} in fields
@@ -310,12 +310,16 @@ def test_a_dry_run_makes_no_catalogue(
         (
             [],
             1,
-            "no column 'id'; it has sku, name, bild, art, preis; name the one that holds it: --field id=",
+            "no column 'id' (it has sku, name, bild, art, preis). Name the column with --field id=",
         ),
-        (["--field", "id=nr"], 1, "no column 'nr' (--field id=nr)"),
-        (["--field", "colour=name"], 2, "--field colour=...: no such field"),
-        (["--format", "excel"], 1, "'excel' is not a format of feeds; choose csv, tsv"),
-        (["--currency", "euro"], 2, "--currency euro: no such currency"),
+        (
+            ["--field", "id=nr"],
+            1,
+            "no column 'nr' (it has sku, name, bild, art, preis). Correct --field id=nr.",
+        ),
+        (["--field", "colour=name"], 2, "--field colour=...: unknown field"),
+        (["--format", "excel"], 1, "unknown format 'excel'. Choose one of: csv, tsv"),
+        (["--currency", "euro"], 2, "--currency euro: unknown currency"),
     ],
 )
 def test_a_feed_that_cannot_be_used_is_an_error(

@@ -112,7 +112,7 @@ def test_categories_may_stand_in_a_table_of_their_own(shop: Shop):
         ("living,sofa,,-0.1,0,0.5,0.5", "sofa", "is partly outside the scene"),
         ("living,sofa,,10,10,110,60", "sofa", "the same scene, product and box as .*csv:2"),
         ("living,../../etc/passwd,Furniture,,,,", "'../../etc/passwd'", "cannot be a file name"),
-        ("living,sofa", "living", "has 2 columns, and the header 7"),
+        ("living,sofa", "living", "has 2 columns, but the header has 7"),
         ("dark,sofa,,,,,", "dark", "dark.jpg: truncated or damaged"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_row_that_cannot_be_used_is_named_with_its_line(shop: Shop, row: str, 
             DatasetError,
             r"no row can be used\. Fix the rows\. The first problem: .*pairs\.csv:2",
         ),
-        ("", FeedError, "does not name columns"),
+        ("", FeedError, "no header in the first line"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_an_error(shop: Shop, text: str, error: type[Exception], reason: str):

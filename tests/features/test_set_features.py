@@ -112,7 +112,7 @@ def test_an_unreadable_scene_leaves_its_pairs_out_and_says_so(dataset):
     (problem,) = found.problems
     assert (problem.where, problem.item) == (str(broken.picture), broken.id)
     assert "empty" in problem.reason
-    assert f"{len(theirs)} pairs left out" in problem.reason
+    assert f"Left out: {len(theirs)} pairs." in problem.reason
     check(found, scene="crop", product_maps=False)
 
 
@@ -124,7 +124,7 @@ def test_an_unreadable_product_leaves_the_catalogue_and_its_pairs_out_and_says_s
     assert found.pairs == [pair for pair in dataset.pairs if pair.product != broken.id]
     (problem,) = found.problems
     assert (problem.where, problem.item) == (str(broken.picture), broken.id)
-    assert "left out of the catalogue" in problem.reason
+    assert "Left out: the product and" in problem.reason
     check(found, scene="crop", product_maps=False)
 
 
@@ -134,7 +134,7 @@ def test_a_dropped_pair_of_an_unreadable_scene_counts_as_dropped(dataset):
     dataset = with_box(dataset, 0, Box(0.0, 0.1, 1.0, 0.9))
     found = set_features(dataset, "tiny", workers=1)
     assert found.n_dropped == 1
-    assert "(1 pair left out)" in found.problems[0].reason
+    assert "Left out: 1 pair." in found.problems[0].reason
 
 
 def test_copies_of_a_scene_are_twins(dataset):

@@ -218,7 +218,7 @@ def test_a_store_of_other_dimensions_is_refused_naming_both(folder: Path):
 def test_a_store_of_another_format_is_refused_naming_both(folder: Path):
     FeatureStore.open(MANIFEST, folder).close()
     _changed(folder, format=FORMAT + 1, unheard_of=True, version="9.9.9")
-    with pytest.raises(FeatureError, match=rf"format {FORMAT + 1}.*9\.9\.9.*format {FORMAT}"):
+    with pytest.raises(FeatureError, match=rf"format {FORMAT + 1}, .* format {FORMAT} \(.*9\.9\.9"):
         FeatureStore.open(MANIFEST, folder)
 
 
@@ -226,7 +226,7 @@ def test_a_store_of_another_format_is_refused_naming_both(folder: Path):
 def test_a_damaged_manifest_is_named(folder: Path, content: bytes):
     FeatureStore.open(MANIFEST, folder).close()
     (folder / "manifest.json").write_bytes(content)
-    with pytest.raises(FeatureError, match=re.escape(str(folder / "manifest.json")) + r".*damaged.*delete"):
+    with pytest.raises(FeatureError, match=re.escape(str(folder / "manifest.json")) + r".*damaged.*Delete"):
         FeatureStore.open(MANIFEST, folder)
 
 
@@ -250,14 +250,14 @@ def test_an_array_shorter_than_its_index_is_damage(folder: Path, name: str):
     with FeatureStore.open(MANIFEST, folder) as store:
         store.append(*features(0, 1))
     os.truncate(folder / name, (folder / name).stat().st_size - 1)
-    with pytest.raises(FeatureError, match=rf"{name} holds 1 rows, index.sqlite names 2"):
+    with pytest.raises(FeatureError, match=rf"{name} has 1 rows, but index.sqlite has 2"):
         FeatureStore.open(MANIFEST, folder)
 
 
 def test_an_index_that_is_none_is_damage(folder: Path):
     FeatureStore.open(MANIFEST, folder).close()
     (folder / "index.sqlite").write_bytes(b"not a database at all " * 200)
-    with pytest.raises(FeatureError, match=r"index\.sqlite.*delete"):
+    with pytest.raises(FeatureError, match=r"index\.sqlite: damaged .*Delete"):
         FeatureStore.open(MANIFEST, folder)
 
 
@@ -278,7 +278,7 @@ def test_two_stores_on_one_folder_see_what_the_other_committed(folder: Path):
     assert (folder / "vectors.f16").stat().st_size == 4 * 5 * 2
 
 
-_FULL = r"MiB are free.*PERFECTLOOK_CACHE"
+_FULL = r"MiB free\).*PERFECTLOOK_CACHE"
 
 
 @pytest.mark.parametrize("at", [1, 2])

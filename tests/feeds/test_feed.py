@@ -109,7 +109,7 @@ def test_the_category_is_the_first_path_there_is(tmp_path: Path) -> None:
     found = products(feed)
     assert [product.category for product in found] == ["A|B", "C|D", "Furniture|Chairs"]
     assert found[1].fields["product_type"] == "Furniture > Chairs"  # what is not the category stays a field
-    assert [problem.reason.split(";")[0] for problem in feed.problems] == [
+    assert [problem.reason.split(".")[0] for problem in feed.problems] == [
         "its google_product_category '436' is a number",
         "has no category",
     ]
@@ -127,7 +127,7 @@ def test_what_is_not_usable_in_a_field_leaves_the_product_without_it(tmp_path: P
     (product,) = products(feed)
     assert not product.fields.keys() & unusable.keys()
     assert problems(feed) == [("1", "1", "unusable field")] * 4
-    assert feed.problems[0].reason == "goes without price: 'cheap' is not a price; write it as '49.90 EUR'"
+    assert feed.problems[0].reason == ("price is left out: 'cheap' is not a price. Write it as '49.90 EUR'.")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_availability_is_one_of_four_words(text: str, word: str, tmp_path: Path)
 def test_prices_take_the_feeds_currency(tmp_path: Path) -> None:
     (product,) = products(feed_of(tmp_path, {"price": "49"}, currency="SEK"))
     assert product.fields["price"] == "49.00 SEK"
-    with pytest.raises(UsageError, match="--currency sek: no such currency"):
+    with pytest.raises(UsageError, match="--currency sek: unknown currency"):
         feed_of(tmp_path, {}, currency="sek")
 
 
@@ -187,8 +187,8 @@ def test_very_long_texts_are_cut_and_said_to_be(tmp_path: Path) -> None:
     assert product.title == "x" * 1_000
     assert product.fields["description"] == "y" * 10_000
     assert [problem.reason for problem in feed.problems] == [
-        "its title of 100,000 characters is cut to 1,000",
-        "its description of 100,000 characters is cut to 10,000",
+        "its title of 100,000 characters is cut to 1,000. Shorten it.",
+        "its description of 100,000 characters is cut to 10,000. Shorten it.",
     ]
 
 
@@ -230,13 +230,13 @@ def test_usual_other_names_of_columns_are_understood(tmp_path: Path) -> None:
 
 
 def test_columns_that_are_missing_are_said_with_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(FeedError, match=r"no column 'id'; it has sku, name; .* --field id=COLUMN"):
+    with pytest.raises(FeedError, match=r"no column 'id' \(it has sku, name\)\. .* --field id=COLUMN"):
         products(csv_feed(tmp_path, "sku,name", "1,A"))
-    with pytest.raises(FeedError, match=r"no column 'nr' \(--field id=nr\); it has sku, name"):
+    with pytest.raises(FeedError, match=r"no column 'nr' \(it has sku, name\)\. Correct --field id=nr"):
         products(csv_feed(tmp_path, "sku,name", "1,A", id="nr"))
     with pytest.raises(FeedError, match="no column 'category'"):
         products(csv_feed(tmp_path, "id,image", "1,A"))
-    with pytest.raises(UsageError, match=r"--field colour=\.\.\.: no such field; choose one of id, title"):
+    with pytest.raises(UsageError, match=r"--field colour=\.\.\.: unknown field\. Choose one of: id, title"):
         csv_feed(tmp_path, "id", "1", colour="Farbe")
 
 
@@ -277,7 +277,8 @@ def test_pictures_do_not_lie_outside_unless_allowed(tmp_path: Path) -> None:
     feed = feed_with_pictures(folder, *images)
     assert list(feed.products()) == []
     assert [problem.reason for problem in feed.problems] == [
-        f"{image}: lies outside the feed's folder, which only --allow-outside allows" for image in images
+        f"{image}: is outside the folder of the feed. Move it there, or pass --allow-outside."
+        for image in images
     ]
     assert feed.unavailable == {"0", "1", "2", "3"}
     assert len(list(feed_with_pictures(folder, *images, allow_outside=True).products())) == 4
@@ -294,5 +295,5 @@ def test_pictures_at_urls_are_in_the_cache(tmp_path: Path) -> None:
 def test_other_schemes_are_refused(image: str, tmp_path: Path) -> None:
     feed = feed_with_pictures(tmp_path, image)
     assert list(feed.products()) == []
-    assert feed.problems[0].reason == f"{image}: only http:// and https:// are fetched; correct the link"
+    assert feed.problems[0].reason == f"{image}: not an http:// or https:// URL. Correct the link."
     assert feed.problems[0].where == f"{tmp_path / 'feed.csv'}, row 2"

@@ -115,7 +115,7 @@ def test_a_server_that_is_down_is_not_asked_for_ever(server: Web, tmp_path: Path
     assert len(reasons) == 40
     assert len(server.asked) == GIVEN_UP_AFTER
     host = server.url("").removeprefix("http://")
-    assert sum(f"{host} does not answer; run again" in reason for reason in reasons.values()) == 32
+    assert sum(f"{host} does not respond. Run the same" in reason for reason in reasons.values()) == 32
 
 
 def test_many_are_fetched_at_once_and_no_more_than_allowed(server: Web, cache: PictureCache) -> None:
@@ -180,5 +180,5 @@ def test_what_a_killed_run_left_behind_is_cleared_away(server: Web, cache: Pictu
 def test_a_folder_that_cannot_be_written_is_said(server: Web, tmp_path: Path) -> None:
     (tmp_path / "pictures").write_text("a file", encoding="utf-8")
     cache = PictureCache(tmp_path / "pictures", LIMITS)
-    with pytest.raises(CatalogueError, match="fetched pictures cannot be kept there"):
+    with pytest.raises(CatalogueError, match="pictures: cannot be written"):
         cache.fetch([place_of(cache, server.url("/a.jpg"))])

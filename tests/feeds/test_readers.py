@@ -30,10 +30,10 @@ def test_a_format_goes_by_the_files_name_unless_it_is_given(tmp_path: Path) -> N
     assert format_of("a.txt") is FORMATS["tsv"]
     assert format_of("a.txt", "jsonl") is FORMATS["jsonl"]
     with pytest.raises(
-        FeedError, match=r"a\.doc: no format of feeds has this suffix \(known: \.csv, .* give --format"
+        FeedError, match=r"a\.doc: unknown suffix \(known: \.csv, .*Name the format with --format"
     ):
         format_of("a.doc")
-    with pytest.raises(FeedError, match="'excel' is not a format of feeds; choose csv, tsv"):
+    with pytest.raises(FeedError, match=r"a\.csv: unknown format 'excel'\. Choose one of: csv, tsv"):
         format_of("a.csv", "excel")
 
 
@@ -81,9 +81,9 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
 def test_another_encoding_is_refused_naming_the_byte(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(FeedError, match=r"line 2, byte 7 \(0xE9, after '1,\"caf'\) is not UTF-8; save"):
+    with pytest.raises(FeedError, match=r"line 2, byte 7 \(0xE9, after '1,\"caf'\) is not UTF-8\. Save"):
         rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("latin-1"))
-    with pytest.raises(FeedError, match="is in UTF-16; save it as UTF-8"):
+    with pytest.raises(FeedError, match=r"is UTF-16\. Save it as UTF-8"):
         rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("utf-16"))
 
 
@@ -92,7 +92,7 @@ def test_rows_of_other_lengths_are_named_and_the_others_go_on(tmp_path: Path) ->
     assert [row.number for row in found] == [2, 3, 5, 6]
     assert unreadable(found) == [(3, "2"), (5, "3")]
     assert isinstance(found[2], UnreadableRow)
-    assert found[2].reason == "has 3 columns, and the header 2; check its quotation marks"
+    assert found[2].reason == "has 3 columns, but the header has 2. Check its quotation marks."
 
 
 def test_a_title_may_span_lines_and_numbers_are_those_of_lines(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_inches_in_a_tsv_are_no_quotation_marks(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_names_no_columns(tmp_path: Path) -> None:
-    with pytest.raises(FeedError, match="does not name columns; write a header"):
+    with pytest.raises(FeedError, match=r"no header in the first line\. Add a line"):
         rows(tmp_path / "f.csv", "")
 
 
@@ -226,7 +226,7 @@ def test_entries_of_an_atom_feed_are_rows(tmp_path: Path) -> None:
 )
 def test_document_types_and_entities_are_refused(start: str, tmp_path: Path) -> None:
     content = f"{start}<rss><channel><item><id>&x;</id></item></channel></rss>"
-    with pytest.raises(FeedError, match="declares a document type or an entity, which is refused"):
+    with pytest.raises(FeedError, match="declares a document type or an entity, which is not allowed"):
         rows(tmp_path / "f.xml", content)
 
 
@@ -243,14 +243,14 @@ def test_xml_in_another_encoding_than_it_says_is_refused_naming_the_byte(tmp_pat
         rows(tmp_path / "f.xml", text.encode("latin-1"))
     declared = text.replace('"1.0"?', '"1.0" encoding="ISO-8859-1"?').encode("latin-1")
     assert values(rows(tmp_path / "f.xml", declared)) == [{"id": "café"}]
-    with pytest.raises(FeedError, match="encoding that cannot be read"):
+    with pytest.raises(FeedError, match="has an unknown encoding"):
         rows(tmp_path / "f.xml", text.replace('"1.0"?', '"1.0" encoding="klingon"?'))
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet", "xml"])
 def test_a_feed_that_is_not_there_is_said(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"f.{suffix}"
-    with pytest.raises(FeedError, match=rf"f\.{suffix}: cannot be read"):
+    with pytest.raises(FeedError, match=rf"f\.{suffix}: no such file\. Check the path\."):
         list(format_of(str(path)).read(path, "id"))
 
 

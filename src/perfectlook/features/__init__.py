@@ -1,1 +1,1 @@
-"""Features: extracted once by several processes, kept in a store on disk, read in the order of a set."""
+"""Features: extract them once in several processes, keep them in a store on disk, and read them for a set."""

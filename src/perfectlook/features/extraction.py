@@ -1,4 +1,7 @@
-"""Extracts features of many views, in several processes or on Ray: skips what is stored, names what fails."""
+"""Extract the features of many views, in several processes or on Ray.
+
+Views that are stored already are skipped, and failures are reported.
+"""
 
 import hashlib
 import logging
@@ -26,22 +29,24 @@ from perfectlook.types import Float16Array, Float32Array, View
 VIEWS_PER_TASK = 8
 VIEWS_PER_COMMIT = 64
 VIEWS_WORTH_A_WORKER = 24
-"""With fewer views per process than this, starting it (most of a second) takes longer than it saves."""
+"""The fewest views for which starting another process (almost a second) saves time."""
 VIEWS_PER_RAY_BLOCK = 256
-"""Views that travel together on a Ray cluster, and the least that is done again when a machine is lost."""
+"""Views in one block of a Ray cluster. If a machine is lost, whole blocks are done again."""
 DEATHS_IN_A_ROW = 20
-"""After this many dead workers without a single result between them, it is not the pictures."""
+"""Extraction stops after more dead workers in a row than this. The pictures are then not the cause."""
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
-CHANGED = "changed since its hash was taken; run again"
-"""Why a picture fails whose file is not the one that the hash is of."""
+CHANGED = "the file has changed since its hash was computed. Run the same command again."
+"""The reason of a failure if the file does not match the hash."""
+
+KEPT = "The features extracted so far are kept, and the next run continues from there."
 
 Task = tuple[View, ViewKey]
-"""A view to extract, and the key of its features; the key has the SHA-256 of the picture's file."""
+"""A view to extract, and the key of its features, which contains the SHA-256 of the picture file."""
 
 
 class FeatureRow(NamedTuple):
-    """The features of one view: vector [D + K], map [49, C] or None."""
+    """The features of one view: a vector [D + K], and a map [49, C] or None."""
 
     key: ViewKey
     vector: Float16Array
@@ -49,7 +54,7 @@ class FeatureRow(NamedTuple):
 
 
 class Extracted(NamedTuple):
-    """What came of some views: rows of features, and why the others have none."""
+    """The features of some views, and the reasons why the other views failed."""
 
     rows: list[FeatureRow]
     failures: dict[View, str]
@@ -57,12 +62,12 @@ class Extracted(NamedTuple):
 
 @dataclass(slots=True)
 class ExtractionReport:
-    """What came of the views that were asked for: extracted, skipped or failed, one of the three.
+    """The outcome of an extraction. Each view is extracted, skipped or failed.
 
     Attributes:
-        extracted: views whose features were extracted and stored.
-        skipped: views whose features were stored before.
-        failures: views that have no features, and why.
+        extracted: the number of views whose features were extracted and stored.
+        skipped: the number of views whose features were already stored.
+        failures: the views without features, with the reasons.
     """
 
     extracted: int = 0
@@ -80,25 +85,25 @@ def extract(
     progress: Progress | None = None,
     on_ray: bool = False,
 ) -> ExtractionReport:
-    """Extract the features of views and store them; views whose features are stored already are skipped.
+    """Extract the features of views and store them. Views that are already stored are skipped.
 
-    An interrupted run can be started again and continues; at most the last few dozen views are lost. A view
-    that fails (an unreadable picture, one that kills its worker twice) is reported, and the others go on.
-    Memory holds the list of views and a few batches of features, however many views there are.
+    An interrupted run can be continued; at most the last few dozen views are lost. A view that fails is
+    reported, and the others continue: an unreadable picture, or one that kills its worker twice. Memory holds
+    the list of views and a few batches of features.
 
     Args:
-        keys: pictures or parts of them, each with the key of its features.
-        backbone: its name, with a precision if it has one ("efficientnet-lite2:bf16").
-        store: where to, a store of this backbone.
-        maps: whether feature maps are stored too (and extracted where only the map is missing).
-        workers: single-threaded processes; by default one per processor, but one in all where a GPU runs the
-            backbone. With one, and with few views, the work is done in this process.
-        progress: told how many views are done, of how many, and how many failed.
-        on_ray: use the Ray cluster that RAY_ADDRESS names, or Ray on this machine. Its workers read the
-            pictures themselves: all machines must see them under the same paths, and have this package.
+        keys: the views, each with the key of its features.
+        backbone: the name of the backbone, with an optional precision ("efficientnet-lite2:bf16").
+        store: a store of this backbone.
+        maps: store feature maps too, and extract them for stored views without a map.
+        workers: the number of single-threaded processes, by default one for each processor, or one if a GPU
+            runs the backbone. With one worker or few views, the work is done in this process.
+        progress: called with the number of views done, in total, and failed.
+        on_ray: use the Ray cluster at RAY_ADDRESS, or Ray on this machine. Its workers read the pictures, so
+            all machines need the pictures under the same paths, and this package.
 
     Raises:
-        FeatureError: the store cannot be written (a full disk), is another backbone's, or workers fail.
+        FeatureError: the store cannot be written or has another backbone, or workers fail.
         BackboneError: the backbone is unknown or cannot be loaded.
         MissingExtraError: Ray is not installed.
     """
@@ -133,9 +138,9 @@ def extract(
                     if len(rows) >= VIEWS_PER_COMMIT:
                         commit()
                     tell()
-        finally:  # what was extracted is kept even where the run is interrupted
+        finally:  # keep the extracted features if the run is interrupted
             commit()
-    # with the same size and time as before, the next run would otherwise find the old hash again
+    # if size and time of the file are the same, the next run would use the old hash again
     forget(view.picture for view, reason in report.failures.items() if reason == CHANGED)
     return report
 
@@ -145,7 +150,7 @@ def _worker_count(backbone: str) -> int:
 
 
 Start = Callable[[], Callable[[Sequence[Task]], Extracted]]
-"""Opens an extractor, wherever it is called."""
+"""Opens an extractor in the process that calls it."""
 Results = Generator[Extracted, None, None]
 
 
@@ -161,7 +166,7 @@ def _results(start: Start, tasks: list[Task], backbone: str, workers: int | None
 
 
 def _in_workers(start: Start, count: int, batches: Iterable[Sequence[Task]]) -> Results:
-    """Every view of a batch whose worker died is tried once more, alone; a second death is its failure."""
+    """Extract in worker processes. If a worker dies, each view of its batch is tried once more, alone."""
     again: list[Sequence[Task]] = []
     deaths = 0
     with WorkerPool(start, count) as pool:
@@ -174,21 +179,21 @@ def _in_workers(start: Start, count: int, batches: Iterable[Sequence[Task]]) -> 
                     deaths += 1
                     if deaths > DEATHS_IN_A_ROW:
                         raise FeatureError(
-                            f"{deaths} workers in a row died, the last {died}; use fewer workers, which need "
-                            "less memory. What was extracted is kept: the next run continues from there"
+                            f"{deaths} workers in a row died (the last: {died}). "
+                            f"Use fewer workers, which need less memory. {KEPT}"
                         ) from died
                     if not is_last_try:
                         again += ([task] for task in batch)
                         continue
-                    reason = f"its worker died twice ({died}); check the picture"
+                    reason = f"its worker died twice ({died}). Check the picture."
                     extracted = Extracted([], {view: reason for view, _ in batch})
                 except WorkerError as error:
-                    raise FeatureError(f"{error}; what was extracted is kept") from error
+                    raise FeatureError(f"{str(error).removesuffix('.')}. {KEPT}") from error
                 yield extracted
 
 
 def _on_ray(start: Start, count: int, batches: Sequence[Sequence[Task]]) -> Results:
-    """By `count` workers of Ray Data; all that travels is pickled. Ray is left running if it ran before."""
+    """Extract in `count` workers of Ray Data. Ray is stopped afterwards if it was started here."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray.data
@@ -218,8 +223,8 @@ def _on_ray(start: Start, count: int, batches: Sequence[Sequence[Task]]) -> Resu
             yield extracted
     except ray.exceptions.RayError as error:
         raise FeatureError(
-            f"Ray workers failed ({str(error).strip().splitlines()[-1]}); what was extracted is kept: "
-            "repair the cluster and run again"
+            f"Ray workers failed ({str(error).strip().splitlines()[-1]}). Check the cluster and run again. "
+            f"{KEPT}"
         ) from error
     finally:
         if ours:
@@ -227,13 +232,13 @@ def _on_ray(start: Start, count: int, batches: Sequence[Sequence[Task]]) -> Resu
     if failures and not has_rows:
         view, reason = next(iter(failures.items()))
         raise FeatureError(
-            f"no picture could be read by the Ray workers, the first being {view.picture}: {reason}. "
-            "They must see the pictures under the same paths as this machine does"
+            "the Ray workers cannot read the pictures. Make the pictures available on all machines under the "
+            f"same paths. The first failure: {view.picture}: {reason}"
         )
 
 
 class _RayExtractor:
-    """What a Ray worker does: it opens the backbone once, and then turns pictures into features."""
+    """The class of a Ray worker: it opens the backbone once and then extracts features."""
 
     def __init__(self, start: Start) -> None:
         self._extract = start()
@@ -243,30 +248,29 @@ class _RayExtractor:
 
 
 def open_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Sequence[Task]], Extracted]:
-    """An extractor (see `features_of`) with a backbone of its own, on one thread.
+    """Return an extractor (see `features_of`) with its own backbone, on one thread.
 
     Raises:
         BackboneError: the backbone cannot be loaded.
-        FeatureError: its features are not those of this identity.
+        FeatureError: the backbone has another identity.
     """
     opened = open_backbone(backbone, threads=1)
     if opened.identity != identity:
         raise FeatureError(
-            f"the backbone '{backbone}' is {opened.identity}, but the feature store is of {identity}; "
-            "features of two backbones never mix: open this backbone's own store"
+            f"backbone '{backbone}' has identity {opened.identity}, but the feature store has {identity}. "
+            "Open the store of this backbone."
         )
     return partial(features_of, opened, maps=maps)
 
 
 def features_of(backbone: Backbone, tasks: Iterable[Task], *, maps: bool) -> Extracted:
-    """Read pictures and extract some of their views as one batch; what fails is named, the rest goes on.
+    """Read pictures and extract their views as one batch. Failures are reported, and the others continue.
 
-    Every view is decoded on its own, at the scale that suits it: its features never depend on what else is
-    extracted with it.
+    Every view is decoded separately, at its own scale. Its features do not depend on the other views.
     """
     prepared: list[_Prepared] = []
     extracted = Extracted([], {})
-    data: tuple[Path, bytes] | None = None  # of the last picture: its views come one after another
+    data: tuple[Path, bytes] | None = None  # of the last picture, because its views are adjacent
     for view, key in tasks:
         try:
             if data is None or data[0] != view.picture:
@@ -275,24 +279,27 @@ def features_of(backbone: Backbone, tasks: Iterable[Task], *, maps: bool) -> Ext
             prepared.append((view, key, backbone.prepare(picture)))
         except PictureError as error:
             extracted.failures[view] = str(error).removeprefix("<bytes>: ")
-        except Exception as error:  # out of memory, or a decoder's own fault: this picture's problem only
-            extracted.failures[view] = f"cannot be prepared ({type(error).__name__}: {error})"
+        except Exception as error:  # out of memory, or a bug in a decoder; other pictures continue
+            cause = f"{type(error).__name__}: {error}"
+            extracted.failures[view] = f"cannot be decoded ({cause}). Check the picture."
     if prepared:
         _run(backbone, prepared, extracted, maps=maps)
     return extracted
 
 
 _Prepared = tuple[View, ViewKey, Float32Array]
-"""A view decoded: its key, and the backbone's input."""
+"""A decoded view: the view, its key, and the input of the backbone."""
 
 
 def _read(path: Path, sha256: str) -> bytes:
-    """The bytes of a picture; of one that is too large the beginning, and the decoder refuses it."""
+    """Return the bytes of a picture. A file that is too large is truncated, and the decoder refuses it."""
     try:
         with path.open("rb") as file:
             data = file.read(DEFAULT_LIMITS.max_bytes + 1)
     except OSError as error:
-        raise PictureError(f"cannot be read ({error.strerror}); check the path and the disk") from error
+        raise PictureError(
+            f"cannot be read ({error.strerror}). Check its permissions and the disk."
+        ) from error
     if len(data) <= DEFAULT_LIMITS.max_bytes and hashlib.sha256(data).hexdigest() != sha256:
         raise PictureError(CHANGED)
     return data
@@ -301,14 +308,13 @@ def _read(path: Path, sha256: str) -> bytes:
 def _run(backbone: Backbone, prepared: Sequence[_Prepared], extracted: Extracted, *, maps: bool) -> None:
     try:
         batch = backbone.extract(np.stack([pixels for _, _, pixels in prepared]))
-    except Exception as error:  # as above: find the one
+    except Exception as error:  # extract the pictures one by one to find the cause
         if len(prepared) > 1:
             for each in prepared:
                 _run(backbone, [each], extracted, maps=maps)
         else:
-            extracted.failures[prepared[0][0]] = (
-                f"the backbone failed on it ({type(error).__name__}: {error})"
-            )
+            cause = f"{type(error).__name__}: {error}"
+            extracted.failures[prepared[0][0]] = f"the backbone failed ({cause}). Check the picture."
         return
     for place, (view, key, _) in enumerate(prepared):
         vector = np.concatenate([batch.global_vectors[place], batch.style_statistics[place]])
@@ -317,9 +323,9 @@ def _run(backbone: Backbone, prepared: Sequence[_Prepared], extracted: Extracted
             half_map = None if feature_map is None else to_float16(feature_map)
             extracted.rows.append(FeatureRow(key, to_float16(vector), half_map))
         else:
-            extracted.failures[view] = "the backbone's features of it are not finite numbers"
+            extracted.failures[view] = "its features are not finite numbers. Check the picture."
 
 
 def to_float16(values: Float32Array) -> Float16Array:
-    """Finite values as float16; those beyond its range, ±65504, become its largest, never infinite."""
+    """Return finite values as float16. Values outside ±65504 are clipped, so none becomes infinite."""
     return values.clip(-FLOAT16_MAX, FLOAT16_MAX).astype(np.float16)

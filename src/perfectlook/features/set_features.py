@@ -1,4 +1,4 @@
-"""The features of a whole set, in the order that training and evaluation read them."""
+"""The features of a whole set, in the order that training and evaluation use."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,29 +18,29 @@ from perfectlook.progress import ProgressOf, no_progress
 from perfectlook.types import IntArray, Pair, Problem, View
 
 NO_FEATURES = "picture without features"
-"""The kind of the problems reported here."""
+"""The kind of the problems in this module."""
 
 SceneShown = Literal["crop", "full"]
-"""What a model sees of a scene: the picture without the product (the crop rule), or all of it."""
+"""The part of a scene that a model sees: without the product (the crop rule), or the whole picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetFeatures:
-    """A set with the features of all that is usable in it.
+    """A set with the features of its scenes and products.
 
     Attributes:
         dataset: the set.
-        pairs: the pairs that have features on both sides and that the crop rule keeps, in file order.
-        pair_scenes: [n_pairs] the row in `scenes` of each pair's scene view.
-        pair_products: [n_pairs] the row in `products` of each pair's product.
+        pairs: the pairs whose scene and product have features and that the crop rule keeps, in file order.
+        pair_scenes: [n_pairs] the row in `scenes` of the scene view of each pair.
+        pair_products: [n_pairs] the row in `products` of the product of each pair.
         scenes: one row with feature maps for each distinct scene view.
-        scene_views: which view each row of `scenes` is.
-        product_ids: the catalogue: every product with features, in a pair or not, in the set's order.
-        product_categories: the category of each of them.
-        products: one row for each of them, with feature maps where they were asked for.
-        n_dropped: pairs dropped by the crop rule.
-        twins: the other copies of every scene that has any.
-        problems: the pictures without features, and what was left out for that.
+        scene_views: the view of each row of `scenes`.
+        product_ids: the catalogue: every product with features, with or without a pair, in the set's order.
+        product_categories: the category of each product.
+        products: one row for each product, with feature maps if they were requested.
+        n_dropped: the number of pairs that the crop rule dropped.
+        twins: the other copies of each scene that has copies.
+        problems: the pictures without features, and what was left out because of them.
     """
 
     dataset: Dataset
@@ -67,37 +67,37 @@ def set_features(
     progress: ProgressOf | None = None,
     strict: bool = False,
 ) -> SetFeatures:
-    """Read the features of a set from the backbone's store, extracting first what is missing there.
+    """Return the features of a set from the store of the backbone. Missing features are extracted first.
 
     Args:
         dataset: the set.
-        backbone: the backbone's name, with a precision if it has one.
-        scene: "crop" shows a model of each scene what the crop rule leaves of it and drops the pairs of which
-            that is too little; "full" shows whole pictures and drops none.
-        product_maps: whether products need their feature maps too.
-        workers: processes that extract, by default one per processor.
-        progress: makes the progress of each part of the work from its name; `ProgressLine` is one.
-        strict: fail when any picture has no features.
+        backbone: the name of the backbone, with an optional precision.
+        scene: "crop" applies the crop rule and drops the pairs with too small a crop; "full" uses whole
+            pictures and drops no pairs.
+        product_maps: whether to read feature maps of the products too.
+        workers: the number of processes that extract, by default one for each processor.
+        progress: creates the progress of each part of the work, such as `ProgressLine`.
+        strict: raise an error if a picture has no features.
 
     Raises:
-        DatasetError: with `strict`, a picture has no features.
+        DatasetError: a picture has no features, and `strict` is given.
         FeatureError: the store cannot be read or written.
         BackboneError: the backbone is unknown or cannot be loaded.
     """
     pictures = [scene_of.picture for scene_of in dataset.scenes.values()]
     pictures += [product.picture for product in dataset.products.values()]
-    told = progress or no_progress
-    prints, unreadable = fingerprints(pictures, workers=workers, progress=told("reading pictures"))
+    progress_of = progress or no_progress
+    prints, unreadable = fingerprints(pictures, workers=workers, progress=progress_of("reading pictures"))
     shown = [(pair, view) for pair in dataset.pairs if (view := _shown(dataset, pair, prints, scene))]
     catalogue = {product.id: View(product.picture) for product in dataset.products.values()}
     failed = {View(picture): why for picture, why in unreadable.items()}
     with open_store(backbone) as store:
 
         def extracted(what: str, views: Iterable[View], *, maps: bool) -> dict[View, ViewKey]:
-            """The keys of those distinct views that have features, after extracting what the store lacks."""
+            """Extract missing features. Return the keys of the distinct views that have features."""
             readable = (view for view in views if view.picture in prints)
             keys = {view: ViewKey.of(prints[view.picture].sha256, view.crop) for view in readable}
-            report = extract(keys, backbone, store, maps=maps, workers=workers, progress=told(what))
+            report = extract(keys, backbone, store, maps=maps, workers=workers, progress=progress_of(what))
             failed.update(report.failures)
             return {view: key for view, key in keys.items() if view not in failed}
 
@@ -110,8 +110,8 @@ def set_features(
     problems = _problems(shown, catalogue, failed)
     if strict and problems:
         raise DatasetError(
-            f"{dataset.root}: {len(problems):,} pictures have no features, and --strict allows none; repair "
-            f"or remove them; the first: {problems[0]}"
+            f"{dataset.root}: {len(problems):,} pictures have no features, and --strict allows none. "
+            f"Replace or remove them. The first problem: {problems[0]}"
         )
     scene_rows = {view: row for row, view in enumerate(scene_keys)}
     product_rows = {product: row for row, product in enumerate(product_ids)}
@@ -135,7 +135,7 @@ def set_features(
 def _shown(
     dataset: Dataset, pair: Pair, prints: Mapping[Path, Fingerprint], scene: SceneShown
 ) -> View | None:
-    """What a model sees of a pair's scene; None when the crop rule drops the pair, readable or not."""
+    """Return the part of a pair's scene that a model sees; None if the crop rule drops the pair."""
     picture = dataset.scenes[pair.scene].picture
     if scene == "full":
         return View(picture)
@@ -147,17 +147,17 @@ def _shown(
 def _problems(
     shown: Sequence[tuple[Pair, View]], catalogue: Mapping[str, View], failed: Mapping[View, str]
 ) -> list[Problem]:
-    """One problem for every scene view and every product without features, with what is left out for it."""
+    """Return a problem for each scene view and each product without features."""
     by_scene = Counter((pair.scene, view) for pair, view in shown if view in failed)
     by_product = Counter(pair.product for pair, _ in shown)
-    lost = [(scene, view, f"{_pairs(count)} left out") for (scene, view), count in by_scene.items()]
+    lost = [(scene, view, f"Left out: {_pairs(count)}.") for (scene, view), count in by_scene.items()]
     lost += [
-        (product, view, f"left out of the catalogue, with {_pairs(by_product[product])}")
+        (product, view, f"Left out: the product and {_pairs(by_product[product])}.")
         for product, view in catalogue.items()
         if view in failed
     ]
     return [
-        Problem(str(view.picture), item, f"{failed[view]} ({what})", NO_FEATURES) for item, view, what in lost
+        Problem(str(view.picture), item, f"{failed[view]} {what}", NO_FEATURES) for item, view, what in lost
     ]
 
 

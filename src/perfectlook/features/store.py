@@ -1,4 +1,4 @@
-"""A folder of features: every view of a picture passes the backbone once in its life and is kept here."""
+"""A store of features in a folder, so that the backbone runs only once for each view of a picture."""
 
 import errno
 import json
@@ -20,7 +20,7 @@ from perfectlook.files import Closable, cache_folder, write_file
 from perfectlook.types import REGIONS, Float16Array, IntArray, Rectangle
 
 FORMAT = 1
-"""Of the folder: its files, the values in a row and their order, what a key means. Raised with any of it."""
+"""Format of the folder. Raise it if its files, the values of a row, their order or the keys change."""
 CHUNK_BYTES = 8 * 2**20
 LOCK_SECONDS = 120.0
 ON_DISK = np.dtype("<f2")
@@ -37,19 +37,19 @@ CREATE TABLE IF NOT EXISTS views (
 
 
 class ViewKey(NamedTuple):
-    """What a row is filed under: the picture's SHA-256, and the rectangle "left,top,right,bottom" or ""."""
+    """The key of a view: the SHA-256 of the picture, and the crop as "left,top,right,bottom" or ""."""
 
     picture: str
     crop: str
 
     @classmethod
     def of(cls, sha256: str, crop: Rectangle | None) -> Self:
-        """The key of a view of the picture whose content has this hash."""
+        """Return the key of a view, from the SHA-256 of the picture."""
         return cls(sha256, ",".join(map(str, crop)) if crop else "")
 
 
 class StoredRows(NamedTuple):
-    """Where a view's features are: its row in the file of vectors, and in that of maps if it has one."""
+    """The row of a view in the file of vectors, and its row in the file of maps if it has a map."""
 
     vector: int
     map: int | None
@@ -67,7 +67,7 @@ class FeatureArrays:
         return len(self.global_vectors)
 
     def batch(self, rows: IntArray | Sequence[int] | slice) -> FeatureBatch:
-        """The rows named, in that order, as float32; without maps, `feature_maps` is of shape [n, 0, 0]."""
+        """Return rows in the given order, as float32. Without maps, `feature_maps` has shape [n, 0, 0]."""
         chosen = rows if isinstance(rows, slice) else np.asarray(rows, np.int64)
         maps = self.feature_maps if self.feature_maps is not None else np.empty((len(self), 0, 0), np.float16)
         parts = (self.global_vectors, self.style_statistics, maps)
@@ -75,23 +75,23 @@ class FeatureArrays:
 
 
 def open_store(backbone: str, folder: Path | None = None) -> "FeatureStore":
-    """Open the store of a backbone's features, by default in the cache folder.
+    """Open the feature store of a backbone, by default in the cache folder.
 
     Raises:
         BackboneError: the backbone is unknown or cannot be loaded.
-        FeatureError: the folder holds other features, is damaged, or cannot be written.
+        FeatureError: the folder contains other features, is damaged, or cannot be written.
     """
     return FeatureStore.open(StoreManifest.of(open_backbone(backbone)), folder)
 
 
 class FeatureStore(Closable):
-    """Features of one backbone in a folder, safe to kill at any moment and to share between processes.
+    """Features of one backbone in a folder. Several processes may open the same folder.
 
-    `vectors.f16` holds a row per view, the global vector and then the style statistics; `maps.f16` the maps
-    of those views whose map was asked for; `index.sqlite` says which rows are whose. A batch is appended
-    inside one write transaction of the index, which gives the rows their places and commits after they are on
-    the disk: the index never names a row that is not there. The rows of a batch that did not get to its
-    commit are overwritten by the next. A store is used by the thread that opened it, and by one process.
+    `vectors.f16` has one row for each view: the global vector, then the style statistics. `maps.f16` has the
+    feature maps of views that were stored with maps. `index.sqlite` maps keys to rows. A batch is appended
+    in one write transaction of the index, which commits after the rows are on the disk. So the index never
+    points to a missing row, even if a process is killed. The next batch overwrites rows without a commit.
+    An instance must be used in the thread and the process that opened it.
     """
 
     def __init__(self, folder: Path, manifest: "StoreManifest", index: sqlite3.Connection) -> None:
@@ -103,20 +103,20 @@ class FeatureStore(Closable):
 
     @classmethod
     def open(cls, wanted: "StoreManifest", folder: Path | None = None) -> Self:
-        """Open a store of the features wanted, creating it where there is none.
+        """Open a store, or create it if there is none.
 
         Args:
             wanted: the backbone, its precision and its sizes.
-            folder: where; by default a folder named after the identity in the cache folder.
+            folder: by default a folder in the cache folder, named after the identity.
 
         Raises:
-            FeatureError: the folder holds other features, is damaged, or cannot be written.
+            FeatureError: the folder contains other features, is damaged, or cannot be written.
         """
         folder = folder if folder is not None else cache_folder() / "features" / wanted.identity
         path = folder / "manifest.json"
         with _explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            was_used = (folder / "index.sqlite").exists()  # asked first: another process may be creating both
+            was_used = (folder / "index.sqlite").exists()  # check first: another process may be creating both
             if not path.exists():
                 if was_used:
                     raise _damaged(path, "manifest.json is missing")
@@ -126,8 +126,8 @@ class FeatureStore(Closable):
                 mine, theirs = getattr(manifest, name), getattr(wanted, name)
                 if mine != theirs:
                     raise FeatureError(
-                        f"{folder}: holds features with {name} {mine}, but this backbone's have {name} "
-                        f"{theirs}. They never mix: use another folder, or delete this one to extract again"
+                        f"{folder}: made with {name} {mine}, but the backbone has {name} {theirs}. "
+                        "Use another folder, or delete this one to extract the features again."
                     )
             index = sqlite3.connect(folder / "index.sqlite", timeout=LOCK_SECONDS, isolation_level=None)
             try:
@@ -143,25 +143,25 @@ class FeatureStore(Closable):
         for column, file in (("vector_row", self._vectors), ("map_row", self._maps)):
             named, held = self._next_row(column), file.count()
             if held < named:
-                raise _damaged(file.path, f"{file.path.name} holds {held} rows, index.sqlite names {named}")
+                raise _damaged(file.path, f"{file.path.name} has {held} rows, but index.sqlite has {named}")
 
     def _release(self) -> None:
         self._index.close()
 
     def __len__(self) -> int:
-        """How many views are stored."""
+        """Return the number of stored views."""
         with _explained(self.folder):
             return int(self._index.execute("SELECT COUNT(*) FROM views").fetchone()[0])
 
     def find(self, keys: Iterable[ViewKey]) -> list[StoredRows | None]:
-        """Where each view's features are, in the order of the keys; None for those that are not stored."""
+        """Return the rows of each view, in the order of the keys; None for views that are not stored."""
         query = "SELECT vector_row, map_row FROM views WHERE picture = ? AND crop = ?"
         with _explained(self.folder):
             rows = (self._index.execute(query, key).fetchone() for key in keys)
             return [row and StoredRows(*row) for row in rows]
 
     def missing(self, keys: Iterable[ViewKey], *, maps: bool) -> list[ViewKey]:
-        """The keys of those views that are not stored, or whose map is not when maps are asked for."""
+        """Return the keys of views that are not stored. With `maps`, also of those without a map."""
         keys = list(keys)
         found = zip(keys, self.find(keys), strict=True)
         return [key for key, rows in found if rows is None or (maps and rows.map is None)]
@@ -169,21 +169,20 @@ class FeatureStore(Closable):
     def append(
         self, keys: Sequence[ViewKey], vectors: Float16Array, maps: Float16Array | None = None
     ) -> None:
-        """Store a batch of features: all of it is on the disk when this returns, none if it fails.
+        """Store a batch of features. If it returns, the whole batch is on the disk; if it fails, nothing is.
 
-        What is stored already stays as it is: of a view that has its vector but lacks the map, only the map
-        is added.
+        Stored features do not change. For a view with a vector but without a map, only the map is added.
 
         Args:
-            keys: the views.
+            keys: the keys of the views.
             vectors: [n, D + K], global vectors and then style statistics, finite.
-            maps: [n, 49, C], finite, or None where they are not to be stored.
+            maps: [n, 49, C], finite; None to store no maps.
 
         Raises:
-            FeatureError: the disk is full or cannot be written; the store stays as it was.
+            FeatureError: the disk is full or cannot be written. The store is unchanged.
         """
         if not (np.isfinite(vectors).all() and (maps is None or np.isfinite(maps).all())):
-            raise ValueError("features that are not finite numbers are never stored")
+            raise ValueError("expected finite features, got NaN or infinity")
         places: dict[ViewKey, int] = {}
         for place, key in enumerate(keys):
             places.setdefault(key, place)
@@ -200,17 +199,17 @@ class FeatureStore(Closable):
                 self._maps.write(first, maps[[places[key] for key in without]])
 
     def read(self, keys: Sequence[ViewKey], *, maps: bool) -> FeatureArrays:
-        """Gather the features of views, in the order of the keys; a key may come more than once.
+        """Return the features of views, in the order of the keys. Keys may repeat.
 
         Raises:
-            FeatureError: a view, or its map when maps are asked for, is not stored.
+            FeatureError: a view is not stored, or has no map and `maps` is given.
         """
         found: list[StoredRows] = []
         for key, rows in zip(keys, self.find(keys), strict=True):
             if rows is None or (maps and rows.map is None):
                 raise FeatureError(
-                    f"{self.folder}: the {'feature map' if rows else 'features'} of picture {key.picture} "
-                    f"(crop {key.crop or 'none'}) must be extracted first"
+                    f"{self.folder}: no {'feature map' if rows else 'features'} of picture {key.picture} "
+                    f"(crop {key.crop or 'none'}). Extract them first."
                 )
             found.append(rows)
         with _explained(self.folder):
@@ -223,7 +222,7 @@ class FeatureStore(Closable):
         return FeatureArrays(vectors[:, :split], vectors[:, split:], feature_maps)
 
     def _place(self, column: str, statement: str, keys: Sequence[ViewKey]) -> int:
-        """Give views the next rows of a column's file; returns the first."""
+        """Assign the next rows of a file to views, and return the first row."""
         first = self._next_row(column)
         self._index.executemany(statement, [(row, *key) for row, key in enumerate(keys, first)])
         return first
@@ -238,7 +237,7 @@ _SAME = ("identity", *_SIZES, "dtype")
 
 @dataclass(frozen=True, slots=True)
 class StoreManifest:
-    """The features a store holds: one backbone's, at one precision, in rows of fixed sizes."""
+    """The description of a store: one backbone at one precision, with rows of fixed sizes."""
 
     identity: str
     backbone: str
@@ -252,7 +251,7 @@ class StoreManifest:
 
     @classmethod
     def of(cls, backbone: Backbone) -> Self:
-        """The manifest of a store for the features of this backbone."""
+        """Return the manifest of a store for this backbone."""
         about = backbone.description
         return cls(backbone.identity, about.name, *(getattr(about, size) for size in _SIZES))
 
@@ -261,7 +260,7 @@ class StoreManifest:
         """Read a manifest.
 
         Raises:
-            FeatureError: the file is not a manifest, or of another format than this version reads.
+            FeatureError: the file is not a manifest, or has a format that this version does not read.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -272,9 +271,9 @@ class StoreManifest:
         found = content.get("format")
         if type(found) is int and found != FORMAT:
             raise FeatureError(
-                f"{path}: the feature store is of format {found}, written by perfectlook "
-                f"{content.get('version')}; this is perfectlook {__version__}, which reads format {FORMAT}: "
-                "let PERFECTLOOK_CACHE name another folder, or delete this one to extract again"
+                f"{path}: has format {found}, but this version reads format {FORMAT} "
+                f"(written by perfectlook {content.get('version')}, this is {__version__}). "
+                "Set PERFECTLOOK_CACHE to another folder, or delete this one to extract the features again."
             )
         wrong = [each.name for each in fields(cls) if type(content.get(each.name)) is not each.type]
         if wrong:
@@ -283,7 +282,7 @@ class StoreManifest:
 
 
 class RowFile:
-    """A file of float16 rows, each `width` values long; row n begins at byte 2·n·width."""
+    """A file of float16 rows with `width` values each. Row n starts at byte 2·n·width."""
 
     def __init__(self, path: Path, width: int) -> None:
         self.path = path
@@ -291,14 +290,14 @@ class RowFile:
         self._row_bytes = width * ON_DISK.itemsize
 
     def count(self) -> int:
-        """How many whole rows the file holds."""
+        """Return the number of complete rows in the file."""
         return self.path.stat().st_size // self._row_bytes if self.path.exists() else 0
 
     def write(self, first: int, rows: Float16Array) -> None:
-        """Write rows, n of `width` values, from row `first` on; they are on the disk when this returns.
+        """Write rows [n, width] from row `first` on, and return when they are on the disk.
 
         Raises:
-            OSError: the disk is full, or cannot be written.
+            OSError: the disk is full or cannot be written.
         """
         if not len(rows):
             return
@@ -310,7 +309,7 @@ class RowFile:
             os.fsync(file.fileno())
 
     def read(self, rows: IntArray) -> Float16Array:
-        """Gather rows [n, width] in the order given, reading the file from front to back."""
+        """Return rows [n, width] in the given order. The file is read from start to end."""
         gathered = np.empty((len(rows), self.width), np.float16)
         if not len(rows):
             return gathered
@@ -325,23 +324,23 @@ class RowFile:
 
 @contextmanager
 def _explained(folder: Path) -> Iterator[None]:
-    """Turn failures of the disk and of the index into errors that say what to do."""
+    """Turn errors of the disk and of the index into a FeatureError with a remedy."""
     try:
         yield
     except (OSError, sqlite3.DatabaseError) as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the kind, the rest its variant
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the low byte is the primary result code
         if code in _FULL_INDEX or (isinstance(error, OSError) and error.errno in _FULL_DISK):
             free = shutil.disk_usage(folder if folder.exists() else folder.anchor or ".").free
             reason = (
-                f"features cannot be written, {free / 2**20:,.1f} MiB are free ({error}); free some space, "
-                "or let PERFECTLOOK_CACHE name a folder on a larger disk. What was stored is kept"
+                f"cannot be written ({error}; {free / 2**20:,.1f} MiB free). Free some space, or set "
+                "PERFECTLOOK_CACHE to a folder on a larger disk. The stored features are kept."
             )
         elif code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             reason = (
-                f"another process has been writing for over {LOCK_SECONDS:.0f} s; end it, or run again later"
+                f"locked by another process for more than {LOCK_SECONDS:.0f} s. End it, or run again later."
             )
         elif isinstance(error, OSError | sqlite3.OperationalError):
-            reason = f"cannot be read or written ({error}); let PERFECTLOOK_CACHE name a folder you can write"
+            reason = f"cannot be read or written ({error}). Set PERFECTLOOK_CACHE to a writable folder."
         else:
             raise _damaged(folder / "index.sqlite", str(error)) from error
         raise FeatureError(f"{folder}: {reason}") from error
@@ -353,5 +352,5 @@ _FULL_INDEX = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 def _damaged(path: Path, reason: str) -> FeatureError:
     return FeatureError(
-        f"{path}: the feature store is damaged ({reason}); delete the folder {path.parent} to extract again"
+        f"{path}: damaged ({reason}). Delete the folder {path.parent} to extract the features again."
     )

@@ -1,7 +1,7 @@
-"""Worker processes that do tasks for their parent. One that crashes or hangs costs its own task, no other.
+"""Worker processes. A worker that crashes or hangs fails its own task only.
 
-Unlike `concurrent.futures.ProcessPoolExecutor`, a pool goes on after the death of a worker, and it can end a
-task that takes too long.
+Unlike `concurrent.futures.ProcessPoolExecutor`, the pool continues after a worker died, and tasks can have a
+timeout.
 """
 
 import os
@@ -20,7 +20,7 @@ from perfectlook.errors import PerfectLookError
 from perfectlook.files import Closable
 
 TASKS_PER_WORKER = 2
-"""What `run` takes ahead: a task that is being done and one that waits, so that a worker never does."""
+"""Tasks that `run` takes ahead for each worker: one that runs and one that waits."""
 GRACE_SECONDS = 5.0
 RETRIED_STARTS = 2
 
@@ -29,38 +29,38 @@ Result = TypeVar("Result")
 
 
 class WorkerError(PerfectLookError):
-    """Workers do not start, or a task failed in one."""
+    """Workers cannot start, or a task failed in a worker."""
 
 
 class WorkerDiedError(WorkerError):
-    """A worker ended before it had the result: it crashed, was killed, or ran out of memory."""
+    """A worker ended without a result: it crashed, was killed, or ran out of memory."""
 
 
 class TaskTimeoutError(WorkerDiedError):
-    """A task took too long; its worker was killed."""
+    """A task timed out; its worker was killed."""
 
 
 class WorkerPool(Closable, Generic[Task, Result]):
-    """Processes that each make `do = initializer()` once and then answer every task with `do(task)`.
+    """A pool of processes. Each calls `do = initializer()` once and then returns `do(task)` for each task.
 
-    The initializer, tasks and results are pickled; workers import nothing of the caller's script. They start
-    when tasks need them and are kept until the pool is closed. A worker that dies, or that a timeout kills,
-    is replaced by a fresh one. All methods may be called from several threads. Workers contain crashes, not
-    malice: their answers are unpickled here.
+    The initializer, tasks and results are pickled. Workers do not import the caller's script. They start when
+    tasks need them and run until the pool is closed. A worker that dies or times out is replaced. All methods
+    can be called from several threads. The pool protects against crashes, not against malicious code: it
+    unpickles the results of the workers.
     """
 
     def __init__(self, initializer: Callable[[], Callable[[Task], Result]], count: int) -> None:
         self._initializer = pickle.dumps(initializer)
         self._count = count
-        self._threads = ThreadPoolExecutor(count)  # each waits for one worker
+        self._threads = ThreadPoolExecutor(count)  # each thread waits for one worker
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
         self._idle: list[_Worker] = []
 
     def run(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Future[Result]]]:
-        """Do tasks; yields each with its future as it is done. `submit` says what the future raises.
+        """Run tasks and yield each with its future when it is done. `submit` lists the errors of the future.
 
-        Takes only `TASKS_PER_WORKER` tasks per worker ahead of what it has yielded, however many there are.
+        At most `TASKS_PER_WORKER` tasks for each worker are taken ahead of the results.
         """
         waiting = iter(tasks)
         pending: dict[Future[Result], Task] = {}
@@ -69,17 +69,17 @@ class WorkerPool(Closable, Generic[Task, Result]):
                 pending[self.submit(task)] = task
             if not pending:
                 return
-            # on Windows, Ctrl-C is noticed only between two waits
+            # Windows handles Ctrl-C only between two waits
             done, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
             for future in done:
                 yield pending.pop(future), future
 
     def submit(self, task: Task, *, seconds: float | None = None) -> Future[Result]:
-        """Hand in a task that may take `seconds`, from when a worker begins it; returns its future.
+        """Submit a task and return its future. The timeout `seconds` starts when a worker starts the task.
 
-        The future raises what the task raised: a `PerfectLookError` as it is, anything else as a
-        `WorkerError` with its text. It raises `WorkerDiedError` or `TaskTimeoutError` where the worker ended
-        before it had the result, and `WorkerError` where workers cannot start. Closing the pool cancels it.
+        The future raises a `PerfectLookError` of the task unchanged, and any other error as a `WorkerError`
+        with the same text. It raises `WorkerDiedError` or `TaskTimeoutError` if the worker ended without a
+        result, and `WorkerError` if workers cannot start. Closing the pool cancels it.
 
         Raises:
             WorkerError: the pool is closed.
@@ -89,7 +89,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
         return self._threads.submit(self._do, pickle.dumps(task), seconds)
 
     def _release(self) -> None:
-        """End all workers now, whatever they are doing."""
+        """Kill all workers, including those that run a task."""
         with self._lock:
             for worker in self._workers:
                 worker.kill()
@@ -102,7 +102,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
             worker = self._idle.pop()
         except IndexError:
             worker = self._started()
-        if not worker.is_alive():  # it died while it was idle, or with its last task
+        if not worker.is_alive():  # it died while idle or during its last task
             worker.end()
             worker = self._started()
         try:
@@ -112,7 +112,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
             self._idle.append(worker)
 
     def _started(self) -> "_Worker":
-        """A fresh worker that has run the initializer."""
+        """Start a worker and run the initializer in it."""
         for attempt in range(RETRIED_STARTS, -1, -1):
             with self._lock:
                 if self._is_closed:
@@ -124,7 +124,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
                 break
             except WorkerDiedError as error:
                 if not attempt:
-                    raise WorkerError(f"workers end before they have started ({error})") from error
+                    raise WorkerError(f"workers cannot start ({error})") from error
             except Exception:
                 worker.kill()
                 worker.end()
@@ -133,9 +133,9 @@ class WorkerPool(Closable, Generic[Task, Result]):
 
 
 class _Worker:
-    """A process that answers one message at a time.
+    """A process that handles one message at a time.
 
-    It is in a process group of its own: Ctrl-C in a terminal reaches the parent, which ends its workers.
+    It has its own process group, so Ctrl-C in a terminal reaches only the parent, which ends its workers.
     """
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class _Worker:
         self._timed_out = False
 
     def ask(self, message: bytes, seconds: float | None = None) -> Any:
-        """Send a pickled message; returns the answer, or raises the error that is the answer."""
+        """Send a pickled message, and return the result or raise the error of the worker."""
         timer = None if seconds is None else threading.Timer(seconds, self._time_out)
         if timer:
             timer.start()
@@ -164,7 +164,7 @@ class _Worker:
         finally:
             if timer:
                 timer.cancel()
-                timer.join()  # so that it never kills a worker that is at its next task
+                timer.join()  # so that it cannot kill the worker during its next task
         result, problem = pickle.loads(answer)
         if problem is not None:
             raise problem
@@ -175,15 +175,15 @@ class _Worker:
         self.kill()
 
     def is_alive(self) -> bool:
-        """Whether it can be given a task."""
+        """Return whether the worker can run a task."""
         return not self._timed_out and self._process.poll() is None
 
     def kill(self) -> None:
-        """End it now; what waits for its answer sees it die."""
+        """Kill the process. A thread that waits for its result gets a `WorkerDiedError`."""
         self._process.kill()
 
     def end(self) -> str:
-        """Wait until it has ended; returns how it did."""
+        """Wait for the end of the process, and return how it ended."""
         for pipe in (self._messages, self._answers):
             with suppress(OSError):
                 pipe.close()
@@ -196,7 +196,7 @@ class _Worker:
             return f"exit code {code}"
         with suppress(ValueError):
             name = signal.Signals(-code).name
-            return f"killed by {name}" + (", by the system when memory runs out" if name == "SIGKILL" else "")
+            return f"killed by {name}" + (", perhaps out of memory" if name == "SIGKILL" else "")
         return f"killed by signal {-code}"
 
 
@@ -204,9 +204,9 @@ _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from perfectlook.features.wo
 
 
 def _work() -> None:
-    """What a worker process runs until its parent closes the pipe or is gone."""
+    """Run a worker process until its parent closes the pipe or ends."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what tasks print must not come between the answers
+    os.dup2(2, 1)  # the output of tasks must not mix with the results
     do: Callable[[Any], Any] | None = None
     with suppress(EOFError, OSError):
         while True:
@@ -223,7 +223,7 @@ def _work() -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error in a form that survives pickling."""
+    """Return an error that can be pickled."""
     if isinstance(error, PerfectLookError):
         with suppress(Exception):
             pickle.loads(pickle.dumps(error))
@@ -240,6 +240,6 @@ def _send(stream: IO[bytes], message: bytes) -> None:
 def _receive(stream: IO[bytes]) -> bytes:
     size = int.from_bytes(stream.read(8), "big")
     message = stream.read(size)
-    if not size or len(message) < size:  # no message is empty
+    if not size or len(message) < size:  # messages are never empty
         raise EOFError
     return message

@@ -1,4 +1,4 @@
-"""Feeds of products: CSV, TSV, JSON lines, Parquet, and Google Merchant Center's TSV and XML."""
+"""Feeds of products: CSV, TSV, JSON lines, Parquet, and TSV and XML of Google Merchant Center."""
 
 from perfectlook.feeds.feed import KEPT, Feed, FeedOptions, FeedProblem
 from perfectlook.feeds.pictures import PictureCache

@@ -1,4 +1,4 @@
-"""A feed: a product for each of its rows, and what is wrong with the other rows."""
+"""A feed: one product for each usable row, and a problem for each other row."""
 
 import os
 import re
@@ -23,17 +23,17 @@ MAX_ID = 200
 MAX_TITLE = 1_000
 MAX_FIELD = 10_000
 MAX_LINK = 2_000
-"""Characters. A longer title or field is cut; a longer id, category or link to a picture is refused."""
+"""Limits in characters. Longer titles and fields are cut. Longer ids, categories and links are refused."""
 
 MEANING = 1
-"""Raise this when the same row comes to mean another product: every row is then read in full again."""
+"""Raise this when the same row gives another product than before. Every row is then read in full again."""
 
 IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
-"""Whether a product is known to be unchanged, given its id, the path of its picture, and its digest."""
+"""Whether a product is unchanged, given its id, the path of its picture, and its digest."""
 
 
 class FeedProblem(StrEnum):
-    """What sort of problem a row has: `Problem.kind` of everything that is reported of feeds."""
+    """The kinds of problems of feeds (`Problem.kind`)."""
 
     UNREADABLE = "unreadable row"
     UNUSABLE_ID = "unusable id in a feed"
@@ -45,20 +45,19 @@ class FeedProblem(StrEnum):
 
 
 KEPT = frozenset({FeedProblem.TOO_LONG, FeedProblem.UNUSABLE_FIELD})
-"""What is wrong with rows that become products all the same."""
+"""Kinds of problems whose rows still become products."""
 
 
 class FeedOptions(TypedDict, total=False):
-    """How a feed is read and fetched; on the command line, flags of the same names.
+    """Options for reading and fetching a feed. The flags of the command line have the same names.
 
     Attributes:
-        fields: the names of columns by field, if they are not the usual ones (`--field`).
-        format: one of `FORMATS`; by default the one of the media type or of the end of the name.
-        currency: the currency of prices that do not name one.
-        allow_outside: whether pictures may be outside the feed's folder.
-        allow_private: whether the feed and its pictures are also fetched from private, loopback and
-            link-local addresses.
-        connections: how many pictures are fetched at once, by default 8.
+        fields: column names by field, for columns with other names (`--field`).
+        format: one of `FORMATS`, by default from the media type or the suffix of the name.
+        currency: the currency of prices without one.
+        allow_outside: whether pictures may be outside the folder of the feed.
+        allow_private: whether private, loopback and link-local addresses are allowed.
+        connections: the number of pictures fetched at the same time, by default 8.
     """
 
     fields: Mapping[str, str] | None
@@ -70,9 +69,9 @@ class FeedOptions(TypedDict, total=False):
 
 
 class Feed:
-    """The products of a file. A row that cannot be used becomes a problem; the other rows go on.
+    """The products of a file. A row that cannot be used becomes a problem, and the others continue.
 
-    After `products` has ended, `problems` says what is wrong with the rows.
+    `problems` is complete after `products` has ended.
     """
 
     def __init__(
@@ -84,22 +83,22 @@ class Feed:
         media_type: str = "",
         **options: Unpack[FeedOptions],
     ) -> None:
-        """Name a file; it is read when products are asked for.
+        """Open a feed. The file is read by `products`.
 
         Args:
             path: the file.
-            pictures: where the pictures at URLs are kept, or will be once they are fetched.
-            url: where the file was fetched from, if it was: pictures' paths are then relative to it.
-            media_type: what the server says that it is.
-            options: how it is read.
+            pictures: the cache of pictures at URLs.
+            url: the URL of a fetched file. The paths of pictures are then relative to it.
+            media_type: the media type that the server declared.
+            options: see `FeedOptions`.
 
         Raises:
-            FeedError: the format is not known.
-            UsageError: a field or the currency does not exist.
+            FeedError: the format is unknown.
+            UsageError: a field or the currency is unknown.
         """
         fields, currency = options.get("fields") or {}, options.get("currency")
         if currency is not None and currency not in CURRENCIES:
-            raise UsageError(f"--currency {currency}: no such currency; give its code, such as EUR or USD")
+            raise UsageError(f"--currency {currency}: unknown currency. Use a code such as EUR or USD.")
         self.name = url or str(path)
         self.problems: list[Problem] = []
         self.pictures = pictures
@@ -122,20 +121,20 @@ class Feed:
         meaning = ascii((MEANING, sorted(fields.items()), currency, context))
         self._digest = blake2b(meaning.encode(), digest_size=16)
         self._unusable: set[str] = set()
-        """Ids of the rows that have no product; "" stands for those whose id is unknown."""
+        """Ids of the rows without a product; "" stands for rows with an unknown id."""
 
     @property
     def unavailable(self) -> frozenset[str] | None:
-        """Ids of products that the feed has but cannot describe; None if it has rows whose id is unknown."""
+        """Ids of products whose rows cannot be used; None if such a row has an unknown id."""
         return None if "" in self._unusable else frozenset(self._unusable)
 
     def products(self, is_unchanged: IsUnchanged | None = None) -> Iterator[Product]:
-        """Yield the product of every row that has one, in the order of rows; of one id the first counts.
+        """Yield the products of the usable rows, in order. Of rows with the same id, the first is used.
 
-        A row whose product `is_unchanged` is passed over after a glance.
+        Rows for which `is_unchanged` returns True are skipped before they are read in full.
 
         Raises:
-            FeedError: the file cannot be read as the feed that it should be.
+            FeedError: the file is not a feed of its format, or lacks a column.
             MissingExtraError: its format needs a library that is not installed.
         """
         self.problems, self._unusable = [], set()
@@ -146,7 +145,8 @@ class Feed:
             if not id_.isascii():
                 id_ = unicodedata.normalize("NFC", id_)
             if id_ in seen:
-                self._report(row.number, id_, FeedProblem.REPEATED_ID, "comes again; the first counts")
+                reason = "the id occurs twice, and the first row is used. Remove one of the two rows."
+                self._report(row.number, id_, FeedProblem.REPEATED_ID, reason)
                 continue
             images = (values.get(name, "").strip() for name in self._columns.images)
             image = next(filter(None, images), "")
@@ -163,7 +163,7 @@ class Feed:
                 yield product
 
     def _rows(self) -> Iterator[tuple[FeedRow, str]]:
-        """Every row that can be read, and a digest: while it is the same, the row means the same product."""
+        """Yield each readable row and its digest. Rows with the same digest give the same product."""
         is_first = has_columns = self._format.has_columns
         start = self._digest.copy()
         try:
@@ -182,23 +182,23 @@ class Feed:
                 digest = start.copy()
                 digest.update(texts.encode("utf-8", "surrogatepass"))
                 yield row, digest.hexdigest()
-        except FeedError as error:  # a fetched feed is known by its URL
+        except FeedError as error:  # name a fetched feed by its URL
             raise FeedError(str(error).replace(str(self._path), self.name)) from error
 
     def _product(self, row: FeedRow, id_: str, digest: str) -> Product:
-        """The product of a row; what it has to go without is reported."""
+        """Return the product of a row. Fields that cannot be used are reported."""
         before = len(self.problems)
         everything = "".join(row.values.values())
         if "\0" in everything:
             known = "" if "\0" in id_ else id_
-            raise _UnusableError(known, FeedProblem.UNREADABLE, "holds NUL bytes; write the feed again")
+            raise _UnusableError(known, FeedProblem.UNREADABLE, "contains NUL bytes. Export the feed again.")
         fields = self._columns.renamed(row.values)
         fields.pop("id", None)
         if not id_:
-            raise _UnusableError("", FeedProblem.UNUSABLE_ID, "has no id; give it one")
+            raise _UnusableError("", FeedProblem.UNUSABLE_ID, "has no id. Add an id.")
         if len(id_) > MAX_ID or not id_.isprintable():
             reason = (
-                f"its id {id_[:40]!r} is too long or not printable; use up to {MAX_ID} printable characters"
+                f"its id {id_[:40]!r} is too long or not printable. Use up to {MAX_ID} printable characters."
             )
             raise _UnusableError("", FeedProblem.UNUSABLE_ID, reason)
         if len(everything) > MAX_TITLE:
@@ -207,26 +207,30 @@ class Feed:
         picture = self._picture(id_, fields.pop("image_link", ""))
         title = " ".join(fields.pop("title", "").split()) or None
         self._normalise(row.number, id_, fields)
-        # what is wrong with a row is reported every time, so the row must be looked at every time
+        # problems are reported in every sync, so a row with problems gets no digest
         return Product(id_, category, picture, title, fields, digest if len(self.problems) == before else "")
 
     def _picture(self, id_: str, image: str) -> Path:
-        """Where the picture of a product is, or will be once it is fetched."""
+        """Return the path of the picture of a product, whether it has been fetched or not."""
         if not image or len(image) > MAX_LINK:
-            reason = "its image_link is too long; shorten it" if image else "has no picture; give image_link"
+            reason = (
+                f"its image_link has {len(image):,} characters. Use up to {MAX_LINK:,}."
+                if image
+                else "has no picture. Add an image_link."
+            )
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, reason)
         place = self._place(image)
         if place is None:
             reason = (
-                "only http:// and https:// are fetched; correct the link"
+                "not an http:// or https:// URL. Correct the link."
                 if self._url or _is_url(image)
-                else "lies outside the feed's folder, which only --allow-outside allows"
+                else "is outside the folder of the feed. Move it there, or pass --allow-outside."
             )
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, f"{image[:80]}: {reason}")
         return Path(place)
 
     def _place(self, image: str) -> str | None:
-        """The path of a picture; None if it may not be used."""
+        """Return the path of a picture; None if it is not allowed."""
         if self._url and image:
             with suppress(ValueError):
                 image = urljoin(self._url, image)
@@ -245,21 +249,21 @@ class Feed:
             most = MAX_TITLE if name == "title" else MAX_FIELD
             if len(text) > most:
                 fields[name] = text[:most]
-                reason = f"its {name} of {len(text):,} characters is cut to {most:,}"
+                reason = f"its {name} of {len(text):,} characters is cut to {most:,}. Shorten it."
                 self._report(row, id_, FeedProblem.TOO_LONG, reason)
 
     def _normalise(self, row: int, id_: str, fields: dict[str, str]) -> None:
-        """Bring fields that filters know into their form; leave out those that cannot be used."""
+        """Convert the fields that filters know to their normal form. Remove those that cannot be used."""
         for name, in_form in self._forms.items():
             if name in fields:
                 try:
                     fields[name] = in_form(fields[name])
                 except ValueError as error:
                     del fields[name]
-                    self._report(row, id_, FeedProblem.UNUSABLE_FIELD, f"goes without {name}: {error}")
+                    self._report(row, id_, FeedProblem.UNUSABLE_FIELD, f"{name} is left out: {error}")
 
     def _leave_out(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
-        """Report a row without a product: its product is one that the feed cannot give now."""
+        """Report a row without a product, and record its id as unavailable."""
         self._report(row, id_, kind, reason)
         self._unusable.add(id_)
 
@@ -268,20 +272,20 @@ class Feed:
 
 
 class _UnusableError(Exception):
-    """A row that cannot become a product: the product's id ("" if that is not known), the kind, and why."""
+    """A row cannot become a product. Its arguments: the id ("" if unknown), the kind and the reason."""
 
 
 def _category(id_: str, fields: dict[str, str]) -> str:
-    """The first field that is a path; the others stay fields. Numbers of Google's taxonomy are not paths."""
+    """Return the first field that is a path, and remove it from the fields. Numbers are not paths."""
     for name in CATEGORY_FIELDS:
         if name in fields and (path := _path(fields[name])):
             del fields[name]
             return path
     number = fields.get("google_product_category")
     reason = (
-        f"its google_product_category {number[:40]!r} is a number; give the path, or product_type"
+        f"its google_product_category {number[:40]!r} is a number. Write its path, or add product_type."
         if number
-        else "has no category; give category, google_product_category or product_type"
+        else "has no category. Add category, google_product_category or product_type."
     )
     raise _UnusableError(id_, FeedProblem.NO_CATEGORY, reason)
 
@@ -302,7 +306,7 @@ def _is_url(image: str) -> bool:
 
 def _web_link(text: str) -> str:
     if not text.lower().startswith(_WEB):
-        raise ValueError(f"{text[:40]!r} is not a link; write https://...")
+        raise ValueError(f"{text[:40]!r} is not a link. Write https://... .")
     return text
 
 
@@ -311,32 +315,32 @@ FIELDS = (
     *("id", "title", *CATEGORY_FIELDS, "image_link", "price", "sale_price"),
     *("availability", "brand", "gender", "item_group_id", "link"),
 )
-"""The fields that have a meaning here; any other column is kept as a field of its own name."""
+"""The fields with a defined meaning. Any other column becomes a field with its own name."""
 
 _ALIASES = {"title": ("name",), "image_link": ("image", "image_url", "picture"), "link": ("url",)}
-"""Other names for a field, taken where a row has not the field itself."""
+"""Other names for a field, used if a row lacks the field itself."""
 
 
 class Columns:
-    """Renames columns to fields: those that were named, and a few that everybody knows.
+    """Renames columns to fields: those given with `--field`, and a few common names.
 
     Attributes:
-        id: the column that holds ids.
-        images: the columns that may hold the picture; the first one that is not empty does.
+        id: the column with the ids.
+        images: the columns that may contain the picture. The first one that is not empty is used.
     """
 
     def __init__(self, named: Mapping[str, str]) -> None:
-        """Take the names of columns by field; UsageError for a field that has no meaning."""
+        """Take the column names by field. UsageError for an unknown field."""
         for field in named:
             if field not in FIELDS:
-                raise UsageError(f"--field {field}=...: no such field; choose one of {', '.join(FIELDS)}")
+                raise UsageError(f"--field {field}=...: unknown field. Choose one of: {', '.join(FIELDS)}.")
         self._named = {field: column_name(column) for field, column in named.items()}
         self._aliases = {field: names for field, names in _ALIASES.items() if field not in named}
         self.id = self._named.get("id", "id")
         self.images = (self._named.get("image_link", "image_link"), *self._aliases.get("image_link", ()))
 
     def renamed(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return a row's texts by field, trimmed, without the empty ones."""
+        """Return the texts of a row by field, trimmed and without empty ones."""
         texts = {name: text for name, value in values.items() if (text := value.strip())}
         if self._named:
             named = {field: texts.get(column) for field, column in self._named.items()}
@@ -349,17 +353,17 @@ class Columns:
         return texts
 
     def check(self, feed: str, present: Collection[str]) -> None:
-        """Raise FeedError where a column was named that the feed has not, or one is missing that it needs."""
+        """Raise FeedError if a column of `--field` or a required column is missing."""
         has = f"it has {', '.join(list(present)[:30])}"
         for field, column in self._named.items():
             if column not in present:
-                raise FeedError(f"{feed}: no column '{column}' (--field {field}={column}); {has}")
+                raise FeedError(f"{feed}: no column '{column}' ({has}). Correct --field {field}={column}.")
         fields = self.renamed(dict.fromkeys(present, "?"))
         for needed in (("id",), ("image_link",), CATEGORY_FIELDS):
             if not any(field in fields for field in needed):
                 raise FeedError(
-                    f"{feed}: no column '{needed[0]}'; {has}; name the one that holds it: "
-                    f"--field {needed[0]}=COLUMN"
+                    f"{feed}: no column '{needed[0]}' ({has}). "
+                    f"Name the column with --field {needed[0]}=COLUMN."
                 )
 
 
@@ -376,11 +380,11 @@ _BY_SPELLING = {each: word for word, spellings in _AVAILABILITY.items() for each
 def canonical_availability(text: str) -> str:
     """Return `in_stock`, `out_of_stock`, `preorder` or `backorder`; ValueError for any other text.
 
-    Case, spaces and hyphens do not matter, and schema.org's `https://schema.org/InStock` is understood.
+    Case, spaces and hyphens do not matter. The form of schema.org, `https://schema.org/InStock`, is accepted.
     """
     word = "".join(filter(str.isalpha, text.casefold().rpartition("/")[2]))
     if word not in _BY_SPELLING:
-        raise ValueError(f"{text[:40]!r} is none of {', '.join(_AVAILABILITY)}")
+        raise ValueError(f"unknown availability {text[:40]!r}. Choose one of: {', '.join(_AVAILABILITY)}.")
     return _BY_SPELLING[word]
 
 
@@ -395,10 +399,10 @@ _BY_DECIMALS = {
     3: "BHD IQD JOD KWD LYD OMR TND",
 }
 CURRENCIES = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
-"""The codes of ISO 4217 that shops may use, and how many decimals their amounts have."""
+"""The currency codes of ISO 4217 that shops use, and the number of decimals of their amounts."""
 
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "₽": "RUB", "₩": "KRW", "₪": "ILS", "zł": "PLN"}
-"""Signs that stand for one currency; $, ¥ and kr stand for several, so the feed's own currency says which."""
+"""Signs of a single currency. $, ¥ and kr stand for several, so the currency of the feed decides."""
 _AMBIGUOUS = ("", "$", "¥", "kr", "kr.", "Kr", "Kr.")
 _PRICE = re.compile(r"([^0-9\s.,+-]*)\s*([+-]?[0-9.,'’ \u00a0\u202f]*[0-9])\s*([^0-9\s,+-]*)")
 _CANONICAL = re.compile(r"(?:0|[1-9][0-9]{0,14})\.[0-9]{2} ([A-Z]{3})")
@@ -407,26 +411,26 @@ _LAST_SEPARATOR = re.compile(r"(.*)([.,])(.*)")
 
 
 class UnusablePriceError(ValueError):
-    """A text is not a price; the message says why and what to write."""
+    """A text is not a price."""
 
-    def __init__(self, text: str, reason: str, advice: str = "write it as '49.90 EUR'") -> None:
-        super().__init__(f"{text[:40]!r} {reason}; {advice}")
+    def __init__(self, text: str, reason: str, advice: str = "Write it as '49.90 EUR'.") -> None:
+        super().__init__(f"{text[:40]!r} {reason}. {advice}")
 
 
 @lru_cache(4096)
 def canonical_price(text: str, currency: str | None = None) -> str:
     """Return a price as amount and currency: "1.299,5 €" becomes "1299.50 EUR".
 
-    The last of `.` and `,` separates decimals unless exactly three digits follow it. Three after a comma are
-    thousands (1,299); after a point they are refused, for "1.299" is 1,299 in one country and 1.299 in
-    another, except where a currency has three decimals or another separator stands before.
+    The last `.` or `,` separates decimals, unless exactly three digits follow it. Three digits after a comma
+    are thousands (1,299). Three digits after a point are ambiguous: "1.299" is 1,299 in some countries and
+    1.299 in others. They are refused, except in a currency with three decimals or after another separator.
 
     Args:
-        text: what the feed has.
-        currency: that of prices which name none.
+        text: the price in the feed.
+        currency: the currency of prices without one.
 
     Raises:
-        UnusablePriceError: it is not an amount, or not in a known currency.
+        UnusablePriceError: the text is not an amount, or has no known currency.
     """
     if (usual := _CANONICAL.fullmatch(text)) and CURRENCIES.get(usual[1]) == 2:
         return text
@@ -448,13 +452,13 @@ def canonical_price(text: str, currency: str | None = None) -> str:
 def _code(said: str, text: str, currency: str | None) -> str:
     if said in _AMBIGUOUS:
         if currency is None:
-            advice = "write it as '49.90 EUR', or give --currency"
-            raise UnusablePriceError(text, "does not say its currency", advice)
+            advice = "Write it as '49.90 EUR', or pass --currency."
+            raise UnusablePriceError(text, "has no currency", advice)
         return currency
     code = _SIGNS.get(said, said.upper())
     if code not in CURRENCIES:
-        reason = f"has an unknown currency, {said[:20]!r}"
-        raise UnusablePriceError(text, reason, "write its code, such as EUR or USD")
+        reason = f"has the unknown currency {said[:20]!r}"
+        raise UnusablePriceError(text, reason, "Use a code such as EUR or USD.")
     return code
 
 
@@ -466,8 +470,8 @@ def _amount(digits: str, text: str, code: str) -> Decimal:
     whole, separator, decimals = found.groups() if found else (plain, "", "")
     if separator and len(decimals) == 3 and CURRENCIES[code] != 3:
         if not _THOUSANDS.fullmatch(plain) or plain.count(".") == 1:
-            reason = f"may mean {whole}.{decimals} or {whole}{decimals}"
-            raise UnusablePriceError(text, reason, "write two decimals")
+            reason = f"is ambiguous ({whole}.{decimals} or {whole}{decimals})"
+            raise UnusablePriceError(text, reason, "Write it with two decimals.")
         whole, decimals = plain, ""
     groups = re.split(r"[.,]", whole)
     if len(groups) > 1 and not _THOUSANDS.fullmatch(whole):

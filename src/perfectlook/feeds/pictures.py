@@ -1,4 +1,4 @@
-"""Fetched pictures: kept in a folder of the catalogue, each in a place that its URL alone decides."""
+"""The cache of fetched pictures: a folder of the catalogue. The URL of a picture decides its path."""
 
 import hashlib
 import os
@@ -22,32 +22,32 @@ FOLDER = "pictures"
 LEDGER = "fetched.sqlite"
 UNFINISHED = "*/.*.part"
 LEFT_BEHIND_SECONDS = 3600.0
-"""The age from which an unfinished file is taken for one that a killed run has left."""
+"""Unfinished files older than this were left by a killed run and are removed."""
 GIVEN_UP_AFTER = 8
-"""After this many failures in a row that may pass, no more pictures are asked of a server."""
+"""After this many temporary failures in a row, no more pictures are requested from a server."""
 _TOGETHER = 64
 _SCHEMA = "CREATE TABLE IF NOT EXISTS fetched (name TEXT PRIMARY KEY, etag TEXT, last_modified TEXT)"
 
 
 class PictureCache:
-    """Pictures that were fetched for one catalogue. They are not fetched again, unless to verify them."""
+    """The pictures that were fetched for a catalogue. They are fetched again only to verify them."""
 
     def __init__(self, folder: Path, limits: FetchLimits = DEFAULT_LIMITS) -> None:
-        """Name the folder; it is made when the first picture comes."""
+        """Use a folder. It is created with the first picture."""
         self.folder = folder.absolute()
         self._limits = limits
         self._urls: dict[str, str] = {}
 
     @classmethod
     def of(cls, location: Path | str, limits: FetchLimits = DEFAULT_LIMITS) -> Self:
-        """Return the cache of the catalogue at a location: in its folder, or else in the cache folder."""
+        """Return the cache of a catalogue: in its folder, or in the cache folder if it is on a server."""
         if "://" not in str(location):
             return cls(Path(location) / FOLDER, limits)
         name = hashlib.sha256(str(location).encode()).hexdigest()[:16]
         return cls(cache_folder() / FOLDER / name, limits)
 
     def locate(self, url: str) -> str:
-        """Return the path at which the picture of a URL is, or will be once it is fetched."""
+        """Return the path of the picture of a URL, whether it has been fetched or not."""
         name = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:40]
         end = "." + url.partition("?")[0].partition("#")[0].rpartition(".")[2].lower()
         place = f"{self.folder}{os.sep}{name[:2]}{os.sep}{name}{end if end in SUFFIXES else ''}"
@@ -55,16 +55,16 @@ class PictureCache:
         return place
 
     def absent(self, pictures: Iterable[Path]) -> list[Path]:
-        """Return those of the pictures that have to be fetched: they have a URL and are not there."""
+        """Return the pictures that have a URL and have not been fetched."""
         return [picture for picture in pictures if str(picture) in self._urls and not picture.exists()]
 
     def fetch(
         self, pictures: Iterable[Path], *, verify: bool = False, progress: Progress | None = None
     ) -> dict[Path, str]:
-        """Fetch pictures that are not there, several at once; return reasons for those that failed.
+        """Fetch missing pictures, several at the same time. Return the reasons of those that failed.
 
-        With `verify`, the servers of the others are asked whether they have changed. A picture that cannot be
-        fetched again stays as it is, and its reason is returned.
+        With `verify`, servers are also asked whether the other pictures have changed. A picture that cannot
+        be fetched again is kept, and its reason is returned.
 
         Raises:
             CatalogueError: pictures cannot be written.
@@ -93,14 +93,14 @@ class PictureCache:
                         progress(done, len(wanted), len(reasons))
                 ledger.commit()
             except BaseException:
-                fetcher.close()  # or an interrupt would wait for slow servers
+                fetcher.close()  # otherwise an interrupt waits for slow servers
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)
         return reasons
 
     def drop(self, pictures: Iterable[Path]) -> None:
-        """Remove those of the pictures that are in the cache and have no URL any more."""
+        """Remove the pictures that are in the cache and no longer have a URL."""
         for picture in pictures:
             if picture.parent.parent == self.folder and str(picture) not in self._urls:
                 picture.unlink(missing_ok=True)
@@ -108,14 +108,14 @@ class PictureCache:
     def _fetch(
         self, fetcher: Fetcher, known: Mapping[str, Validators], failures: Counter[str], picture: Path
     ) -> Validators | str | None:
-        """Fetch one picture, unless its server has failed too often in a row; runs in several threads.
+        """Fetch one picture, unless its server has failed too often in a row. Runs in several threads.
 
-        Returns what to ask the server by next time, None if the picture is the same, or why it failed.
+        Returns the validators for the next request, None if the picture is unchanged, or why it failed.
         """
         url = self._urls[str(picture)]
         server = url.split("/", 3)[2] if url.count("/") > 2 else url
         if failures[server] >= GIVEN_UP_AFTER:
-            return f"{url}: {server} does not answer; run again when it does"
+            return f"{url}: {server} does not respond. Run the same command again later."
         try:
             fetched = fetcher.fetch(url, known.get(picture.name) if picture.exists() else None)
             failures[server] = 0
@@ -123,7 +123,7 @@ class PictureCache:
                 return None
             open_picture(fetched.content, fit=64)
         except FetchError as error:
-            failures[server] += error.passing  # should two threads count as one, one more picture is tried
+            failures[server] += error.passing  # a race between threads only costs one more request
             return str(error)
         except PictureError as error:
             return f"{url}: {str(error).removeprefix('<bytes>: ')}"
@@ -133,7 +133,7 @@ class PictureCache:
 
     @contextmanager
     def _ledger(self) -> Iterator[sqlite3.Connection]:
-        """What servers said of the pictures; it only saves requests, so a damaged one is started anew."""
+        """Open the database of validators. It only saves requests, so a damaged one is replaced."""
         file = self.folder / LEDGER
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -149,8 +149,8 @@ class PictureCache:
                 yield ledger
         except (OSError, sqlite3.Error) as error:
             raise CatalogueError(
-                f"{self.folder}: fetched pictures cannot be kept there ({error}); free some space, or "
-                "make it writable for this user. What was fetched is kept"
+                f"{self.folder}: cannot be written ({error}). Free some space, or make the folder writable. "
+                "The pictures fetched so far are kept."
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""Reads feeds row by row: CSV, TSV, JSON lines, Parquet, and Google Merchant Center's XML."""
+"""Read feeds row by row: CSV, TSV, JSON lines, Parquet, and XML of Google Merchant Center."""
 
 import csv
 import json
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class FeedRow(NamedTuple):
-    """One product as the feed has it: the number of its row, and its texts by the names of their columns.
+    """A row of a feed: its number, and its texts by column name.
 
-    Rows count from 1; in text files, the number is that of the row's last line. Names are in lower case, with
-    underscores and without `g:`. Numbers are as the feed wrote them.
+    Numbers start at 1. In text files, the number is the last line of the row. Names are in lower case, with
+    underscores and without `g:`. Numeric values are kept as the feed writes them.
     """
 
     number: int
@@ -29,10 +29,10 @@ class FeedRow(NamedTuple):
 
 
 class UnreadableRow(NamedTuple):
-    """A row that cannot be read, and why.
+    """A row that cannot be read, and the reason.
 
-    `id` is the product's, if it can be found; None means that it is unknown which product is missing. If
-    `is_end`, everything after this row is missing too.
+    `id` is the id of the product; None if it is unknown. With `is_end`, all rows after this one are missing
+    too.
     """
 
     number: int
@@ -43,11 +43,11 @@ class UnreadableRow(NamedTuple):
 
 Rows: TypeAlias = Iterator[FeedRow | UnreadableRow]
 Reader: TypeAlias = Callable[[Path, str], Rows]
-"""Reads a feed, given the file and the name of the column that holds ids; raises FeedError if it cannot."""
+"""Reads a feed, given the file and the name of the column with the ids. Raises FeedError."""
 
 
 class Format(NamedTuple):
-    """A format: its reader, suffixes of its files, its media types, and whether all rows have all columns."""
+    """A format: its reader, suffixes, media types, and whether all rows have the same columns."""
 
     read: Reader
     suffixes: tuple[str, ...]
@@ -56,35 +56,35 @@ class Format(NamedTuple):
 
 
 def format_of(name: str, chosen: str | None = None, media_type: str = "") -> Format:
-    """Return the format that was chosen, or else that of the media type, or of the end of the feed's name.
+    """Return the chosen format; by default the format of the media type or of the suffix of the name.
 
     Args:
-        name: the path of a file, or of a URL.
+        name: a path or a URL.
         chosen: one of `FORMATS`.
-        media_type: what a server says that the feed is, if it was fetched.
+        media_type: the media type that the server declared, for a fetched feed.
 
     Raises:
-        FeedError: there is no such format, or nothing tells which one it is.
+        FeedError: the chosen format is unknown, or none fits the media type or the name.
     """
     if chosen is not None:
         if chosen not in FORMATS:
-            raise FeedError(f"{name}: '{chosen}' is not a format of feeds; choose {', '.join(FORMATS)}")
+            raise FeedError(f"{name}: unknown format '{chosen}'. Choose one of: {', '.join(FORMATS)}.")
         return FORMATS[chosen]
     by_type = [each for each in FORMATS.values() if media_type in each.media_types]
     by_name = [each for each in FORMATS.values() if name.lower().endswith(each.suffixes)]
     if not by_type and not by_name:
         known = ", ".join(suffix for each in FORMATS.values() for suffix in each.suffixes)
-        raise FeedError(f"{name}: no format of feeds has this suffix (known: {known}); give --format")
+        raise FeedError(f"{name}: unknown suffix (known: {known}). Name the format with --format.")
     return (by_type or by_name)[0]
 
 
 def column_name(name: str) -> str:
-    """Return the name of a column as this package spells it: `g:Image Link` is `image_link`."""
+    """Return the name of a column in normal form: `g:Image Link` becomes `image_link`."""
     return name.strip().lower().removeprefix("g:").strip().replace(" ", "_")
 
 
 def as_text(value: object) -> str:
-    """Return the text of a value of a typed format; None is empty, bytes are UTF-8, nested values JSON."""
+    """Return a value of a typed format as text: None is empty, bytes are UTF-8, nested values are JSON."""
     if value is None or isinstance(value, str):
         return value or ""
     if isinstance(value, bool):
@@ -100,29 +100,35 @@ def as_text(value: object) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    """Open a feed as UTF-8 text, with or without a byte order mark; ends of lines stay as they are."""
+    """Open a feed as UTF-8 text, with or without a byte order mark. Line ends are kept."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             yield stream
     except UnicodeDecodeError as error:
         raise FeedError(f"{path}: {_wrong_encoding(path) or error}") from error
     except OSError as error:
-        raise FeedError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> FeedError:
+    if isinstance(error, FileNotFoundError):
+        return FeedError(f"{path}: no such file. Check the path.")
+    return FeedError(f"{path}: cannot be read ({error.strerror}). Check its permissions and the disk.")
 
 
 def _wrong_encoding(path: Path) -> str | None:
-    """Say where a file is not UTF-8, and what to do; None if it is."""
+    """Return where a file is not UTF-8, and what to do; None if it is UTF-8."""
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                return "is in UTF-16; save it as UTF-8"
+                return "is UTF-16. Save it as UTF-8."
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
                 around = line[max(0, error.start - 20) : error.start].decode("utf-8", "replace")
                 return (
                     f"line {number}, byte {error.start + 1} (0x{line[error.start]:02X}, after {around!r}) is "
-                    "not UTF-8; save the feed as UTF-8 (it may be in Windows-1252 or Latin-1)"
+                    "not UTF-8. Save the feed as UTF-8; it may be Windows-1252 or Latin-1."
                 )
     return None
 
@@ -130,13 +136,13 @@ def _wrong_encoding(path: Path) -> str | None:
 def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Rows:
     """Read a feed whose first line names its columns.
 
-    A broken row is one `UnreadableRow`, even if an open quotation mark would swallow the rows that follow:
-    reading goes on with its next line.
+    A malformed row becomes one `UnreadableRow`, and reading continues on its next line. The rows after an
+    open quotation mark are not lost.
 
     Args:
         path: the file.
-        id_column: the name of the column that holds ids.
-        separator: what separates columns; by default whichever of `,`, `;` and `|` the header has most of.
+        id_column: the name of the column with the ids.
+        separator: the separator of columns; by default the most frequent of `,`, `;` and `|` in the header.
 
     Raises:
         FeedError: the file cannot be read, is not UTF-8, or has no header.
@@ -156,12 +162,13 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
                 cells = next(reader)
                 if cells and len(cells) != len(header):
                     problem = (
-                        f"has {len(cells)} columns, and the header {len(header)}; check its quotation marks"
+                        f"has {len(cells)} columns, but the header has {len(header)}. "
+                        "Check its quotation marks."
                     )
             except StopIteration:
                 return
             except csv.Error as error:
-                problem = f"is not a row of columns ({error})"
+                problem = f"malformed row ({error}). Check its quotation marks."
             if not problem:
                 number += len(lines.taken) - 1
                 if cells:
@@ -169,16 +176,16 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
             else:
                 plain = lines.taken[0].rstrip("\r\n").split(separator)
                 lines.give_back()
-                if separator == "\t" and len(plain) == len(header):  # its quotation marks are inches
+                if separator == "\t" and len(plain) == len(header):  # its quotation marks mean inches
                     yield FeedRow(number, dict(zip(header, plain, strict=True)))
-                else:  # an id stands before anything that can have broken the row, or is not known
+                else:  # in a malformed row, only the first column is reliable
                     id_ = plain[0].strip().strip('"') if header[0] == id_column else ""
                     yield UnreadableRow(number, problem, id_ or None)
             lines.taken.clear()
 
 
 class _Lines(Iterator[str]):
-    """The lines of a file; lines that the csv module took for a broken row can be given back."""
+    """The lines of a file. Lines that the csv module took for a malformed row can be given back."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -191,7 +198,7 @@ class _Lines(Iterator[str]):
         return line
 
     def give_back(self) -> None:
-        """All but the first."""
+        """Give back all lines except the first."""
         self._waiting.extendleft(reversed(self.taken[1:]))
 
 
@@ -201,9 +208,9 @@ def _header(path: Path, line: str, separator: str) -> list[str]:
     except csv.Error:
         names = []
     if not names:
-        raise FeedError(f"{path}: its first line does not name columns; write a header")
+        raise FeedError(f"{path}: no header in the first line. Add a line with the column names.")
     for place, name in enumerate(names):
-        if name in names[:place]:  # of two columns with one name, the first counts
+        if name in names[:place]:  # of two columns with the same name, the first is used
             names[place] = f"{name}_{place + 1}"
     return names
 
@@ -212,7 +219,7 @@ read_tsv: Reader = partial(read_csv, separator="\t")
 
 
 def read_jsonl(path: Path, id_column: str) -> Rows:
-    """Read one object a line; numbers stay as they are written, null is empty, nested values are JSON.
+    """Read one object from each line. Numbers are kept as written, null is empty, nested values are JSON.
 
     Raises:
         FeedError: the file cannot be read, or is not UTF-8.
@@ -227,15 +234,16 @@ def read_jsonl(path: Path, id_column: str) -> Rows:
                 values = {column_name(name): as_text(value) for name, value in entry.items()}
             except (ValueError, RecursionError) as error:
                 found = shown_id.search(line)
-                yield UnreadableRow(number, f"is not JSON ({error})", found and found[1])
+                reason = f"not JSON ({error}). Write one object on each line."
+                yield UnreadableRow(number, reason, found and found[1])
             except AttributeError:
-                yield UnreadableRow(number, "is not an object; write {...}")
+                yield UnreadableRow(number, "not an object. Write {...}.")
             else:
                 yield FeedRow(number, values)
 
 
 def import_pyarrow(what: str) -> tuple[Any, Any]:
-    """Return pyarrow and its module parquet, which `what` needs; MissingExtraError without the extra."""
+    """Return pyarrow and pyarrow.parquet for `what`; MissingExtraError if they are not installed."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -245,10 +253,10 @@ def import_pyarrow(what: str) -> tuple[Any, Any]:
 
 
 def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
-    """Read a Parquet file, row by row; every value becomes the text that a person would write.
+    """Read a Parquet file row by row. Every value becomes text.
 
     Raises:
-        FeedError: the file cannot be read, or is damaged.
+        FeedError: the file cannot be read or is damaged.
         MissingExtraError: pyarrow is not installed.
     """
     pyarrow, parquet = import_pyarrow("reading Parquet feeds")
@@ -263,13 +271,18 @@ def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
                         texts = map(as_text, values)
                         row = FeedRow(number, dict(zip(names, texts, strict=True)))
                     except UnicodeDecodeError as error:
-                        yield UnreadableRow(number, f"holds bytes that are not UTF-8 ({error.reason})")
+                        reason = f"contains bytes that are not UTF-8 ({error.reason}). Write text as UTF-8."
+                        yield UnreadableRow(number, reason)
                     else:
                         yield row
-    except OSError as error:  # pyarrow's own failures of reading are of this type too
-        raise FeedError(f"{path}: cannot be read ({error}); write it again") from error
+    except FileNotFoundError as error:
+        raise _unreadable(path, error) from error
+    except OSError as error:  # also raised by pyarrow for damaged files
+        raise FeedError(f"{path}: cannot be read ({error}). Export the feed again.") from error
     except (pyarrow.ArrowException, ValueError) as error:
-        raise FeedError(f"{path}: is damaged, or not a Parquet file ({error}); write it again") from error
+        raise FeedError(
+            f"{path}: damaged, or not a Parquet file ({error}). Export the feed again."
+        ) from error
 
 
 _PRODUCTS = ("item", "entry")
@@ -277,13 +290,14 @@ _GOOGLE = "{http://base.google.com/ns/"
 
 
 def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
-    """Read one item or entry after another, keeping only one in memory; of a repeated field the first counts.
+    """Read the items or entries one by one, with one in memory. Of a repeated field, the first is used.
 
-    A document type, an entity or anything else that would make the parser read or build more than is in the
-    file is refused. A file that breaks off gives what stands before the break.
+    Document types and entities are refused, because they can make the parser read other files or use a lot of
+    memory. A truncated file gives the rows before the break.
 
     Raises:
-        FeedError: the file cannot be read, holds what is refused, or is not in the encoding that it declares.
+        FeedError: the file cannot be read, has a document type or an entity, or has another encoding than it
+            declares.
     """
     from xml.etree.ElementTree import ParseError
 
@@ -306,21 +320,22 @@ def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
                         above[-1].clear()
     except DefusedXmlException as error:
         raise FeedError(
-            f"{path}: declares a document type or an entity, which is refused; leave <!DOCTYPE ...> out"
+            f"{path}: declares a document type or an entity, which is not allowed. Remove <!DOCTYPE ...>."
         ) from error
     except ParseError as error:
         encoding = _wrong_encoding(path)
         if encoding and not _names_encoding(path):
             raise FeedError(f"{path}: {encoding}") from error
-        yield UnreadableRow(number + 1, f"is not XML, nor is what follows ({error})", is_end=True)
+        reason = f"not XML from here on ({error}). Export the feed again."
+        yield UnreadableRow(number + 1, reason, is_end=True)
     except (LookupError, ValueError) as error:
-        raise FeedError(f"{path}: is in an encoding that cannot be read ({error}); use UTF-8") from error
+        raise FeedError(f"{path}: has an unknown encoding ({error}). Save it as UTF-8.") from error
     except OSError as error:
-        raise FeedError(f"{path}: cannot be read ({error.strerror}); check the file") from error
+        raise _unreadable(path, error) from error
 
 
 def _values(item: "Element") -> dict[str, str]:
-    """Fields by name, those of Google's namespace before the others."""
+    """Return the fields of an item by name. Those of Google's namespace take precedence."""
     values: dict[str, str] = {}
     for field in sorted(item, key=lambda each: not each.tag.startswith(_GOOGLE)):
         text = field.text or ""
@@ -336,7 +351,7 @@ def _local(tag: str) -> str:
 
 
 def _names_encoding(path: Path) -> bool:
-    """Whether the file declares another encoding than UTF-8."""
+    """Return whether the file declares an encoding other than UTF-8."""
     with path.open("rb") as stream:
         start = stream.read(200).lower()
     return b"encoding=" in start.split(b"?>")[0] and b"utf-8" not in start
