@@ -295,9 +295,7 @@ class DrawableAnswer(AnswerPart):
         try:
             sheet.save(file)
         except (OSError, ValueError) as error:
-            raise PerfectLookError(
-                f"{file}: cannot be written ({error}). Check the folder, or choose another file."
-            ) from error
+            raise PerfectLookError(f"{file}: cannot be written ({error}). Choose another file.") from error
 
     def to_frame(self) -> Any:
         """Return the products as a pandas data frame, one row per product.

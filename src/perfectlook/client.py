@@ -371,9 +371,7 @@ class Connection:
         try:
             address = httpx.URL(url)
         except (httpx.InvalidURL, TypeError) as error:
-            raise UsageError(
-                f"{url}: invalid address ({error}). Write http://HOST:PORT or https://HOST."
-            ) from error
+            raise UsageError(f"{url}: invalid address ({error}). Write http://HOST:PORT.") from error
         if address.scheme not in ("http", "https") or not address.host:
             raise UsageError(f"{url}: invalid address. Write http://HOST:PORT or https://HOST.")
         self.url = _without_secrets(address)
@@ -646,9 +644,7 @@ def _content_of(photo: Photo) -> bytes:
             raise PictureError(f"{photo}: no such file. Check the path.") from error
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            raise PictureError(
-                f"{photo}: cannot be read ({why}). Check its permissions and the disk."
-            ) from error
+            raise PictureError(f"{photo}: cannot be read ({why}). Check its permissions.") from error
     if hasattr(photo, "read"):
         return photo.read()
     encoded = io.BytesIO()

@@ -148,7 +148,7 @@ def test_a_whole_look_with_a_locked_slot(shop: Running, store: Store):
         ({"where": "price <"}, 400, "where: column"),
         ({"category": "Spaceships"}, 400, "Spaceships"),
         ({"look": "true", "budget": "lots"}, 400, "budget"),
-        ({"sample": "living-room"}, 400, "more than once"),
+        ({"sample": "living-room"}, 400, "exclude each other"),
     ],
 )
 def test_wrong_use_is_refused_and_named(

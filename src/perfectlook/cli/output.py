@@ -69,7 +69,7 @@ def write_json(file: Path | str, document: object) -> None:
         Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise PerfectLookError(
-            f"{file}: cannot be written ({error.strerror}). Check the folder, or choose another file."
+            f"{file}: cannot be written ({error.strerror}). Choose another file."
         ) from error
 
 
@@ -85,7 +85,7 @@ def check_file(flag: str, file: Path | None, what: str, suffixes: Sequence[str])
         raise UsageError(f"{flag} {file}: {what}. End its name in {' or '.join(suffixes)}.")
     if not file.parent.is_dir():
         raise UsageError(
-            f"{flag} {file}: the folder {file.parent} does not exist. Make it, or choose another one."
+            f"{flag} {file}: the folder {file.parent} does not exist. Make it, or choose another."
         )
 
 

@@ -69,9 +69,7 @@ class ServiceMiddleware:
             refusal = error if isinstance(error, Refusal) else None
             if refusal is None:  # the client learns no internal details
                 LOGGER.exception("failed", extra={"request_id": state.id}, exc_info=error)
-                refusal = Refusal(
-                    500, "internal", "The server failed. Its log has the cause under the request id."
-                )
+                refusal = Refusal(500, "internal", "The server failed. Its log has the cause by request id.")
             if not status:
                 await error_answer(refusal, state)(scope, receive, answer)
         finally:
@@ -89,12 +87,8 @@ class ServiceMiddleware:
             caller = f"key {state.key}" if state.key else f"address {address}"
             cost = 1.0 if path.startswith("/v1/") and not path.endswith("/picture") else 0.1
             if wait := self._rates.wait(caller, cost):
-                raise Refusal(
-                    429,
-                    "too_often",
-                    f"Too many requests. Try again in {wait} s, or ask the operator for a higher --rate.",
-                    retry_after=wait,
-                )
+                message = f"Too many requests. Try again in {wait} s, or raise the server's --rate."
+                raise Refusal(429, "too_often", message, retry_after=wait)
         if (_length(headers) or 0) > self._most:
             raise too_large(self._most)
 

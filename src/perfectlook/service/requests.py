@@ -46,7 +46,7 @@ def _box(value: object) -> Box | None:
         left = top = right = bottom = nan
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
         raise ValueError(
-            f"expected left,top,right,bottom from 0 to 1 with left < right and top < bottom, got {value!r}."
+            f"expected left,top,right,bottom from 0 to 1, left < right, top < bottom, got {value!r}"
         )
     return Box(left, top, right, bottom)
 
@@ -83,9 +83,7 @@ class CompleteOptions(PhotoOptions):
     """The options of `/v1/complete`."""
 
     look: bool = Field(False, description="also compose a whole look")
-    weight: float | None = Field(
-        None, ge=0, le=1_000, description="importance of the distances between the look's products"
-    )
+    weight: float | None = Field(None, ge=0, le=1_000, description="importance of distances between products")
     budget: Annotated[str, StringConstraints(max_length=40)] | None = Field(
         None, description='maximum total price of the look: "500" or "500 EUR"'
     )
@@ -93,9 +91,7 @@ class CompleteOptions(PhotoOptions):
         [], max_length=12, description='products that keep their slots in the look: "category=product id"'
     )
     attention: bool = Field(False, description="also return the attention over the photo")
-    spread: float = Field(
-        0.0, ge=0, le=1, description="preference for products that differ from those ranked before them"
-    )
+    spread: float = Field(0.0, ge=0, le=1, description="preference for products that differ from each other")
     limit_categories: int = Field(
         8, ge=0, le=500, description="without `category`: how many of the likeliest categories; 0 means all"
     )
@@ -169,7 +165,7 @@ async def read_question(
     given = (photo, options.url, options.sample, getattr(options, "id", None))
     if given.count(None) < len(given) - 1:
         raise Refusal(
-            400, "bad_request", "The photo is given more than once. Send only one of: photo, url, sample, id."
+            400, "bad_request", "photo, url, sample and id exclude each other. Send only one of them."
         )
     if options.url is not None:
         content = await service.fetched(options.url)
@@ -207,7 +203,7 @@ async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]],
         form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=200).parse()
     except MultiPartException as error:
         raise Refusal(
-            400, "bad_form", f"The form cannot be read ({error.message}). Send multipart/form-data."
+            400, "bad_form", f"The form cannot be read: {error.message} Check its parts."
         ) from error
     texts, files = [], {}
     try:

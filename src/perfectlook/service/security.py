@@ -30,9 +30,7 @@ async def writing(request: Request) -> None:
         Refusal: the key is missing or unknown (401).
     """
     if state_of(request).key is None:
-        raise Refusal(
-            401, "no_key", "The API key is missing or unknown. Send the header 'Authorization: Bearer KEY'."
-        )
+        raise Refusal(401, "no_key", "The API key is missing or unknown. Send 'Authorization: Bearer KEY'.")
 
 
 async def reading(request: Request) -> None:

@@ -127,13 +127,9 @@ def _read(settings: type[Settings], file: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise UsageError(f"{file}: no such file. Check the path.") from error
     except OSError as error:
-        raise UsageError(
-            f"{file}: cannot be read ({error.strerror}). Check its permissions and the disk."
-        ) from error
+        raise UsageError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
     except ValueError as error:
-        raise UsageError(
-            f"{file}: malformed TOML ({error}). `perfectlook serve --show-config` prints an example."
-        ) from error
+        raise UsageError(f"{file}: malformed TOML ({error}). --show-config prints an example.") from error
     if unknown := next((name for name in values if name not in settings.model_fields), None):
         raise UsageError(
             f"{file}: unknown key '{unknown}'. Choose one of: {', '.join(settings.model_fields)}."

@@ -51,7 +51,7 @@ class Thumbnails:
             picture = _made(Path(record.picture), _side(size))
         except (OSError, PictureError) as error:
             raise Refusal(
-                404, "no_picture", "The product's picture is missing or damaged. Sync the catalogue again."
+                404, "no_picture", "The picture is missing or damaged. Sync the catalogue."
             ) from error
         if size is not None:
             with self._lock:
@@ -130,9 +130,7 @@ class Samples:
         try:
             return await asyncio.to_thread(self._files[name].read_bytes)
         except (KeyError, OSError) as error:
-            raise Refusal(
-                404, "no_such_sample", f"sample '{name}': unknown. /v1/samples lists the samples."
-            ) from error
+            raise Refusal(404, "no_such_sample", f"sample '{name}': unknown. See /v1/samples.") from error
 
 
 def _name(file: Path) -> str:

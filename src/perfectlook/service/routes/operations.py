@@ -79,7 +79,7 @@ async def ready(service: OpenService) -> Response:
         products = await service.readers.run(service.recommender.catalogue.count)
     except PerfectLookError as error:
         raise Refusal(
-            503, "unavailable", "The catalogue cannot be used now. Try again later.", retry_after=5
+            503, "unavailable", "The catalogue cannot be used. Try again.", retry_after=5
         ) from error
     return json_answer(Ready(model=service.recommender.model.name, products=products))
 

@@ -143,7 +143,7 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
             content = base64.b64decode(new.picture_base64, validate=True)
         except ValueError as error:
             raise Refusal(
-                422, "invalid", "picture_base64: malformed base64. Encode the bytes of the picture."
+                422, "invalid", "picture_base64: malformed. Encode the picture in base64."
             ) from error
     await service.writers.run(lambda: _put(service, id, new, content))
     return json_answer(await service.readers.run(lambda: _product(id, _record(service, id))))
@@ -167,10 +167,7 @@ async def _body(request: Request) -> tuple[Any, bytes | None]:
         return read_json(await request.body()), None
     if type_ != "multipart/form-data":
         raise Refusal(
-            415,
-            "unsupported_type",
-            "The type of the body is not supported. Send JSON, or a form with 'product' (JSON) and the file "
-            "'picture'.",
+            415, "unsupported_type", "Send JSON, or a form with 'product' (JSON) and a file 'picture'."
         )
     texts, files = await read_form(request, "picture")
     picture = files.get("picture")
