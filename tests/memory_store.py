@@ -1,4 +1,4 @@
-"""A plain store in memory: the reference that every other store is compared with."""
+"""A store in memory: the reference for the tests of all other stores."""
 
 import copy
 import threading
@@ -23,7 +23,7 @@ from perfectlook.stores.index import check_queries, check_vector
 
 
 class MemoryStore:
-    """Every distance is computed in float64 and sorted: slow, and right."""
+    """A store that computes every distance in float64 and sorts them: slow and correct."""
 
     exact = True
 
@@ -37,7 +37,7 @@ class MemoryStore:
         self._holder: str | None = None
 
     def manifest(self) -> Payload | None:
-        """Return a copy of the document last written."""
+        """Return a copy of the last document."""
         return copy.deepcopy(self._manifest[0])
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
@@ -52,7 +52,7 @@ class MemoryStore:
         return self._manifest[1]
 
     def collections(self) -> dict[str, int]:
-        """Return dimensions by name."""
+        """Return the dimensions of the collections by name."""
         return dict(self._dimensions)
 
     def create_collection(self, name: str, dimension: int) -> None:
@@ -71,7 +71,7 @@ class MemoryStore:
             del self._points[name], self._dimensions[name]
 
     def upsert(self, points: Sequence[Point], *, collection: str | None = None) -> None:
-        """Add or replace points; a bad vector among them changes nothing."""
+        """Add or replace points. An invalid vector changes nothing."""
         with self._lock:
             name = self._named(collection)
             dimension = self._dimensions[name]
@@ -103,7 +103,7 @@ class MemoryStore:
         return {id_: points[id_] for id_ in ids if id_ in points}
 
     def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
-        """Measure every point, sort, cut."""
+        """Compute all distances, sort them, and return the nearest points."""
         name = self._named(collection)
         points = self._points[name]
         vectors = check_queries(queries, self._dimensions[name])
@@ -130,13 +130,13 @@ class MemoryStore:
             yield points[start : start + batch]
 
     def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
-        """Yield ids, categories and entries of payloads."""
+        """Yield the id, the category and some entries of each payload."""
         for batch in self.scroll(collection=collection, vectors=False):
             yield from (excerpt_of(point, names) for point in batch)
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
-        """Refuse a second holder."""
+        """Hold the store. A second holder gets an error."""
         with self._lock:
             if self._holder is not None:
                 raise CatalogueInUseError(
@@ -149,7 +149,7 @@ class MemoryStore:
             self._holder = None
 
     def close(self) -> None:
-        """Forget everything."""
+        """Drop all points."""
         self._points = {}
         self._dimensions = {}
 

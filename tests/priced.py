@@ -1,4 +1,4 @@
-"""A drawn set whose products have prices, brands and availability, as a shop's feed would give them."""
+"""A generated set whose products have prices, brands and availability, as in a shop's feed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from perfectlook.types import Problem, Product
 
 
 class PricedSet:
-    """A source: the n-th product of each category costs 10.90 EUR + 7·(n mod 13), every fifth is sold out."""
+    """A source: product n of each category costs 10.90 EUR + 7·(n mod 13); every fifth is out of stock."""
 
     unavailable: frozenset[str] | None = frozenset()
 

@@ -1,4 +1,4 @@
-"""Random scenes and products, and the ranking of the definition: slow, and right."""
+"""Random scenes and products, and the ranking by definition: slow and correct."""
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def store_of(points: list[Point]) -> MemoryStore:
 
 
 def by_definition(embedding: SceneEmbedding, vectors: Float32Array) -> list[tuple[float, str]]:
-    """w‖f_s - f_p‖ + (1 - w) Σ a_i ‖f_i - f_p‖, squared or not, of every product, in float64, sorted."""
+    """Return all products by w‖f_s - f_p‖ + (1 - w) Σ a_i ‖f_i - f_p‖, squared or not, in float64."""
     power = 2 if embedding.norm == "squared_l2" else 1
     logits = embedding.attention_logits[0].astype(float)
     attention = np.exp(logits) / np.exp(logits).sum()

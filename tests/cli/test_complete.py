@@ -105,7 +105,7 @@ def test_when_every_photo_is_bad_it_fails(complete, tmp_path: Path, capsys) -> N
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--category", "Shows"], "did you mean Apparel & Accessories|Shoes"),
+        (["--category", "Shows"], "Did you mean Apparel & Accessories|Shoes"),
         (["--sheet", "sheet.doc"], "sheet.doc"),
         (["--where", "-1 < price"], "--where: column 1: expected a field"),
         (

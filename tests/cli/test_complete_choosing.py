@@ -70,7 +70,7 @@ def test_a_malformed_filter_is_wrong_use_and_names_the_column(complete, capsys) 
 def test_a_field_that_no_product_has_gives_one_note(
     complete, shop: "Shop", catalogue: Path, tmp_path: Path, capsys
 ) -> None:
-    note = "note: no product of the catalogue has the field 'brnd'; did you mean brand?\n"
+    note = "note: no product of the catalogue has the field 'brnd'. Did you mean brand?\n"
     for more in ([], ["--look"], ["--json", tmp_path / "found.json"]):
         assert complete("--where", "brnd = Acme", *more) == 0
         assert capsys.readouterr().err == note
@@ -118,13 +118,13 @@ def test_rules_move_products_and_the_answer_names_them(answer, complete, tmp_pat
         elif each["id"] != pinned:
             assert "rules" not in each
     assert found["unused_rules"] == [
-        {"rule": 3, "action": "pin", "reason": "the catalogue has no product 'absent'"}
+        {"rule": 3, "action": "pin", "reason": "product 'absent': not in the catalogue. Check the id."}
     ]
     assert complete("--rules", rules, "--include-unavailable") == 0
     printed = capsys.readouterr().out
     assert f"rule 1: pin from rank {len(bare)}]" in printed
     assert "rule 2 'sale': boost from rank" in printed
-    assert "rule 3 (pin) is not applied: the catalogue has no product 'absent'" in printed
+    assert "rule 3 (pin) is not applied: product 'absent': not in the catalogue. Check the id." in printed
 
 
 def test_a_spread_list_begins_with_the_nearest(answer) -> None:
@@ -170,7 +170,7 @@ def test_a_whole_look_is_printed_written_and_drawn(answer, complete, tmp_path: P
         (["--weight", "0"], "--weight requires --look"),
         (["--lock", "a=b"], "--lock requires --look"),
         (["--look", "--lock", "b"], "--lock b: expected CATEGORY=ID"),
-        (["--look", "--budget", "x"], "budget 'x': write an amount"),
+        (["--look", "--budget", "x"], "budget 'x': expected an amount"),
         (["--look", "--budget", "1"], "budget 1 EUR: the cheapest look"),
         (["--rules", "nowhere.toml"], "nowhere.toml: cannot be read"),
     ],

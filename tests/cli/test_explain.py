@@ -56,7 +56,7 @@ def test_the_explanation_is_written_as_json_and_drawn(explain, shop: "Shop", tmp
 
 def test_wrong_use_exits_with_2(explain, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
-        (["--category", "Shows"], "did you mean Apparel & Accessories|Shoes"),
+        (["--category", "Shows"], "Did you mean Apparel & Accessories|Shoes"),
         (["--category", "Apparel & Accessories"], "matches 2 categories"),
         (["--category", SHOES, "--product", "nothing"], "no such product"),
         (["--category", SHOES, "--sheet", "why.doc"], "why.doc"),

@@ -1,4 +1,4 @@
-"""The look found is the best of all there are, counted one by one."""
+"""The composed look is the best of all looks, compared with an exhaustive search."""
 
 from itertools import combinations, product
 
@@ -9,7 +9,7 @@ from perfectlook.recommender.composition import Pool, SlotProblem, compose
 
 
 def objective(pools: list[Pool], rows: tuple[int, ...], weight: float) -> float:
-    """The definition: costs, and λ times the mean distance over pairs of slots."""
+    """The definition: the costs, plus λ times the mean distance over pairs of slots."""
     vectors = [pool.vectors[row].astype(float) for pool, row in zip(pools, rows, strict=True)]
     apart = [float(np.linalg.norm(a - b)) for a, b in combinations(vectors, 2)]
     costs = sum(float(pool.costs[row]) for pool, row in zip(pools, rows, strict=True))
@@ -34,7 +34,7 @@ def random_pools(random: np.random.Generator, slots: int, most: int, spread: flo
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_it_is_the_best_of_all_looks(seed: int) -> None:
+def test_the_best_of_all_looks_is_found(seed: int) -> None:
     random = np.random.default_rng(seed)
     pools = random_pools(random, int(random.integers(1, 5)), 7)
     weight = float(random.choice([0.0, 0.3, 1.0, 5.0]))
@@ -51,7 +51,7 @@ def test_it_is_the_best_of_all_looks(seed: int) -> None:
     assert found.proven
 
 
-def test_by_hand() -> None:
+def test_an_example_computed_by_hand() -> None:
     line = np.asarray([[0.0], [3.0]], np.float32)
     pools = [Pool(np.asarray(costs), line, np.asarray(prices)) for costs, prices in (
         ([1.0, 1.5], [10, 1]), ([2.0, 1.0], [10, 1]), ([1.0, 1.0], [10, 1])
@@ -59,7 +59,7 @@ def test_by_hand() -> None:
     alone = compose(SlotProblem(pools, 0.0))
     assert alone is not None
     assert (alone.rows[:2], alone.objective) == ((0, 1), 3.0)
-    # together: all at 3 costs 3.5 and is 0 apart; the one above is 2 apart on average (3, 3 and 0)
+    # all products at 3 cost 3.5 with distance 0; the look above has a mean distance of 2 (3, 3 and 0)
     together = compose(SlotProblem(pools, 1.0))
     assert together == ((1, 1, 1), 3.5, 3.5)
     cheap = compose(SlotProblem(pools, 0.0, 12))
@@ -68,7 +68,7 @@ def test_by_hand() -> None:
     assert compose(SlotProblem(pools, 0.0, 2)) is None
 
 
-def test_what_is_not_in_the_pools_may_be_better_unless_it_costs_too_much() -> None:
+def test_the_bound_covers_products_outside_the_pools() -> None:
     random = np.random.default_rng(1)
     whole = random_pools(random, 3, 12)
     whole = [Pool(np.sort(pool.costs), pool.vectors, pool.prices) for pool in whole]
@@ -90,7 +90,7 @@ def test_what_is_not_in_the_pools_may_be_better_unless_it_costs_too_much() -> No
     assert proven[-1]
 
 
-def test_where_it_stops_early_the_bound_still_holds() -> None:
+def test_the_bound_holds_if_the_search_stops_early() -> None:
     pools = random_pools(np.random.default_rng(5), 4, 9, spread=0.1)
     exact = min(objective(pools, rows, 4.0) for rows in all_looks(pools))
     for most in (0, 1, 3):
@@ -99,7 +99,7 @@ def test_where_it_stops_early_the_bound_still_holds() -> None:
         assert found.lower_bound <= exact + 1e-9 <= found.objective + 2e-9
 
 
-def test_the_objective_with_one_product_exchanged() -> None:
+def test_the_objectives_with_one_product_exchanged() -> None:
     pools = random_pools(np.random.default_rng(8), 4, 6)
     problem = SlotProblem(pools, 1.5, 80)
     rows = tuple(0 for _ in pools)

@@ -1,4 +1,4 @@
-"""What is usual for a category, and how much nearer than that a product is."""
+"""The usual distances of a category, and how much nearer a product is."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +44,7 @@ def test_the_usual_distance_is_the_mean_over_products_of_the_category(recommende
             assert min(found) <= usual <= max(found)
 
 
-def test_a_sample_is_drawn_once_whoever_asks_first(recommender: Recommender, monkeypatch: pytest.MonkeyPatch):
+def test_a_sample_is_drawn_once_for_all_threads(recommender: Recommender, monkeypatch: pytest.MonkeyPatch):
     search, drawn = recommender.catalogue.search, []
 
     def counted(queries: Sequence[Any], *others: Any) -> Any:
@@ -64,7 +64,7 @@ def test_a_sample_is_drawn_once_whoever_asks_first(recommender: Recommender, mon
     with ThreadPoolExecutor(4) as pool:
         first, *others = pool.map(ask, range(4))
     assert all(answer[name] == first[name] for answer in others for name in answer)
-    assert {drawn.count(category) for category in categories} == {4}  # directions, one draw each
+    assert {drawn.count(category) for category in categories} == {4}  # one query for each direction
 
     usual.forget()
     assert usual.parts(scene, categories) == first
@@ -83,10 +83,12 @@ def test_a_category_without_products_has_no_usual_distance(recommender: Recommen
     ("whole", "regions", "expected"),
     [
         (0.2, 0.4, {"whole": 0.75, "regions": 0.25}),  # 0.3 and 0.1 nearer than usual
-        (0.4, 0.9, {"whole": 1.0, "regions": 0.0}),  # the regions' part is farther than usual
+        (0.4, 0.9, {"whole": 1.0, "regions": 0.0}),  # the regions are farther than usual
         (0.6, 0.6, {"whole": 0.0, "regions": 0.0}),
     ],
 )
-def test_shares_are_of_what_is_nearer_than_usual(whole: float, regions: float, expected: dict[str, float]):
+def test_the_shares_count_only_parts_that_are_nearer_than_usual(
+    whole: float, regions: float, expected: dict[str, float]
+):
     assert why((0.5, 0.5), whole, regions).to_dict() == pytest.approx(expected)
     assert why(None, whole, regions).to_dict() == {"whole": 0.0, "regions": 0.0}

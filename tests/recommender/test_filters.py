@@ -1,4 +1,4 @@
-"""Fields of a filter that no product has are named, where a filter has left few products, and only there."""
+"""An answer short of products names the fields of its filter that no product has."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +21,7 @@ MODEL = ToyModel()
 
 
 class Coloured(PricedSet):
-    """The priced set, the shoes of which say a colour, and the bags a sale price but no price."""
+    """The priced set: its shoes have a colour, and its bags have a sale price but no price."""
 
     def products(self) -> Iterator[Product]:
         for product in super().products():
@@ -57,13 +57,16 @@ def photo(source: Path) -> Path:
         (None, []),
         ("color = blue and brand = nobody and price < 1 and sale_price < 1", []),
         ("id = nobody or category = Nothing or category under Nothing", []),
-        ("colour = red", ["'colour'; did you mean color?"]),
+        ("colour = red", ["'colour'. Did you mean color?"]),
         (
             "not (Brands in (Acme) or has prise)",
-            ["'brands'; did you mean brand?", "'prise'; did you mean price"],
+            ["'brands'. Did you mean brand?", "'prise'. Did you mean price"],
         ),
-        ("categry = Shoes", ["'categry'; did you mean category?"]),
-        ("size = 42", ["'size'; it has category, id, availability, brand, color, price, sale_price"]),
+        ("categry = Shoes", ["'categry'. Did you mean category?"]),
+        (
+            "size = 42",
+            ["'size'. Choose one of: category, id, availability, brand, color, price, sale_price."],
+        ),
     ],
 )
 def test_fields_that_no_product_has_are_named(
@@ -75,25 +78,23 @@ def test_fields_that_no_product_has_are_named(
         assert note.startswith(f"no product of the catalogue has the field {what}")
 
 
-def test_an_empty_catalogue_is_not_the_filters_fault(source: Path) -> None:
+def test_an_empty_catalogue_gives_no_hints(source: Path) -> None:
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, MODEL)
     catalogue.store.delete([id_ for id_, *_ in catalogue.store.excerpts() if id_])
     assert FilterHints(catalogue, MODEL).on("colour = red") == ()  # type: ignore[arg-type]
 
 
-def test_a_field_that_was_found_is_not_looked_for_again(
-    catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_found_field_is_remembered(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     notes = FilterHints(catalogue, MODEL)  # type: ignore[arg-type]
     assert notes.on("color = green") == ()
     monkeypatch.setattr(catalogue, "search", None)
     assert notes.on(parse_filter("color = blue")) == ()
 
 
-def test_short_answers_have_notes_and_others_have_none(catalogue: Catalogue, photo: Path) -> None:
+def test_only_short_answers_have_notes(catalogue: Catalogue, photo: Path) -> None:
     recommender = Recommender(catalogue, MODEL)  # type: ignore[arg-type]
-    note = "no product of the catalogue has the field 'colour'; did you mean color?"
+    note = "no product of the catalogue has the field 'colour'. Did you mean color?"
     short, whole = "colour = red", "colour != red"
     shoe = next(id_ for id_, category in catalogue.store.excerpts() if category == SHOES)
     assert shoe is not None

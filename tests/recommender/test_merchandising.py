@@ -1,4 +1,4 @@
-"""Rules change a ranking exactly as their formula does to all products, and say what they moved."""
+"""Rules change a ranking exactly as their formula does, and the answer names what they moved."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def shown(ranking: Ranking) -> list[str]:
 
 
 def weighed(norm: Norm, points: list[Point], rules: Rules) -> list[str]:
-    """What boosts and burials make of all distances, sorted."""
+    """Return the ids of all products, sorted by distance after boost and bury rules."""
     fields = {point.id: point.payload["fields"] for point in points}
     found = []
     for distance, id_ in by_definition(scene(norm), np.stack([point.vector for point in points])):
@@ -74,14 +74,14 @@ RULES = [
 
 @pytest.mark.parametrize("norm", ["l2", "squared_l2"])
 @pytest.mark.parametrize("count", [1, 2, 4])
-def test_the_ranking_is_that_of_all_weighed_distances(norm: Norm, count: int) -> None:
+def test_the_ranking_sorts_the_distances_after_rules(norm: Norm, count: int) -> None:
     points, rules = shop(), Rules.of({"rule": RULES[:count]})
     for k in (3, 25):
         assert shown(ranking_of(norm, points, k, rules)) == weighed(norm, points, rules)[:k]
 
 
 @pytest.mark.parametrize("norm", ["l2", "squared_l2"])
-def test_every_product_that_a_rule_is_about_says_so_and_its_rank_by_distance_alone(norm: Norm) -> None:
+def test_a_moved_product_has_its_rules_and_its_rank_by_distance(norm: Norm) -> None:
     points, rules = shop(), Rules.of({"rule": RULES})
     ranking = ranking_of(norm, points, 12, rules)
     order = [id_ for _, id_ in by_definition(scene(norm), np.stack([point.vector for point in points]))]
@@ -98,20 +98,20 @@ def test_every_product_that_a_rule_is_about_says_so_and_its_rank_by_distance_alo
     assert told > 5
 
 
-def test_a_pin_is_where_it_is_pinned_and_no_where_else() -> None:
+def test_a_pinned_product_appears_only_at_its_rank() -> None:
     points = shop()
     order = weighed("squared_l2", points, Rules.of({}))
     pins = [(order[4], 1), (order[0], 3), (order[400], 3), (order[1], 99)]
     rules = Rules.of({"rule": [{"action": "pin", "id": id_, "rank": rank} for id_, rank in pins]})
     ranking = ranking_of("squared_l2", points, 6, rules)
     found = shown(ranking)
-    # 3 is taken by the second rule, so the third gets 4; the last one is out of sight
+    # the second rule has rank 3, so the third gets rank 4; the last one is beyond the end
     assert found == [order[4], order[2], order[0], order[400], order[3], order[5]]
     moved = [ranking.moved(row) for row in ranking.rows]
     assert moved == [[(rules.rules[0], 5)], [], [(rules.rules[1], 1)], [(rules.rules[2], 401)], [], []]
 
 
-def test_what_is_excluded_is_not_there_and_counts_in_no_rank() -> None:
+def test_excluded_products_do_not_count_in_ranks() -> None:
     points = shop()
     rules = Rules.of({"rule": [{"action": "exclude", "where": "brand = Acme"}, RULES[2]]})
     ranking = ranking_of("l2", points, 300, rules)
@@ -124,7 +124,7 @@ def test_what_is_excluded_is_not_there_and_counts_in_no_rank() -> None:
     assert all(rank == rank_of[id_] for id_, rules_ in moved for _, rank in rules_)
 
 
-def test_a_rank_beyond_what_is_counted_is_not_made_up() -> None:
+def test_a_rank_that_is_too_far_back_is_none() -> None:
     points = shop(4500)
     last = weighed("squared_l2", points, Rules.of({}))[-1]
     rules = Rules.of({"rule": [{"action": "pin", "id": last}]})
@@ -133,7 +133,7 @@ def test_a_rank_beyond_what_is_counted_is_not_made_up() -> None:
     assert ranking.moved(ranking.rows[0]) == [(rules.rules[0], None)]
 
 
-def test_what_is_sold_out_is_shown_only_where_it_is_asked_for() -> None:
+def test_products_out_of_stock_are_shown_only_on_request() -> None:
     sold_out = search_filter(None)
     assert sold_out is not None
     assert not matches(sold_out, "1", "C", {"availability": "out_of_stock"})
@@ -141,7 +141,7 @@ def test_what_is_sold_out_is_shown_only_where_it_is_asked_for() -> None:
     assert matches(sold_out, "1", "C", {})
     assert search_filter(None, include_unavailable=True) is None
     asked = "not (brand = a or availability = in_stock)"
-    assert search_filter(asked) == parse_filter(asked)  # it speaks of availability itself
+    assert search_filter(asked) == parse_filter(asked)  # it has its own condition on availability
     both = search_filter("price < 5")
     assert both is not None
     assert not matches(both, "1", "C", {"availability": "out_of_stock", "price": "4 EUR"})

@@ -1,4 +1,4 @@
-"""The ranking of a category is that of the definition, computed slowly over all products."""
+"""The ranking of a category equals the definition, computed over all products."""
 
 import hashlib
 from dataclasses import replace
@@ -28,7 +28,7 @@ def points_of(vectors: Float32Array) -> list[Point]:
 def ranked(
     embedding: SceneEmbedding, store: MemoryStore, k: int, *, variety: bool = False
 ) -> tuple[Measured, int]:
-    """The ranking, and how many products it retrieved at most."""
+    """Return the ids of the ranking, and how many products its largest search retrieved."""
     ranking = Ranking(embedding, CATEGORY, k, norm=embedding.norm, variety=variety)
     retrieved = 0
     more = True
@@ -43,7 +43,7 @@ def ranked(
 @pytest.mark.parametrize("norm", ["l2", "squared_l2"])
 @pytest.mark.parametrize("spread", [0.1, 1.0, 5.0])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_it_is_the_ranking_of_the_definition(norm: Norm, spread: float, seed: int) -> None:
+def test_the_ranking_equals_the_definition(norm: Norm, spread: float, seed: int) -> None:
     embedding = scene(norm, seed, spread=spread)
     vectors = unit(np.random.default_rng(seed).standard_normal((700, D)))
     expected = by_definition(embedding, vectors)
@@ -55,20 +55,20 @@ def test_it_is_the_ranking_of_the_definition(norm: Norm, spread: float, seed: in
         np.testing.assert_allclose(products.wholes + products.regions, products.distances, rtol=1e-6)
 
 
-def test_with_squared_norms_little_more_than_k_is_retrieved() -> None:
+def test_with_squared_norms_few_more_than_k_products_are_retrieved() -> None:
     embedding = scene("squared_l2")
     vectors = unit(np.random.default_rng(3).standard_normal((3000, D)))
     assert ranked(embedding, store_of(points_of(vectors)), 10)[1] == 18
 
 
-def test_with_plain_norms_as_much_is_retrieved_as_the_bound_needs() -> None:
+def test_with_plain_norms_the_bound_decides_how_many_are_retrieved() -> None:
     vectors = unit(np.random.default_rng(3).standard_normal((3000, D)))
     store = store_of(points_of(vectors))
     narrow, wide = scene("l2", spread=0.05), scene("l2", spread=3.0)
     assert ranked(narrow, store, 10)[1] == 58
     products, retrieved = ranked(wide, store, 10)
     assert retrieved > 58
-    # The nearest to the query point are not the nearest: without the bound the answer would be wrong.
+    # The products nearest to the query point are not the nearest to the scene, so the bound matters.
     (hits,) = store.search(Ranking(wide, CATEGORY, 2, norm="l2", variety=False).search.queries)
     assert [product.id for product in hits.products[:10]] != products.ids
 
@@ -87,7 +87,7 @@ def test_equal_distances_are_ordered_by_id(norm: Norm) -> None:
 
 
 class RowwiseRounding(SceneEmbedding):
-    """Rounds each row of a batch differently, as a matrix product may."""
+    """A scene that rounds each row of a batch differently, as a matrix product may."""
 
     def distances(self, category: str, vectors: Float32Array) -> HybridDistances:
         found = super().distances(category, vectors)
@@ -95,7 +95,7 @@ class RowwiseRounding(SceneEmbedding):
         return HybridDistances(found.total + noise, found.from_global + noise, found.from_local)
 
 
-def test_equal_vectors_tie_however_a_matrix_product_rounds_their_rows() -> None:
+def test_equal_vectors_have_equal_distances() -> None:
     plain = scene("l2")
     noisy = RowwiseRounding(**vars(plain))
     same = unit(np.random.default_rng(5).standard_normal((1, D)))
@@ -104,7 +104,7 @@ def test_equal_vectors_tie_however_a_matrix_product_rounds_their_rows() -> None:
 
 
 @pytest.mark.parametrize("norm", ["l2", "squared_l2"])
-def test_variety_passes_over_copies_and_fills_up_from_behind(norm: Norm) -> None:
+def test_variety_skips_copies_and_shows_the_next_products(norm: Norm) -> None:
     embedding = scene(norm)
     vectors = unit(np.random.default_rng(5).standard_normal((300, D)))
     order = [id_ for _, id_ in by_definition(embedding, vectors)]
@@ -114,10 +114,10 @@ def test_variety_passes_over_copies_and_fills_up_from_behind(norm: Norm) -> None
         points[order[place]] = replace(points[order[place]], payload=what.payload())
 
     disguise(0, record("a"))
-    for place in range(1, 150):  # the same picture under other ids, all over the first half
+    for place in range(1, 150):  # the same picture with other ids, in the first half
         disguise(place, record("a"))
     disguise(150, record("b", dhash=0))
-    disguise(151, record("c", dhash=0b11_1111_1111))  # the same outlines, but the vectors are far apart
+    disguise(151, record("c", dhash=0b11_1111_1111))  # the same outline, but distant vectors
     disguise(152, replace(record("d"), fields={"item_group_id": "7"}))
     disguise(153, replace(record("e"), fields={"item_group_id": "7"}))  # a variant
     store = store_of(list(points.values()))
@@ -126,6 +126,6 @@ def test_variety_passes_over_copies_and_fills_up_from_behind(norm: Norm) -> None
     assert ranked(embedding, store, 5)[0].ids == order[:5]
 
 
-def test_an_empty_category_is_done_at_once() -> None:
+def test_an_empty_category_has_an_empty_ranking() -> None:
     products, retrieved = ranked(scene("l2"), store_of([]), 5)
     assert (products.ids, retrieved) == ([], 0)

@@ -10,7 +10,7 @@ EARRINGS, SHOES, KIDS_SHOES = "Apparel|Jewelry|Earrings", "Apparel|Shoes", "Kids
 COUNTS = {CHAIRS: 5, STOOLS: 9, TABLES: 7, EARRINGS: 1, SHOES: 7, KIDS_SHOES: 8}
 
 
-def test_without_names_all_categories_come_largest_first_and_equal_ones_by_name() -> None:
+def test_without_names_all_categories_come_by_size_and_then_by_name() -> None:
     assert choose_categories(COUNTS, None) == [STOOLS, KIDS_SHOES, SHOES, TABLES, CHAIRS, EARRINGS]
     assert choose_categories({}, None) == []
 
@@ -26,30 +26,30 @@ def test_without_names_all_categories_come_largest_first_and_equal_ones_by_name(
         (["Tables", "Furniture", "Kids|Shoes"], [TABLES, STOOLS, CHAIRS, KIDS_SHOES]),
     ],
 )
-def test_a_name_is_a_path_a_subtree_or_a_last_level(names: list[str], chosen: list[str]) -> None:
+def test_a_name_is_a_path_a_subtree_or_a_level(names: list[str], chosen: list[str]) -> None:
     assert choose_categories(COUNTS, names) == chosen
 
 
 @pytest.mark.parametrize(
     ("name", "meant"), [("chiars", CHAIRS), ("Jewellery", EARRINGS), ("Furniture|Tabels", TABLES)]
 )
-def test_a_name_that_matches_nothing_is_answered_with_the_nearest(name: str, meant: str) -> None:
-    with pytest.raises(UsageError, match="did you mean") as raised:
+def test_an_error_suggests_similar_categories(name: str, meant: str) -> None:
+    with pytest.raises(UsageError, match="Did you mean") as raised:
         choose_categories(COUNTS, ["Tables", name])
     assert f"'{name}'" in str(raised.value)
     assert meant in str(raised.value)
 
 
-def test_a_name_like_nothing_is_answered_with_the_largest() -> None:
-    with pytest.raises(UsageError, match=r"it has Furniture\|Chairs\|Stools; .*; \.\.\."):
+def test_an_error_without_similar_categories_lists_the_largest() -> None:
+    with pytest.raises(UsageError, match=r"Choose one of: Furniture\|Chairs\|Stools; .*; \.\.\."):
         choose_categories(COUNTS, ["xyzzy"])
-    with pytest.raises(UsageError, match="the catalogue is empty"):
+    with pytest.raises(UsageError, match="The catalogue is empty"):
         choose_categories({}, ["Tables"])
     with pytest.raises(UsageError, match="matches ''"):
         choose_categories(COUNTS, [""])
 
 
-def test_the_likeliest_categories_come_first_then_those_nothing_is_known_of_by_size() -> None:
+def test_the_likeliest_categories_come_first_and_unknown_ones_last() -> None:
     by_size = choose_categories(COUNTS, None)
     suggested = {"Chairs": 0.2, "Shoes": 0.9}
     stand_ins = dict.fromkeys(by_size) | {STOOLS: "Chairs", CHAIRS: "Chairs", SHOES: "Shoes", TABLES: "Beds"}

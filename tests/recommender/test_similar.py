@@ -1,4 +1,4 @@
-"""Look-alikes are the nearest product vectors, whether a product or a photo of one is asked for."""
+"""Similar products are those with the nearest vectors, for a product and for a photo."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def nearest(vector: np.ndarray, points: list[Point]) -> list[tuple[float, str]]:
     return sorted((float(np.linalg.norm(vector - point.vector)), point.id) for point in points)
 
 
-def test_a_product_is_answered_with_its_nearest_neighbours(recommender: Recommender) -> None:
+def test_a_product_gets_its_nearest_neighbours(recommender: Recommender) -> None:
     shoes = members(recommender, SHOES)
     asked, others = shoes[3], [*shoes[:3], *shoes[4:]]
     found = recommender.similar(asked.id, k=99, variety=False, include_unavailable=True)
@@ -57,7 +57,7 @@ def test_a_product_is_answered_with_its_nearest_neighbours(recommender: Recommen
     )
 
 
-def test_it_may_be_looked_for_in_other_categories_and_with_filters(recommender: Recommender) -> None:
+def test_other_categories_and_filters_can_be_given(recommender: Recommender) -> None:
     asked = members(recommender, SHOES)[0]
     (section,) = recommender.similar(asked.id, [BAGS], 4, "brand = Muji").categories
     muji = [
@@ -85,7 +85,7 @@ def test_a_products_own_picture_finds_the_product(recommender: Recommender) -> N
         assert distances[1] >= expected[1][0] - 1e-3
 
 
-def test_a_photo_alone_is_looked_for_in_the_categories_it_looks_most_like(recommender: Recommender) -> None:
+def test_a_photo_without_categories_gets_the_most_similar_categories(recommender: Recommender) -> None:
     photo = str(members(recommender, SHOES)[0].payload["picture"])
     found = recommender.similar(photo, k=1)
     features = recommender._features(photo)
@@ -96,11 +96,11 @@ def test_a_photo_alone_is_looked_for_in_the_categories_it_looks_most_like(recomm
     assert sorted(expected) == sorted([SHOES, BAGS])
 
 
-def test_the_nearest_category_is_that_of_the_nearest_centre_whatever_the_scale_of_features() -> None:
+def test_the_nearest_category_does_not_depend_on_the_scale_of_features() -> None:
     model = ToyModel()
     width = len(model.overall_centre)
     near, wide = np.zeros(width, np.float32), np.zeros(width, np.float32)
-    near[0], wide[1] = 1, 1000  # what tells shoes, and what tells bags
+    near[0], wide[1] = 1, 1000  # the features that identify shoes and bags
     rug = near + wide
     centres = {SHOES: near, BAGS: wide, "Rugs": rug, "Sheds": np.zeros(width, np.float32)}
     generation = Generation("c", ModelIdentity("m", "i", "b"), centres, model.overall_centre)
@@ -113,10 +113,10 @@ def test_the_nearest_category_is_that_of_the_nearest_centre_whatever_the_scale_o
     assert chosen(near + 0.3 * wide)[0] == SHOES
     assert chosen(0.3 * near + wide)[0] == BAGS
     assert chosen(rug * 0.9)[0] == "Rugs"
-    assert chosen(rug * 0.1) == ["Sheds", SHOES, BAGS]  # three of the four
+    assert chosen(rug * 0.1) == ["Sheds", SHOES, BAGS]  # 3 of 4 categories
 
 
-def test_copies_of_the_product_asked_for_are_passed_over(source: Path, tmp_path: Path) -> None:
+def test_copies_of_the_product_are_skipped(source: Path, tmp_path: Path) -> None:
     folder = tmp_path / "Shoes"
     folder.mkdir()
     pictures = sorted((source / "products").iterdir())[:4]
@@ -134,7 +134,7 @@ def test_copies_of_the_product_asked_for_are_passed_over(source: Path, tmp_path:
     assert len(all_of_them) == 4
 
 
-def test_its_json_has_the_promised_shape(recommender: Recommender) -> None:
+def test_the_json_has_the_documented_shape(recommender: Recommender) -> None:
     asked = members(recommender, SHOES)[0]
     found = json.loads(json.dumps(recommender.similar(asked.id, k=2).to_dict()))
     assert found.keys() == {"product", "model", "categories"}
@@ -147,14 +147,12 @@ def test_its_json_has_the_promised_shape(recommender: Recommender) -> None:
     assert json.loads(json.dumps(recommender.similar(photo, k=1).to_dict()))["photo"] == photo
 
 
-def test_what_cannot_be_asked_is_refused(recommender: Recommender, tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match="'nobody': neither a product of memory:// nor the file of a picture"
-    ):
+def test_invalid_requests_are_rejected(recommender: Recommender, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'nobody': neither a product of memory:// nor a file"):
         recommender.similar("nobody")
     with pytest.raises(PictureError, match="nobody"):
         recommender.similar(tmp_path / "nobody.jpg")
-    with pytest.raises(UsageError, match="k is 0"):
+    with pytest.raises(UsageError, match="k 0: must be at least 1"):
         recommender.similar("nobody", k=0)
     with pytest.raises(UsageError, match="column 3"):
         recommender.similar("nobody", where="a ?")

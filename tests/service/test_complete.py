@@ -84,7 +84,7 @@ def test_categories_filters_and_attention(shop: Running, store: Store):
     assert [each["products"] for each in both["categories"]] == [[], []]
     assert (one["notes"], both["notes"]) == (
         [],
-        ["no product of the catalogue has the field 'price'; it has category, id"],
+        ["no product of the catalogue has the field 'price'. Choose one of: category, id."],
     )
     assert "attention" not in both["categories"][0]
     assert len(shop.photo(store.photos[1], limit_categories="1").json()["categories"]) == 1
@@ -103,7 +103,7 @@ def test_rules_move_products_and_unused_rules_are_listed(store: Store, tmp_path:
     [pinned] = [each for each in first if each["id"] == store.product]
     assert [rule["action"] for rule in pinned["rules"]] == ["pin"]
     assert found["unused_rules"] == [
-        {"rule": 2, "action": "pin", "reason": "the catalogue has no product 'absent'"}
+        {"rule": 2, "action": "pin", "reason": "product 'absent': not in the catalogue. Check the id."}
     ]
 
 

@@ -19,7 +19,9 @@ def test_similar_products_of_a_product(shop: Running, store: Store):
 def test_a_field_that_no_product_has_is_named(shop: Running, store: Store):
     found = shop.client.post("/v1/similar", json={"id": store.product, "where": "colour = red"}).json()
     assert found["products"] == []
-    assert found["notes"] == ["no product of the catalogue has the field 'colour'; it has category, id"]
+    assert found["notes"] == [
+        "no product of the catalogue has the field 'colour'. Choose one of: category, id."
+    ]
     assert shop.client.post("/v1/similar", json={"id": store.product, "k": 4}).json()["notes"] == []
 
 

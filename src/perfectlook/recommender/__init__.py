@@ -1,4 +1,4 @@
-"""From a photo to products, category by category; to a whole look; from a product to others like it."""
+"""Recommend products for a photo, compose a look, and find products similar to a product."""
 
 from perfectlook.recommender.look import Budget
 from perfectlook.recommender.recommender import EmbeddedPhoto, Recommender

@@ -1,11 +1,14 @@
-"""The best choice of one product for each slot of a look, by branch and bound.
+"""Choose the best product for each slot of a look, by branch and bound.
 
-The objective of a look is Σ_c cost(p_c) + λ · mean over pairs of slots of ‖f_p - f_q‖, with prices that may
-have to stay within a budget. A part of a look is bounded from below by giving every open slot its best
-product, where a pair of open slots counts with half of the least distance that each of the two products can
-have to the other's slot, and a pair with one decided slot counts as it is. A budget enters the bound with a
-multiplier μ ≥ 0 (Lagrange): cost + μ · price, less μ · budget, is never more than the cost of a look within
-the budget.
+The objective of a look is Σ_c cost(p_c) + λ · mean over pairs of slots of ‖f_p - f_q‖. A budget may limit the
+sum of the prices.
+
+The search decides one slot after the other. The lower bound of a partial look gives every open slot its best
+product. A pair with one decided slot counts with its real distance. A pair of two open slots counts, for each
+of its products, with half of the product's least distance to the other slot.
+
+A budget enters the bound with a Lagrange multiplier μ ≥ 0: for a look within the budget,
+cost + μ · price - μ · budget is never more than its cost.
 """
 
 import heapq
@@ -20,19 +23,20 @@ import numpy as np
 from perfectlook.types import Float32Array, Float64Array, IntArray
 
 EXPANDED = 2000
-"""Parts of looks that are looked into, at most."""
+"""How many partial looks the search expands at most."""
 UNLIMITED = int(np.iinfo(np.int64).max)
-"""The budget of those who have none."""
+"""The budget of a look without a budget."""
 
 _SLACK = 1e-9
-"""Sums of floats in another order differ by less."""
+"""Tolerance of comparisons: adding floats in another order changes a sum by less than this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pool:
     """The products that may fill a slot: costs [m], vectors [m, d], prices [m] in the smallest unit.
 
-    `unseen`: no product of the slot that is not in the pool costs less; infinite where the pool has them all.
+    `unseen` is a lower bound of the costs of the slot's products outside the pool. It is infinite if the pool
+    has all of them.
     """
 
     costs: Float64Array
@@ -42,7 +46,7 @@ class Pool:
 
 
 class Composition(NamedTuple):
-    """The row of the product chosen for each slot, its objective, and what no look at all can be below."""
+    """The row of the product chosen for each slot, the objective, and a lower bound for every look."""
 
     rows: tuple[int, ...]
     objective: float
@@ -55,9 +59,9 @@ class Composition(NamedTuple):
 
 
 def compose(problem: "SlotProblem", *, most: int = EXPANDED) -> Composition | None:
-    """Find the look of the least objective; None where the pools have none within the budget.
+    """Return the look with the least objective, or None if the pools have no look within the budget.
 
-    `most` parts of looks are looked into; then the best look found so far is taken.
+    The search expands at most `most` partial looks, then returns the best look found so far.
     """
     found = problem.start()
     if found is None:
@@ -67,15 +71,15 @@ def compose(problem: "SlotProblem", *, most: int = EXPANDED) -> Composition | No
 
 
 class SlotProblem:
-    """What a look is chosen from, as arrays: what products of each slot cost, and those of two are apart."""
+    """The pools of all slots, with the distances between the products of every two slots."""
 
     def __init__(self, pools: Sequence[Pool], weight: float, budget: int | None = None) -> None:
-        """Measure every pair of products of two slots.
+        """Compute the distances between the products of every two slots.
 
         Args:
-            pools: of one slot each, none empty.
-            weight: λ, from 0.
-            budget: the most that the prices may sum to.
+            pools: one pool for each slot, none of them empty.
+            weight: λ, 0 or more.
+            budget: the largest sum of prices, in the smallest unit.
         """
         self.pools = pools
         self.budget = UNLIMITED if budget is None else budget
@@ -88,16 +92,16 @@ class SlotProblem:
         self.cheapest = [int(pool.prices.min()) for pool in pools]
 
     def objective(self, rows: Sequence[int]) -> float:
-        """The objective of a look."""
+        """Return the objective of a look."""
         alone = sum(float(pool.costs[row]) for pool, row in zip(self.pools, rows, strict=True))
         return alone + sum(float(self.pairs[a, b][rows[a], rows[b]]) for a, b in combinations(self.slots, 2))
 
     def price(self, rows: Sequence[int]) -> int:
-        """The price of a look in the smallest unit."""
+        """Return the price of a look in the smallest unit."""
         return sum(int(pool.prices[row]) for pool, row in zip(self.pools, rows, strict=True))
 
     def exchanged(self, rows: Sequence[int], slot: int) -> Float64Array:
-        """The objective with each product of a slot, the others as they are [m]; inf above the budget."""
+        """Return the objectives [m] of the looks that differ in one slot; inf above the budget."""
         changed = self.pools[slot].costs + sum(
             (self.pairs[slot, other][:, rows[other]] for other in self.slots if other != slot), np.float64(0)
         )
@@ -108,7 +112,7 @@ class SlotProblem:
         return np.where(self.pools[slot].prices <= self.budget - spent, changed + kept, inf)
 
     def start(self) -> tuple[int, ...] | None:
-        """A good look: improved slot by slot from the best of each, or from the cheapest."""
+        """Return a good look to start from: the nearest or the cheapest products, improved slot by slot."""
         looks = [
             self._improved([int(np.argmin(pool.costs)) for pool in self.pools]),
             self._improved([int(np.lexsort((pool.costs, pool.prices))[0]) for pool in self.pools]),
@@ -128,10 +132,11 @@ class SlotProblem:
             best = now
 
     def least_with_unseen(self) -> float:
-        """What no look with a product that is in no pool can be below.
+        """Return a lower bound for looks with at least one product outside the pools.
 
-        For any set of slots that have such a product: those cost at least `unseen`, the others at least their
-        least cost and what their pools are apart; pairs of the two kinds may be no distance apart.
+        The bound is the minimum over all sets of slots with an unseen product. These slots cost at least
+        `unseen`. The other slots cost at least the least cost of their pools and the least distance between
+        their pools. The distance of a pair with an unseen product may be 0.
         """
         least = inf
         open_ = [slot for slot in self.slots if self.pools[slot].unseen < inf]
@@ -146,7 +151,7 @@ class SlotProblem:
 
 
 class _Search:
-    """Best first: the part of a look with the least bound is looked into next."""
+    """Best-first search: the partial look with the least bound is expanded next."""
 
     def __init__(self, problem: SlotProblem, start: tuple[int, ...]) -> None:
         self._problem = problem
@@ -159,7 +164,7 @@ class _Search:
         self._shrink()
 
     def run(self, most: int) -> tuple[tuple[int, ...], float, float]:
-        """Return the best look, its objective, and what no look of the pools is below."""
+        """Return the best look, its objective, and a lower bound for every look of the pools."""
         waiting: list[tuple[float, tuple[int, ...]]] = [(-inf, ())]
         expanded = 0
         while waiting and waiting[0][0] < self._objective - _SLACK:
@@ -176,7 +181,7 @@ class _Search:
         return self._best, self._objective, self._objective
 
     def _finish(self, part: tuple[int, ...], bounds: Float64Array) -> None:
-        """Take the best of the whole looks that differ in the last slot."""
+        """Keep the best of the complete looks that differ in the last slot, if it is a new best."""
         rows = [0] * len(self._order)
         for slot, place in zip(self._order, part, strict=False):
             rows[slot] = int(self._keep[slot][place])
@@ -189,7 +194,7 @@ class _Search:
             self._best, self._objective = tuple(rows), found
 
     def _shrink(self) -> None:
-        """Drop the products that no look better than the best has; then decide the smallest slots first."""
+        """Drop the products that cannot be in a better look, then order the slots by size."""
         before = -1
         while before != (now := sum(map(len, self._keep))):
             before = now
@@ -200,7 +205,7 @@ class _Search:
         self._arrange(sorted(self._problem.slots, key=lambda slot: len(self._keep[slot])))
 
     def _arrange(self, order: list[int]) -> None:
-        """Fix the order in which slots are decided, and what their products cost and are apart."""
+        """Set the order in which slots are decided, and select costs and distances for it."""
         self._order = order
         keep = self._keep
         self._alone = {slot: self._costs[slot][keep[slot]] for slot in order}
@@ -219,7 +224,7 @@ class _Search:
         ]
 
     def _bounds(self, part: tuple[int, ...]) -> Float64Array:
-        """What no look that begins with a part and one more product can be below, for each product [m]."""
+        """Return a lower bound [m] for looks that extend a partial look by each product of the next slot."""
         depth = len(part)
         decided, slot, rest = self._order[:depth], self._order[depth], self._order[depth + 1 :]
         done = list(zip(decided, part, strict=True))
@@ -244,7 +249,7 @@ class _Search:
 
 
 def _multiplier(problem: SlotProblem) -> float:
-    """The μ that makes the bound of all looks greatest; 0 where the budget does not bind."""
+    """Return the μ that makes the bound of all looks greatest, or 0 if the budget does not matter."""
     halves = [
         pool.costs
         + 0.5 * sum((problem.pairs[slot, b].min(axis=1) for b in problem.slots if b != slot), np.float64(0))
@@ -252,7 +257,7 @@ def _multiplier(problem: SlotProblem) -> float:
     ]
 
     def over(multiplier: float) -> bool:
-        """Whether the best products at this price of money are dearer than the budget."""
+        """Whether the best products exceed the budget if prices count with this multiplier."""
         rows = [int(np.argmin(h + multiplier * p.prices)) for h, p in zip(halves, problem.pools, strict=True)]
         return problem.price(rows) > problem.budget
 
@@ -268,7 +273,7 @@ def _multiplier(problem: SlotProblem) -> float:
 
 
 def _apart(one: Float32Array, other: Float32Array) -> Float64Array:
-    """Euclidean distances of every row of `one` to every row of `other`, [n, m]."""
+    """Return the Euclidean distances of every row of `one` to every row of `other`, [n, m]."""
     a, b = one.astype(np.float64), other.astype(np.float64)
     squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2 * (a @ b.T)
     apart: Float64Array = np.sqrt(np.maximum(squares, 0.0))

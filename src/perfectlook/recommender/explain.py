@@ -1,4 +1,4 @@
-"""Why a product is shown: the parts of its distance, and how much nearer it is than is usual."""
+"""Explain why a product is shown: the parts of its distance, compared with other products."""
 
 import itertools
 import threading
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
     from perfectlook.model.runtime import Model, SceneEmbedding
 
 DIRECTIONS, OF_EACH = 4, 4
-"""The sample of a category: this many products nearest to each of this many random points."""
+"""A category's sample consists of the `OF_EACH` products nearest to each of `DIRECTIONS` random points."""
 FRESH_SECONDS = 600.0
-"""How long a sample is used: a sync by another process changes the products."""
+"""How long a sample is used. A sync by another process may change the products."""
 
 
 def explained_products(
     scene: "SceneEmbedding", category: str, hits: Hits, k: int, ids: Sequence[str] | None
 ) -> tuple[list[ExplainedProduct], float]:
-    """Explain the distances of some products of a category, and return the mean distance of all as well.
+    """Explain the distances of some products of a category. Return the category's mean distance with them.
 
     Args:
-        scene: what distances are to.
-        category: the catalogue's.
-        hits: all its products.
-        k: how many of the nearest products to explain, where none are named.
-        ids: the products to explain.
+        scene: the embedded scene.
+        category: a category of the catalogue.
+        hits: all products of the category.
+        k: how many of the nearest products to explain, unless `ids` are given.
+        ids: the ids of the products to explain.
 
     Raises:
-        UsageError: a product is not of the category.
+        UsageError: a product is not in the category.
     """
     parts = attribute(scene, category, hits.vectors)
     distances, mean = parts.total, parts.mean
@@ -48,8 +48,8 @@ def explained_products(
     for name in ids or list(place_of)[:k]:
         if name not in place_of:
             raise UsageError(
-                f"--product {name}: the catalogue has no such product in {category}; see `perfectlook "
-                "complete --all` for ids"
+                f"product '{name}': not in the category {category} of the catalogue. Choose an id that "
+                "`perfectlook complete --all` prints."
             )
         rank, row = place_of[name]
         own, record = parts.row(row), Record.from_payload(name, hits.products[row].payload)
@@ -66,7 +66,7 @@ def explained_products(
 
 
 def _parts(parts: Attribution) -> dict[str, Any]:
-    """The parts of one product's distance."""
+    """Return the parts of one product's distance."""
     return {
         "distance": float(parts.total[0]),
         "distance_global": float(parts.whole[0]),
@@ -76,7 +76,7 @@ def _parts(parts: Attribution) -> dict[str, Any]:
 
 
 def why(usual: tuple[float, float] | None, whole: float, regions: float) -> Why:
-    """Return which part of the distance makes a product nearer than usual.
+    """Return the shares of the global and the local distance in how much nearer a product is than usual.
 
     Args:
         usual: the mean global and local distance of the category, if known.
@@ -92,12 +92,12 @@ def why(usual: tuple[float, float] | None, whole: float, regions: float) -> Why:
 
 
 class UsualDistances:
-    """The mean distances of categories to a scene, over a sample of their products. For several threads."""
+    """The mean distances of categories to a scene, over a sample of their products. Thread-safe."""
 
     def __init__(
         self, catalogue: Catalogue, model: "Model", clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Draw no sample yet."""
+        """Start without samples. They are drawn on first use."""
         self._catalogue = catalogue
         self._model = model
         self._clock = clock
@@ -119,12 +119,12 @@ class UsualDistances:
         return found
 
     def forget(self) -> None:
-        """Draw new samples: the products have changed."""
+        """Drop the samples. Call this when the products have changed."""
         with self._lock:
             self._samples = {}
 
     def _sampled(self, categories: Sequence[str]) -> dict[str, Float32Array]:
-        with self._lock:  # or two requests at once might compare with two different samples
+        with self._lock:  # concurrent requests compare with the same sample
             if self._clock() - self._drawn_at > FRESH_SECONDS:
                 self._samples, self._drawn_at = {}, self._clock()
             missing = [category for category in categories if category not in self._samples]

@@ -1,4 +1,4 @@
-"""Composes a whole look: retrieves products for every slot in one search and chooses among them."""
+"""Compose a look: retrieve products for every slot in one search, and choose one product for each slot."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 UNIT = Decimal("0.0001")
-"""Prices are summed in ten-thousandths of a currency: fractions of a cent occur in feeds."""
+"""The smallest unit of prices. Feeds contain fractions of a cent."""
 _GREATEST = Decimal(10) ** 12
 
 _BUDGET = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)(?:\s*([A-Za-z]{3}))?\s*")
@@ -34,7 +34,7 @@ _BUDGET = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)(?:\s*([A-Za-z]{3}))?\s*")
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """An amount. A currency of None stands for the only one that the products' prices have."""
+    """An amount of money. Without a currency, all products must have prices in the same currency."""
 
     amount: Decimal
     currency: str | None = None
@@ -51,13 +51,14 @@ class Budget:
         found = _BUDGET.fullmatch(str(given))
         if found is None or not 0 < Decimal(found[1]) <= _GREATEST:
             raise UsageError(
-                f"budget '{given}': write an amount above 0, with its currency or without: 500 EUR"
+                f"budget '{given}': expected an amount above 0 and up to {_GREATEST:,}, with or without a "
+                "currency. Write it like 500 or 500 EUR."
             )
         return cls(Decimal(found[1]), found[2] and found[2].upper())
 
     @property
     def affordable(self) -> Compare:
-        """The filter of products that cost no more than all of it."""
+        """The filter of products that cost at most the whole budget."""
         value = self.amount if self.currency is None else Money(self.amount, self.currency)
         return Compare("price", "<=", value)
 
@@ -68,7 +69,7 @@ class Budget:
 
     @classmethod
     def from_units(cls, units: int, currency: str | None) -> "Budget":
-        """An amount that is counted in the smallest unit, with two decimals unless it needs more."""
+        """Return a budget from an amount in the smallest unit, with two decimals unless it needs more."""
         amount = units * UNIT
         cents = amount.quantize(Decimal("0.01"))
         return cls(cents if cents == amount else amount, currency)
@@ -78,7 +79,7 @@ class Budget:
 
 
 def prices_of(products: Measured) -> list[Number | None]:
-    """What a customer pays for each product; None where it has no price."""
+    """Return the price of each product, None for a product without a price."""
     return [
         read_number(field_text("price", each.id, each.category, products.record(row)["fields"]))
         for row, each in enumerate(products.products)
@@ -86,12 +87,12 @@ def prices_of(products: Measured) -> list[Number | None]:
 
 
 def units_of(price: Number) -> int:
-    """A price in the smallest unit, rounded up."""
+    """Return a price in the smallest unit, rounded up."""
     return int((price.amount / UNIT).to_integral_value(ROUND_CEILING))
 
 
 def in_its_currency(budget: Budget, prices: Iterable[Number]) -> Budget:
-    """Return the budget with the currency of the prices, where it has none.
+    """Return the budget, with the currency of the prices if the budget has no currency.
 
     Raises:
         UsageError: the prices are in several currencies.
@@ -101,26 +102,30 @@ def in_its_currency(budget: Budget, prices: Iterable[Number]) -> Budget:
     currencies = sorted({price.currency or "" for price in prices})
     if len(currencies) > 1:
         named = ", ".join(name or "none" for name in currencies)
-        raise UsageError(f"budget {budget}: prices are in several currencies ({named}); name one: 500 EUR")
+        raise UsageError(
+            f"budget {budget}: the products have prices in several currencies ({named}). "
+            "Name one of them, as in 500 EUR."
+        )
     return Budget(budget.amount, currencies[0] or None) if currencies else budget
 
 
 WEIGHT = 0.5
-"""λ, by default."""
+"""The default of λ."""
 SLOTS = 5
-"""Categories of a look, if none are named."""
+"""The number of categories of a look, if none are named."""
 MOST_SLOTS = 12
+"""The most categories that a look can have."""
 CANDIDATES = 200
-"""Products retrieved for each slot."""
+"""How many products are retrieved for each slot."""
 _CHEAPER = 10
-"""Products asked for at once while looking for a cheaper one."""
+"""How many products each search for cheaper products retrieves."""
 
 
 @dataclass(eq=False)
 class LookComposer:
-    """Composes one look for one scene; what is asked for is explained at `Recommender.look`.
+    """Composes one look for one scene. `Recommender.look` explains the attributes.
 
-    All slots' products are retrieved in one call of the catalogue.
+    The products of all slots are retrieved in one call of the catalogue.
     """
 
     scene: "SceneEmbedding"
@@ -134,11 +139,11 @@ class LookComposer:
     alternatives: int = 3
 
     def compose(self, photo: str, suggested: Mapping[str, float | None]) -> Look:
-        """Compose the look of a photo with a slot for each category.
+        """Compose the look of a photo, with a slot for each category.
 
         Raises:
-            UsageError: the budget is too small, or prices are in several currencies; a locked product has
-                no price although there is a budget.
+            UsageError: the budget is too small, prices are in several currencies, or there is a budget and a
+                locked product has no price.
             CatalogueError: the catalogue fails.
         """
         affordable = self.budget.affordable if self.budget else None
@@ -197,25 +202,27 @@ class LookComposer:
         )
 
     def _with_prices(self, found: dict[str, Measured], budget: Budget) -> Budget:
-        """Keep only products with a price in the budget's currency, and add the cheapest of each category.
+        """Drop products without a price in the budget's currency, and add cheaper products of each category.
 
         Returns:
-            The budget in the currency of the prices.
+            The budget, in the currency of the prices.
         """
         none = {category: Has("price") for category, products in found.items() if not len(products)}
-        found |= self._search_more(none)  # none is affordable: tell what one would cost
+        found |= self._search_more(none)  # the error must state a price if nothing is affordable
         known = [price for products in found.values() for price in prices_of(products)]
         budget = in_its_currency(budget, [price for price in known if price is not None])
         for category, products in found.items():
             priced = [row for row, units in enumerate(_units(products, budget)) if units is not None]
             if category in self.locked and not priced:
                 raise UsageError(
-                    f"budget {budget}: the locked product '{products.ids[0]}' has no price in its currency; "
-                    "unlock it, or leave the budget out"
+                    f"budget {budget}: the locked product '{products.ids[0]}' has no price in this currency. "
+                    "Unlock it, or leave out the budget."
                 )
             found[category] = products.take(priced)
         open_ = [category for category, products in found.items() if self._may_have_more(category, products)]
-        while open_:  # ever cheaper products until there are none: no look within the budget is missed
+        while (
+            open_
+        ):  # search until there are no cheaper products, so that no look within the budget is missed
             more = self._search_more(
                 {category: _cheaper(found[category], budget.currency) for category in open_}
             )
@@ -227,7 +234,7 @@ class LookComposer:
         return budget
 
     def _search_more(self, conditions: Mapping[str, Filter]) -> dict[str, Measured]:
-        """The nearest products of categories that meet one more condition each."""
+        """Return the nearest products of each category that also match the category's condition."""
         queries = [
             Query(
                 self.scene.query_point(category),
@@ -244,7 +251,7 @@ class LookComposer:
         }
 
     def _may_have_more(self, category: str, products: Measured) -> bool:
-        """Whether there may be affordable products of a category besides these."""
+        """Whether the catalogue may have more affordable products of a category than these."""
         search = self._searches[category]
         has_all = search.unseen == float("inf") and len(search.found) >= len(products)
         return len(products) > 0 and category not in self.locked and not has_all
@@ -266,8 +273,8 @@ class LookComposer:
         each = "; ".join(f"{name} {Budget.from_units(units, currency)}" for name, units in cheapest.items())
         total = Budget.from_units(sum(cheapest.values()), currency)
         return UsageError(
-            f"budget {self.budget}: the cheapest look of these categories costs {total} ({each}); raise the "
-            "budget or ask for fewer categories"
+            f"budget {self.budget}: the cheapest look of these categories costs {total} ({each}). Raise the "
+            "budget, or ask for fewer categories."
         )
 
     def _alternatives(
@@ -289,10 +296,10 @@ class LookComposer:
 
 
 def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, str]) -> dict[str, Point]:
-    """Return the products that keep their slots, by category.
+    """Return the locked products, by category.
 
     Raises:
-        UsageError: there is no such product, or it is of another category.
+        UsageError: the catalogue does not have the product, or has it in another category.
     """
     if not locked:
         return {}
@@ -301,22 +308,28 @@ def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, s
     for name, id_ in locked.items():
         category, point = normalise(name), points.get(id_)
         if point is None:
-            raise UsageError(f"locked product '{id_}': {catalogue.location} has no such product")
+            raise UsageError(f"locked product '{id_}': not in {catalogue.location}. Check the id.")
         if point.category != category:
-            raise UsageError(f"locked product '{id_}': it is of {point.category}, not of {category}")
+            raise UsageError(
+                f"locked product '{id_}': in the category {point.category}, not in {category}. "
+                "Lock it in its own category."
+            )
         found[category] = point
     return found
 
 
 def apart(products: Sequence[Measured]) -> float:
-    """The mean Euclidean distance of single products' vectors over all pairs; 0 for one product."""
+    """Return the mean Euclidean distance of all pairs of products, or 0 for one product.
+
+    Each element of `products` is one product.
+    """
     vectors = [each.vectors[0].astype(np.float64) for each in products]
     lengths = [float(np.linalg.norm(a - b)) for a, b in combinations(vectors, 2)]
     return float(np.mean(lengths)) if lengths else 0.0
 
 
 def _units(products: Measured, budget: Budget | None) -> list[int | None]:
-    """The products' prices in the smallest unit; None where one has none in the budget's currency."""
+    """Return the prices in the smallest unit, None for a product without a price in the budget's currency."""
     if budget is None:
         return [None] * len(products)
     return [
@@ -326,13 +339,13 @@ def _units(products: Measured, budget: Budget | None) -> list[int | None]:
 
 
 def _cheaper(products: Measured, currency: str | None) -> Compare:
-    """The filter of products that cost less than all of these."""
+    """Return the filter of products that cost less than all of these."""
     least = min(price.amount for price in prices_of(products) if price is not None)
     return Compare("price", "<", least if currency is None else Money(least, currency))
 
 
 def _price(products: Sequence[Measured]) -> str | None:
-    """The sum of prices, None unless every product has one and all are in one currency."""
+    """Return the sum of the prices, or None unless all products have a price in the same currency."""
     known = [price for each in products for price in prices_of(each) if price is not None]
     if not known or len(known) < len(products) or len({price.currency for price in known}) > 1:
         return None

@@ -1,12 +1,13 @@
-"""The first products of one category: by distance and rules, each look once, as spread out as asked.
+"""Rank the products of one category by distance and rules, without repeating a look, spread out on request.
 
-Products are retrieved by their distance r to the query point q, more and more of them, and measured by the
-hybrid distance. With squared norms that is r² plus a constant of the scene and the category; with plain norms
-it is at least r (triangle inequality, since q is the weighted mean of the points that distances are taken
-to). So no product that has not been retrieved can be nearer than what the largest r allows.
+A search retrieves more and more products by their distance r to the query point q. Then their hybrid
+distances are computed. With squared norms the hybrid distance is r² plus a constant of the scene and the
+category. With plain norms it is at least r: q is the weighted mean of the points that distances are measured
+to, so this is the triangle inequality. Therefore the largest r bounds the distances of all products that have
+not been retrieved.
 
-Products that rules bring forward are searched for separately: all others can then only be farther than their
-distance says, and both searches keep a close bound on what they have not retrieved.
+Boosted products have their own searches. Rules can only lengthen the distances of all other products, so
+every search has a close bound for what it has not retrieved.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,20 +34,21 @@ if TYPE_CHECKING:
     from perfectlook.model.runtime import Model, SceneEmbedding
 
 ROUNDING = 1e-4
-"""Distances are computed in float32: bounds are trusted up to this."""
+"""Tolerance of bounds, because distances are computed in float32."""
 _GROWTH = 4
 _FIRST = {"squared_l2": 8, "l2": 48}
-"""How many more products than needed are retrieved first, by the norm of the distances."""
+"""How many more products than needed the first search retrieves, by the norm of the distances."""
 _COUNTED = 1000
-"""How many products are retrieved to find the rank that a rule moved one from."""
+"""How many products are retrieved at most to find the rank of a product before a rule moved it."""
 
 
 NEAR_IDENTICAL_BITS = 10
-"""Pictures whose 256-bit difference hashes differ in at most this many bits are copies of each other."""
+"""Pictures are near-copies if their 256-bit difference hashes differ in at most this many bits."""
 
 ALIKE = 1 / 8
-"""Near-copies by outline look the same when the squared distance of their vectors is at most this share of
-what unrelated (orthogonal) ones have: 0.5 apart for unit vectors. Two colours of one shoe are not."""
+"""Near-copies look the same if the squared distance of their vectors is at most this share of that of
+orthogonal vectors. For unit vectors this is a distance of 0.5. Two colours of one shoe are farther
+apart."""
 
 _COLOURS = ("color", "colour")
 _KEPT = frozenset(RECORD_NAMES)
@@ -57,14 +59,14 @@ class Measured:
     """Products of one category and their distances to a scene, as columns.
 
     Attributes:
-        products: the catalogue's points [n]. Their records are read only where they are needed: many more
-            products are measured than shown.
-        vectors: their vectors [n, d].
-        places: distances [n] as rules weigh them.
+        products: the catalogue's points [n]. Their records are read only when they are needed, because far
+            more products are measured than shown.
+        vectors: the products' vectors [n, d].
+        places: the distances [n] after boost and bury rules. They decide the order.
         distances: the hybrid distances [n].
-        wholes: the parts [n] of the distances that are those of the whole scene.
-        regions: the parts [n] of the distances that are those of its regions.
-        rules: the rules that weigh each product; empty where no rule weighs any.
+        wholes: the parts [n] of the distances from the whole scene.
+        regions: the parts [n] of the distances from the regions.
+        rules: the boost and bury rules that match each product, or empty if there are no such rules.
     """
 
     products: Sequence[Point]
@@ -98,7 +100,7 @@ class Measured:
         )
 
     def followed_by(self, other: Self) -> Self:
-        """Return these products and then those of `other`, which the same rules weigh."""
+        """Return these products followed by those of `other`, which were measured with the same rules."""
         if not len(other):
             return self
         if not len(self):
@@ -124,20 +126,20 @@ class Measured:
         return self if (np.diff(order) == 1).all() else self.take(order.tolist())
 
     def record(self, row: int) -> Mapping[str, Any]:
-        """What the catalogue keeps of a product (see `Record`); CatalogueError when that is no record."""
+        """Return the record of a product (see `Record`). Raises CatalogueError if it has no record."""
         product = self.products[row]
         if not product.payload.keys() >= _KEPT:
-            Record.from_payload(product.id, product.payload)  # says what is missing
+            Record.from_payload(product.id, product.payload)  # raises an error that names what is missing
         return product.payload
 
     def rules_of(self, row: int) -> tuple[Rule, ...]:
-        """The rules that weigh a product."""
+        """Return the boost and bury rules that match a product."""
         return self.rules[row] if self.rules else ()
 
     def answer(
         self, row: int, rank: int, moved: Sequence[tuple[Rule, int | None]] = (), *, parts: bool = True
     ) -> RankedProduct:
-        """Return a product as an answer names it, with the rules that moved it and from which ranks."""
+        """Return a product of an answer, with the rules that moved it and the ranks they moved it from."""
         record = self.record(row)
         given: dict[str, Any] = details_of(record["title"], record["picture"], record["fields"])
         if parts:
@@ -158,9 +160,9 @@ def _nothing_measured() -> Measured:
 
 
 class Ranking:
-    """Finds the `k` products that answer for a category, exactly when the searches are exact.
+    """Finds the `k` products to show for a category. The result is exact if the searches are exact.
 
-    With a spread, they are chosen among the nearest `spread_pool(k)` that look different.
+    With a spread, the products are chosen among the nearest `spread_pool(k)` that look different.
     """
 
     def __init__(
@@ -177,19 +179,19 @@ class Ranking:
         pins: Sequence[tuple[Rule, Point]] = (),
         shown: Sequence[Point] = (),
     ) -> None:
-        """Begin with nothing retrieved.
+        """Start without any products.
 
         Args:
-            scene: what distances are to.
-            category: the catalogue's.
-            k: how many products.
-            norm: of the distances.
-            variety: pass over products that look the same as one that is shown.
-            spread: 0 to 1; see `spread_out`.
-            where: what products must match.
-            rules: boost and bury; what they exclude is in `where`.
-            pins: products of the category with the rule that pins each.
-            shown: products that variety does not repeat.
+            scene: the embedded scene.
+            category: a category of the catalogue.
+            k: how many products to find.
+            norm: the norm of the distances.
+            variety: skip products that look the same as a product that is shown.
+            spread: from 0 to 1; see `spread_out`.
+            where: the filter of the products. It includes the exclude rules.
+            rules: the boost and bury rules.
+            pins: the pinned products of the category, each with its rule.
+            shown: other products that count as shown for `variety`.
         """
         self.category = category
         self.rows: list[int] = []
@@ -206,7 +208,7 @@ class Ranking:
         self._pins: dict[int, int] = {}  # rank: row of `_given`
         for row, (rule, _) in enumerate(pins):
             rank = rule.rank
-            while rank in self._pins:  # an earlier rule has taken it
+            while rank in self._pins:  # the rank of an earlier rule
                 rank += 1
             self._pins[rank] = row
         self._shown = [
@@ -217,9 +219,9 @@ class Ranking:
         self._is_steered = bool(pins or rules.weighing)
 
     def update(self) -> bool:
-        """Rank what has been retrieved; returns whether more has to be."""
+        """Rank the retrieved products. Return whether more must be retrieved."""
         found = self.search.found
-        first = len(found)  # where pins and shown products begin
+        first = len(found)  # the row where pins and shown products begin
         self.measured = found.followed_by(self._given)
         free: Sequence[int] = range(first)
         if self._pins:
@@ -235,7 +237,7 @@ class Ranking:
         return self.search.want(last) or self._counts_on()
 
     def moved(self, row: int) -> list[tuple[Rule, int | None]]:
-        """The rules that moved a product, with its rank by distance alone; None where that is far behind."""
+        """Return the rules that moved a product, each with the rank by distance, None if it is not known."""
         if not self._is_steered:
             return []
         pin = self._rule_of.get(self.measured.products[row].id)
@@ -244,14 +246,14 @@ class Ranking:
         return [(rule, rank) for rule in rules]
 
     def answers(self, *, parts: bool = True) -> list[RankedProduct]:
-        """The products as an answer names them; `parts` says whether their distances have two parts."""
+        """Return the products of an answer. With `parts`, they have the parts of their distances."""
         return [
             self.measured.answer(row, rank, self.moved(row), parts=parts)
             for rank, row in enumerate(self.rows, 1)
         ]
 
     def _counts_on(self) -> bool:
-        """Go on retrieving, within bounds, where the rank that a rule moved a product from is not known."""
+        """Ask for more, up to a limit, if the rank of a product before a rule moved it is not known."""
         if not self._is_steered:
             return False
         unknown = any(rank is None for row in self.rows for _, rank in self.moved(row))
@@ -259,7 +261,7 @@ class Ranking:
 
 
 def finish(catalogue: Catalogue, model: "Model", rankings: Sequence[Ranking]) -> None:
-    """Search for all rankings at once, again and again, until each is done."""
+    """Search for all rankings together, until each has its products."""
     left = list(rankings)
     while left:
         retrieve(catalogue, model, [each.search for each in left])
@@ -267,7 +269,7 @@ def finish(catalogue: Catalogue, model: "Model", rankings: Sequence[Ranking]) ->
 
 
 def spread_pool(k: int) -> int:
-    """How many of the nearest products a spread list of `k` is chosen from."""
+    """Return how many of the nearest products a spread list of `k` products is chosen from."""
     return max(50, 5 * k)
 
 
@@ -276,7 +278,7 @@ _NONE_FOUND = Hits.of([], [])
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """One search, again and again for more; `factor` and `offset` are the least its products can get."""
+    """A search that is repeated for more products. `factor` and `offset` are their least, after rules."""
 
     where: Filter | None
     asked: int
@@ -288,12 +290,12 @@ class _Stream:
 
     @property
     def unseen(self) -> float:
-        """No product that it has not found yet has a smaller place."""
+        """A lower bound of the places of the products that it has not found yet."""
         return inf if self.exhausted else self.factor * self.least + self.offset
 
 
 class CategorySearch:
-    """Products of a category that a filter lets through, with what rules make of their distances."""
+    """Searches for the products of a category that match a filter, and applies rules to their distances."""
 
     def __init__(
         self,
@@ -305,7 +307,7 @@ class CategorySearch:
         where: Filter | None = None,
         rules: Rules = NO_RULES,
     ) -> None:
-        """Begin with nothing retrieved; `category` is the catalogue's; `first` are asked for first."""
+        """Start without any products. The first search asks for `first` products of the category."""
         self.category = category
         self.found = _nothing_measured()
         self._scene = scene
@@ -317,14 +319,14 @@ class CategorySearch:
 
     @property
     def queries(self) -> list[Query]:
-        """What to search for next; empty where no more is wanted."""
+        """The next queries, empty if no more products are wanted."""
         return [
             Query(self._point, each.asked, frozenset({self.category}), where=each.where)
             for each in self._wanting
         ]
 
     def take(self, found: Sequence[Hits]) -> None:
-        """Take what the searches for `queries` found, which replaces what earlier ones found."""
+        """Replace the products by the results of `queries`."""
         for stream, hits in zip(self._wanting, found, strict=True):
             stream.hits = hits
             stream.exhausted = len(hits.products) < stream.asked
@@ -335,7 +337,7 @@ class CategorySearch:
         self.found = _nothing_measured()
         if hits.products:
             measured = self._measured(hits.products, hits.vectors, apart=apart)
-            # What hybrid distances have over squared ones to the query point: the same for all products.
+            # The hybrid distance minus the squared distance to the query point is the same for all products.
             added = float(measured.distances[0]) - float(hits.distances[0]) ** 2
             self.found = measured.in_order()
         for stream in self._streams:
@@ -346,7 +348,7 @@ class CategorySearch:
         self._wanting = []
 
     def want(self, below: float) -> bool:
-        """Ask for more wherever a product with a smaller place may be left; returns whether there is any."""
+        """Ask for more if products with smaller places may be left. Return whether this is so."""
         self._wanting = [
             each for each in self._streams if not each.exhausted and each.unseen <= below + ROUNDING
         ]
@@ -356,16 +358,16 @@ class CategorySearch:
 
     @property
     def unseen(self) -> float:
-        """No product that has not been retrieved has a smaller place; infinite when all have been."""
+        """A lower bound of the places of products not retrieved yet, infinite if all are retrieved."""
         return min(each.unseen for each in self._streams)
 
     @property
     def asked(self) -> int:
-        """The most products that one search asks for."""
+        """The largest number of products that one search asks for."""
         return max(each.asked for each in self._streams)
 
     def bare_rank(self, measured: Measured, row: int) -> int | None:
-        """The rank of a product by distance alone; None where products nearer than it may be left."""
+        """Return the rank of a product by distance, None if nearer products may not be retrieved yet."""
         known = min((inf if each.exhausted else each.least) for each in self._streams)
         total, id_ = float(measured.distances[row]), measured.products[row].id
         if total + ROUNDING >= known:
@@ -375,21 +377,21 @@ class CategorySearch:
         return 1 + sum(each < own for each in others)
 
     def measured(self, points: Sequence[Point], *, in_order: bool = True) -> Measured:
-        """Measure products that have their vectors, and sort them unless told otherwise."""
+        """Compute the distances of points, and sort them unless `in_order` is False."""
         if not points:
             return _nothing_measured()
         measured = self._measured(points, np.stack([point.vector for point in points]))
         return measured.in_order() if in_order else measured
 
     def found_by(self, hits: Hits) -> Measured:
-        """Measure and sort what a search found."""
+        """Compute the distances of the products that a search found, and sort them."""
         return self._measured(hits.products, hits.vectors).in_order() if len(hits) else _nothing_measured()
 
     def _measured(self, products: Sequence[Point], vectors: Float32Array, *, apart: bool = False) -> Measured:
-        """Measure products; `apart` says that all vectors differ."""
+        """Compute the distances of products. `apart` promises that all vectors differ."""
         parts = [np.asarray(part, np.float64) for part in self._scene.distances(self.category, vectors)]
         if not apart:
-            # A matrix product may round equal rows differently, and they must tie.
+            # Equal vectors must have equal distances, but a matrix product may round them differently.
             first: dict[bytes, int] = {}
             same = [first.setdefault(vector.tobytes(), row) for row, vector in enumerate(vectors)]
             parts = [part[same] for part in parts]
@@ -410,7 +412,7 @@ class CategorySearch:
 
 
 def _joined(found: Sequence[Hits]) -> Hits:
-    """What several searches found, each product once."""
+    """Join the results of several searches, each product once."""
     places = {hit.id: (part, row) for part, hits in enumerate(found) for row, hit in enumerate(hits.products)}
     some = [(found[part], row) for part, row in places.values()]
     if not some:
@@ -423,14 +425,14 @@ def _joined(found: Sequence[Hits]) -> Hits:
 
 
 def _weighed(distance: float, rules: Sequence[Rule]) -> float:
-    """A distance as rules weigh it."""
+    """Apply rules to a distance."""
     if not rules:
         return distance
     return distance * prod(rule.factor for rule in rules) + sum(rule.offset for rule in rules)
 
 
 def retrieve(catalogue: Catalogue, model: "Model", searches: Sequence[CategorySearch]) -> None:
-    """Search once for all that several categories ask for."""
+    """Run the queries of several categories in one search."""
     queries = [each.queries for each in searches]
     found = iter(catalogue.search([query for some in queries for query in some], model))
     for search, some in zip(searches, queries, strict=True):
@@ -438,7 +440,7 @@ def retrieve(catalogue: Catalogue, model: "Model", searches: Sequence[CategorySe
 
 
 def _streams(where: Filter | None, rules: Rules, first: int) -> list[_Stream]:
-    """One search for all that no rule brings forward, and one for those that each boost does."""
+    """Return one search for all products that no rule boosts, and one for the products of each boost."""
     parts = [] if where is None else [where]
     boosted = [rule.where for rule in rules.boosts if rule.where is not None]
     joined = any_of(boosted)
@@ -452,10 +454,10 @@ def _streams(where: Filter | None, rules: Rules, first: int) -> list[_Stream]:
 def find_pins(
     catalogue: Catalogue, model: "Model", rules: Rules, where: Filter | None
 ) -> tuple[list[tuple[Rule, Point]], list[UnusedRule]]:
-    """Look up the pinned products. Those that `where` does not let through are not shown, pinned or not.
+    """Look up the pinned products. A pinned product that does not match `where` is not shown.
 
     Returns:
-        The rules that can be followed, each with its product, and those that cannot.
+        The pins that apply, each with its product, and the pins that do not.
     """
     points = catalogue.get({rule.id for rule in rules.pins}, model) if rules.pins else {}
     usable: dict[str, tuple[Rule, Point]] = {}
@@ -463,15 +465,22 @@ def find_pins(
     for rule in rules.pins:
         point = points.get(rule.id)
         if point is None:
-            unused.append(rule.unused(f"the catalogue has no product '{rule.id}'"))
+            unused.append(rule.unused(f"product '{rule.id}': not in the catalogue. Check the id."))
         elif rule.id in usable:
             first = usable[rule.id][0].number
-            unused.append(rule.unused(f"rule {first} pins product '{rule.id}' already"))
+            unused.append(
+                rule.unused(f"product '{rule.id}': already pinned by rule {first}. Remove one of the two.")
+            )
         elif rule.category is not None and not is_under(point.category, rule.category):
-            unused.append(rule.unused(f"product '{rule.id}' is of {point.category}, not of {rule.category}"))
+            unused.append(
+                rule.unused(
+                    f"product '{rule.id}': in the category {point.category}, not in {rule.category}. "
+                    "Correct the category of the rule."
+                )
+            )
         elif where is not None and not matches(where, point.id, point.category, fields_of(point.payload)):
             unused.append(
-                rule.unused(f"product '{rule.id}' is not available, excluded, or left out by the filter")
+                rule.unused(f"product '{rule.id}': out of stock, excluded by a rule, or filtered out.")
             )
         else:
             usable[rule.id] = (rule, point)
@@ -479,9 +488,9 @@ def find_pins(
 
 
 def distinct(measured: Measured, rows: Iterable[int], count: int, *, shown: Sequence[int] = ()) -> list[int]:
-    """Return the first `count` rows whose products repeat neither an earlier one of them nor what is shown.
+    """Return the first `count` rows with products that repeat no earlier product and no shown product.
 
-    A product repeats another if it is a variant of it (`item_group_id`) or looks the same.
+    A product repeats another if it is its variant (`item_group_id`) or looks the same.
     """
     seen = list(shown)
     groups, pictures, outlines = set[str](), set[str](), list[int]()
@@ -516,10 +525,10 @@ def distinct(measured: Measured, rows: Iterable[int], count: int, *, shown: Sequ
 
 
 def same_look(measured: Measured, one: int, other: int) -> bool:
-    """Whether two products have the same picture, or near-identical ones in the same colours.
+    """Whether two products have the same picture, or near-copies of it in the same colours.
 
-    Difference hashes compare outlines and not colours. Where they agree, the products' vectors must also be
-    close, and their fields `color`, where both have one, must be equal.
+    Difference hashes compare outlines, not colours. If the hashes agree, the vectors must also be close. If
+    both products have a field `color` or `colour`, the values must be equal.
     """
     first, second = measured.record(one), measured.record(other)
     if first["picture_sha256"] == second["picture_sha256"]:
@@ -539,16 +548,16 @@ def spread_out(
     *,
     pins: Mapping[int, int] | None = None,
 ) -> list[int]:
-    """Choose `count` rows of a pool, one after the other: near the scene, and far from those before.
+    """Choose `count` rows of a pool that are near the scene and far from each other.
 
-    Maximal marginal relevance (Carbonell and Goldstein 1998) on distances: next comes the product with the
+    This is maximal marginal relevance (Carbonell and Goldstein 1998) on distances. The next product has the
     least (1 - spread) · place - spread · (distance to the nearest product before it), in the model's norm.
-    The first is the one of the least place. `pins` holds rows by the rank (from 1) at which each stands,
-    whatever is nearer; where products run out before the rank of a pin, it comes last.
+    The first product has the smallest place. `pins` maps ranks (from 1) to the rows that are pinned there. If
+    there are not enough products before the rank of a pin, the pin comes last.
     """
     pins = pins or {}
     if not spread and not pins:
-        return list(pool[:count])  # they lie in that order
+        return list(pool[:count])  # the pool is in order of place
     left = list(pool)
     nearest = np.full(len(left), np.inf)
     vectors = measured.vectors[left].astype(np.float64)
@@ -583,7 +592,7 @@ def _group(record: Mapping[str, Any]) -> str:
 
 
 def _outline(record: Mapping[str, Any]) -> int:
-    """The bits of a product picture's difference hash."""
+    """Return the bits of the difference hash of a product's picture."""
     return int(record["dhash"], 16)
 
 

@@ -1,4 +1,4 @@
-"""Completes the look of a photo: products that go with it, out of a catalogue."""
+"""Recommend products of a catalogue for a photo."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,13 +54,13 @@ Drawable = TypeVar("Drawable", bound=DrawableAnswer)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbeddedPhoto:
-    """A photo that has passed the backbone and the model, for several questions about it.
+    """A photo with its features and its embedding, to use in several calls.
 
     Attributes:
-        name: what answers call it.
-        features: a batch of one.
-        scene: what the model makes of it.
-        source: where the photo can be read again, to draw answers; None if it cannot.
+        name: the name of the photo in answers.
+        features: the features of the photo, a batch of one.
+        scene: the model's embedding of the photo as a scene.
+        source: where answers read the photo again to draw it, or None if they cannot.
     """
 
     name: str
@@ -70,10 +70,10 @@ class EmbeddedPhoto:
 
 
 class Recommender(Closable):
-    """A catalogue and the model that its vectors are of. Photos may be completed from several threads."""
+    """Recommends products of a catalogue with the model that made its vectors. Thread-safe."""
 
     def __init__(self, catalogue: Catalogue, model: Model, threads: int = 1) -> None:
-        """Use an open catalogue with its model; `Recommender.open` is the usual way."""
+        """Use an open catalogue and its model. `Recommender.open` opens both."""
         self.catalogue = catalogue
         self.model = model
         self._threads = threads
@@ -89,17 +89,18 @@ class Recommender(Closable):
         create: bool = False,
         threads: int = 1,
     ) -> Self:
-        """Open a catalogue and its model, or take them as they are.
+        """Open a catalogue and its model.
 
         Args:
-            catalogue: the folder or URL of a catalogue, or an open one.
-            model: the folder of a model, the name of a model that comes with the package, or an open one.
-            create: make an empty catalogue where there is none; `sync` fills it.
-            threads: how many processors the backbone may use: all for one photo, or each for one of several.
+            catalogue: the folder or URL of a catalogue, or an open catalogue.
+            model: the folder of a model, the name of a model that comes with the package, or an open model.
+            create: make an empty catalogue if there is none. `sync` fills it.
+            threads: how many processors the backbone uses. It uses all of them for one photo, or one for each
+                of several photos.
 
         Raises:
-            ModelError: the model cannot be used.
-            CatalogueError: the catalogue cannot be used, or holds the vectors of another model.
+            ModelError: the model cannot be opened.
+            CatalogueError: the catalogue cannot be opened, or was made with another model.
         """
         opened = Model.open(model) if isinstance(model, Path | str) else model
         found = catalogue
@@ -119,9 +120,9 @@ class Recommender(Closable):
         return f"<Recommender of catalogue '{self.catalogue.location}' by model '{self.model.name}'>"
 
     def sync(self, source: Source | Path | str, **options: Any) -> SyncReport:
-        """Bring the catalogue into step with a feed, a set or a folder of pictures.
+        """Make the catalogue hold the products of a feed, a set or a folder of pictures.
 
-        Options and errors are those of `Catalogue.sync`.
+        `Catalogue.sync` explains the options and the errors.
         """
         return self.catalogue.sync(source, self.model, **options)
 
@@ -143,26 +144,26 @@ class Recommender(Closable):
         Args:
             photo: a path, the bytes or a stream of a picture, a Pillow picture, or an embedded photo.
             categories: whole paths, subtrees or single levels of the catalogue's categories. By default all
-                of them, those first that are likeliest to complete the photo, or the largest if the model
-                suggests none.
-            k: products of a category, at most.
-            where: what products must match, in the syntax of docs/reference/filters.md.
-            variety: pass over products that look the same as one already shown: copies of its picture, and
-                variants of its `item_group_id`.
-            spread: 0 to 1: how much products should differ from those before them, rather than be near.
-            rules: products to pin, boost, bury and exclude.
+                categories, those most likely to complete the photo first. If the model suggests no
+                categories, the largest come first.
+            k: the largest number of products of a category.
+            where: a filter, in the syntax of docs/reference/filters.md.
+            variety: skip products that look the same as a product already shown. These are copies of its
+                picture, and variants with its `item_group_id`.
+            spread: how much products should differ from the products before them, from 0 (nearest only) to 1.
+            rules: the rules that pin, boost, bury and exclude products.
             include_unavailable: also show products that are out of stock.
-            limit: how many categories to answer for where none are named; all by default.
+            limit: the largest number of categories if none are named. By default there is no limit.
 
         Raises:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
-            UsageError: a category matches nothing, k or spread is out of range, or the filter is wrong.
-            CatalogueError: the catalogue fails, or has been switched to another model.
+            UsageError: a category matches nothing, k or spread is out of range, or the filter is invalid.
+            CatalogueError: the catalogue fails, or has been synced with another model.
         """
         _check_count(k)
         if not 0 <= spread <= 1:
-            raise UsageError(f"spread is {spread:g}: give a number from 0 (off) to 1")
+            raise UsageError(f"spread {spread:g}: must be from 0 to 1.")
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         chosen = self._chosen(categories)
         embedded = self.embed(photo)
@@ -205,25 +206,25 @@ class Recommender(Closable):
     ) -> Similar:
         """Return the `k` products of each category that look most like a product or a photo.
 
-        Distances are ‖f_p - f_q‖ of product vectors. A photo is embedded as a product of each category would
-        be, around the catalogue's centre of that category.
+        Distances are ‖f_p - f_q‖ of product vectors. A photo is embedded as a product of each category, with
+        the catalogue's centre of that category.
 
         Args:
-            like: the id of a product of the catalogue, or else a photo as for `complete`.
-            categories: as for `complete`; by default that of the product, or those whose centres the photo's
-                features are nearest to, nearest first.
-            k: products of a category, at most.
-            where: what products must match.
-            variety: pass over products that look the same as the one asked for, or as one already shown.
-            rules: products to boost, bury and exclude; pins do not count here.
+            like: the id of a product of the catalogue, or a photo as for `complete`.
+            categories: as for `complete`. The default for a product is its own category. The default for a
+                photo are the categories with the centres nearest to its features, nearest first.
+            k: the largest number of products of a category.
+            where: a filter, as for `complete`.
+            variety: skip products that look the same as the given product, or as a product already shown.
+            rules: the rules that boost, bury and exclude products. Pins have no effect here.
             include_unavailable: also show products that are out of stock.
 
         Raises:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
-            UsageError: there is neither such a product nor such a file; a category matches nothing, k is
-                below one, or the filter is wrong.
-            CatalogueError: the catalogue fails, or has been switched to another model.
+            UsageError: `like` is neither a product nor a picture file, a category matches nothing, k is
+                below 1, or the filter is invalid.
+            CatalogueError: the catalogue fails, or has been synced with another model.
         """
         _check_count(k)
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
@@ -236,7 +237,7 @@ class Recommender(Closable):
             vectors = self._as_product(like, categories)
         rankings = [
             Ranking(
-                SceneEmbedding(vector, None, None, (), 1.0, "l2"),  # nothing but a point: ‖vector - f_p‖
+                SceneEmbedding(vector, None, None, (), 1.0, "l2"),  # its distances are ‖vector - f_p‖
                 category,
                 k,
                 norm="l2",
@@ -271,32 +272,34 @@ class Recommender(Closable):
         rules: Rules = NO_RULES,
         include_unavailable: bool = False,
     ) -> Look:
-        """Return a whole look: one product for each category, near the scene and near each other.
+        """Return a look: one product for each category, near the scene and near each other.
 
         The look minimises Σ_c d(s, p_c) + weight · mean over pairs of slots of ‖f_p - f_q‖.
 
         Args:
             photo: as for `complete`.
-            categories: as for `complete`; by default the five that are likeliest to complete the photo, or
-                the largest if the model suggests none.
-            where: what products must match.
-            weight: λ, from 0: how much products should go with each other.
-            budget: the most that all may cost together: 500, "500 EUR". Only products with a price in its
-                currency can be chosen then.
-            locked: products that stay, by category, whatever filters say; categories not named get a slot.
-            alternatives: how many other products to name for each slot.
-            rules: products to boost, bury and exclude; pins do not count here.
+            categories: as for `complete`. By default the five categories most likely to complete the photo,
+                or the five largest if the model suggests none.
+            where: a filter, as for `complete`.
+            weight: λ, 0 or more: how much the products should go with each other.
+            budget: the largest total price, as in 500 or "500 EUR". With a budget, all products of the look
+                have a price in its currency.
+            locked: the ids of products that must be in the look, by category. Filters do not apply to them.
+                Their categories get a slot even if `categories` does not name them.
+            alternatives: how many other products to list for each slot.
+            rules: the rules that boost, bury and exclude products. Pins have no effect here.
             include_unavailable: also choose products that are out of stock.
 
         Raises:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
-            UsageError: a category matches nothing, there are too many, a locked product is not of its
-                category, weight or budget is out of range, nothing fits the budget, or the filter is wrong.
-            CatalogueError: the catalogue fails, or has been switched to another model.
+            UsageError: a category matches nothing, there are too many categories, a locked product is not in
+                its category, weight or budget is out of range, nothing fits the budget, or the filter is
+                invalid.
+            CatalogueError: the catalogue fails, or has been synced with another model.
         """
         if not 0 <= weight < float("inf"):
-            raise UsageError(f"weight is {weight:g}: give a number from 0")
+            raise UsageError(f"weight {weight:g}: must be 0 or more, and finite.")
         limit = None if budget is None else Budget.of(budget)
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         kept = locked_products(self.catalogue, self.model, locked or {})
@@ -324,19 +327,20 @@ class Recommender(Closable):
         k: int = 3,
         products: Sequence[str] | None = None,
     ) -> Explanation:
-        """Return where the distances of products of one category come from: the whole scene, and its regions.
+        """Return how much the whole scene and each region add to the distances of a category's products.
 
         Args:
             photo: as for `complete`.
-            category: a whole path, or a level that names one category of the catalogue.
-            k: how many of the nearest products to explain, where none are named.
-            products: ids of the products to explain, however near they are.
+            category: a whole path, or a level that only one category of the catalogue has.
+            k: how many of the nearest products to explain, unless `products` are given.
+            products: the ids of the products to explain, at any distance.
 
         Raises:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
-            UsageError: the category matches none or several, k is below one, or a product is not of it.
-            CatalogueError: the catalogue fails, or has been switched to another model.
+            UsageError: the category matches none or several, k is below 1, or a product is not in the
+                category.
+            CatalogueError: the catalogue fails, or has been synced with another model.
         """
         _check_count(k)
         counts = self.catalogue.categories()
@@ -362,7 +366,7 @@ class Recommender(Closable):
         return _drawable(explanation, embedded.source)
 
     def embed(self, photo: Photo | EmbeddedPhoto) -> EmbeddedPhoto:
-        """Pass a photo through backbone and model once, for all that is then asked about it."""
+        """Embed a photo once, to use it in several calls."""
         if isinstance(photo, EmbeddedPhoto):
             return photo
         features = self._features(photo)
@@ -370,19 +374,19 @@ class Recommender(Closable):
 
     @property
     def backbone(self) -> Backbone:
-        """The model's backbone, opened when it is first needed.
+        """The model's backbone, opened on first use.
 
         Raises:
             ModelError: the model was trained on another backbone than the one installed.
-            CatalogueError: the catalogue was made with another one.
+            CatalogueError: the catalogue was made with another backbone than the one installed.
         """
         if self._backbone is None:
             backbone = open_backbone(self.model.backbone, threads=self._threads)
             held = self.catalogue.model.backbone
             if backbone.identity != held:
                 raise CatalogueError(
-                    f"{self.catalogue.location} was made with the backbone {held}, and here it is "
-                    f"{backbone.identity}; run `perfectlook catalogue sync` again"
+                    f"{self.catalogue.location}: made with the backbone {held}, but this installation has "
+                    f"{backbone.identity}. Sync it again with `perfectlook catalogue sync`."
                 )
             self.model.check_backbone(backbone.identity)
             self._backbone = backbone
@@ -404,11 +408,11 @@ class Recommender(Closable):
     def _as_product(
         self, photo: Photo | EmbeddedPhoto, categories: Sequence[str] | None
     ) -> dict[str, Float32Array]:
-        """Embed a photo as a product of each category would be, around the catalogue's centre: f_p [d]."""
+        """Embed a photo as a product of each category, with the catalogue's centre: f_p [d] by category."""
         if isinstance(photo, str) and not Path(photo).exists():
             raise UsageError(
-                f"'{photo}': neither a product of {self.catalogue.location} nor the file of a picture; see "
-                "`perfectlook complete --all` for ids"
+                f"'{photo}': neither a product of {self.catalogue.location} nor a file. Check the path, or "
+                "choose an id that `perfectlook complete --all` prints."
             )
         features, generation = self._features(photo), self.catalogue.generation()
         if categories is None:
@@ -421,7 +425,7 @@ class Recommender(Closable):
     def _slots(
         self, features: "FeatureBatch", categories: Sequence[str] | None, locked: Sequence[str]
     ) -> dict[str, float | None]:
-        """The categories of a look, and how likely each completes the scene."""
+        """Return the categories of a look, with the probability that each completes the scene."""
         names = list(dict.fromkeys([*self._chosen(categories), *locked]))
         suggested = self._suggested(features, names)
         if categories is None:
@@ -430,12 +434,13 @@ class Recommender(Closable):
             names = [category for category in suggested if category in kept]
         elif len(names) > MOST_SLOTS:
             raise UsageError(
-                f"a look of {len(names)} categories: name at most {MOST_SLOTS}, of {'; '.join(names)}"
+                f"look of {len(names)} categories: must be at most {MOST_SLOTS}. Choose some of: "
+                f"{'; '.join(names)}."
             )
         return {category: suggested[category] for category in names}
 
     def _suggested(self, features: "FeatureBatch", categories: Sequence[str]) -> dict[str, float | None]:
-        """How likely each category completes the scene, likeliest first; None where nothing is known."""
+        """Return the probability that each category completes the scene, likeliest first, None if unknown."""
         suggester = self.model.suggester
         if suggester is None:
             return dict.fromkeys(categories)
@@ -454,7 +459,7 @@ class Recommender(Closable):
         )
 
     def _notes(self, where: str | Filter | None, *, short: bool) -> dict[str, list[str]]:
-        """What may be wrong with a filter, where fewer products were found than asked for."""
+        """Return hints about the filter if an answer is short of products."""
         notes = self._hints.on(where) if short else ()
         return {"notes": list(notes)} if notes else {}
 
@@ -475,19 +480,19 @@ def _name(photo: Photo | EmbeddedPhoto) -> str:
 
 
 def _source(photo: Photo | EmbeddedPhoto) -> Photo | None:
-    """What a photo can be read from again; None for a stream, which has been read."""
+    """Return where a photo can be read again, or None for a stream, which can be read only once."""
     if isinstance(photo, EmbeddedPhoto):
         return photo.source
     return None if hasattr(photo, "read") else photo
 
 
 def _drawable(answer: Drawable, photo: Photo | None) -> Drawable:
-    """Return the answer, which draws itself with the photo if there is one."""
+    """Return the answer, with the photo to draw it if there is one."""
     if photo is None:
         return answer
 
     def draw(drawn: Drawable) -> "Image":
-        from perfectlook import sheet  # only where something is drawn: it loads fonts
+        from perfectlook import sheet  # imported on use, because it loads fonts
 
         return sheet.draw(drawn, photo)
 
@@ -496,4 +501,4 @@ def _drawable(answer: Drawable, photo: Photo | None) -> Drawable:
 
 def _check_count(k: int) -> None:
     if k < 1:
-        raise UsageError(f"k is {k}: ask for at least one product")
+        raise UsageError(f"k {k}: must be at least 1.")

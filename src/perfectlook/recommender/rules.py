@@ -1,4 +1,4 @@
-"""A shop's own rules: products it pins to a rank, brings forward, holds back or leaves out."""
+"""A shop's rules: pin products to a rank, boost, bury or exclude them."""
 
 import tomllib
 from collections.abc import Callable, Mapping
@@ -22,19 +22,19 @@ _FIELDS: dict[Action, tuple[str, ...]] = {
     "exclude": ("where",),
 }
 _Values: TypeAlias = tuple[Callable[[Any], bool], str]
-_TEXT: _Values = (lambda value: isinstance(value, str) and bool(value.strip()), "write a text in quotes")
-_NUMBER: _Values = (lambda value: type(value) in (int, float), "write a number")
-_RANK: _Values = (lambda value: type(value) is int and value >= 1, "a rank is a whole number from 1")
+_TEXT: _Values = (lambda value: isinstance(value, str) and bool(value.strip()), "text in quotes")
+_NUMBER: _Values = (lambda value: type(value) in (int, float), "a number")
+_RANK: _Values = (lambda value: type(value) is int and value >= 1, "a whole number of at least 1")
 _VALUES = {"rank": _RANK, "factor": _NUMBER, "offset": _NUMBER}
-"""Which values a key takes, if not a text; and what to say of others."""
+"""The check of each key's value, and what it must be. All other keys hold text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, number `number` (from 1) of its file.
+    """One rule of a file. `number` is its position, counted from 1.
 
-    A pin puts the product `id` at `rank` of its category. The others are about all products that match
-    `where`: boost and bury rank them as if their distance were `factor` times it plus `offset`.
+    A pin puts the product `id` at `rank` of its category. The other actions apply to all products that match
+    `where`. Boost and bury rank these products by distance · `factor` + `offset`.
     """
 
     number: int
@@ -48,17 +48,17 @@ class Rule:
     rank: int = 0
 
     def applied(self, from_rank: int | None) -> AppliedRule:
-        """Say that the rule moved a product from a rank."""
+        """Return the entry of an answer for a product that the rule moved from a rank."""
         return AppliedRule(rule=self.number, name=self.name, action=self.action, from_rank=from_rank)
 
     def unused(self, reason: str) -> UnusedRule:
-        """Say why the rule could not be followed."""
+        """Return the entry of an answer for a rule that was not applied."""
         return UnusedRule(rule=self.number, name=self.name, action=self.action, reason=reason)
 
 
 @dataclass(frozen=True)
 class Rules:
-    """All rules of a file, in its order."""
+    """All rules of a file, in the order of the file."""
 
     source: str
     rules: tuple[Rule, ...]
@@ -68,31 +68,34 @@ class Rules:
         """Read a rule file.
 
         Raises:
-            UsageError: it cannot be read, is not TOML, or has an invalid rule; names file, rule and reason.
+            UsageError: the file cannot be read, is not valid TOML, or has an invalid rule. The message names
+                the file and the rule.
         """
         try:
             document = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise UsageError(f"{file}: no such file. Check the path.") from error
         except OSError as error:
-            raise UsageError(f"{file}: cannot be read ({error.strerror}); name a rule file") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise UsageError(
-                f"{file}: not TOML ({error}); see docs/how-to/rules.md for an example"
+                f"{file}: cannot be read ({error.strerror}). Check its permissions and the disk."
             ) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise UsageError(f"{file}: not valid TOML ({error}). Correct the file.") from error
         return cls.of(document, str(file))
 
     @classmethod
     def of(cls, document: Mapping[str, object], source: str = "rules") -> Self:
-        """Make rules of the document of a rule file; `source` is what errors call it.
+        """Return the rules of a parsed rule file. Errors name it by `source`.
 
         Raises:
-            UsageError: a rule is invalid; the message names source, rule and reason.
+            UsageError: a rule is invalid. The message names the source and the rule.
         """
         for name in document:
             if name != "rule":
-                raise UsageError(f"{source}: unknown key '{name}'; a rule file holds [[rule]] tables only")
+                raise UsageError(f"{source}: unknown key '{name}'. {_BEGIN}")
         tables = document.get("rule", [])
         if not isinstance(tables, list):
-            raise UsageError(f"{source}: 'rule' is not a list of tables; begin each rule with [[rule]]")
+            raise UsageError(f"{source}: expected a list of rules, got {tables!r}. {_BEGIN}")
         return cls(source, tuple(_rule(number, table, source) for number, table in enumerate(tables, 1)))
 
     @cached_property
@@ -102,7 +105,7 @@ class Rules:
 
     @cached_property
     def boosts(self) -> list[Rule]:
-        """The rules that bring products forward."""
+        """The rules that shorten distances."""
         return [rule for rule in self.rules if rule.action == "boost"]
 
     @cached_property
@@ -112,52 +115,58 @@ class Rules:
 
     @cached_property
     def excluded(self) -> Filter | None:
-        """What exclude rules match, None without any."""
+        """The filter of the products that rules exclude, or None without such rules."""
         return any_of([rule.where for rule in self.rules if rule.action == "exclude" and rule.where])
 
 
 NO_RULES = Rules("no rules", ())
 
+_BEGIN = "Begin each rule with [[rule]]."
+
 
 def _rule(number: int, table: object, source: str) -> Rule:
     where = f"{source}: rule {number}"
     if not isinstance(table, dict):
-        raise UsageError(f"{where}: not a table; begin each rule with [[rule]]")
+        raise UsageError(f"{where}: expected a table, got {table!r}. {_BEGIN}")
     action = table.get("action")
     if action not in ACTIONS:
-        said = "has no 'action'" if action is None else f"the action is {action!r}"
-        raise UsageError(f"{where}: {said}; an action is one of {', '.join(ACTIONS)}")
+        wrong = "no 'action'" if action is None else f"unknown action {action!r}"
+        raise UsageError(f"{where}: {wrong}. Choose one of: {', '.join(ACTIONS)}.")
     where = f"{where} ({action})"
     known = (*_ANYWHERE, *_FIELDS[action])
     for key, value in table.items():
         if key not in known:
-            raise UsageError(f"{where}: unknown key '{key}'; a rule of this action has {', '.join(known)}")
-        is_valid, advice = _VALUES.get(key, _TEXT)
+            raise UsageError(f"{where}: unknown key '{key}'. Choose one of: {', '.join(known)}.")
+        is_valid, wanted = _VALUES.get(key, _TEXT)
         if not is_valid(value):
-            raise UsageError(f"{where}: '{key}' is {value!r}; {advice}")
+            raise UsageError(f"{where}: {key} {value!r}: must be {wanted}.")
     name, category = table.get("name"), table.get("category")
     if action == "pin":
         if "id" not in table:
-            raise UsageError(f"{where}: has no 'id'; say which product to pin")
+            raise UsageError(f"{where}: no 'id'. Add the id of the product to pin.")
         return Rule(number, action, name, category, id=table["id"], rank=table.get("rank", 1))
     parts: list[Filter] = [] if category is None else [Under(category)]
     if "where" in table:
         parts.append(parse_filter(table["where"], f"{where}: where"))
     if not parts:
-        raise UsageError(f"{where}: has neither 'where' nor 'category'; say which products it is about")
+        raise UsageError(f"{where}: neither 'where' nor 'category'. Add one of them to choose the products.")
     weights = () if action == "exclude" else _weights(table, action, where)
     return Rule(number, action, name, category, all_of(parts), *weights)
 
 
 def _weights(table: Mapping[str, float], action: str, where: str) -> tuple[float, float]:
-    """The factor and the signed offset of a boost, which shortens distances, or a bury, which lengthens."""
+    """Return the factor and the offset of a boost or a bury. The offset of a boost is negative."""
     if "factor" not in table and "offset" not in table:
-        raise UsageError(f"{where}: has neither 'factor' nor 'offset'; say by how much")
+        raise UsageError(f"{where}: neither 'factor' nor 'offset'. Add one of them.")
     factor, offset = float(table.get("factor", 1.0)), float(table.get("offset", 0.0))
     if not (0 < factor <= 1 if action == "boost" else 1 <= factor <= 1e6):
-        room = "above 0 and up to 1" if action == "boost" else "from 1 to a million"
-        raise UsageError(f"{where}: 'factor' is {factor:g}; a {action} multiplies distances by {room}")
+        wanted = "above 0 and at most 1" if action == "boost" else "from 1 to 1,000,000"
+        raise UsageError(
+            f"{where}: factor {factor:g}: must be {wanted}, because a {action} multiplies by it."
+        )
     if not 0 <= offset <= 1e6:
-        verb = "subtracted from" if action == "boost" else "added to"
-        raise UsageError(f"{where}: 'offset' is {offset:g}; it is {verb} distances: write it from 0 up")
+        verb = "subtracts" if action == "boost" else "adds"
+        raise UsageError(
+            f"{where}: offset {offset:g}: must be from 0 to 1,000,000, because a {action} {verb} it."
+        )
     return factor, -offset if action == "boost" else offset

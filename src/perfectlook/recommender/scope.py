@@ -1,4 +1,4 @@
-"""Which products a question is about: the categories it names and the filter of its searches."""
+"""Choose the categories of a request, and build the filter of its searches."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import SequenceMatcher, get_close_matches
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from perfectlook.model.runtime import Model
 
 NEAREST_CATEGORIES = 3
-"""How many categories a photo of a product is looked for in where none are named."""
+"""How many categories a search with a photo of a product covers, if none are named."""
 _NAMED = 5
 _LIKE = 0.6
 
 
 def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -> list[str]:
-    """Return the categories to answer for: all, largest first, or those that the wanted names match.
+    """Return the categories that the wanted names match, or all categories, largest first.
 
-    A name is a whole path, the top of a subtree, or one level by itself. What one name matches comes largest
-    first.
+    A name is a whole path, the top of a subtree, or a single level. The categories that one name matches are
+    in order of size, largest first.
 
     Raises:
-        UsageError: a name matches nothing; the message lists the nearest categories.
+        UsageError: a name matches no category. The message lists similar categories.
     """
-    if wanted is not None:  # a single name is meant as one, not as its letters
+    if wanted is not None:  # a single string is one name, not a sequence of letters
         wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
     return list(_chosen(tuple(counts.items()), wanted))
 
 
-@lru_cache(maxsize=256)  # a shop asks for the same categories again and again
+@lru_cache(maxsize=256)  # requests name the same categories again and again
 def _chosen(counts: tuple[tuple[str, int], ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
     by_size = [category for category, _ in sorted(counts, key=lambda each: (-each[1], each[0]))]
     if wanted is None:
@@ -48,24 +48,24 @@ def _chosen(counts: tuple[tuple[str, int], ...], wanted: tuple[str, ...] | None)
     for name in wanted:
         found = matching(by_size, name)
         if not found:
-            raise UsageError(f"no category of the catalogue matches '{name}'; {_nearest(name, by_size)}")
+            raise UsageError(f"no category of the catalogue matches '{name}'. {_nearest(name, by_size)}")
         chosen.update(dict.fromkeys(found))
     return tuple(chosen)
 
 
 def choose_category(counts: Mapping[str, int], wanted: str) -> str:
-    """Return the one category that is named: by its whole path, or by a level that no other one has.
+    """Return the category with this path, or the only category with this level.
 
     Raises:
         UsageError: the name matches no category, or several.
     """
     chosen, *others = choose_categories(counts, [wanted])
-    if (path := normalise(wanted)) in counts:  # itself, whatever lies below it
+    if (path := normalise(wanted)) in counts:  # a whole path names itself, not the categories below it
         return path
     if others:
         raise UsageError(
-            f"'{wanted}' matches {len(others) + 1} categories of the catalogue; name one of them: "
-            + "; ".join([chosen, *others])
+            f"category '{wanted}': matches {len(others) + 1} categories of the catalogue. Choose one of: "
+            f"{'; '.join([chosen, *others])}."
         )
     return chosen
 
@@ -76,12 +76,12 @@ def by_probability(
     """Order a catalogue's categories by how likely they are to complete a scene.
 
     Args:
-        categories: largest first: equal ones, and at the end those that nothing is known of, stay so.
-        suggested: probability of each category of the model.
-        resolved: the category of the model that stands in for each of the catalogue's.
+        categories: largest first. Categories with equal probabilities keep this order.
+        suggested: the probability of each category of the model.
+        resolved: for each category of the catalogue, the category of the model that represents it.
 
     Returns:
-        Category to its probability, likeliest first.
+        The probability of each category, likeliest first. Categories without a probability come last.
     """
     found = {name: suggested.get(resolved[name] or "") for name in categories}
     return dict(sorted(found.items(), key=lambda item: -1.0 if item[1] is None else item[1], reverse=True))
@@ -90,10 +90,11 @@ def by_probability(
 def nearest_categories(
     features: "FeatureBatch", model: "Model", generation: Generation, counts: Mapping[str, int]
 ) -> list[str]:
-    """The categories whose centres the photo's features are nearest to, nearest first.
+    """Return the categories with the centres nearest to the photo's features, nearest first.
 
-    Every feature is divided by its standard deviation over the centres plus the median of all features' ones:
-    none counts for its scale alone, and none that hardly differs between the centres counts much.
+    Each feature is divided by the sum of two numbers: its standard deviation over the centres, and the median
+    of all features' standard deviations. So a large scale gives a feature no weight, and a feature that is
+    almost the same for all centres counts little.
     """
     names = sorted(counts)
     if not names:
@@ -108,47 +109,47 @@ def nearest_categories(
 
 
 def centre_of(generation: Generation, model: "Model", category: str) -> Float32Array:
-    """Return the catalogue's centre of a category; the model's where the catalogue has none."""
+    """Return the catalogue's centre of a category, or the model's if the catalogue has none."""
     known = generation.centres.get(category)
     return model.centre(category) if known is None else known
 
 
 def _nearest(name: str, by_size: list[str]) -> str:
-    """The part of an error message that names the categories that may have been meant."""
+    """Return the remedy of an error about an unknown category: the names of similar categories."""
     if not by_size:
-        return "the catalogue is empty: run `perfectlook catalogue sync`"
+        return "The catalogue is empty. Run `perfectlook catalogue sync` to fill it."
     likeness = {category: _likeness(name, category) for category in by_size}
     near = sorted((c for c in by_size if likeness[c] >= _LIKE), key=lambda c: -likeness[c])[:_NAMED]
     if near:
-        return f"did you mean {'; '.join(near)}?"
-    more = "; ..." if len(by_size) > _NAMED else ""
-    return f"it has {'; '.join(by_size[:_NAMED])}{more}"
+        return f"Did you mean {'; '.join(near)}?"
+    more = "; ..." if len(by_size) > _NAMED else "."
+    return f"Choose one of: {'; '.join(by_size[:_NAMED])}{more}"
 
 
 def _likeness(name: str, category: str) -> float:
-    """How much the last level asked for is like the most similar level of a category, 0 to 1."""
+    """Return the similarity, 0 to 1, of the name's last level and the most similar level of a category."""
     asked = (split_path(name) or ("",))[-1].casefold()
     levels = [level.casefold() for level in split_path(category)]
     return max((SequenceMatcher(None, asked, level).ratio() for level in levels), default=0.0)
 
 
 AVAILABLE = Compare("availability", "!=", "out_of_stock")
-"""What is shown where nothing else is asked for; products that do not say are taken to be available."""
+"""The default filter. Products without the field count as available."""
 
 
 def search_filter(
     where: str | Filter | None, *, include_unavailable: bool = False, excluded: Filter | None = None
 ) -> Filter | None:
-    """Return the filter of a search, None where every product may be shown.
+    """Return the filter of a search, or None if every product may be shown.
 
     Args:
-        where: the filter asked for, as text or as a tree.
-        include_unavailable: also show what is out of stock. A filter with a condition on
-            `availability` decides this itself.
-        excluded: what rules keep out.
+        where: the filter of the request, as text or as a tree.
+        include_unavailable: also show products that are out of stock. A condition on `availability` in
+            `where` has the same effect.
+        excluded: the filter of the products that rules exclude.
 
     Raises:
-        UsageError: the text is not a filter; names the column.
+        UsageError: the text is not a valid filter. The message names the column.
     """
     asked = parse_filter(where) if isinstance(where, str) else where
     decides = include_unavailable or (asked is not None and "availability" in fields_of(asked))
@@ -156,18 +157,18 @@ def search_filter(
 
 
 def all_of(parts: Iterable[Filter | None]) -> Filter | None:
-    """Return the filter that all of the parts make together; None if there are none."""
+    """Return the filter that matches what all parts match, or None if there are no parts."""
     given = [part for part in parts if part is not None]
     return And(tuple(given)) if len(given) > 1 else next(iter(given), None)
 
 
 def any_of(parts: Sequence[Filter]) -> Filter | None:
-    """Return the filter that matches what any part matches; None if there are none."""
+    """Return the filter that matches what any part matches, or None if there are no parts."""
     return Or(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
 def fields_of(tree: Filter) -> frozenset[str]:
-    """The fields that a filter asks for."""
+    """Return the fields that a filter has conditions on."""
     match tree:
         case And(parts) | Or(parts):
             return frozenset().union(*map(fields_of, parts))
@@ -180,22 +181,22 @@ def fields_of(tree: Filter) -> frozenset[str]:
 
 
 OWN = ("category", "id")
-"""What every product has, whatever its source says."""
+"""The fields that every product has."""
 NAMED = 10
-"""How many fields a hint lists, if none is similar to the one asked for."""
+"""How many fields a hint lists, if none has a similar name."""
 
 
 class FilterHints:
-    """Looks whether the fields of filters are in a catalogue. What was found once is not looked for again."""
+    """Hints about fields in filters that no product has. Fields that were found are remembered."""
 
     def __init__(self, catalogue: Catalogue, model: "Model") -> None:
-        """Take the catalogue, and the model whose vectors it holds."""
+        """Use a catalogue and the model of its vectors."""
         self._catalogue = catalogue
         self._model = model
         self._there = set(OWN)
 
     def on(self, where: str | Filter | None) -> tuple[str, ...]:
-        """Say of each field of a filter that no product has what it may have been meant to be.
+        """Return a hint for each field of a filter that no product has, with similar names.
 
         Raises:
             CatalogueError: the catalogue fails, or has been switched to another model.
@@ -210,7 +211,7 @@ class FilterHints:
         return tuple(_note(name, known) for name in absent)
 
     def _absent(self, names: Sequence[str]) -> list[str]:
-        """Those of the fields that no product has."""
+        """Return the fields that no product has."""
         anywhere = np.zeros(self._model.dimension, np.float32)
         queries = [Query(anywhere, 1, where=Has(name)) for name in names]
         found = self._catalogue.search(queries, self._model) if queries else []
@@ -221,6 +222,6 @@ class FilterHints:
 def _note(name: str, known: Sequence[str]) -> str:
     missing = f"no product of the catalogue has the field '{name}'"
     if near := get_close_matches(name, sorted({*known, *OWN}), n=3):
-        return f"{missing}; did you mean {' or '.join(near)}?"
-    more = ", ..." if len(known) > NAMED else ""
-    return f"{missing}; it has {', '.join([*OWN, *known[:NAMED]])}{more}"
+        return f"{missing}. Did you mean {' or '.join(near)}?"
+    more = ", ..." if len(known) > NAMED else "."
+    return f"{missing}. Choose one of: {', '.join([*OWN, *known[:NAMED]])}{more}"
