@@ -172,7 +172,7 @@ def test_a_whole_look_is_printed_written_and_drawn(answer, complete, tmp_path: P
         (["--look", "--lock", "b"], "--lock b: expected CATEGORY=ID"),
         (["--look", "--budget", "x"], "budget 'x': expected an amount"),
         (["--look", "--budget", "1"], "budget 1 EUR: the cheapest look"),
-        (["--rules", "nowhere.toml"], "nowhere.toml: cannot be read"),
+        (["--rules", "nowhere.toml"], "nowhere.toml: no such file"),
     ],
 )
 def test_wrong_use_exits_with_2(arguments: list[str], said: str, complete, capsys) -> None:
