@@ -58,7 +58,7 @@ def test_wrong_use_exits_with_2(explain, tmp_path: Path, capsys: pytest.CaptureF
     for arguments, said in (
         (["--category", "Shows"], "Did you mean Apparel & Accessories|Shoes"),
         (["--category", "Apparel & Accessories"], "matches 2 categories"),
-        (["--category", SHOES, "--product", "nothing"], "no such product"),
+        (["--category", SHOES, "--product", "nothing"], "product 'nothing': not in the category"),
         (["--category", SHOES, "--sheet", "why.doc"], "why.doc"),
         (["--category", SHOES, "--sheet", "nowhere/why.png"], "the folder nowhere does not exist"),
     ):
