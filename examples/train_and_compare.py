@@ -46,7 +46,7 @@ def main() -> None:
     if other.difference is not None and other.difference.low > 0:
         print(f"\n{best.label} is better than {other.label}: the 95 % interval of the difference is above 0.")
     else:
-        print(f"\nThe difference between {best.label} and {other.label} is within its 95 % interval.")
+        print(f"\nThe 95 % interval of the difference between {best.label} and {other.label} includes 0.")
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def test_iterating_gives_sections_and_slots() -> None:
 
 def test_answers_have_a_short_repr_and_are_tables_in_notebooks() -> None:
     assert repr(answer(product())) == "<Answer for 'room.jpg' by model 'm': 1 category, 1 product>"
-    assert str(look()) == "<Look for 'room.jpg': 1 slot; no look is better>"
+    assert str(look()) == "<Look for 'room.jpg': 1 slot; the best look there is>"
     table = answer(product(), product(2))._repr_html_()
     assert table.count("<tr>") == 3
     assert "<td>Oak &lt;chair&gt;</td><td>49.90 EUR</td><td>1.235</td>" in table

@@ -364,7 +364,7 @@ class Look(DrawableAnswer):
             return "no product is left for any category"
         if not self.proven_exact:
             return f"no look has an objective below {self.lower_bound:.3f}"
-        return "no look of these categories is better" if self.missing else "no look is better"
+        return "the best look of the categories with products" if self.missing else "the best look there is"
 
     @model_validator(mode="before")
     @classmethod

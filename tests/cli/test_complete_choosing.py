@@ -147,7 +147,7 @@ def test_a_whole_look_is_printed_written_and_drawn(answer, complete, tmp_path: P
     assert complete("--look", "--weight", "2") == 0
     printed = capsys.readouterr().out
     assert " + 2 x " in printed
-    assert "(no look is better)" in printed
+    assert "(the best look there is)" in printed
     assert complete("--look", "--where", "price < 0 EUR") == 0
     printed = capsys.readouterr().out
     assert "no product is left for any category" in printed

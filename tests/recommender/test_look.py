@@ -163,9 +163,9 @@ def test_a_category_without_products_is_missing(recommender: Recommender, photo:
     assert look.apart == 0
     nothing = recommender.look(photo, where="brand = Nobody")
     assert (nothing.slots, nothing.price, nothing.objective) == ([], None, 0)
-    assert look.proof == "no look of these categories is better"
+    assert look.proof == "the best look of the categories with products"
     assert nothing.proof == "no product is left for any category"
-    assert recommender.look(photo).proof == "no look is better"
+    assert recommender.look(photo).proof == "the best look there is"
 
 
 def test_the_json_has_the_documented_shape(recommender: Recommender, photo: Path) -> None:

@@ -36,8 +36,9 @@ tables `[model]` and `[training]`. The flags `--mode`, `--encoder`, `--distance`
 
 """
 ENVIRONMENT = {
-    "PERFECTLOOK_CACHE": "the folder of stored features, and of pictures for catalogues on a cluster; "
-    "by default `perfectlook` in your cache folder. You can delete it: the features are then extracted again",
+    "PERFECTLOOK_CACHE": "the folder of stored features; by default `perfectlook` in your cache folder. "
+    "For catalogues on a cluster it also holds pictures sent with PUT, and feedback without `--feedback`. "
+    "Without such catalogues you can delete it: the features are then extracted again",
     "PERFECTLOOK_DATA": "the folder of public sets: `data get` writes them there, tests and benchmarks "
     "read them there",
     "PERFECTLOOK_API_KEY": "the API key that the Python client sends",
