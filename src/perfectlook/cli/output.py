@@ -68,9 +68,7 @@ def write_json(file: Path | str, document: object) -> None:
     try:
         Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise PerfectLookError(
-            f"{file}: cannot be written ({error.strerror}). Choose another file."
-        ) from error
+        raise PerfectLookError(f"{file}: cannot be written ({error.strerror}). Choose another.") from error
 
 
 def check_file(flag: str, file: Path | None, what: str, suffixes: Sequence[str]) -> None:
@@ -84,9 +82,7 @@ def check_file(flag: str, file: Path | None, what: str, suffixes: Sequence[str])
     if file.suffix.lower() not in suffixes:
         raise UsageError(f"{flag} {file}: {what}. End its name in {' or '.join(suffixes)}.")
     if not file.parent.is_dir():
-        raise UsageError(
-            f"{flag} {file}: the folder {file.parent} does not exist. Make it, or choose another."
-        )
+        raise UsageError(f"{flag} {file}: the folder {file.parent} does not exist. Make it first.")
 
 
 def check_sheet(file: Path | None) -> None:

@@ -45,9 +45,7 @@ def _box(value: object) -> Box | None:
     except (TypeError, ValueError, OverflowError):
         left = top = right = bottom = nan
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise ValueError(
-            f"expected left,top,right,bottom from 0 to 1, left < right, top < bottom, got {value!r}"
-        )
+        raise ValueError(f"expected 0 <= left < right <= 1 and 0 <= top < bottom <= 1, got {value!r}")
     return Box(left, top, right, bottom)
 
 
@@ -159,14 +157,11 @@ async def read_question(
         raise Refusal(
             415,
             "unsupported_type",
-            "The type of the body is not supported. Send multipart/form-data with the file 'photo', the "
-            "photo itself as image/*, or JSON with 'url' or 'sample'.",
+            "Send a form with the file 'photo', image/*, or JSON with 'url' or 'sample'.",
         )
     given = (photo, options.url, options.sample, getattr(options, "id", None))
     if given.count(None) < len(given) - 1:
-        raise Refusal(
-            400, "bad_request", "photo, url, sample and id exclude each other. Send only one of them."
-        )
+        raise Refusal(400, "bad_request", "photo, url, sample and id exclude each other. Send one.")
     if options.url is not None:
         content = await service.fetched(options.url)
         place = httpx.URL(options.url)
@@ -202,9 +197,7 @@ async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]],
     try:
         form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=200).parse()
     except MultiPartException as error:
-        raise Refusal(
-            400, "bad_form", f"The form cannot be read: {error.message} Check its parts."
-        ) from error
+        raise Refusal(400, "bad_form", f"The form cannot be read. {error.message}") from error
     texts, files = [], {}
     try:
         for name, value in form.multi_items():

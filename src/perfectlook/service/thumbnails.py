@@ -50,9 +50,7 @@ class Thumbnails:
         try:
             picture = _made(Path(record.picture), _side(size))
         except (OSError, PictureError) as error:
-            raise Refusal(
-                404, "no_picture", "The picture is missing or damaged. Sync the catalogue."
-            ) from error
+            raise Refusal(404, "no_picture", "The picture is missing or damaged. Sync again.") from error
         if size is not None:
             with self._lock:
                 if tag not in self._kept:

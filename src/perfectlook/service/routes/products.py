@@ -142,9 +142,7 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
         try:
             content = base64.b64decode(new.picture_base64, validate=True)
         except ValueError as error:
-            raise Refusal(
-                422, "invalid", "picture_base64: malformed. Encode the picture in base64."
-            ) from error
+            raise Refusal(422, "invalid", "picture_base64: malformed. Send base64.") from error
     await service.writers.run(lambda: _put(service, id, new, content))
     return json_answer(await service.readers.run(lambda: _product(id, _record(service, id))))
 
