@@ -1,4 +1,4 @@
-"""A set of drawn pictures in the set layout: styles that a model can learn, without anybody's photos."""
+"""A set of drawn pictures in the set layout, with styles that a model can learn."""
 
 import colorsys
 import json
@@ -20,7 +20,7 @@ TEXTURES = ("rows", "columns", "checks", "diagonals")
 
 
 class Style(NamedTuple):
-    """Style number n of so many: its hue and its texture follow from that."""
+    """One of a number of styles, which decides hue and texture."""
 
     number: int
     of: int
@@ -80,7 +80,7 @@ def drawn_set(
 
 
 def _box(place: int, places: int, random: np.random.Generator) -> tuple[float, float, float, float]:
-    """Slots beside each other, in the upper or the lower third, so that half of the picture stays free."""
+    """Return slots next to each other in the upper or lower third, so that half of the picture stays free."""
     left = (place + 0.15) / places
     top = float(random.choice([0.05, 0.6])) + float(random.uniform(0, 0.05))
     return (round(left, 4), round(top, 4), round(left + 0.7 / places, 4), round(top + 0.28, 4))
@@ -92,7 +92,7 @@ def _shade(style: Style, lightness: float, random: np.random.Generator) -> NDArr
 
 
 def _textured(size: tuple[int, int], style: Style, random: np.random.Generator) -> Image.Image:
-    """A picture filled with two shades of the style's hue in its texture, unevenly lit and a little noisy."""
+    """Return a picture in two shades of the style's hue and its texture, with uneven light and some noise."""
     width, height = size
     down, across = np.mgrid[0:height, 0:width]
     period = 6 + 2 * (style.number // len(TEXTURES)) + int(random.integers(0, 3))
@@ -120,7 +120,7 @@ def _draw(
     style: Style,
     random: np.random.Generator,
 ) -> Image.Image:
-    """Draw the shape, filled in the style's colours and texture, inside the box; returns the same picture."""
+    """Draw a shape with the style's colours and texture inside the box, and return the picture."""
     left, top = round(box[0] * picture.width), round(box[1] * picture.height)
     right, bottom = round(box[2] * picture.width), round(box[3] * picture.height)
     filling = _textured((right - left, bottom - top), style, random)

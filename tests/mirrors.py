@@ -1,4 +1,4 @@
-"""Tiny mirrors of the public sets, in their layouts, with pictures that the test draws."""
+"""Small mirrors of the public sets, with drawn pictures."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ SHOES, DRESSES = "Apparel & Accessories|Shoes", "Apparel & Accessories|Clothing|
 
 
 class Row(NamedTuple):
-    """A row of the STL release, by the numbers of its pictures."""
+    """Return a row of the STL release, given the numbers of its pictures."""
 
     scene: int
     product: int
@@ -46,7 +46,7 @@ def stl_mirror(folder: Path, *, part: str = "fashion", scenes: int = 4) -> Path:
 
 
 def ikea_mirror(folder: Path) -> Path:
-    """Three rooms and five articles; two of these share a picture, one has no description."""
+    """Make a mirror with three rooms and five articles. Two share a picture, and one has no description."""
     for number, room in enumerate(("ikea-blue-s4", "ikea-green.room-s4", "ikea-red-s4")):
         _picture(folder / f"images/room_scenes/{room}.jpg", 48, 36, seed=number)
     _picture(folder / "images/bed/001.626.34.jpg", 24, 24, seed=10)
@@ -79,12 +79,12 @@ LABELS = ["null", "skin", "shoes", "hair", "dress", "tie"]
 
 
 def ccp_mirror(folder: Path) -> Path:
-    """Two photos of 100×80 pixels with labels, and one without; see `ccp_labels`."""
+    """Make a mirror with two photos of 100×80 pixels with labels (see `ccp_labels`) and one without."""
     for number, labels in ccp_labels().items():
         (folder / "photos").mkdir(parents=True, exist_ok=True)
         height, width = labels.shape
         pixels = np.zeros((height, width, 3), np.uint8)
-        pixels[..., 0] = 40 * labels  # every label has a red of its own
+        pixels[..., 0] = 40 * labels  # a different red for each label
         Image.fromarray(pixels).save(folder / f"photos/{number}.jpg", "JPEG", quality=95, subsampling=0)
         _mat(folder / f"annotations/pixel-level/{number}.mat", {"groundtruth": labels})
     _picture(folder / "photos/0003.jpg", 20, 20, seed=3)
@@ -111,7 +111,7 @@ def ccp_labels() -> Mapping[str, np.ndarray]:
 
 
 def publish(server: Web, folder: Path, *, listing: bool = True) -> str:
-    """Serve the files of a mirror under /m, with the list of them that GitHub's API would give."""
+    """Serve the files of a mirror under /m, with the list of files that GitHub's API would return."""
     tree = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         name, content = file.relative_to(folder).as_posix(), file.read_bytes()
@@ -129,7 +129,7 @@ def _mat(file: Path, variables: dict[str, object]) -> None:
 
 
 def _picture(file: Path, width: int, height: int, *, seed: int) -> None:
-    """A picture of soft noise: no two are copies of each other."""
+    """Draw soft noise, so that no two pictures are copies."""
     file.parent.mkdir(parents=True, exist_ok=True)
     small = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC).save(file, quality=90)

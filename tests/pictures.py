@@ -1,4 +1,4 @@
-"""Pictures that tests draw and encode themselves."""
+"""Pictures that tests draw and encode."""
 
 import io
 import struct
@@ -12,7 +12,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "HEIF")
 
 
 def drawn(width: int = 96, height: int = 64) -> Image.Image:
-    """Smooth colours and a disc off the centre: nothing symmetric, which would hide a wrong turn."""
+    """Draw smooth colours and a disc off the centre. Symmetry would hide a wrong rotation."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     red = 255 * x / width
     green = 255 * y / height
@@ -24,7 +24,7 @@ def drawn(width: int = 96, height: int = 64) -> Image.Image:
 
 
 def patterned(width: int, height: int) -> Image.Image:
-    """Ramps, stripes and blocks in whole numbers: the same picture on every machine."""
+    """Draw ramps, stripes and blocks with whole numbers, the same on every machine."""
     y, x = np.mgrid[0:height, 0:width]
     red = x * 255 // (width - 1)
     green = (y * 255 // (height - 1) + 3 * x) % 256

@@ -1,4 +1,4 @@
-"""Small, randomly initialised models of a hub library: nothing is downloaded."""
+"""Small hub models with random weights. Nothing is downloaded."""
 
 import pytest
 

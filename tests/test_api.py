@@ -1,4 +1,4 @@
-"""One import gives the public API: typed, documented, and loaded only when it is used."""
+"""The public API: documented, and loaded on first use."""
 
 import inspect
 import subprocess

@@ -1,4 +1,4 @@
-"""Fetching from a server that serves, fails, stalls, breaks off, redirects and lies."""
+"""Fetching from a server that fails, stalls, truncates, redirects or lies."""
 
 import gzip
 import socket
@@ -20,7 +20,7 @@ def fetch_picture(url: str, *, limits: FetchLimits = DEFAULT_LIMITS) -> bytes | 
         return fetcher.fetch(url).content
 
 
-def test_what_lies_at_a_url_is_fetched(server: Web) -> None:
+def test_a_url_is_fetched(server: Web) -> None:
     server.answers["/a%20b.jpg?x=1"] = serve(b"picture")
     assert fetch_picture(server.url("/a b.jpg?x=1#part"), limits=LIMITS) == b"picture"
     ((_, headers),) = server.asked
@@ -29,7 +29,7 @@ def test_what_lies_at_a_url_is_fetched(server: Web) -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
-def test_every_hop_names_its_host_as_its_url_does(address: str) -> None:
+def test_every_request_sends_the_host_of_its_url(address: str) -> None:
     try:
         socket.create_server(
             (address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -43,7 +43,7 @@ def test_every_hop_names_its_host_as_its_url_does(address: str) -> None:
         assert [headers["host"] for _, headers in server.asked] == [f"{host}:{server.server_address[1]}"] * 2
 
 
-def test_what_has_not_changed_is_not_sent_again(server: Web) -> None:
+def test_unchanged_content_is_not_sent_again(server: Web) -> None:
     server.answers["/a.jpg"] = with_etag(b"picture", '"v1"')
     with Fetcher(LIMITS) as fetcher:
         fetched = fetcher.fetch(server.url("/a.jpg"))
@@ -58,13 +58,13 @@ def test_what_has_not_changed_is_not_sent_again(server: Web) -> None:
 @pytest.mark.parametrize(
     "failure", [fail(500), fail(503), fail(429, retry_after="0"), break_off(b"pict"), serve(b"")]
 )
-def test_what_may_pass_is_tried_again(server: Web, failure: object) -> None:
+def test_temporary_failures_are_retried(server: Web, failure: object) -> None:
     server.answers["/a.jpg"] = first(failure, failure, serve(b"picture"))  # type: ignore[arg-type]
     assert fetch_picture(server.url("/a.jpg"), limits=LIMITS) == b"picture"
     assert len(server.asked) == 3
 
 
-def test_what_does_not_pass_is_said_after_the_last_try(server: Web) -> None:
+def test_the_last_failure_is_raised_with_the_number_of_tries(server: Web) -> None:
     server.answers["/a.jpg"] = fail(503)
     with pytest.raises(
         FetchError, match=r"/a\.jpg: answered 503 Service Unavailable after 3 tries"
@@ -74,7 +74,7 @@ def test_what_does_not_pass_is_said_after_the_last_try(server: Web) -> None:
     assert len(server.asked) == 3
 
 
-def test_a_picture_that_is_not_there_is_asked_for_once(server: Web) -> None:
+def test_a_missing_picture_is_requested_once(server: Web) -> None:
     with pytest.raises(FetchError, match=r"/a\.jpg: answered 404 Not Found\. Correct the link") as raised:
         fetch_picture(server.url("/a.jpg"), limits=LIMITS)
     assert not raised.value.passing
@@ -82,13 +82,13 @@ def test_a_picture_that_is_not_there_is_asked_for_once(server: Web) -> None:
 
 
 @pytest.mark.parametrize("answer", [stall, trickle])
-def test_neither_silence_nor_trickling_bytes_last_longer_than_allowed(server: Web, answer: object) -> None:
+def test_stalled_and_slow_responses_time_out(server: Web, answer: object) -> None:
     server.answers["/a.jpg"] = answer  # type: ignore[assignment]
     with pytest.raises(FetchError, match=r"timed out after 0\.3 s"):
         fetch_picture(server.url("/a.jpg"), limits=SHORT)
 
 
-def test_a_header_that_trickles_does_not_either(server: Web) -> None:
+def test_a_slow_header_times_out(server: Web) -> None:
     def answer(handler) -> None:  # type: ignore[no-untyped-def]
         while not handler.server.ended.wait(0.02):
             handler.wfile.write(b"H")
@@ -98,13 +98,13 @@ def test_a_header_that_trickles_does_not_either(server: Web) -> None:
         fetch_picture(server.url("/a.jpg"), limits=SHORT)
 
 
-def test_an_answer_that_is_cut_short_is_no_picture(server: Web) -> None:
+def test_a_truncated_response_is_an_error(server: Web) -> None:
     server.answers["/a.jpg"] = break_off(b"pict")
     with pytest.raises(FetchError, match="incomplete or not HTTP"):
         fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, tries=1))
 
 
-def test_nobody_listening_is_said(server: Web) -> None:
+def test_a_closed_port_is_an_error(server: Web) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/a.jpg"
@@ -113,7 +113,7 @@ def test_nobody_listening_is_said(server: Web) -> None:
     assert raised.value.passing
 
 
-def test_the_limit_of_bytes_holds_whether_announced_or_not(server: Web) -> None:
+def test_the_size_limit_holds_with_and_without_content_length(server: Web) -> None:
     def unannounced(handler) -> None:  # type: ignore[no-untyped-def]
         handler.reply(200, b"", transfer_encoding="chunked", content_length="")
         for _ in range(100):
@@ -136,7 +136,7 @@ def test_redirects_are_followed(server: Web, status: int) -> None:
     assert fetch_picture(server.url("/a.jpg"), limits=LIMITS) == b"picture"
 
 
-def test_redirects_without_end_are_not(server: Web) -> None:
+def test_endless_redirects_are_refused(server: Web) -> None:
     server.answers["/a.jpg"] = redirect("/a.jpg")
     with pytest.raises(FetchError, match="redirects more than 5 times"):
         fetch_picture(server.url("/a.jpg"), limits=LIMITS)
@@ -144,7 +144,7 @@ def test_redirects_without_end_are_not(server: Web) -> None:
 
 
 @pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://127.0.0.1/a.jpg"])
-def test_redirects_to_anything_but_http_are_refused(server: Web, place: str) -> None:
+def test_redirects_to_other_schemes_are_refused(server: Web, place: str) -> None:
     server.answers["/a.jpg"] = redirect(place)
     with pytest.raises(FetchError, match=r"/a\.jpg: redirects to .*: not an http"):
         fetch_picture(server.url("/a.jpg"), limits=LIMITS)
@@ -154,12 +154,12 @@ def test_redirects_to_anything_but_http_are_refused(server: Web, place: str) -> 
     "url",
     ["ftp://shop.example/a.jpg", "file:///etc/passwd", "/a.jpg", "http:///a.jpg", "http://[::1/a.jpg", ""],
 )
-def test_what_is_no_http_url_is_refused(url: str) -> None:
+def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(FetchError, match=r"not a URL|not an http"):
         fetch_picture(url)
 
 
-def test_passwords_are_neither_sent_nor_repeated() -> None:
+def test_urls_with_passwords_are_refused_without_repeating_them() -> None:
     with pytest.raises(FetchError, match="contains a password") as raised:
         fetch_picture("http://me:secret@shop.example/a.jpg")
     assert "secret" not in str(raised.value)
@@ -168,7 +168,7 @@ def test_passwords_are_neither_sent_nor_repeated() -> None:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "127.1", "2130706433", "[::ffff:127.0.0.1]", "0.0.0.0"]
 )
-def test_this_machine_is_not_asked_unless_allowed(server: Web, host: str) -> None:
+def test_this_machine_is_refused_unless_allowed(server: Web, host: str) -> None:
     with pytest.raises(FetchError, match="not on the public internet"):
         fetch_picture(server.url("/a.jpg", host))
     assert server.asked == []
@@ -176,7 +176,7 @@ def test_this_machine_is_not_asked_unless_allowed(server: Web, host: str) -> Non
 
 @pytest.fixture
 def public(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let 127.0.0.1 stand for the public internet, and nothing else."""
+    """Treat 127.0.0.1 as the only public address."""
     monkeypatch.setattr("perfectlook.fetching.is_public", lambda address: address == "127.0.0.1")
 
 
@@ -187,10 +187,10 @@ def test_a_redirect_to_a_private_address_is_refused(server: Web, public: None) -
     assert server.paths == ["/a.jpg"]
 
 
-def test_the_address_that_was_checked_is_the_one_connected_to(
+def test_the_checked_address_is_used_for_the_connection(
     server: Web, public: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that is public when it is looked up and private the next moment (DNS rebinding)."""
+    """The name is public at the first lookup and private at the next (DNS rebinding)."""
     looked_up: list[object] = []
     port = server.server_address[1]
 
@@ -217,7 +217,7 @@ def test_proxies_of_the_environment_are_not_used(server: Web, monkeypatch: pytes
     assert fetch_picture(server.url("/a.jpg"), limits=LIMITS) == b"picture"
 
 
-def test_closing_breaks_off_what_other_threads_fetch(server: Web) -> None:
+def test_closing_stops_fetches_of_other_threads(server: Web) -> None:
     server.answers["/stall.jpg"], server.answers["/busy.jpg"] = stall, fail(503, retry_after="60")
     patient = replace(LIMITS, seconds=60, longest_pause=60)
     failures: list[FetchError] = []
@@ -256,7 +256,7 @@ def test_pauses_between_tries_grow_and_are_bounded(server: Web, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("status", "passing"), [(404, False), (403, False), (503, True)])
-def test_a_failure_says_what_the_server_answered(server: Web, status: int, passing: bool) -> None:
+def test_a_failure_has_the_status_of_the_response(server: Web, status: int, passing: bool) -> None:
     server.answers["/a.jpg"] = fail(status)
     with pytest.raises(FetchError) as raised:
         fetch_picture(server.url("/a.jpg"), limits=SHORT)
@@ -272,7 +272,7 @@ def test_a_failure_says_what_the_server_answered(server: Web, status: int, passi
         ("soon", 0, 0),
     ],
 )
-def test_a_failure_says_how_long_the_server_asks_to_wait(
+def test_a_failure_has_the_wait_that_the_server_asks_for(
     server: Web, retry_after: str, least: float, most: float
 ) -> None:
     server.answers["/a.jpg"] = fail(429, retry_after=retry_after)
@@ -281,7 +281,7 @@ def test_a_failure_says_how_long_the_server_asks_to_wait(
     assert least <= raised.value.pause <= most
 
 
-def test_closing_wakes_whoever_waits_for_an_answer(server: Web) -> None:
+def test_closing_wakes_a_waiting_thread(server: Web) -> None:
     waited_out = []
 
     def wait(handler: Handler) -> None:

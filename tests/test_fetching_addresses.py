@@ -1,4 +1,4 @@
-"""Only addresses of the public internet may be asked, however they are written."""
+"""Only addresses on the public internet are allowed, in every notation."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from perfectlook.fetching import addresses_of, is_public
         "10.1.2.3",
         "172.16.0.1",
         "192.168.1.1",
-        "169.254.169.254",  # where clouds tell their machines' secrets
+        "169.254.169.254",  # the metadata service of clouds
         "100.64.0.1",
         "198.18.0.1",
         "224.0.0.1",
@@ -43,12 +43,12 @@ def test_private_addresses_are_not_public(address: str) -> None:
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "172.32.0.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
-def test_public_addresses_are(address: str) -> None:
+def test_public_addresses_are_public(address: str) -> None:
     assert is_public(address)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "::1"])
-def test_this_machine_is_refused_however_it_is_spelt(host: str) -> None:
+def test_this_machine_is_refused_in_every_notation(host: str) -> None:
     with pytest.raises(FetchError, match=r"not on the public internet\. Pass --allow-private"):
         addresses_of(host, 80, allow_private=False)
 
@@ -57,7 +57,7 @@ def test_private_addresses_may_be_allowed() -> None:
     assert "127.0.0.1" in addresses_of("127.0.0.1", 80, allow_private=True)
 
 
-def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [(2, 1, 6, "", ("8.8.8.8", 80)), (2, 1, 6, "", ("10.0.0.1", 80))]
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: found)
     with pytest.raises(FetchError, match=r"shop\.example: its address 10\.0\.0\.1"):
@@ -65,7 +65,7 @@ def test_a_name_with_one_private_address_is_refused_whole(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("host", ["no such host.invalid", "a" * 70 + ".example", ".."])
-def test_a_host_that_is_none_says_so(host: str) -> None:
+def test_an_unknown_host_is_an_error(host: str) -> None:
     with pytest.raises(FetchError, match="no such host") as raised:
         addresses_of(host, 80, allow_private=False)
     assert raised.value.passing

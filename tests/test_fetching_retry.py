@@ -1,4 +1,4 @@
-"""Pauses grow, stay within bounds, honour what a server asks for, and end."""
+"""Pauses grow, stay within limits, respect Retry-After, and end."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -76,7 +76,7 @@ def test_the_last_failure_is_raised():
     assert slept == [0.5, 1.0]
 
 
-def test_a_failure_that_does_not_pass_is_raised_at_once():
+def test_a_permanent_failure_is_raised_immediately():
     slept: list[float] = []
     outcomes = failing(9, passing=False)
     with pytest.raises(FetchError, match="failure 0"):
@@ -84,7 +84,7 @@ def test_a_failure_that_does_not_pass_is_raised_at_once():
     assert slept == []
 
 
-def test_asyncio_waits_in_its_own_way():
+def test_asyncio_code_waits_by_itself():
     slept: list[float] = []
 
     async def ask() -> str:

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all; what is open is closed once."""
+"""Files are written atomically; objects are closed once."""
 
 import errno
 import os
@@ -62,7 +62,7 @@ def test_durable_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("interruption", [OSError(errno.ENOSPC, "No space left"), KeyboardInterrupt()])
-def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_else(
     tmp_path: Path, interruption: BaseException
 ):
     file = tmp_path / "file"
@@ -78,7 +78,7 @@ def test_what_cannot_be_written_leaves_the_old_file_and_nothing_else(
     assert names(tmp_path) == ["file"]
 
 
-def test_the_error_asked_for_names_the_file_the_reason_and_the_remedy(tmp_path: Path):
+def test_the_requested_error_names_file_cause_and_remedy(tmp_path: Path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CatalogueError, match=r"below: cannot be written \(.+\)\. Free some space") as raised:
         write_file(tmp_path / "file" / "below", "text", error=CatalogueError)
@@ -104,21 +104,21 @@ class Door(Closable):
         self.released += 1
 
 
-def test_what_is_closed_twice_is_released_once():
+def test_closing_twice_releases_once():
     with Door() as door:
         assert door.released == 0
         door.close()
     assert door.released == 1
 
 
-def test_what_fails_inside_is_closed_and_still_fails():
+def test_an_error_in_the_block_closes_and_is_raised():
     door = Door()
     with pytest.raises(ZeroDivisionError), door:
         _ = 1 / 0
     assert door.released == 1
 
 
-def test_what_the_package_ships_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_shipped_models_and_sets_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert "showroom" in shipped_models()
     assert model_folder("showroom") == MODELS / "showroom"
@@ -143,12 +143,12 @@ def test_what_the_package_ships_is_found_by_name(tmp_path: Path, monkeypatch: py
         Workers,
     ],
 )
-def test_what_is_opened_is_closed_in_one_way(of: type) -> None:
+def test_every_class_that_opens_something_is_closable(of: type) -> None:
     assert issubclass(of, Closable)
     assert of.close is Closable.close
 
 
-def test_what_is_closed_is_released_once_and_not_opened_again(tmp_path: Path) -> None:
+def test_closed_stores_cannot_be_used(tmp_path: Path) -> None:
     with FeedbackStore(tmp_path / "feedback.sqlite") as store:
         store.close()
     with pytest.raises(Refusal, match="feedback cannot be stored"):

@@ -90,7 +90,7 @@ def test_every_orientation_is_turned_upright(kind: str, orientation: int) -> Non
     opened = open_picture(content)
     assert opened.size == ((96, 64) if orientation < 5 else (64, 96))
     assert difference(opened, naive.convert("RGB")) == 0
-    assert opened.getexif().get(0x0112) is None  # whoever turns it upright again must not turn it twice
+    assert opened.getexif().get(0x0112) is None  # so that other programs do not rotate it again
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

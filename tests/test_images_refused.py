@@ -27,14 +27,14 @@ def test_missing_file_names_path_and_remedy(tmp_path: Path) -> None:
         open_picture(tmp_path / "nowhere.jpg")
 
 
-def test_the_problem_of_a_picture_is_said_without_raising(tmp_path: Path) -> None:
+def test_picture_problem_returns_the_reason(tmp_path: Path) -> None:
     whole = encoded(drawn(24, 24), "PNG")
     assert picture_problem(whole) is None
     assert (picture_problem(whole[:100]) or "").startswith("truncated or damaged")
     assert "nowhere.jpg: no such file" in (picture_problem(tmp_path / "nowhere.jpg") or "")
 
 
-def test_an_address_is_no_file():
+def test_a_url_is_not_a_file():
     with pytest.raises(
         PictureError, match=r"shop\.example/room\.jpg: no such file\. Download the picture first"
     ):
@@ -65,7 +65,7 @@ def test_impossible_path() -> None:
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Root may read everything, so drop its powers for a moment."""
+    """Drop the rights of root for a moment, because root can read every file."""
     if os.geteuid() != 0:
         yield
         return
@@ -76,7 +76,7 @@ def ordinary_user() -> Iterator[None]:
         os.seteuid(0)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="permissions work otherwise on Windows")
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are different on Windows")
 def test_file_that_may_not_be_read(tmp_path: Path) -> None:
     path = tmp_path / "secret.png"
     path.write_bytes(encoded(drawn(), "PNG"))
@@ -131,7 +131,7 @@ def test_bytes_are_capped_before_parsing(tmp_path: Path) -> None:
 
 
 class Endless(io.RawIOBase):
-    """A stream without an end that counts what was taken, and hands over little at a time."""
+    """An endless stream that returns small parts and counts the bytes read."""
 
     taken = 0
 

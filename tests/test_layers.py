@@ -1,4 +1,4 @@
-"""Imports point one way: up the list of layers, never down."""
+"""Imports go only up the list of layers, never down."""
 
 import ast
 import re
@@ -124,7 +124,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]):
 
 
 def test_the_base_package_imports_without_torch():
-    """Everything but training works where torch is not installed."""
+    """Everything except training works without torch."""
     modules = [
         ".".join(("perfectlook", *path.relative_to(ROOT).with_suffix("").parts))
         for path in FILES

@@ -1,4 +1,4 @@
-"""The models that come with the package open by their names, whole, small, and with an honest card."""
+"""The shipped models open by name, are small, and have the figures of their cards."""
 
 import re
 from pathlib import Path

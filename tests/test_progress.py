@@ -12,7 +12,7 @@ class Terminal(io.StringIO):
 
 
 def run(stream: io.StringIO, states, *, step: float = 1.0) -> list[str]:
-    """Tell of these states, one every `step` seconds; returns what was written."""
+    """Show these states, one every `step` seconds, and return the output."""
     now = [0.0]
     line = ProgressLine("scenes", stream=stream, clock=lambda: now[0])
     for state in states:
@@ -51,7 +51,7 @@ def test_a_terminal_gets_one_line_that_is_drawn_again():
         assert len(after.rstrip("\n")) >= len(before.rstrip("\n ").rstrip())  # nothing of the old line stays
 
 
-def test_a_terminal_is_not_drawn_on_more_often_than_eyes_can_see():
+def test_a_terminal_is_redrawn_at_most_ten_times_a_second():
     stream = Terminal()
     run(stream, [(done, 1000, 0) for done in range(1001)], step=0.001)
     assert stream.getvalue().count("\r") == pytest.approx(11, abs=1)
@@ -69,13 +69,13 @@ def test_the_rate_counts_what_was_done_since_it_began():
     assert lines[1] == "scenes: 1,000 of 1,000 pictures, 10.0 a second, 10 s"
 
 
-def test_nothing_to_do_is_said_once():
+def test_empty_work_writes_one_line():
     assert run(io.StringIO(), [(0, 0, 0)]) == ["scenes: 0 of 0 pictures", ""]
 
 
 @pytest.mark.parametrize(
     ("left", "said"), [(59, "59 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (7800, "2 h 10 min")]
 )
-def test_durations_are_said_as_people_do(left: int, said: str):
+def test_durations_have_readable_units(left: int, said: str):
     lines = run(io.StringIO(), [(0, left + 30, 0), (30, left + 30, 0)], step=30)
     assert lines[1].endswith(f"{said} left")

@@ -1,4 +1,4 @@
-"""Nothing that is run here reports to anybody, or prepares to."""
+"""The package sends no telemetry, and leaves no files for it."""
 
 import os
 import subprocess

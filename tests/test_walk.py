@@ -1,4 +1,4 @@
-"""One warm `complete` passes the files that CONTRIBUTING names, and no others."""
+"""A `complete` runs code in the files that CONTRIBUTING names, and in no others."""
 
 import re
 import shutil

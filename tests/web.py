@@ -1,4 +1,4 @@
-"""A small server on this machine that behaves as a test says: it serves, stalls, breaks off, redirects."""
+"""A small local server whose behaviour a test decides: it serves, stalls, truncates or redirects."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ Answer = Callable[["Handler"], None]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Hands every request to the answer that a test has put at its path."""
+    """Passes each request to the answer that a test has set for its path."""
 
     protocol_version = "HTTP/1.1"
     server: "Web"
@@ -21,11 +21,11 @@ class Handler(BaseHTTPRequestHandler):
         answer = self.server.answers.get(self.path)
         try:
             (answer or gone)(self)
-        except (BrokenPipeError, ConnectionResetError):  # whoever asked has had enough
+        except (BrokenPipeError, ConnectionResetError):  # the client has closed the connection
             self.close_connection = True
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def reply(self, status: int, content: bytes = b"", **headers: str) -> None:
         self.send_response(status)
@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Web(ThreadingHTTPServer):
-    """What it answers at each path, and what it was asked."""
+    """The answers by path, and the requests so far."""
 
     daemon_threads = True
     block_on_close = False
@@ -85,7 +85,7 @@ def redirect(place: str, status: int = 302) -> Answer:
 
 
 def first(*answers: Answer) -> Answer:
-    """One answer after another; the last one stays."""
+    """Use one answer after another; the last one is repeated."""
     left = list(answers)
 
     def answer(handler: Handler) -> None:
@@ -100,7 +100,7 @@ def fail(status: int, **headers: str) -> Answer:
 
 
 def break_off(content: bytes) -> Answer:
-    """Promise more than is given."""
+    """Send less than Content-Length."""
 
     def answer(handler: Handler) -> None:
         handler.reply(200, content, content_length=str(len(content) + 10))
@@ -116,7 +116,7 @@ def stall(handler: Handler) -> None:
 
 
 def trickle(handler: Handler) -> None:
-    """Give a byte at a time, for ever."""
+    """Send single bytes without end."""
     handler.reply(200, content_length="900")
     while not handler.server.ended.wait(0.02):
         handler.wfile.write(b"x")
@@ -124,7 +124,7 @@ def trickle(handler: Handler) -> None:
 
 
 def with_etag(content: bytes, etag: str) -> Answer:
-    """Serve, unless whoever asks has it."""
+    """Serve, or answer 304 if the ETag matches."""
 
     def answer(handler: Handler) -> None:
         if handler.headers.get("if-none-match") == etag:

@@ -1,4 +1,4 @@
-"""Work for processes of its own, in a module that they can import."""
+"""Tasks for other processes, in a module that they can import."""
 
 import os
 import signal

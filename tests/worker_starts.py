@@ -1,4 +1,4 @@
-"""What the workers of tests start with: importable by name, as a spawned process needs it."""
+"""Initializers of workers for tests. A spawned process must be able to import them."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ def squarer() -> Callable[[int], int]:
 
 
 def mortal() -> Callable[[str], tuple[str, int]]:
-    """Answers with the task and its own process number; dies on command."""
+    """Returns the task and the process id; dies on command."""
 
     def do(task: str) -> tuple[str, int]:
         if task.startswith("die"):
@@ -32,7 +32,7 @@ def mortal() -> Callable[[str], tuple[str, int]]:
 
 
 def printing() -> Callable[[str], int]:
-    """Prints the task, to Python's and to the system's standard output; answers with its length."""
+    """Prints the task to the standard output of Python and of the system; returns its length."""
 
     def do(task: str) -> int:
         os.write(1, task.encode())
@@ -66,7 +66,7 @@ def failing_at_start() -> Callable[[object], object]:
 
 
 def deadly_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[Any], Any]:
-    """An extractor that a picture named "deadly" kills outright, as a decoder's crash would."""
+    """Return an extractor that a picture named "deadly" kills, like a crash in a decoder."""
     from perfectlook.features.extraction import open_extractor
 
     extractor = open_extractor(backbone, identity, maps=maps)
@@ -80,7 +80,7 @@ def deadly_extractor(backbone: str, identity: str, *, maps: bool) -> Callable[[A
 
 
 def die() -> None:
-    """End this process at once, with no chance to say so."""
+    """Kill this process immediately."""
     if sys.platform == "win32":
         os._exit(9)
     os.kill(os.getpid(), signal.SIGKILL)

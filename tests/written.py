@@ -1,4 +1,4 @@
-"""A set in the set layout written row by row, for tests of readers; its pictures are empty files."""
+"""A set in the set layout, written row by row for tests of readers. Its pictures are empty files."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Scenes with two zones, each of its own style: which zone a product has to match depends on its category."""
+"""Scenes with two zones of different styles. The category of a product decides which zone it matches."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Pair, Product, Scene,
 from styled import an_id
 
 CATEGORIES = ("Furniture|Chairs", "Lighting|Lamps")
-"""The first is what goes with the zone on the left, the second with the one on the right."""
+"""The first category goes with the left zone, the second with the right zone."""
 
 STYLES = 3
 ZONE_WIDTH = 8

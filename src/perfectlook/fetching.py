@@ -277,7 +277,7 @@ _SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
 
 
 def addresses_of(host: str, port: int, *, allow_private: bool) -> list[str]:
-    """Resolve the name of a host and return its addresses, all of which are allowed.
+    """Resolve the name of a host, check its addresses, and return them.
 
     A name with a public and a private address is refused: it is a mistake or an attack.
 

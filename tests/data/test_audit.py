@@ -66,7 +66,7 @@ def test_a_clean_set_is_counted(drawn: Path) -> None:
     assert not numbers.problems
 
 
-def test_what_is_wrong_is_counted(drawn: Path) -> None:
+def test_problems_are_counted(drawn: Path) -> None:
     scenes, products = ids(drawn, "scenes"), ids(drawn, "products")
     repeated = (drawn / "pairs.jsonl").read_text().splitlines()[0]
     append(
@@ -122,7 +122,7 @@ def test_copies_of_pictures_are_counted(drawn: Path) -> None:
     }
 
 
-def test_copies_that_are_all_held_out_are_no_leak(drawn: Path) -> None:
+def test_copies_within_the_held_out_scenes_are_not_a_leak(drawn: Path) -> None:
     one, other = [scene for scene in ids(drawn, "scenes") if split_of(scene) != "train"][:2]
     shutil.copy(drawn / "scenes" / f"{one}.jpg", drawn / "scenes" / f"{other}.jpg")
     pictures = audited(drawn).pictures
@@ -150,7 +150,7 @@ def test_pictures_without_pairs_are_counted(drawn: Path) -> None:
     assert audited(drawn).scenes_without_pairs == 1
 
 
-def test_an_empty_set_has_only_noughts(tmp_path: Path) -> None:
+def test_an_empty_set_has_only_zeros(tmp_path: Path) -> None:
     numbers = audited(drawn_set(tmp_path, scenes=0, products_per_category=0))
     assert (numbers.scenes, numbers.products, numbers.pairs) == (0, 0, 0)
     assert numbers.splits["test"] == {"scenes": 0, "pairs": 0, "dropped_by_crop": 0}
@@ -158,7 +158,7 @@ def test_an_empty_set_has_only_noughts(tmp_path: Path) -> None:
 
 
 def released(drawn: Path, *parts: str, pictures: bool) -> Path:
-    """The drawn set as files of the STL release."""
+    """Return the drawn set as files of the STL release."""
     for part in parts:
         shutil.copy(drawn / "pairs.jsonl", drawn / f"{part}.json")
         shutil.copy(drawn / "categories.json", drawn / f"{part}-cat.json")
@@ -195,13 +195,13 @@ def test_category_files_alone_are_counted(tmp_path: Path) -> None:
     assert listed == {"home": {"Furniture|Chairs": 2, "X": 1}}
 
 
-def test_a_set_beside_category_files_is_one_set(drawn: Path) -> None:
+def test_a_set_with_category_files_is_one_set(drawn: Path) -> None:
     shutil.copy(drawn / "categories.json", drawn / "fashion-cat.json")
     audits, listed = audit_at(drawn)
     assert [each.name for each in audits] == ["drawn"]
     assert sum(listed["fashion"].values()) == 16
 
 
-def test_what_is_no_set_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_without_a_set_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not a set"):
         audit_at(tmp_path)

@@ -26,7 +26,7 @@ def picture(path: Path, width: int = 40, height: int = 30, *, seed: int = 0) -> 
     return path
 
 
-def test_a_fingerprint_is_what_the_file_and_its_pixels_say(tmp_path: Path) -> None:
+def test_a_fingerprint_has_hash_size_and_difference_hash(tmp_path: Path) -> None:
     path = picture(tmp_path / "a.png", 40, 30)
     found, failed = fingerprints([path])
     assert not failed
@@ -47,7 +47,7 @@ def test_the_size_is_that_of_the_upright_picture(tmp_path: Path) -> None:
     assert (found[path].width, found[path].height) == (30, 40)
 
 
-def test_bad_pictures_are_named_with_the_reason_and_stop_nothing(tmp_path: Path) -> None:
+def test_unreadable_pictures_are_reported_with_the_reason(tmp_path: Path) -> None:
     good = picture(tmp_path / "good.png")
     empty = tmp_path / "empty.jpg"
     empty.touch()
@@ -62,7 +62,7 @@ def test_bad_pictures_are_named_with_the_reason_and_stop_nothing(tmp_path: Path)
     assert failed[missing].startswith("no such file")
 
 
-def test_a_picture_is_opened_once_in_its_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, bad = picture(tmp_path / "a.png"), tmp_path / "bad.png"
     bad.touch()
     opened: list[Path] = []
@@ -78,7 +78,7 @@ def test_a_picture_is_opened_once_in_its_life(tmp_path: Path, monkeypatch: pytes
     again, failed = fingerprints([path, bad], cache=cache, workers=1)
     assert again == first
     assert failed.keys() == {bad}
-    assert opened == [path, bad, bad]  # what failed is tried again: its cause may lie outside the file
+    assert opened == [path, bad, bad]  # failures are tried again
 
 
 def test_a_changed_picture_is_read_again(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_changed_picture_is_read_again(tmp_path: Path) -> None:
     assert before[path].sha256 != after[path].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_batches_cover_everything_and_tell_how_far_they_are(
+def test_batches_cover_all_pictures_and_report_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BATCH", 2)
@@ -107,7 +107,7 @@ def test_batches_cover_everything_and_tell_how_far_they_are(
     assert told == [(2, 5, 1), (4, 5, 1), (5, 5, 1)]
 
 
-def test_what_an_interrupted_run_has_read_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_keeps_its_fingerprints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH", 2)
     paths = [picture(tmp_path / f"{seed}.png", seed=seed) for seed in range(4)]
     cache = tmp_path / "prints.sqlite"
@@ -122,7 +122,7 @@ def test_what_an_interrupted_run_has_read_is_kept(tmp_path: Path, monkeypatch: p
     assert list(fingerprints(paths, cache=cache)[0]) == paths
 
 
-def test_a_damaged_cache_is_begun_anew(tmp_path: Path) -> None:
+def test_a_damaged_cache_is_replaced(tmp_path: Path) -> None:
     path, cache = picture(tmp_path / "a.png"), tmp_path / "prints.sqlite"
     cache.write_bytes(b"this is no database" * 100)
     assert fingerprints([path], cache=cache)[0].keys() == {path}
@@ -130,11 +130,11 @@ def test_a_damaged_cache_is_begun_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("work", ["look up", "keep", "forget"])
-def test_a_cache_whose_damage_shows_later_is_begun_anew(work: str, tmp_path: Path) -> None:
+def test_a_cache_with_damage_found_later_is_replaced(work: str, tmp_path: Path) -> None:
     path, cache = picture(tmp_path / "a.png"), tmp_path / "prints.sqlite"
     expected, _ = fingerprints([path], cache=cache)
     content = bytearray(cache.read_bytes())
-    content[4096:] = b"\xff" * (len(content) - 4096)  # the first page, which says what there is, stays whole
+    content[4096:] = b"\xff" * (len(content) - 4096)  # the first page stays valid
     cache.write_bytes(content)
     if work == "forget":
         forget([path], cache=cache)
@@ -163,7 +163,7 @@ def test_a_cache_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path
     assert str(cache) in str(raised.value)
 
 
-def test_failures_of_the_caller_are_not_taken_for_the_caches(tmp_path: Path) -> None:
+def test_errors_of_the_caller_are_raised_unchanged(tmp_path: Path) -> None:
     def broken(done: int, total: int, failed: int) -> None:
         raise BrokenPipeError
 
@@ -229,7 +229,7 @@ def test_groups_are_chains_of_near_rows() -> None:
     assert groups_within(hashes, 9) == [[0, 5]]
 
 
-def test_there_are_no_groups_of_nothing() -> None:
+def test_no_hashes_give_no_groups() -> None:
     assert groups_within(hashes_of([]), 10) == []
 
 

@@ -14,7 +14,7 @@ CHAIRS, SHOES = "Furniture|Chairs", "Apparel & Accessories|Shoes"
 
 
 def read(folder: Path, *rows: object, **changes: object) -> Dataset:
-    """A set of scenes s and t and products p and q, all with pictures, with these rows."""
+    """Read a set with scenes s and t, products p and q, their pictures, and these rows."""
     content = {
         "categories": {"p": CHAIRS, "q": CHAIRS},
         "scenes": ["s.jpg", "t.jpg"],
@@ -24,7 +24,7 @@ def read(folder: Path, *rows: object, **changes: object) -> Dataset:
 
 
 def problems(dataset: Dataset) -> list[tuple[str, str, str]]:
-    """File and line, item and kind of every problem."""
+    """Return file and line, item and kind of every problem."""
     return [(Path(each.where).name, each.item, each.kind) for each in dataset.problems]
 
 
@@ -115,7 +115,7 @@ def test_ids_that_could_leave_the_folder_are_refused(tmp_path: Path, unusable: o
 
 
 @pytest.mark.parametrize("usable", ["s.1", "a..b", "s 1", "é", "-"])
-def test_other_ids_are_free(tmp_path: Path, usable: str) -> None:
+def test_other_ids_are_accepted(tmp_path: Path, usable: str) -> None:
     dataset = read(tmp_path, row(usable, "p"), scenes=[f"{usable}.jpg"])
     assert list(dataset.scenes) == [usable]
     assert not dataset.problems
@@ -127,7 +127,7 @@ def test_a_product_that_no_category_lists_is_unknown(tmp_path: Path) -> None:
     assert len(dataset.pairs) == 1
 
 
-def test_repeated_rows_are_reported_and_count(tmp_path: Path) -> None:
+def test_repeated_rows_are_reported_and_kept(tmp_path: Path) -> None:
     box = [0.1, 0.2, 0.3, 0.4]
     dataset = read(
         tmp_path,
@@ -145,7 +145,7 @@ def test_repeated_rows_are_reported_and_count(tmp_path: Path) -> None:
     assert "line 1" in dataset.problems[1].reason
 
 
-def test_repeated_products_are_reported_and_the_last_counts(tmp_path: Path) -> None:
+def test_of_repeated_products_the_last_is_used(tmp_path: Path) -> None:
     dataset = read(tmp_path, categories=f'{{\n"p": "{CHAIRS}",\n"q": "{CHAIRS}",\n"p": "{SHOES}"\n}}')
     assert dataset.products["p"].category == SHOES
     assert problems(dataset) == [("categories.json:4", "p", "duplicate id")]
@@ -219,7 +219,7 @@ def test_boxes_are_clipped_to_the_picture(tmp_path: Path, box: list[float], clip
 
 
 @pytest.mark.parametrize("box", ["[0.3, 0.2, 0.1, 0.4]", "[NaN, 0, 1, 1]", "[2, 2, 3, 3]", '"here"'])
-def test_a_product_in_an_unusable_box_is_known_to_its_scene_all_the_same(tmp_path: Path, box: str) -> None:
+def test_a_product_with_an_unusable_box_is_still_a_positive(tmp_path: Path, box: str) -> None:
     dataset = read(tmp_path, row("s", "q"), f'{{"scene": "s", "product": "p", "bbox": {box}}}')
     assert dataset.pairs == [Pair("s", "q")]
     assert dataset.known == [("s", "q"), ("s", "p")]
@@ -247,7 +247,7 @@ def test_ids_and_file_names_may_spell_accents_in_two_ways(tmp_path: Path) -> Non
     assert not dataset.problems
 
 
-def test_a_set_may_say_its_licence(tmp_path: Path) -> None:
+def test_a_set_may_name_its_licence(tmp_path: Path) -> None:
     assert read(tmp_path).licence is None
     about = tmp_path / "set" / "set.json"
     about.write_text('{"licence": "CC BY 4.0", "maker": "somebody"}')
@@ -261,7 +261,7 @@ def test_a_set_may_say_its_licence(tmp_path: Path) -> None:
         load_set(tmp_path / "set")
 
 
-def test_problems_of_the_catalogue_are_told_from_those_of_scenes_and_rows(tmp_path: Path) -> None:
+def test_problems_of_the_catalogue_are_separate(tmp_path: Path) -> None:
     dataset = read(
         tmp_path,
         row("s", "q"),
@@ -336,7 +336,7 @@ def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
         load_set(folder)
 
 
-def test_what_is_no_set_is_an_error(tmp_path: Path) -> None:
+def test_a_path_without_a_set_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such file or folder"):
         load_set(tmp_path / "none")
     with pytest.raises(DatasetError, match=r"not a set\. Name a folder with pairs\.jsonl"):
@@ -346,7 +346,7 @@ def test_what_is_no_set_is_an_error(tmp_path: Path) -> None:
         load_set(str(tmp_path / "file.json"))
 
 
-def test_strict_makes_every_problem_a_failure(tmp_path: Path) -> None:
+def test_strict_raises_on_problems(tmp_path: Path) -> None:
     good = written_set(
         tmp_path / "good",
         rows=[row("s", "p")],

@@ -14,7 +14,7 @@ SCENE, SHOE, TROUSERS = "aabbcc01", "ddeeff02", "0011ee03"
 
 
 def released(folder: Path, *parts: str) -> Path:
-    """The release's files of these parts, as the release spells them: rows one a line, categories in one."""
+    """Write files of these parts as in the release: one row on each line, categories in one object."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = [row(SCENE, SHOE, [0.1, 0.2, 0.3, 0.4]), row(SCENE, TROUSERS, [0.2, 0.2, 0.6, 0.9])]
     for part in parts:
@@ -39,7 +39,7 @@ def touch(folder: Path, *pictures: str) -> None:
     ],
     ids=["images", "pictures", "scenes and products", "nested as at the source"],
 )
-def test_the_release_is_a_set_wherever_its_pictures_lie(tmp_path: Path, pictures: list[str]) -> None:
+def test_the_release_is_a_set_with_every_layout_of_pictures(tmp_path: Path, pictures: list[str]) -> None:
     folder = released(tmp_path / "STL", "fashion")
     touch(folder, *pictures)
     for path in (folder, folder / "fashion.json"):
@@ -75,7 +75,7 @@ def test_of_two_pictures_those_of_products_concern_the_catalogue(tmp_path: Path)
     assert len(dataset.problems) == 4  # a scene's two pictures, and a row
 
 
-def test_a_folder_with_both_parts_asks_for_one(tmp_path: Path) -> None:
+def test_a_folder_with_both_parts_is_ambiguous(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion", "home")
     touch(folder, f"images/{SCENE}.jpg", f"images/{SHOE}.jpg", f"images/{TROUSERS}.jpg")
     with pytest.raises(DatasetError, match=r"Name the file of rows of one: .*fashion\.json or .*home\.json"):
@@ -83,13 +83,13 @@ def test_a_folder_with_both_parts_asks_for_one(tmp_path: Path) -> None:
     assert len(load_set(folder / "home.json").pairs) == 2
 
 
-def test_a_release_without_pictures_says_where_to_put_them(tmp_path: Path) -> None:
+def test_the_error_of_missing_pictures_names_their_folder(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion")
     with pytest.raises(DatasetError, match=r"no pictures here\. Add them as images/SIGNATURE\.jpg"):
         load_set(folder)
 
 
-def test_rows_need_their_categories_beside_them(tmp_path: Path) -> None:
+def test_rows_need_a_file_of_categories(tmp_path: Path) -> None:
     folder = released(tmp_path, "fashion")
     (folder / "fashion-cat.json").unlink()
     assert releases_at(folder / "fashion.json") == []

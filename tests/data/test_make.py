@@ -1,4 +1,4 @@
-"""Sets of one's own scenes and products."""
+"""Sets made from your own scenes and products."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from pictures import drawn
 
 
 class Shop(NamedTuple):
-    """Two rooms of 200×100 pixels, three products, and where tables go."""
+    """Two rooms of 200×100 pixels, three products, and a folder for tables."""
 
     root: Path
 
@@ -73,7 +73,7 @@ def test_a_table_becomes_a_set(shop: Shop):
     assert sofa.picture.read_bytes() == (shop.root / "things" / "sofa.jpg").read_bytes()
 
 
-def test_categories_may_stand_in_a_table_of_their_own(shop: Shop):
+def test_categories_may_be_in_a_separate_table(shop: Shop):
     categories = shop.table(
         "product;category;title\nsofa;Furniture|Sofas;Oslo\nrug;Home & Garden|Decor|Rugs;Vik\n",
         "categories.csv",
@@ -116,7 +116,7 @@ def test_categories_may_stand_in_a_table_of_their_own(shop: Shop):
         ("dark,sofa,,,,,", "dark", "dark.jpg: truncated or damaged"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_named_with_its_line(shop: Shop, row: str, item: str, reason: str):
+def test_an_unusable_row_is_reported_with_its_line(shop: Shop, row: str, item: str, reason: str):
     whole = (shop.root / "rooms" / "living.jpg").read_bytes()
     (shop.root / "rooms" / "dark.jpg").write_bytes(whole[: len(whole) // 2])
     made = shop.make(
@@ -146,7 +146,7 @@ def test_a_row_that_cannot_be_used_is_named_with_its_line(shop: Shop, row: str, 
         ("", FeedError, "no header in the first line"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_an_error(shop: Shop, text: str, error: type[Exception], reason: str):
+def test_an_unusable_table_is_an_error(shop: Shop, text: str, error: type[Exception], reason: str):
     with pytest.raises(error, match=reason):
         shop.make(text)
     assert not shop.folder.exists()
@@ -162,7 +162,7 @@ ONE = "scene,product,category\nliving,sofa,Furniture|Sofas\n"
 OTHER = "scene,product,category\nbed,rug,Home & Garden|Decor|Rugs\n"
 
 
-def test_the_same_set_may_be_made_again_another_only_by_force(shop: Shop):
+def test_another_set_is_replaced_only_with_force(shop: Shop):
     shop.make(ONE)
     shop.make(ONE)
     with pytest.raises(
@@ -176,8 +176,8 @@ def test_the_same_set_may_be_made_again_another_only_by_force(shop: Shop):
     assert [path.name for path in (shop.folder / "scenes").iterdir()] == ["bed.png"]
 
 
-def test_pictures_that_lie_in_the_set_already_stay(shop: Shop):
-    """A set made in place, by force too: what was read from is never removed."""
+def test_pictures_already_in_the_set_are_kept(shop: Shop):
+    """A set made in place keeps its pictures, also with force."""
     for name, place in (("rooms", "scenes"), ("things", "products")):
         shop.folder.mkdir(exist_ok=True)
         (shop.root / name).rename(shop.folder / place)
@@ -194,9 +194,7 @@ def test_pictures_that_lie_in_the_set_already_stay(shop: Shop):
     assert load_set(shop.folder, strict=True).products.keys() == {"sofa"}
 
 
-def test_pictures_are_linked_on_demand_and_copied_where_that_fails(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-):
+def test_pictures_are_linked_on_request_and_copied_if_that_fails(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     picture, target = shop.root / "things" / "sofa.jpg", shop.folder / "products" / "sofa.jpg"
     shop.make(ONE)
     assert not target.samefile(picture)
@@ -214,7 +212,7 @@ def test_pictures_are_linked_on_demand_and_copied_where_that_fails(
     assert target.read_bytes() == picture.read_bytes()
 
 
-def test_the_files_are_as_the_layout_says(shop: Shop):
+def test_the_files_follow_the_layout(shop: Shop):
     shop.make(ONE)
     (row,) = map(json.loads, (shop.folder / "pairs.jsonl").read_text().splitlines())
     assert row == {"product": "sofa", "scene": "living", "bbox": None}

@@ -53,7 +53,7 @@ def test_eight_tenths_train_one_validate_one_tests_and_folds_are_even() -> None:
 
 
 def dataset_of(scenes: dict[str, int]) -> tuple[Dataset, dict[Path, Fingerprint]]:
-    """Scenes whose difference hashes have so many bits set, from the first on."""
+    """Return scenes whose difference hashes have this many bits set, from the first on."""
     pictures = {scene: Path(f"{scene}.jpg") for scene in scenes}
     prints = {
         pictures[scene]: Fingerprint("", 1, 1, ((1 << 256) - (1 << (256 - bits))).to_bytes(32))
@@ -138,7 +138,7 @@ def test_stl_fashion_has_the_twins_that_the_design_states(photos: Path) -> None:
         (Box(0.0, 0.0, 1.0, 1.0), None, None),
     ],
 )
-def test_the_largest_rectangle_beside_the_widened_box(
+def test_the_largest_rectangle_next_to_the_widened_box(
     box: Box, fashion: Box | None, rooms: Box | None
 ) -> None:
     for expected, vertical_only in ((fashion, True), (rooms, False)):
@@ -177,7 +177,7 @@ def test_the_scene_never_shows_the_widened_box(
 
 
 @given(boxes, st.booleans())
-def test_no_rectangle_beside_the_box_is_larger(box: Box, vertical_only: bool) -> None:
+def test_no_rectangle_next_to_the_box_is_larger(box: Box, vertical_only: bool) -> None:
     shares = [box.top - MARGIN, 1 - box.bottom - MARGIN]
     if not vertical_only:
         shares += [box.left - MARGIN, 1 - box.right - MARGIN]

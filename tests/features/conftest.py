@@ -12,7 +12,7 @@ Draw = Callable[..., list[Path]]
 
 @pytest.fixture
 def draw(tmp_path: Path) -> Draw:
-    """Draws so many different JPEG pictures in a folder and returns their paths."""
+    """Return a function that draws different JPEG pictures in a folder and returns their paths."""
 
     def draw(count: int, *, size: tuple[int, int] = (60, 40), folder: str = "pictures") -> list[Path]:
         random = np.random.default_rng(count)

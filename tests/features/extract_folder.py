@@ -1,4 +1,4 @@
-"""Extracts the pictures of a folder into a store, in small commits: a process for tests to kill."""
+"""Extract the pictures of a folder into a store in small commits. Tests kill this process."""
 
 import hashlib
 import sys

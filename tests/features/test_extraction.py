@@ -30,7 +30,7 @@ from perfectlook.types import Rectangle, View
 
 @pytest.fixture
 def many_workers(monkeypatch):
-    """Processes even for a few pictures."""
+    """Start worker processes even for a few pictures."""
     monkeypatch.setattr(extraction, "VIEWS_WORTH_A_WORKER", 1)
     monkeypatch.setattr(extraction, "VIEWS_PER_TASK", 3)
 
@@ -41,20 +41,20 @@ def key(view: View) -> ViewKey:
 
 
 def extract(views, backbone: str, store: FeatureStore | None = None, **options) -> ExtractionReport:
-    """Extract views under the hashes that their files have now, by default into the backbone's own store."""
+    """Extract views with the current hashes of their files, by default into the store of the backbone."""
     with open_store(backbone) if store is None else nullcontext(store) as opened:
         return extraction.extract({view: key(view) for view in views}, backbone, opened, **options)
 
 
 def stored(views: list[View], store: FeatureStore, *, maps: bool = True) -> list[bytes]:
-    """Every value the store has of these views."""
+    """Return every stored value of these views."""
     found = store.read([key(view) for view in views], maps=maps)
     parts = [found.global_vectors, found.style_statistics, *([found.feature_maps] if maps else [])]
     return [part.tobytes() for part in parts]
 
 
 def direct(views: list[View]) -> list[bytes]:
-    """The same, one picture after the other, without any of the machinery."""
+    """Return the same values, computed by a plain loop."""
     backbone = open_backbone("tiny")
     rows = [
         backbone.extract(backbone.prepare(open_picture(view.picture, crop=view.crop, fit=28))[None])
@@ -63,7 +63,7 @@ def direct(views: list[View]) -> list[bytes]:
     return [np.concatenate(part).astype(np.float16).tobytes() for part in zip(*rows, strict=True)]
 
 
-def test_features_are_those_of_a_plain_loop_and_are_not_extracted_twice(draw):
+def test_features_equal_a_plain_loop_and_are_extracted_once(draw):
     views = [View(picture) for picture in draw(20)]
     with open_store("tiny") as store:
         report = extract(views, "tiny", store, maps=True)
@@ -101,7 +101,7 @@ def test_pictures_whose_features_are_stored_are_not_read_again(draw):
         assert extraction.extract(keys, "tiny", store, maps=False).skipped == 3
 
 
-def test_maps_come_later_where_they_are_asked_for_later(draw):
+def test_maps_can_be_added_later(draw):
     views = [View(picture) for picture in draw(4)]
     with open_store("tiny") as store:
         extract(views, "tiny", store, maps=False)
@@ -126,7 +126,7 @@ def spoil(picture: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_bad_pictures_in_the_middle_are_named_and_the_rest_goes_on(draw, many_workers, workers: int):
+def test_unreadable_pictures_are_reported_and_the_others_continue(draw, many_workers, workers: int):
     pictures = draw(20)
     bad = dict(zip(pictures[3:20:4], ["empty", "truncated", "text", "missing", "folder"], strict=True))
     for picture, how in bad.items():
@@ -155,7 +155,7 @@ def test_bad_pictures_in_the_middle_are_named_and_the_rest_goes_on(draw, many_wo
     assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
 
 
-def test_the_picture_that_kills_its_worker_is_named_and_the_rest_goes_on(draw, many_workers, monkeypatch):
+def test_a_picture_that_kills_its_worker_is_reported_and_the_others_continue(draw, many_workers, monkeypatch):
     monkeypatch.setattr(extraction, "open_extractor", worker_starts.deadly_extractor)
     pictures = draw(12)
     deadly = pictures[4].rename(pictures[4].with_name("deadly.jpg"))
@@ -171,7 +171,7 @@ def test_the_picture_that_kills_its_worker_is_named_and_the_rest_goes_on(draw, m
     assert "died" in reason
 
 
-def test_workers_killed_during_a_run_cost_nothing(draw, many_workers):
+def test_killed_workers_are_replaced(draw, many_workers):
     views = [View(picture) for picture in draw(60)]
     killed: list[int | None] = []
 
@@ -188,7 +188,7 @@ def test_workers_killed_during_a_run_cost_nothing(draw, many_workers):
         assert stored(views, store) == direct(views)
 
 
-def test_when_every_worker_dies_it_says_so_instead_of_going_on_for_ever(draw, many_workers, monkeypatch):
+def test_extraction_stops_if_every_worker_dies(draw, many_workers, monkeypatch):
     monkeypatch.setattr(extraction, "open_extractor", worker_starts.deadly_extractor)
     monkeypatch.setattr(extraction, "DEATHS_IN_A_ROW", 2)
     pictures = draw(9)
@@ -197,10 +197,10 @@ def test_when_every_worker_dies_it_says_so_instead_of_going_on_for_ever(draw, ma
     with open_store("tiny") as store:
         with pytest.raises(FeatureError, match="3 workers in a row died"):
             extract(views, "tiny", store, maps=True, workers=2)
-        assert stored(views[:3], store) == direct(views[:3])  # what was extracted is kept
+        assert stored(views[:3], store) == direct(views[:3])  # extracted features are kept
 
 
-def test_a_full_disk_ends_the_run_with_the_remedy_and_keeps_what_was_stored(draw, monkeypatch):
+def test_a_full_disk_ends_the_run_and_keeps_stored_features(draw, monkeypatch):
     monkeypatch.setattr(extraction, "VIEWS_PER_COMMIT", 8)
     views = [View(picture) for picture in draw(32)]
     with open_store("tiny") as store:
@@ -221,7 +221,7 @@ def test_an_unknown_backbone_is_refused_before_a_picture_is_read(workers: int | 
         extract(absent, "gigantic", store, maps=False, workers=workers)
 
 
-def test_where_a_gpu_runs_the_backbone_one_worker_feeds_it(monkeypatch):
+def test_a_gpu_uses_one_worker(monkeypatch):
     monkeypatch.setattr(backbones, "cuda_is_available", lambda: True)
     monkeypatch.setattr(extraction, "worker_count", lambda: 8)
     assert extraction._worker_count("efficientnet-lite2") == 1
@@ -229,7 +229,7 @@ def test_where_a_gpu_runs_the_backbone_one_worker_feeds_it(monkeypatch):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_store_of_another_backbone_gets_no_features(draw, many_workers, tmp_path: Path, workers: int):
+def test_a_store_of_another_backbone_is_refused(draw, many_workers, tmp_path: Path, workers: int):
     views = [View(picture) for picture in draw(9)]
     other = dataclasses.replace(StoreManifest.of(open_backbone("tiny")), identity="other-fp32-0123456789ab")
     with FeatureStore.open(other, tmp_path / "other") as store:
@@ -238,7 +238,7 @@ def test_a_store_of_another_backbone_gets_no_features(draw, many_workers, tmp_pa
         assert len(store) == 0
 
 
-def test_a_picture_replaced_by_one_of_the_same_size_and_time_fails_once_and_works_the_next_time(
+def test_a_replaced_picture_of_the_same_size_and_time_fails_once(
     tmp_path: Path,
 ):
     path = tmp_path / "a.bmp"
@@ -259,13 +259,13 @@ def test_a_picture_replaced_by_one_of_the_same_size_and_time_fails_once_and_work
     assert run().extracted == 1
 
 
-def test_nothing_to_extract_is_no_problem():
+def test_an_empty_extraction_works():
     told: list[tuple[int, int, int]] = []
     report = extract([], "tiny", maps=True, progress=lambda *state: told.append(state))
     assert (report.extracted, report.skipped, report.failures, told) == (0, 0, {}, [(0, 0, 0)])
 
 
-def test_the_cache_holds_the_features_and_the_parent_never_more_than_a_few(draw, many_workers, monkeypatch):
+def test_the_parent_process_keeps_few_features_in_memory(draw, many_workers, monkeypatch):
     monkeypatch.setattr(extraction, "VIEWS_PER_COMMIT", 10)
     appended: list[int] = []
     append = FeatureStore.append
@@ -284,7 +284,7 @@ def test_the_cache_holds_the_features_and_the_parent_never_more_than_a_few(draw,
 def test_memory_does_not_grow_with_the_number_of_pictures(draw):
     few = [View(picture) for picture in draw(16, size=(700, 700), folder="few")]
     many = [View(picture) for picture in draw(64, size=(700, 700), folder="many")]
-    extract(few[:1], "tiny", maps=True)  # whatever is imported and cached once
+    extract(few[:1], "tiny", maps=True)  # import and cache everything once
     peaks = []
     for views in (few, many):
         tracemalloc.start()
@@ -304,7 +304,7 @@ def task(picture: Path, crop: Rectangle | None = None) -> Task:
 
 
 class Spoilt:
-    """The tiny backbone, with something done to the features of a picture, by its place in the run."""
+    """The tiny backbone with changed features for one picture, by its position in the run."""
 
     def __init__(self, spoil) -> None:
         self._backbone = open_backbone("tiny")
@@ -320,7 +320,7 @@ class Spoilt:
         return features
 
 
-def test_rows_are_the_backbones_features_of_each_view(draw):
+def test_rows_are_the_features_of_each_view(draw):
     pictures = draw(3, size=(200, 120))
     crop = Rectangle(20, 10, 120, 90)
     extracted = open_extractor("tiny", TINY, maps=True)(
@@ -338,13 +338,13 @@ def test_rows_are_the_backbones_features_of_each_view(draw):
         np.testing.assert_array_equal(row.map, direct.feature_maps[0].astype(np.float16))
 
 
-def test_maps_are_left_out_where_nobody_wants_them(draw):
+def test_maps_are_left_out_unless_requested(draw):
     (picture,) = draw(1)
     extracted = open_extractor("tiny", TINY, maps=False)([task(picture)])
     assert extracted.rows[0].map is None
 
 
-def test_features_do_not_depend_on_what_is_extracted_with_them(draw):
+def test_features_do_not_depend_on_the_rest_of_the_batch(draw):
     pictures = draw(5)
     extractor = open_extractor("tiny", TINY, maps=True)
     together = extractor([task(picture) for picture in pictures]).rows
@@ -363,10 +363,10 @@ def test_a_crop_outside_its_picture_fails_alone(draw):
     ((view, reason),) = extracted.failures.items()
     assert view == View(picture, outside)
     assert "not inside" in reason
-    assert str(picture) not in reason  # whoever reports it says where
+    assert str(picture) not in reason  # the report adds the path
 
 
-def test_a_file_that_changed_since_it_was_hashed_is_not_filed_under_the_old_hash(draw):
+def test_a_file_that_changed_after_hashing_is_a_failure(draw):
     one, other = draw(2)
     stale = task(one)
     one.write_bytes(other.read_bytes())
@@ -377,7 +377,7 @@ def test_a_file_that_changed_since_it_was_hashed_is_not_filed_under_the_old_hash
 
 @pytest.mark.parametrize("field", FeatureBatch._fields)
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_features_that_are_no_numbers_are_a_failure_and_the_rest_goes_on(draw, field: str, value: float):
+def test_features_that_are_not_finite_are_a_failure(draw, field: str, value: float):
     def spoil(batch, features):
         if len(batch) > 1:
             getattr(features, field)[1].flat[-1] = value
@@ -403,7 +403,7 @@ def test_a_backbone_that_fails_on_one_picture_fails_on_no_other(draw):
     assert len(extracted.rows) == 3
 
 
-def test_values_beyond_float16_become_its_largest_and_never_infinite():
+def test_values_beyond_float16_are_clipped():
     values = np.array([1e6, -1e6, 65504, 65519.99, 65520, 1e-9, 0.1], np.float32)
     expected = np.array([65504, -65504, 65504, 65504, 65504, 0, 0.1], np.float16)
     np.testing.assert_array_equal(to_float16(values), expected)

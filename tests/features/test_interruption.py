@@ -1,4 +1,4 @@
-"""Whatever ends an extraction, what it had stored is right and the next run goes on from there."""
+"""After any interruption, stored features are correct and the next run continues from there."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ def start(pictures: Path, folder: Path, workers: int = 2, **options) -> subproce
 
 
 def wait_until_done(process: subprocess.Popen, count: int) -> None:
-    """Read the process's progress until it has got so far."""
+    """Read the progress of the process until this many views are done."""
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("end") or int(line.split()[0]) >= count:
@@ -34,7 +34,7 @@ def wait_until_done(process: subprocess.Popen, count: int) -> None:
 
 
 def contents(pictures: list[Path], folder: Path) -> dict[ViewKey, bytes]:
-    """Every value stored, by key; of the pictures that are stored."""
+    """Return every stored value by key."""
     keys = [ViewKey(hashlib.sha256(picture.read_bytes()).hexdigest(), "") for picture in pictures]
     with open_store("tiny", folder) as store:
         keys = [key for key, rows in zip(keys, store.find(keys), strict=True) if rows is not None]
@@ -46,7 +46,7 @@ def contents(pictures: list[Path], folder: Path) -> dict[ViewKey, bytes]:
 
 @pytest.fixture
 def undisturbed(draw, tmp_path: Path) -> tuple[list[Path], dict[ViewKey, bytes]]:
-    """Pictures, and what an undisturbed run stores of them."""
+    """Return pictures and the features that an uninterrupted run stores."""
     pictures = draw(120)
     with open_store("tiny", tmp_path / "undisturbed") as store:
         keys = {
@@ -58,7 +58,7 @@ def undisturbed(draw, tmp_path: Path) -> tuple[list[Path], dict[ViewKey, bytes]]
 
 
 def check_killed_at(moments: list[tuple[int, float]], undisturbed, folder: Path) -> None:
-    """Kill a run after so many views and so many seconds more, again and again; then let one finish."""
+    """Kill runs after this many views and seconds, then let one run finish."""
     pictures, expected = undisturbed
     kept: set[ViewKey] = set()
     sizes: list[int] = []
@@ -89,16 +89,16 @@ def moments(seed: int, count: int) -> list[tuple[int, float]]:
     return [(int(120 * fraction), float(random.uniform(0, 0.02))) for fraction in fractions]
 
 
-def test_killed_twice_and_run_again_it_ends_where_an_undisturbed_run_does(undisturbed, tmp_path: Path):
+def test_a_run_killed_twice_gives_the_same_features(undisturbed, tmp_path: Path):
     check_killed_at(moments(0, 2), undisturbed, tmp_path / "store")
 
 
 @pytest.mark.long
-def test_killed_twenty_times_and_run_again_it_ends_where_an_undisturbed_run_does(undisturbed, tmp_path: Path):
+def test_a_run_killed_twenty_times_gives_the_same_features(undisturbed, tmp_path: Path):
     check_killed_at(moments(1, 20), undisturbed, tmp_path / "store")
 
 
-def test_two_processes_on_one_store_at_once_store_everything_once(undisturbed, tmp_path: Path):
+def test_two_processes_on_one_store_store_every_view_once(undisturbed, tmp_path: Path):
     pictures, expected = undisturbed
     folder = tmp_path / "store"
     with start(pictures[0].parent, folder, 1) as one, start(pictures[0].parent, folder, 1) as other:
@@ -116,7 +116,7 @@ def test_two_processes_on_one_store_at_once_store_everything_once(undisturbed, t
 @pytest.mark.skipif(
     sys.platform == "win32", reason="sends SIGINT to a group of processes, as a terminal does"
 )
-def test_ctrl_c_ends_it_with_its_workers_and_keeps_what_it_has(undisturbed, tmp_path: Path):
+def test_ctrl_c_ends_the_run_and_its_workers_and_keeps_features(undisturbed, tmp_path: Path):
     pictures, expected = undisturbed
     folder = tmp_path / "store"
     with start(pictures[0].parent, folder, start_new_session=True) as process:

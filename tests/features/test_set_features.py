@@ -17,13 +17,13 @@ TINY = open_backbone("tiny")
 
 
 def features_of(picture: Path, crop=None):
-    """Global vector, style statistics and map of one view, as stored, computed on its own."""
+    """Compute global vector, style statistics and map of one view, as stored."""
     features = TINY.extract(TINY.prepare(open_picture(picture, crop=crop, fit=28))[None])
     return [part[0].astype(np.float16) for part in features]
 
 
 def check(found: SetFeatures, *, scene: str, product_maps: bool) -> None:
-    """Compare every pair and every product with what the definition says, one by one."""
+    """Compare every pair and every product with the definition."""
     dataset = found.dataset
     for row, (pair, at_scene, at_product) in enumerate(
         zip(found.pairs, found.pair_scenes, found.pair_products, strict=True)
@@ -65,7 +65,7 @@ def test_a_drawn_set_agrees_with_a_plain_loop(tmp_path: Path, scene, categories)
     check(found, scene=scene, product_maps=False)
 
 
-def test_without_boxes_scenes_are_whole_and_products_have_maps_when_asked_for(tmp_path: Path):
+def test_scenes_without_boxes_are_whole_and_products_can_have_maps(tmp_path: Path):
     dataset = load_set(drawn.drawn_set(tmp_path / "set", scenes=8, boxes=False))
     found = set_features(dataset, "tiny", product_maps=True, workers=1)
     assert found.pairs == dataset.pairs
@@ -84,7 +84,7 @@ def with_box(dataset, row: int, box: Box):
     return dataclasses.replace(dataset, pairs=pairs)
 
 
-def test_pairs_whose_box_leaves_too_little_are_dropped_and_counted(dataset):
+def test_pairs_with_too_small_a_crop_are_dropped_and_counted(dataset):
     dataset = with_box(dataset, 2, Box(0.0, 0.1, 1.0, 0.9))
     found = set_features(dataset, "tiny", workers=1)
     assert found.n_dropped == 1
@@ -103,7 +103,7 @@ def test_pairs_with_the_same_box_share_a_row(dataset):
     check(found, scene="crop", product_maps=False)
 
 
-def test_an_unreadable_scene_leaves_its_pairs_out_and_says_so(dataset):
+def test_an_unreadable_scene_is_reported_and_its_pairs_left_out(dataset):
     broken = dataset.scenes[dataset.pairs[0].scene]
     broken.picture.write_bytes(b"")
     theirs = [pair for pair in dataset.pairs if pair.scene == broken.id]
@@ -116,7 +116,7 @@ def test_an_unreadable_scene_leaves_its_pairs_out_and_says_so(dataset):
     check(found, scene="crop", product_maps=False)
 
 
-def test_an_unreadable_product_leaves_the_catalogue_and_its_pairs_out_and_says_so(dataset):
+def test_an_unreadable_product_is_reported_and_left_out_with_its_pairs(dataset):
     broken = dataset.products[dataset.pairs[0].product]
     broken.picture.write_text("no picture")
     found = set_features(dataset, "tiny", workers=1)
@@ -146,7 +146,7 @@ def test_copies_of_a_scene_are_twins(dataset):
     assert found.twins[other.id] == {one.id}
 
 
-def test_a_second_time_everything_comes_from_the_store(dataset, monkeypatch):
+def test_stored_features_are_not_extracted_again(dataset, monkeypatch):
     first = set_features(dataset, "tiny", workers=1)
     monkeypatch.setattr("perfectlook.features.extraction.open_extractor", None)
     again = set_features(dataset, "tiny", workers=1)
@@ -154,7 +154,7 @@ def test_a_second_time_everything_comes_from_the_store(dataset, monkeypatch):
     np.testing.assert_array_equal(first.products.global_vectors, again.products.global_vectors)
 
 
-def test_progress_is_told_of_every_part(dataset):
+def test_every_part_reports_progress(dataset):
     told: dict[str, tuple[int, int, int]] = {}
 
     def progress(part: str):
@@ -166,7 +166,7 @@ def test_progress_is_told_of_every_part(dataset):
     assert told["scenes"] == (len(found.scenes), len(found.scenes), 0)
 
 
-def test_batches_are_the_rows_asked_for_as_float32(dataset):
+def test_batches_are_the_requested_rows_as_float32(dataset):
     found = set_features(dataset, "tiny", workers=1)
     batch = found.scenes.batch([3, 0, 3])
     assert {part.dtype for part in batch} == {np.dtype(np.float32)}
@@ -178,7 +178,7 @@ def test_batches_are_the_rows_asked_for_as_float32(dataset):
     assert len(found.products.batch([]).global_vectors) == 0
 
 
-def test_a_set_without_usable_pairs_has_no_rows_and_no_crash(dataset):
+def test_a_set_without_usable_pairs_has_no_rows(dataset):
     for scene in dataset.scenes.values():
         scene.picture.write_bytes(b"")
     found = set_features(dataset, "tiny", workers=1)

@@ -33,7 +33,7 @@ KEYS = [ViewKey(f"{number:064x}", crop) for number in range(6) for crop in ("", 
 
 
 def features(*numbers: int, maps: bool = True):
-    """Made-up features of the views with these numbers: keys, vectors and maps, different for each."""
+    """Return distinct keys, vectors and maps for the views with these numbers."""
     vectors = np.array([[n + place / 8 for place in range(5)] for n in numbers], np.float16)
     feature_maps = np.array([np.arange(98).reshape(49, 2) + n / 16 for n in numbers], np.float16)
     return [KEYS[n] for n in numbers], vectors, feature_maps if maps else None
@@ -49,7 +49,7 @@ def test_a_key_is_the_hash_and_the_rectangle():
     assert ViewKey.of("ab", Rectangle(1, 2, 30, 40)) == ("ab", "1,2,30,40")
 
 
-def test_what_goes_in_comes_out_after_reopening_in_the_order_asked_for(folder: Path):
+def test_stored_features_are_read_in_the_requested_order(folder: Path):
     with FeatureStore.open(MANIFEST, folder) as store:
         store.append(*features(0, 1, 2))
         store.append(*features(3, 4))
@@ -97,7 +97,7 @@ def test_a_view_twice_in_a_batch_is_stored_once(folder: Path):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_not_a_finite_number_is_never_stored(folder: Path, bad: float):
+def test_features_that_are_not_finite_are_refused(folder: Path, bad: float):
     with FeatureStore.open(MANIFEST, folder) as store:
         for place in (1, 2):
             batch = features(0, 1)
@@ -107,12 +107,12 @@ def test_what_is_not_a_finite_number_is_never_stored(folder: Path, bad: float):
         assert len(store) == 0
 
 
-def test_asking_for_what_is_not_stored_names_it(folder: Path):
+def test_reading_a_missing_view_names_it(folder: Path):
     with FeatureStore.open(MANIFEST, folder) as store, pytest.raises(FeatureError, match=KEYS[1].picture):
         store.read([KEYS[1]], maps=False)
 
 
-def test_bytes_that_a_killed_writer_left_behind_are_overwritten(folder: Path):
+def test_rows_of_a_killed_writer_are_overwritten(folder: Path):
     with FeatureStore.open(MANIFEST, folder) as store:
         store.append(*features(0))
         for name in ("vectors.f16", "maps.f16"):
@@ -146,10 +146,10 @@ store.append(*features(2, 3))
 
 
 @pytest.mark.parametrize("at", [1, 2])
-def test_killed_between_the_write_and_the_commit_nothing_is_half_there(folder: Path, at: int):
+def test_a_write_without_a_commit_stores_nothing(folder: Path, at: int):
     script = _DIES_BEFORE_COMMIT.format(tests=str(Path(__file__).parent), folder=str(folder), at=at)
     assert subprocess.run([sys.executable, "-c", script], timeout=120, check=False).returncode != 0
-    assert (folder / "vectors.f16").stat().st_size == 4 * 5 * 2  # written, but nobody's
+    assert (folder / "vectors.f16").stat().st_size == 4 * 5 * 2  # written, but not committed
     with FeatureStore.open(MANIFEST, folder) as store:
         assert [rows is not None for rows in store.find(KEYS[:4])] == [True, True, False, False]
         store.append(*features(4, 2))
@@ -254,14 +254,14 @@ def test_an_array_shorter_than_its_index_is_damage(folder: Path, name: str):
         FeatureStore.open(MANIFEST, folder)
 
 
-def test_an_index_that_is_none_is_damage(folder: Path):
+def test_an_invalid_index_is_damage(folder: Path):
     FeatureStore.open(MANIFEST, folder).close()
     (folder / "index.sqlite").write_bytes(b"not a database at all " * 200)
     with pytest.raises(FeatureError, match=r"index\.sqlite: damaged .*Delete"):
         FeatureStore.open(MANIFEST, folder)
 
 
-def test_a_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path):
+def test_a_folder_that_cannot_be_created_is_an_error_with_a_remedy(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(FeatureError, match=r"file.*PERFECTLOOK_CACHE"):
         FeatureStore.open(MANIFEST, tmp_path / "file" / "store")
@@ -282,7 +282,7 @@ _FULL = r"MiB free\).*PERFECTLOOK_CACHE"
 
 
 @pytest.mark.parametrize("at", [1, 2])
-def test_a_disk_that_fills_up_under_an_array_is_named_and_nothing_is_lost(folder: Path, monkeypatch, at: int):
+def test_a_full_disk_while_writing_rows_loses_nothing(folder: Path, monkeypatch, at: int):
     calls: list[int] = []
 
     def fsync(descriptor: int) -> None:
@@ -301,7 +301,7 @@ def test_a_disk_that_fills_up_under_an_array_is_named_and_nothing_is_lost(folder
         np.testing.assert_array_equal(store.read(KEYS[:4], maps=True).feature_maps, features(0, 1, 2, 3)[2])
 
 
-def test_a_disk_that_fills_up_under_the_index_is_named_and_nothing_is_lost(folder: Path):
+def test_a_full_disk_while_writing_the_index_loses_nothing(folder: Path):
     with FeatureStore.open(MANIFEST, folder) as store:
         store.append(*features(0, 1))
         pages = store._index.execute("PRAGMA page_count").fetchone()[0]
@@ -352,7 +352,7 @@ def _fill_up(folder: Path, limit: str, prefix: list[str]) -> tuple[int, str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files, which Windows cannot")
-def test_a_real_limit_on_file_size_stops_the_store_in_good_order(folder: Path):
+def test_a_real_limit_on_file_size_loses_nothing(folder: Path):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))"
     stored, message = _fill_up(folder, limit, [])
     assert re.search(_FULL, message)
@@ -363,7 +363,7 @@ def test_a_real_limit_on_file_size_stops_the_store_in_good_order(folder: Path):
 
 
 def _own_mounts() -> list[str]:
-    """A command prefix under which this user may mount, where the system allows that."""
+    """Return a command prefix with which this user can mount, if the system allows it."""
     prefix = ["unshare", "--user", "--map-root-user", "--mount"]
     if (
         not shutil.which("unshare")
@@ -374,7 +374,7 @@ def _own_mounts() -> list[str]:
 
 
 @pytest.mark.skipif(not _own_mounts(), reason="needs user namespaces, to mount a small disk")
-def test_a_real_full_disk_stops_the_store_in_good_order(folder: Path):
+def test_a_real_full_disk_loses_nothing(folder: Path):
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(folder)]
     _, message = _fill_up(folder, f"import subprocess; subprocess.run({mount!r}, check=True)", _own_mounts())
@@ -409,14 +409,14 @@ def test_the_file_is_little_endian_float16_without_a_header(tmp_path: Path):
     assert file.path.read_bytes() == bytes.fromhex("003c00c0")
 
 
-def test_writing_over_rows_that_nobody_owns_replaces_them(tmp_path: Path, values):
+def test_rows_without_a_commit_can_be_overwritten(tmp_path: Path, values):
     file = RowFile(tmp_path / "rows.f16", 7)
     file.write(0, values[:10])
     file.write(4, values[20:22])
     np.testing.assert_array_equal(file.read(np.array([3, 4, 5, 6])), values[[3, 20, 21, 6]])
 
 
-def test_no_rows_of_no_file(tmp_path: Path):
+def test_reading_no_rows_needs_no_file(tmp_path: Path):
     file = RowFile(tmp_path / "rows.f16", 7)
     assert file.count() == 0
     assert file.read(np.array([], np.int64)).shape == (0, 7)

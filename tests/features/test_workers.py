@@ -39,7 +39,7 @@ def test_every_task_is_answered_once_by_several_processes():
     assert os.getpid() not in processes
 
 
-def test_only_two_tasks_a_worker_are_taken_ahead_however_many_there_are():
+def test_at_most_two_tasks_per_worker_are_taken_ahead():
     tasks = iter(range(1000))
     answered, most = 0, 0
     with WorkerPool(worker_starts.squarer, 2) as pool:
@@ -51,7 +51,7 @@ def test_only_two_tasks_a_worker_are_taken_ahead_however_many_there_are():
     assert (answered, most) == (1000, 2 * TASKS_PER_WORKER)
 
 
-def test_a_death_is_noticed_and_fails_only_the_task_that_was_begun():
+def test_a_dead_worker_fails_only_its_task():
     with WorkerPool(worker_starts.mortal, 2) as pool:
         answers = list(pool.run(["a", "b", "die", "c", "d", "e", "f", "g"]))
         assert [task for task, future in answers if died(future)] == ["die"]
@@ -59,7 +59,7 @@ def test_a_death_is_noticed_and_fails_only_the_task_that_was_begun():
             with pytest.raises(WorkerDiedError, match="SIGKILL"):
                 pool.submit("die").result()
         assert sorted(future.result()[0] for _, future in answers if not died(future)) == list("abcdefg")
-        assert len([future.result() for _, future in pool.run("xyz")]) == 3  # by fresh workers
+        assert len([future.result() for _, future in pool.run("xyz")]) == 3  # by new workers
 
 
 def test_a_task_without_a_limit_starts_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_a_task_without_a_limit_starts_no_timer(monkeypatch: pytest.MonkeyPatch)
         assert pool.submit(3).result() == 9
 
 
-def test_a_task_that_takes_too_long_is_ended_and_its_worker_replaced():
+def test_a_task_times_out_and_its_worker_is_replaced():
     with WorkerPool(worker_starts.mortal, 1) as pool:
         _, before = pool.submit("who").result()
         with pytest.raises(TaskTimeoutError, match=r"timed out after 0\.3 s"):
@@ -78,20 +78,20 @@ def test_a_task_that_takes_too_long_is_ended_and_its_worker_replaced():
         assert after != before
 
 
-def test_tasks_that_keep_to_their_time_leave_the_worker_alone():
+def test_tasks_within_the_timeout_keep_their_worker():
     with WorkerPool(worker_starts.mortal, 1) as pool:
         results = [pool.submit(str(number), seconds=60).result() for number in range(50)]
     assert len({process for _, process in results}) == 1
 
 
-def test_time_counts_from_when_a_worker_begins_a_task():
+def test_the_timeout_starts_when_a_worker_starts_the_task():
     with WorkerPool(worker_starts.mortal, 1) as pool:
         pool.submit("who").result()
         waiting = [pool.submit("sleep", seconds=0.9) for _ in range(6)]  # 1.2 seconds in all
         assert all(future.result()[0] == "sleep" for future in waiting)
 
 
-def test_workers_killed_from_outside_while_they_are_idle_cost_nothing():
+def test_idle_workers_that_are_killed_are_replaced():
     with WorkerPool(worker_starts.mortal, 2) as pool:
         _, process = pool.submit("who").result()
         idle = psutil.Process(process)
@@ -107,14 +107,14 @@ def test_many_threads_may_submit():
     assert found == [number**2 for number in range(100)]
 
 
-def test_what_tasks_print_is_not_taken_for_an_answer(capfd: pytest.CaptureFixture[str]):
+def test_output_of_tasks_does_not_mix_with_results(capfd: pytest.CaptureFixture[str]):
     with WorkerPool(worker_starts.printing, 1) as pool:
         assert pool.submit("hello").result() == 5
     printed = capfd.readouterr()
     assert (printed.out, printed.err) == ("", "hello\n")
 
 
-def test_large_answers_arrive_whole():
+def test_large_results_arrive_complete():
     with WorkerPool(worker_starts.repeating, 1) as pool:
         assert pool.submit(50 * 2**20).result() == bytes(50 * 2**20)
 
@@ -126,12 +126,12 @@ def test_a_worker_that_cannot_start_is_an_error_with_the_reason():
                 future.result()
 
 
-def test_workers_that_die_while_they_start_are_an_error_and_not_a_loop():
+def test_workers_that_die_at_start_are_an_error():
     with WorkerPool(worker_starts.dead_at_start, 1) as pool, pytest.raises(WorkerError, match="exit code 3"):
         pool.submit(1).result()
 
 
-def test_a_task_that_raises_is_an_error_with_the_reason_and_the_worker_goes_on():
+def test_a_task_that_raises_is_an_error_and_keeps_its_worker():
     with WorkerPool(worker_starts.mortal, 1) as pool:
         _, before = pool.submit("who").result()
         with pytest.raises(WorkerError, match="RuntimeError: as asked"):
@@ -139,7 +139,7 @@ def test_a_task_that_raises_is_an_error_with_the_reason_and_the_worker_goes_on()
         assert pool.submit("who").result() == ("who", before)
 
 
-def test_errors_of_this_package_come_as_they_are_where_they_can_be_pickled():
+def test_errors_of_this_package_are_raised_unchanged_if_they_can_be_pickled():
     with WorkerPool(worker_starts.raising, 1) as pool:
         with pytest.raises(PictureError, match="truncated"):
             pool.submit(PictureError("truncated")).result()
@@ -148,14 +148,14 @@ def test_errors_of_this_package_come_as_they_are_where_they_can_be_pickled():
     assert not issubclass(MissingExtraError, WorkerError)
 
 
-def test_what_cannot_be_pickled_is_refused_at_once():
+def test_tasks_that_cannot_be_pickled_are_refused():
     with WorkerPool(worker_starts.squarer, 1) as pool:
         with pytest.raises(Exception, match="pickle"):
             pool.submit(lambda: None)
         assert pool.submit(3).result() == 9
 
 
-def test_closing_ends_the_workers_whatever_they_are_doing():
+def test_closing_kills_busy_workers():
     with WorkerPool(worker_starts.mortal, 2) as pool:
         processes = [psutil.Process(pool.submit(task).result()[1]) for task in ("sleep 1", "sleep 2")]
         begun = [pool.submit("hang") for _ in range(4)]
@@ -188,7 +188,7 @@ with WorkerPool(worker_starts.loaded_modules, 1) as pool:
 """
 
 
-def test_a_script_needs_no_guard_and_workers_import_nothing_of_it(tmp_path: Path):
+def test_workers_do_not_import_the_script_of_the_caller(tmp_path: Path):
     (tmp_path / "torch_like_module.py").touch()
     script = tmp_path / "script.py"
     script.write_text(_SCRIPT)

@@ -1,4 +1,4 @@
-"""The products of a feed, in this package's terms, and what is wrong with the other rows."""
+"""The products of a feed, and the problems of the rows that cannot be used."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ CHAIR = {
 
 
 def feed_of(folder: Path, *rows: dict[str, str | None], **options: object) -> Feed:
-    """A feed of JSON lines; each row is a chair with other values."""
+    """Return a feed of JSON lines. Each row is the chair with some values changed."""
     lines = [json.dumps({**CHAIR, "id": str(number), **row}) for number, row in enumerate(rows, 1)]
     (folder / "feed.jsonl").write_text("\n".join(lines), encoding="utf-8")
     return Feed(folder / "feed.jsonl", PictureCache(folder / "cache"), **options)  # type: ignore[arg-type]
@@ -37,7 +37,7 @@ def products(feed: Feed) -> list[Product]:
 
 
 def problems(feed: Feed) -> list[tuple[str, str, str]]:
-    """Row, id and kind."""
+    """Return row, id and kind of every problem."""
     return [(each.where.rpartition(" ")[2], each.item, str(each.kind)) for each in feed.problems]
 
 
@@ -69,7 +69,7 @@ def digests(feed: Feed) -> list[str]:
     return [product.digest for product in feed.products()]
 
 
-def test_a_digest_stands_for_all_that_a_row_says(tmp_path: Path) -> None:
+def test_a_digest_depends_on_everything_in_a_row(tmp_path: Path) -> None:
     (digest,) = digests(feed_of(tmp_path, {}))
     assert digests(feed_of(tmp_path, {"id": "0"}, {"id": "1"}))[1] == digest
     for other in ({"price": "48 EUR"}, {"Colour": "blue"}, {"Colour": None}, {"size": "L"}):
@@ -78,12 +78,12 @@ def test_a_digest_stands_for_all_that_a_row_says(tmp_path: Path) -> None:
         assert digests(feed_of(tmp_path, {}, **options)) != [digest]
 
 
-def test_a_row_with_problems_has_no_digest_so_that_they_are_said_again(tmp_path: Path) -> None:
+def test_a_row_with_problems_has_no_digest(tmp_path: Path) -> None:
     (product,) = products(feed_of(tmp_path, {"price": "cheap"}))
     assert product.digest == ""
 
 
-def test_what_is_unchanged_is_passed_over_after_a_glance(tmp_path: Path) -> None:
+def test_unchanged_rows_are_skipped(tmp_path: Path) -> None:
     feed = feed_of(tmp_path, {}, {"price": "cheap"}, {"id": "1", "title": "again"})
     known = {product.id: product.digest for product in feed.products()}
     asked: list[tuple[str, str]] = []
@@ -97,7 +97,7 @@ def test_what_is_unchanged_is_passed_over_after_a_glance(tmp_path: Path) -> None
     assert problems(feed) == [("2", "2", "unusable field"), ("3", "1", "repeated id")]
 
 
-def test_the_category_is_the_first_path_there_is(tmp_path: Path) -> None:
+def test_the_category_is_the_first_path(tmp_path: Path) -> None:
     feed = feed_of(
         tmp_path,
         {"category": "A|B", "google_product_category": "C > D"},
@@ -108,7 +108,7 @@ def test_the_category_is_the_first_path_there_is(tmp_path: Path) -> None:
     )
     found = products(feed)
     assert [product.category for product in found] == ["A|B", "C|D", "Furniture|Chairs"]
-    assert found[1].fields["product_type"] == "Furniture > Chairs"  # what is not the category stays a field
+    assert found[1].fields["product_type"] == "Furniture > Chairs"  # the other paths stay fields
     assert [problem.reason.split(".")[0] for problem in feed.problems] == [
         "its google_product_category '436' is a number",
         "has no category",
@@ -116,7 +116,7 @@ def test_the_category_is_the_first_path_there_is(tmp_path: Path) -> None:
     assert feed.unavailable == {"4", "5"}
 
 
-def test_what_is_not_usable_in_a_field_leaves_the_product_without_it(tmp_path: Path) -> None:
+def test_unusable_fields_are_left_out(tmp_path: Path) -> None:
     unusable = {
         "price": "cheap",
         "sale_price": "1 XXX",
@@ -148,21 +148,21 @@ def test_availability_is_one_of_four_words(text: str, word: str, tmp_path: Path)
     assert product.fields["availability"] == word
 
 
-def test_prices_take_the_feeds_currency(tmp_path: Path) -> None:
+def test_prices_without_currency_use_the_currency_of_the_feed(tmp_path: Path) -> None:
     (product,) = products(feed_of(tmp_path, {"price": "49"}, currency="SEK"))
     assert product.fields["price"] == "49.00 SEK"
     with pytest.raises(UsageError, match="--currency sek: unknown currency"):
         feed_of(tmp_path, {}, currency="sek")
 
 
-def test_of_one_id_the_first_row_counts(tmp_path: Path) -> None:
+def test_of_repeated_ids_the_first_row_is_used(tmp_path: Path) -> None:
     feed = feed_of(tmp_path, {"id": "a"}, {"id": "a", "title": "again"}, {"id": "b"})
     assert [(product.id, product.title) for product in products(feed)] == [("a", "A chair"), ("b", "A chair")]
     assert problems(feed) == [("2", "a", "repeated id")]
     assert feed.unavailable == frozenset()
 
 
-def test_rows_that_cannot_be_used_are_named_and_their_products_are_not_gone(tmp_path: Path) -> None:
+def test_unusable_rows_are_reported_and_their_products_kept(tmp_path: Path) -> None:
     feed = feed_of(tmp_path, {"image_link": None}, {"image_link": "x" * 3000}, {"title": "nul\0"}, {})
     assert [product.id for product in products(feed)] == ["4"]
     assert problems(feed) == [
@@ -174,14 +174,14 @@ def test_rows_that_cannot_be_used_are_named_and_their_products_are_not_gone(tmp_
 
 
 @pytest.mark.parametrize("id_", [None, "  ", "x" * 201, "a\0b", "a\nb"])
-def test_a_row_whose_product_is_unknown_makes_the_list_not_whole(id_: str | None, tmp_path: Path) -> None:
+def test_a_row_with_an_unknown_id_makes_the_feed_incomplete(id_: str | None, tmp_path: Path) -> None:
     feed = feed_of(tmp_path, {}, {"id": id_})
     assert len(products(feed)) == 1
     assert [problem.item for problem in feed.problems] == ["?"]
     assert feed.unavailable is None
 
 
-def test_very_long_texts_are_cut_and_said_to_be(tmp_path: Path) -> None:
+def test_very_long_texts_are_cut_and_reported(tmp_path: Path) -> None:
     feed = feed_of(tmp_path, {"title": "x" * 100_000, "description": "y" * 100_000})
     (product,) = products(feed)
     assert product.title == "x" * 1_000
@@ -206,7 +206,7 @@ def csv_feed(folder: Path, header: str, *lines: str, **columns: str) -> Feed:
     return Feed(folder / "feed.csv", PictureCache(folder / "cache"), fields=columns)
 
 
-def test_columns_are_named_by_field(tmp_path: Path) -> None:
+def test_columns_can_be_named_by_field(tmp_path: Path) -> None:
     feed = csv_feed(
         tmp_path,
         "Art. No,name,id,foto,Kategorie",
@@ -217,10 +217,10 @@ def test_columns_are_named_by_field(tmp_path: Path) -> None:
     )
     (product,) = products(feed)
     assert product == Product("7", "Möbel|Stühle", tmp_path / "7.jpg", "Stuhl")
-    assert product.fields == {}  # the feed's own `id` is not the id, and is not taken for it
+    assert product.fields == {}  # the feed's own `id` column is ignored
 
 
-def test_usual_other_names_of_columns_are_understood(tmp_path: Path) -> None:
+def test_common_column_names_are_recognised(tmp_path: Path) -> None:
     (product,) = products(csv_feed(tmp_path, "id,name,image,url,category", "1,A,1.jpg,http://s.example/,B"))
     assert (product.title, product.picture.name, product.fields) == (
         "A",
@@ -229,7 +229,7 @@ def test_usual_other_names_of_columns_are_understood(tmp_path: Path) -> None:
     )
 
 
-def test_columns_that_are_missing_are_said_with_those_there_are(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_column_lists_the_columns(tmp_path: Path) -> None:
     with pytest.raises(FeedError, match=r"no column 'id' \(it has sku, name\)\. .* --field id=COLUMN"):
         products(csv_feed(tmp_path, "sku,name", "1,A"))
     with pytest.raises(FeedError, match=r"no column 'nr' \(it has sku, name\)\. Correct --field id=nr"):
@@ -240,7 +240,7 @@ def test_columns_that_are_missing_are_said_with_those_there_are(tmp_path: Path) 
         csv_feed(tmp_path, "id", "1", colour="Farbe")
 
 
-def test_a_tenth_of_rotten_rows_leaves_nine_tenths(tmp_path: Path) -> None:
+def test_one_broken_row_in_ten_leaves_the_other_nine(tmp_path: Path) -> None:
     rotten = ["{}", '{},"open,1.jpg,B', "{},a,b,1.jpg,B", "{},\0,1.jpg,B", "{},T,,B", "{},T,1.jpg,"]
     lines = [
         rotten[i // 10 % len(rotten)].format(i) if i % 10 == 0 else f"{i},Title {i},{i}.jpg,B"
@@ -258,7 +258,7 @@ def feed_with_pictures(folder: Path, *images: str, **options: object) -> Feed:
     return Feed(folder / "feed.csv", PictureCache(folder / "cache"), **options)  # type: ignore[arg-type]
 
 
-def test_pictures_count_from_the_feeds_folder(tmp_path: Path) -> None:
+def test_picture_paths_are_relative_to_the_folder_of_the_feed(tmp_path: Path) -> None:
     feed = feed_with_pictures(tmp_path, "1.jpg", "in/2.jpg", "in/../3.jpg", str(tmp_path / "4.jpg"))
     assert [product.picture for product in feed.products()] == [
         tmp_path / "1.jpg",
@@ -270,7 +270,7 @@ def test_pictures_count_from_the_feeds_folder(tmp_path: Path) -> None:
     assert feed.pictures.absent([tmp_path / "1.jpg"]) == []
 
 
-def test_pictures_do_not_lie_outside_unless_allowed(tmp_path: Path) -> None:
+def test_pictures_outside_the_folder_need_permission(tmp_path: Path) -> None:
     folder = tmp_path / "feed"
     folder.mkdir()
     images = ["../secret.jpg", "/etc/passwd", "in/../../x.jpg", "../feed-other/x.jpg"]
@@ -284,7 +284,7 @@ def test_pictures_do_not_lie_outside_unless_allowed(tmp_path: Path) -> None:
     assert len(list(feed_with_pictures(folder, *images, allow_outside=True).products())) == 4
 
 
-def test_pictures_at_urls_are_in_the_cache(tmp_path: Path) -> None:
+def test_pictures_with_urls_are_in_the_cache(tmp_path: Path) -> None:
     feed = feed_with_pictures(tmp_path, "https://shop.example/1.jpg", "HTTP://shop.example/2.jpg")
     pictures = [product.picture for product in feed.products()]
     assert all(picture.is_relative_to(tmp_path / "cache") for picture in pictures)

@@ -1,4 +1,4 @@
-"""Fetched pictures are kept in a cache: fetched once, asked for again only to verify, never half there."""
+"""The cache of fetched pictures: each is fetched once, written whole, and verified on request."""
 
 import os
 from dataclasses import replace
@@ -29,7 +29,7 @@ def picture(colour: str) -> bytes:
     return encode_jpeg(Image.new("RGB", (20, 10), colour))
 
 
-def test_a_url_alone_decides_where_its_picture_lies(tmp_path: Path) -> None:
+def test_the_url_decides_the_path_of_a_picture(tmp_path: Path) -> None:
     cache = PictureCache.of(tmp_path / "catalogue")
     place = place_of(cache, "https://shop.example/a/b.JPG?w=100")
     assert place == place_of(
@@ -42,7 +42,7 @@ def test_a_url_alone_decides_where_its_picture_lies(tmp_path: Path) -> None:
     assert not (tmp_path / "catalogue").exists()
 
 
-def test_a_catalogue_without_a_folder_has_its_shelf_in_the_cache(
+def test_a_catalogue_on_a_server_keeps_its_pictures_in_the_cache_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path))
@@ -51,7 +51,7 @@ def test_a_catalogue_without_a_folder_has_its_shelf_in_the_cache(
     assert first.folder != second.folder
 
 
-def test_what_is_there_is_not_fetched_again(server: Web, cache: PictureCache) -> None:
+def test_a_cached_picture_is_not_fetched_again(server: Web, cache: PictureCache) -> None:
     server.answers["/a.jpg"] = serve(picture("red"))
     place = place_of(cache, server.url("/a.jpg"))
     assert cache.absent([place]) == [place]
@@ -64,7 +64,7 @@ def test_what_is_there_is_not_fetched_again(server: Web, cache: PictureCache) ->
     assert len(server.asked) == 1
 
 
-def test_to_verify_servers_are_asked_whether_it_has_changed(server: Web, cache: PictureCache) -> None:
+def test_verify_asks_servers_for_changes(server: Web, cache: PictureCache) -> None:
     server.answers["/a.jpg"] = with_etag(picture("red"), '"1"')
     place = place_of(cache, server.url("/a.jpg"))
     cache.fetch([place])
@@ -86,7 +86,7 @@ def test_to_verify_servers_are_asked_whether_it_has_changed(server: Web, cache: 
         (serve(picture("red")[:-200]), "truncated or damaged"),
     ],
 )
-def test_what_cannot_be_had_is_named_and_what_is_there_stays(
+def test_failures_are_reported_and_cached_pictures_kept(
     server: Web, cache: PictureCache, answer: object, reason: str
 ) -> None:
     server.answers["/a.jpg"], server.answers["/b.jpg"] = answer, serve(picture("red"))  # type: ignore[assignment]
@@ -107,7 +107,7 @@ def test_private_addresses_are_refused_unless_allowed(server: Web, tmp_path: Pat
     assert "Pass --allow-private" in cache.fetch([place])[place]
 
 
-def test_a_server_that_is_down_is_not_asked_for_ever(server: Web, tmp_path: Path) -> None:
+def test_a_failing_server_is_given_up(server: Web, tmp_path: Path) -> None:
     cache = PictureCache(tmp_path, replace(LIMITS, connections=1, tries=1))
     for number in range(40):
         server.answers[f"/{number}.jpg"] = fail(503)
@@ -118,7 +118,7 @@ def test_a_server_that_is_down_is_not_asked_for_ever(server: Web, tmp_path: Path
     assert sum(f"{host} does not respond. Run the same" in reason for reason in reasons.values()) == 32
 
 
-def test_many_are_fetched_at_once_and_no_more_than_allowed(server: Web, cache: PictureCache) -> None:
+def test_pictures_are_fetched_in_parallel_up_to_the_limit(server: Web, cache: PictureCache) -> None:
     import threading
 
     at_once, most, lock = 0, 0, threading.Lock()
@@ -157,7 +157,7 @@ def test_only_pictures_without_a_url_are_dropped(server: Web, cache: PictureCach
     )
 
 
-def test_a_damaged_ledger_is_begun_anew(server: Web, cache: PictureCache) -> None:
+def test_a_damaged_ledger_is_replaced(server: Web, cache: PictureCache) -> None:
     server.answers["/a.jpg"] = with_etag(picture("red"), '"1"')
     place = place_of(cache, server.url("/a.jpg"))
     cache.fetch([place])
@@ -166,7 +166,7 @@ def test_a_damaged_ledger_is_begun_anew(server: Web, cache: PictureCache) -> Non
     assert "if-none-match" not in server.asked[1][1]
 
 
-def test_what_a_killed_run_left_behind_is_cleared_away(server: Web, cache: PictureCache) -> None:
+def test_unfinished_files_of_a_killed_run_are_removed(server: Web, cache: PictureCache) -> None:
     server.answers["/a.jpg"] = serve(picture("red"))
     left, fresh = (cache.folder / "of no picture" / f".123-{n}.part" for n in (1, 2))
     left.parent.mkdir(parents=True)
@@ -177,7 +177,7 @@ def test_what_a_killed_run_left_behind_is_cleared_away(server: Web, cache: Pictu
     assert list(left.parent.iterdir()) == [fresh]
 
 
-def test_a_folder_that_cannot_be_written_is_said(server: Web, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(server: Web, tmp_path: Path) -> None:
     (tmp_path / "pictures").write_text("a file", encoding="utf-8")
     cache = PictureCache(tmp_path / "pictures", LIMITS)
     with pytest.raises(CatalogueError, match="pictures: cannot be written"):

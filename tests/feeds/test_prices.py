@@ -42,9 +42,9 @@ def test_prices_become_amount_and_currency(text: str, price: str) -> None:
     assert canonical_price(price) == price
 
 
-def test_a_price_without_currency_takes_that_of_the_feed() -> None:
+def test_a_price_without_currency_uses_the_currency_of_the_feed() -> None:
     assert canonical_price("49.90", "EUR") == "49.90 EUR"
-    assert canonical_price("$49.90", "CAD") == "49.90 CAD"  # $ may be many
+    assert canonical_price("$49.90", "CAD") == "49.90 CAD"  # several currencies use $
     assert canonical_price("49.90 SEK", "EUR") == "49.90 SEK"
     for text in ("49.90", "$49.90", "49 kr"):
         with pytest.raises(UnusablePriceError, match=r"has no currency\. .* or pass --currency"):
@@ -70,20 +70,20 @@ def test_a_price_without_currency_takes_that_of_the_feed() -> None:
         ("9" * 40 + " EUR", "too many digits"),
     ],
 )
-def test_what_is_no_price_says_why(text: str, reason: str) -> None:
+def test_the_error_of_an_unusable_price_has_the_reason(text: str, reason: str) -> None:
     with pytest.raises(UnusablePriceError, match=reason):
         canonical_price(text)
 
 
 @given(st.integers(0, 10**12), st.sampled_from(["EUR", "JPY", "KWD"]))
-def test_every_amount_comes_back(units: int, currency: str) -> None:
+def test_canonical_prices_do_not_change(units: int, currency: str) -> None:
     places = {"EUR": 2, "JPY": 0, "KWD": 3}[currency]
     text = f"{units / 10**places:.{places}f} {currency}"
     assert canonical_price(text) == text
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_a_price_or_says_why(text: str) -> None:
+def test_any_text_is_a_price_or_an_error_with_a_remedy(text: str) -> None:
     try:
         canonical_price(text, "EUR")
     except UnusablePriceError as error:

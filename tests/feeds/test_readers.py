@@ -1,4 +1,4 @@
-"""Each format gives its rows as text by column, and names the rows that are broken."""
+"""Each format returns its rows as text by column, and reports malformed rows."""
 
 import datetime
 import json
@@ -25,7 +25,7 @@ def unreadable(found: Iterable[FeedRow | UnreadableRow]) -> list[tuple[int, str 
     return [(row.number, row.id) for row in found if isinstance(row, UnreadableRow)]
 
 
-def test_a_format_goes_by_the_files_name_unless_it_is_given(tmp_path: Path) -> None:
+def test_the_suffix_decides_the_format_unless_it_is_given(tmp_path: Path) -> None:
     assert format_of("a.CSV") is FORMATS["csv"]
     assert format_of("a.txt") is FORMATS["tsv"]
     assert format_of("a.txt", "jsonl") is FORMATS["jsonl"]
@@ -48,7 +48,7 @@ def test_a_format_goes_by_the_files_name_unless_it_is_given(tmp_path: Path) -> N
         ("", "tsv"),
     ],
 )
-def test_a_fetched_feed_has_the_format_of_its_media_type_or_of_its_url(media_type: str, name: str) -> None:
+def test_a_fetched_feed_has_the_format_of_its_media_type_or_url(media_type: str, name: str) -> None:
     assert format_of("https://shop.example/feed.txt", None, media_type) is FORMATS[name]
     assert format_of("https://shop.example/feed.txt", "jsonl", media_type) is FORMATS["jsonl"]
 
@@ -63,7 +63,7 @@ def test_names_of_columns_lose_prefix_case_and_spaces() -> None:
 
 
 @pytest.mark.parametrize("separator", [",", ";", "|"])
-def test_csv_is_separated_by_what_its_header_has_most_of(separator: str, tmp_path: Path) -> None:
+def test_csv_uses_the_most_frequent_separator_of_the_header(separator: str, tmp_path: Path) -> None:
     lines = [["id", "title", "price"], ["1", '"a, b; c | ""d"""', "4"], ["2", "", "=1+1"]]
     found = rows(tmp_path / "f.csv", "\r\n".join(separator.join(line) for line in lines) + "\r\n")
     assert values(found) == [
@@ -72,7 +72,7 @@ def test_csv_is_separated_by_what_its_header_has_most_of(separator: str, tmp_pat
     ]
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> None:
     assert values(rows(tmp_path / "f.csv", b"\xef\xbb\xbfid,title\n1,\xc3\xa9\n")) == [
         {"id": "1", "title": "é"}
     ]
@@ -87,7 +87,7 @@ def test_another_encoding_is_refused_naming_the_byte(suffix: str, tmp_path: Path
         rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("utf-16"))
 
 
-def test_rows_of_other_lengths_are_named_and_the_others_go_on(tmp_path: Path) -> None:
+def test_rows_with_another_number_of_columns_are_reported(tmp_path: Path) -> None:
     found = rows(tmp_path / "f.csv", "id,title\n1,a\n2\n\n3,b,c\n4,d\n")
     assert [row.number for row in found] == [2, 3, 5, 6]
     assert unreadable(found) == [(3, "2"), (5, "3")]
@@ -103,30 +103,30 @@ def test_a_title_may_span_lines_and_numbers_are_those_of_lines(tmp_path: Path) -
     ]
 
 
-def test_an_open_quotation_mark_does_not_take_in_the_rows_that_follow(tmp_path: Path) -> None:
+def test_rows_after_an_open_quotation_mark_are_read(tmp_path: Path) -> None:
     content = 'id,title,price\n1,"open,1\n2,b,2\n3,"c",3\n4,"open too,4\n5,e,5\n'
     found = rows(tmp_path / "f.csv", content)
     assert [row["id"] for row in values(found)] == ["2", "3", "5"]
     assert unreadable(found) == [(2, "1"), (5, "4")]
 
 
-def test_an_open_quotation_mark_before_a_long_file_does_not_either(tmp_path: Path) -> None:
+def test_an_open_quotation_mark_in_a_long_file_loses_one_row(tmp_path: Path) -> None:
     content = 'id,title\n1,"open\n' + "".join(f"{i},{'x' * 50}\n" for i in range(2, 10_000))
     found = rows(tmp_path / "f.csv", content)
     assert (len(values(found)), unreadable(found)) == (9_998, [(2, "1")])
 
 
-def test_the_id_of_a_broken_row_is_known_only_where_it_stands_first(tmp_path: Path) -> None:
+def test_the_id_of_a_malformed_row_is_known_only_in_the_first_column(tmp_path: Path) -> None:
     assert unreadable(rows(tmp_path / "f.csv", "title,id\na,b,1\n")) == [(2, None)]
     assert unreadable(rows(tmp_path / "f.csv", "sku,title\n1,a,b\n", id_column="sku")) == [(2, "1")]
 
 
-def test_inches_in_a_tsv_are_no_quotation_marks(tmp_path: Path) -> None:
+def test_inches_in_a_tsv_are_not_quotation_marks(tmp_path: Path) -> None:
     found = rows(tmp_path / "f.tsv", 'id\ttitle\n1\t5" pot\n2\t"Big" pot\n3\t"a\tb"\n')
     assert [row["title"] for row in values(found)] == ['5" pot', '"Big" pot', "a\tb"]
 
 
-def test_an_empty_file_names_no_columns(tmp_path: Path) -> None:
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FeedError, match=r"no header in the first line\. Add a line"):
         rows(tmp_path / "f.csv", "")
 
@@ -151,14 +151,14 @@ def test_json_lines_keep_numbers_as_they_are_written(tmp_path: Path) -> None:
     ]
 
 
-def test_broken_json_lines_are_named_with_the_id_they_show(tmp_path: Path) -> None:
+def test_malformed_json_lines_are_reported_with_their_id(tmp_path: Path) -> None:
     content = '{"id": "1"}\n{"id": "2", "title": }\n[1]\n{"id": "4"\n' + "[" * 100_000 + '\n{"id": "5"}\n'
     found = rows(tmp_path / "f.jsonl", content)
     assert [row["id"] for row in values(found)] == ["1", "5"]
     assert unreadable(found) == [(2, "2"), (3, None), (4, "4"), (5, None)]
 
 
-def test_parquet_values_become_the_text_a_person_would_write(tmp_path: Path) -> None:
+def test_parquet_values_become_text(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     table = pyarrow.table(
@@ -230,14 +230,14 @@ def test_document_types_and_entities_are_refused(start: str, tmp_path: Path) -> 
         rows(tmp_path / "f.xml", content)
 
 
-def test_xml_that_breaks_off_gives_what_stands_before(tmp_path: Path) -> None:
+def test_truncated_xml_gives_the_rows_before_the_break(tmp_path: Path) -> None:
     *good, bad = rows(tmp_path / "f.xml", RSS.format(ITEM.format(1) + ITEM.format(2) + "<item><g:id>3"))
     assert [row["id"] for row in values(good)] == ["1", "2"]
     assert isinstance(bad, UnreadableRow)
     assert (bad.number, bad.is_end) == (3, True)
 
 
-def test_xml_in_another_encoding_than_it_says_is_refused_naming_the_byte(tmp_path: Path) -> None:
+def test_xml_with_a_wrong_encoding_is_refused(tmp_path: Path) -> None:
     text = RSS.format("<item><g:id>café</g:id></item>") + "</channel></rss>"
     with pytest.raises(FeedError, match=r"line 1, byte \d+ \(0xE9, .*\) is not UTF-8"):
         rows(tmp_path / "f.xml", text.encode("latin-1"))
@@ -248,7 +248,7 @@ def test_xml_in_another_encoding_than_it_says_is_refused_naming_the_byte(tmp_pat
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet", "xml"])
-def test_a_feed_that_is_not_there_is_said(suffix: str, tmp_path: Path) -> None:
+def test_a_missing_feed_is_an_error(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"f.{suffix}"
     with pytest.raises(FeedError, match=rf"f\.{suffix}: no such file\. Check the path\."):
         list(format_of(str(path)).read(path, "id"))

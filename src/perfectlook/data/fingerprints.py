@@ -108,8 +108,8 @@ def forget(pictures: Iterable[Path], *, cache: Path | None = None) -> None:
 def within(hashes: ByteArray, bits: int) -> list[tuple[int, int]]:
     """Return all pairs of rows (i < j, sorted) of uint8 [n, bytes] with a Hamming distance of at most `bits`.
 
-    The result is exact. Rows are sorted by their number of set bits. This number differs by at most `bits` in
-    such a pair, so each block is compared with its neighbours only.
+    The result is exact. Rows are sorted by their number of set bits. The numbers of two rows in a pair differ
+    by at most `bits`, so each block is compared with its neighbours only.
     """
     ones = np.bitwise_count(hashes).sum(axis=1, dtype=np.int64)
     order = np.argsort(ones, kind="stable")

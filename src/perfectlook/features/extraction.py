@@ -166,7 +166,7 @@ def _results(start: Start, tasks: list[Task], backbone: str, workers: int | None
 
 
 def _in_workers(start: Start, count: int, batches: Iterable[Sequence[Task]]) -> Results:
-    """Extract in worker processes. If a worker dies, each view of its batch is tried once more, alone."""
+    """Extract in worker processes. If a worker dies, each view of its batch is tried again, alone."""
     again: list[Sequence[Task]] = []
     deaths = 0
     with WorkerPool(start, count) as pool:

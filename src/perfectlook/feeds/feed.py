@@ -125,7 +125,7 @@ class Feed:
 
     @property
     def unavailable(self) -> frozenset[str] | None:
-        """Ids of products whose rows cannot be used; None if such a row has an unknown id."""
+        """Ids of products whose rows cannot be used; None if one of these rows has an unknown id."""
         return None if "" in self._unusable else frozenset(self._unusable)
 
     def products(self, is_unchanged: IsUnchanged | None = None) -> Iterator[Product]:

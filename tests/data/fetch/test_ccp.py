@@ -71,7 +71,7 @@ def test_the_set_has_the_garments_with_their_boxes(mirror: Path, tmp_path: Path)
     assert got.problems == []
 
 
-def test_the_cut_out_is_of_the_garment(mirror: Path, tmp_path: Path):
+def test_the_picture_of_a_product_is_its_garment(mirror: Path, tmp_path: Path):
     get(CCP_LOOKS, tmp_path / "set", mirror=str(mirror))
     picture = open_picture(tmp_path / "set" / "products" / f"{DRESS}.jpg")
     assert picture.size == (57, 57)  # the dress is 20 wide and 50 high
@@ -81,7 +81,7 @@ def test_the_cut_out_is_of_the_garment(mirror: Path, tmp_path: Path):
     assert min(picture.getpixel((5, 28))) > 247
 
 
-def test_what_was_cut_out_is_not_cut_out_again(mirror: Path, tmp_path: Path):
+def test_existing_products_are_not_cut_out_again(mirror: Path, tmp_path: Path):
     get(CCP_LOOKS, tmp_path / "set", mirror=str(mirror))
     file = tmp_path / "set" / "products" / f"{TIE}.jpg"
     before = file.stat().st_mtime_ns
@@ -92,7 +92,7 @@ def test_what_was_cut_out_is_not_cut_out_again(mirror: Path, tmp_path: Path):
     assert file.stat().st_mtime_ns == before
 
 
-def test_labels_that_do_not_fit_their_photo_are_named(mirror: Path, tmp_path: Path):
+def test_labels_that_do_not_match_their_photo_are_reported(mirror: Path, tmp_path: Path):
     Image.new("RGB", (80, 100)).save(mirror / "photos/0001.jpg")
     (mirror / "annotations/pixel-level/0002.mat").write_bytes(b"MATLAB 5.0 MAT-file, or is it")
     (mirror / "annotations/pixel-level/0003.mat").write_bytes(
@@ -111,7 +111,7 @@ def test_a_limit_takes_the_first_photos(mirror: Path, tmp_path: Path):
     assert (got.scenes, got.pairs, dict(got.counts)) == (1, 2, {"fetched": 2})
 
 
-def test_without_scipy_nothing_is_begun(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_scipy_nothing_is_fetched(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"Making ccp-looks needs the extra 'data'"):
         get(CCP_LOOKS, tmp_path / "set", mirror=str(mirror))

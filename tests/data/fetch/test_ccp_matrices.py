@@ -1,4 +1,4 @@
-"""MATLAB files, written by scipy and read as a stranger's."""
+"""MATLAB files, written by scipy and read safely."""
 
 from pathlib import Path
 
@@ -39,28 +39,26 @@ def test_names_are_read_in_their_order(tmp_path: Path, names: list[str]):
         ({"groundtruth": {"a": 1}}, "not a matrix of numbers"),
     ],
 )
-def test_what_is_no_matrix_is_an_error(tmp_path: Path, variables: dict[str, object], reason: str):
+def test_other_variables_are_refused(tmp_path: Path, variables: dict[str, object], reason: str):
     savemat(tmp_path / "a.mat", variables)
     with pytest.raises(DatasetError, match=rf"a\.mat: .*{reason}"):
         read_matrix(tmp_path / "a.mat", "groundtruth")
 
 
-def test_what_is_no_list_of_names_is_an_error(tmp_path: Path):
+def test_other_values_than_names_are_refused(tmp_path: Path):
     savemat(tmp_path / "a.mat", {"label_list": np.eye(2)})
     with pytest.raises(DatasetError, match="not a list of names"):
         read_names(tmp_path / "a.mat", "label_list")
 
 
-def test_a_matrix_too_large_is_refused_by_what_its_header_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_too_large_matrix_is_refused_from_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(matfiles, "LARGEST", 99)
     savemat(tmp_path / "a.mat", {"groundtruth": np.zeros((10, 10))}, do_compression=True)
     with pytest.raises(DatasetError, match="'groundtruth' has 10×10 elements, more than 99"):
         read_matrix(tmp_path / "a.mat", "groundtruth")
 
 
-def test_a_damaged_file_is_an_error_wherever_it_is_damaged(tmp_path: Path):
+def test_a_truncated_file_is_an_error_at_any_length(tmp_path: Path):
     file = tmp_path / "a.mat"
     savemat(file, {"groundtruth": np.arange(600).reshape(20, 30)}, do_compression=True)
     whole = file.read_bytes()

@@ -1,4 +1,4 @@
-"""Annotation files that arrive cut short, are listed otherwise, or cannot be checked at all."""
+"""Annotation files that are truncated, differ from the list, or cannot be verified."""
 
 import json
 from collections.abc import Callable
@@ -42,17 +42,17 @@ def mirror(tmp_path: Path) -> Path:
 
 
 def half(content: bytes) -> bytes:
-    """The first half. All rows of a drawn STL mirror are of one length: not a row of it is damaged."""
+    """Return the first half. In a drawn STL mirror all rows have the same length, so no row is damaged."""
     return content[: len(content) // 2]
 
 
 def less_than_half(content: bytes) -> bytes:
-    """As much, and the last line cut off."""
+    """Return less than half, with a truncated last line."""
     return content[: len(content) // 2 - 7]
 
 
 def assert_heals(name: str, folder: Path, mirror: str, path: str, whole: bytes) -> None:
-    """Nothing is left of what was cut short: the next run makes the set."""
+    """Check that the next run makes the set after a truncated file."""
     got = get(PUBLIC_SETS[name], folder, mirror=mirror, manners=MANNERS)
     assert got.problems == [] or name == "ikea-rooms"
     assert got.pairs == (8 if name.startswith("stl-") else 3)
@@ -61,12 +61,12 @@ def assert_heals(name: str, folder: Path, mirror: str, path: str, whole: bytes) 
     assert noted["sha256"] == sha256(whole).hexdigest()
 
 
-def test_every_public_set_is_tried_here():
+def test_every_public_set_is_tested():
     assert MIRRORS.keys() == READ.keys() == PUBLIC_SETS.keys()
 
 
 @pytest.mark.parametrize(("name", "path"), EVERY_FILE)
-def test_a_file_cut_in_half_is_not_the_one_listed(
+def test_a_truncated_file_does_not_match_the_list(
     server: Web, mirror: Path, tmp_path: Path, name: str, path: str
 ):
     url = publish(server, MIRRORS[name](mirror))
@@ -84,7 +84,9 @@ def test_a_file_cut_in_half_is_not_the_one_listed(
 
 
 @pytest.mark.parametrize(("name", "path"), LISTINGS)
-def test_a_list_of_files_cut_in_half_is_none(server: Web, mirror: Path, tmp_path: Path, name: str, path: str):
+def test_a_truncated_list_of_files_is_refused(
+    server: Web, mirror: Path, tmp_path: Path, name: str, path: str
+):
     url = publish(server, MIRRORS[name](mirror))
     whole = server.answers[f"/m/{path}"]
     server.answers[f"/m/{path}"] = serve(b'{"tree": [{"path": "a", "si')
@@ -113,7 +115,7 @@ def test_without_a_list_a_file_that_cannot_be_read_is_fetched_again(
 
 @pytest.mark.parametrize(("name", "path"), EVERY_FILE)
 @pytest.mark.parametrize("has_list", [False, True])
-def test_a_folder_that_holds_half_a_file_can_be_mended(
+def test_a_folder_with_a_truncated_file_can_be_repaired(
     mirror: Path, tmp_path: Path, name: str, path: str, has_list: bool
 ):
     MIRRORS[name](mirror)
@@ -187,10 +189,10 @@ def test_a_file_that_the_list_leaves_out_is_told_as_unchecked(server: Web, mirro
     assert got.unchecked["fashion.json"] == f"{url}/tree.json does not list it"
 
 
-def told_of(
+def problems_of(
     rows: int, categories: int, mirror: Path, folder: Path, *, is_release: bool = True
 ) -> list[Problem]:
-    """What is said of a mirror's files, 8 rows and 8 categories, if the release holds this many."""
+    """Return the problems of a mirror with 8 rows and 8 categories, for a release of this size."""
     source = replace(STL_FASHION, entries={"fashion.json": rows, "fashion-cat.json": categories})
     files = Annotations(folder, FolderPlace(mirror), source, is_release=is_release)
     _, content = source.plan(files, None)
@@ -205,23 +207,23 @@ def told_of(
         (7, 9, ["fashion.json", "fashion-cat.json"]),
     ],
 )
-def test_the_public_files_hold_what_the_release_does(
+def test_files_of_the_release_must_be_complete(
     mirror: Path, tmp_path: Path, rows: int, categories: int, named: list[str]
 ):
     stl_mirror(mirror)
-    problems = told_of(rows, categories, mirror, tmp_path / "set")
+    problems = problems_of(rows, categories, mirror, tmp_path / "set")
     assert [problem.where for problem in problems] == named
     assert all("has 8 entries, but the release" in problem.reason for problem in problems)
     noted = json.loads((tmp_path / "set" / "set.json").read_text())["files"]
     assert noted.keys() == {"fashion.json", "fashion-cat.json"} - set(named)  # fetched again next time
 
 
-def test_a_mirror_may_hold_a_part_of_the_release(mirror: Path, tmp_path: Path):
+def test_a_mirror_may_have_a_part_of_the_release(mirror: Path, tmp_path: Path):
     stl_mirror(mirror)
-    assert told_of(72_198, 38_111, mirror, tmp_path / "set", is_release=False) == []
+    assert problems_of(72_198, 38_111, mirror, tmp_path / "set", is_release=False) == []
 
 
-def test_an_empty_file_of_rows_is_none(mirror: Path, tmp_path: Path):
+def test_an_empty_file_of_rows_is_refused(mirror: Path, tmp_path: Path):
     (stl_mirror(mirror) / "fashion.json").write_bytes(b"\n")
     with pytest.raises(DatasetError, match=r"fashion\.json: empty \(0 rows\)"):
         get(STL_FASHION, tmp_path / "set", mirror=str(mirror))

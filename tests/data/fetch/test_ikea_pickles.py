@@ -1,4 +1,4 @@
-"""Pickles of plain containers are read; whatever would run something is refused."""
+"""Pickles of plain containers are read. Pickles that run code are refused."""
 
 import collections
 import os
@@ -24,13 +24,13 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_what_is_plain_is_read_whatever_the_protocol(tmp_path: Path, protocol: int):
+def test_plain_containers_are_read_in_every_protocol(tmp_path: Path, protocol: int):
     file = tmp_path / "plain.p"
     file.write_bytes(pickle.dumps(PLAIN, protocol))
     assert read_dict(file) == PLAIN
 
 
-def test_what_python_2_wrote_is_text(tmp_path: Path):
+def test_strings_of_python_2_are_text(tmp_path: Path):
     file = tmp_path / "old.p"
     file.write_bytes(b"(dp0\nS'na\\xc3\\xafve'\np1\n(lp2\nVr\\u00f6d\np3\nas.")
     assert read_dict(file) == {"naïve": ["röd"]}
@@ -56,7 +56,7 @@ class _Runs:
     ],
 )
 @pytest.mark.parametrize("protocol", [0, 2, 5])
-def test_what_would_run_something_is_refused(
+def test_pickles_that_run_code_are_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     what: object,
@@ -85,7 +85,7 @@ def test_what_would_run_something_is_refused(
         b"ios\nsystem\n.",
     ],
 )
-def test_what_is_damaged_is_an_error(tmp_path: Path, content: bytes):
+def test_a_damaged_pickle_is_an_error(tmp_path: Path, content: bytes):
     file = tmp_path / "damaged.p"
     file.write_bytes(content)
     with pytest.raises(DatasetError, match=r"damaged\.p: cannot be read"):

@@ -19,7 +19,7 @@ def mirror(tmp_path: Path) -> Path:
     return stl_mirror(tmp_path / "mirror")
 
 
-def test_pictures_lie_where_the_readme_of_the_release_says():
+def test_picture_paths_follow_the_readme_of_the_release():
     name = "0027e30879ce3d87f82f699f148bff7e"
     assert picture_path(name) == "400x/00/27/e3/0027e30879ce3d87f82f699f148bff7e.jpg"
 
@@ -63,7 +63,7 @@ def test_a_pair_needs_both_pictures(mirror: Path, tmp_path: Path):
     assert (got.scenes, got.pairs, got.counts["dead"]) == (3, 5, 2)
     assert {problem.item for problem in got.problems} == {signature("scene", 0), signature("product", 2)}
     assert not load_set(tmp_path / "set").problems
-    assert not (tmp_path / "set" / "dead.jsonl").exists()  # a folder can be looked at again for nothing
+    assert not (tmp_path / "set" / "dead.jsonl").exists()  # checking a folder again is cheap
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_pair_needs_both_pictures(mirror: Path, tmp_path: Path):
         (json.dumps({"product": "f" * 32, "scene": "e" * 32, "bbox": None}).encode(), "no category"),
     ],
 )
-def test_a_row_that_is_none_is_left_out_and_named(mirror: Path, tmp_path: Path, line: bytes, reason: str):
+def test_malformed_rows_are_left_out_and_reported(mirror: Path, tmp_path: Path, line: bytes, reason: str):
     rows = mirror / "fashion.json"
     rows.write_bytes(line + b"\n" + rows.read_bytes())
     got = get(STL_FASHION, tmp_path / "set", mirror=str(mirror))
@@ -114,8 +114,8 @@ def test_the_real_addresses():
 
 
 @pytest.mark.photos
-def test_the_real_rows_are_read_as_they_are(photos: Path, tmp_path: Path):
-    """The surviving part of the release, as a mirror: the set that comes out is the one that is there."""
+def test_the_real_rows_are_read(photos: Path, tmp_path: Path):
+    """Use the surviving part of the release as a mirror, and compare with the existing set."""
     real = photos / "stl-fashion"
     mirror = tmp_path / "mirror"
     dataset = load_set(real)
