@@ -151,7 +151,7 @@ def test_every_class_that_opens_something_is_closable(of: type) -> None:
 def test_closed_stores_cannot_be_used(tmp_path: Path) -> None:
     with FeedbackStore(tmp_path / "feedback.sqlite") as store:
         store.close()
-    with pytest.raises(Refusal, match="feedback cannot be stored"):
+    with pytest.raises(Refusal, match="Feedback cannot be stored"):
         store.add("0123456789", "m", [])
     with Database.open(tmp_path / "catalogue", create=True) as database:
         database.close()
