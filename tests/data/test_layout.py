@@ -389,7 +389,7 @@ any_rows = st.fixed_dictionaries(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(any_rows | st.binary(max_size=20).map(lambda line: line.replace(b"\n", b"")), max_size=8))
-def test_no_row_stops_the_reading_and_none_goes_without_a_word(tmp_path: Path, rows: list[object]) -> None:
+def test_every_row_becomes_a_pair_or_a_problem(tmp_path: Path, rows: list[object]) -> None:
     dataset = read(tmp_path, *rows)
     reported = {each.where for each in dataset.problems}
     assert len(dataset.pairs) + len(reported) >= dataset.n_rows
@@ -419,7 +419,7 @@ def test_the_real_sets_are_read_whole(
     assert dataset.is_fashion is is_fashion
 
 
-def test_a_set_says_what_it_holds():
+def test_the_repr_has_the_counts():
     rooms = load_set("showroom")
     assert repr(rooms).startswith("<Dataset 'showroom': 240 scenes, 414 products, ")
     assert repr(rooms).endswith(f" pairs, {len(rooms.categories)} categories>")

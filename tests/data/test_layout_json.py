@@ -45,7 +45,7 @@ def test_an_entry_is_found_by_line(tmp_path: Path) -> None:
     assert not list(file.duplicates())
 
 
-def test_of_two_entries_of_an_id_the_last_counts_and_both_are_told(tmp_path: Path) -> None:
+def test_of_two_entries_of_an_id_the_last_is_used(tmp_path: Path) -> None:
     path = written(tmp_path, b'{\n"a": "x",\n"b": {"n": 1, "n": 2},\n"a": "y"\n}')
     file = JsonObject(path)
     assert file.entries["a"] == "y"

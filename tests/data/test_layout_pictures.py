@@ -14,7 +14,7 @@ def touch(folder: Path, *names: str) -> Path:
     return folder
 
 
-def test_pictures_are_found_by_stem_whatever_their_format(tmp_path: Path) -> None:
+def test_pictures_of_every_format_are_found_by_stem(tmp_path: Path) -> None:
     folder = touch(tmp_path, "a.jpg", "b.JPEG", "c.png", "d.webp", "e.heic", "with.dots.jpg")
     problems: list[Problem] = []
     found = list_pictures(folder, problems)
@@ -23,19 +23,19 @@ def test_pictures_are_found_by_stem_whatever_their_format(tmp_path: Path) -> Non
     assert not problems
 
 
-def test_other_files_and_folders_are_no_pictures(tmp_path: Path) -> None:
+def test_other_files_and_folders_are_ignored(tmp_path: Path) -> None:
     folder = touch(tmp_path, "a.txt", ".DS_Store", "b.jpg.part", "c", "sub/d.jpg")
     (folder / "e.jpg").mkdir()
     assert list_pictures(folder, []) == {}
 
 
-def test_nested_folders_are_looked_into_when_asked(tmp_path: Path) -> None:
+def test_nested_folders_are_read_on_request(tmp_path: Path) -> None:
     folder = touch(tmp_path, "ab/cd/ef/abcdef12.jpg", "a.jpg")
     found = list_pictures(folder, [], nested=True)
     assert found == {"a": folder / "a.jpg", "abcdef12": folder / "ab" / "cd" / "ef" / "abcdef12.jpg"}
 
 
-def test_of_two_pictures_of_an_id_one_counts_and_the_other_is_reported(tmp_path: Path) -> None:
+def test_of_two_pictures_of_an_id_one_is_used_and_the_other_reported(tmp_path: Path) -> None:
     folder = touch(tmp_path, "a.png", "a.jpg")
     problems: list[Problem] = []
     assert list_pictures(folder, problems) == {"a": folder / "a.jpg"}

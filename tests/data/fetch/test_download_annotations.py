@@ -99,7 +99,7 @@ def test_a_truncated_list_of_files_is_refused(
 
 
 @pytest.mark.parametrize(("name", "path"), OF_STL)
-def test_without_a_list_a_file_that_cannot_be_read_is_fetched_again(
+def test_without_a_list_an_unreadable_file_is_fetched_again(
     server: Web, mirror: Path, tmp_path: Path, name: str, path: str
 ):
     url = publish(server, MIRRORS[name](mirror), listing=False)
@@ -132,7 +132,7 @@ def test_a_folder_with_a_truncated_file_can_be_repaired(
     assert_heals(name, tmp_path / "set", str(mirror), path, whole)
 
 
-def test_a_folder_is_looked_through_anew_every_time(mirror: Path, tmp_path: Path):
+def test_a_folder_is_listed_in_every_run(mirror: Path, tmp_path: Path):
     picture = ikea_mirror(mirror) / "images/bed/001.626.34.jpg"
     whole = picture.read_bytes()
     picture.write_bytes(half(whole)[:60])
@@ -142,7 +142,7 @@ def test_a_folder_is_looked_through_anew_every_time(mirror: Path, tmp_path: Path
     assert (got.pairs, got.counts["failed"], got.renewed) == (3, 0, [])
 
 
-def test_a_file_cut_short_once_is_asked_for_again_at_once(server: Web, mirror: Path, tmp_path: Path):
+def test_a_truncated_file_is_requested_again_in_the_same_run(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, stl_mirror(mirror))
     whole = (mirror / "fashion.json").read_bytes()
     server.answers["/m/fashion.json"] = first(serve(half(whole)), serve(whole))
@@ -150,7 +150,7 @@ def test_a_file_cut_short_once_is_asked_for_again_at_once(server: Web, mirror: P
     assert (got.pairs, got.problems, got.renewed, got.unchecked) == (8, [], [], {})
 
 
-def test_half_a_file_that_was_once_noted_as_right_is_found_out(server: Web, mirror: Path, tmp_path: Path):
+def test_a_truncated_file_recorded_as_complete_is_detected(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, stl_mirror(mirror), listing=False)
     whole = (mirror / "fashion.json").read_bytes()
     server.answers["/m/fashion.json"] = serve(half(whole))
@@ -160,7 +160,7 @@ def test_half_a_file_that_was_once_noted_as_right_is_found_out(server: Web, mirr
     assert (got.pairs, got.renewed) == (8, ["fashion.json"])
 
 
-def test_a_repository_that_has_changed_is_listed_anew(server: Web, mirror: Path, tmp_path: Path):
+def test_a_changed_repository_is_listed_again(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, stl_mirror(mirror))
     get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
     (tmp_path / "set" / "source" / "fashion.json").unlink()
@@ -171,9 +171,7 @@ def test_a_repository_that_has_changed_is_listed_anew(server: Web, mirror: Path,
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_where_there_is_no_list_the_set_is_had_unchecked(
-    server: Web, mirror: Path, tmp_path: Path, status: int
-):
+def test_without_a_list_the_set_is_fetched_unchecked(server: Web, mirror: Path, tmp_path: Path, status: int):
     url = publish(server, stl_mirror(mirror))
     server.answers["/m/tree.json"] = fail(status)
     got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
@@ -182,7 +180,7 @@ def test_where_there_is_no_list_the_set_is_had_unchecked(
     assert all(f"{url}/tree.json: answered {status}" in reason for reason in got.unchecked.values())
 
 
-def test_a_file_that_the_list_leaves_out_is_told_as_unchecked(server: Web, mirror: Path, tmp_path: Path):
+def test_a_file_missing_in_the_list_is_reported_as_unchecked(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, stl_mirror(mirror))
     server.answers["/m/tree.json"] = serve(b'{"tree": []}')
     got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)

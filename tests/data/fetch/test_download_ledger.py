@@ -13,7 +13,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "dead.jsonl"
 
 
-def test_what_is_dead_stays_dead(file: Path):
+def test_dead_urls_are_remembered(file: Path):
     ledger = Ledger(file)
     assert ledger.reason("http://a/1") is None
     ledger.bury("http://a/1", 404)
@@ -31,7 +31,7 @@ def test_what_is_dead_stays_dead(file: Path):
     assert again.reason("http://a/2") == f"answered nothing usable {again_later}"
 
 
-def test_a_refusal_counts_once_the_server_has_given_something(file: Path):
+def test_a_refusal_is_recorded_after_the_first_success(file: Path):
     ledger = Ledger(file)
     ledger.bury("http://a/1", 403)
     assert not file.exists()
@@ -41,7 +41,7 @@ def test_a_refusal_counts_once_the_server_has_given_something(file: Path):
     assert [json.loads(line)["url"] for line in file.read_text().splitlines()] == ["http://a/1", "http://a/2"]
 
 
-def test_what_is_asked_again_is_noted_anew(file: Path):
+def test_a_url_requested_again_is_recorded_again(file: Path):
     first = Ledger(file)
     for number in range(3):
         first.bury(f"http://a/{number}", 410)
@@ -54,7 +54,7 @@ def test_what_is_asked_again_is_noted_anew(file: Path):
     assert (left.reason("http://a/2") or "").startswith("answered 404")
 
 
-def test_half_a_line_that_a_killed_run_left_spoils_nothing(file: Path):
+def test_a_partial_line_of_a_killed_run_is_ignored(file: Path):
     Ledger(file).bury("http://a/1", 404)
     with file.open("a") as lines:
         lines.write('{"url": "http://a/2", "sta')

@@ -56,7 +56,7 @@ def test_a_folder_lists_what_is_in_it(tmp_path: Path):
         ('{"tree": [], "truncated": true}', "truncated the list"),
     ],
 )
-def test_what_is_no_listing_is_an_error(tmp_path: Path, text: str, reason: str):
+def test_other_content_than_a_list_is_an_error(tmp_path: Path, text: str, reason: str):
     (tmp_path / "tree.json").write_text(text)
     with pytest.raises(DatasetError, match=reason):
         read_listing(tmp_path / "tree.json")
@@ -81,12 +81,12 @@ def test_folders_and_links_in_a_listing_are_left_out(tmp_path: Path):
         ("http://a.test/?q=1", "without \\? and #"),
     ],
 )
-def test_what_is_no_mirror_is_wrong_use(mirror: str, reason: str):
+def test_an_invalid_mirror_is_a_usage_error(mirror: str, reason: str):
     with pytest.raises(UsageError, match=reason):
         place_of(mirror, {}, Manners())
 
 
-def test_a_file_that_a_folder_does_not_have_is_gone(tmp_path: Path):
+def test_a_missing_file_of_a_folder_is_a_404(tmp_path: Path):
     with pytest.raises(FetchError, match=r"no such file\. Check the mirror") as raised:
         FolderPlace(tmp_path).read("a.jpg")
     assert raised.value.status == 404
@@ -94,7 +94,7 @@ def test_a_file_that_a_folder_does_not_have_is_gone(tmp_path: Path):
         FolderPlace(tmp_path).read(".")
 
 
-def test_every_source_says_where_its_files_are_and_on_which_terms():
+def test_every_source_has_urls_and_terms():
     for name, source in PUBLIC_SETS.items():
         assert source.name == name
         assert "" in source.roots

@@ -19,7 +19,7 @@ def place(server: Web, manners: Manners, *, allow_private: bool = False) -> WebP
 
 
 @pytest.mark.parametrize("failure", [fail(500), fail(503), fail(429, retry_after="0"), break_off(b"pict")])
-def test_what_may_pass_is_asked_for_again(server: Web, failure: object):
+def test_temporary_failures_are_retried(server: Web, failure: object):
     server.answers["/a"] = first(failure, failure, failure, serve(b"content"))  # type: ignore[arg-type]
     with place(server, MANNERS, allow_private=True) as hosts:
         assert hosts.read("/a") == b"content"
@@ -33,7 +33,7 @@ def test_redirects_are_followed(server: Web):
 
 
 @pytest.mark.parametrize("status", [404, 410, 400, 451])
-def test_what_is_gone_is_asked_for_once(server: Web, status: int):
+def test_a_missing_file_is_requested_once(server: Web, status: int):
     server.answers["/a"] = fail(status)
     with place(server, MANNERS, allow_private=True) as hosts, pytest.raises(FetchError) as raised:
         hosts.read("/a")
@@ -41,7 +41,7 @@ def test_what_is_gone_is_asked_for_once(server: Web, status: int):
     assert len(server.asked) == 1
 
 
-def test_a_server_that_stalls_is_not_waited_for(server: Web):
+def test_a_stalled_server_times_out(server: Web):
     server.answers["/a"] = stall
     manners = replace(MANNERS, seconds=0.2, tries=2)
     with (
@@ -52,8 +52,8 @@ def test_a_server_that_stalls_is_not_waited_for(server: Web):
     assert raised.value.passing
 
 
-def test_all_wait_when_one_is_asked_to(server: Web):
-    """While Retry-After runs, nothing is asked for, whichever file it is."""
+def test_retry_after_holds_for_all_files_of_a_server(server: Web):
+    """Until the end of Retry-After, no file is requested."""
     arrivals: list[float] = []
 
     def note(handler: Handler) -> None:
@@ -77,7 +77,7 @@ def test_all_wait_when_one_is_asked_to(server: Web):
     assert min(given) - refused >= 1
 
 
-def test_who_asks_for_too_much_patience_is_left_alone(server: Web):
+def test_a_server_that_asks_for_a_long_wait_is_given_up(server: Web):
     server.answers["/a"] = fail(429, retry_after="3600")
     with (
         place(server, MANNERS, allow_private=True) as hosts,
@@ -87,7 +87,7 @@ def test_who_asks_for_too_much_patience_is_left_alone(server: Web):
     assert len(server.asked) == 1
 
 
-def test_a_date_is_patience_too(server: Web):
+def test_retry_after_may_be_a_date(server: Web):
     server.answers["/a"] = fail(503, retry_after="Fri, 31 Dec 2100 23:59:59 GMT")
     with (
         place(server, MANNERS, allow_private=True) as hosts,
@@ -96,7 +96,7 @@ def test_a_date_is_patience_too(server: Web):
         hosts.read("/a")
 
 
-def test_a_server_that_does_not_answer_is_given_up(server: Web):
+def test_a_server_that_does_not_respond_is_given_up(server: Web):
     server.answers |= {f"/{number}": fail(500) for number in range(3)}
     with place(server, replace(MANNERS, tries=2, given_up_after=3), allow_private=True) as hosts:
         for number in range(2):
@@ -106,7 +106,7 @@ def test_a_server_that_does_not_answer_is_given_up(server: Web):
             hosts.read("/2")
 
 
-def test_a_success_in_between_is_a_new_beginning(server: Web):
+def test_a_success_resets_the_count_of_failures(server: Web):
     server.answers |= {"/bad": fail(500), "/good": serve(b"x")}
     with place(server, replace(MANNERS, tries=1, given_up_after=2), allow_private=True) as hosts:
         for _ in range(3):
@@ -115,7 +115,7 @@ def test_a_success_in_between_is_a_new_beginning(server: Web):
             hosts.read("/good")
 
 
-def test_a_server_that_refuses_everything_is_given_up_but_not_one_that_refuses_some(server: Web):
+def test_only_a_server_that_refuses_everything_is_given_up(server: Web):
     server.answers |= {"/bad": fail(403), "/good": serve(b"x")}
     manners = replace(MANNERS, given_up_after=2)
     with place(server, manners, allow_private=True) as hosts:
@@ -130,7 +130,7 @@ def test_a_server_that_refuses_everything_is_given_up_but_not_one_that_refuses_s
                 hosts.read("/bad")
 
 
-def test_few_files_at_once_are_asked_of_a_server(server: Web):
+def test_parallel_requests_to_a_server_are_limited(server: Web):
     lock, now, most = threading.Lock(), [0], [0]
 
     def busy(handler: Handler) -> None:

@@ -69,7 +69,7 @@ def test_sets_that_come_with_a_listing_are_fetched_over_http(server: Web, tmp_pa
         load_set(tmp_path / f"{name}-set", strict=True)
 
 
-def test_bad_days_of_a_server_are_lived_through(server: Web, mirror: Path, tmp_path: Path):
+def test_temporary_failures_of_a_server_are_retried(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, mirror)
     answers = server.answers
     answers[at("scene", 0)] = first(fail(429, retry_after="0"), answers[at("scene", 0)])
@@ -85,7 +85,7 @@ def test_bad_days_of_a_server_are_lived_through(server: Web, mirror: Path, tmp_p
     load_set(tmp_path / "set", strict=True)
 
 
-def test_what_cannot_be_had_is_left_out_and_named_with_its_reason(server: Web, mirror: Path, tmp_path: Path):
+def test_files_that_cannot_be_fetched_are_left_out_and_reported(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, mirror)
     server.answers |= {
         at("scene", 0): fail(404),
@@ -115,7 +115,7 @@ def test_what_cannot_be_had_is_left_out_and_named_with_its_reason(server: Web, m
     ] * 2
 
 
-def test_the_dead_are_not_asked_again_unless_wanted(server: Web, mirror: Path, tmp_path: Path):
+def test_dead_urls_are_requested_again_only_with_retry_dead(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, mirror)
     alive = server.answers[at("scene", 0)]
     server.answers |= {at("scene", 0): fail(404), at("product", 2): fail(404), at("product", 4): fail(500)}
@@ -135,7 +135,7 @@ def test_the_dead_are_not_asked_again_unless_wanted(server: Web, mirror: Path, t
     assert json.loads(left)["url"] == server.url(at("product", 2))
 
 
-def test_a_server_that_goes_down_ends_the_run_and_the_next_goes_on(server: Web, mirror: Path, tmp_path: Path):
+def test_a_failing_server_ends_the_run_and_the_next_run_continues(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, mirror)
     whole = dict(server.answers)
     for number in range(8):
@@ -149,7 +149,7 @@ def test_a_server_that_goes_down_ends_the_run_and_the_next_goes_on(server: Web, 
     assert (got.pairs, sum(got.counts.values())) == (8, 12)
 
 
-def test_a_picture_that_is_not_the_one_listed_is_not_taken(server: Web, tmp_path: Path):
+def test_a_picture_that_does_not_match_the_list_is_refused(server: Web, tmp_path: Path):
     (tmp_path / "mirror").mkdir()
     url = publish(server, ikea_mirror(tmp_path / "mirror"))
     server.answers["/m/images/bed/001.626.34.jpg"] = serve(encoded(drawn(24, 24), "JPEG"))
@@ -160,7 +160,7 @@ def test_a_picture_that_is_not_the_one_listed_is_not_taken(server: Web, tmp_path
     assert got.pairs == 2
 
 
-def test_a_picture_that_was_damaged_here_is_fetched_again(server: Web, mirror: Path, tmp_path: Path):
+def test_a_damaged_local_picture_is_fetched_again(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, mirror)
     get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
     picture = tmp_path / "set" / "scenes" / f"{signature('scene', 1)}.jpg"
@@ -171,7 +171,7 @@ def test_a_picture_that_was_damaged_here_is_fetched_again(server: Web, mirror: P
     assert picture.read_bytes() == whole
 
 
-def test_the_annotations_are_noted_and_checked(server: Web, mirror: Path, tmp_path: Path):
+def test_annotations_are_recorded_and_verified(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, mirror)
     assert get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS).renewed == []
     about = json.loads((tmp_path / "set" / "set.json").read_text())
@@ -189,7 +189,7 @@ def test_the_annotations_are_noted_and_checked(server: Web, mirror: Path, tmp_pa
 
 
 @pytest.mark.parametrize("there", ["fetched", "made", "unfinished"])
-def test_another_set_is_never_written_over(mirror: Path, tmp_path: Path, there: str):
+def test_another_set_is_never_overwritten(mirror: Path, tmp_path: Path, there: str):
     folder = tmp_path / "set"
     get(STL_FASHION, folder, mirror=str(mirror))
     if there == "made":
@@ -202,9 +202,7 @@ def test_another_set_is_never_written_over(mirror: Path, tmp_path: Path, there: 
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
 
 
-def test_a_private_mirror_is_allowed_since_the_user_names_it_but_no_private_public_place(
-    server: Web, mirror: Path, tmp_path: Path
-):
+def test_only_a_named_mirror_may_have_a_private_address(server: Web, mirror: Path, tmp_path: Path):
     publish(server, mirror)
     hidden = replace(STL_FASHION, roots={"": server.url("/m/")})
     with pytest.raises(
@@ -227,7 +225,7 @@ get(PUBLIC_SETS["stl-fashion"], Path(sys.argv[1]), mirror=sys.argv[2])
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system cannot kill a process so")
-def test_a_run_that_is_killed_is_gone_on_with(server: Web, tmp_path: Path):
+def test_a_killed_run_is_continued(server: Web, tmp_path: Path):
     (tmp_path / "mirror").mkdir()
     url = publish(server, stl_mirror(tmp_path / "mirror", scenes=30))
     pictures = {path: answer for path, answer in server.answers.items() if "/400x/" in path}

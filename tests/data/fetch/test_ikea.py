@@ -59,7 +59,7 @@ def test_a_limit_takes_the_products_of_the_first_rooms_only(mirror: Path, tmp_pa
     assert list(load_set(tmp_path / "set").products) == [RENS]
 
 
-def test_a_pickle_that_would_run_something_is_refused(mirror: Path, tmp_path: Path):
+def test_a_pickle_that_runs_code_is_refused(mirror: Path, tmp_path: Path):
     class Evil:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.system, (f"touch {tmp_path / 'EVIDENCE'}",)

@@ -26,7 +26,7 @@ def test_the_first_keyword_decides(kind: str, category: str):
     assert category_of(kind) == category
 
 
-def test_a_category_stands_once():
+def test_categories_are_unique():
     assert len({*IKEA_ROOMS.categories, OTHER}) == 26
 
 
