@@ -377,9 +377,7 @@ class Connection:
         self.url = _without_secrets(address)
         key = os.environ.get(KEY_VARIABLE) if key is None else key
         if key and not (key.isascii() and key.isprintable()):
-            raise UsageError(
-                "The API key has invalid characters. Make a key with `perfectlook keys new NAME`."
-            )
+            raise UsageError("The API key has invalid characters. Make one with `perfectlook keys new`.")
         self._timeout = timeout
         self._retries = retries
         self._longest_pause = longest_pause
@@ -410,9 +408,7 @@ class Connection:
         """Return the error for a server that does not answer."""
         place = _without_secrets(request.url)
         if isinstance(error, httpx.TimeoutException):
-            return ServerError(
-                f"{place}: timed out after {self._timeout:g} s. Raise the client's timeout, or request less."
-            )
+            return ServerError(f"{place}: timed out after {self._timeout:g} s. Raise the client's timeout.")
         why = str(error) or type(error).__name__
         return ServerError(f"{place}: cannot be reached ({why}). Check that `perfectlook serve` runs there.")
 

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
     from perfectlook.training.log import Epoch
 
-ModelFolder = Annotated[
-    Path, Parameter(name="MODEL", help="folder of a model, or the name of an included one")
-]
+ModelFolder = Annotated[Path, Parameter(name="MODEL", help="folder or name of a model")]
 SetFolder = Annotated[Path, Parameter(name="SET", help="folder of the set")]
 HEADINGS = ("NAME", "INPUT", "GLOBAL", "STYLE", "MAP", "SIZE", "LICENCE", "DESCRIPTION")
 

@@ -38,20 +38,19 @@ def _within(least: float, most: float, what: str) -> Callable[[object, Any], Non
     return check
 
 
-def whole(_: object, tokens: Sequence[Token]) -> int:
-    """Read a whole number."""
-    try:
-        return int(tokens[0].value)
-    except ValueError:
-        raise ValueError("must be a whole number.") from None
+def _reader(kind: Callable[[str], Any], what: str) -> Callable[[object, Sequence[Token]], Any]:
+    """Return a converter that reads a number."""
+
+    def read(_: object, tokens: Sequence[Token]) -> Any:
+        try:
+            return kind(tokens[0].value)
+        except ValueError:
+            raise ValueError(f"must be {what}.") from None
+
+    return read
 
 
-def number(_: object, tokens: Sequence[Token]) -> float:
-    """Read a number."""
-    try:
-        return float(tokens[0].value)
-    except ValueError:
-        raise ValueError("must be a number.") from None
+whole, number = _reader(int, "a whole number"), _reader(float, "a number")
 
 
 def key_and_value(flag: str, text: str, expected: str, *, at_last: bool = False) -> tuple[str, str]:

@@ -40,7 +40,7 @@ class FeedbackStore(Closable):
             self._connected()
         except (OSError, sqlite3.Error) as error:
             raise PerfectLookError(
-                f"{file}: feedback cannot be stored here ({error}). Choose another file with --feedback."
+                f"{file}: cannot be written ({error}). Choose another --feedback."
             ) from error
 
     def add(self, request_id: str, model: str, events: Sequence[FeedbackEvent]) -> None:

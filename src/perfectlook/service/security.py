@@ -91,9 +91,7 @@ class Keys:
             except FileNotFoundError as error:
                 raise UsageError(f"{self._file}: no such file. Check the path.") from error
             except (OSError, UnicodeDecodeError) as error:
-                raise UsageError(
-                    f"{self._file}: cannot be read ({error}). Make it with `perfectlook keys new NAME`."
-                ) from error
+                raise UsageError(f"{self._file}: cannot be read ({error}). Check its permissions.") from error
             self._digests, self._stamp = _parsed(text, self._file), stamp
 
 
@@ -103,9 +101,8 @@ def _parsed(text: str, file: Path) -> list[tuple[str, bytes]]:
         if not line or line.startswith("#"):
             continue
         if not (found := _LINE.fullmatch(line)):
-            raise UsageError(
-                f"{file}, line {number}: expected 'name:sha256'. Make it with `perfectlook keys new NAME`."
-            )
+            place = f"{file}, line {number}"
+            raise UsageError(f"{place}: expected 'name:sha256'. Make it with `perfectlook keys new NAME`.")
         digests.append((found[1], bytes.fromhex(found[2])))
     return digests
 

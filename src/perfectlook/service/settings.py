@@ -97,8 +97,7 @@ class Settings(BaseSettings):
         for name in ("model", "catalogue"):
             if not getattr(found, name):
                 raise UsageError(
-                    f"no {name} is set. Add --{name}, set {PREFIX}{name.upper()}, or write {name} to the "
-                    "file of --config."
+                    f"no {name} is set. Add --{name}, set {PREFIX}{name.upper()}, or add it to --config."
                 )
         return found
 
