@@ -155,9 +155,7 @@ class Fetcher(Closable):
             raise FetchError(f"cannot be reached ({error})", passing=True) from error
         except (httpcore.ProtocolError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise FetchError(f"{url}: cannot be fetched ({error}). Check the URL.") from error
-        raise FetchError(
-            f"{url}: redirects more than {self._limits.redirects} times. Use the URL that it leads to."
-        )
+        raise FetchError(f"{url}: redirects more than {self._limits.redirects} times. Use its final URL.")
 
     def _read(self, url: str, response: httpx.Response, known: Validators | None) -> Fetched:
         status = response.status_code

@@ -166,7 +166,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_hub_without_a_model_is_refused() -> None:
-    with pytest.raises(BackboneError, match=r"transformers:: expected a model after the colon\."):
+    with pytest.raises(BackboneError, match=r"transformers:: no model\. Give its name"):
         open_backbone("transformers:")
 
 

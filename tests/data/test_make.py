@@ -166,7 +166,7 @@ def test_another_set_is_replaced_only_with_force(shop: Shop):
     shop.make(ONE)
     shop.make(ONE)
     with pytest.raises(
-        UsageError, match=r"contains another set \(categories.json differs\)\. .* with --force"
+        UsageError, match=r"contains another set \(categories.json differs\)\. .* use --force"
     ):
         shop.make(OTHER)
     assert list(load_set(shop.folder).products) == ["sofa"]

@@ -102,9 +102,7 @@ def _choose(engine: str, precision: str) -> str:
             "or 'cuda' for an NVIDIA GPU."
         )
     if precision == "bf16" and engine not in {"auto", "openvino"}:
-        raise BackboneError(
-            f"engine '{engine}' does not run bf16. Choose 'openvino', or open the backbone in fp32."
-        )
+        raise BackboneError(f"engine '{engine}' does not run bf16. Choose 'openvino', or use fp32.")
     if engine == "cuda" and not cuda_is_available():
         raise BackboneError(
             "engine 'cuda' requires an NVIDIA GPU with its driver, and onnxruntime built for CUDA. "

@@ -36,10 +36,7 @@ def open_backbone(hub: str, model: str, *, engine: str, threads: int) -> "HubBac
     if engine not in {"auto", "torch"}:
         raise BackboneError(f"{name}: engine '{engine}' does not run hub models. Choose 'torch' or 'auto'.")
     if not model:
-        raise BackboneError(
-            f"{name}: expected a model after the colon. "
-            "Give its name, such as transformers:facebook/dinov2-small."
-        )
+        raise BackboneError(f"{name}: no model. Give its name, such as transformers:facebook/dinov2-small.")
     loaders = {"transformers": _load_transformers, "timm": _load_timm, "open_clip": _load_open_clip}
     try:
         network = loaders[hub](model)
@@ -247,9 +244,7 @@ def _load_open_clip(model_name: str) -> HubNetwork:
 
     architecture, _, pretrained = model_name.partition("/")
     if not pretrained:
-        raise BackboneError(
-            f"open_clip:{model_name}: expected open_clip:MODEL/PRETRAINED. Add the name of the weights."
-        )
+        raise BackboneError(f"open_clip:{model_name}: no weights. Write open_clip:MODEL/PRETRAINED.")
     model = open_clip.create_model(architecture, pretrained=pretrained)
     config = open_clip.get_model_preprocess_cfg(model)
     return open_clip_network(model, _first_int(config["size"]), tuple(config["mean"]), tuple(config["std"]))

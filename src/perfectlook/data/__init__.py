@@ -44,9 +44,7 @@ def _read(path: Path) -> Dataset:
     if not path.exists():
         raise DatasetError(f"{path}: no such file or folder. Check the path.")
     if path.is_file():
-        raise DatasetError(
-            f"{path}: not a set. Name the folder of a set, or fashion.json or home.json of the STL release."
-        )
+        raise DatasetError(f"{path}: not a set. Name the folder of a set, or fashion.json or home.json.")
     raise DatasetError(
         f"{path}: not a set. Name a folder with {PAIRS} and {CATEGORIES}, or with fashion.json and "
         "fashion-cat.json (or home.json and home-cat.json) of the STL release."

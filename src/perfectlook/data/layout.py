@@ -128,9 +128,7 @@ def read_layout(root: Path) -> Dataset:
     about = root / ABOUT
     licence = JsonObject(about).entries.get("licence") if about.is_file() else None
     if licence is not None and not isinstance(licence, str):
-        raise DatasetError(
-            f"{about}: expected text as licence, got {shown(licence)}. Write it in quotes, or remove it."
-        )
+        raise DatasetError(f"{about}: expected text as licence, got {shown(licence)}. Write it in quotes.")
     dataset.licence = licence
     return dataset
 
@@ -604,9 +602,7 @@ class JsonObject:
         try:
             whole = json.loads(self._text, object_pairs_hook=self._take)
         except _NOT_JSON as error:
-            raise DatasetError(
-                f"{path}: not JSON ({_reason(error)}). Correct or replace the file."
-            ) from error
+            raise DatasetError(f"{path}: not JSON ({_reason(error)}). Correct the file.") from error
         if not isinstance(whole, dict):
             raise DatasetError(
                 f"{path}: expected an object with one entry for each id, got {shown(whole)}. "

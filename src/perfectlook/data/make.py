@@ -220,8 +220,7 @@ def _check_same(folder: Path, files: dict[str, str | None]) -> None:
         file = folder / name
         if (file.read_bytes() if file.exists() else None) != (None if text is None else text.encode()):
             raise UsageError(
-                f"{folder}: contains another set ({name} differs). "
-                "Name another folder, or replace the set with --force."
+                f"{folder}: contains another set ({name} differs). Name another folder, or use --force."
             )
 
 

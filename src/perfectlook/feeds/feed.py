@@ -213,11 +213,8 @@ class Feed:
     def _picture(self, id_: str, image: str) -> Path:
         """Return the path of the picture of a product, whether it has been fetched or not."""
         if not image or len(image) > MAX_LINK:
-            reason = (
-                f"its image_link has {len(image):,} characters. Use up to {MAX_LINK:,}."
-                if image
-                else "has no picture. Add an image_link."
-            )
+            too_long = f"its image_link has {len(image):,} characters. Use up to {MAX_LINK:,}."
+            reason = too_long if image else "has no picture. Add an image_link."
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, reason)
         place = self._place(image)
         if place is None:

@@ -280,9 +280,7 @@ def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
     except OSError as error:  # also raised by pyarrow for damaged files
         raise FeedError(f"{path}: cannot be read ({error}). Export the feed again.") from error
     except (pyarrow.ArrowException, ValueError) as error:
-        raise FeedError(
-            f"{path}: damaged, or not a Parquet file ({error}). Export the feed again."
-        ) from error
+        raise FeedError(f"{path}: not a Parquet file, or damaged ({error}). Export it again.") from error
 
 
 _PRODUCTS = ("item", "entry")

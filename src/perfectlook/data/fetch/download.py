@@ -478,9 +478,7 @@ class FolderPlace(Closable):
             UsageError: it does not exist.
         """
         if not folder.is_dir():
-            raise UsageError(
-                f"--from {folder}: no such folder. Name a folder, or an http:// or https:// URL."
-            )
+            raise UsageError(f"--from {folder}: no such folder. Check the path, or name a URL.")
         self._folder = folder
 
     def address(self, path: str) -> str:
