@@ -423,9 +423,7 @@ def _described(method: Method, described: Callable[..., Any]) -> Method:
     return method
 
 
-def _now(
-    describe: Callable[Given, ApiCall[Result]],
-) -> Callable[Concatenate["Client", Given], Result]:
+def _now(describe: Callable[Given, ApiCall[Result]]) -> Callable[Concatenate["Client", Given], Result]:
     """Make a method of `Client` from the description of a call."""
 
     def ask(client: "Client", /, *arguments: Given.args, **named: Given.kwargs) -> Result:

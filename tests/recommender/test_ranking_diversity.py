@@ -27,7 +27,7 @@ def product(
     record = Record(id_, id_, 9, 9, sha256, f"{dhash:064x}", "", fields)
     places = np.array([place])
     points = [Point(id_, "Shoes", vector, record.payload())]
-    return Measured(points, vector[None], places, places, places, np.zeros(1))
+    return Measured(points, vector[None], places, places, places, np.zeros(1), [()])
 
 
 def table(*products: Measured) -> Measured:

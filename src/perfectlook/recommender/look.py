@@ -290,7 +290,7 @@ class LookComposer:
         return alternatives
 
     def _answer(self, rank: int, category: str, products: Measured, row: int) -> RankedProduct:
-        rules = products.rules_of(row)
+        rules = products.rules[row]
         from_rank = self._searches[category].bare_rank(products, row) if rules else None
         return products.answer(row, rank, [(rule, from_rank) for rule in rules])
 

@@ -66,7 +66,7 @@ class Measured:
         distances: the hybrid distances [n].
         wholes: the parts [n] of the distances from the whole scene.
         regions: the parts [n] of the distances from the regions.
-        rules: the boost and bury rules that match each product, or empty if there are no such rules.
+        rules: the boost and bury rules that match each product [n].
     """
 
     products: Sequence[Point]
@@ -75,7 +75,7 @@ class Measured:
     distances: Float64Array
     wholes: Float64Array
     regions: Float64Array
-    rules: Sequence[tuple[Rule, ...]] = ()
+    rules: Sequence[tuple[Rule, ...]]
 
     def __len__(self) -> int:
         return len(self.products)
@@ -88,16 +88,9 @@ class Measured:
     def take(self, rows: Sequence[int]) -> Self:
         """Return the products of some rows, in the order of `rows`."""
         at = np.asarray(rows, np.intp)
-        return replace(
-            self,
-            products=[self.products[row] for row in rows],
-            vectors=self.vectors[at],
-            places=self.places[at],
-            distances=self.distances[at],
-            wholes=self.wholes[at],
-            regions=self.regions[at],
-            rules=[self.rules[row] for row in rows] if self.rules else (),
-        )
+        arrays: dict[str, Any] = {name: getattr(self, name)[at] for name in _ARRAYS}
+        products, rules = [self.products[row] for row in rows], [self.rules[row] for row in rows]
+        return replace(self, products=products, rules=rules, **arrays)
 
     def followed_by(self, other: Self) -> Self:
         """Return these products followed by those of `other`, which were measured with the same rules."""
@@ -105,16 +98,11 @@ class Measured:
             return self
         if not len(self):
             return other
-        return replace(
-            self,
-            products=[*self.products, *other.products],
-            vectors=np.concatenate([self.vectors, other.vectors]),
-            places=np.concatenate([self.places, other.places]),
-            distances=np.concatenate([self.distances, other.distances]),
-            wholes=np.concatenate([self.wholes, other.wholes]),
-            regions=np.concatenate([self.regions, other.regions]),
-            rules=[*self.rules, *other.rules],
-        )
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _ARRAYS
+        }
+        products, rules = [*self.products, *other.products], [*self.rules, *other.rules]
+        return replace(self, products=products, rules=rules, **arrays)
 
     def in_order(self) -> Self:
         """Return the products sorted by place, then by id."""
@@ -131,10 +119,6 @@ class Measured:
         if not product.payload.keys() >= _KEPT:
             Record.from_payload(product.id, product.payload)  # raises an error that names what is missing
         return product.payload
-
-    def rules_of(self, row: int) -> tuple[Rule, ...]:
-        """Return the boost and bury rules that match a product."""
-        return self.rules[row] if self.rules else ()
 
     def answer(
         self, row: int, rank: int, moved: Sequence[tuple[Rule, int | None]] = (), *, parts: bool = True
@@ -156,7 +140,10 @@ class Measured:
 
 def _nothing_measured() -> Measured:
     none = np.empty(0, np.float64)
-    return Measured([], np.empty((0, 0), np.float32), none, none, none, none)
+    return Measured([], np.empty((0, 0), np.float32), none, none, none, none, [])
+
+
+_ARRAYS = ("vectors", "places", "distances", "wholes", "regions")
 
 
 class Ranking:
@@ -241,7 +228,7 @@ class Ranking:
         if not self._is_steered:
             return []
         pin = self._rule_of.get(self.measured.products[row].id)
-        rules = [*self.measured.rules_of(row), *([] if pin is None else [pin])]
+        rules = [*self.measured.rules[row], *([] if pin is None else [pin])]
         rank = self.search.bare_rank(self.measured, row) if rules else None
         return [(rule, rank) for rule in rules]
 
@@ -397,7 +384,7 @@ class CategorySearch:
             parts = [part[same] for part in parts]
         distances, wholes, regions = parts
         if not self._rules.weighing:
-            return Measured(products, vectors, distances, distances, wholes, regions)
+            return Measured(products, vectors, distances, distances, wholes, regions, [()] * len(products))
         rules = [self._rules_of(product) for product in products]
         places = np.array(list(map(_weighed, distances.tolist(), rules)), np.float64)
         return Measured(products, vectors, places, distances, wholes, regions, rules)

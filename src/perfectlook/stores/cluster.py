@@ -9,14 +9,7 @@ import numpy as np
 
 from perfectlook.errors import CatalogueError
 from perfectlook.files import Closable
-from perfectlook.stores.base import (
-    Hits,
-    Payload,
-    Point,
-    Query,
-    excerpt_of,
-    fields_of,
-)
+from perfectlook.stores.base import Hits, Payload, Point, Query, excerpt_of, fields_of
 from perfectlook.stores.cluster_connection import ClusterConnection
 from perfectlook.stores.cluster_filters import compile_filter, filter_fields, point_id
 from perfectlook.stores.cluster_layout import CATEGORY, INDEXED, indexes, layout, search_params

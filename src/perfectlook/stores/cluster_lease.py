@@ -113,9 +113,7 @@ class Lease:
         try:
             with self._connection.asking("giving back the right to write") as client:
                 client.delete(
-                    self._collection,
-                    models.Filter(must=[mine]),
-                    ordering=models.WriteOrdering.STRONG,
+                    self._collection, models.Filter(must=[mine]), ordering=models.WriteOrdering.STRONG
                 )
         except CatalogueError:
             pass  # it runs out by itself, and what was done under it is done
