@@ -161,7 +161,7 @@ class LookComposer:
         open_ = [search for category, search in self._searches.items() if category not in self.locked]
         retrieve(self.catalogue, self.model, open_)
         found = {
-            category: search.measured([self.locked[category]]) if category in self.locked else search.found
+            category: search.measure([self.locked[category]]) if category in self.locked else search.found
             for category, search in self._searches.items()
         }
         if self.budget:
@@ -246,7 +246,7 @@ class LookComposer:
         ]
         found = self.catalogue.search(queries, self.model) if queries else []
         return {
-            category: self._searches[category].found_by(hits)
+            category: self._searches[category].measure(hits.products, hits.vectors).in_order()
             for category, hits in zip(conditions, found, strict=True)
         }
 

@@ -190,7 +190,7 @@ class Ranking:
         self.search = CategorySearch(
             scene, category, norm=norm, first=self._pool + _FIRST[norm], where=where, rules=rules
         )
-        self._given = self.search.measured([*(point for _, point in pins), *shown], in_order=False)
+        self._given = self.search.measure([*(point for _, point in pins), *shown])
         self.measured = self._given
         self._pins: dict[int, int] = {}  # rank: row of `_given`
         for row, (rule, _) in enumerate(pins):
@@ -321,12 +321,12 @@ class CategorySearch:
         if len(self._streams) > 1:
             hits = _joined([stream.hits for stream in self._streams])
         apart = bool((np.diff(hits.distances) > 0).all())  # equal vectors have equal distances
-        self.found = _nothing_measured()
-        if hits.products:
-            measured = self._measured(hits.products, hits.vectors, apart=apart)
+        measured = self.measure(hits.products, hits.vectors, apart=apart)
+        added = 0.0
+        if len(measured):
             # The hybrid distance minus the squared distance to the query point is the same for all products.
             added = float(measured.distances[0]) - float(hits.distances[0]) ** 2
-            self.found = measured.in_order()
+        self.found = measured.in_order()
         for stream in self._streams:
             if stream.hits.products:
                 stream.least = float(stream.hits.distances[-1])
@@ -363,19 +363,13 @@ class CategorySearch:
         own = next((each for each in others if each[1] == id_), (total, id_))
         return 1 + sum(each < own for each in others)
 
-    def measured(self, points: Sequence[Point], *, in_order: bool = True) -> Measured:
-        """Compute the distances of points, and sort them unless `in_order` is False."""
-        if not points:
+    def measure(
+        self, products: Sequence[Point], vectors: Float32Array | None = None, *, apart: bool = False
+    ) -> Measured:
+        """Compute the distances of products, in their order. `apart` promises that all vectors differ."""
+        if not products:
             return _nothing_measured()
-        measured = self._measured(points, np.stack([point.vector for point in points]))
-        return measured.in_order() if in_order else measured
-
-    def found_by(self, hits: Hits) -> Measured:
-        """Compute the distances of the products that a search found, and sort them."""
-        return self._measured(hits.products, hits.vectors).in_order() if len(hits) else _nothing_measured()
-
-    def _measured(self, products: Sequence[Point], vectors: Float32Array, *, apart: bool = False) -> Measured:
-        """Compute the distances of products. `apart` promises that all vectors differ."""
+        vectors = np.stack([point.vector for point in products]) if vectors is None else vectors
         parts = [np.asarray(part, np.float64) for part in self._scene.distances(self.category, vectors)]
         if not apart:
             # Equal vectors must have equal distances, but a matrix product may round them differently.
@@ -400,15 +394,15 @@ class CategorySearch:
 
 def _joined(found: Sequence[Hits]) -> Hits:
     """Join the results of several searches, each product once."""
-    places = {hit.id: (part, row) for part, hits in enumerate(found) for row, hit in enumerate(hits.products)}
-    some = [(found[part], row) for part, row in places.values()]
-    if not some:
+    rows = {
+        product.id: (product, distance, vector)
+        for hits in found
+        for product, distance, vector in zip(hits.products, hits.distances, hits.vectors, strict=True)
+    }
+    if not rows:
         return _NONE_FOUND
-    return Hits(
-        [hits.products[row] for hits, row in some],
-        np.array([hits.distances[row] for hits, row in some], np.float64),
-        np.stack([hits.vectors[row] for hits, row in some]),
-    )
+    products, distances, vectors = zip(*rows.values(), strict=True)
+    return Hits(products, np.array(distances), np.stack(vectors))
 
 
 def _weighed(distance: float, rules: Sequence[Rule]) -> float:
@@ -479,35 +473,23 @@ def distinct(measured: Measured, rows: Iterable[int], count: int, *, shown: Sequ
 
     A product repeats another if it is its variant (`item_group_id`) or looks the same.
     """
-    seen = list(shown)
-    groups, pictures, outlines = set[str](), set[str](), list[int]()
-
-    def add(record: Mapping[str, Any], group: str, outline: int) -> None:
-        groups.add(group)
-        pictures.add(record["picture_sha256"])
-        outlines.append(outline)
-
-    for row in seen:
-        record = measured.record(row)
-        add(record, _group(record), _outline(record))
+    seen = [(row, *_look_of(measured.record(row))) for row in shown]
     found: list[int] = []
     for row in rows:
         if len(found) == count:
             break
-        record = measured.record(row)
-        group, outline = _group(record), _outline(record)
-        if (group and group in groups) or record["picture_sha256"] in pictures:
-            continue
-        near = [
-            other
-            for other, each in zip(seen, outlines, strict=True)
-            if (outline ^ each).bit_count() <= NEAR_IDENTICAL_BITS
-        ]
-        if any(same_look(measured, row, other) for other in near):
-            continue
-        found.append(row)
-        seen.append(row)
-        add(record, group, outline)
+        group, picture, outline = _look_of(measured.record(row))
+        if not any(
+            (group and group == other_group)
+            or picture == other_picture
+            or (
+                (outline ^ other_outline).bit_count() <= NEAR_IDENTICAL_BITS
+                and same_look(measured, row, other)
+            )
+            for other, other_group, other_picture, other_outline in seen
+        ):
+            found.append(row)
+            seen.append((row, group, picture, outline))
     return found
 
 
@@ -518,11 +500,11 @@ def same_look(measured: Measured, one: int, other: int) -> bool:
     both products have a field `color` or `colour`, the values must be equal.
     """
     first, second = measured.record(one), measured.record(other)
-    if first["picture_sha256"] == second["picture_sha256"]:
-        return True
-    near = (_outline(first) ^ _outline(second)).bit_count() <= NEAR_IDENTICAL_BITS
-    return (
-        near and _close(measured.vectors[one], measured.vectors[other]) and not _coloured_apart(first, second)
+    (_, picture, outline), (_, other_picture, other_outline) = _look_of(first), _look_of(second)
+    return picture == other_picture or (
+        (outline ^ other_outline).bit_count() <= NEAR_IDENTICAL_BITS
+        and _close(measured.vectors[one], measured.vectors[other])
+        and not _coloured_apart(first, second)
     )
 
 
@@ -574,13 +556,10 @@ def _marginal(places: Float64Array, nearest: Float64Array, spread: float) -> Flo
     return np.where(taken, np.inf, weighed)
 
 
-def _group(record: Mapping[str, Any]) -> str:
-    return str(record["fields"].get("item_group_id", "")).strip()
-
-
-def _outline(record: Mapping[str, Any]) -> int:
-    """Return the bits of the difference hash of a product's picture."""
-    return int(record["dhash"], 16)
+def _look_of(record: Mapping[str, Any]) -> tuple[str, str, int]:
+    """A product's `item_group_id` (or ""), the hash of its picture, and the bits of its difference hash."""
+    group = str(record["fields"].get("item_group_id", "")).strip()
+    return group, record["picture_sha256"], int(record["dhash"], 16)
 
 
 def _close(one: Float32Array, other: Float32Array) -> bool:
