@@ -64,8 +64,8 @@ def open_picture(
     Reads JPEG, PNG, WebP, AVIF, GIF (first frame), BMP, TIFF (first page) and HEIC, recognised by content.
 
     Args:
-        source: a path, the bytes of a file, a stream open for reading (it is not closed), or a Pillow picture
-            (it is not changed, and `fit` and `limits` do not apply to it).
+        source: a path, the bytes of a file, a stream open for reading, or a Pillow picture. A stream is not
+            closed. A Pillow picture is not changed, and `fit` and `limits` do not apply to it.
         crop: the part to return, in pixels of the upright full-size picture.
         fit: decode a JPEG 2, 4 or 8 times smaller, which is faster, while both sides of the result stay at
             least this many pixels. The edges of `crop` are then rounded to whole pixels of the small picture.

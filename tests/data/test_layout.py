@@ -250,7 +250,7 @@ def test_ids_and_file_names_may_spell_accents_in_two_ways(tmp_path: Path) -> Non
 def test_a_set_may_name_its_licence(tmp_path: Path) -> None:
     assert read(tmp_path).licence is None
     about = tmp_path / "set" / "set.json"
-    about.write_text('{"licence": "CC BY 4.0", "maker": "somebody"}')
+    about.write_text('{"licence": "CC BY 4.0", "maker": "a shop"}')
     assert load_set(tmp_path / "set").licence == "CC BY 4.0"
     about.write_text("{}")
     assert load_set(tmp_path / "set").licence is None

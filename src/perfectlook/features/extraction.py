@@ -280,8 +280,9 @@ def features_of(backbone: Backbone, tasks: Iterable[Task], *, maps: bool) -> Ext
         except PictureError as error:
             extracted.failures[view] = str(error).removeprefix("<bytes>: ")
         except Exception as error:  # out of memory, or a bug in a decoder; other pictures continue
-            cause = f"{type(error).__name__}: {error}"
-            extracted.failures[view] = f"cannot be decoded ({cause}). Check the picture."
+            extracted.failures[view] = (
+                f"cannot be decoded ({type(error).__name__}: {error}). Check the picture."
+            )
     if prepared:
         _run(backbone, prepared, extracted, maps=maps)
     return extracted
