@@ -120,7 +120,8 @@ def test_the_leads_over_simpler_methods_are_those_of_the_results(name: str):
 @pytest.mark.parametrize("name", list(MEASURED))
 def test_the_limits_have_the_measured_accuracies(name: str):
     found = default_of(name)
-    row = f"{shown(found['binary_accuracy'], found['binary_accuracy_ci95'])} | "
-    row += f"{found['top_k']['10']['value']:.3f} ({MEASURED[name]['chance_top_10']:.3f}) |"
+    accuracy, low, high = (100 * each for each in (found["binary_accuracy"], *found["binary_accuracy_ci95"]))
+    top_10, chance = (100 * each for each in (found["top_k"]["10"]["value"], MEASURED[name]["chance_top_10"]))
+    row = f"{accuracy:.1f} % [{low:.1f}, {high:.1f}] | {top_10:.1f} % ({chance:.1f} %) |"
     (line,) = re.findall(rf"^\| {name} \| [\d,]+ \| (.*)$", docs_page("limits.md").read_text("utf-8"), re.M)
     assert line == row
