@@ -1,4 +1,4 @@
-"""A manifest comes back as it was written, and says what is wrong with one that is damaged."""
+"""Manifests are written and read, and damaged ones give clear errors."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ def manifest() -> CatalogueManifest:
     return CatalogueManifest(active, Generation("vectors-2", MODEL, {}, None), counter=2)
 
 
-def test_it_comes_back_bit_for_bit() -> None:
+def test_a_manifest_is_read_as_it_was_written() -> None:
     back = CatalogueManifest.from_document(json.loads(json.dumps(manifest().document())), "here")
     assert back.active is not None
     assert back.pending is not None
@@ -36,7 +36,7 @@ def test_no_document_is_an_empty_manifest() -> None:
     assert CatalogueManifest.from_document(None, "here") == CatalogueManifest(None, None, 0)
 
 
-def test_known_centres_stay_and_new_ones_join() -> None:
+def test_known_centres_stay_and_new_centres_are_added() -> None:
     known = Generation("c", MODEL, {"a": np.ones(1, np.float32)}, np.ones(1, np.float32))
     more = known.with_centres({"a": np.zeros(1), "b": np.zeros(1)}, np.zeros(1))  # type: ignore[dict-item]
     assert {name: centre.item() for name, centre in more.centres.items()} == {"a": 1, "b": 0}
@@ -47,16 +47,16 @@ def test_known_centres_stay_and_new_ones_join() -> None:
     "path", [["active", "model"], ["active", "centres", "Rugs"], ["counter"], ["pending"]]
 )
 @pytest.mark.parametrize("value", [[], "not base64", {"x": 1}])
-def test_a_damaged_manifest_says_where_and_what_to_do(path: list[str], value: object) -> None:
+def test_the_error_of_a_damaged_manifest_has_place_and_remedy(path: list[str], value: object) -> None:
     document = copy.deepcopy(dict(manifest().document()))
     place: dict = document
     for name in path[:-1]:
         place = place[name]
     place[path[-1]] = value
-    with pytest.raises(CatalogueError, match=r"here: its manifest is damaged .* catalogue sync"):
+    with pytest.raises(CatalogueError, match=r"here: damaged \(manifest, .* catalogue sync"):
         CatalogueManifest.from_document(document, "here")
 
 
 def test_a_newer_manifest_asks_for_an_upgrade() -> None:
-    with pytest.raises(CatalogueError, match="upgrade"):
-        CatalogueManifest.from_document({"format": FORMAT + 1, "whatever": 1}, "here")
+    with pytest.raises(CatalogueError, match="Upgrade"):
+        CatalogueManifest.from_document({"format": FORMAT + 1, "unknown": 1}, "here")

@@ -1,4 +1,4 @@
-"""A catalogue on a cluster is synced and searched as any other."""
+"""A catalogue on a cluster can be synced and searched."""
 
 import shutil
 from pathlib import Path

@@ -39,7 +39,7 @@ def test_the_title_is_the_file_name(tmp_path: Path) -> None:
     assert [product.title for product in listing(tmp_path).values()] == ["red boot v1.2", "Ærø-sko"]
 
 
-def test_ids_are_opaque_and_depend_only_on_the_place_in_the_folder(tmp_path: Path) -> None:
+def test_ids_depend_only_on_the_path_below_the_folder(tmp_path: Path) -> None:
     here = listing(put(tmp_path / "here", "Shoes/a.jpg", "Shoes/b.jpg"))
     there = listing(put(tmp_path / "there", "Shoes/a.png"))
     assert here["Shoes/a.jpg"].id == there["Shoes/a.png"].id != here["Shoes/b.jpg"].id
@@ -47,13 +47,13 @@ def test_ids_are_opaque_and_depend_only_on_the_place_in_the_folder(tmp_path: Pat
     assert len(here["Shoes/a.jpg"].id) == 32
 
 
-def test_ids_do_not_depend_on_how_the_system_spells_accents(tmp_path: Path) -> None:
+def test_ids_do_not_depend_on_the_unicode_normalisation(tmp_path: Path) -> None:
     composed = listing(put(tmp_path / "linux", "Schuhe/sch\u00f6n.jpg"))
     decomposed = listing(put(tmp_path / "mac", "Schuhe/scho\u0308n.jpg"))
     assert [p.id for p in composed.values()] == [p.id for p in decomposed.values()]
 
 
-def test_what_cannot_be_a_product_is_reported(tmp_path: Path) -> None:
+def test_unusable_pictures_are_reported(tmp_path: Path) -> None:
     put(
         tmp_path,
         "loose.jpg",
@@ -65,13 +65,13 @@ def test_what_cannot_be_a_product_is_reported(tmp_path: Path) -> None:
     )
     source = FolderSource(tmp_path)
     assert [product.picture.name for product in source.products()] == ["a.jpg"]
-    assert [(problem.item, problem.reason.split(";")[0]) for problem in source.problems] == [
-        ("Shoes/a.png", "has the name of a.jpg, which was taken"),
-        ("loose.jpg", "is not in a sub-folder, whose name would be its category"),
+    assert [(problem.item, problem.reason.split(". ")[0]) for problem in source.problems] == [
+        ("Shoes/a.png", "same name as a.jpg, which is used"),
+        ("loose.jpg", "no category, because the file is not in a sub-folder"),
     ]
 
 
-def test_a_folder_that_cannot_be_read_is_reported_and_the_list_is_not_whole(
+def test_an_unreadable_folder_is_reported_and_the_list_is_not_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, "Shoes/a.jpg", "Bags/b.jpg")
@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_read_is_reported_and_the_list_is_not_whole(
         assert [product.category for product in source.products()] == ["Bags"]
     assert source.unavailable is None
     assert [(problem.item, problem.reason) for problem in source.problems] == [
-        ("Shoes", "the folder cannot be read (Permission denied); make it readable for this user")
+        ("Shoes", "cannot be read (Permission denied). Check its permissions and the disk.")
     ]
     assert len(list(source.products())) == 2
     assert source.unavailable == frozenset()
@@ -99,7 +99,7 @@ def test_all_products_of_a_set_are_taken(tmp_path: Path) -> None:
     assert source.problems == []
 
 
-def test_of_a_sets_problems_those_of_products_are_reported(tmp_path: Path) -> None:
+def test_only_a_sets_problems_with_products_are_reported(tmp_path: Path) -> None:
     folder = drawn_set(tmp_path, scenes=2, products_per_category=3)
     gone = sorted((folder / "products").iterdir())[0]
     gone.unlink()
@@ -108,7 +108,7 @@ def test_of_a_sets_problems_those_of_products_are_reported(tmp_path: Path) -> No
     source = open_source(folder)
     assert [problem.item for problem in source.problems] == [gone.stem]
     assert len(list(source.products())) == 5
-    assert source.unavailable == {gone.stem}  # still listed, so not gone from the shop
+    assert source.unavailable == {gone.stem}  # still listed, so not deleted
 
 
 def test_every_problem_of_a_sets_products_is_reported(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_every_problem_of_a_sets_products_is_reported(tmp_path: Path) -> None:
     }
 
 
-def test_sets_and_folders_are_told_apart(tmp_path: Path) -> None:
+def test_sets_and_folders_are_distinguished(tmp_path: Path) -> None:
     assert isinstance(open_source(put(tmp_path / "folder", "Shoes/a.jpg")), FolderSource)
     with pytest.raises(DatasetError, match=r"pairs\.jsonl"):
         open_source(put(tmp_path / "half a set", "categories.json", "products/a.jpg"))
@@ -135,13 +135,13 @@ def test_sets_and_folders_are_told_apart(tmp_path: Path) -> None:
         open_source(put(tmp_path, "feed.doc") / "feed.doc")
 
 
-def test_a_folder_that_holds_a_feed_is_not_taken_for_its_pictures(tmp_path: Path) -> None:
+def test_a_folder_with_a_feed_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "feed.csv").write_text("id,image_link,category\n")
-    with pytest.raises(UsageError, match=r"looks like a feed: name .*feed\.csv itself"):
+    with pytest.raises(UsageError, match=r"looks like a feed\. Name .*feed\.csv to"):
         open_source(tmp_path)
 
 
-def test_a_feed_opens_by_its_name_or_its_format(tmp_path: Path) -> None:
+def test_a_feed_is_recognised_by_its_name_or_its_format(tmp_path: Path) -> None:
     (tmp_path / "feed.csv").write_text("id,title,image_link,category\n0,T,1.jpg,Chairs", encoding="utf-8")
     assert isinstance(open_source(tmp_path / "feed.csv"), Feed)
     (tmp_path / "feed.csv").rename(tmp_path / "feed.export")

@@ -1,4 +1,4 @@
-"""A sync brings a catalogue into step with its source, does only what it must, and may break off anywhere."""
+"""A sync makes a catalogue equal to its source, does only what is needed, and can be interrupted anywhere."""
 
 import json
 import shutil
@@ -40,7 +40,7 @@ class ListSource:
 
 @pytest.fixture
 def products(tmp_path: Path) -> list[Product]:
-    """Eight shoes and eight bags, with drawn pictures."""
+    """Eight shoes and eight bags, with generated pictures."""
     folder = drawn_set(tmp_path / "set", scenes=1, products_per_category=8)
     listed = json.loads((folder / "categories.json").read_text(encoding="utf-8"))
     return [
@@ -64,7 +64,7 @@ def points(catalogue: Catalogue) -> dict[str, Point]:
 
 
 def features(pictures: list[Path]) -> Float32Array:
-    """What centres are means of [n, D], as the feature store keeps it: in float16."""
+    """Return the inputs [n, D] of centres in float16, as the feature store keeps them."""
     backbone = open_backbone("tiny")
     batch = backbone.extract(np.stack([backbone.prepare(open_picture(path, fit=28)) for path in pictures]))
     return MODEL.product_inputs(batch).astype(np.float16).astype(np.float32)
@@ -85,7 +85,7 @@ def test_the_first_sync_adds_everything(catalogue: Catalogue, products: list[Pro
     assert (record.picture, record.width, record.height) == (str(products[3].picture), 96, 96)
 
 
-def test_vectors_are_the_models_around_shrunk_centres(catalogue: Catalogue, products: list[Product]) -> None:
+def test_vectors_are_embedded_with_shrunk_centres(catalogue: Catalogue, products: list[Product]) -> None:
     catalogue.sync(ListSource(products), MODEL)
     generation = catalogue.generation()
     for category in FASHION:
@@ -103,7 +103,7 @@ def test_vectors_are_the_models_around_shrunk_centres(catalogue: Catalogue, prod
     )
 
 
-def test_a_category_unknown_to_the_model_is_shrunk_to_what_stands_in_for_it(
+def test_an_unknown_category_is_shrunk_to_the_category_that_represents_it(
     catalogue: Catalogue, products: list[Product]
 ) -> None:
     for category, prior in (
@@ -121,28 +121,28 @@ def test_a_category_unknown_to_the_model_is_shrunk_to_what_stands_in_for_it(
     ("there", "left", "warned"),
     [(16, 7, False), (16, 6, True), (20, 10, False), (20, 9, True), (16, 0, True)],
 )
-def test_a_warning_says_that_ten_products_and_more_than_half_went(
+def test_a_warning_is_given_if_at_least_ten_products_and_more_than_half_are_deleted(
     catalogue: Catalogue, products: list[Product], there: int, left: int, warned: bool
 ) -> None:
-    """Of 16, nine are more than half and too few; of 20, ten are no more than half."""
+    """9 of 16 is more than half but too few, and 10 of 20 is not more than half."""
     more = [replace(product, id=f"{product.id}-2") for product in products]
     catalogue.sync(ListSource([*products, *more][:there]), MODEL)
     foreseen = catalogue.sync(ListSource(products[:left]), MODEL, allow_empty=True, dry_run=True)
     report = catalogue.sync(ListSource(products[:left]), MODEL, allow_empty=True)
     assert (len(foreseen.warnings), len(report.warnings)) == (warned, warned)
     if warned:
-        assert report.warnings[0].startswith(f"{there - left} of the {there} products that were there")
+        assert report.warnings[0].startswith(f"{there - left} of the {there} products were deleted")
         assert foreseen.warnings[0].startswith(f"{there - left} of the {there} products would be deleted")
 
 
-def test_the_report_counts_products_of_categories_that_nothing_stands_in_for(
+def test_the_report_counts_products_of_unknown_categories(
     catalogue: Catalogue, products: list[Product]
 ) -> None:
     names = ["Garden|Sheds", "Garden|Sheds", "", "Sports|Shoes", f"{BAGS}|Clutches"]
     changed = [replace(each, category=name) for each, name in zip(products, names, strict=False)]
     report = catalogue.sync(ListSource([*changed, *products[5:]]), MODEL)
     assert report.unknown_categories == {"": 1, "Garden|Sheds": 2}
-    spoil(changed[0])  # stays as it was
+    spoil(changed[0])  # keeps its stored state
     again = catalogue.sync(ListSource([replace(changed[0], category=SHOES), *products[1:]]), MODEL)
     assert again.unknown_categories == {"Garden|Sheds": 1}
     assert catalogue.sync(ListSource(products[1:]), MODEL).unknown_categories == {}
@@ -157,9 +157,7 @@ def test_a_second_sync_does_nothing(catalogue: Catalogue, products: list[Product
     assert all(points(catalogue)[id_].vector is before[id_].vector for id_ in before)
 
 
-def test_a_changed_record_is_described_anew_and_not_embedded(
-    catalogue: Catalogue, products: list[Product]
-) -> None:
+def test_a_changed_record_is_updated_and_not_embedded(catalogue: Catalogue, products: list[Product]) -> None:
     catalogue.sync(ListSource(products), MODEL)
     before = points(catalogue)[products[0].id].vector
     products[0] = replace(products[0], title="sale!", fields={"price": "0.99 EUR"})
@@ -169,7 +167,7 @@ def test_a_changed_record_is_described_anew_and_not_embedded(
     assert (point.payload["title"], point.payload["fields"]) == ("sale!", {"price": "0.99 EUR"})
 
 
-def test_a_changed_picture_is_embedded_anew(catalogue: Catalogue, products: list[Product]) -> None:
+def test_a_changed_picture_is_embedded_again(catalogue: Catalogue, products: list[Product]) -> None:
     catalogue.sync(ListSource(products), MODEL)
     shutil.copy(products[1].picture, products[0].picture)
     assert counts(catalogue.sync(ListSource(products), MODEL)) == (0, 1, 0, 15, 1)
@@ -179,7 +177,7 @@ def test_a_changed_picture_is_embedded_anew(catalogue: Catalogue, products: list
         np.testing.assert_allclose(point.vector, other.vector, atol=1e-6)
 
 
-def test_a_changed_category_is_embedded_around_the_other_centre(
+def test_a_changed_category_is_embedded_with_its_centre(
     catalogue: Catalogue, products: list[Product]
 ) -> None:
     catalogue.sync(ListSource(products), MODEL)
@@ -191,13 +189,13 @@ def test_a_changed_category_is_embedded_around_the_other_centre(
     assert not np.allclose(points(catalogue)[products[place].id].vector, before, atol=1e-3)
 
 
-def test_what_vanished_is_deleted(catalogue: Catalogue, products: list[Product]) -> None:
+def test_products_missing_from_the_source_are_deleted(catalogue: Catalogue, products: list[Product]) -> None:
     catalogue.sync(ListSource(products), MODEL)
     assert counts(catalogue.sync(ListSource(products[2:]), MODEL)) == (0, 0, 2, 14, 0)
     assert points(catalogue).keys() == {product.id for product in products[2:]}
 
 
-def test_centres_are_frozen_and_a_later_category_gets_its_own(
+def test_centres_do_not_change_and_a_new_category_gets_its_own(
     catalogue: Catalogue, products: list[Product]
 ) -> None:
     shoes = [product for product in products if product.category == SHOES]
@@ -215,8 +213,8 @@ def test_centres_are_frozen_and_a_later_category_gets_its_own(
     assert second.overall.tolist() == first.overall.tolist()
 
 
-def test_an_empty_source_is_refused_unless_allowed(catalogue: Catalogue, products: list[Product]) -> None:
-    with pytest.raises(CatalogueError, match="a list: has no products"):
+def test_an_empty_source_is_rejected_unless_allowed(catalogue: Catalogue, products: list[Product]) -> None:
+    with pytest.raises(CatalogueError, match="a list: no products"):
         catalogue.sync(ListSource([]), MODEL)
     catalogue.sync(ListSource(products), MODEL)
     with pytest.raises(CatalogueError, match="all 16 products of memory:// would be deleted"):
@@ -226,7 +224,9 @@ def test_an_empty_source_is_refused_unless_allowed(catalogue: Catalogue, product
     assert catalogue.count() == 0
 
 
-def test_bad_pictures_are_named_and_the_others_go_on(catalogue: Catalogue, products: list[Product]) -> None:
+def test_unreadable_pictures_are_reported_and_the_others_are_synced(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
     spoil(products[4])
     products[5].picture.unlink()
     earlier = Problem("a list", "line 7", "no id")
@@ -237,16 +237,14 @@ def test_bad_pictures_are_named_and_the_others_go_on(catalogue: Catalogue, produ
     assert str(products[4].picture) in str(report.failed[1])
 
 
-def test_a_source_without_one_good_product_is_refused(catalogue: Catalogue, products: list[Product]) -> None:
+def test_a_source_without_usable_products_is_rejected(catalogue: Catalogue, products: list[Product]) -> None:
     for product in products:
         spoil(product)
-    with pytest.raises(CatalogueError, match="16 problems; the first: a list: "):
+    with pytest.raises(CatalogueError, match=r"\(16 problems\)\. Fix them\. The first problem: a list: "):
         catalogue.sync(ListSource(products), MODEL)
 
 
-def test_a_product_whose_picture_cannot_be_read_any_more_stays(
-    catalogue: Catalogue, products: list[Product]
-) -> None:
+def test_a_product_with_an_unreadable_picture_stays(catalogue: Catalogue, products: list[Product]) -> None:
     catalogue.sync(ListSource(products), MODEL)
     spoil(products[4])
     report = catalogue.sync(ListSource(products), MODEL)
@@ -258,7 +256,7 @@ def test_a_product_whose_picture_cannot_be_read_any_more_stays(
     assert products[4].id in points(catalogue)
 
 
-def test_a_listed_product_whose_picture_has_gone_stays(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_a_listed_product_with_a_missing_picture_stays(catalogue: Catalogue, tmp_path: Path) -> None:
     folder = drawn_set(tmp_path / "shop", scenes=1, products_per_category=4)
     catalogue.sync(folder, MODEL)
     gone = sorted((folder / "products").iterdir())[0]
@@ -286,7 +284,7 @@ def test_nothing_is_deleted_while_a_sub_folder_cannot_be_read(
         shutil.copy(product.picture, place)
     catalogue.sync(folder, MODEL)
     removed = sorted((folder / "Bags").iterdir())[0]
-    removed.unlink()  # cannot be told from one that the closed folder holds now
+    removed.unlink()  # it could now be in the unreadable folder
     with monkeypatch.context() as patch:
         patch.setattr("os.scandir", closed_to(folder / "Shoes"))
         for model, embedded in ((MODEL, 0), (OTHER, 16)):
@@ -298,7 +296,7 @@ def test_nothing_is_deleted_while_a_sub_folder_cannot_be_read(
     assert (counts(report), report.kept, report.is_whole) == ((0, 0, 1, 15, 0), 0, True)
 
 
-def test_duplicate_ids_of_a_set_are_reported_and_the_last_counts(
+def test_duplicate_ids_of_a_set_are_reported_and_the_last_is_used(
     catalogue: Catalogue, tmp_path: Path
 ) -> None:
     folder = drawn_set(tmp_path / "shop", scenes=1, products_per_category=4)
@@ -311,7 +309,7 @@ def test_duplicate_ids_of_a_set_are_reported_and_the_last_counts(
     assert points(catalogue)[id_].category == "Sports|Shoes"
 
 
-def test_what_is_not_unicode_is_reported_and_the_others_go_on(
+def test_invalid_unicode_is_reported_and_the_others_are_synced(
     catalogue: Catalogue, products: list[Product]
 ) -> None:
     products[1] = replace(products[1], title="caf\udce9")
@@ -319,10 +317,10 @@ def test_what_is_not_unicode_is_reported_and_the_others_go_on(
     report = catalogue.sync(ListSource(products), MODEL)
     assert counts(report) == (14, 0, 0, 0, 14)
     assert [problem.item for problem in report.failed] == [products[1].id, products[2].id]
-    assert all("not Unicode" in problem.reason for problem in report.failed)
+    assert all("not valid Unicode" in problem.reason for problem in report.failed)
 
 
-def test_a_model_of_another_backbone_is_refused(catalogue: Catalogue, products: list[Product]) -> None:
+def test_a_model_of_another_backbone_is_rejected(catalogue: Catalogue, products: list[Product]) -> None:
     model = ToyModel()
     model.backbone_identity = "tiny-fp32-000000000000"
     with pytest.raises(ModelError, match="tiny-fp32-000000000000"):
@@ -330,13 +328,18 @@ def test_a_model_of_another_backbone_is_refused(catalogue: Catalogue, products: 
     assert catalogue.manifest().active is None
 
 
-def test_of_two_products_with_one_id_the_first_counts(catalogue: Catalogue, products: list[Product]) -> None:
+def test_the_first_of_two_products_with_the_same_id_is_used(
+    catalogue: Catalogue, products: list[Product]
+) -> None:
     twice = replace(products[0], title="again")
     nameless = replace(products[0], id="")
     report = catalogue.sync(ListSource([*products, twice, nameless]), MODEL)
     assert catalogue.count() == 16
     assert points(catalogue)[products[0].id].payload["title"] == "title 0"
-    assert [problem.reason.split(";")[0] for problem in report.failed] == ["comes twice", "has no id"]
+    assert [problem.reason.split(".")[0] for problem in report.failed] == [
+        "the id occurs twice; the first one is used",
+        "no id",
+    ]
 
 
 def test_products_that_share_a_picture_all_get_vectors(catalogue: Catalogue, products: list[Product]) -> None:
@@ -347,7 +350,7 @@ def test_products_that_share_a_picture_all_get_vectors(catalogue: Catalogue, pro
     np.testing.assert_allclose(shoes, np.broadcast_to(shoes[0], shoes.shape), atol=1e-6)
 
 
-def test_another_model_embeds_everything_anew_without_the_backbone(
+def test_another_model_embeds_everything_without_the_backbone(
     catalogue: Catalogue, products: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalogue.sync(ListSource(products), MODEL)
@@ -365,16 +368,16 @@ def test_another_model_embeds_everything_anew_without_the_backbone(
     assert new.collection != old.collection
     assert list(catalogue.store.collections()) == [new.collection]
     catalogue.check(OTHER)  # type: ignore[arg-type]
-    with pytest.raises(CatalogueError, match=r"'toy-1' .* not of 'toy-0'"):
+    with pytest.raises(CatalogueError, match=r"'toy-1' .* given is 'toy-0'"):
         catalogue.check(MODEL)  # type: ignore[arg-type]
 
 
 class UnpluggedError(Exception):
-    """Stands for a power cut."""
+    """A simulated power cut."""
 
 
 class FlakyStore(MemoryStore):
-    """Fails after so many writes."""
+    """A store that fails after a number of writes."""
 
     writes_left = 10**9
 
@@ -400,7 +403,7 @@ class FlakyStore(MemoryStore):
         self.writes_left -= 1
 
 
-def test_a_change_of_model_that_breaks_off_anywhere_is_never_half_done(
+def test_an_interrupted_change_of_model_leaves_a_working_catalogue(
     products: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("perfectlook.catalogue.embedding.BATCH", 5)
@@ -417,7 +420,7 @@ def test_a_change_of_model_that_breaks_off_anywhere_is_never_half_done(
         except UnpluggedError:
             switched = catalogue.generation().model.identity == OTHER.identity
             assert catalogue.count() == 16
-            assert switched == (writes >= 8)  # collection, manifest, centres, four batches, and the switch
+            assert switched == (writes >= 8)  # collection, manifest, centres, 4 batches and the switch
         store.writes_left = 10**9
         report = catalogue.sync(ListSource(products), OTHER)
         assert report.embedded <= 16
@@ -428,7 +431,7 @@ def test_a_change_of_model_that_breaks_off_anywhere_is_never_half_done(
             np.testing.assert_allclose(point.vector, expected[id_], atol=1e-6)
 
 
-def test_a_change_of_model_that_broke_off_is_resumed_and_a_third_model_starts_anew(
+def test_an_interrupted_change_of_model_resumes_and_a_third_model_starts_over(
     products: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("perfectlook.catalogue.embedding.BATCH", 5)
@@ -437,7 +440,7 @@ def test_a_change_of_model_that_broke_off_is_resumed_and_a_third_model_starts_an
     catalogue.sync(ListSource(products), MODEL)
 
     def break_off() -> None:
-        store.writes_left = 5  # collection, manifest, centres, and two batches of five
+        store.writes_left = 5  # collection, manifest, centres and 2 of 5 batches
         with pytest.raises(UnpluggedError):
             catalogue.sync(ListSource(products), OTHER)
         store.writes_left = 10**9
@@ -449,7 +452,7 @@ def test_a_change_of_model_that_broke_off_is_resumed_and_a_third_model_starts_an
     assert catalogue.sync(ListSource(products), ToyModel(seed=2)).embedded == 16
     catalogue.sync(ListSource(products), MODEL)
     break_off()
-    store.writes_left = 2  # what was begun is dropped, and nothing is there yet in its place
+    store.writes_left = 2  # the interrupted collection is dropped, and its successor does not exist yet
     with pytest.raises(UnpluggedError):
         catalogue.sync(ListSource(products), ToyModel(seed=2))
     store.writes_left = 10**9
@@ -460,11 +463,9 @@ def test_a_change_of_model_that_broke_off_is_resumed_and_a_third_model_starts_an
     assert len(store.collections()) == 1
 
 
-def test_a_sync_waits_for_nobody_and_says_who_is_at_work(
-    catalogue: Catalogue, products: list[Product]
-) -> None:
+def test_a_second_sync_fails_and_names_the_first(catalogue: Catalogue, products: list[Product]) -> None:
     with (
-        catalogue.store.hold("catalogue sync, by somebody else"),
-        pytest.raises(CatalogueError, match="by somebody else"),
+        catalogue.store.hold("catalogue sync, another sync"),
+        pytest.raises(CatalogueError, match="another sync"),
     ):
         catalogue.sync(ListSource(products), MODEL)

@@ -1,4 +1,4 @@
-"""A sync with a feed looks at what may have changed, fetches what is new, and leaves the rest alone."""
+"""A sync with a feed reads only what may have changed, and fetches only what is new."""
 
 import json
 import os
@@ -32,7 +32,7 @@ LIMITS = FetchLimits(allow_private=True, seconds=5, tries=1)
 
 
 class Shop:
-    """A feed of eight products, whose pictures lie beside it or on a server, and its catalogue."""
+    """A feed of eight products with pictures next to it or on a server, and its catalogue."""
 
     def __init__(self, folder: Path, server: Web | None) -> None:
         self.folder = folder / "shop"
@@ -52,7 +52,7 @@ class Shop:
         ]
 
     def image(self, name: str) -> str:
-        """Where the picture of that name lies."""
+        """Return the path of the picture with this name."""
         if self.server is None:
             return name
         self.server.answers[f"/{name}"] = with_etag((self.folder / name).read_bytes(), '"1"')
@@ -92,7 +92,7 @@ def counts(report: SyncReport) -> tuple[int, int, int, int, int]:
 
 
 def rewritten_unnoticed(picture: Path, other: Path) -> None:
-    """Put another picture in a picture's place, of the same size and time of change."""
+    """Replace a picture by another one with the same size and modification time."""
     status = picture.stat()
     content = other.read_bytes()
     smaller, larger = sorted((len(content), status.st_size))
@@ -112,7 +112,7 @@ def test_a_second_sync_does_nothing(shop: Shop) -> None:
     }
 
 
-def test_the_report_says_which_products_changed_and_in_what(shop: Shop) -> None:
+def test_the_report_lists_what_changed_in_each_product(shop: Shop) -> None:
     shop.sync()
     ids = [row["id"] for row in shop.rows]
     shop.rows[0]["title"] = "another"
@@ -133,7 +133,7 @@ def test_the_report_says_which_products_changed_and_in_what(shop: Shop) -> None:
     assert shop.points()[ids[1]].payload["fields"] == {"price": "49.00 EUR"}
 
 
-def test_a_picture_of_the_same_size_and_time_is_looked_at_only_to_verify(shop: Shop) -> None:
+def test_a_picture_of_the_same_size_and_time_is_read_only_with_verify(shop: Shop) -> None:
     shutil.copy(shop.picture(1), shop.folder / "other.jpg")
     shop.sync()
     rewritten_unnoticed(shop.picture(0), shop.folder / "other.jpg")
@@ -143,7 +143,7 @@ def test_a_picture_of_the_same_size_and_time_is_looked_at_only_to_verify(shop: S
     assert report.changes.changed == {shop.rows[0]["id"]: ["picture"]}
 
 
-def test_a_picture_that_was_only_touched_has_not_changed(shop: Shop) -> None:
+def test_a_new_modification_time_alone_is_not_a_change(shop: Shop) -> None:
     shop.sync()
     os.utime(shop.picture(0), ns=(1, 10**18))
     assert counts(shop.sync()) == (0, 0, 0, 8, 0)
@@ -151,7 +151,7 @@ def test_a_picture_that_was_only_touched_has_not_changed(shop: Shop) -> None:
     assert record.stamp.startswith(f"{shop.picture(0).stat().st_size}-{10**18}-")
 
 
-def test_catalogues_of_before_stamps_are_brought_up_to_date(shop: Shop) -> None:
+def test_catalogues_without_stamps_get_stamps(shop: Shop) -> None:
     shop.sync()
     with Catalogue.open(shop.catalogue_folder) as catalogue:
         payloads = {id_: dict(point.payload) for id_, point in shop.points().items()}
@@ -162,7 +162,7 @@ def test_catalogues_of_before_stamps_are_brought_up_to_date(shop: Shop) -> None:
     assert all(point.payload["stamp"] for point in shop.points().values())
 
 
-def test_what_is_wrong_with_a_row_is_said_every_time(shop: Shop) -> None:
+def test_problems_of_rows_are_reported_every_time(shop: Shop) -> None:
     shop.rows[0]["price"] = "cheap"
     assert counts(shop.sync()) == (8, 0, 0, 0, 8)
     report = shop.sync()
@@ -170,7 +170,7 @@ def test_what_is_wrong_with_a_row_is_said_every_time(shop: Shop) -> None:
     assert "price is left out" in report.failed[0].reason
 
 
-def test_of_one_id_the_first_row_counts(shop: Shop) -> None:
+def test_the_first_row_of_an_id_is_used(shop: Shop) -> None:
     for _ in range(2):
         shop.rows.append({**shop.rows[0], "title": "again"})
         report = shop.sync()
@@ -178,7 +178,7 @@ def test_of_one_id_the_first_row_counts(shop: Shop) -> None:
         assert shop.points()[shop.rows[0]["id"]].payload["title"] == "title 0"
 
 
-def test_a_feed_that_moves_takes_its_pictures_along(shop: Shop) -> None:
+def test_a_feed_can_move_with_its_pictures(shop: Shop) -> None:
     shop.sync()
     shop.folder = shop.folder.rename(shop.folder.with_name("moved"))
     report = shop.sync()
@@ -189,7 +189,7 @@ def test_a_feed_that_moves_takes_its_pictures_along(shop: Shop) -> None:
     assert all("moved" in str(point.payload["picture"]) for point in shop.points().values())
 
 
-def test_rotten_rows_keep_their_products(shop: Shop) -> None:
+def test_malformed_rows_keep_their_products(shop: Shop) -> None:
     shop.sync()
     del shop.rows[0]["category"]
     shop.rows[1]["title"] = "nul\0"
@@ -201,7 +201,7 @@ def test_rotten_rows_keep_their_products(shop: Shop) -> None:
     ]
 
 
-def test_a_row_whose_product_is_unknown_deletes_nothing(shop: Shop) -> None:
+def test_a_row_without_an_id_deletes_nothing(shop: Shop) -> None:
     shop.sync()
     shop.rows[0]["id"] = ""
     del shop.rows[1]
@@ -234,7 +234,7 @@ def test_pictures_are_fetched_once(online: Shop) -> None:
     assert len(online.server.asked) == 8
 
 
-def test_a_new_link_is_fetched_and_what_is_no_longer_shown_is_removed(online: Shop) -> None:
+def test_a_new_link_is_fetched_and_the_old_picture_is_removed(online: Shop) -> None:
     assert online.server is not None
     online.sync()
     shutil.copy(online.folder / online.picture(1).name, online.folder / "other.jpg")
@@ -250,7 +250,7 @@ def test_a_new_link_is_fetched_and_what_is_no_longer_shown_is_removed(online: Sh
     assert len(online.server.asked) == 10
 
 
-def test_a_picture_that_products_share_stays_until_the_last_has_gone(online: Shop) -> None:
+def test_a_shared_picture_stays_until_its_last_product_is_deleted(online: Shop) -> None:
     online.rows[1]["image_link"] = online.rows[0]["image_link"]
     online.sync()
     assert len(online.fetched()) == 7
@@ -259,7 +259,7 @@ def test_a_picture_that_products_share_stays_until_the_last_has_gone(online: Sho
     assert len(online.fetched()) == 7
 
 
-def test_to_verify_servers_are_asked(online: Shop) -> None:
+def test_verify_asks_the_servers(online: Shop) -> None:
     assert online.server is not None
     online.sync()
     assert counts(online.sync(verify=True)) == (0, 0, 0, 8, 0)
@@ -274,7 +274,7 @@ def test_to_verify_servers_are_asked(online: Shop) -> None:
     assert "answered 404 Not Found" in report.failed[0].reason
 
 
-def test_a_picture_that_cannot_be_fetched_is_reported_and_tried_again(online: Shop) -> None:
+def test_a_failed_fetch_is_reported_and_repeated_by_the_next_sync(online: Shop) -> None:
     assert online.server is not None
     name = online.picture(0).name
     online.server.answers[f"/{name}"] = fail(500)
@@ -286,14 +286,14 @@ def test_a_picture_that_cannot_be_fetched_is_reported_and_tried_again(online: Sh
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files but those that SQLite makes for readers."""
+    """Return all files except those that SQLite makes for readers."""
     files = (
         path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "-wal"))
     )
     return {str(path): path.read_bytes() for path in files}
 
 
-def test_a_dry_run_says_what_would_be_done_and_changes_nothing(online: Shop) -> None:
+def test_a_dry_run_reports_and_changes_nothing(online: Shop) -> None:
     assert online.server is not None
     first = online.sync(dry_run=True)
     assert (counts(first), first.switched, first.dry_run) == ((8, 0, 0, 0, 8), True, True)
@@ -335,7 +335,7 @@ def test_recentring_moves_centres_and_vectors_in_one_step(shop: Shop) -> None:
         moved = catalogue.generation()
         assert list(catalogue.store.collections()) == [moved.collection]
         assert moved.collection != frozen.collection
-        with Catalogue(MemoryStore()) as whole:  # as if all had been there from the first
+        with Catalogue(MemoryStore()) as whole:  # as if the first sync had all products
             whole.sync(shop.folder / "feed.jsonl", MODEL)
             expected = whole.generation()
             for point in next(whole.store.scroll()):
@@ -348,9 +348,7 @@ def test_recentring_moves_centres_and_vectors_in_one_step(shop: Shop) -> None:
     }
 
 
-def test_recentring_that_broke_off_is_forgotten_by_a_plain_sync(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plain_sync_drops_an_interrupted_recentring(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.sync()
     with monkeypatch.context() as patch:
         patch.setattr("perfectlook.catalogue.catalogue._switch", lambda *_: 1 / 0)
@@ -364,13 +362,13 @@ def test_recentring_that_broke_off_is_forgotten_by_a_plain_sync(
         assert len(catalogue.store.collections()) == 1
 
 
-def test_a_second_sync_waits_for_the_first_or_says_who_is_at_work(shop: Shop) -> None:
+def test_a_second_sync_waits_for_the_first_or_names_it(shop: Shop) -> None:
     shop.sync()
     with Catalogue.open(shop.catalogue_folder) as other:
         held, done = threading.Event(), threading.Event()
 
         def hold() -> None:
-            with other.store.hold("catalogue sync, the night's"):
+            with other.store.hold("catalogue sync, the nightly sync"):
                 held.set()
                 done.wait(10)
 
@@ -378,20 +376,18 @@ def test_a_second_sync_waits_for_the_first_or_says_who_is_at_work(shop: Shop) ->
         thread.start()
         held.wait(10)
         for wait in (0.0, 0.3):
-            with pytest.raises(CatalogueInUseError, match="the night's"):
+            with pytest.raises(CatalogueInUseError, match="the nightly sync"):
                 shop.sync(wait=wait)
         threading.Timer(0.3, done.set).start()
         assert counts(shop.sync(wait=10)) == (0, 0, 0, 8, 0)
         thread.join()
 
 
-def test_a_catalogue_that_something_else_wrote_says_so(shop: Shop) -> None:
+def test_records_of_another_program_give_an_error(shop: Shop) -> None:
     shop.sync()
     with Catalogue.open(shop.catalogue_folder) as catalogue:
         catalogue.store.set_payloads({shop.rows[0]["id"]: {"title": "x"}})
-    with pytest.raises(
-        CatalogueError, match="has no hashes in the catalogue: it was written by something else"
-    ):
+    with pytest.raises(CatalogueError, match=r"no hashes in its record \(another program has written it"):
         shop.sync()
 
 
@@ -431,7 +427,7 @@ def test_a_feed_at_a_url_is_a_source(on_the_web: ShopOnTheWeb, tmp_path: Path) -
     assert counts(shop.sync()) == (4, 0, 0, 0, 4)
     asked = len(shop.server.asked)
     assert counts(shop.sync()) == (0, 0, 0, 4, 0)
-    assert shop.server.paths[asked:] == ["/feeds/shop.csv?key=1"]  # nothing but the feed is fetched again
+    assert shop.server.paths[asked:] == ["/feeds/shop.csv?key=1"]  # only the feed is fetched again
     del shop.rows[0]
     shop.rows.append("new,Furniture|Chairs,")
     shop.offer()
@@ -451,7 +447,7 @@ def test_pictures_of_a_fetched_feed_are_never_files_of_this_machine(on_the_web: 
     assert sorted(problem.item for problem in report.failed) == ["a", "b", "c"]
 
 
-def test_the_media_type_or_the_option_says_the_format_of_a_fetched_feed(on_the_web: ShopOnTheWeb) -> None:
+def test_the_media_type_or_the_option_gives_the_format_of_a_fetched_feed(on_the_web: ShopOnTheWeb) -> None:
     shop = on_the_web
     shop.url = shop.server.url("/export")
     shop.server.answers["/export"] = shop.server.answers["/feeds/shop.csv?key=1"]
@@ -484,15 +480,15 @@ def test_a_fetched_feed_that_cannot_be_read_changes_nothing(
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_a_feed_at_a_private_address_is_refused_unless_allowed(on_the_web: ShopOnTheWeb) -> None:
+def test_a_feed_at_a_private_address_is_rejected_unless_allowed(on_the_web: ShopOnTheWeb) -> None:
     with pytest.raises(FetchError, match=r"not on the public internet.*Pass --allow-private"):
         on_the_web.sync(allow_private=False)
 
 
 @pytest.mark.parametrize("url", ["ftp://shop.example/feed.csv", "file:///etc/passwd", "http://[/feed.csv"])
-def test_what_is_not_an_http_url_is_not_fetched(url: str, tmp_path: Path) -> None:
+def test_only_http_urls_are_fetched(url: str, tmp_path: Path) -> None:
     with (
         Catalogue.open(tmp_path / "catalogue", create=True) as catalogue,
-        pytest.raises(UsageError, match=r"only http:// and https:// are fetched|is not a URL"),
+        pytest.raises(UsageError, match=r"expected http:// or https://, got|not a URL"),
     ):
         catalogue.sync(url, MODEL)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A killed sync loses nothing it had acknowledged, and run again ends as if it had never been killed."""
+"""A killed sync loses no acknowledged product, and the next sync finishes its work."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def start(source: Path, folder: Path, seed: int) -> subprocess.Popen[str]:
 
 
 def kill_after(process: subprocess.Popen[str], lines: int) -> int:
-    """Kill a sync that has said so many lines; returns how many products it had acknowledged."""
+    """Kill a sync after a number of lines. Return how many products it had acknowledged."""
     assert process.stdout is not None
     said = [line for _, line in zip(range(lines), process.stdout, strict=False)]
     process.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
@@ -59,7 +59,7 @@ def contents(folder: Path) -> tuple[dict[str, Point], dict[str, list[float]]]:
 
 
 def stored(folder: Path) -> int:
-    """How many products lie in the collection that is being filled."""
+    """Return the number of products in the collection that is being filled."""
     if not (folder / "catalogue.sqlite").exists():
         return 0
     with Catalogue.open(folder, create=True) as catalogue:
@@ -69,7 +69,7 @@ def stored(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
-def test_killed_and_run_again_it_ends_in_the_same_state(kills: int, tmp_path: Path) -> None:
+def test_a_killed_sync_ends_in_the_same_state_when_it_runs_again(kills: int, tmp_path: Path) -> None:
     random = np.random.default_rng(7)
     source = drawn_set(tmp_path / "set", scenes=1, products_per_category=20)
     with Catalogue.open(tmp_path / "whole", create=True) as whole:
@@ -83,7 +83,7 @@ def test_killed_and_run_again_it_ends_in_the_same_state(kills: int, tmp_path: Pa
             assert stored(folder) >= acknowledged
             if seed == 1:
                 with Catalogue.open(folder) as catalogue:
-                    assert catalogue.count() == 40  # by the old model, until the new one has them all
+                    assert catalogue.count() == 40  # of the old model, until the new one has all products
         final = start(source, folder, seed)
         final.communicate(timeout=60)
         assert final.returncode == 0

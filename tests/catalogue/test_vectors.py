@@ -1,4 +1,4 @@
-"""A file of vectors carries everything a sync needs, and is refused where its vectors do not belong."""
+"""A file of vectors has everything a sync needs, and is rejected if another model made it."""
 
 import shutil
 from collections.abc import Iterator
@@ -55,14 +55,14 @@ def points(catalogue: Catalogue) -> dict[str, Point]:
     return {p.id: p for batch in catalogue.store.scroll(collection=collection) for p in batch}
 
 
-def test_a_catalogue_synced_from_the_file_is_the_one_synced_from_the_pictures(
+def test_a_sync_from_the_file_equals_a_sync_from_the_pictures(
     source: Path, out: Path, catalogue: Catalogue
 ) -> None:
     report = embedded(source, out)
     assert (report.embedded, report.categories, report.failed) == (16, 2, [])
     direct = Catalogue(MemoryStore())
     direct.sync(source, MODEL)
-    shutil.rmtree(source / "products")  # nobody looks at pictures again
+    shutil.rmtree(source / "products")  # no picture is read again
     assert catalogue.sync(out, MODEL).added == 16
     one, other = points(direct), points(catalogue)
     assert one.keys() == other.keys()
@@ -77,7 +77,7 @@ def test_a_catalogue_synced_from_the_file_is_the_one_synced_from_the_pictures(
         np.testing.assert_array_equal(centre, theirs.centres[name])
 
 
-def test_a_second_sync_of_the_file_or_of_its_source_changes_nothing(
+def test_a_second_sync_from_the_file_or_its_source_changes_nothing(
     source: Path, out: Path, catalogue: Catalogue
 ) -> None:
     embedded(source, out)
@@ -87,21 +87,19 @@ def test_a_second_sync_of_the_file_or_of_its_source_changes_nothing(
         assert (report.unchanged, report.embedded, report.switched) == (16, 0, False)
 
 
-def test_new_centres_are_built_beside_the_old_and_switched_to(
-    source: Path, out: Path, catalogue: Catalogue
-) -> None:
+def test_new_centres_fill_a_new_collection(source: Path, out: Path, catalogue: Catalogue) -> None:
     catalogue.sync(source, MODEL)
     before = catalogue.generation()
     gone = sorted((source / "products").iterdir())[0]
     gone.unlink()
-    embedded(source, out)  # its centres are those of 15 products
+    embedded(source, out)  # its centres are computed from 15 products
     report = catalogue.sync(out, MODEL)
     assert (report.deleted, report.embedded, report.switched) == (1, 15, True)
     assert catalogue.generation().collection != before.collection
     assert list(catalogue.store.collections()) == [catalogue.generation().collection]
 
 
-def test_around_a_catalogues_centres_vectors_are_taken_in_place(
+def test_vectors_with_the_catalogues_centres_are_added_to_its_collection(
     source: Path, out: Path, catalogue: Catalogue
 ) -> None:
     catalogue.sync(source, MODEL)
@@ -114,16 +112,18 @@ def test_around_a_catalogues_centres_vectors_are_taken_in_place(
     assert catalogue.generation().collection == before.collection
 
 
-def test_vectors_of_another_model_are_refused_by_name(source: Path, out: Path, catalogue: Catalogue) -> None:
+def test_vectors_of_another_model_are_rejected_with_both_names(
+    source: Path, out: Path, catalogue: Catalogue
+) -> None:
     embedded(source, out)
-    with pytest.raises(CatalogueError, match=r"holds the vectors of model 'toy-0'.*, not of 'toy-1'"):
+    with pytest.raises(CatalogueError, match=r"made with model 'toy-0'.* given is 'toy-1'"):
         catalogue.sync(out, OTHER)
     catalogue.sync(source, OTHER)
-    with pytest.raises(CatalogueError, match=r"holds the vectors of model 'toy-1'.*, not of 'toy-0'"):
+    with pytest.raises(CatalogueError, match=r"made with model 'toy-1'.* given is 'toy-0'"):
         embedded(source, out, catalogue=catalogue.generation())
 
 
-def test_what_fails_is_reported_and_left_out(source: Path, out: Path) -> None:
+def test_failed_products_are_reported_and_left_out(source: Path, out: Path) -> None:
     bad = sorted((source / "products").iterdir())[3]
     bad.write_bytes(b"no picture")
     report = embedded(source, out)
@@ -134,7 +134,9 @@ def test_what_fails_is_reported_and_left_out(source: Path, out: Path) -> None:
 def test_a_source_without_a_usable_product_makes_no_file(source: Path, out: Path) -> None:
     for picture in (source / "products").iterdir():
         picture.write_bytes(b"no picture")
-    with pytest.raises(CatalogueError, match="no product that can be embedded; the first problem"):
+    with pytest.raises(
+        CatalogueError, match=r"no product can be embedded\. Fix the products\. The first problem"
+    ):
         embedded(source, out)
     assert not out.exists()
 
@@ -149,7 +151,9 @@ def test_other_tools_can_read_the_file(source: Path, out: Path) -> None:
     assert {product.id for product in file.products()} == set(table["id"].to_pylist())
 
 
-def test_of_two_products_with_one_id_the_first_counts(source: Path, out: Path, catalogue: Catalogue) -> None:
+def test_the_first_of_two_products_with_the_same_id_is_used(
+    source: Path, out: Path, catalogue: Catalogue
+) -> None:
     embedded(source, out)
     file = opened(out)
     items = dict(file.records())
@@ -160,12 +164,12 @@ def test_of_two_products_with_one_id_the_first_counts(source: Path, out: Path, c
     report = catalogue.sync(out, MODEL)
     assert report.added == 16
     assert [str(problem) for problem in report.failed] == [
-        f"{out}: {first[0].id}: comes twice; the first one counts"
-    ] or len(report.failed) == 1
+        f"{out}: {first[0].id}: the id occurs twice; the first one is used. Remove one of the two."
+    ]
     assert catalogue.categories().keys() == {point.category for point in first}
 
 
-def test_files_that_are_none_are_told_apart(source: Path, out: Path, tmp_path: Path) -> None:
+def test_other_files_are_not_files_of_vectors(source: Path, out: Path, tmp_path: Path) -> None:
     assert VectorFile.open(out) is None
     pq.write_table(pa.table({"id": ["1"]}), out)
     assert VectorFile.open(out) is None
@@ -181,17 +185,17 @@ def test_files_that_are_none_are_told_apart(source: Path, out: Path, tmp_path: P
         VectorFile.open(out)
 
 
-def test_sources_that_are_no_vectors_are_refused(tmp_path: Path, out: Path, catalogue: Catalogue) -> None:
+def test_other_sources_without_vectors_are_rejected(tmp_path: Path, out: Path, catalogue: Catalogue) -> None:
     assert VectorFile.open(tmp_path / "absent.parquet") is None
     with pytest.raises(UsageError, match="no such file"):
         catalogue.sync(tmp_path / "absent.parquet", MODEL)  # type: ignore[arg-type]
     pq.write_table(pa.table({"id": ["1"]}), out)
-    with pytest.raises(FeedError, match="no column 'image_link'"):  # it may be a feed
+    with pytest.raises(FeedError, match="no column 'image_link'"):  # it is read as a feed
         catalogue.sync(out, MODEL)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("metadata", [b"no JSON", b"[1]", b'{"format": 1}', b'{"format": 1, "made": null}'])
-def test_metadata_that_are_not_readable_are_damage(metadata: bytes, out: Path) -> None:
+def test_invalid_metadata_are_reported_as_damage(metadata: bytes, out: Path) -> None:
     schema = pa.schema({"id": pa.string()}, metadata={b"perfectlook": metadata})
     pq.write_table(pa.table({"id": ["1"]}, schema=schema), out)
     with pytest.raises(CatalogueError, match="damaged"):
@@ -201,17 +205,17 @@ def test_metadata_that_are_not_readable_are_damage(metadata: bytes, out: Path) -
 def test_a_newer_format_asks_for_an_upgrade(out: Path) -> None:
     schema = pa.schema({"id": pa.string()}, metadata={b"perfectlook": b'{"format": 99}'})
     pq.write_table(pa.table({"id": ["1"]}, schema=schema), out)
-    with pytest.raises(CatalogueError, match=r"format 99.*upgrade"):
+    with pytest.raises(CatalogueError, match=r"format 99.*Upgrade"):
         VectorFile.open(out)
 
 
-def test_a_place_that_cannot_be_written_says_so(source: Path, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_gives_an_error(source: Path, tmp_path: Path) -> None:
     (tmp_path / "a file").touch()
     with pytest.raises(CatalogueError, match="cannot be written"):
         embedded(source, tmp_path / "a file" / "vectors.parquet")
 
 
-def test_the_model_in_the_file_is_the_one_that_made_it(source: Path, out: Path) -> None:
+def test_the_file_names_the_model_that_made_it(source: Path, out: Path) -> None:
     embedded(source, out)
     made = opened(out).generation.model
     assert made == ModelIdentity("toy-0", MODEL.identity, MODEL.backbone_identity)

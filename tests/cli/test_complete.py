@@ -185,7 +185,7 @@ def test_another_model_and_no_catalogue_are_refused(
     shop: "Shop", catalogue: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for model, place, said in (
-        (shop.other_model, catalogue, "holds the vectors of model 'model'"),
+        (shop.other_model, catalogue, "made with model 'model'"),
         (shop.model, tmp_path / "nowhere", "no catalogue here"),
         (tmp_path, catalogue, "config.json"),
     ):

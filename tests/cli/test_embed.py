@@ -91,7 +91,7 @@ def test_wrong_use_is_an_error(shop: "Shop", out: Path, tmp_path: Path, capsys) 
     assert "End its name in .parquet." in capsys.readouterr().err
     embed(shop.source, shop.model, out)
     assert sync(out, shop.other_model, tmp_path / "catalogue") == 1
-    assert "sync with that model, or run `perfectlook embed`" in capsys.readouterr().err
+    assert "make the file again with `perfectlook embed`" in capsys.readouterr().err
 
 
 def test_failures_are_printed_and_strict_exits_with_1(

@@ -229,7 +229,7 @@ def test_a_missing_catalogue_is_made_and_filled(source: Path, photo: Path, tmp_p
         Recommender.open(tmp_path / "catalogue", model)
     with Recommender.open(tmp_path / "catalogue", model, create=True) as shop:
         assert repr(shop) == f"<Recommender of catalogue '{tmp_path / 'catalogue'}' by model 'toy-0'>"
-        with pytest.raises(CatalogueError, match="no sync has ended yet"):
+        with pytest.raises(CatalogueError, match="no finished sync"):
             shop.complete(photo)
         assert shop.sync(source).added == 30
         expected = ids(shop.complete(photo))

@@ -1,4 +1,4 @@
-"""A shop's products as vectors of one model: opened, brought into step with their source, searched."""
+"""Catalogues: a shop's products as vectors of one model. Open, sync and search them."""
 
 from perfectlook.catalogue.catalogue import Catalogue, SyncReport
 from perfectlook.catalogue.embedding import EmbedReport, embed

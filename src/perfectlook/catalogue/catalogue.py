@@ -1,4 +1,4 @@
-"""A shop's products as vectors of one model: opened, brought into step with a source, searched."""
+"""A shop's products as vectors of one model: open, sync and search a catalogue."""
 
 import time
 from collections import Counter
@@ -31,23 +31,23 @@ from perfectlook.stores.base import fields_of
 from perfectlook.types import Problem
 
 MANY_DELETED = 10
-"""From this many deleted products on, a sync warns if they are more than half of what was there."""
+"""A sync that deletes at least this many products warns if they are more than half of all."""
 
 TOGETHER = 5000
-"""Records that are written, or products that are removed, in one transaction."""
+"""How many records are written, or products removed, in one transaction."""
 
 LOOK_AGAIN_SECONDS = 0.2
-"""How often a sync that waits for another looks whether that has ended."""
+"""How often a waiting sync checks whether the other sync has finished."""
 
 
 Result = TypeVar("Result")
 
 
 class Catalogue(Closable):
-    """Products to recommend. Reading is safe from several threads, and while another process syncs."""
+    """Products to recommend. Several threads can read, also while another process syncs."""
 
     def __init__(self, store: Store, model: Model | None = None) -> None:
-        """Use an open store, and perhaps the model to sync it with; `Catalogue.open` is the way in."""
+        """Use an open store, and optionally the model to sync with. `Catalogue.open` opens both."""
         self.store = store
         self._model = model
         self._generation: Generation | None = None
@@ -64,16 +64,16 @@ class Catalogue(Closable):
         """Open the catalogue at a folder or URL.
 
         Args:
-            location: where it is.
-            model: the model that it is used with: an open one, its folder, or the name of one that comes with
-                the package. The catalogue must hold that model's vectors, or be new.
-            create: make an empty catalogue if there is none, to sync into.
-            approximate_above: search categories of more products than that by an approximate index.
+            location: the folder or URL.
+            model: an open model, its folder, or the name of a model that comes with the package. It must have
+                made the catalogue, unless the catalogue is new.
+            create: make an empty catalogue if there is none. `sync` fills it.
+            approximate_above: search categories with more products than this with an approximate index.
 
         Raises:
-            MissingExtraError: `approximate_above` without the extra `ann`.
+            MissingExtraError: `approximate_above` is given, but the extra `ann` is not installed.
             ModelError: the model cannot be opened.
-            CatalogueError: there is none, it cannot be used, or it holds the vectors of another model.
+            CatalogueError: there is no catalogue, it cannot be opened, or it was made with another model.
         """
         if isinstance(model, Path | str):
             model = Model.open(model)
@@ -102,32 +102,32 @@ class Catalogue(Closable):
         progress: ProgressOf | None = None,
         **options: Unpack[FeedOptions],
     ) -> "SyncReport":
-        """Make the catalogue hold exactly what a source has.
+        """Make the catalogue hold exactly the products of a source.
 
-        Only what is new or has changed is embedded, in place, a batch at a time. With another model than
-        before (or the first), everything is embedded into a collection of its own, which becomes the active
-        one in a single step at the end; until then the old one answers. Each batch is one transaction and
-        every step looks at what is there before it acts, so the next sync finishes one that was interrupted.
+        Only new and changed products are embedded, in batches. With another model than before, or with the
+        first model, all products are embedded into a new collection. At the end the new collection becomes
+        the active one in a single step. Until then the old collection answers. Each batch is one transaction,
+        so the next sync finishes an interrupted one.
 
         Args:
             source: the path of a set, a folder of pictures by category, a feed, or vectors that `embed` has
                 written; the URL of a feed; "showroom"; or any `Source`.
-            model: whose vectors: an open model, its folder, or the name of one that comes with the package;
-                by default the one that the catalogue was opened with.
-            allow_empty: delete everything if the source is empty.
-            verify: look at every picture, or ask its server, even if nothing says that it has changed.
-            recentre: compute the centres anew and embed everything around them, next to the old vectors.
-            dry_run: change nothing and fetch no pictures; the report says what would be done.
-            wait: seconds to wait for another sync that is at work.
-            workers: processes that extract features, by default one a processor.
+            model: an open model, its folder, or the name of a model that comes with the package. The default
+                is the model that the catalogue was opened with.
+            allow_empty: delete all products if the source is empty.
+            verify: read every picture, or ask its server, even if nothing suggests that it has changed.
+            recentre: compute new centres, and embed all products with them into a new collection.
+            dry_run: change nothing and fetch no pictures. The report says what a sync would do.
+            wait: how many seconds to wait for another running sync.
+            workers: how many processes extract features, by default one for each processor.
             progress: makes the progress of each part of the work.
-            options: how a source is read that is given by its path or URL.
+            options: how to read a source that is a path or a URL.
 
         Raises:
-            UsageError: there is no such source, no model, or an option makes no sense.
+            UsageError: there is no such source, no model, or an option is invalid.
             ModelError: the model cannot be opened, or was trained on another backbone than the one installed.
-            CatalogueInUseError: another sync is at work, and was for as long as this one waited.
-            CatalogueError: the source is empty (unless allowed), none of it can be used, or the store fails.
+            CatalogueInUseError: another sync is running, and has not finished within `wait` seconds.
+            CatalogueError: the source is empty (unless allowed), has no usable product, or the store fails.
             DatasetError: the source is a set that cannot be read.
             FeedError: the source is a feed that cannot be read.
             FetchError: the source is a feed at a URL that cannot be fetched.
@@ -136,7 +136,7 @@ class Catalogue(Closable):
         """
         chosen = self._model if model is None else model
         if chosen is None:
-            raise UsageError(f"{self.location} was opened without a model: give the one to sync with")
+            raise UsageError(f"{self.location}: opened without a model. Pass the model to sync with.")
         source = open_source(source, self.location, **options)
         model = Model.open(chosen) if isinstance(chosen, Path | str) else chosen
         store, told = self.store, progress or no_progress
@@ -201,17 +201,17 @@ class Catalogue(Closable):
 
     @property
     def model(self) -> ModelIdentity:
-        """Which model's vectors answer, with the identity of its backbone."""
+        """The model of the active vectors, with the identity of its backbone."""
         return self._current().model
 
     def check(self, model: Model) -> None:
-        """Raise CatalogueError, naming both models, unless this catalogue holds the vectors of `model`."""
+        """Raise CatalogueError unless `model` made this catalogue."""
         held = self.model
         if held.identity != model.identity:
             raise CatalogueError(
-                f"{self.location} holds the vectors of model {held}, not of '{model.name}' "
-                f"({model.identity[:12]}, backbone {model.backbone}); use that model, or run "
-                "`perfectlook catalogue sync` with this one"
+                f"{self.location}: made with model {held}, but the model given is '{model.name}' "
+                f"({model.identity[:12]}, backbone {model.backbone}). Use the catalogue's model, or sync the "
+                "catalogue again with `perfectlook catalogue sync`."
             )
 
     def manifest(self) -> CatalogueManifest:
@@ -219,7 +219,7 @@ class Catalogue(Closable):
         return CatalogueManifest.of(self.store)
 
     def generation(self) -> Generation:
-        """Read the generation that answers; CatalogueError before the first sync has ended."""
+        """Read the active generation. Raises CatalogueError before the first sync has finished."""
         return answering(self.store)
 
     def count(self) -> int:
@@ -231,7 +231,7 @@ class Catalogue(Closable):
         return self._read(lambda collection: self.store.categories(collection=collection))
 
     def fields(self, among: int = 2000) -> list[str]:
-        """Return the names of the fields that products have, sorted, judging by this many products."""
+        """Return the sorted names of the fields that the first `among` products have."""
 
         def fields(collection: str) -> list[str]:
             read = self.store.scroll(among, collection=collection, vectors=False)
@@ -241,24 +241,24 @@ class Catalogue(Closable):
         return self._read(fields)
 
     def get(self, ids: Iterable[str], model: Model) -> dict[str, Point]:
-        """Return those of the products that are there, by id, with their vectors of `model` and no other."""
+        """Return the products that exist, by id, with their vectors. `model` must have made the catalogue."""
         wanted = list(ids)
         return self._read(lambda collection: self.store.get(wanted, collection=collection), model)
 
     def search(self, queries: Sequence[Query], model: Model) -> list[Hits]:
-        """Answer queries about vectors of `model` and of no other, whatever is synced meanwhile."""
+        """Answer queries with vectors of `model`, which must have made the catalogue."""
         return self._read(lambda collection: self.store.search(queries, collection=collection), model)
 
     def _current(self) -> Generation:
-        """The generation that answers; its centres may be older, for only a switch makes it read again."""
+        """Return the active generation. It is read again only after a switch, so its centres may be older."""
         if self._generation is None or self._generation.collection != self.store.active():
             self._generation = self.generation()
         return self._generation
 
     def _read(self, read: Callable[[str], Result], model: Model | None = None) -> Result:
-        """Read from the active collection; if it is dropped after a switch, from the one that followed.
+        """Read from the active collection. If it is dropped after a switch, read from its successor.
 
-        With a `model`, raise CatalogueError unless the vectors there are that model's.
+        With a `model`, raise CatalogueError unless that model made the vectors.
         """
         while True:
             collection = self._current().collection
@@ -271,7 +271,7 @@ class Catalogue(Closable):
                     raise
 
     def __repr__(self) -> str:
-        """Location, products, categories and model; the location alone if they cannot be read."""
+        """Return location, products, categories and model, or only the location if they cannot be read."""
         try:
             model, categories = self.model.name, self.categories()
         except CatalogueError:
@@ -285,7 +285,7 @@ class Catalogue(Closable):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Which products a sync touched, by id; of the changed ones what: `category`, `picture`, `record`."""
+    """The products that a sync changed, by id. `changed` lists `category`, `picture` and `record` of each."""
 
     added: list[str] = field(default_factory=list)
     changed: dict[str, list[str]] = field(default_factory=dict)
@@ -297,20 +297,21 @@ class SyncReport:
     """What a sync did to a catalogue, in products.
 
     Attributes:
-        added: new ones.
-        changed: those with another picture, category or record than before.
-        deleted: those that the source no longer has.
-        unchanged: those that are as they were.
-        embedded: those whose vector was computed, even if only because the model is another one.
-        failed: what is wrong with the source's products: what could not be added or changed, and why.
-        switched: whether the catalogue now answers with the vectors of another model, or for the first time.
-        kept: those that stay as they were because the source cannot give them now.
-        is_whole: whether the source could list everything it has; if not, nothing was deleted.
-        changes: which products they are.
-        dry_run: whether all this would be done, and nothing was.
-        unknown_categories: how many products the catalogue then has of each category that the model has
-            nothing for: neither the category, nor one of the same name, nor one around it was trained.
-        warnings: what looks like a mistake although all of it was done: that more than half was deleted.
+        added: new products.
+        changed: products with another picture, category or record than before.
+        deleted: products that the source no longer has.
+        unchanged: products that are as they were.
+        embedded: products whose vectors were computed, also those computed only because of a new model.
+        failed: problems of the source's products: those that could not be added or changed, with reasons.
+        switched: whether the catalogue now answers from a new collection: with another model, with new
+            centres, or for the first time.
+        kept: products that did not change because the source cannot provide them at the moment.
+        is_whole: whether the source could list all its products. If not, nothing was deleted.
+        changes: the ids of the products.
+        dry_run: whether the report says what a sync would do, and nothing was changed.
+        unknown_categories: the number of products in each category unknown to the model. The model was
+            trained neither with the category, nor with one of the same name, nor with one above it.
+        warnings: what looks like a mistake, although it was done: more than half of the products deleted.
     """
 
     added: int = 0
@@ -328,12 +329,12 @@ class SyncReport:
     warnings: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
-        """Return the report as JSON values, by the names of its attributes."""
+        """Return the report as JSON values by attribute name."""
         return asdict(self)
 
 
 def _held(store: Store, wait: float) -> ExitStack:
-    """Hold the store, after waiting for whoever holds it, until the context that is returned ends."""
+    """Wait until no other sync holds the store. Return a context that holds it."""
     holding, deadline = ExitStack(), time.monotonic() + wait
     while True:
         try:
@@ -348,7 +349,7 @@ def _held(store: Store, wait: float) -> ExitStack:
 
 
 def _stored_states(store: Store, collection: str) -> dict[str, State]:
-    """The state of every product in a collection."""
+    """Return the state of every product in a collection."""
     names = ("picture_sha256", "record_sha256", "stamp")
     states = {}
     for id_, *state in store.excerpts(*names, collection=collection):
@@ -360,22 +361,22 @@ def _stored_states(store: Store, collection: str) -> dict[str, State]:
 
 
 def _why_empty(source: Source, listing: Listing, count: int, location: str) -> str:
-    """Why a sync that would empty a catalogue is refused."""
+    """Return the error of a sync that would empty a catalogue."""
     if listing.problems:
         return (
-            f"{source.name}: none of its products can be used, {len(listing.problems)} problems; the first: "
-            f"{listing.problems[0]}"
+            f"{source.name}: no product can be used ({len(listing.problems)} problems). Fix them. The "
+            f"first problem: {listing.problems[0]}"
         )
-    loss = f"; all {count} products of {location} would be deleted" if count else ""
-    return f"{source.name}: has no products{loss}. Check the source; --allow-empty accepts an empty one"
+    loss = f" (all {count} products of {location} would be deleted)" if count else ""
+    return f"{source.name}: no products{loss}. Check the source, or accept an empty one with --allow-empty."
 
 
 def _differences(
     listing: Listing, stored: Mapping[str, State]
 ) -> tuple[dict[str, Record], dict[str, Record], list[str]]:
-    """Compare a source with a collection: products to embed, to give a new record, and to remove.
+    """Compare a source with a collection. Return the products to embed, to give a new record, and to remove.
 
-    Products that cannot be read now stay as they are stored.
+    Products that cannot be read at the moment stay as they are stored.
     """
     embed, renew = {}, {}
     for id_, record in listing.items.items():
@@ -398,9 +399,10 @@ def _report(
     *,
     dry_run: bool,
 ) -> SyncReport:
-    """Compare the products that a catalogue had with those that it has now.
+    """Compare the products of a catalogue before and after a sync.
 
-    `after` are the ids that it has and their categories; `failed` says why products could not be embedded.
+    `after` holds the categories of the products after the sync, by id. `failed` holds the reasons why
+    products could not be embedded, by id.
     """
     changes = Changes(sorted(after.keys() - before.keys()), deleted=sorted(before.keys() - after.keys()))
     for id_, record in listing.items.items():
@@ -431,19 +433,19 @@ def _report(
 def _warnings(deleted: int, before: int, *, dry_run: bool) -> list[str]:
     if deleted < MANY_DELETED or 2 * deleted <= before:
         return []
-    share, back = f"{deleted:,} of the {before:,} products", "syncing the right feed brings them back"
+    share = f"{deleted:,} of the {before:,} products"
     if dry_run:
-        return [f"{share} would be deleted. If the feed is short by mistake, do not sync it ({back})"]
+        return [f"{share} would be deleted. If the source lacks them by mistake, do not sync it."]
     return [
-        f"{share} that were there are deleted: the source does not have them. If it is short by mistake, "
-        f"{back}; `perfectlook catalogue sync --dry-run` shows beforehand what would be deleted"
+        f"{share} were deleted, because the source does not have them. If this is a mistake, restore them by "
+        "syncing a complete source. `perfectlook catalogue sync --dry-run` shows deletions beforehand."
     ]
 
 
 def _to_fill(
     manifest: CatalogueManifest, identity: ModelIdentity, source: Source, *, recentre: bool
 ) -> Generation:
-    """The generation to fill: the active one, a pending one that was interrupted, or else a new one."""
+    """Return the generation to fill: the active one, an interrupted pending one, or a new one."""
     for each in (manifest.pending,) if recentre else (manifest.active, manifest.pending):
         if each is None or each.model != identity:
             continue
@@ -455,7 +457,7 @@ def _to_fill(
 def _prepared(
     store: Store, manifest: CatalogueManifest, target: Generation, dimension: int
 ) -> CatalogueManifest:
-    """The manifest with the generation to fill: pending, unless it is the active one."""
+    """Return the manifest with the generation to fill. It is pending, unless it is the active one."""
     if manifest.pending and target is not manifest.pending:
         manifest = _write(store, replace(manifest, pending=None))
     _drop_strays(store, manifest)
@@ -466,7 +468,7 @@ def _prepared(
 
 
 def _carry_over(store: Store, collection: str, ids: Set[str], listing: Listing) -> None:
-    """Take products that were not looked at as they are: their features may be stored."""
+    """Add the stored records of products that were not read. Their features may be in the feature store."""
     for some in _batches(sorted(ids)):
         for id_, point in store.get(some, collection=collection).items():
             listing.items[id_] = Record.from_payload(id_, point.payload, point.category)
@@ -475,7 +477,7 @@ def _carry_over(store: Store, collection: str, ids: Set[str], listing: Listing) 
 def _no_longer_shown(
     store: Store, manifest: CatalogueManifest, report: SyncReport, staying: Set[str]
 ) -> list[Path]:
-    """Pictures that answers show now and will not after this sync."""
+    """Return the pictures that answers show now, but not after this sync."""
 
     def pictures(ids: Iterable[str]) -> set[str]:
         found = store.get(ids, collection=manifest.active.collection) if manifest.active else {}
@@ -487,7 +489,7 @@ def _no_longer_shown(
 
 
 def _with_centres(store: Store, manifest: CatalogueManifest, generation: Generation) -> CatalogueManifest:
-    """Store new centres before any vector that depends on them."""
+    """Store new centres, before any vectors that depend on them."""
     if generation is manifest.target:
         return manifest
     if manifest.pending:
@@ -496,7 +498,7 @@ def _with_centres(store: Store, manifest: CatalogueManifest, generation: Generat
 
 
 def _switch(store: Store, manifest: CatalogueManifest) -> None:
-    """Answer with the generation that was filled, if that is another one than before."""
+    """Make the pending generation the active one, if there is a pending one."""
     if manifest.pending:
         _drop_strays(store, _write(store, replace(manifest, active=manifest.pending, pending=None)))
 
@@ -507,7 +509,7 @@ def _write(store: Store, manifest: CatalogueManifest) -> CatalogueManifest:
 
 
 def _drop_strays(store: Store, manifest: CatalogueManifest) -> None:
-    """Drop collections that a killed run has left behind."""
+    """Drop the collections of interrupted syncs."""
     known = {each.collection for each in (manifest.active, manifest.pending) if each}
     for name in store.collections().keys() - known:
         store.drop_collection(name)

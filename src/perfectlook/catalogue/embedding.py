@@ -1,4 +1,4 @@
-"""Turns products into vectors of a model; writes a source's vectors to a file without a catalogue."""
+"""Embed products with a model, and write their vectors to a file without a catalogue."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -25,7 +25,7 @@ from perfectlook.types import Float32Array, Problem, View
 
 @dataclass(frozen=True, slots=True)
 class EmbedReport:
-    """What became of a source's products: how many have a vector, in how many categories, and what failed."""
+    """How many products were embedded, in how many categories, and which products failed."""
 
     embedded: int
     categories: int
@@ -43,27 +43,28 @@ def embed(
     progress: ProgressOf | None = None,
     **options: Unpack[FeedOptions],
 ) -> EmbedReport:
-    """Write the vectors of all of a source's products to a Parquet file, for `Catalogue.sync` to take in.
+    """Write the vectors of a source's products to a Parquet file, which `Catalogue.sync` can read.
 
-    Features are extracted once and kept in the feature store of this machine: a run that was interrupted
-    goes on where it was, and another model on the same backbone only has to run its own small network.
+    Features are extracted once and kept in the feature store of this machine. An interrupted run continues
+    where it stopped. Another model on the same backbone only runs its own small network.
 
     Args:
-        source: the products: what `Catalogue.sync` takes.
-        model: whose vectors: an open model, its folder, or the name of a model that comes with the package.
-        out: the file.
-        catalogue: the folder or URL of a catalogue, or its generation: its centres are kept, so that the
-            vectors can be taken into it next to those that it has. By default centres are the products' own.
-        ray: extract on a Ray cluster, not in processes of this machine.
-        workers: how many processes there.
+        source: the products, as for `Catalogue.sync`.
+        model: an open model, its folder, or the name of a model that comes with the package.
+        out: the file to write.
+        catalogue: the folder or URL of a catalogue, or its generation. The vectors then use its centres, so
+            that the catalogue can take them next to its own. By default the centres are computed from the
+            products.
+        ray: extract features on a Ray cluster instead of in processes of this machine.
+        workers: how many processes extract features.
         progress: makes the progress of each part of the work.
-        options: how a source is read that is given by its path or URL.
+        options: how to read a source that is a path or a URL.
 
     Raises:
-        MissingExtraError: pyarrow, or Ray, is not installed.
+        MissingExtraError: pyarrow or Ray is not installed.
         UsageError: there is no such source.
         ModelError: the model cannot be opened, or was trained on another backbone than the one installed.
-        CatalogueError: the catalogue is of another model, the source has no product that can be used, or the
+        CatalogueError: the catalogue was made with another model, the source has no usable product, or the
             file cannot be written.
         FeatureError: features cannot be stored, or workers fail.
     """
@@ -76,9 +77,10 @@ def embed(
         model.check_backbone(features.manifest.identity)
         identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
         if around is not None and around.model != identity:
+            place = "catalogue" if isinstance(catalogue, Generation) else catalogue
             raise CatalogueError(
-                f"the catalogue holds the vectors of model {around.model}, not of {identity}; use that "
-                "model, or do not name the catalogue"
+                f"{place}: made with model {around.model}, but the model given is {identity}. Use the "
+                "catalogue's model, or do not name the catalogue."
             )
         listing = list_products(source, workers=workers, progress=progress)
         embedder = Embedder(model, features, on_ray=ray)
@@ -89,8 +91,8 @@ def embed(
             for id_, reason in reasons.items()
         ]
         if not wanted:
-            first = f"; the first problem: {failed[0]}" if failed else ""
-            raise CatalogueError(f"{source.name}: has no product that can be embedded{first}")
+            first = f" The first problem: {failed[0]}" if failed else ""
+            raise CatalogueError(f"{source.name}: no product can be embedded. Fix the products.{first}")
         generation = embedder.centres(wanted, around or Generation("", identity, {}, None))
         write_vectors(Path(out), generation, model.dimension, embedder.points(wanted, generation))
     return EmbedReport(len(wanted), len({record.category for record in wanted.values()}), failed)
@@ -102,14 +104,14 @@ def _generation_at(catalogue: Path | str) -> Generation:
 
 
 BATCH = 512
-"""Products that are embedded together and committed in one transaction."""
+"""How many products are embedded together and committed in one transaction."""
 
 
 class Embedder:
-    """Embeds products with one model. Pictures pass its backbone only when the feature store lacks them."""
+    """Embeds products with one model. The backbone runs only for pictures without stored features."""
 
     def __init__(self, model: Model, features: FeatureStore, *, on_ray: bool = False) -> None:
-        """Take a model and the feature store of its backbone; features are extracted here or `on_ray`."""
+        """Use a model and the feature store of its backbone. `on_ray` extracts features on a Ray cluster."""
         self._model = model
         self._features = features
         self._on_ray = on_ray
@@ -117,7 +119,7 @@ class Embedder:
     def extract(
         self, items: Mapping[str, Record], *, workers: int | None = None, progress: Progress | None = None
     ) -> dict[str, str]:
-        """Extract the features that are missing; returns why, for each product that still has none, by id."""
+        """Extract the missing features. Return the reasons of failures by product id."""
         missing = {id_: items[id_] for id_ in self._without_features(items)}
         if not missing:
             return {}
@@ -131,14 +133,14 @@ class Embedder:
             workers=workers,
             progress=progress,
         )
-        unknown = "its picture has no features; run again"
+        unknown = "no features of the picture. Run the same command again."
         return {id_: report.failures.get(views[id_], unknown) for id_ in self._without_features(missing)}
 
     def centres(self, items: Mapping[str, Record], known: Generation) -> Generation:
-        """Return the generation with the centres of those of the products' categories that it lacks.
+        """Return the generation with the centres of the products' categories added.
 
-        A centre is the mean of a category's products, shrunk to that of the model's category that stands in
-        for it.
+        A centre is the mean of a category's products, shrunk to the centre of the model's category that
+        represents it. Centres that the generation has do not change.
         """
         new = {id_: item for id_, item in items.items() if item.category not in known.centres}
         if not new:

@@ -1,4 +1,4 @@
-"""What a catalogue keeps: which model's vectors answer, and the record of every product."""
+"""The manifest of a catalogue, and the records of its products."""
 
 import base64
 import hashlib
@@ -17,11 +17,12 @@ from perfectlook.stores import Payload, Store
 from perfectlook.types import Float32Array, Product
 
 FORMAT = 1
+REBUILD = "Move the catalogue away, and make it again with `perfectlook catalogue sync`."
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model made vectors: its name, the hash of its weights, and the identity of its backbone."""
+    """The model of vectors: its name, the hash of its weights, and the identity of its backbone."""
 
     name: str
     identity: str
@@ -40,15 +41,15 @@ def _decoded(text: object) -> Float32Array:
 
 
 _Vector: TypeAlias = Annotated[Float32Array, PlainValidator(_decoded), PlainSerializer(_encoded)]
-"""A vector that is base64 of little-endian float32 in documents."""
+"""A vector. Documents hold it as base64 of little-endian float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
-    """Vectors of one model around one choice of centres, in a collection of the store.
+    """The vectors of one model with one set of centres, in one collection of the store.
 
-    `centres` holds the centre [D_in] of every category that the catalogue has seen, `overall` that of all
-    products: frozen when first computed, so that a product's vector depends on nothing but the product.
+    `centres` holds the centre [D_in] of every category that the catalogue has ever had. `overall` is the
+    centre of all products. Centres never change, so a vector depends only on its own product.
     """
 
     collection: str
@@ -57,7 +58,7 @@ class Generation:
     overall: _Vector | None
 
     def with_centres(self, centres: Mapping[str, Float32Array], overall: Float32Array) -> "Generation":
-        """Return this generation with centres of further categories; those it has stay."""
+        """Return this generation with the centres of more categories. The centres it has do not change."""
         return replace(
             self,
             centres=dict(sorted({**centres, **self.centres}.items())),
@@ -67,7 +68,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueManifest:
-    """The generation that answers, None before the first sync has ended, and one that is being filled."""
+    """The active generation (None before the first sync has finished), and one that is being filled."""
 
     active: Generation | None
     pending: Generation | None
@@ -82,30 +83,32 @@ class CatalogueManifest:
 
     @classmethod
     def of(cls, store: Store) -> "CatalogueManifest":
-        """Read the manifest of a store; raises what `from_document` raises."""
+        """Read the manifest of a store. The errors are those of `from_document`."""
         return cls.from_document(store.manifest(), store.location)
 
     @classmethod
-    def from_document(cls, document: Payload | None, location: str) -> "CatalogueManifest":
-        """Read a manifest from a store's document; None is an empty one.
+    def from_document(
+        cls, document: Payload | None, location: str, remedy: str = REBUILD
+    ) -> "CatalogueManifest":
+        """Read a manifest from a document. None gives an empty manifest.
 
         Raises:
-            CatalogueError: it is of a newer format, or damaged.
+            CatalogueError: the manifest has a newer format or is damaged. `remedy` says how to repair it.
         """
         if document is None:
             return cls(active=None, pending=None, counter=0)
         if isinstance(document.get("format"), int) and document["format"] > FORMAT:  # type: ignore[operator]
             raise CatalogueError(
-                f"{location}: its manifest is of format {document['format']}, and this version reads up to "
-                f"{FORMAT}; upgrade perfectlook"
+                f"{location}: has format {document['format']}, but this version reads formats up to "
+                f"{FORMAT}. Upgrade perfectlook."
             )
         try:
             return _DOCUMENTS.validate_python(document)
         except ValidationError as error:
             first = error.errors()[0]
             raise CatalogueError(
-                f"{location}: its manifest is damaged ({'.'.join(map(str, first['loc']))}: {first['msg']}); "
-                "move the catalogue away and run `perfectlook catalogue sync` to build it anew"
+                f"{location}: damaged (manifest, {'.'.join(map(str, first['loc']))}: {first['msg']}). "
+                f"{remedy}"
             ) from error
 
     def document(self) -> Payload:
@@ -117,12 +120,11 @@ _DOCUMENTS = TypeAdapter(CatalogueManifest)
 
 
 def answering(store: Store) -> Generation:
-    """Return the generation of a store that answers; CatalogueError before the first sync has ended."""
+    """Return the active generation of a store. Raises CatalogueError before the first sync has finished."""
     generation = CatalogueManifest.of(store).active
     if generation is None:
         raise CatalogueError(
-            f"{store.location}: no sync has ended yet, so there is nothing to recommend; run "
-            "`perfectlook catalogue sync` to its end"
+            f"{store.location}: no finished sync. Run `perfectlook catalogue sync`, and let it finish."
         )
     return generation
 
@@ -130,25 +132,26 @@ def answering(store: Store) -> Generation:
 State: TypeAlias = tuple[str, str, str, str]
 """A product's category, the hashes of its picture and of its record, and its stamp.
 
-A vector depends on the first two only. Another stamp alone is not a change: it saves a look at the picture.
+The vector depends only on the category and the picture. A new stamp alone is not a change. An equal stamp
+saves reading the picture.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A product as a catalogue keeps it, next to its id and its vector.
+    """What a catalogue stores about a product, in addition to its id and its vector.
 
     Attributes:
-        title: as the source has it.
-        picture: the absolute path of its picture.
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
+        title: the title, as in the source.
+        picture: the absolute path of the picture.
+        width: the width of the picture in pixels.
+        height: the height of the picture in pixels.
         picture_sha256: the hash of the picture's file.
         dhash: the picture's difference hash, in hexadecimal digits.
-        record_sha256: the hash of title, picture's place and fields.
-        fields: price, brand, link ... as the source has them.
-        stamp: what all that and the file looked like at a glance; see `stamp_of`.
-        category: the product's category; a store keeps it apart from the rest.
+        record_sha256: the hash of the title, the path of the picture, and the fields.
+        fields: price, brand, link and others, as in the source.
+        stamp: a quick check whether the product has changed; see `stamp_of`.
+        category: the product's category. Stores keep it separately.
     """
 
     title: str | None
@@ -164,12 +167,12 @@ class Record:
 
     @property
     def state(self) -> State:
-        """What tells whether the product has changed."""
+        """The values to compare to find out whether the product has changed."""
         return self.category, self.picture_sha256, self.record_sha256, self.stamp
 
     @classmethod
     def of(cls, product: Product, fingerprint: Fingerprint, stamp: str = "") -> Self:
-        """Make the record of a product as its source and its picture are now."""
+        """Return the record of a product, from its source and its picture."""
         picture = str(product.picture.absolute())
         return cls(
             title=product.title,
@@ -186,7 +189,7 @@ class Record:
 
     @classmethod
     def from_payload(cls, id_: str, payload: Payload, category: str = "") -> Self:
-        """Read a record back; CatalogueError if the payload is not one."""
+        """Return the record in a payload. Raises CatalogueError if the payload has no record."""
         try:
             values = map(payload.__getitem__, RECORD_NAMES)
             return cls(*values, str(payload.get("stamp", "")), category)  # type: ignore[arg-type, call-arg]
@@ -199,15 +202,15 @@ class Record:
 
 
 def foreign_record(id_: str | None, missing: str) -> CatalogueError:
-    """The error of a stored product that is not a record."""
+    """Return the error about a stored product without a record."""
     return CatalogueError(
-        f"product '{id_}' has no {missing} in the catalogue: it was written by something else; run "
-        "`perfectlook catalogue sync` into a new folder"
+        f"product '{id_}': no {missing} in its record (another program has written it). Run `perfectlook "
+        "catalogue sync` with a new folder."
     )
 
 
 def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> str:
-    """The hash of what a source says of a product: another one means that its record has changed."""
+    """Return the hash of a product's data in its source. Another hash means that its record has changed."""
     said = [title or "", picture]
     for name in sorted(fields):
         said += name, fields[name]
@@ -215,19 +218,19 @@ def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> s
 
 
 def stamp_of(picture: Path | str, digest: str) -> str:
-    """Return what a product looks like at a glance: while that stays the same, the product has not changed.
+    """Return the stamp of a product. A product with the same stamp as before has not changed.
 
-    It is the size and the time of change of the picture's file, and the digest of what the source says; "" if
-    there is no such file or no digest, and the product has to be looked at.
+    The stamp consists of the size and the modification time of the picture's file, and the digest of the
+    product's data in its source. Without a file or a digest it is "", and the picture must be read.
     """
     if not digest or not picture:
         return ""
     try:
-        status = os.stat(picture)  # noqa: PTH116  # a hundred thousand of them; Path.stat is slower
+        status = os.stat(picture)  # noqa: PTH116  # faster than Path.stat for many files
     except (OSError, ValueError):
         return ""
     return f"{status.st_size}-{status.st_mtime_ns}-{digest}"
 
 
 RECORD_NAMES = [each.name for each in fields(Record) if each.name not in ("stamp", "category")]
-"""What every stored record has; those of earlier versions have no stamp."""
+"""The entries that every stored record has. Records of earlier versions have no stamp."""

@@ -1,4 +1,4 @@
-"""What a catalogue can be synced with: opens a source, and lists its products as records."""
+"""Sources of a sync: open a source, and list its products as records."""
 
 import hashlib
 import os
@@ -29,25 +29,25 @@ from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
 MAX_FEED = FetchLimits(max_bytes=2**31, seconds=600.0)
-"""What a feed at a URL may take."""
+"""The limits for a feed at a URL."""
 
 
 class Source(Protocol):
-    """Products to put into a catalogue. A new kind of source is one class with these four."""
+    """Products for a catalogue. A new kind of source is a class with these four members."""
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """The name of the source in reports."""
 
     @property
     def problems(self) -> list[Problem]:
-        """What is wrong with its products; complete when `products` has ended."""
+        """The problems of its products. The list is complete when `products` has ended."""
 
     @property
     def unavailable(self) -> frozenset[str] | None:
-        """Ids of products that it has but cannot give now; a catalogue keeps them as they were.
+        """The ids of products that it has but cannot provide now. A catalogue keeps them as they are.
 
-        None if it could not list everything it has: a catalogue then deletes nothing. Complete when
+        None if it could not list all its products. A catalogue then deletes nothing. The value is final when
         `products` has ended.
         """
 
@@ -58,27 +58,31 @@ class Source(Protocol):
 def open_source(
     source: Source | Path | str, catalogue: Path | str = "cache://", **options: Unpack[FeedOptions]
 ) -> Source:
-    """Open a set (either layout), vectors, a feed, a feed at a URL, or else a folder of pictures.
+    """Open a set (either layout), a file of vectors, a feed (a file or a URL), or a folder of pictures.
 
     Args:
-        source: a path or a URL; "showroom" is the set that comes with the package. An open source is returned
+        source: a path or a URL. "showroom" is the set that comes with the package. An open source is returned
             as it is.
-        catalogue: the catalogue that keeps the pictures that are fetched; by default, the cache folder does.
-        options: how a feed is read.
+        catalogue: the catalogue that keeps fetched pictures. By default the cache folder keeps them.
+        options: how to read a feed.
 
     Raises:
-        UsageError: there is nothing, something that is not a source, or an option that makes no sense.
-        FetchError: there is a URL that cannot be fetched.
-        FeedError: the format of a feed is not known.
-        DatasetError: there is a set that cannot be read.
-        CatalogueError: there is a file of vectors that cannot be read.
+        UsageError: there is no source at the path or URL, or an option is invalid.
+        FetchError: the URL cannot be fetched.
+        FeedError: the format of the feed is unknown.
+        DatasetError: the set cannot be read.
+        CatalogueError: the file of vectors cannot be read.
     """
     if not isinstance(source, Path | str):
         if options:
-            raise UsageError(f"{source.name} is open already, so it cannot be read with {', '.join(options)}")
+            raise UsageError(
+                f"{source.name}: already open, so {', '.join(options)} cannot apply. Leave out the options, "
+                "or pass the path of the source."
+            )
         return source
     if unknown := options.keys() - FeedOptions.__annotations__.keys():
-        raise TypeError(f"unexpected options: {', '.join(sorted(unknown))}")
+        known = ", ".join(FeedOptions.__annotations__)
+        raise TypeError(f"expected options among {known}, got {', '.join(sorted(unknown))}")
     limits = FetchLimits(
         allow_private=options.get("allow_private", False), connections=options.get("connections", 8)
     )
@@ -87,35 +91,35 @@ def open_source(
         return _fetched_feed(str(source), cache, options)
     path = set_folder(source)
     if not path.exists():
-        raise UsageError(f"{path}: no such file or folder; {_SOURCES}")
+        raise UsageError(f"{path}: no such file or folder. {_SOURCES}")
     if vectors := VectorFile.open(path):
         return vectors
     if path.is_file() and path.suffix != ".json":
         if options.get("format") is None and not _names_a_feed(path):
-            raise UsageError(f"{path}: a file of an unknown format; {_SOURCES} (--format names its format)")
+            raise UsageError(f"{path}: unknown file format. If it is a feed, pass --format. {_SOURCES}")
         return Feed(path, cache, **options)
     if not path.is_dir() or releases_at(path) or any((path / name).is_file() for name in (PAIRS, CATEGORIES)):
         return SetSource(load_set(path))
     feeds = sorted(each.name for each in path.iterdir() if each.is_file() and _names_a_feed(each))
-    if feeds:  # a feed's folder would be taken for everything that the shop has
+    if feeds:  # syncing the folder would delete all products that have no picture in it
         raise UsageError(
-            f"{path}: holds {feeds[0]}, which looks like a feed: name {path / feeds[0]} itself; to sync "
-            "the folder's pictures instead, move that file elsewhere"
+            f"{path}: contains {feeds[0]}, which looks like a feed. Name {path / feeds[0]} to sync it, or "
+            "move the file away to sync the folder's pictures."
         )
     return FolderSource(path)
 
 
-_SOURCES = "a source is a set, a folder of pictures, or a feed (a file, or an http:// or https:// URL)"
+_SOURCES = "Name a set, a folder of pictures, or a feed (a file, or an http:// or https:// URL)."
 
 
 def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> Feed:
-    """Fetch a feed into a temporary folder, which goes when the source does."""
+    """Fetch a feed into a temporary folder, which is removed together with the source."""
     try:
         scheme = urlsplit(url).scheme
     except ValueError as error:
-        raise UsageError(f"{url}: is not a URL ({error}); correct it") from error
+        raise UsageError(f"{url}: not a URL ({error}). Correct it.") from error
     if scheme not in ("http", "https"):
-        raise UsageError(f"{url}: only http:// and https:// are fetched; {_SOURCES}")
+        raise UsageError(f"{url}: expected http:// or https://, got {scheme}://. {_SOURCES}")
     with Fetcher(replace(MAX_FEED, allow_private=options.get("allow_private", False))) as fetcher:
         fetched = fetcher.fetch(url)
     folder = Path(tempfile.mkdtemp(prefix="perfectlook-"))
@@ -134,10 +138,10 @@ def _names_a_feed(path: Path) -> bool:
 
 
 class SetSource:
-    """All products of a set, whether they are in a pair or not."""
+    """All products of a set, with or without a pair."""
 
     def __init__(self, dataset: Dataset) -> None:
-        """Take an open set."""
+        """Use an open set."""
         self._dataset = dataset
         self.name = str(dataset.root)
         self.problems = dataset.product_problems
@@ -150,22 +154,22 @@ class SetSource:
 
 
 class FolderSource:
-    """The pictures in the sub-folders of a folder, whose names are the levels of the category.
+    """The pictures in the sub-folders of a folder. The names of the sub-folders are the category.
 
     `FOLDER/Furniture/Chairs/red one.jpg` is a product of `Furniture|Chairs` with the title "red one". Its
-    id is a hash of its place in the folder without the extension, so it stays the same wherever the folder
-    is, on any system, and when the picture is saved again in another format.
+    id is a hash of its path below the folder, without the extension. It does not change if the folder moves,
+    or if the picture is saved in another format.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Name the folder; it is read when products are asked for."""
+        """Use a folder. `products` reads it."""
         self._folder = folder
         self.name = str(folder)
         self.problems: list[Problem] = []
         self.unavailable: frozenset[str] | None = frozenset()
 
     def products(self) -> Iterator[Product]:
-        """Yield a product for each picture, in the order of paths; hidden ones are passed over."""
+        """Yield a product for each picture, in the order of paths. Hidden files and folders are skipped."""
         self.problems = []
         self.unavailable = frozenset()
         seen: dict[str, Path] = {}
@@ -175,10 +179,10 @@ class FolderSource:
             stem = str(place.with_suffix(""))
             if not category:
                 self._report(
-                    path, "is not in a sub-folder, whose name would be its category; move it into one"
+                    path, "no category, because the file is not in a sub-folder. Move it into a sub-folder."
                 )
             elif stem in seen:
-                self._report(path, f"has the name of {seen[stem].name}, which was taken; rename one of them")
+                self._report(path, f"same name as {seen[stem].name}, which is used. Rename one of the two.")
             else:
                 seen[stem] = path
                 id_ = hashlib.sha256(stem.encode("utf-8", "surrogatepass")).hexdigest()[:32]
@@ -190,7 +194,7 @@ class FolderSource:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             self.unavailable = None
-            reason = f"the folder cannot be read ({error.strerror or error}); make it readable for this user"
+            reason = f"cannot be read ({error.strerror or error}). Check its permissions and the disk."
             self._report(folder, reason)
             return
         for entry in entries:
@@ -207,11 +211,11 @@ class FolderSource:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All that a source has: records of products that were looked at, by id in order, and the rest.
+    """All products of a source: the records of those that were read, by sorted id, and the ids of the rest.
 
-    `unchanged` are the ids of products that are as the catalogue has them. `unreadable` are the ids of
-    products that cannot be read at the moment: they are neither new nor gone. Unless the listing `is_whole`,
-    nothing is gone.
+    `unchanged` holds the ids of products that are as in the catalogue. `unreadable` holds the ids of products
+    that cannot be read at the moment. They are neither new nor deleted. Unless the listing `is_whole`, no
+    product is deleted.
     """
 
     items: dict[str, Record]
@@ -221,7 +225,7 @@ class Listing:
     unchanged: frozenset[str] = frozenset()
 
     def staying(self, stored: Set[str]) -> set[str]:
-        """Return those of the stored products that are not in the listing and yet not gone."""
+        """Return the stored products that are not in the listing, but must not be deleted."""
         unlisted = set(stored - self.items.keys() - self.unchanged)
         return unlisted & self.unreadable if self.is_whole else unlisted
 
@@ -237,10 +241,10 @@ def list_products(
 ) -> Listing:
     """Read a source, fetch the pictures of a feed, and fingerprint them.
 
-    A product is passed over as unchanged if what the source says of it, and the size and the time of change
-    of its picture, are as in `known`; with `verify`, every picture is read, or its server asked. Without
-    `fetch`, a picture that would have to be fetched may be anything. Of two products with one id the first
-    counts. A file of vectors has its records in it: pictures are not looked at.
+    A product is unchanged if its data in the source, and the size and the modification time of its picture,
+    are as in `known`. With `verify`, every picture is read, or its server is asked. Without `fetch`, pictures
+    that would have to be fetched count as readable. Of two products with the same id, the first is used. A
+    file of vectors contains the records, so no pictures are read.
     """
     if isinstance(source, VectorFile):
         records = dict(sorted(source.records()))
@@ -254,7 +258,7 @@ def list_products(
         reasons = source.pictures.fetch(pictures, verify=verify, progress=told("fetching pictures"))
     elif isinstance(source, Feed):
         prints = dict.fromkeys(source.pictures.absent(pictures), _UNSEEN)
-    # before they are read: a picture that is written meanwhile is looked at again next time
+    # taken before reading, so that the next sync reads a picture again that is written in between
     stamps = {id_: stamp_of(product.picture, product.digest) for id_, product in fresh.items()}
     there = [picture for picture in pictures if picture not in reasons and picture not in prints]
     if verify:
@@ -283,7 +287,7 @@ _UNSEEN = Fingerprint("", 0, 0, b"")
 def _changed(
     source: Source, known: Mapping[str, State]
 ) -> tuple[dict[str, Product], set[str], list[Problem]]:
-    """A source's products that have to be looked at, the ids of those that have not, and what is wrong."""
+    """Return the products that must be read, the ids of the unchanged ones, and the problems."""
     unchanged: set[str] = set()
 
     def is_unchanged(id_: str, picture: str, digest: str) -> bool:
@@ -302,19 +306,20 @@ def _changed(
         said = [product.category, product.title, picture, sorted(product.fields.items())]
         digest = blake2b(ascii(said).encode(), digest_size=16).hexdigest()
         if id_ in fresh or id_ in unchanged:
-            problems.append(Problem(source.name, id_, "comes twice; the first one counts"))
+            reason = "the id occurs twice; the first one is used. Remove one of the two."
+            problems.append(Problem(source.name, id_, reason))
         elif not id_:
-            problems.append(Problem(source.name, picture, "has no id; give it one"))
+            problems.append(Problem(source.name, picture, "no id. Add one."))
         elif not is_unchanged(id_, picture, digest):
             fresh[id_] = replace(product, digest=digest)
     return fresh, unchanged, problems
 
 
-_NOT_TEXT = "its file name or its text is not Unicode; rename the file or correct the text"
+_NOT_TEXT = "the file name or the text is not valid Unicode. Rename the file, or correct the text."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _is_text(product: Product) -> bool:
-    """Whether a store can write everything that is said of a product; file names may be any bytes."""
+    """Whether a store can write all texts of a product. File names may contain any bytes."""
     said = (product.id, product.category, product.title or "", str(product.picture.absolute()))
     return not _SURROGATE.search("".join([*said, *product.fields, *product.fields.values()]))

@@ -1,8 +1,8 @@
-"""Vectors in a Parquet file: made where the processors are, taken into a catalogue where the store is.
+"""Vectors in a Parquet file. One machine computes them, and another syncs them into a catalogue.
 
-A row is a product: `id`, `category`, `title`, `picture`, `record` (all that the catalogue keeps of it, as
-JSON) and `vector` (float32 [d]). The file's metadata says under `perfectlook` which model made the vectors,
-from which backbone, and around which centres.
+Each row is a product: `id`, `category`, `title`, `picture`, `record` (everything that the catalogue stores
+about it, as JSON) and `vector` (float32 [d]). The file's metadata has the entry `perfectlook` with the model,
+the backbone and the centres of the vectors.
 """
 
 import json
@@ -22,16 +22,17 @@ from perfectlook.stores import Point
 from perfectlook.types import Problem, Product
 
 FORMAT = 1
+EMBED_AGAIN = "Make it again with `perfectlook embed`."
 METADATA = b"perfectlook"
 ROWS = 512
-"""Products that are read, and given on, together."""
+"""How many products are read together."""
 
 
 class VectorFile:
-    """A file of vectors, as a source of products for a sync that has neither to see nor to embed them."""
+    """A file of vectors, as a source for a sync that does not read pictures or compute vectors."""
 
     def __init__(self, path: Path, generation: Generation, dimension: int, count: int) -> None:
-        """Describe a file; `VectorFile.open` is the way in."""
+        """Describe a file. Use `VectorFile.open` to open one."""
         self.path = path
         self.name = str(path)
         self.generation = generation
@@ -42,11 +43,11 @@ class VectorFile:
 
     @classmethod
     def open(cls, path: Path) -> Self | None:
-        """Open a file that `write_vectors` has written; None if there is none, or the file is something else.
+        """Open a file that `write_vectors` has written. Return None if there is no such file.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
-            CatalogueError: the file is of a newer format, or damaged.
+            CatalogueError: the file has another format or is damaged.
         """
         if path.suffix.lower() != ".parquet" or not path.is_file():
             return None
@@ -57,61 +58,63 @@ class VectorFile:
             try:
                 document = dict(json.loads(text))
             except (TypeError, ValueError) as error:
-                raise _damaged(path, "its metadata is not readable") from error
+                raise _damaged(path, "metadata that is not JSON") from error
             if document.get("format") != FORMAT:
                 raise CatalogueError(
-                    f"{path}: is of format {document.get('format')}, and this version reads {FORMAT}; "
-                    "upgrade perfectlook"
+                    f"{path}: has format {document.get('format')}, but this version reads format {FORMAT}. "
+                    "Upgrade perfectlook."
                 )
-            generation = CatalogueManifest.from_document(document.get("made"), str(path)).active
+            made = CatalogueManifest.from_document(document.get("made"), str(path), EMBED_AGAIN)
+            generation = made.active
             if generation is None or not isinstance(document.get("dimension"), int):
-                raise _damaged(path, "its metadata names no model")
+                raise _damaged(path, "metadata without a model")
             return cls(path, generation, document["dimension"], file.metadata.num_rows)
 
     def check(self, model: ModelIdentity) -> None:
-        """Raise CatalogueError, naming both, unless the vectors are of this model on this backbone."""
+        """Raise CatalogueError unless this model made the vectors, on this backbone."""
         if self.generation.model != model:
             raise CatalogueError(
-                f"{self.path} holds the vectors of model {self.generation.model}, not of {model}; sync with "
-                "that model, or run `perfectlook embed` with this one"
+                f"{self.path}: made with model {self.generation.model}, but the model given is {model}. Sync "
+                "with the file's model, or make the file again with `perfectlook embed`."
             )
 
     def has_centres_of(self, generation: Generation) -> bool:
-        """Whether both are around the same centres, so that their vectors may lie side by side.
+        """Whether both use the same centres, so that their vectors can be in one collection.
 
-        Either may have centres of categories that the other has not.
+        Categories that only one of them has do not matter.
         """
         both = self.generation.centres.keys() & generation.centres.keys()
         return all(np.array_equal(self.generation.centres[c], generation.centres[c]) for c in both)
 
     def records(self) -> Iterator[tuple[str, Record]]:
-        """Yield the id and the record of every product; ids that come again are problems."""
+        """Yield the id and the record of every product. Duplicate ids are problems."""
         self.problems = []
         seen: set[str] = set()
         for rows in self._batches("id", "category", "record"):
             for row in rows:
                 id_ = row["id"]
                 if id_ in seen:
-                    self.problems.append(Problem(self.name, id_, "comes twice; the first one counts"))
+                    reason = "the id occurs twice; the first one is used. Remove one of the two."
+                    self.problems.append(Problem(self.name, id_, reason))
                     continue
                 seen.add(id_)
                 try:
                     payload = json.loads(row["record"])
                 except (TypeError, ValueError) as error:
-                    raise _damaged(self.path, f"the record of product '{id_}' is not readable") from error
+                    raise _damaged(self.path, f"record of product '{id_}' that is not JSON") from error
                 yield id_, Record.from_payload(id_, payload, row["category"])
 
     def products(self) -> Iterator[Product]:
-        """Yield the products as any source does, for anyone who wants to look at their pictures again."""
+        """Yield the products, as other sources do."""
         for id_, record in self.records():
             yield Product(id_, record.category, Path(record.picture), record.title, dict(record.fields))
 
     def extract(self, _: Mapping[str, Record], **__: object) -> dict[str, str]:
-        """There is nothing to extract, and nothing fails."""
+        """Extract nothing, because the file has the vectors. Return no failures."""
         return {}
 
     def centres(self, items: Mapping[str, Record], known: Generation) -> Generation:
-        """Return the generation with the file's centres of those categories that it lacks."""
+        """Return the generation with the file's centres of the products' categories added."""
         new = {item.category for item in items.values()} - known.centres.keys()
         if not new or self.generation.overall is None:
             return known
@@ -137,7 +140,7 @@ class VectorFile:
 
 
 def write_vectors(path: Path, generation: Generation, dimension: int, points: Iterable[list[Point]]) -> None:
-    """Write products as a file of vectors, which appears when it is whole.
+    """Write products to a file of vectors. The file appears when it is complete.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
@@ -190,4 +193,4 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _damaged(path: Path, reason: str) -> CatalogueError:
-    return CatalogueError(f"{path}: is damaged ({reason}); make it again with `perfectlook embed`")
+    return CatalogueError(f"{path}: damaged ({reason}). {EMBED_AGAIN}")
