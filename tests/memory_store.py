@@ -59,14 +59,14 @@ class MemoryStore:
         """Make an empty collection."""
         with self._lock:
             if name in self._points:
-                raise CatalogueError(f"{self.location} already has a collection '{name}'")
+                raise CatalogueError(f"{self.location}: collection '{name}' already exists. Drop it first.")
             self._points[name], self._dimensions[name] = {}, dimension
 
     def drop_collection(self, name: str) -> None:
         """Remove a collection that is not active."""
         with self._lock:
             if name == self.active():
-                raise CatalogueError(f"{self.location}: collection '{name}' is active and cannot be dropped")
+                raise CatalogueError(f"{self.location}: collection '{name}' is active.")
             self._named(name)
             del self._points[name], self._dimensions[name]
 
@@ -140,7 +140,7 @@ class MemoryStore:
         with self._lock:
             if self._holder is not None:
                 raise CatalogueInUseError(
-                    f"{self.location} is in use: {self._holder}; wait until it has finished"
+                    f"{self.location}: in use by {self._holder}. Wait until it has finished."
                 )
             self._holder = purpose
         try:
@@ -156,11 +156,9 @@ class MemoryStore:
     def _named(self, collection: str | None) -> str:
         name = self.active() if collection is None else collection
         if name is None:
-            raise CatalogueError(
-                f"{self.location} has no finished sync yet: run `perfectlook catalogue sync`"
-            )
+            raise CatalogueError(f"{self.location}: no finished sync. Run `perfectlook catalogue sync`.")
         if name not in self._points:
-            raise CatalogueError(f"{self.location} has no collection '{name}'")
+            raise CatalogueError(f"{self.location}: no collection '{name}'.")
         return name
 
 

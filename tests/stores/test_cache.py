@@ -1,4 +1,4 @@
-"""A column answers for every place what `text_matches` says of its text."""
+"""A column gives the same result as `text_matches` for every place."""
 
 from decimal import Decimal
 
@@ -23,23 +23,25 @@ leaves = (
 
 
 def longer(column: Column, texts: list[str | None]) -> Column:
-    """The column with these texts in the rows behind its own; rows count from 1."""
+    """Return the column with these texts in the next rows. Rows count from 1."""
     known = len(column.rows)
     rows = np.arange(1, known + len(texts) + 1)
     return column.extended(rows, dict(zip(rows[known:].tolist(), texts, strict=True)))
 
 
 @given(st.lists(st.lists(st.none() | st.sampled_from([*TEXTS, *LONG]), max_size=9), max_size=3), leaves)
-def test_it_agrees_with_the_definition(parts: list[list[str | None]], leaf: Compare | OneOf | Has) -> None:
+def test_a_column_agrees_with_the_definition(
+    parts: list[list[str | None]], leaf: Compare | OneOf | Has
+) -> None:
     column = Column("f")
     for part in parts:
-        column.mask(leaf)  # an answer for the texts so far must not outlive them
+        column.mask(leaf)  # results for the texts so far must not be used for later texts
         column = longer(column, part)
     texts = [text or "" for part in parts for text in part]
     assert column.mask(leaf).tolist() == [text_matches(leaf, text) for text in texts]
 
 
-def test_an_older_column_stays_as_it_was() -> None:
+def test_an_older_column_does_not_change() -> None:
     old = longer(Column("brand"), ["Hay", None])
     new = longer(old, ["Muji", "hay"])
     hay = Compare("brand", "=", "hay")

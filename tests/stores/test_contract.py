@@ -1,4 +1,4 @@
-"""What every store must do. Adding a store is one line of STORES."""
+"""The contract of every store. To test a new store, add one line to STORES."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -61,12 +61,12 @@ def test_a_search_returns_the_nearest_points_in_order(store: Store) -> None:
     assert hits.vectors[2].tolist() == [3, 4, 0]
 
 
-def test_a_search_returns_what_there_is_when_k_is_larger(store: Store) -> None:
+def test_a_search_returns_all_points_if_k_is_larger(store: Store) -> None:
     store.upsert(LINE)
     assert ids(ask(store, [0, 0, 0], k=99)) == ["a", "c", "b", "d"]
 
 
-def test_a_search_keeps_to_its_categories(store: Store) -> None:
+def test_a_search_is_limited_to_its_categories(store: Store) -> None:
     store.upsert([*LINE, point("e", [7, 0, 0], "Hats")])
     assert ids(ask(store, [0, 0, 0], categories=frozenset({"Bags"}))) == ["b"]
     assert ids(ask(store, [0, 0, 0], categories=frozenset({"Bags", "Hats"}))) == ["b", "e"]
@@ -124,13 +124,13 @@ PRICED = [
         ('"a \\"b\\"\nc" = x', "c"),
     ],
 )
-def test_a_search_keeps_to_its_filter(store: Store, where: str, found: str) -> None:
+def test_a_search_is_limited_to_its_filter(store: Store, where: str, found: str) -> None:
     store.upsert(PRICED)
     assert "".join(ids(ask(store, [0, 0, 0], where=parse_filter(where)))) == found
     assert "".join(ids(ask(store, [0, 0, 0], k=2, where=parse_filter(where)))) == found[:2]
 
 
-def test_filters_of_a_batch_are_each_querys_own(store: Store) -> None:
+def test_each_query_of_a_batch_has_its_own_filter(store: Store) -> None:
     store.upsert(PRICED)
     origin = np.zeros(3, np.float32)
     hay, shoes = parse_filter("brand = hay"), frozenset({"Shoes"})
@@ -143,7 +143,7 @@ def test_filters_of_a_batch_are_each_querys_own(store: Store) -> None:
     assert ["".join(ids(hits)) for hits in store.search(batch)] == ["ab", "ab", "a", "b"]
 
 
-def test_filters_see_what_has_changed(store: Store) -> None:
+def test_filters_see_changes(store: Store) -> None:
     store.upsert(PRICED)
     hay = parse_filter("brand = hay")
     assert ids(ask(store, [0, 0, 0], where=hay)) == ["a", "b"]
@@ -180,14 +180,14 @@ def _signs() -> list[list[float]]:
 
 
 def test_distances_far_from_the_origin_do_not_cancel(store: Store) -> None:
-    # ‖x‖² is 3e8 and the spacing of float32 there 32: ‖x‖² - 2x·q + ‖q‖² would be noise.
+    # ‖x‖² is 3e8, where the spacing of float32 is 32, so ‖x‖² - 2x·q + ‖q‖² would be noise.
     store.upsert([point(f"{i:02}", [10_000, 10_000 + i * 2.0**-7, 10_000]) for i in range(40)])
     hits = ask(store, [10_000, 10_000 + 2.0**-7 * 17.25, 10_000], k=3)
     assert ids(hits) == ["17", "18", "16"]
     assert hits.distances.tolist() == [0.25 * 2.0**-7, 0.75 * 2.0**-7, 1.25 * 2.0**-7]
 
 
-def test_a_point_comes_back_as_it_was_given(store: Store) -> None:
+def test_a_point_is_returned_as_it_was_given(store: Store) -> None:
     payload = {"title": "Schuh 👟\x00 ‖", "price": "12.50", "fields": {"sizes": [1, 2.5, None, True]}}
     given_point = Point("ü/1", "Kleidung & Schuhe|Schuhe", np.array([0.1, -2, 1e-9], np.float32), payload)
     store.upsert([given_point])
@@ -199,7 +199,7 @@ def test_a_point_comes_back_as_it_was_given(store: Store) -> None:
         assert found.vector.tolist() == given_point.vector.tolist()
 
 
-def test_get_returns_those_that_exist(store: Store) -> None:
+def test_get_returns_existing_points(store: Store) -> None:
     store.upsert(LINE)
     assert set(store.get(["a", "nobody", "d"])) == {"a", "d"}
     assert store.get([]) == {}
@@ -214,7 +214,7 @@ def test_upsert_replaces_vector_category_and_payload(store: Store) -> None:
     assert store.count() == 4
 
 
-def test_of_two_points_with_one_id_the_last_counts(store: Store) -> None:
+def test_the_last_of_two_points_with_the_same_id_is_used(store: Store) -> None:
     store.upsert([point("a", [1, 0, 0]), point("a", [2, 0, 0], "Bags")])
     assert [(p.id, p.category, p.vector[0]) for p in store.get(["a"]).values()] == [("a", "Bags", 2)]
     assert store.count() == 1
@@ -228,7 +228,7 @@ def test_payloads_change_without_vectors(store: Store) -> None:
     assert store.set_payloads({}) == 0
 
 
-def test_deleted_points_are_gone_and_may_return(store: Store) -> None:
+def test_points_can_be_deleted_and_added_again(store: Store) -> None:
     store.upsert(LINE)
     assert ids(ask(store, [0, 0, 0])) == ["a", "c", "b", "d"]
     assert store.delete(["a", "b", "nobody"]) == 2
@@ -245,13 +245,13 @@ def test_counts(store: Store) -> None:
     assert list(store.categories().items()) == [("Bags", 1), ("Shoes", 3)]
 
 
-def test_excerpts_name_what_is_asked_of_every_point(store: Store) -> None:
+def test_excerpts_have_the_named_entries_of_every_point(store: Store) -> None:
     store.upsert([point("ü 1", [0, 0, 1], "A", x="é", y="2", z={"x": 3}), point("2", [0, 1, 0], "B|C")])
     assert sorted(store.excerpts("y", "x")) == [("2", "B|C", None, None), ("ü 1", "A", "2", "é")]
     assert sorted(store.excerpts()) == [("2", "B|C"), ("ü 1", "A")]
 
 
-def test_scroll_passes_every_point_once(store: Store) -> None:
+def test_scroll_yields_every_point_once(store: Store) -> None:
     store.upsert([point(f"{i}", [i, 0, 0]) for i in range(25)])
     batches = list(store.scroll(10))
     assert [len(batch) for batch in batches] == [10, 10, 5]
@@ -261,7 +261,7 @@ def test_scroll_passes_every_point_once(store: Store) -> None:
     assert len(records) == 25
 
 
-def test_a_collection_beside_the_active_one_is_filled_and_switched_to(store: Store) -> None:
+def test_a_second_collection_is_filled_and_made_active(store: Store) -> None:
     store.upsert(LINE)
     store.create_collection("second", 2)
     store.upsert([Point("n", "Shoes", np.array([1, 1], np.float32))], collection="second")
@@ -276,7 +276,7 @@ def test_a_collection_beside_the_active_one_is_filled_and_switched_to(store: Sto
     assert store.count() == 1
 
 
-def test_collections_refuse_what_would_lose_points(store: Store) -> None:
+def test_collections_cannot_be_replaced_or_dropped_while_active(store: Store) -> None:
     for refused in (
         lambda: store.drop_collection("first"),
         lambda: store.drop_collection("nothing"),
@@ -289,14 +289,14 @@ def test_collections_refuse_what_would_lose_points(store: Store) -> None:
     assert store.manifest() == {"model": "a"}
 
 
-def test_without_an_active_collection_a_search_says_what_to_do(store: Store) -> None:
+def test_a_search_without_an_active_collection_has_a_remedy(store: Store) -> None:
     store.write_manifest({}, active=None)
     with pytest.raises(CatalogueError, match="catalogue sync"):
         ask(store, [0, 0, 0])
 
 
 @pytest.mark.parametrize("bad", [[1, 2], [1, 2, float("nan")], [1, 2, float("inf")], [1e30, 0, 0]])
-def test_a_bad_vector_is_refused_and_its_batch_changes_nothing(store: Store, bad: list[float]) -> None:
+def test_an_invalid_vector_is_rejected_with_its_batch(store: Store, bad: list[float]) -> None:
     store.upsert(LINE)
     with pytest.raises(UsageError, match="culprit"):
         store.upsert([point("a", [9, 9, 9]), point("culprit", bad)])
@@ -306,12 +306,12 @@ def test_a_bad_vector_is_refused_and_its_batch_changes_nothing(store: Store, bad
         ask(store, bad)
 
 
-def test_a_query_for_nothing_is_refused(store: Store) -> None:
-    with pytest.raises(UsageError, match="k is 0"):
+def test_a_query_for_no_products_is_rejected(store: Store) -> None:
+    with pytest.raises(UsageError, match="k 0: must be at least 1"):
         ask(store, [0, 0, 0], k=0)
 
 
-def test_only_one_holds_a_store(store: Store) -> None:
+def test_a_store_has_one_holder(store: Store) -> None:
     with store.hold("a first sync"):
         with pytest.raises(CatalogueError, match="a first sync"), store.hold("a second sync"):
             pass
@@ -320,14 +320,14 @@ def test_only_one_holds_a_store(store: Store) -> None:
         assert store.count() == 4
 
 
-def test_a_manifest_is_kept_as_it_is(store: Store) -> None:
+def test_a_manifest_is_read_as_it_was_written(store: Store) -> None:
     document = {"centres": {"Stühle": "AAAA"}, "numbers": [1, 2.5], "nothing": None}
     store.write_manifest(document, active="first")
     assert store.manifest() == document
 
 
 def test_readers_see_whole_batches_while_a_writer_works(store: Store) -> None:
-    # Each batch moves all points to one place: a search that saw half of a batch would see two places.
+    # Each batch moves all points to one place, so a search that sees half of a batch sees two places.
     if store.location.startswith("qdrant+http"):
         pytest.skip("a cluster's batch becomes visible point by point, as docs/how-to/cluster.md says")
 
@@ -393,7 +393,7 @@ actions = st.one_of(
 def test_any_history_answers_like_brute_force(
     kind: str, history: list[tuple[str, object]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    # Whole coordinates: distances are exact in any arithmetic, and ties abound.
+    # Integer coordinates give exact distances in any arithmetic, and many ties.
     store = fresh(kind, tmp_path_factory.mktemp("history"))
     truth: dict[str, tuple[list[int], str, str]] = {}
     everything = ("search", ([0, 0, 0], 20, None, parse_filter("price <= 10")))
@@ -424,13 +424,13 @@ def test_any_history_answers_like_brute_force(
     store.close()
 
 
-def test_an_unknown_scheme_names_the_known_ones() -> None:
+def test_an_unknown_scheme_lists_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"ftp://.*qdrant\+http://"):
         open_store("ftp://host/catalogue")
     assert issubclass(UsageError, PerfectLookError)
 
 
 @pytest.mark.parametrize("url", ["memory://", "memory://shop", "qdrant+memory://shop"])
-def test_a_catalogue_in_memory_is_refused_with_what_to_use_instead(url: str) -> None:
-    with pytest.raises(UsageError, match="in memory are not supported; use a folder"):
+def test_a_catalogue_in_memory_is_rejected_with_a_remedy(url: str) -> None:
+    with pytest.raises(UsageError, match=r"in memory are not supported\. Use a folder"):
         open_store(url, create=True)

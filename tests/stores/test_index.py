@@ -1,4 +1,4 @@
-"""A block finds exactly what brute force in float64 finds, and older blocks stay as they were."""
+"""A block finds exactly what brute force in float64 finds, and older blocks do not change."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def block_of(vectors: Float32Array, capacity: int = 0) -> Block:
 
 
 def brute_force(vectors: Float32Array, query: Float32Array, k: int) -> list[tuple[float, int]]:
-    """The k nearest and whatever ties with the k-th, as (distance, row)."""
+    """Return the k nearest and all ties with the k-th, as (distance, row)."""
     distances = np.sqrt(((vectors.astype(float) - query) ** 2).sum(axis=1))
     limit = np.sort(distances)[min(k, len(distances)) - 1]
     return sorted((float(d), i * 10) for i, d in enumerate(distances) if d <= limit)
@@ -29,7 +29,7 @@ def found(block: Block, query: Float32Array, k: int) -> list[tuple[float, int]]:
 @pytest.mark.parametrize("count", [1, 9, 700, 5000])
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.0), (1e-4, 50.0), (1e6, -3e6), (1e-20, 0.0)])
 @pytest.mark.parametrize("k", [1, 10])
-def test_it_finds_what_brute_force_finds(count: int, scale: float, offset: float, k: int) -> None:
+def test_a_block_finds_what_brute_force_finds(count: int, scale: float, offset: float, k: int) -> None:
     random = np.random.default_rng(count)
     vectors = (offset + scale * random.standard_normal((count, 16))).astype(np.float32)
     vectors[count // 2 :: 3] = vectors[0]  # many ties
@@ -48,7 +48,7 @@ def test_ties_with_the_last_place_are_all_returned(values: list[int], target: in
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
 @pytest.mark.parametrize("count", [6, 3000])
-def test_only_what_a_filter_keeps_is_found(count: int, share: float) -> None:
+def test_only_vectors_that_a_filter_keeps_are_found(count: int, share: float) -> None:
     random = np.random.default_rng(count)
     vectors = random.standard_normal((count, 4)).astype(np.float32)
     kept = random.random(count) < share
@@ -62,7 +62,7 @@ def test_only_what_a_filter_keeps_is_found(count: int, share: float) -> None:
     assert len(block.nearest(np.zeros((1, 4), np.float32), [count])[0].rows) == count - 1
 
 
-def test_older_blocks_do_not_see_what_newer_ones_do() -> None:
+def test_older_blocks_do_not_see_changes_of_newer_ones() -> None:
     old = block_of(np.array([[1.0], [2.0]], np.float32), capacity=8)
     longer = old.extended(np.array([20, 30]), np.array([[0.5], [3.0]], np.float32))
     fewer = longer.without(np.array([0, 20]))
@@ -80,13 +80,13 @@ def test_a_block_that_grows_within_its_capacity_shares_its_vectors() -> None:
     assert np.shares_memory(old.vectors, old.extended(np.array([50]), np.ones((1, 2), np.float32)).vectors)
 
 
-def test_a_block_that_lost_a_quarter_is_packed_anew() -> None:
+def test_a_block_that_lost_more_than_a_quarter_is_packed() -> None:
     block = block_of(np.arange(100, dtype=np.float32)[:, None])
     assert block.without(np.arange(0, 200, 10)).size == 100
     assert block.without(np.arange(0, 300, 10)).size == 70
 
 
-def test_removing_twice_or_what_is_not_here_changes_nothing() -> None:
+def test_removing_twice_or_missing_rows_changes_nothing() -> None:
     block = block_of(np.arange(10, dtype=np.float32)[:, None]).without(np.array([30]))
     assert block.without(np.array([30, 35, 1000])) is block
 

@@ -1,4 +1,4 @@
-"""The approximate index: asked for, built beside, measured, and only ever candidates for exact distances."""
+"""The approximate index is optional, built in the background, and selects candidates for exact distances."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -53,14 +53,14 @@ def ids(hits: Hits) -> list[str]:
     return [product.id for product in hits.products]
 
 
-def test_it_is_only_there_when_asked_for_and_then_says_so(folder: Path, store: EmbeddedStore) -> None:
+def test_the_index_is_optional_and_is_not_called_exact(folder: Path, store: EmbeddedStore) -> None:
     exact = EmbeddedStore.open(folder)
     assert (exact.exact, store.exact) == (True, False)
     assert exact.indexes is None
     exact.close()
 
 
-def test_answers_are_exact_until_it_is_built_and_close_to_it_after(
+def test_answers_are_exact_before_and_nearly_exact_after_the_build(
     folder: Path, store: EmbeddedStore
 ) -> None:
     exact = EmbeddedStore.open(folder)
@@ -68,7 +68,7 @@ def test_answers_are_exact_until_it_is_built_and_close_to_it_after(
     assert ids(ask(store, queries[0])) == ids(ask(exact, queries[0]))
     assert store.indexes is not None
     [(key, recall)] = store.indexes.settle().items()
-    assert key[1] == "Shoes"  # and none of the few bags
+    assert key[1] == "Shoes"  # the few bags have no index
     assert recall >= 0.95
     same = 0
     for query in queries:
@@ -81,7 +81,7 @@ def test_answers_are_exact_until_it_is_built_and_close_to_it_after(
     exact.close()
 
 
-def test_filters_hold(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filters_work_with_the_index(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("perfectlook.stores.index._WORTH_IT", 10)
     query = drawn(1, 3)[0]
     ask(store, query)
@@ -94,7 +94,7 @@ def test_filters_hold(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> 
     assert max(map(int, cheap)) < 600
 
 
-def test_what_is_new_is_found_and_what_is_gone_is_not(store: EmbeddedStore) -> None:
+def test_new_products_are_found_and_deleted_ones_are_not(store: EmbeddedStore) -> None:
     query = drawn(1, 4)[0]
     ask(store, query)
     assert store.indexes is not None
@@ -107,7 +107,7 @@ def test_what_is_new_is_found_and_what_is_gone_is_not(store: EmbeddedStore) -> N
     assert nearest not in ids(hits)
 
 
-def test_an_index_serves_blocks_that_begin_alike() -> None:
+def test_an_index_serves_blocks_that_begin_with_its_vectors() -> None:
     block = Block.empty(8).extended(np.arange(COUNT), drawn())
     index = ApproximateIndex.build(block)
     assert index.serves(block.extended(np.array([COUNT]), drawn(1)))
@@ -118,7 +118,7 @@ def test_an_index_serves_blocks_that_begin_alike() -> None:
     assert not index.serves(packed.extended(np.arange(COUNT, 2 * COUNT), drawn()))
 
 
-def test_few_that_a_filter_keeps_are_scanned() -> None:
+def test_few_products_kept_by_a_filter_are_scanned() -> None:
     block = Block.empty(8).extended(np.arange(COUNT), drawn())
     index = ApproximateIndex.build(block)
     few = np.zeros(COUNT, bool)
@@ -126,7 +126,7 @@ def test_few_that_a_filter_keeps_are_scanned() -> None:
     assert index.candidates(drawn(1)[0], 10, block.only(few)) is None
 
 
-def test_many_are_scanned_for() -> None:
+def test_a_large_k_is_scanned() -> None:
     block = Block.empty(8).extended(np.arange(COUNT), drawn())
     assert ApproximateIndex.build(block).candidates(drawn(1)[0], 1000, block) is None
 
@@ -137,13 +137,13 @@ def test_a_plain_path_opens_the_exact_store(folder: Path) -> None:
     store.close()
 
 
-def test_a_store_is_asked_for_an_index_where_it_is_opened(tmp_path: Path):
+def test_the_index_is_requested_when_a_store_is_opened(tmp_path: Path):
     with closing(open_store(tmp_path / "own", create=True, approximate_above=1000)) as store:
         assert not store.exact
     with closing(open_store(tmp_path / "own")) as store:
         assert store.exact
 
 
-def test_a_cluster_has_an_index_of_its_own():
+def test_a_cluster_has_its_own_index():
     with pytest.raises(UsageError, match=r"exact=false"):
         open_store("qdrant+http://localhost/shop", create=True, approximate_above=1000)

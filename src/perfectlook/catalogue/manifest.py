@@ -14,10 +14,10 @@ from pydantic import PlainSerializer, PlainValidator, TypeAdapter, ValidationErr
 from perfectlook.data.fingerprints import Fingerprint
 from perfectlook.errors import CatalogueError
 from perfectlook.stores import Payload, Store
+from perfectlook.stores.database import REBUILD
 from perfectlook.types import Float32Array, Product
 
 FORMAT = 1
-REBUILD = "Move the catalogue away, and make it again with `perfectlook catalogue sync`."
 
 
 @dataclass(frozen=True, slots=True)

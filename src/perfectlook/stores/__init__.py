@@ -1,4 +1,4 @@
-"""Where a catalogue's vectors live: one interface, several stores, chosen by a folder or URL."""
+"""Stores of a catalogue's vectors: one interface, and one store for each kind of folder or URL."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,20 +9,22 @@ from perfectlook.stores.sqlite import EmbeddedStore
 
 
 def open_store(location: Path | str, *, create: bool = False, approximate_above: int | None = None) -> Store:
-    """Open the store at a folder or URL; with `create`, make an empty one where there is none.
+    """Open the store at a folder or URL. With `create`, make an empty one if there is none.
 
-    With `approximate_above`, a store on this machine searches categories of more products than that by an
+    With `approximate_above`, a store on this machine searches categories with more products than this with an
     approximate index (extra `ann`).
 
-    Raises CatalogueError when there is none or it cannot be used, UsageError for a scheme that no store has.
+    Raises:
+        CatalogueError: there is no store, or it cannot be opened.
+        UsageError: no store has the scheme of the URL.
     """
     text = str(location)
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme.endswith("memory"):
-        raise UsageError(f"{text}: catalogues in memory are not supported; use a folder")
+        raise UsageError(f"{text}: catalogues in memory are not supported. Use a folder.")
     if scheme not in STORES:
         known = ", ".join(f"{name}://" for name in STORES if name)
-        raise UsageError(f"{text}: no store opens '{scheme}://'; give a folder, or one of {known}")
+        raise UsageError(f"{text}: unknown scheme '{scheme}://'. Use a folder, or choose one of: {known}.")
     return STORES[scheme](text, create, approximate_above)
 
 
@@ -35,8 +37,8 @@ def _open_cluster(location: str, create: bool, approximate_above: int | None) ->
 
     if approximate_above is not None:
         raise UsageError(
-            f"{location}: a cluster has its own index; set `?exact=false` in its URL instead of a number of "
-            "products"
+            f"{location}: a cluster has its own approximate index. Leave out the number of products, and set "
+            "`?exact=false` in the URL."
         )
     return ClusterStore.open(location, create=create)
 
@@ -46,6 +48,6 @@ STORES: dict[str, Callable[[str, bool, int | None], Store]] = {
     "qdrant+http": _open_cluster,
     "qdrant+https": _open_cluster,
 }
-"""How to open a store, by the scheme of its URL; a plain path has none."""
+"""How to open a store, by the scheme of its URL. A path has no scheme."""
 
 __all__ = ["STORES", "EmbeddedStore", "Hits", "Payload", "Point", "Query", "Store", "open_store"]

@@ -1,4 +1,4 @@
-"""One collection of an embedded store in memory: a block of vectors and columns of fields per category."""
+"""One collection of an embedded store in memory: a block of vectors and field columns for each category."""
 
 import sqlite3
 import threading
@@ -21,16 +21,15 @@ from perfectlook.taxonomy import matches as is_under
 from perfectlook.types import BoolArray, Float32Array, IntArray
 
 Connect: TypeAlias = Callable[[], sqlite3.Connection]
-"""Returns a connection in a read transaction, which sees the state that the blocks in memory are of."""
+"""Returns a connection in a read transaction that sees the same state as the blocks in memory."""
 VECTOR_DTYPE = np.dtype("<f4")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cache:
-    """The blocks of a collection by category, as of a revision of the database.
+    """The blocks of a collection by category, at one revision of the database.
 
-    A cache never changes: `refreshed` returns the next, and a search that still uses this one is not
-    disturbed.
+    A cache never changes. `refreshed` returns a new one, and running searches continue to use the old one.
     """
 
     collection: int
@@ -43,14 +42,14 @@ class Cache:
 
     @classmethod
     def load(cls, connection: sqlite3.Connection, collection: int, dimension: int, revision: int) -> "Cache":
-        """Read all vectors of a collection, within the connection's read transaction."""
+        """Read all vectors of a collection in the connection's read transaction."""
         counts = connection.execute(COUNT_BY_CATEGORY, (collection,))
         blocks = {name: Block.empty(dimension, count) for name, count in counts}
         empty = cls(collection, dimension, last_removed=_last(connection)[1], blocks=blocks)
         return empty.refreshed(connection, revision)
 
     def refreshed(self, connection: sqlite3.Connection, revision: int) -> "Cache":
-        """Return the cache of the state that the connection's read transaction sees."""
+        """Return the cache for the state of the connection's read transaction."""
         blocks = dict(self.blocks)
         names = dict(connection.execute("SELECT number, name FROM categories").fetchall())
         for rows, categories, vectors in self._new(connection):
@@ -76,10 +75,10 @@ class Cache:
         vectors: Float32Array,
         indexes: ApproximateIndexes | None = None,
     ) -> list[Nearest]:
-        """Search each category once for all queries that ask for it; `vectors` [n, d] are the queries'.
+        """Search each category once for all its queries. `vectors` [n, d] are the vectors of the queries.
 
-        Returns for each query its k nearest, and all that are exactly as far as the k-th. With `indexes`,
-        large blocks are searched approximately.
+        Returns for each query its k nearest points, and all points at the same distance as the k-th. With
+        `indexes`, large blocks are searched approximately.
         """
         asked: dict[tuple[str, Filter | None], list[int]] = {}
         for i, query in enumerate(queries):
@@ -100,10 +99,10 @@ class Cache:
         return [Nearest.joined(parts, query.k) for parts, query in zip(found, queries, strict=True)]
 
     def _new(self, connection: sqlite3.Connection) -> Iterator[tuple[IntArray, IntArray, Float32Array]]:
-        """Yield rows [n], numbers of categories [n] and vectors [n, d] behind the last row, ascending.
+        """Yield rows [n], numbers of categories [n] and vectors [n, d] after the last row, ascending.
 
-        SQLite puts a batch together, in one step that needs no Python: half the time of row by row, and the
-        next batch is read while this one is worked on.
+        SQLite joins a whole batch, which takes half the time of reading row by row. A thread reads the next
+        batch while the caller uses this one.
         """
 
         def read(after: int) -> tuple[int | None, str, str, bytes]:
@@ -119,8 +118,8 @@ class Cache:
                 numbers = [np.fromstring(listed, np.int64, sep=",") for listed in (rows, categories)]
                 if len(vectors) != len(numbers[0]) * self.dimension * VECTOR_DTYPE.itemsize:
                     raise CatalogueError(
-                        "the catalogue is damaged: a vector is not of the collection's dimension "
-                        f"{self.dimension}; {REBUILD}"
+                        "the catalogue is damaged (a vector does not have the collection's dimension "
+                        f"{self.dimension}). {REBUILD}"
                     )
                 decoded = np.frombuffer(vectors, VECTOR_DTYPE).astype(np.float32, copy=False)
                 yield numbers[0], numbers[1], decoded.reshape(-1, self.dimension)
@@ -135,20 +134,20 @@ _SELECT_BATCH = (
 
 
 def _last(connection: sqlite3.Connection) -> tuple[int, int]:
-    """The highest row and the highest number of a removal that were ever given out."""
+    """Return the highest row and the highest number of a removal that were ever used."""
     last = dict(connection.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
     return int(last.get("points", 0)), int(last.get("removed", 0))
 
 
 class Facets:
-    """The columns of one category's block, and what the last filters kept of it.
+    """The field columns of one category's block, and the results of the last filters.
 
-    What a row says in its fields never changes (a product whose fields change gets a new row), and what was
-    removed stays so: what one state's facets have read, those of the next inherit.
+    The fields of a row never change, because a product with changed fields gets a new row. Removed rows never
+    return. So new facets inherit everything that the facets before them have read.
     """
 
     def __init__(self, collection: int, category: str, before: "Facets | None" = None) -> None:
-        """Start with what those `before` have read."""
+        """Start with what the facets `before` have read."""
         self._collection = collection
         self._category = category
         self._reading = threading.Lock()
@@ -159,7 +158,7 @@ class Facets:
                 self._columns, self._kept = dict(before._columns), dict(before._kept)
 
     def only(self, connect: Connect, block: Block, tree: Filter) -> Block:
-        """Return what a filter keeps of the category's block."""
+        """Return the part of the category's block that matches a filter."""
         known = self._kept.get(tree)
         if known is not None and known[0] is block:
             return known[1]
@@ -171,7 +170,7 @@ class Facets:
         return kept
 
     def _mask(self, connect: Connect, block: Block, tree: Filter) -> BoolArray:
-        """Return for each place of a block whether its product matches, there or removed."""
+        """Return for each place of a block whether its product matches, even if it was removed."""
         match tree:
             case filters.And(parts):
                 masks = [self._mask(connect, block, part) for part in parts]
@@ -189,7 +188,7 @@ class Facets:
                 return self._column(connect, block.rows[: block.size], tree.field).mask(tree)
 
     def _column(self, connect: Connect, rows: IntArray, field: str) -> "Column":
-        """Return the column of a field; reads what the rows behind those known say."""
+        """Return the column of a field. The fields of new rows are read."""
         with self._reading:
             column = self._columns.get(field)
             if column is None or not column.begins(rows):
@@ -218,11 +217,11 @@ _TEXT_OF_FIELD = (
 
 
 class Column:
-    """The texts of a field in rows [n] of a block, as codes [n] of the distinct texts; code 0 is "no text".
+    """The texts of a field in rows [n] of a block, as codes [n] of the distinct texts. Code 0 is "no text".
 
-    A filter is answered once for each distinct text, and that answer looked up for each row. It is
-    `filters.text_matches` itself that answers, or arithmetic that only leaves out what it would deny, so a
-    column agrees with it to the last digit. A column never changes: `extended` returns the next.
+    A filter is evaluated once for each distinct text, and the result is looked up for each row.
+    `filters.text_matches` evaluates it. Fast arithmetic only excludes texts that cannot match, so a column
+    gives exactly the same results. A column never changes. `extended` returns a new one.
     """
 
     def __init__(self, field: str) -> None:
@@ -239,16 +238,16 @@ class Column:
 
     @property
     def last_row(self) -> int:
-        """The last row, 0 without any."""
+        """The last row, or 0 without rows."""
         return int(self.rows[-1]) if len(self.rows) else 0
 
     def begins(self, rows: IntArray) -> bool:
-        """Whether some rows begin with those known: both ascend, and what is new comes last."""
+        """Whether some rows begin with the rows of this column. Both ascend, and new rows come last."""
         count = len(self.rows)
         return count == 0 or (count <= len(rows) and int(rows[count - 1]) == self.last_row)
 
     def extended(self, rows: IntArray, texts: Mapping[int, str | None]) -> "Column":
-        """Return the column of `rows`, which begin with those known; what is in no `texts` says nothing."""
+        """Return the column of `rows`, which begin with its own. Rows missing in `texts` have no text."""
         longer = Column(self.field)
         said = [texts.get(row) or "" for row in rows[len(self.rows) :].tolist()]
         new = [text for text in dict.fromkeys(said) if text not in self._code_of]
@@ -288,12 +287,12 @@ class Column:
                 answers[1:] = [text_matches(leaf, text) for text in self._texts[1:]]
             case filters.Compare(_, sign, Decimal() | Money() as value):
                 answers = self._compared(sign, value)
-                for code in np.flatnonzero(self._compared("=", value)):  # as far as float64 can tell
+                for code in np.flatnonzero(self._compared("=", value)):  # equal in float64, maybe not exactly
                     answers[code] = text_matches(leaf, self._texts[code])
         return answers
 
     def _compared(self, sign: str, value: Decimal | Money) -> BoolArray:
-        """Compare the numbers that texts start with in float64."""
+        """Compare the numbers at the start of the texts, in float64."""
         amount = float(value.amount if isinstance(value, Money) else value)
         answers: BoolArray = filters.COMPARISONS[sign](self._numbers, amount)
         if isinstance(value, Money):
@@ -301,7 +300,7 @@ class Column:
         return answers
 
     def _equal_to(self, value: Value) -> list[int]:
-        """Return the codes of the texts that are equal to a value."""
+        """Return the codes of the texts equal to a value."""
         if not isinstance(value, str):
             leaf = filters.Compare(self.field, "=", value)
             near = np.flatnonzero(self._compared("=", value)).tolist()

@@ -1,4 +1,4 @@
-"""The database of an embedded store: its transactions, its failures in plain words, and its SQL."""
+"""The SQLite database of an embedded store: transactions, error messages and SQL."""
 
 import json
 import os
@@ -21,10 +21,10 @@ APPLICATION_ID = 0x504C4F4B  # "PLOK"
 FORMAT = 1
 BUSY_SECONDS = 30.0
 
-# A point whose vector or payload changes gets a new row, and its old one is noted in `removed`. What is new
-# since a state is then `row > last row` and `number > last number`, which is all that a reader's cache needs
-# to catch up. Old notes are forgotten: a reader that has not seen those up to `horizon` starts anew. Vectors
-# lie apart from payloads, so that loading them reads nothing else.
+# A point whose vector or payload changes gets a new row, and its old row is recorded in `removed`. So a
+# reader's cache catches up with the changes by reading `row > last row` and `number > last number`. Old
+# removals are deleted. A reader that has not seen the removals up to `horizon` reads everything again. The
+# vectors have their own table, so that loading them does not read payloads.
 SCHEMA = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO state VALUES ('revision', 0), ('manifest', NULL), ('active', NULL), ('holder', NULL),
@@ -48,12 +48,12 @@ CREATE TABLE removed (
 """
 
 
-class StateChanged(Exception):  # noqa: N818  (no failure: the search starts again)
-    """The database is no longer in the state that was to be read."""
+class StateChanged(Exception):  # noqa: N818  (not an error: the search starts again)
+    """The database has changed since the expected revision."""
 
 
 class Database(Closable):
-    """One writer at a time, any number of readers, each seeing one committed state (WAL)."""
+    """One writer and any number of readers at a time. Each reader sees one committed state (WAL mode)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,16 +66,16 @@ class Database(Closable):
 
     @classmethod
     def open(cls, folder: Path, *, create: bool) -> Self:
-        """Open the database in `folder`; with `create`, make one where there is none.
+        """Open the database in `folder`. With `create`, make one if there is none.
 
         Raises:
-            CatalogueError: there is none, it is damaged, of a newer format, not a catalogue, or unreadable.
+            CatalogueError: there is no catalogue, or it is damaged, unreadable or has a newer format.
         """
         database = cls(folder)
         if not database.path.is_file():
             if not create:
                 raise CatalogueError(
-                    f"{folder}: no catalogue here; run `perfectlook catalogue sync` to make one"
+                    f"{folder}: no catalogue here. Make one with `perfectlook catalogue sync`."
                 )
             _make_folder(folder)
         try:
@@ -88,13 +88,16 @@ class Database(Closable):
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A read transaction: everything read within it is of one committed state."""
+        """A read transaction. All reads in it see one committed state."""
         with self._translated(), self._transaction("BEGIN") as connection:
             yield connection
 
     @contextmanager
     def reading_if_needed(self, revision: int) -> Iterator[Callable[[], sqlite3.Connection]]:
-        """What begins a read transaction when it is first called; StateChanged for another revision."""
+        """Yield a function that begins a read transaction when it is first called.
+
+        It raises StateChanged if the database has another revision.
+        """
         with ExitStack() as stack:
 
             @cache
@@ -108,16 +111,16 @@ class Database(Closable):
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: all of it is on the disk when the context ends, or none of it."""
+        """A write transaction. When the context ends, all of it is on the disk, or nothing."""
         with self._write_lock, self._translated(), self._transaction("BEGIN IMMEDIATE") as connection:
             yield connection
             connection.execute("UPDATE state SET value = value + 1 WHERE key = 'revision'")
             connection.execute("COMMIT")
 
     def version(self) -> int:
-        """Return a number that is another one after any commit, by whichever process or thread.
+        """Return a number that changes with every commit of any process or thread.
 
-        Much cheaper than a transaction: it tells that nothing has changed, not what has.
+        This is much cheaper than a transaction. It shows whether anything has changed, but not what.
         """
         with self._watch_lock, self._translated():
             if self._watcher is None:
@@ -126,7 +129,7 @@ class Database(Closable):
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
-        """Keep every other process from syncing; the system lets go when this one ends, however it ends."""
+        """Keep other processes from syncing. The system releases the lock when this process ends or dies."""
         with self._translated(), closing(self._lock_file(timeout=0.0)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
@@ -134,20 +137,22 @@ class Database(Closable):
                 if _kind(error) not in _BUSY:
                     raise
                 with self._connection() as connection:
-                    holder = state(connection, "holder") or "another process is writing to it"
+                    holder = state(connection, "holder") or "another process"
                 raise CatalogueInUseError(
-                    f"{self.folder} is in use: {holder}; wait until it has finished, or end it"
+                    f"{self.folder}: in use by {holder}. Wait until it has finished, or stop it."
                 ) from error
             since = datetime.now(UTC).isoformat(timespec="seconds")
             self._note_holder(f"{purpose}, process {os.getpid()} on {socket.gethostname()}, since {since}")
             try:
                 yield
             finally:
-                with suppress(sqlite3.Error):  # on a full disk; a note nobody reads while nobody holds
+                with suppress(
+                    sqlite3.Error
+                ):  # e.g. a full disk; the note is read only while the lock is held
                     self._note_holder(None)
 
     def _release(self) -> None:
-        """Close the connections; one that is in use closes when it comes back."""
+        """Close the connections. A connection in use closes when it is returned."""
         with self._pool_lock, self._watch_lock:
             for connection in (*self._idle, *filter(None, [self._watcher])):
                 connection.close()
@@ -155,17 +160,16 @@ class Database(Closable):
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Turn SQLite's failures into CatalogueErrors that say what to do."""
+        """Turn errors of SQLite into CatalogueErrors with a remedy."""
         try:
             yield
         except sqlite3.Error as error:
-            said = _EXPLANATIONS.get(_kind(error), "the catalogue's database failed")
-            said = said.format(seconds=BUSY_SECONDS)
-            raise CatalogueError(f"{self.folder}: {said} (SQLite: {error})") from error
+            what, remedy = _EXPLANATIONS.get(_kind(error), ("the database failed", _RUN_AGAIN))
+            raise CatalogueError(f"{self.folder}: {what} (SQLite: {error}). {remedy}") from error
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
-        """A transaction that is rolled back unless it has been committed."""
+        """A transaction that is rolled back unless it is committed."""
         with self._connection() as connection:
             connection.execute(begin)
             try:
@@ -190,7 +194,7 @@ class Database(Closable):
 
     def _connect(self) -> sqlite3.Connection:
         if self._is_closed:
-            raise CatalogueError(f"{self.folder}: this catalogue has been closed")
+            raise CatalogueError(f"{self.folder}: the catalogue is closed. Open it again.")
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -202,33 +206,35 @@ class Database(Closable):
         return connection
 
     def _lock_file(self, timeout: float) -> sqlite3.Connection:
-        """A database of nothing: locking it exclusively locks no reader out, no dead process keeps it."""
+        """Open an empty database that is the lock. Readers do not use it, and a dead process frees it."""
         return sqlite3.connect(self.folder / LOCK_NAME, timeout=timeout, isolation_level=None)
 
     def _check_format(self, *, create: bool) -> None:
         with self._connection() as connection:
-            # the tables first: whoever sees them sees the identity that was committed with them
+            # read the tables first: the identity was committed together with them
             empty = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
             application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
         if empty and application in (0, APPLICATION_ID):
             if not create:
                 raise CatalogueError(
-                    f"{self.folder}: an empty catalogue; run `perfectlook catalogue sync` to fill it"
+                    f"{self.folder}: an empty catalogue. Fill it with `perfectlook catalogue sync`."
                 )
             self._initialise()
         elif application != APPLICATION_ID:
-            raise CatalogueError(f"{self.path}: a SQLite database, but no catalogue; choose another folder")
+            raise CatalogueError(
+                f"{self.path}: a SQLite database, but not a catalogue. Choose another folder."
+            )
         elif version > FORMAT:
             raise CatalogueError(
-                f"{self.folder}: a catalogue of format {version}, and this version reads up to {FORMAT}; "
-                "upgrade perfectlook"
+                f"{self.folder}: has format {version}, but this version reads formats up to {FORMAT}. "
+                "Upgrade perfectlook."
             )
 
     def _initialise(self) -> None:
         with closing(self._lock_file(timeout=BUSY_SECONDS)) as lock, self._connection() as connection:
             lock.execute("BEGIN EXCLUSIVE")
             if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-                return  # somebody else was faster
+                return  # another process has made the tables
             connection.execute("PRAGMA journal_mode = WAL")
             with self._transaction("BEGIN IMMEDIATE") as writing:
                 for statement in SCHEMA.split(";\n"):
@@ -242,24 +248,32 @@ class Database(Closable):
             connection.execute("UPDATE state SET value = ? WHERE key = 'holder'", (holder,))
 
 
-REBUILD = "move its folder away and run `perfectlook catalogue sync` to build it anew"
+REBUILD = "Move the catalogue away, and make it again with `perfectlook catalogue sync`."
+_RUN_AGAIN = "Check the disk, and run the same command again."
+_PERMISSIONS = "Check its permissions and the disk."
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-_LOCKED = "locked for {seconds:.0f} s by another process that writes; wait for it, or end it"
+_LOCKED = (
+    f"locked for {BUSY_SECONDS:.0f} s by another process that writes",
+    "Wait until it has finished, or stop it.",
+)
 _EXPLANATIONS = {
     **dict.fromkeys(_BUSY, _LOCKED),
-    sqlite3.SQLITE_FULL: "the disk is full; nothing of this batch was written: free some space and run again",
-    sqlite3.SQLITE_NOTADB: f"{FILE_NAME} is no catalogue, or its first page is damaged; {REBUILD}",
-    sqlite3.SQLITE_CORRUPT: f"{FILE_NAME} is damaged; {REBUILD}",
-    sqlite3.SQLITE_READONLY: "the catalogue cannot be written; check the folder's permissions",
-    sqlite3.SQLITE_PERM: "the catalogue cannot be opened; check the folder's permissions",
-    sqlite3.SQLITE_CANTOPEN: "the catalogue cannot be opened; check the folder and its permissions",
-    sqlite3.SQLITE_IOERR: "the disk failed or is full; nothing of this batch was written: check it",
-    sqlite3.SQLITE_ERROR: f"{FILE_NAME} has not the tables of a catalogue; {REBUILD}",
+    sqlite3.SQLITE_FULL: (
+        "the disk is full, and this batch was not written",
+        "Free some space, and run the same command again.",
+    ),
+    sqlite3.SQLITE_NOTADB: (f"{FILE_NAME} is damaged or not a catalogue", REBUILD),
+    sqlite3.SQLITE_CORRUPT: (f"{FILE_NAME} is damaged", REBUILD),
+    sqlite3.SQLITE_READONLY: ("cannot be written", _PERMISSIONS),
+    sqlite3.SQLITE_PERM: ("cannot be opened", _PERMISSIONS),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", _PERMISSIONS),
+    sqlite3.SQLITE_IOERR: ("the disk failed or is full, and this batch was not written", _RUN_AGAIN),
+    sqlite3.SQLITE_ERROR: (f"{FILE_NAME} does not have the tables of a catalogue", REBUILD),
 }
 
 
 def _kind(error: sqlite3.Error) -> int:
-    """The primary result code: the low byte of an extended one."""
+    """Return the primary result code, which is the low byte of an extended one."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
@@ -270,12 +284,15 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strangers = sorted(e.name for e in folder.iterdir() if not e.name.startswith((FILE_NAME, LOCK_NAME)))
+        others = sorted(e.name for e in folder.iterdir() if not e.name.startswith((FILE_NAME, LOCK_NAME)))
     except OSError as error:
-        raise CatalogueError(f"{folder}: cannot make a catalogue here: {error.strerror or error}") from error
-    if strangers:
         raise CatalogueError(
-            f"{folder}: no catalogue, and not empty ({strangers[0]} ...); give a new or an empty folder"
+            f"{folder}: cannot be made ({error.strerror or error}). Check its permissions, or choose another "
+            "folder."
+        ) from error
+    if others:
+        raise CatalogueError(
+            f"{folder}: not a catalogue, and not empty ({others[0]} ...). Choose a new or an empty folder."
         )
 
 
@@ -291,19 +308,19 @@ _MOVED_AT_ONCE = 1000
 
 
 def state(connection: sqlite3.Connection, key: str) -> object:
-    """Return what is noted under a key."""
+    """Return the value of a key in the table `state`."""
     found = connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
     return None if found is None else found[0]
 
 
 def category_numbers(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
-    """Return the numbers of all categories by name, these among them."""
+    """Return the numbers of all categories by name. Missing ones of `names` are added."""
     connection.executemany("INSERT OR IGNORE INTO categories (name) VALUES (?)", [(name,) for name in names])
     return dict(connection.execute("SELECT name, number FROM categories").fetchall())
 
 
 def stored(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> dict[str, tuple[int, str]]:
-    """Return row and payload's text of those of the ids that are there, in the order of rows."""
+    """Return the row and the payload's text of the ids that exist, in the order of rows."""
     found = connection.execute(
         "SELECT id, row, payload FROM points WHERE collection = ? AND id IN (SELECT value FROM json_each(?)) "
         "ORDER BY row",
@@ -313,7 +330,7 @@ def stored(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) 
 
 
 def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> int:
-    """Remove points and note their rows; returns how many there were."""
+    """Remove points, and record their rows in `removed`. Return how many points existed."""
     rows = [(row,) for row, _ in stored(connection, collection, ids).values()]
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
     connection.executemany("DELETE FROM points WHERE row = ?", rows)
@@ -325,9 +342,9 @@ def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) 
 
 
 def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str, str]) -> int:
-    """Give points new payloads in new rows, where they differ; returns how many points there are.
+    """Move points with changed payloads to new rows. Return how many points exist.
 
-    Readers see a point as removed and new, and read it anew.
+    Readers see a changed point as one removed and one new point, and read it again.
     """
     known = stored(connection, collection, payloads)
     changed = [(id_, row) for id_, (row, text) in known.items() if text != payloads[id_]]
@@ -343,7 +360,7 @@ def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str,
 def insert(
     connection: sqlite3.Connection, collection: int, entries: Sequence[tuple[str, int, str, bytes]]
 ) -> None:
-    """Add points (id, category, payload, vector), whose ids are not there, in rows never used before."""
+    """Add points (id, category, payload, vector) with new ids, in rows that were never used before."""
     found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'points'").fetchone()
     first = 1 + (found[0] if found else 0)
     numbered = list(enumerate(entries, first))

@@ -25,7 +25,7 @@ Value: TypeAlias = "str | Decimal | Money"
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """An amount of a currency: `50 EUR` says nothing about prices in another one."""
+    """An amount in a currency. `50 EUR` does not match prices in other currencies."""
 
     amount: Decimal
     currency: str
@@ -33,7 +33,7 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`price <= 50`, `brand = "Ikea"`. A product without the field matches no comparison but `!=`."""
+    """`price <= 50`, `brand = "Ikea"`. A product without the field matches only `!=`."""
 
     field: str
     operator: Operator
@@ -57,39 +57,39 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Under:
-    """`category under "Furniture|Chairs"`: the category itself and all below it."""
+    """`category under "Furniture|Chairs"`: the category itself and all categories below it."""
 
     category: str
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What the part does not match."""
+    """Matches what its part does not match."""
 
     part: "Filter"
 
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """What all parts match."""
+    """Matches what all its parts match."""
 
     parts: "tuple[Filter, ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """What any part matches."""
+    """Matches what any of its parts matches."""
 
     parts: "tuple[Filter, ...]"
 
 
 Leaf: TypeAlias = Compare | OneOf | Has
-"""A filter of one field's text."""
+"""A filter that tests the text of one field."""
 Filter: TypeAlias = Leaf | Under | Not | And | Or
 
 
 class Number(NamedTuple):
-    """The number that a field starts with, and its currency where it is a price."""
+    """The number that a field starts with, and its currency if it is a price."""
 
     amount: Decimal
     currency: str | None
@@ -99,7 +99,8 @@ def parse_filter(text: str, source: str = "--where") -> Filter:
     """Parse a filter, such as `price <= 50 EUR and brand in (Ikea, "La Redoute")`.
 
     Raises:
-        UsageError: the text is no filter; it names `source`, the column (from 1) and what was expected.
+        UsageError: the text is not a valid filter. The message has `source`, the column (from 1) and what was
+            expected.
     """
     return _Parser(text, source).whole()
 
@@ -120,11 +121,11 @@ def matches(tree: Filter, id: str, category: str, fields: Mapping[str, str]) -> 
 
 
 def print_filter(tree: Filter) -> str:  # noqa: PLR0911  (one for each kind)
-    """Return the text of a filter; ValueError for an `And` or `Or` of fewer than two parts: it has none."""
+    """Return the text of a filter. Raises ValueError for an `And` or `Or` with fewer than two parts."""
     match tree:
         case And(parts) | Or(parts):
             if len(parts) < 2:
-                raise ValueError(f"{tree!r} has fewer than two parts: no text says that")
+                raise ValueError(f"expected two or more parts, got {tree!r}")
             return (" and " if isinstance(tree, And) else " or ").join(map(_print_part, parts))
         case Not(OneOf(field, values)):
             return f"{_quoted(field)} not in ({', '.join(map(_print_value, values))})"
@@ -141,19 +142,19 @@ def print_filter(tree: Filter) -> str:  # noqa: PLR0911  (one for each kind)
 
 
 def field_text(name: str, id: str, category: str, fields: Mapping[str, str]) -> str:  # noqa: A002
-    """The text of a field as filters see it, "" where the product has none."""
+    """Return the text of a field as filters see it, "" if the product does not have the field."""
     if name in TEXT_FIELDS:
         return id if name == "id" else category
     return next((text for source in sources_of(name) if (text := fields.get(source))), "")
 
 
 def sources_of(name: str) -> tuple[str, ...]:
-    """The fields, in order, of which the first that a product has is the one filters mean by `name`."""
+    """Return the fields that `name` stands for, in order. Filters use the first that a product has."""
     return ("sale_price", "price") if name == "price" else (name,)
 
 
 def text_matches(leaf: Leaf, text: str) -> bool:
-    """Whether the text of the leaf's field ("": the product has none) matches."""
+    """Whether the text of the leaf's field ("" if the product does not have it) matches."""
     match leaf:
         case Has():
             return text != ""
@@ -166,20 +167,20 @@ def text_matches(leaf: Leaf, text: str) -> bool:
 
 
 def folded(field: str, text: str) -> str:
-    """The text as it is compared: in lower case, a category as this project spells it, an id as it is."""
+    """Return the text to compare: categories normalised, and all texts except ids in lower case."""
     if field == "id":
         return text
     return (normalise(text) if field == "category" else text).casefold()
 
 
 def read_number(text: str) -> Number | None:
-    """The number that a field's text starts with, None where it starts with none."""
+    """Return the number that a field's text starts with, or None if it does not start with a number."""
     found = _PRICE.match(text)
     return None if found is None else Number(Decimal(found[1]), found[2] and found[2].upper())
 
 
 TEXT_FIELDS = frozenset({"id", "category"})
-"""Fields that are text even where they look like numbers: `id = 007` is not `id = 7`."""
+"""Fields that are always compared as text: `id = 007` is not `id = 7`."""
 
 COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
@@ -218,7 +219,7 @@ def _print_value(value: Value) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The text as it stands in a filter, in quotes where it has to be."""
+    """Return the text as in a filter, in quotes if necessary."""
     if _BARE.fullmatch(text) and not _NUMBER.fullmatch(text) and text.lower() not in _KEYWORDS:
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
@@ -226,11 +227,11 @@ def _quoted(text: str) -> str:
 
 
 _KEYWORDS = frozenset({"and", "or", "not", "in", "has", "under"})
-"""Words of the syntax, in any case; a field or a value that is spelled like one stands in quotes."""
+"""Keywords, in upper or lower case. Fields and values with these names must be in quotes."""
 _MAX_LENGTH = 65_536
 _MAX_DEPTH = 50
 _BARE = re.compile(r"[\w./:+\-#@&%|]+")
-"""What may stand without quotes: letters and digits of any script, and a few marks."""
+"""Text that needs no quotes: letters and digits of any script, and a few marks."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _WORD = re.compile(
@@ -242,7 +243,7 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 class _Word(NamedTuple):
-    """One word of a filter: what it says, its sign or keyword in lower case, how it is written, and where."""
+    """One word of a filter: its text, its sign or keyword in lower case, its spelling, and its column."""
 
     text: str
     symbol: str
@@ -250,18 +251,18 @@ class _Word(NamedTuple):
     column: int
 
     def __str__(self) -> str:
-        """The word as an error quotes it."""
+        """Return the word as an error quotes it."""
         shown = self.written if len(self.written) <= 40 else self.written[:37] + "..."
         return (shown if shown[0] in "\"'" else f"'{shown}'") if shown else "the end"
 
 
 class _Parser:
-    """A recursive descent that counts how deep it is: no text makes it run out of stack."""
+    """A recursive descent parser with a depth limit, so that no text overflows the stack."""
 
     def __init__(self, text: str, source: str) -> None:
         self._source: Final = source
         if len(text) > _MAX_LENGTH:
-            what = f"a filter has at most {_MAX_LENGTH} characters, this one has {len(text)}"
+            what = f"the filter has {len(text):,} characters, more than {_MAX_LENGTH:,}. Shorten it."
             raise self._wrong(_MAX_LENGTH + 1, what)
         self._words: Final = list(self._split(text))
         self._next = 0
@@ -274,13 +275,13 @@ class _Parser:
         return tree
 
     def _split(self, text: str) -> Iterator[_Word]:
-        """Split the text into words, the last of which is the end: one that is written with nothing."""
+        """Split the text into words. The last word is the end, which is spelled ""."""
         for found in _WORD.finditer(text):
             kind, written = str(found.lastgroup), found[0].lstrip()
             column = found.end() - len(written) + 1
             if kind == "unknown":
-                what = f"unexpected '{written}'; put text with such characters in quotes"
-                raise self._wrong(column, f"this {written} is never closed" if written in "\"'" else what)
+                what = f"unexpected '{written}'. Put text with this character in quotes."
+                raise self._wrong(column, f"no closing {written}. Add it." if written in "\"'" else what)
             inner = found[kind]
             symbol = inner.lower() if kind == "sign" or inner.lower() in _KEYWORDS else ""
             if kind in ("double", "single"):
@@ -301,7 +302,8 @@ class _Parser:
     def _part(self) -> Filter:
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise self._wrong(self._word.column, f"nested deeper than {_MAX_DEPTH} levels")
+            what = f"nested deeper than {_MAX_DEPTH} levels. Use fewer parentheses and 'not'."
+            raise self._wrong(self._word.column, what)
         part = self._part_within()
         self._depth -= 1
         return part
@@ -385,7 +387,7 @@ class _Parser:
         return word
 
     def _expected(self, what: str) -> UsageError:
-        return self._wrong(self._word.column, f"expected {what}, found {self._word}")
+        return self._wrong(self._word.column, f"expected {what}, got {self._word}.")
 
     def _wrong(self, column: int, what: str) -> UsageError:
         return UsageError(f"{self._source}: column {column}: {what}")

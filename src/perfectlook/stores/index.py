@@ -1,7 +1,7 @@
-"""One category's vectors as one array: searched exactly, or approximately with faiss (extra `ann`).
+"""The vectors of one category as one array, searched exactly, or approximately with faiss (extra `ann`).
 
-A block is changed without disturbing those who search it. A search first chooses candidates, by a matrix
-product in float32 or by an approximate index, and then measures them in float64.
+A block can change while it is searched. A search first selects candidates with a matrix product in float32 or
+with an approximate index. Then it computes their distances in float64.
 """
 
 import math
@@ -31,7 +31,7 @@ class Nearest(NamedTuple):
 
     @classmethod
     def joined(cls, parts: "Sequence[Nearest]", k: int) -> "Nearest":
-        """Return the k nearest of several answers and all that are exactly as far as the k-th."""
+        """Return the k nearest rows of several results, and all rows at the same distance as the k-th."""
         if len(parts) < 2:
             return parts[0] if parts else _NOTHING
         rows, distances, vectors = map(np.concatenate, zip(*parts, strict=True))
@@ -45,12 +45,12 @@ _NOTHING = Nearest(np.empty(0, np.int64), np.empty(0, np.float64), np.empty((0, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Vectors [n, d] with their rows [n] (ascending) and squared lengths [n]; a removed one's is infinite.
+    """Vectors [n, d] with their rows [n] (ascending) and squared lengths [n], which are inf if removed.
 
-    A block never changes. `extended` and `without` return the next one, which shares the vectors: what is
-    appended lies behind the end that older blocks know of, so a search that still runs on an older block is
-    not disturbed. Only the newest block may be extended. `only` returns what a filter keeps, which is
-    searched but not extended; `places` are then all that is kept, where that is a small share.
+    A block never changes. `extended` and `without` return a new block with the same vectors. New vectors are
+    written after the end of older blocks, so searches of older blocks can continue. Only the newest block may
+    be extended. `only` returns the part that matches a filter. It can be searched but not extended. Its
+    `places` lists the matching places if they are a small share.
     """
 
     rows: IntArray
@@ -63,12 +63,12 @@ class Block:
 
     @classmethod
     def empty(cls, dimension: int, capacity: int = 0) -> Self:
-        """Return a block without vectors that has room for `capacity` of them."""
+        """Return an empty block with space for `capacity` vectors."""
         vectors = np.empty((capacity, dimension), np.float32)
         return cls(np.empty(capacity, np.int64), vectors, np.empty(capacity, np.float32), 0, 0, 0.0)
 
     def extended(self, rows: IntArray, vectors: Float32Array) -> "Block":
-        """Return this block with more vectors at its end; `rows` are ascending and above those here."""
+        """Return this block with more vectors at its end. `rows` ascend, and are above its own rows."""
         size = self.size + len(rows)
         base = self
         if size > len(self.rows):
@@ -84,7 +84,7 @@ class Block:
         self.rows[part], self.vectors[part], self.squares[part] = rows, vectors, squares
 
     def without(self, rows: IntArray) -> "Block":
-        """Return this block less some rows; those that are not here are passed over."""
+        """Return this block without some rows. Rows that are not in the block are ignored."""
         known = self.rows[: self.size]
         places = np.searchsorted(known, rows)
         inside = places < self.size
@@ -102,24 +102,24 @@ class Block:
         return packed.extended(known[left], self.vectors[: self.size][left])
 
     def only(self, kept: BoolArray) -> "Block":
-        """Return the part of this block that a filter keeps; `kept` [n] says whether it keeps each place."""
+        """Return the part of this block that a filter keeps. `kept` [n] has the result for each place."""
         squares = np.where(kept, self.squares[: self.size], np.float32(np.inf))
         places = np.flatnonzero(squares < np.inf)
         few = len(places) <= _SELECTIVE * self.size
         return replace(self, squares=squares, alive=len(places), places=places if few else None)
 
     def nearest(self, queries: Float32Array, ks: Sequence[int]) -> list[Nearest]:
-        """Return for each query [m, d] its k nearest vectors and all that are exactly as far as the k-th.
+        """Return for each query [m, d] its k nearest vectors, and all at the same distance as the k-th.
 
-        The squared distances of one matrix product in float32 only choose candidates: whatever can be among
-        the nearest within their rounding error is measured again in float64, by differences, so nothing
-        cancels.
+        One matrix product in float32 selects the candidates: all vectors that can be among the nearest within
+        the rounding error. Their distances are then computed in float64 from differences, which avoids
+        cancellation.
         """
         (found,) = search_all([(self, queries, ks, None)])
         return found
 
     def nearest_among(self, query: Float32Array, k: int, places: IndexArray) -> Nearest:
-        """Return the k nearest of the vectors at some places [m], as `nearest` does of all."""
+        """Return the k nearest of the vectors at some places [m], as `nearest` does for all vectors."""
         squares = self.squares.take(places)
         if len(places) <= _FEW:
             return self._measured(query, k, places[squares < np.inf])
@@ -127,10 +127,10 @@ class Block:
         return self._measured(query, k, places[_smallest(values, k, self._slack(query))])
 
     def _measured(self, query: Float32Array, k: int, places: IndexArray) -> Nearest:
-        """Measure some places in float64; return the k nearest, and all that are just as far as the k-th."""
+        """Compute distances in float64. Return the k nearest places, and all at the distance of the k-th."""
         target = query.astype(np.float64)
         distances = np.empty(len(places), np.float64)
-        for start in range(0, len(places), _MEASURED_TOGETHER):  # the places may be all
+        for start in range(0, len(places), _MEASURED_TOGETHER):  # in parts, because there may be many
             part = slice(start, start + _MEASURED_TOGETHER)
             difference = self.vectors.take(places[part], axis=0) - target
             np.square(difference, out=difference)
@@ -144,20 +144,20 @@ class Block:
 
     def _slack(self, query: Float32Array) -> float:
         """Twice the rounding error of ‖x‖² - 2x·q in float32 (Higham, Accuracy and Stability, 3.1)."""
-        length = 1.001 * math.sqrt(float(np.dot(query, query)))  # in float32: a little more than it says
+        length = 1.001 * math.sqrt(float(np.dot(query, query)))  # the factor covers the error of float32
         dimension = int(self.vectors.shape[1])
         return (dimension + 4) * 2.0**-23 * self.longest * (self.longest + 2.0 * length)
 
 
 Asked: TypeAlias = "tuple[Block, Float32Array, Sequence[int], ApproximateIndex | None]"
-"""A block, the queries [m, d] that ask it, how many vectors each wants, and an index of the block."""
+"""A block, its queries [m, d], how many vectors each wants, and an index of the block."""
 
 
 def search_all(asked: Iterable[Asked]) -> list[list[Nearest]]:
-    """Search several blocks, each for its queries: see `Block.nearest`.
+    """Search several blocks, each for its own queries, as `Block.nearest` does.
 
-    The matrix products of many blocks come first, then what is left to do in small steps: these are several
-    times as fast while no vectors pass through the processor's caches between them.
+    The matrix products of many blocks come first, and the small steps follow. The small steps are several
+    times as fast if no vectors pass through the processor's caches in between.
     """
     found: list[list[Nearest]] = []
     waiting: list[tuple[Asked, Float32Array]] = []
@@ -186,7 +186,7 @@ def _chosen(asked: Asked, compared: Float32Array) -> list[Nearest]:
 
 
 def _compared(queries: Float32Array, vectors: Float32Array, squares: Float32Array) -> Float32Array:
-    """Return ‖x‖² - 2x·q [m, n] in float32: ‖x - q‖² but for what is the same for all x."""
+    """Return ‖x‖² - 2x·q [m, n] in float32. This is ‖x - q‖² without ‖q‖², which is the same for all x."""
     products: Float32Array = np.matmul(queries * np.float32(-2.0), vectors.T, dtype=np.float32)
     products += squares
     return products
@@ -194,24 +194,24 @@ def _compared(queries: Float32Array, vectors: Float32Array, squares: Float32Arra
 
 _COMPARED_TOGETHER = 2**24
 _SELECTIVE = 0.4
-"""Where a filter keeps a smaller share, copying what it keeps costs less than measuring everything."""
+"""If a filter keeps a smaller share, copying the kept vectors is faster than comparing all of them."""
 _FEW = 256
 _MEASURED_TOGETHER = 16_384
 _GROUPS_FOR_EACH = 16
 
 
 def _cut(distances: Float64Array, k: int) -> int:
-    """How many of ascending distances are at most the k-th."""
+    """Return how many of the ascending distances are at most the k-th."""
     if len(distances) <= k:
         return len(distances)
     return int(distances.searchsorted(distances[k - 1], side="right"))
 
 
 def _smallest(values: Float32Array, k: int, slack: float) -> IndexArray:
-    """Return the places of the k smallest finite values, of others within `slack`, and of a few more.
+    """Return the places of the k smallest finite values, of other values within `slack`, and of a few more.
 
-    The k-th smallest minimum of groups bounds the k-th smallest value from above. Finding it costs one fast
-    pass over the values.
+    The k-th smallest minimum of groups is an upper bound of the k-th smallest value. It takes one fast pass
+    over the values.
     """
     limit = math.inf
     if len(values) > k:
@@ -219,17 +219,18 @@ def _smallest(values: Float32Array, k: int, slack: float) -> IndexArray:
         deep = len(values) // groups
         minima = values[: deep * groups].reshape(deep, groups).min(axis=0) if deep > 1 else values
         limit = float(np.partition(minima, k - 1)[k - 1]) + slack
-        limit += abs(limit) * 2.0**-22  # the next float32 above it, at least
+        limit += abs(limit) * 2.0**-22  # at least the next float32
     near: IndexArray = (values <= np.float32(limit) if limit < math.inf else values < np.inf).nonzero()[0]
     return near
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ApproximateIndex:
-    """The first `size` vectors of a block in lists around centres, as bytes; what it finds is measured again.
+    """An index of the first `size` vectors of a block, as bytes in lists around centres.
 
-    `visited` lists are looked through: as many as it took for `recall` of the ten nearest, measured against
-    the exact scan on query points halfway between random products, and on others far from all of them.
+    It only finds candidates, whose distances are then computed exactly. A search reads `visited` lists.
+    `recall` is the measured share of the ten nearest products that it finds, compared with an exact scan. It
+    was measured with query points halfway between random products, and with points far from all products.
     """
 
     lists: Any
@@ -240,7 +241,7 @@ class ApproximateIndex:
 
     @classmethod
     def build(cls, block: Block) -> "ApproximateIndex":
-        """Index all of a block: seconds for 100,000 vectors, half a minute or more for a million."""
+        """Index a block. This takes seconds for 100,000 vectors, and half a minute or more for a million."""
         faiss = import_faiss()
         vectors = block.vectors[: block.size]
         count, dimension = vectors.shape
@@ -256,11 +257,11 @@ class ApproximateIndex:
         return cls(lists, block.size, int(block.rows[block.size - 1]), visited, recall)
 
     def serves(self, block: Block) -> bool:
-        """Whether the block still begins with what is indexed here."""
+        """Whether the block still begins with the indexed vectors."""
         return block.size >= self.size and int(block.rows[self.size - 1]) == self.last_row
 
     def nearest(self, block: Block, queries: Float32Array, ks: Sequence[int]) -> list[Nearest]:
-        """Answer as `block.nearest` does, but for what the index misses."""
+        """Answer as `block.nearest` does, without the vectors that the index misses."""
         found = []
         for query, k in zip(queries, ks, strict=True):
             places = self.candidates(query, k, block)
@@ -270,11 +271,11 @@ class ApproximateIndex:
         return found
 
     def candidates(self, query: Float32Array, k: int, block: Block) -> IndexArray | None:
-        """Return the places in the block that may be the nearest; None where its scan costs less.
+        """Return the places in the block that may be nearest, or None if a scan is faster.
 
-        What was added behind the indexed part is always among them.
+        Vectors after the indexed part are always candidates.
         """
-        is_filtered = block.alive < block.size * 3 // 4  # a block that lost as many would be packed
+        is_filtered = block.alive < block.size * 3 // 4  # removals alone would have packed the block
         if k > _MOST or (is_filtered and block.alive < _WORTH_IT):
             return None
         kept = None if block.alive == block.size else block.squares[: block.size] < np.inf
@@ -284,10 +285,10 @@ class ApproximateIndex:
 
 
 class ApproximateIndexes(Closable):
-    """The indexes of a store's largest blocks, built in the background; until then, blocks are scanned."""
+    """The indexes of a store's largest blocks, built in the background. Until then, blocks are scanned."""
 
     def __init__(self, above: int) -> None:
-        """Index blocks of more than `above` vectors; MissingExtraError without faiss."""
+        """Index blocks with more than `above` vectors. Raises MissingExtraError without faiss."""
         import_faiss()
         self._above = above
         self._built: dict[tuple[int, str], ApproximateIndex] = {}
@@ -296,7 +297,7 @@ class ApproximateIndexes(Closable):
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="index")
 
     def of(self, collection: int, category: str, block: Block) -> ApproximateIndex | None:
-        """Return the index of a category's block, None while there is none; a missing one is begun."""
+        """Return the index of a category's block, or None until it is built. A missing index is started."""
         if block.size <= self._above:
             return None
         key = (collection, category)
@@ -312,7 +313,7 @@ class ApproximateIndexes(Closable):
         return index if useful else None
 
     def settle(self) -> Mapping[tuple[int, str], float]:
-        """Wait for what is being built; returns the measured recall by collection and category."""
+        """Wait for running builds. Return the measured recall by collection and category."""
         for key, building in list(self._building.items()):
             index = building.result()
             with self._lock:
@@ -321,7 +322,7 @@ class ApproximateIndexes(Closable):
         return {key: index.recall for key, index in self._built.items()}
 
     def _release(self) -> None:
-        """Build no more."""
+        """Cancel builds that have not started."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
 
@@ -336,7 +337,7 @@ _TRAINED_PER_LIST = 40
 
 
 def import_faiss() -> Any:
-    """faiss; MissingExtraError without it."""
+    """Import faiss. Raises MissingExtraError if it is not installed."""
     try:
         import faiss
     except ImportError as error:
@@ -352,7 +353,7 @@ def _near(
     if kept is not None:
         share = np.count_nonzero(kept) / len(kept)
         bits = np.packbits(kept[:size], bitorder="little")
-        wider = min(int(visited / share**0.5), lists.nlist)  # what is kept lies farther away
+        wider = min(int(visited / share**0.5), lists.nlist)  # kept vectors are farther away
         options = faiss.SearchParametersIVF(nprobe=wider, sel=faiss.IDSelectorBitmap(bits))
     _, found = lists.search(query[None], count, params=options)
     places: IndexArray = found[0][found[0] >= 0]
@@ -360,7 +361,10 @@ def _near(
 
 
 def _tuned(lists: Any, block: Block) -> tuple[int, float]:
-    """Visit half as many lists again until the recall is what is wanted, then narrow that last step."""
+    """Return the number of lists to visit, and the recall.
+
+    The number grows by half until the recall is reached. Then a binary search reduces it.
+    """
     random = np.random.default_rng(0)
     pairs = block.vectors[random.integers(0, block.size, (_PROBES, 2))].mean(axis=1, dtype=np.float32)
     spread = block.vectors[random.integers(0, block.size, _PROBES * 8)].std(axis=0) / 2.0
@@ -373,7 +377,7 @@ def _tuned(lists: Any, block: Block) -> tuple[int, float]:
     probes = [[(query, true_places(query)) for query in each] for each in (pairs, strangers)]
 
     def recall(visited: int) -> float:
-        """The recall of the two kinds of query points, whichever is worse."""
+        """Return the worse recall of the two kinds of query points."""
         return min(float(np.mean([share_found(visited, *probe) for probe in each])) for each in probes)
 
     def share_found(visited: int, query: Float32Array, true: set[int]) -> float:
@@ -393,30 +397,31 @@ def _tuned(lists: Any, block: Block) -> tuple[int, float]:
 
 
 def check_vector(name: str, vector: Float32Array, dimension: int) -> Float32Array:
-    """Return `vector` as contiguous float32 [dimension]; UsageError for another shape or not finite.
+    """Return `vector` as contiguous float32 [dimension]. Raises UsageError for another shape or other values.
 
-    The limit of 1e18 on its length keeps squared norms and products within float32.
+    Values must be finite. The length is at most 1e18, so that squared norms and products fit in float32.
     """
     array = np.ascontiguousarray(vector, dtype=np.float32)
     if array.shape != (dimension,):
-        raise UsageError(f"{name}: a vector of shape {array.shape} in a collection of dimension {dimension}")
+        raise UsageError(f"{name}: expected a vector of shape ({dimension},), got {array.shape}.")
     exact = array.astype(np.float64)
-    if not np.dot(exact, exact) <= 1e36:  # also where it is not a number
-        raise UsageError(f"{name}: its vector has values that are not finite, or is longer than 1e18")
+    square = float(np.dot(exact, exact))
+    if not square <= 1e36:  # also if it is nan
+        raise UsageError(f"{name}: expected a vector of a length up to 1e18, got {math.sqrt(square):g}.")
     return array
 
 
 def check_queries(queries: Sequence[Query], dimension: int) -> Float32Array:
-    """Return the queries' vectors [n, dimension]; UsageError for a wrong vector or k under 1."""
+    """Return the vectors [n, dimension] of queries. Raises UsageError for an invalid vector or k below 1."""
     for query in queries:
         if query.k < 1:
-            raise UsageError(f"k is {query.k}: ask for at least one product")
+            raise UsageError(f"k {query.k}: must be at least 1.")
         if query.vector.shape != (dimension,):
             check_vector("the query", query.vector, dimension)
     if not queries:
         return np.empty((0, dimension), np.float32)
     vectors = np.array([query.vector for query in queries], np.float32)
-    if not np.vdot(vectors, vectors) < 1e30:  # far from what is refused: looking at all at once is enough
+    if not np.vdot(vectors, vectors) < 1e30:  # a cheap check of all vectors together, far below the limit
         for query in queries:
             check_vector("the query", query.vector, dimension)
     return vectors

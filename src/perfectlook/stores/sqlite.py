@@ -1,4 +1,4 @@
-"""The default store: a SQLite database, which is the truth, and its vectors in memory for searching."""
+"""The default store: a SQLite database, with its vectors in memory for searching."""
 
 import json
 import sqlite3
@@ -21,18 +21,18 @@ from perfectlook.stores.index import ApproximateIndexes, Nearest, check_queries,
 
 
 class EmbeddedStore(Closable):
-    """Search of a catalogue that lies on this machine, exact unless asked otherwise.
+    """A store on this machine. Searches are exact unless an approximate index is requested.
 
-    A search uses the blocks in memory, which catch up first with what other connections or processes have
-    committed. What else it has to read, it reads from the very state that the blocks are of.
+    A search uses the blocks of vectors in memory. First they catch up with the commits of other connections
+    and processes. The search reads everything else from the same state of the database as the blocks.
     """
 
     def __init__(self, database: Database, approximate_above: int | None = None) -> None:
-        """Serve an open database; `EmbeddedStore.open` is the way in."""
+        """Use an open database. `EmbeddedStore.open` opens one."""
         self.indexes = None if approximate_above is None else ApproximateIndexes(approximate_above)
         self._database = database
         self._cache: Cache | None = None
-        # what was last read, after the database's version before that and the collection asked for
+        # the last results, each with the database's version before reading and the requested collection
         self._seen: tuple[tuple[int, str | None], Cache] | None = None
         self._counted: tuple[tuple[int, str | None], dict[str, int]] | None = None
         self._refreshing = threading.Lock()
@@ -40,20 +40,20 @@ class EmbeddedStore(Closable):
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False, approximate_above: int | None = None) -> Self:
-        """Open the store in a folder; with `create`, make an empty one where there is none.
+        """Open the store in a folder. With `create`, make an empty one if there is none.
 
-        With `approximate_above`, categories of more products are searched by an approximate index (extra
-        `ann`), which is built in the background when such a category is first asked for.
+        With `approximate_above`, categories with more products than this are searched with an approximate
+        index (extra `ann`). It is built in the background when the category is first searched.
 
         Raises:
-            CatalogueError: there is none, or it is damaged, of a newer format or not a catalogue.
-            MissingExtraError: `approximate_above` without the extra `ann`.
+            CatalogueError: there is no catalogue, or it is damaged, unreadable or has a newer format.
+            MissingExtraError: `approximate_above` is given, but the extra `ann` is not installed.
         """
         return cls(Database.open(folder, create=create), approximate_above)
 
     @property
     def exact(self) -> bool:
-        """Whether every category is scanned; where indexes were asked for, no answer is called exact."""
+        """Whether every category is scanned. With approximate indexes, no answer counts as exact."""
         return self.indexes is None
 
     @property
@@ -62,10 +62,10 @@ class EmbeddedStore(Closable):
         return str(self._database.folder)
 
     def manifest(self) -> Payload | None:
-        """Return the document last written; CatalogueError when it is damaged."""
+        """Return the last document. Raises CatalogueError if it is damaged."""
         with self._database.reading() as connection:
             text = state(connection, "manifest")
-        return None if text is None else _parsed(str(text), "its manifest", self.location)
+        return None if text is None else _parsed(str(text), "the manifest", self.location)
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
         """Replace the manifest and the active collection in one transaction."""
@@ -83,7 +83,7 @@ class EmbeddedStore(Closable):
         return None if name is None else str(name)
 
     def collections(self) -> dict[str, int]:
-        """Return dimensions by name."""
+        """Return the dimensions of the collections by name."""
         with self._database.reading() as connection:
             found = connection.execute("SELECT name, dimension FROM collections ORDER BY name")
             return dict(found.fetchall())
@@ -92,14 +92,16 @@ class EmbeddedStore(Closable):
         """Make an empty collection."""
         with self._database.writing() as connection:
             if connection.execute("SELECT 1 FROM collections WHERE name = ?", (name,)).fetchone():
-                raise CatalogueError(f"{self.location} already has a collection '{name}'")
+                raise CatalogueError(f"{self.location}: collection '{name}' already exists. Drop it first.")
             connection.execute("INSERT INTO collections (name, dimension) VALUES (?, ?)", (name, dimension))
 
     def drop_collection(self, name: str) -> None:
         """Remove a collection that is not active."""
         with self._database.writing() as connection:
             if state(connection, "active") == name:
-                raise CatalogueError(f"{self.location}: collection '{name}' is active and cannot be dropped")
+                raise CatalogueError(
+                    f"{self.location}: collection '{name}' is active. Make another collection active first."
+                )
             number, _ = self._named(connection, name)
             for table in ("vectors", "points", "removed"):
                 connection.execute(f"DELETE FROM {table} WHERE collection = ?", (number,))
@@ -125,7 +127,7 @@ class EmbeddedStore(Closable):
             sql.insert(connection, number, entries)
 
     def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
-        """Replace payloads in one transaction; a point whose payload changes gets a new row."""
+        """Replace payloads in one transaction. A point whose payload changes gets a new row."""
         texts = {id_: json.dumps(payload, ensure_ascii=False) for id_, payload in payloads.items()}
         with self._database.writing() as connection:
             number, _ = self._named(connection, collection)
@@ -148,7 +150,7 @@ class EmbeddedStore(Closable):
         return {point.id: point for point in map(self._point, found)}
 
     def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
-        """Answer all queries from one state: one matrix product a block, then the winners' records."""
+        """Answer all queries from one state: one matrix product for each block, then the records found."""
         while True:
             cache = self._current(collection)
             vectors = check_queries(queries, cache.dimension)
@@ -167,7 +169,7 @@ class EmbeddedStore(Closable):
         return sum(counts.values()) if category is None else counts.get(category, 0)
 
     def categories(self, *, collection: str | None = None) -> dict[str, int]:
-        """Count points by category; counted once as long as nothing is committed."""
+        """Count points by category. The counts are kept until the next commit."""
         asked, counted = (self._database.version(), collection), self._counted
         if counted is None or counted[0] != asked:
             with self._database.reading() as connection:
@@ -179,13 +181,13 @@ class EmbeddedStore(Closable):
     def scroll(
         self, batch: int = 1000, *, collection: str | None = None, vectors: bool = True
     ) -> Iterator[list[Point]]:
-        """Yield all points in batches, each read in a transaction of its own."""
+        """Yield all points in batches, each read in its own transaction."""
         select = sql.SELECT_POINTS if vectors else sql.SELECT_RECORDS
         for found in self._batches(select, batch, collection):
             yield [self._point(entry) for entry in found]
 
     def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
-        """Yield ids, categories and entries of payloads, which SQLite picks out of the JSON."""
+        """Yield the id, the category and some entries of each payload. SQLite extracts them from the JSON."""
         entries = "".join(f", json_extract(p.payload, '$.{name}')" for name in names)
         select = sql.SELECT_RECORDS.replace(", p.payload, x''", entries)
         for found in self._batches(select, 10_000, collection):
@@ -196,23 +198,23 @@ class EmbeddedStore(Closable):
         return self._database.hold(purpose)
 
     def _release(self) -> None:
-        """Close the connections and forget the blocks."""
+        """Close the connections, and drop the blocks."""
         self._database.close()
         if self.indexes is not None:
             self.indexes.close()
         self._cache = self._seen = None
 
     def _named(self, connection: sqlite3.Connection, name: str | None) -> tuple[int, int]:
-        """Return the number and the dimension of a collection, or of the active one."""
+        """Return the number and the dimension of a collection, by default the active one."""
         wanted = state(connection, "active") if name is None else name
         if wanted is None:
             raise CatalogueError(
-                f"{self.location} has no finished sync yet: run `perfectlook catalogue sync` to its end"
+                f"{self.location}: no finished sync. Run `perfectlook catalogue sync`, and let it finish."
             )
         select = "SELECT number, dimension FROM collections WHERE name = ?"
         found: tuple[int, int] | None = connection.execute(select, (wanted,)).fetchone()
         if found is None:
-            raise CatalogueError(f"{self.location} has no collection '{wanted}'")
+            raise CatalogueError(f"{self.location}: no collection '{wanted}'. Open the catalogue again.")
         return found
 
     def _batches(self, select: str, size: int, collection: str | None) -> Iterator[list[Any]]:
@@ -220,7 +222,7 @@ class EmbeddedStore(Closable):
         while True:
             with self._database.reading() as connection:
                 number, _ = self._named(connection, collection)
-                # the + keeps SQLite from an index that would have it sort all rows again for every batch
+                # the + keeps SQLite from using an index, with which it would sort all rows for every batch
                 found = connection.execute(
                     f"{select} WHERE p.row > ? AND +p.collection = ? ORDER BY p.row LIMIT ?",
                     (last, number, size),
@@ -231,7 +233,7 @@ class EmbeddedStore(Closable):
             yield found
 
     def _current(self, collection: str | None) -> Cache:
-        """Return the blocks of the last committed state; one thread catches up, others wait for it."""
+        """Return the blocks of the last committed state. One thread updates them, and others wait for it."""
         asked, seen = (self._database.version(), collection), self._seen
         if seen is not None and seen[0] == asked:
             return seen[1]
@@ -247,7 +249,7 @@ class EmbeddedStore(Closable):
         return cache
 
     def _read(self, connect: Connect, rows: Sequence[int]) -> dict[int, Point]:
-        """Return the records of rows, those last asked for from memory."""
+        """Return the records of rows. Recently read records are kept in memory."""
         known = self._records
         found = {row: record for row in rows if (record := known.get(row)) is not None}
         if missing := [row for row in rows if row not in found]:
@@ -278,7 +280,7 @@ _SELECT_ROWS = f"{sql.SELECT_RECORDS} WHERE p.row IN (SELECT value FROM json_eac
 
 
 class _LazyPayload(Mapping[str, object]):
-    """A payload whose JSON is parsed when it is first read; CatalogueError when it is damaged."""
+    """A payload whose JSON is parsed on first use. Raises CatalogueError if it is damaged."""
 
     __slots__ = ("_document", "_place", "_text")
 
@@ -297,7 +299,7 @@ class _LazyPayload(Mapping[str, object]):
         return self._read[name]
 
     def keys(self) -> KeysView[str]:
-        """The names, as a view that compares at the speed of C."""
+        """Return the names as a view of the dict, because it compares fast."""
         return self._read.keys()
 
     def __iter__(self) -> Iterator[str]:
@@ -311,11 +313,11 @@ def _parsed(text: str, what: str, location: str) -> Payload:
     with suppress(ValueError):
         if isinstance(document := json.loads(text), dict):
             return document
-    raise CatalogueError(f"{location} is damaged: {what} is not readable; {REBUILD}")
+    raise CatalogueError(f"{location}: damaged ({what} is not a JSON object). {REBUILD}")
 
 
 def _hits(k: int, near: Nearest, records: list[Point]) -> Hits:
-    """Return the k nearest; of equal distances the first by id come first."""
+    """Return the k nearest points, ties in order of ids."""
     _, distances, vectors = near
     if (distances[1:] == distances[:-1]).any():
         order = sorted(range(len(records)), key=lambda place: (distances[place], records[place].id))
