@@ -1,4 +1,4 @@
-"""The store for more than one machine: a Qdrant cluster, which shards, replicates and filters."""
+"""The store on a Qdrant server or cluster, for catalogues that several machines use."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,15 +24,15 @@ MANIFEST = "manifest"
 UPSERTED_TOGETHER = 500
 READ_TOGETHER = 1000
 MORE = 8
-"""Points that a search asks for beyond k, among them those as near as the k-th."""
+"""How many points more than k a search asks for, so that it includes ties with the k-th."""
 ROUNDING = 1e-5
-"""The share by which a distance as the server computes it, in float32, may be off."""
+"""The largest relative error of the distances that the server computes in float32."""
 MOST_CATEGORIES = 100_000
 _RECORD, _ID = "record", "id"
 
 
 class _Collection(NamedTuple):
-    """A collection as it was made: of vectors of so many numbers, with terms of these fields indexed."""
+    """The dimension of a collection's vectors, and the fields whose terms have an index."""
 
     dimension: int
     indexed: tuple[str, ...]
@@ -41,9 +41,9 @@ class _Collection(NamedTuple):
 class ClusterStore(Closable):
     """A catalogue on a Qdrant server or cluster.
 
-    Collections are named after the catalogue: `NAME.manifest` holds the manifest and the lease of who syncs,
-    `NAME.<collection>` the points. A batch becomes visible point by point while it is written, and a search
-    that runs meanwhile may see a part of it; everything else is as the port says.
+    Collections are named after the catalogue. `NAME.manifest` holds the manifest and the write lease, and
+    `NAME.<collection>` holds points. A batch becomes visible point by point while it is written, so a search
+    at the same time may see a part of it. Everything else is as `Store` promises.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class ClusterStore(Closable):
         *,
         create: bool = False,
     ) -> None:
-        """Use an open connection; `ClusterStore.open` is the way in.
+        """Use an open connection. `ClusterStore.open` opens one.
 
         Raises:
-            CatalogueError: there is no such catalogue, or it is of a newer format.
+            CatalogueError: there is no such catalogue, or it has a newer format.
         """
         self._connection = connection
         self._prefix = f"{name}."
@@ -69,10 +69,10 @@ class ClusterStore(Closable):
 
     @classmethod
     def open(cls, url: str, *, create: bool = False) -> Self:
-        """Open the catalogue at a URL; with `create`, make an empty one where there is none.
+        """Open the catalogue at a URL. With `create`, make an empty one if there is none.
 
         Raises:
-            UsageError: the URL or a setting is wrong.
+            UsageError: the URL or a setting is invalid.
             MissingExtraError: qdrant-client is not installed.
             CatalogueError: the server cannot be used, or there is no such catalogue.
         """
@@ -91,11 +91,11 @@ class ClusterStore(Closable):
 
     @property
     def exact(self) -> bool:
-        """Whether searches measure every product of their categories."""
+        """Whether searches compute the distance of every product of their categories."""
         return self.settings.exact
 
     def manifest(self) -> Payload | None:
-        """Return the document last written; CatalogueError when it is damaged."""
+        """Return the last document. Raises CatalogueError if it is damaged."""
         return self._manifest.read()
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
@@ -109,16 +109,16 @@ class ClusterStore(Closable):
         return self._manifest.active()
 
     def collections(self) -> dict[str, int]:
-        """Return dimensions by name."""
+        """Return the dimensions of the collections by name."""
         with self._connection.asking("listing collections") as client:
             names = [each.name for each in client.get_collections().collections]
         own = sorted(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
         return {name: self._look(name).dimension for name in own if name != MANIFEST}
 
     def create_collection(self, name: str, dimension: int) -> None:
-        """Make an empty collection, laid out as the settings say."""
+        """Make an empty collection with the layout of the settings."""
         if name == MANIFEST or self._exists(name):
-            raise CatalogueError(f"{self.location} already has a collection '{name}'")
+            raise CatalogueError(f"{self.location}: collection '{name}' already exists. Drop it first.")
         with self._writing("making a collection") as client:
             client.create_collection(self._prefix + name, **layout(dimension, self.settings))
             indexed = indexes(self.settings) if self._connection.is_server else {}
@@ -129,14 +129,16 @@ class ClusterStore(Closable):
     def drop_collection(self, name: str) -> None:
         """Remove a collection that is not active."""
         if self.active() == name:
-            raise CatalogueError(f"{self.location}: collection '{name}' is active and cannot be dropped")
+            raise CatalogueError(
+                f"{self.location}: collection '{name}' is active. Make another collection active first."
+            )
         self._named(name)
         with self._writing("dropping a collection") as client:
             client.delete_collection(self._prefix + name)
         self._known.pop(name, None)
 
     def upsert(self, points: Sequence[Point], *, collection: str | None = None) -> None:
-        """Add or replace points; all are checked before the first is sent."""
+        """Add or replace points. All points are checked before the first is sent."""
         from qdrant_client import models
 
         name = self._named(collection)
@@ -197,9 +199,9 @@ class ClusterStore(Closable):
         return {id_: found[id_] for id_ in wanted if id_ in found}
 
     def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
-        """Ask all queries in one call; again, for more, those whose k-th place is not yet certain.
+        """Answer all queries in one call. Queries with an uncertain k-th place are repeated for more points.
 
-        The server's distances choose the candidates; the answer's are computed here, from the vectors.
+        The distances of the server select the candidates. The distances in the answer are computed here.
         """
         name = self._named(collection, trusting=True)
         known = self._look(name)
@@ -210,7 +212,7 @@ class ClusterStore(Closable):
         limits = {row: limit for row, limit in limits.items() if conditions[row] is not False}
         while limits:
             requests = [self._request(vectors[row], limit, conditions[row]) for row, limit in limits.items()]
-            with self._connection.asking("a search") as client:
+            with self._connection.asking("searching") as client:
                 responses = client.query_batch_points(self._prefix + name, requests)
             unsure: dict[int, int] = {}
             for (row, limit), response in zip(limits.items(), responses, strict=True):
@@ -259,12 +261,12 @@ class ClusterStore(Closable):
                 return
 
     def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
-        """Yield ids, categories and entries of payloads."""
+        """Yield the id, the category and some entries of each payload."""
         for batch in self.scroll(collection=collection, vectors=False):
             yield from (excerpt_of(point, names) for point in batch)
 
     def hold(self, purpose: str) -> AbstractContextManager[None]:
-        """Keep others, on whatever machine, from syncing."""
+        """Keep others, on all machines, from syncing."""
         return self._lease.hold(purpose)
 
     def _release(self) -> None:
@@ -275,24 +277,24 @@ class ClusterStore(Closable):
         return self._connection.asking(what)
 
     def _named(self, collection: str | None, *, trusting: bool = False) -> str:
-        """The collection to work on; with `trusting`, one that was there before is not looked for again."""
+        """Return the name of an existing collection. With `trusting`, a known one is not checked again."""
         name = self.active() if collection is None else collection
         if name is None:
             raise CatalogueError(
-                f"{self.location} has no finished sync yet: run `perfectlook catalogue sync` to its end"
+                f"{self.location}: no finished sync. Run `perfectlook catalogue sync`, and let it finish."
             )
         if not (trusting and name in self._known) and not self._exists(name):
             self._known.pop(name, None)
-            raise CatalogueError(f"{self.location} has no collection '{name}'")
+            raise CatalogueError(f"{self.location}: no collection '{name}'. Open the catalogue again.")
         return name
 
     def _exists(self, name: str) -> bool:
-        with self._connection.asking("looking for a collection") as client:
+        with self._connection.asking("finding a collection") as client:
             return bool(client.collection_exists(self._prefix + name))
 
     def _look(self, name: str) -> _Collection:
         if name not in self._known:
-            with self._connection.asking("looking at a collection") as client:
+            with self._connection.asking("reading a collection") as client:
                 config = client.get_collection(self._prefix + name).config
             indexed = (config.metadata or {}).get(INDEXED, ())
             self._known[name] = _Collection(int(config.params.vectors.size), tuple(indexed))
@@ -306,7 +308,7 @@ class ClusterStore(Closable):
         return {_ID: id_, CATEGORY: category, _RECORD: record, **fields.payload()}
 
     def _categories_of(self, name: str, ids: Iterable[str]) -> dict[str, str]:
-        """The categories of those of the points that exist, by id."""
+        """Return the categories of the points that exist, by id."""
         found: dict[str, str] = {}
         for some in _batches(list(dict.fromkeys(ids)), READ_TOGETHER):
             with self._connection.asking("reading products") as client:
@@ -348,7 +350,7 @@ class ClusterStore(Closable):
 
 
 def _condition(query: Query, indexed: Collection[str]) -> Any:
-    """The filter of a query: None when there is none, False when nothing can match it."""
+    """Return the condition of a query: None if there is none, False if nothing can match it."""
     from qdrant_client import models
 
     where = True if query.where is None else compile_filter(query.where, indexed)
@@ -362,7 +364,7 @@ def _condition(query: Query, indexed: Collection[str]) -> Any:
 
 
 def _is_certain(hits: Hits, k: int, last: float) -> bool:
-    """Whether no point beyond the last that the server gave can be among the k nearest."""
+    """Whether no point after the last one that the server returned can be among the k nearest."""
     return len(hits) >= k and last > float(hits.distances[-1]) * (1 + ROUNDING)
 
 

@@ -1,4 +1,4 @@
-"""The way to a Qdrant server: opened, checked, and its failures in plain words."""
+"""The connection to a Qdrant server: opening, checking, and error messages."""
 
 import os
 import re
@@ -13,14 +13,14 @@ from perfectlook.stores.cluster_settings import MEMORY, ClusterAddress
 
 API_KEY = "PERFECTLOOK_QDRANT_API_KEY"
 OLDEST = (1, 16)
-"""The first version that can write on a condition, which the lease of a sync needs."""
+"""The first version with conditional writes, which the write lease needs."""
 
 
 class ClusterConnection(Closable):
     """A client of `qdrant_client`, used inside `with connection.asking(...) as client:`."""
 
     def __init__(self, client: Any, location: str, *, in_memory: bool = False) -> None:
-        """Take an open client; with `in_memory`, the official stand-in, which is not safe between threads."""
+        """Use an open client. `in_memory` says that it is the in-memory client, which is not thread-safe."""
         self._client = client
         self.location = location
         self.is_server = not in_memory
@@ -32,7 +32,7 @@ class ClusterConnection(Closable):
 
         Raises:
             MissingExtraError: qdrant-client is not installed.
-            CatalogueError: the server does not answer, refuses the key or is too old.
+            CatalogueError: the server does not answer, rejects the key or is too old.
         """
         try:
             from qdrant_client import QdrantClient
@@ -60,16 +60,17 @@ class ClusterConnection(Closable):
 
     @contextmanager
     def asking(self, what: str) -> Iterator[Any]:
-        """Lend the client; whatever it fails with becomes a CatalogueError that says what was asked for."""
+        """Yield the client. Its errors become CatalogueErrors that name the operation `what`."""
         if self._is_closed:
-            raise CatalogueError(f"{self.location}: was closed; open the catalogue again")
+            raise CatalogueError(f"{self.location}: the catalogue is closed. Open it again.")
         with self._turn:
             try:
                 yield self._client
             except (PerfectLookError, AssertionError):
                 raise
             except Exception as error:
-                raise CatalogueError(f"{self.location}: {what} failed: {_explained(error)}") from error
+                cause, remedy = _explained(error)
+                raise CatalogueError(f"{self.location}: {what} failed ({cause}). {remedy}") from error
 
     def _release(self) -> None:
         self._client.close()
@@ -81,46 +82,49 @@ class ClusterConnection(Closable):
         if version is None or (int(version[1]), int(version[2])) < OLDEST:
             oldest = ".".join(map(str, OLDEST))
             raise CatalogueError(
-                f"{self.location}: the server is Qdrant {found.version}, and {oldest} is the oldest that "
-                "will do; upgrade it"
+                f"{self.location}: the server is Qdrant {found.version}, but {oldest} or later is needed. "
+                "Upgrade the server."
             )
 
 
-def _explained(error: Exception) -> str:
-    """What went wrong and what to do, for a failure of the client."""
+def _explained(error: Exception) -> tuple[str, str]:
+    """Return the cause of an error of the client, and the remedy."""
     code = getattr(error, "status_code", None)
     if isinstance(code, int):
-        return _refused(code, _said_by(error))
+        return _refused(code, _cause_of(error))
     source = getattr(error, "source", None) or error
     if callable(code := getattr(source, "code", None)):  # gRPC
         name = str(getattr(code(), "name", code()))
         if name in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
             return _refused(401, name)
         if name not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
-            return f"the server said {name}: {getattr(source, 'details', str)()}"
+            return f"the server answered {name}: {getattr(source, 'details', str)()}", _LOG
         late = name == "DEADLINE_EXCEEDED"
     else:
         late = "Timeout" in type(source).__name__ or "timed out" in str(source)
     if late:
-        return "no answer in time; look at the server's load, or give it longer with ?timeout=SECONDS"
+        return "it timed out", "Check the server's load, or set a longer ?timeout=SECONDS in the URL."
     if isinstance(source, ConnectionError | OSError) or type(source).__module__.startswith("httpx"):
-        return f"no connection ({source}); check the URL and the network, and that the server runs"
-    return f"{type(source).__name__}: {source}"
+        return f"no connection: {source}", "Check the URL and the network, and that the server runs."
+    return f"{type(source).__name__}: {source}", _LOG
 
 
-def _refused(code: int, said: str) -> str:
+_LOG = "Check the log of the server."
+
+
+def _refused(code: int, cause: str) -> tuple[str, str]:
     if code in (401, 403):
-        return f"the server refused ({said}); put the right key into {API_KEY}"
+        return f"the server rejected the key: {cause}", f"Set the right key in {API_KEY}."
     if code == 404:
-        return f"the collection is not there any more ({said}); open the catalogue again"
+        return f"the collection no longer exists: {cause}", "Open the catalogue again."
     if code in (429, 502, 503, 504):
-        return f"the server is overloaded or on its way down or up ({code} {said}); try again in a while"
-    if code == 507 or "disk" in said.lower():
-        return f"the server has no room ({said}); give it a larger disk, or delete catalogues"
-    return f"the server said {code}: {said}"
+        return f"the server is overloaded, starting or stopping: {code} {cause}", "Try again later."
+    if code == 507 or "disk" in cause.lower():
+        return f"the server's disk is full: {cause}", "Give it a larger disk, or delete catalogues."
+    return f"the server answered {code}: {cause}", _LOG
 
 
-def _said_by(error: Exception) -> str:
+def _cause_of(error: Exception) -> str:
     try:
         status = error.structured()["status"]  # type: ignore[attr-defined]
         return str(status["error"] if isinstance(status, dict) else status)

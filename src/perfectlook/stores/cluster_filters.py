@@ -1,9 +1,9 @@
-"""Filters in Qdrant's terms: what is stored with a product so that it can be filtered, and what is asked.
+"""Filters as Qdrant conditions, and the payload entries that the conditions test.
 
-Each product carries `terms`, texts that a filter can ask for (`brand=ikea`), and `numbers` to compare with.
-What Qdrant cannot say exactly (the order of texts, numbers beyond a double's 15 digits) becomes a condition
-that every match fulfils and few others do, and the store checks what it found with
-`stores.filters.matches`. Below a `not` it is the other way round: a condition that only matches fulfil.
+Each product has `terms`, texts that a filter can match (`brand=ikea`), and `numbers` for comparisons. Qdrant
+cannot express some filters exactly: the order of texts, and numbers with more than 15 digits. They become
+"wide" conditions, which hold for every match and for few other products. The store then checks the results
+with `stores.filters.matches`. Below a `not`, they become "narrow" conditions, which hold only for matches.
 """
 
 import hashlib
@@ -32,27 +32,27 @@ from perfectlook.stores.filters import (
 from perfectlook.taxonomy import split_path
 
 INDEXED_TERMS, OTHER_TERMS, NUMBERS = "terms", "other_terms", "numbers"
-"""Where they lie in a point's payload; the first has an index."""
+"""Their names in a point's payload. `terms` has an index."""
 
 _NAMESPACE = uuid.UUID("6c1b0b5e-3a5d-5a0e-9c1f-0d6b3f6f2a11")
 _LONGEST = 80
 _FURTHEST = 1e300
-"""Numbers beyond this count as this: JSON has no infinity."""
+"""Numbers are limited to this, because JSON has no infinity."""
 
 Condition: TypeAlias = Any
-"""A condition of `qdrant_client.models`, or True or False where it always or never holds."""
+"""A condition of `qdrant_client.models`, or True if it always holds, or False if it never holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class FilterFields:
-    """What a product's payload holds for filters to ask for."""
+    """The payload entries of a product that filters test."""
 
     indexed: list[str]
     other: list[str]
     numbers: dict[str, float]
 
     def payload(self) -> dict[str, object]:
-        """As part of a point's payload."""
+        """Return the entries of a point's payload."""
         return {INDEXED_TERMS: self.indexed, OTHER_TERMS: self.other, NUMBERS: self.numbers}
 
 
@@ -62,7 +62,7 @@ def filter_fields(
     fields: Mapping[str, str],
     indexed: Collection[str],
 ) -> FilterFields:
-    """Write down what filters can ask of a product, the terms of the `indexed` fields apart."""
+    """Return the entries of a product for filters. Terms of the `indexed` fields are separate."""
     found = FilterFields(sorted({_term("", "under", path) for path in _around(category)}), [], {})
     for name in sorted({"id", "category", *_asked_by(fields)}):
         text = field_text(name, id, category, fields)
@@ -82,23 +82,23 @@ def filter_fields(
 
 
 def point_id(id: str) -> str:  # noqa: A002
-    """The id of a product's point: Qdrant takes UUIDs only."""
+    """Return the id of a product's point, which must be a UUID in Qdrant."""
     return str(uuid.uuid5(_NAMESPACE, id))
 
 
 def number_key(field: str) -> str:
-    """The name of a field's number: letters, digits and _ only, as a path in a payload must be."""
+    """Return the name of a field's number. Paths in payloads have only letters, digits and _."""
     plain = all(letter.isascii() and (letter.isalnum() or letter == "_") for letter in field)
     return f"f_{field}" if plain else f"h_{field.encode('utf-8', 'surrogatepass').hex()}"
 
 
 def compile_filter(tree: Filter, indexed: Collection[str]) -> Condition:
-    """Return a condition that every product fulfils which matches the filter (and few others do)."""
+    """Return a condition that holds for all products that match the filter, and for few others."""
     return _Compiler(indexed).wide(tree)
 
 
 class _Compiler:
-    """Translates trees; `wide` conditions hold for all matches, `narrow` ones for nothing else."""
+    """Translates filters. Wide conditions hold for all matches, and narrow ones only for matches."""
 
     def __init__(self, indexed: Collection[str]) -> None:
         self._indexed = indexed
@@ -140,12 +140,12 @@ class _Compiler:
         return _all([same, *self._currency(field, value)])
 
     def _ordered(self, field: str, operator: str, value: Value, *, wide: bool) -> Condition:
-        if isinstance(value, str):  # texts have no order there
+        if isinstance(value, str):  # Qdrant has no order of texts
             return self._has_term(field, _term(field, "has", "")) if wide else False
         from qdrant_client import models
 
         amount = _as_float(value.amount if isinstance(value, Money) else value)
-        # Different numbers may be the same double: those at the bound are in when wide, else out.
+        # Different numbers may be the same double, so a wide condition includes the bound.
         bound = {"<": "lt", ">": "gt"}[operator[0]] + ("e" if wide else "")
         within = models.FieldCondition(
             key=f"{NUMBERS}.{number_key(field)}", range=models.Range(**{bound: amount})
@@ -189,7 +189,7 @@ def _not(part: Condition) -> Condition:
 
 
 def _asked_by(fields: Mapping[str, str]) -> set[str]:
-    """The names by which filters can ask for these fields."""
+    """Return the names that filters can use for these fields."""
     return {name for name in (*fields, "price") if any(source in fields for source in sources_of(name))}
 
 
@@ -198,7 +198,7 @@ def _is_indexed(field: str, indexed: Collection[str]) -> bool:
 
 
 def _around(category: str) -> set[str]:
-    """Everything that `category under` can call this category by: its subtrees, and each level alone."""
+    """Return all values of `category under` that match this category: its subtrees, and its levels."""
     path = split_path(category.casefold())
     return {"|".join(path[:depth]) for depth in range(1, len(path) + 1)} | set(path)
 
@@ -210,7 +210,7 @@ def _term(field: str, what: str, text: str) -> str:
 
 
 def _plain(amount: Decimal) -> str:
-    """The number in digits, the same for equal numbers, however many there are."""
+    """Return all digits of a number. Equal numbers give the same text."""
     text = f"{amount:f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

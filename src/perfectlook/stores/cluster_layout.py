@@ -1,4 +1,4 @@
-"""How a cluster's collections are laid out, and searched, by the settings."""
+"""The layout of a cluster's collections, and the parameters of searches."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from perfectlook.stores.cluster_filters import INDEXED_TERMS, NUMBERS, number_ke
 from perfectlook.stores.cluster_settings import ClusterSettings
 
 CATEGORY = "category"
-"""Where a point's payload names its category."""
+"""The entry of a point's payload with its category."""
 INDEXED = "indexed"
-"""Where a collection's metadata names the fields whose terms are indexed."""
+"""The entry of a collection's metadata with the fields whose terms have an index."""
 
 
 def layout(dimension: int, settings: ClusterSettings) -> dict[str, Any]:
-    """How a collection for vectors of a dimension is to be made."""
+    """Return the arguments to make a collection for vectors of a dimension."""
     from qdrant_client import models
 
     return {
@@ -23,7 +23,7 @@ def layout(dimension: int, settings: ClusterSettings) -> dict[str, Any]:
         "replication_factor": settings.replicas,
         "write_consistency_factor": settings.write_consistency,
         "on_disk_payload": settings.payload_on_disk,
-        # a graph that no search uses would cost memory and hours
+        # an exact search does not use the graph, which would cost memory and hours
         "hnsw_config": models.HnswConfigDiff(m=0 if settings.exact else 16, on_disk=settings.on_disk),
         "quantization_config": _quantisation(settings),
         "metadata": {INDEXED: list(settings.indexed)},
@@ -44,7 +44,7 @@ def _quantisation(settings: ClusterSettings) -> Any:
 
 
 def indexes(settings: ClusterSettings) -> dict[str, Any]:
-    """The indexes of a collection's payloads, by path; categories lie together, for searches ask for them."""
+    """Return the indexes of payloads by path. Points are grouped by category, which searches ask for."""
     from qdrant_client import models
 
     on_disk = settings.index_on_disk
@@ -58,7 +58,7 @@ def indexes(settings: ClusterSettings) -> dict[str, Any]:
 
 
 def search_params(settings: ClusterSettings) -> Any:
-    """How a search is to be done."""
+    """Return the parameters of a search."""
     from qdrant_client import models
 
     if settings.exact:

@@ -1,4 +1,4 @@
-"""Who syncs a catalogue on a cluster: a lease that runs out when its holder dies."""
+"""The write lease of a catalogue on a cluster, which expires if its holder dies."""
 
 import os
 import socket
@@ -13,23 +13,23 @@ from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.stores.cluster_connection import ClusterConnection
 
 LEASE_ID = 2
-"""The lease's point in the collection that the manifest is in."""
+"""The id of the lease's point in the collection of the manifest."""
 
 Clock = Callable[[], float]
 
 
 class Lease:
-    """The right to write, taken by a write that the server does only where no living holder is.
+    """The right to write, taken with a conditional write that fails while another holder has the lease.
 
-    It is renewed three times in its life by a thread, and a holder whose lease has run out (its machine
-    slept, the network was away) may write no more. Clocks of different machines should agree to within a few
-    seconds, as they do where NTP runs.
+    A thread renews the lease three times in its duration. If the lease has expired, because the machine slept
+    or the network failed, the holder must not write any more. The clocks of all machines must agree to within
+    a few seconds, as with NTP.
     """
 
     def __init__(
         self, connection: ClusterConnection, collection: str, seconds: float, clock: Clock = time.time
     ) -> None:
-        """Name the collection with the lease in it, and how long one lasts without being renewed."""
+        """Use the lease in a collection. It expires `seconds` after the last renewal."""
         self._connection = connection
         self._collection = collection
         self._seconds = seconds
@@ -38,7 +38,7 @@ class Lease:
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
-        """Hold the lease while the context lasts; CatalogueInUseError says who has it already."""
+        """Hold the lease while the context lasts. CatalogueInUseError names the current holder."""
         token = uuid.uuid4().hex
         self._take(token, purpose)
         done = threading.Event()
@@ -53,11 +53,11 @@ class Lease:
             self._give_back(token)
 
     def check(self) -> None:
-        """Raise CatalogueError when this store held the lease and it has run out: another may hold it now."""
+        """Raise CatalogueError if this store's lease has expired, because another may hold it now."""
         if self._good_until is not None and self._clock() >= self._good_until:
             raise CatalogueError(
-                f"{self._connection.location}: the right to write has run out, for it could not be renewed "
-                f"in {self._seconds:g} s; nothing is lost: run the sync again"
+                f"{self._connection.location}: the write lease expired (it could not be renewed for "
+                f"{self._seconds:g} s). Run the same command again. Nothing is lost."
             )
 
     def _take(self, token: str, purpose: str) -> None:
@@ -66,14 +66,14 @@ class Lease:
         if holder.get("token") != token:
             left = max(0, round(float(holder.get("until", 0)) - asked))
             raise CatalogueInUseError(
-                f"{self._connection.location} is in use: {holder.get('purpose', 'a sync')}, process "
-                f"{holder.get('process')} on {holder.get('machine')}; wait until it has finished (if it is "
-                f"dead, {left} s from now)"
+                f"{self._connection.location}: in use by {holder.get('purpose', 'a sync')}, process "
+                f"{holder.get('process')} on {holder.get('machine')}. Wait until it has finished. If it is "
+                f"dead, its lease expires in {left} s."
             )
         self._good_until = asked + self._seconds
 
     def _write(self, token: str, purpose: str, now: float) -> dict[str, Any]:
-        """Write a lease unless another's is good, and return the one that is there."""
+        """Write a lease unless another holder has a valid one. Return the current lease."""
         from qdrant_client import models
 
         mine = models.FieldCondition(key="token", match=models.MatchValue(value=token))
@@ -85,7 +85,7 @@ class Lease:
             "process": os.getpid(),
             "machine": socket.gethostname(),
         }
-        with self._connection.asking("taking the right to write") as client:
+        with self._connection.asking("taking the write lease") as client:
             client.upsert(
                 self._collection,
                 [models.PointStruct(id=LEASE_ID, vector=[0.0], payload=payload)],
@@ -103,7 +103,7 @@ class Lease:
                     self._good_until = asked
                     return
             except CatalogueError:
-                continue  # it may answer again before the lease has run out
+                continue  # the server may answer again before the lease expires
             self._good_until = asked + self._seconds
 
     def _give_back(self, token: str) -> None:
@@ -111,9 +111,9 @@ class Lease:
 
         mine = models.FieldCondition(key="token", match=models.MatchValue(value=token))
         try:
-            with self._connection.asking("giving back the right to write") as client:
+            with self._connection.asking("releasing the write lease") as client:
                 client.delete(
                     self._collection, models.Filter(must=[mine]), ordering=models.WriteOrdering.STRONG
                 )
         except CatalogueError:
-            pass  # it runs out by itself, and what was done under it is done
+            pass  # the lease expires by itself

@@ -1,4 +1,4 @@
-"""The manifest of a catalogue on a cluster: a document in parts, and one point that says which ones count."""
+"""The manifest of a catalogue on a cluster: a document in parts, and one point that lists the parts."""
 
 import json
 import uuid
@@ -13,37 +13,36 @@ from perfectlook.stores.cluster_lease import Lease
 FORMAT = 1
 HEAD_ID = 1
 PART = 4 * 2**20
-"""Characters in one point; a server takes requests of up to 32 MB."""
+"""The number of characters in one part. A server accepts requests of up to 32 MB."""
 
 
 class ClusterManifest:
-    """A document that is replaced, together with the name of the active collection, by writing one point."""
+    """A document and the name of the active collection. Writing one point replaces both."""
 
     def __init__(self, connection: ClusterConnection, collection: str, lease: Lease) -> None:
-        """Name the collection that it is in."""
+        """Use the manifest in a collection."""
         self._connection = connection
         self._collection = collection
         self._lease = lease
 
     def prepare(self, *, create: bool, replicas: int) -> None:
-        """Make sure that it is there; with `create`, make it where it is not.
+        """Check that the manifest exists. With `create`, make it if there is none.
 
         Raises:
-            CatalogueError: it is not there, or of a newer format.
+            CatalogueError: there is no manifest, or it has another format.
         """
         exists = self._exists()
         if not exists and not create:
             raise CatalogueError(
-                f"{self._connection.location}: no catalogue here; run `perfectlook catalogue sync` to make "
-                "one"
+                f"{self._connection.location}: no catalogue here. Make one with `perfectlook catalogue sync`."
             )
         if not exists:
             self._create(replicas)
         found = self._head().get("format", FORMAT)
         if found != FORMAT:
             raise CatalogueError(
-                f"{self._connection.location}: of format {found}, and this version reads {FORMAT}; upgrade "
-                "perfectlook"
+                f"{self._connection.location}: has format {found}, but this version reads format {FORMAT}. "
+                "Upgrade perfectlook."
             )
 
     def active(self) -> str | None:
@@ -52,7 +51,7 @@ class ClusterManifest:
         return None if name is None else str(name)
 
     def read(self) -> Payload | None:
-        """Return the document last written, None before the first; CatalogueError when it is damaged."""
+        """Return the last document, or None before the first. Raises CatalogueError if it is damaged."""
         while True:
             head = self._head()
             numbers = head.get("parts", [])
@@ -61,13 +60,13 @@ class ClusterManifest:
             with self._connection.asking("reading the manifest") as client:
                 parts = client.retrieve(self._collection, numbers, consistency="majority")
             if len(parts) < len(numbers) and self._head() != head:
-                continue  # it was replaced meanwhile
+                continue  # another process has replaced it
             texts = {part.id: str(part.payload.get("text", "")) for part in parts}
             whole = "".join(texts.get(number, "") for number in numbers)
-            return parsed(whole, "its manifest", self._connection.location)
+            return parsed(whole, "the manifest", self._connection.location)
 
     def write(self, document: Payload, active: str | None) -> None:
-        """Write the document beside the old one, and switch over to it."""
+        """Write the document next to the old one, then switch to it."""
         text = json.dumps(document, ensure_ascii=False)
         parts = {str(uuid.uuid4()): text[start : start + PART] for start in range(0, len(text), PART)}
         before = self._head().get("parts", [])
@@ -94,7 +93,7 @@ class ClusterManifest:
                     replication_factor=replicas,
                     shard_number=1,
                 )
-        except CatalogueError:  # another may have made it meanwhile
+        except CatalogueError:  # another process may have made it
             if not self._exists():
                 raise
 
@@ -116,14 +115,14 @@ class ClusterManifest:
 
 
 def parsed(text: object, what: str, location: str) -> Payload:
-    """Read a JSON object; CatalogueError says what is damaged."""
+    """Read a JSON object. Raises CatalogueError with the damaged part `what`."""
     try:
         document = json.loads(str(text))
     except ValueError as error:
         document = error
     if not isinstance(document, dict):
         raise CatalogueError(
-            f"{location} is damaged: {what} is not readable; delete its collections on the server and run "
-            "`perfectlook catalogue sync` to build it anew"
+            f"{location}: damaged ({what} is not a JSON object). Delete its collections on the server, and "
+            "make it again with `perfectlook catalogue sync`."
         )
     return document

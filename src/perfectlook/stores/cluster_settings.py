@@ -1,4 +1,4 @@
-"""Where a cluster's catalogue is and how its collections are laid out: a URL, its query, a TOML file."""
+"""The address and the settings of a catalogue on a cluster, from a URL and a TOML file."""
 
 import dataclasses
 import difflib
@@ -21,25 +21,26 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """How a catalogue uses a cluster. Layout settings count for collections made from then on.
+    """How a catalogue uses a cluster. Layout settings apply only to new collections.
 
     Attributes:
-        shards: parts that a collection is cut into; 0 leaves it to the server (one per node).
-        replicas: copies of each shard, on as many nodes.
-        write_consistency: copies that must have a write before it counts as done.
-        quantisation: "none", "int8" (a quarter of the memory) or "binary" (1/32): what an approximate search
-            looks at first. Needs `exact = false`, for an exact search reads the vectors themselves.
-        on_disk: keep vectors on disk, read through the operating system's cache, instead of in memory.
-        payload_on_disk: the same for what is known of products.
-        index_on_disk: the same for the indexes that filters use.
-        exact: measure every product of the asked categories; when off, a graph (HNSW) is built and searched.
-        ef: candidates that a search of the graph keeps; more finds more of the true neighbours.
-        oversampling: with quantisation, how many times k are compared again by their own vectors.
-        numbers: fields with an index for comparisons like `price < 50`.
-        indexed: fields with an index for comparisons with a text or an amount; others are read one by one.
-        timeout: seconds to wait for an answer.
-        lease: seconds after which a sync that no longer reports is taken to be dead.
-        grpc_port: speak gRPC, which is faster, at this port; 0 speaks HTTP only.
+        shards: the number of parts of a collection. With 0 the server decides (one for each node).
+        replicas: the number of copies of each shard, each on its own node.
+        write_consistency: how many copies must have a write before it is complete.
+        quantisation: "none", "int8" (a quarter of the memory) or "binary" (1/32) for the first step of an
+            approximate search. It requires `exact = false`, because an exact search reads the vectors.
+        on_disk: keep vectors on disk, with the operating system's cache, instead of in memory.
+        payload_on_disk: the same for the data of products.
+        index_on_disk: the same for the indexes of filters.
+        exact: compute the distance of every product of the searched categories. If false, a graph (HNSW) is
+            built and searched.
+        ef: how many candidates a search of the graph keeps. More candidates find more true neighbours.
+        oversampling: with quantisation, this many times k candidates are compared by their own vectors.
+        numbers: the fields with an index for comparisons such as `price < 50`.
+        indexed: the fields with an index for comparisons with a text or an amount. Other fields are slower.
+        timeout: how many seconds to wait for an answer.
+        lease: after how many seconds without a renewal a sync counts as dead.
+        grpc_port: the port for gRPC, which is faster than HTTP. With 0 only HTTP is used.
     """
 
     shards: int = 0
@@ -59,37 +60,38 @@ class ClusterSettings:
     grpc_port: int = 0
 
     def __post_init__(self) -> None:
-        """Raise UsageError for values that make no sense."""
+        """Raise UsageError for invalid values."""
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
-                raise UsageError(f"{name} = {getattr(self, name)!r}: must be at least {least}")
+                raise UsageError(f"{name} {getattr(self, name)!r}: must be at least {least}.")
         if self.quantisation not in QUANTISATIONS:
             known = ", ".join(QUANTISATIONS)
-            raise UsageError(f"quantisation = {self.quantisation!r}: unknown; there are {known}")
+            raise UsageError(f"unknown quantisation {self.quantisation!r}. Choose one of: {known}.")
         if self.quantisation != "none" and self.exact:
             raise UsageError(
-                f"quantisation = {self.quantisation!r} with exact = true: an exact search reads the vectors "
-                "themselves, so the quantised ones would be of no use; set exact = false, or leave it out"
+                f"quantisation {self.quantisation!r} requires exact = false (an exact search reads the "
+                "vectors themselves). Set exact to false, or leave out quantisation."
             )
         if self.write_consistency > self.replicas:
             raise UsageError(
-                f"write_consistency = {self.write_consistency}: there are only {self.replicas} replicas"
+                f"write_consistency {self.write_consistency}: must be at most the number of replicas, "
+                f"{self.replicas}."
             )
 
     @classmethod
     def of(cls, values: Mapping[str, object], source: str) -> Self:
-        """Make settings from values by name, as TOML has them or, from a URL, as text.
+        """Return settings from values by name. The values are those of TOML, or texts of a URL.
 
         Raises:
-            UsageError: a name is unknown, or a value is of the wrong type; `source` is named.
+            UsageError: a name is unknown, or a value has the wrong type. The message names `source`.
         """
         defaults = {each.name: each.default for each in dataclasses.fields(cls)}
         chosen: dict[str, object] = {}
         for name, value in values.items():
             if name not in defaults:
                 near = difflib.get_close_matches(name, defaults, n=1)
-                hint = f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(defaults)}"
-                raise UsageError(f"{source}: unknown setting '{name}'{hint}")
+                hint = f"Did you mean '{near[0]}'?" if near else f"Choose one of: {', '.join(defaults)}."
+                raise UsageError(f"{source}: unknown setting '{name}'. {hint}")
             chosen[name] = _as_type_of(defaults[name], value, f"{source}: {name}")
         try:
             return cls(**chosen)  # type: ignore[arg-type]
@@ -111,9 +113,9 @@ _LEAST: Mapping[str, float] = {
 
 @dataclass(frozen=True, slots=True)
 class ClusterAddress:
-    """A server, the name of a catalogue on it, and the settings to use it with.
+    """A server, the name of a catalogue on it, and its settings.
 
-    `location` is the URL without its query: what messages and reports call the catalogue.
+    `location` is the URL without its query. Messages and reports name the catalogue by it.
     """
 
     scheme: str
@@ -124,13 +126,13 @@ class ClusterAddress:
 
     @property
     def url(self) -> str:
-        """Where the server is."""
+        """The URL of the server."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme.removeprefix('qdrant+')}://{host}:{self.port}"
 
     @property
     def location(self) -> str:
-        """The catalogue's own URL."""
+        """The URL of the catalogue."""
         if self.scheme == MEMORY:
             return f"{MEMORY}://{self.name}"
         return f"qdrant+{self.url}/{self.name}"
@@ -139,32 +141,32 @@ class ClusterAddress:
     def parse(cls, text: str) -> Self:
         """Read `qdrant+http://host:6333/name?shards=6&settings=cluster.toml`.
 
-        What the query says goes before what the TOML file says.
+        Settings in the query override those in the TOML file.
 
         Raises:
-            UsageError: a part is missing or wrong, or the settings cannot be read.
+            UsageError: a part is missing or invalid, or the settings cannot be read.
         """
         try:
             parts = urlsplit(text)
             port = parts.port
         except ValueError as error:
-            raise UsageError(f"{text}: not a URL ({error}); {_FORM}") from error
+            raise UsageError(f"{text}: not a URL ({error}). {_FORM}") from error
         shown = text.partition("?")[0]
         if parts.username is not None or parts.password is not None:
             raise UsageError(
-                f"{parts.scheme}://{parts.hostname}: a URL is no place for a password; put the key into the "
-                "environment variable PERFECTLOOK_QDRANT_API_KEY"
+                f"{parts.scheme}://{parts.hostname}: the URL contains a password. Set the key in the "
+                "environment variable PERFECTLOOK_QDRANT_API_KEY."
             )
         host, name = _host_and_name(parts)
         if parts.scheme not in SCHEMES or not (host or parts.scheme == MEMORY) or not _NAME.fullmatch(name):
-            raise UsageError(f"{shown}: {_FORM}")
+            raise UsageError(f"{shown}: not the URL of a catalogue on a cluster. {_FORM}")
         port = port or PORTS.get(parts.scheme, 0)
         return cls(parts.scheme, host, port, name, _settings(parts.query, shown))
 
 
 _FORM = (
-    "give qdrant+http://HOST:6333/NAME or qdrant+https://HOST/NAME, NAME being letters, digits, - and _ (at "
-    "most 100)"
+    "Use qdrant+http://HOST:6333/NAME or qdrant+https://HOST/NAME, where NAME has up to 100 letters, digits, "
+    "- and _."
 )
 
 
@@ -187,12 +189,18 @@ def _settings(query: str, source: str) -> ClusterSettings:
 def _read(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read as TOML ({error})") from error
+    except FileNotFoundError as error:
+        raise UsageError(f"{path}: no such file. Check the path.") from error
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}). Check its permissions and the disk."
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML ({error}). Correct the file.") from error
 
 
 def _as_type_of(default: object, value: object, what: str) -> object:
-    """The value as the default's type; text from a URL is read, values from TOML must be of it."""
+    """Convert a value to the type of the default. Texts of a URL are read, and values of TOML are checked."""
     if isinstance(default, bool):
         found = {"true": True, "false": False}.get(value) if isinstance(value, str) else value
         if isinstance(found, bool):
@@ -213,4 +221,4 @@ def _as_type_of(default: object, value: object, what: str) -> object:
     elif isinstance(value, str):
         return value
     kind = {bool: "true or false", int: "a whole number", float: "a number", tuple: "a list of names"}
-    raise UsageError(f"{what} = {value!r}: must be {kind.get(type(default), 'a text')}")
+    raise UsageError(f"{what} {value!r}: must be {kind.get(type(default), 'text')}.")
