@@ -104,7 +104,7 @@ def test_only_a_sets_problems_with_products_are_reported(tmp_path: Path) -> None
     gone = sorted((folder / "products").iterdir())[0]
     gone.unlink()
     with (folder / "pairs.jsonl").open("a") as file:
-        file.write('{"product": "nobody", "scene": "nowhere", "bbox": null}\n')
+        file.write('{"product": "absent", "scene": "nowhere", "bbox": null}\n')
     source = open_source(folder)
     assert [problem.item for problem in source.problems] == [gone.stem]
     assert len(list(source.products())) == 5

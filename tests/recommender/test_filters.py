@@ -55,8 +55,8 @@ def photo(source: Path) -> Path:
     ("where", "said"),
     [
         (None, []),
-        ("color = blue and brand = nobody and price < 1 and sale_price < 1", []),
-        ("id = nobody or category = Nothing or category under Nothing", []),
+        ("color = blue and brand = absent and price < 1 and sale_price < 1", []),
+        ("id = absent or category = Nothing or category under Nothing", []),
         ("colour = red", ["'colour'. Did you mean color?"]),
         (
             "not (Brands in (Acme) or has prise)",

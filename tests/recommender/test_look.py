@@ -161,7 +161,7 @@ def test_a_category_without_products_is_missing(recommender: Recommender, photo:
     look = recommender.look(photo, where='category under "Hats"')
     assert ([slot.category for slot in look.slots], sorted(look.missing)) == ([HATS], [BAGS, SHOES])
     assert look.apart == 0
-    nothing = recommender.look(photo, where="brand = Nobody")
+    nothing = recommender.look(photo, where="brand = Absent")
     assert (nothing.slots, nothing.price, nothing.objective) == ([], None, 0)
     assert look.proof == "the best look of the categories with products"
     assert nothing.proof == "no product is left for any category"
@@ -201,7 +201,7 @@ def test_invalid_requests_are_rejected(recommender: Recommender, photo: Path) ->
         with pytest.raises(UsageError, match=r"weight .*: must be 0 or more"):
             recommender.look(photo, weight=weight)
     with pytest.raises(UsageError, match=r"locked product '.*': not in memory://\. Check the id"):
-        recommender.look(photo, locked={SHOES: "nobody"})
+        recommender.look(photo, locked={SHOES: "absent"})
     with pytest.raises(UsageError, match=r"in the category .*Handbags, not in"):
         recommender.look(photo, locked={SHOES: bag})
     with pytest.raises(UsageError, match="Did you mean"):

@@ -148,11 +148,11 @@ def test_the_json_has_the_documented_shape(recommender: Recommender) -> None:
 
 
 def test_invalid_requests_are_rejected(recommender: Recommender, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="'nobody': neither a product of memory:// nor a file"):
-        recommender.similar("nobody")
-    with pytest.raises(PictureError, match="nobody"):
-        recommender.similar(tmp_path / "nobody.jpg")
+    with pytest.raises(UsageError, match="'absent': neither a product of memory:// nor a file"):
+        recommender.similar("absent")
+    with pytest.raises(PictureError, match="absent"):
+        recommender.similar(tmp_path / "absent.jpg")
     with pytest.raises(UsageError, match="k 0: must be at least 1"):
-        recommender.similar("nobody", k=0)
+        recommender.similar("absent", k=0)
     with pytest.raises(UsageError, match="column 3"):
-        recommender.similar("nobody", where="a ?")
+        recommender.similar("absent", where="a ?")

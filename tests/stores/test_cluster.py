@@ -96,7 +96,7 @@ def found(store: ClusterStore, text: str, k: int = 10) -> str:
         ("not brand > j", "bcde"),
         ("has brand", "abc"),
         ("not has price", "d"),
-        ("id in (a, e, nobody)", "ae"),
+        ("id in (a, e, absent)", "ae"),
         ("id = A", ""),
         ("category under furniture", "de"),
         ("category under stools", "e"),
@@ -310,9 +310,9 @@ def test_the_store_works_over_the_network() -> None:
             filled(store)  # type: ignore[arg-type]
             assert store.location == f"qdrant+{url}/shop"
             assert found(store, "brand = ikea and not price > 50") == "bc"  # type: ignore[arg-type]
-            assert store.set_payloads({"a": {"title": "new"}, "nobody": {}}) == 1
+            assert store.set_payloads({"a": {"title": "new"}, "absent": {}}) == 1
             assert store.get(["a"])["a"].payload == {"title": "new"}
-            assert store.delete(["b", "nobody"]) == 1
+            assert store.delete(["b", "absent"]) == 1
             assert store.categories() == {
                 "Furniture|Chairs": 1,
                 "Furniture|Chairs|Stools": 1,

@@ -139,7 +139,7 @@ class Catalogue(Closable):
             raise UsageError(f"{self.location}: opened without a model. Pass the model to sync with.")
         source = open_source(source, self.location, **options)
         model = Model.open(chosen) if isinstance(chosen, Path | str) else chosen
-        store, told = self.store, progress or no_progress
+        store, progress_of = self.store, progress or no_progress
         held = nullcontext() if dry_run else _held(store, wait)
         with held, open_feature_store(model.backbone) as features:
             model.check_backbone(features.manifest.identity)
@@ -166,7 +166,9 @@ class Catalogue(Closable):
             embedder = source if isinstance(source, VectorFile) else Embedder(model, features)
             failed: dict[str, str] = {}
             if not dry_run:
-                failed = embedder.extract(wanted, workers=workers, progress=told("extracting features"))
+                failed = embedder.extract(
+                    wanted, workers=workers, progress=progress_of("extracting features")
+                )
                 wanted = {id_: record for id_, record in wanted.items() if id_ not in failed}
             after = {id_: stored[id_][0] for id_ in stored.keys() - set(gone)}
             after |= {id_: record.category for id_, record in wanted.items()}
@@ -180,7 +182,7 @@ class Catalogue(Closable):
                 return report
             manifest = _with_centres(store, manifest, embedder.centres(wanted, manifest.target))
             hidden = _no_longer_shown(store, manifest, report, staying) if isinstance(source, Feed) else []
-            collection, done, advance = manifest.target.collection, 0, told("embedding", "products")
+            collection, done, advance = manifest.target.collection, 0, progress_of("embedding", "products")
             for points in embedder.points(wanted, manifest.target):
                 store.upsert(points, collection=collection)
                 done += len(points)

@@ -68,7 +68,7 @@ def embed(
             file cannot be written.
         FeatureError: features cannot be stored, or workers fail.
     """
-    told = progress or no_progress
+    progress_of = progress or no_progress
     if isinstance(model, Path | str):
         model = Model.open(model)
     source = open_source(source, **options)
@@ -80,11 +80,13 @@ def embed(
             place = "catalogue" if isinstance(catalogue, Generation) else catalogue
             raise CatalogueError(
                 f"{place}: made with model {around.model}, but the model given is {identity}. Use the "
-                "catalogue's model, or do not name the catalogue."
+                "catalogue's model, or leave out --catalogue."
             )
         listing = list_products(source, workers=workers, progress=progress)
         embedder = Embedder(model, features, on_ray=ray)
-        reasons = embedder.extract(listing.items, workers=workers, progress=told("extracting features"))
+        reasons = embedder.extract(
+            listing.items, workers=workers, progress=progress_of("extracting features")
+        )
         wanted = {id_: record for id_, record in listing.items.items() if id_ not in reasons}
         failed = listing.problems + [
             Problem(source.name, id_, f"{listing.items[id_].picture}: {reason}")

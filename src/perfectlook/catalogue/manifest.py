@@ -211,10 +211,10 @@ def foreign_record(id_: str | None, missing: str) -> CatalogueError:
 
 def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> str:
     """Return the hash of a product's data in its source. Another hash means that its record has changed."""
-    said = [title or "", picture]
+    texts = [title or "", picture]
     for name in sorted(fields):
-        said += name, fields[name]
-    return hashlib.sha256("\0".join(said).encode("utf-8", "surrogatepass")).hexdigest()
+        texts += name, fields[name]
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def stamp_of(picture: Path | str, digest: str) -> str:

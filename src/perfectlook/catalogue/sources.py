@@ -249,13 +249,13 @@ def list_products(
     if isinstance(source, VectorFile):
         records = dict(sorted(source.records()))
         return Listing(records, frozenset(), list(source.problems))
-    told = progress or no_progress
+    progress_of = progress or no_progress
     fresh, unchanged, problems = _changed(source, {} if verify or known is None else known)
     pictures = list(dict.fromkeys(product.picture for product in fresh.values()))
     reasons: dict[Path, str] = {}
     prints: dict[Path, Fingerprint] = {}
     if isinstance(source, Feed) and fetch:
-        reasons = source.pictures.fetch(pictures, verify=verify, progress=told("fetching pictures"))
+        reasons = source.pictures.fetch(pictures, verify=verify, progress=progress_of("fetching pictures"))
     elif isinstance(source, Feed):
         prints = dict.fromkeys(source.pictures.absent(pictures), _UNSEEN)
     # taken before reading, so that the next sync reads a picture again that is written in between
@@ -263,7 +263,7 @@ def list_products(
     there = [picture for picture in pictures if picture not in reasons and picture not in prints]
     if verify:
         forget(there)
-    read, unreadable = fingerprints(there, workers=workers, progress=told("reading pictures"))
+    read, unreadable = fingerprints(there, workers=workers, progress=progress_of("reading pictures"))
     prints.update(read)
     reasons.update((picture, f"{picture}: {reason}") for picture, reason in unreadable.items())
     items: dict[str, Record] = {}
@@ -303,8 +303,8 @@ def _changed(
     problems: list[Problem] = []
     for product in source.products():
         id_, picture = product.id, str(product.picture.absolute())
-        said = [product.category, product.title, picture, sorted(product.fields.items())]
-        digest = blake2b(ascii(said).encode(), digest_size=16).hexdigest()
+        data = [product.category, product.title, picture, sorted(product.fields.items())]
+        digest = blake2b(ascii(data).encode(), digest_size=16).hexdigest()
         if id_ in fresh or id_ in unchanged:
             reason = "the id occurs twice; the first one is used. Remove one of the two."
             problems.append(Problem(source.name, id_, reason))
@@ -321,5 +321,5 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def _is_text(product: Product) -> bool:
     """Whether a store can write all texts of a product. File names may contain any bytes."""
-    said = (product.id, product.category, product.title or "", str(product.picture.absolute()))
-    return not _SURROGATE.search("".join([*said, *product.fields, *product.fields.values()]))
+    texts = (product.id, product.category, product.title or "", str(product.picture.absolute()))
+    return not _SURROGATE.search("".join([*texts, *product.fields, *product.fields.values()]))

@@ -220,9 +220,8 @@ class LookComposer:
                 )
             found[category] = products.take(priced)
         open_ = [category for category, products in found.items() if self._may_have_more(category, products)]
-        while (
-            open_
-        ):  # search until there are no cheaper products, so that no look within the budget is missed
+        # Search until there are no cheaper products, so that no look within the budget is missed.
+        while open_:
             more = self._search_more(
                 {category: _cheaper(found[category], budget.currency) for category in open_}
             )

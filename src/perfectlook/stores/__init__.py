@@ -37,7 +37,7 @@ def _open_cluster(location: str, create: bool, approximate_above: int | None) ->
 
     if approximate_above is not None:
         raise UsageError(
-            f"{location}: a cluster has its own approximate index. Leave out the number of products, and set "
+            f"{location}: a cluster has its own approximate index. Leave out --approximate, and set "
             "`?exact=false` in the URL."
         )
     return ClusterStore.open(location, create=create)

@@ -111,10 +111,10 @@ class Cache:
             ).fetchone()
             return found
 
-        with ThreadPoolExecutor(1, thread_name_prefix="vectors") as beside:
+        with ThreadPoolExecutor(1, thread_name_prefix="vectors") as reader:
             last, rows, categories, vectors = read(self.last_row)
             while last is not None:
-                following = beside.submit(read, last)
+                following = reader.submit(read, last)
                 numbers = [np.fromstring(listed, np.int64, sep=",") for listed in (rows, categories)]
                 if len(vectors) != len(numbers[0]) * self.dimension * VECTOR_DTYPE.itemsize:
                     raise CatalogueError(
@@ -249,11 +249,11 @@ class Column:
     def extended(self, rows: IntArray, texts: Mapping[int, str | None]) -> "Column":
         """Return the column of `rows`, which begin with its own. Rows missing in `texts` have no text."""
         longer = Column(self.field)
-        said = [texts.get(row) or "" for row in rows[len(self.rows) :].tolist()]
-        new = [text for text in dict.fromkeys(said) if text not in self._code_of]
+        new_texts = [texts.get(row) or "" for row in rows[len(self.rows) :].tolist()]
+        new = [text for text in dict.fromkeys(new_texts) if text not in self._code_of]
         longer.rows, longer._texts = rows, self._texts + new
         codes = longer._code_of = {text: code for code, text in enumerate(longer._texts)}
-        longer.codes = np.concatenate([self.codes, np.array([codes[text] for text in said], np.int32)])
+        longer.codes = np.concatenate([self.codes, np.array([codes[text] for text in new_texts], np.int32)])
         read = [filters.read_number(text) for text in new]
         numbers = [np.nan if number is None else float(number.amount) for number in read]
         currencies = ["" if number is None else number.currency or "" for number in read]

@@ -146,9 +146,8 @@ class Database(Closable):
             try:
                 yield
             finally:
-                with suppress(
-                    sqlite3.Error
-                ):  # e.g. a full disk; the note is read only while the lock is held
+                # An error, such as a full disk, does not matter: the note is read only while the lock is held.
+                with suppress(sqlite3.Error):
                     self._note_holder(None)
 
     def _release(self) -> None:

@@ -368,13 +368,13 @@ def _tuned(lists: Any, block: Block) -> tuple[int, float]:
     random = np.random.default_rng(0)
     pairs = block.vectors[random.integers(0, block.size, (_PROBES, 2))].mean(axis=1, dtype=np.float32)
     spread = block.vectors[random.integers(0, block.size, _PROBES * 8)].std(axis=0) / 2.0
-    strangers = spread * random.standard_normal(pairs.shape, dtype=np.float32)
+    distant = spread * random.standard_normal(pairs.shape, dtype=np.float32)
     rows = block.rows[: block.size]
 
     def true_places(query: Float32Array) -> set[int]:
         return set(np.searchsorted(rows, block.nearest(query[None], [_K])[0].rows).tolist())
 
-    probes = [[(query, true_places(query)) for query in each] for each in (pairs, strangers)]
+    probes = [[(query, true_places(query)) for query in each] for each in (pairs, distant)]
 
     def recall(visited: int) -> float:
         """Return the worse recall of the two kinds of query points."""
