@@ -146,7 +146,7 @@ class Database(Closable):
             try:
                 yield
             finally:
-                # An error, such as a full disk, does not matter: the note is read only while the lock is held.
+                # An error (e.g. a full disk) does not matter: the note is read only while the lock is held.
                 with suppress(sqlite3.Error):
                     self._note_holder(None)
 
