@@ -17,6 +17,7 @@ import pytest
 
 from perfectlook.catalogue import Catalogue
 from perfectlook.model.runtime import Model
+from random_model import random_model
 from serving import Running, Store, answer_of, eventually, head_of, raw, running, served
 
 
@@ -127,6 +128,18 @@ def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypat
             dead.clear()
             assert own.client.get("/ready").status_code == 200
             assert own.photo(store.photos[0]).status_code == 200
+
+
+def test_a_service_is_not_ready_after_a_sync_with_another_model(
+    own_shop: Running, own_store: Store, tmp_path: Path
+):
+    assert own_shop.client.get("/ready").status_code == 200
+    other = Model.open(random_model(own_store.source, tmp_path / "other", seed=7))
+    with Catalogue.open(own_store.catalogue) as catalogue:
+        catalogue.sync(own_store.source, other, workers=1)
+    refused = own_shop.client.get("/ready")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
+    assert own_shop.photo(own_store.photos[0]).status_code == 503
 
 
 def test_a_sync_of_another_process_is_seen(own_shop: Running, own_store: Store):

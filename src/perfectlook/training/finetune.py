@@ -10,6 +10,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from perfectlook.errors import ModelError
+from perfectlook.files import shipped_models
 from perfectlook.model.files import TRAIN_AGAIN, WEIGHTS, ModelRecord, read_centres, read_trained_on
 from perfectlook.model.networks import Compatibility
 from perfectlook.taxonomy import resolve
@@ -45,6 +46,11 @@ class StartingModel:
         Raises:
             ModelError: it cannot be read, or it is a baseline, which cannot be fine-tuned.
         """
+        if str(folder) in shipped_models() and not folder.is_dir():
+            raise ModelError(
+                f"--from {folder}: models that come with the package cannot be fine-tuned, because the "
+                "package leaves their weights out. Train a model with `perfectlook train SET --out FOLDER`."
+            )
         record = ModelRecord.read(folder)
         if record.baseline:
             raise ModelError(

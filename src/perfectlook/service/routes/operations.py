@@ -74,14 +74,23 @@ async def health() -> Response:
 
 @router.get("/ready", **described("Check that the server can answer photos", Ready))
 async def ready(service: OpenService) -> Response:
-    """Return the model and the number of products, or 503 if the catalogue cannot be used."""
+    """Return the model and the number of products, or 503 if photos cannot be answered.
+
+    That is so if the catalogue cannot be read, or was synced with another model.
+    """
+    catalogue, model = service.recommender.catalogue, service.recommender.model
+
+    def count() -> int:
+        catalogue.check(model)
+        return catalogue.count()
+
     try:
-        products = await service.readers.run(service.recommender.catalogue.count)
+        products = await service.readers.run(count)
     except PerfectLookError as error:
         raise Refusal(
             503, "unavailable", "The catalogue cannot be used. Try again.", retry_after=5
         ) from error
-    return json_answer(Ready(model=service.recommender.model.name, products=products))
+    return json_answer(Ready(model=model.name, products=products))
 
 
 @router.get("/metrics", **described("Get the metrics for Prometheus", kinds=("text/plain",)))
