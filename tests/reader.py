@@ -171,7 +171,7 @@ class Reader:
         out = self.desk / shlex.split(line)[shlex.split(line).index("--out") + 1]
         if out.exists():
             out.rename(f"{out}-before-{time.monotonic_ns()}")
-        if "--baseline" in line:
+        if "--baseline" in line or "my-pictures" in line:
             line = line.replace(
                 "SETTINGS.toml --baseline NAME", "settings-of-the-baseline.toml --baseline ridge"
             )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from perfectlook.errors import PerfectLookError
     from perfectlook.evaluation.comparison import Comparison, compare
     from perfectlook.evaluation.evaluate import Evaluation, evaluate
+    from perfectlook.model.adaptation import adapt
     from perfectlook.model.runtime import Model
     from perfectlook.recommender import Recommender, Rules
     from perfectlook.training.train import train
@@ -43,6 +44,7 @@ __all__ = [
     "Similar",
     "Slot",
     "__version__",
+    "adapt",
     "compare",
     "embed",
     "evaluate",
@@ -58,6 +60,7 @@ _MODULES = {
     "errors": ("PerfectLookError",),
     "evaluation.comparison": ("Comparison", "compare"),
     "evaluation.evaluate": ("Evaluation", "evaluate"),
+    "model.adaptation": ("adapt",),
     "model.runtime": ("Model",),
     "recommender": ("Recommender", "Rules"),
     "training.train": ("train",),

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 SEPARATOR = "|"
+FASHION = "Apparel & Accessories"
 
 How = Literal["exact", "last_level", "ancestor", "unknown"]
 
@@ -25,6 +26,11 @@ def split_path(category: str) -> tuple[str, ...]:
 def normalise(category: str) -> str:
     """Return a category in normal form: trimmed levels joined by `|`; "" if there are no levels."""
     return SEPARATOR.join(split_path(category))
+
+
+def is_fashion(categories: Collection[str]) -> bool:
+    """Return whether there are categories, and all are below `Apparel & Accessories`."""
+    return bool(categories) and all(split_path(name)[0] == FASHION for name in categories)
 
 
 def matches(category: str, wanted: str) -> bool:

@@ -212,3 +212,27 @@ def test_the_help_names_every_baseline(capsys):
     assert main(["train", "--help"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert all(name in said for name in BASELINES)
+
+
+def test_adapt_writes_a_model_with_the_statistics_of_photos(trained, tmp_path, capsys):
+    photos = drawn_set(tmp_path / "shop", scenes=3, seed=9) / "scenes"
+    (photos / "broken.jpg").write_bytes(b"not a picture")
+    arguments = ["adapt", str(trained / "model"), "--scenes", str(photos), "--out", str(tmp_path / "adapted")]
+    assert main([*arguments, "--workers", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "adapted to 3 photos" in printed.out
+    assert "With 16 photos or more" in printed.out
+    assert "catalogue sync FEED --model" in printed.out
+    assert "broken.jpg" in printed.err
+    assert main(["evaluate", str(tmp_path / "adapted"), str(trained / "set"), "--split", "all"]) == 0
+
+
+def test_train_makes_the_prior_of_a_set_without_pairs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
+    folder = drawn_set(tmp_path / "set", scenes=8)
+    (folder / "pairs.jsonl").unlink()
+    arguments = ["train", str(folder), "--out", str(tmp_path / "model"), "--backbone", "tiny"]
+    assert main([*arguments, "--workers", "1"]) == 0
+    assert "made from 8 scenes, without pairs" in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path / "model"), str(folder)]) == 1
+    assert "no pair" in capsys.readouterr().err

@@ -325,7 +325,7 @@ def test_unusable_details_are_reported(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("missing", ["pairs.jsonl", "categories.json", "scenes", "products"])
+@pytest.mark.parametrize("missing", ["categories.json", "scenes", "products"])
 def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
     folder = written_set(tmp_path, rows=[], categories={})
     if (folder / missing).is_dir():
@@ -334,6 +334,14 @@ def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
         (folder / missing).unlink()
     with pytest.raises(DatasetError, match=missing):
         load_set(folder)
+
+
+def test_a_set_may_lack_pairs(tmp_path: Path) -> None:
+    folder = written_set(tmp_path, rows=[], categories={"p": "Chairs"})
+    (folder / "pairs.jsonl").unlink()
+    dataset = load_set(folder)
+    assert dataset.pairs == []
+    assert dataset.scenes.keys() == {each.stem for each in (folder / "scenes").iterdir()}
 
 
 def test_a_path_without_a_set_is_an_error(tmp_path: Path) -> None:

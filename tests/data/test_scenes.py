@@ -15,6 +15,7 @@ from perfectlook.data.scenes import (
     decile_of,
     fold_of,
     is_small,
+    random_part,
     scene_rectangle,
     scene_view,
     split_of,
@@ -214,3 +215,18 @@ def test_a_view_is_a_crop_the_whole_picture_or_nothing() -> None:
     assert scene_view(scene, Box(0.3, 0.6, 0.7, 0.9), size, vertical_only=True) == above
     assert scene_view(scene, None, size, vertical_only=True) == View(scene.picture, None)
     assert scene_view(scene, Box(0, 0, 1, 1), size, vertical_only=True) is None
+
+
+@pytest.mark.parametrize("vertical_only", [True, False])
+def test_random_parts_are_views_that_the_crop_rule_can_leave(vertical_only: bool) -> None:
+    generator = np.random.default_rng(0)
+    drawn = [random_part(400, 300, generator, vertical_only=vertical_only) for _ in range(300)]
+    for part in drawn:
+        assert 0 <= part.left < part.right <= 400 and 0 <= part.top < part.bottom <= 300
+        sides = (part.left == 0, part.top == 0, part.right == 400, part.bottom == 300)
+        assert sum(sides) == 3  # the largest rectangle next to a box touches the three other sides
+        area = (part.right - part.left) * (part.bottom - part.top) / (400 * 300)
+        assert 0.19 < area <= 0.85
+        assert not vertical_only or (part.left, part.right) == (0, 400)
+    assert len(set(drawn)) > 150
+    assert vertical_only or any((part.top, part.bottom) == (0, 300) for part in drawn)

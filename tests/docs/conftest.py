@@ -41,6 +41,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
             shutil.copytree(folder / "MODEL", folder / name)
         shutil.copytree(source, folder / "showroom", dirs_exist_ok=True)  # the name of a model and of a set
         shutil.copytree(source, folder / "SOURCE")
+        shutil.copytree(source, folder / "my-pictures", ignore=shutil.ignore_patterns("pairs.jsonl"))
         scenes = sorted((source / "scenes").iterdir())
         for name in ("photo.jpg", "room.jpg"):
             shutil.copy(scenes[0], folder / name)

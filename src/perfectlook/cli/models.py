@@ -22,7 +22,7 @@ HEADINGS = ("NAME", "INPUT", "GLOBAL", "STYLE", "MAP", "SIZE", "LICENCE", "DESCR
 
 def register(app: App) -> None:
     """Add the commands."""
-    for command in (train, evaluate, compare, report, backbones):
+    for command in (train, adapt, evaluate, compare, report, backbones):
         app.command(command)
 
 
@@ -51,7 +51,7 @@ def train(
         sets: folders of sets
         out: folder of the new model
         config: TOML file of settings; flags override it
-        baseline: train a baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae; it uses
+        baseline: train a baseline instead: popularity, visual, prior, ridge, ibr, siamese or bpr-dae; it uses
             the backbone, the seed and the settings that apply to it
         mode: distances that the model uses
         encoder: kind of encoder
@@ -90,6 +90,41 @@ def train(
     return 0
 
 
+def adapt(
+    model: ModelFolder,
+    /,
+    *,
+    scenes: Path,
+    out: Path,
+    seed: Natural = 0,
+    workers: Workers = None,
+) -> int:
+    """Adapt a model to your own photos of scenes, without pairs.
+
+    The new model has the statistics of these photos. 16 photos are enough; with fewer, the statistics are
+    mixed with those of the scenes that the model was trained on.
+
+    Args:
+        scenes: folder of photos, with its subfolders
+        out: folder of the new model
+        seed: random seed of the parts of photos that are measured
+
+    Raises:
+        PerfectLookError: the model or the photos cannot be used.
+    """
+    from perfectlook.files import model_folder
+    from perfectlook.model.adaptation import ENOUGH, adapt
+    from perfectlook.progress import ProgressLine
+
+    made = adapt(model_folder(model), scenes, out, seed=seed, workers=workers, progress=ProgressLine)
+    print_problems(made.problems, str(scenes))
+    print(f"{out}: adapted to {made.n_pictures:,} photos and {made.n_parts:,} parts of them")
+    if made.n_pictures < ENOUGH:
+        print(f"With {ENOUGH} photos or more, the statistics would be those of your photos alone.")
+    print(f"Sync your catalogue with it: perfectlook catalogue sync FEED --model {out} --catalogue CATALOGUE")
+    return 0
+
+
 def _print(out: Path, report: Mapping[str, Any]) -> None:
     if report["n_without_negatives"]:
         print(
@@ -97,6 +132,8 @@ def _print(out: Path, report: Mapping[str, Any]) -> None:
             file=sys.stderr,
         )
     line = f"{out}: trained on {report['n_pairs']:,} pairs of {report['n_scenes']:,} scenes"
+    if not report["n_pairs"] and report["n_scenes"]:
+        line = f"{out}: made from {report['n_scenes']:,} scenes, without pairs"
     if report["epoch"] is not None:
         line += f", epoch {report['epoch']} kept"
     if accuracy := report["binary_accuracy"]:

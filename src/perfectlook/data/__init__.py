@@ -33,7 +33,7 @@ def load_set(path: Path | str, *, strict: bool = False) -> Dataset:
 
 
 def _read(path: Path) -> Dataset:
-    if (path / PAIRS).exists():
+    if (path / PAIRS).exists() or ((path / CATEGORIES).exists() and (path / "scenes").is_dir()):
         return read_layout(path)
     releases = releases_at(path)
     if len(releases) == 1:

@@ -36,10 +36,9 @@ from typing import Any
 from perfectlook.errors import DatasetError
 from perfectlook.files import write_file
 from perfectlook.images import SUFFIXES
-from perfectlook.taxonomy import normalise, split_path
+from perfectlook.taxonomy import is_fashion, normalise, split_path
 from perfectlook.types import Box, Pair, Problem, Product, Scene
 
-FASHION = "Apparel & Accessories"
 PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.json", "set.json"
 STL_PARTS = ("fashion", "home")
 STL_FOLDERS = ("images", "pictures", "scenes", "products")
@@ -106,25 +105,28 @@ class Dataset:
     @cached_property
     def is_fashion(self) -> bool:
         """Whether all categories are below `Apparel & Accessories`. This decides the crop rule."""
-        return bool(self.categories) and all(split_path(name)[0] == FASHION for name in self.categories)
+        return is_fashion(self.categories)
 
 
 def read_layout(root: Path) -> Dataset:
     """Read a set in the set layout. Errors in its rows become its `problems`.
 
+    A set may lack its file of pairs. Then it has all scenes in its folder, and no pair.
+
     Raises:
         DatasetError: a file or a folder of the layout is missing, a JSON file does not contain one object, or
             the licence is not text.
     """
-    missing = [name for name in (PAIRS, CATEGORIES) if not (root / name).is_file()]
-    if missing:
-        raise DatasetError(f"{root}: no {' and no '.join(missing)}. Add what is missing to the set.")
+    if not (root / CATEGORIES).is_file():
+        raise DatasetError(f"{root}: no {CATEGORIES}. Add the categories of the products to the set.")
     of_scenes: list[Problem] = []
     of_products: list[Problem] = []
     scenes = list_pictures(root / "scenes", of_scenes)
     products = list_pictures(root / "products", of_products)
     name, files = root.name or root.resolve().name, (root / PAIRS, root / CATEGORIES, root / DETAILS)
     dataset = read_files(name, *files, scenes.get, products.get, of_scenes, of_products)
+    if not (root / PAIRS).exists():
+        dataset.scenes = {scene: Scene(scene, picture) for scene, picture in scenes.items()}
     about = root / ABOUT
     licence = JsonObject(about).entries.get("licence") if about.is_file() else None
     if licence is not None and not isinstance(licence, str):
@@ -147,9 +149,9 @@ def read_files(
 
     Args:
         name: the name of the set in reports.
-        pairs: a JSON-lines file of rows. A row is left out if it is malformed, if its product is unknown or
-            was left out, if its scene has no picture, or if its box is unusable. Repeated rows are reported
-            and kept.
+        pairs: a JSON-lines file of rows; without it, there are no pairs. A row is left out if it is
+            malformed, if its product is unknown or was left out, if its scene has no picture, or if its box
+            is unusable. Repeated rows are reported and kept.
         categories: the categories of the products. A product without a category or a picture is left out.
         details: titles and other fields of the products; the file may be missing.
         picture_of_scene: returns the picture of a scene.
@@ -166,7 +168,7 @@ def read_files(
     of_rows: list[Problem] = []
     found: list[Pair] = []
     n_rows = 0
-    for line, text in lines_of(pairs):
+    for line, text in lines_of(pairs) if pairs.exists() else ():
         n_rows += 1
         try:
             found.append(reader.pair_of(object_of(text), line))

@@ -10,6 +10,8 @@ from hashlib import md5
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from perfectlook.data.fingerprints import Fingerprint, groups_within, hashes_of
 from perfectlook.data.layout import Dataset
 from perfectlook.types import Box, Rectangle, Scene, View
@@ -29,6 +31,9 @@ MARGIN = 0.05
 
 LEAST_SHARE = 1 / 5
 """The smallest share of the picture that a crop must cover."""
+
+BOX_SIDES = (0.1, 0.6)
+"""Sides of a random box, as shares of the picture's."""
 
 _ROUNDING = 1e-9
 
@@ -121,6 +126,26 @@ def scene_view(scene: Scene, box: Box | None, size: tuple[int, int], *, vertical
         return View(scene.picture)
     rectangle = scene_rectangle(box, vertical_only=vertical_only)
     return View(scene.picture, to_pixels(rectangle, *size)) if rectangle else None
+
+
+def random_part(width: int, height: int, generator: np.random.Generator, *, vertical_only: bool) -> Rectangle:
+    """Return what the crop rule leaves of a picture for a random box, in pixels.
+
+    Such parts stand for the scenes of training, which are shown without a product. Each side of the box is
+    between a tenth and six tenths of the picture's, uniformly, and so is its place.
+
+    Args:
+        width: of the upright picture.
+        height: of the upright picture.
+        generator: draws the box.
+        vertical_only: as for `scene_rectangle`.
+    """
+    while True:
+        across, down = generator.uniform(*BOX_SIDES, 2)
+        left, top = generator.uniform(0, 1 - across), generator.uniform(0, 1 - down)
+        box = Box(left, top, left + across, top + down)
+        if rectangle := scene_rectangle(box, vertical_only=vertical_only):
+            return to_pixels(rectangle, width, height)
 
 
 def _area(rectangle: Box) -> float:

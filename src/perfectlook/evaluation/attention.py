@@ -265,7 +265,8 @@ class MaskedScenes:
         batch = self._features.scenes.batch([row])
         maps = batch.feature_maps
         maps[0, mask] = maps[0].mean(axis=0)
-        return self._model.embed_scene(batch._replace(feature_maps=maps))
+        are_parts = np.array([self._features.scene_views[row].crop is not None])
+        return self._model.embed_scenes(batch._replace(feature_maps=maps), are_parts)[0]
 
 
 def _ordering(scene: SceneEmbedding, category: str, vectors: Float32Array) -> Float64Array:

@@ -105,6 +105,8 @@ def set_features(
         product_ids = [product for product, view in catalogue.items() if view in product_keys]
         products = store.read([product_keys[catalogue[id_]] for id_ in product_ids], maps=product_maps)
         wanted = [view for pair, view in shown if catalogue[pair.product] in product_keys]
+        if not dataset.pairs:  # a set without pairs
+            wanted = [View(picture) for picture in pictures[: len(dataset.scenes)]]
         scene_keys = extracted("scenes", wanted, maps=True)
         scenes = store.read(list(scene_keys.values()), maps=True)
     problems = _problems(shown, catalogue, failed)

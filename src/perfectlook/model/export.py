@@ -35,6 +35,7 @@ def write_model(
     products: Iterable[str] = (),
     card: str = "",
     suggestion: bytes | None = None,
+    statistics: bytes | None = None,
     **record: Any,
 ) -> ModelRecord:
     """Write a model folder. `config.json` is written last, so a folder that contains it is complete.
@@ -49,6 +50,7 @@ def write_model(
         products: ids of the products in the training pairs.
         card: the model card, in Markdown.
         suggestion: content of the category suggester's file; None for a model that suggests no categories.
+        statistics: content of the file of the training scenes' moments, from which `adapt` starts.
         record: other fields of `ModelRecord`: `backbone_identity`, `categories` in the order of the
             network's category embeddings, and optionally `training` and `baseline`.
     """
@@ -77,8 +79,8 @@ def write_model(
         files.TRAINED_ON: trained_on_file(scenes, products),
         files.CARD: card.encode(),
     }
-    if suggestion is not None:
-        contents[files.SUGGESTION] = suggestion
+    optional = {files.SUGGESTION: suggestion, files.SCENES: statistics}
+    contents |= {name: content for name, content in optional.items() if content is not None}
     return write_folder(
         folder,
         contents,

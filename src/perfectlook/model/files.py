@@ -32,6 +32,8 @@ CENTRES = "centres.npz"
 TRAINED_ON = "trained_on.json"
 CARD = "MODEL_CARD.md"
 SUGGESTION = "suggestion.npz"
+SCENES = "scenes.npz"
+"""Moments of scenes; inference reads them in an adapted model only."""
 COUNTS = "counts.json"
 """In a popularity model, this file replaces weights, graphs and centres."""
 POPULARITY = "popularity"
@@ -60,6 +62,7 @@ class ModelRecord:
         training: how it was trained: sets, settings, seed, figures.
         library: version of perfectlook that wrote it.
         baseline: name of the baseline; None for a compatibility model.
+        adapted: what an adapted model was made from: `model`, `identity` and `n_pictures`; otherwise None.
     """
 
     name: str
@@ -72,6 +75,7 @@ class ModelRecord:
     training: Mapping[str, Any] = field(default_factory=dict)
     library: str
     baseline: str | None = None
+    adapted: Mapping[str, Any] | None = None
 
     def check_backbone(self, identity: str) -> None:
         """Check that a backbone is the one the model was trained on.
@@ -92,6 +96,7 @@ class ModelRecord:
         Raises:
             ModelError: a file is missing or has changed.
         """
+        files = (*files, SCENES) if self.adapted else files
         if identity_of(folder, self.config, self.categories, files) != self.identity:
             raise ModelError(
                 f"{folder}: damaged (its files have changed since the model was written). Copy the whole "
@@ -101,6 +106,8 @@ class ModelRecord:
     def write(self, folder: Path) -> None:
         """Write `config.json` in one step."""
         content = {"format": FORMAT} | dataclasses.asdict(self)
+        if self.adapted is None:  # earlier versions read the record of a model that is not adapted
+            del content["adapted"]
         write_model_file(folder / CONFIG, json.dumps(content, indent=2) + "\n")
 
     @classmethod
@@ -197,7 +204,7 @@ def write_folder(
         record: fields of `ModelRecord` except its name, identity and library.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (CONFIG, SUGGESTION):
+    for stale in (CONFIG, SUGGESTION, SCENES):
         (folder / stale).unlink(missing_ok=True)
     for name, content in files.items():
         write_model_file(folder / name, content)

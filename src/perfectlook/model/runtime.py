@@ -17,6 +17,7 @@ from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.files import model_folder
 from perfectlook.images import open_picture
 from perfectlook.model import files
+from perfectlook.model.adaptation import SceneStatistics
 from perfectlook.model.categories import CategorySuggester
 from perfectlook.model.config import pooled, whole_picture
 from perfectlook.model.distances import (
@@ -31,7 +32,7 @@ from perfectlook.model.distances import (
 )
 from perfectlook.model.files import ModelRecord, read_centres, read_trained_on, readable
 from perfectlook.taxonomy import Resolution, resolve
-from perfectlook.types import REGIONS, Float32Array, Float64Array, IntArray
+from perfectlook.types import REGIONS, BoolArray, Float32Array, Float64Array, IntArray
 
 Picture: TypeAlias = Path | str | bytes | BinaryIO | Image
 """A picture: its path, its bytes, a stream, or a picture opened by Pillow."""
@@ -193,6 +194,7 @@ class Model(StoredModel):
         self.centres = dict(zip(record.categories, centres["centres"], strict=True))
         self.overall_centre: Float32Array = centres["overall"]
         self._category_mixing = centres.get("mixing")
+        self._statistics = SceneStatistics.read(folder) if record.adapted else None
         self._sessions: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -257,8 +259,16 @@ class Model(StoredModel):
         """Embed one scene, from a batch of one."""
         return self.embed_scenes(batch)[0]
 
-    def embed_scenes(self, batch: FeatureBatch) -> list[SceneEmbedding]:
-        """Embed every scene of a batch."""
+    def embed_scenes(self, batch: FeatureBatch, are_parts: BoolArray | None = None) -> list[SceneEmbedding]:
+        """Embed every scene of a batch.
+
+        Args:
+            batch: the features of n scenes.
+            are_parts: whether each scene is a part of a photo, [n]; by default, all are whole photos. Only an
+                adapted model tells them apart.
+        """
+        if self._statistics:
+            batch = self._statistics.align(batch, are_parts)
         found: list[SceneEmbedding] = []
         for start in range(0, len(batch.global_vectors), CHUNK):
             part = slice(start, start + CHUNK)
@@ -326,7 +336,8 @@ class Model(StoredModel):
         found: dict[int, SceneEmbedding] = {}
         for start in range(0, len(rows), SCENES_READ):
             part = rows[start : start + SCENES_READ]
-            embedded = self.embed_scenes(features.scenes.batch(part))
+            are_parts = np.array([features.scene_views[row].crop is not None for row in part])
+            embedded = self.embed_scenes(features.scenes.batch(part), are_parts)
             found |= {int(row): scene for row, scene in zip(part, embedded, strict=True)}
         return found
 

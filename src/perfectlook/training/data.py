@@ -82,7 +82,11 @@ class TrainingData:
 
     def whole(self, pairs: IntArray) -> Tensor:
         """The global features of the scenes of some pairs, [n, global width], or their maps [n, R, width]."""
-        return torch.from_numpy(self._whole[self.features.pair_scenes[pairs]]).float()
+        return self.scene_features(self.features.pair_scenes[pairs])
+
+    def scene_features(self, rows: IntArray) -> Tensor:
+        """The global features of some rows of the scenes, [n, global width]."""
+        return torch.from_numpy(self._whole[rows]).float()
 
     def mean_regions(self, pairs: IntArray) -> Tensor:
         """The mean region of the scenes of some pairs, [n, width of the map]."""

@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perfectlook import __version__
 from perfectlook.evaluation.tables import new_figure, save_chart
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.adaptation import SceneStatistics, scene_moments
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.export import Network, write_model, write_popularity
 from perfectlook.model.files import ModelRecord, write_model_file
@@ -69,6 +72,7 @@ class Learned:
         without_negatives: number of pairs left out because their category has no other product.
         found: settings that the training chose itself, by name.
         history: the epochs of every stage.
+        scenes: rows of the scenes that the network was made from, if it was made without pairs.
     """
 
     network: Network | Mapping[str, int]
@@ -79,6 +83,19 @@ class Learned:
     without_negatives: int = 0
     found: Mapping[str, Any] = field(default_factory=dict)
     history: History = field(default_factory=dict)
+    scenes: IntArray | None = None
+
+    def scene_rows(self, features: SetFeatures) -> IntArray:
+        """Rows of the training scenes' views: those of the training pairs, unless `scenes` names them."""
+        pairs = self.training if len(self.training) else np.arange(len(features.pairs))
+        return np.unique(features.pair_scenes[pairs]) if self.scenes is None else self.scenes
+
+    def scene_ids(self, features: SetFeatures) -> set[str]:
+        """Ids of the scenes that the network was made from."""
+        if self.scenes is None:
+            return {features.pairs[i].scene for i in self.training}
+        pictures = {features.scene_views[row].picture for row in self.scenes}
+        return {scene.id for scene in features.dataset.scenes.values() if scene.picture in pictures}
 
 
 def write_learned(
@@ -114,7 +131,7 @@ def write_learned(
     if learned.held_out:
         learned.held_out.write(out)
     pairs = [data.features.pairs[i] for i in learned.training]
-    scenes = {pair.scene for pair in pairs} | (start.scenes if start else frozenset())
+    scenes = learned.scene_ids(data.features) | (start.scenes if start else frozenset())
     products = {pair.product for pair in pairs} | (start.products if start else frozenset())
     shape = data.config if isinstance(network, Mapping) else network.config
     card = model_card(out.resolve().name, data, report, shape, baseline)
@@ -123,6 +140,8 @@ def write_learned(
     if isinstance(network, Mapping):
         return write_popularity(network, out, config=shape, **record)
     record |= {"centres": data.centres, "overall_centre": data.overall_centre, "products": products}
+    moments = scene_moments(data.features.scenes, learned.scene_rows(data.features))
+    record["statistics"] = SceneStatistics(moments).content()
     return write_model(network, out, widths=data.widths, baseline=baseline, suggestion=suggestion, **record)
 
 
@@ -169,7 +188,7 @@ def training_report(learned: Learned, data: TrainingData, settings: Mapping[str,
         "sets": [part.name for part in parts],
         "licences": {part.name: part.licence for part in parts},
         "n_pairs": len(learned.training),
-        "n_scenes": len({features.pairs[i].scene for i in learned.training}),
+        "n_scenes": len(learned.scene_ids(features)),
         "n_products": len(features.product_ids),
         "n_dropped": features.n_dropped,
         "n_without_negatives": learned.without_negatives,

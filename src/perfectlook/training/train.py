@@ -14,7 +14,7 @@ import numpy as np
 
 from perfectlook import __version__
 from perfectlook.backbones import open_backbone
-from perfectlook.data import Dataset
+from perfectlook.data import Dataset, load_set
 from perfectlook.errors import UsageError
 from perfectlook.evaluation.protocol import training_indices
 from perfectlook.features.set_features import SetFeatures
@@ -33,6 +33,7 @@ from perfectlook.training.data import TrainingData, load_sets, stage_widths
 from perfectlook.training.finetune import StartingModel
 from perfectlook.training.log import write_learned
 from perfectlook.training.loop import CompatibilityFit
+from perfectlook.training.prior import PRIOR
 from perfectlook.training.ridge import closed_form
 from perfectlook.training.validation import Round, learning_pairs
 from perfectlook.types import Problem
@@ -67,7 +68,8 @@ def train(
     The epoch is chosen by the accuracy on validation scenes. For sets under 500 scenes, and with
     `cross_validate`, it is chosen by five-fold cross-validation. Then the model is trained on all scenes
     except the test scenes. To resume a stopped training, call this function again with the same arguments,
-    including `out`. A baseline takes seconds to a minute and always starts over.
+    including `out`. A baseline takes seconds to a minute and always starts over. Sets without pairs give the
+    baseline `prior`, which needs none.
 
     `model.training` reports the result: the pairs used, the chosen epoch, the accuracy on held-out scenes.
 
@@ -75,7 +77,7 @@ def train(
         sets: one or more sets: a set from `load_set`, a folder, or "showroom".
         out: folder of the model, created if it is missing. A finished model in it is replaced at the end.
             Without it, the model is in a temporary folder that is deleted with the returned object.
-        baseline: train this baseline instead: popularity, visual, ridge, ibr, siamese or bpr-dae.
+        baseline: train this baseline instead: popularity, visual, prior, ridge, ibr, siamese or bpr-dae.
         config: settings by name, or a TOML file of them; the keys are those of `TrainingConfig` and
             `ModelConfig`. A compatibility model also takes a complete `TrainingConfig`; a baseline does not,
             because it has its own defaults. The settings below override it.
@@ -113,6 +115,11 @@ def train(
     elif config is not None:
         settings = dict(config)
 
+    datasets = [
+        each if isinstance(each, Dataset) else load_set(each, strict=strict)
+        for each in ([sets] if isinstance(sets, Dataset | Path | str) else sets)
+    ]
+    baseline = baseline or _baseline_without_pairs(datasets, from_model)
     start = None
     if baseline:
         if from_model:
@@ -137,8 +144,7 @@ def train(
     read = functools.partial(
         load_sets, backbone=shape.backbone, strict=strict, workers=workers, progress=progress
     )
-    listed = [sets] if isinstance(sets, Dataset | Path | str) else list(sets)
-    features = read(listed, product_maps=shape.needs_product_maps)
+    features = read(datasets, product_maps=shape.needs_product_maps)
     if on_problems:
         on_problems([*features.dataset.problems, *features.problems], features.dataset.name)
     temporary = None if out else TemporaryDirectory(prefix="perfectlook-", ignore_cleanup_errors=True)
@@ -152,6 +158,10 @@ def train(
     if temporary:
         weakref.finalize(model, temporary.cleanup)
     return model
+
+
+def _baseline_without_pairs(datasets: Sequence[Dataset], from_model: Path | str | None) -> str | None:
+    return None if from_model or any(each.pairs for each in datasets) else PRIOR
 
 
 def train_on_features(

@@ -16,6 +16,7 @@ from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import POPULARITY, ModelRecord
 from perfectlook.model.networks import GlobalNetwork, Widths, unit
+from perfectlook.training import prior
 from perfectlook.training.baselines import ridge
 from perfectlook.training.baselines.learned import DualAutoEncoder, Learn, Siamese, StyleSpace, in_epochs
 from perfectlook.training.checkpoint import NO_PAIRS
@@ -116,6 +117,12 @@ BASELINES: Mapping[str, Baseline] = {
         untrained_features,
         frozenset({"global_features"}),
         {"global_features": "head"},
+    ),
+    prior.PRIOR: Baseline(
+        "cosine of standardised features of style; uses no pairs",
+        prior.learn,
+        frozenset({"dimension", "global_features"}),
+        {"global_features": "both", "centring": True},
     ),
     "ridge": Baseline(
         "closed-form ridge regression (Hoerl & Kennard 1970)",

@@ -1,0 +1,147 @@
+"""Adaptation gives a shop's scenes the statistics of the training scenes, and changes nothing else."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from drawn import drawn_set
+from perfectlook.data import load_set
+from perfectlook.errors import DatasetError, ModelError
+from perfectlook.features.set_features import set_features
+from perfectlook.features.store import FeatureArrays
+from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt
+from perfectlook.model.files import SCENES
+from perfectlook.model.runtime import open_model
+from perfectlook.training.baselines.registry import train_baseline_on_features
+
+
+def arrays(rows: np.ndarray, head: int = 3) -> FeatureArrays:
+    return FeatureArrays(rows[:, :head].astype(np.float16), rows[:, head:].astype(np.float16))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prior of drawn scenes with boxes."""
+    folder = tmp_path_factory.mktemp("adaptation")
+    features = set_features(load_set(drawn_set(folder / "set", scenes=30)), "tiny", workers=1)
+    train_baseline_on_features(features, folder / "model", "prior", {"backbone": "tiny", "dimension": 16})
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Another set, whose scenes are photos of a shop."""
+    return drawn_set(tmp_path_factory.mktemp("shop") / "set", scenes=20, styles=7, seed=5)
+
+
+def test_moments_are_those_of_numpy() -> None:
+    rows = np.random.default_rng(0).standard_normal((40, 5)).astype(np.float16)
+    found = Moments.of(arrays(rows))
+    np.testing.assert_allclose(found.mean, rows.astype(float).mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(found.deviation, rows.astype(float).std(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 4, 15])
+def test_few_scenes_are_filled_up_with_the_training_scenes(count: int) -> None:
+    random = np.random.default_rng(count)
+    own, prior = random.normal(2, 3, (count, 4)), random.normal(-1, 0.5, (ENOUGH - count, 4))
+    moments = [Moments(*(f(rows, axis=0) for f in (np.mean, np.std))) for rows in (own, prior)]
+    found = moments[0].shrunk_to(moments[1], count)
+    together = np.concatenate([own, prior])  # the same as if the missing scenes were training scenes
+    np.testing.assert_allclose(found.mean, together.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.deviation, together.std(axis=0), rtol=1e-5)
+
+
+def test_enough_scenes_count_alone() -> None:
+    own, prior = Moments(np.ones(2), np.ones(2)), Moments(np.zeros(2), 9 * np.ones(2))
+    assert all(np.array_equal(a, b) for a, b in zip(own.shrunk_to(prior, ENOUGH), own, strict=True))
+
+
+def test_whole_photos_and_parts_get_the_moments_of_the_training_scenes(
+    trained: Path, shop: Path, tmp_path: Path
+) -> None:
+    adapt(trained, shop / "scenes", tmp_path / "m", workers=1)
+    statistics = SceneStatistics.read(tmp_path / "m")
+    whole = set_features(load_set(shop), "tiny", scene="full", workers=1).scenes
+    aligned = statistics.align(whole.batch(slice(None)))
+    features = np.concatenate([aligned.global_vectors, aligned.style_statistics], axis=1)
+    varied = statistics.whole.deviation > 1e-3 * statistics.whole.deviation.mean()
+    np.testing.assert_allclose(features.mean(axis=0), statistics.trained.mean, atol=2e-2)
+    np.testing.assert_allclose(features.std(axis=0)[varied], statistics.trained.deviation[varied], atol=2e-2)
+    some = whole.batch([0, 1])
+    mixed = statistics.align(some, np.array([True, False]))
+    parts, wholes = statistics.align(some, np.array([True, True])), statistics.align(some)
+    assert np.array_equal(mixed.global_vectors[0], parts.global_vectors[0])
+    assert np.array_equal(mixed.style_statistics[1], wholes.style_statistics[1])
+    assert not np.allclose(parts.global_vectors, wholes.global_vectors)
+
+
+def test_an_adapted_model_embeds_scenes_differently_and_products_as_before(
+    trained: Path, shop: Path, tmp_path: Path
+) -> None:
+    made = adapt(trained, shop / "scenes", tmp_path / "m", workers=1)
+    before, after = open_model(trained), open_model(tmp_path / "m")
+    assert (made.n_pictures, made.problems) == (20, [])
+    assert 50 < made.n_parts <= 60  # two random parts of a small picture may be the same
+    assert (after.name, after.record.adapted["model"]) == ("m", "model")
+    assert after.identity != before.identity
+    batch = set_features(load_set(shop), "tiny", scene="full", workers=1).scenes.batch([3])
+    centre = before.centre(before.categories[0])[None]
+    assert np.array_equal(before.embed_products(batch, centre), after.embed_products(batch, centre))
+    expected = before.embed_scene(SceneStatistics.read(tmp_path / "m").align(batch))
+    assert np.array_equal(after.embed_scene(batch).scene, expected.scene)
+    assert not np.allclose(after.embed_scene(batch).scene, before.embed_scene(batch).scene)
+
+
+def test_in_an_evaluation_cropped_scenes_are_parts(trained: Path, shop: Path, tmp_path: Path) -> None:
+    adapt(trained, shop / "scenes", tmp_path / "m", workers=1)
+    model, features = open_model(tmp_path / "m"), set_features(load_set(shop), "tiny", workers=1)
+    assert all(view.crop for view in features.scene_views)
+    embedded = model.scene_embeddings(features, np.array([0]))[0]
+    (expected,) = model.embed_scenes(features.scenes.batch([0]), np.array([True]))
+    assert np.array_equal(embedded.scene, expected.scene)
+
+
+def test_a_second_adaptation_starts_from_the_training_scenes(
+    trained: Path, shop: Path, tmp_path: Path
+) -> None:
+    adapt(trained, shop / "scenes", tmp_path / "once", workers=1)
+    adapt(tmp_path / "once", shop / "scenes", tmp_path / "twice", workers=1)
+    once, twice = (SceneStatistics.read(tmp_path / name) for name in ("once", "twice"))
+    assert np.array_equal(once.whole, twice.whole)
+    assert np.array_equal(once.parts, twice.parts)
+
+
+def test_an_unreadable_photo_is_reported_and_left_out(trained: Path, shop: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(shop / "scenes", photos / "more")
+    (photos / "broken.jpg").write_bytes(b"not a picture")
+    (photos / "notes.txt").write_text("not a photo")
+    made = adapt(trained, photos, tmp_path / "m", workers=1)
+    assert made.n_pictures == 20
+    (problem,) = made.problems
+    assert problem.item.endswith("broken.jpg")
+
+
+def test_a_changed_file_of_statistics_is_noticed(trained: Path, shop: Path, tmp_path: Path) -> None:
+    adapt(trained, shop / "scenes", tmp_path / "m", workers=1)
+    shutil.copy(trained / SCENES, tmp_path / "m" / SCENES)
+    with pytest.raises(ModelError, match="damaged"):
+        open_model(tmp_path / "m")
+
+
+def test_what_cannot_be_adapted_says_why(trained: Path, shop: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such folder"):
+        adapt(trained, tmp_path / "nowhere", tmp_path / "m", workers=1)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no readable picture"):
+        adapt(trained, tmp_path / "empty", tmp_path / "m", workers=1)
+    with pytest.raises(ModelError, match="the folder of the model itself"):
+        adapt(trained, shop / "scenes", trained, workers=1)
+    old = shutil.copytree(trained, tmp_path / "old")
+    (old / SCENES).unlink()
+    with pytest.raises(ModelError, match=f"{SCENES}.*Train the model again"):
+        adapt(old, shop / "scenes", tmp_path / "m", workers=1)
+    assert open_model(old).identity == open_model(trained).identity  # only an adapted model needs the file
