@@ -34,9 +34,10 @@ help: ## list the targets
 
 setup: $(STAMP) ## build .venv with everything: base, train, openvino, dev, docs
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml packages/perfectlook-dinov2/pyproject.toml
 	$(call environment,$(VENV))
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e '.[train,openvino,dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e '.[train,openvino,dev,docs]' \
+	  -e packages/perfectlook-dinov2
 	touch $@
 
 setup-demo: $(DEMO_STAMP) ## build .venv-demo with the base install alone (no torch)
@@ -82,7 +83,7 @@ bench: setup ## run the benchmarks; figures in out/
 	$(BIN)/python benchmarks/search.py --json out/search.json
 
 bench-quick: setup ## run every benchmark on a few drawn items, to see that they run
-	for each in extract search serve sync train; do $(BIN)/python benchmarks/$$each.py --quick || exit 1; done
+	for each in backbones extract search serve sync train; do $(BIN)/python benchmarks/$$each.py --quick || exit 1; done
 
 results: setup ## train and compare every variant and baseline on the three sets; docs/results.md (resumable)
 	$(BIN)/python tools/results.py

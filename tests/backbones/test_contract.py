@@ -25,6 +25,7 @@ OPENERS: dict[str, Callable[[], Backbone]] = {
     "lite0-bf16": lambda: open_backbone("efficientnet-lite0:bf16"),
     "lite2-head-map": lambda: open_backbone("efficientnet-lite2-head", engine="onnxruntime"),
     "lite0-and-tiny": lambda: open_backbone("efficientnet-lite0+tiny", engine="onnxruntime"),
+    "dinov2-small": lambda: open_backbone("dinov2-small", engine="onnxruntime"),
     "transformers-vit": small_vit,
     "transformers-convnext": small_convnext,
 }

@@ -220,12 +220,12 @@ def test_which_backbones_run_on_a_gpu(monkeypatch: pytest.MonkeyPatch, name: str
 @pytest.mark.parametrize("engine", engines.ENGINES)
 def test_missing_or_damaged_weights_are_refused(tmp_path: Path, engine: str) -> None:
     needs(engine)
-    with pytest.raises(BackboneError, match=r"gone\.onnx: no such file\. Install perfectlook again\."):
+    with pytest.raises(BackboneError, match=r"gone\.onnx: no such file\. Install its package again\."):
         open_engine(tmp_path / "gone.onnx", engine=engine, precision="fp32", threads=1)
     whole = (WEIGHTS_FOLDER / "efficientnet-lite0.onnx").read_bytes()
     (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
-        BackboneError, match=rf"(?s)cut\.onnx: cannot be loaded by {engine} .*Install perfectlook again\."
+        BackboneError, match=rf"(?s)cut\.onnx: cannot be loaded by {engine} .*Install its package again\."
     ):
         open_engine(tmp_path / "cut.onnx", engine=engine, precision="fp32", threads=1)
 

@@ -21,7 +21,7 @@ def test_every_backbone_has_a_line_with_its_figures(
             str(each.style_dimension),
             f"7×7×{each.map_channels}",
         ]
-        assert each.licence in line
+        assert f"  {each.licence}  " in lines[each.name]
     assert lines["efficientnet-lite2"].split()[:5] == [
         "efficientnet-lite2",
         "260×260",

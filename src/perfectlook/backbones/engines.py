@@ -1,10 +1,11 @@
-"""Engines that run the shipped graphs: onnxruntime and OpenVINO on the processor, onnxruntime on a GPU.
+"""Engines that run ONNX graphs: onnxruntime and OpenVINO on the processor, onnxruntime on a GPU.
 
 All engines read the same file. In fp32 they give the same numbers within a tolerance of 5e-4.
 """
 
 import ctypes
 import functools
+import hashlib
 import importlib.util
 import logging
 import queue
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from perfectlook.backbones.backbone import FeatureBatch
+from perfectlook.backbones.backbone import Backbone, FeatureBatch
 from perfectlook.errors import BackboneError, MissingExtraError, PerfectLookError
 from perfectlook.files import cache_folder
 from perfectlook.types import Float32Array
@@ -31,6 +32,35 @@ PRECISIONS = ("fp32", "bf16")
 INSTALL_CUDA = "pip uninstall onnxruntime && pip install onnxruntime-gpu"
 
 _LOGGER = logging.getLogger(__name__)
+
+
+class GraphBackbone(Backbone):
+    """A backbone that is an ONNX graph, run by an engine. A subclass sets `description`.
+
+    Args:
+        weights: the graph. Its input is `pictures` [n, 3, S, S], and its outputs are float32.
+        outputs: the outputs of the graph that form a feature batch, in its order.
+        options: the precision, engine and threads of `open_backbone`, as keywords.
+
+    Raises:
+        BackboneError: see `open_engine`; or the file cannot be read.
+        MissingExtraError: the engine is not installed.
+    """
+
+    def __init__(self, weights: Path, outputs: Sequence[str] = FeatureBatch._fields, **options: Any) -> None:
+        self._engine = open_engine(weights, outputs=outputs, **options)
+        self._run = self._engine.run  # type: ignore[method-assign]  # same arguments and result
+        self.identity = f"{self.description.name}-{options['precision']}-{_sha256(weights)[:12]}"
+
+
+@functools.cache
+def _sha256(weights: Path) -> str:
+    try:
+        return hashlib.sha256(weights.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BackboneError(
+            f"{weights}: cannot be read ({error.strerror}). Install its package again."
+        ) from error
 
 
 def open_engine(
@@ -47,7 +77,7 @@ def open_engine(
     """
     chosen = _choose(engine, precision)
     if not weights.is_file():
-        raise BackboneError(f"{weights}: no such file. Install perfectlook again.")
+        raise BackboneError(f"{weights}: no such file. Install its package again.")
     try:
         if chosen == "openvino":
             return OpenVinoEngine(weights, precision, threads, outputs)
@@ -61,7 +91,7 @@ def open_engine(
         if isinstance(error, PerfectLookError):
             raise
         raise BackboneError(
-            f"{weights}: cannot be loaded by {chosen} ({error}). Install perfectlook again."
+            f"{weights}: cannot be loaded by {chosen} ({error}). Install its package again."
         ) from error
 
 
@@ -79,12 +109,9 @@ def cuda_is_available() -> bool:
 
     onnxruntime is imported only if there is a driver.
     """
-    library = {"win32": "nvcuda.dll", "linux": "libcuda.so.1"}.get(sys.platform)
-    if library is None:
-        return False
     try:
-        ctypes.CDLL(library)
-    except OSError:
+        ctypes.CDLL({"win32": "nvcuda.dll", "linux": "libcuda.so.1"}[sys.platform])
+    except (KeyError, OSError):  # another system, or no driver
         return False
     import onnxruntime
 
@@ -136,6 +163,8 @@ class OnnxRuntimeEngine:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # no busy waiting
+        # expand int8 weights once; otherwise some versions also round the activations to int8
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
         options.use_deterministic_compute = on_gpu  # on the processor results are always repeatable
         providers = [*([("CUDAExecutionProvider", _CUDA_OPTIONS)] if on_gpu else []), "CPUExecutionProvider"]
         # onnxruntime prints errors of CUDA to standard output, which may carry JSON
@@ -191,6 +220,7 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # otherwise all workers pin their thread to the same core
+            "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0,  # activations stay fp32 next to int8 weights
         }
         self._lock = threading.Lock()
         self._callers = 0
