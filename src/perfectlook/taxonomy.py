@@ -9,7 +9,10 @@ from functools import lru_cache
 from typing import Literal
 
 SEPARATOR = "|"
-FASHION = "Apparel & Accessories"
+FASHION = frozenset(
+    ["apparel & accessories", "apparel", "clothing", "clothes", "fashion", "shoes", "women", "men", "womenswear", "menswear", "damen", "herren", "damenmode", "herrenmode", "bekleidung", "kleidung", "mode", "schuhe", "vêtements", "femme", "homme", "chaussures", "ropa", "mujer", "hombre", "zapatos", "abbigliamento", "donna", "uomo", "scarpe", "kleding"]
+)
+"""First levels of categories, in lower case, of clothes in shops' own taxonomies."""
 
 How = Literal["exact", "last_level", "ancestor", "unknown"]
 
@@ -29,8 +32,8 @@ def normalise(category: str) -> str:
 
 
 def is_fashion(categories: Collection[str]) -> bool:
-    """Return whether there are categories, and all are below `Apparel & Accessories`."""
-    return bool(categories) and all(split_path(name)[0] == FASHION for name in categories)
+    """Return whether there are categories, and the first level of each names clothes (see `FASHION`)."""
+    return bool(categories) and all(split_path(name)[0].casefold() in FASHION for name in categories)
 
 
 def matches(category: str, wanted: str) -> bool:

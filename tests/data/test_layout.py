@@ -67,6 +67,20 @@ def test_a_set_is_fashion_when_all_its_categories_are(tmp_path: Path) -> None:
     assert not is_fashion("mixed", SHOES, CHAIRS)
     assert not is_fashion("nearly", "Apparel & Accessories and more|Shoes")
     assert not is_fashion("empty")
+    assert is_fashion("german", "Damen|Kleider", "Herren|Schuhe")
+    assert is_fashion("plain", "Clothing", "shoes")
+    assert not is_fashion("rooms", "Damen|Kleider", "Furniture|Chairs")
+
+
+def test_a_set_may_name_its_crop_rule(tmp_path: Path) -> None:
+    folder = written_set(tmp_path, rows=[], categories={"p": CHAIRS})
+    about = folder / "set.json"
+    assert not load_set(folder).is_fashion
+    about.write_text('{"crop": "fashion"}')
+    assert load_set(folder).is_fashion
+    about.write_text('{"crop": "sideways"}')
+    with pytest.raises(DatasetError, match=r"unknown crop 'sideways'\. Choose one of: fashion, any"):
+        load_set(folder)
 
 
 def test_scenes_without_pairs_are_not_scenes_of_the_set(tmp_path: Path) -> None:

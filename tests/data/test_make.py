@@ -218,3 +218,11 @@ def test_the_files_follow_the_layout(shop: Shop):
     assert row == {"product": "sofa", "scene": "living", "bbox": None}
     assert json.loads((shop.folder / "categories.json").read_text()) == {"sofa": "Furniture|Sofas"}
     assert not (shop.folder / "products.json").exists()
+
+
+def test_the_crop_rule_is_written_and_read(shop: Shop) -> None:
+    table = "scene,product,category\nliving.jpg,sofa.jpg,Furniture|Sofas\n"
+    shop.make(table)
+    assert not load_set(shop.folder).is_fashion
+    shop.make(table, crop="fashion", force=True)
+    assert load_set(shop.folder).is_fashion

@@ -135,6 +135,7 @@ def make(
     pairs: Path,
     categories: Path | None = None,
     licence: Text | None = None,
+    crop: Literal["fashion", "any"] | None = None,
     link: bool = False,
     force: bool = False,
     strict: Strict = False,
@@ -150,6 +151,8 @@ def make(
         categories: CSV with the columns product and category (and title ...); it may list products without
             pairs
         licence: licence of the pictures; model cards repeat it
+        crop: sides of a product's box that may remain of a scene: above and below for fashion, or any; by
+            default, guessed from the categories
         link: make hard links to the pictures instead of copies
         force: replace another set in the folder
         strict: exit with 1 if a row had to be left out
@@ -166,6 +169,7 @@ def make(
         pairs=pairs,
         categories=categories,
         licence=licence,
+        crop=crop,
         link=link,
         force=force,
     )

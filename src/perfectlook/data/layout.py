@@ -40,6 +40,8 @@ from perfectlook.taxonomy import is_fashion, normalise, split_path
 from perfectlook.types import Box, Pair, Problem, Product, Scene
 
 PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.json", "set.json"
+CROPS = ("fashion", "any")
+"""The crop rules that `set.json` can name: above and below a box only, or on any side."""
 STL_PARTS = ("fashion", "home")
 STL_FOLDERS = ("images", "pictures", "scenes", "products")
 STL_LICENCE = "research, non-commercial"
@@ -61,6 +63,7 @@ class Dataset:
         problems: all problems, with file, line and id.
         n_rows: the number of rows in the file, valid or not.
         licence: the licence of the pictures; None if the set does not name it.
+        crop: "fashion" or "any", the crop rule; None if the set does not say (see `scene_rectangle`).
         parts: the sets that were merged into this one; empty for a set that was read.
         known: scene and product of every row with valid ids, including rows that were left out.
         product_problems: the problems that concern the catalogue.
@@ -74,6 +77,7 @@ class Dataset:
     problems: list[Problem] = field(default_factory=list)
     n_rows: int = 0
     licence: str | None = None
+    crop: str | None = None
     parts: tuple["Dataset", ...] = ()
     known: list[tuple[str, str]] = field(default_factory=list)
     product_problems: list[Problem] = field(default_factory=list)
@@ -104,8 +108,8 @@ class Dataset:
 
     @cached_property
     def is_fashion(self) -> bool:
-        """Whether all categories are below `Apparel & Accessories`. This decides the crop rule."""
-        return is_fashion(self.categories)
+        """Whether the crop rule is that of fashion: as the set says, or guessed from its categories."""
+        return is_fashion(self.categories) if self.crop is None else self.crop == "fashion"
 
 
 def read_layout(root: Path) -> Dataset:
@@ -128,10 +132,13 @@ def read_layout(root: Path) -> Dataset:
     if not (root / PAIRS).exists():
         dataset.scenes = {scene: Scene(scene, picture) for scene, picture in scenes.items()}
     about = root / ABOUT
-    licence = JsonObject(about).entries.get("licence") if about.is_file() else None
+    told = JsonObject(about).entries if about.is_file() else {}
+    licence, crop = told.get("licence"), told.get("crop")
     if licence is not None and not isinstance(licence, str):
         raise DatasetError(f"{about}: expected text as licence, got {shown(licence)}. Write it in quotes.")
-    dataset.licence = licence
+    if crop not in (None, *CROPS):
+        raise DatasetError(f"{about}: unknown crop {shown(crop)}. Choose one of: {', '.join(CROPS)}.")
+    dataset.licence, dataset.crop = licence, crop
     return dataset
 
 

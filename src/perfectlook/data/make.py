@@ -58,6 +58,7 @@ def make(
     pairs: Path,
     categories: Path | None = None,
     licence: str | None = None,
+    crop: str | None = None,
     link: bool = False,
     force: bool = False,
 ) -> Made:
@@ -71,6 +72,7 @@ def make(
             and bottom.
         categories: another table with product and category, which may list products without a pair.
         licence: the licence of the pictures, which model cards repeat.
+        crop: the crop rule, "fashion" or "any"; by default, it is guessed from the categories.
         link: make hard links of the pictures instead of copies, if the file system can.
         force: replace another set in the folder.
 
@@ -89,7 +91,8 @@ def make(
     if not content.rows:
         first = f" The first problem: {problems[0]}" if problems else ""
         raise DatasetError(f"{pairs}: no row can be used. Fix the rows.{first}")
-    files = {ABOUT: json_lines({"licence": licence}) if licence else None, **set_files(content)}
+    told = {name: value for name, value in (("crop", crop), ("licence", licence)) if value}
+    files = {ABOUT: json_lines(told) if told else None, **set_files(content)}
     is_set = (folder / PAIRS).exists()
     if is_set and not force:
         _check_same(folder, files)
