@@ -9,9 +9,12 @@ from functools import lru_cache
 from typing import Literal
 
 SEPARATOR = "|"
-FASHION = frozenset(
-    ["apparel & accessories", "apparel", "clothing", "clothes", "fashion", "shoes", "women", "men", "womenswear", "menswear", "damen", "herren", "damenmode", "herrenmode", "bekleidung", "kleidung", "mode", "schuhe", "vêtements", "femme", "homme", "chaussures", "ropa", "mujer", "hombre", "zapatos", "abbigliamento", "donna", "uomo", "scarpe", "kleding"]
-)
+FASHION = {
+    *("apparel & accessories", "apparel", "clothing", "clothes", "fashion", "shoes", "women", "men"),
+    *("damen", "herren", "damenmode", "herrenmode", "bekleidung", "kleidung", "mode", "schuhe"),
+    *("vêtements", "femme", "homme", "chaussures", "ropa", "mujer", "hombre", "zapatos"),
+    *("abbigliamento", "donna", "uomo", "scarpe", "kleding"),
+}
 """First levels of categories, in lower case, of clothes in shops' own taxonomies."""
 
 How = Literal["exact", "last_level", "ancestor", "unknown"]
