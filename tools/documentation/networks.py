@@ -69,7 +69,7 @@ efficientnet-lite2`, where SET is ikea-rooms. For DINOv2 as published, use
 To extract features on an NVIDIA GPU, replace onnxruntime with its GPU package:
 `pip uninstall onnxruntime && pip install onnxruntime-gpu`. It needs the NVIDIA driver, CUDA and cuDNN.
 `pip install 'onnxruntime-gpu[cuda,cudnn]'` installs the last two. `perfectlook backbones` then prints
-`Engine here: cuda`. If CUDA cannot be loaded, a warning is printed and the processor is used.
+`Engine on this machine: cuda`. If CUDA cannot be loaded, a warning is printed and the processor is used.
 
 The GPU computes in fp32 (TF32 is off), so its features and those of the processor share one store. bf16
 always runs on the processor. This release was not run on a GPU: its tests use a stand-in to check how the
