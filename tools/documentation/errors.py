@@ -7,23 +7,46 @@ import ast
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from documentation.templates import Function, Module, Scope, last_name
 from perfectlook import errors
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 HEAD = """# Errors
 
 Every message that this version raises on purpose, by the class of the error. `{name}` stands for a value.
-All classes except `Problem` and `Refusal` derive from `PerfectLookError`. The command line prints the message
-and exits with 1, or with 2 for a `UsageError`. A `Refusal` is an answer of the HTTP API.
+All classes except `Refusal` derive from `PerfectLookError`. The command line prints the message and exits
+with 1, or with 2 for a `UsageError`. A `Refusal` is an answer of the HTTP API. The last sections list the
+problems: why a row, a picture or a product is skipped.
 [Troubleshooting](../how-to/troubleshooting.md) explains the most frequent messages.
-
 """
-PROBLEM = """Why a row, picture or product is skipped. A command prints and counts these problems.
-With `--strict` it exits with 1."""
+PROBLEMS = {
+    "perfectlook.feeds": (
+        "Problems of feeds",
+        "Why a row of a feed, or one of its fields, is left out. The message follows the place, as in "
+        "`feed.csv, line 12`.\nSync continues with the other rows, and prints and counts these problems. "
+        "With `--strict` it exits with 1.",
+    ),
+    "perfectlook.data": (
+        "Problems of sets",
+        "Why a row, a product or a picture of a set is left out or corrected. The message follows the file "
+        "and the line.\nCommands print and count these problems. With `--strict` they exit with 1.",
+    ),
+    "perfectlook": (
+        "Problems of catalogues and pictures",
+        "Why a product or a picture is skipped. Commands print and count these problems. With `--strict` "
+        "they exit with 1.",
+    ),
+}
+"""The title and the introduction of the problems of each package."""
+REASON_LAST = {"_report", "_leave_out"}
+"""Functions that report a problem; the reason is their last argument."""
+REASON_AT = {"Problem": 2, "UnusableError": 2, "_UnusableError": 2, "UnreadableRow": 1, "Refusal": 2}
+"""Classes whose message is not their first argument."""
+PROBLEM_KINDS = {"Problem", "UnusableError", "_UnusableError", "UnreadableRow", "UnusablePriceError"}
 
 
 class Message(NamedTuple):
@@ -35,39 +58,58 @@ class Message(NamedTuple):
     line: int
 
 
-def messages() -> list[Message]:
-    """Every message of a project's error, by class and text; the same text of a module is listed once."""
-    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sorted(SOURCE.rglob("*.py"))}
+def messages(sources: Mapping[str, str] | None = None) -> list[Message]:
+    """Every message of a project's error, by class and text; the same text of a module is listed once.
+
+    Args:
+        sources: the code by module, by default the package's.
+    """
+    trees = {name: ast.parse(text) for name, text in (sources or _sources()).items()}
+    modules = {name: Module.of(name, tree) for name, tree in trees.items()}
     kinds = _kinds(trees.values())
     found: dict[tuple[str, str, str], Message] = {}
-    for file, tree in trees.items():
-        module = ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
-        for scope in _scopes(tree):
-            literals = _literals(scope)
-            for call in _calls(scope):
-                kind = _name(call.func)
-                kind = "Problem" if kind == "_report" else kind
-                if kind not in kinds:
-                    continue
-                for text in _texts(call, kind, literals):
-                    found.setdefault((kind, text, module), Message(kind, text, module, call.lineno))
+    for name, tree in trees.items():
+        for call, function in _calls(tree, None):
+            kind = last_name(call.func)
+            if kind in PROBLEM_KINDS | REASON_LAST or (kind == "ValueError" and ".feeds." in name):
+                title = "Problem"
+            elif kind in kinds:
+                title = kind
+            else:
+                continue
+            for text in _texts(call, kind, Scope(modules, modules[name], function)):
+                found.setdefault((title, text, name), Message(title, text, name, call.lineno))
     return sorted(found.values(), key=lambda each: (each.kind, each.text.casefold(), each.module))
 
 
 def errors_page() -> str:
-    """Every message under its class."""
-    grouped: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    """Every message under its class, then the problems by package."""
+    grouped: dict[tuple[bool, int, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    titles = list(PROBLEMS)
     for each in messages():
-        grouped[each.kind][each.text].append(each.module)
-    parts, documented = [HEAD.strip("\n") + "\n"], _documented()
-    for kind, texts in sorted(grouped.items(), key=lambda item: (item[0] == "Problem", item[0])):
-        parts.append(f"## {kind}\n\n{PROBLEM if kind == 'Problem' else _first(documented.get(kind, ''))}\n")
+        package = next(name for name in titles if each.module.startswith(name))
+        is_problem = each.kind == "Problem"
+        title = PROBLEMS[package][0] if is_problem else each.kind
+        grouped[is_problem, titles.index(package) if is_problem else 0, title][each.text].append(each.module)
+    parts, documented = [HEAD], _documented()
+    introductions = dict(PROBLEMS.values())
+    for (_, _, title), texts in sorted(grouped.items()):
+        parts.append(f"## {title}\n\n{introductions.get(title) or _first(documented.get(title, ''))}\n")
         parts += [
             f"- {_code(text)}<br>{', '.join(f'`{module}`' for module in sorted(set(modules)))}"
             for text, modules in texts.items()
         ]
         parts.append("")
     return "\n".join(parts)
+
+
+def _sources() -> dict[str, str]:
+    return {
+        ".".join(file.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): file.read_text(
+            encoding="utf-8"
+        )
+        for file in sorted(SOURCE.rglob("*.py"))
+    }
 
 
 def _first(docstring: str) -> str:
@@ -80,120 +122,58 @@ def _code(text: str) -> str:
 
 
 def _kinds(trees: Iterable[ast.Module]) -> set[str]:
-    """The classes that derive from `PerfectLookError`, `Problem`, and the refusals of the service."""
-    known = {"PerfectLookError", "Problem", "Refusal"}
+    """The classes that derive from `PerfectLookError`, and the refusals of the service."""
+    known = {"PerfectLookError", "Refusal"}
     classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     while more := {
         each.name
         for each in classes
-        if each.name not in known and {_name(base) for base in each.bases} & known
+        if each.name not in known and {last_name(base) for base in each.bases} & known
     }:
         known |= more
-    return known - {"SlotProblem"}
+    return known
 
 
 def _documented() -> dict[str, str]:
-    found = {}
-    for file in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
-                found[node.name] = ast.get_docstring(node) or ""
-    return found
+    return {
+        node.name: ast.get_docstring(node) or ""
+        for text in _sources().values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+    }
 
 
-def _scopes(tree: ast.Module) -> Iterator[ast.AST]:
-    yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
-    yield tree
-
-
-def _calls(scope: ast.AST) -> Iterator[ast.Call]:
-    """The calls of a function or module, without those of functions inside it."""
-    for child in ast.iter_child_nodes(scope):
+def _calls(node: ast.AST, inside: Function | None) -> Iterator[tuple[ast.Call, Function | None]]:
+    """The calls of a module, each with the function that it is in."""
+    for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Call):
-            yield child
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from _calls(child)
+            yield child, inside
+        yield from _calls(child, child if isinstance(child, Function) else inside)
 
 
-def _literals(scope: ast.AST) -> dict[str, list[ast.expr]]:
-    """The texts that a scope assigns to each variable."""
-    found = defaultdict(list)
-    for node in ast.walk(scope):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id].append(node.value)
-    return found
-
-
-def _texts(call: ast.Call, kind: str, literals: dict[str, list[ast.expr]]) -> Iterator[str]:
+def _texts(call: ast.Call, kind: str, scope: Scope) -> Iterator[str]:
     """The templates that a call can raise; none where the text comes from elsewhere."""
     if kind == "MissingExtraError":
-        made = errors.MissingExtraError("{what}", "{extra}")
-        filled = [_template(each) for each in call.args]
-        if len(filled) == 2:
-            yield str(made).replace("{what}", filled[0]).replace("{extra}", filled[1])
+        if len(call.args) == 2:
+            made = str(errors.MissingExtraError("{what}", "{extra}"))
+            for what in scope.templates(call.args[0]):
+                for extra in scope.templates(call.args[1]):
+                    yield made.replace("{extra}", extra).replace("{what}", what)
         return
-    place = {"Problem": 2, "Refusal": 2}.get(kind, 0)
-    named = [each.value for each in call.keywords if each.arg in ("reason", "message")]
-    place = 3 if _name(call.func) == "_report" else place
-    given = named or call.args[place : place + 1]
-    if not given:
-        return
-    first = given[0]
-    options = literals.get(first.id, []) if isinstance(first, ast.Name) else [first]
-    for option in options:
-        for each in _branches(option):
-            text = _template(each)
-            if re.search(r"[A-Za-z]{2,} ", re.sub(r"\{[^}]*\}", "", text)):
-                yield " ".join(text.split())
-
-
-def _branches(node: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(node, ast.IfExp):
-        yield from _branches(node.body)
-        yield from _branches(node.orelse)
+    if kind == "UnusablePriceError":
+        advice = call.args[2] if len(call.args) > 2 else ast.Constant("Write it as '49.90 EUR'.")
+        node: ast.expr = ast.JoinedStr(
+            [ast.Constant("'{price}' "), ast.FormattedValue(call.args[1], -1), ast.Constant(". ")]
+        )
+        given: list[ast.expr] = [ast.BinOp(node, ast.Add(), advice)]
     else:
-        yield node
-
-
-def _template(node: ast.AST) -> str:  # noqa: PLR0911 (one return for each kind of node)
-    """A text with a name in braces for every value; a value of code is named after its last word."""
-    match node:
-        case ast.Constant(value=str(text)):
-            return text
-        case ast.JoinedStr(values=values):
-            return "".join(map(_template, values))
-        case ast.FormattedValue(value=value, conversion=conversion):
-            mark = "'" if conversion == ord("r") else ""
-            return f"{mark}{_template(value) or '{value}'}{mark}"
-        case ast.BinOp(left=left, right=right):
-            return _template(left) + _template(right)
-        case ast.IfExp(body=body, orelse=other):
-            return f"{{{_plain(body)} or {_plain(other)}}}" if _plain(body) and _plain(other) else "{…}"
-        case ast.Subscript(value=value):
-            return _template(value)
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return f"{{{name.strip('_').lower().replace('_', ' ')}}}"
-        case ast.Call(func=ast.Attribute(attr="join"), args=[values]):
-            return _template(values)
-        case ast.Call(func=ast.Attribute(value=value, attr="format" | "strip" | "lower" | "as_posix")):
-            return _template(value)
-        case ast.Call(
-            func=ast.Name(id="str" | "repr" | "sorted" | "list" | "shown" | "len" as name), args=args
-        ):
-            return _template(args[0]) if args and name != "len" else "{number}"
-        case ast.Call(func=func):
-            return _template(func)
-        case ast.GeneratorExp(generators=[ast.comprehension(iter=values), *_]):
-            return _template(values)
-    return "{value}"
-
-
-def _plain(node: ast.expr) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def _name(node: ast.AST) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+        place = REASON_AT.get(kind, 0)
+        named = [each.value for each in call.keywords if each.arg in ("reason", "message")]
+        given = named or (call.args[-1:] if kind in REASON_LAST else call.args[place : place + 1])
+    for node in given:
+        for text in scope.templates(node):
+            if re.search(r"[A-Za-z]{2,} ", re.sub(r"\{[^}]*\}", "", text)):
+                yield text
 
 
 if __name__ == "__main__":

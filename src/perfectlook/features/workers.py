@@ -85,7 +85,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
             WorkerError: the pool is closed.
         """
         if self._is_closed:
-            raise WorkerError("the pool of workers is closed")
+            raise WorkerError("The pool of workers is closed. Open another one.")
         return self._threads.submit(self._do, pickle.dumps(task), seconds)
 
     def _release(self) -> None:
@@ -116,7 +116,7 @@ class WorkerPool(Closable, Generic[Task, Result]):
         for attempt in range(RETRIED_STARTS, -1, -1):
             with self._lock:
                 if self._is_closed:
-                    raise WorkerError("the pool of workers is closed")
+                    raise WorkerError("The pool of workers is closed. Open another one.")
                 worker = _Worker()
                 self._workers = {each for each in self._workers if each.is_alive()} | {worker}
             try:
@@ -124,7 +124,9 @@ class WorkerPool(Closable, Generic[Task, Result]):
                 break
             except WorkerDiedError as error:
                 if not attempt:
-                    raise WorkerError(f"workers cannot start ({error})") from error
+                    raise WorkerError(
+                        f"workers cannot start ({error}). Use fewer workers, or free some memory."
+                    ) from error
             except Exception:
                 worker.kill()
                 worker.end()
@@ -159,7 +161,7 @@ class _Worker:
         except (OSError, EOFError) as error:
             how = self.end()
             if self._timed_out:
-                raise TaskTimeoutError(f"timed out after {seconds:g} s") from error
+                raise TaskTimeoutError(f"timed out after {seconds:g} s. Raise the timeout.") from error
             raise WorkerDiedError(how) from error
         finally:
             if timer:
@@ -229,7 +231,7 @@ def _portable(error: Exception) -> Exception:
             pickle.loads(pickle.dumps(error))
             return error
         return WorkerError(str(error))
-    return WorkerError(f"a worker failed: {type(error).__name__}: {error}")
+    return WorkerError(f"a worker failed ({type(error).__name__}: {error}). Run the same command again.")
 
 
 def _send(stream: IO[bytes], message: bytes) -> None:

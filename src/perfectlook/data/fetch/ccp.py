@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from perfectlook.data.fetch.download import ANNOTATIONS, Annotations, SetPlan, Wanted, public_set
+from perfectlook.data.fetch.download import ANNOTATIONS, FETCH_AGAIN, Annotations, SetPlan, Wanted, public_set
 from perfectlook.data.layout import ProblemKind, SetContent
 from perfectlook.errors import DatasetError, PictureError
 from perfectlook.files import write_file
@@ -50,7 +50,8 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
                 try:
                     _add_garments(made, number, *files, labels)
                 except (DatasetError, PictureError) as error:
-                    reason = f"{str(error).removesuffix('.')}. The photo is left out."
+                    cause = str(error).removesuffix(FETCH_AGAIN).rstrip(" .")
+                    reason = f"{cause}. The photo is left out."
                     made.problems.append(Problem(matrix.path, scene.path, reason, ProblemKind.UNREADABLE))
         return made
 
@@ -64,7 +65,7 @@ def _add_garments(made: SetContent, number: str, photo: Path, matrix: Path, labe
     picture = open_picture(photo)
     if picture.size != (width, height):
         size = f"{picture.width}×{picture.height}"
-        raise DatasetError(f"{photo}: has {size} pixels, but its labels have {width}×{height}")
+        raise DatasetError(f"{photo}: has {size} pixels, but its labels have {width}×{height}. {FETCH_AGAIN}")
     for value, count in zip(*np.unique(of_pixels, return_counts=True), strict=True):
         label = labels[value] if 0 <= value < len(labels) else ""
         if label not in CATEGORY_OF or count < LEAST_SHARE * of_pixels.size:
@@ -115,7 +116,7 @@ def read_matrix(file: Path, name: str) -> IntArray:
     """
     matrix = _variable(file, name)
     if matrix.ndim != 2 or matrix.dtype.kind not in "uif" or not matrix.size:
-        raise DatasetError(f"{file}: '{name}' is not a matrix of numbers")
+        raise DatasetError(f"{file}: '{name}' is not a matrix of numbers. {FETCH_AGAIN}")
     numbers: IntArray = np.asarray(matrix).astype(np.int64)
     return numbers
 
@@ -129,7 +130,7 @@ def read_names(file: Path, name: str) -> list[str]:
     cells = _variable(file, name).ravel()
     names = [str(np.ravel(cell)[0]) if np.size(cell) else "" for cell in cells]
     if not names or cells.dtype.kind != "O":
-        raise DatasetError(f"{file}: '{name}' is not a list of names")
+        raise DatasetError(f"{file}: '{name}' is not a list of names. {FETCH_AGAIN}")
     return names
 
 
@@ -142,7 +143,7 @@ def _variable(file: Path, name: str) -> Any:
         return loadmat(io.BytesIO(content), appendmat=False, variable_names=[name])[name]
     except Exception as error:  # scipy raises almost any type of error on invalid data
         reason = str(error) or type(error).__name__
-        raise DatasetError(f"{file}: cannot be read ({reason})") from error
+        raise DatasetError(f"{file}: cannot be read ({reason}). {FETCH_AGAIN}") from error
 
 
 def _check(listed: list[tuple[str, tuple[int, ...], str]], name: str) -> None:

@@ -27,6 +27,8 @@ ANNOTATIONS = "source"
 # the list of the files of a repository, from GitHub's API; a mirror on the web has it under this name
 LISTING = "tree.json"
 LEDGER = "dead.jsonl"
+# the remedy for a file that cannot be used; an error that says more replaces it
+FETCH_AGAIN = "Fetch it again."
 WORKERS = 12
 # a server answers this for files that it does not have, or to clients that it blocks
 REFUSED = (401, 403)
@@ -153,7 +155,8 @@ class Annotations:
             return reader(file)
         except DatasetError as error:
             self.forget(path)
-            reason, address = str(error).removesuffix("."), self._place.address(path)
+            address = self._place.address(path)
+            reason = str(error).removesuffix(FETCH_AGAIN).rstrip(" .")
             raise DatasetError(
                 f"{reason}. The file was removed, because it may be truncated. Run the same command again to "
                 f"fetch it from {address}, or use another mirror with --from."
@@ -551,7 +554,9 @@ def read_listing(file: Path) -> dict[str, Blob]:
             if entry.get("type", "blob") == "blob" and "size" in entry
         }
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DatasetError(f"{file}: not a list of files of GitHub's API ({error!r})") from error
+        raise DatasetError(
+            f"{file}: not a list of files of GitHub's API ({error!r}). {FETCH_AGAIN}"
+        ) from error
 
 
 def blob_sha(content: bytes) -> str:

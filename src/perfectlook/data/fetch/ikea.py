@@ -15,7 +15,7 @@ from hashlib import md5
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from perfectlook.data.fetch.download import Annotations, SetPlan, Wanted, public_set
+from perfectlook.data.fetch.download import FETCH_AGAIN, Annotations, SetPlan, Wanted, public_set
 from perfectlook.data.layout import ProblemKind, SetContent
 from perfectlook.errors import DatasetError
 from perfectlook.types import Problem
@@ -152,9 +152,9 @@ def read_dict(file: Path) -> Mapping[Any, Any]:
         found = _Containers(io.BytesIO(content), encoding="utf-8", errors="replace").load()
     except Exception as error:  # the unpickler raises almost any type of error on invalid data
         reason = str(error) or type(error).__name__
-        raise DatasetError(f"{file}: cannot be read ({reason})") from error
+        raise DatasetError(f"{file}: cannot be read ({reason}). {FETCH_AGAIN}") from error
     if not isinstance(found, Mapping):
-        raise DatasetError(f"{file}: expected a dict, got {type(found).__name__}")
+        raise DatasetError(f"{file}: expected a dict, got {type(found).__name__}. {FETCH_AGAIN}")
     return found
 
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from perfectlook.data.fetch.download import Annotations, SetPlan, Wanted, public_set
+from perfectlook.data.fetch.download import FETCH_AGAIN, Annotations, SetPlan, Wanted, public_set
 from perfectlook.data.layout import JsonObject, ProblemKind, SetContent, lines_of, shown
 from perfectlook.errors import DatasetError
 from perfectlook.taxonomy import normalise
@@ -71,13 +71,13 @@ def _lines(file: Path) -> tuple[Path, list[tuple[int, bytes]]]:
     """Return a file and its numbered lines. DatasetError if it is empty or its last line is truncated."""
     lines = list(lines_of(file))
     if not lines:
-        raise DatasetError(f"{file}: empty (0 rows)")
+        raise DatasetError(f"{file}: empty (0 rows). {FETCH_AGAIN}")
     number, last = lines[-1]
     try:
         json.loads(last)
     except (ValueError, RecursionError) as error:
         shortened = shown(last.decode("utf-8", "replace"))
-        raise DatasetError(f"{file}, line {number}: truncated ({shortened})") from error
+        raise DatasetError(f"{file}, line {number}: truncated ({shortened}). {FETCH_AGAIN}") from error
     return file, lines
 
 
