@@ -367,8 +367,9 @@ def _words(node: ast.AST) -> tuple[str, str]:  # noqa: PLR0911, PLR0912 (one ret
             return _readable(name), f"{before} {_readable(name)}".strip()
         case ast.Subscript(slice=ast.Constant(value=str(key))):
             return _readable(key), _readable(key)
-        case ast.Subscript(value=value, slice=ast.Constant(value=int(edge))) if (
-            last_name(value) in ("size", "upright")
+        case ast.Subscript(value=value, slice=ast.Constant(value=int(edge))) if last_name(value) in (
+            "size",
+            "upright",
         ):
             side = "height" if edge else "width"
             return side, f"{_words(value)[0]} {side}"

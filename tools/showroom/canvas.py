@@ -1,4 +1,4 @@
-"""A picture to draw on in parts of its sides, with smooth edges."""
+"""A canvas with coordinates relative to its sides, and with smooth edges."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from showroom.textures import Picture
 
 SCALE = 3
-"""Drawn this much larger and then reduced, for smooth edges."""
+"""The canvas is drawn larger by this factor and then reduced, for smooth edges."""
 
 
 class Canvas:
@@ -21,19 +21,19 @@ class Canvas:
         self.pen = ImageDraw.Draw(self.image)
 
     def at(self, points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-        """Points in pixels."""
+        """Convert points to pixels."""
         return [(x * self.size[0], y * self.size[1]) for x, y in points]
 
     def polygon(self, points: Sequence[tuple[float, float]], colour: str) -> None:
-        """A filled polygon."""
+        """Draw a filled polygon."""
         self.pen.polygon(self.at(points), fill=colour)
 
     def rectangle(self, x0: float, y0: float, x1: float, y1: float, colour: str) -> None:
-        """A filled rectangle."""
+        """Draw a filled rectangle."""
         self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
 
     def disc(self, x: float, y: float, radius: float, colour: str, *, ring: float = 0.0) -> None:
-        """A disc, or a ring of some width; the radius is in parts of the shorter side."""
+        """Draw a disc, or a ring if a width is given; the radius is relative to the shorter side."""
         unit = min(self.size)
         cx, cy, r = x * self.size[0], y * self.size[1], radius * unit
         box = (cx - r, cy - r, cx + r, cy + r)
@@ -43,18 +43,18 @@ class Canvas:
             self.pen.ellipse(box, fill=colour)
 
     def line(self, points: Sequence[tuple[float, float]], colour: str, width: float) -> None:
-        """A line; the width is in parts of the shorter side."""
+        """Draw a line; the width is relative to the shorter side."""
         self.pen.line(
             self.at(points), fill=colour, width=max(1, round(width * min(self.size))), joint="curve"
         )
 
     def soften(self, by: float) -> None:
-        """Blur what is drawn so far."""
+        """Blur the canvas."""
         self.image = self.image.filter(ImageFilter.GaussianBlur(by * min(self.size)))
         self.pen = ImageDraw.Draw(self.image)
 
     def done(self) -> Picture:
-        """The picture in linear light."""
+        """Return the picture in linear light."""
         small = self.image.resize((self.size[0] // SCALE, self.size[1] // SCALE), Image.Resampling.LANCZOS)
         values = np.asarray(small, np.float32) / 255
         return np.asarray(
@@ -63,4 +63,4 @@ class Canvas:
 
 
 Drawing = Callable[[Canvas, list[str], random.Random], None]
-"""Draws something on a canvas in some colours."""
+"""A function that draws on a canvas in the given colours."""

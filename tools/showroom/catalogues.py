@@ -17,13 +17,13 @@ HERE = Path(__file__).resolve().parent
 
 
 def written(entries: Mapping[str, object], name: str) -> None:
-    """One entry a line."""
+    """Return the object as JSON, with one entry on each line."""
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in entries.items())
     (HERE / name).write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
-    """Run it."""
+    """Parse the command line and write the files."""
     parser = argparse.ArgumentParser(description="Write models.json and roles.json again.")
     parser.add_argument("--out", type=Path, required=True, help="the folder make.py works in")
     parser.add_argument("--furniture", type=Path, default=library.FURNITURE)

@@ -31,7 +31,7 @@ Which models a picture shows stands in `manifest.json` under `models`, by the id
 
 
 def credits_of(used: Iterable[str]) -> str:
-    """CREDITS.md for the models whose ids are given."""
+    """Return the text of CREDITS.md for the models with these ids."""
     listed = [models()[key] for key in sorted(set(used), key=_order)]
     lines = [OPENING, "## Licences\n\n"]
     present = {model.licence for model in listed}

@@ -14,9 +14,9 @@ LEVEL = {
     "classic": 1.05,
     "colourful": 1.2,
 }
-"""How bright the rooms of a style are."""
+"""The brightness of rooms, by style."""
 CLEAR, FADED = 4, 16
-"""How wide pure white runs around a product, and how far in shadows fade into it; no piece reaches there."""
+"""The width of the white border around a product, and of the zone where shadows fade. No piece reaches it."""
 
 _INTO = np.array(
     [
@@ -29,7 +29,7 @@ _LOW, _HIGH = -12.47393, 4.026069
 
 
 def agx(linear: Floats, *, saturation: float = 1.18, power: float = 1.06) -> Floats:
-    """The AgX tone curve: linear light to display values in 0..1, highlights rolled off, hue kept."""
+    """Apply the AgX tone curve: linear light to display values in 0..1, with soft highlights."""
     logged = np.log2(np.maximum(linear @ _INTO.T, 1e-10))
     x = np.clip((logged - _LOW) / (_HIGH - _LOW), 0, 1)
     curve = 15.5 * x**6 - 40.14 * x**5 + 31.96 * x**4 - 6.868 * x**3 + 0.4298 * x**2 + 0.1191 * x - 0.00232
@@ -40,7 +40,7 @@ def agx(linear: Floats, *, saturation: float = 1.18, power: float = 1.06) -> Flo
 
 
 def srgb(linear: Floats) -> Floats:
-    """Linear light to sRGB values in 0..1."""
+    """Convert linear light to sRGB values in 0..1."""
     held = np.clip(linear, 0, 1)
     return np.asarray(
         np.where(held <= 0.0031308, held * 12.92, 1.055 * held ** (1 / 2.4) - 0.055), np.float32
@@ -48,12 +48,12 @@ def srgb(linear: Floats) -> Floats:
 
 
 def bytes_of(values: Floats) -> npt.NDArray[np.uint8]:
-    """Display values in 0..1 as bytes."""
+    """Convert display values in 0..1 to bytes."""
     return np.asarray(np.round(np.clip(values, 0, 1) * 255), np.uint8)
 
 
 def developed(linear: Floats, room: Room) -> npt.NDArray[np.uint8]:
-    """Exposed for the furniture rather than the windows, half of the colour cast taken back, tone mapped."""
+    """Tone-map a room, exposed for the furniture, with about half of the colour cast removed."""
     grey = linear @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     inner = grey < np.percentile(grey, 94)
     key = float(np.exp(np.mean(np.log(grey[inner] + 1e-3))))
@@ -64,7 +64,7 @@ def developed(linear: Floats, room: Room) -> npt.NDArray[np.uint8]:
 
 
 def faded(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The picture with white borders: a shadow that reaches them ends softly instead of being cut."""
+    """Return the picture with white borders, into which shadows fade."""
     rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) for n in picture.shape[:2])
     inwards = np.minimum(rows[:, None], columns[None, :])
     share = np.clip((inwards - (CLEAR - 1)) / (FADED - CLEAR), 0, 1)

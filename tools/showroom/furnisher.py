@@ -1,4 +1,4 @@
-"""Chooses a zone's products and puts them down where they fit."""
+"""Chooses the products of a zone and places them where they fit."""
 
 import math
 import random
@@ -13,7 +13,7 @@ HALF, QUARTER = math.pi, math.pi / 2
 
 
 class Furnisher:
-    """Chooses the products of a zone and puts them down."""
+    """Chooses the products of a zone and places them."""
 
     def __init__(self, room: Room, zone: Zone, rng: random.Random) -> None:
         self.room, self.zone, self.rng = room, zone, rng
@@ -23,11 +23,11 @@ class Furnisher:
 
     @property
     def width(self) -> float:
-        """Of the zone."""
+        """Width of the zone in metres."""
         return self.right - self.left
 
     def choose(self, kind: str, *, fits: Callable[[Piece], bool] = lambda _: True) -> Product | None:
-        """A product of a kind in the zone's style, mostly of its palette."""
+        """Choose a product of a kind in the zone's style, mostly from its palette."""
         fit = [
             p
             for p in catalogue().values()
@@ -47,23 +47,23 @@ class Furnisher:
         y: float = 0.0,
         gap: float = 0.02,
     ) -> Placed | None:
-        """Put a product down where it fits; nothing otherwise."""
+        """Place a product if it fits."""
         if product is None:
             return None
         item = Placed(product.piece, product, product.finish, x, z, turn, y)
         return item if self.room.add(item, gap) else None
 
     def prop(self, name: str, x: float, z: float, turn: float = 0.0, y: float = 0.0) -> Placed | None:
-        """Put a thing down that is not sold."""
+        """Place an object that is not a product."""
         item = Placed(pieces()[f"prop-{name}"], None, self.finish, x, z, turn, y)
         return item if self.room.add(item, 0.0) else None
 
     def chance(self, share: float) -> bool:
-        """True so often."""
+        """Return True with this probability."""
         return self.rng.random() < share
 
     def hang(self, x: float, above: float, most: float) -> Placed | None:
-        """A picture on the back wall, centred at x, above a height."""
+        """Hang a picture on the back wall, centred at x, above a height."""
         product = self.choose("art", fits=lambda p: p.size[0] <= most)
         if product is None:
             return None
@@ -89,7 +89,7 @@ class Furnisher:
         return item if clear else None
 
     def stand_on(self, base: Placed | None, kind: str, shift: float) -> Placed | None:
-        """A lamp on a piece, `shift` along its width."""
+        """Place a lamp on a piece, `shift` along its width."""
         if base is None:
             return None
         product = self.choose(
@@ -104,7 +104,7 @@ class Furnisher:
         return self.put(product, x, z, base.turn, base.piece.size[1], 0.0)
 
     def rug(self, x: float, z: float, *, wide: float) -> Placed | None:
-        """A rug centred at a place."""
+        """Place a rug, centred at a point."""
         product = self.choose("rug", fits=lambda p: p.size[0] <= wide and p.size[2] <= self.room.depth - 0.4)
         if product is None:
             return None
@@ -118,7 +118,7 @@ class Furnisher:
     def at_wall(
         self, kind: str, wall: str, along: float, *, fits: Callable[[Piece], bool] = lambda _: True
     ) -> Placed | None:
-        """A piece with its back to a wall; `along` is x for the back wall and z for the others."""
+        """Place a piece with its back to a wall; `along` is x for the back wall and z for the others."""
         product = self.choose(kind, fits=fits)
         if product is None:
             return None
@@ -130,7 +130,7 @@ class Furnisher:
         return self.put(product, self.room.width - depth, along, -QUARTER)
 
     def corner_plant(self, side: int) -> Placed | None:
-        """A plant in a corner of the back wall: -1 left, 1 right."""
+        """Place a plant in a corner of the back wall: -1 left, 1 right."""
         product = self.choose("plant")
         if product is None:
             return None
@@ -141,7 +141,7 @@ class Furnisher:
         return self.put(product, x, reach, self.rng.uniform(-0.5, 0.5), y)
 
     def free_corner(self, kind: str, xs: list[float], z: float) -> Placed | None:
-        """A piece at the first of some places where it fits."""
+        """Place a piece at the first of these positions where it fits."""
         for x in xs:
             product = self.choose(kind)
             if product is not None:

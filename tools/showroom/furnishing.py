@@ -1,4 +1,4 @@
-"""How a living room, a bedroom, a dining room and a study are furnished."""
+"""Rules that furnish a living room, a bedroom, a dining room and a study."""
 
 from collections.abc import Callable
 
@@ -215,4 +215,4 @@ FURNISH: dict[str, Callable[[Furnisher], None]] = {
     "dining": _dining,
     "study": _study,
 }
-"""What furnishes a zone of a kind."""
+"""The function that furnishes a zone, by kind."""

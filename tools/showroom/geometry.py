@@ -1,4 +1,4 @@
-"""Triangles as this tool passes them on: parts of one role, in metres, with the y axis up."""
+"""Triangles of furniture, grouped into parts of one role, in metres, with the y axis up."""
 
 from dataclasses import dataclass, replace
 
@@ -13,10 +13,10 @@ class Part:
     """Triangles of one role of a piece.
 
     Attributes:
-        role: what it is made as: "wood", "fabric", "metal", ... or "keep" for its own colour and picture.
+        role: its material, "wood", "fabric", "metal", ... or "keep" for its own colour and picture.
         corners: `(T, 3, 3)`, metres; the piece stands on y = 0, is centred at x = z = 0 and faces +z.
         normals: `(T, 3, 3)`, unit length.
-        places: `(T, 3, 2)`, texture coordinates in metres (in pictures' own coordinates for "keep").
+        places: `(T, 3, 2)`, texture coordinates in metres (for "keep", those of the model's picture).
         look: the name of the model's own material, for "keep".
     """
 
@@ -28,7 +28,7 @@ class Part:
 
 
 def merged(parts: list[Part]) -> list[Part]:
-    """Parts of the same role and look made one."""
+    """Merge parts of the same role and look."""
     keys = list(dict.fromkeys((part.role, part.look) for part in parts))
     together = []
     for key in keys:
@@ -41,7 +41,7 @@ def merged(parts: list[Part]) -> list[Part]:
 
 
 def moved(part: Part, *, by: tuple[float, float, float] = (0, 0, 0), turn: float = 0.0) -> Part:
-    """The part turned about the y axis by `turn` (radians, +z towards +x), then moved."""
+    """Turn the part about the y axis by `turn` (radians, +z towards +x), then move it."""
     matrix = turning(turn)
     corners = part.corners @ matrix.T + np.array(by, np.float32)
     return replace(
@@ -50,13 +50,13 @@ def moved(part: Part, *, by: tuple[float, float, float] = (0, 0, 0), turn: float
 
 
 def turning(turn: float) -> Floats:
-    """The rotation about the y axis that takes +z towards +x."""
+    """Return the rotation about the y axis that turns +z towards +x."""
     cos, sin = np.cos(turn), np.sin(turn)
     return np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], np.float32)
 
 
 def box_places(corners: Floats, *, grain: bool = False) -> Floats:
-    """Texture coordinates in metres: every triangle projected along the axis it faces most.
+    """Return texture coordinates in metres: each triangle is projected along the axis that it faces most.
 
     With `grain`, u runs along the longest side of each connected component, as boards are cut.
     """
@@ -74,7 +74,7 @@ def box_places(corners: Floats, *, grain: bool = False) -> Floats:
 
 
 def _grain_axes(corners: Floats) -> npt.NDArray[np.int64]:
-    """The longest side of the component that each triangle belongs to."""
+    """Return the longest side of the component of each triangle."""
     names = _components(corners)
     low = np.full((names.max() + 1, 3), np.inf)
     high = np.full((names.max() + 1, 3), -np.inf)
@@ -85,7 +85,7 @@ def _grain_axes(corners: Floats) -> npt.NDArray[np.int64]:
 
 
 def _components(corners: Floats) -> npt.NDArray[np.int64]:
-    """A number for each triangle, the same for those that hang together by their corners."""
+    """Return a number for each triangle; triangles that are connected by corners have the same number."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -99,7 +99,7 @@ def _components(corners: Floats) -> npt.NDArray[np.int64]:
 
 
 def box(role: str, low: tuple[float, float, float], high: tuple[float, float, float]) -> Part:
-    """A box between two corners."""
+    """Make a box between two corners."""
     a, b = np.array(low, np.float32), np.array(high, np.float32)
     quads, normals = [], []
     for axis in range(3):
@@ -121,7 +121,7 @@ def box(role: str, low: tuple[float, float, float], high: tuple[float, float, fl
 def lathe(
     role: str, profile: list[tuple[float, float]], *, at: tuple[float, float] = (0, 0), sides: int = 32
 ) -> Part:
-    """A profile of (radius, height), from below, turned about a vertical axis at (x, z)."""
+    """Turn a profile of (radius, height), from the bottom up, about a vertical axis at (x, z)."""
     angle = np.linspace(0, 2 * np.pi, sides + 1)
     radius, height = np.array(profile, np.float32).T
     ring = np.stack([np.cos(angle), np.zeros_like(angle), np.sin(angle)], 1)
@@ -141,7 +141,7 @@ def lathe(
 
 
 def tube(role: str, points: list[tuple[float, float, float]], radius: float, *, sides: int = 12) -> Part:
-    """A round bar along points, closed at neither end."""
+    """Make a round bar along points, open at both ends."""
     path = np.array(points, np.float64)
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
@@ -159,7 +159,7 @@ def tube(role: str, points: list[tuple[float, float, float]], radius: float, *, 
 def _sheet(
     role: str, grid: npt.NDArray[np.float64], normal: npt.NDArray[np.float64], places: npt.NDArray[np.float64]
 ) -> Part:
-    """A grid of points as triangles."""
+    """Split a grid of points into triangles."""
 
     def triangles(table: npt.NDArray[np.float64]) -> Floats:
         a, b, c, d = table[:-1, :-1], table[1:, :-1], table[1:, 1:], table[:-1, 1:]
@@ -172,7 +172,7 @@ def _sheet(
 
 
 def sheet(role: str, grid: npt.NDArray[np.float64], places: npt.NDArray[np.float64]) -> Part:
-    """A grid of points `(n, m, 3)` as a smooth surface."""
+    """Make a smooth surface from a grid of points, `(n, m, 3)`."""
     normal = np.cross(np.gradient(grid, axis=0), np.gradient(grid, axis=1))
     normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-9)
     return _sheet(role, grid, normal, places)

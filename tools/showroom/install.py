@@ -1,4 +1,4 @@
-"""Make the set that ships from what make.py rendered: JPEGs, pairs, products, manifest and credits.
+"""Make the bundled set from the pictures of make.py: JPEGs, pairs, products, manifest and credits.
 
     python tools/showroom/install.py --out FOLDER [--into src/perfectlook/showroom]
 
@@ -37,14 +37,14 @@ Json = dict[str, Any]
 
 
 def jpeg(picture: Image.Image) -> bytes:
-    """The picture as a JPEG file."""
+    """Encode the picture as JPEG."""
     data = io.BytesIO()
     picture.convert("RGB").save(data, "JPEG", quality=QUALITY, optimize=True, subsampling="4:2:0")
     return data.getvalue()
 
 
 def pairs_of(scene: str, sights: list[Json], sold: set[str]) -> Iterator[Json]:
-    """The rows of a scene: its products that are seen well enough, with their boxes."""
+    """Return the rows of a scene: the products that are visible enough, with their boxes."""
     for sight in sights:
         left, top, right, bottom = sight["box"]
         least = THIN if "lamp" in sight["product"] or "pendant" in sight["product"] else SEEN
@@ -54,7 +54,7 @@ def pairs_of(scene: str, sights: list[Json], sold: set[str]) -> Iterator[Json]:
 
 
 def about_product(product: Product, data: bytes) -> Json:
-    """A product's entry in the manifest."""
+    """Return the entry of a product in the manifest."""
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
         "seed": product.id,
@@ -64,7 +64,7 @@ def about_product(product: Product, data: bytes) -> Json:
 
 
 def about_room(room: Room, data: bytes) -> Json:
-    """A scene's entry in the manifest."""
+    """Return the entry of a scene in the manifest."""
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
         "seed": room.id,
@@ -74,7 +74,7 @@ def about_room(room: Room, data: bytes) -> Json:
 
 
 def install(out: Path, into: Path) -> Json:
-    """Write the set; what an earlier installation left in its folders and is no more is removed."""
+    """Write the set. Delete files of earlier installations that are no longer in the set."""
     products = {
         key: catalogue()[key] for key in sorted(catalogue()) if (out / "products" / f"{key}.png").is_file()
     }
@@ -115,7 +115,7 @@ def install(out: Path, into: Path) -> Json:
 
 
 def _texts(products: dict[str, Product], rows: list[Json], pictures: Json) -> dict[str, bytes]:
-    """The set's files that are no pictures."""
+    """Return the files of the set other than pictures."""
     used = {model for entry in pictures.values() for model in entry["models"]}
     return {
         "pairs.jsonl": "".join(json.dumps(row) + "\n" for row in rows).encode(),
@@ -128,7 +128,7 @@ def _texts(products: dict[str, Product], rows: list[Json], pictures: Json) -> di
 
 
 def _lines(entries: Json) -> bytes:
-    """An object with one entry a line."""
+    """Return an object as JSON, with one entry on each line."""
     body = ",\n".join(
         f" {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in entries.items()
     )
@@ -136,7 +136,7 @@ def _lines(entries: Json) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Run it."""
+    """Parse the command line and write the set."""
     parser = argparse.ArgumentParser(description="Install the showroom.")
     parser.add_argument("--out", type=Path, required=True, help="the folder make.py wrote to")
     parser.add_argument("--into", type=Path, default=ROOT / "src" / "perfectlook" / "showroom")

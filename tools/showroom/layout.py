@@ -1,4 +1,4 @@
-"""Plans of rooms: everything follows from a room's id."""
+"""Plans of rooms. The id of a room determines everything."""
 
 import hashlib
 import random
@@ -13,7 +13,7 @@ LETTERS = [a + b for a in ("", *"abcdefgh") for b in "abcdefghijklmnopqrstuvwxyz
 
 
 def plan(room_id: str) -> Room:
-    """The plan of a room by its id, `room-STYLE-KIND-NUMBER` or `room-STYLE-STYLE-KIND-KIND-NUMBER`."""
+    """Plan a room by its id, `room-STYLE-KIND-NUMBER` or `room-STYLE-STYLE-KIND-KIND-NUMBER`."""
     rng = random.Random(f"plan {room_id}")
     words = room_id.split("-")[1:-1]
     named, kinds = words[: len(words) // 2], words[len(words) // 2 :]
@@ -36,7 +36,7 @@ def plan(room_id: str) -> Room:
 
 
 def _cut_windows(room: Room, rng: random.Random) -> None:
-    """Windows where no tall piece stands: in side walls, in the back wall if free, and behind the camera."""
+    """Place windows away from tall pieces: in side walls, in the back wall if free, and behind the camera."""
     room.windows.append(Window("front", room.width / 2 - 1.1, room.width / 2 + 1.1, 0.7, 2.2))
     sides = ["left", "right"] if rng.random() < 0.5 else ["right", "left"]
     for wall in sides[: rng.choice((1, 1, 2))]:
@@ -70,7 +70,7 @@ def _cut_windows(room: Room, rng: random.Random) -> None:
 
 
 def _widest(taken: list[tuple[float, float]], start: float, end: float) -> tuple[float, float]:
-    """The widest gap between intervals."""
+    """Return the widest gap between intervals."""
     best, at = (start, start), start
     for low, high in [*sorted(taken), (end, end)]:
         if min(low, end) - at > best[1] - best[0]:
@@ -80,7 +80,7 @@ def _widest(taken: list[tuple[float, float]], start: float, end: float) -> tuple
 
 
 def _aim(room: Room, rng: random.Random) -> None:
-    """The camera: from the front of the room, at eye height or a little above, a little aside."""
+    """Place the camera at the front of the room, at eye height or slightly above, slightly off-centre."""
     two = len(room.zones) == 2
     aside = rng.uniform(-0.22, 0.22) if two else rng.uniform(-0.32, 0.32)
     room.eye = (room.width * (0.5 + aside), rng.uniform(1.25, 1.75), room.depth - 0.12)
@@ -95,7 +95,7 @@ def _aim(room: Room, rng: random.Random) -> None:
 
 
 def room_ids(count: int) -> list[str]:
-    """The ids of the rooms: styles and kinds in turn, about one in seven with two zones.
+    """Return the ids of the rooms: styles and kinds in turn, about one in seven with two zones.
 
     The split goes by a hash of the id, so a letter at its end is chosen that puts one in ten of every style
     into the test and another one into the validation.
@@ -115,5 +115,5 @@ def room_ids(count: int) -> list[str]:
 
 
 def _fold(scene: str) -> int:
-    """The tenth of the split that a scene falls into."""
+    """Return the tenth of the split that a scene falls into."""
     return int(hashlib.md5(scene.encode(), usedforsecurity=False).hexdigest()[:8], 16) % 10

@@ -1,4 +1,4 @@
-"""The pieces: which there are, how large, who made them, and their parts."""
+"""The pieces of furniture: their sizes, authors and parts."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from showroom.wavefront import Look, Soup, read_looks, read_soups
 
 HERE = Path(__file__).parent
 FURNITURE = Path("/usr/share/sweethome3d/furniture")
-"""Where Debian's package puts the libraries."""
+"""The folder of the libraries in Debian's package."""
 LICENCES = {
     "BlendSwap-CC-0": "CC0 1.0",
     "BlendSwap-CC-BY": "CC BY 3.0",
@@ -33,10 +33,10 @@ class Piece:
 
     Attributes:
         id: kind and name, `sofa-burlap`.
-        kind: what it is, a table of pieces.toml.
-        model: `LIBRARY#NUMBER`, or "own" for what drawn.py makes.
+        kind: the name of its table in pieces.toml.
+        model: `LIBRARY#NUMBER`, or "own" for pieces that this tool draws.
         size: width, height and depth in metres.
-        solid: how it fills its box.
+        solid: the shape of the space that it takes.
         styles: the initials of the styles that sell it.
     """
 
@@ -57,7 +57,7 @@ class Piece:
 
 @cache
 def pieces() -> dict[str, Piece]:
-    """Every piece of pieces.toml by its id; needs no model file: sizes come from models.json."""
+    """Return every piece of pieces.toml by its id. No model file is read: the sizes are in models.json."""
     tables = tomllib.loads((HERE / "pieces.toml").read_text(encoding="utf-8"))
     sizes = models()
     found = {}
@@ -76,7 +76,7 @@ def pieces() -> dict[str, Piece]:
 
 @dataclass(frozen=True)
 class Model:
-    """A third party's model: where it is, who made it, under which licence, how large."""
+    """A model of a third party: its file, author, licence and size."""
 
     id: str
     name: str
@@ -90,14 +90,14 @@ class Model:
 
 @cache
 def visible_roles() -> dict[str, dict[str, float]]:
-    """The share of every role that a piece shows in its photo, the most first, by piece; from roles.json."""
+    """Return the share of each role in the photo of a piece, by piece, largest first; from roles.json."""
     listed: dict[str, dict[str, float]] = json.loads((HERE / "roles.json").read_text(encoding="utf-8"))
     return listed
 
 
 @cache
 def models() -> dict[str, Model]:
-    """The models of models.json by `LIBRARY#NUMBER`."""
+    """Return the models of models.json by `LIBRARY#NUMBER`."""
     listed = json.loads((HERE / "models.json").read_text(encoding="utf-8"))
     found = {}
     for key, entry in listed.items():
@@ -107,7 +107,7 @@ def models() -> dict[str, Model]:
 
 
 def read_models(furniture: Path) -> dict[str, dict[str, object]]:
-    """The entries of models.json, from the catalogues in a folder of .sh3f files."""
+    """Return the entries of models.json, from the catalogues in a folder of .sh3f files."""
     wanted = {
         entry["of"]
         for table in tomllib.loads((HERE / "pieces.toml").read_text(encoding="utf-8")).values()
@@ -148,7 +148,7 @@ def read_models(furniture: Path) -> dict[str, dict[str, object]]:
 
 
 def _stated(note: str, usual: str) -> tuple[str, str]:
-    """The licence and the source from the note next to a model, or else from its library."""
+    """Return the licence and the source from the note next to a model, or from its library."""
     number = re.search(r"/(\d{5}) - [^/]*$|blends/view/(\d+)", note.split("Copyright", 1)[0]) or re.search(
         r"/(\d{5}) - ", note
     )
@@ -162,7 +162,7 @@ def _stated(note: str, usual: str) -> tuple[str, str]:
 
 
 def unpack(furniture: Path, into: Path) -> None:
-    """Unpack the libraries once."""
+    """Unpack the libraries, unless they already are."""
     for library in LICENCES:
         if not (into / library).is_dir():
             with zipfile.ZipFile(furniture / f"{library}.sh3f") as archive:
@@ -171,7 +171,7 @@ def unpack(furniture: Path, into: Path) -> None:
 
 @cache
 def parts_of(key: str, unpacked: Path) -> tuple[list[Part], dict[str, Look]]:
-    """The parts of a piece, standing on y = 0 and facing +z, and its model's own materials."""
+    """Return the parts of a piece, standing on y = 0 and facing +z, and the materials of its model."""
     piece = pieces()[key]
     if piece.is_own:
         return drawn.make(key), {}

@@ -25,9 +25,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Render the showroom.")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder for the pictures, as PNG, and what is in them"
+        "--out", type=Path, required=True, help="folder for the pictures (PNG) and the products in each"
     )
-    parser.add_argument("--only", choices=("products", "rooms"), help="one of the two; both without it")
+    parser.add_argument("--only", choices=("products", "rooms"), help="render only these; by default both")
     parser.add_argument("--rooms", type=int, default=240, help="how many rooms (240)")
     parser.add_argument(
         "--furniture", type=Path, default=library.FURNITURE, help="folder of the .sh3f libraries"
@@ -40,7 +40,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
 
 
 def spread(names: list[str]) -> list[str]:
-    """Names in an order in which every start holds something of everything."""
+    """Return names in an order in which the first ones are a mix of all kinds."""
     return sorted(names, key=lambda name: hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -50,7 +50,7 @@ def _share(names: list[str], part: str) -> list[str]:
 
 
 def make_products(out: Path, unpacked: Path, part: str, limit: int | None) -> None:
-    """Render the products that are not there yet."""
+    """Render the products that have no picture yet."""
     from showroom.photo import photo
     from showroom.products import catalogue
     from showroom.surfaces import prepare
@@ -68,7 +68,7 @@ def make_products(out: Path, unpacked: Path, part: str, limit: int | None) -> No
 
 
 def make_rooms(out: Path, unpacked: Path, count: int, part: str, limit: int | None) -> None:
-    """Render the light of the rooms that are not there yet, and note what is to be seen in each."""
+    """Render the light of the rooms that have no picture yet, and record what each shows."""
     from showroom.layout import plan, room_ids
     from showroom.room import light_of
     from showroom.surfaces import prepare
@@ -97,7 +97,7 @@ def _save(picture: object, path: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run it."""
+    """Parse the command line and render."""
     options = parsed(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     unpacked = options.out / "models"

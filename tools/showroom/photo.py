@@ -17,23 +17,23 @@ from showroom.surfaces import bitmap, diffuse, padding, plain, repeat_of, stowaw
 from showroom.wavefront import Look
 
 SIDE, LARGER = 256, 1.125
-"""The side of the picture, and how much larger it is rendered."""
+"""The side of the picture in pixels, and the factor by which it is rendered larger."""
 SAMPLES, DEPTH = 14, 6
 TURN, RISE = (
     {"rug": 0.0, "art": 0.0, "bed": 0.62, "sofa": 0.45},
     {"rug": 0.85, "art": 0.03, "pendant": -0.05},
 )
-"""How far the camera goes round a kind and above it, in radians. What stands on the floor needs more than
-half the field of view, or the floor's far edge shows."""
+"""The angles of the camera around and above a kind, in radians. For pieces on the floor, the angle above is
+more than half the field of view. Otherwise the far edge of the floor would be visible."""
 FIELD, FILLED = 24, 0.87
-"""The camera's field of view in degrees, and how much of it the piece fills."""
+"""The field of view of the camera in degrees, and the share of it that the piece fills."""
 KNEE = 0.8
-"""Whites above this display value are compressed in what is dimmed."""
+"""Whites above this display value are compressed in dimmed pixels."""
 
 
 @cache
 def _dome() -> Any:
-    """Soft light from all around, brighter from above left; a constant floor."""
+    """Return soft light from all directions, brighter from above left, and a constant floor."""
     height, width = 64, 128
     theta = (np.arange(height) + 0.5) / height * np.pi
     phi = (np.arange(width) + 0.5) / width * 2 * np.pi
@@ -48,7 +48,7 @@ def _dome() -> Any:
 
 
 def _camera(parts: list[Part], kind: str) -> Any:
-    """A camera that sees the whole piece, from the front and a little aside."""
+    """Return a camera that sees the whole piece, from the front and slightly from the side."""
     turn, rise = TURN.get(kind, 0.55), RISE.get(kind, 0.3)
     way = np.array([np.sin(turn) * np.cos(rise), np.sin(rise), np.cos(turn) * np.cos(rise)])
     points = np.concatenate([part.corners.reshape(-1, 3) for part in parts])
@@ -89,7 +89,7 @@ def _camera(parts: list[Part], kind: str) -> Any:
 
 
 def photo(product: Product, unpacked: Path, *, samples: int = SAMPLES) -> npt.NDArray[np.uint8]:
-    """The product's picture, `(256, 256, 3)`."""
+    """Return the picture of the product, `(256, 256, 3)`."""
     kind = product.piece.kind
     parts, looks = parts_of(product.piece.id, unpacked)
     shapes: dict[str, Any] = {
@@ -129,16 +129,16 @@ def photo(product: Product, unpacked: Path, *, samples: int = SAMPLES) -> npt.ND
 
 
 def _seen(scene: Any) -> npt.NDArray[np.bool_]:
-    """Where the piece is in the picture that is rendered."""
+    """Return the mask of the piece in the rendered picture."""
     side = round(SIDE * LARGER)
     numbers, names = met(scene, side, side)
     return np.isin(numbers, [number for number, name in names.items() if name.startswith("part")])
 
 
 def seen_roles(key: str, unpacked: Path) -> dict[str, float]:
-    """The roles that fill at least 4 % of a piece in its photo, the most first, with their shares.
+    """Return the roles that fill at least 4 % of a piece in its photo, largest first, with their shares.
 
-    Glass is looked through.
+    Glass counts as transparent.
     """
     parts = [part for part in parts_of(key, unpacked)[0] if part.role != "glass"]
     shapes = {f"part{i}": mesh(f"part{i}", part, plain("#808080")) for i, part in enumerate(parts)}
@@ -153,9 +153,9 @@ def seen_roles(key: str, unpacked: Path) -> dict[str, float]:
 
 
 def developed(picture: Floats, dimmed: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.uint8]:
-    """On pure white: the brightest of the backdrop becomes it.
+    """Put the picture on pure white: the brightest part of the backdrop becomes white.
 
-    What gets more light than its backdrop, as a lamp before a wall, is `dimmed` there to stay apart from it.
+    Pixels that are brighter than their backdrop, such as lamps, are `dimmed` so that they stay visible.
     """
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     level = picture / np.maximum(np.percentile(border, 60, axis=0), 1e-6)

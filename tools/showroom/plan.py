@@ -1,4 +1,4 @@
-"""What a room is: what stands in it, its windows, its zones, its camera. No renderer is needed here.
+"""The plan of a room: its pieces, windows, zones and camera. It needs no renderer.
 
 x runs along the back wall, z from the back wall towards the camera, y upwards; metres. A piece with turn 0
 faces the camera; +z turns towards +x.
@@ -13,7 +13,7 @@ from showroom.solids import Solid, meet, solids_of
 
 @dataclass(frozen=True)
 class Placed:
-    """A piece in a room: a product, or a thing that is not sold, in a finish of the zone's style."""
+    """A piece in a room: a product, or an object that is not sold, in a finish of the zone's style."""
 
     piece: Piece
     product: Product | None
@@ -25,7 +25,7 @@ class Placed:
 
     @property
     def solids(self) -> list[Solid]:
-        """The boxes it fills."""
+        """The boxes that it fills."""
         return solids_of(self.piece, self.x, self.z, self.turn, self.y)
 
 
@@ -53,7 +53,7 @@ class Zone:
 
 @dataclass
 class Room:
-    """A plan."""
+    """The plan of a room."""
 
     id: str
     width: float
@@ -69,7 +69,7 @@ class Room:
     field_of_view: float = 60.0
 
     def fits(self, item: Placed, gap: float = 0.0) -> bool:
-        """Whether it stands inside the walls and meets nothing."""
+        """Return whether it stands inside the walls and overlaps no other piece."""
         for solid in item.solids:
             inside = all(
                 -1e-6 <= x <= self.width + 1e-6 and -1e-6 <= z <= self.depth + 1e-6
@@ -82,7 +82,7 @@ class Room:
         return True
 
     def add(self, item: Placed | None, gap: float = 0.02) -> bool:
-        """Put it there if it fits."""
+        """Add it to the room if it fits."""
         if item is None or not self.fits(item, gap):
             return False
         self.placed.append(item)

@@ -1,4 +1,4 @@
-"""Pictures for walls, drawn in a palette's colours."""
+"""Prints for walls, drawn in the colours of a palette."""
 
 import math
 import random
@@ -11,7 +11,7 @@ from showroom.textures import Picture
 
 
 def print_of(subject: str, colours: list[str], seed: int, width: float, height: float) -> Picture:
-    """A print of a subject for a frame of `width` × `height` metres."""
+    """Draw a print of a subject for a frame of `width` × `height` metres."""
     rng = random.Random(seed)
     canvas = Canvas(256, round(256 * height / width), "#f3f0e9")
     _PRINTS[subject](canvas, colours, rng)

@@ -1,4 +1,4 @@
-"""The products: a piece in a finish of one style, with what a shop says of it."""
+"""The products: pieces in a finish of one style, with their shop data."""
 
 import random
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ CATEGORIES = {
     "plant": "Home & Garden|Plants|Indoor & Outdoor Plants",
     "art": "Home & Garden|Decor|Artwork|Posters, Prints, & Visual Artwork",
 }
-"""The Google product taxonomy path of every kind that is sold."""
+"""The path of each kind of product in the Google product taxonomy."""
 
 PER_STYLE = {
     "sofa": 6,
@@ -60,9 +60,9 @@ PRICES = {
     "art": (29, 149),
 }
 TOLD = ("fabric", "cover", "wood", "paint", "metal", "pot", "shade")
-"""The roles a title names, most telling first."""
+"""The roles that a title names, most distinctive first."""
 APART, TRIES = 4, 40
-"""How apart two finishes of a piece are to look, in steps of 0..255, and how often one is drawn for it."""
+"""The least difference between two finishes of a piece, in steps of 0..255, and the number of attempts."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Product:
         id: `sofa-burlap-nordic-1`.
         palette: the number of the style's palette that its finish is from.
         finish: the name of a material by role.
-        drawing: what its rug or print shows, and the seed it is drawn with.
+        drawing: the subject of its rug or print, and the random seed.
     """
 
     id: str
@@ -86,12 +86,12 @@ class Product:
 
     @property
     def category(self) -> str:
-        """Its taxonomy path."""
+        """Its path in the taxonomy."""
         return CATEGORIES[self.piece.kind]
 
 
 def finish_of(style: Style, palette: Palette, rng: random.Random) -> dict[str, str]:
-    """A material for every role, out of a palette."""
+    """Choose a material for each role from a palette."""
     paints = rng.sample(palette.paint, 2)
     fabric = rng.choice(palette.fabric)
     accents = [name for name in palette.accent if name != fabric] or list(palette.accent)
@@ -117,9 +117,9 @@ def finish_of(style: Style, palette: Palette, rng: random.Random) -> dict[str, s
 
 @cache
 def catalogue() -> dict[str, Product]:
-    """Every product by its id: each style sells its pieces in finishes of its palettes, spread evenly.
+    """Return every product by its id. Each style has its pieces in finishes of its palettes, spread evenly.
 
-    No two products of a piece look alike, as long as their palettes allow it.
+    Two products of a piece look different if their palettes allow it.
     """
     found: dict[str, Product] = {}
     for style in styles().values():
@@ -138,7 +138,7 @@ def catalogue() -> dict[str, Product]:
 
 
 def apart(piece: Piece, finish: dict[str, str], other: dict[str, str]) -> float:
-    """How apart a piece looks in two finishes: steps between materials, times the share its photo shows."""
+    """Return how different two finishes look: steps between materials, weighted by share of the photo."""
     seen = visible_roles()[piece.id]
     return sum(
         share * _step(materials()[finish[role]], materials()[other[role]])
@@ -148,7 +148,7 @@ def apart(piece: Piece, finish: dict[str, str], other: dict[str, str]) -> float:
 
 
 def _step(one: Material, other: Material) -> int:
-    """The largest step in a channel."""
+    """Return the largest difference in a channel."""
     if one.pattern != other.pattern:
         return 255
     return max(abs(a - b) for a, b in zip(_channels(one), _channels(other), strict=True))

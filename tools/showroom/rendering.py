@@ -1,4 +1,4 @@
-"""The path tracer: meshes, a render with its denoiser, and the tone curve."""
+"""The path tracer: meshes, and a render with its denoiser."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ AOVS = "albedo:albedo,normal:sh_normal"
 def mesh(
     name: str, part: Part, bsdf: Any, *, repeat: tuple[float, float] = (1.0, 1.0), glow: Floats | None = None
 ) -> Any:
-    """A part as a mesh; with `glow`, one that emits that radiance."""
+    """Return a part as a mesh; with `glow`, the mesh emits that radiance."""
     count = len(part.corners)
     props = mi.Properties()
     props["mesh_bsdf"] = bsdf
@@ -39,23 +39,23 @@ def mesh(
 
 
 def rendered(scene: Any, *, samples: int, depth: int, seed: int) -> Floats:
-    """The scene's picture in linear light, denoised; `(height, width, 3)`."""
+    """Render a scene in linear light, denoised; `(height, width, 3)`."""
     path = mi.load_dict({"type": "path", "max_depth": depth})
     colour = np.array(mi.render(scene, integrator=path, spp=samples, seed=seed), np.float32)
     return denoised(colour, guides(scene, seed))
 
 
 def guides(scene: Any, seed: int) -> Floats:
-    """The albedo and the normal of every pixel, `(height, width, 6)`.
+    """Return the albedo and the normal of every pixel, `(height, width, 6)`.
 
-    Apart from the picture: nested in mitsuba's `aov` integrator the path tracer runs twice.
+    This is a separate render, because the path tracer would run twice inside mitsuba's `aov` integrator.
     """
     layers = mi.render(scene, integrator=mi.load_dict({"type": "aov", "aovs": AOVS}), spp=12, seed=seed)
     return np.array(layers, np.float32)
 
 
 def met(scene: Any, width: int, height: int) -> tuple[npt.NDArray[np.uint32], dict[int, str]]:
-    """The number of the shape that each pixel's ray meets first, `(height, width)`, and the ids by number."""
+    """Return the number of the first shape at each pixel, `(height, width)`, and the ids by number."""
     dr = importlib.import_module("drjit")
     index = dr.arange(mi.UInt32, width * height)
     x, y = index % width, index // width
@@ -70,7 +70,7 @@ def met(scene: Any, width: int, height: int) -> tuple[npt.NDArray[np.uint32], di
 
 
 def denoised(colour: Floats, layers: Floats) -> Floats:
-    """A noisy picture and its guides as one clean picture."""
+    """Denoise a picture with its guides."""
     noisy, albedo, normal = (
         np.ascontiguousarray(np.nan_to_num(each), np.float32)
         for each in (colour, layers[..., :3], layers[..., 3:])

@@ -1,4 +1,4 @@
-"""A room's picture, and where each product is in it."""
+"""The picture of a room, and the position of each product in it."""
 
 import random
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from showroom.wavefront import Look
 WIDTH, HEIGHT, LARGER = 384, 288, 1.0
 SAMPLES, DEPTH, SUN_SAMPLES, SUN_DEPTH = 12, 4, 6, 3
 SHAPES = 150
-"""Meshes of every scene after padding, so that all scenes use one compiled tracer."""
+"""The number of meshes of each scene after padding, so that all scenes use one compiled tracer."""
 WARM = np.array([1.0, 0.74, 0.48], np.float32)
 
 
 @dataclass(frozen=True)
 class Sight:
-    """A product in a picture: its normalised box, its seen pixels, and their share of its whole rectangle."""
+    """A product in a picture: its normalised box, its visible pixels, and their share of the rectangle."""
 
     product: str
     box: tuple[float, float, float, float]
@@ -35,7 +35,7 @@ class Sight:
 
 
 def light_of(room: Room, unpacked: Path, *, samples: int = SAMPLES) -> tuple[Floats, list[Sight]]:
-    """The linear light of a room's picture, `(288, 384, 3)`, and what is to be seen in it."""
+    """Return the picture of a room in linear light, `(288, 384, 3)`, and the products that it shows."""
     standing = {f"piece{i}": _meshes(f"piece{i}", item, room, unpacked) for i, item in enumerate(room.placed)}
     fixed: dict[str, Any] = {name: made for group in standing.values() for name, made in group.items()}
     fixed |= {
@@ -61,7 +61,7 @@ def _shell_surface(picture: textures.Picture, gloss: str) -> dict[str, Any]:
 
 
 def _meshes(name: str, item: Placed, room: Room, unpacked: Path) -> dict[str, Any]:
-    """The meshes of a piece where it stands; a lampshade glows in the evening."""
+    """Return the meshes of a piece in its place; a lampshade glows in the evening."""
     parts, looks = parts_of(item.piece.id, unpacked)
     found = {}
     for i, part in enumerate(parts):
@@ -75,7 +75,7 @@ def _meshes(name: str, item: Placed, room: Room, unpacked: Path) -> dict[str, An
 
 
 def _glow(item: Placed) -> Floats:
-    """What a lit shade sends out: warm, tinted by its cloth."""
+    """Return the light of a lampshade: warm, tinted by its cloth."""
     from showroom.styles import materials
 
     tint = textures.linear(materials()[item.finish["shade"]].colour)
@@ -84,7 +84,7 @@ def _glow(item: Placed) -> Floats:
 
 
 def _lights(room: Room) -> dict[str, Any]:
-    """Windows by day or by night, and at night some light from the ceiling behind the camera."""
+    """Return the windows by day or by night; at night with light from the ceiling behind the camera."""
     seed = random.Random(room.id).randrange(1000)
     day = not room.evening
     found: dict[str, Any] = {}
@@ -110,7 +110,7 @@ def _lights(room: Room) -> dict[str, Any]:
 
 
 def _emitting(name: str, part: Part, picture: textures.Picture) -> Any:
-    """A part that shines with a picture's radiance."""
+    """Return a part that emits the radiance of a picture."""
     props = mi.Properties()
     props["mesh_bsdf"] = mi.load_dict(diffuse(bitmap(np.full((2, 2, 3), 0.1, np.float32))))
     props["mesh_emitter"] = mi.load_dict({"type": "area", "radiance": bitmap(picture)})
@@ -125,7 +125,7 @@ def _emitting(name: str, part: Part, picture: textures.Picture) -> Any:
 
 
 def _sun(room: Room) -> dict[str, Any]:
-    """Sunlight through a window in a side wall, or over the camera's shoulder."""
+    """Return sunlight through a window in a side wall, or from behind the camera."""
     assert room.sun is not None
     rise, turn = (np.radians(v) for v in room.sun)
     walls = [w.wall for w in room.windows if w.wall != "front"]
@@ -162,7 +162,7 @@ def _camera(room: Room) -> Any:
 
 
 def _sights(scene: Any, room: Room) -> list[Sight]:
-    """The boxes of the products by what the camera's rays meet first, two by two rays a pixel."""
+    """Return the boxes of the products, from the first shape that each ray hits; 2 × 2 rays a pixel."""
     width, height = WIDTH * 2, HEIGHT * 2
     numbers, names = met(scene, width, height)
     pieces_met = np.full(numbers.shape, -1)
@@ -199,7 +199,7 @@ def _rounded(left: float, top: float, right: float, bottom: float) -> tuple[floa
 
 
 def _whole(room: Room, mine: list[int], mask: npt.NDArray[np.bool_]) -> float:
-    """Seen pixels by those of the rectangles that the pieces would fill if nothing else stood there."""
+    """Return the visible pixels, relative to the rectangles that the pieces would fill alone."""
     eye, target = np.array(room.eye), np.array(room.target)
     ahead = (target - eye) / np.linalg.norm(target - eye)
     right = np.cross(ahead, [0, 1, 0])

@@ -1,4 +1,4 @@
-"""Rugs, drawn in a palette's colours."""
+"""Rugs, drawn in the colours of a palette."""
 
 import random
 from itertools import pairwise
@@ -11,7 +11,7 @@ from showroom.textures import Picture, noise
 
 
 def rug(pattern: str, colours: list[str], seed: int, *, round_one: bool = False) -> Picture:
-    """A rug of a pattern; 3 : 2, or square for a round one."""
+    """Draw a rug of a pattern; 3 : 2, or square for a round one."""
     rng = random.Random(seed)
     order = [colours[0], *rng.sample(colours[1:], len(colours) - 1)]
     canvas = Canvas(384, 384 if round_one else 256, order[0])
@@ -45,7 +45,7 @@ def _diamonds(c: Canvas, colours: list[str], rng: random.Random) -> None:
 
 
 def _worn(c: Canvas, colours: list[str], rng: random.Random) -> None:
-    """An old carpet: its pattern faded towards the ground."""
+    """Draw an old carpet, with a faded pattern."""
     _persian(c, colours, rng)
     faded = Image.new("RGB", c.size, colours[0])
     width, height = c.size
@@ -66,7 +66,7 @@ def _arcs(c: Canvas, colours: list[str], rng: random.Random) -> None:
 
 
 def blocks(c: Canvas, colours: list[str], rng: random.Random) -> None:
-    """Blocks of colour in columns."""
+    """Draw blocks of colour in columns."""
     xs = [0.0, *sorted(rng.uniform(0.15, 0.85) for _ in range(3)), 1.0]
     for x0, x1 in pairwise(xs):
         cut = rng.uniform(0.25, 0.75)

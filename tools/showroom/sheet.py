@@ -14,7 +14,7 @@ COLUMNS, SCENE, PRODUCT = 6, (288, 216), (128, 128)
 
 
 def sheet_of(pictures: list[tuple[Path, str]], size: tuple[int, int], columns: int) -> Image.Image:
-    """Pictures with their captions in rows."""
+    """Arrange pictures with their captions in rows."""
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * size[0], rows * (size[1] + 12)), "white")
     pen = ImageDraw.Draw(sheet)
@@ -26,7 +26,7 @@ def sheet_of(pictures: list[tuple[Path, str]], size: tuple[int, int], columns: i
 
 
 def main(arguments: list[str]) -> int:
-    """Run it."""
+    """Parse the command line and write the sheets."""
     parser = argparse.ArgumentParser(description="Contact sheets of a set.")
     parser.add_argument("set", type=Path)
     parser.add_argument("--out", type=Path, required=True)

@@ -1,4 +1,4 @@
-"""A room's walls, floor, ceiling, windows and curtains, as parts with what each is made of."""
+"""The walls, floor, ceiling, windows and curtains of a room, as parts with their materials."""
 
 import random
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ THICK = 0.14
 
 @dataclass(frozen=True)
 class Surface:
-    """A part of the shell: a picture that repeats so often in a metre, shiny or not."""
+    """A part of the shell: its picture, the repeats in a metre, and whether it is shiny."""
 
     part: Part
     picture: Picture
@@ -36,7 +36,7 @@ class Surface:
 
 
 def shell(room: Room) -> list[Surface]:
-    """Everything of the room that does not stand in it; window panes are apart."""
+    """Return the parts of the room without its furniture and window panes."""
     rng = random.Random(f"shell {room.id}")
     found = [
         _floor(room, rng),
@@ -82,7 +82,7 @@ def _floor(room: Room, rng: random.Random) -> Surface:
 
 
 def wall_picture(wall: str) -> tuple[Picture, tuple[float, float]]:
-    """The picture of a wall, `KIND COLOUR` in styles.toml, and its repeats in a metre along and up."""
+    """Return the picture of a wall, `KIND COLOUR` in styles.toml, and its repeats in a metre along and up."""
     kind, _, colour = wall.partition(" ")
     match kind:
         case "brick":
@@ -111,7 +111,7 @@ def _at(
     out: tuple[float, float],
     role: str,
 ) -> Part:
-    """A box at a wall: along it, upwards, and `out` from its face into the room (negative: into the wall)."""
+    """Make a box at a wall: along it, upwards, and `out` from its face into the room (negative: the wall)."""
     match wall:
         case "back":
             return box(role, (along[0], up[0], out[0]), (along[1], up[1], out[1]))
@@ -124,7 +124,7 @@ def _at(
 
 
 def _strips(room: Room, wall: str, start: float, end: float) -> list[Part]:
-    """The wall around its windows."""
+    """Make the wall around its windows."""
     holes = sorted((w for w in room.windows if w.wall == wall), key=lambda w: w.start)
     parts, at = [], start
     for hole in holes:
@@ -140,7 +140,7 @@ def _strips(room: Room, wall: str, start: float, end: float) -> list[Part]:
 
 
 def _trim(room: Room, style_name: str, left: float, right: float, *, panelled: bool) -> list[Surface]:
-    """Skirting boards, and for panelled walls a dado, frames above it and a cornice."""
+    """Make skirting boards, and for panelled walls a dado, frames above it and a cornice."""
     style = styles()[style_name]
     tall = 0.12 if panelled else 0.08
     runs = [("back", left, right)]
@@ -165,7 +165,7 @@ def _trim(room: Room, style_name: str, left: float, right: float, *, panelled: b
 
 
 def _moulding(room: Room, wall: str, a: float, b: float, low: float, high: float, out: float) -> list[Part]:
-    """A thin frame on a wall."""
+    """Make a thin frame on a wall."""
     bar, deep = 0.022, out + 0.014
     return [
         _at(room, wall, (a, b), (low, low + bar), (out, deep), "trim"),
@@ -187,7 +187,7 @@ def _without(start: float, end: float, spans: list[tuple[float, float]]) -> list
 
 
 def _window(room: Room, window: Window, rng: random.Random) -> list[Surface]:
-    """Frame, bars, sill and perhaps curtains."""
+    """Make the frame, bars and sill of a window, and curtains in some rooms."""
     zone = next(
         (z for z in room.zones if window.wall == "back" and z.left <= window.start < z.right),
         room.zones[-1 if window.wall == "right" else 0],
@@ -232,13 +232,13 @@ def _window(room: Room, window: Window, rng: random.Random) -> list[Surface]:
 
 
 def _near(room: Room, window: Window, x: float, z: float) -> bool:
-    """Whether something stands before a window, so that long curtains would cut through it."""
+    """Return whether a piece stands in front of a window, so that long curtains would cut through it."""
     along, away = (x, z) if window.wall == "back" else (z, x if window.wall == "left" else room.width - x)
     return window.start - 1.2 < along < window.end + 1.2 and away < 0.9
 
 
 def _curtain(room: Room, wall: str, span: tuple[float, float], low: float, high: float) -> Part:
-    """A hanging cloth in folds."""
+    """Make a hanging cloth in folds."""
     start, end = span
     if wall in ("left", "right"):
         start, end = max(start, 0.02), min(end, room.depth - 0.02)
@@ -256,9 +256,9 @@ def _curtain(room: Room, wall: str, span: tuple[float, float], low: float, high:
 
 
 def panes(room: Room, walls: tuple[str, ...]) -> list[Part]:
-    """The panes of the windows in some walls, just outside the frames, facing in.
+    """Make the panes of the windows in some walls, just outside the frames, facing in.
 
-    No two share a place in the texture: the tracer chooses points of light by their places.
+    Each pane has its own part of the texture, because the tracer samples light by texture coordinates.
     """
     found: list[Part] = []
     mine = [window for window in room.windows if window.wall in walls]

@@ -1,4 +1,4 @@
-"""The space that a standing piece takes: upright boxes, and whether two of them meet."""
+"""The space that a standing piece takes, as upright boxes, and a test for overlaps."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ SEAT, TOP, LEG, TABLE_ROOM = 0.5, 0.14, 0.07, 0.3
 
 @dataclass(frozen=True)
 class Solid:
-    """An upright box: its centre in plan, half its width and depth, its turn (radians), low and high."""
+    """An upright box: its centre in plan, half its width and depth, its turn (radians), bottom and top."""
 
     x: float
     z: float
@@ -21,7 +21,7 @@ class Solid:
     high: float
 
     def corners(self) -> list[tuple[float, float]]:
-        """Its four corners in plan."""
+        """The four corners in plan."""
         cos, sin = math.cos(self.turn), math.sin(self.turn)
         return [
             (self.x + u * cos + v * sin, self.z - u * sin + v * cos)
@@ -35,7 +35,7 @@ class Solid:
 
 
 def solids_of(piece: Piece, x: float, z: float, turn: float, low: float = 0.0) -> list[Solid]:
-    """The boxes a piece fills when it stands at (x, z): one, or a seat and a back, or a top and legs."""
+    """Return the boxes of a piece at (x, z): one, or a seat and a back, or a top and legs."""
     width, height, depth = piece.size
     boxes: list[tuple[float, float, float, float, float, float]] = []
     match piece.solid:
@@ -64,7 +64,7 @@ def solids_of(piece: Piece, x: float, z: float, turn: float, low: float = 0.0) -
 
 
 def meet(a: Solid, b: Solid, gap: float = 0.0) -> bool:
-    """Whether two boxes overlap, or come nearer in plan than `gap` metres (separating axes)."""
+    """Return whether two boxes overlap, or are closer in plan than `gap` metres (separating axes)."""
     if a.high <= b.low + 1e-6 or b.high <= a.low + 1e-6:
         return False
     for turn in (a.turn, b.turn):

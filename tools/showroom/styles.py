@@ -1,4 +1,4 @@
-"""Styles, palettes and materials as their TOML files hold them."""
+"""The styles, palettes and materials of the TOML files."""
 
 import tomllib
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Material:
-    """A material by the name a title says: its kind and its colours."""
+    """A material: its name in titles, its kind and its colours."""
 
     name: str
     kind: str
@@ -23,7 +23,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Palette:
-    """One family of colours of a style: what each role may be made of, and its walls and floors."""
+    """A palette of a style: the materials of each role, and its walls and floors."""
 
     wall: tuple[str, ...]
     floor: tuple[str, ...]
@@ -40,7 +40,7 @@ class Palette:
 
 @dataclass(frozen=True)
 class Style:
-    """A style: its palettes, what it calls its products, and what its rooms are dressed with."""
+    """A style: its palettes, the names of its products, and the decoration of its rooms."""
 
     name: str
     initial: str
@@ -59,7 +59,7 @@ class Style:
 
 @cache
 def materials() -> dict[str, Material]:
-    """Every material by its name."""
+    """Return every material by its name."""
     tables = tomllib.loads((HERE / "materials.toml").read_text(encoding="utf-8"))
     return {
         name: Material(
@@ -76,7 +76,7 @@ def materials() -> dict[str, Material]:
 
 @cache
 def styles() -> dict[str, Style]:
-    """Every style by its name."""
+    """Return every style by its name."""
     tables = tomllib.loads((HERE / "styles.toml").read_text(encoding="utf-8"))
     found = {}
     for name, entry in tables.items():

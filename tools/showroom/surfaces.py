@@ -24,11 +24,11 @@ REPEAT = {
     "leather": (1.7, 1.7),
     "wicker": (5.0, 5.0),
 }
-"""How often a picture of a kind repeats in a metre, along u and v."""
+"""The repeats of a picture in a metre, along u and v, by kind."""
 
 
 def bitmap(picture: npt.NDArray[Any]) -> dict[str, Any]:
-    """A texture of a picture in linear light, its first row at the top."""
+    """Make a texture of a picture in linear light, with its first row at the top."""
     data = mi.Bitmap(np.ascontiguousarray(picture[::-1], np.float32))
     return {"type": "bitmap", "bitmap": data, "raw": True}
 
@@ -38,14 +38,14 @@ def _both_sides(bsdf: dict[str, Any]) -> dict[str, Any]:
 
 
 def diffuse(texture: dict[str, Any]) -> dict[str, Any]:
-    """A matt surface."""
+    """Make a matt surface."""
     return _both_sides({"type": "diffuse", "reflectance": texture})
 
 
 def glossy(texture: dict[str, Any], gloss: str) -> dict[str, Any]:
-    """A surface with a sheen.
+    """Make a surface with a sheen.
 
-    There are few kinds of gloss, since every further number costs a compilation of the whole tracer.
+    There are few kinds of gloss, because each new value compiles the whole tracer again.
     """
     rough, specular, metallic = GLOSS[gloss]
     bsdf = {
@@ -60,7 +60,7 @@ def glossy(texture: dict[str, Any], gloss: str) -> dict[str, Any]:
 
 @cache
 def made_of(material: Material) -> Any:  # noqa: PLR0911
-    """The BSDF of a material, made once."""
+    """Return the BSDF of a material, which is made once."""
     match material.kind:
         case "wood":
             return mi.load_dict(glossy(bitmap(textures.wood(material.colour, material.dark)), "satin"))
@@ -81,18 +81,18 @@ def made_of(material: Material) -> Any:  # noqa: PLR0911
 
 @cache
 def plain(colour: str) -> Any:
-    """A matt BSDF of a colour."""
+    """Make a matt BSDF of a colour."""
     return mi.load_dict(diffuse(bitmap(textures.mottled(colour, 0.015))))
 
 
 @cache
 def glass() -> Any:
-    """Thin clear glass."""
+    """Make thin clear glass."""
     return mi.load_dict({"type": "thindielectric"})
 
 
 def _kept(look: Look) -> Any:
-    """A model's own colour or picture; what is transparent in the picture is cut out."""
+    """Make the colour or picture of the model; transparent parts of the picture are cut out."""
     if look.picture is None or not look.picture.is_file():
         colour = np.clip(np.array(look.colour, np.float32), 0.01, 0.85) ** 2.2
         return mi.load_dict(diffuse(bitmap(colour[None, None])))
@@ -125,7 +125,7 @@ def _drawn(
 
 
 def repeat_of(role: str, finish: dict[str, str]) -> tuple[float, float]:
-    """How often a role's picture repeats in a metre along u and v; once where it has places of its own."""
+    """Return a role's repeats in a metre along u and v; 1 if it has its own texture coordinates."""
     if role in ("keep", "rug", "art"):
         return (1.0, 1.0)
     material = materials().get(finish.get(role, ""))
@@ -134,7 +134,7 @@ def repeat_of(role: str, finish: dict[str, str]) -> tuple[float, float]:
 
 @cache
 def stowaways() -> dict[str, Any]:
-    """A speck of every kind of surface far below the floor: with them all scenes have the same kinds."""
+    """Return a speck of each kind of surface, far below the floor, so that all scenes have the same kinds."""
     pixel = bitmap(np.full((2, 2, 3), 0.5, np.float32))
     kinds = [diffuse(pixel), *(glossy(pixel, gloss) for gloss in GLOSS), {"type": "thindielectric"}]
     return {
@@ -148,8 +148,8 @@ def stowaways() -> dict[str, Any]:
 def prepare() -> None:
     """Make every material once, before the first scene.
 
-    How many objects there are is part of a compiled tracer: with the same number all along, and with
-    `padding`, one tracer serves all scenes.
+    The number of objects is part of a compiled tracer. With a constant number, and with `padding`, one tracer
+    renders all scenes.
     """
     for material in materials().values():
         made_of(material)
@@ -160,13 +160,13 @@ def prepare() -> None:
 
 
 def padding(count: int) -> dict[str, Any]:
-    """Specks far below the floor that pad a scene to `SHAPES` meshes."""
+    """Return specks far below the floor that pad a scene to `SHAPES` meshes."""
     speck = box("black", (0, -80.1, 0), (0.1, -80, 0.1))
     return {f"padding{i}": mesh(f"padding{i}", speck, plain("#1c1c1d")) for i in range(max(count, 0))}
 
 
 def surface(role: str, product: Product | None, finish: dict[str, str], look: Look) -> Any:
-    """The BSDF of a role."""
+    """Return the BSDF of a role."""
     if role == "keep":
         return _kept(look)
     if role == "glass":

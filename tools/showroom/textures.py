@@ -1,6 +1,6 @@
-"""Pictures of materials, made by numbers alone: wood, cloth, leather, brick, boards, rugs and prints.
+"""Procedural pictures of materials: wood, cloth, leather, brick, boards and wallpaper.
 
-Every picture is linear RGB, float32, and repeats without a seam unless it says otherwise.
+Every picture is linear RGB, float32, and repeats without a seam, except for views of windows.
 """
 
 from functools import cache
@@ -13,7 +13,7 @@ Picture = npt.NDArray[np.float32]
 
 
 def linear(colour: str) -> Picture:
-    """A colour as CSS writes it, in linear light."""
+    """Convert a CSS colour to linear light."""
     values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.float32) / 255
     return np.asarray(
         np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4), np.float32
@@ -22,7 +22,7 @@ def linear(colour: str) -> Picture:
 
 @cache
 def noise(height: int, width: int, seed: int, *, rough: float = 1.0, stretch: float = 1.0) -> Picture:
-    """Noise that repeats, mean 0, deviation 1; `rough`: its spectrum's fall, `stretch`: drawn out along x."""
+    """Return noise that repeats, mean 0, deviation 1; `rough`: fall of its spectrum, `stretch`: along x."""
     random = np.random.default_rng(seed)
     fy = np.fft.fftfreq(height)[:, None] * height
     fx = np.fft.fftfreq(width)[None, :] * width * stretch
@@ -34,7 +34,7 @@ def noise(height: int, width: int, seed: int, *, rough: float = 1.0, stretch: fl
 
 
 def blend(a: Picture, b: Picture, share: Picture) -> Picture:
-    """From `a` to `b` by share, pixel by pixel."""
+    """Interpolate from `a` to `b` by a share for each pixel."""
     t = np.clip(share, 0, 1)[..., None]
     return np.asarray((a * (1 - t) + b * t), np.float32)
 
@@ -51,7 +51,7 @@ def wood(colour: str, dark: str, seed: int = 0) -> Picture:
 
 
 def planks(colour: str, dark: str, seed: int = 0, *, rows: int = 8, tone: float = 0.2) -> Picture:
-    """Floor boards along x with joints; two metres by one and a bit."""
+    """Floor boards along x with joints; 2 metres by slightly more than 1."""
     height, width = 512, 1024
     grain = np.tile(wood(colour, dark, seed), (2, 2, 1))
     random = np.random.default_rng(seed + 5)
@@ -143,7 +143,7 @@ def leather(colour: str, seed: int = 0) -> Picture:
 
 
 def mottled(colour: str, amount: float = 0.03, seed: int = 0, *, rough: float = 1.5) -> Picture:
-    """A plain surface that is not quite even; the scale is the caller's."""
+    """A plain surface that is not quite even; the caller sets the scale."""
     clouds = noise(256, 256, seed, rough=rough)
     return np.asarray(np.clip(linear(colour) * (1 + amount * clouds)[..., None], 0.003, 0.95), np.float32)
 
@@ -212,7 +212,7 @@ def wicker(colour: str, seed: int = 0) -> Picture:
 
 
 def sky(kind: str, seed: int = 0) -> Picture:
-    """What a window shows, not repeating: a hazy garden, or the blue of the evening; radiance around 1."""
+    """Return the view from a window: a hazy garden or a blue evening; radiance around 1, without repeats."""
     size = 128
     t = np.linspace(1, 0, size)[:, None] * np.ones((1, size))
     hills = (

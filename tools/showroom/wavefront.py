@@ -1,4 +1,4 @@
-"""Wavefront OBJ files as triangles by material, with the few properties of a material that matter here."""
+"""Reads Wavefront OBJ files as triangles by material, with a few properties of each material."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Soup:
-    """Triangles that share nothing: corners and normals `(T, 3, 3)`, texture places `(T, 3, 2)`."""
+    """Triangles without shared corners: corners and normals `(T, 3, 3)`, texture coordinates `(T, 3, 2)`."""
 
     corners: Floats
     normals: Floats
@@ -20,7 +20,7 @@ class Soup:
 
 @dataclass(frozen=True)
 class Look:
-    """What a material file says of a material: its colour, its opacity and its picture, if it has one."""
+    """A material of a material file: its colour, its opacity and its picture, if it has one."""
 
     colour: tuple[float, float, float] = (0.8, 0.8, 0.8)
     opacity: float = 1.0
@@ -28,9 +28,9 @@ class Look:
 
 
 def read_soups(path: Path) -> dict[str, Soup]:
-    """The triangles of an OBJ file by the name of their material; faces of more corners become fans.
+    """Return the triangles of an OBJ file by the name of their material; faces with more corners become fans.
 
-    Corners without a normal get the one of their triangle.
+    Corners without a normal get that of their triangle.
     """
     corners: list[list[float]] = []
     normals: list[list[float]] = []
@@ -58,7 +58,7 @@ def read_soups(path: Path) -> dict[str, Soup]:
 
 
 def _corner(word: str, sizes: tuple[int, int, int]) -> tuple[int, int, int]:
-    """The three indices of a face's corner from 0; -1 where one is missing."""
+    """Return the three indices of a corner from 0; -1 for a missing one."""
     parts = [*word.split("/"), "", ""][:3]
     found = [
         -1 if not part else int(part) - 1 if int(part) > 0 else int(part) + size
@@ -68,7 +68,7 @@ def _corner(word: str, sizes: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _table(rows: list[list[float]], width: int) -> Floats:
-    """Rows as an array with one row of zeros at its end, for the index -1."""
+    """Return rows as an array with a last row of zeros, for the index -1."""
     return np.array([*(row[:width] for row in rows), [0.0] * width], np.float32)
 
 
@@ -85,7 +85,7 @@ def _soup(fan: npt.NDArray[np.int64], corners: Floats, places: Floats, normals: 
 
 
 def read_looks(path: Path) -> dict[str, Look]:
-    """The materials of the MTL files that an OBJ file names."""
+    """Return the materials of the MTL files that an OBJ file names."""
     looks: dict[str, Look] = {}
     for line in path.read_text(encoding="latin-1").splitlines():
         if line.startswith("mtllib"):
