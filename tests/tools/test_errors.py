@@ -39,6 +39,8 @@ def texts(code: str, module: str = "perfectlook.a", **others: str) -> list[str]:
         ("one of: {', '.join(f'{x!r}' for x in names)}.", "one of: {names}."),
         ("got {size[0]}×{size[1]} pixels.", "got {width}×{height} pixels."),
         ("the line {lines.splitlines()[-1]} is wrong.", "the line {lines} is wrong."),
+        ("the page {_without_key(response.url)} is empty.", "the page {url} is empty."),
+        ("the page is empty. {_nearest(name, names)}", "the page is empty. {nearest}"),
         ("set {name.upper()} for {name}.", "set {NAME} for {name}."),
         ("set {folder / 'a.toml'} first.", "set {folder}/a.toml first."),
     ],
@@ -53,6 +55,9 @@ from perfectlook.b import LIMIT, KINDS
 AGAIN = "Try again."
 raise FeedError(f"more than {LIMIT:,} rows of {', '.join(KINDS)}. {AGAIN}")
 """
+    assert texts(
+        'from perfectlook import b\nraise FeedError(f"no row. {b.AGAIN}")\n', b='AGAIN = "Again."\n'
+    ) == ["no row. Again."]
     other = 'LIMIT = 1_000\nKINDS = ("csv", "xml")\n'
     assert texts(code, b=other) == ["more than 1,000 rows of csv, xml. Try again."]
 

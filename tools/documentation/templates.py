@@ -28,6 +28,15 @@ _NAMES = {
     "near": "suggestion",
     "said": "text",
     "shown": "value",
+    "died": "cause",
+    "deaths": "count",
+    "shortened": "line",
+    "unused": "setting",
+    "used": "settings",
+    "own": "settings",
+    "there": "name",
+    "mine": "old value",
+    "theirs": "new value",
     "about": "file",
     "loc": "field",
     "msg": "cause",
@@ -65,6 +74,7 @@ _METHODS = {
         "tolist",
         "resolve",
         "group",
+        "item",
     ),
 }
 """Calls that give their argument, or their object, in another form."""
@@ -172,8 +182,13 @@ class Scope:
         values = [each.value for each in reaching or everywhere]
         return [ast.Starred(each) if _names(each) & {node.id} else each for each in values]
 
-    def _values(self, node: ast.Name) -> Iterator[tuple[ast.expr, "Scope"]]:
-        """Yield the expressions that a name can stand for."""
+    def _values(self, node: ast.Name | ast.Attribute) -> Iterator[tuple[ast.expr, "Scope"]]:
+        """Yield the expressions that a name, or a constant of an imported module, can stand for."""
+        if isinstance(node, ast.Attribute):
+            other = self.modules.get(".".join(self.module.imports.get(last_name(node.value), ("",))))
+            if other and node.attr in other.constants:
+                yield other.constants[node.attr], Scope(self.modules, other, depth=self.depth + 1)
+            return
         name = node.id
         if name in self.given:
             yield self.given[name]
@@ -212,7 +227,7 @@ class Scope:
                 return self._is_text(left) and self._is_text(right) and not _is_number(left, right)
             case ast.IfExp(body=body, orelse=other):
                 return self._is_text(body) and self._is_text(other)
-            case ast.Name():
+            case ast.Name() | ast.Attribute(value=ast.Name()):
                 values = list(self._values(node))
                 return bool(values) and all(scope._is_text(value) for value, scope in values)
         return bool(self._joined(node))
@@ -269,7 +284,7 @@ class Scope:
                 return [text for each in (body, other) for text in self._texts(each)]
             case ast.BoolOp(op=ast.Or(), values=[first, *_]):
                 return self._texts(first)
-            case ast.Name() if self._is_text(node):
+            case ast.Name() | ast.Attribute() if self._is_text(node):
                 texts = [text for value, scope in self._values(node) for text in scope._texts(value)]
                 return texts if len(texts) <= MOST else [_value(node)]
         return [self._joined(node) or _value(node)]
@@ -392,8 +407,8 @@ def _words(node: ast.AST) -> tuple[str, str]:  # noqa: PLR0911, PLR0912 (one ret
         case ast.Call(func=ast.Name(id=name), args=[*_, value]) if name in _WRAPPERS:
             return _words(value)
         case ast.Call(
-            func=ast.Name(id=name), args=[ast.Name() | ast.Attribute() | ast.Subscript() as value, *_]
-        ) if name not in _OWN_NAMES and name[0] != name[0].upper():
+            func=ast.Name(id=name), args=[ast.Name() | ast.Attribute() | ast.Subscript() as value]
+        ) if name not in _OWN_NAMES and name.strip("_")[:1].islower():
             return _words(value)
         case ast.Call(func=function):
             return _words(function)
