@@ -134,6 +134,7 @@ def test_a_locked_product_stays_and_the_others_fit_it(recommender: Recommender, 
     assert [len(slot.alternatives) for slot in look.slots if slot.locked] == [0]
     two = recommender.look(photo, ["Shoes"], locked={HATS: hat})
     assert [slot.category for slot in two.slots] == [SHOES, HATS]
+    assert recommender.look(photo, locked={"hats": hat}).to_dict() == look.to_dict()
 
 
 def test_filters_rules_and_availability_limit_the_products(recommender: Recommender, photo: Path) -> None:
@@ -202,7 +203,12 @@ def test_invalid_requests_are_rejected(recommender: Recommender, photo: Path) ->
             recommender.look(photo, weight=weight)
     with pytest.raises(UsageError, match=r"locked product '.*': not in memory://\. Check the id"):
         recommender.look(photo, locked={SHOES: "absent"})
-    with pytest.raises(UsageError, match=r"in the category .*Handbags, not in"):
+    with pytest.raises(UsageError, match=r"in the category '.*Handbags', not in 'Apparel.*Shoes'"):
         recommender.look(photo, locked={SHOES: bag})
-    with pytest.raises(UsageError, match="Did you mean"):
-        recommender.look(photo, ["Shows"])
+    with pytest.raises(UsageError, match="matches 3 categories of the catalogue"):
+        recommender.look(photo, locked={"Apparel & Accessories": bag})
+    with pytest.raises(UsageError, match=r"both in the category '.*Handbags'\. Lock one of them"):
+        recommender.look(photo, locked={BAGS: bag, "Handbags": bag})
+    for request in ({"categories": ["Shows"]}, {"locked": {"Shows": bag}}):
+        with pytest.raises(UsageError, match="Did you mean"):
+            recommender.look(photo, **request)

@@ -15,10 +15,9 @@ from perfectlook.errors import UsageError
 from perfectlook.recommender.composition import Composition, Pool, SlotProblem, compose
 from perfectlook.recommender.ranking import ROUNDING, CategorySearch, Measured, distinct, retrieve
 from perfectlook.recommender.rules import NO_RULES, Rules
-from perfectlook.recommender.scope import all_of
+from perfectlook.recommender.scope import all_of, choose_category
 from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter, Has, Money, Number, field_text, read_number
-from perfectlook.taxonomy import normalise
 from perfectlook.types import Float64Array
 
 if TYPE_CHECKING:
@@ -295,23 +294,29 @@ class LookComposer:
 
 
 def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, str]) -> dict[str, Point]:
-    """Return the locked products, by category.
+    """Return the locked products, by category. `locked` names categories by their path or a single level.
 
     Raises:
-        UsageError: the catalogue does not have the product, or has it in another category.
+        UsageError: the catalogue does not have the product, or has it in another category; or a name matches
+            no category, or several.
     """
     if not locked:
         return {}
-    points = catalogue.get(locked.values(), model)
-    found = {}
+    points, counts = catalogue.get(locked.values(), model), catalogue.categories()
+    found: dict[str, Point] = {}
     for name, id_ in locked.items():
-        category, point = normalise(name), points.get(id_)
-        if point is None:
+        if (point := points.get(id_)) is None:
             raise UsageError(f"locked product '{id_}': not in {catalogue.location}. Check the id.")
+        category = choose_category(counts, name)
         if point.category != category:
             raise UsageError(
-                f"locked product '{id_}': in the category {point.category}, not in {category}. "
+                f"locked product '{id_}': in the category '{point.category}', not in '{category}'. "
                 "Lock it in its own category."
+            )
+        if category in found:
+            raise UsageError(
+                f"locked products '{found[category].id}' and '{id_}': both in the category '{category}'. "
+                "Lock one of them."
             )
         found[category] = point
     return found

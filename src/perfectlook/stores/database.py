@@ -139,7 +139,8 @@ class Database(Closable):
                 with self._connection() as connection:
                     holder = state(connection, "holder") or "another process"
                 raise CatalogueInUseError(
-                    f"{self.folder}: in use by {holder}. Wait until it has finished, or stop it."
+                    f"{self.folder}: in use by {holder}. Wait until it has finished, or run the sync "
+                    "with --wait SECONDS."
                 ) from error
             since = datetime.now(UTC).isoformat(timespec="seconds")
             self._note_holder(f"{purpose}, process {os.getpid()} on {socket.gethostname()}, since {since}")
