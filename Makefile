@@ -1,6 +1,6 @@
 # Perfect the Look: every target does its own set-up; `make help` lists them.
 
-# the first of these that there is; any other by  make setup PYTHON=...
+# The first that is installed. Choose another with:  make setup PYTHON=...
 PYTHON ?= $(firstword $(foreach each,python3.11 python3.12 python3.13,$(shell command -v $(each))) python3)
 VENV ?= .venv
 BIN := $(VENV)/bin

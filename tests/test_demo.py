@@ -63,7 +63,8 @@ def test_a_port_that_is_taken_is_an_error(demo: Demo):
     with serving(demo, 0) as url:
         port = httpx.URL(url).port
         assert port is not None
-        with pytest.raises(UsageError, match=f"port {port}: cannot be bound"), serving(demo, port):
+        taken = rf"127\.0\.0\.1:{port}: cannot be bound \(Address already in use\)\. Choose"
+        with pytest.raises(UsageError, match=taken), serving(demo, port):
             pass
 
 

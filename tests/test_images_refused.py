@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import sys
 import zlib
@@ -39,6 +40,12 @@ def test_a_url_is_not_a_file():
         PictureError, match=r"shop\.example/room\.jpg: no such file\. Download the picture first"
     ):
         open_picture("https://shop.example/room.jpg")
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["a.jpg"]])
+def test_a_value_of_another_type_is_named(wrong) -> None:
+    with pytest.raises(PictureError, match=rf"^expected a path, .*, got {re.escape(repr(wrong))}\.$"):
+        open_picture(wrong)
 
 
 def test_folder(tmp_path: Path) -> None:

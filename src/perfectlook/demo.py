@@ -167,7 +167,7 @@ def check(url: str) -> Iterator[tuple[str, Answer]]:
 def _listening(port: int | None) -> socket.socket:
     for number in (PORT, 0) if port is None else (port,):
         try:
-            return socket.create_server((_HOST, number))
-        except (OSError, OverflowError) as error:
+            return running.listen(_HOST, number)
+        except UsageError as error:
             reason = error
-    raise UsageError(f"port {port}: cannot be bound ({reason}). Choose another one with --port.")
+    raise reason

@@ -139,6 +139,9 @@ def dhash(picture: Image.Image) -> ByteArray:
 @contextmanager
 def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
     """Open a picture without decoding it. Every error inside the block becomes a PictureError."""
+    kinds = Path | str | bytes | bytearray | memoryview | Image.Image
+    if not isinstance(photo, kinds) and not hasattr(photo, "read"):
+        raise PictureError(f"expected a path, bytes, a stream or a Pillow picture, got {photo!r:.80}.")
     try:
         if isinstance(photo, Image.Image):
             yield photo

@@ -15,6 +15,11 @@ Progress: TypeAlias = Callable[[int, int, int], None]
 """A function that long work calls often, with the number of items done, in total, and failed."""
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and its noun for a message: "1 scene", "1,234 scenes"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 class ProgressOf(Protocol):
     """Creates a `Progress` for one named part of the work. `ProgressLine` is a `ProgressOf`."""
 

@@ -145,8 +145,8 @@ def test_categories_that_the_model_does_not_know_are_named(
     for more in (["--dry-run"], [], []):
         assert sync(source, shop.model, folder, "--json", tmp_path / "report.json", *more) == 0
         assert capsys.readouterr().out.splitlines()[-1] == (
-            "  7 products are in categories that the model does not know (uniform attention, "
-            "suggested last): Rugs; A; B; C; D; and 1 more"
+            "  7 products in categories that the model does not know: Rugs; A; B; C; D; and 1 more. "
+            "They are never suggested. Show them with --category, or train a model that knows them."
         )
         report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
         assert report["unknown_categories"] == {"Rugs": 2, **dict.fromkeys("ABCDE", 1)}

@@ -107,7 +107,7 @@ def test_when_every_photo_is_bad_it_fails(complete, tmp_path: Path, capsys) -> N
     [
         (["--category", "Shows"], "Did you mean Apparel & Accessories|Shoes"),
         (["--sheet", "sheet.doc"], "sheet.doc"),
-        (["--where", "-1 < price"], "--where: column 1: expected a field"),
+        (["--where", "-1 < price"], "where: column 1: expected a field"),
         (
             ["--sheet", "nowhere/look.png"],
             "--sheet nowhere/look.png: the folder nowhere does not exist. Make it",

@@ -64,7 +64,7 @@ def test_a_filter_and_availability_limit_the_products(answer) -> None:
 
 def test_a_malformed_filter_is_wrong_use_and_names_the_column(complete, capsys) -> None:
     assert complete("--where", "price <=") == 2
-    assert "--where: column 9: expected a value" in capsys.readouterr().err
+    assert "where: column 9: expected a value" in capsys.readouterr().err
 
 
 def test_a_field_that_no_product_has_gives_one_note(

@@ -29,7 +29,7 @@ def columns(text: str) -> dict[str, list[str]]:
 def test_the_report_shows_the_numbers(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert stats(drawn, "--strict") == 0
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[0] == f"drawn (fashion) in {drawn}"
+    assert captured.out.splitlines()[0] == f"drawn, folder {drawn}, fashion"
     numbers = columns(captured.out)
     assert numbers["scenes"][0] == "20"
     assert numbers["products"][0] == "16"

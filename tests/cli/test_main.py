@@ -82,8 +82,8 @@ def test_every_command_has_help():
     app = build_app()
     names = {name for name in app if not name.startswith("-")}
     assert names == {
-        "train", "evaluate", "compare", "catalogue", "embed", "complete", "similar", "explain", "data",
-        "demo", "report", "backbones", "serve", "keys",
+        "train", "adapt", "evaluate", "compare", "catalogue", "embed", "complete", "similar", "explain",
+        "data", "demo", "report", "backbones", "serve", "keys",
     }  # fmt: skip
     assert all(app[name].help for name in names)
 
@@ -102,6 +102,11 @@ def test_help_goes_to_standard_output(words, capsys):
     captured = capsys.readouterr()
     assert captured.out
     assert not captured.err
+
+
+def test_unexpected_arguments_are_named(capsys):
+    assert main(["backbones", "x", "y"]) == 2
+    assert "unexpected arguments: x y. Leave them out." in capsys.readouterr().err
 
 
 def test_a_lone_hyphen_is_wrong_use(capsys):

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from perfectlook.cli.output import SHOWN, check_file, print_problems
+from perfectlook.cli.output import SHOWN, check_file, check_sheet, print_problems, write_json
 from perfectlook.data.layout import ProblemKind
-from perfectlook.errors import UsageError
+from perfectlook.errors import PerfectLookError, UsageError
 from perfectlook.types import Problem
 
 
@@ -29,6 +29,23 @@ def test_the_first_problems_are_printed_and_all_are_counted(capsys: pytest.Captu
     assert lines[-1] == "set: 1,234 problems (the first 20 are shown)"
     print_problems([], "set")
     assert capsys.readouterr().err == ""
+
+
+def test_a_single_problem_is_singular(capsys: pytest.CaptureFixture[str]) -> None:
+    print_problems([Problem("rows", "1", "why")], "set")
+    assert capsys.readouterr().err.splitlines()[-1] == "set: 1 problem"
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "room.jpg").touch()
+    for inside in ("x.png", "deeper/x.png"):
+        with pytest.raises(UsageError, match=r"x\.png: .*room\.jpg is a file, not a folder\."):
+            check_sheet(tmp_path / "room.jpg" / inside)
+
+
+def test_json_that_cannot_be_written_names_its_flag(tmp_path: Path) -> None:
+    with pytest.raises(PerfectLookError, match=r"cannot be written .* Pass another --json\."):
+        write_json(tmp_path, {})
 
 
 def test_a_file_is_checked_by_its_ending_and_its_folder(tmp_path: Path) -> None:

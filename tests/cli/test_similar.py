@@ -65,7 +65,7 @@ def test_all_shows_full_precision(similar, shoe: str, capsys) -> None:
     ("arguments", "said"),
     [
         (["nobody"], "'nobody': neither a product of"),
-        (["nobody", "--where", "a ="], "--where: column 4: expected a value"),
+        (["nobody", "--where", "a ="], "where: column 4: expected a value"),
         (["nobody", "--all", "--rules", "r.toml"], "--all and --rules exclude each other"),
         (["nobody", "--sheet", "a.doc"], "a.doc"),
     ],

@@ -13,7 +13,7 @@ from perfectlook.model.config import ModelConfig, whole_picture
 from perfectlook.model.export import write_model
 from perfectlook.model.files import ModelRecord, identity_of
 from perfectlook.model.networks import Compatibility, SceneBatch
-from perfectlook.model.runtime import Model
+from perfectlook.model.runtime import Model, open_model
 from perfectlook.training.data import TrainingData
 from styled import styled_set
 
@@ -168,6 +168,14 @@ def test_an_edited_record_is_refused(tmp_path):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(ModelError, match="no such model folder"):
         Model.open(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("opening", [Model.open, open_model])
+def test_a_misspelt_model_of_the_package_is_suggested(opening):
+    with pytest.raises(ModelError, match=r"showrom: no such model folder\. Did you mean 'showroom'\? Make"):
+        opening("showrom")
+    with pytest.raises(ModelError, match=r"zzz: no such model folder\. Make"):
+        opening("zzz")
 
 
 def test_features_of_another_backbone_are_refused(tmp_path):

@@ -90,7 +90,7 @@ def test_invalid_requests_are_rejected(recommender: Recommender, photo: Path) ->
     bag = recommender.explain(photo, BAGS, 1).products[0].id
     with pytest.raises(UsageError, match=f"product '{bag}': not in the category {SHOES.replace('|', '.')}"):
         recommender.explain(photo, SHOES, products=[bag])
-    with pytest.raises(UsageError, match="k 0: must be at least 1"):
+    with pytest.raises(UsageError, match="k 0: must be a whole number of at least 1"):
         recommender.explain(photo, SHOES, 0)
 
 

@@ -123,9 +123,11 @@ def test_categories_are_chosen_by_name(recommender: Recommender, photo: Path) ->
 
 
 def test_invalid_requests_are_rejected(recommender: Recommender, photo: Path) -> None:
-    with pytest.raises(UsageError, match="k 0: must be at least 1"):
+    with pytest.raises(UsageError, match="k 0: must be a whole number of at least 1"):
         recommender.complete(photo, k=0)
-    with pytest.raises(UsageError, match=r"--where: column 9: expected a value"):
+    with pytest.raises(UsageError, match=r"k '3': must be a whole number of at least 1"):
+        recommender.complete(photo, k="3")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"where: column 9: expected a value"):
         recommender.complete(photo, where="price <=")
     for spread in (-0.1, 1.1, float("nan")):
         with pytest.raises(UsageError, match=r"spread .*: must be from 0 to 1"):

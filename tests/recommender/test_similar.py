@@ -152,7 +152,7 @@ def test_invalid_requests_are_rejected(recommender: Recommender, tmp_path: Path)
         recommender.similar("absent")
     with pytest.raises(PictureError, match="absent"):
         recommender.similar(tmp_path / "absent.jpg")
-    with pytest.raises(UsageError, match="k 0: must be at least 1"):
+    with pytest.raises(UsageError, match="k 0: must be a whole number of at least 1"):
         recommender.similar("absent", k=0)
     with pytest.raises(UsageError, match="column 3"):
         recommender.similar("absent", where="a ?")

@@ -138,8 +138,11 @@ def test_a_whole_look_with_a_locked_slot(shop: Running, store: Store):
 @pytest.mark.parametrize(
     ("options", "status", "where"),
     [
-        ({"k": "0"}, 422, "k"),
-        ({"k": "101"}, 422, "k"),
+        ({"k": "0"}, 422, "k: must be at least 1."),
+        ({"k": "101"}, 422, "k: must be at most 100."),
+        ({"k": "abc"}, 422, "k: must be a whole number."),
+        ({"weight": "x"}, 422, "weight: must be a number."),
+        ({"look": "x"}, 422, "look: must be true or false."),
         ({"colour": "red"}, 422, "colour"),
         ({"box": "0,0,2,1"}, 422, "box"),
         ({"box": "0.5,0,0.5,1"}, 422, "box"),

@@ -48,6 +48,12 @@ def test_malformed_feedback_is_refused(shop: Running, body: object):
     assert answer.json()["error"]["details"]
 
 
+def test_a_missing_field_is_named(shop: Running):
+    error = shop.client.post("/v1/feedback", json={"events": [event()]}).json()["error"]
+    assert error["message"] == "body.request_id: missing. Add it."
+    assert error["details"] == [{"where": ["body", "request_id"], "problem": "missing. Add it."}]
+
+
 def test_acknowledged_events_are_visible_to_another_connection(tmp_path: Path):
     store = FeedbackStore(tmp_path / "feedback.sqlite")
     store.add("request-1", "model-7", [FeedbackEvent(product="p", category="A", rank=3, event="clicked")])

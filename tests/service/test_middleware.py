@@ -36,6 +36,12 @@ def test_unknown_paths_and_methods_get_the_usual_error(shop: Running):
     assert shop.client.get("/nothing").json()["error"]["code"] == "not_found"
     assert shop.client.get("/v1/complete").json()["error"]["code"] == "method_not_allowed"
     assert shop.client.get("/docs").status_code == 404
+    assert shop.client.get("/nothing").json()["error"]["message"] == (
+        "/nothing: no such address. See /v1/openapi.json for all addresses."
+    )
+    assert shop.client.get("/v1/complete").json()["error"]["message"] == (
+        "/v1/complete: the method GET is not allowed. Use POST."
+    )
 
 
 def test_ready_and_health(shop: Running):

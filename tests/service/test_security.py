@@ -51,7 +51,9 @@ def test_a_malformed_file_is_refused_at_the_start(tmp_path: Path):
     (tmp_path / "keys").write_text("shop:not-a-hash\n")
     with pytest.raises(UsageError, match="line 1"):
         Keys(tmp_path / "keys")
-    with pytest.raises(UsageError, match="absent: no such file"):
+    with pytest.raises(
+        UsageError, match=r"no such file\. Make it with `perfectlook keys new NAME >> .*absent`"
+    ):
         Keys(tmp_path / "absent")
     assert Keys(None).owner("anything") is None
 

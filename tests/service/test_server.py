@@ -91,8 +91,8 @@ def test_a_port_that_is_taken_is_an_error(own_store: Store):
         command += ["--catalogue", str(own_store.catalogue), "--port", str(port)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert f"127.0.0.1:{port}: cannot be bound" in done.stderr
-    assert "--port" in done.stderr
+    cause = "cannot be bound (Address already in use). Choose another --host or --port."
+    assert f"127.0.0.1:{port}: {cause}" in done.stderr
 
 
 def test_keys_new_prints_the_key_and_its_line_to_different_streams():

@@ -22,10 +22,16 @@ def test_flags_override_the_environment_and_the_file(tmp_path: Path, monkeypatch
     file.write_text(
         'model = "m"\ncatalogue = "c"\nport = 1\nqueue = 2\nrate = 3\nallow_origin = ["https://a"]\n'
     )
-    variables = {"PORT": "10", "QUEUE": "20", "KEYED_READING": "true", "ALLOW_ORIGIN": "https://b, https://c"}
+    variables = {
+        "PORT": "10",
+        "QUEUE": "20",
+        "KEYED_READING": "true",
+        "KEYS": "keys",
+        "ALLOW_ORIGIN": "https://b, https://c",
+    }
     for name, text in variables.items():
         monkeypatch.setenv(PREFIX + name, text)
-    settings = Settings.of({"port": 100, "host": None}, str(file))
+    settings = Settings.of({"port": 100, "host": None, "keys": "keys"}, str(file))
     assert (settings.port, settings.queue, settings.rate) == (100, 20, 3.0)
     assert settings.keyed_reading
     assert settings.allow_origin == ("https://b", "https://c")
@@ -51,14 +57,16 @@ def test_secrets_are_not_printed():
     [
         ({}, {}, "--model"),
         ({"model": "m"}, {}, "--catalogue"),
-        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT 'many': must be a valid integer"),
+        (NEEDED, {"PERFECTLOOK_PORT": "many"}, "PERFECTLOOK_PORT 'many': must be a whole number"),
         (
             NEEDED,
             {"PERFECTLOOK_RATE": "-1"},
-            "PERFECTLOOK_RATE -1.0: must be greater than or equal to 0",
+            "PERFECTLOOK_RATE -1.0: must be 0 or more",
         ),
         (NEEDED, {"PERFECTLOOK_KEYED_READING": "perhaps"}, "PERFECTLOOK_KEYED_READING"),
-        ({**NEEDED, "port": 70_000}, {}, "--port"),
+        ({**NEEDED, "port": 70_000}, {}, "--port 70000: must be at most 65535"),
+        ({**NEEDED, "burst": 0}, {}, "--burst 0: must be at least 1"),
+        ({**NEEDED, "keyed_reading": True}, {}, "--keyed-reading requires --keys"),
         ({**NEEDED, "queue": -1}, {}, "--queue"),
         ({**NEEDED, "read_seconds": 0.0}, {}, "--read-seconds"),
     ],
@@ -70,6 +78,16 @@ def test_wrong_settings_are_named(
         monkeypatch.setenv(name, text)
     with pytest.raises(UsageError, match=named):
         Settings.of(flags)
+
+
+def test_wrong_values_of_a_file_are_named_by_key(tmp_path: Path):
+    file = tmp_path / "serve.toml"
+    file.write_text("port = 'abc'\n")
+    with pytest.raises(UsageError, match=r"serve\.toml: port 'abc': must be a whole number\.$"):
+        Settings.of(NEEDED, str(file))
+    file.write_text("port\n")
+    with pytest.raises(UsageError, match=r"serve\.toml: not valid TOML \(.*\)\. Correct the file\.$"):
+        Settings.of(NEEDED, str(file))
 
 
 @pytest.mark.parametrize("text", ["prot = 1", 'port = "1"', "port = true", "port 1", "allow_origin = [1]"])

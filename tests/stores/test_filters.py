@@ -96,7 +96,7 @@ def test_filters_are_parsed(text: str, tree: Filter) -> None:
 def test_an_error_points_at_the_column(text: str, column: int, says: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_filter(text)
-    assert str(caught.value).startswith(f"--where: column {column}: ")
+    assert str(caught.value).startswith(f"where: column {column}: ")
     assert says in str(caught.value)
 
 
@@ -146,7 +146,7 @@ def test_any_text_is_a_filter_or_a_usage_error(text: str) -> None:
     try:
         tree = parse_filter(text)
     except UsageError as error:
-        assert "--where: column " in str(error)
+        assert "where: column " in str(error)
     else:
         assert parse_filter(print_filter(tree)) == tree
 

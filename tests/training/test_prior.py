@@ -87,7 +87,7 @@ def test_a_set_without_pairs_trains_the_prior(tmp_path: Path) -> None:
 def test_one_scene_is_too_few(tmp_path: Path) -> None:
     folder = drawn_set(tmp_path / "set", scenes=1)
     (folder / "pairs.jsonl").unlink()
-    with pytest.raises(TrainingError, match="1 scenes and 24 products"):
+    with pytest.raises(TrainingError, match="1 scene and 24 products"):
         pl.train(folder, tmp_path / "m", backbone="tiny", workers=1)
 
 

@@ -199,6 +199,10 @@ def test_settings_are_checked():
         config.replaced({"lerning_rate": 1.0})
     with pytest.raises(UsageError, match="epochs -1: must be at least 0"):
         config.replaced({"epochs": -1})
+    with pytest.raises(UsageError, match=r"^fit\.toml: learning_rate -1\.0: must be above 0"):
+        config.replaced({"learning_rate": -1.0}, source="fit.toml")
+    with pytest.raises(UsageError, match=r"^fit\.toml: dimension 0: must be at least 1"):
+        config.replaced({"dimension": 0}, source="fit.toml")
     with pytest.raises(UsageError, match=r"unknown mode 'both'\. Choose one of: hybrid, global, local"):
         config.replaced({"mode": "both"})
     with pytest.raises(UsageError, match="expected epochs of type int, got '3'"):

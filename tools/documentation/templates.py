@@ -284,6 +284,8 @@ class Scope:
                 return [text for each in (body, other) for text in self._texts(each)]
             case ast.BoolOp(op=ast.Or(), values=[first, *_]):
                 return self._texts(first)
+            case ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))]):
+                return [f"{{count}} {noun}s"]
             case ast.Name() | ast.Attribute() if self._is_text(node):
                 texts = [text for value, scope in self._values(node) for text in scope._texts(value)]
                 return texts if len(texts) <= MOST else [_value(node)]

@@ -25,7 +25,7 @@ from perfectlook.features.store import open_store as open_feature_store
 from perfectlook.feeds import Feed, FeedOptions
 from perfectlook.files import Closable
 from perfectlook.model.runtime import Model
-from perfectlook.progress import ProgressOf, no_progress
+from perfectlook.progress import ProgressOf, counted, no_progress
 from perfectlook.stores import Hits, Point, Query, Store, open_store
 from perfectlook.stores.base import fields_of
 from perfectlook.types import Problem
@@ -366,8 +366,8 @@ def _why_empty(source: Source, listing: Listing, count: int, location: str) -> s
     """Return the error of a sync that would empty a catalogue."""
     if listing.problems:
         return (
-            f"{source.name}: no product can be used ({len(listing.problems)} problems). Fix them. The "
-            f"first problem: {listing.problems[0]}"
+            f"{source.name}: no product can be used ({counted(len(listing.problems), 'problem')}). "
+            f"Fix them. The first problem: {listing.problems[0]}"
         )
     loss = f" (all {count} products of {location} would be deleted)" if count else ""
     return f"{source.name}: no products{loss}. Check the source, or accept an empty one with --allow-empty."

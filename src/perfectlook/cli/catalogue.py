@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from perfectlook.cli.options import Feeding, Folder, Natural, Strict, Workers, group
 from perfectlook.cli.output import print_problems, require, write_json
 from perfectlook.errors import UsageError
+from perfectlook.progress import counted
 
 if TYPE_CHECKING:
     from perfectlook.catalogue import Catalogue, SyncReport
@@ -185,8 +186,7 @@ def _unknown(categories: Mapping[str, int]) -> str:
     ordered = sorted(categories, key=lambda name: (-categories[name], name))
     names = "; ".join(name or "(none)" for name in ordered[:NAMED])
     more = f"; and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
-    total = sum(categories.values())
     return (
-        f"{total:,} {'product is' if total == 1 else 'products are'} in categories that the model does not "
-        f"know (uniform attention, suggested last): {names}{more}"
+        f"{counted(sum(categories.values()), 'product')} in categories that the model does not know: {names}"
+        f"{more}. They are never suggested. Show them with --category, or train a model that knows them."
     )

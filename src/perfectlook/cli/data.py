@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from perfectlook.cli.options import Positive, Strict, Text, group
 from perfectlook.cli.output import print_problems, write_json
+from perfectlook.progress import counted
 
 if TYPE_CHECKING:
     from perfectlook.data.audit import Audit
@@ -174,7 +175,7 @@ def make(
         force=force,
     )
     print_problems(made.problems, str(pairs))
-    print(f"{folder}: {made.scenes:,} scenes, {made.products:,} products, {made.pairs:,} pairs")
+    print(f"{folder}: {_sizes(made)}")
     print(f"To inspect it, run: perfectlook data stats {folder}")
     return 1 if strict and made.problems else 0
 
@@ -185,10 +186,14 @@ def _terms(source: "PublicSet") -> list[str]:
     return [line for part in parts for line in textwrap.wrap(part, 100)]
 
 
+def _sizes(made: object) -> str:
+    return ", ".join(counted(getattr(made, f"{noun}s"), noun) for noun in ("scene", "product", "pair"))
+
+
 def _fetched(got: "Got", folder: Path) -> list[str]:
     counts = got.counts
     lines = [
-        f"{folder}: {got.scenes:,} scenes, {got.products:,} products, {got.pairs:,} pairs",
+        f"{folder}: {_sizes(got)}",
         f"  fetched {counts['fetched']:,}, already present {counts['there']:,}, dead {counts['dead']:,}, "
         f"failed {counts['failed']:,}",
     ]
@@ -203,8 +208,7 @@ def _fetched(got: "Got", folder: Path) -> list[str]:
 
 def _lines(audit: "Audit") -> Iterator[str]:
     """Yield the lines of one set's report."""
-    kind = "fashion" if audit.is_fashion else "not fashion"
-    yield f"{audit.name} ({kind}) in {audit.root}"
+    yield f"{audit.name}, folder {audit.root}, {'fashion' if audit.is_fashion else 'interiors'}"
     yield ""
     for what, number, remark in _numbers(audit):
         yield f"  {what:<26}{number:>9}   {remark}".rstrip()
@@ -258,7 +262,7 @@ def _problems(audit: "Audit") -> Iterator[str]:
     if not audit.problems:
         yield "  no problems"
         return
-    yield f"  {len(audit.problems):,} problems"
+    yield f"  {counted(len(audit.problems), 'problem')}"
     for kind in dict.fromkeys(problem.kind for problem in audit.problems):
         of_kind = [problem for problem in audit.problems if problem.kind == kind]
         yield f"    {kind} ({len(of_kind):,})"

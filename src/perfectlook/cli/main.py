@@ -10,6 +10,7 @@ from cyclopts import (
     CycloptsError,
     MissingArgumentError,
     UnknownOptionError,
+    UnusedCliTokensError,
     ValidationError,
 )
 
@@ -85,6 +86,8 @@ def _message(error: CycloptsError) -> str:
         return f"{token.keyword or error.argument.name} {token.value}: {error.exception_message}"
     if isinstance(error, CoercionError) and error.token and error.token.keyword and error.msg:
         return f"{error.token.keyword} {error.token.value}: {error.msg}"
+    if isinstance(error, UnusedCliTokensError):
+        return f"unexpected arguments: {' '.join(error.unused_tokens or ())}. Leave them out."
     if isinstance(error, MissingArgumentError) and error.argument and error.keyword is None:
         return str(error).replace("requires an argument", "is missing")
     return str(error)

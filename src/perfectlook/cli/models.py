@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from perfectlook.cli.options import SEVERAL, Measuring, Natural, Positive, Strict, Workers
 from perfectlook.cli.output import check_file, print_problems, require, write_json
+from perfectlook.progress import counted
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
@@ -126,14 +127,12 @@ def adapt(
 
 
 def _print(out: Path, report: Mapping[str, Any]) -> None:
-    if report["n_without_negatives"]:
-        print(
-            f"{report['n_without_negatives']:,} pairs were left out: their category has no other product",
-            file=sys.stderr,
-        )
-    line = f"{out}: trained on {report['n_pairs']:,} pairs of {report['n_scenes']:,} scenes"
+    if lonely := report["n_without_negatives"]:
+        print(f"{counted(lonely, 'pair')} left out: no other product in the category", file=sys.stderr)
+    scenes = counted(report["n_scenes"], "scene")
+    line = f"{out}: trained on {counted(report['n_pairs'], 'pair')} of {scenes}"
     if not report["n_pairs"] and report["n_scenes"]:
-        line = f"{out}: made from {report['n_scenes']:,} scenes, without pairs"
+        line = f"{out}: made from {scenes}, without pairs"
     if report["epoch"] is not None:
         line += f", epoch {report['epoch']} kept"
     if accuracy := report["binary_accuracy"]:
@@ -277,7 +276,7 @@ def report(
     if made.too_little:
         print(f"{on}: binary accuracy {accuracy.value:.4f}. {made.too_little}")
     else:
-        print(f"{on}: binary accuracy {accuracy:.4f} over {evaluation.overall.n_pairs:,} pairs")
+        print(f"{on}: binary accuracy {accuracy:.4f} over {counted(evaluation.overall.n_pairs, 'pair')}")
     print(f"wrote {out}: {shown} answers, {len(content) / 1e6:.1f} MB; open it in a browser")
     print(f"the page contains the set's pictures; their licence: {made.licence or 'not stated by the set'}")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from perfectlook.errors import MissingExtraError, PerfectLookError, UsageError
+from perfectlook.progress import counted
 
 if TYPE_CHECKING:
     from perfectlook.answers import RankedProduct
@@ -33,7 +34,7 @@ def print_problems(problems: "Sequence[Problem]", what: str) -> None:
     for problem in problems[:SHOWN]:
         print(f"{'problem' if problem.kind in OF_SETS | OF_FEEDS else 'skipped'}: {problem}", file=sys.stderr)
     more = f" (the first {SHOWN} are shown)" if len(problems) > SHOWN else ""
-    print(f"{what}: {len(problems):,} problems{more}", file=sys.stderr)
+    print(f"{what}: {counted(len(problems), 'problem')}{more}", file=sys.stderr)
 
 
 def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
@@ -67,20 +68,22 @@ def write_json(file: Path | str, document: object) -> None:
         return
     try:
         Path(file).write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise PerfectLookError(f"{file}: cannot be written ({error.strerror}). Choose another.") from error
+    except OSError as why:
+        raise PerfectLookError(f"{file}: cannot be written ({why.strerror}). Pass another --json.") from why
 
 
 def check_file(flag: str, file: Path | None, what: str, suffixes: Sequence[str]) -> None:
     """Check that a file can be written, before the work begins. None means no file.
 
     Raises:
-        UsageError: the name ends in none of the `suffixes`, or the folder does not exist.
+        UsageError: the name ends in none of the `suffixes`, or the folder does not exist or is a file.
     """
     if file is None:
         return
     if file.suffix.lower() not in suffixes:
         raise UsageError(f"{flag} {file}: {what}. End its name in {' or '.join(suffixes)}.")
+    if (blocking := next(filter(Path.exists, file.parents))) and not blocking.is_dir():
+        raise UsageError(f"{flag} {file}: {blocking} is a file, not a folder. Choose another folder.")
     if not file.parent.is_dir():
         raise UsageError(f"{flag} {file}: the folder {file.parent} does not exist. Make it first.")
 

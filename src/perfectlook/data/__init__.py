@@ -5,6 +5,7 @@ from pathlib import Path
 from perfectlook.data.layout import CATEGORIES, PAIRS, Dataset, read_layout, read_release, releases_at
 from perfectlook.errors import DatasetError
 from perfectlook.files import set_folder
+from perfectlook.progress import counted
 
 __all__ = ["Dataset", "load_set"]
 
@@ -26,7 +27,7 @@ def load_set(path: Path | str, *, strict: bool = False) -> Dataset:
         more = len(dataset.problems) - _SHOWN
         rest = f"\n  and {more:,} more" if more > 0 else ""
         raise DatasetError(
-            f"{path}: {len(dataset.problems):,} problems, and --strict allows none. Fix them; "
+            f"{path}: {counted(len(dataset.problems), 'problem')}, and --strict allows none. Fix them; "
             f"`perfectlook data stats` lists all:{first}{rest}"
         )
     return dataset

@@ -73,7 +73,7 @@ def deletion_test(
     if not results:
         raise DatasetError(
             f"{features.dataset.name}: no pair of the split '{split}' can be ranked ({len(found)} pairs "
-            f"are usable, {len(known)} of them in known categories). Choose another --split."
+            f"are usable, {len(known)} of them in known categories). Choose another split."
         )
     scenes = [result.scene for result in results]
     unmasked = _shares(results)

@@ -79,7 +79,7 @@ def evaluate(
         if found is None:
             raise DatasetError(
                 f"{chosen.name}: no scene of the split '{split}' has a product of a category that the model "
-                "suggests. Choose another --split."
+                "suggests. Choose another split."
             )
         evaluation = replace(evaluation, suggestion=found)
     return evaluation
@@ -100,7 +100,7 @@ def evaluate_on_features(
     if overall is None:
         raise DatasetError(
             f"{features.dataset.name}: no pair of the split '{split}' can be evaluated ({len(indices)} pairs "
-            "are usable, and a pair needs another product in its category). Choose another --split, or add "
+            "are usable, and a pair needs another product in its category). Choose another split, or add "
             "pairs."
         )
     seen = model.trained_on["products"]

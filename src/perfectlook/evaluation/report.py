@@ -138,7 +138,7 @@ class Report:
             return None
         pairs = "1 pair" if overall.n_pairs == 1 else f"{overall.n_pairs:,} pairs of 1 scene"
         where = "the set" if evaluation.split == "all" else f"split '{evaluation.split}'"
-        other = "Add" if evaluation.split == "all" else "Use --split all, or add"
+        other = "Add" if evaluation.split == "all" else "Choose the split 'all', or add"
         return f"{pairs} in {where}: too few to compare. {other} pairs to the set."
 
     @property

@@ -4,6 +4,7 @@ The record is written last: a folder that contains it is complete.
 """
 
 import dataclasses
+import difflib
 import hashlib
 import io
 import json
@@ -119,9 +120,11 @@ class ModelRecord:
         """
         path = folder / CONFIG
         if not folder.is_dir():
+            near = difflib.get_close_matches(folder.name.lower(), shipped_models(), n=1)
+            meant = f"Did you mean '{near[0]}'? " if near else ""
             raise ModelError(
-                f"{folder}: no such model folder. Make one with `perfectlook train SET --out FOLDER`, or "
-                f"choose a model that comes with the package: {', '.join(shipped_models())}."
+                f"{folder}: no such model folder. {meant}Make one with `perfectlook train SET "
+                f"--out FOLDER`, or choose an included one: {', '.join(shipped_models())}."
             )
         if not path.is_file():
             raise ModelError(

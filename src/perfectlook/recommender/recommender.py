@@ -500,5 +500,5 @@ def _drawable(answer: Drawable, photo: Photo | None) -> Drawable:
 
 
 def _check_count(k: int) -> None:
-    if k < 1:
-        raise UsageError(f"k {k}: must be at least 1.")
+    if not hasattr(k, "__index__") or k < 1:  # an int, or an integer of numpy
+        raise UsageError(f"k {k!r}: must be a whole number of at least 1.")

@@ -55,7 +55,8 @@ def create_app(service: Service) -> ASGIApp:
     for router in (*ROUTES, files_router()):
         routes.include_router(router)
     settings = service.settings
-    add_handlers(routes, (settings.catalogue, settings.model, service.recommender.catalogue.location))
+    hidden = {settings.model: "the model", settings.catalogue: "the catalogue"}
+    add_handlers(routes, {**hidden, service.recommender.catalogue.location: "the catalogue"})
     app: ASGIApp = routes
     if settings.allow_origin:
         app = CORSMiddleware(

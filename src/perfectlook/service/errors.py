@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -116,15 +118,17 @@ def described(
     return {**about, "response_class": Response}
 
 
-def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
-    """Register the answers of all failures. A text in `hidden`, such as a folder, appears in no message."""
+def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
+    """Register the answers of all failures.
+
+    Args:
+        app: the application.
+        hidden: paths and URLs that appear in no message, and what replaces each.
+    """
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
-        refusal = error if isinstance(error, Refusal) else None
-        if refusal is None:
-            refusal = Refusal(error.status_code, _CODES.get(error.status_code, "error"), error.detail)
-            refusal.headers = error.headers
+        refusal = error if isinstance(error, Refusal) else _of_framework(request, error)
         if refusal.code == "busy":
             await asyncio.sleep(BUSY_DELAY)
         return error_answer(refusal, state_of(request))
@@ -132,12 +136,10 @@ def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
     @app.exception_handler(RequestValidationError)
     @app.exception_handler(ValidationError)
     async def invalid(request: Request, error: RequestValidationError | ValidationError) -> Response:
-        problems = [
-            {"where": [str(part) for part in each["loc"]], "problem": each["msg"]} for each in error.errors()
-        ]
+        details = [{"where": [*map(str, each["loc"])], "problem": reason_of(each)} for each in error.errors()]
         first = error.errors()[0]
-        message = f"{'.'.join(map(str, first['loc']))}: {reason_of(first['msg'])}"
-        return error_answer(Refusal(422, "invalid", message), state_of(request), problems)
+        message = f"{'.'.join(map(str, first['loc']))}: {reason_of(first)}"
+        return error_answer(Refusal(422, "invalid", message), state_of(request), details)
 
     @app.exception_handler(PerfectLookError)
     async def failed(request: Request, error: PerfectLookError) -> Response:
@@ -153,15 +155,23 @@ def add_handlers(app: FastAPI, hidden: tuple[str, ...]) -> None:
         return Response(status_code=499)  # only the log reads it
 
 
-def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal:
+def _of_framework(request: Request, error: HTTPException) -> Refusal:
+    message, allowed = error.detail, (error.headers or {}).get("Allow")
+    if error.status_code == 404:
+        message = f"{request.url.path}: no such address. See /v1/openapi.json for all addresses."
+    if error.status_code == 405:
+        message = f"{request.url.path}: the method {request.method} is not allowed. Use {allowed}."
+    refusal = Refusal(error.status_code, _CODES.get(error.status_code, "error"), message)
+    refusal.headers = error.headers
+    return refusal
+
+
+def refusal_of(error: PerfectLookError, hidden: Mapping[str, str]) -> Refusal:
     """Return the refusal for an error of the package."""
     if isinstance(error, PictureError):
         return _of_picture(error)
     if isinstance(error, UsageError):
-        message = str(error)
-        for each in filter(None, hidden):
-            message = message.replace(each, "the catalogue")
-        return Refusal(400, "bad_request", message)
+        return Refusal(400, "bad_request", _without(str(error), hidden))
     if isinstance(error, FetchError):  # only the log gets the reason: it reveals what is at the address
         if error.passing:
             return Refusal(502, "unreachable", "The URL cannot be fetched now. Try again later.")
@@ -169,6 +179,14 @@ def refusal_of(error: PerfectLookError, hidden: tuple[str, ...] = ()) -> Refusal
     if isinstance(error, CatalogueInUseError):
         return Refusal(503, "sync_at_work", "A sync is running. Try again later.", retry_after=5)
     return Refusal(503, "unavailable", "The catalogue cannot be used now. Try again later.", retry_after=5)
+
+
+def _without(message: str, hidden: Mapping[str, str]) -> str:
+    """Replace hidden paths, and paths inside them. A bare name stays: it may be an ordinary word."""
+    paths = {path.rstrip("/\\"): word for path, word in hidden.items() if re.search(r"[/\\].", path)}
+    known = "|".join(map(re.escape, sorted(paths, key=len, reverse=True))) or "(?!)"  # matches nothing
+    whole = rf"(?<![\w./\\-])({known})(?![\w.-]*\w)(?:[/\\](?:[^\s:,;'\"]*[^\s:,;'\".])?)?"
+    return re.sub(whole, lambda found: paths[found[1]], message)
 
 
 def _of_picture(error: PictureError) -> Refusal:

@@ -74,7 +74,7 @@ class PhotoOptions(BaseModel):
     @property
     def filter(self) -> Filter | None:
         """The parsed filter. A malformed one raises a UsageError with the column."""
-        return parse_filter(self.where, "where") if self.where else None
+        return parse_filter(self.where) if self.where else None
 
 
 class CompleteOptions(PhotoOptions):

@@ -89,7 +89,8 @@ class Keys:
                     return
                 text = self._file.read_text(encoding="utf-8")
             except FileNotFoundError as error:
-                raise UsageError(f"{self._file}: no such file. Check the path.") from error
+                remedy = f"Make it with `perfectlook keys new NAME >> {self._file}`"
+                raise UsageError(f"{self._file}: no such file. {remedy}, or check the path.") from error
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"{self._file}: cannot be read ({error}). Check its permissions.") from error
             self._digests, self._stamp = _parsed(text, self._file), stamp

@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+import re
 import secrets
 import socket
 import threading
@@ -37,7 +38,7 @@ def run(settings: Settings) -> None:
     Raises:
         PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
     """
-    _check_address(settings)
+    listen(settings.host, settings.port).close()  # before everything is opened: a wrong address fails early
     log_as_json()
     gc.disable()  # these objects stay: the garbage collector can ignore them
     try:
@@ -237,11 +238,14 @@ def log_as_json() -> None:
     logging.getLogger("uvicorn.access").disabled = True  # it would log addresses and queries
 
 
-def _check_address(settings: Settings) -> None:
-    """Bind to the address before everything is opened, so that a wrong address fails early."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Raises:
+        UsageError: the address cannot be used.
+    """
     try:
-        socket.create_server((settings.host, settings.port), family=family).close()
-    except OSError as error:
-        place, why = f"{settings.host}:{settings.port}", error.strerror
-        raise UsageError(f"{place}: cannot be bound ({why}). Choose another --host or --port.") from error
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as err:
+        why = re.sub(r" \(while .*|\.$", "", getattr(err, "strerror", None) or str(err))
+        raise UsageError(f"{host}:{port}: cannot be bound ({why}). Choose another --host or --port.") from err

@@ -77,7 +77,7 @@ class Settings(BaseSettings):
 
         Raises:
             UsageError: the file cannot be read, a key is unknown, a value is wrong, or the model or the
-                catalogue is missing.
+                catalogue is missing, or keyed reading has no file of keys.
         """
         in_file = _read(cls, file) if file else {}
         in_environment = EnvSettingsSource(cls)()
@@ -90,15 +90,17 @@ class Settings(BaseSettings):
             places = (
                 (flag_of(name), given),
                 (PREFIX + name.upper(), in_environment),
-                (f"{file}: '{name}'", in_file),
+                (f"{file}: {name}", in_file),
             )
             place, value = next((place, values[name]) for place, values in places if name in values)
-            raise UsageError(f"{place} {value!r}: {reason_of(first['msg'])}") from error
+            raise UsageError(f"{place} {value!r}: {reason_of(first)}") from error
         for name in ("model", "catalogue"):
             if not getattr(found, name):
                 raise UsageError(
                     f"no {name} is set. Add --{name}, set {PREFIX}{name.upper()}, or add it to --config."
                 )
+        if found.keyed_reading and not found.keys:
+            raise UsageError("--keyed-reading requires --keys. Add --keys, or leave out --keyed-reading.")
         return found
 
     def as_toml(self) -> str:
@@ -106,12 +108,26 @@ class Settings(BaseSettings):
         return "".join(f"{name} = {_toml(value)}\n" for name, value in self)
 
 
-def reason_of(message: str) -> str:
-    """Return a message of pydantic in the form of other errors: "must be greater than or equal to 1."."""
-    if message == "Extra inputs are not permitted":
-        return "unknown option. Leave it out."
-    reason = message.removeprefix("Value error, ").removesuffix(".")
-    reason = re.sub(r"^\w+ should ", "must ", reason).replace("Field required", "required")
+_REASONS = {
+    "missing": "missing. Add it.",
+    "extra": "unknown option. Leave it out.",
+    "json": "malformed JSON. Send valid JSON.",
+    "int": "must be a whole number.",
+    "float": "must be a number.",
+    "bool": "must be true or false.",
+    "greater": "must be at least {ge}.",
+    "less": "must be at most {le}.",
+}
+"""Reasons by the first word of pydantic's type of error."""
+
+
+def reason_of(error: Mapping[str, Any]) -> str:
+    """Return the reason of an error of pydantic in the form of other errors: "must be at least 1."."""
+    if error.get("ctx", {}).get("ge") == 0:
+        return "must be 0 or more."
+    if known := _REASONS.get(error["type"].split("_")[0]):
+        return known.format(**error.get("ctx", {}))
+    reason = re.sub(r"^\w+ should ", "must ", error["msg"].removeprefix("Value error, ").removesuffix("."))
     return f"{reason[:1].lower()}{reason[1:]}."
 
 
@@ -128,7 +144,7 @@ def _read(settings: type[Settings], file: str) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
     except ValueError as error:
-        raise UsageError(f"{file}: malformed TOML ({error}). --show-config prints an example.") from error
+        raise UsageError(f"{file}: not valid TOML ({error}). Correct the file.") from error
     if unknown := next((name for name in values if name not in settings.model_fields), None):
         raise UsageError(
             f"{file}: unknown key '{unknown}'. Choose one of: {', '.join(settings.model_fields)}."

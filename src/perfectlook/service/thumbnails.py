@@ -107,7 +107,7 @@ class Samples:
         try:
             files = [] if folder is None else sorted(folder.iterdir())
         except OSError as error:
-            raise UsageError(f"{folder}: cannot be listed ({error.strerror}). Choose another.") from error
+            raise UsageError(f"{folder}: cannot be listed ({error.strerror}). Check --samples.") from error
         listed = {file: _name(file) for file in files if file.suffix.lower() in SUFFIXES and file.is_file()}
         times = Counter(listed.values())
         self._files = {name if times[name] == 1 else file.stem: file for file, name in listed.items()}

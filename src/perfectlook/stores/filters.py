@@ -95,7 +95,7 @@ class Number(NamedTuple):
     currency: str | None
 
 
-def parse_filter(text: str, source: str = "--where") -> Filter:
+def parse_filter(text: str, source: str = "where") -> Filter:
     """Parse a filter, such as `price <= 50 EUR and brand in (Ikea, "La Redoute")`.
 
     Raises:

@@ -80,7 +80,7 @@ class TrainingConfig:
         """Return a copy with some settings changed; keys may also be settings of the model.
 
         Raises:
-            UsageError: a key is unknown, or a value has the wrong type.
+            UsageError: a key is unknown, or a value is of the wrong type or out of range.
         """
         own = {each.name: each for each in dataclasses.fields(self) if each.name != "model"}
         shape = {each.name: each for each in dataclasses.fields(ModelConfig)}
@@ -93,8 +93,11 @@ class TrainingConfig:
                 raise UsageError(f"{source}: unknown setting '{key}'. {remedy}")
             current = getattr(self if key in own else self.model, key)
             _check_type(key, value, current, source)
-        model = dataclasses.replace(self.model, **{k: v for k, v in changes.items() if k in shape})
-        return dataclasses.replace(self, model=model, **{k: v for k, v in changes.items() if k in own})
+        try:
+            model = dataclasses.replace(self.model, **{k: v for k, v in changes.items() if k in shape})
+            return dataclasses.replace(self, model=model, **{k: v for k, v in changes.items() if k in own})
+        except UsageError as error:
+            raise UsageError(f"{source}: {error}") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from perfectlook.errors import TrainingError
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import GlobalNetwork, Standardise, unit
+from perfectlook.progress import counted
 from perfectlook.training.baselines.learned import InnerProduct
 from perfectlook.training.checkpoint import NO_PAIRS
 from perfectlook.training.config import TrainingConfig
@@ -73,8 +74,8 @@ def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -
     products, centres = data.products()
     if min(len(rows), len(products)) < 2:
         raise TrainingError(
-            f"{data.features.dataset.name}: {len(rows)} scenes and {len(products)} products with features, "
-            "but the prior needs two or more of each. Add pictures."
+            f"{data.features.dataset.name}: {counted(len(rows), 'scene')} and "
+            f"{counted(len(products), 'product')} with features; the prior needs two of each. Add pictures."
         )
     centred = products - centres
     scenes = data.scene_features(rows)

@@ -129,7 +129,7 @@ def train(
                 f"the baseline '{baseline}' has its own defaults, so it takes no TrainingConfig. Pass a "
                 "mapping of the settings that differ."
             )
-        shape = baseline_named(baseline).config(settings | given, name=baseline).model
+        shape = baseline_named(baseline).config(settings | given, name=baseline, source=source).model
     else:
         base = base.replaced(settings, source=source).replaced(given)
         fixed = sorted((settings | given).keys() & ModelConfig.__dataclass_fields__)

@@ -11,7 +11,7 @@ from perfectlook.data.fetch.ikea import IKEA_ROOMS
 from perfectlook.data.fetch.stl import STL_FASHION, STL_HOME
 from perfectlook.data.layout import PAIRS, set_files, write_files
 from perfectlook.errors import DatasetError, FetchError, MissingExtraError
-from perfectlook.progress import Progress
+from perfectlook.progress import Progress, counted
 from perfectlook.types import Problem
 
 PUBLIC_SETS = {each.name: each for each in (STL_FASHION, STL_HOME, IKEA_ROOMS, CCP_LOOKS)}
@@ -81,7 +81,7 @@ def get(
     if not content.rows:
         first = f" The first problem: {problems[0]}" if problems else ""
         raise DatasetError(
-            f"{folder}: no pair of {source.name} has both pictures ({len(problems):,} problems). "
+            f"{folder}: no pair of {source.name} has both pictures ({counted(len(problems), 'problem')}). "
             f"Try again later, or use a mirror with --from.{first}"
         )
     (folder / PAIRS).unlink(missing_ok=True)

@@ -68,15 +68,15 @@ async def stats(service: OpenService) -> Response:
 
 @router.get("/health", **described("Check that the process is alive", Health))
 async def health() -> Response:
-    """Answer immediately."""
+    """Answer 200 while the process runs."""
     return json_answer(Health())
 
 
 @router.get("/ready", **described("Check that the server can answer photos", Ready))
 async def ready(service: OpenService) -> Response:
-    """Return the model and the number of products, or 503 if photos cannot be answered.
+    """Return the model and the number of products.
 
-    That is so if the catalogue cannot be read, or was synced with another model.
+    It answers 503 if the catalogue cannot be read, or was synced with another model.
     """
     catalogue, model = service.recommender.catalogue, service.recommender.model
 

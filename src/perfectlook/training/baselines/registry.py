@@ -58,13 +58,13 @@ class Baseline:
     settings: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def config(self, given: Mapping[str, Any], *, name: str) -> TrainingConfig:
+    def config(self, given: Mapping[str, Any], *, name: str, source: str = "settings") -> TrainingConfig:
         """Return the settings of a training.
 
         Raises:
             UsageError: a given setting is unknown, has the wrong type, or does not apply to this baseline.
         """
-        config = TrainingConfig().replaced({**SHAPE, **self.defaults}).replaced(given)
+        config = TrainingConfig().replaced({**SHAPE, **self.defaults}).replaced(given, source=source)
         used = sorted(self.settings | EVERYWHERE)
         unused = [key for key in given if key not in used]
         if unused:
