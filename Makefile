@@ -17,13 +17,13 @@ PERFECTLOOK_DATA ?= $(abspath ../shared/data)
 export PERFECTLOOK_DATA
 endif
 
-# Debian's Python can leave an environment without pip behind, in which every later step would fail.
+# Debian's Python can make an environment without pip. Every later step would then fail.
 define environment
 @$(1)/bin/python -m pip --version >/dev/null 2>&1 || { rm -rf $(1); \
   $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-  || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; name one that is:  make PYTHON=python3.11 ..." >&2; exit 1; }; \
+  || { echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13. Name one of them:  make PYTHON=python3.11 ..." >&2; exit 1; }; \
   $(PYTHON) -m venv $(1) \
-  || { rm -rf $(1); echo "no environment could be made; on Debian:  apt-get install python3-venv" >&2; exit 1; }; }
+  || { rm -rf $(1); echo "The environment cannot be made. On Debian, install it with:  apt-get install python3-venv" >&2; exit 1; }; }
 endef
 
 .DEFAULT_GOAL := help

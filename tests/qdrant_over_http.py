@@ -1,6 +1,6 @@
 """The in-memory Qdrant of the official client behind Qdrant's HTTP interface, as far as the store uses it.
 
-So the way over the network is walked in tests: what is sent is read by the official models of requests.
+Tests use it to check the requests on the network: the official models of requests parse them.
 """
 
 import json

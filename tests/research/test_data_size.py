@@ -100,7 +100,7 @@ def test_wrong_use_fails_before_anything_is_measured(studied, tmp_path, capsys):
 
 
 def studied_again(studied, **settings) -> Study:
-    """The same set and folder with other shares or seeds: only what is new is measured."""
+    """The same set and folder with other shares or seeds: only new combinations are measured."""
     config = TrainingConfig().replaced(read_config(studied / "config.toml"))
     return run_study(studied / "set", studied / "out", config=config, workers=1, **settings)
 

@@ -89,6 +89,68 @@ def test_phrases_of_the_page(tmp_path: Path, name: str, text: str, line: int) ->
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("a.toml", 'a = 1\n# fine\nb = "whoever pays"  # fine\n', 3),
+        ("a.toml", 'terms = """\\\nFine. It is to be \\\nseen with a card."""\n', 2),
+        ("Makefile", "# fine\nhelp: ## mend the targets\n\ttouch $@\n", 2),
+        ("Makefile", 'a:\n\techo "ask whoever made it"\n', 2),
+        ("run.sh", "set -e\n# such a thing\nfor a in $#; do echo whoever; done\n", 2),
+        ("card.md", "# {{ name }}\n\n{{ 'a model' if a else 'such a model' }} of {{ whoever }}.\n", 3),
+        ("a.html", "<p>Fine\n<b>{{ 'so many pairs' }}</b></p>\n", 2),
+        ("page.md", "Fine.\n\nA key that is\nnone of them.\n", 3),
+        ("a.py", '"""Docs of such\n    a thing."""\n', 1),
+    ],
+)
+def test_phrases_of_other_files(tmp_path: Path, name: str, text: str, line: int) -> None:
+    assert [each[0] for each in _found(tmp_path, name, text)] == [line]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Makefile",
+        ".ci/run",
+        "src/perfectlook/data/fetch/sets.toml",
+        "src/perfectlook/training/templates/model_card.md",
+        "src/perfectlook/pretrained/showroom/MODEL_CARD.md",
+        "src/perfectlook/evaluation/templates/words.html",
+    ],
+)
+def test_files_that_are_read(name: str) -> None:
+    assert name in prose.tracked()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "in five-fold cross-validation on the two whose test scenes are too few to tell",
+        "shrunk to the mean of all the products, where a known category's is shrunk to its own",
+        "fewer where photos take so long that one would wait for more than `--queue-seconds`",
+        "callers who ask again at once would else take the processors from them",
+        "give people one only where they may, else put your own page before the API",
+        "What is usual is the mean of both parts over a sample of 16 or fewer products",
+        "to name the category of something in the picture is right here",
+        "Its own starting point aside, it beats every baseline beyond doubt on ccp-looks",
+        "A row of which not even the id can be told",
+        "each with its `reason`: whoever may ask reads them",
+        "its patience with those who do not get to the point",
+        "the right to write has run out",
+        "an empty or partial look no longer says 'no look is better'",
+        "--spread is of rankings, and a look is none",
+        "go on from this model on new pairs",
+        "--budget is of whole looks",
+        "the API key is none",
+        "the first of these that there is",
+        "what an earlier installation left in its folders and is no more is removed",
+        "note what is to be seen in each",
+    ],
+)
+def test_sentences_that_need_a_second_reading_are_found(tmp_path: Path, text: str) -> None:
+    assert _found(tmp_path, "page.md", f"{text}.\n")
+
+
+@pytest.mark.parametrize(
     "text", ["All at once, none of them moved.", "Google Merchant Center", "There is no folder.", "besides"]
 )
 def test_phrases_that_are_fine(tmp_path: Path, text: str) -> None:
