@@ -82,9 +82,11 @@ class Problem:
 
     where: str
     item: str
+    """The id of the product, scene or row; "?" if it is unknown."""
     reason: str
     kind: str = ""
     """The kind of problem, by which reports group and count."""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.item}: {self.reason}"
+        item = "" if self.item == "?" else f"{self.item}: "
+        return f"{self.where}: {item}{self.reason}"

@@ -174,7 +174,7 @@ def test_the_first_row_of_an_id_is_used(shop: Shop) -> None:
     for _ in range(2):
         shop.rows.append({**shop.rows[0], "title": "again"})
         report = shop.sync()
-        assert report.failed[0].where == f"{shop.folder / 'feed.jsonl'}, row 9"
+        assert report.failed[0].where == f"{shop.folder / 'feed.jsonl'}, line 9"
         assert shop.points()[shop.rows[0]["id"]].payload["title"] == "title 0"
 
 
@@ -433,7 +433,7 @@ def test_a_feed_at_a_url_is_a_source(on_the_web: ShopOnTheWeb, tmp_path: Path) -
     shop.offer()
     report = shop.sync()
     assert counts(report) == (0, 0, 1, 3, 0)
-    assert [problem.where for problem in report.failed] == [f"{shop.url}, row 5"]
+    assert [problem.where for problem in report.failed] == [f"{shop.url}, line 5"]
     assert list((tmp_path / "temporary").iterdir()) == []
 
 

@@ -60,20 +60,20 @@ def test_the_summary_counts_every_change(
     assert sync(source, shop.model, folder) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{folder}: products 18, categories 2, model model",
-        "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 failed",
+        "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 problems",
     ]
     a_product(source).unlink()
     shutil.copy(a_product(source, 1), a_product(source, 2))
     assert sync(source, shop.model, folder) == 0
     captured = capsys.readouterr()
     assert captured.out.splitlines()[1:] == [
-        "  0 added, 1 changed, 0 deleted, 17 unchanged; 1 embedded, 1 failed",
+        "  0 added, 1 changed, 0 deleted, 17 unchanged; 1 embedded, 1 problem",
         "  1 kept as they are: the source is temporarily unavailable for them",
     ]
     assert "embedding: 1 of 1 products" in captured.err
     unlist(source, a_product(source).stem)
     assert sync(source, shop.other_model, folder) == 0
-    assert "  0 added, 0 changed, 1 deleted, 17 unchanged; 17 embedded, 1 failed" in capsys.readouterr().out
+    assert "  0 added, 0 changed, 1 deleted, 17 unchanged; 17 embedded, 1 problem" in capsys.readouterr().out
 
 
 def unlist(source: Path, id_: str) -> None:
@@ -98,7 +98,7 @@ def test_an_unreadable_folder_deletes_nothing_and_the_summary_says_so(
     assert sync(pictures, shop.model, folder, "--strict") == 1
     captured = capsys.readouterr()
     assert captured.out.splitlines()[-4:-1] == [
-        "  0 added, 0 changed, 0 deleted, 4 unchanged; 0 embedded, 1 failed",
+        "  0 added, 0 changed, 0 deleted, 4 unchanged; 0 embedded, 1 problem",
         "  2 kept as they are: the source is temporarily unavailable for them",
         "  nothing was deleted, because the source could not be listed completely",
     ]
@@ -265,8 +265,8 @@ def test_a_feed_is_a_source(
     more = [*NAMED, "--currency", "EUR", "--json", tmp_path / "report.json"]
     assert sync(feed, shop.model, folder, *more) == 0
     captured = capsys.readouterr()
-    assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 1 failed" in captured.out
-    assert f"problem: {feed}, row 2: " in captured.err
+    assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 1 problem" in captured.out
+    assert f"problem: {feed}, line 2: " in captured.err
     assert "price is left out: 'gratis' is not a price. Write it as '49.90 EUR'." in captured.err
     with Catalogue.open(folder) as catalogue:
         fields = [point.payload["fields"] for batch in catalogue.store.scroll() for point in batch]
@@ -289,7 +289,7 @@ def test_a_feed_at_a_url_is_a_source(
     assert f"{url}: 127.0.0.1: its address 127.0.0.1 is not on the public internet" in capsys.readouterr().err
     assert not folder.exists()
     assert sync(url, shop.model, folder, *more, "--allow-private") == 0
-    assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 failed" in capsys.readouterr().out
+    assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 problems" in capsys.readouterr().out
     del server.answers["/export"]
     assert sync(url, shop.model, folder, *more, "--allow-private") == 1
     assert f"{url}: answered 404 Not Found. Correct the link" in capsys.readouterr().err
@@ -301,7 +301,7 @@ def test_a_dry_run_makes_no_catalogue(
     assert sync(write_feed(source), shop.model, folder, *NAMED, "--currency", "EUR", "--dry-run") == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{folder}: nothing was changed. A sync with model model would do this:",
-        "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 failed",
+        "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 0 problems",
     ]
     assert not folder.exists()
 

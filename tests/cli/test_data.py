@@ -51,13 +51,13 @@ def test_the_first_problems_of_each_kind_are_shown(
     assert stats(drawn, "--json", json_file) == 0
     text = capsys.readouterr().out
     assert "malformed row (7)" in text
-    assert text.count("pairs.jsonl:") == 5
+    assert text.count("pairs.jsonl, line ") == 5
     assert "and 2 more" in text
     assert "unreadable picture (1)" in text
     (found,) = json.loads(json_file.read_text(encoding="utf-8"))["sets"]
     assert len(found["problems"]) == 8
     assert found["problems"][6] == {
-        "where": f"{drawn / 'pairs.jsonl'}:51",
+        "where": f"{drawn / 'pairs.jsonl'}, line 51",
         "item": "'{'",
         "reason": found["problems"][0]["reason"],
         "kind": "malformed row",

@@ -40,7 +40,7 @@ def test_rows_that_cannot_be_used_are_printed_and_fail_only_when_strict(
     text = GOOD + "living,chair,Furniture|Chairs\n"
     assert make(shop, text) == 0
     captured = capsys.readouterr()
-    assert f"skipped: {shop / 'pairs.csv'}:4: 'chair': no picture of this product" in captured.err
+    assert f"skipped: {shop / 'pairs.csv'}, line 4: 'chair': no picture of this product" in captured.err
     assert "2 pairs" in captured.out
     assert make(shop, text, "--strict") == 1
 

@@ -102,7 +102,7 @@ def test_failures_are_printed_and_strict_exits_with_1(
     assert embed(source, shop.model, out) == 0
     assert embed(source, shop.model, out, "--strict") == 1
     said = capsys.readouterr()
-    assert "1 failed" in said.out
+    assert "; 1 problem\n" in said.out
     assert "skipped: " in said.err
 
 

@@ -12,12 +12,12 @@ from perfectlook.types import Problem
 
 def test_only_left_out_rows_are_called_skipped(capsys: pytest.CaptureFixture[str]) -> None:
     kinds = [ProblemKind.DUPLICATE_ROW, ProblemKind.MISSING_PRODUCT, ProblemKind.BOX_OUTSIDE, ""]
-    print_problems([Problem("rows:1", "s", "why", kind) for kind in kinds], "set")
+    print_problems([Problem("rows, line 1", "s", "why", kind) for kind in kinds], "set")
     assert capsys.readouterr().err.splitlines() == [
-        "problem: rows:1: s: why",
-        "skipped: rows:1: s: why",
-        "problem: rows:1: s: why",
-        "skipped: rows:1: s: why",
+        "problem: rows, line 1: s: why",
+        "skipped: rows, line 1: s: why",
+        "problem: rows, line 1: s: why",
+        "skipped: rows, line 1: s: why",
         "set: 4 problems",
     ]
 

@@ -109,11 +109,11 @@ def test_malformed_rows_are_reported_by_line(tmp_path: Path) -> None:
     assert [(pair.scene, pair.product) for pair in dataset.pairs] == [("s", "p"), ("t", "q")]
     assert dataset.n_rows == 6
     assert [(where, kind) for where, _, kind in problems(dataset)] == [
-        (f"pairs.jsonl:{line}", "malformed row") for line in (2, 3, 4, 5)
+        (f"pairs.jsonl, line {line}", "malformed row") for line in (2, 3, 4, 5)
     ]
     assert dataset.problems[2].reason == "no 'product' in the row. Add it."
     assert dataset.problems[3].reason == "no 'scene' in the row. Add it."
-    assert str(dataset.problems[0]).startswith(f"{tmp_path / 'set' / 'pairs.jsonl'}:2: ")
+    assert str(dataset.problems[0]).startswith(f"{tmp_path / 'set' / 'pairs.jsonl'}, line 2: ")
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_ids_that_could_leave_the_folder_are_refused(tmp_path: Path, unusable: o
     dataset = read(tmp_path, row("s", "p") | {"scene": unusable}, row("s", "p") | {"product": unusable})
     assert not dataset.pairs
     assert [(where, kind) for where, _, kind in problems(dataset)] == [
-        ("pairs.jsonl:1", "unusable id"),
-        ("pairs.jsonl:2", "unusable id"),
+        ("pairs.jsonl, line 1", "unusable id"),
+        ("pairs.jsonl, line 2", "unusable id"),
     ]
 
 
@@ -137,7 +137,7 @@ def test_other_ids_are_accepted(tmp_path: Path, usable: str) -> None:
 
 def test_a_product_that_no_category_lists_is_unknown(tmp_path: Path) -> None:
     dataset = read(tmp_path, row("s", "p"), row("s", "x"))
-    assert problems(dataset) == [("pairs.jsonl:2", "x", "unknown product")]
+    assert problems(dataset) == [("pairs.jsonl, line 2", "x", "unknown product")]
     assert len(dataset.pairs) == 1
 
 
@@ -153,8 +153,8 @@ def test_repeated_rows_are_reported_and_kept(tmp_path: Path) -> None:
     )
     assert len(dataset.pairs) == 5
     assert problems(dataset) == [
-        ("pairs.jsonl:4", "s", "duplicate row"),
-        ("pairs.jsonl:5", "s", "duplicate row"),
+        ("pairs.jsonl, line 4", "s", "duplicate row"),
+        ("pairs.jsonl, line 5", "s", "duplicate row"),
     ]
     assert "line 1" in dataset.problems[1].reason
 
@@ -162,7 +162,7 @@ def test_repeated_rows_are_reported_and_kept(tmp_path: Path) -> None:
 def test_of_repeated_products_the_last_is_used(tmp_path: Path) -> None:
     dataset = read(tmp_path, categories=f'{{\n"p": "{CHAIRS}",\n"q": "{CHAIRS}",\n"p": "{SHOES}"\n}}')
     assert dataset.products["p"].category == SHOES
-    assert problems(dataset) == [("categories.json:4", "p", "duplicate id")]
+    assert problems(dataset) == [("categories.json, line 4", "p", "duplicate id")]
 
 
 @pytest.mark.parametrize("empty", ["", " | ", None, 3, ["A"]])
@@ -171,8 +171,8 @@ def test_a_product_without_category_is_left_out_with_its_rows(tmp_path: Path, em
     assert list(dataset.products) == ["p"]
     assert dataset.pairs == [Pair("s", "p")]
     assert problems(dataset) == [
-        ("categories.json:3", "q", "product without category"),
-        ("pairs.jsonl:1", "q", "product without category"),
+        ("categories.json, line 3", "q", "product without category"),
+        ("pairs.jsonl, line 1", "q", "product without category"),
     ]
 
 
@@ -184,9 +184,9 @@ def test_pairs_without_pictures_are_left_out(tmp_path: Path) -> None:
     assert list(dataset.products) == ["p"]
     assert list(dataset.scenes) == ["s"]
     assert problems(dataset) == [
-        ("categories.json:3", "q", "missing product picture"),
-        ("pairs.jsonl:2", "q", "missing product picture"),
-        ("pairs.jsonl:3", "t", "missing scene picture"),
+        ("categories.json, line 3", "q", "missing product picture"),
+        ("pairs.jsonl, line 2", "q", "missing product picture"),
+        ("pairs.jsonl, line 3", "t", "missing scene picture"),
     ]
 
 
@@ -213,7 +213,7 @@ def test_pairs_without_pictures_are_left_out(tmp_path: Path) -> None:
 def test_a_pair_with_an_unusable_box_is_left_out(tmp_path: Path, box: str) -> None:
     dataset = read(tmp_path, row("t", "q"), f'{{"scene": "s", "product": "p", "bbox": {box}}}')
     assert [pair.scene for pair in dataset.pairs] == ["t"]
-    assert problems(dataset) == [("pairs.jsonl:2", "s", "unusable box")]
+    assert problems(dataset) == [("pairs.jsonl, line 2", "s", "unusable box")]
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_pair_with_an_unusable_box_is_left_out(tmp_path: Path, box: str) -> No
 def test_boxes_are_clipped_to_the_picture(tmp_path: Path, box: list[float], clipped: Box | None) -> None:
     dataset = read(tmp_path, row("s", "p", box))
     assert dataset.pairs == ([Pair("s", "p", clipped)] if clipped else [])
-    assert problems(dataset) == [("pairs.jsonl:1", "s", "box outside 0..1")]
+    assert problems(dataset) == [("pairs.jsonl, line 1", "s", "box outside 0..1")]
 
 
 @pytest.mark.parametrize("box", ["[0.3, 0.2, 0.1, 0.4]", "[NaN, 0, 1, 1]", "[2, 2, 3, 3]", '"here"'])
@@ -301,7 +301,7 @@ def test_problems_of_the_catalogue_are_separate(tmp_path: Path) -> None:
 def test_a_row_without_bbox_is_kept_and_reported(tmp_path: Path) -> None:
     dataset = read(tmp_path, {"scene": "s", "product": "p"})
     assert dataset.pairs == [Pair("s", "p")]
-    assert problems(dataset) == [("pairs.jsonl:1", "s", "row without bbox")]
+    assert problems(dataset) == [("pairs.jsonl, line 1", "s", "row without bbox")]
 
 
 def test_details_give_titles_and_fields(tmp_path: Path) -> None:
@@ -334,8 +334,8 @@ def test_a_title_is_made_of_type_and_colour(tmp_path: Path, fields: object, titl
 def test_unusable_details_are_reported(tmp_path: Path) -> None:
     dataset = read(tmp_path, details={"p": "Armchair", "x": {"title": "Nobody's"}})
     assert problems(dataset) == [
-        ("products.json:2", "p", "unusable product details"),
-        ("products.json:3", "'x'", "unknown product"),
+        ("products.json, line 2", "p", "unusable product details"),
+        ("products.json, line 3", "'x'", "unknown product"),
     ]
 
 
@@ -380,7 +380,7 @@ def test_strict_raises_on_problems(tmp_path: Path) -> None:
     (good / "pairs.jsonl").write_text("{\n" * 7)
     with pytest.raises(DatasetError, match="7 problems") as raised:
         load_set(good, strict=True)
-    assert f"{good / 'pairs.jsonl'}:5: " in str(raised.value)
+    assert f"{good / 'pairs.jsonl'}, line 5: " in str(raised.value)
     assert "and 2 more" in str(raised.value)
 
 

@@ -41,7 +41,11 @@ def test_an_entry_is_found_by_line(tmp_path: Path) -> None:
     path = written(tmp_path, '{\n"a": {"b": 1},\n\n"c": "d", "é\\"\\u00e9": "c"\n}'.encode())
     file = JsonObject(path)
     assert file.entries == {"a": {"b": 1}, "c": "d", 'é"é': "c"}
-    assert [file.where(key) for key in file.entries] == [f"{path}:2", f"{path}:4", f"{path}:4"]
+    assert [file.where(key) for key in file.entries] == [
+        f"{path}, line 2",
+        f"{path}, line 4",
+        f"{path}, line 4",
+    ]
     assert not list(file.duplicates())
 
 
@@ -50,7 +54,7 @@ def test_of_two_entries_of_an_id_the_last_is_used(tmp_path: Path) -> None:
     file = JsonObject(path)
     assert file.entries["a"] == "y"
     (problem,) = file.duplicates()
-    assert (problem.where, problem.item, problem.kind) == (f"{path}:4", "a", "duplicate id")
+    assert (problem.where, problem.item, problem.kind) == (f"{path}, line 4", "a", "duplicate id")
     assert "'x' and 'y'" in problem.reason
 
 

@@ -63,8 +63,8 @@ def test_missing_pictures_leave_pairs_out(tmp_path: Path) -> None:
     dataset = load_set(folder)
     assert [pair.product for pair in dataset.pairs] == [SHOE]
     assert [str(each.kind) for each in dataset.problems] == ["missing product picture"] * 2
-    assert dataset.problems[0].where == f"{folder / 'home-cat.json'}:1"
-    assert dataset.problems[1].where == f"{folder / 'home.json'}:2"
+    assert dataset.problems[0].where == f"{folder / 'home-cat.json'}, line 1"
+    assert dataset.problems[1].where == f"{folder / 'home.json'}, line 2"
 
 
 def test_of_two_pictures_those_of_products_concern_the_catalogue(tmp_path: Path) -> None:

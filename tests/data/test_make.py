@@ -24,12 +24,12 @@ class Shop(NamedTuple):
     def folder(self) -> Path:
         return self.root / "set"
 
-    def table(self, text: str, name: str = "pairs.csv") -> Path:
+    def table(self, text: str | bytes, name: str = "pairs.csv") -> Path:
         file = self.root / name
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
         return file
 
-    def make(self, text: str, **options: object) -> Made:
+    def make(self, text: str | bytes, **options: object) -> Made:
         return make(
             self.folder,
             scenes=self.root / "rooms",
@@ -98,7 +98,7 @@ def test_categories_may_be_in_a_separate_table(shop: Shop):
         (
             "living,sofa,Furniture|Chairs,,,,",
             "sofa",
-            r"'Furniture\|Chairs' here, but 'Furniture\|Sofas' at .*csv:2",
+            r"'Furniture\|Chairs' here, but 'Furniture\|Sofas' in .*csv, line 2",
         ),
         (
             "living,sofa,,1,2,x,4",
@@ -110,7 +110,7 @@ def test_categories_may_be_in_a_separate_table(shop: Shop):
         ("living,sofa,,nan,2,30,40", "sofa", "is empty or reversed"),
         ("living,sofa,,0,0,201,90", "sofa", "is partly outside the scene of 200×100 pixels"),
         ("living,sofa,,-0.1,0,0.5,0.5", "sofa", "is partly outside the scene"),
-        ("living,sofa,,10,10,110,60", "sofa", "the same scene, product and box as .*csv:2"),
+        ("living,sofa,,10,10,110,60", "sofa", "the same scene, product and box as .*csv, line 2"),
         ("living,../../etc/passwd,Furniture,,,,", "'../../etc/passwd'", "cannot be a file name"),
         ("living,sofa", "living", "has 2 columns, but the header has 7"),
         ("dark,sofa,,,,,", "dark", "dark.jpg: truncated or damaged"),
@@ -126,7 +126,7 @@ def test_an_unusable_row_is_reported_with_its_line(shop: Shop, row: str, item: s
         "bed,sofa,,,,,\n"
     )
     (problem,) = made.problems
-    assert problem.where == f"{shop.root / 'pairs.csv'}:3"
+    assert problem.where == f"{shop.root / 'pairs.csv'}, line 3"
     assert problem.item == item
     assert re.search(reason, problem.reason)
     assert made.pairs == 2
@@ -141,7 +141,7 @@ def test_an_unusable_row_is_reported_with_its_line(shop: Shop, row: str, item: s
         (
             "scene,product\nattic,sofa\n",
             DatasetError,
-            r"no row can be used\. Fix the rows\. The first problem: .*pairs\.csv:2",
+            r"no row can be used\. Fix the rows\. The first problem: .*pairs\.csv, line 2",
         ),
         ("", FeedError, "no header in the first line"),
     ],
@@ -150,6 +150,13 @@ def test_an_unusable_table_is_an_error(shop: Shop, text: str, error: type[Except
     with pytest.raises(error, match=reason):
         shop.make(text)
     assert not shop.folder.exists()
+
+
+def test_a_table_in_another_encoding_is_an_error(shop: Shop):
+    with pytest.raises(
+        FeedError, match=r"pairs\.csv, line 2: byte 4 .* is not UTF-8\. Save the file as UTF-8"
+    ):
+        shop.make("scene,product\ncafé,sofa\n".encode("latin-1"))
 
 
 def test_a_missing_folder_or_table_is_an_error(shop: Shop):

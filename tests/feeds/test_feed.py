@@ -252,6 +252,22 @@ def test_one_broken_row_in_ten_leaves_the_other_nine(tmp_path: Path) -> None:
     assert len(feed.problems) == 100
 
 
+def test_a_problem_names_the_line_of_a_text_file_and_the_row_of_xml(tmp_path: Path) -> None:
+    item = "<item><id>a</id><image_link>a.jpg</image_link><category>1</category></item>"
+    (tmp_path / "feed.xml").write_text(f"<rss>{item}<item><id>b", encoding="utf-8")
+    feed = Feed(tmp_path / "feed.xml", PictureCache(tmp_path / "cache"))
+    assert products(feed) == []
+    no_category, broken = map(str, feed.problems)
+    assert no_category.startswith(f"{tmp_path / 'feed.xml'}, row 1: a: has no category. ")
+    assert broken.startswith(f"{tmp_path / 'feed.xml'}, row 2: not XML from here on (")  # without an id
+    assert feed.problems[1].item == "?"
+    feed = feed_of(tmp_path, {"image_link": ""})
+    assert products(feed) == []
+    assert (
+        str(feed.problems[0]) == f"{tmp_path / 'feed.jsonl'}, line 1: 1: has no picture. Add an image_link."
+    )
+
+
 def feed_with_pictures(folder: Path, *images: str, **options: object) -> Feed:
     lines = ["id,title,image_link,category", *(f"{n},T,{image},Chairs" for n, image in enumerate(images))]
     (folder / "feed.csv").write_text("\n".join(lines), encoding="utf-8")
@@ -296,4 +312,4 @@ def test_other_schemes_are_refused(image: str, tmp_path: Path) -> None:
     feed = feed_with_pictures(tmp_path, image)
     assert list(feed.products()) == []
     assert feed.problems[0].reason == f"{image}: not an http:// or https:// URL. Correct the link."
-    assert feed.problems[0].where == f"{tmp_path / 'feed.csv'}, row 2"
+    assert feed.problems[0].where == f"{tmp_path / 'feed.csv'}, line 2"

@@ -81,7 +81,9 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
 def test_another_encoding_is_refused_naming_the_byte(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(FeedError, match=r"line 2, byte 7 \(0xE9, after '1,\"caf'\) is not UTF-8\. Save"):
+    with pytest.raises(
+        FeedError, match=r"f\.\w+, line 2: byte 7 \(0xE9, after '1,\"caf'\) is not UTF-8\. Save"
+    ):
         rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("latin-1"))
     with pytest.raises(FeedError, match=r"is UTF-16\. Save it as UTF-8"):
         rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("utf-16"))
@@ -239,7 +241,7 @@ def test_truncated_xml_gives_the_rows_before_the_break(tmp_path: Path) -> None:
 
 def test_xml_with_a_wrong_encoding_is_refused(tmp_path: Path) -> None:
     text = RSS.format("<item><g:id>café</g:id></item>") + "</channel></rss>"
-    with pytest.raises(FeedError, match=r"line 1, byte \d+ \(0xE9, .*\) is not UTF-8"):
+    with pytest.raises(FeedError, match=r"f\.xml, line 1: byte \d+ \(0xE9, .*\) is not UTF-8"):
         rows(tmp_path / "f.xml", text.encode("latin-1"))
     declared = text.replace('"1.0"?', '"1.0" encoding="ISO-8859-1"?').encode("latin-1")
     assert values(rows(tmp_path / "f.xml", declared)) == [{"id": "café"}]

@@ -86,7 +86,24 @@ def test_filters_are_parsed(text: str, tree: Filter) -> None:
         ("brand = x)", 10, "got ')'"),
         ("brand = 'x", 9, "no closing '"),
         ("brand ~ x", 7, "unexpected '~'"),
-        ("brand = ü; drop", 10, "unexpected ';'"),
+        ("brand = ü; drop", 10, "unexpected ';'. Put text with this character in quotes."),
+        ("price <= 1000€", 14, "unexpected '€'. Write an amount as 1000 EUR; put other text in quotes."),
+        (
+            'price <= "1000€"',
+            10,
+            'price: expected an amount, got "1000€". Write an amount such as 50 or 50 EUR.',
+        ),
+        ("brand = x and price >= fifty", 24, "price: expected an amount, got 'fifty'."),
+        ("sale_price > 50EUR", 14, "sale_price: expected an amount, got '50EUR'."),
+        ('price < "50"', 9, 'price: expected an amount, got "50".'),
+        (
+            "price <= 50,00 EUR",
+            12,
+            "price: expected a decimal point in the number, got ','. Write it as 49.90.",
+        ),
+        ("width = 42,5", 11, "width: expected a decimal point in the number"),
+        ("width = 42, 5", 11, "expected a decimal point"),
+        ("price <= 50, brand = x", 12, "expected 'and', 'or' or the end, got ','"),
         ('" " = 5', 1, "a field, 'has', 'not' or '(', got \" \""),
         ("(" * 60 + "has x" + ")" * 60, 51, "nested deeper than 50"),
         ("not " * 10_000, 201, "nested deeper than 50"),
@@ -110,7 +127,13 @@ def test_a_long_chain_is_not_deep() -> None:
     assert tree == Or((Has("x"),) * 5_000)
 
 
-fields = st.sampled_from(["price", "brand", "in", "größe", "a b", "42", "x.y-z", '"', "a\\"])
+def test_other_fields_are_compared_with_text_alphabetically() -> None:
+    assert parse_filter("size < XL and price = free") == And(
+        (Compare("size", "<", "XL"), Compare("price", "=", "free"))
+    )
+
+
+fields = st.sampled_from(["weight", "brand", "in", "größe", "a b", "42", "x.y-z", '"', "a\\"])
 numbers = st.decimals(-(10**9), 10**9, allow_nan=False, places=2) | st.integers(-9, 9).map(Decimal)
 texts = st.text() | st.sampled_from(["and", "7", "-1.5", "EUR", "A|B", "\\", '"', "'"])
 values = texts | numbers | st.builds(Money, numbers, st.sampled_from(["EUR", "USD"]))

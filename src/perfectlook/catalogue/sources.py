@@ -258,7 +258,7 @@ def list_products(
         reasons = source.pictures.fetch(pictures, verify=verify, progress=progress_of("fetching pictures"))
     elif isinstance(source, Feed):
         prints = dict.fromkeys(source.pictures.absent(pictures), _UNSEEN)
-    # taken before reading, so that the next sync reads a picture again that is written in between
+    # Taken before reading, so that the next sync rereads pictures that change during this sync.
     stamps = {id_: stamp_of(product.picture, product.digest) for id_, product in fresh.items()}
     there = [picture for picture in pictures if picture not in reasons and picture not in prints]
     if verify:

@@ -189,7 +189,8 @@ def _opened(path: Path) -> Iterator[Any]:
         with pq.ParquetFile(path, thrift_string_size_limit=2**31 - 1) as file:
             yield file
     except (OSError, pa.ArrowInvalid) as error:
-        raise _damaged(path, str(error)) from error
+        again = "If it is a feed, export it again; if it is from `perfectlook embed`, run that again."
+        raise CatalogueError(f"{path}: damaged ({error}). {again}") from error
 
 
 def _damaged(path: Path, reason: str) -> CatalogueError:

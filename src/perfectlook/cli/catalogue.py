@@ -60,8 +60,8 @@ def sync(
         recentre: compute the categories' centres again, and embed all products with them
         wait: seconds to wait until another sync ends (default: 0)
         allow_empty: delete all products if the source is empty
-        strict: exit with 1 if any product failed
-        json: write the report, with all failures, as JSON
+        strict: exit with 1 if there is any problem
+        json: write the report, with all problems, as JSON
 
     Raises:
         PerfectLookError: the source, the model or the catalogue cannot be used.
@@ -114,7 +114,7 @@ def embed(
         out: the Parquet file to write
         catalogue: folder or URL of the catalogue that will take the vectors; its centres are used
         ray: extract on the Ray cluster that RAY_ADDRESS names, or on a local one
-        strict: exit with 1 if any product failed
+        strict: exit with 1 if there is any problem
 
     Raises:
         PerfectLookError: the source, the model, the catalogue or the file cannot be used.
@@ -142,7 +142,7 @@ def embed(
     print_problems(report.failed, source)
     print(
         f"{out}: products {report.embedded:,}, categories {report.categories:,}, model {opened.name}; "
-        f"{len(report.failed):,} failed"
+        f"{_problems(len(report.failed))}"
     )
     return 1 if strict and report.failed else 0
 
@@ -169,7 +169,7 @@ def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: s
         print(f"{catalogue.location}: products {total:,}, categories {len(counts):,}, model {model}")
     print(
         f"  {report.added:,} added, {report.changed:,} changed, {report.deleted:,} deleted, "
-        f"{report.unchanged:,} unchanged; {report.embedded:,} embedded, {len(report.failed):,} failed"
+        f"{report.unchanged:,} unchanged; {report.embedded:,} embedded, {_problems(len(report.failed))}"
     )
     if report.kept:
         print(f"  {report.kept:,} kept as they are: the source is temporarily unavailable for them")
@@ -179,6 +179,10 @@ def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: s
         print(f"  {_unknown(report.unknown_categories)}")
     for warning in report.warnings:
         print(f"WARNING: {warning}", file=sys.stderr)
+
+
+def _problems(number: int) -> str:
+    return f"{number:,} {'problem' if number == 1 else 'problems'}"
 
 
 def _unknown(categories: Mapping[str, int]) -> str:

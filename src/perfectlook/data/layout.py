@@ -181,7 +181,7 @@ def read_files(
             found.append(reader.pair_of(object_of(text), line))
         except UnusableError as unusable:
             reader.remarks.append(unusable)
-        of_rows.extend(remark.at(f"{pairs}:{line}") for remark in reader.remarks)
+        of_rows.extend(remark.at(f"{pairs}, line {line}") for remark in reader.remarks)
         reader.remarks.clear()
     return Dataset(
         name,
@@ -620,12 +620,12 @@ class JsonObject:
         self.entries: dict[str, object] = whole
 
     def _take(self, entries: list[tuple[str, object]]) -> dict[str, object]:
-        self._entries = entries  # the outermost object is parsed last
+        self._entries = entries  # the top-level object is parsed last
         return dict(entries)
 
     def where(self, key: str) -> str:
         """Return the file and the line of an entry; of repeated entries, the last."""
-        return f"{self.path}:{self._lines.get(key, 1)}"
+        return f"{self.path}, line {self._lines.get(key, 1)}"
 
     def duplicates(self) -> Iterator[Problem]:
         """Yield a problem for each entry that a later entry with the same id replaces."""

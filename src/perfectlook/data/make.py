@@ -162,7 +162,7 @@ class _Reader:
             raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
         if category not in ("", known):
             reason = (
-                f"has category {shown(category)} here, but {shown(known)} at {place}. Choose one of the two."
+                f"has category {shown(category)} here, but {shown(known)} in {place}. Choose one of the two."
             )
             raise UnusableError(ProblemKind.NO_CATEGORY, product, reason)
         self.categories[product] = known, place
@@ -177,7 +177,7 @@ def _read(
     """Pass each row of a table to `take`. Rows that cannot be used become problems with their line."""
     read = read_tsv if file.suffix.lower() == ".tsv" else read_csv
     for row in read(file, columns[0]):
-        where = f"{file}:{row.number}"
+        where = f"{file}, line {row.number}"
         if isinstance(row, UnreadableRow):
             problems.append(Problem(where, row.id or "?", row.reason, ProblemKind.MALFORMED))
             continue

@@ -265,7 +265,7 @@ class Feed:
         self._unusable.add(id_)
 
     def _report(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
-        self.problems.append(Problem(f"{self.name}, row {row}", id_ or "?", reason, kind))
+        self.problems.append(Problem(f"{self.name}, {self._format.unit} {row}", id_ or "?", reason, kind))
 
 
 class _UnusableError(Exception):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO, TypeAlias
 
 from perfectlook.errors import FeedError, MissingExtraError
 
@@ -47,12 +47,16 @@ Reader: TypeAlias = Callable[[Path, str], Rows]
 
 
 class Format(NamedTuple):
-    """A format: its reader, suffixes, media types, and whether all rows have the same columns."""
+    """A format: its reader, suffixes, media types, and whether all rows have the same columns.
+
+    `unit` is what the numbers of rows count.
+    """
 
     read: Reader
     suffixes: tuple[str, ...]
     media_types: tuple[str, ...]
     has_columns: bool
+    unit: Literal["line", "row"] = "line"
 
 
 def format_of(name: str, chosen: str | None = None, media_type: str = "") -> Format:
@@ -105,7 +109,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             yield stream
     except UnicodeDecodeError as error:
-        raise FeedError(f"{path}: {_wrong_encoding(path) or error}") from error
+        raise FeedError(_wrong_encoding(path) or f"{path}: {error}") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -117,18 +121,18 @@ def _unreadable(path: Path, error: OSError) -> FeedError:
 
 
 def _wrong_encoding(path: Path) -> str | None:
-    """Return where a file is not UTF-8, and what to do; None if it is UTF-8."""
+    """Return an error that says where a file is not UTF-8; None if it is UTF-8."""
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
             if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                return "is UTF-16. Save it as UTF-8."
+                return f"{path}: is UTF-16. Save it as UTF-8."
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
                 around = line[max(0, error.start - 20) : error.start].decode("utf-8", "replace")
                 return (
-                    f"line {number}, byte {error.start + 1} (0x{line[error.start]:02X}, after {around!r}) is "
-                    "not UTF-8. Save the feed as UTF-8; it may be Windows-1252 or Latin-1."
+                    f"{path}, line {number}: byte {error.start + 1} (0x{line[error.start]:02X}, after "
+                    f"{around!r}) is not UTF-8. Save the file as UTF-8; it may be Windows-1252 or Latin-1."
                 )
     return None
 
@@ -323,7 +327,7 @@ def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
     except ParseError as error:
         encoding = _wrong_encoding(path)
         if encoding and not _names_encoding(path):
-            raise FeedError(f"{path}: {encoding}") from error
+            raise FeedError(encoding) from error
         reason = f"not XML from here on ({error}). Export the feed again."
         yield UnreadableRow(number + 1, reason, is_end=True)
     except (LookupError, ValueError) as error:
@@ -363,7 +367,7 @@ FORMATS: dict[str, Format] = {
     "csv": Format(read_csv, (".csv",), ("text/csv",), has_columns=True),
     "tsv": Format(read_tsv, (".tsv", ".tab", ".txt"), ("text/tab-separated-values",), has_columns=True),
     "jsonl": Format(read_jsonl, (".jsonl", ".ndjson"), _JSON, has_columns=False),
-    "parquet": Format(read_parquet, (".parquet", ".pq"), _PARQUET, has_columns=True),
-    "xml": Format(read_xml, (".xml", ".rss", ".atom"), _XML, has_columns=False),
+    "parquet": Format(read_parquet, (".parquet", ".pq"), _PARQUET, has_columns=True, unit="row"),
+    "xml": Format(read_xml, (".xml", ".rss", ".atom"), _XML, has_columns=False, unit="row"),
 }
 """The formats by name."""

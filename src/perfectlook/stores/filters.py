@@ -10,6 +10,7 @@ VALUE      = "quoted" | 'quoted' | word | number | number CURRENCY
 
 import operator
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -179,6 +180,8 @@ def read_number(text: str) -> Number | None:
     return None if found is None else Number(Decimal(found[1]), found[2] and found[2].upper())
 
 
+AMOUNTS = frozenset({"price", "sale_price"})
+"""Fields that are compared by size with amounts only: `price <= fifty` is an error."""
 TEXT_FIELDS = frozenset({"id", "category"})
 """Fields that are always compared as text: `id = 007` is not `id = 7`."""
 
@@ -280,7 +283,10 @@ class _Parser:
             kind, written = str(found.lastgroup), found[0].lstrip()
             column = found.end() - len(written) + 1
             if kind == "unknown":
-                what = f"unexpected '{written}'. Put text with this character in quotes."
+                quote = "Put text with this character in quotes."
+                if unicodedata.category(written) == "Sc":  # €, $
+                    quote = "Write an amount as 1000 EUR; put other text in quotes."
+                what = f"unexpected '{written}'. {quote}"
                 raise self._wrong(column, f"no closing {written}. Add it." if written in "\"'" else what)
             inner = found[kind]
             symbol = inner.lower() if kind == "sign" or inner.lower() in _KEYWORDS else ""
@@ -322,9 +328,7 @@ class _Parser:
 
     def _condition(self, field: str) -> Filter:
         if sign := self._accept(*COMPARISONS, "!="):
-            return Compare(
-                field, cast("Operator", sign.text), self._value(field, f"a value after '{sign.text}'")
-            )
+            return self._comparison(field, cast("Operator", sign.text))
         if self._accept("in"):
             return OneOf(field, self._values(field))
         if self._accept("not"):
@@ -337,6 +341,18 @@ class _Parser:
             return Under(str(self._value(field, "a category after 'under'")))
         under = " or under" if field == "category" else ""
         raise self._expected(f"=, !=, <, <=, >, >=, in, not in{under} after '{field}'")
+
+    def _comparison(self, field: str, sign: Operator) -> Compare:
+        word = self._word
+        value = self._value(field, f"a value after '{sign}'")
+        if isinstance(value, str) and field in AMOUNTS and sign not in ("=", "!="):
+            what = f"{field}: expected an amount, got {word}. Write an amount such as 50 or 50 EUR."
+            raise self._wrong(word.column, what)
+        after = self._words[self._next :][:2]
+        if isinstance(value, Decimal) and after[0].symbol == "," and after[1].written[:1].isdigit():
+            what = f"{field}: expected a decimal point in the number, got ','. Write it as 49.90."
+            raise self._wrong(after[0].column, what)
+        return Compare(field, sign, value)
 
     def _field(self, what: str) -> str:
         word = self._word

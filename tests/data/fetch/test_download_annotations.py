@@ -10,13 +10,13 @@ import pytest
 
 from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
 from perfectlook.data.fetch import PUBLIC_SETS, get
-from perfectlook.data.fetch.download import Annotations, FolderPlace, Manners
+from perfectlook.data.fetch.download import Annotations, FetchPolicy, FolderPlace
 from perfectlook.data.fetch.stl import STL_FASHION
 from perfectlook.errors import DatasetError, FetchError, PerfectLookError
 from perfectlook.types import Problem
 from web import Web, fail, first, serve
 
-MANNERS = Manners(tries=1, first_pause=0.01, seconds=5)
+POLICY = FetchPolicy(tries=1, first_pause=0.01, seconds=5)
 
 MIRRORS: dict[str, Callable[[Path], Path]] = {
     "stl-fashion": stl_mirror,
@@ -53,7 +53,7 @@ def less_than_half(content: bytes) -> bytes:
 
 def assert_heals(name: str, folder: Path, mirror: str, path: str, whole: bytes) -> None:
     """Check that the next run makes the set after a truncated file."""
-    got = get(PUBLIC_SETS[name], folder, mirror=mirror, manners=MANNERS)
+    got = get(PUBLIC_SETS[name], folder, mirror=mirror, policy=POLICY)
     assert got.problems == [] or name == "ikea-rooms"
     assert got.pairs == (8 if name.startswith("stl-") else 3)
     assert (folder / "source" / path).read_bytes() == whole
@@ -74,7 +74,7 @@ def test_a_truncated_file_does_not_match_the_list(
     server.answers[f"/m/{path}"] = serve(half(whole))
     sizes = f"{len(half(whole)):,} bytes of {len(whole):,}"
     with pytest.raises(FetchError, match="cannot fetch the annotations") as raised:
-        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
+        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, policy=POLICY)
     message = str(raised.value)
     assert f"{url}/{path}: does not match the list {url}/tree.json ({sizes})" in message
     assert "Run the same command again later" in message
@@ -91,7 +91,7 @@ def test_a_truncated_list_of_files_is_refused(
     whole = server.answers[f"/m/{path}"]
     server.answers[f"/m/{path}"] = serve(b'{"tree": [{"path": "a", "si')
     with pytest.raises(DatasetError, match=r"tree\.json: not a list of files .*Run the same command again"):
-        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
+        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, policy=POLICY)
     assert not (tmp_path / "set" / "source" / path).exists()
     server.answers[f"/m/{path}"] = whole
     file = mirror / READ[name][0]
@@ -106,7 +106,7 @@ def test_without_a_list_an_unreadable_file_is_fetched_again(
     whole = (mirror / path).read_bytes()
     server.answers[f"/m/{path}"] = serve(less_than_half(whole))
     with pytest.raises(DatasetError) as raised:
-        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, manners=MANNERS)
+        get(PUBLIC_SETS[name], tmp_path / "set", mirror=url, policy=POLICY)
     assert str(tmp_path / "set" / "source" / path) in str(raised.value)
     assert f"Run the same command again to fetch it from {url}/{path}" in str(raised.value)
     server.answers[f"/m/{path}"] = serve(whole)
@@ -146,7 +146,7 @@ def test_a_truncated_file_is_requested_again_in_the_same_run(server: Web, mirror
     url = publish(server, stl_mirror(mirror))
     whole = (mirror / "fashion.json").read_bytes()
     server.answers["/m/fashion.json"] = first(serve(half(whole)), serve(whole))
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (got.pairs, got.problems, got.renewed, got.unchecked) == (8, [], [], {})
 
 
@@ -154,18 +154,18 @@ def test_a_truncated_file_recorded_as_complete_is_detected(server: Web, mirror: 
     url = publish(server, stl_mirror(mirror), listing=False)
     whole = (mirror / "fashion.json").read_bytes()
     server.answers["/m/fashion.json"] = serve(half(whole))
-    assert get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS).pairs == 4
+    assert get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY).pairs == 4
     publish(server, mirror)
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (got.pairs, got.renewed) == (8, ["fashion.json"])
 
 
 def test_a_changed_repository_is_listed_again(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, stl_mirror(mirror))
-    get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     (tmp_path / "set" / "source" / "fashion.json").unlink()
     publish(server, stl_mirror(mirror, scenes=5))
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (got.pairs, got.problems) == (10, [])
     assert set(got.renewed) == {"fashion.json", "fashion-cat.json"}
 
@@ -174,7 +174,7 @@ def test_a_changed_repository_is_listed_again(server: Web, mirror: Path, tmp_pat
 def test_without_a_list_the_set_is_fetched_unchecked(server: Web, mirror: Path, tmp_path: Path, status: int):
     url = publish(server, stl_mirror(mirror))
     server.answers["/m/tree.json"] = fail(status)
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (got.pairs, got.problems) == (8, [])
     assert got.unchecked.keys() == {"fashion.json", "fashion-cat.json"}
     assert all(f"{url}/tree.json: answered {status}" in reason for reason in got.unchecked.values())
@@ -183,7 +183,7 @@ def test_without_a_list_the_set_is_fetched_unchecked(server: Web, mirror: Path, 
 def test_a_file_missing_in_the_list_is_reported_as_unchecked(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, stl_mirror(mirror))
     server.answers["/m/tree.json"] = serve(b'{"tree": []}')
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert got.unchecked["fashion.json"] == f"{url}/tree.json does not list it"
 
 

@@ -10,8 +10,8 @@ from perfectlook.data.fetch import PUBLIC_SETS
 from perfectlook.data.fetch.download import (
     LISTING,
     Blob,
+    FetchPolicy,
     FolderPlace,
-    Manners,
     WebPlace,
     blob_sha,
     place_of,
@@ -28,7 +28,7 @@ def test_a_files_hash_is_that_of_git():
 
 def test_the_longest_root_decides_and_names_are_quoted():
     place = WebPlace(
-        {"": "https://a.test/x/", "p/": "https://b.test/", LISTING: "https://c.test/?q"}, Manners()
+        {"": "https://a.test/x/", "p/": "https://b.test/", LISTING: "https://c.test/?q"}, FetchPolicy()
     )
     assert place.address("a.json") == "https://a.test/x/a.json"
     assert place.address("p/a b#1?.jpg") == "https://b.test/p/a%20b%231%3F.jpg"
@@ -83,7 +83,7 @@ def test_folders_and_links_in_a_listing_are_left_out(tmp_path: Path):
 )
 def test_an_invalid_mirror_is_a_usage_error(mirror: str, reason: str):
     with pytest.raises(UsageError, match=reason):
-        place_of(mirror, {}, Manners())
+        place_of(mirror, {}, FetchPolicy())
 
 
 def test_a_missing_file_of_a_folder_is_a_404(tmp_path: Path):
@@ -106,7 +106,7 @@ def test_every_source_has_urls_and_terms():
     ("mirror", "allowed"), [("http://127.0.0.1:9/m", True), ("http://93.184.215.14/m/", False)]
 )
 def test_only_a_mirror_on_a_private_address_may_lead_to_one(mirror: str, allowed: bool):
-    place = place_of(mirror, {}, Manners())
+    place = place_of(mirror, {}, FetchPolicy())
     assert isinstance(place, WebPlace)
     assert place.address("a/b.json") == f"{mirror.rstrip('/')}/a/b.json"
     assert place._fetcher._limits.allow_private is allowed

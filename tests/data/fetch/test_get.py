@@ -17,14 +17,14 @@ from mirrors import ccp_mirror, ikea_mirror, publish, signature, stl_mirror
 from perfectlook.data import load_set
 from perfectlook.data.fetch import get
 from perfectlook.data.fetch.ccp import CCP_LOOKS
-from perfectlook.data.fetch.download import Manners, UnwillingError
+from perfectlook.data.fetch.download import FetchPolicy, HostUnavailableError
 from perfectlook.data.fetch.ikea import IKEA_ROOMS
 from perfectlook.data.fetch.stl import STL_FASHION, STL_HOME, picture_path
 from perfectlook.errors import FetchError, UsageError
 from pictures import drawn, encoded
 from web import Answer, Handler, Web, break_off, fail, first, redirect, serve, stall
 
-MANNERS = Manners(first_pause=0.01, longest_pause=0.02, seconds=5)
+POLICY = FetchPolicy(first_pause=0.01, longest_pause=0.02, seconds=5)
 
 
 @pytest.fixture
@@ -45,13 +45,13 @@ def test_a_set_is_fetched_over_http_and_not_twice(server: Web, mirror: Path, tmp
     def progress(done: int, total: int, failed: int) -> None:
         seen.append((done, total, failed))
 
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS, progress=progress)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY, progress=progress)
     assert (got.scenes, got.products, got.pairs, dict(got.counts)) == (4, 8, 8, {"fetched": 12})
     assert seen == [(done, 12, 0) for done in range(1, 13)]
     assert not load_set(tmp_path / "set", strict=True).problems
     assert sorted(server.paths) == sorted(server.answers)
     server.asked.clear()
-    again = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    again = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (again.pairs, dict(again.counts), server.asked) == (8, {"there": 12}, [])
     assert not list((tmp_path / "set").rglob("*.part"))
 
@@ -64,7 +64,7 @@ def test_sets_that_come_with_a_listing_are_fetched_over_http(server: Web, tmp_pa
         (tmp_path / name).mkdir()
         server.answers.clear()
         url = publish(server, draw(tmp_path / name))
-        got = get(source, tmp_path / f"{name}-set", mirror=url, manners=MANNERS)
+        got = get(source, tmp_path / f"{name}-set", mirror=url, policy=POLICY)
         assert got.pairs == pairs
         load_set(tmp_path / f"{name}-set", strict=True)
 
@@ -80,7 +80,7 @@ def test_temporary_failures_of_a_server_are_retried(server: Web, mirror: Path, t
     answers[at("product", 1)] = first(
         serve(whole[:100]), serve(whole)
     )  # cut off, and the length says nothing
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (got.pairs, got.problems) == (8, [])
     load_set(tmp_path / "set", strict=True)
 
@@ -94,8 +94,8 @@ def test_files_that_cannot_be_fetched_are_left_out_and_reported(server: Web, mir
         at("product", 4): serve(b"<html>no such picture</html>"),
         at("product", 5): fail(520),
     }
-    manners = replace(MANNERS, seconds=2, tries=1)
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=manners)
+    policy = replace(POLICY, seconds=2, tries=1)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=policy)
     assert dict(got.counts) == {"fetched": 7, "dead": 2, "failed": 3}
     reasons = {problem.item: (problem.kind, problem.reason) for problem in got.problems}
     expected = {
@@ -119,16 +119,16 @@ def test_dead_urls_are_requested_again_only_with_retry_dead(server: Web, mirror:
     url = publish(server, mirror)
     alive = server.answers[at("scene", 0)]
     server.answers |= {at("scene", 0): fail(404), at("product", 2): fail(404), at("product", 4): fail(500)}
-    manners = replace(MANNERS, tries=1)
-    get(STL_FASHION, tmp_path / "set", mirror=url, manners=manners)
+    policy = replace(POLICY, tries=1)
+    get(STL_FASHION, tmp_path / "set", mirror=url, policy=policy)
     server.asked.clear()
     server.answers[at("scene", 0)] = alive
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=manners)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=policy)
     assert server.paths == [at("product", 4)]
     assert dict(got.counts) == {"there": 9, "dead": 2, "failed": 1}
     assert any("answered 404 on" in problem.reason for problem in got.problems)
     server.asked.clear()
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=manners, retry_dead=True)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=policy, retry_dead=True)
     assert sorted(server.paths) == sorted([at("scene", 0), at("product", 2), at("product", 4)])
     assert dict(got.counts) == {"there": 9, "fetched": 1, "dead": 1, "failed": 1}
     (left,) = (tmp_path / "set" / "dead.jsonl").read_text().splitlines()
@@ -140,12 +140,12 @@ def test_a_failing_server_ends_the_run_and_the_next_run_continues(server: Web, m
     whole = dict(server.answers)
     for number in range(8):
         server.answers[at("product", number)] = fail(503)
-    with pytest.raises(UnwillingError, match=r"does not respond\. .* it continues where it stopped\."):
-        get(STL_FASHION, tmp_path / "set", mirror=url, manners=replace(MANNERS, tries=1, given_up_after=3))
+    with pytest.raises(HostUnavailableError, match=r"does not respond\. .* it continues where it stopped\."):
+        get(STL_FASHION, tmp_path / "set", mirror=url, policy=replace(POLICY, tries=1, given_up_after=3))
     assert not (tmp_path / "set" / "pairs.jsonl").exists()
     assert not (tmp_path / "set" / "dead.jsonl").exists()
     server.answers |= whole
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (got.pairs, sum(got.counts.values())) == (8, 12)
 
 
@@ -153,7 +153,7 @@ def test_a_picture_that_does_not_match_the_list_is_refused(server: Web, tmp_path
     (tmp_path / "mirror").mkdir()
     url = publish(server, ikea_mirror(tmp_path / "mirror"))
     server.answers["/m/images/bed/001.626.34.jpg"] = serve(encoded(drawn(24, 24), "JPEG"))
-    got = get(IKEA_ROOMS, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(IKEA_ROOMS, tmp_path / "set", mirror=url, policy=POLICY)
     assert got.counts["failed"] == 1
     assert "does not match the list of files" in got.problems[-1].reason
     assert server.paths.count("/m/images/bed/001.626.34.jpg") == 2
@@ -162,18 +162,18 @@ def test_a_picture_that_does_not_match_the_list_is_refused(server: Web, tmp_path
 
 def test_a_damaged_local_picture_is_fetched_again(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, mirror)
-    get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     picture = tmp_path / "set" / "scenes" / f"{signature('scene', 1)}.jpg"
     whole = picture.read_bytes()
     picture.write_bytes(whole[: len(whole) // 2])
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert dict(got.counts) == {"there": 11, "fetched": 1}
     assert picture.read_bytes() == whole
 
 
 def test_annotations_are_recorded_and_verified(server: Web, mirror: Path, tmp_path: Path):
     url = publish(server, mirror)
-    assert get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS).renewed == []
+    assert get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY).renewed == []
     about = json.loads((tmp_path / "set" / "set.json").read_text())
     content = (mirror / "fashion.json").read_bytes()
     assert about["source"] == "stl-fashion"
@@ -183,7 +183,7 @@ def test_annotations_are_recorded_and_verified(server: Web, mirror: Path, tmp_pa
         "sha256": sha256(content).hexdigest(),
     }
     (tmp_path / "set" / "source" / "fashion.json").write_text("{}")
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (got.renewed, got.pairs) == (["fashion.json"], 8)
     assert (tmp_path / "set" / "source" / "fashion.json").read_bytes() == content
 
@@ -208,11 +208,9 @@ def test_only_a_named_mirror_may_have_a_private_address(server: Web, mirror: Pat
     with pytest.raises(
         FetchError, match=r"cannot fetch the annotations of stl-fashion: .*not on the public internet"
     ):
-        get(hidden, tmp_path / "set", manners=MANNERS)
+        get(hidden, tmp_path / "set", policy=POLICY)
     assert server.asked == []
-    assert (
-        get(STL_FASHION, tmp_path / "set", mirror=server.url("/m/", "localhost"), manners=MANNERS).pairs == 8
-    )
+    assert get(STL_FASHION, tmp_path / "set", mirror=server.url("/m/", "localhost"), policy=POLICY).pairs == 8
 
 
 RUN = """
@@ -250,7 +248,7 @@ def test_a_killed_run_is_continued(server: Web, tmp_path: Path):
     assert not (tmp_path / "set" / "pairs.jsonl").exists()
     server.answers |= pictures
     server.asked.clear()
-    got = get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS)
+    got = get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY)
     assert (got.pairs, got.problems, got.counts["there"]) == (60, [], len(there))
     assert all(file.read_bytes() == content for file, content in there.items())
     assert len(server.asked) == 90 - len(there)  # neither those, nor the annotations
@@ -279,9 +277,9 @@ def test_an_interrupt_does_not_wait_for_slow_servers(server: Web, mirror: Path, 
             STL_FASHION,
             tmp_path / "set",
             mirror=url,
-            manners=replace(MANNERS, seconds=25),
+            policy=replace(POLICY, seconds=25),
             progress=interrupt,
         )
     assert waited_out == []
     server.answers |= served
-    assert get(STL_FASHION, tmp_path / "set", mirror=url, manners=MANNERS).pairs == 8
+    assert get(STL_FASHION, tmp_path / "set", mirror=url, policy=POLICY).pairs == 8

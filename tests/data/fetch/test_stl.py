@@ -82,7 +82,7 @@ def test_malformed_rows_are_left_out_and_reported(mirror: Path, tmp_path: Path, 
     got = get(STL_FASHION, tmp_path / "set", mirror=str(mirror))
     assert got.pairs == 8
     (problem,) = got.problems
-    assert problem.where == f"{tmp_path / 'set' / 'source' / 'fashion.json'}:1"
+    assert problem.where == f"{tmp_path / 'set' / 'source' / 'fashion.json'}, line 1"
     assert reason in problem.reason
 
 
@@ -101,9 +101,9 @@ def test_without_any_pair_there_is_no_set(mirror: Path, tmp_path: Path):
 
 
 def test_the_real_addresses():
-    from perfectlook.data.fetch.download import Manners, WebPlace
+    from perfectlook.data.fetch.download import FetchPolicy, WebPlace
 
-    place = WebPlace(PUBLIC_SETS["stl-home"].roots, Manners())
+    place = WebPlace(PUBLIC_SETS["stl-home"].roots, FetchPolicy())
     try:
         assert place.address("home.json") == (
             "https://raw.githubusercontent.com/kang205/STL-Dataset/HEAD/home.json"

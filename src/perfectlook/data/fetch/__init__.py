@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perfectlook.data.fetch.ccp import CCP_LOOKS
-from perfectlook.data.fetch.download import Annotations, Manners, Outcome, PublicSet, gather, place_of
+from perfectlook.data.fetch.download import Annotations, FetchPolicy, Outcome, PublicSet, gather, place_of
 from perfectlook.data.fetch.ikea import IKEA_ROOMS
 from perfectlook.data.fetch.stl import STL_FASHION, STL_HOME
 from perfectlook.data.layout import PAIRS, set_files, write_files
@@ -45,7 +45,7 @@ def get(
     mirror: str | None = None,
     limit: int | None = None,
     retry_dead: bool = False,
-    manners: Manners | None = None,
+    policy: FetchPolicy | None = None,
     progress: Progress | None = None,
 ) -> Got:
     """Fetch a public set. Files that are there and complete are not fetched again.
@@ -56,7 +56,7 @@ def get(
         mirror: a folder or a URL with the same files under the same paths.
         limit: fetch only this number of scenes, the first ones, and their products.
         retry_dead: request files again that an earlier run found dead.
-        manners: the limits for requests to servers.
+        policy: the limits for requests to servers.
         progress: called after every file.
 
     Raises:
@@ -68,7 +68,7 @@ def get(
     """
     if source.needs and importlib.util.find_spec(source.needs[0]) is None:
         raise MissingExtraError(f"making {source.name}", source.needs[1])
-    with place_of(mirror, source.roots, manners or Manners()) as place:
+    with place_of(mirror, source.roots, policy or FetchPolicy()) as place:
         annotations = Annotations(folder, place, source, is_release=mirror is None)
         try:
             wanted, make = source.plan(annotations, limit)

@@ -229,7 +229,7 @@ def gather(
         The targets in the folder, the number of files with each outcome, and the problems of missing files.
 
     Raises:
-        UnwillingError: a server no longer responds. Fetched files are kept.
+        HostUnavailableError: a server no longer responds. Fetched files are kept.
         OSError: a file cannot be written.
     """
     targets: set[str] = set()
@@ -268,7 +268,7 @@ def _bring(wanted: Wanted, folder: Path, place: "Place", ledger: "Ledger") -> tu
     for _ in range(2):
         try:
             content = place.read(wanted.path)
-        except UnwillingError:
+        except HostUnavailableError:
             raise
         except FetchError as error:
             reason = str(error).removeprefix(f"{address}: ")
@@ -353,14 +353,14 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class FetchPolicy:
     """Limits for requests to servers.
 
     Attributes:
         at_once: the number of files requested from one server at the same time.
         tries: the number of tries for one file, for errors that may pass.
         first_pause, longest_pause: seconds between tries; see `Retry`.
-        patience: the longest wait in seconds that a server may ask for. If it asks for more, the run ends.
+        longest_wait: the most seconds that a server may ask to wait. If it asks for more, the run ends.
         given_up_after: the run ends after this many failures in a row that may pass, or after this many
             refusals before the first file.
         seconds: the timeout for one file.
@@ -370,12 +370,12 @@ class Manners:
     tries: int = 4
     first_pause: float = 1.0
     longest_pause: float = 30.0
-    patience: float = 300.0
+    longest_wait: float = 300.0
     given_up_after: int = 20
     seconds: float = 120.0
 
 
-class UnwillingError(FetchError):
+class HostUnavailableError(FetchError):
     """A server does not respond, refuses all requests, or asks for a long wait. The run ends."""
 
 
@@ -396,14 +396,14 @@ class WebPlace(Closable):
     The longest prefix of a path in `roots` gives the start of its URL. Closing it stops all fetches.
     """
 
-    def __init__(self, roots: Mapping[str, str], manners: Manners, *, allow_private: bool = False) -> None:
+    def __init__(self, roots: Mapping[str, str], policy: FetchPolicy, *, allow_private: bool = False) -> None:
         """Create the place. Nothing is requested yet. `allow_private` allows private addresses."""
         self._roots = sorted(roots.items(), key=lambda root: -len(root[0]))
-        self._manners = manners
+        self._policy = policy
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._hosts: dict[str, _Host] = {}
-        seconds, connections = manners.seconds, 4 * manners.at_once
+        seconds, connections = policy.seconds, 4 * policy.at_once
         limits = FetchLimits(seconds=seconds, tries=1, connections=connections, allow_private=allow_private)
         self._fetcher = Fetcher(limits)
 
@@ -416,14 +416,14 @@ class WebPlace(Closable):
         """Return the content of a file.
 
         Raises:
-            UnwillingError: the server no longer responds, refuses all requests, or asks for a long wait.
+            HostUnavailableError: the server does not respond, refuses all requests, or asks for a long wait.
             FetchError: the file cannot be fetched. `passing` says whether trying again later may help.
         """
-        url, manners = self.address(path), self._manners
+        url, policy = self.address(path), self._policy
         name = urlsplit(url).netloc
         with self._lock:
-            host = self._hosts.setdefault(name, _Host(manners.at_once))
-        retry = Retry(manners.tries, manners.first_pause, manners.longest_pause)
+            host = self._hosts.setdefault(name, _Host(policy.at_once))
+        retry = Retry(policy.tries, policy.first_pause, policy.longest_pause)
         while True:
             with host.room:  # held while waiting, so that the threads do not all continue together
                 self._sleep(host.not_before - time.monotonic(), url)
@@ -449,26 +449,26 @@ class WebPlace(Closable):
             raise FetchError(f"{url}: the fetch was stopped. Run the same command again.", passing=True)
 
     def _learn(self, host: _Host, name: str, error: FetchError, *, is_last: bool) -> None:
-        """Record a failure. Raise UnwillingError if further requests to the server are useless."""
-        most, patience = self._manners.given_up_after, self._manners.patience
+        """Record a failure. Raise HostUnavailableError if further requests to the server are useless."""
+        most, longest_wait = self._policy.given_up_after, self._policy.longest_wait
         with self._lock:
             if error.passing:
-                host.not_before = max(host.not_before, time.monotonic() + min(error.pause, patience))
+                host.not_before = max(host.not_before, time.monotonic() + min(error.pause, longest_wait))
                 host.failures += is_last
             elif error.status in REFUSED and not host.has_given:
                 host.refusals += 1
         if host.refusals >= most:
-            raise UnwillingError(
+            raise HostUnavailableError(
                 f"{name}: refused the first {most} files. Use a mirror with --from. The last error: {error}"
             ) from error
         wait = error.pause
         again = "Run the same command again later; it continues where it stopped."
-        if wait > patience:
+        if wait > longest_wait:
             message = f"{name}: asks to wait {wait:,.0f} s. {again}"
-            raise UnwillingError(message, passing=True) from error
+            raise HostUnavailableError(message, passing=True) from error
         if host.failures >= most:
             message = f"{name}: does not respond. {again} The last error: {error}"
-            raise UnwillingError(message, passing=True) from error
+            raise HostUnavailableError(message, passing=True) from error
 
 
 class FolderPlace(Closable):
@@ -510,7 +510,7 @@ class FolderPlace(Closable):
 Place: TypeAlias = WebPlace | FolderPlace
 
 
-def place_of(mirror: str | None, roots: Mapping[str, str], manners: Manners) -> Place:
+def place_of(mirror: str | None, roots: Mapping[str, str], policy: FetchPolicy) -> Place:
     """Return the place that `--from` names; by default the original source.
 
     Private addresses are allowed only if the mirror itself has one.
@@ -520,7 +520,7 @@ def place_of(mirror: str | None, roots: Mapping[str, str], manners: Manners) -> 
         FetchError: there is no host with the name of the mirror.
     """
     if mirror is None:
-        return WebPlace(roots, manners)
+        return WebPlace(roots, policy)
     if "://" not in mirror:
         return FolderPlace(Path(mirror))
     parts = urlsplit(mirror)
@@ -533,7 +533,7 @@ def place_of(mirror: str | None, roots: Mapping[str, str], manners: Manners) -> 
     except FetchError as error:
         raise FetchError(f"--from {mirror}: {error}. Check the name.", passing=True) from error
     private = not all(map(is_public, addresses))
-    return WebPlace({"": mirror.rstrip("/") + "/"}, manners, allow_private=private)
+    return WebPlace({"": mirror.rstrip("/") + "/"}, policy, allow_private=private)
 
 
 def read_listing(file: Path) -> dict[str, Blob]:

@@ -42,7 +42,7 @@ def _plan(annotations: Annotations, limit: int | None) -> SetPlan:
     scenes: set[str] = set()
     for line, text in lines:
         row = _row(text)
-        where = f"{rows_file}:{line}"
+        where = f"{rows_file}, line {line}"
         if row is None:
             item = text.decode("utf-8", "replace")
             reason = "expected a product, a scene and a bbox. The row is left out."
