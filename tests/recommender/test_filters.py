@@ -78,6 +78,44 @@ def test_fields_that_no_product_has_are_named(
         assert note.startswith(f"no product of the catalogue has the field {what}")
 
 
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("price <= 200 EUR and sale_price > 1 eur and price in (free, 1 EUR)", []),
+        ("price <= 200 USD", ["price' in USD. Write the amount in EUR."]),
+        ("not price in (5, 10 CHF) or prise < 5 USD", ["prise'. Did you mean price", "price' in CHF. Write"]),
+        ("sale_price > 1 USD", ["sale_price' in USD. Write the amount in EUR."]),
+        ("brand <= 1 USD", ["brand' in USD. Leave out the currency."]),
+    ],
+)
+def test_currencies_that_no_product_has_are_named(catalogue: Catalogue, where: str, said: list[str]) -> None:
+    notes = FilterHints(catalogue, MODEL).on(where)  # type: ignore[arg-type]
+    assert len(notes) == len(said)
+    for note, what in zip(notes, said, strict=True):
+        assert note.startswith(f"no product of the catalogue has the field '{what}")
+
+
+def test_a_hint_names_every_currency_of_the_catalogue(source: Path) -> None:
+    class Abroad(PricedSet):
+        def products(self) -> Iterator[Product]:
+            for number, product in enumerate(super().products()):
+                yield replace(product, fields={"price": ("5.00 GBP", "1.00 EUR", "7.00 JPY")[number % 3]})
+
+    catalogue = Catalogue(MemoryStore())
+    catalogue.sync(Abroad(source), MODEL)  # type: ignore[arg-type]
+    (note,) = FilterHints(catalogue, MODEL).on("price < 9 USD")  # type: ignore[arg-type]
+    assert note.endswith("has the field 'price' in USD. Write the amount in EUR or GBP or JPY.")
+
+
+def test_a_budget_in_a_currency_that_no_product_has_gives_a_note(catalogue: Catalogue, photo: Path) -> None:
+    recommender = Recommender(catalogue, MODEL)  # type: ignore[arg-type]
+    note = "no product of the catalogue has the field 'price' in USD. Write the amount in EUR."
+    look = recommender.look(photo, budget="50 USD")
+    assert (look.slots, look.notes) == ([], [note])
+    assert recommender.look(photo, where="price < 5 USD", budget="50 USD").notes == [note]
+    assert recommender.look(photo, where="color = red", budget="500 EUR").notes == []
+
+
 def test_an_empty_catalogue_gives_no_hints(source: Path) -> None:
     catalogue = Catalogue(MemoryStore())
     catalogue.sync(source, MODEL)

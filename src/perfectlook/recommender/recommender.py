@@ -41,7 +41,7 @@ from perfectlook.recommender.scope import (
     search_filter,
 )
 from perfectlook.stores import Point, Query
-from perfectlook.stores.filters import Compare, Filter
+from perfectlook.stores.filters import Compare, Filter, parse_filter
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 
 if TYPE_CHECKING:
@@ -318,7 +318,10 @@ class Recommender(Closable):
         )
         look = composer.compose(embedded.name, slots)
         short = bool(look.missing) or any(len(each.alternatives) < alternatives for each in look.slots)
-        return _drawable(look.model_copy(update=self._notes(where, short=short)), embedded.source)
+        asked = all_of(
+            [parse_filter(where) if isinstance(where, str) else where, limit.affordable if limit else None]
+        )
+        return _drawable(look.model_copy(update=self._notes(asked, short=short)), embedded.source)
 
     def explain(
         self,

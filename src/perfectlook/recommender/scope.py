@@ -1,6 +1,7 @@
 """Choose the categories of a request, and build the filter of its searches."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from difflib import SequenceMatcher, get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -8,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from perfectlook.catalogue import Catalogue
-from perfectlook.catalogue.manifest import Generation
+from perfectlook.catalogue.manifest import Generation, Record
 from perfectlook.errors import UsageError
-from perfectlook.stores import Query
-from perfectlook.stores.filters import And, Compare, Filter, Has, Not, OneOf, Or, Under, parse_filter
+from perfectlook.stores import Point, Query, filters
+from perfectlook.stores.filters import And, Compare, Filter, Has, Money, Not, OneOf, Or, Under, parse_filter
 from perfectlook.taxonomy import matching, normalise, split_path
 from perfectlook.types import Float32Array
 
@@ -169,15 +170,19 @@ def any_of(parts: Sequence[Filter]) -> Filter | None:
 
 def fields_of(tree: Filter) -> frozenset[str]:
     """Return the fields that a filter has conditions on."""
+    return frozenset("category" if isinstance(each, Under) else each.field for each in conditions_of(tree))
+
+
+def conditions_of(tree: Filter) -> Iterator[filters.Leaf | Under]:
+    """Yield the conditions that a filter combines."""
     match tree:
         case And(parts) | Or(parts):
-            return frozenset().union(*map(fields_of, parts))
+            for part in parts:
+                yield from conditions_of(part)
         case Not(part):
-            return fields_of(part)
-        case Under():
-            return frozenset({"category"})
-        case Compare(field) | OneOf(field) | Has(field):
-            return frozenset({field})
+            yield from conditions_of(part)
+        case _:
+            yield tree
 
 
 OWN = ("category", "id")
@@ -187,36 +192,62 @@ NAMED = 10
 
 
 class FilterHints:
-    """Hints about fields in filters that no product has. Fields that were found are remembered."""
+    """Hints about fields and currencies in filters that no product has. Those found are remembered."""
 
     def __init__(self, catalogue: Catalogue, model: "Model") -> None:
         """Use a catalogue and the model of its vectors."""
         self._catalogue = catalogue
         self._model = model
-        self._there = set(OWN)
+        self._there: set[Filter] = set()
 
     def on(self, where: str | Filter | None) -> tuple[str, ...]:
-        """Return a hint for each field of a filter that no product has, with similar names.
+        """Return a hint for each field of a filter that no product has, or that none has in the currency.
 
         Raises:
             CatalogueError: the catalogue fails, or has been switched to another model.
         """
         if where is None:
             return ()
-        asked = fields_of(parse_filter(where) if isinstance(where, str) else where)
-        absent = self._absent(sorted(asked - self._there))
-        if not absent or not self._catalogue.categories():
+        asked = parse_filter(where) if isinstance(where, str) else where
+        absent = [name for name in sorted(fields_of(asked) - set(OWN)) if not self._exists(Has(name))]
+        foreign = [
+            (name, currency)
+            for name, currency in sorted(_currencies_in(asked))
+            if name not in absent and not self._exists(Compare(name, ">=", Money(Decimal(0), currency)))
+        ]
+        if not (absent or foreign) or not self._catalogue.categories():
             return ()
-        known = self._catalogue.fields()
-        return tuple(_note(name, known) for name in absent)
+        known = self._catalogue.fields() if absent else []
+        notes = [_note(name, known) for name in absent]
+        return (*notes, *(self._currency_note(name, currency) for name, currency in foreign))
 
-    def _absent(self, names: Sequence[str]) -> list[str]:
-        """Return the fields that no product has."""
+    def _exists(self, wanted: Filter) -> bool:
+        """Whether any product matches."""
+        if wanted not in self._there and self._some(wanted, 1):
+            self._there.add(wanted)
+        return wanted in self._there
+
+    def _some(self, wanted: Filter, most: int) -> Sequence[Point]:
         anywhere = np.zeros(self._model.dimension, np.float32)
-        queries = [Query(anywhere, 1, where=Has(name)) for name in names]
-        found = self._catalogue.search(queries, self._model) if queries else []
-        self._there |= {name for name, hits in zip(names, found, strict=True) if hits}
-        return [name for name, hits in zip(names, found, strict=True) if not hits]
+        return self._catalogue.search([Query(anywhere, most, where=wanted)], self._model)[0].products
+
+    def _currency_note(self, name: str, currency: str) -> str:
+        """Return a hint that names the currencies of up to 1,000 products."""
+        some = self._some(Compare(name, ">=", Decimal(0)), 1000)
+        fields = [Record.from_payload(each.id, each.payload).fields for each in some]
+        prices = [filters.read_number(filters.field_text(name, "", "", each)) for each in fields]
+        known = sorted({each.currency for each in prices if each and each.currency})
+        remedy = f"Write the amount in {' or '.join(known)}." if known else "Leave out the currency."
+        return f"no product of the catalogue has the field '{name}' in {currency}. {remedy}"
+
+
+def _currencies_in(tree: Filter) -> set[tuple[str, str]]:
+    """Return the fields that a filter compares with amounts of money, with the currencies."""
+    compared = [each for each in conditions_of(tree) if isinstance(each, Compare | OneOf)]
+    values = [(each.field, each.values if isinstance(each, OneOf) else (each.value,)) for each in compared]
+    return {
+        (name, each.currency.upper()) for name, some in values for each in some if isinstance(each, Money)
+    }
 
 
 def _note(name: str, known: Sequence[str]) -> str:
