@@ -44,7 +44,7 @@ SETTINGS = {
     "quick.toml": f'{SMALL}backbone = "tiny"\n[training]\nepochs = 1\n',
     "SETTINGS.toml": f"{SMALL}[training]\nseed = 1\n",
     "settings-of-the-baseline.toml": "seed = 1\n",
-    "settings-of-the-service.toml": "rate = 9.0\n",
+    "settings-of-the-service.toml": 'model = "MODEL"\ncatalogue = "CATALOGUE"\nrate = 9.0\n',
 }
 """Files of settings by name. Models are small, because other trainings take minutes."""
 MIRRORS = {"ccp-looks": ccp_mirror, "ikea-rooms": ikea_mirror}
@@ -191,6 +191,9 @@ class Reader:
 
     def serve(self, line: str) -> None:
         """Serve until the server is ready; its model and catalogue must exist."""
+        if "--show-config" in line:
+            self.command(line)
+            return
         if found := re.search(r"qdrant\+\S+", line):
             self.command(f"perfectlook catalogue sync SOURCE --model MODEL --catalogue {found[0]}")
         with served(line, free_port()):

@@ -49,7 +49,7 @@ SLOW: dict[str, Slow] = {
         "api.md serves with these flags, and --keys"
     ),
     "perfectlook serve --model /srv/look/model --catalogue qdrant+http://qdrant:6333/shop --host 0.0.0.0": Slow(  # noqa: E501
-        "deploy.md serves, and cluster.md asks catalogues on a cluster"
+        "nginx.md serves, and cluster.md asks catalogues on a cluster"
     ),
     "PERFECTLOOK_QDRANT_URL=http://localhost:6333 .venv/bin/python -m pytest tests/stores/test_contract.py": Slow(  # noqa: E501
         "takes a minute; the same tests run against the client's own stand-in"
@@ -69,6 +69,19 @@ UNRUN = {
     "pip install -e my-backbone": INSTALLS,
     "perfectlook train SET --out MODEL --backbone dinov2-small": (
         "needs perfectlook-dinov2; tests/backbones/test_dinov2.py opens it where it is installed"
+    ),
+    **dict.fromkeys(
+        [
+            "sudo python3 -m venv /opt/perfectlook",
+            "sudo /opt/perfectlook/bin/pip install .",
+            "sudo useradd --system --home-dir /var/lib/perfectlook --shell /usr/sbin/nologin perfectlook",
+            "sudo install -d -o perfectlook -g perfectlook /var/lib/perfectlook /srv/look/catalogue",
+            "sudo cp -r my-model /srv/look/model",
+            "sudo -u perfectlook PERFECTLOOK_CACHE=/var/lib/perfectlook/cache /opt/perfectlook/bin/perfectlook catalogue sync https://shop.example/feed.xml --model /srv/look/model --catalogue /srv/look/catalogue",  # noqa: E501
+            "sudo systemctl enable --now perfectlook",
+            "sudo journalctl -u perfectlook",
+        ],
+        "changes the machine, as root",
     ),
     "make demo": f"{INSTALLS}; then it is `perfectlook demo`, which showroom.md prints",
     "make test": "would run these tests recursively",
