@@ -105,9 +105,9 @@ PHRASES: dict[str, str] = {
     r"no longer says?": "no longer returns, no longer reports",
     r"(?:first|one|any|all) of these that there": "the first that",
     r"(?:what|all|everything) that there (?:is|are)|these that there (?:is|are)": "that exist",
-    r"(?:is|are) to be (?:seen|made|given|taken|read|found|had|told|written)": "must be, can be",
+    r"(?:is|are) to be (?:passed|seen|made|given|taken|read|found|had|told|written)": "must be, can be",
     r"what is to be": "say what it is",
-    r"and is no more": "say the condition: 'if you ...'",
+    r"if at all|and is no more": "say the condition: 'if you ...'",
     r"utili[sz]e[sd]?|leverag(?:e[sd]?|ing)|simply|obviously|of course|please note": "delete it, or 'use'",
 }
 """Each forbidden phrase, a regular expression of whole words in any case, and what to write instead."""

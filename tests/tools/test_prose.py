@@ -92,7 +92,7 @@ def test_phrases_of_the_page(tmp_path: Path, name: str, text: str, line: int) ->
     ("name", "text", "line"),
     [
         ("a.toml", 'a = 1\n# fine\nb = "whoever pays"  # fine\n', 3),
-        ("a.toml", 'terms = """\\\nFine. It is to be \\\nseen with a card."""\n', 2),
+        ("a.toml", 'terms = """\\\nFine. It is to be passed \\\non with a card."""\n', 2),
         ("Makefile", "# fine\nhelp: ## mend the targets\n\ttouch $@\n", 2),
         ("Makefile", 'a:\n\techo "ask whoever made it"\n', 2),
         ("run.sh", "set -e\n# such a thing\nfor a in $#; do echo whoever; done\n", 2),
@@ -141,6 +141,7 @@ def test_files_that_are_read(name: str) -> None:
         "go on from this model on new pairs",
         "--budget is of whole looks",
         "the API key is none",
+        "A model trained on them is to be passed on, if at all, with a card that says so.",
         "the first of these that there is",
         "what an earlier installation left in its folders and is no more is removed",
         "note what is to be seen in each",
