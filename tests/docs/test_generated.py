@@ -30,16 +30,6 @@ def errors() -> ModuleType:
     return sys.modules["documentation.errors"]
 
 
-def test_every_kind_of_template(errors: ModuleType):
-    def template(code: str) -> str:
-        return errors._template(errors.ast.parse(code, mode="eval").body)
-
-    assert template('f"{path}: no such file. Check the path."') == "{path}: no such file. Check the path."
-    assert template("f\"unknown {what!r}: {', '.join(NAMES)}\"") == "unknown '{what}': {names}"
-    assert template('f"{len(rows)} of " f"{self._total}"') == "{number} of {total}"
-    assert template("f\"{'a' if x else 'b'}\"") == "{a or b}"
-
-
 def test_errors_have_their_class_module_and_message(errors: ModuleType):
     found = {(each.kind, each.module, each.text) for each in errors.messages()}
     assert len(found) > 250
