@@ -155,5 +155,5 @@ def test_closed_stores_cannot_be_used(tmp_path: Path) -> None:
         store.add("0123456789", "m", [])
     with Database.open(tmp_path / "catalogue", create=True) as database:
         database.close()
-    with pytest.raises(CatalogueError, match="has been closed"):
+    with pytest.raises(CatalogueError, match="is closed"):
         database.version()

@@ -90,7 +90,7 @@ def test_a_budget_too_small_names_the_smallest_that_works(studied, monkeypatch, 
 def test_wrong_use_fails_before_anything_is_measured(studied, tmp_path, capsys):
     rest = [str(studied / "set"), "--out", str(tmp_path / "out")]
     assert main([*rest, "--budget", "soon"]) == 2
-    assert "write it like 2h, 90m or 45s" in capsys.readouterr().err
+    assert "Write it like 2h, 90m or 45s" in capsys.readouterr().err
     assert main([*rest, "--shares", "1.5"]) == 2
     assert "--shares 1.5: must be above 0" in capsys.readouterr().err
     assert main([str(tmp_path / "absent"), "--out", str(tmp_path / "out")]) == 1
