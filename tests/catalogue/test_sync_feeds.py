@@ -197,7 +197,7 @@ def test_malformed_rows_keep_their_products(shop: Shop) -> None:
     assert counts(report) == (0, 0, 0, 8, 0)
     assert (report.kept, report.is_whole) == (2, True)
     assert [problem.where for problem in report.failed] == [
-        f"{shop.folder / 'feed.jsonl'}, row {row}" for row in (1, 2)
+        f"{shop.folder / 'feed.jsonl'}, line {line}" for line in (1, 2)
     ]
 
 
@@ -215,7 +215,7 @@ def test_a_feed_that_cannot_be_read_changes_nothing(shop: Shop) -> None:
     (shop.folder / "feed.csv").write_bytes(b"id,title,image_link,category\n9,caf\xe9,9.jpg,A\n")
     with (
         Catalogue.open(shop.catalogue_folder) as catalogue,
-        pytest.raises(FeedError, match="line 2, byte 6"),
+        pytest.raises(FeedError, match="line 2: byte 6"),
     ):
         catalogue.sync(shop.folder / "feed.csv", MODEL)
     assert shop.points().keys() == before
@@ -464,7 +464,7 @@ def test_the_media_type_or_the_option_gives_the_format_of_a_fetched_feed(on_the_
     [
         (fail(404), r"/shop\.csv\?key=1: answered 404 Not Found\. Correct the link"),
         (serve(b"nothing\n1\n"), r"/shop\.csv\?key=1: no column 'id' \(it has nothing\)\. Name the column"),
-        (serve(b"id\ncaf\xe9"), r"/shop\.csv\?key=1: line 2, byte 4 .* Save the feed as UTF-8"),
+        (serve(b"id\ncaf\xe9"), r"/shop\.csv\?key=1, line 2: byte 4 .* Save the file as UTF-8"),
     ],
 )
 def test_a_fetched_feed_that_cannot_be_read_changes_nothing(

@@ -42,7 +42,7 @@ def test_a_split_of_one_pair_is_too_small(shop, tmp_path, capsys):
     split = split_of(json.loads(first)["scene"])
     on = [str(shop.model), str(source), "--split", split, "--workers", "1"]
     assert main(["report", *on, "--out", str(tmp_path / "page.html")]) == 0
-    said = f"1 pair in split '{split}': too few to compare. Use --split all, or add pairs to the set."
+    said = f"1 pair in split '{split}': too few to compare. Choose the split 'all', or add pairs to the set."
     out = capsys.readouterr().out
     assert "model on set: binary accuracy " in out and said in out
 

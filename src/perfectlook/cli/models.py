@@ -277,7 +277,7 @@ def report(
         print(f"{on}: binary accuracy {accuracy.value:.4f}. {made.too_little}")
     else:
         print(f"{on}: binary accuracy {accuracy:.4f} over {counted(evaluation.overall.n_pairs, 'pair')}")
-    print(f"wrote {out}: {shown} answers, {len(content) / 1e6:.1f} MB; open it in a browser")
+    print(f"wrote {out}: {counted(shown, 'answer')}, {len(content) / 1e6:.1f} MB; open it in a browser")
     print(f"the page contains the set's pictures; their licence: {made.licence or 'not stated by the set'}")
     return 0
 
