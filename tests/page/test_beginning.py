@@ -67,7 +67,7 @@ def test_a_photo_from_the_web(opens: Any, shop: Running) -> None:
     page = opens()
 
     page.get_by_label("Address of a picture on the web").fill(f"{shop.url}/v1/samples/stripes/picture")
-    page.get_by_role("button", name="Use picture").click()
+    page.get_by_role("button", name="Use it").click()
 
     assert len(rows(page)) == 4
     # the server fetches it; the page shows no picture of an http address
@@ -78,7 +78,7 @@ def test_a_picture_that_cannot_be_fetched(opens: Any) -> None:
     page = opens()
 
     page.get_by_label("Address of a picture on the web").fill("http://127.0.0.1:9/room.jpg")
-    page.get_by_role("button", name="Use picture").click()
+    page.get_by_role("button", name="Use it").click()
 
     page.get_by_role("heading", name="This picture could not be fetched").wait_for()
 

@@ -27,7 +27,7 @@ export const texts = {
     privacy: "The server does not store your photo.",
     urlLabel: "Address of a picture on the web",
     urlHint: "https:// address of a picture",
-    useUrl: "Use picture",
+    useUrl: "Use it",
     samples: "Or try an example",
     dropHere: "Drop the photo",
   },
