@@ -15,9 +15,9 @@ Progress: TypeAlias = Callable[[int, int, int], None]
 """A function that long work calls often, with the number of items done, in total, and failed."""
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number and its noun for a message: "1 scene", "1,234 scenes"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 class ProgressOf(Protocol):

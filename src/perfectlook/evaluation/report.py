@@ -34,6 +34,7 @@ from perfectlook.features.set_features import SceneShown, SetFeatures
 from perfectlook.images import encode_jpeg, open_picture
 from perfectlook.model.runtime import Model, Popularity, SceneEmbedding, features_for, open_model
 from perfectlook.progress import ProgressOf
+from perfectlook.progress import counted as plain_counted
 from perfectlook.taxonomy import split_path
 from perfectlook.types import REGIONS, Box, Float32Array, Pair, Product, View
 
@@ -489,8 +490,8 @@ def grouped(number: float) -> str:
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
-    """A number of things: 1 pair, 1,200 pairs."""
-    return f"{count:,}{THIN}{noun if count == 1 else plural or noun + 's'}"
+    """A number of things that stays on one line: 1 pair, 1,200 pairs."""
+    return plain_counted(count, noun, plural).replace(" ", THIN, 1)
 
 
 def last_level(category: str) -> str:

@@ -19,7 +19,7 @@ from perfectlook.errors import TrainingError
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import GlobalNetwork, Standardise, unit
 from perfectlook.progress import counted
-from perfectlook.training.baselines.learned import InnerProduct
+from perfectlook.training.baselines.learned import InnerProduct, fitted
 from perfectlook.training.checkpoint import NO_PAIRS
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
@@ -79,7 +79,10 @@ def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -
         )
     centred = products - centres
     scenes = data.scene_features(rows)
-    network = StylePrior(config.model, (_fitted(data, scenes), _fitted(data, centred)), centred)
+    # the global vector and the style statistics of all stages together get equal weight
+    blocks = replace(data.widths, stages=(data.widths.style,)).blocks(data.config)
+    standardise = fitted(data, scenes, blocks=blocks), fitted(data, centred, blocks=blocks)
+    network = StylePrior(config.model, standardise, centred)
     return Learned(network, NO_PAIRS, scenes=rows)
 
 
@@ -89,15 +92,3 @@ def scene_rows(data: TrainingData, config: TrainingConfig) -> IntArray:
     if not features.dataset.pairs:
         return np.arange(len(features.scene_views))
     return np.unique(features.pair_scenes[learning_pairs(features, config)])
-
-
-def _fitted(data: TrainingData, rows: Tensor) -> Standardise:
-    """Standardise features; the global vector and the style statistics get equal weight."""
-    standardise = Standardise(rows.shape[1])
-    blocks = {"head": [data.widths.head], "style": [sum(data.stages)]}
-    both = blocks["head"] + blocks["style"]
-    with torch.no_grad():
-        standardise.fit(
-            rows.mean(dim=0), rows.std(dim=0, correction=0), blocks.get(data.config.global_features, both)
-        )
-    return standardise

@@ -5,7 +5,7 @@ product, as in the test. Each class lists its other differences from its paper.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -303,16 +303,20 @@ class RankerFit(Fit):
         return [distances]
 
 
-def fitted(data: TrainingData, rows: Tensor, *, length: float = 1.0) -> Standardise:
+def fitted(
+    data: TrainingData, rows: Tensor, *, length: float = 1.0, blocks: Sequence[int] | None = None
+) -> Standardise:
     """Standardise features and divide by √width; with `scaling` = stages, every block gets equal weight.
 
     Args:
         data: defines the features of the rows.
         rows: the features to take mean and deviation from, [n, global width].
         length: typical length of standardised rows.
+        blocks: widths of the blocks that get equal weight, instead of those that `scaling` selects.
     """
     standardise = Standardise(rows.shape[1])
-    blocks = data.widths.blocks(data.config) if data.config.scaling == "stages" else None
+    if blocks is None and data.config.scaling == "stages":
+        blocks = data.widths.blocks(data.config)
     with torch.no_grad():
         standardise.fit(rows.mean(dim=0), rows.std(dim=0, correction=0), blocks)
         standardise.scale *= length
