@@ -1,9 +1,14 @@
 """Fetching from a server that fails, stalls, truncates, redirects or lies."""
 
 import gzip
+import random
 import socket
 import threading
+import tracemalloc
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +131,119 @@ def test_the_size_limit_holds_with_and_without_content_length(server: Web) -> No
             fetch_picture(server.url(path), limits=LIMITS)
     server.answers["/full.jpg"] = serve(b"x" * 1000)
     assert fetch_picture(server.url("/full.jpg"), limits=LIMITS) == b"x" * 1000
+
+
+def raw_deflate(content: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(content) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("Deflate", raw_deflate),
+        ("identity", bytes),
+    ],
+)
+def test_one_layer_of_compression_is_decoded(
+    server: Web, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    content = random.Random(0).randbytes(150_000) + b"x" * 150_000
+    server.answers["/a.jpg"] = serve(pack(content), content_encoding=encoding)
+    assert fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, max_bytes=300_000)) == content
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,gzip,gzip", "br", "zstd", "gzip, identity", "\x01"])
+def test_other_encodings_are_refused_before_the_body_is_decoded(server: Web, encoding: str) -> None:
+    server.answers["/a.jpg"] = serve(gzip.compress(gzip.compress(b"picture")), content_encoding=encoding)
+    with pytest.raises(FetchError, match=r"/a\.jpg: has the encoding"):
+        fetch_picture(server.url("/a.jpg"), limits=LIMITS)
+
+
+def test_a_body_that_expands_suspiciously_is_refused_early(server: Web) -> None:
+    tracemalloc.start()
+    server.answers["/a.jpg"] = serve(gzip.compress(bytes(2**25)), content_encoding="gzip")
+    with pytest.raises(FetchError, match=r"/a\.jpg: expands more than 200 times"):
+        fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, max_bytes=2**30))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * 2**20 + 2**25  # the packed body alone needs its 32 MiB while the server makes it
+
+
+def test_bytes_that_decode_to_nothing_count_too(server: Web) -> None:
+    empty = zlib.compressobj(wbits=31).flush(zlib.Z_FULL_FLUSH) + b"\0\0\0\xff\xff" * 1_000  # empty blocks
+    server.answers["/a.jpg"] = serve(empty, content_encoding="gzip")
+    with pytest.raises(FetchError, match="over the limit of 1,000 bytes"):
+        fetch_picture(server.url("/a.jpg"), limits=LIMITS)
+
+
+@pytest.mark.parametrize("cut", [5, 40])
+def test_a_truncated_or_damaged_compressed_body_is_an_error(server: Web, cut: int) -> None:
+    server.answers["/a.jpg"] = serve(gzip.compress(bytes(range(100)))[:cut], content_encoding="gzip")
+    with pytest.raises(FetchError, match="incomplete"):
+        fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, tries=1))
+    server.answers["/a.jpg"] = serve(b"picture", content_encoding="gzip")
+    with pytest.raises(FetchError, match="not valid gzip"):
+        fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, tries=1))
+
+
+def test_a_body_can_go_to_a_file(server: Web, tmp_path: Path) -> None:
+    server.answers["/a.csv"] = first(break_off(b"longer than the body"), serve(b"id,title"))
+    with (tmp_path / "feed").open("w+b") as file, Fetcher(LIMITS) as fetcher:
+        assert fetcher.fetch(server.url("/a.csv"), file=file).content == b""
+    assert (tmp_path / "feed").read_bytes() == b"id,title"
+
+
+def test_a_name_that_resolves_slowly_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: ended.wait(10) and [])
+    with pytest.raises(FetchError, match=r"timed out after 0\.3 s"):
+        fetch_picture("http://slow.example/a.jpg", limits=SHORT)
+    ended.set()
+
+
+ODD = [
+    "http://xn--/x.jpg",
+    "http://a\ud800.example/x.jpg",
+    "http://a/\udcff.jpg",
+    "http://[v1.a]/",
+    "http://a:b/",
+]
+ODD += [
+    "http://a:99999/",
+    "http://\x00/",
+    "http://xn--a/",
+    "http://" + "a" * 300 + "/",
+    "http://a..b/",
+    "http://\u3002/",
+]
+
+
+@pytest.mark.parametrize("url", ODD)
+def test_every_error_of_a_url_is_a_fetch_error_that_can_be_printed(url: str) -> None:
+    with pytest.raises(FetchError) as raised:
+        fetch_picture(url, limits=SHORT)
+    str(raised.value).encode()
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize("place", ODD)
+def test_redirects_to_them_are_too(server: Web, place: str) -> None:
+    server.answers["/a.jpg"] = redirect(place.encode("utf-8", "replace").decode("latin-1"))
+    with pytest.raises(FetchError):
+        fetch_picture(server.url("/a.jpg"), limits=SHORT)
+
+
+def test_unexpected_errors_of_libraries_name_the_url(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_oddly(*_: object, **__: object) -> None:
+        raise KeyError("odd")
+
+    monkeypatch.setattr("httpcore.ConnectionPool.stream", fail_oddly)
+    with pytest.raises(FetchError, match=r"/a\.jpg: cannot be fetched \('odd'\)\. Check the URL\."):
+        fetch_picture(server.url("/a.jpg"), limits=LIMITS)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

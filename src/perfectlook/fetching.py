@@ -5,13 +5,15 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, BinaryIO, TypeAlias, TypeVar
 
 import httpcore
 import httpx
@@ -27,8 +29,8 @@ class FetchLimits:
     """Limits of a fetch.
 
     Attributes:
-        max_bytes: the largest body accepted, after decompression.
-        seconds: the timeout of one try, including redirects and the whole body.
+        max_bytes: the largest body accepted, before and after decompression.
+        seconds: the timeout of one try, including the name of the host, redirects and the whole body.
         redirects: the largest number of redirects followed.
         tries: the number of tries in total, for errors that may pass.
         first_pause: seconds before the second try. Each further pause is twice as long.
@@ -50,6 +52,10 @@ class FetchLimits:
 DEFAULT_LIMITS = FetchLimits()
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
+_UNPACKED_FREELY = 2**20
+_MAX_RATIO = 200
+"""How many times larger than its packed form a body may be, above `_UNPACKED_FREELY` bytes."""
+_STEP = 2**16
 _HEADERS = {
     "user-agent": f"perfectlook/{__version__}",
     "accept": "image/*,*/*;q=0.5",
@@ -70,7 +76,7 @@ class Fetched:
     """The response of a URL.
 
     Attributes:
-        content: the body; None if it has not changed since the given validators.
+        content: the body; None if it has not changed since the given validators, b"" if a file has it.
         validators: for the next request.
         media_type: the media type that the server declares, without parameters; "" if it declares none.
     """
@@ -98,35 +104,38 @@ class Fetcher(Closable):
             network_backend=self._network,
         )
 
-    def fetch(self, url: str, known: Validators | None = None) -> Fetched:
+    def fetch(self, url: str, known: Validators | None = None, *, file: BinaryIO | None = None) -> Fetched:
         """Fetch a URL. With `known`, the content is None if it has not changed since.
+
+        The body may have one layer of gzip or deflate. It is decoded as it comes, within the limits. With
+        `file`, it is written there and not held in memory.
 
         Raises:
             FetchError: the URL is refused or cannot be reached, or the response is too large, too slow or
-                empty.
+                empty. It is the only error, except for those of `file`.
         """
         limits = self._limits
         retry = Retry(limits.tries, limits.first_pause, limits.longest_pause)
         try:
-            return retry.call(lambda: self._fetch(url, known), self._pause)
+            return retry.call(lambda: self._fetch(url, known, file), self._pause)
         except FetchError as error:
             if error.passing:
                 tried = f" after {retry.tried} tries" if retry.tried > 1 else ""
-                error.args = (f"{url}: {error}{tried}. Check the URL, or try again later.",)
+                error.args = (f"{_shown(url)}: {error}{tried}. Check the URL, or try again later.",)
             raise
 
     def _release(self) -> None:
         self._closed.set()
-        self._network.closed = True  # stops connections that other threads are opening
+        self._network.close()  # stops connections that other threads are opening
         self._pool.close()
 
     def _pause(self, seconds: float) -> None:
         if self._closed.wait(seconds):
             raise FetchError("stopped because the fetcher was closed", passing=True)
 
-    def _fetch(self, url: str, known: Validators | None) -> Fetched:
+    def _fetch(self, url: str, known: Validators | None, file: BinaryIO | None) -> Fetched:
         """Follow redirects and read the response. Errors that may pass do not name the URL."""
-        place = _checked(url, url)
+        place, shown = _checked(url, url), _shown(url)
         seconds = self._limits.seconds
         self._network.clock.deadline = time.monotonic() + seconds
         since = {"if-none-match": known.etag, "if-modified-since": known.last_modified} if known else {}
@@ -139,64 +148,132 @@ class Fetcher(Closable):
                 )
                 to = [("host", place.netloc.decode("ascii")), *headers]  # with the brackets of IPv6
                 with self._pool.stream("GET", target, headers=to, extensions=extensions) as raw:
-                    response = httpx.Response(raw.status, headers=raw.headers, content=raw.iter_stream())
+                    response = httpx.Response(raw.status, headers=raw.headers)
                     if response.status_code not in _REDIRECTS:
-                        return self._read(url, response, known)
+                        return self._read(shown, response, raw.iter_stream(), known, file)
                     place = _checked(str(place.join(response.headers.get("location", ""))), url)
         except FetchError as error:
-            if error.passing or str(error).startswith(url):
+            if error.passing or str(error).startswith(shown):
                 raise
-            raise FetchError(f"{url}: {error}") from error
+            raise FetchError(f"{shown}: {error}") from error
         except httpcore.TimeoutException as error:
             raise FetchError(f"timed out after {seconds:g} s", passing=True) from error
         except httpcore.RemoteProtocolError as error:
             raise FetchError(f"the response is incomplete or not HTTP ({error})", passing=True) from error
         except httpcore.NetworkError as error:
             raise FetchError(f"cannot be reached ({error})", passing=True) from error
-        except (httpcore.ProtocolError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise FetchError(f"{url}: cannot be fetched ({error}). Check the URL.") from error
-        raise FetchError(f"{url}: redirects more than {self._limits.redirects} times. Use its final URL.")
+        except Exception as error:  # the libraries raise almost any type of error on invalid URLs and headers
+            cause = _shown(str(error)) or type(error).__name__
+            raise FetchError(f"{shown}: cannot be fetched ({cause}). Check the URL.") from error
+        raise FetchError(f"{shown}: redirects more than {self._limits.redirects} times. Use its final URL.")
 
-    def _read(self, url: str, response: httpx.Response, known: Validators | None) -> Fetched:
-        status = response.status_code
+    def _read(
+        self,
+        shown: str,
+        response: httpx.Response,
+        parts: Iterable[bytes],
+        known: Validators | None,
+        file: BinaryIO | None,
+    ) -> Fetched:
+        status, headers = response.status_code, response.headers
         if status == 304 and known:
             return Fetched(None, known)
         if status != 200:
             said = f"answered {status} {response.reason_phrase}".rstrip()
             if status not in _PASSING:
-                raise FetchError(f"{url}: {said}. Correct the link, or remove it.", status=status)
-            pause = retry_after(response.headers.get("retry-after", ""))
+                raise FetchError(f"{shown}: {said}. Correct the link, or remove it.", status=status)
+            pause = retry_after(headers.get("retry-after", ""))
             raise FetchError(said, passing=True, status=status, pause=pause)
-        most = self._limits.max_bytes
-        size = int(response.headers.get("content-length", 0))  # httpcore has checked that it is a number
+        if file is not None:  # an earlier try may have written a part
+            file.seek(0)
+            file.truncate()
+        size = 0
         content = bytearray()
-        parts = response.iter_bytes(2**16)
-        while size <= most and (part := next(parts, b"")):
-            content += part
-            size = max(size, len(content))
-        if size > most:
-            raise FetchError(f"{url}: over the limit of {most:,} bytes. Use a smaller file.")
-        if not content:
+        # httpcore has checked that the length is a number
+        packed = self._within(shown, parts, int(headers.get("content-length", 0)))
+        for part in _decoded(packed, headers.get("content-encoding", "")):
+            self._network.clock.left(None)
+            size += len(part)
+            if size > self._limits.max_bytes:
+                raise self._too_large(shown)
+            if file is None:
+                content += part
+            else:
+                file.write(part)
+        if not size:
             raise FetchError("the response is empty (0 bytes)", passing=True)
-        headers = response.headers
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         validators = Validators(headers.get("etag"), headers.get("last-modified"))
         return Fetched(bytes(content), validators, media_type)
 
+    def _within(self, shown: str, parts: Iterable[bytes], announced: int) -> Iterator[bytes]:
+        """Yield the parts of a body while they are within the limit, before any decompression."""
+        if announced > self._limits.max_bytes:
+            raise self._too_large(shown)
+        size = 0
+        for part in parts:
+            size += len(part)
+            if size > self._limits.max_bytes:
+                raise self._too_large(shown)
+            yield part
+
+    def _too_large(self, shown: str) -> FetchError:
+        most = self._limits.max_bytes
+        return FetchError(f"{shown}: over the limit of {most:,} bytes. Use a smaller file.")
+
+
+def _decoded(parts: Iterable[bytes], encoding: str) -> Iterator[bytes]:
+    """Decode a body in small steps, whatever it expands to. Some hosts pack it although not asked to.
+
+    Raises:
+        FetchError: the body has another encoding or more than one, is damaged, or expands suspiciously.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        yield from parts
+        return
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise FetchError(f"has the encoding '{encoding:.80}'. Serve it without, or with gzip or deflate.")
+    decoder, received, size = None, 0, 0
+    for part in filter(None, parts):
+        if decoder is None:
+            raw = encoding == "deflate" and part[0] & 15 != 8  # some hosts leave out the header of zlib
+            decoder = zlib.decompressobj(-15 if raw else 47)
+        received += len(part)
+        rest, step = part, b""
+        while not decoder.eof and (rest or len(step) == _STEP):  # after a full step, zlib may hold back more
+            try:
+                step = decoder.decompress(rest, _STEP)
+            except zlib.error as error:
+                raise FetchError(f"the body is not valid {encoding} ({error})", passing=True) from error
+            rest = decoder.unconsumed_tail
+            size += len(step)
+            if size > max(_UNPACKED_FREELY, _MAX_RATIO * received):
+                raise FetchError(f"expands more than {_MAX_RATIO} times. Serve it without Content-Encoding.")
+            yield step
+    if decoder is not None and not decoder.eof:
+        raise FetchError("the response is incomplete", passing=True)
+
 
 def _checked(url: str, asked: str) -> httpx.URL:
     """Return a URL that may be fetched. `asked` is the URL that was requested first."""
-    place = asked if url == asked else f"{asked}: redirects to {url}"
+    place = _shown(asked) if url == asked else f"{_shown(asked)}: redirects to {_shown(url)}"
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise FetchError(f"{place}: not a URL ({error}). Correct the link.") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+        host = parsed.host
+    except Exception as error:  # httpx also raises errors of idna and of Unicode
+        raise FetchError(f"{place}: not a URL ({_shown(str(error))}). Correct the link.") from error
+    if parsed.scheme not in ("http", "https") or not host:
         raise FetchError(f"{place}: not an http:// or https:// URL. Correct the link.")
     if parsed.userinfo:
         place = str(parsed.copy_with(username=None, password=None))
         raise FetchError(f"{place}: contains a password. Remove it from the URL.")
     return parsed.copy_with(fragment=None)
+
+
+def _shown(text: str) -> str:
+    """Return a text as messages show it. Links of others may hold control characters and lone surrogates."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 class _Clock(threading.local):
@@ -219,7 +296,8 @@ class _GuardedNetwork(httpcore.NetworkBackend):
     """
 
     def __init__(self, *, allow_private: bool) -> None:
-        self.closed = False
+        self._closed = False
+        self._resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolver")
         self.clock = _Clock()
         self._network = httpcore.SyncBackend()
         self._allow_private = allow_private
@@ -228,17 +306,28 @@ class _GuardedNetwork(httpcore.NetworkBackend):
         self, host: str, port: int, timeout: float | None = None, *rest: Any, **options: Any
     ) -> httpcore.NetworkStream:
         failure: Exception = httpcore.ConnectError("no address")
-        for address in addresses_of(host, port, allow_private=self._allow_private):
+        resolving = self._resolvers.submit(addresses_of, host, port, allow_private=self._allow_private)
+        try:
+            addresses = resolving.result(self.clock.left(timeout))
+        except TimeoutError as error:
+            resolving.cancel()
+            raise httpcore.ConnectTimeout("the name of the host") from error
+        for address in addresses:
             try:
                 stream = self._network.connect_tcp(address, port, self.clock.left(timeout), *rest, **options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
             else:
-                if self.closed:
+                if self._closed:
                     stream.close()
                     raise httpcore.ConnectError("the fetcher is closed")
                 return _TimedStream(stream, self.clock)
         raise failure
+
+    def close(self) -> None:
+        """Let no further connection open."""
+        self._closed = True
+        self._resolvers.shutdown(wait=False, cancel_futures=True)
 
 
 class _TimedStream(httpcore.NetworkStream):

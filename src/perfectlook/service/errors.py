@@ -149,10 +149,21 @@ def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
         LOGGER.log(level, "refused", extra=reason)
         return error_answer(refusal, state)
 
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        return unexpected(error, state_of(request))
+
     @app.exception_handler(ClientDisconnect)
     async def gone(request: Request, _: ClientDisconnect) -> Response:
         state_of(request).error = "client_gone"
         return Response(status_code=499)  # only the log reads it
+
+
+def unexpected(error: BaseException, state: RequestState) -> Response:
+    """Log an unexpected error with its traceback, and return its response, which reveals no details."""
+    LOGGER.error("failed", extra={"request_id": state.id}, exc_info=error)
+    message = "The server failed. Its log has the cause by request id."
+    return error_answer(Refusal(500, "internal", message), state)
 
 
 def _of_framework(request: Request, error: HTTPException) -> Refusal:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from perfectlook.service.errors import LOGGER, Refusal, RequestState, error_answer
+from perfectlook.service.errors import LOGGER, Refusal, RequestState, error_answer, unexpected
 from perfectlook.service.security import Rates
 from perfectlook.service.service import Service
 
@@ -66,12 +66,14 @@ class ServiceMiddleware:
             self._check(scope, headers, state)
             await self._app(scope, body.receive, answer)
         except Exception as error:
-            refusal = error if isinstance(error, Refusal) else None
-            if refusal is None:  # the client learns no internal details
-                LOGGER.exception("failed", extra={"request_id": state.id}, exc_info=error)
-                refusal = Refusal(500, "internal", "The server failed. Its log has the cause by request id.")
+            if state.error == "internal":  # answered and logged; Starlette raises it again
+                return
+            if isinstance(error, Refusal):
+                response = error_answer(error, state)
+            else:
+                response = unexpected(error, state)
             if not status:
-                await error_answer(refusal, state)(scope, receive, answer)
+                await response(scope, receive, answer)
         finally:
             self._note(scope, state, status)
 
