@@ -68,12 +68,9 @@ class ServiceMiddleware:
         except Exception as error:
             if state.error == "internal":  # answered and logged; Starlette raises it again
                 return
-            if isinstance(error, Refusal):
-                response = error_answer(error, state)
-            else:
-                response = unexpected(error, state)
+            answered = error_answer(error, state) if isinstance(error, Refusal) else unexpected(error, state)
             if not status:
-                await response(scope, receive, answer)
+                await answered(scope, receive, answer)
         finally:
             self._note(scope, state, status)
 
