@@ -9,6 +9,7 @@ from perfectlook.backbones import FeatureBatch, describe_backbones, open_backbon
 from perfectlook.errors import ModelError
 from perfectlook.model.categories import CategorySuggester
 from perfectlook.model.distances import Norm
+from perfectlook.model.presence import Presence, Sight
 from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import Float32Array
@@ -22,6 +23,11 @@ class ToyModel:
     backbone = "tiny"
     needs_product_maps = False
     suggester: CategorySuggester | None = None
+    presence: Presence | None = None
+    sight: Sight | None = None
+    """What every photo shows."""
+    far = False
+    """Whether every photo is far from known scenes."""
 
     def __init__(
         self,
@@ -57,6 +63,12 @@ class ToyModel:
     def check_backbone(self, identity: str) -> None:
         if identity != self.backbone_identity:
             raise ModelError(f"{self.name}: made for {self.backbone_identity}, not {identity}")
+
+    def see(self, batch: FeatureBatch) -> Sight | None:
+        return self.sight
+
+    def is_far(self, batch: FeatureBatch) -> bool:
+        return self.far
 
     def resolve(self, category: str) -> Resolution:
         return resolve(category, self.categories)

@@ -49,6 +49,10 @@ def _absent(value: object) -> bool:
     return value is None or value == {}
 
 
+def _empty(value: object) -> bool:
+    return not value
+
+
 Rounded: TypeAlias = Annotated[float, PlainSerializer(_round, return_type=float)]
 RoundedList: TypeAlias = Annotated[list[float], PlainSerializer(_round, return_type=list[float])]
 
@@ -169,6 +173,13 @@ class CatalogueProduct(_Details, _Identity):
     """All other fields of the product's feed."""
 
 
+class SceneProduct(_Details, _Identity):
+    """A product of the catalogue that the photo already shows."""
+
+    region: RoundedList
+    """The part of the photo that looks like it: left, top, right and bottom, from 0 to 1."""
+
+
 class _Rank(AnswerPart):
     rank: int
     """Starts at 1."""
@@ -224,6 +235,8 @@ class Section(AnswerPart):
     category: str
     suggested: Rounded | None = None
     """The probability that a product of the category completes the photo; None if it is unknown."""
+    present: bool | None = Field(default=None, exclude_if=_absent)
+    """Whether the photo already shows a product of the category; None if it is unknown."""
     resolved: Resolved
     proven_exact: bool
     """Whether these are proven to be the nearest products of the category."""
@@ -395,7 +408,7 @@ class _Asked(DrawableAnswer):
     model: str
     """The name of the model."""
     notes: list[str] = []
-    """Hints about the request, if fewer products were found than requested."""
+    """Hints about the request: too few products were found, or the photo is far from known scenes."""
     request_id: str | None = Field(default=None, exclude_if=_absent)
     """Set only by a server: the id of the request in its logs."""
     timings: dict[str, float] = Field(default={}, exclude_if=_absent)
@@ -415,6 +428,10 @@ class Answer(_Asked, _Photo):
     categories: list[Section]
     look: Look | None = None
     """Set only by a server, if the request asked for a look too."""
+    in_scene: list[SceneProduct] = Field(default=[], exclude_if=_empty)
+    """Products that the photo already shows. They are not recommended, unless the request keeps them."""
+    far_from_known: bool = Field(default=False, exclude_if=_empty)
+    """Whether the photo is far from the scenes that the model knows. Then it has no probabilities."""
     unused_rules: list[UnusedRule] = []
     """The rules of the shop that could not be applied."""
 

@@ -134,6 +134,8 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
     sheet = _sheet(left + columns * (CARD_WIDTH + GAP) - GAP + MARGIN, head + GAP + sum(heights))
     categories, products = counts(answer.categories)
     lines = [Path(answer.photo).name, f"model {answer.model}  ·  {products}  ·  {categories}"]
+    if answer.far_from_known:
+        lines.append("far from the scenes that the model knows")
     x, y = _draw_head(sheet, picture, PHOTO, "Complete the look", lines)
     pen = ImageDraw.Draw(sheet)
     y += 52
@@ -147,6 +149,8 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
     y = MARGIN + head + 2 * GAP
     for section, height in zip(answer.categories, heights, strict=True):
         likely = "" if section.suggested is None else f"completes the photo: {section.suggested:.0%}"
+        if section.present:
+            likely = "already there"
         _draw_title(sheet, y, section.category, [likely, _resolution(section)])
         inner = (looked_at - 2 * PADDING, CARD_HEIGHT - 2 * PADDING)
         over = _contained(picture, inner)

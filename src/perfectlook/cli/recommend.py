@@ -53,6 +53,7 @@ def complete(
     k: Count | None = None,
     choosing: Choosing = Choosing(),
     spread: Share = 0.0,
+    keep_in_scene: bool = False,
     look: bool = False,
     weight: Weight | None = None,
     budget: Text | None = None,
@@ -70,6 +71,7 @@ def complete(
             one level (default: all, those most likely to complete the photo first)
         k: products per category (default: 10); with --look, alternatives per slot (default: 3)
         spread: 0 to 1: prefer products that differ from those ranked before them (default: 0, off)
+        keep_in_scene: also recommend products that the photo already shows
         look: compose a whole look: one product per category, near the photo and near each other
         weight: with --look: importance of the distances between its products (default: 0.5)
         budget: with --look: maximum total price, 500 or "500 EUR"
@@ -88,7 +90,7 @@ def complete(
     from perfectlook.recommender.look import WEIGHT
 
     check_sheet(sheet)
-    asked = choosing.options(spread=spread)
+    asked = choosing.options(spread=spread) | {"keep_in_scene": keep_in_scene or choosing.all}
     if look and choosing.all:
         raise UsageError("--all and --look exclude each other. Leave one of them out.")
     if look and spread:
@@ -245,6 +247,8 @@ def _lines(answer: "answers.DrawableAnswer", *, bare: bool) -> Iterator[str]:
     match answer:
         case answers.Answer():
             yield from _sections(answer.photo, answer.categories, bare=bare)
+            for product in answer.in_scene:
+                yield f"  the photo seems to show {product.id}  {short_title(product.title)}".rstrip()
             for rule in answer.unused_rules:
                 yield f"  rule {rule.rule} ({rule.action}) is not applied: {rule.reason}"
         case answers.Similar():
@@ -279,7 +283,7 @@ def _note(section: "answers.Section | answers.SimilarSection") -> str:
     if not isinstance(section, answers.Section):
         return ""
     known = section.resolved
-    likely = _likely(section.suggested)
+    likely = "  already there" if section.present else _likely(section.suggested)
     if known.how == "exact":
         return likely
     return f"{likely}  ({_stands_in(known)})"

@@ -3,7 +3,8 @@
 Photos from another source have other light and other cameras. Their features have other means and deviations
 than the scenes that a model was trained on. An adapted model standardises the features of a scene by the
 statistics of the shop's own photos, and then gives them the mean and deviation of its training scenes. Whole
-photos and parts of photos (what the crop rule leaves of them) have separate statistics.
+photos and parts of photos (what the crop rule leaves of them) have separate statistics. The known scenes of
+an adapted model are the shop's photos, so photos like them are not far.
 """
 
 import shutil
@@ -23,6 +24,7 @@ from perfectlook.features.store import FeatureArrays, ViewKey, open_store
 from perfectlook.images import SUFFIXES
 from perfectlook.model.files import (
     CONFIG,
+    KNOWN,
     RUNTIME_FILES,
     SCENES,
     TRAIN_AGAIN,
@@ -33,6 +35,7 @@ from perfectlook.model.files import (
     write_arrays,
     write_model_file,
 )
+from perfectlook.model.known import KnownScenes
 from perfectlook.progress import ProgressOf, no_progress
 from perfectlook.taxonomy import is_fashion
 from perfectlook.types import BoolArray, Float32Array, IntArray, Problem, View
@@ -211,14 +214,21 @@ def adapt(
         Moments.of(whole).shrunk_to(trained, len(whole)),
         Moments.of(parts).shrunk_to(trained, len(whole)),
     )
-    written = _write(folder, record, out, statistics, n_pictures=len(whole))
+    aligned = statistics.align(whole.batch(slice(None)))
+    known = KnownScenes.of(aligned.global_vectors, aligned.style_statistics)
+    written = _write(folder, record, out, statistics, known, n_pictures=len(whole))
     return Adaptation(written, len(whole), len(parts), problems)
 
 
 def _write(
-    folder: Path, record: ModelRecord, out: Path, statistics: SceneStatistics, n_pictures: int
+    folder: Path,
+    record: ModelRecord,
+    out: Path,
+    statistics: SceneStatistics,
+    known: KnownScenes | None,
+    n_pictures: int,
 ) -> ModelRecord:
-    """Copy a model with other statistics; the record comes last."""
+    """Copy a model with other statistics and known scenes; the record comes last."""
     if out.resolve() == folder.resolve():
         raise ModelError(f"{out}: is the folder of the model itself. Choose another folder with --out.")
     out.mkdir(parents=True, exist_ok=True)
@@ -227,6 +237,8 @@ def _write(
         if file.is_file() and file.name not in (CONFIG, SCENES):
             shutil.copyfile(file, out / file.name)
     write_model_file(out / SCENES, statistics.content())
+    if known:
+        write_model_file(out / KNOWN, known.content())
     adapted = {"model": record.name, "identity": record.identity, "n_pictures": n_pictures}
     identity = identity_of(out, record.config, record.categories, (*RUNTIME_FILES, SCENES))
     written = replace(record, name=out.resolve().name, identity=identity, adapted=adapted)

@@ -31,6 +31,8 @@ from perfectlook.model.distances import (
     hybrid_to_mean,
 )
 from perfectlook.model.files import ModelRecord, read_centres, read_trained_on, readable
+from perfectlook.model.known import KnownScenes
+from perfectlook.model.presence import Presence, Sight
 from perfectlook.taxonomy import Resolution, resolve
 from perfectlook.types import REGIONS, BoolArray, Float32Array, Float64Array, IntArray
 
@@ -230,6 +232,38 @@ class Model(StoredModel):
             ModelError: its file cannot be read.
         """
         return CategorySuggester.open(self._folder)
+
+    @cached_property
+    def presence(self) -> Presence | None:
+        """What sees the categories and products of photos; None if the model has none.
+
+        Raises:
+            ModelError: its file cannot be read.
+        """
+        return Presence.open(self._folder)
+
+    @cached_property
+    def known_scenes(self) -> KnownScenes | None:
+        """The scenes that the model knows; None if it keeps none.
+
+        Raises:
+            ModelError: their file cannot be read.
+        """
+        return KnownScenes.open(self._folder)
+
+    def see(self, batch: FeatureBatch) -> Sight | None:
+        """What a whole photo, a batch of one, already shows; None if the model cannot see it."""
+        return self.presence.look_at(self._aligned(batch)) if self.presence else None
+
+    def is_far(self, batch: FeatureBatch) -> bool:
+        """Whether a whole photo, a batch of one, is far from the known scenes; False if there are none.
+
+        An adapted model knows the scenes that it was adapted to.
+        """
+        return bool(self.known_scenes and self.known_scenes.is_far(self._aligned(batch)))
+
+    def _aligned(self, batch: FeatureBatch) -> FeatureBatch:
+        return self._statistics.align(batch) if self._statistics else batch
 
     def resolve(self, category: str) -> Resolution:
         """The known category that stands in for `category`."""

@@ -33,13 +33,13 @@ from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import (
     FilterHints,
     all_of,
-    by_probability,
     centre_of,
     choose_categories,
     choose_category,
     nearest_categories,
     search_filter,
 )
+from perfectlook.recommender.view import View
 from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter, parse_filter
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
@@ -138,6 +138,7 @@ class Recommender(Closable):
         rules: Rules = NO_RULES,
         include_unavailable: bool = False,
         limit: int | None = None,
+        keep_in_scene: bool = False,
     ) -> Answer:
         """Return the `k` products of each category that go best with a photo.
 
@@ -154,6 +155,7 @@ class Recommender(Closable):
             rules: the rules that pin, boost, bury and exclude products.
             include_unavailable: also show products that are out of stock.
             limit: the largest number of categories if none are named. By default there is no limit.
+            keep_in_scene: also recommend products that the photo already shows.
 
         Raises:
             PictureError: the photo cannot be read.
@@ -167,10 +169,12 @@ class Recommender(Closable):
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         chosen = self._chosen(categories)
         embedded = self.embed(photo)
-        suggested = self._suggested(embedded.features, chosen)
+        view = View.of(self.catalogue, self.model, embedded.features, chosen)
         if categories is None:
-            chosen = list(suggested)[:limit]
+            chosen = list(view.suggested)[:limit]
         pins, unused = find_pins(self.catalogue, self.model, rules, wanted)
+        if not keep_in_scene:
+            wanted = all_of([wanted, view.elsewhere])
         rankings = [
             Ranking(
                 embedded.scene,
@@ -186,8 +190,12 @@ class Recommender(Closable):
             for category in chosen
         ]
         finish(self.catalogue, self.model, rankings)
-        sections = [self._section(embedded.scene, each, suggested[each.category]) for each in rankings]
-        more: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
+        sections = [self._section(embedded.scene, each, view) for each in rankings]
+        more: dict[str, Any] = self._notes(where, view.notes, short=_is_short(sections, k))
+        if view.in_scene:
+            more["in_scene"] = view.in_scene
+        if view.is_far:
+            more["far_from_known"] = True
         if unused:
             more["unused_rules"] = unused
         answer = Answer(photo=embedded.name, model=self.model.name, categories=sections, **more)
@@ -271,6 +279,7 @@ class Recommender(Closable):
         alternatives: int = 3,
         rules: Rules = NO_RULES,
         include_unavailable: bool = False,
+        keep_in_scene: bool = False,
     ) -> Look:
         """Return a look: one product for each category, near the scene and near each other.
 
@@ -289,6 +298,7 @@ class Recommender(Closable):
             alternatives: how many other products to list for each slot.
             rules: the rules that boost, bury and exclude products. Pins have no effect here.
             include_unavailable: also choose products that are out of stock.
+            keep_in_scene: also choose products that the photo already shows.
 
         Raises:
             PictureError: the photo cannot be read.
@@ -304,7 +314,9 @@ class Recommender(Closable):
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         kept = locked_products(self.catalogue, self.model, locked or {})
         embedded = self.embed(photo)
-        slots = self._slots(embedded.features, categories, list(kept))
+        slots, view = self._slots(embedded, categories, list(kept))
+        if not keep_in_scene:
+            wanted = all_of([wanted, view.elsewhere])
         composer = LookComposer(
             embedded.scene,
             self.catalogue,
@@ -321,7 +333,7 @@ class Recommender(Closable):
         asked = all_of(
             [parse_filter(where) if isinstance(where, str) else where, limit.affordable if limit else None]
         )
-        return _drawable(look.model_copy(update=self._notes(asked, short=short)), embedded.source)
+        return _drawable(look.model_copy(update=self._notes(asked, view.notes, short=short)), embedded.source)
 
     def explain(
         self,
@@ -426,11 +438,12 @@ class Recommender(Closable):
         return {name: self.model.embed_products(features, centre)[0] for name, centre in centres.items()}
 
     def _slots(
-        self, features: "FeatureBatch", categories: Sequence[str] | None, locked: Sequence[str]
-    ) -> dict[str, float | None]:
+        self, photo: EmbeddedPhoto, categories: Sequence[str] | None, locked: Sequence[str]
+    ) -> tuple[dict[str, float | None], View]:
         """Return the categories of a look, with the probability that each completes the scene."""
         names = list(dict.fromkeys([*self._chosen(categories), *locked]))
-        suggested = self._suggested(features, names)
+        view = View.of(self.catalogue, self.model, photo.features, names)
+        suggested = view.suggested
         if categories is None:
             others = [category for category in suggested if category not in locked]
             kept = {*locked, *others[: max(0, SLOTS - len(locked))]}
@@ -440,30 +453,27 @@ class Recommender(Closable):
                 f"look of {len(names)} categories: must be at most {MOST_SLOTS}. Choose some of: "
                 f"{'; '.join(names)}."
             )
-        return {category: suggested[category] for category in names}
+        return {category: suggested[category] for category in names}, view
 
-    def _suggested(self, features: "FeatureBatch", categories: Sequence[str]) -> dict[str, float | None]:
-        """Return the probability that each category completes the scene, likeliest first, None if unknown."""
-        suggester = self.model.suggester
-        if suggester is None:
-            return dict.fromkeys(categories)
-        resolved = {name: self.model.resolve(name).category for name in categories}
-        return by_probability(categories, dict(suggester.rank(features)), resolved)
-
-    def _section(self, scene: SceneEmbedding, ranking: Ranking, suggested: float | None) -> Section:
+    def _section(self, scene: SceneEmbedding, ranking: Ranking, view: View) -> Section:
         weights = scene.attention(ranking.category).tolist()
+        suggested, present = view.suggested[ranking.category], view.present.get(ranking.category)
+        known: dict[str, Any] = {} if suggested is None else {"suggested": suggested}
+        known |= {} if present is None else {"present": present}
         return Section(
             category=ranking.category,
-            **({} if suggested is None else {"suggested": suggested}),
+            **known,
             resolved=Resolved.of(self.model.resolve(ranking.category)),
             proven_exact=self.catalogue.store.exact,
             products=ranking.answers(),
             attention=Attention(rows=REGION_ROWS, columns=REGION_COLUMNS, weights=weights),
         )
 
-    def _notes(self, where: str | Filter | None, *, short: bool) -> dict[str, list[str]]:
-        """Return hints about the filter if an answer is short of products."""
-        notes = self._hints.on(where) if short else ()
+    def _notes(
+        self, where: str | Filter | None, others: Sequence[str] = (), *, short: bool
+    ) -> dict[str, list[str]]:
+        """Return other notes, and hints about the filter if an answer is short of products."""
+        notes = (*others, *(self._hints.on(where) if short else ()))
         return {"notes": list(notes)} if notes else {}
 
 

@@ -89,6 +89,7 @@ class CompleteOptions(PhotoOptions):
         [], max_length=12, description='products that keep their slots in the look: "category=product id"'
     )
     attention: bool = Field(False, description="also return the attention over the photo")
+    keep_in_scene: bool = Field(False, description="also recommend products that the photo already shows")
     spread: float = Field(0.0, ge=0, le=1, description="preference for products that differ from each other")
     limit_categories: int = Field(
         8, ge=0, le=500, description="without `category`: how many of the likeliest categories; 0 means all"

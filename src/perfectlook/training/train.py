@@ -33,6 +33,7 @@ from perfectlook.training.data import TrainingData, load_sets, stage_widths
 from perfectlook.training.finetune import StartingModel
 from perfectlook.training.log import write_learned
 from perfectlook.training.loop import CompatibilityFit
+from perfectlook.training.presence import add_sight
 from perfectlook.training.prior import PRIOR
 from perfectlook.training.ridge import closed_form
 from perfectlook.training.validation import Round, learning_pairs
@@ -149,11 +150,12 @@ def train(
         on_problems([*features.dataset.problems, *features.problems], features.dataset.name)
     temporary = None if out else TemporaryDirectory(prefix="perfectlook-", ignore_cleanup_errors=True)
     folder = Path(temporary.name, baseline or "model") if temporary else Path(out or "")
+    whole = read(features.dataset.parts or [features.dataset], scene="full")
     if baseline:
         train_baseline_on_features(features, folder, baseline, settings | given)
     else:
-        whole = read(features.dataset.parts or [features.dataset], scene="full")
         train_on_features(features, folder, base, whole=whole, start=start, on_epoch=on_epoch)
+    add_sight(folder, open_model(folder), features, whole)
     model = open_model(folder)
     if temporary:
         weakref.finalize(model, temporary.cleanup)

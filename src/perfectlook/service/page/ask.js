@@ -70,7 +70,7 @@ export async function askRows() {
     }));
     set({
       phase: "done",
-      answer: { sections, timings: answer.timings, model: answer.model },
+      answer: { sections, timings: answer.timings, model: answer.model, isFar: answer.far_from_known },
       size: answer.photo_size,
       ...filtersFor(sections),
     });

@@ -11,6 +11,7 @@ const drawn = new WeakMap();
 /** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
   const waiting = skeletons();
+  const far = h("p", { class: "barren", role: "status" }, texts.rows.far);
   listen(
     ({ answer, phase, view, adding }) => [answer, phase, view, adding],
     (answer, phase, view, adding) => {
@@ -19,6 +20,7 @@ export function mount(host, act) {
       if (!answer) return arrange(host, phase === "loading" ? waiting : []);
       const rows = answer.sections.map((section) => rowOf(section, act));
       arrange(host, [
+        ...(answer.isFar ? [far] : []),
         ...rows,
         ...(adding ? [waiting[0]] : []),
         ...(isEmpty(answer.sections) && !adding ? [empty(answer.sections, act)] : []),
@@ -103,9 +105,9 @@ export function row(section, act, votes) {
   return element;
 }
 
-function subtitle({ category, suggested }) {
-  const likely =
-    suggested === undefined || suggested === null ? null : texts.rows.likely(numbers.percent(suggested));
+function subtitle({ category, suggested, present }) {
+  const unknown = suggested === undefined || suggested === null;
+  const likely = present ? texts.rows.present : unknown ? null : texts.rows.likely(numbers.percent(suggested));
   return [likely, above(category)].filter(Boolean).join(" · ");
 }
 

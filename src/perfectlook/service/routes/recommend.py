@@ -62,7 +62,7 @@ async def similar(request: Request, service: OpenService) -> Response:
 def _completed(service: Service, file: ReceivedFile, options: CompleteOptions, request_id: str) -> Response:
     watch = Stopwatch()
     recommender = service.recommender
-    asked = _asked(service, options)
+    asked = _asked(service, options) | {"keep_in_scene": options.keep_in_scene}
     photo, size = embed_photo(service, file, options.box, watch)
     limit = options.limit_categories or None
     answer = recommender.complete(photo, k=options.k, spread=options.spread, limit=limit, **asked)
@@ -81,6 +81,9 @@ def _completed(service: Service, file: ReceivedFile, options: CompleteOptions, r
         "timings": watch.end("search"),
         "categories": sections,
         "look": look and _look(look, usual),
+        "in_scene": [
+            each.model_copy(update={"picture": picture_address(each.id)}) for each in answer.in_scene
+        ],
         "notes": list(dict.fromkeys([*answer.notes, *(look.notes if look else ())])),
     }
     service.metrics.answer("complete", watch.timings, sum(len(each.products) for each in sections))

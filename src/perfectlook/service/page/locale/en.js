@@ -77,6 +77,8 @@ export const texts = {
   },
   rows: {
     likely: (share) => `${share} likely to complete the photo`,
+    present: "Already there",
+    far: "Unlike the photos that the model knows. For photos like this one, run `perfectlook adapt`.",
     where: "Where the model looked",
     whereFor: (name) => `Show where the model looked for ${name}`,
     remove: "Remove",
