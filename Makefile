@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
 DEMO := .venv-demo
 DEMO_STAMP := $(DEMO)/.setup-stamp
+# A real Milvus server for the tests, in an environment of its own: its package needs an old setuptools.
+MILVUS := .venv-milvus
+MILVUS_STAMP := $(MILVUS)/.setup-stamp
 # PyTorch's default wheel for Linux brings several gigabytes of CUDA. For the CPU build, give pip the CPU channel
 # that https://pytorch.org/get-started/locally/ names:  make setup PIP_INSTALL_ARGS="--extra-index-url CHANNEL"
 PIP_INSTALL_ARGS ?=
@@ -27,18 +30,26 @@ define environment
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test test-long check format docs docs-pages docs-check bench bench-quick results clean
+.PHONY: help setup setup-demo setup-milvus demo test test-long check format docs docs-pages docs-check bench bench-quick results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP) ## build .venv with everything: base, train, openvino, dev, docs
+setup: $(STAMP) setup-milvus ## build .venv with everything: base, train, openvino, dev, docs
 
 $(STAMP): pyproject.toml packages/perfectlook-dinov2/pyproject.toml
 	$(call environment,$(VENV))
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_INSTALL_ARGS) -e '.[train,openvino,dev,docs]' \
 	  -e packages/perfectlook-dinov2
 	touch $@
+
+# Without the server (another platform, no network), its tests are skipped, so this never fails.
+setup-milvus: ## build .venv-milvus with the Milvus server for the tests (Linux on x86-64)
+ifeq ($(shell uname -sm),Linux x86_64)
+	@test -e $(MILVUS_STAMP) || { rm -rf $(MILVUS); $(PYTHON) -m venv $(MILVUS) \
+	  && $(MILVUS)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81' milvus==2.3.5 \
+	  && touch $(MILVUS_STAMP); } || echo "The Milvus server cannot be installed, so its tests are skipped." >&2
+endif
 
 setup-demo: $(DEMO_STAMP) ## build .venv-demo with the base install alone (no torch)
 
@@ -89,4 +100,4 @@ results: setup ## train and compare every variant and baseline on the three sets
 	$(BIN)/python tools/results.py
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) $(DEMO) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) $(MILVUS) out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from milvus_of_run import milvus_url
 from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
 from perfectlook.cli.main import INTERRUPTED, main
 from perfectlook.service.service import Service
@@ -48,7 +49,7 @@ SETTINGS = {
 }
 """Files of settings by name. Models are small, because other trainings take minutes."""
 MIRRORS = {"ccp-looks": ccp_mirror, "ikea-rooms": ikea_mirror}
-OF_PAGES = {"settings.toml": "training.md", "cluster.toml": "cluster.md"}
+OF_PAGES = {"settings.toml": "training.md"}
 """Files of settings whose content a page shows."""
 
 
@@ -130,9 +131,14 @@ class Reader:
             line = line.replace("https://shop.example/feed.xml", self._shop) + " --allow-private"
         if "facebook/dinov2-small" in line:
             line = line.replace("facebook/dinov2-small", self._transformer)
-        if "http://localhost:6333" in line:
-            line = line.replace("http://localhost:6333", self._cluster)
-        return re.sub(r"qdrant\+http://[\w.]+:6333", lambda _: f"qdrant+{self._cluster}", line)
+        if "http://localhost:19530" in line:
+            line = line.replace("http://localhost:19530", milvus_url())
+        line = line.replace("&replicas=2", "")  # they need as many query nodes
+        return re.sub(
+            r"milvus\+http://[\w.]+:19530/(\w+)",
+            lambda found: f"milvus+{milvus_url()}/{found[1]}_{self.desk.stat().st_ino}",
+            line,
+        )
 
     @cached_property
     def _service(self) -> str:
@@ -147,12 +153,6 @@ class Reader:
             site.answers[f"/pictures/{picture.name}"] = serve(picture.read_bytes())
         site.answers["/feed.xml"] = serve((self.desk / "feed.csv").read_bytes(), content_type="text/csv")
         return site.url("/feed.xml")
-
-    @cached_property
-    def _cluster(self) -> str:
-        from qdrant_over_http import served as qdrant
-
-        return self.running.enter_context(qdrant())
 
     @cached_property
     def _transformer(self) -> str:
@@ -194,7 +194,7 @@ class Reader:
         if "--show-config" in line:
             self.command(line)
             return
-        if found := re.search(r"qdrant\+\S+", line):
+        if found := re.search(r"milvus\+\S+", line):
             self.command(f"perfectlook catalogue sync SOURCE --model MODEL --catalogue {found[0]}")
         with served(line, free_port()):
             pass
@@ -233,7 +233,7 @@ class Reader:
         variable, _, *arguments = shlex.split(line)
         name, _, value = variable.partition("=")
         self.patch.setenv(name, value)
-        words = [sys.executable, *arguments, "-n0", "-q", "-k", "server"]
+        words = [sys.executable, *arguments, "-n0", "-q", "-k", "milvus"]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
         assert done.returncode == 0, done.stdout
 
@@ -251,6 +251,6 @@ WAYS: dict[str, Callable[[Reader, str], None]] = {
     "perfectlook": Reader.command,
     "python research/data_size.py": Reader.data_size,
     "python tools/scale.py --measure": Reader.measure_scale,
-    "PERFECTLOOK_QDRANT_URL=": Reader.contract,
+    "PERFECTLOOK_MILVUS_URL=": Reader.contract,
 }
 """How to run a line, by its beginning; the first match counts."""

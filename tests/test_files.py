@@ -16,10 +16,10 @@ from perfectlook.recommender import Recommender
 from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.service import Service, Workers
-from perfectlook.stores.cluster import ClusterStore
-from perfectlook.stores.cluster_connection import ClusterConnection
 from perfectlook.stores.database import Database
 from perfectlook.stores.index import ApproximateIndexes
+from perfectlook.stores.milvus import MilvusStore
+from perfectlook.stores.milvus_connection import MilvusConnection
 from perfectlook.stores.sqlite import EmbeddedStore
 
 
@@ -131,13 +131,13 @@ def test_shipped_models_and_sets_are_found_by_name(tmp_path: Path, monkeypatch: 
     [
         ApproximateIndexes,
         Catalogue,
-        ClusterConnection,
-        ClusterStore,
         Database,
         EmbeddedStore,
         FeatureStore,
         FeedbackStore,
         Fetcher,
+        MilvusConnection,
+        MilvusStore,
         Recommender,
         Service,
         Workers,

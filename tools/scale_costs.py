@@ -117,19 +117,14 @@ def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
     from perfectlook.catalogue.vectors import VectorFile, write_vectors
     from perfectlook.stores import Point, open_store
     from perfectlook.stores.base import fields_of
-    from perfectlook.stores.cluster_filters import filter_fields
-    from perfectlook.stores.cluster_settings import ClusterSettings
+    from perfectlook.stores.milvus_filters import filter_entries
 
     random = np.random.default_rng(0)
     points = [
         Point(f"{n:032x}", f"Apparel|Shoes|Kind {n % 20}", vector, _record(Record, n, random))
         for n, vector in enumerate(random.standard_normal((products, dimension), dtype=np.float32))
     ]
-    indexed = ClusterSettings().indexed
-    stored = [
-        {**p.payload, **filter_fields(p.id, p.category, fields_of(p.payload), indexed).payload()}
-        for p in points[:1000]
-    ]
+    stored = [{**p.payload, **filter_entries(p.id, p.category, fields_of(p.payload))} for p in points[:1000]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.parquet"
         generation = Generation("", ModelIdentity("m", "0", "b"), {}, None)

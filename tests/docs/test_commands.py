@@ -48,11 +48,11 @@ SLOW: dict[str, Slow] = {
     "perfectlook serve --model MODEL --catalogue CATALOGUE --samples FOLDER": Slow(
         "api.md serves with these flags, and --keys"
     ),
-    "perfectlook serve --model /srv/look/model --catalogue qdrant+http://qdrant:6333/shop --host 0.0.0.0": Slow(  # noqa: E501
-        "nginx.md serves, and cluster.md asks catalogues on a cluster"
+    "perfectlook serve --model /srv/look/model --catalogue milvus+http://milvus:19530/shop --host 0.0.0.0": Slow(  # noqa: E501
+        "nginx.md serves, and milvus.md asks catalogues on Milvus"
     ),
-    "PERFECTLOOK_QDRANT_URL=http://localhost:6333 .venv/bin/python -m pytest tests/stores/test_contract.py": Slow(  # noqa: E501
-        "takes a minute; the same tests run against the client's own stand-in"
+    "PERFECTLOOK_MILVUS_URL=http://localhost:19530 .venv/bin/python -m pytest tests/stores/test_contract.py": Slow(  # noqa: E501
+        "takes a minute; the suite runs the same tests"
     ),
     "python tools/scale.py --measure --model MODEL --photos stl-fashion/products --n 400": Slow(
         "searches half a million products; tests/tools/test_scale.py has fewer"

@@ -19,7 +19,7 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.service.app import ROUTES
 from perfectlook.service.settings import PREFIX, Settings, flag_of
 from perfectlook.stores import STORES
-from perfectlook.stores.cluster_settings import ClusterSettings
+from perfectlook.stores.milvus_settings import MilvusSettings
 from perfectlook.training.baselines.registry import BASELINES
 from perfectlook.training.config import TrainingConfig
 from printed import DOCS, docs_page
@@ -82,9 +82,9 @@ def test_every_setting_of_a_training(kind: type):
         assert each.name == "model" or f"| `{each.name}` |" in page
 
 
-def test_every_setting_of_a_cluster():
-    for each in fields(ClusterSettings):
-        assert f"`{each.name}`" in written("cluster.md")
+def test_every_setting_of_milvus():
+    for name in MilvusSettings.model_fields:
+        assert f"`{name}`" in written("milvus.md")
 
 
 def test_every_variable_of_the_environment():

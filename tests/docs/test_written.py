@@ -11,7 +11,6 @@ from perfectlook.cli.main import build_app
 from perfectlook.recommender import Rules
 from perfectlook.service.server import KEEP_ALIVE
 from perfectlook.service.settings import PREFIX, Settings
-from perfectlook.stores.cluster_settings import ClusterSettings
 from perfectlook.stores.filters import parse_filter
 from perfectlook.training.config import TrainingConfig, read_config
 from printed import PAGES, ROOT, Block, blocks, docs_page
@@ -25,8 +24,6 @@ def test_toml_is_valid_for_its_purpose(block: Block, tmp_path):
     file.write_text(block.text, encoding="utf-8")
     if "[[rule]]" in block.text:
         assert Rules.read(file)
-    elif block.page.name == "cluster.md":
-        assert ClusterSettings.of(tomllib.loads(block.text), str(file)).quantisation == "int8"
     elif "[model]" in block.text or "[training]" in block.text:
         assert TrainingConfig().replaced(read_config(file))
     else:

@@ -46,7 +46,7 @@ def test_a_catalogue_on_a_server_keeps_its_pictures_in_the_cache_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path))
-    first, second = PictureCache.of("qdrant+http://one:6333/a"), PictureCache.of("qdrant+http://one:6333/b")
+    first, second = (PictureCache.of(f"milvus+http://one:19530/{name}") for name in "ab")
     assert first.folder.parent == second.folder.parent == tmp_path / "pictures"
     assert first.folder != second.folder
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from milvus_of_run import need_milvus
+from milvus_server import MilvusServer
 from perfectlook.catalogue import Catalogue
 from perfectlook.model.runtime import Model
 from random_model import random_model
@@ -103,31 +105,30 @@ def test_keys_new_prints_the_key_and_its_line_to_different_streams():
 
 
 def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("qdrant_client")
-    from qdrant_over_http import Refusal, served
-
+    need_milvus()
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
-    dead = threading.Event()
-
-    def answer(_path: str) -> None:
-        if dead.is_set():
-            raise Refusal("500")
-
-    with served(answer=answer) as url:
-        location = f"qdrant+{url}/catalogue"
+    server = MilvusServer(tmp_path / "milvus").start()
+    try:
+        location = f"milvus+{server.url}/shop?timeout=1"
         with Catalogue.open(location, create=True) as catalogue:
             catalogue.sync(store.source, Model.open(store.model), workers=1)
         with running(store._replace(catalogue=location), tmp_path) as own:  # type: ignore[arg-type]
             assert own.photo(store.photos[0]).status_code == 200
-            dead.set()
-            refused = own.photo(store.photos[0])
-            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
-            assert url not in refused.text
-            assert own.client.get("/ready").status_code == 503
-            assert own.client.get("/health").status_code == 200
-            dead.clear()
-            assert own.client.get("/ready").status_code == 200
-            assert own.photo(store.photos[0]).status_code == 200
+            for hurt, heal in (
+                (server.kill, server.start),
+                (lambda: server.pause(True), lambda: server.pause(False)),
+            ):
+                hurt()
+                refused = own.photo(store.photos[0])
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+                assert server.url not in refused.text
+                assert own.client.get("/ready").status_code == 503
+                assert own.client.get("/health").status_code == 200
+                heal()
+                eventually(lambda: own.client.get("/ready").status_code == 200)
+                eventually(lambda: own.photo(store.photos[0]).status_code == 200)
+    finally:
+        server.kill()
 
 
 def test_a_service_is_not_ready_after_a_sync_with_another_model(

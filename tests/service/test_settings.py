@@ -45,11 +45,11 @@ def test_the_printed_settings_can_be_read_as_a_file(tmp_path: Path):
 
 
 def test_secrets_are_not_printed():
-    settings = Settings.of({"model": "m", "catalogue": "qdrant+https://me:secret@host/c?api_key=hush&x=1"})
+    settings = Settings.of({"model": "m", "catalogue": "milvus+https://me:secret@host/c?api_key=hush&x=1"})
     printed = settings.as_toml()
     assert "secret" not in printed
     assert "hush" not in printed
-    assert tomllib.loads(printed)["catalogue"] == "qdrant+https://***@host/c?api_key=***&x=1"
+    assert tomllib.loads(printed)["catalogue"] == "milvus+https://***@host/c?api_key=***&x=1"
 
 
 @pytest.mark.parametrize(

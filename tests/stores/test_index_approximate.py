@@ -144,6 +144,6 @@ def test_the_index_is_requested_when_a_store_is_opened(tmp_path: Path):
         assert store.exact
 
 
-def test_a_cluster_has_its_own_index():
-    with pytest.raises(UsageError, match=r"exact=false"):
-        open_store("qdrant+http://localhost/shop", create=True, approximate_above=1000)
+def test_milvus_has_its_own_indexes():
+    with pytest.raises(UsageError, match=r"index=HNSW"):
+        open_store("milvus+http://localhost/shop", create=True, approximate_above=1000)

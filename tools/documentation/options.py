@@ -42,7 +42,7 @@ ENVIRONMENT = {
     "PERFECTLOOK_DATA": "the folder of public sets: `data get` writes them there, tests and benchmarks "
     "read them there",
     "PERFECTLOOK_API_KEY": "the API key that the Python client sends",
-    "PERFECTLOOK_QDRANT_API_KEY": "the API key of a Qdrant server",
+    "PERFECTLOOK_MILVUS_TOKEN": "the token of a Milvus server: `user:password`, or an API key",
     "RAY_ADDRESS": "the address of the Ray cluster that `embed --ray` uses",
     "OMP_NUM_THREADS": "threads of the numeric libraries. `serve` sets 1, because it runs several workers",
 }

@@ -22,6 +22,11 @@ def open_store(location: Path | str, *, create: bool = False, approximate_above:
     scheme = text.partition("://")[0] if "://" in text else ""
     if scheme.endswith("memory"):
         raise UsageError(f"{text}: catalogues in memory are not supported. Use a folder.")
+    if scheme.startswith("qdrant+"):
+        raise UsageError(
+            f"{text}: catalogues on Qdrant are no longer supported. Sync the same source into Milvus with "
+            "`perfectlook catalogue sync SOURCE --model MODEL --catalogue milvus+http://HOST:19530/NAME`."
+        )
     if scheme not in STORES:
         known = ", ".join(f"{name}://" for name in STORES if name)
         raise UsageError(f"{text}: unknown scheme '{scheme}://'. Use a folder, or choose one of: {known}.")
@@ -32,21 +37,21 @@ def _open_embedded(location: str, create: bool, approximate_above: int | None) -
     return EmbeddedStore.open(Path(location), create=create, approximate_above=approximate_above)
 
 
-def _open_cluster(location: str, create: bool, approximate_above: int | None) -> Store:
-    from perfectlook.stores.cluster import ClusterStore
+def _open_milvus(location: str, create: bool, approximate_above: int | None) -> Store:
+    from perfectlook.stores.milvus import MilvusStore
 
     if approximate_above is not None:
         raise UsageError(
-            f"{location}: a cluster has its own approximate index. Leave out --approximate, and set "
-            "`?exact=false` in the URL."
+            f"{location}: Milvus has its own approximate indexes. Leave out --approximate, and set "
+            "`?index=HNSW` in the URL when you create the catalogue."
         )
-    return ClusterStore.open(location, create=create)
+    return MilvusStore(location, create=create)
 
 
 STORES: dict[str, Callable[[str, bool, int | None], Store]] = {
     "": _open_embedded,
-    "qdrant+http": _open_cluster,
-    "qdrant+https": _open_cluster,
+    "milvus+http": _open_milvus,
+    "milvus+https": _open_milvus,
 }
 """How to open a store, by the scheme of its URL. A path has no scheme."""
 

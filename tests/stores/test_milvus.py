@@ -1,0 +1,243 @@
+"""What only the store on Milvus does. What all stores do is in test_contract.py."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from milvus_of_run import milvus_url, need_milvus, new_catalogue
+from perfectlook.errors import CatalogueError, CatalogueInUseError, UsageError
+from perfectlook.stores import Point, Query, milvus_manifest, open_store
+from perfectlook.stores import milvus as module
+from perfectlook.stores.milvus import MilvusStore
+
+
+@pytest.fixture
+def url() -> str:
+    return new_catalogue()
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[MilvusStore]:
+    with MilvusStore(url, create=True) as store:
+        store.create_collection("c", 2)
+        store.write_manifest({"model": "m"}, active="c")
+        store.upsert([product(id_, place) for place, id_ in enumerate("abcde")])
+        yield store
+
+
+def product(id_: str, place: float, category: str = "Shoes", **payload: object) -> Point:
+    return Point(id_, category, np.array([place, 0], np.float32), payload)
+
+
+def near(store: MilvusStore, k: int = 10, **options: object) -> str:
+    query = Query(np.zeros(2, np.float32), k, **options)  # type: ignore[arg-type]
+    return "".join(point.id for point in store.search([query])[0].products)
+
+
+def test_a_product_that_changes_its_category_leaves_no_copy(store: MilvusStore) -> None:
+    for category in ("Bags", "Hats", "Shoes", "Bags"):
+        store.upsert([product("c", 2, category)])
+        assert near(store, categories=frozenset({category}))[-1 if category == "Bags" else 0]
+        assert near(store) == "abcde"
+        assert store.count() == 5
+    assert near(store, categories=frozenset({"Bags"})) == "c"
+    assert near(store, categories=frozenset({"Shoes"})) == "abde"
+    assert near(store, categories=frozenset({"Hats"})) == ""
+    assert store.categories() == {"Bags": 1, "Shoes": 4}
+
+
+def test_the_alias_stands_for_the_active_collection(store: MilvusStore) -> None:
+    name = store.location.rpartition("/")[2]
+    store.create_collection("other-1", 3)
+    with store._connection.asking("a test") as client:
+        assert client.describe_collection(name)["collection_name"] == f"{name}__c"
+        store.write_manifest({"model": "n"}, active="other-1")
+        assert client.describe_collection(name)["collection_name"] == f"{name}__other_1"
+    assert store.collections() == {"c": 2, "other-1": 3}  # the old one stays until it is dropped
+    store.write_manifest({"model": "m"}, active="c")
+    assert (store.active(), store.manifest(), near(store)) == ("c", {"model": "m"}, "abcde")
+
+
+def test_an_answer_after_a_sync_has_all_of_it(store: MilvusStore, url: str) -> None:
+    with MilvusStore(url) as reader:
+        for number in range(5):
+            with store.hold("catalogue sync"):
+                store.upsert([product("f", 10 + number)])
+            assert reader.active() == "c"
+            assert near(reader) == "abcdef"
+            (hits,) = reader.search([Query(np.zeros(2, np.float32), 10)])
+            assert hits.distances[-1] == 10 + number
+        assert reader.exact
+
+
+def test_only_flat_collections_are_exact(url: str) -> None:
+    with MilvusStore(f"{url}?index=HNSW", create=True) as store:
+        store.create_collection("c", 2)
+        store.write_manifest({}, active="c")
+        store.upsert([product(id_, place) for place, id_ in enumerate("abcde")])
+        assert near(store, k=3) == "abc"
+        assert not store.exact
+    with MilvusStore(url) as again:  # the collection says it, not the URL
+        assert near(again) == "abcde"
+        assert not again.exact
+
+
+def test_more_products_than_milvus_returns(store: MilvusStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.upsert([product(f"p{number:03}", 10 + number) for number in range(50)])
+    everything = near(store, k=60)
+    monkeypatch.setattr(module, "MOST", 20)
+    monkeypatch.setattr(module, "READ_TOGETHER", 7)
+    assert near(store, k=60) == everything
+    assert near(store, k=15) == "abcde" + "".join(f"p{number:03}" for number in range(10))
+
+
+def test_long_records_are_compressed(store: MilvusStore) -> None:
+    text = "Ein schöner Schuh. " * 5000
+    store.upsert([product("z", 9, description=text)])
+    assert store.get(["z"])["z"].payload == {"description": text}
+    noise = np.random.default_rng(0).bytes(100_000).hex()
+    with pytest.raises(UsageError, match="z: the record is longer than Milvus stores"):
+        store.upsert([product("z", 9, description=noise)])
+
+
+def test_a_manifest_larger_than_a_text_is_written_in_parts(
+    store: MilvusStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(milvus_manifest, "PART", 1000)
+    document = {"centres": {str(i): "Ü" * 10 for i in range(100)}}
+    for _ in range(2):
+        store.write_manifest(document, active="c")
+        assert store.manifest() == document
+    assert len(store._manifest._rows.read("part")) < 20  # the parts of earlier manifests are deleted
+
+
+@pytest.mark.parametrize("writes", [0, 1, 3])
+def test_a_killed_writer_of_a_manifest_leaves_the_old_one(
+    store: MilvusStore, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    monkeypatch.setattr(milvus_manifest, "PART", 10)
+    store.create_collection("d", 3)
+    write, done = store._manifest._rows.write, []
+
+    def killed(texts: dict[str, str], what: str = "") -> None:
+        if len(done) == writes:
+            raise KeyboardInterrupt
+        done.append(texts)
+        write(texts)
+
+    monkeypatch.setattr(store._manifest._rows, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.write_manifest({"model": "another one, with a long name"}, active="d")
+    assert (store.manifest(), store.active()) == ({"model": "m"}, "c")
+
+
+def test_damaged_rows_and_newer_formats_are_named(store: MilvusStore) -> None:
+    rows = store._manifest._rows
+    rows.write({"head/c": '{"format": 99}'})
+    with pytest.raises(CatalogueError, match=r"has format 99.*Upgrade"):
+        store.manifest()
+    rows.write({"head/c": "{"})
+    with pytest.raises(CatalogueError, match=r"damaged \(the head of the manifest"):
+        store.manifest()
+
+
+def test_a_second_machine_gets_an_error_that_names_the_first(store: MilvusStore, url: str) -> None:
+    with MilvusStore(url) as other:
+        who = rf"catalogue sync, process {os.getpid()} on {socket.gethostname()}\. Wait"
+        with (
+            store.hold("catalogue sync"),
+            pytest.raises(CatalogueInUseError, match=who),
+            other.hold("another"),
+        ):
+            pass
+        with other.hold("another"):
+            pass
+
+
+def test_the_lease_of_a_dead_holder_expires(store: MilvusStore, url: str) -> None:
+    now = [1000.0]
+    store.lease.clock = lambda: now[0]
+    store.lease._renewed("lease/of-the-dead", "catalogue sync")
+    with MilvusStore(url) as other:
+        other.lease.clock = lambda: now[0]
+        with pytest.raises(CatalogueInUseError, match="its lease expires in 60 s"), other.hold("mine"):
+            pass
+        now[0] += 60
+        with other.hold("mine"):
+            pass
+        assert other._manifest._rows.read("lease") == {}
+
+
+def test_a_lease_is_renewed_while_it_is_held(store: MilvusStore, url: str) -> None:
+    store.lease._seconds = 0.6
+    with MilvusStore(url) as other, store.hold("a long sync"):
+        time.sleep(1.2)
+        store.upsert([product("n", 9)])
+        with pytest.raises(CatalogueInUseError, match="a long sync"), other.hold("mine"):
+            pass
+
+
+def test_a_holder_with_an_expired_lease_cannot_write(store: MilvusStore, url: str) -> None:
+    late = [0.0]
+    store.lease.clock = lambda: time.time() + late[0]
+    with MilvusStore(url) as other:
+        other.lease.clock = store.lease.clock
+        with pytest.raises(CatalogueError, match="the write lease expired"), store.hold("one that slept"):
+            late[0] = 61
+            with other.hold("the one that came after"):
+                store.upsert([product("n", 9)])
+        assert store.count() == 5
+        with other.hold("the late one did not give back another's lease"):
+            pass
+
+
+def test_no_catalogue_and_a_closed_store_have_a_remedy(store: MilvusStore) -> None:
+    with pytest.raises(CatalogueError, match=r"no catalogue here\. Make one with `perfectlook"):
+        open_store(new_catalogue())
+    store.close()
+    with pytest.raises(CatalogueError, match="the catalogue is closed"):
+        store.count()
+
+
+def test_a_server_that_is_away_or_something_else_is_named() -> None:
+    need_milvus()
+    with socket.socket() as silent:  # accepts connections, and never answers
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        with pytest.raises(
+            CatalogueError, match=r"connecting failed \(no connection: .*refused.*Check the URL"
+        ):
+            open_store(f"milvus+http://127.0.0.1:{port}/shop")
+        silent.listen()
+        began = time.monotonic()
+        with pytest.raises(CatalogueError, match="connecting failed"):
+            open_store(f"milvus+http://127.0.0.1:{port}/shop?timeout=1")
+        assert time.monotonic() - began < 30
+
+
+def test_a_server_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = f"milvus+{milvus_url()}/shop"
+    from pymilvus import MilvusClient
+
+    monkeypatch.setattr(MilvusClient, "get_server_version", lambda *_, **__: "v2.2.16")
+    with pytest.raises(CatalogueError, match=r"the server is Milvus v2\.2\.16, but 2\.3 or later"):
+        open_store(url, create=True)
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        ("quota exceeded[reason=disk quota exceeded]", "the server is full"),
+        ("auth check failure, please check username and password", "PERFECTLOOK_MILVUS_TOKEN"),
+        ("service unavailable: internal: Milvus is not ready", "the server is starting"),
+    ],
+)
+def test_errors_of_the_server_have_a_remedy(store: MilvusStore, raised: str, said: str) -> None:
+    from pymilvus import MilvusException
+
+    with pytest.raises(CatalogueError, match=said), store._connection.asking("a test"):
+        raise MilvusException(code=1, message=raised)

@@ -1,0 +1,160 @@
+"""Filters on Milvus answer like filters on SQLite."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from milvus_of_run import new_catalogue
+from perfectlook.stores import Point, Query, Store, open_store
+from perfectlook.stores.filters import And, Filter, Not, Or, parse_filter, print_filter
+from perfectlook.stores.milvus_filters import COLUMNS, LONGEST, compile_filter, filter_entries, literal
+from serving import eventually
+
+LONG = "x" * (LONGEST + 40)
+CATEGORIES = ["Furniture|Chairs", "Furniture|Chairs|Stools", "Furniture|Tables", "Shoes", "Küche & Bad"]
+BRANDS = ["", "Hay", "HAY", "Muji", 'O"Neill', "Œuvre", "👟", "a\\b\nc", LONG, f"{LONG}y", "5"]
+PRICES = ["", "5.00 EUR", "10.00 EUR", "10 USD", "9007199254740993 EUR", "9007199254740992 EUR", "free", "-3"]
+SIZES = ["", "42", "42.0", "7", "M", "m", f"{LONG}1"]
+
+
+def test_a_product_has_typed_columns_and_dynamic_entries() -> None:
+    entries = filter_entries("p1", "Furniture|Chairs", {"price": "30 EUR", "brand": "HAY", "size": "42"})
+    assert entries == {
+        "availability": "",
+        "brand": "hay",
+        "gender": "",
+        "item_group_id": "",
+        "price": 30.0,
+        "currency": "EUR",
+        "under": ["chairs", "furniture", "furniture|chairs"],
+        "text_category": "furniture|chairs",
+        "text_price": "30 eur",
+        "digits_price": "30",
+        "text_size": "42",
+        "number_size": 42.0,
+        "digits_size": "42",
+        "currency_size": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "expression"),
+    [
+        ("brand = Hay", 'brand == "hay"'),
+        ("price < 30 EUR", '(price <= 30.0) and (price > -1e+300) and (currency == "EUR")'),
+        ("not price < 30", "not ((price < 30.0) and (price > -1e+300))"),
+        ("id in (a, b)", '(id == "a") or (id == "b")'),
+        ('size = "4\\"2"', 'text_size == "4\\"2"'),
+        ("category under Chairs", 'array_contains(under, "chairs")'),
+        ('"größe" = 7', 'digitsX6772c3b6c39f65 == "7"'),
+    ],
+)
+def test_filters_become_expressions(where: str, expression: str) -> None:
+    assert compile_filter(parse_filter(where)) == expression
+
+
+def test_literals_are_ascii_and_escaped() -> None:
+    assert literal('a"\\\né') == '"a\\"\\\\\\U0000000a\\U000000e9"'
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Store]]:
+    """A store in SQLite and one on Milvus with the same 2,500 products, most of them in indexed segments."""
+    random = np.random.default_rng(0)
+
+    def chosen(values: list[str]) -> str:
+        return values[int(random.integers(len(values)))]
+
+    points = []
+    for number in range(2500):
+        fields = {"brand": chosen(BRANDS), "price": chosen(PRICES), "size": chosen(SIZES)}
+        fields |= {"sale_price": "4 EUR"} if number % 9 == 0 else {}
+        fields |= {'of "x"': "1"} if number % 5 == 0 else {}
+        vector = random.integers(-3, 4, 3).astype(np.float32)
+        points.append(Point(f"{number}", chosen(CATEGORIES), vector, {"fields": fields}))
+    here: Path = tmp_path_factory.mktemp("filters")
+    one, other = (
+        open_store(here / "catalogue", create=True),
+        open_store(new_catalogue("?partitions=1"), create=True),
+    )
+    for store in (one, other):
+        store.create_collection("c", 3)
+        store.write_manifest({}, active="c")
+        store.upsert(points[:2000])
+        if store is other:
+            flush(other)
+        store.upsert([*points[1900:], *points[:50]])
+    yield one, other
+    one.close()
+    other.close()
+
+
+def flush(store: Store) -> None:
+    """Make the server write its data in memory into segments, with their indexes."""
+    client, name = store._connection._client, store._of("c")  # type: ignore[attr-defined]
+    client.flush(name)
+    eventually(
+        lambda: all(client.describe_index(name, each)["indexed_rows"] >= 2000 for each in COLUMNS.values())
+    )
+
+
+leaves = st.one_of(
+    st.builds(
+        lambda field, sign, value: f"{field} {sign} {value}",
+        st.sampled_from(["brand", "size", "text", '"of \\"x\\""']),
+        st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
+        st.sampled_from(["hay", "m", "5", "42", '"👟"', '"o\\"neill"', '"a\\\\b\nc"', LONG, f"{LONG}y", "Ω"]),
+    ),
+    st.builds(
+        lambda field, sign, value: f"{field} {sign} {value}",
+        st.sampled_from(["price", "sale_price"]),
+        st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
+        st.sampled_from(["5", "10 EUR", "10 USD", "-3", "9007199254740993", "9007199254740992 EUR", "4 EUR"]),
+    ),
+    st.sampled_from(["brand", "price", "size", "none", "sale_price"]).map("has {}".format),
+    st.sampled_from(["chairs", "Furniture", '"furniture|chairs"', '"küche & bad"', "none"]).map(
+        "category under {}".format
+    ),
+    st.sampled_from(
+        ["brand in (hay, muji, 5)", "id in (3, 17, 2499, x)", 'category = "FURNITURE|TABLES"', "id > 7"]
+    ),
+).map(parse_filter)
+trees = st.recursive(
+    leaves,
+    lambda parts: st.one_of(
+        parts.map(Not),
+        st.lists(parts, min_size=2, max_size=3).map(lambda some: And(tuple(some))),
+        st.lists(parts, min_size=2, max_size=3).map(lambda some: Or(tuple(some))),
+    ),
+    max_leaves=5,
+)
+
+
+def test_random_filters_answer_like_sqlite(stores: tuple[Store, Store]) -> None:
+    one, other = stores
+
+    @given(
+        tree=trees,
+        k=st.integers(1, 60),
+        within=st.none() | st.frozensets(st.sampled_from(CATEGORIES), min_size=1),
+    )
+    @settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck), database=None)
+    @example(tree=parse_filter("not (price < 9007199254740993)"), k=2500, within=None)
+    @example(tree=parse_filter(f"not (brand = {LONG}y)"), k=2500, within=None)
+    def check(tree: Filter, k: int, within: frozenset[str] | None) -> None:
+        query = Query(np.array([0.5, 0, 0], np.float32), k, within, tree)
+        (mine,), (theirs,) = one.search([query]), other.search([query])
+        assert [p.id for p in theirs.products] == [p.id for p in mine.products], print_filter(tree)
+        assert theirs.distances.tolist() == mine.distances.tolist()
+
+    check()
+
+
+def test_both_stores_count_the_same(stores: tuple[Store, Store]) -> None:
+    one, other = stores
+    assert other.categories() == one.categories()
+    assert sorted(other.excerpts()) == sorted(one.excerpts())

@@ -1,0 +1,53 @@
+"""The address and the settings of a catalogue on Milvus, from a URL."""
+
+import pytest
+
+from perfectlook.errors import UsageError
+from perfectlook.stores import open_store
+from perfectlook.stores.milvus_settings import MilvusAddress, MilvusSettings
+
+
+def test_a_url_has_server_catalogue_and_settings() -> None:
+    address = MilvusAddress.parse(
+        "milvus+http://db.shop:7000/spring_24?index=HNSW&shards=6&replicas=2&mmap=true&timeout=2.5"
+    )
+    assert address.url == "http://db.shop:7000"
+    assert address.endpoint == ("db.shop", 7000)
+    assert address.name == "spring_24"
+    assert address.location == "milvus+http://db.shop:7000/spring_24"
+    assert address.settings == MilvusSettings(index="HNSW", shards=6, replicas=2, mmap=True, timeout=2.5)
+
+
+def test_ports_have_defaults() -> None:
+    assert MilvusAddress.parse("milvus+http://db/c").url == "http://db:19530"
+    assert MilvusAddress.parse("milvus+https://db/c").url == "https://db:443"
+    assert MilvusAddress.parse("milvus+http://[::1]/c").url == "http://[::1]:19530"
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("milvus+http://db", r"milvus\+http://HOST:19530/NAME"),
+        ("milvus+http:///c", "HOST"),
+        ("milvus+http://db/a/b", "letters"),
+        ("milvus+http://db/a-b", "letters"),
+        ("milvus+http://db/a__b", "single _"),
+        ("milvus+http://db/_a", "starts with a letter"),
+        ("milvus+http://db:port/c", "not a URL"),
+        ("milvus+https://me:secret@db/c", "PERFECTLOOK_MILVUS_TOKEN"),
+        ("milvus+http://db/c?shard=6", "setting 'shard' is unknown. Choose one of: index, shards"),
+        ("milvus+http://db/c?shards=six", "setting 'shards': .*integer.*'six'"),
+        ("milvus+http://db/c?mmap=maybe", "setting 'mmap': .*'maybe'"),
+        ("milvus+http://db/c?replicas=0", "setting 'replicas': .*greater than or equal to 1"),
+        ("milvus+http://db/c?index=GRAPH", "'FLAT', 'IVF_SQ8', 'HNSW' or 'DISKANN'"),
+    ],
+)
+def test_invalid_urls_and_settings_are_named(url: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as failure:
+        MilvusAddress.parse(url)
+    assert "secret" not in str(failure.value)
+
+
+def test_the_address_of_a_qdrant_catalogue_says_how_to_move_it() -> None:
+    with pytest.raises(UsageError, match=r"no longer supported.*catalogue sync SOURCE.*milvus\+http://"):
+        open_store("qdrant+http://db:6333/shop")
