@@ -8,7 +8,7 @@ import torch
 
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.distances import attention_weights
-from perfectlook.model.networks import Compatibility, SceneBatch, Widths
+from perfectlook.model.networks import Compatibility, SceneBatch, Widths, questions_by_scene
 
 WIDTHS = Widths(head=6, stages=(4,), regions=5)
 SHAPE = {"dimension": 8, "hidden": 7, "linear_path": "random", "memory": 2, "memory_dimension": 3}
@@ -126,3 +126,28 @@ def test_the_loss_of_the_memory_is_the_sum_of_hinges():
             hinges += [max(0.0, d[0] - each + 0.2) for each in d[1:]]
         expected += float(np.mean(hinges))
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("mode", ["hybrid", "local", "global"])
+@pytest.mark.parametrize("rows", [None, [1, 0, 1, 1]])
+def test_squared_distances_to_query_points_are_those_of_the_method_up_to_a_constant(mode: str, rows):
+    network = a_network(mode=mode, mixing=0.6, learn_mixing=True) if mode != "local" else None
+    if network is None:
+        torch.manual_seed(0)
+        network = Compatibility(ModelConfig(**(SHAPE | {"mode": mode})), WIDTHS, categories=3).eval()
+    count = 2 if rows else 4
+    scenes = SceneBatch(pictures(count, 1), torch.randn(count, 49, 5), torch.tensor(rows) if rows else None)
+    category = torch.tensor([0, 2, 1, 2])
+    styles = network.product_style(pictures(3, 2), torch.zeros(3, 10))
+    expected = network.distances(scenes, category, styles.expand(4, -1, -1), with_memory=False).total
+    points = network.query_points(scenes, category)
+    found = (points[:, None, :] - styles).square().sum(dim=-1)
+    apart = found - expected
+    assert torch.allclose(apart, apart[:, :1].expand(-1, 3), atol=1e-5)
+
+
+def test_questions_are_arranged_by_their_scenes():
+    table, slots = questions_by_scene(torch.tensor([1, 0, 1, 1]), torch.tensor([5, 6, 7, 8]), scenes=3)
+    assert table.tolist() == [[6, 0, 0], [5, 7, 8], [0, 0, 0]]
+    assert slots.tolist() == [0, 0, 1, 2]

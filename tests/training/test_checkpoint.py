@@ -1,11 +1,13 @@
 """The checkpoint of a stopped training."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 
 from perfectlook.model.config import ModelConfig
+from perfectlook.training import checkpoint
 from perfectlook.training.checkpoint import CHECKPOINT
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.log import Epoch
@@ -21,20 +23,44 @@ class StoppedError(Exception):
     pass
 
 
-def test_a_finished_fold_keeps_its_measurements_but_no_weights(tmp_path: Path) -> None:
+def test_folds_take_turns_and_leave_their_measurements_but_no_weights(tmp_path: Path) -> None:
     features = styled_set(scenes=40, products=8)
+    said: list[tuple[str, int]] = []
 
     def stop(stage: str, epoch: Epoch) -> None:
-        if (stage, epoch.epoch) == ("fold 2", 1):
+        said.append((stage, epoch.epoch))
+        if said[-1] == ("all", 0):
             raise StoppedError
 
     with pytest.raises(StoppedError):
         train_on_features(features, tmp_path, SMALL, on_epoch=stop)
+    folds = [f"fold {fold}" for fold in range(5)]
+    assert said == [(fold, epoch) for epoch in range(3) for fold in folds] + [("all", 0)]
     left = torch.load(tmp_path / CHECKPOINT, weights_only=True)["state"]
+    assert list(left) == [*folds, "all"]
+    for fold in folds:
+        assert left[fold].keys() == {"history", "shares"}
+        assert [epoch["epoch"] for epoch in left[fold]["history"]] == [0, 1, 2]
+        assert len(left[fold]["shares"]) == 3
+    assert {"network", "averaged", "optimiser", "random"} < left["all"].keys()
 
-    assert list(left) == ["fold 0", "fold 1", "fold 2"]
-    for stage in ("fold 0", "fold 1"):
-        assert left[stage].keys() == {"history", "shares"}
-        assert [epoch["epoch"] for epoch in left[stage]["history"]] == [0, 1, 2]
-        assert len(left[stage]["shares"]) == 3
-    assert {"network", "averaged", "optimiser", "random"} < left["fold 2"].keys()
+
+def test_folds_end_when_their_mean_accuracy_has_not_risen(tmp_path: Path) -> None:
+    features = styled_set(scenes=60, products=12, noise=0.3)
+    falling = dataclasses.replace(SMALL, epochs=30, patience=2, learning_rate=0.3)
+    said: list[tuple[str, int]] = []
+    record = train_on_features(
+        features, tmp_path, falling, on_epoch=lambda stage, epoch: said.append((stage, epoch.epoch))
+    )
+    epochs = max(epoch for stage, epoch in said if stage != "all")
+    assert epochs == record.training["epoch"] + 2 < 30
+    assert sum(epoch == epochs for stage, epoch in said) == 5
+
+
+def test_a_slow_disk_gets_fewer_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SHARE", 1e-9)
+    monkeypatch.setattr(checkpoint, "write_log", lambda history, out: written.append(len(history)))
+    features = styled_set(scenes=40, products=8)
+    train_on_features(features, tmp_path / "slow", SMALL)
+    assert written == [5, 6]  # once for the folds, once for the training on all scenes

@@ -209,6 +209,25 @@ class Compatibility(nn.Module):
         whole = scenes.per_question(of_scene(scenes.whole)) if uses_whole else local[:, 0, :]
         return hybrid(whole, local, attention, products, mixing=self.mixing(category), norm=norm)
 
+    def query_points(self, scenes: SceneBatch, category: Tensor) -> Tensor:
+        """The query point of each question in the first style space, [q, d]; for squared norms only.
+
+        Squared distances to it differ from `distances` by a constant per question, so their differences and
+        their gradients are the same, for much less work: no distance to every region is needed.
+        """
+        if scenes.regions is None or not self.config.uses_regions:
+            return scenes.per_question(self.scene_style(scenes.whole))
+        rows = torch.arange(len(category)) if scenes.rows is None else scenes.rows
+        table, slots = questions_by_scene(rows, category, len(scenes.regions))
+        seen = self.drop(self.standardise_regions(scenes.regions))
+        attention = attention_weights(self.attention(seen, table))
+        local: Tensor = (attention @ self.local_encoder(seen))[rows, slots]
+        if not self.config.effective_mixing:
+            return local
+        w = self.mixing(category)
+        point: Tensor = w * scenes.per_question(self.scene_style(scenes.whole)) + (1 - w) * local
+        return point
+
     def _with_memory(self, styles: Tensor, whole: Tensor) -> Tensor:
         """Join both style spaces: the squared distance is the weighted sum of the two squared distances."""
         if not self.config.has_memory:
@@ -237,6 +256,27 @@ class Compatibility(nn.Module):
         if scenes.regions is not None:
             inputs.append((self.local_encoder, self.standardise_regions(scenes.regions)))
         return torch.stack([each.reconstruction_error(x, self.drop(x)) for each, x in inputs]).sum()
+
+
+def questions_by_scene(rows: Tensor, category: Tensor, scenes: int) -> tuple[Tensor, Tensor]:
+    """Arrange questions by their scenes, so that one matrix product per scene answers all of its questions.
+
+    Args:
+        rows: the scene of each question, [q].
+        category: the category of each question, [q].
+        scenes: number of scenes.
+
+    Returns:
+        The categories that each scene is asked about, [scenes, most questions], filled up with category 0,
+        and the column of each question, [q].
+    """
+    counts = torch.bincount(rows, minlength=scenes)
+    order = torch.argsort(rows, stable=True)
+    slots = torch.empty_like(rows)
+    slots[order] = torch.arange(len(rows)) - (counts.cumsum(0) - counts)[rows[order]]
+    table = category.new_zeros(scenes, int(counts.max()))
+    table[rows, slots] = category
+    return table, slots
 
 
 def triplet_hinge(positive: Tensor, negatives: Tensor, *, margin: float = MARGIN) -> Tensor:
@@ -281,18 +321,20 @@ class CategoryAttention(nn.Module):
 
         Args:
             regions: standardised regions, [n, R, width].
-            category: index of one category per scene, [n]; None for all categories.
+            category: index of one category per scene [n], or of k categories [n, k]; None for all.
 
         Returns:
-            [n, R] for one category per scene, [n, categories, R] for all.
+            [n, R] for one category per scene, otherwise [n, k, R].
         """
         return self.logits(self.encoder(regions), category)
 
     def logits(self, embedded: Tensor, category: Tensor | None = None) -> Tensor:
         """Logits from embedded regions h_i, [n, R, dimension]; otherwise like `forward`."""
-        weight = self.categories.weight if category is None else self.categories(category)[:, None, :]
+        is_single = category is not None and category.ndim == 1
+        weight = self.categories.weight if category is None else self.categories(category)
+        weight = weight[:, None, :] if is_single else weight
         logits: Tensor = -pairwise(unit(weight), embedded, "l2") / self.log_temperature.exp()
-        return logits if category is None else logits[:, 0, :]
+        return logits[:, 0, :] if is_single else logits
 
 
 class Memory(nn.Module):

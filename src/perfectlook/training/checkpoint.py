@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,11 @@ from perfectlook.training.validation import (
     learning_pairs,
     validation_round,
 )
-from perfectlook.types import IntArray
+from perfectlook.types import Float64Array, IntArray
 
 CHECKPOINT = "checkpoint.pt"
+CHECKPOINT_SHARE = 0.05
+"""The share of the time that writing checkpoints may take; after a slow one, some epochs go without."""
 NO_PAIRS: IntArray = np.empty(0, np.int64)
 
 OnEpoch = Callable[[str, Epoch], None]
@@ -35,7 +38,7 @@ OnEpoch = Callable[[str, Epoch], None]
 
 
 class Stages:
-    """Run fits, and write a checkpoint and the log after every epoch.
+    """Run fits, and write a checkpoint and the log after an epoch, if that does not take too long.
 
     The checkpoint is one file, replaced in one step. It holds only tensors and plain values, and loading it
     executes no code.
@@ -57,32 +60,66 @@ class Stages:
         self._settings = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         self._states: dict[str, dict[str, Any]] = self._read(out / CHECKPOINT) if out else {}
         self.history: dict[str, Sequence[Epoch]] = {}
+        self._next_write = 0.0
 
     def run(self, fit: Fit, epochs: int, *, patience: int | None = None) -> Fit:
-        """Run a fit to its end; if it was stopped, resume from its last epoch."""
+        """Run a fit to its end; if it was stopped, resume from its last epoch in the checkpoint."""
+        self._begin(fit)
+        self._continue(fit, epochs, patience)
+        return fit
+
+    def measure(self, fits: Sequence[Fit], epochs: int, *, patience: int) -> list[Float64Array]:
+        """Run fits in turn, epoch by epoch, then keep only their measurements in the checkpoint.
+
+        They end together: after `epochs`, or when the mean accuracy over the pairs of all fits has not risen
+        for `patience` epochs.
+
+        Returns:
+            The shares of all pairs after each epoch, one row per weight of the memory, [weights, pairs].
+        """
+        for fit in fits:
+            self._begin(fit)
+            fit.keeps_best = False
+        shares: list[Float64Array] = []
+        means: list[float] = []
+        while len(shares) <= epochs:
+            for fit in fits:
+                self._continue(fit, len(shares))
+            shares.append(torch.cat([fit.shares[len(shares)] for fit in fits], dim=1).double().numpy())
+            means.append(float(shares[-1].mean(axis=1).max()) if shares[-1].size else 0.0)
+            if len(means) - 1 - means.index(max(means)) >= patience:
+                break
+        for fit in fits:
+            self._states[fit.name] = fit.measurements
+        self._next_write = 0.0
+        return shares
+
+    def _begin(self, fit: Fit) -> None:
         if fit.name in self._states:
             fit.restore(self._states[fit.name])
         self.history[fit.name] = fit.history
+
+    def _continue(self, fit: Fit, epochs: int, patience: int | None = None) -> None:
         try:
             for epoch in fit.run(epochs, patience=patience):
-                if self._out:
-                    self._states[fit.name] = fit.state
-                    content = io.BytesIO()
-                    torch.save({"settings": self._settings, "state": self._states}, content)
-                    write_model_file(self._out / CHECKPOINT, content.getvalue())
-                    write_log(self.history, self._out)
+                self._states[fit.name] = fit.state
+                self._write()
                 if self._on_epoch:
                     self._on_epoch(fit.name, epoch)
         except TrainingError:  # The weights diverged. Remove the checkpoint, so that you can change settings.
             self.finish()
             raise
-        return fit
 
-    def measure(self, fit: Fit, epochs: int) -> Fit:
-        """Run a fit to its end, then keep only its measurements in the checkpoint."""
-        self.run(fit, epochs)
-        self._states[fit.name] = fit.measurements
-        return fit
+    def _write(self) -> None:
+        started = time.perf_counter()
+        if self._out is None or started < self._next_write:
+            return
+        content = io.BytesIO()
+        torch.save({"settings": self._settings, "state": self._states}, content)
+        write_model_file(self._out / CHECKPOINT, content.getvalue())
+        write_log(self.history, self._out)
+        ended = time.perf_counter()
+        self._next_write = ended + (ended - started) / CHECKPOINT_SHARE
 
     def finish(self) -> None:
         """Remove the checkpoint."""
@@ -128,10 +165,9 @@ def learn(
         TrainingError: there are too few pairs, or the loss is not finite.
     """
     if config.chooses_by_folds(features.dataset):
-        measured = [stages.measure(make(each), config.epochs) for each in folds(features, config)]
-        by_epoch = zip(*(fit.shares for fit in measured), strict=True)
-        shares = [torch.cat(parts, dim=1).double().numpy() for parts in by_epoch]
-        chosen, row = config.epochs, 0
+        measured = [make(each) for each in folds(features, config)]
+        shares = stages.measure(measured, config.epochs, patience=config.patience)
+        chosen, row = len(shares) - 1, 0
         if shares[0].size:
             means = np.stack([epoch.mean(axis=1) for epoch in shares])
             chosen, row = (int(place) for place in np.unravel_index(np.argmax(means), means.shape))

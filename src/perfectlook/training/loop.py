@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from perfectlook.errors import TrainingError
 from perfectlook.evaluation.protocol import Candidates, place_pair
-from perfectlook.model.distances import DistanceFunction
+from perfectlook.model.distances import DistanceFunction, squared_l2
 from perfectlook.model.export import Network
 from perfectlook.model.networks import Compatibility, triplet_hinge
 from perfectlook.training.config import TrainingConfig
@@ -67,6 +67,8 @@ class Fit(ABC):
             )
         torch.manual_seed(config.seed)
         self.network = self._start()
+        self._random = torch.get_rng_state()
+        self.keeps_best = True
         self._optimiser = self._make_optimiser()
         self._average: AveragedModel | None = None
         if averaging:
@@ -105,14 +107,17 @@ class Fit(ABC):
         """Train until `epochs` are done, or until the accuracy has not risen for `patience` epochs.
 
         Yields every new epoch, starting with epoch 0. You can stop the fit between two epochs and continue it
-        later from its `state`.
+        later, also from its `state`. Each fit has its own random numbers, so fits may take turns.
         """
         if not self.history:
             yield self._note(0, None, time.perf_counter())
         while not is_over(self.history, epochs, patience):
             started = time.perf_counter()
             number = len(self.history)
-            yield self._note(number, self._train_epoch(number), started)
+            torch.set_rng_state(self._random)
+            loss = self._train_epoch(number)
+            self._random = torch.get_rng_state()
+            yield self._note(number, loss, started)
 
     @property
     def averaged(self) -> Network:
@@ -140,7 +145,7 @@ class Fit(ABC):
             "network": self.network.state_dict(),
             "averaged": self._average.state_dict() if self._average else None,
             "optimiser": self._optimiser.state_dict(),
-            "random": torch.get_rng_state(),
+            "random": self._random,
             "best": self._best,
             **self.measurements,
         }
@@ -160,7 +165,7 @@ class Fit(ABC):
         if self._average:
             self._average.load_state_dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["random"])
+        self._random = state["random"]
         self._best = state["best"]
 
     @cached_property
@@ -184,7 +189,7 @@ class Fit(ABC):
         seconds = time.perf_counter() - started
         self.history.append(Epoch(number, loss, accuracy, temperature, seconds, weight))
         self.shares.append(shares)
-        if self.best_epoch == number:
+        if self.keeps_best and self.best_epoch == number:
             self._best = {name: tensor.clone() for name, tensor in averaged.state_dict().items()}
         return self.history[-1]
 
@@ -283,7 +288,10 @@ class CompatibilityFit(Fit):
         scenes, (features, centres) = self.data.distinct_scenes(pairs), self.data.products(products)
         vectors = self.network.product_style(features, centres)[places]
         category = self.data.pair_category(pairs)
-        found = self.network.distances(scenes, category, vectors, with_memory=False).total
+        if self.config.model.distance == "squared_l2":
+            found = squared_l2(self.network.query_points(scenes, category)[:, None, :], vectors)
+        else:
+            found = self.network.distances(scenes, category, vectors, with_memory=False).total
         loss = triplet_hinge(found[:, 0], found[:, 1:], margin=self.config.margin)
         if self.config.model.has_memory:
             memory = self.network.memory
