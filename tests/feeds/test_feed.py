@@ -120,32 +120,13 @@ def test_unusable_fields_are_left_out(tmp_path: Path) -> None:
     unusable = {
         "price": "cheap",
         "sale_price": "1 XXX",
-        "availability": "soon",
         "link": "javascript:alert(1)",
     }
     feed = feed_of(tmp_path, unusable)
     (product,) = products(feed)
     assert not product.fields.keys() & unusable.keys()
-    assert problems(feed) == [("1", "1", "unusable field")] * 4
+    assert problems(feed) == [("1", "1", "unusable field")] * 3
     assert feed.problems[0].reason == ("price is left out: 'cheap' is not a price. Write it as '49.90 EUR'.")
-
-
-@pytest.mark.parametrize(
-    ("text", "word"),
-    [
-        ("in stock", "in_stock"),
-        ("in_stock", "in_stock"),
-        ("https://schema.org/InStock", "in_stock"),
-        ("Out of Stock", "out_of_stock"),
-        ("sold-out", "out_of_stock"),
-        ("preorder", "preorder"),
-        ("Pre-Order", "preorder"),
-        ("backorder", "backorder"),
-    ],
-)
-def test_availability_is_one_of_four_words(text: str, word: str, tmp_path: Path) -> None:
-    (product,) = products(feed_of(tmp_path, {"availability": text}))
-    assert product.fields["availability"] == word
 
 
 def test_prices_without_currency_use_the_currency_of_the_feed(tmp_path: Path) -> None:
@@ -153,6 +134,27 @@ def test_prices_without_currency_use_the_currency_of_the_feed(tmp_path: Path) ->
     assert product.fields["price"] == "49.00 SEK"
     with pytest.raises(UsageError, match="--currency sek: unknown currency"):
         feed_of(tmp_path, {}, currency="sek")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "id;image_link;category\n1;1.jpg;Sofas\n;;;;\n   \n;;\n"),
+        ("a.csv", 'id,image_link,category\n1,1.jpg,Sofas\n"","",""\n\n'),
+        ("a.txt", "id\timage_link\tcategory\n1\t1.jpg\tSofas\n\t\t\n"),
+        ("a.jsonl", '{}\n{"id": "1", "image_link": "1.jpg", "category": "Sofas"}\n{"id": " ", "x": null}\n'),
+        (
+            "a.xml",
+            "<r><item/><item><id>1</id><image_link>1.jpg</image_link><category>Sofas</category></item>"
+            "<item><id> </id></item></r>",
+        ),
+    ],
+)
+def test_empty_rows_are_passed_over(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    feed = Feed(tmp_path / name, PictureCache(tmp_path / "cache"))
+    assert [product.id for product in feed.products()] == ["1"]
+    assert (feed.problems, feed.unavailable) == ([], frozenset())
 
 
 def test_of_repeated_ids_the_first_row_is_used(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.feeds.feed import UnusablePriceError, canonical_price
+from perfectlook.feeds.prices import UnusablePriceError, canonical_price
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,17 @@ from perfectlook.feeds.feed import UnusablePriceError, canonical_price
         (".99 EUR", "0.99 EUR"),
         ("49.9900 EUR", "49.99 EUR"),
         ("12,5 zł", "12.50 PLN"),
+        ("EUR. 49", "49.00 EUR"),
+        ("₹1,29,900.00", "129900.00 INR"),
+        ("$49.90 USD", "49.90 USD"),
+        ("USD $49.90", "49.90 USD"),
+        ("49,- €", "49.00 EUR"),
+        ("1.299,- €", "1299.00 EUR"),
+        ("CHF 1'299.-", "1299.00 CHF"),
+        ("CHF 1’299.–", "1299.00 CHF"),
+        ("1\u00a0299,00\u00a0€", "1299.00 EUR"),
+        ("R$ 1.299,90", "1299.90 BRL"),
+        ("1.234.567 KWD", "1234567.000 KWD"),
     ],
 )
 def test_prices_become_amount_and_currency(text: str, price: str) -> None:
@@ -46,9 +57,27 @@ def test_a_price_without_currency_uses_the_currency_of_the_feed() -> None:
     assert canonical_price("49.90", "EUR") == "49.90 EUR"
     assert canonical_price("$49.90", "CAD") == "49.90 CAD"  # several currencies use $
     assert canonical_price("49.90 SEK", "EUR") == "49.90 SEK"
+    with pytest.raises(UnusablePriceError, match="is not in EUR"):
+        canonical_price("$49.90", "EUR")
     for text in ("49.90", "$49.90", "49 kr"):
         with pytest.raises(UnusablePriceError, match=r"has no currency\. .* or pass --currency"):
             canonical_price(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [
+        ("kr. 1299", "1299.00 DKK"),
+        ("kr.1299", "1299.00 DKK"),
+        ("kr. 49", "49.00 DKK"),
+        ("1299 kr.", "1299.00 DKK"),
+        ("kr. 49,95", "49.95 DKK"),
+        ("1 299,00 kr", "1299.00 DKK"),
+        ("kr 1 299:-", "1299.00 DKK"),
+    ],
+)
+def test_an_abbreviation_may_carry_a_dot(text: str, price: str) -> None:
+    assert canonical_price(text, "DKK") == price
 
 
 @pytest.mark.parametrize(
@@ -63,6 +92,13 @@ def test_a_price_without_currency_uses_the_currency_of_the_feed() -> None:
         ("-5 EUR", "is below zero"),
         ("49.90 XYZ", "has the unknown currency 'XYZ'"),
         ("EUR 49.90 USD", "names two currencies"),
+        ("€49.90 USD", "names two currencies"),
+        ("€ ,49", r"is ambiguous \(0\.49 or 49\)"),
+        ("EUR.49", r"is ambiguous \(0\.49 or 49\)"),
+        ("1,234 KWD", r"is ambiguous \(1\.234 or 1234\)"),
+        ("10 20 EUR", "is not an amount"),
+        ("1 29 EUR", "is not an amount"),
+        ("49.90 EUR 39.90 EUR", "is not a price"),
         ("1.299 EUR", r"is ambiguous \(1\.299 or 1299\)\. Write it with two decimals\."),
         ("0.001 EUR", "is ambiguous"),
         ("1,2,3 EUR", "is not an amount"),

@@ -81,6 +81,23 @@ def test_a_put_product_is_found_and_a_deleted_one_is_not(own_shop: Running):
     assert own_shop.client.get(put.json()["picture"]).status_code == 404
 
 
+@pytest.mark.parametrize("text", ["out of stock", "Sold Out", "https://schema.org/OutOfStock", "0"])
+def test_fields_are_cleaned_as_in_a_feed(own_shop: Running, text: str):
+    fields = {"availability": text, "price": "1.299,00 €", "sale_price": "0"}
+    product = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
+    refused = own_shop.keyed.put("/v1/products/sold", json={**product, "fields": fields})
+    assert (refused.status_code, "sale_price is left out" in refused.text) == (422, True)
+    del fields["sale_price"]
+    put = own_shop.keyed.put("/v1/products/sold", json={**product, "fields": fields}).json()
+    assert (put["availability"], put["price"]) == ("out_of_stock", "1299.00 EUR")
+    asked = {"category": "Shoes", "k": 20}
+    found = own_shop.client.post("/v1/complete", files={"photo": png()}, data=asked).json()
+    assert "sold" not in [each["id"] for each in found["categories"][0]["products"]]
+    asked |= {"where": "price > 1000 EUR", "include_unavailable": "true"}
+    found = own_shop.client.post("/v1/complete", files={"photo": png()}, data=asked).json()
+    assert [each["id"] for each in found["categories"][0]["products"]] == ["sold"]
+
+
 def test_an_invalid_product_is_refused(own_shop: Running):
     put = own_shop.keyed.put
     assert put("/v1/products/x", json={"category": FASHION[0]}).status_code == 422  # no picture

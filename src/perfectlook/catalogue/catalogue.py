@@ -18,7 +18,7 @@ from perfectlook.catalogue.manifest import (
     answering,
     foreign_record,
 )
-from perfectlook.catalogue.sources import Listing, Source, list_products, open_source
+from perfectlook.catalogue.sources import Listing, SetSource, Source, list_products, open_source
 from perfectlook.catalogue.vectors import VectorFile
 from perfectlook.errors import CatalogueError, CatalogueInUseError, UsageError
 from perfectlook.features.store import open_store as open_feature_store
@@ -172,10 +172,12 @@ class Catalogue(Closable):
                 wanted = {id_: record for id_, record in wanted.items() if id_ not in failed}
             after = {id_: stored[id_][0] for id_ in stored.keys() - set(gone)}
             after |= {id_: record.category for id_, record in wanted.items()}
+            report = _report(source.name, listing, before, after, failed, model, dry_run=dry_run)
             report = replace(
-                _report(source.name, listing, before, after, failed, model, dry_run=dry_run),
+                report,
                 embedded=len(after) if dry_run and switches else len(wanted),
                 switched=switches,
+                warnings=[*report.warnings, *_unknown_availabilities(source)],
                 kept=len(staying & after.keys()),
             )
             if dry_run:
@@ -441,6 +443,15 @@ def _warnings(deleted: int, before: int, *, dry_run: bool) -> list[str]:
     return [
         f"{share} were deleted, because the source does not have them. If this is a mistake, restore them by "
         "syncing a complete source. `perfectlook catalogue sync --dry-run` shows deletions beforehand."
+    ]
+
+
+def _unknown_availabilities(source: Source) -> list[str]:
+    if not (isinstance(source, Feed | SetSource) and source.cleaning.unknown):
+        return []
+    return [
+        f"{counted(source.cleaning.unknown.total(), 'availability', 'availabilities')} not understood: "
+        f"{source.cleaning.summary()}. Say what they mean with --availability VALUE=in_stock."
     ]
 
 

@@ -21,6 +21,7 @@ from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind, releases_at
 from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
+from perfectlook.feeds.fields import Cleaning
 from perfectlook.fetching import Fetcher, FetchLimits
 from perfectlook.files import set_folder
 from perfectlook.images import SUFFIXES
@@ -99,7 +100,7 @@ def open_source(
             raise UsageError(f"{path}: unknown file format. If it is a feed, pass --format. {_SOURCES}")
         return Feed(path, cache, **options)
     if not path.is_dir() or releases_at(path) or any((path / name).is_file() for name in (PAIRS, CATEGORIES)):
-        return SetSource(load_set(path))
+        return SetSource(load_set(path), **options)
     feeds = sorted(each.name for each in path.iterdir() if each.is_file() and _names_a_feed(each))
     if feeds:  # syncing the folder would delete all products that have no picture in it
         raise UsageError(
@@ -140,17 +141,43 @@ def _names_a_feed(path: Path) -> bool:
 class SetSource:
     """All products of a set, with or without a pair."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        """Use an open set."""
+    def __init__(self, dataset: Dataset, **options: Unpack[FeedOptions]) -> None:
+        """Use an open set. Its fields are cleaned as those of a feed."""
         self._dataset = dataset
+        self.cleaning = Cleaning(
+            currency=options.get("currency"),
+            availability=options.get("availability"),
+            unknown_availability=options.get("unknown_availability"),
+        )
+        self._has_currency = options.get("currency") is not None
         self.name = str(dataset.root)
-        self.problems = dataset.product_problems
+        self.problems = list(dataset.product_problems)
         still_listed = (ProblemKind.NO_CATEGORY, ProblemKind.MISSING_PRODUCT)
         self.unavailable = frozenset(each.item for each in self.problems if each.kind in still_listed)
 
     def products(self) -> Iterator[Product]:
-        """Yield the products."""
-        yield from self._dataset.products.values()
+        """Yield the products. Raises FeedError if over 5 % of the availabilities are not understood."""
+        self.problems = list(self._dataset.product_problems)
+        self.cleaning.unknown.clear()
+        availabilities = 0
+        for product in self._dataset.products.values():
+            fields = {name: text for name, text in product.fields.items() if text.strip()}
+            availabilities += "availability" in fields
+            bare = (
+                {} if self._has_currency else {n: fields.pop(n) for n in _PRICES if _is_number(fields.get(n))}
+            )
+            for kind, reason in self.cleaning.clean(fields):
+                self.problems.append(Problem(self.name, product.id, reason, kind))
+            yield replace(product, fields={**fields, **bare})
+        self.cleaning.check(self.name, availabilities)
+
+
+_PRICES = ("price", "sale_price")
+
+
+def _is_number(text: str | None) -> bool:
+    """Whether a price is a number without a currency, which sets may have."""
+    return re.fullmatch(r"[0-9]+(?:\.[0-9]{1,2})?", text or "") is not None
 
 
 class FolderSource:

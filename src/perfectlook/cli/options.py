@@ -167,11 +167,21 @@ class Feeding:
         field: the column of a field that has another name in the feed
         format: csv, tsv, jsonl, parquet or xml (default: from the feed's name)
         currency: currency of prices that do not name one
+        unknown_availability: what an availability that is not understood means: in_stock, out_of_stock,
+            preorder or backorder (default: the product is not recommended)
         allow_outside: accept pictures outside the feed's folder
         allow_private: also fetch from private, loopback and link-local addresses
         connections: number of pictures fetched at the same time (default: 8)
     """
 
+    availability: Annotated[
+        list[str],
+        Parameter(
+            allow_leading_hyphen=True,
+            help="VALUE=MEANING: what a value of the feed's availability means (in_stock, out_of_stock, "
+            "preorder or backorder), as in 'Lager 2=in_stock'; repeatable",
+        ),
+    ] = field(default_factory=list)
     field: Annotated[
         list[str],
         Parameter(
@@ -182,6 +192,7 @@ class Feeding:
     ] = field(default_factory=list)
     format: str | None = None
     currency: Text | None = None
+    unknown_availability: str | None = None
     allow_outside: bool = False
     allow_private: bool = False
     connections: Positive = 8
@@ -195,4 +206,6 @@ class Feeding:
         flags = asdict(self)
         columns = flags.pop("field")
         fields = dict(key_and_value("--field", each, "FIELD=COLUMN, as in price=Price") for each in columns)
-        return cast("FeedOptions", {"fields": fields, **flags})
+        example = "VALUE=MEANING, as in 'Lager 2=in_stock'"
+        stock = [key_and_value("--availability", each, example, at_last=True) for each in self.availability]
+        return cast("FeedOptions", {"fields": fields, **flags, "availability": dict(stock)})

@@ -29,7 +29,7 @@ def print_problems(problems: "Sequence[Problem]", what: str) -> None:
     if not problems:
         return
     from perfectlook.data.layout import KEPT as OF_SETS
-    from perfectlook.feeds.feed import KEPT as OF_FEEDS
+    from perfectlook.feeds.fields import KEPT as OF_FEEDS
 
     for problem in problems[:SHOWN]:
         print(f"{'problem' if problem.kind in OF_SETS | OF_FEEDS else 'skipped'}: {problem}", file=sys.stderr)

@@ -3,19 +3,18 @@
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from decimal import Decimal
-from enum import StrEnum
-from functools import lru_cache, partial
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import TypeAlias, TypedDict, Unpack
+from typing import TypeAlias, Unpack
 from urllib.parse import urljoin
 
-from perfectlook.errors import FeedError, UsageError
+from perfectlook.errors import FeedError
+from perfectlook.feeds.fields import CATEGORY_FIELDS, Cleaning, CleaningOptions, Columns, FeedProblem
 from perfectlook.feeds.pictures import PictureCache
-from perfectlook.feeds.readers import FeedRow, UnreadableRow, column_name, format_of
+from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
@@ -25,36 +24,23 @@ MAX_FIELD = 10_000
 MAX_LINK = 2_000
 """Limits in characters. Longer titles and fields are cut. Longer ids, categories and links are refused."""
 
-MEANING = 1
+MEANING = 2
 """Raise this when the same row gives another product than before. Every row is then read in full again."""
 
 IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
 """Whether a product is unchanged, given its id, the path of its picture, and its digest."""
 
 
-class FeedProblem(StrEnum):
-    """The kinds of problems of feeds (`Problem.kind`)."""
-
-    UNREADABLE = "unreadable row"
-    UNUSABLE_ID = "unusable id in a feed"
-    REPEATED_ID = "repeated id"
-    NO_CATEGORY = "row without category"
-    NO_PICTURE = "row without picture"
-    TOO_LONG = "text too long"
-    UNUSABLE_FIELD = "unusable field"
-
-
-KEPT = frozenset({FeedProblem.TOO_LONG, FeedProblem.UNUSABLE_FIELD})
-"""Kinds of problems whose rows still become products."""
-
-
-class FeedOptions(TypedDict, total=False):
+class FeedOptions(CleaningOptions, total=False):
     """Options for reading and fetching a feed. The flags of the command line have the same names.
 
     Attributes:
         fields: column names by field, for columns with other names (`--field`).
         format: one of `FORMATS`, by default from the media type or the suffix of the name.
         currency: the currency of prices without one.
+        availability: what a shop's own availabilities mean, as in {"Lager 2": "in_stock"}.
+        unknown_availability: what any other availability that is not understood means. By default those
+            products are not recommended.
         allow_outside: whether pictures may be outside the folder of the feed.
         allow_private: whether private, loopback and link-local addresses are allowed.
         connections: the number of pictures fetched at the same time, by default 8.
@@ -62,7 +48,6 @@ class FeedOptions(TypedDict, total=False):
 
     fields: Mapping[str, str] | None
     format: str | None
-    currency: str | None
     allow_outside: bool
     allow_private: bool
     connections: int
@@ -94,11 +79,14 @@ class Feed:
 
         Raises:
             FeedError: the format is unknown.
-            UsageError: a field or the currency is unknown.
+            UsageError: a field, the currency or an availability is unknown.
         """
-        fields, currency = options.get("fields") or {}, options.get("currency")
-        if currency is not None and currency not in CURRENCIES:
-            raise UsageError(f"--currency {currency}: unknown currency. Use a code such as EUR or USD.")
+        fields = options.get("fields") or {}
+        self.cleaning = Cleaning(
+            currency=options.get("currency"),
+            availability=options.get("availability"),
+            unknown_availability=options.get("unknown_availability"),
+        )
         self.name = url or str(path)
         self.problems: list[Problem] = []
         self.pictures = pictures
@@ -109,16 +97,8 @@ class Feed:
         named = self.name.partition("?")[0] if url else self.name
         self._format = format_of(named, options.get("format"), media_type)
         self._columns = Columns(fields)
-        price = partial(canonical_price, currency=currency)
-        self._forms: dict[str, Callable[[str], str]] = {
-            "price": price,
-            "sale_price": price,
-            "availability": canonical_availability,
-            "gender": str.lower,
-            "link": _web_link,
-        }
         context = f"{url or self._folder}\n{pictures.folder}"
-        meaning = ascii((MEANING, sorted(fields.items()), currency, context))
+        meaning = ascii((MEANING, sorted(fields.items()), self.cleaning.meaning, context))
         self._digest = blake2b(meaning.encode(), digest_size=16)
         self._unusable: set[str] = set()
         """Ids of the rows without a product; "" stands for rows with an unknown id."""
@@ -134,11 +114,14 @@ class Feed:
         Rows for which `is_unchanged` returns True are skipped before they are read in full.
 
         Raises:
-            FeedError: the file is not a feed of its format, or lacks a column.
+            FeedError: the file is not a feed of its format, lacks a column, or more than 5 % of its
+                availabilities are not understood.
             MissingExtraError: its format needs a library that is not installed.
         """
         self.problems, self._unusable = [], set()
+        self.cleaning.unknown.clear()
         seen: set[str] = set()
+        availabilities = 0
         for row, digest in self._rows():
             values = row.values
             id_ = values.get(self._columns.id, "").strip()
@@ -148,6 +131,7 @@ class Feed:
                 reason = "the id occurs twice, and the first row is used. Remove one of the two rows."
                 self._report(row.number, id_, FeedProblem.REPEATED_ID, reason)
                 continue
+            availabilities += bool(values.get(self._columns.availability, "").strip())
             images = (values.get(name, "").strip() for name in self._columns.images)
             image = next(filter(None, images), "")
             if is_unchanged and is_unchanged(id_, self._place(image) or "", digest):
@@ -161,6 +145,7 @@ class Feed:
                 seen.add(id_)
                 self._unusable.discard(id_)
                 yield product
+        self.cleaning.check(self.name, availabilities)
 
     def _rows(self) -> Iterator[tuple[FeedRow, str]]:
         """Yield each readable row and its digest. Rows with the same digest give the same product."""
@@ -174,6 +159,8 @@ class Feed:
                         self._unusable.add("")
                     continue
                 values = row.values
+                if not any(text and not text.isspace() for text in values.values()):
+                    continue
                 if is_first:
                     self._columns.check(str(self._path), values.keys())
                     start.update(ascii(list(values)).encode())
@@ -206,7 +193,8 @@ class Feed:
         category = _category(id_, fields)
         picture = self._picture(id_, fields.pop("image_link", ""))
         title = " ".join(fields.pop("title", "").split()) or None
-        self._normalise(row.number, id_, fields)
+        for kind, reason in self.cleaning.clean(fields):
+            self._report(row.number, id_, kind, reason)
         # problems are reported in every sync, so a row with problems gets no digest
         return Product(id_, category, picture, title, fields, digest if len(self.problems) == before else "")
 
@@ -231,7 +219,7 @@ class Feed:
         if self._url and image:
             with suppress(ValueError):
                 image = urljoin(self._url, image)
-        if image[:8].lower().startswith(_WEB):
+        if image[:8].lower().startswith(("http://", "https://")):
             return self.pictures.locate(image)
         if self._url or _is_url(image):
             return None
@@ -248,16 +236,6 @@ class Feed:
                 fields[name] = text[:most]
                 reason = f"its {name} of {len(text):,} characters is cut to {most:,}. Shorten it."
                 self._report(row, id_, FeedProblem.TOO_LONG, reason)
-
-    def _normalise(self, row: int, id_: str, fields: dict[str, str]) -> None:
-        """Convert the fields that filters know to their normal form. Remove those that cannot be used."""
-        for name, in_form in self._forms.items():
-            if name in fields:
-                try:
-                    fields[name] = in_form(fields[name])
-                except ValueError as error:
-                    del fields[name]
-                    self._report(row, id_, FeedProblem.UNUSABLE_FIELD, f"{name} is left out: {error}")
 
     def _leave_out(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
         """Report a row without a product, and record its id as unavailable."""
@@ -294,185 +272,5 @@ def _path(text: str) -> str:
     return normalise(re.sub(r"\s*>\s*", " > ", text))
 
 
-_WEB = ("http://", "https://")
-
-
 def _is_url(image: str) -> bool:
     return "://" in image or image.startswith("//")
-
-
-def _web_link(text: str) -> str:
-    if not text.lower().startswith(_WEB):
-        raise ValueError(f"{text[:40]!r} is not a link. Write https://... .")
-    return text
-
-
-CATEGORY_FIELDS = ("category", "google_product_category", "product_type")
-FIELDS = (
-    *("id", "title", *CATEGORY_FIELDS, "image_link", "price", "sale_price"),
-    *("availability", "brand", "gender", "item_group_id", "link"),
-)
-"""The fields with a defined meaning. Any other column becomes a field with its own name."""
-
-_ALIASES = {"title": ("name",), "image_link": ("image", "image_url", "picture"), "link": ("url",)}
-"""Other names for a field, used if a row lacks the field itself."""
-
-
-class Columns:
-    """Renames columns to fields: those given with `--field`, and a few common names.
-
-    Attributes:
-        id: the column with the ids.
-        images: the columns that may contain the picture. The first one that is not empty is used.
-    """
-
-    def __init__(self, named: Mapping[str, str]) -> None:
-        """Take the column names by field. UsageError for an unknown field."""
-        for field in named:
-            if field not in FIELDS:
-                raise UsageError(f"--field {field}=...: unknown field. Choose one of: {', '.join(FIELDS)}.")
-        self._named = {field: column_name(column) for field, column in named.items()}
-        self._aliases = {field: names for field, names in _ALIASES.items() if field not in named}
-        self.id = self._named.get("id", "id")
-        self.images = (self._named.get("image_link", "image_link"), *self._aliases.get("image_link", ()))
-
-    def renamed(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return the texts of a row by field, trimmed and without empty ones."""
-        texts = {name: text for name, value in values.items() if (text := value.strip())}
-        if self._named:
-            named = {field: texts.get(column) for field, column in self._named.items()}
-            for name in (*self._named.values(), *self._named):
-                texts.pop(name, None)
-            texts.update((field, text) for field, text in named.items() if text)
-        for field, names in self._aliases.items():
-            if field not in texts and (present := [name for name in names if name in texts]):
-                texts[field] = texts.pop(present[0])
-        return texts
-
-    def check(self, feed: str, present: Collection[str]) -> None:
-        """Raise FeedError if a column of `--field` or a required column is missing."""
-        has = f"it has {', '.join(list(present)[:30])}"
-        for field, column in self._named.items():
-            if column not in present:
-                raise FeedError(f"{feed}: no column '{column}' ({has}). Correct --field {field}={column}.")
-        fields = self.renamed(dict.fromkeys(present, "?"))
-        for needed in (("id",), ("image_link",), CATEGORY_FIELDS):
-            if not any(field in fields for field in needed):
-                raise FeedError(
-                    f"{feed}: no column '{needed[0]}' ({has}). "
-                    f"Name the column with --field {needed[0]}=COLUMN."
-                )
-
-
-_AVAILABILITY = {
-    "in_stock": "instock available availablefororder limitedavailability onlineonly instoreonly",
-    "out_of_stock": "outofstock soldout unavailable notavailable discontinued",
-    "preorder": "preorder presale",
-    "backorder": "backorder backordered",
-}
-_BY_SPELLING = {each: word for word, spellings in _AVAILABILITY.items() for each in spellings.split()}
-
-
-@lru_cache(1024)
-def canonical_availability(text: str) -> str:
-    """Return `in_stock`, `out_of_stock`, `preorder` or `backorder`; ValueError for any other text.
-
-    Case, spaces and hyphens do not matter. The form of schema.org, `https://schema.org/InStock`, is accepted.
-    """
-    word = "".join(filter(str.isalpha, text.casefold().rpartition("/")[2]))
-    if word not in _BY_SPELLING:
-        raise ValueError(f"unknown availability {text[:40]!r}. Choose one of: {', '.join(_AVAILABILITY)}.")
-    return _BY_SPELLING[word]
-
-
-_BY_DECIMALS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    2: "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF "
-    "CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL "
-    "HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP "
-    "MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD "
-    "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS "
-    "VES WST XCD XCG YER ZAR ZMW ZWG ",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-}
-CURRENCIES = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
-"""The currency codes of ISO 4217 that shops use, and the number of decimals of their amounts."""
-
-_SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "₽": "RUB", "₩": "KRW", "₪": "ILS", "zł": "PLN"}
-"""Signs of a single currency. $, ¥ and kr stand for several, so the currency of the feed decides."""
-_AMBIGUOUS = ("", "$", "¥", "kr", "kr.", "Kr", "Kr.")
-_PRICE = re.compile(r"([^0-9\s.,+-]*)\s*([+-]?[0-9.,'’ \u00a0\u202f]*[0-9])\s*([^0-9\s,+-]*)")
-_CANONICAL = re.compile(r"(?:0|[1-9][0-9]{0,14})\.[0-9]{2} ([A-Z]{3})")
-_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}([.,])[0-9]{3}(\1[0-9]{3})*")
-_LAST_SEPARATOR = re.compile(r"(.*)([.,])(.*)")
-
-
-class UnusablePriceError(ValueError):
-    """A text is not a price."""
-
-    def __init__(self, text: str, reason: str, advice: str = "Write it as '49.90 EUR'.") -> None:
-        super().__init__(f"{text[:40]!r} {reason}. {advice}")
-
-
-@lru_cache(4096)
-def canonical_price(text: str, currency: str | None = None) -> str:
-    """Return a price as amount and currency: "1.299,5 €" becomes "1299.50 EUR".
-
-    The last `.` or `,` separates decimals, unless exactly three digits follow it. Three digits after a comma
-    are thousands (1,299). Three digits after a point are ambiguous: "1.299" is 1,299 in some countries and
-    1.299 in others. They are refused, except in a currency with three decimals or after another separator.
-
-    Args:
-        text: the price in the feed.
-        currency: the currency of prices without one.
-
-    Raises:
-        UnusablePriceError: the text is not an amount, or has no known currency.
-    """
-    if (usual := _CANONICAL.fullmatch(text)) and CURRENCIES.get(usual[1]) == 2:
-        return text
-    found = _PRICE.fullmatch(text.strip())
-    if not found:
-        raise UnusablePriceError(text, "is not a price")
-    before, digits, after = found.groups()
-    code = _code(before or after, text, currency)
-    if before and after:
-        raise UnusablePriceError(text, "names two currencies")
-    amount = _amount(digits, text, code)
-    places = CURRENCIES[code]
-    exponent = amount.as_tuple().exponent
-    if isinstance(exponent, int) and (exponent > -places or amount == round(amount, places)):
-        amount = round(amount, places)
-    return f"{amount:f} {code}"
-
-
-def _code(said: str, text: str, currency: str | None) -> str:
-    if said in _AMBIGUOUS:
-        if currency is None:
-            advice = "Write it as '49.90 EUR', or pass --currency."
-            raise UnusablePriceError(text, "has no currency", advice)
-        return currency
-    code = _SIGNS.get(said, said.upper())
-    if code not in CURRENCIES:
-        reason = f"has the unknown currency {said[:20]!r}"
-        raise UnusablePriceError(text, reason, "Use a code such as EUR or USD.")
-    return code
-
-
-def _amount(digits: str, text: str, code: str) -> Decimal:
-    plain = re.sub(r"['’\s]", "", digits).removeprefix("+")
-    if plain.startswith("-"):
-        raise UnusablePriceError(text, "is below zero")
-    found = _LAST_SEPARATOR.fullmatch(plain)
-    whole, separator, decimals = found.groups() if found else (plain, "", "")
-    if separator and len(decimals) == 3 and CURRENCIES[code] != 3:
-        if not _THOUSANDS.fullmatch(plain) or plain.count(".") == 1:
-            reason = f"is ambiguous ({whole}.{decimals} or {whole}{decimals})"
-            raise UnusablePriceError(text, reason, "Write it with two decimals.")
-        whole, decimals = plain, ""
-    groups = re.split(r"[.,]", whole)
-    if len(groups) > 1 and not _THOUSANDS.fullmatch(whole):
-        raise UnusablePriceError(text, "is not an amount")
-    if len(whole) > 15 or len(decimals) > 6:
-        raise UnusablePriceError(text, "has too many digits")
-    return Decimal(f"{''.join(groups) or '0'}.{decimals or '0'}")

@@ -164,6 +164,8 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
             problem = ""
             try:
                 cells = next(reader)
+                if not any(map(str.strip, cells)):
+                    cells = []
                 if cells and len(cells) != len(header):
                     problem = (
                         f"has {len(cells)} columns, but the header has {len(header)}. "

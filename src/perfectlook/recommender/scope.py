@@ -11,6 +11,7 @@ import numpy as np
 from perfectlook.catalogue import Catalogue
 from perfectlook.catalogue.manifest import Generation, Record
 from perfectlook.errors import UsageError
+from perfectlook.feeds.availability import UNKNOWN
 from perfectlook.stores import Point, Query, filters
 from perfectlook.stores.filters import And, Compare, Filter, Has, Money, Not, OneOf, Or, Under, parse_filter
 from perfectlook.taxonomy import matching, normalise, split_path
@@ -134,7 +135,7 @@ def _likeness(name: str, category: str) -> float:
     return max((SequenceMatcher(None, asked, level).ratio() for level in levels), default=0.0)
 
 
-AVAILABLE = Compare("availability", "!=", "out_of_stock")
+AVAILABLE = Not(OneOf("availability", ("out_of_stock", UNKNOWN)))
 """The default filter. Products without the field count as available."""
 
 

@@ -23,6 +23,7 @@ from perfectlook.answers import (
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError
 from perfectlook.feeds import PictureCache
+from perfectlook.feeds.fields import Cleaning
 from perfectlook.files import write_file
 from perfectlook.images import open_picture
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
@@ -190,13 +191,15 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     category = normalise(new.category)
     if not category:
         raise Refusal(422, "invalid", f"category '{new.category}': invalid. Write it as Furniture|Chairs.")
+    fields = {name.lower(): text.strip() for name, text in new.fields.items() if text.strip()}
+    if problem := next(Cleaning().clean(fields), None):
+        raise Refusal(422, "invalid", f"fields: {problem[1]}")
     if content is not None:
         picture = _stored(service, content)
     elif known := _records(service, [id_]).get(id_):
         picture = Path(known.picture)
     else:
         raise Refusal(422, "invalid", "A new product requires a picture. Send picture_url or picture_base64.")
-    fields = {name.lower(): text for name, text in new.fields.items()}
     source = OneProduct(Product(id_, category, picture, new.title, fields))
     recommender = service.recommender
     report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)

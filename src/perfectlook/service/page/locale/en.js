@@ -98,6 +98,7 @@ export const texts = {
     stock: {
       in_stock: "In stock",
       out_of_stock: "Sold out",
+      unknown: "Availability unknown",
       preorder: "Pre-order",
       backorder: "On back-order",
     },

@@ -1,0 +1,188 @@
+"""The fields of a product: their columns in a feed, and their normal forms."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from enum import StrEnum
+from functools import partial
+from typing import TypedDict, Unpack
+
+from perfectlook.errors import FeedError, UsageError
+from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availability
+from perfectlook.feeds.prices import CURRENCIES, SALE_DATES, canonical_dates, canonical_price, why_no_sale
+from perfectlook.feeds.readers import column_name
+from perfectlook.progress import counted
+
+MOST_UNKNOWN = 0.05
+"""If a larger share of the availabilities of a source is not understood, a sync stops."""
+
+
+class FeedProblem(StrEnum):
+    """The kinds of problems of feeds (`Problem.kind`)."""
+
+    UNREADABLE = "unreadable row"
+    UNUSABLE_ID = "unusable id in a feed"
+    REPEATED_ID = "repeated id"
+    NO_CATEGORY = "row without category"
+    NO_PICTURE = "row without picture"
+    TOO_LONG = "text too long"
+    UNUSABLE_FIELD = "unusable field"
+    UNKNOWN_AVAILABILITY = "unknown availability"
+
+
+KEPT = frozenset({FeedProblem.TOO_LONG, FeedProblem.UNUSABLE_FIELD, FeedProblem.UNKNOWN_AVAILABILITY})
+"""Kinds of problems whose rows still become products."""
+
+
+class CleaningOptions(TypedDict, total=False):
+    """How texts of fields are understood.
+
+    Attributes:
+        currency: the currency of prices without one.
+        availability: what a shop's own availabilities mean, as in {"Lager 2": "in_stock"}.
+        unknown_availability: what any other availability that is not understood means. By default those
+            products are not recommended.
+    """
+
+    currency: str | None
+    availability: Mapping[str, str] | None
+    unknown_availability: str | None
+
+
+class Cleaning:
+    """Converts the fields that filters know to their normal form.
+
+    Attributes:
+        unknown: the availabilities that were not understood, with their numbers of products.
+    """
+
+    def __init__(self, **options: Unpack[CleaningOptions]) -> None:
+        """Use the options. Raises UsageError for an unknown currency or availability."""
+        currency, named = options.get("currency"), options.get("availability") or {}
+        default = options.get("unknown_availability")
+        if currency is not None and currency not in CURRENCIES:
+            raise UsageError(f"--currency {currency}: unknown currency. Use a code such as EUR or USD.")
+        for flag, word in (
+            *((f"--availability {text}=", word) for text, word in named.items()),
+            *([("--unknown-availability ", default)] if default else []),
+        ):
+            if word not in WORDS:
+                raise UsageError(f"{flag}{word}: unknown availability. Choose one of: {', '.join(WORDS)}.")
+        self.meaning = (currency, sorted(named.items()), default)
+        self.unknown: Counter[str] = Counter()
+        self._named = {text.strip().casefold(): word for text, word in named.items()}
+        self._default = default
+        price = partial(canonical_price, currency=currency)
+        self._forms: dict[str, Callable[[str], str]] = {
+            "price": price,
+            "sale_price": price,
+            SALE_DATES: canonical_dates,
+            "gender": str.lower,
+            "link": _web_link,
+        }
+
+    def clean(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
+        """Convert fields in place, and remove those that cannot be used. Yield the problems."""
+        for name, in_form in self._forms.items():
+            if name in fields:
+                try:
+                    fields[name] = in_form(fields[name])
+                except ValueError as error:
+                    del fields[name]
+                    yield FeedProblem.UNUSABLE_FIELD, f"{name} is left out: {error}"
+                    if name == SALE_DATES and "sale_price" in fields:
+                        del fields["sale_price"]
+        sale = fields.get("sale_price")
+        if sale and (why := why_no_sale(fields.get("price"), sale)):
+            del fields["sale_price"]
+            reason = f"sale_price is left out: {sale!r} {why}. Correct it, or leave it empty."
+            yield FeedProblem.UNUSABLE_FIELD, reason
+        if "sale_price" not in fields:
+            fields.pop(SALE_DATES, None)
+        if text := fields.get("availability"):
+            fields["availability"] = self._named.get(text.strip().casefold(), text)
+            try:
+                fields["availability"] = canonical_availability(fields["availability"])
+            except ValueError as error:
+                self.unknown[text[:40]] += 1
+                fields["availability"] = self._default or UNKNOWN
+                meant = f"it counts as {self._default}" if self._default else "the product is not recommended"
+                yield FeedProblem.UNKNOWN_AVAILABILITY, f"{error} Until then, {meant}."
+
+    def summary(self) -> str:
+        """Return the availabilities that were not understood, the most frequent first."""
+        return ", ".join(f"{text!r} ({number:,})" for text, number in self.unknown.most_common(10))
+
+    def check(self, source: str, count: int) -> None:
+        """Raise FeedError if too many of `count` availabilities were not understood."""
+        if self._default is None and self.unknown.total() > MOST_UNKNOWN * count:
+            example = self.unknown.most_common(1)[0][0]
+            raise FeedError(
+                f"{source}: {self.unknown.total():,} of {counted(count, 'availability', 'availabilities')} "
+                f"not understood: {self.summary()}. Say what they mean with --availability "
+                f"'{example}=in_stock', or pass --unknown-availability in_stock."
+            )
+
+
+def _web_link(text: str) -> str:
+    if not text.lower().startswith(("http://", "https://")):
+        raise ValueError(f"{text[:40]!r} is not a link. Write https://... .")
+    return text
+
+
+CATEGORY_FIELDS = ("category", "google_product_category", "product_type")
+FIELDS = (
+    *("id", "title", *CATEGORY_FIELDS, "image_link", "price", "sale_price"),
+    *(SALE_DATES, "availability", "brand", "gender", "item_group_id", "link"),
+)
+"""The fields with a defined meaning. Any other column becomes a field with its own name."""
+
+_ALIASES = {"title": ("name",), "image_link": ("image", "image_url", "picture"), "link": ("url",)}
+"""Other names for a field, used if a row lacks the field itself."""
+
+
+class Columns:
+    """Renames columns to fields: those given with `--field`, and a few common names.
+
+    Attributes:
+        id: the column with the ids.
+        availability: the column with the availabilities.
+        images: the columns that may contain the picture. The first one that is not empty is used.
+    """
+
+    def __init__(self, named: Mapping[str, str]) -> None:
+        """Take the column names by field. UsageError for an unknown field."""
+        for field in named:
+            if field not in FIELDS:
+                raise UsageError(f"--field {field}=...: unknown field. Choose one of: {', '.join(FIELDS)}.")
+        self._named = {field: column_name(column) for field, column in named.items()}
+        self._aliases = {field: names for field, names in _ALIASES.items() if field not in named}
+        self.id = self._named.get("id", "id")
+        self.availability = self._named.get("availability", "availability")
+        self.images = (self._named.get("image_link", "image_link"), *self._aliases.get("image_link", ()))
+
+    def renamed(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return the texts of a row by field, trimmed and without empty ones."""
+        texts = {name: text for name, value in values.items() if (text := value.strip())}
+        if self._named:
+            named = {field: texts.get(column) for field, column in self._named.items()}
+            for name in (*self._named.values(), *self._named):
+                texts.pop(name, None)
+            texts.update((field, text) for field, text in named.items() if text)
+        for field, names in self._aliases.items():
+            if field not in texts and (present := [name for name in names if name in texts]):
+                texts[field] = texts.pop(present[0])
+        return texts
+
+    def check(self, feed: str, present: Collection[str]) -> None:
+        """Raise FeedError if a column of `--field` or a required column is missing."""
+        has = f"it has {', '.join(list(present)[:30])}"
+        for field, column in self._named.items():
+            if column not in present:
+                raise FeedError(f"{feed}: no column '{column}' ({has}). Correct --field {field}={column}.")
+        fields = self.renamed(dict.fromkeys(present, "?"))
+        for needed in (("id",), ("image_link",), CATEGORY_FIELDS):
+            if not any(field in fields for field in needed):
+                raise FeedError(
+                    f"{feed}: no column '{needed[0]}' ({has}). "
+                    f"Name the column with --field {needed[0]}=COLUMN."
+                )

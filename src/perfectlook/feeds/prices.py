@@ -1,0 +1,242 @@
+"""Prices as shops of many countries write them, and the dates of sales."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
+
+_BY_DECIMALS = {
+    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    2: "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF "
+    "CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL "
+    "HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP "
+    "MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD "
+    "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS "
+    "VES WST XCD XCG YER ZAR ZMW ZWG ",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+}
+CURRENCIES = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
+"""The currency codes of ISO 4217 that shops use, and the number of decimals of their amounts."""
+
+_DOLLARS = (
+    "USD AUD ARS BBD BMD BND BSD BZD CAD CLP COP CUP DOP FJD GYD HKD JMD KYD LRD MXN NAD NIO NZD SBD SGD SRD "
+    "TTD TWD UYU XCD"
+)
+_SIGNS = {
+    **{"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "₽": "RUB", "₩": "KRW", "₪": "ILS", "₴": "UAH"},
+    **{"₫": "VND", "đ": "VND", "฿": "THB", "₱": "PHP", "₦": "NGN", "₸": "KZT", "₡": "CRC", "₲": "PYG"},
+    **{
+        "zł": "PLN",
+        "zl": "PLN",
+        "kč": "CZK",
+        "kc": "CZK",
+        "ft": "HUF",
+        "lei": "RON",
+        "лв": "BGN",
+        "tl": "TRY",
+    },
+    **{
+        "руб": "RUB",
+        "р": "RUB",
+        "грн": "UAH",
+        "円": "JPY",
+        "元": "CNY",
+        "rmb": "CNY",
+        "sfr": "CHF",
+        "rp": "IDR",
+    },
+    **{"rm": "MYR", "euro": "EUR", "euros": "EUR", "us$": "USD", "a$": "AUD", "au$": "AUD", "c$": "CAD"},
+    **{"ca$": "CAD", "nz$": "NZD", "hk$": "HKD", "s$": "SGD", "sg$": "SGD", "nt$": "TWD", "mx$": "MXN"},
+    **{"r$": "BRL", "cn¥": "CNY", "jp¥": "JPY", "￥": "JPY CNY", "¥": "JPY CNY", "$": _DOLLARS},
+    **{"kr": "SEK NOK DKK ISK", "rs": "INR PKR LKR NPR MUR SCR", "fr": "CHF XAF XOF XPF RWF BIF DJF GNF KMF"},
+}
+"""Signs and abbreviations in lower case, and the currencies that they stand for."""
+_ABBREVIATIONS = frozenset({"kr", "rs", "fr", "sfr", "rp", "руб", "р", "грн", "лв", "zł", "zl", "kč", "kc"})
+"""Those that are written with a dot: `Rs.499` is 499."""
+
+_CANONICAL = re.compile(r"(?:0|[1-9][0-9]{0,14})\.[0-9]{2} ([A-Z]{3})")
+_PRICE = re.compile(
+    r"(?P<before>[^0-9]*?)(?P<sign>[+-]?)(?P<digits>[.,]?[0-9](?:[0-9.,' ]*[0-9])?)"
+    r"(?P<whole>[.,:] ?[-–—]{1,2})?(?P<after>[^0-9]*)"
+)
+_MARKS = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_TOKEN = re.compile(r"[^\W\d_]+|[^\w\s.]")
+_GROUPED = re.compile(r"[1-9][0-9]{0,2}([.,' ])[0-9]{3}(?:\1[0-9]{3})*|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}")
+"""Thousands in groups of three, or as in India: `1,29,900`."""
+_LAST_SEPARATOR = re.compile(r"(.*)([.,])(.*)")
+
+
+class UnusablePriceError(ValueError):
+    """A text is not a price."""
+
+    def __init__(self, text: str, reason: str, advice: str = "Write it as '49.90 EUR'.") -> None:
+        super().__init__(f"{text[:40]!r} {reason}. {advice}")
+
+
+@lru_cache(4096)
+def canonical_price(text: str, currency: str | None = None) -> str:
+    """Return a price as amount and currency: "1.299,5 €" becomes "1299.50 EUR".
+
+    The sign, abbreviation or code of the currency may stand before or after the amount, with or without a
+    dot. The last `.` or `,` separates decimals, unless exactly three digits follow it. Three digits after a
+    comma are thousands (1,299). Three digits after a point are ambiguous: "1.299" is 1,299 in some countries
+    and 1.299 in others. They are refused, except in a currency with three decimals or after another
+    separator.
+
+    Args:
+        text: the price in the feed.
+        currency: the currency of prices without one, and of signs that several currencies use.
+
+    Raises:
+        UnusablePriceError: the text is not an amount, can be two amounts, or has no known currency.
+    """
+    if (usual := _CANONICAL.fullmatch(text)) and CURRENCIES.get(usual[1]) == 2:
+        return text
+    plain = " ".join(_MARKS.sub("", text).replace("’", "'").split())
+    found = _PRICE.fullmatch(plain)
+    if not found:
+        raise UnusablePriceError(text, "is not a price")
+    before, after, digits = found["before"].strip(), found["after"].strip(), found["digits"]
+    code = _code(f"{before} {after}", text, currency)
+    if found["sign"] == "-":
+        raise UnusablePriceError(text, "is below zero")
+    if digits[0] in ".," and (before or digits[0] == ","):
+        if digits[0] == "," or before.casefold() not in _ABBREVIATIONS:
+            reason = f"is ambiguous (0.{digits[1:]} or {digits[1:]})"
+            raise UnusablePriceError(text, reason, "Write it as '49.90 EUR'.")
+        digits = digits[1:]
+    amount = _grouped(digits, text) if found["whole"] else _amount(digits, text, code)
+    places = CURRENCIES[code]
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and (exponent > -places or amount == round(amount, places)):
+        amount = round(amount, places)
+    return f"{amount:f} {code}"
+
+
+def _code(around: str, text: str, currency: str | None) -> str:
+    """Return the one currency that all words around an amount can stand for."""
+    possible: set[str] | None = None
+    for word in around.split():
+        name = word.rstrip(".:").casefold()
+        for part in [name] if _currencies(name) else _TOKEN.findall(name):
+            known = _currencies(part)
+            if not known:
+                reason = f"has the unknown currency {part.upper()[:20]!r}"
+                raise UnusablePriceError(text, reason, "Use a code such as EUR or USD.")
+            possible = known if possible is None else possible & known
+    if possible is not None and not possible:
+        raise UnusablePriceError(text, "names two currencies")
+    if possible is not None and len(possible) == 1:
+        return next(iter(possible))
+    if currency is None:
+        advice = "Write it as '49.90 EUR', or pass --currency."
+        raise UnusablePriceError(text, "has no currency", advice)
+    if possible is not None and currency not in possible:
+        raise UnusablePriceError(text, f"is not in {currency}", "Write its currency, as in '49.90 EUR'.")
+    return currency
+
+
+def _currencies(name: str) -> set[str]:
+    return {name.upper()} if name.upper() in CURRENCIES else set(_SIGNS.get(name, "").split())
+
+
+def _amount(digits: str, text: str, code: str) -> Decimal:
+    """Return the amount of digits with separators. Separators that can mean two amounts are refused."""
+    found = _LAST_SEPARATOR.fullmatch(digits)
+    if not found:
+        return _grouped(digits, text)
+    whole, separator, decimals = found.groups()
+    if len(decimals) == 3 and separator in whole and _GROUPED.fullmatch(digits):
+        return _grouped(digits, text)
+    if len(decimals) == 3 and not (CURRENCIES[code] == 3 and separator == "."):
+        other = re.search("[.,' ]", whole)
+        if separator == "," and _GROUPED.fullmatch(digits) and CURRENCIES[code] != 3:
+            return _grouped(digits, text)
+        if not other:
+            reason = f"is ambiguous ({whole or 0}.{decimals} or {whole}{decimals})"
+            raise UnusablePriceError(text, reason, "Write it with two decimals.")
+    if len(decimals) > 6:
+        raise UnusablePriceError(text, "has too many digits")
+    return _grouped(whole or "0", text) + Decimal(f"0.{decimals or 0}")
+
+
+def _grouped(digits: str, text: str) -> Decimal:
+    if not (digits.isdigit() or _GROUPED.fullmatch(digits)):
+        raise UnusablePriceError(text, "is not an amount")
+    plain = re.sub("[.,' ]", "", digits)
+    if len(plain) > 15:
+        raise UnusablePriceError(text, "has too many digits")
+    return Decimal(plain)
+
+
+SALE_DATES = "sale_price_effective_date"
+"""The field with the dates of a sale: `START/END`. Either may be missing."""
+
+
+def canonical_dates(text: str) -> str:
+    """Return the dates of a sale as two times in UTC: "2026-01-01T00:00+0100/2026-01-31" and the like.
+
+    Times without a zone are in UTC. A date is the whole day, so a sale ends after its last day. An open end
+    is empty or "..".
+
+    Raises:
+        ValueError: the text is not two dates, or the sale ends before it starts.
+    """
+    start, separator, end = (part.strip() for part in text.partition("/"))
+    if not separator and " - " in text:
+        start, separator, end = (part.strip() for part in text.partition(" - "))
+    advice = "Write it as 2026-01-01T00:00+0100/2026-01-31T23:59+0100"
+    try:
+        begins, ends = _time(start), _time(end, is_end=True)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text[:60]!r} is not two dates. {advice}.") from error
+    if not separator or begins is ends is None:
+        raise ValueError(f"{text[:60]!r} is not two dates. {advice}.")
+    if begins and ends and ends <= begins:
+        raise ValueError(f"{text[:60]!r} ends before it starts. {advice}.")
+    return "/".join("" if each is None else f"{each:%Y-%m-%dT%H:%M:%SZ}" for each in (begins, ends))
+
+
+def _time(text: str, *, is_end: bool = False) -> datetime | None:
+    if text in ("", ".."):
+        return None
+    if re.fullmatch(r"[0-9]{10,}", text):
+        raise ValueError(text)
+    read = datetime.fromisoformat(re.sub(r"(?<=[0-9])\s+(?=[+-][0-9]|Z$)", "", text))
+    if is_end and ":" not in text and "T" not in text.upper():
+        read += timedelta(days=1)
+    return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+@lru_cache(65_536)
+def sale_period(dates: str) -> tuple[float, float]:
+    """Return from when until when a sale counts, in seconds since 1970. Unreadable dates are never."""
+    try:
+        start, end = canonical_dates(dates).split("/") if dates else ("", "")
+    except ValueError:
+        return float("inf"), float("inf")
+    begins, ends = _time(start), _time(end)
+    return begins.timestamp() if begins else float("-inf"), ends.timestamp() if ends else float("inf")
+
+
+def sale_at(fields: Mapping[str, str], at: float) -> str:
+    """Return the sale price of a product that holds at a time; "" if there is none."""
+    sale = fields.get("sale_price", "")
+    if not sale or SALE_DATES not in fields:
+        return sale
+    start, end = sale_period(fields[SALE_DATES])
+    return sale if start <= at < end else ""
+
+
+def why_no_sale(price: str | None, sale: str) -> str:
+    """Return why a canonical sale price cannot count; "" if it can."""
+    amount, currency = sale.split()
+    if not Decimal(amount):
+        return "is zero"
+    if price is None:
+        return ""
+    regular, other = price.split()
+    if other != currency:
+        return f"is in another currency than the price {price}"
+    return "" if Decimal(amount) <= Decimal(regular) else f"is above the price {price}"
