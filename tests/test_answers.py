@@ -22,6 +22,7 @@ from perfectlook.answers import (
     Similar,
     SimilarSection,
     Slot,
+    details_of,
 )
 from perfectlook.errors import PerfectLookError, UsageError
 
@@ -170,6 +171,14 @@ def test_iterating_gives_sections_and_slots() -> None:
     assert [section.category for section in given] == [CHAIRS]
     assert [each.current_price for section in given for each in section.products] == ["49.90 EUR"] * 2
     assert product(sale_price="39 EUR").current_price == "39 EUR"
+    assert (product(sale_price="39 EUR").old_price, product().old_price) == ("49.90 EUR", "")
+
+
+def test_details_have_the_sale_price_only_while_the_sale_lasts():
+    fields = {"price": "9 EUR", "sale_price": "4 EUR"}
+    over = {"sale_price_effective_date": "2020-01-01T00:00:00Z/2020-02-01T00:00:00Z"}
+    assert details_of(None, "a.jpg", fields)["sale_price"] == "4 EUR"
+    assert "sale_price" not in details_of(None, "a.jpg", fields | over)
     assert [slot.product.title for slot in look()] == ["Oak <chair>"]
     alike = SimilarSection(category=CHAIRS, proven_exact=True, products=[product()])
     similar = Similar(photo="a.jpg", model="m", categories=[alike])

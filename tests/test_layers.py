@@ -13,7 +13,7 @@ import perfectlook
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
     {"errors", "types"},
-    {"files", "progress", "images", "taxonomy"},
+    {"files", "progress", "images", "taxonomy", "prices"},
     {"fetching"},
     {"feeds"},
     {"data"},

@@ -6,6 +6,7 @@ the command line does not have them.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -22,6 +23,7 @@ from pydantic import (
 )
 
 from perfectlook.errors import PerfectLookError, UsageError
+from perfectlook.prices import sale_at
 from perfectlook.taxonomy import How, Resolution
 
 if TYPE_CHECKING:
@@ -155,10 +157,25 @@ class _Details(AnswerPart):
         """The price that a customer pays: the sale price, otherwise the price, otherwise ""."""
         return self.sale_price or self.price or ""
 
+    @property
+    def old_price(self) -> str:
+        """The regular price during a sale, otherwise ""."""
+        return self.price if self.price and self.current_price != self.price else ""
+
+
+def _struck(price: str) -> str:
+    return f" <del>{escape(price)}</del>" if price else ""
+
 
 def details_of(title: str | None, picture: str, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of a product's record that answers repeat, as keyword arguments."""
-    return {"title": title, "picture": picture, **{name: fields[name] for name in DETAILS if name in fields}}
+    """Return the fields of a product's record that answers repeat, as keyword arguments.
+
+    The sale price is there only while the sale lasts.
+    """
+    shown = {name: fields[name] for name in DETAILS if name in fields}
+    if not sale_at(fields, time.time()):
+        shown.pop("sale_price", None)
+    return {"title": title, "picture": picture, **shown}
 
 
 class _Identity(AnswerPart):
@@ -339,7 +356,7 @@ class DrawableAnswer(AnswerPart):
         head = "".join(f"<th>{name}</th>" for name in ("category", "rank", "product", "price", "distance"))
         rows = "".join(
             f"<tr><td>{escape(category)}</td><td>{each.rank}</td><td>{escape(each.title or each.id)}</td>"
-            f"<td>{escape(each.current_price)}</td><td>{each.distance:.3f}</td></tr>"
+            f"<td>{escape(each.current_price)}{_struck(each.old_price)}</td><td>{each.distance:.3f}</td></tr>"
             for category, each in self._rows()
         )
         return f"<table><caption>{escape(self._title())}</caption><tr>{head}</tr>{rows}</table>"

@@ -401,6 +401,10 @@ def _lay_product(
     begin = x + write(pen, (x, y), f"{product.rank}", RANK_SIZE, INK, bold=True) + 6
     end = x + PICTURE - write(pen, (x + PICTURE, y), distance, TITLE_SIZE, QUIET, right=True) - 6
     moved = ", ".join(f"{rule.action} {rule.rule}" for rule in product.rules)
+    if product.old_price:  # struck out, in front of the price that holds
+        width = write(pen, (begin, y), product.old_price.partition(" ")[0], ID_SIZE, QUIET)
+        pen.line((begin, y - 4, begin + width, y - 4), QUIET)
+        begin += width + 4
     if details := ", ".join(part for part in (product.current_price, note or moved) if part):
         write(pen, (begin, y), details, ID_SIZE, QUIET, room=end - begin)
     y += 10

@@ -136,6 +136,26 @@ def test_prices_without_currency_use_the_currency_of_the_feed(tmp_path: Path) ->
         feed_of(tmp_path, {}, currency="sek")
 
 
+def test_a_sale_that_cannot_count_is_left_out_and_reported(tmp_path: Path) -> None:
+    dates = "sale_price_effective_date"
+    feed = feed_of(
+        tmp_path,
+        {dates: "2026-01-01/2026-01-31"},
+        {"sale_price": "0"},
+        {"sale_price": "50 EUR"},
+        {dates: "next week"},
+        {dates: "2026-01-01/2026-01-31", "sale_price": ""},
+        currency="EUR",
+    )
+    kept, *others = [product.fields for product in feed.products()]
+    assert (kept["sale_price"], kept[dates]) == ("39.90 EUR", "2026-01-01T00:00:00Z/2026-02-01T00:00:00Z")
+    assert [each.keys() & {"sale_price", dates} for each in others] == [set()] * 4
+    assert [each.item for each in feed.problems] == ["2", "3", "4"]
+    assert feed.problems[0].reason == (
+        "sale_price is left out: '0.00 EUR' is zero. Correct it, or leave it empty."
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

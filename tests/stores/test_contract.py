@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from memory_store import MemoryStore
 from milvus_of_run import new_catalogue
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
+from perfectlook.prices import SALE_DATES
 from perfectlook.stores import Hits, Point, Query, Store, open_store
 from perfectlook.stores.filters import Compare, matches, parse_filter
 
@@ -73,6 +74,43 @@ def ask(store: Store, vector: list[float], k: int = 10, **options: object) -> Hi
 
 
 LINE = [point("a", [0, 0, 0]), point("b", [3, 4, 0], "Bags"), point("c", [1, 0, 0]), point("d", [0, 0, 9])]
+
+
+DATES = "2026-03-01T00:00:00Z/2026-03-02T00:00:00Z"
+MARCH = 1772323200.0  # 2026-03-01 in UTC
+SALES = [
+    point("dated", [0, 0, 0], fields={"price": "9 EUR", "sale_price": "4 EUR", SALE_DATES: DATES}),
+    point("always", [1, 0, 0], fields={"price": "9 EUR", "sale_price": "3 EUR"}),
+    point("never", [2, 0, 0], fields={"price": "9 EUR"}),
+]
+
+
+def test_filters_see_the_price_of_the_moment(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.upsert(SALES)
+    expected = {
+        "price <= 5 EUR": (["dated", "always"], ["always"]),
+        "price > 5 EUR": (["never"], ["dated", "never"]),
+        "not price <= 5": (["never"], ["dated", "never"]),
+        "price != 9": (["dated", "always"], ["always"]),
+        "has sale_price": (["dated", "always"], ["always"]),
+        "price in (3 EUR, 9 EUR)": (["always", "never"], ["dated", "always", "never"]),
+    }
+    for at, during in ((MARCH - 1, 1), (MARCH, 0), (MARCH + 86_399, 0), (MARCH + 86_400, 1), (MARCH + 5, 0)):
+        monkeypatch.setattr("perfectlook.stores.filters.now", lambda at=at: at)
+        for where, answers in expected.items():
+            assert ids(ask(store, [0, 0, 0], where=parse_filter(where))) == answers[during], (where, at)
+
+
+def test_a_new_product_with_a_sale_is_seen_on_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [MARCH - 1]
+    monkeypatch.setattr("perfectlook.stores.filters.now", lambda: clock[0])
+    cheap = parse_filter("price <= 5 EUR")
+    store.upsert(SALES[1:])
+    assert ids(ask(store, [0, 0, 0], where=cheap)) == ["always"]
+    store.upsert(SALES[:1])
+    assert ids(ask(store, [0, 0, 0], where=cheap)) == ["always"]
+    clock[0] = MARCH
+    assert ids(ask(store, [0, 0, 0], where=cheap)) == ["dated", "always"]
 
 
 def test_a_search_returns_the_nearest_points_in_order(store: Store) -> None:

@@ -45,8 +45,16 @@ def test_a_product_has_typed_columns_and_dynamic_entries() -> None:
     ("where", "expression"),
     [
         ("brand = Hay", 'brand == "hay"'),
-        ("price < 30 EUR", '(price <= 30.0) and (price > -1e+300) and (currency == "EUR")'),
-        ("not price < 30", "not ((price < 30.0) and (price > -1e+300))"),
+        ("width < 30", "(number_width <= 30.0) and (number_width > -1e+300)"),
+        (  # the store compares products with dates of a sale
+            "price < 30 EUR",
+            '((price <= 30.0) and (price > -1e+300) and (currency == "EUR")) or '
+            '(text_sale_price_effective_date >= "")',
+        ),
+        (
+            "not price < 30",
+            'not (((price < 30.0) and (price > -1e+300)) and (not (text_sale_price_effective_date >= "")))',
+        ),
         ("id in (a, b)", '(id == "a") or (id == "b")'),
         ('size = "4\\"2"', 'text_size == "4\\"2"'),
         ("category under Chairs", 'array_contains(under, "chairs")'),

@@ -44,6 +44,8 @@ def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
     moved = f"  [{'; '.join(map(str, product.rules))}]" if product.rules else ""
     line = f"  {product.rank:>4}  {distance}  {product.id}  {title}".rstrip()
     price = " ".join(product.current_price.split())
+    if product.old_price:
+        price += f" (was {' '.join(product.old_price.split())})"
     return f"{line}{f'  {price}' if price else ''}{moved}"
 
 

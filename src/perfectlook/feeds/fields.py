@@ -8,8 +8,8 @@ from typing import TypedDict, Unpack
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availability
-from perfectlook.feeds.prices import CURRENCIES, SALE_DATES, canonical_dates, canonical_price, why_no_sale
 from perfectlook.feeds.readers import column_name
+from perfectlook.prices import CURRENCIES, SALE_DATES, canonical_dates, canonical_price, why_no_sale
 from perfectlook.progress import counted
 
 MOST_UNKNOWN = 0.05

@@ -1,17 +1,19 @@
 """One collection of an embedded store in memory: a block of vectors and field columns for each category."""
 
+import math
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perfectlook.errors import CatalogueError
+from perfectlook.prices import SALE_DATES, sale_at, sale_period
 from perfectlook.stores import filters
 from perfectlook.stores.base import Query
 from perfectlook.stores.database import COUNT_BY_CATEGORY, REBUILD
@@ -152,7 +154,7 @@ class Facets:
         self._category = category
         self._reading = threading.Lock()
         self._columns: dict[str, Column] = {}
-        self._kept: dict[Filter, tuple[Block, Block]] = {}
+        self._kept: dict[Filter, tuple[Block, Block, Period]] = {}
         if before is not None:
             with before._reading:
                 self._columns, self._kept = dict(before._columns), dict(before._kept)
@@ -160,13 +162,14 @@ class Facets:
     def only(self, connect: Connect, block: Block, tree: Filter) -> Block:
         """Return the part of the category's block that matches a filter."""
         known = self._kept.get(tree)
-        if known is not None and known[0] is block:
+        if known is not None and known[0] is block and known[2].holds():
             return known[1]
         kept = block.only(self._mask(connect, block, tree))
         with self._reading:
             if len(self._kept) >= _FILTERS_KEPT:
                 self._kept.clear()
-            self._kept[tree] = (block, kept)
+            timed = [self._columns[name].period for name in filters.AMOUNTS if name in self._columns]
+            self._kept[tree] = (block, kept, Period.common(timed))
         return kept
 
     def _mask(self, connect: Connect, block: Block, tree: Filter) -> BoolArray:
@@ -191,29 +194,72 @@ class Facets:
         """Return the column of a field. The fields of new rows are read."""
         with self._reading:
             column = self._columns.get(field)
-            if column is None or not column.begins(rows):
+            if column is None or not column.begins(rows) or not column.period.holds():
                 column = Column(field)
             if len(column.rows) < len(rows):
-                column = column.extended(rows, self._texts(connect(), field, column.last_row))
+                period = column.period
+                if field in filters.AMOUNTS:
+                    texts, added = self._prices(connect(), field, column.last_row)
+                    period = Period.common([period, added])
+                else:
+                    texts = self._texts(connect(), field, column.last_row)
+                column = column.extended(rows, texts)
+                column.period = period
             self._columns[field] = column
         return column
 
     def _texts(self, connection: sqlite3.Connection, field: str, after: int) -> dict[int, str | None]:
         """Return the field's texts by row, for the category's rows above `after`."""
-        names = () if field == "id" else filters.sources_of(field)
-        text = f"COALESCE({', '.join([_TEXT_OF_FIELD] * len(names))}, NULL)" if names else "id"
-        entries = connection.execute(
-            f"SELECT row, {text} FROM points WHERE collection = ? AND row > ? "
-            "AND category = (SELECT number FROM categories WHERE name = ?)",
+        return dict(self._read(connection, () if field == "id" else (field,), after))
+
+    def _prices(
+        self, connection: sqlite3.Connection, field: str, after: int
+    ) -> tuple[dict[int, str | None], "Period"]:
+        """Return the texts of a field that depends on sales, and the period in which they stay the same."""
+        names = ("price", "sale_price", SALE_DATES)
+        texts: dict[int, str | None] = {}
+        at, since, until = filters.now(), -math.inf, math.inf
+        for row, *values in self._read(connection, names, after):
+            fields = {name: text for name, text in zip(names, values, strict=True) if text}
+            sale = sale_at(fields, at)
+            texts[row] = sale or fields.get("price") if field == "price" else sale
+            for moment in sale_period(fields[SALE_DATES]) if SALE_DATES in fields else ():
+                since, until = (max(since, moment), until) if moment <= at else (since, min(until, moment))
+        return texts, Period(since, until)
+
+    def _read(
+        self, connection: sqlite3.Connection, names: tuple[str, ...], after: int
+    ) -> Iterator[tuple[Any, ...]]:
+        """Return the row and the texts of some fields, or its id, of the category's rows above `after`."""
+        return connection.execute(
+            f"SELECT row, {', '.join([_TEXT_OF_FIELD] * len(names)) or 'id'} FROM points "
+            "WHERE collection = ? AND row > ? AND category = (SELECT number FROM categories WHERE name = ?)",
             (*names, self._collection, after, self._category),
         )
-        return dict(entries.fetchall())
 
 
 _FILTERS_KEPT = 16
 _TEXT_OF_FIELD = (
     "(SELECT value FROM json_each(payload, '$.fields') WHERE key = ? AND type = 'text' AND value != '')"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time in which no sale starts or ends, in seconds since 1970."""
+
+    since: float = -math.inf
+    until: float = math.inf
+
+    def holds(self) -> bool:
+        """Whether the period lasts."""
+        return self.since <= filters.now() < self.until
+
+    @classmethod
+    def common(cls, periods: Sequence["Period"]) -> "Period":
+        """Return the time that all periods have in common."""
+        starts, ends = (each.since for each in periods), (each.until for each in periods)
+        return cls(max(starts, default=-math.inf), min(ends, default=math.inf))
 
 
 class Column:
@@ -227,6 +273,7 @@ class Column:
     def __init__(self, field: str) -> None:
         """Start without rows."""
         self.field = field
+        self.period = Period()
         self.rows: IntArray = np.empty(0, np.int64)
         self.codes: NDArray[np.int32] = np.empty(0, np.int32)
         self._texts = [""]

@@ -10,6 +10,7 @@ VALUE      = "quoted" | 'quoted' | word | number | number CURRENCY
 
 import operator
 import re
+import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from perfectlook.errors import UsageError
+from perfectlook.prices import sale_at
 from perfectlook.taxonomy import matches as is_under
 from perfectlook.taxonomy import normalise
 
@@ -146,12 +148,15 @@ def field_text(name: str, id: str, category: str, fields: Mapping[str, str]) -> 
     """Return the text of a field as filters see it, "" if the product does not have the field."""
     if name in TEXT_FIELDS:
         return id if name == "id" else category
-    return next((text for source in sources_of(name) if (text := fields.get(source))), "")
+    if name not in AMOUNTS:
+        return fields.get(name, "")
+    sale = sale_at(fields, now())
+    return sale or fields.get("price", "") if name == "price" else sale
 
 
-def sources_of(name: str) -> tuple[str, ...]:
-    """Return the fields that `name` stands for, in order. Filters use the first that a product has."""
-    return ("sale_price", "price") if name == "price" else (name,)
+def now() -> float:
+    """Return the time at which sales are judged, in seconds since 1970."""
+    return time.time()
 
 
 def text_matches(leaf: Leaf, text: str) -> bool:
@@ -181,7 +186,8 @@ def read_number(text: str) -> Number | None:
 
 
 AMOUNTS = frozenset({"price", "sale_price"})
-"""Fields that are compared by size with amounts only: `price <= fifty` is an error."""
+"""Fields that are compared with amounts only: `price <= fifty` is an error. They depend on the time: a
+sale price counts while its sale lasts, and `price` is then the sale price."""
 TEXT_FIELDS = frozenset({"id", "category"})
 """Fields that are always compared as text: `id = 007` is not `id = 7`."""
 

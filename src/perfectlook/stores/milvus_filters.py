@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TypeAlias
 
+from perfectlook.prices import SALE_DATES
 from perfectlook.stores import filters
 from perfectlook.stores.filters import And, Compare, Filter, Has, Money, Not, OneOf, Or, Under, Value
 from perfectlook.taxonomy import split_path
@@ -46,11 +47,19 @@ def filter_entries(id: str, category: str, fields: Mapping[str, str]) -> dict[st
     return found
 
 
-def compile_filter(tree: Filter, *, wide: bool = True) -> Expression:  # noqa: PLR0911 — one for each kind
+def compile_filter(tree: Filter, *, wide: bool = True) -> Expression:
     """Return an expression that holds for all products that match the filter, and for few others.
 
     If not `wide`, the expression holds only for products that match, and for most of them.
     """
+    if isinstance(tree, Compare | OneOf | Has) and tree.field in filters.AMOUNTS:
+        dated = _compiled(Has(SALE_DATES), wide=wide)  # the store compares these
+        always = _compiled(tree, wide=wide)
+        return _any_of([always, dated]) if wide else all_of([always, _not(dated)])
+    return _compiled(tree, wide=wide)
+
+
+def _compiled(tree: Filter, *, wide: bool) -> Expression:  # noqa: PLR0911 — one for each kind
     match tree:
         case And(parts):
             return all_of(compile_filter(part, wide=wide) for part in parts)

@@ -12,7 +12,6 @@ from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from perfectlook.answers import (
-    DETAILS,
     CatalogueProduct,
     Categories,
     CategoryCount,
@@ -257,5 +256,5 @@ def _records(service: Service, ids: Iterable[str]) -> dict[str, Record]:
 
 def _product(id_: str, record: Record) -> CatalogueProduct:
     details = details_of(record.title, picture_address(id_), record.fields)
-    others = {name: text for name, text in record.fields.items() if name not in DETAILS}
+    others = {name: text for name, text in record.fields.items() if name not in details}
     return CatalogueProduct(id=id_, category=record.category, **details, fields=others)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.feeds.prices import UnusablePriceError, canonical_price
+from perfectlook.prices import UnusablePriceError, canonical_dates, canonical_price, sale_at, why_no_sale
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,41 @@ def test_any_text_is_a_price_or_an_error_with_a_remedy(text: str) -> None:
         canonical_price(text, "EUR")
     except UnusablePriceError as error:
         assert re.search(r"\. (Write|Use) .*\.$", str(error))
+
+
+@pytest.mark.parametrize(
+    ("text", "dates"),
+    [
+        ("2026-01-01T00:00+0100/2026-01-31T23:59+0100", "2025-12-31T23:00:00Z/2026-01-31T22:59:00Z"),
+        ("2026-01-01T00:00:00Z / 2026-02-01T12:00Z", "2026-01-01T00:00:00Z/2026-02-01T12:00:00Z"),
+        ("2026-01-01T00:00-08:00/", "2026-01-01T08:00:00Z/"),
+        ("/2026-01-31", "/2026-02-01T00:00:00Z"),
+        ("../2026-01-31T10:00", "/2026-01-31T10:00:00Z"),
+        ("2026-01-01/2026-01-01", "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"),
+        ("2026-01-01 08:00 / 2026-01-02 08:00", "2026-01-01T08:00:00Z/2026-01-02T08:00:00Z"),
+    ],
+)
+def test_dates_of_sales_become_utc(text: str, dates: str) -> None:
+    assert canonical_dates(text) == canonical_dates(dates) == dates
+
+
+@pytest.mark.parametrize("text", ["", "/", "2026-01-01", "soon/later", "2026-02-01/2026-01-01", "01/02/2026"])
+def test_other_dates_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"Write it as 2026-01-01T00:00\+0100/2026-01-31T23:59\+0100\."):
+        canonical_dates(text)
+
+
+def test_a_sale_price_counts_from_the_start_to_the_end_of_its_dates() -> None:
+    fields = {"price": "9.00 EUR", "sale_price": "4.00 EUR"}
+    assert sale_at(fields, 0) == "4.00 EUR"
+    fields["sale_price_effective_date"] = "1970-01-01T00:01:40Z/1970-01-01T00:03:20Z"  # 100 to 200 s
+    assert [sale_at(fields, at) for at in (99, 100, 199, 200)] == ["", "4.00 EUR", "4.00 EUR", ""]
+    fields["sale_price_effective_date"] = "unreadable"
+    assert sale_at(fields, 100) == ""
+
+
+def test_a_sale_price_must_be_above_zero_and_at_most_the_price() -> None:
+    assert why_no_sale("9.00 EUR", "4.00 EUR") == why_no_sale(None, "4.00 EUR") == ""
+    assert why_no_sale("9.00 EUR", "0.00 EUR") == "is zero"
+    assert why_no_sale("9.00 EUR", "9.01 EUR") == "is above the price 9.00 EUR"
+    assert "another currency" in why_no_sale("9.00 EUR", "4.00 USD")
