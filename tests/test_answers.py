@@ -172,6 +172,9 @@ def test_iterating_gives_sections_and_slots() -> None:
     assert [each.current_price for section in given for each in section.products] == ["49.90 EUR"] * 2
     assert product(sale_price="39 EUR").current_price == "39 EUR"
     assert (product(sale_price="39 EUR").old_price, product().old_price) == ("49.90 EUR", "")
+    alike = SimilarSection(category=CHAIRS, proven_exact=True, products=[product()])
+    similar = Similar(photo="a.jpg", model="m", categories=[alike])
+    assert (len(given), len(similar), list(similar)) == (1, 1, [alike])
 
 
 def test_details_have_the_sale_price_only_while_the_sale_lasts():
@@ -180,9 +183,6 @@ def test_details_have_the_sale_price_only_while_the_sale_lasts():
     assert details_of(None, "a.jpg", fields)["sale_price"] == "4 EUR"
     assert "sale_price" not in details_of(None, "a.jpg", fields | over)
     assert [slot.product.title for slot in look()] == ["Oak <chair>"]
-    alike = SimilarSection(category=CHAIRS, proven_exact=True, products=[product()])
-    similar = Similar(photo="a.jpg", model="m", categories=[alike])
-    assert (len(given), len(similar), list(similar)) == (1, 1, [alike])
 
 
 def test_answers_have_a_short_repr_and_are_tables_in_notebooks() -> None:
