@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from perfectlook.data import load_set
+from perfectlook.data import layout, load_set
 from perfectlook.data.make import Made, make
 from perfectlook.errors import DatasetError, FeedError, UsageError
 from perfectlook.types import Box
@@ -172,15 +172,40 @@ OTHER = "scene,product,category\nbed,rug,Home & Garden|Decor|Rugs\n"
 def test_another_set_is_replaced_only_with_force(shop: Shop):
     shop.make(ONE)
     shop.make(ONE)
-    with pytest.raises(
-        UsageError, match=r"contains another set \(categories.json differs\)\. .* use --force"
-    ):
+    with pytest.raises(UsageError, match=r"contains another set \(pairs.jsonl differs\)\. .* use --force"):
         shop.make(OTHER)
     assert list(load_set(shop.folder).products) == ["sofa"]
     shop.make(OTHER, force=True)
     assert list(load_set(shop.folder, strict=True).products) == ["rug"]
     assert [path.name for path in (shop.folder / "products").iterdir()] == ["rug.webp"]
     assert [path.name for path in (shop.folder / "scenes").iterdir()] == ["bed.png"]
+
+
+@pytest.mark.parametrize("first", ["set.json", "pairs.jsonl", "categories.json"])
+def test_an_interrupted_set_does_not_open(first: str, shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    shop.make(OTHER)
+    real = layout.write_file
+
+    def stopped(path: Path, text: str) -> None:
+        if path.name == first:
+            raise KeyboardInterrupt
+        real(path, text)
+
+    monkeypatch.setattr(layout, "write_file", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        make(
+            shop.folder,
+            scenes=shop.root / "rooms",
+            products=shop.root / "things",
+            pairs=shop.table(ONE),
+            licence="CC0",
+            force=True,
+        )
+    with pytest.raises(DatasetError):
+        load_set(shop.folder)
+    monkeypatch.undo()
+    shop.make(ONE)
+    assert list(load_set(shop.folder, strict=True).products) == ["sofa"]
 
 
 def test_pictures_already_in_the_set_are_kept(shop: Shop):

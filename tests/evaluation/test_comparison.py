@@ -91,7 +91,7 @@ def test_only_pairs_that_all_models_share_count():
     assert found.models[1].evaluation.overall.binary_accuracy.value == pytest.approx(0.3)
     chairs = found.models[1].evaluation.per_category[CHAIRS]
     assert (chairs.n_pairs, chairs.binary_accuracy.value) == (1, pytest.approx(0.3))
-    assert "1 pairs left out" in found.title()
+    assert "1 pair left out" in found.title()
 
 
 def test_a_repeated_row_stays_if_all_models_have_every_copy():

@@ -47,7 +47,7 @@ def test_folds_take_turns_and_leave_their_measurements_but_no_weights(tmp_path: 
 
 def test_folds_end_when_their_mean_accuracy_has_not_risen(tmp_path: Path) -> None:
     features = styled_set(scenes=60, products=12, noise=0.3)
-    falling = dataclasses.replace(SMALL, epochs=30, patience=2, learning_rate=0.3)
+    falling = dataclasses.replace(SMALL, epochs=30, patience=2, averaging=0.0, learning_rate=0.3)
     said: list[tuple[str, int]] = []
     record = train_on_features(
         features, tmp_path, falling, on_epoch=lambda stage, epoch: said.append((stage, epoch.epoch))
@@ -64,3 +64,14 @@ def test_a_slow_disk_gets_fewer_checkpoints(tmp_path: Path, monkeypatch: pytest.
     features = styled_set(scenes=40, products=8)
     train_on_features(features, tmp_path / "slow", SMALL)
     assert written == [5, 6]  # once for the folds, once for the training on all scenes
+
+
+def test_small_sets_wait_until_the_averaged_weights_have_moved(tmp_path: Path) -> None:
+    features = styled_set(scenes=60, products=12, noise=0.3)
+    falling = dataclasses.replace(SMALL, epochs=40, patience=2, averaging=0.9, batch_size=10_000)
+    said: list[int] = []
+    record = train_on_features(
+        features, tmp_path, falling, on_epoch=lambda stage, epoch: said.append(epoch.epoch)
+    )
+    waited = max(said) - record.training["epoch"]
+    assert waited == 20 or max(said) == 40  # twice the 10 steps that 0.9 averages over

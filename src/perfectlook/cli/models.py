@@ -190,6 +190,7 @@ def evaluate(
     )
     print_problems(evaluation.problems, evaluation.set_name)
     print(evaluation)
+    print(f"\nTo see answers, and what to improve: perfectlook report {model} {dataset}")
     if json:
         write_json(json, evaluation.to_dict())
     if pairs:

@@ -75,7 +75,8 @@ def complete(
         look: compose a whole look: one product per category, near the photo and near each other
         weight: with --look: importance of the distances between its products (default: 0.5)
         budget: with --look: maximum total price, 500 or "500 EUR"
-        lock: with --look: CATEGORY=ID, a product that keeps the slot of its category
+        lock: with --look: CATEGORY=ID, a product that keeps the slot of its category; the last level of the
+            path is enough
         sheet: draw the photo, the attention and the products on one page; with several photos, FILE-1.png,
             FILE-2.png ...
         strict: exit with 1 if any photo cannot be read
@@ -98,7 +99,7 @@ def complete(
     for flag, value in (("weight", weight), ("budget", budget), ("lock", lock)):
         if value is not None and not look:
             raise UsageError(f"--{flag} requires --look. Add --look, or leave out --{flag}.")
-    expected = "CATEGORY=ID with a whole category, as in Furniture|Chairs=chair-1"
+    expected = "CATEGORY=ID, as in Furniture|Chairs=chair-1 or Chairs=chair-1"
     locked = dict(key_and_value("--lock", each, expected, at_last=True) for each in lock or [])
     with Recommender.open(catalogue, model=model) as recommender:
 

@@ -282,12 +282,12 @@ class SetContent:
 def set_files(content: SetContent) -> dict[str, str | None]:
     """Return the text of each file of a set by name, in writing order; None for a file that it lacks.
 
-    The pairs come last: a folder that contains them is complete.
+    The categories come last: a folder that contains them is complete, and without them it is no set.
     """
     return {
-        CATEGORIES: json_lines(content.categories),
         DETAILS: json_lines(content.details) if content.details else None,
         PAIRS: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in content.rows),
+        CATEGORIES: json_lines(content.categories),
     }
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from perfectlook.data.layout import (
     ABOUT,
-    PAIRS,
+    CATEGORIES,
     ProblemKind,
     SetContent,
     UnusableError,
@@ -93,11 +93,11 @@ def make(
         raise DatasetError(f"{pairs}: no row can be used. Fix the rows.{first}")
     told = {name: value for name, value in (("crop", crop), ("licence", licence)) if value}
     files = {ABOUT: json_lines(told) if told else None, **set_files(content)}
-    is_set = (folder / PAIRS).exists()
+    is_set = (folder / CATEGORIES).exists()
     if is_set and not force:
         _check_same(folder, files)
     if is_set and force:
-        (folder / PAIRS).unlink()  # if this run is interrupted, a mixture of two sets is not a complete set
+        (folder / CATEGORIES).unlink()  # after an interruption, a mixture of two sets is no set
     used = [reader.pictures["scene"][each] for each in reader.sizes]
     pictures = {f"scenes/{picture.name}": picture for picture in used}
     used = [reader.pictures["product"][each] for each in known]

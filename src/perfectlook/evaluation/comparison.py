@@ -34,7 +34,7 @@ from perfectlook.evaluation.tables import (
 from perfectlook.features.set_features import SceneShown, set_features
 from perfectlook.files import model_folder
 from perfectlook.model.runtime import Model, Popularity, open_model
-from perfectlook.progress import ProgressOf
+from perfectlook.progress import ProgressOf, counted
 
 
 def compare(
@@ -159,10 +159,12 @@ class Comparison(Tabulated):
         first = self.models[0].evaluation
         text = (
             f"{len(self.models)} models on {first.set_name}, split {first.split}, scenes shown as "
-            f"{first.scene}: {first.overall.n_pairs:,} pairs of {first.overall.n_scenes:,} scenes"
+            f"{first.scene}: {counted(first.overall.n_pairs, 'pair')} of "
+            f"{counted(first.overall.n_scenes, 'scene')}"
         )
         if self.n_left_out:
-            text += f" ({self.n_left_out:,} pairs left out, because not every model can be evaluated on them)"
+            left_out = counted(self.n_left_out, "pair")
+            text += f" ({left_out} left out, because not every model can be evaluated on them)"
         return text
 
     def notes(self) -> list[str]:

@@ -31,7 +31,7 @@ from perfectlook.evaluation.tables import Tabulated, with_bounds
 from perfectlook.features.set_features import SceneShown, SetFeatures
 from perfectlook.model.categories import CategorySuggester, known_categories, scene_views
 from perfectlook.model.runtime import Model, Popularity, features_for, open_model
-from perfectlook.progress import ProgressOf
+from perfectlook.progress import ProgressOf, counted
 from perfectlook.types import BoolArray, Float64Array, IntArray, Problem
 
 
@@ -211,8 +211,9 @@ class Evaluation(Tabulated):
         """One sentence on what was evaluated."""
         return (
             f"{self.model} on {self.set_name}, split {self.split}, scenes shown as {self.scene}: "
-            f"{self.overall.n_pairs:,} pairs of {self.overall.n_scenes:,} scenes ({self.n_dropped:,} pairs "
-            f"dropped by the crop rule; {self.n_twin_scenes:,} scenes have a copy outside the split)"
+            f"{counted(self.overall.n_pairs, 'pair')} of {counted(self.overall.n_scenes, 'scene')} "
+            f"({counted(self.n_dropped, 'pair')} dropped by the crop rule; scenes with a copy outside the "
+            f"split: {self.n_twin_scenes:,})"
         )
 
     def tables(self) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -242,15 +243,16 @@ class Evaluation(Tabulated):
     def _notes(self) -> list[str]:
         notes = []
         if self.n_without_candidates:
-            notes.append(f"note: {self.n_without_candidates:,} pairs have no other product in their category")
+            lonely = counted(self.n_without_candidates, "pair")
+            notes.append(f"note: left out, because their category has no other product: {lonely}")
         if self.n_trained_scenes:
             notes.append(f"note: the model was trained on {self.n_trained_scenes:,} of these scenes")
         return notes
 
     def _headline(self) -> list[tuple[str, Interval, str]]:
-        rows = [("binary accuracy", self.overall.binary_accuracy, "")]
+        rows = [("binary accuracy", self.overall.binary_accuracy, "   chance: 0.5")]
         if self.unseen:
-            of = f"   {self.unseen.n_pairs:,} pairs"
+            of = f"   {counted(self.unseen.n_pairs, 'pair')}"
             rows.append(("  unseen products", self.unseen.binary_accuracy, of))
         rows += [(f"top-{k}", figure, "") for k, figure in self.overall.top_k.items()]
         return [*rows, ("MRR", self.overall.mrr, "")]

@@ -219,9 +219,8 @@ class Compatibility(nn.Module):
             return scenes.per_question(self.scene_style(scenes.whole))
         rows = torch.arange(len(category)) if scenes.rows is None else scenes.rows
         table, slots = questions_by_scene(rows, category, len(scenes.regions))
-        seen = self.drop(self.standardise_regions(scenes.regions))
-        attention = attention_weights(self.attention(seen, table))
-        local: Tensor = (attention @ self.local_encoder(seen))[rows, slots]
+        attention = attention_weights(self.attention_logits(scenes.regions, table))
+        local: Tensor = (attention @ self.region_style(scenes.regions))[rows, slots]
         if not self.config.effective_mixing:
             return local
         w = self.mixing(category)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -147,6 +148,14 @@ class Stages:
         return found
 
 
+def _patience(fits: Sequence[Fit], config: TrainingConfig) -> int:
+    """The patience in epochs: longer for small sets, whose averaged weights need many epochs to move."""
+    if not config.averaging:
+        return config.patience
+    steps = min(max(1, round(len(fit.training) / config.batch_size)) for fit in fits)
+    return max(config.patience, math.ceil(2 / (1 - config.averaging) / steps))
+
+
 def learn(
     features: SetFeatures, config: TrainingConfig, make: Callable[[Round], Fit], stages: Stages
 ) -> Learned:
@@ -166,7 +175,7 @@ def learn(
     """
     if config.chooses_by_folds(features.dataset):
         measured = [make(each) for each in folds(features, config)]
-        shares = stages.measure(measured, config.epochs, patience=config.patience)
+        shares = stages.measure(measured, config.epochs, patience=_patience(measured, config))
         chosen, row = len(shares) - 1, 0
         if shares[0].size:
             means = np.stack([epoch.mean(axis=1) for epoch in shares])

@@ -27,8 +27,9 @@ class TrainingConfig:
         epochs: largest number of epochs.
         cross_validate: choose the epoch by five-fold cross-validation, then train on the validation scenes
             too. It takes six fits instead of one. Sets under 500 scenes always use it.
-        patience: stop when the accuracy on held-out scenes has not risen for this many epochs; in
-            cross-validation, the mean over all folds.
+        patience: stop when the accuracy on held-out scenes has not risen for this many epochs. In
+            cross-validation, the mean over all folds counts, and small sets wait until the running average of
+            the weights has moved.
         batch_size: pairs per step.
         negatives: products drawn per pair and epoch.
         margin: α of the triplet hinge loss.

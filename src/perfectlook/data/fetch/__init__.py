@@ -9,7 +9,7 @@ from perfectlook.data.fetch.ccp import CCP_LOOKS
 from perfectlook.data.fetch.download import Annotations, FetchPolicy, Outcome, PublicSet, gather, place_of
 from perfectlook.data.fetch.ikea import IKEA_ROOMS
 from perfectlook.data.fetch.stl import STL_FASHION, STL_HOME
-from perfectlook.data.layout import PAIRS, set_files, write_files
+from perfectlook.data.layout import CATEGORIES, set_files, write_files
 from perfectlook.errors import DatasetError, FetchError, MissingExtraError
 from perfectlook.progress import Progress, counted
 from perfectlook.types import Problem
@@ -84,7 +84,7 @@ def get(
             f"{folder}: no pair of {source.name} has both pictures ({counted(len(problems), 'problem')}). "
             f"Try again later, or use a mirror with --from.{first}"
         )
-    (folder / PAIRS).unlink(missing_ok=True)
+    (folder / CATEGORIES).unlink(missing_ok=True)
     write_files(folder, set_files(content))
     sizes = len({row["scene"] for row in content.rows}), len(content.categories), len(content.rows)
     return Got(*sizes, counts, problems, annotations.renewed, annotations.unchecked)
