@@ -613,11 +613,15 @@ class Health(AnswerPart):
 
 
 class Ready(AnswerPart):
-    """The server answers photos. It has this model and this many products."""
+    """The server answers photos. It has this model and this many products.
+
+    `notes` says what does not work, such as API keys.
+    """
 
     status: Literal["ready"] = "ready"
     model: str
     products: int
+    notes: list[str] = Field([], exclude_if=lambda notes: not notes)
 
 
 class ErrorDetail(AnswerPart):

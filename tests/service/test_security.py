@@ -36,15 +36,41 @@ def test_keys_rotate_without_a_restart(tmp_path: Path):
     assert (keys.owner(old), keys.owner(new)) == (None, "new")
 
 
-def test_known_keys_stay_valid_if_the_file_breaks(tmp_path: Path):
+def test_a_broken_line_revokes_itself_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (one, one_line), (other, other_line) = new_key("one"), new_key("other")
+    file = tmp_path / "keys"
+    file.write_text(f"{one_line}\n{other_line}\n")
+    keys = Keys(file)
+    file.write_text(f"{one_line[:-1]}\n{other_line}\n")
+    assert (keys.owner(one), keys.owner(other)) == (None, "other")
+    assert keys.problem == "the file of keys has 1 malformed lines, which are ignored"
+    assert [each.levelname for each in caplog.records] == ["ERROR"]  # once, not for each request
+
+
+def test_a_file_that_cannot_be_read_revokes_all_keys(tmp_path: Path):
     key, line = new_key("a")
     file = tmp_path / "keys"
     file.write_text(line)
     keys = Keys(file)
-    file.write_text("half a li")
-    assert keys.owner(key) == "a"
     file.unlink()
+    assert keys.owner(key) is None
+    assert keys.check() == "the file of keys cannot be read, so no key is valid"
+    file.write_text(line)
     assert keys.owner(key) == "a"
+    assert keys.check() == ""
+    file.write_bytes(b"\xff")
+    assert keys.owner(key) is None
+
+
+def test_a_key_may_do_what_its_scopes_say(tmp_path: Path):
+    (reader, reader_line), (old, old_line) = new_key("reader", ["read"]), new_key("old")
+    (tmp_path / "keys").write_text(f"{reader_line}\n{old_line}\n")
+    keys = Keys(tmp_path / "keys")
+    found, all_of_them = keys.find(reader), keys.find(old)
+    assert found and found.scopes == {"read"}
+    assert all_of_them and all_of_them.scopes == {"read", "write", "feedback"}
+    with pytest.raises(UsageError, match=r"--scope admin: unknown scope\. Choose one of: read, write"):
+        new_key("x", ["admin"])
 
 
 def test_a_malformed_file_is_refused_at_the_start(tmp_path: Path):

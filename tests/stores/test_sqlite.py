@@ -19,6 +19,7 @@ from perfectlook.errors import CatalogueError
 from perfectlook.stores import Hits, Point, Query
 from perfectlook.stores import database as rows
 from perfectlook.stores.database import FILE_NAME, FORMAT
+from perfectlook.stores.filters import parse_filter
 from perfectlook.stores.sqlite import EmbeddedStore
 
 
@@ -329,3 +330,21 @@ def test_a_manifest_larger_than_a_page_is_written_completely(store: EmbeddedStor
     document = {"centres": {str(i): "A" * 1000 for i in range(500)}}
     store.write_manifest(document, active="c")
     assert json.dumps(store.manifest()) == json.dumps(document)
+
+
+def test_made_up_fields_match_nothing_and_take_no_memory(store: EmbeddedStore) -> None:
+    store.upsert([Point("new", "Bags", np.zeros(4, np.float32), {"fields": {"brand": "Hay"}})])
+
+    def found(where: str) -> list[str]:
+        return ids(
+            store.search([Query(np.zeros(4, np.float32), 1, frozenset(["Bags"]), parse_filter(where))])[0]
+        )
+
+    for number in range(50):
+        assert found(f"has made_up_{number}") == found(f"made_up_{number} = 1") == []
+        assert found(f"not has made_up_{number}") == ["0000"]
+    assert found("has brand") == found("brand = hay") == ["new"]
+    cache = store._current(None)
+    assert {field for _, field in cache.columns._kept} == {"brand"}
+    store.upsert([Point("newer", "Bags", np.zeros(4, np.float32), {"fields": {"made_up_1": "1"}})])
+    assert found("has made_up_1") == ["newer"]  # no longer made up

@@ -142,7 +142,7 @@ def __getattr__(name: str) -> Callable[..., int]:
     return serve
 
 
-def new(name: str, /) -> int:
+def new(name: str, /, *, scope: tuple[str, ...] = ()) -> int:
     """Make an API key. Print the key to standard error, and its line for --keys to standard output.
 
     Append the line to the file of `serve --keys`. It holds only a hash of the key. To revoke a key,
@@ -150,13 +150,14 @@ def new(name: str, /) -> int:
 
     Args:
         name: name of the key's owner, for logs and rate limits
+        scope: what the key may do: read, write or feedback; repeatable (default: everything)
 
     Raises:
-        UsageError: the name has invalid characters.
+        UsageError: the name has invalid characters, or a scope is unknown.
     """
     from perfectlook.service.security import new_key
 
-    key, line = new_key(name)
+    key, line = new_key(name, scope)
     print(f"key: {key}", file=sys.stderr)
     print(line)
     return 0

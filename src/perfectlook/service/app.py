@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from perfectlook import __version__
-from perfectlook.service.errors import add_handlers
+from perfectlook.service.errors import LoopErrors, add_handlers
 from perfectlook.service.middleware import ServiceMiddleware
 from perfectlook.service.routes import operations, products, recommend
 from perfectlook.service.service import Service
@@ -21,6 +21,7 @@ ROUTES = (
     recommend.router,
     products.router,
     operations.samples_router,
+    operations.report_router,
     operations.feedback_router,
     operations.router,
 )
@@ -39,6 +40,7 @@ def create_app(service: Service) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
         yield
         await asyncio.to_thread(service.close)
 
@@ -57,8 +59,8 @@ def create_app(service: Service) -> ASGIApp:
     settings = service.settings
     hidden = {settings.model: "the model", settings.catalogue: "the catalogue"}
     add_handlers(routes, {**hidden, service.recommender.catalogue.location: "the catalogue"})
-    app: ASGIApp = routes
-    if settings.allow_origin:
+    app: ASGIApp = ServiceMiddleware(routes, service)
+    if settings.allow_origin:  # outermost, so that pages can read refusals too
         app = CORSMiddleware(
             app,
             allow_origins=settings.allow_origin,
@@ -66,7 +68,7 @@ def create_app(service: Service) -> ASGIApp:
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["X-Request-Id", "Retry-After"],
         )
-    return ServiceMiddleware(app, service)
+    return app
 
 
 def files_router(folder: Path = FOLDER) -> APIRouter:

@@ -26,6 +26,8 @@ LOGGER = logging.getLogger("perfectlook.service")
 BUSY_DELAY = 0.2
 """Seconds that a busy server waits before it refuses a request. A client that retries immediately would
 otherwise take processor time from accepted requests."""
+MOST_DETAILS, MOST_TEXT = 20, 300
+"""How many problems of a request an answer lists, and how many characters of a name it repeats."""
 PICTURES = ("image/jpeg", "image/png", "image/webp")
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
@@ -43,10 +45,11 @@ class Refusal(HTTPException):
 
 @dataclass(slots=True)
 class RequestState:
-    """A request's id, the name of its key, its start time and the code of its error."""
+    """A request's id, the name and scopes of its key, its start time and the code of its error."""
 
     id: str
     key: str | None = None
+    scopes: frozenset[str] = frozenset()
     began: float = field(default_factory=time.perf_counter)
     error: str | None = None
 
@@ -79,6 +82,7 @@ def error_answer(refusal: Refusal, state: RequestState, details: Any = None) -> 
 _MEANINGS = {
     400: "The request is wrong. `message` says how.",
     401: "The API key is missing or wrong.",
+    403: "The API key does not have the scope for this call.",
     404: "The requested item does not exist.",
     408: "The request took too long to arrive.",
     413: "The body has too many bytes, or the picture too many pixels.",
@@ -104,7 +108,8 @@ def described(
         status: status of its answer.
         kinds: media types that it sends instead of JSON.
     """
-    statuses = sorted({*failures, 400, 408, 413, 429, 500, 503})
+    keyed = {401, 403} if 401 in failures else set()
+    statuses = sorted({*failures, *keyed, 400, 408, 413, 429, 500, 503})
     responses: dict[int, dict[str, Any]] = {
         each: {"model": ErrorAnswer, "description": _MEANINGS[each]} for each in statuses
     }
@@ -136,9 +141,11 @@ def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
     @app.exception_handler(RequestValidationError)
     @app.exception_handler(ValidationError)
     async def invalid(request: Request, error: RequestValidationError | ValidationError) -> Response:
-        details = [{"where": [*map(str, each["loc"])], "problem": reason_of(each)} for each in error.errors()]
-        first = error.errors()[0]
-        message = f"{'.'.join(map(str, first['loc']))}: {reason_of(first)}"
+        details = [
+            {"where": [str(part)[:MOST_TEXT] for part in each["loc"]], "problem": reason_of(each)}
+            for each in error.errors()[:MOST_DETAILS]
+        ]
+        message = f"{'.'.join(details[0]['where'])}: {details[0]['problem']}"
         return error_answer(Refusal(422, "invalid", message), state_of(request), details)
 
     @app.exception_handler(PerfectLookError)
@@ -208,3 +215,23 @@ def _of_picture(error: PictureError) -> Refusal:
     if "empty" in str(error):
         return Refusal(400, "bad_picture", "The picture is empty. Send another one.")
     return Refusal(400, "bad_picture", "The picture is truncated or damaged. Send it again, or another one.")
+
+
+class LoopErrors:
+    """Logs the errors of the event loop, each kind at most once a second.
+
+    Without file descriptors, the loop reports every connection that it cannot accept.
+    """
+
+    def __init__(self) -> None:
+        """Start without errors."""
+        self._last: dict[str, float] = {}
+
+    def __call__(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """Log an error, unless the same kind was logged in the last second."""
+        message, error, now = str(context.get("message")), context.get("exception"), time.monotonic()
+        if now - self._last.get(message, -1.0) < 1.0:
+            return
+        self._last[message] = now
+        traceback = None if isinstance(error, OSError) else error
+        LOGGER.error("event loop", extra={"reason": f"{message}: {error}"}, exc_info=traceback)

@@ -21,18 +21,37 @@ CREATE TABLE IF NOT EXISTS feedback (
     PRIMARY KEY (request_id, category, product, event)
 ) WITHOUT ROWID
 """
+_SUMS = ", ".join(f"{event} = {event} + (new.event = '{event}')" for event in EVENTS)
+_COLUMNS = ", ".join(f"{event} INTEGER NOT NULL DEFAULT 0" for event in EVENTS)
+_COUNTS = [
+    statement
+    for kind in ("category", "rank")
+    for statement in (
+        f"CREATE TABLE by_{kind} ({kind} PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID",
+        f"INSERT INTO by_{kind} SELECT {kind}, "
+        f"{', '.join(f'sum(event = {event!r})' for event in EVENTS)} FROM feedback GROUP BY {kind}",
+        f"CREATE TRIGGER count_by_{kind} AFTER INSERT ON feedback BEGIN "
+        f"INSERT OR IGNORE INTO by_{kind} ({kind}) VALUES (new.{kind}); "
+        f"UPDATE by_{kind} SET {_SUMS} WHERE {kind} = new.{kind}; END",
+    )
+]
+"""The counts are kept up to date as events are written. A file of an earlier version gets them once."""
+MOST_COUNTS = 500
+"""How many categories and how many ranks the statistics list."""
+DEFAULT_MAX = 256 * 2**20
 
 
 class FeedbackStore(Closable):
     """The events in a SQLite file. Each event is stored once, even if it is sent again."""
 
-    def __init__(self, file: Path) -> None:
-        """Open the file. It is made if it does not exist.
+    def __init__(self, file: Path, max_bytes: int = DEFAULT_MAX) -> None:
+        """Open the file. It is made if it does not exist. It never grows above `max_bytes`.
 
         Raises:
             PerfectLookError: it cannot be opened.
         """
         self._file = file
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         try:
@@ -47,7 +66,7 @@ class FeedbackStore(Closable):
         """Store all events or none. When this returns, they are on the disk.
 
         Raises:
-            Refusal: the disk is full or the file cannot be written (507); nothing was stored.
+            Refusal: the disk or the file is full, or it cannot be written (507); nothing was stored.
         """
         now = time.time()
         rows = [
@@ -83,6 +102,13 @@ class FeedbackStore(Closable):
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
                 connection.execute(_SCHEMA)
+                if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'by_rank'").fetchone():
+                    with connection:
+                        connection.execute("BEGIN IMMEDIATE")
+                        for statement in _COUNTS:
+                            connection.execute(statement)
+                (page,) = connection.execute("PRAGMA page_size").fetchone()
+                connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page)}")
                 opening.pop_all()
             self._connection = connection
         return self._connection
@@ -94,10 +120,9 @@ class FeedbackStore(Closable):
 
 
 def _counted(reader: sqlite3.Connection, column: Literal["category", "rank"]) -> list[FeedbackCount]:
-    sums = ", ".join(f"sum(event = '{event}') AS {event}" for event in EVENTS)
-    rate = "round(1.0 * sum(event = 'clicked') / nullif(sum(event = 'shown'), 0), 6) AS click_through"
     reader.row_factory = sqlite3.Row
     rows = reader.execute(
-        f"SELECT {column}, {sums}, {rate} FROM feedback GROUP BY {column} ORDER BY {column}"
+        f"SELECT *, round(1.0 * clicked / nullif(shown, 0), 6) AS click_through FROM (SELECT * FROM "
+        f"by_{column} ORDER BY {' + '.join(EVENTS)} DESC LIMIT {MOST_COUNTS}) ORDER BY {column}"
     )
     return [FeedbackCount(**dict(row)) for row in rows]

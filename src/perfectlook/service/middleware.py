@@ -5,13 +5,14 @@ import logging
 import re
 import secrets
 import time
+from collections import Counter
 from contextlib import suppress
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perfectlook.service.errors import LOGGER, Refusal, RequestState, error_answer, unexpected
-from perfectlook.service.security import Rates
+from perfectlook.service.security import Key, Rates, missing_key
 from perfectlook.service.service import Service
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -24,10 +25,44 @@ _SAFE_HEADERS = {
 }
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")
 _UNLIMITED = ("/health", "/ready", "/metrics")
+MAX_JSON = 2**16
+"""Maximum bytes of a body without a picture."""
+MAX_KEYED_JSON = 2**20
+"""The same with an API key."""
+_FREE = 2**18
+"""The first bytes of each body are outside the budget. The number of connections limits them."""
+
+
+class BodyBudget:
+    """The memory of all bodies that are arriving or being answered, in bytes. For one thread.
+
+    One address may hold a quarter of it. So an address that fills its part does not stop the others.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Start with no bodies."""
+        self._most = most
+        self._held: Counter[str] = Counter()
+
+    def take(self, address: str, count: int) -> bool:
+        """Take bytes for an address. Return whether there were enough."""
+        mine = self._held[address]
+        enough = self._held.total() + count <= self._most and mine + count <= self._most // 4
+        if enough:
+            self._held[address] += count
+        elif not mine:
+            del self._held[address]
+        return enough
+
+    def give(self, address: str, count: int) -> None:
+        """Return the bytes of an address."""
+        self._held[address] -= count
+        if not self._held[address]:
+            del self._held[address]
 
 
 class ServiceMiddleware:
-    """The outermost layer, in plain ASGI. The application never sees a request that is over the limits."""
+    """The layer around the application. The application never sees a request that is over the limits."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         """Wrap the application of a service."""
@@ -35,6 +70,7 @@ class ServiceMiddleware:
         self._service = service
         self._most = service.settings.max_upload + 2**16  # a photo and the other fields of its form
         self._rates = Rates(service.settings.rate, service.settings.burst)
+        self._budget = BodyBudget(max(service.settings.body_memory, 4 * self._most))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -45,7 +81,14 @@ class ServiceMiddleware:
         given = headers.get("x-request-id", "")
         state = RequestState(given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12))
         scope["perfectlook.state"] = state
-        body = Body(receive, self._most, self._service.settings.read_seconds, headers)
+        address = (scope.get("client") or ("",))[0]
+        found = self._key(headers)
+        if found is not None:
+            state.key, state.scopes = found.name, found.scopes
+        most = self._most if _may_hold_picture(scope, headers) else MAX_KEYED_JSON if found else MAX_JSON
+        body = Body(
+            receive, most, self._service.settings.read_seconds, headers, self._budget, address, self._most
+        )
         status = 0
 
         async def answer(message: Message) -> None:
@@ -62,8 +105,7 @@ class ServiceMiddleware:
             await send(message)
 
         try:
-            state.key = self._owner(headers)
-            self._check(scope, headers, state)
+            self._check(scope, headers, state, address, most)
             await self._app(scope, body.receive, answer)
         except Exception as error:
             if state.error == "internal":  # answered and logged; Starlette raises it again
@@ -72,24 +114,27 @@ class ServiceMiddleware:
             if not status:
                 await answered(scope, receive, answer)
         finally:
+            body.release()
             self._note(scope, state, status)
 
-    def _owner(self, headers: Headers) -> str | None:
+    def _key(self, headers: Headers) -> Key | None:
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        return self._service.keys.owner(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
+        return self._service.keys.find(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
 
-    def _check(self, scope: Scope, headers: Headers, state: RequestState) -> None:
-        """Refuse a request above the rate limit, or with a body that is announced as too large."""
+    def _check(self, scope: Scope, headers: Headers, state: RequestState, address: str, most: int) -> None:
+        """Refuse a request above the rate limit, without a required key, or with a body of too many bytes."""
         path: str = scope["path"]
         if path not in _UNLIMITED:
-            address = (scope.get("client") or ("",))[0]
             caller = f"key {state.key}" if state.key else f"address {address}"
             cost = 1.0 if path.startswith("/v1/") and not path.endswith("/picture") else 0.1
             if wait := self._rates.wait(caller, cost):
                 message = f"Too many requests. Try again in {wait} s, or raise the server's --rate."
                 raise Refusal(429, "too_often", message, retry_after=wait)
-        if (_length(headers) or 0) > self._most:
-            raise too_large(self._most)
+        is_call = path.startswith("/v1/") and path != "/v1/openapi.json"
+        if is_call and self._service.settings.keyed_reading and state.key is None:
+            raise missing_key()  # before the body is read
+        if (_length(headers) or 0) > most:
+            raise too_large(most)
 
     def _note(self, scope: Scope, state: RequestState, status: int) -> None:
         seconds = time.perf_counter() - state.began
@@ -103,9 +148,18 @@ class ServiceMiddleware:
 
 
 class Body:
-    """Receives the body of a request, with a limit of bytes and a limit of seconds."""
+    """Receives the body of a request, with limits of bytes and seconds, and within the budget."""
 
-    def __init__(self, receive: Receive, most: int, seconds: float, headers: Headers) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        most: int,
+        seconds: float,
+        headers: Headers,
+        budget: BodyBudget,
+        address: str,
+        drained: int,
+    ) -> None:
         """Wrap the `receive` of one request."""
         self._receive = receive
         self._most = most
@@ -113,6 +167,11 @@ class Body:
         self._deadline = asyncio.get_running_loop().time() + seconds
         self._size = 0
         self._announced = _length(headers)
+        self._budget = budget
+        self._address = address
+        self._drained = max(most, drained)
+        self._held: int | None = 0
+        """The bytes taken from the budget; None while the body is thrown away."""
         self.done = self._announced == 0
         """Whether the whole body has arrived."""
 
@@ -120,7 +179,7 @@ class Body:
         """Return the next message.
 
         Raises:
-            Refusal: the body is too large (413), or arrives too slowly (408).
+            Refusal: the body is too large (413), arrives too slowly (408), or is over the budget (503).
         """
         if self.done and self._size:  # the only message that can follow is the end of the connection
             return await self._receive()
@@ -132,23 +191,46 @@ class Body:
             raise Refusal(408, "too_slow", late) from None
         self._size += len(message.get("body", b""))
         self.done = not message.get("more_body", False)
-        if self._size > self._most:
+        if self._size > self._most and self._held is not None:
             self.done = False
             raise too_large(self._most)
+        if self._held is not None and (more := max(0, self._size - _FREE) - self._held):
+            if not self._budget.take(self._address, more):
+                self.done = False
+                full = "The server receives too many bodies. Try again in a second."
+                raise Refusal(503, "busy", full, retry_after=1)
+            self._held += more
         return message
+
+    def release(self) -> None:
+        """Return the bytes to the budget. Later ones take none."""
+        if self._held:
+            self._budget.give(self._address, self._held)
+        self._held = None
 
     async def drain(self) -> None:
         """Read the rest of a body, up to the limit. A client that is still sending would miss the answer."""
-        if self._announced is not None and self._announced > self._most:
+        if self._announced is not None and self._announced > self._drained:
             return
+        if not self.done:
+            self.release()
         with suppress(Refusal):
-            while not self.done and self._size <= self._most:
+            while not self.done and self._size <= self._drained:
                 await self.receive()
 
 
 def too_large(most: int) -> Refusal:
     """Return the refusal of a body that is too large."""
-    return Refusal(413, "too_large", f"The body is larger than {most:,} bytes. Send a smaller photo.")
+    remedy = "Send less" if most in (MAX_JSON, MAX_KEYED_JSON) else "Send a smaller photo"
+    return Refusal(413, "too_large", f"The body is larger than {most:,} bytes. {remedy}.")
+
+
+def _may_hold_picture(scope: Scope, headers: Headers) -> bool:
+    path: str = scope["path"]
+    if scope["method"] == "PUT":
+        return path.startswith("/v1/products/")
+    is_json = headers.get("content-type", "").strip().lower().startswith("application/json")
+    return path in ("/v1/complete", "/v1/similar") and not is_json
 
 
 def _length(headers: Headers) -> int | None:

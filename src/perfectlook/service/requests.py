@@ -1,11 +1,13 @@
 """Read requests: their options and their photo. The photo is never written to disk."""
 
+import asyncio
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import AsyncGenerator, Coroutine, Iterable
 from math import nan
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import httpx
 from fastapi import Request
@@ -18,7 +20,7 @@ from pydantic import (
     WithJsonSchema,
     field_validator,
 )
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from perfectlook.answers import PhotoSize
@@ -35,6 +37,10 @@ REPEATABLE = frozenset({"category", "locked"})
 PHOTO = "photo"
 """The name of the photo's field in forms, and the name of a photo without a file name."""
 SMALLEST_BOX = 8
+MAX_VALUES = 30_000
+"""Maximum number of values in the JSON of a request."""
+MAX_TEXT = 2**16
+"""Maximum bytes of a text in a form."""
 
 
 def _box(value: object) -> Box | None:
@@ -45,7 +51,9 @@ def _box(value: object) -> Box | None:
     except (TypeError, ValueError, OverflowError):
         left = top = right = bottom = nan
     if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
-        raise ValueError(f"expected 0 <= left < right <= 1 and 0 <= top < bottom <= 1, got {value!r}")
+        raise ValueError(
+            f"expected 0 <= left < right <= 1 and 0 <= top < bottom <= 1, got {repr(value)[:80]}"
+        )
     return Box(left, top, right, bottom)
 
 
@@ -179,14 +187,21 @@ def content_type(request: Request) -> str:
 
 def read_json(text: bytes | str) -> Any:
     """Parse JSON; a Refusal (400) if it is malformed."""
+    commas = text.count(b"," if isinstance(text, bytes) else ",")  # type: ignore[arg-type]
+    if commas > MAX_VALUES:  # parsing would take seconds
+        raise Refusal(413, "too_large", f"The JSON has more than {MAX_VALUES:,} values. Send less.")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "bad_json", f"The body is malformed JSON ({error}). Send valid JSON.") from error
 
 
-async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]], dict[str, ReceivedFile]]:
-    """Return the texts of a form, and its file with the given name. The middleware limits the size.
+async def read_form(
+    request: Request, file: str, text: int = MAX_TEXT
+) -> tuple[list[tuple[str, str]], dict[str, ReceivedFile]]:
+    """Return the texts of a form, and its file with the given name.
+
+    The middleware limits the size. `text` is the maximum size of a text.
 
     Raises:
         Refusal: the form cannot be read (400), or has a file of another name (422).
@@ -195,8 +210,15 @@ async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]],
     class InMemory(MultiPartParser):
         spool_max_size = 2**62  # large files stay in memory too
 
-    try:
-        form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=200).parse()
+    received = deque([chunk async for chunk in request.stream()])
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        while received:
+            yield received.popleft()  # so that a photo is not in memory twice
+
+    parser = InMemory(request.headers, chunks(), max_files=1, max_fields=100, max_part_size=text)
+    try:  # in a thread, because some forms take seconds
+        form = await asyncio.to_thread(_without_waiting, parser.parse())
     except MultiPartException as error:
         raise Refusal(400, "bad_form", f"The form cannot be read. {error.message}") from error
     texts, files = [], {}
@@ -211,7 +233,18 @@ async def read_form(request: Request, file: str) -> tuple[list[tuple[str, str]],
                 raise Refusal(422, "invalid", f"{name}: unexpected file. Name the file '{file}'.")
     finally:
         await form.close()
+        for each in parser._files_to_close_on_error:  # also the file of a form without an end
+            each.close()
     return texts, files
+
+
+def _without_waiting(work: Coroutine[Any, Any, FormData]) -> FormData:
+    """Return the result of a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return cast(FormData, end.value)
+    raise AssertionError("the parser waited")
 
 
 def _gathered(items: Iterable[tuple[str, str]]) -> dict[str, Any]:

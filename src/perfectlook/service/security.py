@@ -2,110 +2,187 @@
 
 import hashlib
 import hmac
+import logging
 import math
 import re
 import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from fastapi import Request
 
 from perfectlook.errors import UsageError
-from perfectlook.service.errors import Refusal, state_of
+from perfectlook.service.errors import LOGGER, Refusal, state_of
 
 CALLERS = 20_000
 """Rate limits remember this many callers. The callers that have been silent longest are forgotten first."""
-_LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63}):([0-9a-f]{64})")
+SCOPES = ("read", "write", "feedback")
+"""What a key may do. A key whose line names no scope may do everything."""
+_SCOPE = "|".join(SCOPES)
+_LINE = re.compile(
+    rf"([A-Za-z0-9][A-Za-z0-9._-]{{0,63}}):([0-9a-f]{{64}})(?::((?:{_SCOPE})(?:,(?:{_SCOPE}))*))?"
+)
 _PREFIX = "pl_"
 
 
+class Key(NamedTuple):
+    """A line of the file of keys: the name, the hash of the key, and what the key may do."""
+
+    name: str
+    digest: bytes
+    scopes: frozenset[str]
+
+
+def missing_key() -> Refusal:
+    """Return the refusal of a request without a known key."""
+    return Refusal(401, "no_key", "The API key is missing or unknown. Send 'Authorization: Bearer KEY'.")
+
+
+def _require(request: Request, scope: str) -> None:
+    state = state_of(request)
+    if state.key is None:
+        raise missing_key()
+    if scope not in state.scopes:
+        message = f"The API key does not have the scope '{scope}'. Use another key."
+        raise Refusal(403, "no_scope", message)
+
+
 async def writing(request: Request) -> None:
-    """Allow only requests with a known API key.
+    """Allow only requests with a known API key that may write.
 
     Raises:
-        Refusal: the key is missing or unknown (401).
+        Refusal: the key is missing or unknown (401), or lacks the scope (403).
     """
-    if state_of(request).key is None:
-        raise Refusal(401, "no_key", "The API key is missing or unknown. Send 'Authorization: Bearer KEY'.")
+    _require(request, "write")
 
 
 async def reading(request: Request) -> None:
     """Allow every request, unless the server requires a key for reading."""
+    if request.app.state.service.settings.keyed_reading and request.method not in ("PUT", "DELETE"):
+        _require(request, "read")
+
+
+async def reporting(request: Request) -> None:
+    """Allow every report of feedback, unless the server requires a key for reading."""
     if request.app.state.service.settings.keyed_reading:
-        await writing(request)
+        _require(request, "feedback")
 
 
-def new_key(name: str) -> tuple[str, str]:
+def new_key(name: str, scopes: Sequence[str] = ()) -> tuple[str, str]:
     """Return a new key and its line for the file of keys. The line holds only a hash of the key.
 
+    Without `scopes`, the key may do everything.
+
     Raises:
-        UsageError: the name has invalid characters.
+        UsageError: the name has invalid characters, or a scope is unknown.
     """
+    if unknown := next((each for each in scopes if each not in SCOPES), None):
+        raise UsageError(f"--scope {unknown}: unknown scope. Choose one of: {', '.join(SCOPES)}.")
     key = _PREFIX + secrets.token_urlsafe(32)
-    line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
+    line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}{':' if scopes else ''}{','.join(scopes)}"
     if not _LINE.fullmatch(line):
         raise UsageError(f"name '{name}': invalid. Use at most 64 letters, digits, '.', '_' and '-'.")
     return key, line
 
 
 class Keys:
-    """The API keys of a file. The file is read again when it changes. Safe for several threads."""
+    """The API keys of a file. The file is read again when it changes. Safe for several threads.
+
+    Attributes:
+        problem: what is wrong with the file now, or "". It names no key and no path.
+    """
 
     def __init__(self, file: Path | None) -> None:
         """Read the file. None means no keys.
 
         Raises:
-            UsageError: the file cannot be read, or a line does not have the form 'name:sha256'.
+            UsageError: the file cannot be read, or a line does not have the form 'name:sha256:scopes'.
         """
         self._file = file
         self._stamp: tuple[int, int, int] | None = None
-        self._digests: list[tuple[str, bytes]] = []
+        self._known: list[Key] = []
         self._lock = threading.Lock()
-        self._reread()
+        self.problem = ""
+        if wrong := self._reread():
+            raise wrong[0]
 
     def owner(self, key: str) -> str | None:
         """Return the name of a key, or None if the key is not in the file."""
-        with suppress(UsageError):  # the file may be incomplete for a moment: the known keys stay valid
-            self._reread()
+        found = self.find(key)
+        return found and found.name
+
+    def find(self, key: str) -> Key | None:
+        """Return the line of a key, or None if the key is not in the file now.
+
+        If the file cannot be read, no key is valid. A malformed line revokes only its own key.
+        """
+        self.check()
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
         found = None
-        for name, known in self._digests:  # compare with all keys, so that the time reveals nothing
-            if hmac.compare_digest(digest, known):
-                found = name
+        for each in self._known:  # compare with all keys, so that the time reveals nothing
+            if hmac.compare_digest(digest, each.digest):
+                found = each
         return found
 
-    def _reread(self) -> None:
+    def check(self) -> str:
+        """Read the file again if it has changed. Log and return what is wrong with it, or ""."""
+        wrong: Sequence[UsageError] = ()
+        try:
+            if (found := self._reread()) is None:
+                return self.problem
+            wrong = found
+            problem = f"the file of keys has {len(wrong)} malformed lines, which are ignored" if wrong else ""
+        except UsageError as error:
+            self._known, self._stamp, wrong = [], None, [error]
+            problem = "the file of keys cannot be read, so no key is valid"
+        if problem != self.problem:
+            self.problem = problem
+            reason = {"reason": str(wrong[0]) if wrong else "the file of keys can be read again"}
+            LOGGER.log(logging.ERROR if problem else logging.INFO, "keys", extra=reason)
+        return problem
+
+    @property
+    def any(self) -> bool:
+        """Whether any key is valid."""
+        return bool(self._known)
+
+    def _reread(self) -> list[UsageError] | None:
+        """Read the file and return the errors of its lines; None if it has not changed."""
         if self._file is None:
-            return
+            return None
         with self._lock:
             try:
                 status = self._file.stat()
                 stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
                 if stamp == self._stamp:
-                    return
+                    return None
                 text = self._file.read_text(encoding="utf-8")
             except FileNotFoundError as error:
                 remedy = f"Make it with `perfectlook keys new NAME >> {self._file}`"
                 raise UsageError(f"{self._file}: no such file. {remedy}, or check the path.") from error
             except (OSError, UnicodeDecodeError) as error:
                 raise UsageError(f"{self._file}: cannot be read ({error}). Check its permissions.") from error
-            self._digests, self._stamp = _parsed(text, self._file), stamp
+            (self._known, wrong), self._stamp = _parsed(text, self._file), stamp
+            return wrong
 
 
-def _parsed(text: str, file: Path) -> list[tuple[str, bytes]]:
-    digests = []
+def _parsed(text: str, file: Path) -> tuple[list[Key], list[UsageError]]:
+    keys, wrong = [], []
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
         if not line or line.startswith("#"):
             continue
         if not (found := _LINE.fullmatch(line)):
             place = f"{file}, line {number}"
-            raise UsageError(f"{place}: expected 'name:sha256'. Make it with `perfectlook keys new NAME`.")
-        digests.append((found[1], bytes.fromhex(found[2])))
-    return digests
+            remedy = "Make it with `perfectlook keys new NAME`"
+            wrong.append(UsageError(f"{place}: expected 'name:sha256' or 'name:sha256:scopes'. {remedy}."))
+            continue
+        scopes = frozenset(found[3].split(",") if found[3] else SCOPES)
+        keys.append(Key(found[1], bytes.fromhex(found[2]), scopes))
+    return keys, wrong
 
 
 class Rates:

@@ -11,7 +11,7 @@ import time
 from asyncio import TimerHandle, Transport
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE = 30
 """Seconds that an idle connection stays open between two requests."""
+BACKLOG = 128
+"""Connections that may wait to be accepted."""
 MAX_HEAD = 2**16
 """Maximum bytes of a request line and its headers."""
 _TOO_LARGE = f"The head of the request is larger than {MAX_HEAD:,} bytes. Send fewer or shorter headers."
@@ -38,6 +40,7 @@ def run(settings: Settings) -> None:
     Raises:
         PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
     """
+    _allow_files()
     listen(settings.host, settings.port).close()  # before everything is opened: a wrong address fails early
     log_as_json()
     gc.disable()  # these objects stay: the garbage collector can ignore them
@@ -65,7 +68,11 @@ def server(service: "Service") -> uvicorn.Server:
             create_app(service),
             host=settings.host,
             port=settings.port,
-            http=type("Protocol", (TimedProtocol,), {"head_seconds": settings.read_seconds}),
+            http=type(
+                "Protocol",
+                (TimedProtocol,),
+                {"head_seconds": settings.read_seconds, "places": Connections.of(settings)},
+            ),
             ws="none",
             lifespan="on",
             log_config=None,
@@ -76,7 +83,7 @@ def server(service: "Service") -> uvicorn.Server:
             forwarded_allow_ips=settings.trusted_proxies or None,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=max(1, round(settings.grace_seconds)),
-            backlog=2048,
+            backlog=BACKLOG,
         )
     )
 
@@ -104,12 +111,65 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
         thread.join()
 
 
+def _allow_files() -> None:
+    """Allow as many open files as the system lets this process have: each connection is one."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 2**16), most))
+
+
+class Connections:
+    """The open connections by address, with a limit for all and for each address."""
+
+    def __init__(self, most: int, each: int) -> None:
+        """Start without connections."""
+        self._most = most
+        self._each = each
+        self._open: dict[str, set[TimedProtocol]] = {}
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Connections":
+        """Return the limits of a server. A trusted proxy has the connections of all its clients."""
+        most = settings.connections
+        return cls(most, most if settings.trusted_proxies else settings.connections_each)
+
+    def enter(self, protocol: "TimedProtocol", address: str) -> bool:
+        """Add a connection and return whether there is a place for it.
+
+        If all places are taken, the address with the most connections loses one that waits for a request.
+        """
+        mine = self._open.get(address, set())
+        if len(mine) >= self._each:
+            return False
+        if sum(map(len, self._open.values())) >= self._most:
+            crowd = max(self._open.values(), key=len)
+            idle = next((each for each in crowd if each.is_idle), None)
+            if idle is None or len(crowd) <= len(mine):
+                return False
+            idle.transport.abort()
+            crowd.discard(idle)
+        self._open.setdefault(address, mine).add(protocol)
+        return True
+
+    def leave(self, protocol: "TimedProtocol", address: str) -> None:
+        """Remove a connection, if it is there."""
+        mine = self._open.get(address, set())
+        mine.discard(protocol)
+        if not mine:
+            self._open.pop(address, None)
+
+
 class TimedProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 with limits on the time and the size of a request's head.
+    """uvicorn's HTTP/1.1 with limits on connections, and on the time and the size of a request's head.
 
     A connection is closed if a head takes longer than `head_seconds`. The time starts with the connection, or
-    with the first byte of a further request. The middleware limits the bodies.
+    with the first byte of a further request. The middleware limits the bodies. A chunked body may have as
+    many bytes around its chunks as in them, and `MAX_HEAD` more.
     """
+
+    places = Connections(2_048, 2_048)
 
     head_seconds = 20.0
     _deadline: TimerHandle | None = None
@@ -117,27 +177,45 @@ class TimedProtocol(HttpToolsProtocol):
     _answering = 0
     _received = 0
     _head_size = 0
+    _wire = 0
+    _body = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time limit of the first request."""
         super().connection_made(transport)
         self._await_head()
+        if not self.places.enter(self, self._address):
+            message = "Too many connections. Try again in a second."
+            self._refuse("503 Service Unavailable", "busy", message, "Retry-After: 1\r\n")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection waits for a request."""
+        return not self._answering
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the time limit."""
         self._head_came()
+        self.places.leave(self, self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes. Outside a body they belong to a head, even empty lines before it."""
         if self._in_body:
             self._received = 0
+            self._wire += len(data)
         else:
             self._received += len(data)
             self._await_head()
         super().data_received(data)
         if not self._in_body and self._received > MAX_HEAD and not self.transport.is_closing():
             self.send_400_response(_TOO_LARGE)
+        if self._in_body and self._wire - self._body > MAX_HEAD + self._body:
+            self.transport.close()  # the application has the request, and may be writing its answer
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -159,9 +237,14 @@ class TimedProtocol(HttpToolsProtocol):
         """Note that the head is complete. The body and the answer follow."""
         self._head_came()
         super().on_headers_complete()
-        self._received = 0
+        self._received = self._wire = self._body = 0
         self._in_body = True
         self._answering += 1
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that the body is complete. The next head may follow."""
@@ -178,11 +261,16 @@ class TimedProtocol(HttpToolsProtocol):
         if self._head_size > MAX_HEAD:  # uvicorn knows only that the parser stopped
             msg = _TOO_LARGE
         if not self._answering:  # otherwise the error would be written into an answer
-            detail = ErrorDetail(code="bad_request", message=msg, request_id=secrets.token_hex(12))
-            body = ErrorAnswer(error=detail).to_json().encode()
-            head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            head += f"X-Request-Id: {detail.request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
-            self.transport.write(head.encode() + body)
+            self._refuse("400 Bad Request", "bad_request", msg)
+        self.transport.close()
+
+    def _refuse(self, status: str, code: str, message: str, headers: str = "") -> None:
+        """Write a JSON error, and close the connection."""
+        detail = ErrorDetail(code=code, message=message, request_id=secrets.token_hex(12))
+        body = ErrorAnswer(error=detail).to_json().encode()
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n{headers}"
+        head += f"X-Request-Id: {detail.request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.transport.write(head.encode() + body)
         self.transport.close()
 
     def _measure(self, *parts: bytes) -> None:

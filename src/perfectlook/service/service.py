@@ -51,13 +51,14 @@ class Service(Closable):
         self.rules = Rules.read(settings.rules) if settings.rules else NO_RULES
         self.keys = Keys(Path(settings.keys) if settings.keys else None)
         self.samples = Samples(Path(settings.samples) if settings.samples else None)
-        self.feedback = FeedbackStore(_feedback_file(settings))
+        self.feedback = FeedbackStore(_feedback_file(settings), settings.feedback_max)
         self.thumbnails = Thumbnails()
         self.usual = UsualDistances(recommender.catalogue, recommender.model)
         self.limits = PictureLimits(max_bytes=settings.max_upload)
         threads = settings.workers or worker_count()
         self.workers = Workers("model", threads, threads * settings.queue, settings.queue_seconds)
         self.readers = Workers("reader", threads=4, places=512)
+        self.state = Workers("state", threads=1, places=64)
         self.writers = Workers("writer", threads=1, places=32)
         self._fetchers = Workers("fetcher", threads=8, places=32)
         self.metrics = Metrics(lambda: self.workers.inside)
@@ -117,7 +118,7 @@ class Service(Closable):
 
     def _release(self) -> None:
         """Finish the accepted work, then close. This may take as long as the slowest request."""
-        for workers in (self.workers, self.readers, self.writers, self._fetchers):
+        for workers in (self.workers, self.readers, self.state, self.writers, self._fetchers):
             workers.close()
         if "_fetcher" in vars(self):
             self._fetcher.close()

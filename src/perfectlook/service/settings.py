@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     keys: str = _setting("", "file of API keys; without it, products cannot be changed")
     keyed_reading: bool = _setting(False, "require an API key for reading too")
     samples: str = _setting("", "folder of sample scenes, which requests and the page can name")
+    feedback_max: int = _setting(
+        256 * 2**20, "maximum size of the file for feedback in bytes; above it, feedback is refused", ge=2**16
+    )
     feedback: str = _setting("", "file for feedback (default: next to the catalogue)")
     approximate: int = _setting(
         0, "use an approximate index for categories with more products than this (extra ann); 0: never", ge=0
@@ -60,6 +63,15 @@ class Settings(BaseSettings):
     rate: float = _setting(20.0, "requests a second for each key and each address; 0: no limit", ge=0)
     burst: int = _setting(100, "requests that may exceed the rate for a moment", ge=1)
     max_upload: int = _setting(20 * 2**20, "maximum size of a photo in bytes", ge=1)
+    body_memory: int = _setting(
+        192 * 2**20, "maximum size of all request bodies in memory, in bytes; further ones get 503", ge=2**20
+    )
+    connections: int = _setting(
+        2_048, "connections that may be open; beyond it, the address with the most loses an idle one", ge=1
+    )
+    connections_each: int = _setting(
+        1_024, "connections from one address; without effect behind --trusted-proxies", ge=1
+    )
     read_seconds: float = _setting(20.0, "seconds that a client has to send a request", ge=0.1)
     grace_seconds: float = _setting(30.0, "seconds that a stopping server waits for accepted requests", ge=0)
     allow_private: bool = _setting(False, "fetch photos from private addresses too")
@@ -128,6 +140,7 @@ def reason_of(error: Mapping[str, Any]) -> str:
     if known := _REASONS.get(error["type"].split("_")[0]):
         return known.format(**error.get("ctx", {}))
     reason = re.sub(r"^\w+ should ", "must ", error["msg"].removeprefix("Value error, ").removesuffix("."))
+    reason = reason if len(reason) <= 300 else f"{reason[:299]}…"  # it may repeat what was sent
     return f"{reason[:1].lower()}{reason[1:]}."
 
 

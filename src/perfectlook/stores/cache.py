@@ -3,6 +3,7 @@
 import math
 import sqlite3
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Cache:
     last_removed: int = 0
     blocks: "Mapping[str, Block]" = field(default_factory=dict)
     facets: "Mapping[str, Facets]" = field(default_factory=dict)
+    columns: "Columns" = field(default_factory=lambda: Columns())  # noqa: PLW0108  (it is defined below)
 
     @classmethod
     def load(cls, connection: sqlite3.Connection, collection: int, dimension: int, revision: int) -> "Cache":
@@ -66,9 +68,9 @@ class Cache:
         )
         gone = np.sort(np.array([row for (row,) in removed], np.int64))
         blocks = {name: block.without(gone) for name, block in blocks.items()}
-        facets = {name: Facets(self.collection, name, self.facets.get(name)) for name in blocks}
-        last_row, last_removed = _last(connection)
-        return Cache(self.collection, self.dimension, revision, last_row, last_removed, blocks, facets)
+        facets = {name: Facets(self.collection, name, self.columns, self.facets.get(name)) for name in blocks}
+        last = _last(connection)
+        return Cache(self.collection, self.dimension, revision, *last, blocks, facets, self.columns)
 
     def scan(
         self,
@@ -141,23 +143,60 @@ def _last(connection: sqlite3.Connection) -> tuple[int, int]:
     return int(last.get("points", 0)), int(last.get("removed", 0))
 
 
+class Columns:
+    """The field columns of all categories that were used last, up to a number of bytes. Thread-safe."""
+
+    def __init__(self, most: int = 256 * 2**20) -> None:
+        """Start without columns."""
+        self._most = most
+        self._kept: OrderedDict[tuple[str, str], Column] = OrderedDict()
+        self._lock = threading.Lock()
+        self.bytes = 0
+
+    def get(self, category: str, field: str) -> "Column | None":
+        """Return the column of a field in a category, if it is kept."""
+        with self._lock:
+            if found := self._kept.get((category, field)):
+                self._kept.move_to_end((category, field))
+            return found
+
+    def keep(self, category: str, column: "Column") -> None:
+        """Keep a column, and drop those that were used longest ago if there are too many bytes."""
+        with self._lock:
+            if before := self._kept.pop((category, column.field), None):
+                self.bytes -= before.bytes
+            self._kept[category, column.field] = column
+            self.bytes += column.bytes
+            while self.bytes > self._most:
+                self.bytes -= self._kept.popitem(last=False)[1].bytes
+
+
 class Facets:
-    """The field columns of one category's block, and the results of the last filters.
+    """The fields of one category's block, their columns, and the results of the last filters.
 
     The fields of a row never change, because a product with changed fields gets a new row. Removed rows never
     return. So new facets inherit everything that the facets before them have read.
     """
 
-    def __init__(self, collection: int, category: str, before: "Facets | None" = None) -> None:
+    def __init__(
+        self, collection: int, category: str, columns: Columns, before: "Facets | None" = None
+    ) -> None:
         """Start with what the facets `before` have read."""
         self._collection = collection
         self._category = category
         self._reading = threading.Lock()
+<<<<<<< HEAD
         self._columns: dict[str, Column] = {}
         self._kept: dict[Filter, tuple[Block, Block, Period]] = {}
+=======
+        self._columns = columns
+        self._names: tuple[int, frozenset[str]] = 0, frozenset()
+        """The fields that the rows up to a row have."""
+        self._kept: dict[Filter, tuple[Block, Block]] = {}
+>>>>>>> 563191e (Requests: limits of JSON, bodies, connections, filters and feedback; keys fail closed and have scopes)
         if before is not None:
             with before._reading:
-                self._columns, self._kept = dict(before._columns), dict(before._kept)
+                self._names, self._kept = before._names, dict(before._kept)
 
     def only(self, connect: Connect, block: Block, tree: Filter) -> Block:
         """Return the part of the category's block that matches a filter."""
@@ -188,11 +227,13 @@ class Facets:
             case _ if tree.field == "category":
                 return np.full(block.size, text_matches(tree, self._category))
             case _:
-                return self._column(connect, block.rows[: block.size], tree.field).mask(tree)
+                column = self._column(connect, block.rows[: block.size], tree.field)
+                return np.full(block.size, text_matches(tree, "")) if column is None else column.mask(tree)
 
-    def _column(self, connect: Connect, rows: IntArray, field: str) -> "Column":
-        """Return the column of a field. The fields of new rows are read."""
+    def _column(self, connect: Connect, rows: IntArray, field: str) -> "Column | None":
+        """Return the column of a field, or None if no row has the field. The fields of new rows are read."""
         with self._reading:
+<<<<<<< HEAD
             column = self._columns.get(field)
             if column is None or not column.begins(rows) or not column.period.holds():
                 column = Column(field)
@@ -206,7 +247,26 @@ class Facets:
                 column = column.extended(rows, texts)
                 column.period = period
             self._columns[field] = column
+=======
+            if field != "id" and not self._known(connect, rows).intersection(filters.sources_of(field)):
+                return None
+            column = self._columns.get(self._category, field)
+            if column is None or not column.begins(rows):
+                column = Column(field)
+            if len(column.rows) < len(rows):
+                column = column.extended(rows, self._texts(connect(), field, column.last_row))
+                self._columns.keep(self._category, column)
+>>>>>>> 563191e (Requests: limits of JSON, bodies, connections, filters and feedback; keys fail closed and have scopes)
         return column
+
+    def _known(self, connect: Connect, rows: IntArray) -> frozenset[str]:
+        """Return the names of the fields that any row of the category has."""
+        upto, names = self._names
+        if len(rows) and (last := int(rows[-1])) > upto:
+            found = connect().execute(_SELECT_NAMES, (self._collection, upto, self._category)).fetchall()
+            names = names.union(name for (name,) in found)
+            self._names = last, names
+        return names
 
     def _texts(self, connection: sqlite3.Connection, field: str, after: int) -> dict[int, str | None]:
         """Return the field's texts by row, for the category's rows above `after`."""
@@ -239,6 +299,10 @@ class Facets:
 
 
 _FILTERS_KEPT = 16
+_SELECT_NAMES = (
+    "SELECT DISTINCT key FROM points, json_each(payload, '$.fields') WHERE collection = ? AND row > ? "
+    "AND category = (SELECT number FROM categories WHERE name = ?)"
+)
 _TEXT_OF_FIELD = (
     "(SELECT value FROM json_each(payload, '$.fields') WHERE key = ? AND type = 'text' AND value != '')"
 )
@@ -282,6 +346,11 @@ class Column:
         self._currencies: NDArray[np.str_] = np.array([""], "U3")
         self._folded: dict[str, list[int]] | None = None
         self._answers: dict[Leaf, BoolArray] = {}
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory the column takes. Each distinct text has a few entries of its own."""
+        return 16 * len(self.codes) + 200 * len(self._texts) + 2 * sum(map(len, self._texts))
 
     @property
     def last_row(self) -> int:

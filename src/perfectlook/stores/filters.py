@@ -239,6 +239,7 @@ _KEYWORDS = frozenset({"and", "or", "not", "in", "has", "under"})
 """Keywords, in upper or lower case. Fields and values with these names must be in quotes."""
 _MAX_LENGTH = 65_536
 _MAX_DEPTH = 50
+_MAX_FIELDS = 32
 _BARE = re.compile(r"[\w./:+\-#@&%|]+")
 """Text that needs no quotes: letters and digits of any script, and a few marks."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
@@ -276,6 +277,7 @@ class _Parser:
         self._words: Final = list(self._split(text))
         self._next = 0
         self._depth = 0
+        self._fields: Final[set[str]] = set()
 
     def whole(self) -> Filter:
         tree = self._either()
@@ -366,7 +368,11 @@ class _Parser:
         if word.symbol or is_number or not word.text.strip():
             raise self._expected(what)
         self._next += 1
-        return word.text.strip().lower()
+        field = word.text.strip().lower()
+        self._fields.add(field)
+        if len(self._fields) > _MAX_FIELDS:
+            raise self._wrong(word.column, f"more than {_MAX_FIELDS} different fields. Use fewer.")
+        return field
 
     def _values(self, field: str) -> tuple[Value, ...]:
         if not self._accept("("):

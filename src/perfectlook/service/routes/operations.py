@@ -1,8 +1,8 @@
 """Sample scenes (`/v1/samples`), feedback (`/v1/feedback`, `/v1/stats`) and the state of the server."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
@@ -10,12 +10,14 @@ from pydantic.config import JsonDict
 from perfectlook.answers import FeedbackEvent, FeedbackStats, Health, Ready, Sample, Stored
 from perfectlook.errors import PerfectLookError
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
-from perfectlook.service.security import reading
+from perfectlook.service.requests import read_json
+from perfectlook.service.security import reading, reporting
 from perfectlook.service.service import OpenService
 from perfectlook.service.thumbnails import type_of
 
 router = APIRouter(tags=["running"])
 samples_router = APIRouter(tags=["samples"], dependencies=[Depends(reading)])
+report_router = APIRouter(tags=["feedback"], dependencies=[Depends(reporting)])
 feedback_router = APIRouter(tags=["feedback"], dependencies=[Depends(reading)])
 
 
@@ -50,19 +52,45 @@ class Feedback(BaseModel):
     events: list[FeedbackEvent] = Field(min_length=1, max_length=1_000)
 
 
-@feedback_router.post(
-    "/v1/feedback", **described("Report what a shopper did with an answer", Stored, 422, 507, status=202)
+class _Received(BaseModel):
+    """A body. Its name is in the places of errors."""
+
+    body: Feedback
+
+
+def _feedback_schema() -> dict[str, Any]:
+    """Return the schema of the body in one piece: OpenAPI has no `$defs`."""
+    schema = Feedback.model_json_schema()
+    schema["properties"]["events"]["items"] = schema.pop("$defs")["FeedbackEvent"]
+    return schema
+
+
+@report_router.post(
+    "/v1/feedback",
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _feedback_schema()}}}
+    },
+    **described("Report what a shopper did with an answer", Stored, 422, 507, status=202),
 )
-async def feedback(service: OpenService, body: Feedback) -> Response:
+async def feedback(request: Request, service: OpenService) -> Response:
     """Store events. An event that is sent again counts once. With 202, all events are on the disk."""
+    content = await request.body()
     model = service.recommender.model.name
-    await service.readers.run(lambda: service.feedback.add(body.request_id, model, body.events))
-    return json_answer(Stored(stored=len(body.events)), 202)
+
+    def store() -> int:
+        found = _Received(body=read_json(content)).body
+        service.feedback.add(found.request_id, model, found.events)
+        return len(found.events)
+
+    return json_answer(Stored(stored=await service.readers.run(store)), 202)
 
 
 @feedback_router.get("/v1/stats", **described("Summarise all feedback", FeedbackStats))
 async def stats(service: OpenService) -> Response:
-    """Return the counts of events and the click-through rates, by category and by rank."""
+    """Return the counts of events and the click-through rates, by category and by rank.
+
+    The 500 categories and ranks with the most events are listed.
+    """
     return json_answer(await service.readers.run(service.feedback.stats))
 
 
@@ -85,12 +113,15 @@ async def ready(service: OpenService) -> Response:
         return catalogue.count()
 
     try:
-        products = await service.readers.run(count)
+        products = await service.state.run(count)
     except PerfectLookError as error:
         raise Refusal(
             503, "unavailable", "The catalogue cannot be used. Try again.", retry_after=5
         ) from error
-    return json_answer(Ready(model=model.name, products=products))
+    notes = [problem] if (problem := service.keys.check()) else []
+    if notes and service.settings.keyed_reading and not service.keys.any:
+        raise Refusal(503, "unavailable", f"No request can be answered: {notes[0]}.", retry_after=5)
+    return json_answer(Ready(model=model.name, products=products, notes=notes))
 
 
 @router.get("/metrics", **described("Get the metrics for Prometheus", kinds=("text/plain",)))

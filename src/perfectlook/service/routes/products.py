@@ -1,9 +1,11 @@
 """`/v1/products`: list, read, put and delete products and their pictures; `/v1/categories`."""
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +28,7 @@ from perfectlook.feeds.fields import Cleaning
 from perfectlook.files import write_file
 from perfectlook.images import open_picture
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
+from perfectlook.service.middleware import MAX_KEYED_JSON
 from perfectlook.service.requests import content_type, read_form, read_json
 from perfectlook.service.security import reading, writing
 from perfectlook.service.service import OpenService, Service
@@ -77,10 +80,14 @@ _PUT_BODY = {
 @router.get("/v1/categories", **described("List the catalogue's categories", Categories))
 async def categories(service: OpenService) -> Response:
     """Return the number of products of each category, largest first."""
-    counts = await service.readers.run(service.recommender.catalogue.categories)
-    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    found = [CategoryCount(category=name, products=count) for name, count in largest]
-    return json_answer(Categories(categories=found))
+
+    def answer() -> Response:
+        counts = service.recommender.catalogue.categories()
+        largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        found = [CategoryCount(category=name, products=count) for name, count in largest]
+        return json_answer(Categories(categories=found))
+
+    return await service.readers.run(answer)
 
 
 @router.get("/v1/products", **described("List products", ProductPage, 422))
@@ -91,7 +98,7 @@ async def products(
     after: Annotated[str | None, Query(max_length=500, description="`next` of the previous page")] = None,
 ) -> Response:
     """Return products, ordered by id. `next` is the `after` of the next page, and null on the last page."""
-    return json_answer(await service.readers.run(lambda: _page(service, category, limit, after)))
+    return await service.readers.run(lambda: json_answer(_page(service, category, limit, after)))
 
 
 @router.get(
@@ -140,7 +147,8 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
         content = await service.fetched(new.picture_url)
     if content is None and new.picture_base64 is not None:
         try:
-            content = base64.b64decode(new.picture_base64, validate=True)
+            decode = partial(base64.b64decode, new.picture_base64, validate=True)
+            content = await asyncio.to_thread(decode)
         except ValueError as error:
             raise Refusal(422, "invalid", "picture_base64: malformed. Send base64.") from error
     await service.writers.run(lambda: _put(service, id, new, content))
@@ -162,12 +170,12 @@ async def _body(request: Request) -> tuple[Any, bytes | None]:
     """Return the product's JSON, and its picture if the body is a form."""
     type_ = content_type(request)
     if type_ == "application/json":
-        return read_json(await request.body()), None
+        return await asyncio.to_thread(read_json, await request.body()), None
     if type_ != "multipart/form-data":
         raise Refusal(
             415, "unsupported_type", "Send JSON, or a form with 'product' (JSON) and a file 'picture'."
         )
-    texts, files = await read_form(request, "picture")
+    texts, files = await read_form(request, "picture", MAX_KEYED_JSON)
     picture = files.get("picture")
     return read_json(dict(texts).get("product", "")), picture and picture.content
 

@@ -1,0 +1,225 @@
+"""Requests that once took memory, time or places without bound. Small versions of each kind."""
+
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from perfectlook.answers import FeedbackEvent
+from perfectlook.errors import UsageError
+from perfectlook.service.errors import LoopErrors, Refusal
+from perfectlook.service.feedback import MOST_COUNTS, FeedbackStore
+from perfectlook.service.middleware import MAX_JSON, MAX_KEYED_JSON, BodyBudget
+from perfectlook.service.security import new_key
+from perfectlook.service.server import BACKLOG, Connections
+from perfectlook.stores.filters import parse_filter
+from serving import Running, Store, answer_of, head_of, raw, running
+
+JSON = {"Content-Type": "application/json"}
+
+
+def test_json_without_a_picture_has_a_small_limit(shop: Running, store: Store):
+    body = json.dumps({"sample": "room", "where": "x" * MAX_JSON}).encode()
+    assert shop.client.post("/v1/complete", content=body, headers=JSON).status_code == 413
+    assert shop.client.post("/v1/feedback", content=body).status_code == 413
+    assert (
+        shop.keyed.post("/v1/feedback", content=body).status_code == 422
+    )  # callers with a key may send more
+    assert shop.keyed.post("/v1/feedback", content=b" " * (MAX_KEYED_JSON + 1)).status_code == 413
+    photo = store.photos[0].read_bytes()
+    answer = shop.client.post(
+        "/v1/complete", content=photo + b"\0" * MAX_JSON, headers={"Content-Type": "image/jpeg"}
+    )
+    assert answer.status_code == 200
+
+
+def test_an_error_lists_few_problems_and_repeats_little(shop: Running):
+    unknown = {f"{number:x}": 0 for number in range(2_000)} | {"k" * 5_000: 0}
+    for body in (unknown, {"box": ["x" * 9_000]}, {"box": list(range(9_000))}, {"k": "9" * 5_000}):
+        answer = shop.client.post("/v1/complete", json=body)
+        assert answer.status_code == 422
+        assert len(answer.json()["error"]["details"]) <= 20
+        assert len(answer.content) < 4_000
+
+
+def test_json_of_too_many_values_is_not_parsed(own_shop: Running):
+    body = b"{" + b",".join(b'"%x":0' % number for number in range(40_000)) + b"}"
+    answer = own_shop.keyed.put("/v1/products/p", content=body, headers=JSON)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_a_required_key_is_checked_before_the_body(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path, keyed_reading=True) as own:
+        head = "POST /v1/feedback HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\nConnection: close\r\n\r\n"
+        answer = own.client.post("/v1/feedback", content=b"{")
+        assert answer.status_code == 401
+        with raw(own) as connection:
+            connection.sendall(head.encode() + b"x" * 50)
+            assert "401" in answer_of(connection).splitlines()[0]
+
+
+def test_scopes_limit_what_a_key_may_do(own_store: Store, tmp_path: Path):
+    (reader, line), (writer, other) = new_key("reader", ["read"]), new_key("writer", ["write"])
+    (tmp_path / "scoped").write_text(f"{line}\n{other}\n")
+    with running(own_store, tmp_path, keyed_reading=True, keys=str(tmp_path / "scoped")) as own:
+
+        def status(key: str, method: str, path: str) -> int:
+            return own.client.request(method, path, headers={"Authorization": f"Bearer {key}"}).status_code
+
+        assert status(reader, "GET", "/v1/categories") == 200
+        assert status(reader, "DELETE", f"/v1/products/{own_store.product}") == 403
+        assert status(reader, "POST", "/v1/feedback") == 403
+        assert status(writer, "GET", "/v1/categories") == 403
+        assert status(writer, "DELETE", f"/v1/products/{own_store.product}") == 200
+
+
+def test_lost_keys_are_no_secret(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path) as own:
+        (tmp_path / "keys").unlink()
+        assert own.keyed.delete(f"/v1/products/{own_store.product}").status_code == 401
+        assert own.client.get("/ready").json()["notes"] == [
+            "the file of keys cannot be read, so no key is valid"
+        ]
+
+
+def test_a_filter_has_at_most_32_fields():
+    parse_filter(" and ".join(f"has f{number}" for number in range(32)))
+    with pytest.raises(UsageError, match="more than 32 different fields"):
+        parse_filter(" or ".join(f"not has f{number}" for number in range(33)))
+
+
+def test_bodies_share_one_budget():
+    budget = BodyBudget(100)
+    assert budget.take("a", 20)
+    assert not budget.take("a", 10)  # an address has a quarter
+    assert all(budget.take(each, 25) for each in "bcd")
+    assert not budget.take("e", 6)
+    budget.give("a", 20)
+    assert budget.take("e", 25)
+
+
+def test_many_large_bodies_are_refused_with_503(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path, max_upload=2**21, body_memory=2**20) as own:
+        held = [raw(own) for _ in range(3)]
+        for connection in held:  # of three bodies, one is within the quarter of its address
+            connection.sendall(head_of(2**21) + b"x" * (2**21 - 1))
+        deadline, answers = time.monotonic() + 20, []
+        for connection in held[1:]:
+            connection.settimeout(max(0.1, deadline - time.monotonic()))
+            connection.sendall(b"x")
+            answers.append(connection.recv(200))
+        assert sum(b"503" in each for each in answers) >= 1
+        for connection in held:
+            connection.close()
+        photo = own_store.photos[0]
+        assert own.photo(photo).status_code == 200
+
+
+def test_an_address_has_a_number_of_connections(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path, connections_each=3) as own:
+        held = [raw(own) for _ in range(5)]
+        refused = [answer_of(connection) for connection in held[3:]]
+        assert all(each.startswith("HTTP/1.1 503") and "Retry-After: 1" in each for each in refused)
+        for connection in held:
+            connection.close()
+        assert own.client.get("/health").status_code == 200
+
+
+class Idle:
+    def __init__(self) -> None:
+        self.is_idle, self.transport, self.aborted = True, self, False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_a_newcomer_takes_the_place_of_an_idle_connection_of_the_largest_crowd():
+    places = Connections(3, 3)
+    crowd = [Idle() for _ in range(3)]
+    assert all(places.enter(each, "a") for each in crowd)  # type: ignore[arg-type]
+    assert places.enter(Idle(), "b")  # type: ignore[arg-type]
+    assert sum(each.aborted for each in crowd) == 1
+    assert not places.enter(Idle(), "a")  # type: ignore[arg-type]
+    assert BACKLOG <= 128
+
+
+def test_chunks_of_one_byte_are_cut_off(shop: Running):
+    with raw(shop) as connection:
+        head = b"POST /v1/complete HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        with pytest.raises(OSError):
+            for _ in range(2_000):
+                connection.sendall(b"1\r\nA\r\n" * 100)
+                time.sleep(0.0005)
+    assert shop.client.get("/health").status_code == 200
+
+
+def test_errors_of_the_event_loop_are_logged_once_a_second(caplog: pytest.LogCaptureFixture):
+    log = LoopErrors()
+    for _ in range(1_000):
+        log(None, {"message": "socket.accept() out of system resource", "exception": OSError(24, "files")})  # type: ignore[arg-type]
+    assert len(caplog.records) == 1
+    assert caplog.records[0].levelno == logging.ERROR
+    assert not caplog.records[0].exc_info
+
+
+def event(number: int, category: str = "A") -> FeedbackEvent:
+    return FeedbackEvent(product=f"p{number}" * 50, category=category, rank=number, event="shown")
+
+
+def test_the_file_of_feedback_has_a_limit(tmp_path: Path):
+    with FeedbackStore(tmp_path / "feedback.sqlite", 2**17) as store:
+        store.add("request-0", "m", [event(1)])
+        with pytest.raises(Refusal, match="507") as full:
+            for number in range(1_000):
+                store.add(f"request-{number}", "m", [event(each) for each in range(100)])
+        assert full.value.status_code == 507
+        assert store.stats().by_category[0].shown > 100
+    assert (tmp_path / "feedback.sqlite").stat().st_size <= 2**17
+
+
+def test_statistics_list_the_most_frequent_and_count_what_was_there_before(tmp_path: Path):
+    with FeedbackStore(tmp_path / "feedback.sqlite") as store:
+        store.add("request-1", "m", [event(1), event(2)])
+        for table in ("category", "rank"):  # as an earlier version left the file
+            store._connected().execute(f"DROP TABLE by_{table}")
+            store._connected().execute(f"DROP TRIGGER count_by_{table}")
+    with FeedbackStore(tmp_path / "feedback.sqlite") as store:
+        some = [event(number, f"C{number}") for number in range(MOST_COUNTS + 50)]
+        for start in range(0, len(some), 100):
+            store.add(f"request-{start}", "m", some[start : start + 100])
+        stats = store.stats()
+        assert len(stats.by_category) == MOST_COUNTS
+        assert next(each.shown for each in stats.by_category if each.category == "A") == 2
+
+
+def test_refusals_have_the_headers_of_cors(own_store: Store, tmp_path: Path):
+    origin = {"Origin": "https://shop.example"}
+    with running(own_store, tmp_path, allow_origin=("https://shop.example",), rate=0.001, burst=1) as own:
+        large = own.client.post("/v1/feedback", content=b" " * (MAX_JSON + 1), headers=origin)
+        often = own.client.get("/v1/categories", headers=origin)
+        assert (large.status_code, often.status_code) == (413, 429)
+        for each in (large, often):
+            assert each.headers["access-control-allow-origin"] == "https://shop.example"
+            assert "Retry-After" in each.headers["access-control-expose-headers"]
+
+
+def test_the_event_loop_answers_while_forms_are_parsed(shop: Running):
+    part = b'--B\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n'
+    body = part + b"\r\n--\r\n--A" * 1_000_000
+    form = {"Content-Type": "multipart/form-data; boundary=B"}
+    sending = threading.Thread(
+        target=lambda: httpx.post(f"{shop.url}/v1/complete", content=body, headers=form, timeout=60)
+    )
+    sending.start()
+    waits = []
+    while sending.is_alive():
+        began = time.monotonic()
+        assert shop.client.get("/health").status_code == 200
+        waits.append(time.monotonic() - began)
+    sending.join()
+    assert waits
