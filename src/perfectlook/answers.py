@@ -621,7 +621,7 @@ class Ready(AnswerPart):
     status: Literal["ready"] = "ready"
     model: str
     products: int
-    notes: list[str] = Field([], exclude_if=lambda notes: not notes)
+    notes: list[str] = Field(default=[], exclude_if=lambda notes: not notes)
 
 
 class ErrorDetail(AnswerPart):
