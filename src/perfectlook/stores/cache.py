@@ -185,15 +185,11 @@ class Facets:
         self._collection = collection
         self._category = category
         self._reading = threading.Lock()
-<<<<<<< HEAD
-        self._columns: dict[str, Column] = {}
-        self._kept: dict[Filter, tuple[Block, Block, Period]] = {}
-=======
         self._columns = columns
         self._names: tuple[int, frozenset[str]] = 0, frozenset()
         """The fields that the rows up to a row have."""
-        self._kept: dict[Filter, tuple[Block, Block]] = {}
->>>>>>> 563191e (Requests: limits of JSON, bodies, connections, filters and feedback; keys fail closed and have scopes)
+        self._kept: dict[Filter, tuple[Block, Block, Period]] = {}
+        self._periods: dict[str, Period] = {}
         if before is not None:
             with before._reading:
                 self._names, self._kept = before._names, dict(before._kept)
@@ -207,7 +203,7 @@ class Facets:
         with self._reading:
             if len(self._kept) >= _FILTERS_KEPT:
                 self._kept.clear()
-            timed = [self._columns[name].period for name in filters.AMOUNTS if name in self._columns]
+            timed = [self._periods[name] for name in filters.AMOUNTS if name in self._periods]
             self._kept[tree] = (block, kept, Period.common(timed))
         return kept
 
@@ -233,8 +229,10 @@ class Facets:
     def _column(self, connect: Connect, rows: IntArray, field: str) -> "Column | None":
         """Return the column of a field, or None if no row has the field. The fields of new rows are read."""
         with self._reading:
-<<<<<<< HEAD
-            column = self._columns.get(field)
+            sources = filters.AMOUNTS if field == "price" else (field,)
+            if field != "id" and not self._known(connect, rows).intersection(sources):
+                return None
+            column = self._columns.get(self._category, field)
             if column is None or not column.begins(rows) or not column.period.holds():
                 column = Column(field)
             if len(column.rows) < len(rows):
@@ -246,17 +244,8 @@ class Facets:
                     texts = self._texts(connect(), field, column.last_row)
                 column = column.extended(rows, texts)
                 column.period = period
-            self._columns[field] = column
-=======
-            if field != "id" and not self._known(connect, rows).intersection(filters.sources_of(field)):
-                return None
-            column = self._columns.get(self._category, field)
-            if column is None or not column.begins(rows):
-                column = Column(field)
-            if len(column.rows) < len(rows):
-                column = column.extended(rows, self._texts(connect(), field, column.last_row))
                 self._columns.keep(self._category, column)
->>>>>>> 563191e (Requests: limits of JSON, bodies, connections, filters and feedback; keys fail closed and have scopes)
+            self._periods[field] = column.period
         return column
 
     def _known(self, connect: Connect, rows: IntArray) -> frozenset[str]:
