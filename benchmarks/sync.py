@@ -11,6 +11,9 @@ reports. The files are in the system's cache.
 with the csv module, get the status of every picture, and read every product's payload from SQLite.
 
 Then two rows change and one is removed, to check that the sync notices.
+
+`check_peak_mb` is the largest memory of `perfectlook catalogue check` over a Google Merchant Center XML file
+with ten times as many rows, in a process of its own.
 """
 
 import argparse
@@ -18,8 +21,10 @@ import csv
 import json
 import os
 import random
+import resource
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -67,6 +72,8 @@ def measure(folder: Path, n: int, rounds: int, file: Path | None) -> None:
     middle = statistics.median(seconds)
     figures: dict[str, object] = {
         "n": n,
+        "check_rows": 10 * n,
+        "check_peak_mb": check_peak(folder / "google.xml", 10 * n),
         "seconds_unchanged": middle,
         "processor_seconds_unchanged": statistics.median(processor),
         "seconds_bare": statistics.median(bare),
@@ -77,6 +84,28 @@ def measure(folder: Path, n: int, rounds: int, file: Path | None) -> None:
         figures["seconds_100k_unchanged"] = middle
     over = statistics.median(one / other for one, other in zip(seconds, bare, strict=True))
     report("sync", {"over_bare": over}, figures, file)
+
+
+def check_peak(feed: Path, n: int) -> float:
+    """Return the peak memory of `catalogue check`, in MB."""
+    with feed.open("w", encoding="utf-8") as stream:
+        stream.write('<rss xmlns:g="http://base.google.com/ns/1.0"><channel>\n')
+        for number in range(n):
+            stream.write(
+                f"<item><g:id>p{number:07}</g:id><title>Product {number} of the shop</title>"
+                f"<g:image_link>https://shop.example/{number}.jpg</g:image_link>"
+                f"<g:product_type>Furniture &gt; Kind {number % 40}</g:product_type>"
+                f"<g:price>{number % 900}.90 EUR</g:price><g:availability>in stock</g:availability></item>\n"
+            )
+        stream.write("</channel></rss>\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "perfectlook", "catalogue", "check", str(feed), "--json", "-"],
+        check=True,
+        capture_output=True,
+    )
+    assert json.loads(done.stdout)["products"] == n
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux counts kB
+    return round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6, 1)
 
 
 def small_model(folder: Path) -> Model:

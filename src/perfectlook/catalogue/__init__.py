@@ -1,8 +1,19 @@
 """Catalogues: a shop's products as vectors of one model. Open, sync and search them."""
 
 from perfectlook.catalogue.catalogue import Catalogue, SyncReport
+from perfectlook.catalogue.check import FeedCheck, check_feed
 from perfectlook.catalogue.embedding import EmbedReport, embed
 from perfectlook.catalogue.manifest import Record
 from perfectlook.catalogue.sources import Source, open_source
 
-__all__ = ["Catalogue", "EmbedReport", "Record", "Source", "SyncReport", "embed", "open_source"]
+__all__ = [
+    "Catalogue",
+    "EmbedReport",
+    "FeedCheck",
+    "Record",
+    "Source",
+    "SyncReport",
+    "check_feed",
+    "embed",
+    "open_source",
+]

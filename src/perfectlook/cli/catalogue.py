@@ -1,4 +1,4 @@
-"""`perfectlook catalogue sync` and `embed`: turn a shop's products into vectors of a model."""
+"""`perfectlook catalogue sync`, `check` and `embed`: turn a shop's products into vectors of a model."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Feeding, Folder, Natural, Strict, Workers, group
+from perfectlook.cli.options import Feeding, Folder, JsonOut, Natural, Strict, Workers, group
 from perfectlook.cli.output import print_problems, require, write_json
 from perfectlook.errors import UsageError
 from perfectlook.progress import counted
 
 if TYPE_CHECKING:
-    from perfectlook.catalogue import Catalogue, SyncReport
+    from perfectlook.catalogue import Catalogue, FeedCheck, SyncReport
 
+SEVERITY = {"ok": 0, "warning": 3, "error": 1}
+"""The exit code of `catalogue check`, by severity."""
 NAMED = 5
 """How many category names a line shows."""
+
+
+CATEGORIES = 20
+"""How many categories `catalogue check` prints."""
 
 
 def register(app: App) -> None:
     """Add the commands."""
     catalogue = group("catalogue", "Keep a catalogue of products in step with its source.")
     catalogue.command(sync)
+    catalogue.command(check)
     app.command(catalogue)
     app.command(embed)
 
@@ -90,6 +97,37 @@ def sync(
     if json:
         write_json(json, report.to_dict())
     return 1 if strict and report.failed else 0
+
+
+def check(
+    feed: str,
+    /,
+    *,
+    model: Annotated[
+        Path | None, Parameter(help="folder or name of the model whose categories are compared")
+    ] = None,
+    json: JsonOut = None,
+    feeding: Feeding = Feeding(),
+) -> int:
+    """Read a feed and print what a sync would do with it, without fetching a picture.
+
+    The exit code is 0 if everything is understood, 3 if a sync would leave out rows, fields or suggestions,
+    and 1 if a sync would stop before it changes anything.
+
+    Args:
+        feed: the feed, or its URL
+
+    Raises:
+        PerfectLookError: there is no feed, or the model cannot be used.
+    """
+    from perfectlook.catalogue import check_feed
+
+    found = check_feed(feed, model, **feeding.options())
+    if json:
+        write_json(json, found.to_dict())
+    if json != "-":
+        print("\n".join(_checked(found)))
+    return SEVERITY[found.severity]
 
 
 def embed(
@@ -194,3 +232,39 @@ def _unknown(categories: Mapping[str, int]) -> str:
         f"{counted(sum(categories.values()), 'product')} in categories that the model does not know: {names}"
         f"{more}. They are never suggested. Show them with --category, or train a model that knows them."
     )
+
+
+def _checked(found: "FeedCheck") -> Iterator[str]:
+    """Yield the lines of a check."""
+    left_out = sum(each.count for each in found.problems if not each.kept)
+    yield f"{found.source}: {counted(found.products, 'product')}, {counted(left_out, 'row')} left out"
+    named = ", ".join(
+        name if name == column else f"{name} ({column})" for name, column in found.columns.items()
+    )
+    yield f"  fields: {named or '(none)'}"
+    for currency, price in found.prices.items():
+        sale = f", {price.on_sale:,} on sale now" if price.on_sale else ""
+        yield f"  prices in {currency}: {price.products:,}, from {price.least} to {price.most}{sale}"
+    if priceless := found.products - sum(each.products for each in found.prices.values()):
+        yield f"  without price: {priceless:,}"
+    stock = ", ".join(f"{name or '(none)'} {number:,}" for name, number in found.availability.items())
+    yield f"  availability: {stock or '(none)'}"
+    if found.groups:
+        yield f"  groups of variants: {found.groups:,}"
+    if found.same_picture:
+        yield f"  products with the picture of an earlier product: {found.same_picture:,}"
+    if found.categories:
+        compared = f", compared with model {found.model}" if found.model else ""
+        yield f"  categories: {len(found.categories):,}{compared}"
+    for name, each in list(found.categories.items())[:CATEGORIES]:
+        known = f" -> {each.known or '(unknown to the model)'}, {each.how}" if found.model else ""
+        yield f"    {name} ({each.products:,}){known}"
+    if len(found.categories) > CATEGORIES:
+        yield f"    and {len(found.categories) - CATEGORIES:,} more (--json lists all)"
+    for group_ in found.problems:
+        effect = "the product stays" if group_.kept else "the row is left out"
+        yield f"  {group_.kind}: {group_.count:,} ({effect})"
+        yield from (f"    {example}" for example in group_.examples)
+        if group_.count > len(group_.examples):
+            yield f"    and {group_.count - len(group_.examples):,} more"
+    yield from (f"ERROR: {error}" for error in found.errors)

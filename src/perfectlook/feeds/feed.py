@@ -100,6 +100,7 @@ class Feed:
         context = f"{url or self._folder}\n{pictures.folder}"
         meaning = ascii((MEANING, sorted(fields.items()), self.cleaning.meaning, context))
         self._digest = blake2b(meaning.encode(), digest_size=16)
+        self._present: tuple[str, ...] = ()
         self._unusable: set[str] = set()
         """Ids of the rows without a product; "" stands for rows with an unknown id."""
 
@@ -107,6 +108,10 @@ class Feed:
     def unavailable(self) -> frozenset[str] | None:
         """Ids of products whose rows cannot be used; None if one of these rows has an unknown id."""
         return None if "" in self._unusable else frozenset(self._unusable)
+
+    def recognised(self) -> dict[str, str]:
+        """Return the column of each field in the first row. Call it after `products`."""
+        return self._columns.renamed({name: name for name in self._present})
 
     def products(self, is_unchanged: IsUnchanged | None = None) -> Iterator[Product]:
         """Yield the products of the usable rows, in order. Of rows with the same id, the first is used.
@@ -161,6 +166,8 @@ class Feed:
                 values = row.values
                 if not any(text and not text.isspace() for text in values.values()):
                     continue
+                if not self._present:
+                    self._present = tuple(values)
                 if is_first:
                     self._columns.check(str(self._path), values.keys())
                     start.update(ascii(list(values)).encode())

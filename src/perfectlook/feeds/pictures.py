@@ -54,6 +54,10 @@ class PictureCache:
         self._urls[place] = url
         return place
 
+    def forget(self) -> None:
+        """Forget the URLs of located pictures, to save memory. They cannot be fetched afterwards."""
+        self._urls.clear()
+
     def absent(self, pictures: Iterable[Path]) -> list[Path]:
         """Return the pictures that have a URL and have not been fetched."""
         return [picture for picture in pictures if str(picture) in self._urls and not picture.exists()]
