@@ -126,7 +126,7 @@ def check_feed(
     if not isinstance(source, Feed):
         raise UsageError(f"{feed}: not a feed. Name a file, or an http:// or https:// URL.")
     opened = Model.open(model) if isinstance(model, Path | str) else model
-    check = FeedCheck(source.name, opened and opened.name)
+    check = FeedCheck(source.name, opened.name if opened else None)
     counts = _Counts(time.time() if at is None else at)
     with _errors_of(check):
         # Problems are counted row by row, because a list of all of them may be large.
