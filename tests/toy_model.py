@@ -8,6 +8,7 @@ import numpy as np
 from perfectlook.backbones import FeatureBatch, describe_backbones, open_backbone
 from perfectlook.errors import ModelError
 from perfectlook.model.categories import CategorySuggester
+from perfectlook.model.complements import Complements
 from perfectlook.model.distances import Norm
 from perfectlook.model.presence import Presence, Sight
 from perfectlook.model.runtime import SceneEmbedding
@@ -28,6 +29,7 @@ class ToyModel:
     """What every photo shows."""
     far = False
     """Whether every photo is far from known scenes."""
+    complements: Complements | None = None
 
     def __init__(
         self,
@@ -63,6 +65,11 @@ class ToyModel:
     def check_backbone(self, identity: str) -> None:
         if identity != self.backbone_identity:
             raise ModelError(f"{self.name}: made for {self.backbone_identity}, not {identity}")
+
+    def require_complements(self) -> Complements:
+        if self.complements is None:
+            raise ModelError(f"{self.name}: no complements")
+        return self.complements
 
     def see(self, batch: FeatureBatch) -> Sight | None:
         return self.sight

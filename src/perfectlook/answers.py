@@ -47,6 +47,10 @@ def _round(value: Any, info: SerializationInfo) -> Any:
     return [round(each, digits) for each in value] if isinstance(value, list) else round(value, digits)
 
 
+def _blank(value: object) -> bool:
+    return value == ""
+
+
 def _absent(value: object) -> bool:
     return value is None or value == {}
 
@@ -366,6 +370,8 @@ class Look(DrawableAnswer):
     """One product for each of several categories, and how good they are: see docs/how-to/looks.md."""
 
     photo: str = Field(default="", exclude=True)
+    product: CatalogueProduct | None = Field(default=None, exclude=True)
+    """The product of the request; None for a photo."""
     model: str = Field(default="", exclude=True)
     objective: Rounded
     """`distance` + `weight` · `apart`."""
@@ -386,6 +392,11 @@ class Look(DrawableAnswer):
     """Categories without a product that could be chosen."""
     notes: list[str] = Field(default=[], exclude=True)
     """Hints about the request, if fewer products were found than requested."""
+
+    @property
+    def asked(self) -> str:
+        """The name of the photo, or the id of the product, of the request."""
+        return self.product.id if self.product else self.photo
 
     @property
     def proof(self) -> str:
@@ -409,14 +420,16 @@ class Look(DrawableAnswer):
 
     def _document(self, dumped: dict[str, Any]) -> dict[str, Any]:
         notes = {"notes": self.notes} if self.notes else {}
-        return {"photo": self.photo, "model": self.model, "look": dumped, **notes}
+        product = self.product and self.product.model_dump(exclude_unset=True)
+        asked: dict[str, Any] = {"product": product} if product else {"photo": self.photo}
+        return {**asked, "model": self.model, "look": dumped, **notes}
 
     def _rows(self) -> Iterator[tuple[str, RankedProduct]]:
         return ((slot.category, slot.product) for slot in self.slots)
 
     def _title(self) -> str:
         cost = f", {self.price}" if self.price else ""
-        return f"for '{self.photo}': {_counted(len(self.slots), 'slot', 'slots')}{cost}; {self.proof}"
+        return f"for '{self.asked}': {_counted(len(self.slots), 'slot', 'slots')}{cost}; {self.proof}"
 
 
 class _Asked(DrawableAnswer):
@@ -440,8 +453,12 @@ class _Photo(AnswerPart):
 
 
 class Answer(_Asked, _Photo):
-    """The products that go with a photo, by category. Iterate over it to get the sections."""
+    """The products that go with a photo or a product, by category. Iterate over it to get the sections."""
 
+    photo: str = Field(default="", exclude_if=_blank)
+    """The name of the photo: its path, if it has one. Empty for a product."""
+    product: CatalogueProduct | None = Field(default=None, exclude_if=_absent)
+    """The product of the request; None for a photo."""
     categories: list[Section]
     look: Look | None = None
     """Set only by a server, if the request asked for a look too."""
@@ -451,6 +468,11 @@ class Answer(_Asked, _Photo):
     """Whether the photo is far from the scenes that the model knows. Then it has no probabilities."""
     unused_rules: list[UnusedRule] = []
     """The rules of the shop that could not be applied."""
+
+    @property
+    def asked(self) -> str:
+        """The name of the photo, or the id of the product, of the request."""
+        return self.product.id if self.product else self.photo
 
     def __iter__(self) -> Iterator[Section]:  # type: ignore[override]
         return iter(self.categories)
@@ -462,7 +484,7 @@ class Answer(_Asked, _Photo):
         return ((section.category, product) for section in self.categories for product in section.products)
 
     def _title(self) -> str:
-        return f"for '{self.photo}' by model '{self.model}': {', '.join(counts(self.categories))}"
+        return f"for '{self.asked}' by model '{self.model}': {', '.join(counts(self.categories))}"
 
 
 class Similar(_Asked):

@@ -103,6 +103,7 @@ class Calls:
         k: int = 10,
         where: str | None = None,
         *,
+        product: str | None = None,
         sample: str | None = None,
         limit_categories: int | None = None,
         include_unavailable: bool = False,
@@ -114,13 +115,14 @@ class Calls:
         budget: Decimal | int | str | None = None,
         locked: Mapping[str, str] | None = None,
     ) -> ApiCall[Answer]:
-        """Recommend products that go with a photo, by category, and compose a whole look on request.
+        """Recommend products that go with a photo or a product, and compose a whole look on request.
 
         Args:
             photo: photo of a real scene. The server fetches it if it is an address.
             categories: categories to answer for; by default those most likely to complete the photo.
             k: maximum number of products per category.
             where: filter that products must match.
+            product: id of a product of the catalogue, instead of a photo.
             sample: name of a sample scene of the server, instead of a photo.
             limit_categories: how many categories to answer for without `categories`: 8 by default, 0 for all.
             include_unavailable: also show products that are out of stock.
@@ -134,12 +136,14 @@ class Calls:
 
         Raises:
             PictureError: the photo cannot be read.
-            UsageError: an option, a category or the filter is wrong.
+            UsageError: the product is unknown (`no_such_product`), or an option, a category or the filter is
+                wrong.
             FetchError: the server cannot fetch the photo.
             ServerError: the server cannot be reached, or fails. It is the base of all errors from the server.
         """
         options = _photo_options(categories, k, where, sample, box, include_unavailable=include_unavailable)
         options |= {
+            "product": product,
             "limit_categories": limit_categories,
             "spread": spread or None,
             "attention": attention or None,

@@ -108,16 +108,16 @@ def draw(answer: "DrawableAnswer", photo: "Photo") -> Image.Image:
 
     Args:
         answer: an answer, a look, similar products or an explanation.
-        photo: the photo of the request; not used for similar products of a product.
+        photo: the photo of the request; not used for an answer about a product.
 
     Raises:
         PictureError: the photo cannot be read.
     """
-    if isinstance(answer, Answer):
+    if isinstance(answer, Answer) and answer.product is None:
         return _draw_answer(answer, photo)
     if isinstance(answer, Look):
         return _draw_look(answer, photo)
-    if isinstance(answer, Similar):
+    if isinstance(answer, Answer | Similar):
         return _draw_similar(answer, photo)
     assert isinstance(answer, Explanation)
     return _draw_explanation(answer, photo)
@@ -164,7 +164,7 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
 
 def _draw_look(look: Look, photo: "Photo") -> Image.Image:
     """Draw the photo, and one column per slot, with the chosen product above its alternatives."""
-    picture = open_picture(photo, fit=max(PHOTO))
+    picture = _picture_asked(look, photo)
     head = PHOTO[1] + 2 * PADDING
     most = max((len(slot.alternatives) for slot in look.slots), default=0)
     below = BETWEEN + most * (CARD_HEIGHT + GAP) if most else 0
@@ -172,10 +172,11 @@ def _draw_look(look: Look, photo: "Photo") -> Image.Image:
     width = 2 * MARGIN + columns * (CARD_WIDTH + GAP) - GAP
     sheet = _sheet(width, head + CAPTION + CARD_HEIGHT + below)
     cost = f"{look.price} of {look.budget}" if look.price and look.budget else look.price or ""
-    lines = [f"{Path(look.photo).name}  ·  model {look.model}"]
+    lines = [f"{Path(look.asked).name}  ·  model {look.model}"]
     if look.slots:
+        asked = "product" if look.product else "photo"
         lines += [
-            f"to the photo {look.distance:.3f}  +  {look.weight:g} × {look.apart:.3f} between products",
+            f"to the {asked} {look.distance:.3f}  +  {look.weight:g} × {look.apart:.3f} between products",
             f"=  {look.objective:.3f}: {look.proof}",
         ]
     _draw_head(sheet, picture, PHOTO, "A whole look", lines, last=cost)
@@ -191,17 +192,19 @@ def _draw_look(look: Look, photo: "Photo") -> Image.Image:
     return sheet
 
 
-def _draw_similar(found: Similar, photo: "Photo") -> Image.Image:
-    """Draw the product or the photo of the request, and the similar products of each category."""
+def _draw_similar(found: Answer | Similar, photo: "Photo") -> Image.Image:
+    """Draw the product or the photo of the request, and the products found in each category."""
     columns, heights = _grid(found.categories)
     head = ASKED[1] + 2 * PADDING
     sheet = _sheet(2 * MARGIN + columns * (CARD_WIDTH + GAP) - GAP, head + GAP + sum(heights))
     asked = found.asked if found.product else Path(found.asked).name
     title = (found.product and found.product.title) or ""
     lines = [text for text in (title, asked, f"model {found.model}") if text]
-    _draw_head(sheet, _picture_asked(found, photo), ASKED, "Similar products", lines)
+    head_line = "Similar products" if isinstance(found, Similar) else "Goes with it"
+    _draw_head(sheet, _picture_asked(found, photo), ASKED, head_line, lines)
     y = MARGIN + head + 2 * GAP
-    for section, height in zip(found.categories, heights, strict=True):
+    sections: Sequence[Section | SimilarSection] = found.categories
+    for section, height in zip(sections, heights, strict=True):
         _draw_title(sheet, y, section.category)
         _draw_products(sheet, (MARGIN, y + SECTION_HEAD), section.products, columns)
         y += height
@@ -341,7 +344,7 @@ def _grid(sections: Sequence[Section | SimilarSection]) -> tuple[int, list[int]]
     return columns, [SECTION_HEAD + count * (CARD_HEIGHT + GAP) - GAP + SECTION_FOOT for count in rows]
 
 
-def _picture_asked(found: Similar, photo: "Photo") -> Image.Image | None:
+def _picture_asked(found: Answer | Similar | Look, photo: "Photo") -> Image.Image | None:
     """Return the picture of the request, or None if the product's picture is missing."""
     if found.product is None:
         return open_picture(photo, fit=max(ASKED))

@@ -233,3 +233,22 @@ def test_the_answer_is_json_of_plain_numbers(shop: Running, store: Store):
     assert "Infinity" not in text
     assert str(store.source) not in text
     json.loads(text)
+
+
+def test_a_product_of_the_catalogue_is_completed(shop: Running, store: Store):
+    found = shop.client.post("/v1/complete", json={"product": store.product, "k": 3, "look": True}).json()
+    assert found["product"]["id"] == store.product
+    assert "photo" not in found
+    shown = [each["id"] for section in found["categories"] for each in section["products"]]
+    assert shown
+    assert store.product not in shown
+    assert found["product"]["category"] not in [section["category"] for section in found["categories"]]
+    assert len(found["look"]["slots"]) == len(found["categories"])
+    assert found["categories"][0]["products"][0]["picture"].startswith("/v1/products/")
+
+
+def test_an_unknown_product_and_a_second_question_are_refused(shop: Running, store: Store):
+    answer = shop.client.post("/v1/complete", json={"product": "nobody"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "no_such_product")
+    both = {"product": store.product, "url": "https://shop.example/room.jpg"}
+    assert shop.client.post("/v1/complete", json=both).status_code == 400

@@ -168,6 +168,7 @@ def evaluate(
     pairs: Path | None = None,
     explain: bool = False,
     suggest: bool = False,
+    products: bool = False,
 ) -> int:
     """Evaluate a model on a split of a set, with 95 % intervals over scenes.
 
@@ -178,6 +179,7 @@ def evaluate(
             random ones
         suggest: measure the categories that the model suggests for whole scenes, against the most popular
             categories
+        products: measure the products that go with a product (`complete --product`), against similarity
 
     Raises:
         PerfectLookError: the model or the set cannot be used, or a file cannot be written.
@@ -186,7 +188,13 @@ def evaluate(
     from perfectlook.progress import ProgressLine
 
     evaluation = evaluated(
-        model, dataset, explain=explain, suggest=suggest, progress=ProgressLine, **asdict(measuring)
+        model,
+        dataset,
+        explain=explain,
+        suggest=suggest,
+        products=products,
+        progress=ProgressLine,
+        **asdict(measuring),
     )
     print_problems(evaluation.problems, evaluation.set_name)
     print(evaluation)

@@ -44,11 +44,12 @@ def register(app: App) -> None:
 
 
 def complete(
-    photo: str,
+    photo: str | None = None,
     /,
     *photos: str,
     model: Folder,
     catalogue: Location,
+    product: Text | None = None,
     category: Texts | None = None,
     k: Count | None = None,
     choosing: Choosing = Choosing(),
@@ -62,11 +63,12 @@ def complete(
     sheet: Sheet = None,
     strict: Strict = False,
 ) -> int:
-    """Recommend the catalogue's products that complete the look of each photo, by category.
+    """Recommend the catalogue's products that complete the look of each photo, or of a product, by category.
 
     Args:
         photo: photo of a real scene
         photos: more photos
+        product: id of a product of the catalogue, instead of a photo: recommend what goes with it
         category: answer only for these categories: a whole path (Furniture|Chairs), the top of a subtree or
             one level (default: all, those most likely to complete the photo first)
         k: products per category (default: 10); with --look, alternatives per slot (default: 3)
@@ -91,6 +93,8 @@ def complete(
     from perfectlook.recommender.look import WEIGHT
 
     check_sheet(sheet)
+    if (photo is None) == (product is None):
+        raise UsageError("Give either photos or --product ID, and not both.")
     asked = choosing.options(spread=spread) | {"keep_in_scene": keep_in_scene or choosing.all}
     if look and choosing.all:
         raise UsageError("--all and --look exclude each other. Leave one of them out.")
@@ -103,13 +107,14 @@ def complete(
     locked = dict(key_and_value("--lock", each, expected, at_last=True) for each in lock or [])
     with Recommender.open(catalogue, model=model) as recommender:
 
-        def answered(shown: str) -> "answers.Answer | answers.Look":
+        def answered(shown: str | None) -> "answers.Answer | answers.Look":
             if not look:
-                number, variety = k or PRODUCTS, not choosing.all
-                return recommender.complete(shown, category, number, variety=variety, spread=spread, **asked)
+                number, more = k or PRODUCTS, {"variety": not choosing.all, "spread": spread, **asked}
+                return recommender.complete(shown, category, number, product=product, **more)
             return recommender.look(
                 shown,
                 category,
+                product=product,
                 weight=WEIGHT if weight is None else weight,
                 budget=budget,
                 locked=locked,
@@ -133,7 +138,9 @@ def complete(
 
 
 def _answers(
-    answered: "Callable[[str], answers.Answer | answers.Look]", photos: Sequence[str], sheet: Path | None
+    answered: "Callable[[str | None], answers.Answer | answers.Look]",
+    photos: Sequence[str | None],
+    sheet: Path | None,
 ) -> "Iterator[answers.Answer | answers.Look]":
     """Yield the answer for each photo that can be read, and draw its sheet. Report the others as skipped."""
     for number, photo in enumerate(photos, 1):
@@ -247,20 +254,23 @@ def _lines(answer: "answers.DrawableAnswer", *, bare: bool) -> Iterator[str]:
 
     match answer:
         case answers.Answer():
-            yield from _sections(answer.photo, answer.categories, bare=bare)
+            yield from _sections(_asked(answer), answer.categories, bare=bare)
             for product in answer.in_scene:
                 yield f"  the photo seems to show {product.id}  {short_title(product.title)}".rstrip()
             for rule in answer.unused_rules:
                 yield f"  rule {rule.rule} ({rule.action}) is not applied: {rule.reason}"
         case answers.Similar():
-            title = answer.product and answer.product.title
-            yield from _sections(
-                f"{answer.asked}  {title}" if title else answer.asked, answer.categories, bare=bare
-            )
+            yield from _sections(_asked(answer), answer.categories, bare=bare)
         case answers.Look():
             yield from _look(answer)
         case answers.Explanation():
             yield from _explanation(answer)
+
+
+def _asked(answer: "answers.Answer | answers.Similar | answers.Look") -> str:
+    """Return the name of the photo, or the id and the title of the product, of a request."""
+    title = answer.product and answer.product.title
+    return f"{answer.asked}  {title}" if title else answer.asked
 
 
 def _sections(
@@ -299,7 +309,7 @@ def _stands_in(known: "answers.Resolved") -> str:
 
 
 def _look(look: "answers.Look") -> Iterator[str]:
-    yield look.photo
+    yield _asked(look)
     for slot in look.slots:
         others = [f"  or{product_line(each)[4:]}  ({each.objective:.3f})" for each in slot.alternatives]
         locked = "  (locked)" if slot.locked else ""

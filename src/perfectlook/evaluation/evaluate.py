@@ -12,6 +12,7 @@ from perfectlook.data import Dataset, load_set
 from perfectlook.data.scenes import scene_rectangle
 from perfectlook.errors import DatasetError, ModelError
 from perfectlook.evaluation.attention import DeletionTest, deletion_test, require_attention
+from perfectlook.evaluation.complements import ComplementFigures, complement_figures
 from perfectlook.evaluation.protocol import (
     EvaluatedSplit,
     Figures,
@@ -43,6 +44,7 @@ def evaluate(
     scene: SceneShown = "crop",
     explain: bool = False,
     suggest: bool = False,
+    products: bool = False,
     strict: bool = False,
     workers: int | None = None,
     progress: ProgressOf | None = None,
@@ -56,23 +58,27 @@ def evaluate(
         scene: "crop" shows the scenes without the product, "full" shows whole pictures.
         explain: test whether attention explains the ranking (`evaluation.attention`).
         suggest: measure the categories that the model suggests for whole scenes.
+        products: measure the products that the model suggests for products, against the cosine of features.
         strict: fail if anything is wrong in the set.
         workers: number of processes that extract features.
         progress: shows the progress of the extraction.
 
     Raises:
         ModelError: the model cannot be opened, its backbone is not the one it was trained on, it has no
-            attention to explain, or it suggests no categories.
+            attention to explain, it suggests no categories, or it has no complements.
         DatasetError: the set cannot be read, or the split has no pair to evaluate.
     """
     opened = open_model(model) if isinstance(model, Path | str) else model
     attentive = require_attention(opened) if explain else None
     suggester = _require_suggester(opened) if suggest else None
+    complements = _require_complements(opened) if products else None
     chosen = dataset if isinstance(dataset, Dataset) else load_set(dataset, strict=strict)
     features = features_for(opened, chosen, scene=scene, strict=strict, workers=workers, progress=progress)
     evaluation = evaluate_on_features(opened, features, split=split, scene=scene)
     if attentive:
         evaluation = replace(evaluation, explain=deletion_test(attentive, features, split))
+    if complements:
+        evaluation = replace(evaluation, products=complement_figures(complements, features, split))
     if suggester:
         whole = features_for(opened, chosen, scene="full", strict=strict, workers=workers, progress=progress)
         found = suggestion_figures(suggester, whole, pair_indices(whole, split))
@@ -141,6 +147,7 @@ class Evaluation(Tabulated):
         problems: everything wrong in the set.
         explain: the deletion test of the attention, if requested.
         suggestion: figures of the suggested categories, if requested.
+        products: figures of the complements of products, if requested.
     """
 
     set_name: str
@@ -158,6 +165,7 @@ class Evaluation(Tabulated):
     problems: list[Problem] = field(default_factory=list)
     explain: DeletionTest | None = None
     suggestion: "SuggestionFigures | None" = None
+    products: ComplementFigures | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The content of `evaluate --json`."""
@@ -193,6 +201,7 @@ class Evaluation(Tabulated):
             },
             **({"explain": self.explain.to_dict()} if self.explain else {}),
             **({"suggestion": self.suggestion.to_dict()} if self.suggestion else {}),
+            **({"products": self.products.to_dict()} if self.products else {}),
         }
 
     def to_text(self) -> str:
@@ -204,7 +213,7 @@ class Evaluation(Tabulated):
             f"  {each.n_pairs:>6,}  {_text(each.binary_accuracy)}   {category}"
             for category, each in self._by_size()
         ]
-        more = [each.to_text() for each in (self.explain, self.suggestion) if each]
+        more = [each.to_text() for each in (self.explain, self.suggestion, self.products) if each]
         return "\n\n".join(["\n".join(lines), *more])
 
     def title(self) -> str:
@@ -347,6 +356,15 @@ def _require_suggester(model: Model | Popularity) -> CategorySuggester:
             f"model {model.name!r} suggests no categories. Leave out --suggest, or train a model that does."
         )
     return suggester
+
+
+def _require_complements(model: Model | Popularity) -> Model:
+    if not isinstance(model, Model):
+        raise ModelError(
+            f"model {model.name!r}: has no product vectors, so it has no complements. Leave out --products."
+        )
+    model.require_complements()
+    return model
 
 
 def _measured(scores: Float64Array, wanted: BoolArray, scenes: list[str]) -> dict[str, Float64Array]:

@@ -37,6 +37,7 @@ SCENES = "scenes.npz"
 """Moments of scenes; inference reads them in an adapted model only."""
 KNOWN = "known.npz"
 PRESENCE = "presence.npz"
+COMPLEMENTS = "complements.npz"
 COUNTS = "counts.json"
 """In a popularity model, this file replaces weights, graphs and centres."""
 POPULARITY = "popularity"
@@ -209,7 +210,7 @@ def write_folder(
         record: fields of `ModelRecord` except its name, identity and library.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in (CONFIG, SUGGESTION, SCENES, KNOWN, PRESENCE):
+    for stale in (CONFIG, SUGGESTION, SCENES, KNOWN, PRESENCE, COMPLEMENTS):
         (folder / stale).unlink(missing_ok=True)
     for name, content in files.items():
         write_model_file(folder / name, content)

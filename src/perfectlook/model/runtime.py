@@ -19,6 +19,7 @@ from perfectlook.images import open_picture
 from perfectlook.model import files
 from perfectlook.model.adaptation import SceneStatistics
 from perfectlook.model.categories import CategorySuggester
+from perfectlook.model.complements import Complements
 from perfectlook.model.config import pooled, whole_picture
 from perfectlook.model.distances import (
     DistanceFunction,
@@ -264,6 +265,28 @@ class Model(StoredModel):
 
     def _aligned(self, batch: FeatureBatch) -> FeatureBatch:
         return self._statistics.align(batch) if self._statistics else batch
+
+    @cached_property
+    def complements(self) -> Complements | None:
+        """The map from products to their complements; None if the model has none.
+
+        Raises:
+            ModelError: its file cannot be read, or does not match the product vectors.
+        """
+        return Complements.open(self._folder, self.dimension)
+
+    def require_complements(self) -> Complements:
+        """The map from products to their complements.
+
+        Raises:
+            ModelError: the model has none, or its file cannot be read.
+        """
+        if self.complements is None:
+            raise ModelError(
+                f"model {self.name!r}: has no complements of products (no {files.COMPLEMENTS}). Train it "
+                "again with `perfectlook train`, on scenes with several products each."
+            )
+        return self.complements
 
     def resolve(self, category: str) -> Resolution:
         """The known category that stands in for `category`."""

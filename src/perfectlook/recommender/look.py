@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from perfectlook.stores.filters import Compare, Filter, Has, Money, Number, fiel
 from perfectlook.types import Float64Array
 
 if TYPE_CHECKING:
+    from perfectlook.model.distances import Norm
     from perfectlook.model.runtime import Model, SceneEmbedding
 
 
@@ -130,15 +131,19 @@ class LookComposer:
     scene: "SceneEmbedding"
     catalogue: Catalogue
     model: "Model"
+    norm: "Norm"
     weight: float = WEIGHT
     budget: Budget | None = None
     where: Filter | None = None
     rules: Rules = NO_RULES
     locked: Mapping[str, Point] = field(default_factory=dict)
     alternatives: int = 3
+    parts: bool = True
 
-    def compose(self, photo: str, suggested: Mapping[str, float | None]) -> Look:
-        """Compose the look of a photo, with a slot for each category.
+    def compose(self, asked: Mapping[str, Any], suggested: Mapping[str, float | None]) -> Look:
+        """Compose a look with a slot for each category.
+
+        `asked` has the fields that name the photo or the product.
 
         Raises:
             UsageError: the budget is too small, prices are in several currencies, or there is a budget and a
@@ -150,7 +155,7 @@ class LookComposer:
             category: CategorySearch(
                 self.scene,
                 category,
-                norm=self.model.norm,
+                norm=self.norm,
                 first=CANDIDATES,
                 where=all_of([self.where, affordable]),
                 rules=self.rules,
@@ -186,7 +191,7 @@ class LookComposer:
             for number, (category, row) in enumerate(zip(chosen, composed.rows, strict=True))
         ]
         return Look(
-            photo=photo,
+            **asked,
             model=self.model.name,
             slots=slots,
             missing=[category for category in suggested if not len(found[category])],
@@ -290,7 +295,8 @@ class LookComposer:
     def _answer(self, rank: int, category: str, products: Measured, row: int) -> RankedProduct:
         rules = products.rules[row]
         from_rank = self._searches[category].bare_rank(products, row) if rules else None
-        return products.answer(row, rank, [(rule, from_rank) for rule in rules])
+        moved = [(rule, from_rank) for rule in rules]
+        return products.answer(row, rank, moved, parts=self.parts)
 
 
 def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, str]) -> dict[str, Point]:

@@ -41,6 +41,7 @@ from perfectlook.recommender.scope import (
 )
 from perfectlook.recommender.view import View
 from perfectlook.stores import Point, Query
+from perfectlook.stores.base import fields_of
 from perfectlook.stores.filters import Compare, Filter, parse_filter
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from perfectlook.backbones import FeatureBatch
+    from perfectlook.model.distances import Norm
 
 Drawable = TypeVar("Drawable", bound=DrawableAnswer)
 
@@ -67,6 +69,45 @@ class EmbeddedPhoto:
     features: "FeatureBatch"
     scene: SceneEmbedding
     source: Photo | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """What an answer is for: a photo, or a product of the catalogue with its query point as its scene.
+
+    Attributes:
+        scene: what distances are measured from.
+        norm: the norm of these distances.
+        photo: the embedded photo, or None for a product.
+        product: the product, or None for a photo.
+    """
+
+    scene: SceneEmbedding
+    norm: "Norm"
+    photo: EmbeddedPhoto | None = None
+    product: Point | None = None
+
+    def wanted(self, where: Filter | None) -> Filter | None:
+        """Return the filter, without the product and its variants."""
+        if self.product is None:
+            return where
+        group = fields_of(self.product.payload).get("item_group_id", "")
+        others = [Compare("id", "!=", self.product.id)]
+        return all_of([where, *others, *([Compare("item_group_id", "!=", group)] if group else [])])
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The fields of an answer that name the photo or the product."""
+        if self.product is not None:
+            return {"product": _catalogue_product(self.product)}
+        return {"photo": self.photo.name} if self.photo else {}
+
+    @property
+    def source(self) -> Photo | None:
+        """Where an answer reads the picture to draw it."""
+        if self.product is not None:
+            return self.product.id
+        return self.photo.source if self.photo else None
 
 
 class Recommender(Closable):
@@ -128,11 +169,12 @@ class Recommender(Closable):
 
     def complete(
         self,
-        photo: Photo | EmbeddedPhoto,
+        photo: Photo | EmbeddedPhoto | None = None,
         categories: Sequence[str] | None = None,
         k: int = 10,
         where: str | Filter | None = None,
         *,
+        product: str | None = None,
         variety: bool = True,
         spread: float = 0.0,
         rules: Rules = NO_RULES,
@@ -140,15 +182,17 @@ class Recommender(Closable):
         limit: int | None = None,
         keep_in_scene: bool = False,
     ) -> Answer:
-        """Return the `k` products of each category that go best with a photo.
+        """Return the `k` products of each category that go best with a photo, or with a product.
 
         Args:
             photo: a path, the bytes or a stream of a picture, a Pillow picture, or an embedded photo.
             categories: whole paths, subtrees or single levels of the catalogue's categories. By default all
                 categories, those most likely to complete the photo first. If the model suggests no
-                categories, the largest come first.
+                categories, and for a product, the largest come first.
             k: the largest number of products of a category.
             where: a filter, in the syntax of docs/reference/filters.md.
+            product: the id of a product of the catalogue, instead of a photo. The product, its variants and
+                its own category are not in the answer.
             variety: skip products that look the same as a product already shown. These are copies of its
                 picture, and variants with its `item_group_id`.
             spread: how much products should differ from the products before them, from 0 (nearest only) to 1.
@@ -159,17 +203,21 @@ class Recommender(Closable):
 
         Raises:
             PictureError: the photo cannot be read.
-            ModelError: the model was trained on another backbone than the one installed.
-            UsageError: a category matches nothing, k or spread is out of range, or the filter is invalid.
+            ModelError: the model was trained on another backbone than the one installed, or it has no
+                complements and a product is given.
+            UsageError: a category matches nothing, k or spread is out of range, the filter is invalid, or the
+                product is not in the catalogue.
             CatalogueError: the catalogue fails, or has been synced with another model.
         """
         _check_count(k)
         if not 0 <= spread <= 1:
             raise UsageError(f"spread {spread:g}: must be from 0 to 1.")
-        wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
-        chosen = self._chosen(categories)
-        embedded = self.embed(photo)
-        view = View.of(self.catalogue, self.model, embedded.features, chosen)
+        asked = self._question(photo, product)
+        wanted = asked.wanted(
+            search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
+        )
+        chosen = self._chosen(categories, asked)
+        view = self._view(asked, chosen)
         if categories is None:
             chosen = list(view.suggested)[:limit]
         pins, unused = find_pins(self.catalogue, self.model, rules, wanted)
@@ -177,20 +225,21 @@ class Recommender(Closable):
             wanted = all_of([wanted, view.elsewhere])
         rankings = [
             Ranking(
-                embedded.scene,
+                asked.scene,
                 category,
                 k,
-                norm=self.model.norm,
+                norm=asked.norm,
                 variety=variety,
                 spread=spread,
                 where=wanted,
                 rules=rules,
                 pins=[each for each in pins if each[1].category == category],
+                shown=[] if asked.product is None else [asked.product],
             )
             for category in chosen
         ]
         finish(self.catalogue, self.model, rankings)
-        sections = [self._section(embedded.scene, each, view) for each in rankings]
+        sections = [self._section(asked, each, view) for each in rankings]
         more: dict[str, Any] = self._notes(where, view.notes, short=_is_short(sections, k))
         if view.in_scene:
             more["in_scene"] = view.in_scene
@@ -198,8 +247,8 @@ class Recommender(Closable):
             more["far_from_known"] = True
         if unused:
             more["unused_rules"] = unused
-        answer = Answer(photo=embedded.name, model=self.model.name, categories=sections, **more)
-        return _drawable(answer, embedded.source)
+        answer = Answer(**asked.named, model=self.model.name, categories=sections, **more)
+        return _drawable(answer, asked.source)
 
     def similar(
         self,
@@ -269,10 +318,11 @@ class Recommender(Closable):
 
     def look(
         self,
-        photo: Photo | EmbeddedPhoto,
+        photo: Photo | EmbeddedPhoto | None = None,
         categories: Sequence[str] | None = None,
         where: str | Filter | None = None,
         *,
+        product: str | None = None,
         weight: float = WEIGHT,
         budget: Budget | Decimal | int | str | None = None,
         locked: Mapping[str, str] | None = None,
@@ -290,6 +340,7 @@ class Recommender(Closable):
             categories: as for `complete`. By default the five categories most likely to complete the photo,
                 or the five largest if the model suggests none.
             where: a filter, as for `complete`.
+            product: the id of a product of the catalogue, as for `complete`.
             weight: λ, 0 or more: how much the products should go with each other.
             budget: the largest total price, as in 500 or "500 EUR". With a budget, all products of the look
                 have a price in its currency.
@@ -313,27 +364,30 @@ class Recommender(Closable):
         limit = None if budget is None else Budget.of(budget)
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         kept = locked_products(self.catalogue, self.model, locked or {})
-        embedded = self.embed(photo)
-        slots, view = self._slots(embedded, categories, list(kept))
+        asked = self._question(photo, product)
+        slots, view = self._slots(asked, categories, list(kept))
         if not keep_in_scene:
             wanted = all_of([wanted, view.elsewhere])
         composer = LookComposer(
-            embedded.scene,
+            asked.scene,
             self.catalogue,
             self.model,
+            norm=asked.norm,
             weight=weight,
             budget=limit,
-            where=wanted,
+            where=asked.wanted(wanted),
             rules=rules,
             locked=kept,
             alternatives=alternatives,
+            parts=asked.product is None,
         )
-        look = composer.compose(embedded.name, slots)
+        look = composer.compose(asked.named, slots)
         short = bool(look.missing) or any(len(each.alternatives) < alternatives for each in look.slots)
-        asked = all_of(
+        request = all_of(
             [parse_filter(where) if isinstance(where, str) else where, limit.affordable if limit else None]
         )
-        return _drawable(look.model_copy(update=self._notes(asked, view.notes, short=short)), embedded.source)
+        more = self._notes(request, view.notes, short=short)
+        return _drawable(look.model_copy(update=more), asked.source)
 
     def explain(
         self,
@@ -410,8 +464,33 @@ class Recommender(Closable):
     def _release(self) -> None:
         self.catalogue.close()
 
-    def _chosen(self, categories: Sequence[str] | None) -> list[str]:
-        return choose_categories(self.catalogue.categories(), categories)
+    def _question(self, photo: Photo | EmbeddedPhoto | None, product: str | None) -> _Question:
+        """Return what an answer is for, from a photo or from the id of a product."""
+        if (photo is None) == (product is None):
+            raise UsageError("Give a photo or the id of a product, and not both.")
+        if product is None:
+            assert photo is not None
+            embedded = self.embed(photo)
+            return _Question(embedded.scene, self.model.norm, photo=embedded)
+        complements = self.model.require_complements()
+        if (point := self.catalogue.get([product], self.model).get(product)) is None:
+            raise UsageError(f"product '{product}': not in {self.catalogue.location}. Check the id.")
+        query = complements.points(point.vector[None])[0]
+        scene = SceneEmbedding(query, None, None, (), 1.0, "squared_l2")
+        return _Question(scene, "squared_l2", product=point)
+
+    def _chosen(self, categories: Sequence[str] | None, asked: _Question | None = None) -> list[str]:
+        """Return the named categories, or all; without the category of the product that is asked for."""
+        chosen = choose_categories(self.catalogue.categories(), categories)
+        if asked is None or asked.product is None:
+            return chosen
+        others = [category for category in chosen if category != asked.product.category]
+        if categories and chosen and not others:
+            raise UsageError(
+                f"product '{asked.product.id}': is in the category '{asked.product.category}' itself. Choose "
+                "other categories, or find products like it with `perfectlook similar`."
+            )
+        return others
 
     def _features(self, photo: Photo | EmbeddedPhoto) -> "FeatureBatch":
         if isinstance(photo, EmbeddedPhoto):
@@ -438,11 +517,11 @@ class Recommender(Closable):
         return {name: self.model.embed_products(features, centre)[0] for name, centre in centres.items()}
 
     def _slots(
-        self, photo: EmbeddedPhoto, categories: Sequence[str] | None, locked: Sequence[str]
+        self, asked: _Question, categories: Sequence[str] | None, locked: Sequence[str]
     ) -> tuple[dict[str, float | None], View]:
         """Return the categories of a look, with the probability that each completes the scene."""
-        names = list(dict.fromkeys([*self._chosen(categories), *locked]))
-        view = View.of(self.catalogue, self.model, photo.features, names)
+        names = list(dict.fromkeys([*self._chosen(categories, asked), *locked]))
+        view = self._view(asked, names)
         suggested = view.suggested
         if categories is None:
             others = [category for category in suggested if category not in locked]
@@ -455,18 +534,25 @@ class Recommender(Closable):
             )
         return {category: suggested[category] for category in names}, view
 
-    def _section(self, scene: SceneEmbedding, ranking: Ranking, view: View) -> Section:
-        weights = scene.attention(ranking.category).tolist()
+    def _view(self, asked: _Question, categories: Sequence[str]) -> View:
+        """Return what the photo shows; nothing is known of a product."""
+        if asked.photo is None:
+            return View(dict.fromkeys(categories), {}, ())
+        return View.of(self.catalogue, self.model, asked.photo.features, categories)
+
+    def _section(self, asked: _Question, ranking: Ranking, view: View) -> Section:
         suggested, present = view.suggested[ranking.category], view.present.get(ranking.category)
-        known: dict[str, Any] = {} if suggested is None else {"suggested": suggested}
-        known |= {} if present is None else {"present": present}
+        more: dict[str, Any] = {} if suggested is None else {"suggested": suggested}
+        more |= {} if present is None else {"present": present}
+        if asked.photo:
+            weights = asked.scene.attention(ranking.category).tolist()
+            more["attention"] = Attention(rows=REGION_ROWS, columns=REGION_COLUMNS, weights=weights)
         return Section(
             category=ranking.category,
-            **known,
             resolved=Resolved.of(self.model.resolve(ranking.category)),
             proven_exact=self.catalogue.store.exact,
-            products=ranking.answers(),
-            attention=Attention(rows=REGION_ROWS, columns=REGION_COLUMNS, weights=weights),
+            products=ranking.answers(parts=asked.product is None),
+            **more,
         )
 
     def _notes(

@@ -88,6 +88,7 @@ class PhotoOptions(BaseModel):
 class CompleteOptions(PhotoOptions):
     """The options of `/v1/complete`."""
 
+    product: Name | None = Field(None, description="id of a product of the catalogue, instead of a photo")
     look: bool = Field(False, description="also compose a whole look")
     weight: float | None = Field(None, ge=0, le=1_000, description="importance of distances between products")
     budget: Annotated[str, StringConstraints(max_length=40)] | None = Field(
@@ -168,9 +169,10 @@ async def read_question(
             "unsupported_type",
             "Send a form with the file 'photo', image/*, or JSON with 'url' or 'sample'.",
         )
-    given = (photo, options.url, options.sample, getattr(options, "id", None))
+    name = "product" if isinstance(options, CompleteOptions) else "id"
+    given = (photo, options.url, options.sample, getattr(options, name, None))
     if given.count(None) < len(given) - 1:
-        raise Refusal(400, "bad_request", "photo, url, sample and id exclude each other. Send one.")
+        raise Refusal(400, "bad_request", f"photo, url, sample and {name} exclude each other. Send one.")
     if options.url is not None:
         content = await service.fetched(options.url)
         place = httpx.URL(options.url)
@@ -324,7 +326,7 @@ def described_question(options: type[BaseModel], **example: object) -> dict[str,
     query = [
         {"name": name, "in": "query", "required": False, "schema": about, "description": about["description"]}
         for name, about in fields.items()
-        if name not in ("url", "sample", "id")
+        if name not in ("url", "sample", "id", "product")
     ]
     content = {
         "multipart/form-data": {"schema": {"type": "object", "properties": {PHOTO: photo, **fields}}},

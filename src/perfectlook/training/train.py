@@ -28,6 +28,7 @@ from perfectlook.training.baselines.registry import baseline as baseline_named
 from perfectlook.training.baselines.registry import train_baseline_on_features
 from perfectlook.training.categories import fit_suggester
 from perfectlook.training.checkpoint import OnEpoch, Stages, learn
+from perfectlook.training.complements import add_complements
 from perfectlook.training.config import TrainingConfig, read_config
 from perfectlook.training.data import TrainingData, load_sets, stage_widths
 from perfectlook.training.finetune import StartingModel
@@ -217,6 +218,7 @@ def train_on_features(
     record = write_learned(
         learned, data, out, settings=settings, backbone_identity=identity, suggestion=suggestion, start=start
     )
+    add_complements(out, features, learned.scene_ids(features))
     stages.finish()
     return record
 

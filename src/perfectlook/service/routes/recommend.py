@@ -34,14 +34,16 @@ Parts = dict[str, tuple[float, float]]
     openapi_extra=described_question(
         CompleteOptions, category=["Furniture|Chairs"], where="price <= 200 EUR"
     ),
-    **described("Recommend products that complete a photo, by category", Answer, 415, 422, 502),
+    **described("Recommend products that complete a photo or a product", Answer, 404, 415, 422, 502),
 )
 async def complete(request: Request, service: OpenService) -> Response:
-    """Return products for each category of a photo, and a whole look if the request asks for one."""
+    """Return products for each category of a photo or a product, and a whole look if one is requested."""
     service.workers.check()  # a busy server refuses the request before reading it
     photo, options = await read_question(request, service, CompleteOptions)
-    if photo is None:
-        raise Refusal(400, "no_photo", "The photo is missing. Send it as 'photo', or send 'url' or 'sample'.")
+    if photo is None and options.product is None:
+        raise Refusal(
+            400, "no_photo", "The photo is missing. Send it as 'photo', or send 'url', 'sample' or 'product'."
+        )
     return await service.workers.run(partial(_completed, service, photo, options, state_of(request).id))
 
 
@@ -59,11 +61,17 @@ async def similar(request: Request, service: OpenService) -> Response:
     return await service.workers.run(partial(_found, service, photo, options, state_of(request).id))
 
 
-def _completed(service: Service, file: ReceivedFile, options: CompleteOptions, request_id: str) -> Response:
+def _completed(
+    service: Service, file: ReceivedFile | None, options: CompleteOptions, request_id: str
+) -> Response:
     watch = Stopwatch()
     recommender = service.recommender
     asked = _asked(service, options) | {"keep_in_scene": options.keep_in_scene}
-    photo, size = embed_photo(service, file, options.box, watch)
+    photo, size = None, None
+    if file is not None:
+        photo, size = embed_photo(service, file, options.box, watch)
+    else:
+        asked["product"] = _known(service, options.product or "")
     limit = options.limit_categories or None
     answer = recommender.complete(photo, k=options.k, spread=options.spread, limit=limit, **asked)
     look = None
@@ -73,11 +81,12 @@ def _completed(service: Service, file: ReceivedFile, options: CompleteOptions, r
             photo, weight=weight, budget=options.budget, locked=options.locked_ids, **asked
         )
     shown = [*answer.categories, *(look.slots if look else ())]
-    usual = service.usual.parts(photo.scene, list(dict.fromkeys(each.category for each in shown)))
+    usual: Parts = {}
+    if photo:
+        usual = service.usual.parts(photo.scene, list(dict.fromkeys(each.category for each in shown)))
     sections = [_section(each, usual, attention=options.attention) for each in answer.categories]
-    more = {
+    more: dict[str, object] = {
         "request_id": request_id,
-        "photo_size": size,
         "timings": watch.end("search"),
         "categories": sections,
         "look": look and _look(look, usual),
@@ -86,8 +95,19 @@ def _completed(service: Service, file: ReceivedFile, options: CompleteOptions, r
         ],
         "notes": list(dict.fromkeys([*answer.notes, *(look.notes if look else ())])),
     }
+    if size:
+        more["photo_size"] = size
+    if answer.product:
+        more["product"] = answer.product.model_copy(update={"picture": picture_address(answer.product.id)})
     service.metrics.answer("complete", watch.timings, sum(len(each.products) for each in sections))
     return json_answer(answer.model_copy(update=more))
+
+
+def _known(service: Service, id_: str) -> str:
+    """Return the id of a product that the catalogue has. Refuse another id (404)."""
+    if not service.recommender.catalogue.get([id_], service.recommender.model):
+        raise Refusal(404, "no_such_product", f"product '{id_}': not in the catalogue. Check the id.")
+    return id_
 
 
 def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions, request_id: str) -> Response:
@@ -98,8 +118,8 @@ def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions,
     like: str | EmbeddedPhoto = id_
     if file is not None:
         like, _ = embed_photo(service, file, options.box, watch)
-    elif not recommender.catalogue.get([id_], recommender.model):
-        raise Refusal(404, "no_such_product", f"product '{id_}': not in the catalogue. Check the id.")
+    else:
+        _known(service, id_)
     found = recommender.similar(like, k=options.k, **asked)
     sections = [
         each.model_copy(update={"products": [_product(product) for product in each.products]})

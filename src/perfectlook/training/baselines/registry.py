@@ -20,6 +20,7 @@ from perfectlook.training import prior
 from perfectlook.training.baselines import ridge
 from perfectlook.training.baselines.learned import DualAutoEncoder, Learn, Siamese, StyleSpace, in_epochs
 from perfectlook.training.checkpoint import NO_PAIRS
+from perfectlook.training.complements import add_complements
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, stage_widths
 from perfectlook.training.log import Learned, write_learned
@@ -200,4 +201,7 @@ def train_baseline_on_features(
     values |= values.pop("model")
     used = {key: values[key] for key in sorted(chosen.settings | {"seed"})}
     identity = backbone.identity
-    return write_learned(learned, data, out, settings=used, backbone_identity=identity, baseline=name)
+    record = write_learned(learned, data, out, settings=used, backbone_identity=identity, baseline=name)
+    if name != POPULARITY and len(learned.training):
+        add_complements(out, features, learned.scene_ids(features))
+    return record
