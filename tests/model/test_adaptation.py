@@ -95,6 +95,16 @@ def test_an_adapted_model_embeds_scenes_differently_and_products_as_before(
     assert not np.allclose(after.embed_scene(batch).scene, before.embed_scene(batch).scene)
 
 
+def test_an_adapted_model_knows_the_photos_that_it_was_adapted_to(
+    trained: Path, shop: Path, tmp_path: Path
+) -> None:
+    adapt(trained, shop / "scenes", tmp_path / "m", workers=1)
+    model = open_model(tmp_path / "m")
+    scenes = set_features(load_set(shop), "tiny", scene="full", workers=1).scenes
+    assert np.mean([model.is_far(scenes.batch([row])) for row in range(len(scenes))]) < 0.1
+    assert model.is_far(scenes.batch([0])._replace(global_vectors=scenes.batch([0]).global_vectors + 100))
+
+
 def test_in_an_evaluation_cropped_scenes_are_parts(trained: Path, shop: Path, tmp_path: Path) -> None:
     adapt(trained, shop / "scenes", tmp_path / "m", workers=1)
     model, features = open_model(tmp_path / "m"), set_features(load_set(shop), "tiny", workers=1)

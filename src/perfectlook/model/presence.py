@@ -37,7 +37,7 @@ WINDOWS_READ = 60
 """Products are compared with this many windows, those that look most like their category."""
 SHARPNESS = 20.0
 """The factor of the cosine of a window's prediction and a product, as log-odds."""
-MOST_EVIDENCE = 2.0
+MOST_EVIDENCE = 3.0
 """Log-odds of a category above this value do not make its products likelier."""
 PRESENT = 0.5
 """A category is present if its probability is at least this."""
@@ -217,7 +217,7 @@ class Presence:
         """How likely it is that products are in the scene, [n], and the window of each, [n].
 
         The likeness is the logarithm of each product's share among all of them, plus the log-odds that the
-        photo shows the category, at most 2.
+        photo shows the category, at most 3.
 
         Args:
             sight: what the photo shows.

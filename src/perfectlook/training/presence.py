@@ -26,14 +26,14 @@ from perfectlook.model.runtime import Model, Popularity
 from perfectlook.training.ridge import principal_components
 from perfectlook.types import BoolArray, Box, Float32Array, Float64Array, IntArray
 
-FEWEST = 32
+FEWEST = 64
 """Fewer scenes cannot teach what photos show."""
 MOST_VIEWS = 4000
 """The largest number of views that are learned from."""
 VISIBLE, HIDDEN = 0.5, 0.05
 """A product is in a crop if it shows this share of its box, and is not in it below the second."""
 COMPONENTS = 128
-STEPS, BATCH, RATE = 250, 64, 0.02
+STEPS, BATCH, RATE = 400, 96, 0.02
 DECAY = 0.2
 """Weight decay of the looks and places of windows."""
 PENALTY = 1.0
@@ -43,7 +43,11 @@ RIDGE = 0.03
 GOOD_WINDOW = 0.8
 """A window stands for a box if its overlap is at least this share of the best window's."""
 WRONGLY_MARKED = 0.018
-"""The limit of marked products: this share of held-out products that were cut out of the scene passes it."""
+"""At most this share of held-out products that were cut out of their scene is marked as in the scene."""
+RIGHTLY_MARKED, FEWEST_RIGHT = 0.2, 20
+"""At least this share of the marked products, and this many, are known to be in their held-out scenes."""
+MOST_HELD_OUT = 400
+"""The largest number of held-out scenes of a fold that the limit is chosen on."""
 
 
 def add_sight(folder: Path, model: Model | Popularity, cropped: SetFeatures, whole: SetFeatures) -> None:
@@ -79,7 +83,7 @@ def scene_ids(features: SetFeatures) -> list[str]:
 def fit_presence(
     cropped: SetFeatures, whole: SetFeatures, model: Model, learned: Collection[str]
 ) -> Presence | None:
-    """Fit the presence of categories and the likeness of products; None with fewer than 32 scenes.
+    """Fit the presence of categories and the likeness of products; None with fewer than 64 scenes.
 
     Args:
         cropped: the set with cropped scenes.
@@ -92,15 +96,21 @@ def fit_presence(
         return None
     vectors = model.product_vectors(whole)
     space = _Space.of(views)
-    calibrating, wrong = list[tuple[Float64Array, Float64Array]](), list[float]()
+    calibrating, cut_out, whole_scenes = (
+        list[tuple[Float64Array, Float64Array]](),
+        list[float](),
+        list[tuple[Float64Array, BoolArray]](),
+    )
     for kept, held in views.folds(whole.twins):
         fitted = _fit(views, space, vectors, kept)
         calibrating.append(_evidence(fitted, views, held))
-        wrong += _wrong_likeness(fitted, views, vectors, held)
+        cut_out += _cut_out(fitted, views, vectors, held)
+        whole_scenes += _in_whole(fitted, views, vectors, held)
     evidence, shown = (np.concatenate(each) for each in zip(*calibrating, strict=True))
     calibration = _logistic(evidence, shown[:, None], np.ones((1, evidence.shape[1])))
     calibration = np.append(*(each[0] for each in calibration))
-    limit = np.quantile(wrong, 1 - WRONGLY_MARKED) if wrong else np.inf
+    likeness, known = (np.concatenate(each) for each in zip(*whole_scenes, strict=True))
+    limit = choose_limit(cut_out, likeness, known)
     fitted = _fit(views, space, vectors, np.ones(len(views.scenes), np.bool_))
     return replace(fitted, calibration=_single(calibration), limit=_single(limit))
 
@@ -368,27 +378,58 @@ def _evidence(fitted: Presence, views: Views, held: BoolArray) -> tuple[Float64A
     return evidence.reshape(-1, 2), views.shown[rows].ravel().astype(np.float64)
 
 
-def _wrong_likeness(fitted: Presence, views: Views, vectors: Float32Array, held: BoolArray) -> list[float]:
-    """The likeness of products that are not in held-out views: those that were cut out of crops.
-
-    In sets without boxes, these are the products of the shown categories that are not known to be there.
-    """
-    wanted: dict[int, dict[int, set[int]]] = {}
-    visible = {(each.view, each.product) for each in views.visible}
-    for view, product in views.cut:
-        wanted.setdefault(view, {}).setdefault(int(views.places[product]), set()).add(product)
-    if not views.cut:
-        for view, place in np.argwhere(views.shown).tolist():
-            same = np.flatnonzero(views.places == place).tolist()
-            wanted.setdefault(view, {})[place] = {row for row in same if (view, row) not in visible}
-    found = list[float]()
-    for view in (view for view in wanted if held[view]):
-        sight = fitted.look_at(views.take([view]))
-        for place, products in wanted[view].items():
-            rows = np.flatnonzero(views.places == place)
-            likeness, _ = fitted.likeness(sight, views.categories[place], vectors[rows])
-            found += likeness[np.isin(rows, list(products))].tolist()
+def _likeness(fitted: Presence, views: Views, vectors: Float32Array, view: int) -> Float64Array:
+    """The likeness of every product in one view, [products]; minus infinity for those it cannot show."""
+    sight = fitted.look_at(views.take([view]))
+    found = np.full(len(vectors), -np.inf)
+    for place, name in enumerate(views.categories):
+        rows = np.flatnonzero(views.places == place)
+        if len(rows):
+            found[rows], _ = fitted.likeness(sight, name, vectors[rows])
     return found
+
+
+def _cut_out(fitted: Presence, views: Views, vectors: Float32Array, held: BoolArray) -> list[float]:
+    """The likeness of the products that were cut out of held-out views."""
+    cut: dict[int, list[int]] = {}
+    for view, product in views.cut:
+        if held[view]:
+            cut.setdefault(view, []).append(product)
+    kept = list(cut)[:: 1 + len(cut) // MOST_HELD_OUT]
+    return [float(each) for view in kept for each in _likeness(fitted, views, vectors, view)[cut[view]]]
+
+
+def _in_whole(
+    fitted: Presence, views: Views, vectors: Float32Array, held: BoolArray
+) -> list[tuple[Float64Array, BoolArray]]:
+    """For held-out whole scenes, the likeness of all products, and whether they are known to be there."""
+    rows = np.flatnonzero(held & ~views.cropped).tolist()
+    found = []
+    for view in rows[:: 1 + len(rows) // MOST_HELD_OUT]:
+        known = np.zeros(len(vectors), np.bool_)
+        known[[each.product for each in views.visible if each.view == view]] = True
+        found.append((_likeness(fitted, views, vectors, view), known))
+    return found
+
+
+def choose_limit(cut_out: ArrayLike, likeness: Float64Array, known: BoolArray) -> float:
+    """The limit above which products are marked as in the scene; infinity if too many would be wrong.
+
+    Args:
+        cut_out: likeness of products that were cut out of their scene; at most 2 % of them are marked.
+        likeness: of products in whole scenes, [n].
+        known: whether they are known to be there, [n]. A fifth of the marked products must be.
+    """
+    order = np.argsort(-likeness, kind="stable")
+    right = known[order].cumsum()
+    enough = np.flatnonzero(
+        (right >= RIGHTLY_MARKED * np.arange(1, len(order) + 1)) & (right >= FEWEST_RIGHT)
+    )
+    if not len(enough):
+        return np.inf
+    least = float(likeness[order[enough[-1]]])
+    wrong = np.asarray(cut_out, np.float64)
+    return max(least, float(np.quantile(wrong, 1 - WRONGLY_MARKED))) if len(wrong) else least
 
 
 def _windows_of(box: Box) -> Float64Array:
