@@ -335,3 +335,10 @@ def test_other_schemes_are_refused(image: str, tmp_path: Path) -> None:
     assert list(feed.products()) == []
     assert feed.problems[0].reason == f"{image}: not an http:// or https:// URL. Correct the link."
     assert feed.problems[0].where == f"{tmp_path / 'feed.csv'}, line 2"
+
+
+def test_a_feed_that_unpacks_to_more_than_allowed_is_refused(tmp_path: Path) -> None:
+    rows = [{"id": str(number), "title": "x" * 100} for number in range(10)]
+    list(feed_of(tmp_path, *rows, max_feed=10_000).products())
+    with pytest.raises(FeedError, match=r"feed\.jsonl: unpacks to more than 1,000 characters.*--max-feed"):
+        list(feed_of(tmp_path, *rows, max_feed=1_000).products())

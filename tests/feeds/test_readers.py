@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import tracemalloc
 from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
@@ -258,3 +259,71 @@ def test_a_missing_feed_is_an_error(suffix: str, tmp_path: Path) -> None:
 
 def test_nested_values_are_json() -> None:
     assert as_text({"a": [1, None]}) == json.dumps({"a": [1, None]})
+
+
+def read_with_peak(path: Path) -> tuple[int, int]:
+    """The number of rows of a feed, and the peak of Python's memory in bytes."""
+    tracemalloc.start()
+    try:
+        count = sum(isinstance(row, FeedRow) for row in format_of(path.name).read(path, "id"))
+        return count, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "around", ["<rss><channel>{}</channel></rss>", "<a><b>{}</b></a>", "<feed>{}</feed>"]
+)
+def test_elements_around_items_are_freed(around: str, tmp_path: Path) -> None:
+    path = tmp_path / "feed.xml"
+    path.write_text(around.format("<x><y/>text</x>" * 100_000 + "<item><id>1</id></item>"))
+    count, peak = read_with_peak(path)
+    assert count == 1
+    assert peak < 2 * 2**20
+
+
+@pytest.mark.parametrize("inside", ["<x/>" * 2**21, "x" * 2**23, "<x>" * 2**21])
+def test_an_endless_item_ends_the_feed(inside: str, tmp_path: Path) -> None:
+    path = tmp_path / "feed.xml"
+    path.write_text(f"<rss><item><id>1</id></item><item><id>2</id>{inside}</item></rss>")
+    row, end = format_of("feed.xml").read(path, "id")
+    assert isinstance(row, FeedRow)
+    assert isinstance(end, UnreadableRow)
+    assert end.is_end
+    assert "an item is larger than 4,194,304 bytes" in end.reason
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
+def test_a_file_without_line_ends_is_not_read_into_memory(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"feed.{suffix}"
+    path.write_text("x" * 2**24)
+    with pytest.raises(FeedError, match=r"a line has more than 16,777,216 characters\. Export"):
+        list(format_of(path.name).read(path, "id"))
+
+
+def test_texts_that_a_parquet_file_repeats_are_held_once(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    once = pyarrow.array(["x" * 500_000, "y"])
+    column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0, 1, None] * 1_000, pyarrow.int32()), once)
+    parquet.write_table(pyarrow.table({"id": column}), tmp_path / "feed.parquet", compression="gzip")
+    count, peak = read_with_peak(tmp_path / "feed.parquet")
+    assert count == 3_000
+    assert peak < 8 * 2**20
+    rows = list(format_of("feed.parquet").read(tmp_path / "feed.parquet", "id"))
+    assert [len(row.values["id"]) for row in rows[:3] if isinstance(row, FeedRow)] == [500_000, 1, 0]
+
+
+def test_columns_that_unpack_suspiciously_are_refused_unread(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    bomb = pyarrow.table({"id": ["1"], "title": ["x" * (64 * 2**20 + 1)]})
+    parquet.write_table(bomb, tmp_path / "a.parquet", use_dictionary=False, compression="gzip")
+    with pytest.raises(FeedError, match=r"column 'title' unpacks to 67,.* bytes and 1 values\. Remove"):
+        list(format_of("a.parquet").read(tmp_path / "a.parquet", "id"))
+    listed = pyarrow.table({"id": ["1", "2"], "links": [[0] * 10_001, [1, 2]]})
+    parquet.write_table(listed, tmp_path / "b.parquet")
+    rows = [row.values for row in format_of("b.parquet").read(tmp_path / "b.parquet", "id")]  # type: ignore[union-attr]
+    assert rows == [{"id": "1", "links": ""}, {"id": "2", "links": "[1, 2]"}]

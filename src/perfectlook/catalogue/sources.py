@@ -21,6 +21,7 @@ from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind, releases_at
 from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
+from perfectlook.feeds.feed import MAX_FEED
 from perfectlook.feeds.fields import Cleaning
 from perfectlook.fetching import Fetcher, FetchLimits
 from perfectlook.files import set_folder
@@ -29,8 +30,8 @@ from perfectlook.progress import ProgressOf, no_progress
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
-MAX_FEED = FetchLimits(max_bytes=2**31, seconds=600.0)
-"""The limits for a feed at a URL."""
+FEED_SECONDS = 600.0
+"""The timeout for a feed at a URL."""
 
 
 class Source(Protocol):
@@ -121,11 +122,12 @@ def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> Feed:
         raise UsageError(f"{url}: not a URL ({error}). Correct it.") from error
     if scheme not in ("http", "https"):
         raise UsageError(f"{url}: expected http:// or https://, got {scheme}://. {_SOURCES}")
-    with Fetcher(replace(MAX_FEED, allow_private=options.get("allow_private", False))) as fetcher:
-        fetched = fetcher.fetch(url)
+    most = options.get("max_feed", MAX_FEED)
+    limits = FetchLimits(most, FEED_SECONDS, allow_private=options.get("allow_private", False))
     folder = Path(tempfile.mkdtemp(prefix="perfectlook-"))
     try:
-        (folder / "feed").write_bytes(fetched.content or b"")
+        with Fetcher(limits) as fetcher, (folder / "feed").open("wb") as file:
+            fetched = fetcher.fetch(url, file=file)
         source = Feed(folder / "feed", cache, url=url, media_type=fetched.media_type, **options)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

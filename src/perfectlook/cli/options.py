@@ -172,6 +172,7 @@ class Feeding:
         allow_outside: accept pictures outside the feed's folder
         allow_private: also fetch from private, loopback and link-local addresses
         connections: number of pictures fetched at the same time (default: 8)
+        max_feed: largest feed to fetch or unpack, in bytes (default: 2000000000)
     """
 
     availability: Annotated[
@@ -196,6 +197,7 @@ class Feeding:
     allow_outside: bool = False
     allow_private: bool = False
     connections: Positive = 8
+    max_feed: Positive = 2_000_000_000
 
     def options(self) -> "FeedOptions":
         """Return the flags as keyword arguments of `Catalogue.sync` and `embed`.

@@ -24,6 +24,9 @@ MAX_FIELD = 10_000
 MAX_LINK = 2_000
 """Limits in characters. Longer titles and fields are cut. Longer ids, categories and links are refused."""
 
+MAX_FEED = 2_000_000_000
+"""The default of `FeedOptions.max_feed`."""
+
 MEANING = 2
 """Raise this when the same row gives another product than before. Every row is then read in full again."""
 
@@ -44,6 +47,8 @@ class FeedOptions(CleaningOptions, total=False):
         allow_outside: whether pictures may be outside the folder of the feed.
         allow_private: whether private, loopback and link-local addresses are allowed.
         connections: the number of pictures fetched at the same time, by default 8.
+        max_feed: the largest number of bytes fetched from a URL, and of characters read from a feed, by
+            default `MAX_FEED`. A packed file may hold more than its own size.
     """
 
     fields: Mapping[str, str] | None
@@ -51,6 +56,7 @@ class FeedOptions(CleaningOptions, total=False):
     allow_outside: bool
     allow_private: bool
     connections: int
+    max_feed: int
 
 
 class Feed:
@@ -94,6 +100,7 @@ class Feed:
         self._url = url
         self._folder = str(path.absolute().parent)
         self._allow_outside = options.get("allow_outside", False)
+        self._most = options.get("max_feed", MAX_FEED)
         named = self.name.partition("?")[0] if url else self.name
         self._format = format_of(named, options.get("format"), media_type)
         self._columns = Columns(fields)
@@ -156,6 +163,7 @@ class Feed:
         """Yield each readable row and its digest. Rows with the same digest give the same product."""
         is_first = has_columns = self._format.has_columns
         start = self._digest.copy()
+        size = 0
         try:
             for row in self._format.read(self._path, self._columns.id):
                 if isinstance(row, UnreadableRow):
@@ -168,6 +176,8 @@ class Feed:
                     continue
                 if not self._present:
                     self._present = tuple(values)
+                size += len(values) + sum(map(len, values.values()))
+                self._check_size(size)
                 if is_first:
                     self._columns.check(str(self._path), values.keys())
                     start.update(ascii(list(values)).encode())
@@ -178,6 +188,13 @@ class Feed:
                 yield row, digest.hexdigest()
         except FeedError as error:  # name a fetched feed by its URL
             raise FeedError(str(error).replace(str(self._path), self.name)) from error
+
+    def _check_size(self, size: int) -> None:
+        if size > self._most:
+            raise FeedError(
+                f"{self._path}: unpacks to more than {self._most:,} characters. "
+                "Pass a larger --max-feed if you trust it."
+            )
 
     def _product(self, row: FeedRow, id_: str, digest: str) -> Product:
         """Return the product of a row. Fields that cannot be used are reported."""

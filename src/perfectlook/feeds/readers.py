@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TextIO, TypeAlias
 
 from perfectlook.errors import FeedError, MissingExtraError
 
@@ -102,12 +102,23 @@ def as_text(value: object) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
+_MAX_LINE = 2**24
+
+
+def _lines(path: Path, stream: TextIO) -> Iterator[str]:
+    """Yield the lines of a text file. A file without line ends is not read into memory."""
+    for line in iter(partial(stream.readline, _MAX_LINE), ""):
+        if len(line) == _MAX_LINE:
+            raise FeedError(f"{path}: a line has more than {_MAX_LINE:,} characters. Export the feed again.")
+        yield line
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    """Open a feed as UTF-8 text, with or without a byte order mark. Line ends are kept."""
+def _opened(path: Path) -> Iterator[Iterator[str]]:
+    """Open a feed as lines of UTF-8 text, with or without a byte order mark. Line ends are kept."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            yield stream
+            yield _lines(path, stream)
     except UnicodeDecodeError as error:
         raise FeedError(_wrong_encoding(path) or f"{path}: {error}") from error
     except OSError as error:
@@ -193,7 +204,7 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
 class _Lines(Iterator[str]):
     """The lines of a file. Lines that the csv module took for a malformed row can be given back."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Iterator[str]) -> None:
         self._stream = stream
         self._waiting: deque[str] = deque()
         self.taken: list[str] = []
@@ -258,24 +269,36 @@ def import_pyarrow(what: str) -> tuple[Any, Any]:
     return pyarrow, pyarrow.parquet
 
 
+_MAX_LISTED = 20_000_000
+_MAX_LIST = 10_000
+_SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 64 * 2**20, 200
+"""Limits of a Parquet file: values of lists in a row group and in a row, and how columns may be packed."""
+
+
 def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
-    """Read a Parquet file row by row. Every value becomes text.
+    """Read a Parquet file in batches of rows. Every value becomes text.
+
+    Repeated texts are held once, as in the file. Columns that would unpack to much more than the file are
+    refused before they are read.
 
     Raises:
-        FeedError: the file cannot be read or is damaged.
+        FeedError: the file cannot be read, is damaged, or unpacks to too much.
         MissingExtraError: pyarrow is not installed.
     """
     pyarrow, parquet = import_pyarrow("reading Parquet feeds")
     number = 0
     try:
         with parquet.ParquetFile(path) as file:
+            leaves = [file.schema.column(place) for place in range(len(file.schema))]
+            _check_packing(path, file.metadata, [leaf.max_repetition_level > 0 for leaf in leaves])
+            texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+        with parquet.ParquetFile(path, read_dictionary=texts) as file:
             names = [column_name(name) for name in file.schema_arrow.names]
-            for batch in file.iter_batches(10_000):
-                for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for batch in file.iter_batches(1_000):
+                for values in zip(*map(_shared, batch.columns), strict=True):
                     number += 1
                     try:
-                        texts = map(as_text, values)
-                        row = FeedRow(number, dict(zip(names, texts, strict=True)))
+                        row = FeedRow(number, dict(zip(names, map(as_text, values), strict=True)))
                     except UnicodeDecodeError as error:
                         reason = f"contains bytes that are not UTF-8 ({error.reason}). Write text as UTF-8."
                         yield UnreadableRow(number, reason)
@@ -289,12 +312,43 @@ def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
         raise FeedError(f"{path}: not a Parquet file, or damaged ({error}). Export it again.") from error
 
 
+def _check_packing(path: Path, metadata: Any, is_list: list[bool]) -> None:
+    """Refuse a Parquet file whose columns unpack suspiciously, from what its metadata says."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for place, repeated in enumerate(is_list):
+            column = group.column(place)
+            size = column.total_uncompressed_size
+            suspicious = size > max(_SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO * column.total_compressed_size)
+            if suspicious or (repeated and column.num_values > _MAX_LISTED):
+                raise FeedError(
+                    f"{path}: column '{column.path_in_schema}' unpacks to {size:,} bytes and "
+                    f"{column.num_values:,} values. Remove the column, or write smaller row groups."
+                )
+
+
+def _shared(column: Any) -> Iterator[object]:
+    """Yield the values of a column. Texts that the file holds once are one object; long lists are None."""
+    if hasattr(column, "dictionary"):
+        used = column.indices.unique()
+        words = dict(zip(used.to_pylist(), column.dictionary.take(used).to_pylist(), strict=True))
+        yield from (words[place] for place in column.indices.to_pylist())
+        return
+    for value in column:
+        is_long = hasattr(value, "values") and value.is_valid and len(value) > _MAX_LIST
+        yield None if is_long else value.as_py()
+
+
+_MAX_ITEM = 4 * 2**20
+"""Bytes of XML between the starts or ends of two items or other elements around items."""
 _PRODUCTS = ("item", "entry")
 _GOOGLE = "{http://base.google.com/ns/"
 
 
 def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
     """Read the items or entries one by one, with one in memory. Of a repeated field, the first is used.
+
+    All other elements are freed as they end. An item of more than 4 MiB ends the feed.
 
     Document types and entities are refused, because they can make the parser read other files or use a lot of
     memory. A truncated file gives the rows before the break.
@@ -312,16 +366,26 @@ def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
     try:
         with path.open("rb") as stream:
             above: list[Element] = []
-            for event, element in iterparse(stream, events=("start", "end"), forbid_dtd=True):
+            products = 0
+            counted = _Counted(stream)
+            for event, element in iterparse(counted, events=("start", "end"), forbid_dtd=True):
+                is_product = _local(element.tag) in _PRODUCTS
                 if event == "start":
                     above.append(element)
+                    products += is_product
                     continue
                 above.pop()
-                if _local(element.tag) in _PRODUCTS:
+                products -= is_product
+                if is_product:
                     number += 1
                     yield FeedRow(number, _values(element))
+                if not products:  # free everything that no product around it needs
+                    counted.size = 0
                     if above:
                         above[-1].clear()
+    except _TooLargeError:
+        reason = f"an item is larger than {_MAX_ITEM:,} bytes. Export the feed again."
+        yield UnreadableRow(number + 1, reason, is_end=True)
     except DefusedXmlException as error:
         raise FeedError(
             f"{path}: declares a document type or an entity, which is not allowed. Remove <!DOCTYPE ...>."
@@ -336,6 +400,25 @@ def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
         raise FeedError(f"{path}: has an unknown encoding ({error}). Save it as UTF-8.") from error
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+class _TooLargeError(Exception):
+    """An item of a feed is too large."""
+
+
+class _Counted:
+    """A stream that counts the bytes since an element was freed, because the parser holds all of them."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.size = 0
+
+    def read(self, size: int) -> bytes:
+        if self.size > _MAX_ITEM:
+            raise _TooLargeError
+        part = self._stream.read(size)
+        self.size += len(part)
+        return part
 
 
 def _values(item: "Element") -> dict[str, str]:
