@@ -96,7 +96,8 @@ def test_settings_shown_in_the_method_exist():
     from perfectlook.training.config import TrainingConfig
 
     text = docs_page("method.md").read_text(encoding="utf-8")
-    block = re.search(r"(?:^ {4}\[model\]\n)(?:^ {4}.*\n)+", text, re.MULTILINE)
+    block = re.search(r"(?:^ {4}\[model\]\n)(?:^ {4}.*\n|\n(?= {4}))+", text, re.MULTILINE)
     assert block
-    settings = tomllib.loads("\n".join(line[4:] for line in block.group().splitlines()))["model"]
-    assert TrainingConfig().replaced(settings).model == ModelConfig.published()
+    tables = tomllib.loads("\n".join(line[4:] for line in block.group().splitlines()))
+    assert TrainingConfig().replaced(tables["model"]).model == ModelConfig.published()
+    assert TrainingConfig().replaced(tables["model"] | tables["training"]) == TrainingConfig.published()

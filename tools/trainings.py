@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from perfectlook import __version__
 from perfectlook.backbones import open_backbone
 from perfectlook.errors import TrainingError
@@ -104,16 +106,20 @@ class Training:
         started = time.monotonic()
         with log.open("w", encoding="utf-8") as output:
             environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-            code = subprocess.run(
-                command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False
-            ).returncode
+            with psutil.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment) as process:
+                cpu = 0.0
+                while process.poll() is None:
+                    with contextlib.suppress(psutil.Error):
+                        cpu = sum(process.cpu_times()[:4])
+                    time.sleep(0.1)
+                code = process.returncode
         seconds = time.monotonic() - started
         if code:
             last = "\n  ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
             raise TrainingError(
                 f"{self.label}: training failed (exit code {code}). Read {log}, which ends with:\n  {last}"
             )
-        done = {"about": self.about, "seconds": seconds, "resumed": resumed}
+        done = {"about": self.about, "seconds": seconds, "cpu_seconds": cpu, "resumed": resumed}
         self._beside(".done.json").write_text(json.dumps(done, indent=2) + "\n", encoding="utf-8")
         return self.took
 

@@ -63,13 +63,11 @@ VARIANTS = {
     "the whole scene alone": "global",
     "the regions alone": "local",
     "plain norms": "l2",
-    "128 dimensions": "dimension-128",
     "the recurrent encoder": "recurrent",
     "the autoencoder": "autoencoder",
     "regions of the head's map": "head-map",
     "mixing learned for each category": "mixing-per-category",
     "Lite0": "lite0",
-    "Lite0 and Lite2 side by side": "lite0+lite2",
 }
 
 

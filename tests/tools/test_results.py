@@ -42,6 +42,23 @@ def test_all_settings_in_the_tables_are_valid(tool):
     assert [each.name for each in tool.recipes(["ridge"])] == ["default", "ridge"]
 
 
+def test_the_best_of_a_grid_is_chosen_on_held_out_scenes(tool, data, tmp_path, monkeypatch, capsys):
+    grid = {f"grid@{epochs}": SMALL | {"epochs": epochs} for epochs in (0, 1)}
+    monkeypatch.setattr(tool, "VARIANTS", {"default": SMALL} | grid)
+    monkeypatch.setattr(tool, "BASELINES", {})
+    work, docs = tmp_path / "work", tmp_path / "docs"
+    docs.mkdir()
+    assert tool.main(["--sets", "rooms", "--work", str(work), "--docs", str(docs), "--jobs", "2"]) == 0
+    assert " of CPU time" in capsys.readouterr().err
+    found = json.loads((docs / "results.json").read_text())["sets"]["rooms"]
+    assert {each["model"] for each in found["models"]} == {"default", "grid"}
+    assert found["cpu_seconds"] > 0
+    (kept,) = (each["trained"] for each in found["models"] if each["model"] == "grid")
+    trained = [tool.cross_validated(work / "results" / "rooms" / name).value for name in grid]
+    assert kept["cross_validated"]["value"] == max(trained)
+    assert kept["settings"] == list(grid.values())[trained.index(max(trained))]
+
+
 def test_settings_become_toml_and_back(tool):
     settings = {"mode": "hybrid", "dropout": 0.5, "tied": True, "dimension": 64}
     assert tomllib.loads(importlib.import_module("trainings").to_toml(settings)) == settings

@@ -16,6 +16,8 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.model.runtime import Model
 from perfectlook.training import loop
 from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+from perfectlook.training.ridge import start_network
 from perfectlook.training.train import train_on_features
 from perfectlook.training.validation import HeldOut
 from styled import styled_set
@@ -283,3 +285,17 @@ def test_a_checkpoint_with_other_data_is_refused(what: str, tmp_path):
 def test_tied_encoders_cannot_start_from_the_closed_form():
     with pytest.raises(UsageError, match="tied = true and linear_path = 'ridge' exclude each other"):
         TrainingConfig().replaced({"tied": True})
+
+
+def test_the_published_method_reads_features_as_they_are():
+    features = styled_set(**BIG_SET)
+    published = TrainingConfig.published()
+    assert (published.negatives, published.averaging, published.model.dimension) == (1, 0.0, 128)
+    assert published.attention_learning_rate == published.learning_rate
+    shape = dataclasses.replace(published.model, backbone="tiny")
+    data = TrainingData(features, shape)
+    config = dataclasses.replace(published, model=shape)
+    network = start_network(data, np.arange(len(features.pairs)), config, None)
+    for each in (network.standardise_scene, network.standardise_regions, network.standardise_product):
+        rows = torch.randn(3, len(each.mean))
+        assert torch.equal(each(rows), rows)

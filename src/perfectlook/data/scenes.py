@@ -1,7 +1,7 @@
 """Scenes: their splits, and the crop rule.
 
 Splits are by scene, never by pair, and copies of a photo count as one scene. The crop rule removes the
-product from the picture that a model sees (Kang et al. 2019, section 3).
+product from the picture that a model sees (Kang et al. 2019).
 """
 
 import math

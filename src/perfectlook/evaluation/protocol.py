@@ -2,7 +2,7 @@
 
 Sets are split by scene. The candidates of a pair are all products of its category in the set, except the
 scene's other known products. Binary accuracy is the share of candidates farther than the true product; ties
-count half. This is the expected value of the two-way choice of Kang et al. 2019, section 4.3.
+count half. This is the expected value of the two-way choice of Kang et al. 2019.
 """
 
 import math
@@ -208,7 +208,7 @@ class Placing(NamedTuple):
 def placing(true_distance: float, candidate_distances: Float64Array) -> Placing:
     """Rank a true product among its candidates (without the true product).
 
-    The share is the expected value of the two-way choice of Kang et al. 2019, section 4.3.
+    The share is the expected value of the two-way choice of Kang et al. 2019.
 
     Raises:
         ValueError: there is no candidate, or a distance is not a number.

@@ -1,6 +1,6 @@
 """Split a distance into the part of the whole scene and the part of each region.
 
-The hybrid distance (Kang et al. 2019, section 3.3) is a sum: d = w ‖f_s - f_p‖ + Σ_i (1 - w) a_i ‖f_i - f_p‖.
+The hybrid distance (Kang et al. 2019) is a sum: d = w ‖f_s - f_p‖ + Σ_i (1 - w) a_i ‖f_i - f_p‖.
 Its terms are the attribution. It is exact for both norms and needs no gradients.
 """
 

@@ -11,7 +11,7 @@ from perfectlook.model.distances import Norm, namespace_of
 
 Mode = Literal["hybrid", "global", "local"]
 EncoderKind = Literal["feedforward", "autoencoder", "recurrent"]
-Scaling = Literal["features", "stages"]
+Scaling = Literal["features", "stages", "none"]
 GlobalFeatures = Literal["head", "style", "both"]
 LinearPath = Literal["none", "random", "ridge"]
 
@@ -25,7 +25,7 @@ _CHOICES: dict[str, Any] = {
 }
 
 MARGIN = 0.2
-"""α of Kang et al. 2019, section 3.4."""
+"""α of Kang et al. 2019."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ModelConfig:
         global_features: the global features of a picture: the backbone's global vector (`head`), its style
             statistics (`style`), or `both`. A recurrent encoder reads the feature map instead.
         scaling: what gets equal weight in the global features: every feature (`features`), or the global
-            vector and every stage (`stages`).
+            vector and every stage (`stages`). With `none`, the model reads all features as they are.
         centring: subtract its category's centre from every product.
         linear_path: add a linear map to each global encoder: `none`, `random` (random initialisation), or
             `ridge` (start from the closed-form ridge solution).
@@ -102,14 +102,18 @@ class ModelConfig:
 
     @classmethod
     def published(cls, backbone: str = "efficientnet-lite2") -> "ModelConfig":
-        """The method as published: tied encoders, τ = 1, w = ½; no centring, style statistics or memory."""
+        """The formulas of the paper, on features as they are; no centring, style statistics or memory.
+
+        `TrainingConfig.published()` trains it with one negative and without averaging weights. The backbone
+        and its 7×7 regions stay ours.
+        """
         return cls(
             backbone=backbone,
             distance="l2",
             dimension=128,
             tied=True,
             global_features="head",
-            scaling="features",
+            scaling="none",
             centring=False,
             input_dropout=0.0,
             linear_path="none",

@@ -1,9 +1,9 @@
 """The torch networks: encoders, attention, memory, and the compatibility model that combines them.
 
-Kang et al. 2019, section 3, define three distances. The global distance is between the whole scene and a
+Kang et al. 2019 define three distances. The global distance is between the whole scene and a
 product. The local distance is between the scene's regions and the product, weighted by category-aware
-attention. The hybrid distance mixes the two. An encoder is "a two-layer feed-forward network" (section 3.2:
-Linear-BatchNorm-ReLU-Dropout-Linear-L2). An added linear path starts from the closed-form solution, so the
+attention. The hybrid distance mixes the two. An encoder is a two-layer network
+(Linear-BatchNorm-ReLU-Dropout-Linear-L2). An added linear path starts from the closed-form solution, so the
 network only has to learn the non-linear part.
 """
 
@@ -279,7 +279,7 @@ def questions_by_scene(rows: Tensor, category: Tensor, scenes: int) -> tuple[Ten
 
 
 def triplet_hinge(positive: Tensor, negatives: Tensor, *, margin: float = MARGIN) -> Tensor:
-    """Mean of max(0, d(s, p⁺) - d(s, p⁻) + α) over all triplets (Kang et al. 2019, section 3.4).
+    """Mean of max(0, d(s, p⁺) - d(s, p⁻) + α) over all triplets (Kang et al. 2019).
 
     Args:
         positive: d(s, p⁺), [n].

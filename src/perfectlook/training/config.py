@@ -74,6 +74,15 @@ class TrainingConfig:
         for name in ("learning_rate", "attention_learning_rate", "memory_learning_rate", "ridge_penalty"):
             check_setting(self, name, lambda value: value > 0, "above 0")
 
+    @classmethod
+    def published(cls) -> "TrainingConfig":
+        """The paper's formulas (`ModelConfig.published`), one negative, one rate, the weights as they are.
+
+        The optimiser, the size of a batch, the rate and the choice of the epoch are ours.
+        """
+        rate = cls().learning_rate
+        return cls(ModelConfig.published(), negatives=1, averaging=0.0, attention_learning_rate=rate)
+
     def chooses_by_folds(self, dataset: Dataset) -> bool:
         """Whether to choose the epoch for a set by cross-validation instead of its validation scenes."""
         return self.cross_validate or is_small(dataset)

@@ -15,7 +15,7 @@ from perfectlook.data.scenes import fold_of
 from perfectlook.evaluation.protocol import Candidates, placing, training_indices
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import less_centres, pooled
-from perfectlook.model.networks import Compatibility, Encoder
+from perfectlook.model.networks import Compatibility, Encoder, Standardise
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.types import Float64Array, IntArray
@@ -165,6 +165,11 @@ def ridge_path(
 
 def _fit_standardisation(network: Compatibility, data: TrainingData, training: IntArray) -> None:
     config = network.config
+    if config.scaling == "none":
+        for each in network.modules():
+            if isinstance(each, Standardise):
+                each.scale.fill_(1.0)
+        return
     deviations = _flat(less_centres(*data.products()))
     whole = _flat(data.whole(training))
     if config.tied:  # one encoder reads both, so they share one standardisation

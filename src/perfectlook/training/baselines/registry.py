@@ -78,7 +78,7 @@ class Baseline:
 def count_pairs(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
     """Popularity: count the training pairs of every product. The order is the same for every scene.
 
-    A baseline of Kang et al. 2019, section 4. It shows how much of a figure needs no picture.
+    A baseline of Kang et al. 2019. It shows how much of a figure needs no picture.
 
     Raises:
         TrainingError: there is no pair to count.
