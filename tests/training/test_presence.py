@@ -139,4 +139,4 @@ def test_the_limit_keeps_a_fifth_of_the_marked_products_right():
     limit = choose_limit([], likeness, known)
     assert known[likeness >= limit].mean() == pytest.approx(0.2)
     assert choose_limit([], likeness, np.zeros(1000, bool)) == np.inf
-    assert choose_limit([], likeness, likeness >= 990) == np.inf  # ten are too few to tell
+    assert choose_limit([], likeness, likeness >= 990) == np.inf  # fewer than 20 right ones
