@@ -7,6 +7,8 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.cli.main import main
+from perfectlook.cli.models import _print_epoch
+from perfectlook.training.log import Epoch
 
 CONFIG = """
 [model]
@@ -236,3 +238,12 @@ def test_train_makes_the_prior_of_a_set_without_pairs(tmp_path, capsys, monkeypa
     assert "made from 8 scenes, without pairs" in capsys.readouterr().out
     assert main(["evaluate", str(tmp_path / "model"), str(folder)]) == 1
     assert "no pair" in capsys.readouterr().err
+
+
+def test_the_progress_counts_folds_from_one(capsys):
+    _print_epoch("fold 1", Epoch(3, 0.25, 0.5, None, 1.0))
+    _print_epoch("all", Epoch(0, None, None, None, 1.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "fold 2 of 5: epoch 3, loss 0.2500, binary accuracy 0.5000 (1.0 s)",
+        "all: epoch 0 (1.0 s)",
+    ]

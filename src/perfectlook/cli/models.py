@@ -144,6 +144,11 @@ def _print(out: Path, report: Mapping[str, Any]) -> None:
 
 
 def _print_epoch(stage: str, epoch: "Epoch") -> None:
+    from perfectlook.data.scenes import FOLDS
+
+    kind, _, fold = stage.partition(" ")
+    if fold:
+        stage = f"{kind} {int(fold) + 1} of {FOLDS}"
     figures = {
         "loss {:.4f}": epoch.loss,
         "binary accuracy {:.4f}": epoch.binary_accuracy,
