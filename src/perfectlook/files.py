@@ -1,12 +1,14 @@
 """Paths and files: standard folders, atomic writes, and the base class of everything you close."""
 
+import errno
 import os
+import stat
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from perfectlook.errors import PerfectLookError
 
@@ -69,6 +71,21 @@ def set_folder(path: Path | str) -> Path:
     """
     folder = Path(path)
     return SHOWROOM if str(path) == "showroom" and not folder.exists() else folder
+
+
+def open_regular(path: Path, max_bytes: int | None = None) -> BinaryIO:
+    """Open a regular file for reading. A pipe would block, and a device may have no end.
+
+    Raises:
+        OSError: it cannot be opened, is not a regular file, or is larger than `max_bytes`.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, flags), "rb")
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode) and (max_bytes is None or status.st_size <= max_bytes):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "not a regular file, or too large", str(path))
 
 
 def write_file(

@@ -220,3 +220,27 @@ def test_the_file_names_the_model_that_made_it(source: Path, out: Path) -> None:
     embedded(source, out)
     made = opened(out).generation.model
     assert made == ModelIdentity("toy-0", MODEL.identity, MODEL.backbone_identity)
+
+
+def test_pictures_outside_the_folder_of_the_file_are_left_out(
+    source: Path, out: Path, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    embedded(source, out)
+    elsewhere = tmp_path / "elsewhere" / "vectors.parquet"
+    elsewhere.parent.mkdir()
+    shutil.move(out, elsewhere)
+    report = catalogue.sync(elsewhere, MODEL)
+    assert report.added == 16
+    assert "is outside the folder of the file" in report.failed[0].reason
+    assert {each.payload["picture"] for each in points(catalogue).values()} == {""}
+    assert catalogue.sync(elsewhere, MODEL, allow_outside=True).changed == 16
+    assert "" not in {each.payload["picture"] for each in points(catalogue).values()}
+
+
+def test_a_link_to_another_folder_is_outside(source: Path, out: Path, catalogue: Catalogue) -> None:
+    embedded(source, out)
+    place = out.parent / "inner"
+    place.mkdir()
+    shutil.move(out, place / out.name)
+    (place / "set").symlink_to(source)
+    assert len(catalogue.sync(place / out.name, MODEL).failed) == 16

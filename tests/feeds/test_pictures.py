@@ -182,3 +182,19 @@ def test_a_folder_that_cannot_be_written_is_an_error(server: Web, tmp_path: Path
     cache = PictureCache(tmp_path / "pictures", LIMITS)
     with pytest.raises(CatalogueError, match="pictures: cannot be written"):
         cache.fetch([place_of(cache, server.url("/a.jpg"))])
+
+
+def test_only_pictures_of_the_cache_are_dropped(tmp_path: Path) -> None:
+    database = tmp_path / "catalogue.sqlite"
+    database.write_text("")
+    cache = PictureCache.of(tmp_path)
+    made = Path(cache.locate("https://shop.example/1.jpg"))
+    made.parent.mkdir(parents=True)
+    other = made.parent / "other.jpg"
+    for file in (made, other):
+        file.write_text("")
+    later = PictureCache.of(tmp_path)  # it knows no URLs
+    later.drop([cache.folder / ".." / "catalogue.sqlite", other, made])
+    assert database.exists()
+    assert other.exists()
+    assert not made.exists()

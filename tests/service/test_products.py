@@ -2,6 +2,9 @@
 
 import base64
 import io
+import os
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -117,3 +120,42 @@ def test_a_form_with_the_picture(own_shop: Running):
     assert answer.json()["category"] == "Furniture|Chairs"
     found = own_shop.client.post("/v1/complete", files={"photo": png()}, data={"category": "Chairs"}).json()
     assert [each["id"] for each in found["categories"][0]["products"]] == ["new"]
+
+
+@pytest.mark.parametrize("id_", ["a%00b", "b6a5%2Fpicture", "x" * 201, "%E2%80%AEabc", "%20"])
+def test_ids_that_a_feed_may_not_have_are_refused(own_shop: Running, id_: str):
+    body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
+    answer = own_shop.keyed.put(f"/v1/products/{id_}", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+
+
+def test_a_product_with_a_nul_in_its_id_can_be_deleted(own_shop: Running):
+    catalogue = own_shop.service.recommender.catalogue
+    (point,) = catalogue.get(
+        [own_shop.client.get("/v1/products").json()["products"][0]["id"]], model_of(own_shop)
+    ).values()
+    catalogue.store.upsert([replace(point, id="a\0b")])  # an earlier version stored such ids
+    assert own_shop.client.get("/v1/products/a%00b").status_code == 200
+    assert own_shop.keyed.delete("/v1/products/a%00b").status_code == 200
+    assert own_shop.client.get("/v1/products/a%00b").status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "text"])
+def test_a_picture_is_a_regular_file_with_a_picture(own_shop: Running, tmp_path: Path, kind: str):
+    catalogue = own_shop.service.recommender.catalogue
+    id_ = own_shop.client.get("/v1/products").json()["products"][0]["id"]
+    (point,) = catalogue.get([id_], model_of(own_shop)).values()
+    place = tmp_path / "picture.jpg"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place = Path("/dev/zero")
+    else:
+        place.write_text("secret")
+    catalogue.store.set_payloads({id_: {**point.payload, "picture": str(place), "picture_sha256": kind * 16}})
+    for size in ("", "?size=64"):
+        assert own_shop.client.get(f"/v1/products/{id_}/picture{size}").status_code == 404
+
+
+def model_of(shop: Running):
+    return shop.service.recommender.model

@@ -198,7 +198,7 @@ def _load_transformers(model_id: str) -> HubNetwork:
     from transformers import AutoModel
     from transformers.image_processing_base import ImageProcessingMixin
 
-    model, loading = AutoModel.from_pretrained(model_id, output_loading_info=True)
+    model, loading = AutoModel.from_pretrained(model_id, output_loading_info=True, trust_remote_code=False)
     absent = sorted(key for key in loading["missing_keys"] if "position_ids" not in key)
     if absent and all(key.startswith("pooler.") for key in absent) and hasattr(model, "pooler"):
         model.pooler = None  # a pooler without weights would be random

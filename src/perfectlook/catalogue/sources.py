@@ -94,7 +94,8 @@ def open_source(
     path = set_folder(source)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder. {_SOURCES}")
-    if vectors := VectorFile.open(path):
+    roots = None if options.get("allow_outside", False) else [cache.folder]
+    if vectors := VectorFile.open(path, roots):
         return vectors
     if path.is_file() and path.suffix != ".json":
         if options.get("format") is None and not _names_a_feed(path):

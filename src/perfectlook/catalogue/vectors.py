@@ -6,7 +6,7 @@ the backbone and the centres of the vectors.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +14,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record
+from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record, record_hash
 from perfectlook.errors import CatalogueError
+from perfectlook.feeds.fields import FeedProblem
 from perfectlook.feeds.readers import import_pyarrow
 from perfectlook.files import write_file
 from perfectlook.stores import Point
@@ -31,8 +32,11 @@ ROWS = 512
 class VectorFile:
     """A file of vectors, as a source for a sync that does not read pictures or compute vectors."""
 
-    def __init__(self, path: Path, generation: Generation, dimension: int, count: int) -> None:
+    def __init__(
+        self, path: Path, generation: Generation, dimension: int, count: int, roots: Sequence[Path] | None
+    ) -> None:
         """Describe a file. Use `VectorFile.open` to open one."""
+        self._roots = None if roots is None else tuple(each.resolve() for each in (path.parent, *roots))
         self.path = path
         self.name = str(path)
         self.generation = generation
@@ -42,8 +46,11 @@ class VectorFile:
         self.unavailable: frozenset[str] | None = frozenset()
 
     @classmethod
-    def open(cls, path: Path) -> Self | None:
+    def open(cls, path: Path, roots: Sequence[Path] | None = ()) -> Self | None:
         """Open a file that `write_vectors` has written. Return None if there is no such file.
+
+        Pictures outside the file's folder and the folders `roots` are left out: who edited the file could
+        name any file of this machine. With None, pictures may be anywhere.
 
         Raises:
             MissingExtraError: pyarrow is not installed.
@@ -68,7 +75,7 @@ class VectorFile:
             generation = made.active
             if generation is None or not isinstance(document.get("dimension"), int):
                 raise _damaged(path, "metadata without a model")
-            return cls(path, generation, document["dimension"], file.metadata.num_rows)
+            return cls(path, generation, document["dimension"], file.metadata.num_rows, roots)
 
     def check(self, model: ModelIdentity) -> None:
         """Raise CatalogueError unless this model made the vectors, on this backbone."""
@@ -102,7 +109,22 @@ class VectorFile:
                     payload = json.loads(row["record"])
                 except (TypeError, ValueError) as error:
                     raise _damaged(self.path, f"record of product '{id_}' that is not JSON") from error
-                yield id_, Record.from_payload(id_, payload, row["category"])
+                record = Record.from_payload(id_, payload, row["category"])
+                if not self._may_show(record.picture):
+                    reason = (
+                        f"the picture {record.picture} is left out: it is outside the folder of the file. "
+                        "Move the file next to the pictures, or pass --allow-outside."
+                    )
+                    self.problems.append(Problem(self.name, id_, reason, FeedProblem.UNUSABLE_FIELD))
+                    hashed = record_hash(record.title, "", record.fields)
+                    record = replace(record, picture="", record_sha256=hashed)
+                yield id_, record
+
+    def _may_show(self, picture: object) -> bool:
+        if not isinstance(picture, str) or "\0" in picture:
+            return False
+        place = Path(picture)
+        return self._roots is None or any(place.resolve().is_relative_to(root) for root in self._roots)
 
     def products(self) -> Iterator[Product]:
         """Yield the products, as other sources do."""

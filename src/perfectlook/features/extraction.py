@@ -21,7 +21,7 @@ from perfectlook.data.fingerprints import forget
 from perfectlook.errors import FeatureError, MissingExtraError, PictureError
 from perfectlook.features.store import FeatureStore, ViewKey
 from perfectlook.features.workers import WorkerDiedError, WorkerError, WorkerPool
-from perfectlook.files import worker_count
+from perfectlook.files import open_regular, worker_count
 from perfectlook.images import DEFAULT_LIMITS, open_picture
 from perfectlook.progress import Progress
 from perfectlook.types import Float16Array, Float32Array, View
@@ -295,7 +295,7 @@ _Prepared = tuple[View, ViewKey, Float32Array]
 def _read(path: Path, sha256: str) -> bytes:
     """Return the bytes of a picture. A file that is too large is truncated, and the decoder refuses it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(DEFAULT_LIMITS.max_bytes + 1)
     except OSError as error:
         raise PictureError(

@@ -12,13 +12,20 @@ from typing import TypeAlias, Unpack
 from urllib.parse import urljoin
 
 from perfectlook.errors import FeedError
-from perfectlook.feeds.fields import CATEGORY_FIELDS, Cleaning, CleaningOptions, Columns, FeedProblem
+from perfectlook.feeds.fields import (
+    CATEGORY_FIELDS,
+    MAX_ID,
+    Cleaning,
+    CleaningOptions,
+    Columns,
+    FeedProblem,
+    unusable_id,
+)
 from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
-MAX_ID = 200
 MAX_TITLE = 1_000
 MAX_FIELD = 10_000
 MAX_LINK = 2_000
@@ -205,12 +212,7 @@ class Feed:
             raise _UnusableError(known, FeedProblem.UNREADABLE, "contains NUL bytes. Export the feed again.")
         fields = self._columns.renamed(row.values)
         fields.pop("id", None)
-        if not id_:
-            raise _UnusableError("", FeedProblem.UNUSABLE_ID, "has no id. Add an id.")
-        if len(id_) > MAX_ID or not id_.isprintable():
-            reason = (
-                f"its id {id_[:40]!r} is too long or not printable. Use up to {MAX_ID} printable characters."
-            )
+        if reason := unusable_id(id_):
             raise _UnusableError("", FeedProblem.UNUSABLE_ID, reason)
         if len(everything) > MAX_TITLE:
             self._shorten(row.number, id_, fields)

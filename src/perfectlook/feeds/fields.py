@@ -123,6 +123,21 @@ class Cleaning:
             )
 
 
+MAX_ID = 200
+
+
+def unusable_id(id_: str) -> str | None:
+    """Return why an id cannot be used, or None. The address of a picture ends in /picture."""
+    if not id_:
+        return "has no id. Add an id."
+    if len(id_) > MAX_ID or not id_.isprintable() or id_.endswith("/picture"):
+        return (
+            f"its id {id_[:40]!r} is too long, not printable or ends in /picture. "
+            f"Use up to {MAX_ID} printable characters."
+        )
+    return None
+
+
 def _web_link(text: str) -> str:
     if not text.lower().startswith(("http://", "https://")):
         raise ValueError(f"{text[:40]!r} is not a link. Write https://... .")

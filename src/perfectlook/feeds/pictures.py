@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import sqlite3
 import time
 from collections import Counter
@@ -26,6 +27,8 @@ LEFT_BEHIND_SECONDS = 3600.0
 GIVEN_UP_AFTER = 8
 """After this many temporary failures in a row, no more pictures are requested from a server."""
 _TOGETHER = 64
+_MADE = re.compile(r"[0-9a-f]{40}(\.[a-z]+)?")
+"""The names that the cache gives to pictures."""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS fetched (name TEXT PRIMARY KEY, etag TEXT, last_modified TEXT)"
 
 
@@ -104,9 +107,10 @@ class PictureCache:
         return reasons
 
     def drop(self, pictures: Iterable[Path]) -> None:
-        """Remove the pictures that are in the cache and no longer have a URL."""
+        """Remove the pictures that the cache has made and that no longer have a URL."""
         for picture in pictures:
-            if picture.parent.parent == self.folder and str(picture) not in self._urls:
+            made = f"{self.folder}{os.sep}{picture.name[:2]}{os.sep}{picture.name}" == str(picture)
+            if made and _MADE.fullmatch(picture.name) and str(picture) not in self._urls:
                 picture.unlink(missing_ok=True)
 
     def _fetch(

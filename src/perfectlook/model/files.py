@@ -8,13 +8,14 @@ import difflib
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -157,12 +158,31 @@ def readable(path: Path, remedy: str = TRAIN_AGAIN) -> Iterator[None]:
     """Turn any failure to read a file of a model folder into a `ModelError` that names the file."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile),
+        *(RuntimeError, MemoryError, OverflowError, RecursionError),
+    ) as error:
         raise ModelError(f"{path}: cannot be read ({error}). {remedy}") from error
 
 
 def read_arrays(content: bytes) -> dict[str, Any]:
-    """The arrays of an `.npz` file by name; call it inside `readable`."""
+    """The arrays of an `.npz` file by name; call it inside `readable`.
+
+    The arrays take no more memory than the file. `write_arrays` does not compress, so others do not either.
+    """
+    with ZipFile(io.BytesIO(content)) as packed:
+        entries = packed.infolist()
+        if sum(each.file_size for each in entries) > len(content):
+            raise ValueError("its arrays are larger than the file")
+        for each in entries:
+            with packed.open(each) as entry:
+                is_first = np.lib.format.read_magic(entry) == (1, 0)
+                read = (
+                    np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = read(entry)
+            if math.prod(shape) * max(1, dtype.itemsize) > each.file_size:
+                raise ValueError(f"{each.filename} is larger than the file")
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 

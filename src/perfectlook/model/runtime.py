@@ -32,6 +32,7 @@ from perfectlook.model.distances import (
     hybrid_to_mean,
 )
 from perfectlook.model.files import ModelRecord, read_centres, read_trained_on, readable
+from perfectlook.model.graphs import check_graph
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.presence import Presence, Sight
 from perfectlook.taxonomy import Resolution, resolve
@@ -557,6 +558,8 @@ def _open_session(path: Path) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        content = path.read_bytes()
+        check_graph(content)
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises exceptions without a common base
         raise ModelError(f"{path}: damaged ({error}). {files.TRAIN_AGAIN}") from error

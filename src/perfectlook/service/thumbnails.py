@@ -13,7 +13,8 @@ from PIL import Image
 from perfectlook.answers import Sample
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError, UsageError
-from perfectlook.images import encode_jpeg, open_picture
+from perfectlook.files import open_regular
+from perfectlook.images import DEFAULT_LIMITS, encode_jpeg, open_picture
 from perfectlook.service.errors import Refusal
 
 SIZES = (64, 128, 256, 512, 1024)
@@ -72,7 +73,8 @@ def _side(size: int | None) -> int | None:
 
 def _made(file: Path, side: int | None) -> tuple[bytes, str]:
     if side is None:
-        content = file.read_bytes()
+        with open_regular(file, DEFAULT_LIMITS.max_bytes) as opened:
+            content = opened.read()
         if (type_ := type_of(content)) is not None:
             return content, type_
     picture = open_picture(file, fit=side)

@@ -143,10 +143,7 @@ class EmbeddedStore(Closable):
         """Return points by id."""
         with self._database.reading() as connection:
             number, _ = self._named(connection, collection)
-            found = connection.execute(
-                f"{sql.SELECT_POINTS} WHERE p.collection = ? AND p.id IN (SELECT value FROM json_each(?))",
-                (number, json.dumps(list(ids))),
-            ).fetchall()
+            found = sql.selected(connection, sql.SELECT_POINTS, number, ids)
         return {point.id: point for point in map(self._point, found)}
 
     def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:

@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,9 +24,9 @@ from perfectlook.answers import (
     details_of,
 )
 from perfectlook.catalogue import Record
-from perfectlook.errors import PictureError
+from perfectlook.errors import CatalogueError, PictureError
 from perfectlook.feeds import PictureCache
-from perfectlook.feeds.fields import Cleaning
+from perfectlook.feeds.fields import Cleaning, unusable_id
 from perfectlook.files import write_file
 from perfectlook.images import open_picture
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
@@ -141,6 +143,9 @@ async def product(service: OpenService, id: Id) -> Response:  # noqa: A002
 )
 async def put(request: Request, service: OpenService, id: Id) -> Response:  # noqa: A002
     """Embed a product and store it in the catalogue. After the answer, searches find it."""
+    id = unicodedata.normalize("NFC", id).strip()  # noqa: A001
+    if reason := unusable_id(id):
+        raise Refusal(422, "invalid", f"id: {reason}")
     document, content = await _body(request)
     new = NewProduct.model_validate(document)
     if content is None and new.picture_url is not None:
@@ -207,7 +212,8 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
         picture = Path(known.picture)
     else:
         raise Refusal(422, "invalid", "A new product requires a picture. Send picture_url or picture_base64.")
-    source = OneProduct(Product(id_, category, picture, new.title, fields))
+    title = " ".join((new.title or "").split()) or None
+    source = OneProduct(Product(id_, category, picture, title, fields))
     recommender = service.recommender
     report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)
     if report.failed:
@@ -220,7 +226,7 @@ def _delete(service: Service, id_: str) -> None:
     store = service.recommender.catalogue.store
     with store.hold("DELETE of a product"):
         store.delete([id_])
-    if picture.parent == _folder(service):
+    if picture.parent == _folder(service) and re.fullmatch("[0-9a-f]{40}", picture.name):
         picture.unlink(missing_ok=True)
 
 
@@ -229,7 +235,7 @@ def _stored(service: Service, content: bytes) -> Path:
     open_picture(content, fit=64, limits=service.limits)
     picture = _folder(service) / hashlib.sha256(content).hexdigest()[:40]
     if not picture.exists():
-        write_file(picture, content, durable=True)
+        write_file(picture, content, durable=True, error=CatalogueError)
     return picture
 
 
