@@ -133,6 +133,26 @@ def test_the_report_lists_what_changed_in_each_product(shop: Shop) -> None:
     assert shop.points()[ids[1]].payload["fields"] == {"price": "49.00 EUR"}
 
 
+def test_empty_rows_prevent_no_deletion(shop: Shop) -> None:
+    shop.sync()
+    shop.rows[3:5] = [{}, {"id": "", "title": " "}]
+    report = shop.sync()
+    assert (counts(report), report.is_whole, report.failed) == ((0, 0, 2, 6, 0), True, [])
+
+
+def test_a_short_feed_deletes_no_more_than_ten_products_or_a_share(shop: Shop) -> None:
+    one = shop.rows[0]
+    shop.rows += [{**one, "id": f"more {n}"} for n in range(8)]
+    shop.sync()
+    shop.rows = shop.rows[:5]
+    with pytest.raises(CatalogueError, match=r"lacks 11 of the 16 .*pass --max-delete 69%\."):
+        shop.sync()
+    assert len(shop.points()) == 16
+    assert shop.sync(max_delete=0.69).deleted == 11
+    shop.rows = shop.rows[:1]
+    assert shop.sync().deleted == 4
+
+
 def test_a_picture_of_the_same_size_and_time_is_read_only_with_verify(shop: Shop) -> None:
     shutil.copy(shop.picture(1), shop.folder / "other.jpg")
     shop.sync()

@@ -22,7 +22,7 @@ def line(title: str | None, *, bare: bool = False, ruled: bool = False, **fields
         (
             "Oak chair",
             {"price": "49.90 EUR", "sale_price": "39.90 EUR"},
-            "     1  0.812  b6a5  Oak chair  39.90 EUR",
+            "     1  0.812  b6a5  Oak chair  39.90 EUR (was 49.90 EUR)",
         ),
         (None, {"price": "49.90 EUR"}, "     1  0.812  b6a5  49.90 EUR"),
         (None, {}, "     1  0.812  b6a5"),

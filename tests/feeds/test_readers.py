@@ -327,3 +327,88 @@ def test_columns_that_unpack_suspiciously_are_refused_unread(tmp_path: Path) -> 
     parquet.write_table(listed, tmp_path / "b.parquet")
     rows = [row.values for row in format_of("b.parquet").read(tmp_path / "b.parquet", "id")]  # type: ignore[union-attr]
     assert rows == [{"id": "1", "links": ""}, {"id": "2", "links": "[1, 2]"}]
+
+
+def rows_and_problems(
+    folder: Path, name: str, content: str
+) -> tuple[list[str], list[tuple[int, str | None]]]:
+    """Return the titles of the rows, and the number and id of every row that is refused or doubtful."""
+    (folder / name).write_text(content, encoding="utf-8")
+    found = list(format_of(name).read(folder / name, "id"))
+    titles = [each.values["title"] for each in found if isinstance(each, FeedRow)]
+    doubtful = [
+        (each.number, each.values["id"] if isinstance(each, FeedRow) else each.id)
+        for each in found
+        if isinstance(each, UnreadableRow) or each.note
+    ]
+    return titles, doubtful
+
+
+OPEN = (
+    'id,title,image_link,category\n1,"Big Ben wall clock,s1.jpg,Sofas\n2,Rug,r1.jpg,Rugs\n'
+    '3,Clock 12",s3.jpg,Sofas\n4,Sofa,s2.jpg,Sofas\n'
+)
+
+
+def test_a_title_that_opens_a_quotation_mark_swallows_no_row(tmp_path: Path) -> None:
+    assert rows_and_problems(tmp_path, "a.csv", OPEN) == (["Rug", 'Clock 12"', "Sofa"], [(2, "1")])
+    in_tabs = rows_and_problems(tmp_path, "a.txt", OPEN.replace(",", "\t"))
+    assert in_tabs == (['"Big Ben wall clock', "Rug", 'Clock 12"', "Sofa"], [(2, "1")])
+
+
+def test_texts_of_several_lines_are_read(tmp_path: Path) -> None:
+    lines = "\n".join(["<p>Oak, oiled, seats three, grey</p>"] * 4_000)
+    assert len(lines) > 140_000
+    content = f'id,title,image_link,category\n1,"{lines}",1.jpg,Sofas\n2,"a\nb",2.jpg,Sofas\n'
+    assert rows_and_problems(tmp_path, "a.csv", content) == ([lines, "a\nb"], [])
+    content = 'id\ttitle\timage_link\n1\t"a, b\nc"\t1.jpg\n'
+    assert rows_and_problems(tmp_path, "a.tsv", content) == (["a, b\nc"], [])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id;title;price\n1;a;10 EUR;\n2;b;10 EUR;\n",
+        "id;title;price;;\n1;a;10 EUR;;\n2;b;10 EUR\n",
+        "sep=;\nid;title;price\n1;a;1\n2;b;2\n",
+        'id, title, price\n1, "a", 1\n2, b, 2\n\x1a',
+        "id,title,price\r1,a,1\r2,b,2\r",
+    ],
+)
+def test_habits_of_spreadsheets_are_read(content: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(content, encoding="utf-8", newline="")
+    rows = list(format_of("a.csv").read(tmp_path / "a.csv", "id"))
+    assert [isinstance(each, FeedRow) and each.values["title"] for each in rows] == ["a", "b"]
+    assert [each.number for each in rows] == ([3, 4] if content.startswith("sep") else [2, 3])
+
+
+def test_the_wrong_separator_names_the_format(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id\ttitle\n1\ta\n", encoding="utf-8")
+    with pytest.raises(FeedError, match=r"separated by tabs\. Pass --format tsv\."):
+        list(format_of("a.csv").read(tmp_path / "a.csv", "id"))
+    (tmp_path / "a.txt").write_text("id,title\n1,a\n", encoding="utf-8")
+    with pytest.raises(FeedError, match=r"not separated by tabs\. Pass --format csv\."):
+        list(format_of("a.txt").read(tmp_path / "a.txt", "id"))
+
+
+def test_xml_of_many_shops(tmp_path: Path) -> None:
+    entry = (
+        '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:g="https://base.google.com/ns/1.0"><entry>'
+        "<id>https://shop.example/1</id><title>Big <b>oak</b> sofa</title><g:id>1</g:id>"
+        "<g:additional_image_link>2.jpg</g:additional_image_link>"
+        "<g:additional_image_link>3.jpg</g:additional_image_link></entry></feed>"
+    )
+    plain = "<products><product><id>1</id><product>part</product></product></products>"
+    for content, values in (
+        (entry, {"id": "1", "title": "Big oak sofa", "additional_image_link": "2.jpg, 3.jpg"}),
+        (plain, {"id": "1", "product": "part"}),
+    ):
+        (tmp_path / "a.xml").write_text(content, encoding="utf-8")
+        assert list(format_of("a.xml").read(tmp_path / "a.xml", "id")) == [FeedRow(1, values)]
+
+
+def test_nan_is_no_value(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "price": NaN, "x": -Infinity}\n', encoding="utf-8")
+    assert list(format_of("a.jsonl").read(tmp_path / "a.jsonl", "id")) == [
+        FeedRow(1, {"id": "1", "price": "", "x": ""})
+    ]

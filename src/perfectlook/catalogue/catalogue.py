@@ -33,6 +33,11 @@ from perfectlook.types import Problem
 MANY_DELETED = 10
 """A sync that deletes at least this many products warns if they are more than half of all."""
 
+MAX_DELETE = 0.2
+"""The largest share of the products that a sync deletes by default."""
+AT_LEAST_DELETED = 10
+"""A sync may always delete this many products."""
+
 TOGETHER = 5000
 """How many records are written, or products removed, in one transaction."""
 
@@ -94,6 +99,7 @@ class Catalogue(Closable):
         model: Model | Path | str | None = None,
         *,
         allow_empty: bool = False,
+        max_delete: float = MAX_DELETE,
         verify: bool = False,
         recentre: bool = False,
         dry_run: bool = False,
@@ -115,6 +121,8 @@ class Catalogue(Closable):
             model: an open model, its folder, or the name of a model that comes with the package. The default
                 is the model that the catalogue was opened with.
             allow_empty: delete all products if the source is empty.
+            max_delete: the largest share of the products, 0 to 1, that a sync deletes. With more it stops,
+                unless they are fewer than 11.
             verify: read every picture, or ask its server, even if nothing suggests that it has changed.
             recentre: compute new centres, and embed all products with them into a new collection.
             dry_run: change nothing and fetch no pictures. The report says what a sync would do.
@@ -127,7 +135,8 @@ class Catalogue(Closable):
             UsageError: there is no such source, no model, or an option is invalid.
             ModelError: the model cannot be opened, or was trained on another backbone than the one installed.
             CatalogueInUseError: another sync is running, and has not finished within `wait` seconds.
-            CatalogueError: the source is empty (unless allowed), has no usable product, or the store fails.
+            CatalogueError: the source is empty (unless allowed), has no usable product, lacks more products
+                than `max_delete`, or the store fails.
             DatasetError: the source is a set that cannot be read.
             FeedError: the source is a feed that cannot be read.
             FetchError: the source is a feed at a URL that cannot be fetched.
@@ -151,9 +160,9 @@ class Catalogue(Closable):
             listing = list_products(
                 source, before, verify=verify, fetch=not dry_run, workers=workers, progress=progress
             )
-            if not (listing.items or listing.unchanged or allow_empty):
-                raise CatalogueError(_why_empty(source, listing, len(before), self.location))
             staying, stored = listing.staying(before.keys()), before
+            if not allow_empty or listing.items or listing.unchanged:
+                _check_losses(source, listing, before, self.location, 1.0 if dry_run else max_delete)
             target = _to_fill(manifest, identity, source, recentre=recentre)
             switches = target is not manifest.active
             if not dry_run:
@@ -444,6 +453,22 @@ def _warnings(deleted: int, before: int, *, dry_run: bool) -> list[str]:
         f"{share} were deleted, because the source does not have them. If this is a mistake, restore them by "
         "syncing a complete source. `perfectlook catalogue sync --dry-run` shows deletions beforehand."
     ]
+
+
+def _check_losses(
+    source: Source, listing: Listing, before: Mapping[str, State], location: str, most: float
+) -> None:
+    """Raise CatalogueError if a source lacks all products, or a larger share of them than `most`."""
+    if not (listing.items or listing.unchanged):
+        raise CatalogueError(_why_empty(source, listing, len(before), location))
+    lost = len(before.keys() - listing.items.keys() - listing.unchanged - listing.staying(before.keys()))
+    if lost > max(AT_LEAST_DELETED, most * len(before)):
+        percent = -(-100 * lost // len(before))
+        raise CatalogueError(
+            f"{source.name}: lacks {lost:,} of the {len(before):,} products of {location}, more than "
+            f"{most:.0%}. Nothing was changed. Check that the source is complete; to delete them, "
+            f"pass --max-delete {percent}%."
+        )
 
 
 def _unknown_availabilities(source: Source) -> list[str]:

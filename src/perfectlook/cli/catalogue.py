@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Feeding, Folder, JsonOut, Natural, Strict, Workers, group
+from perfectlook.cli.options import Feeding, Folder, JsonOut, Natural, Percent, Strict, Workers, group
 from perfectlook.cli.output import print_problems, require, write_json
 from perfectlook.errors import UsageError
 from perfectlook.progress import counted
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SEVERITY = {"ok": 0, "warning": 3, "error": 1}
 """The exit code of `catalogue check`, by severity."""
+MAX_DELETE = 0.2
 NAMED = 5
 """How many category names a line shows."""
 
@@ -47,6 +48,7 @@ def sync(
     recentre: bool = False,
     wait: Natural = 0,
     allow_empty: bool = False,
+    max_delete: Percent = MAX_DELETE,
     strict: Strict = False,
     json: Path | None = None,
     workers: Workers = None,
@@ -67,6 +69,8 @@ def sync(
         recentre: compute the categories' centres again, and embed all products with them
         wait: seconds to wait until another sync ends (default: 0)
         allow_empty: delete all products if the source is empty
+        max_delete: stop before changing anything if more than this share of the products would be deleted,
+            and more than 10 (default: 20%)
         strict: exit with 1 if there is any problem
         json: write the report, with all problems, as JSON
 
@@ -85,6 +89,7 @@ def sync(
             products,
             opened,
             allow_empty=allow_empty,
+            max_delete=max_delete,
             verify=verify,
             recentre=recentre,
             dry_run=dry_run,

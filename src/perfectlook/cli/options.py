@@ -50,6 +50,12 @@ def _reader(kind: Callable[[str], Any], what: str) -> Callable[[object, Sequence
     return read
 
 
+def _percent(text: str) -> float:
+    """Read a share: 20%, 20 or 0.2."""
+    amount = float(text.removesuffix("%"))
+    return amount if "." in text and not text.endswith("%") else amount / 100
+
+
 whole, number = _reader(int, "a whole number"), _reader(float, "a number")
 
 
@@ -68,6 +74,10 @@ def key_and_value(flag: str, text: str, expected: str, *, at_last: bool = False)
 Positive = Annotated[int, Parameter(converter=whole, validator=_within(1, math.inf, "at least 1"))]
 Natural = Annotated[int, Parameter(converter=whole, validator=_within(0, math.inf, "0 or more"))]
 Share = Annotated[float, Parameter(converter=number, validator=_within(0, 1, "from 0 to 1"))]
+Percent = Annotated[
+    float,
+    Parameter(converter=_reader(_percent, "a percentage"), validator=_within(0, 1, "from 0% to 100%")),
+]
 Weight = Annotated[float, Parameter(converter=number, validator=_within(0, sys.float_info.max, "0 or more"))]
 SEVERAL = Parameter(consume_multiple=1, negative=())
 """A flag that takes one or more values, up to the next flag. It can be repeated."""

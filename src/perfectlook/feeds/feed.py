@@ -216,6 +216,8 @@ class Feed:
             raise _UnusableError("", FeedProblem.UNUSABLE_ID, reason)
         if len(everything) > MAX_TITLE:
             self._shorten(row.number, id_, fields)
+        if row.note:
+            self._report(row.number, id_, FeedProblem.QUOTATION_MARKS, row.note)
         category = _category(id_, fields)
         picture = self._picture(id_, fields.pop("image_link", ""))
         title = " ".join(fields.pop("title", "").split()) or None

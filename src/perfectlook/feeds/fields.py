@@ -26,10 +26,16 @@ class FeedProblem(StrEnum):
     NO_PICTURE = "row without picture"
     TOO_LONG = "text too long"
     UNUSABLE_FIELD = "unusable field"
+    QUOTATION_MARKS = "open quotation mark"
     UNKNOWN_AVAILABILITY = "unknown availability"
 
 
-KEPT = frozenset({FeedProblem.TOO_LONG, FeedProblem.UNUSABLE_FIELD, FeedProblem.UNKNOWN_AVAILABILITY})
+KEPT = frozenset(
+    {
+        *(FeedProblem.TOO_LONG, FeedProblem.UNUSABLE_FIELD),
+        *(FeedProblem.UNKNOWN_AVAILABILITY, FeedProblem.QUOTATION_MARKS),
+    }
+)
 """Kinds of problems whose rows still become products."""
 
 
@@ -190,7 +196,7 @@ class Columns:
 
     def check(self, feed: str, present: Collection[str]) -> None:
         """Raise FeedError if a column of `--field` or a required column is missing."""
-        has = f"it has {', '.join(list(present)[:30])}"
+        has = f"it has {', '.join(present)}"
         for field, column in self._named.items():
             if column not in present:
                 raise FeedError(f"{feed}: no column '{column}' ({has}). Correct --field {field}={column}.")

@@ -2,9 +2,10 @@
 
 import csv
 import json
+import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from functools import partial
@@ -26,6 +27,8 @@ class FeedRow(NamedTuple):
 
     number: int
     values: Mapping[str, str]
+    note: str = ""
+    """What is doubtful about the row."""
 
 
 class UnreadableRow(NamedTuple):
@@ -89,17 +92,18 @@ def column_name(name: str) -> str:
 
 def as_text(value: object) -> str:
     """Return a value of a typed format as text: None is empty, bytes are UTF-8, nested values are JSON."""
-    if value is None or isinstance(value, str):
-        return value or ""
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, dict) and value.keys() == {"value", "currency"}:  # a price of Google's Content API
         return f"{as_text(value['value'])} {as_text(value['currency'])}"
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=as_text)
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    text = format(value, "f") if isinstance(value, Decimal) else str(value)
+    return text.lower() if isinstance(value, bool) else text
 
 
 _MAX_LINE = 2**24
@@ -151,8 +155,9 @@ def _wrong_encoding(path: Path) -> str | None:
 def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Rows:
     """Read a feed whose first line names its columns.
 
-    A malformed row becomes one `UnreadableRow`, and reading continues on its next line. The rows after an
-    open quotation mark are not lost.
+    A malformed row becomes one `UnreadableRow`, and reading continues on its next line. So does a row whose
+    quoted text spans other rows (see `_swallows`), so the rows after an open quotation mark are not lost. In
+    a feed with tabs, the quotation marks of such a row are text.
 
     Args:
         path: the file.
@@ -162,26 +167,31 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
     Raises:
         FeedError: the file cannot be read, is not UTF-8, or has no header.
     """
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     with _opened(path) as stream:
         lines = _Lines(stream)
-        first = next(lines, "")
+        first, number = next(lines, ""), 1
+        if named := _NAMES_SEPARATOR.fullmatch(first):
+            separator, first, number = separator or named[1], next(lines, ""), 2
+        is_tabs = separator == "\t"
         separator = separator or max(",;|", key=first.count)
+        _check_separator(path, first, separator)
         header = _header(path, first, separator)
+        place = header.index(id_column) if id_column in header else 0
         lines.taken.clear()
-        number = 1
-        reader = csv.reader(lines, delimiter=separator, strict=True)
+        reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=not is_tabs)
         while True:
             number += 1
             problem = ""
             try:
-                cells = next(reader)
-                if not any(map(str.strip, cells)):
-                    cells = []
+                cells = _fitting(next(reader), len(header))
                 if cells and len(cells) != len(header):
                     problem = (
                         f"has {len(cells)} columns, but the header has {len(header)}. "
                         "Check its quotation marks."
                     )
+                elif len(lines.taken) > 1 and _swallows(lines.taken, cells, separator, place):
+                    problem = "a quotation mark opens a text that spans the next rows. Double or remove it."
             except StopIteration:
                 return
             except csv.Error as error:
@@ -191,14 +201,60 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
                 if cells:
                     yield FeedRow(number, dict(zip(header, cells, strict=True)))
             else:
-                plain = lines.taken[0].rstrip("\r\n").split(separator)
+                plain = _fitting(lines.taken[0].rstrip("\r\n").split(separator), len(header))
+                is_open = len(lines.taken) > 1
                 lines.give_back()
-                if separator == "\t" and len(plain) == len(header):  # its quotation marks mean inches
-                    yield FeedRow(number, dict(zip(header, plain, strict=True)))
-                else:  # in a malformed row, only the first column is reliable
+                if is_tabs and len(plain) == len(header):  # its quotation marks mean inches
+                    note = f"its quotation marks are read as text, because {problem}" if is_open else ""
+                    yield FeedRow(number, dict(zip(header, plain, strict=True)), note)
+                else:  # in a malformed row, only the columns up to the id are reliable
                     id_ = plain[0].strip().strip('"') if header[0] == id_column else ""
                     yield UnreadableRow(number, problem, id_ or None)
             lines.taken.clear()
+
+
+def _fitting(cells: list[str], count: int) -> list[str]:
+    """Return the cells of a row without empty ones after the last column; none for an empty row."""
+    if not any(cell.strip(_BLANK) for cell in cells):
+        return []
+    while len(cells) > count and not cells[-1].strip():
+        cells = cells[:-1]
+    return cells
+
+
+def _swallows(lines: Sequence[str], cells: Sequence[str], separator: str, place: int) -> bool:
+    """Whether a quoted text of a row spans other rows: lines with all columns, an id and a picture.
+
+    In a feed with tabs, no text has both a tab and a line break.
+    """
+    spanning = [cell for cell in cells if separator in cell and ("\n" in cell or "\r" in cell)]
+    if not spanning or separator == "\t":
+        return bool(spanning)
+    rows = (line.split(separator) for line in lines[1:])
+    return any(
+        len(row) == len(cells)
+        and _LIKE_AN_ID.fullmatch(row[place].strip())
+        and _A_PICTURE.search(",".join(row))
+        for row in rows
+    )
+
+
+LONGEST_CELL = 2**23
+_BLANK = " \t\r\n\x1a\ufeff\u00a0"
+_NAMES_SEPARATOR = re.compile(r"sep=(.)\s*")
+"""The first line with which spreadsheets name the separator."""
+_LIKE_AN_ID = re.compile(r"""["']?[^\s<>"']{1,200}["']?""")
+_A_PICTURE = re.compile(r"https?://|\.(?:jpe?g|png|webp|gif|avif|heic|tiff?|bmp)\b", re.IGNORECASE)
+
+
+def _check_separator(path: Path, line: str, separator: str) -> None:
+    """Raise FeedError if a header has no separator of its format, but one of the other format."""
+    if separator in line:
+        return
+    if "\t" in line:
+        raise FeedError(f"{path}: its columns are separated by tabs. Pass --format tsv.")
+    if separator == "\t" and max(map(line.count, ",;|")):
+        raise FeedError(f"{path}: its columns are not separated by tabs. Pass --format csv.")
 
 
 class _Lines(Iterator[str]):
@@ -224,6 +280,8 @@ def _header(path: Path, line: str, separator: str) -> list[str]:
         names = [column_name(name) for name in next(csv.reader([line], delimiter=separator, strict=True))]
     except csv.Error:
         names = []
+    while names and not names[-1]:
+        names.pop()
     if not names:
         raise FeedError(f"{path}: no header in the first line. Add a line with the column names.")
     for place, name in enumerate(names):
@@ -247,7 +305,7 @@ def read_jsonl(path: Path, id_column: str) -> Rows:
             if not line.strip():
                 continue
             try:
-                entry = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
+                entry = json.loads(line, parse_float=str, parse_int=str, parse_constant=_missing)
                 values = {column_name(name): as_text(value) for name, value in entry.items()}
             except (ValueError, RecursionError) as error:
                 found = shown_id.search(line)
@@ -257,6 +315,10 @@ def read_jsonl(path: Path, id_column: str) -> Rows:
                 yield UnreadableRow(number, "not an object. Write {...}.")
             else:
                 yield FeedRow(number, values)
+
+
+def _missing(_constant: str) -> None:
+    """NaN and Infinity are no values."""
 
 
 def import_pyarrow(what: str) -> tuple[Any, Any]:
@@ -341,8 +403,8 @@ def _shared(column: Any) -> Iterator[object]:
 
 _MAX_ITEM = 4 * 2**20
 """Bytes of XML between the starts or ends of two items or other elements around items."""
-_PRODUCTS = ("item", "entry")
-_GOOGLE = "{http://base.google.com/ns/"
+_PRODUCTS = ("item", "entry", "product")
+_GOOGLE = ("{http://base.google.com/", "{https://base.google.com/")
 
 
 def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
@@ -376,7 +438,7 @@ def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
                     continue
                 above.pop()
                 products -= is_product
-                if is_product:
+                if is_product and not products:
                     number += 1
                     yield FeedRow(number, _values(element))
                 if not products:  # free everything that no product around it needs
@@ -425,12 +487,20 @@ def _values(item: "Element") -> dict[str, str]:
     """Return the fields of an item by name. Those of Google's namespace take precedence."""
     values: dict[str, str] = {}
     for field in sorted(item, key=lambda each: not each.tag.startswith(_GOOGLE)):
-        text = field.text or ""
+        name = column_name(_local(field.tag))
+        text = "".join(field.itertext()) if name in _WITH_MARKUP else field.text or ""
         if not text.strip():
             text = field.get("href", "")  # Atom's <link href="..."/>
-        if text.strip():
-            values.setdefault(column_name(_local(field.tag)), text)
+        if not text.strip():
+            continue
+        if name == MORE_IMAGES and name in values:
+            values[name] += f", {text.strip()}"
+        values.setdefault(name, text)
     return values
+
+
+MORE_IMAGES = "additional_image_link"
+_WITH_MARKUP = ("title", "name", "description", "summary", "content")
 
 
 def _local(tag: str) -> str:
