@@ -378,7 +378,8 @@ class Look(DrawableAnswer):
     distance: Rounded
     """The sum of the products' distances to the scene, after rules."""
     apart: Rounded
-    """The mean of ‖f_p - f_q‖ over the pairs of slots."""
+    """The mean over the pairs of slots of how far their products are from going together. The average of all
+    products is 0, and lower is better. For a model without complements, the mean of ‖f_p - f_q‖."""
     weight: float
     proven_exact: bool
     """Whether it is proven that no look of the catalogue has a smaller objective."""

@@ -10,21 +10,26 @@ from perfectlook.model.complements import Complements
 from perfectlook.model.files import COMPLEMENTS
 
 MAP = Complements(
-    np.array([[0.0, 2.0], [2.0, 1.0]], np.float32), np.array([1.0, -1.0], np.float32), weight=1.5
+    np.array([[0.0, 2.0], [2.0, 1.0]], np.float32), np.array([1.0, 2.0], np.float32), weight=1.5
 )
 
 
 def test_the_query_point_of_a_product_by_hand():
-    assert MAP.points(np.array([[3.0, 4.0], [0.0, 0.0]], np.float32)).tolist() == [[9.0, 9.0], [1.0, -1.0]]
+    # Less the mean (1, 2), the products are (2, 2) and (0, 0).
+    assert MAP.points(np.array([[3.0, 4.0], [1.0, 2.0]], np.float32)).tolist() == [[4.0, 6.0], [0.0, 0.0]]
 
 
-def test_products_are_apart_by_the_mean_of_both_directions():
-    one, other = np.array([[1.0, 0.0]], np.float32), np.array([[0.0, 1.0], [1.0, 1.0]], np.float32)
-    # The query points are (1, 1) for the one, and (3, 0) and (3, 2) for the others.
-    there = [1 + 0, 0 + 0]
-    back = [4 + 0, 4 + 4]
-    assert MAP.apart(one, other).tolist() == [[(there[0] + back[0]) / 2, (there[1] + back[1]) / 2]]
+def test_how_far_products_are_from_going_together_by_hand():
+    one, other = np.array([[3.0, 4.0]], np.float32), np.array([[1.0, 2.0], [2.0, 1.0]], np.float32)
+    # The query point of the one is (4, 6); the others are (0, 0) and (1, -1) less the mean.
+    assert MAP.apart(one, other).tolist() == [[0.0, -2 * (4 - 6)]]
     assert MAP.apart(other, one).tolist() == MAP.apart(one, other).T.tolist()
+
+
+def test_no_products_go_together_better_than_the_lower_bound():
+    vectors = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    longest = float(np.linalg.norm(vectors - MAP.mean, axis=1).max())
+    assert MAP.apart(vectors, vectors).min() >= MAP.least_apart(longest)
 
 
 def test_a_map_is_read_back_unchanged(tmp_path: Path):
@@ -32,7 +37,7 @@ def test_a_map_is_read_back_unchanged(tmp_path: Path):
     found = Complements.open(tmp_path, 2)
     assert found is not None
     assert found.matrix.tolist() == MAP.matrix.tolist()
-    assert found.offset.tolist() == MAP.offset.tolist()
+    assert found.mean.tolist() == MAP.mean.tolist()
     assert found.weight == 1.5
 
 

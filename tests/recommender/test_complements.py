@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def members(recommender: Recommender, category: str) -> list[Point]:
 
 def by_distance(asked: Point, points: list[Point]) -> list[tuple[float, str]]:
     complements = random_map()
-    query = complements.matrix.astype(float) @ asked.vector + complements.offset
+    query = complements.matrix.astype(float) @ (asked.vector - complements.mean)
     return sorted((float(((query - point.vector) ** 2).sum()), point.id) for point in points)
 
 
@@ -76,11 +77,11 @@ class WithSets(PricedSet):
 
     def products(self) -> Iterator[Product]:
         seen: set[str] = set()
-        for product in super().products():
-            first = product.category not in seen
-            seen.add(product.category)
+        for each in super().products():
+            first = each.category not in seen
+            seen.add(each.category)
             group = {"item_group_id": "set-1"} if first else {}
-            yield replace(product, fields={**product.fields, **group})
+            yield replace(each, fields={**each.fields, **group})
 
 
 def test_variants_of_the_product_are_left_out(source: Path) -> None:
@@ -147,3 +148,36 @@ def test_a_model_without_complements_says_so(source: Path) -> None:
     catalogue.sync(PricedSet(source), model)
     with pytest.raises(ModelError, match="no complements"):
         Recommender.open(catalogue, model).complete(product="shoe-0")
+
+
+def test_the_look_of_a_photo_is_the_best_of_all_looks(recommender: Recommender, source: Path) -> None:
+    photo = sorted((source / "scenes").iterdir())[1]
+    complements, scene = random_map(), recommender.embed(photo).scene
+    slots = {name: members(recommender, name) for name in (SHOES, BAGS, HATS)}
+    near = {
+        name: dict(
+            zip(
+                [point.id for point in points],
+                scene.distances(name, np.stack([point.vector for point in points])).total.tolist(),
+                strict=True,
+            )
+        )
+        for name, points in slots.items()
+    }
+    looks = {}
+    for chosen in product(*slots.values()):
+        apart = np.mean(
+            [
+                -2 * (a.vector - complements.mean) @ complements.matrix @ (b.vector - complements.mean)
+                for a, b in combinations(chosen, 2)
+            ]
+        )
+        distance = sum(near[point.category][point.id] for point in chosen)
+        looks[tuple(point.id for point in chosen)] = distance + 0.5 * 3 * apart
+    look = recommender.look(photo, include_unavailable=True)
+    best = min(looks, key=lambda ids: looks[ids])
+    assert {slot.product.id for slot in look} == set(best)
+    assert look.weight == 1.5
+    assert look.objective == pytest.approx(looks[best], abs=1e-3)
+    assert look.objective == pytest.approx(look.distance + look.weight * look.apart)
+    assert look.proven_exact

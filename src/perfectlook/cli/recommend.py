@@ -75,7 +75,7 @@ def complete(
         spread: 0 to 1: prefer products that differ from those ranked before them (default: 0, off)
         keep_in_scene: also recommend products that the photo already shows
         look: compose a whole look: one product per category, near the photo and near each other
-        weight: with --look: importance of the distances between its products (default: 0.5)
+        weight: with --look: how much its products should go with each other (default: the model's)
         budget: with --look: maximum total price, 500 or "500 EUR"
         lock: with --look: CATEGORY=ID, a product that keeps the slot of its category; the last level of the
             path is enough
@@ -90,7 +90,6 @@ def complete(
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
     """
     from perfectlook.recommender import Recommender
-    from perfectlook.recommender.look import WEIGHT
 
     check_sheet(sheet)
     if (photo is None) == (product is None):
@@ -115,7 +114,7 @@ def complete(
                 shown,
                 category,
                 product=product,
-                weight=WEIGHT if weight is None else weight,
+                weight=weight,
                 budget=budget,
                 locked=locked,
                 alternatives=k or ALTERNATIVES,

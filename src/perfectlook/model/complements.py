@@ -9,7 +9,6 @@ from typing import Self
 
 import numpy as np
 
-from perfectlook.model.distances import pairwise
 from perfectlook.model.files import COMPLEMENTS, TRAIN_AGAIN, read_arrays, readable, write_arrays
 from perfectlook.types import Float32Array, Float64Array
 
@@ -18,19 +17,19 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Complements:
-    """A linear map A f_p + b from product vectors to query points among the same vectors.
+    """A linear map A (f_p - m) from product vectors to query points among the same vectors.
 
-    The products nearest to the query point, by squared L2, go best with the product. The map is symmetric.
+    The products nearest to the query point, by squared L2, go best with the product.
 
     Attributes:
-        matrix: A, [d, d].
-        offset: b, [d].
+        matrix: A, [d, d], symmetric.
+        mean: m, the mean vector of products, [d].
         weight: how much the mean distance to the other products of a look counts for each slot. The distance
             to the scene counts 1.
     """
 
     matrix: Float32Array
-    offset: Float32Array
+    mean: Float32Array
     weight: float
 
     @classmethod
@@ -51,26 +50,34 @@ class Complements:
             content = read_arrays(path.read_bytes())
             if int(content["format"]) != FORMAT:
                 raise ValueError(f"format {content['format']}, expected format {FORMAT}")
-            matrix, offset = (content[name].astype(np.float32) for name in ("matrix", "offset"))
-            if matrix.shape != (dimension, dimension) or offset.shape != (dimension,):
+            matrix, mean = (content[name].astype(np.float32) for name in ("matrix", "mean"))
+            if matrix.shape != (dimension, dimension) or mean.shape != (dimension,):
                 raise ValueError(f"matrix of shape {matrix.shape} for vectors of {dimension} numbers")
-            return cls(matrix, offset, float(content["weight"]))
+            return cls(matrix, mean, float(content["weight"]))
 
     def content(self) -> bytes:
         """The content of the map's file in a model folder."""
         matrix = self.matrix.astype(np.float16)
         weight = np.float64(self.weight)
-        return write_arrays(format=np.int64(FORMAT), matrix=matrix, offset=self.offset, weight=weight)
+        return write_arrays(format=np.int64(FORMAT), matrix=matrix, mean=self.mean, weight=weight)
 
     def points(self, vectors: Float32Array) -> Float32Array:
         """The query points of products with vectors f_p, [n, d]."""
-        points: Float32Array = vectors @ self.matrix.T + self.offset
+        points: Float32Array = (vectors - self.mean) @ self.matrix
         return points
 
     def apart(self, one: Float32Array, other: Float32Array) -> Float64Array:
-        """Distances between products with vectors [n, d] and [m, d]: the mean of both directions, [n, m]."""
-        a, b = one.astype(np.float64), other.astype(np.float64)
-        there = pairwise(self.points(one).astype(np.float64), b, "squared_l2")
-        back = pairwise(a, self.points(other).astype(np.float64), "squared_l2")
-        mean: Float64Array = (there + back) / 2
-        return mean
+        """How far products with vectors [n, d] and [m, d] are from going together, [n, m]; lower is better.
+
+        This is -2 (f_p - m)ᵀ A (f_q - m): the squared distance to a query point, without the lengths of the
+        three vectors. It is the same in both directions. The average of all products is 0.
+        """
+        mean, matrix = self.mean.astype(np.float64), self.matrix.astype(np.float64)
+        apart: Float64Array = (
+            -2 * (one.astype(np.float64) - mean) @ matrix @ (other.astype(np.float64) - mean).T
+        )
+        return apart
+
+    def least_apart(self, longest: float) -> float:
+        """A lower bound of `apart` for vectors of at most this length less the mean."""
+        return -2 * float(np.linalg.norm(self.matrix.astype(np.float64), 2)) * longest**2

@@ -1,7 +1,7 @@
 """Choose the best product for each slot of a look, by branch and bound.
 
-The objective of a look is Σ_c cost(p_c) + λ · mean over pairs of slots of ‖f_p - f_q‖. A budget may limit the
-sum of the prices.
+The objective of a look is Σ_c cost(p_c) + λ · mean over pairs of slots of the distance between their
+products. A budget may limit the sum of the prices.
 
 The search decides one slot after the other. The lower bound of a partial look gives every open slot its best
 product. A pair with one decided slot counts with its real distance. A pair of two open slots counts, for each
@@ -12,7 +12,7 @@ cost + μ · price - μ · budget is never more than its cost.
 """
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from math import comb, inf
@@ -70,16 +70,29 @@ def compose(problem: "SlotProblem", *, most: int = EXPANDED) -> Composition | No
     return Composition(rows, objective, min(bound, objective, problem.least_with_unseen()))
 
 
+Between = Callable[[Float32Array, Float32Array], Float64Array]
+"""(vectors [n, d], vectors [m, d]) -> distances of every product to every other, [n, m]."""
+
+
 class SlotProblem:
     """The pools of all slots, with the distances between the products of every two slots."""
 
-    def __init__(self, pools: Sequence[Pool], weight: float, budget: int | None = None) -> None:
+    def __init__(
+        self,
+        pools: Sequence[Pool],
+        weight: float,
+        budget: int | None = None,
+        between: "Between | None" = None,
+        least: float = 0.0,
+    ) -> None:
         """Compute the distances between the products of every two slots.
 
         Args:
             pools: one pool for each slot, none of them empty.
             weight: λ, 0 or more.
             budget: the largest sum of prices, in the smallest unit.
+            between: the distances between products, by default ‖f_p - f_q‖.
+            least: a lower bound of these distances, for any products.
         """
         self.pools = pools
         self.budget = UNLIMITED if budget is None else budget
@@ -87,8 +100,9 @@ class SlotProblem:
         scale = weight / comb(len(pools), 2) if len(pools) > 1 else 0.0
         self.pairs: dict[tuple[int, int], Float64Array] = {}
         for one, other in combinations(self.slots, 2):
-            between = scale * _apart(pools[one].vectors, pools[other].vectors)
-            self.pairs[one, other], self.pairs[other, one] = between, between.T
+            apart = scale * (between or euclidean)(pools[one].vectors, pools[other].vectors)
+            self.pairs[one, other], self.pairs[other, one] = apart, apart.T
+        self._least = scale * least
         self.cheapest = [int(pool.prices.min()) for pool in pools]
 
     def objective(self, rows: Sequence[int]) -> float:
@@ -136,7 +150,7 @@ class SlotProblem:
 
         The bound is the minimum over all sets of slots with an unseen product. These slots cost at least
         `unseen`. The other slots cost at least the least cost of their pools and the least distance between
-        their pools. The distance of a pair with an unseen product may be 0.
+        their pools. The distance of a pair with an unseen product may be the least of all.
         """
         least = inf
         open_ = [slot for slot in self.slots if self.pools[slot].unseen < inf]
@@ -146,6 +160,7 @@ class SlotProblem:
                 bound = sum(self.pools[slot].unseen for slot in unseen)
                 bound += sum(float(self.pools[slot].costs.min()) for slot in rest)
                 bound += sum(float(self.pairs[a, b].min()) for a, b in combinations(rest, 2))
+                bound += self._least * (comb(len(self.slots), 2) - comb(len(rest), 2))
                 least = min(least, bound)
         return least
 
@@ -272,7 +287,7 @@ def _multiplier(problem: SlotProblem) -> float:
     return high
 
 
-def _apart(one: Float32Array, other: Float32Array) -> Float64Array:
+def euclidean(one: Float32Array, other: Float32Array) -> Float64Array:
     """Return the Euclidean distances of every row of `one` to every row of `other`, [n, m]."""
     a, b = one.astype(np.float64), other.astype(np.float64)
     squares = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2 * (a @ b.T)

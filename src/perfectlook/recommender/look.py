@@ -12,13 +12,20 @@ import numpy as np
 from perfectlook.answers import Alternative, Look, RankedProduct, Resolved, Slot
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import UsageError
-from perfectlook.recommender.composition import Composition, Pool, SlotProblem, compose
+from perfectlook.recommender.composition import (
+    Between,
+    Composition,
+    Pool,
+    SlotProblem,
+    compose,
+    euclidean,
+)
 from perfectlook.recommender.ranking import ROUNDING, CategorySearch, Measured, distinct, retrieve
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import all_of, choose_category
 from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter, Has, Money, Number, field_text, read_number
-from perfectlook.types import Float64Array
+from perfectlook.types import Float32Array, Float64Array
 
 if TYPE_CHECKING:
     from perfectlook.model.distances import Norm
@@ -110,7 +117,7 @@ def in_its_currency(budget: Budget, prices: Iterable[Number]) -> Budget:
 
 
 WEIGHT = 0.5
-"""The default of λ."""
+"""The default of λ for a model without complements. Other models have their own, for each slot."""
 SLOTS = 5
 """The number of categories of a look, if none are named."""
 MOST_SLOTS = 12
@@ -132,7 +139,7 @@ class LookComposer:
     catalogue: Catalogue
     model: "Model"
     norm: "Norm"
-    weight: float = WEIGHT
+    weight: float | None = None
     budget: Budget | None = None
     where: Filter | None = None
     rules: Rules = NO_RULES
@@ -172,7 +179,10 @@ class LookComposer:
             self.budget = self._with_prices(found, self.budget)
         chosen = [category for category in suggested if len(found[category])]
         pools = [self._pool(category, found[category]) for category in chosen]
-        problem = SlotProblem(pools, self.weight, self.budget.units if self.budget else None)
+        weight = self._weight(len(pools))
+        between, least = self._between([pool.vectors for pool in pools])
+        budget = self.budget.units if self.budget else None
+        problem = SlotProblem(pools, weight, budget, between, least)
         composed = compose(problem) if pools else Composition((), 0.0, 0.0)
         if composed is None:
             raise self._too_dear(chosen, pools)
@@ -195,15 +205,30 @@ class LookComposer:
             model=self.model.name,
             slots=slots,
             missing=[category for category in suggested if not len(found[category])],
-            weight=self.weight,
+            weight=weight,
             distance=sum(float(each.places[0]) for each in products),
-            apart=apart(products),
+            apart=apart(products, between),
             objective=composed.objective,
             lower_bound=composed.lower_bound,
             proven_exact=composed.proven and self.catalogue.store.exact,
             price=_price(products),
             budget=None if self.budget is None else str(self.budget),
         )
+
+    def _weight(self, slots: int) -> float:
+        """λ: as given, or by default that of the model's complements for each slot."""
+        if self.weight is not None:
+            return self.weight
+        complements = self.model.complements
+        return complements.weight * slots if complements else WEIGHT
+
+    def _between(self, vectors: Sequence[Float32Array]) -> tuple[Between, float]:
+        """Return the distance between products, and a lower bound of it."""
+        complements = self.model.complements
+        if complements is None or not vectors:
+            return euclidean, 0.0
+        longest = max(float(np.linalg.norm(each - complements.mean, axis=1).max()) for each in vectors)
+        return complements.apart, complements.least_apart(longest)
 
     def _with_prices(self, found: dict[str, Measured], budget: Budget) -> Budget:
         """Drop products without a price in the budget's currency, and add cheaper products of each category.
@@ -328,13 +353,12 @@ def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, s
     return found
 
 
-def apart(products: Sequence[Measured]) -> float:
-    """Return the mean Euclidean distance of all pairs of products, or 0 for one product.
+def apart(products: Sequence[Measured], between: Between = euclidean) -> float:
+    """Return the mean distance of all pairs of products, or 0 for one product.
 
     Each element of `products` is one product.
     """
-    vectors = [each.vectors[0].astype(np.float64) for each in products]
-    lengths = [float(np.linalg.norm(a - b)) for a, b in combinations(vectors, 2)]
+    lengths = [float(between(a.vectors[:1], b.vectors[:1])[0, 0]) for a, b in combinations(products, 2)]
     return float(np.mean(lengths)) if lengths else 0.0
 
 

@@ -27,7 +27,7 @@ from perfectlook.files import Closable
 from perfectlook.images import Photo, open_picture, photo_name
 from perfectlook.model.runtime import Model, SceneEmbedding
 from perfectlook.recommender.explain import explained_products
-from perfectlook.recommender.look import MOST_SLOTS, SLOTS, WEIGHT, Budget, LookComposer, locked_products
+from perfectlook.recommender.look import MOST_SLOTS, SLOTS, Budget, LookComposer, locked_products
 from perfectlook.recommender.ranking import Ranking, find_pins, finish
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import (
@@ -323,7 +323,7 @@ class Recommender(Closable):
         where: str | Filter | None = None,
         *,
         product: str | None = None,
-        weight: float = WEIGHT,
+        weight: float | None = None,
         budget: Budget | Decimal | int | str | None = None,
         locked: Mapping[str, str] | None = None,
         alternatives: int = 3,
@@ -333,7 +333,9 @@ class Recommender(Closable):
     ) -> Look:
         """Return a look: one product for each category, near the scene and near each other.
 
-        The look minimises Σ_c d(s, p_c) + weight · mean over pairs of slots of ‖f_p - f_q‖.
+        The look minimises Σ_c d(s, p_c) + weight · mean over pairs of slots of the distance between their
+        products. This is how far they are from going together (`Complements.apart`), or ‖f_p - f_q‖ for a
+        model without complements.
 
         Args:
             photo: as for `complete`.
@@ -341,7 +343,8 @@ class Recommender(Closable):
                 or the five largest if the model suggests none.
             where: a filter, as for `complete`.
             product: the id of a product of the catalogue, as for `complete`.
-            weight: λ, 0 or more: how much the products should go with each other.
+            weight: λ, 0 or more: how much the products should go with each other. By default 0.5 for each
+                slot, or 0.5 in all for a model without complements.
             budget: the largest total price, as in 500 or "500 EUR". With a budget, all products of the look
                 have a price in its currency.
             locked: the ids of products that must be in the look, by category. Filters do not apply to them.
@@ -359,7 +362,7 @@ class Recommender(Closable):
                 invalid.
             CatalogueError: the catalogue fails, or has been synced with another model.
         """
-        if not 0 <= weight < float("inf"):
+        if weight is not None and not 0 <= weight < float("inf"):
             raise UsageError(f"weight {weight:g}: must be 0 or more, and finite.")
         limit = None if budget is None else Budget.of(budget)
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)

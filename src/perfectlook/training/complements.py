@@ -36,8 +36,9 @@ MOST_PAIRS = 5_000
 """Cross-validation measures at most this many pairs of a fold."""
 SAMPLED = 200
 """Number of scenes and products that the scale of distances is measured on."""
-WEIGHT = 1.5
-"""How much the other products of a look count for each slot: see research/complements.py."""
+WEIGHT = 0.5
+"""How much the other products of a look count for each slot. Filling in the blank gains up to 3, but whole looks
+drift away from the photo from 1 on: see docs/how-to/looks.md."""
 
 
 def add_complements(folder: Path, features: SetFeatures, scenes: Collection[str]) -> bool:
@@ -70,7 +71,7 @@ def fit_complements(model: Model, features: SetFeatures, scenes: Collection[str]
     matrix = solve(*moments(features, centred, usable), *choose(features, centred, usable))
     matrix *= _scale(model, features, centred, matrix, set(usable))
     matrix = matrix.astype(np.float16).astype(np.float64)  # as the file stores it
-    return Complements(matrix.astype(np.float32), (-matrix @ mean).astype(np.float32), WEIGHT)
+    return Complements(matrix.astype(np.float32), mean.astype(np.float32), WEIGHT)
 
 
 def choose(features: SetFeatures, centred: Float64Array, scenes: Collection[str]) -> tuple[float, float]:

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Request, Response
 from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar
 from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.recommender.explain import why
-from perfectlook.recommender.look import WEIGHT
 from perfectlook.service.errors import Refusal, described, json_answer, state_of
 from perfectlook.service.requests import (
     CompleteOptions,
@@ -76,9 +75,8 @@ def _completed(
     answer = recommender.complete(photo, k=options.k, spread=options.spread, limit=limit, **asked)
     look = None
     if options.look:
-        weight = WEIGHT if options.weight is None else options.weight
         look = recommender.look(
-            photo, weight=weight, budget=options.budget, locked=options.locked_ids, **asked
+            photo, weight=options.weight, budget=options.budget, locked=options.locked_ids, **asked
         )
     shown = [*answer.categories, *(look.slots if look else ())]
     usual: Parts = {}

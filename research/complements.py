@@ -1,0 +1,101 @@
+"""Measure complements: product to product, and the mutual term of looks by filling in the blank.
+
+    PYTHONPATH=src python research/complements.py MODEL SET [MODEL SET ...] [--json FILE]
+
+Product to product is `perfectlook evaluate MODEL SET --products`. Fill in the blank: given a scene and all but
+one of its products, how well is the missing one ranked by distance to the scene + w times the mean distance to
+the scene's other products? Chance is .5. All figures are binary accuracies over test scenes that the models
+have not seen, with 95 % intervals over scenes. The gain is paired with w = 0.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from perfectlook.data import load_set
+from perfectlook.evaluation.complements import complement_figures, scene_products
+from perfectlook.evaluation.protocol import (
+    Candidates,
+    Interval,
+    mean_interval,
+    pair_indices,
+    paired_difference,
+    placing,
+)
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.runtime import Model, features_for
+from perfectlook.types import Float64Array
+
+WEIGHTS = (0.0, 0.1, 0.3, 0.5, 1.0, 1.5, 2.0, 3.0)
+
+
+def fill_in_the_blank(model: Model, features: SetFeatures) -> dict[float, tuple[Interval, Interval]]:
+    """The accuracy with each weight, and its gain over a weight of 0, on test scenes."""
+    complements, vectors = model.require_complements(), model.product_vectors(features)
+    indices, known, candidates = (
+        pair_indices(features, "test"),
+        scene_products(features),
+        Candidates(features),
+    )
+    scenes = model.scene_embeddings(features, indices)
+    shares: dict[float, list[float]] = {weight: [] for weight in WEIGHTS}
+    of: list[str] = []
+    for index in indices:
+        pair, row = features.pairs[index], int(features.pair_products[index])
+        category = features.product_categories[row]
+        others = [each for each in known[pair.scene] if features.product_categories[each] != category]
+        rows, mask = candidates.category_rows(category), candidates.mask(pair.scene, category)
+        if not others or not mask.any():
+            continue
+        alone = np.asarray(scenes[int(features.pair_scenes[index])].distances(category, vectors[rows]).total)
+        apart = complements.apart(vectors[rows], vectors[others]).mean(axis=1)
+        at = int(np.searchsorted(rows, row))
+        of.append(pair.scene)
+        for weight, found in shares.items():
+            total: Float64Array = alone.astype(np.float64) + weight * apart
+            found.append(placing(float(total[at]), total[mask]).share)
+    arrays = {weight: np.asarray(found) for weight, found in shares.items()}
+    return {
+        weight: (mean_interval(found, of), paired_difference(found, arrays[0.0], of))
+        for weight, found in arrays.items()
+    }
+
+
+def measured(name: str, dataset: str) -> dict[str, Any]:
+    """Print the figures of a model on a set, and return them."""
+    model = Model.open(name)
+    features = features_for(model, load_set(dataset))
+    products = complement_figures(model, features, "test")
+    print(f"{model.name} on {features.dataset.name}\n{products.to_text()}\n\nfill in the blank")
+    blank = fill_in_the_blank(model, features)
+    for weight, (accuracy, gain) in blank.items():
+        print(f"  w = {weight:<4} {accuracy:.4f}   gain {gain:+.4f}")
+    print(flush=True)
+    filled = {str(w): {"accuracy": a.to_dict(), "gain": g.to_dict()} for w, (a, g) in blank.items()}
+    return {
+        "model": model.name,
+        "set": features.dataset.name,
+        "products": products.to_dict(),
+        "blank": filled,
+    }
+
+
+def main(arguments: list[str]) -> int:
+    """Measure every model on its set."""
+    file = None
+    if "--json" in arguments:
+        place = arguments.index("--json")
+        file = Path(arguments[place + 1])
+        arguments = arguments[:place] + arguments[place + 2 :]
+    pairs = zip(arguments[::2], arguments[1::2], strict=True)
+    found = [measured(model, dataset) for model, dataset in pairs]
+    if file:
+        file.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
