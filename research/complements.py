@@ -2,10 +2,10 @@
 
     PYTHONPATH=src python research/complements.py MODEL SET [MODEL SET ...] [--json FILE]
 
-Product to product is `perfectlook evaluate MODEL SET --products`. Fill in the blank: given a scene and all but
-one of its products, how well is the missing one ranked by distance to the scene + w times the mean distance to
-the scene's other products? Chance is .5. All figures are binary accuracies over test scenes that the models
-have not seen, with 95 % intervals over scenes. The gain is paired with w = 0.
+Product to product is `perfectlook evaluate MODEL SET --products`. Fill in the blank: given a scene and all
+but one of its products, how well is the missing one ranked by distance to the scene + w times the mean
+distance to the scene's other products? Chance is .5. All figures are binary accuracies over test scenes that
+the models have not seen, with 95 % intervals over scenes. The gain is paired with w = 0.
 """
 
 import json

@@ -63,7 +63,7 @@ class Complements:
 
     def points(self, vectors: Float32Array) -> Float32Array:
         """The query points of products with vectors f_p, [n, d]."""
-        points: Float32Array = (vectors - self.mean) @ self.matrix
+        points: Float32Array = np.asarray((vectors - self.mean) @ self.matrix, np.float32)
         return points
 
     def apart(self, one: Float32Array, other: Float32Array) -> Float64Array:

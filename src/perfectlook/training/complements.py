@@ -37,8 +37,8 @@ MOST_PAIRS = 5_000
 SAMPLED = 200
 """Number of scenes and products that the scale of distances is measured on."""
 WEIGHT = 0.5
-"""How much the other products of a look count for each slot. Filling in the blank gains up to 3, but whole looks
-drift away from the photo from 1 on: see docs/how-to/looks.md."""
+"""How much the other products of a look count for each slot. Filling in the blank gains up to 3, but whole
+looks drift away from the photo from 1 on: see docs/how-to/looks.md."""
 
 
 def add_complements(folder: Path, features: SetFeatures, scenes: Collection[str]) -> bool:
