@@ -72,6 +72,7 @@ class UnusablePriceError(ValueError):
 
     def __init__(self, text: str, reason: str, advice: str = "Write it as '49.90 EUR'.") -> None:
         super().__init__(f"{text[:40]!r} {reason}. {advice}")
+        self.reason = reason
 
 
 @lru_cache(4096)

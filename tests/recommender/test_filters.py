@@ -81,7 +81,7 @@ def test_fields_that_no_product_has_are_named(
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("price <= 200 EUR and sale_price > 1 eur and price in (free, 1 EUR)", []),
+        ("price <= 200 EUR and sale_price > 1 eur and price in (2, 1 EUR)", []),
         ("price <= 200 USD", ["price' in USD. Write the amount in EUR."]),
         ("not price in (5, 10 CHF) or prise < 5 USD", ["prise'. Did you mean price", "price' in CHF. Write"]),
         ("sale_price > 1 USD", ["sale_price' in USD. Write the amount in EUR."]),

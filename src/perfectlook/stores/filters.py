@@ -6,19 +6,20 @@ part       = "not" part | "(" filter ")" | "has" FIELD | FIELD condition
 condition  = ("=" | "!=" | "<" | "<=" | ">" | ">=") VALUE
            | ["not"] "in" "(" VALUE { "," VALUE } ")" | "under" VALUE        (under: of `category` only)
 VALUE      = "quoted" | 'quoted' | word | number | number CURRENCY
+           | an amount as in feeds: 50€, "1.299,00 €"                          (of prices only)
 """
 
 import operator
 import re
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from perfectlook.errors import UsageError
-from perfectlook.prices import sale_at
+from perfectlook.prices import UnusablePriceError, canonical_price, sale_at
 from perfectlook.taxonomy import matches as is_under
 from perfectlook.taxonomy import normalise
 
@@ -240,8 +241,8 @@ _KEYWORDS = frozenset({"and", "or", "not", "in", "has", "under"})
 _MAX_LENGTH = 65_536
 _MAX_DEPTH = 50
 _MAX_FIELDS = 32
-_BARE = re.compile(r"[\w./:+\-#@&%|]+")
-"""Text that needs no quotes: letters and digits of any script, and a few marks."""
+_BARE = re.compile(r"[\w./:+\-#@&%|$£¥\u20a0-\u20cf]+")
+"""Text that needs no quotes: letters and digits of any script, signs of currencies, and a few marks."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _WORD = re.compile(
@@ -250,6 +251,11 @@ _WORD = re.compile(
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+def _money(text: str) -> Money:
+    amount, currency = canonical_price(text).split()
+    return Money(Decimal(amount), currency)
 
 
 class _Word(NamedTuple):
@@ -291,10 +297,7 @@ class _Parser:
             kind, written = str(found.lastgroup), found[0].lstrip()
             column = found.end() - len(written) + 1
             if kind == "unknown":
-                quote = "Put text with this character in quotes."
-                if unicodedata.category(written) == "Sc":  # €, $
-                    quote = "Write an amount as 1000 EUR; put other text in quotes."
-                what = f"unexpected '{written}'. {quote}"
+                what = f"unexpected '{written}'. Put text with this character in quotes."
                 raise self._wrong(column, f"no closing {written}. Add it." if written in "\"'" else what)
             inner = found[kind]
             symbol = inner.lower() if kind == "sign" or inner.lower() in _KEYWORDS else ""
@@ -351,11 +354,7 @@ class _Parser:
         raise self._expected(f"=, !=, <, <=, >, >=, in, not in{under} after '{field}'")
 
     def _comparison(self, field: str, sign: Operator) -> Compare:
-        word = self._word
         value = self._value(field, f"a value after '{sign}'")
-        if isinstance(value, str) and field in AMOUNTS and sign not in ("=", "!="):
-            what = f"{field}: expected an amount, got {word}. Write an amount such as 50 or 50 EUR."
-            raise self._wrong(word.column, what)
         after = self._words[self._next :][:2]
         if isinstance(value, Decimal) and after[0].symbol == "," and after[1].written[:1].isdigit():
             what = f"{field}: expected a decimal point in the number, got ','. Write it as 49.90."
@@ -389,6 +388,8 @@ class _Parser:
         if word.symbol or not word.written:
             raise self._expected(what)
         self._next += 1
+        if field in AMOUNTS and not _NUMBER.fullmatch(word.written):
+            return self._amount(field, word)
         if field in TEXT_FIELDS or not _NUMBER.fullmatch(word.written):
             return word.text
         following = self._word
@@ -398,10 +399,31 @@ class _Parser:
             or _NUMBER.fullmatch(following.written)
         ):
             return Decimal(word.text)
+        if field in AMOUNTS and not _CURRENCY.fullmatch(following.text):
+            with suppress(UnusablePriceError):  # 50 €
+                money = _money(f"{word.text} {following.text}")
+                self._next += 1
+                return money
         if not _CURRENCY.fullmatch(following.text):
             raise self._expected(f"a currency such as EUR, 'and' or 'or' after {word}")
         self._next += 1
         return Money(Decimal(word.text), following.text.upper())
+
+    def _amount(self, field: str, word: _Word) -> Value:
+        """Read an amount of money that is written like a price: 50EUR, €50, 50 €, "1.299,00 €"."""
+        text, following = word.text, self._word
+        if _NUMBER.fullmatch(text):
+            return Decimal(text)
+        is_quoted = word.written[:1] in ('"', "'")
+        if not is_quoted and following.written and not following.symbol and following.written[0] not in "\"'":
+            text = f"{text} {following.text}"
+            self._next += 1
+        try:
+            return _money(text)
+        except UnusablePriceError as error:
+            got = f"got '{text[:40]}' ({error.reason})"
+            what = f"{field}: expected an amount, {got}. Write an amount such as 50 or 50 EUR."
+            raise self._wrong(word.column, what) from error
 
     @property
     def _word(self) -> _Word:
