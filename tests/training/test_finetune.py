@@ -109,7 +109,7 @@ def test_models_that_cannot_be_fine_tuned_are_refused(old, tmp_path):
         begun.record.check_backbone("another-fp32-0")
     with pytest.raises(ModelError, match="weights do not fit"):
         StartingModel(
-            begun.record, begun.centres, {"x": torch.zeros(1)}, begun.scenes, begun.products
+            begun.record, begun.config, begun.centres, {"x": torch.zeros(1)}, {}, begun.scenes, begun.products
         ).weights(TrainingData(styled_set(**OLD), SHAPE))
 
 

@@ -72,7 +72,7 @@ def test_epochs_and_problems_are_reported(source: Path):
         on_epoch=lambda stage, epoch: epochs.append((stage, epoch.epoch)),
         on_problems=lambda found, name: problems.append((found, name)),
     )
-    assert epochs[:2] == [("fold 0", 0), ("fold 0", 1)]
+    assert epochs[:2] == [("fold 0", 0), ("fold 1", 0)]
     assert problems == [([], "set")]
 
 

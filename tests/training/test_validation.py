@@ -1,6 +1,7 @@
 """The pairs that training uses, and the figures on held-out pairs."""
 
 import dataclasses
+import zlib
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from perfectlook.training.validation import (
     held_out,
     learning_pairs,
     validation_round,
+    worth,
 )
 from styled import styled_set
 
@@ -58,7 +60,26 @@ def test_each_learned_scene_is_validated_in_one_fold():
         assert set().union(*measured) == scenes(features, learning_pairs(features, CONFIG))
         assert sum(len(each) for each in measured) == len(set().union(*measured))
         for each, part in zip(rounds, measured, strict=True):
-            assert scenes(features, each.training) == set().union(*measured) - part
+            assert scenes(features, each.training) <= set().union(*measured) - part
+
+
+def test_half_of_the_held_out_products_are_in_no_training_pair_of_their_fold():
+    features = styled_set(scenes=100, products=40)
+    for each in folds(features, CONFIG):
+        held_out = np.unique(features.pair_products[each.validation])
+        is_new = ~np.isin(held_out, features.pair_products[each.training])
+        assert 0.25 < is_new.mean() < 0.75
+        assert {features.product_ids[row] for row in held_out[is_new]} >= {
+            features.product_ids[row]
+            for row in held_out
+            if zlib.crc32(features.product_ids[row].encode()) % 2
+        }
+
+
+def test_new_and_known_products_count_alike():
+    shares, is_new = np.array([[1.0, 0.0, 0.5, 0.5]]), np.array([True, False, False, False])
+    assert worth(shares, is_new) == pytest.approx((1.0 + 1 / 3) / 2)
+    assert worth(shares, np.ones(4, bool)) == pytest.approx(0.5)
 
 
 def test_copies_of_validated_scenes_are_not_trained_on():

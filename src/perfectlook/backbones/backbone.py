@@ -32,6 +32,13 @@ class BackboneDescription:
     """Size of the weights in MB; 0 if unknown."""
     source: str
     summary: str
+    members: "tuple[BackboneDescription, ...]" = ()
+    """The backbones that a concatenation consists of."""
+
+    @property
+    def stage_widths(self) -> tuple[int, ...]:
+        """The lengths of the style statistics of each stage: a mean and a deviation of each channel."""
+        return tuple(2 * channels for channels in self.stage_channels)
 
     @property
     def style_dimension(self) -> int:
@@ -131,6 +138,7 @@ class Concatenated(Backbone):
             megabytes=sum(each.megabytes for each in descriptions),
             source="; ".join(dict.fromkeys(each.source for each in descriptions)),
             summary="several backbones, concatenated",
+            members=tuple(descriptions),
         )
         self._shapes = [(3, each.input_size, each.input_size) for each in descriptions]
 

@@ -58,13 +58,14 @@ class ModelConfig:
         memory: number of networks of the second style space, the memory, which can remember pairs; 0 turns it
             off. The memory needs a mode other than `local` and squared norms; otherwise there is no memory.
         memory_dimension: dimension of the vectors of each memory network.
+        closed_form: dimension of the mixture of closed forms that is blended in; training sets it.
     """
 
     backbone: str = "efficientnet-lite2"
     mode: Mode = "hybrid"
     encoder: EncoderKind = "feedforward"
     distance: Norm = "squared_l2"
-    dimension: int = 256
+    dimension: int = 128
     hidden: int = 256
     dropout: float = 0.5
     input_dropout: float = 0.5
@@ -79,6 +80,7 @@ class ModelConfig:
     learn_temperature: bool = True
     memory: int = 3
     memory_dimension: int = 64
+    closed_form: int = 0
 
     def __post_init__(self) -> None:
         for name, kind in _CHOICES.items():
@@ -92,7 +94,9 @@ class ModelConfig:
                 "tied = true and linear_path = 'ridge' exclude each other (tied encoders have one linear "
                 "path, and the closed form needs two). Set linear_path to 'random' or 'none'."
             )
-        check_at_least(self, {"dimension": 1, "hidden": 1, "memory": 0, "memory_dimension": 1})
+        check_at_least(
+            self, {"dimension": 1, "hidden": 1, "memory": 0, "memory_dimension": 1, "closed_form": 0}
+        )
         for name in ("dropout", "input_dropout"):
             check_setting(self, name, lambda share: 0 <= share < 1, "at least 0 and below 1")
         check_setting(self, "mixing", lambda w: 0 <= w <= 1, "between 0 and 1")
@@ -145,7 +149,12 @@ class ModelConfig:
 
     @property
     def vector_dimension(self) -> int:
-        """Dimension of the vectors in a store: both style spaces together."""
+        """Dimension of the vectors in a store: both style spaces and the closed forms together."""
+        return self.style_dimension + self.closed_form
+
+    @property
+    def style_dimension(self) -> int:
+        """Dimension of both style spaces together."""
         return self.dimension + (self.memory * self.memory_dimension if self.has_memory else 0)
 
     @property

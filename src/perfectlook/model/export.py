@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from perfectlook.model import files
 from perfectlook.model.config import ModelConfig, whole_picture
 from perfectlook.model.files import ModelRecord, trained_on_file, write_arrays, write_folder
+from perfectlook.model.mixture import Blend
 from perfectlook.model.networks import Compatibility, GlobalNetwork, Widths
 from perfectlook.types import REGIONS, Float32Array
 
 OPSET = 17
 
-Network = Compatibility | GlobalNetwork
-"""The networks that can be written: a compatibility model, or a baseline's network without regions."""
+Network = Compatibility | Blend | GlobalNetwork
+"""The networks that can be written: a compatibility model, its blend, or a network without regions."""
 
 
 def write_model(
@@ -58,12 +59,14 @@ def write_model(
     config = network.config
     mixing: dict[str, Float32Array] = {}
     temperature, outputs = None, ["scene"]
-    if isinstance(network, Compatibility) and config.learns_mixing:
-        mixing["mixing"] = torch.sigmoid(network.mixing_logits.weight[:, 0]).detach().numpy()
-    if isinstance(network, Compatibility) and config.uses_regions:
-        temperature = network.attention.temperature
+    trained = network.network if isinstance(network, Blend) else network
+    if isinstance(trained, Compatibility) and config.learns_mixing:
+        mixing["mixing"] = torch.sigmoid(trained.mixing_logits.weight[:, 0]).detach().numpy()
+    if isinstance(trained, Compatibility) and config.uses_regions:
+        temperature = trained.attention.temperature
         outputs += ["regions", "attention_logits"]
-    twice = ("scene_encoder.",) if config.tied else ()  # the same module as product_encoder
+    # with tied encoders, these are the same modules as the product encoder's
+    twice = ("scene_encoder.", "network.scene_encoder.") if config.tied else ()
     weights = {name: each for name, each in network.state_dict().items() if not name.startswith(twice)}
     inputs = {
         "global_vectors": torch.zeros(2, widths.head),

@@ -110,7 +110,7 @@ class ModelRecord:
 
     def write(self, folder: Path) -> None:
         """Write `config.json` in one step."""
-        content = {"format": FORMAT} | dataclasses.asdict(self)
+        content = {"format": FORMAT} | dataclasses.asdict(self) | {"config": _described(self.config)}
         if self.adapted is None:  # earlier versions read the record of a model that is not adapted
             del content["adapted"]
         write_model_file(folder / CONFIG, json.dumps(content, indent=2) + "\n")
@@ -255,9 +255,17 @@ def identity_of(
     Raises:
         ModelError: a file is missing.
     """
-    described = [dataclasses.asdict(config), list(categories)]
+    described = [_described(config), list(categories)]
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
     for name in files:
         with readable(folder / name):
             digest.update(hashlib.sha256((folder / name).read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _described(config: ModelConfig) -> dict[str, Any]:
+    """The configuration by name. Models without closed forms stay as earlier versions wrote them."""
+    found = dataclasses.asdict(config)
+    if not config.closed_form:
+        del found["closed_form"]
+    return found

@@ -152,7 +152,7 @@ class Compatibility(nn.Module):
         styles = self.region_style(regions)
         if not self.config.has_memory:
             return styles
-        missing = self.config.vector_dimension - self.config.dimension
+        missing = self.config.style_dimension - self.config.dimension
         return nn.functional.pad((1 - self.memory.weight).sqrt() * styles, (0, missing))
 
     def scene_style(self, whole: Tensor) -> Tensor:
@@ -522,6 +522,33 @@ class Standardise(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Standardise features [..., width]."""
         return (features - self.mean) * self.scale
+
+
+SAFETY = 1.5
+"""M is this factor times the longest product vector in training, because later products may be longer."""
+
+
+class InnerProduct(nn.Module):
+    """Turn inner products into distances with one more coordinate, √(M² - ‖f_p‖²) or 0 beyond length M."""
+
+    longest: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("longest", torch.ones(()))
+
+    def fit(self, products: Tensor) -> None:
+        """Choose M for product vectors f_p [n, d]."""
+        self.longest.copy_(SAFETY * products.norm(dim=-1).max().clamp_min(1e-6))
+
+    def extend_products(self, products: Tensor) -> Tensor:
+        """f_p [n, d] to [n, d + 1]."""
+        room = self.longest.square() - products.square().sum(dim=-1, keepdim=True)
+        return torch.cat([products, room.clamp_min(0.0).sqrt()], dim=-1)
+
+    def extend_scenes(self, scenes: Tensor) -> Tensor:
+        """f_s [n, d] to [n, d + 1]."""
+        return torch.cat([scenes, torch.zeros_like(scenes[:, :1])], dim=-1)
 
 
 DROPOUT_STEPS = 256

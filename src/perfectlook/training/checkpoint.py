@@ -26,13 +26,17 @@ from perfectlook.training.validation import (
     folds,
     learning_pairs,
     validation_round,
+    worth,
 )
-from perfectlook.types import Float64Array, IntArray
+from perfectlook.types import BoolArray, Float64Array, IntArray
 
 CHECKPOINT = "checkpoint.pt"
 CHECKPOINT_SHARE = 0.05
 """The share of the time that writing checkpoints may take; after a slow one, some epochs go without."""
 NO_PAIRS: IntArray = np.empty(0, np.int64)
+
+ADDS = 0.005
+"""The smallest gain in accuracy for which a network is kept."""
 
 OnEpoch = Callable[[str, Epoch], None]
 """Called after every epoch with the name of its stage and the epoch."""
@@ -69,31 +73,29 @@ class Stages:
         self._continue(fit, epochs, patience)
         return fit
 
-    def measure(self, fits: Sequence[Fit], epochs: int, *, patience: int) -> list[Float64Array]:
+    def measure(
+        self, fits: Sequence[Fit], epochs: int, *, patience: int, may_drop: bool = False
+    ) -> list[Fit]:
         """Run fits in turn, epoch by epoch, then keep only their measurements in the checkpoint.
 
-        They end together: after `epochs`, or when the mean accuracy over the pairs of all fits has not risen
-        for `patience` epochs.
-
-        Returns:
-            The shares of all pairs after each epoch, one row per weight of the memory, [weights, pairs].
+        They end together: after `epochs`, or when what they are worth has not risen for `patience` epochs.
+        With `may_drop`, they also end after `patience` epochs that added nothing to the closed forms alone.
         """
         for fit in fits:
             self._begin(fit)
             fit.keeps_best = False
-        shares: list[Float64Array] = []
-        means: list[float] = []
-        while len(shares) <= epochs:
+        for epoch in range(epochs + 1):
             for fit in fits:
-                self._continue(fit, len(shares))
-            shares.append(torch.cat([fit.shares[len(shares)] for fit in fits], dim=1).double().numpy())
-            means.append(float(shares[-1].mean(axis=1).max()) if shares[-1].size else 0.0)
-            if len(means) - 1 - means.index(max(means)) >= patience:
+                self._continue(fit, epoch)
+            best = worths(fits, epoch + 1)[0].max(axis=1)
+            if epoch - int(best.argmax()) >= patience:
+                break
+            if may_drop and epoch >= patience and gain(fits, epoch + 1) <= 0:
                 break
         for fit in fits:
             self._states[fit.name] = fit.measurements
         self._next_write = 0.0
-        return shares
+        return list(fits)
 
     def _begin(self, fit: Fit) -> None:
         if fit.name in self._states:
@@ -157,8 +159,13 @@ def _patience(fits: Sequence[Fit], config: TrainingConfig) -> int:
 
 
 def learn(
-    features: SetFeatures, config: TrainingConfig, make: Callable[[Round], Fit], stages: Stages
-) -> Learned:
+    features: SetFeatures,
+    config: TrainingConfig,
+    make: Callable[[Round], Fit],
+    stages: Stages,
+    *,
+    may_drop: bool = False,
+) -> Learned | None:
     """Train a network, and choose its epoch by the accuracy on held-out scenes.
 
     The held-out scenes are the validation scenes. For sets under 500 scenes, and with `cross_validate`, they
@@ -169,27 +176,35 @@ def learn(
         config: the settings.
         make: returns a new fit for some pairs.
         stages: runs the fits.
+        may_drop: whether to return None if the network adds less than `ADDS` to the closed forms alone.
+            That can show after a few epochs.
 
     Raises:
         TrainingError: there are too few pairs, or the loss is not finite.
     """
     if config.chooses_by_folds(features.dataset):
         measured = [make(each) for each in folds(features, config)]
-        shares = stages.measure(measured, config.epochs, patience=_patience(measured, config))
+        patience = _patience(measured, config)
+        stages.measure(measured, config.epochs, patience=patience, may_drop=may_drop)
+        if may_drop and gain(measured) < ADDS:
+            return None
+        values, shares, is_new = worths(measured)
         chosen, row = len(shares) - 1, 0
         if shares[0].size:
-            means = np.stack([epoch.mean(axis=1) for epoch in shares])
-            chosen, row = (int(place) for place in np.unravel_index(np.argmax(means), means.shape))
+            chosen, row = (int(place) for place in np.unravel_index(np.argmax(values), values.shape))
         scenes = [scene for fit in measured for scene in fit.placed_scenes]
+        weights = measured[0].weights[row]
         fit = stages.run(make(Round("all", learning_pairs(features, config), NO_PAIRS)), chosen)
-        network = with_memory_weight(fit.averaged, fit.memory_weights[row])
+        network = with_memory_weight(fit.averaged, weights.memory)
         held_out, chosen_on = HeldOut(scenes, shares[chosen][row]), BY_FOLDS
     else:
         part = validation_round(features, config)
         fit = stages.run(make(part), config.epochs, patience=config.patience)
-        chosen = fit.best_epoch
-        weight = fit.history[chosen].memory
-        row = 0 if weight is None else fit.memory_weights.index(weight)
+        if may_drop and gain([fit]) < ADDS:
+            return None
+        chosen, is_new = fit.best_epoch, fit.is_new
+        row = fit.weights_of(chosen) if fit.placed_scenes else 0
+        weights = fit.weights[row]
         network = fit.keep_best()
         held_out = HeldOut(fit.placed_scenes, fit.shares[chosen][row].double().numpy())
         chosen_on = BY_VALIDATION
@@ -201,4 +216,31 @@ def learn(
         held_out=held_out,
         without_negatives=len(fit.without_negatives),
         history=stages.history,
+        is_new=is_new,
+        closed=weights.closed,
     )
+
+
+def worths(
+    fits: Sequence[Fit], epochs: int | None = None
+) -> tuple[Float64Array, list[Float64Array], BoolArray]:
+    """What every epoch and every weight is worth [epochs, weights], the shares, and which pairs are new.
+
+    The closed forms alone are worth 0 here, because no epoch can be chosen for them. Only the first `epochs`
+    count, if they are given.
+    """
+    by_epoch = list(zip(*(fit.shares for fit in fits), strict=False))[:epochs]
+    shares = [torch.cat(parts, dim=1).double().numpy() for parts in by_epoch]
+    is_new = np.concatenate([fit.is_new for fit in fits])
+    alone = [each.closed == math.inf for each in fits[0].weights]
+    values = np.stack([np.where(alone, 0.0, worth(each, is_new)) for each in shares])
+    return values, shares, is_new
+
+
+def gain(fits: Sequence[Fit], epochs: int | None = None) -> float:
+    """How much more the network with the closed forms is worth than the closed forms alone."""
+    values, shares, is_new = worths(fits, epochs)
+    alone = [at for at, each in enumerate(fits[0].weights) if each.closed == math.inf]
+    if not alone or not len(is_new):
+        return math.inf
+    return float(values.max() - worth(shares[0][alone[0]], is_new))

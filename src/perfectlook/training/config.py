@@ -45,6 +45,10 @@ class TrainingConfig:
         ridge_choose: choose λ and the intercept of the closed form by cross-validation over training scenes.
         ridge_penalty: λ of the closed-form solution that the linear path starts from, if it is not chosen.
         ridge_whitening: divide each component of the closed form by its standard deviation to this power.
+        mixture: blend in the mixture of closed forms. It needs squared norms, centring, a mode other than
+            `local` and an encoder that reads global features; otherwise it is left out.
+        prior_share: smallest share of the style prior in the mixture. Models for sets that they never saw
+            want a large share.
         seed: random seed.
     """
 
@@ -66,11 +70,14 @@ class TrainingConfig:
     ridge_choose: bool = True
     ridge_penalty: float = 20.0
     ridge_whitening: float = 0.75
+    mixture: bool = True
+    prior_share: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_at_least(self, _LEAST)
         check_setting(self, "averaging", lambda decay: 0 <= decay < 1, "at least 0 and below 1")
+        check_setting(self, "prior_share", lambda share: 0 <= share <= 1, "between 0 and 1")
         for name in ("learning_rate", "attention_learning_rate", "memory_learning_rate", "ridge_penalty"):
             check_setting(self, name, lambda value: value > 0, "above 0")
 
@@ -82,6 +89,13 @@ class TrainingConfig:
         """
         rate = cls().learning_rate
         return cls(ModelConfig.published(), negatives=1, averaging=0.0, attention_learning_rate=rate)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the mixture of closed forms is part of the model."""
+        shape = self.model
+        usable = shape.distance == "squared_l2" and shape.mode != "local" and shape.encoder != "recurrent"
+        return self.mixture and usable and shape.centring
 
     def chooses_by_folds(self, dataset: Dataset) -> bool:
         """Whether to choose the epoch for a set by cross-validation instead of its validation scenes."""

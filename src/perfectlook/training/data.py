@@ -29,13 +29,20 @@ class TrainingData:
         features: the sets as one.
         config: configuration of the model, which selects the global features.
         stages: widths of the style statistics of each stage of the backbone; by default, one stage.
+        members: widths of the backbones, if the backbone concatenates several; otherwise of the one.
         categories: all categories of the products, sorted.
         product_category: [products] index of each product's category.
         centres: [categories, global width] mean product features of each category.
         overall_centre: [global width] mean features of all products.
     """
 
-    def __init__(self, features: SetFeatures, config: ModelConfig, stages: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        features: SetFeatures,
+        config: ModelConfig,
+        stages: tuple[int, ...] = (),
+        members: Sequence[Widths] = (),
+    ) -> None:
         self.features, self.config = features, config
         names, inverse = np.unique(np.asarray(features.product_categories), return_inverse=True)
         self.categories = [str(name) for name in names]
@@ -50,6 +57,7 @@ class TrainingData:
                 "features with product_maps=True."
             )
         self.stages = stages or (features.scenes.style_statistics.shape[1],)
+        self.members = members or [self.widths]
         count, width = len(self.categories), self._products.shape[-1]
         self.centres, self.overall_centre = np.zeros((count, width), np.float32), np.zeros(width, np.float32)
         if config.centring:
@@ -118,9 +126,19 @@ class TrainingData:
         return torch.from_numpy(self._products[rows]).float(), torch.from_numpy(centres)
 
 
+def training_data(
+    features: SetFeatures, config: ModelConfig, description: BackboneDescription
+) -> TrainingData:
+    """The training data of a set whose features are from this backbone."""
+    stages = stage_widths(features, description)
+    members = description.members if stages else ()
+    widths = [Widths(each.global_dimension, each.stage_widths, each.map_channels) for each in members]
+    return TrainingData(features, config, stages, widths)
+
+
 def stage_widths(features: SetFeatures, description: BackboneDescription) -> tuple[int, ...]:
     """Widths of the stages' style statistics; empty if the features are not from this backbone."""
-    widths = tuple(2 * channels for channels in description.stage_channels)
+    widths = description.stage_widths
     return widths if sum(widths) == features.scenes.style_statistics.shape[1] else ()
 
 

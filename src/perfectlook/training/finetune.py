@@ -1,6 +1,6 @@
 """Fine-tuning: continue from a trained model with new pairs and new categories, and keep what it knows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from perfectlook.errors import ModelError
 from perfectlook.files import shipped_models
+from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import TRAIN_AGAIN, WEIGHTS, ModelRecord, read_centres, read_trained_on
+from perfectlook.model.mixture import Blend, Mixture
 from perfectlook.model.networks import Compatibility
 from perfectlook.taxonomy import resolve
 from perfectlook.training.data import TrainingData
@@ -27,15 +29,19 @@ class StartingModel:
 
     Attributes:
         record: the contents of its `config.json`.
+        config: the configuration of its network, without closed forms.
         centres: the centres of its known categories, and the overall centre.
-        stored: its weights.
+        stored: the weights of its network.
+        closed: the weights of its closed forms, and of their share; empty if it has none.
         scenes: ids of its training scenes.
         products: ids of the products in its training pairs.
     """
 
     record: ModelRecord
+    config: ModelConfig
     centres: dict[str, Float32Array]
     stored: dict[str, Tensor]
+    closed: dict[str, Tensor]
     scenes: frozenset[str]
     products: frozenset[str]
 
@@ -62,7 +68,19 @@ class StartingModel:
             stored = load(path.read_bytes())
         except (OSError, SafetensorError) as error:
             raise ModelError(f"{path}: cannot be read ({error}). {TRAIN_AGAIN}") from error
-        return cls(record, read_centres(folder), stored, **read_trained_on(folder))
+        closed: dict[str, Tensor] = {}
+        if record.config.closed_form:
+            closed = {name: each for name, each in stored.items() if not name.startswith("network.")}
+            stored = {name[8:]: each for name, each in stored.items() if name.startswith("network.")}
+        config = replace(record.config, closed_form=0)
+        return cls(record, config, read_centres(folder), stored, closed, **read_trained_on(folder))
+
+    def blended(self, network: Compatibility) -> Compatibility | Blend:
+        """The network after fine-tuning, with the closed forms of the starting model, if it has any."""
+        if not self.closed:
+            return network
+        state = {name[8:]: each for name, each in self.closed.items() if name.startswith("mixture.")}
+        return Blend(network, Mixture.restore(self.config, state), float(self.closed["weight"]))
 
     def extend(self, data: TrainingData) -> None:
         """Add the model's categories and their centres to the training data.
@@ -90,7 +108,7 @@ class StartingModel:
         """
         known = self.record.categories
         state = dict(self.stored)
-        if self.record.config.tied:
+        if self.config.tied:
             tied = {f"scene_{name[8:]}": each for name, each in state.items() if name.startswith("product_")}
             state |= {name: each for name, each in tied.items() if name.startswith("scene_encoder.")}
         for name in PER_CATEGORY:
@@ -100,7 +118,7 @@ class StartingModel:
                 state[name] = torch.stack(
                     [rows.mean(dim=0) if each is None else rows[known.index(each)] for each in near]
                 )
-        wanted = Compatibility(self.record.config, data.widths, len(data.categories)).state_dict()
+        wanted = Compatibility(self.config, data.widths, len(data.categories)).state_dict()
         shapes = {name: tuple(each.shape) for name, each in wanted.items()}
         if shapes != {name: tuple(each.shape) for name, each in state.items()}:
             raise ModelError(

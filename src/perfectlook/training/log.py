@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perfectlook import __version__
+from perfectlook.evaluation.protocol import mean_interval
 from perfectlook.evaluation.tables import new_figure, save_chart
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.adaptation import SceneStatistics, scene_moments
@@ -20,7 +21,7 @@ from perfectlook.model.files import ModelRecord, write_model_file
 from perfectlook.training.data import TrainingData
 from perfectlook.training.finetune import StartingModel
 from perfectlook.training.validation import HeldOut
-from perfectlook.types import IntArray
+from perfectlook.types import BoolArray, IntArray
 
 LOG = "log.jsonl"
 PLOT = "training.png"
@@ -30,8 +31,9 @@ PLOT = "training.png"
 class Epoch:
     """The results of one epoch. Epoch 0 is the model before training.
 
-    `loss` is None for epoch 0. `binary_accuracy` is None if there is nothing to validate on. `memory` is the
-    weight of the memory that reaches this accuracy.
+    `loss` is None for epoch 0. `binary_accuracy` is the mean over new and over known products; None if there
+    is nothing to validate on. `memory` and `closed` are the weights of the memory and of the closed forms
+    that reach this accuracy.
     """
 
     epoch: int
@@ -40,6 +42,7 @@ class Epoch:
     temperature: float | None
     seconds: float
     memory: float | None = None
+    closed: float | None = None
 
 
 def best_of(history: Sequence[Epoch]) -> int:
@@ -73,6 +76,9 @@ class Learned:
         found: settings that the training chose itself, by name.
         history: the epochs of every stage.
         scenes: rows of the scenes that the network was made from, if it was made without pairs.
+        is_new: whether the product of each held-out pair is in no training pair.
+        mixture: what the choice of the closed forms found; None without them.
+        closed: weight of the closed forms; infinite if they are as good without the network.
     """
 
     network: Network | Mapping[str, int]
@@ -84,6 +90,9 @@ class Learned:
     found: Mapping[str, Any] = field(default_factory=dict)
     history: History = field(default_factory=dict)
     scenes: IntArray | None = None
+    is_new: BoolArray | None = None
+    mixture: Mapping[str, Any] | None = None
+    closed: float | None = None
 
     def scene_rows(self, features: SetFeatures) -> IntArray:
         """Rows of the training scenes' views: those of the training pairs, unless `scenes` names them."""
@@ -197,7 +206,22 @@ def training_report(learned: Learned, data: TrainingData, settings: Mapping[str,
         "epoch": learned.epoch,
         "chosen_on": learned.chosen_on,
         "binary_accuracy": accuracy._asdict() if accuracy else None,
+        "mixture": learned.mixture,
+        **_by_novelty(learned),
     }
+
+
+def _by_novelty(learned: Learned) -> dict[str, Any]:
+    """The accuracy over held-out pairs whose product is in no training pair, and over the others."""
+    found: dict[str, Any] = {"new_products": None, "known_products": None}
+    if learned.held_out is None or learned.is_new is None:
+        return found
+    scenes = np.asarray(learned.held_out.scenes)
+    for name, chosen in zip(found, (learned.is_new, ~learned.is_new), strict=True):
+        if chosen.any():
+            figure = mean_interval(learned.held_out.shares[chosen], scenes[chosen].tolist())
+            found[name] = figure._asdict()
+    return found
 
 
 def model_card(

@@ -1,11 +1,12 @@
 """The training loop, shared by the compatibility model and the baselines that are networks."""
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,11 +22,25 @@ from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import NegativeSampler, TrainingData, batches
 from perfectlook.training.log import Epoch, best_of, is_over
 from perfectlook.training.ridge import ClosedForm, start_network
-from perfectlook.training.validation import EmbeddedSet, Round, placeable
-from perfectlook.types import IntArray
+from perfectlook.training.validation import EmbeddedSet, Round, placeable, worth
+from perfectlook.types import BoolArray, IntArray
 
 MEMORY_WEIGHTS = (0.0, 0.15, 0.3, 0.45, 0.6)
 """Weights of the memory, relative to the first style space, that are tried when choosing the epoch."""
+CLOSED_WEIGHTS = (0.0, 0.1, 0.2, 0.4, 0.8)
+"""Weights of the closed forms that are tried when choosing the epoch."""
+
+
+class Weights(NamedTuple):
+    """Weights of the parts of a model against the first style space; None for a part that it lacks.
+
+    Attributes:
+        memory: of the memory.
+        closed: of the closed forms; infinite for the closed forms alone.
+    """
+
+    memory: float | None = None
+    closed: float | None = None
 
 
 class Fit(ABC):
@@ -45,8 +60,8 @@ class Fit(ABC):
     """
 
     network: Network
-    memory_weights: Sequence[float | None] = (None,)
-    """The weights of the memory that every epoch is validated with."""
+    weights: Sequence[Weights] = (Weights(),)
+    """The weights of the parts that every epoch is validated with."""
 
     def __init__(
         self, data: TrainingData, part: Round, config: TrainingConfig, *, averaging: float = 0.0
@@ -98,7 +113,7 @@ class Fit(ABC):
 
     @abstractmethod
     def _distances(self) -> list[DistanceFunction]:
-        """The distances of the averaged network for the validation pairs, one function per memory weight."""
+        """The distances of the averaged network for the validation pairs, one function per `weights`."""
 
     def _batches(self, order: IntArray) -> Iterator[IntArray]:
         return batches(order, self.config.batch_size)
@@ -138,6 +153,11 @@ class Fit(ABC):
         self.network.load_state_dict(self._best)
         return with_memory_weight(self.network, self.history[self.best_epoch].memory)
 
+    def weights_of(self, epoch: int) -> int:
+        """Position in `weights` of those that an epoch was best with."""
+        noted = self.history[epoch]
+        return self.weights.index(Weights(noted.memory, noted.closed))
+
     @property
     def state(self) -> dict[str, Any]:
         """Everything that the next epoch depends on, as tensors and plain values."""
@@ -172,29 +192,41 @@ class Fit(ABC):
     def placed_scenes(self) -> list[str]:
         """The scene of every validation pair with candidates, in the order of `shares`."""
         pairs = self.data.features.pairs
+        return [pairs[index].scene for index in self._placed]
+
+    @cached_property
+    def is_new(self) -> BoolArray:
+        """Whether the product of every such pair is in no training pair."""
+        products = self.data.features.pair_products
+        is_new: BoolArray = ~np.isin(products[self._placed], products[self.training])
+        return is_new
+
+    @cached_property
+    def _placed(self) -> IntArray:
         places = placeable(self.data.features, self.validation)
-        return [pairs[self.validation[at]].scene for at, _, _ in places]
+        return self.validation[np.asarray([at for at, _, _ in places], np.int64)]
 
     def _note(self, number: int, loss: float | None, started: float) -> Epoch:
-        shares = self._place(number) if len(self.validation) else torch.empty(len(self.memory_weights), 0)
-        accuracy, weight = None, None
+        shares = self._place(number) if len(self.validation) else torch.empty(len(self.weights), 0)
+        accuracy, weights = None, Weights()
         if shares.shape[1]:
-            means = shares.double().mean(dim=1)
-            best = int(means.argmax())  # the first of ties
-            accuracy, weight = float(means[best]), self.memory_weights[best]
+            means = worth(shares.double().numpy(), self.is_new)
+            with_network = np.asarray([each.closed != math.inf for each in self.weights])
+            best = int(np.argmax(np.where(with_network, means, 0.0)))  # the first of ties
+            accuracy, weights = float(means[best]), self.weights[best]
         averaged = self.averaged
         temperature = None
         if isinstance(averaged, Compatibility) and averaged.config.uses_regions:
             temperature = averaged.attention.temperature
         seconds = time.perf_counter() - started
-        self.history.append(Epoch(number, loss, accuracy, temperature, seconds, weight))
+        self.history.append(Epoch(number, loss, accuracy, temperature, seconds, *weights))
         self.shares.append(shares)
         if self.keeps_best and self.best_epoch == number:
             self._best = {name: tensor.clone() for name, tensor in averaged.state_dict().items()}
         return self.history[-1]
 
     def _place(self, number: int) -> Tensor:
-        """Shares of the validation pairs, one row per weight of the memory."""
+        """Shares of the validation pairs, one row per `weights`."""
         features, ways = self.data.features, self._distances()
         try:
             placed = (place_pair(features, self._candidates, index, ways) for index in self.validation)
@@ -237,7 +269,8 @@ class CompatibilityFit(Fit):
         part: as for `Fit`.
         config: the settings.
         form: the closed form that the linear paths start from; None for a random start.
-        weights: weights of the network to fine-tune; a penalty keeps training near them.
+        start: weights of the network to fine-tune; a penalty keeps training near them.
+        closed: distances of the closed forms for the validation pairs, fitted to the pairs to train on.
     """
 
     network: Compatibility
@@ -249,19 +282,25 @@ class CompatibilityFit(Fit):
         config: TrainingConfig,
         *,
         form: ClosedForm | None = None,
-        weights: Mapping[str, Tensor] | None = None,
+        start: Mapping[str, Tensor] | None = None,
+        closed: DistanceFunction | None = None,
     ) -> None:
         self._form = form
-        self._weights = weights
+        self._start_weights = start
+        self._closed = closed
         self._anchors: dict[str, Tensor] = {}
-        if config.model.has_memory and weights is None:
-            self.memory_weights = MEMORY_WEIGHTS
+        memory = MEMORY_WEIGHTS if config.model.has_memory and start is None else (None,)
+        self.weights = [
+            Weights(each, share) for each in memory for share in (CLOSED_WEIGHTS if closed else (None,))
+        ]
+        if closed:
+            self.weights.append(Weights(None, math.inf))
         super().__init__(data, part, config, averaging=config.averaging)
 
     def _start(self) -> Compatibility:
         network = start_network(self.data, self.training, self.config, self._form)
-        if self._weights is not None:
-            network.load_state_dict(self._weights)
+        if self._start_weights is not None:
+            network.load_state_dict(self._start_weights)
             self._anchors = {name: each.detach().clone() for name, each in network.named_parameters()}
         return network
 
@@ -281,8 +320,8 @@ class CompatibilityFit(Fit):
     def _distances(self) -> list[DistanceFunction]:
         averaged = self.averaged
         assert isinstance(averaged, Compatibility)
-        embedded = EmbeddedSet(averaged, self.data, self.validation)
-        return [embedded.distances(weight) for weight in self.memory_weights]
+        embedded = EmbeddedSet(averaged, self.data, self.validation, self._closed)
+        return [embedded.distances(memory, closed or 0.0) for memory, closed in self.weights]
 
     def _loss(self, pairs: IntArray, products: IntArray, places: Tensor) -> Tensor:
         scenes, (features, centres) = self.data.distinct_scenes(pairs), self.data.products(products)

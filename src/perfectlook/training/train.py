@@ -22,26 +22,30 @@ from perfectlook.features.store import FeatureArrays
 from perfectlook.model.config import EncoderKind, Mode, ModelConfig
 from perfectlook.model.distances import Norm
 from perfectlook.model.files import ModelRecord
+from perfectlook.model.mixture import Blend
+from perfectlook.model.networks import Compatibility
 from perfectlook.model.runtime import Model, open_model
 from perfectlook.progress import ProgressOf
+from perfectlook.training import mixture
 from perfectlook.training.baselines.registry import baseline as baseline_named
 from perfectlook.training.baselines.registry import train_baseline_on_features
 from perfectlook.training.categories import fit_suggester
 from perfectlook.training.checkpoint import OnEpoch, Stages, learn
 from perfectlook.training.complements import add_complements
 from perfectlook.training.config import TrainingConfig, read_config
-from perfectlook.training.data import TrainingData, load_sets, stage_widths
+from perfectlook.training.data import load_sets, training_data
 from perfectlook.training.finetune import StartingModel
 from perfectlook.training.log import write_learned
 from perfectlook.training.loop import CompatibilityFit
 from perfectlook.training.presence import add_sight
-from perfectlook.training.prior import PRIOR
 from perfectlook.training.ridge import closed_form
 from perfectlook.training.validation import Round, learning_pairs
 from perfectlook.types import Problem
 
 AnySet = Dataset | Path | str
 """A set from `load_set`, its folder, or "showroom", the set that comes with the package."""
+LEFT_OPEN = {"backbone", "seed", "cross_validate"}
+"""Settings that do not ask for a network; with any other, a network is trained and kept."""
 Settings = Mapping[str, Any] | Path | str | TrainingConfig | None
 """Settings by name, the path of a TOML file, or a complete `TrainingConfig`."""
 
@@ -141,7 +145,7 @@ def train(
                 f"{', '.join(fixed)}. Leave these settings out, or train a new model."
             )
         start = StartingModel.read(Path(from_model)) if from_model else None
-        shape = start.record.config if start else base.model
+        shape = start.config if start else base.model
 
     read = functools.partial(
         load_sets, backbone=shape.backbone, strict=strict, workers=workers, progress=progress
@@ -155,7 +159,16 @@ def train(
     if baseline:
         train_baseline_on_features(features, folder, baseline, settings | given)
     else:
-        train_on_features(features, folder, base, whole=whole, start=start, on_epoch=on_epoch)
+        chooses = not isinstance(config, TrainingConfig) and set(settings | given) <= LEFT_OPEN
+        train_on_features(
+            features,
+            folder,
+            base,
+            whole=whole,
+            start=start,
+            may_drop=chooses and not start,
+            on_epoch=on_epoch,
+        )
     add_sight(folder, open_model(folder), features, whole)
     model = open_model(folder)
     if temporary:
@@ -164,7 +177,7 @@ def train(
 
 
 def _baseline_without_pairs(datasets: Sequence[Dataset], from_model: Path | str | None) -> str | None:
-    return None if from_model or any(each.pairs for each in datasets) else PRIOR
+    return None if from_model or any(each.pairs for each in datasets) else mixture.PRIOR
 
 
 def train_on_features(
@@ -174,6 +187,7 @@ def train_on_features(
     *,
     whole: SetFeatures | None = None,
     start: StartingModel | None = None,
+    may_drop: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> ModelRecord:
     """Train a compatibility model on a set with features; see `train`.
@@ -185,14 +199,15 @@ def train_on_features(
         whole: the same set with whole scenes, for the category suggester; without it, the model suggests no
             categories.
         start: the model to fine-tune.
+        may_drop: whether to keep the mixture of closed forms alone if the network adds nothing to it.
         on_epoch: called after every epoch.
     """
     out.mkdir(parents=True, exist_ok=True)
     if start:
-        config = dataclasses.replace(config, model=start.record.config)
+        config = dataclasses.replace(config, model=start.config)
     backbone = open_backbone(config.model.backbone)
     identity = backbone.identity
-    data = TrainingData(features, config.model, stage_widths(features, backbone.description))
+    data = training_data(features, config.model, backbone.description)
     if start:
         start.record.check_backbone(identity)
         start.extend(data)
@@ -202,11 +217,25 @@ def train_on_features(
     }
     stages = Stages(out, numbers_depend_on, on_epoch)
     form = None if start else closed_form(data, learning_pairs(features, config), config)
+    forms = mixture.choose(data, config) if config.mixes and not start else None
 
     def fit(part: Round) -> CompatibilityFit:
-        return CompatibilityFit(data, part, config, form=form, weights=weights)
+        closed = forms.distances(data, part) if forms and len(part.validation) else None
+        return CompatibilityFit(data, part, config, form=form, start=weights, closed=closed)
 
-    learned = learn(features, config, fit, stages)
+    learned = learn(features, config, fit, stages, may_drop=may_drop and forms is not None)
+    baseline = None
+    if learned is None:
+        assert forms is not None
+        baseline, learned = mixture.MIXTURE, mixture.learned(forms, data, config)
+    elif start:
+        assert isinstance(learned.network, Compatibility)
+        learned = dataclasses.replace(learned, network=start.blended(learned.network))
+    elif forms and learned.closed:
+        closed = forms.network(data, config, learned.training, mixture.measured_scenes(data, config))
+        assert isinstance(learned.network, Compatibility)
+        blend = Blend(learned.network, closed, learned.closed)
+        learned = dataclasses.replace(learned, network=blend, mixture=forms.report())
     suggestion = None
     if whole:  # the suggester learns from the whole scenes of the same pairs
         scenes = {features.pairs[index].scene for index in learned.training}
@@ -216,7 +245,14 @@ def train_on_features(
     settings = asdict(config)
     del settings["model"]
     record = write_learned(
-        learned, data, out, settings=settings, backbone_identity=identity, suggestion=suggestion, start=start
+        learned,
+        data,
+        out,
+        settings=settings,
+        backbone_identity=identity,
+        baseline=baseline,
+        suggestion=suggestion,
+        start=start,
     )
     add_complements(out, features, learned.scene_ids(features))
     stages.finish()

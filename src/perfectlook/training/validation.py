@@ -5,10 +5,12 @@ by cross-validation (sets under 500 scenes, or `cross_validate`).
 """
 
 import json
+import math
+import zlib
 from collections.abc import Collection, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,7 +32,7 @@ from perfectlook.model.files import readable, write_model_file
 from perfectlook.model.networks import Compatibility
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, batches
-from perfectlook.types import Float32Array, Float64Array, IntArray
+from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
 SCENES_AT_ONCE, PRODUCTS_AT_ONCE = 64, 1024
 
@@ -83,8 +85,15 @@ class EmbeddedSet:
     several weights of the memory costs little more than one.
     """
 
-    def __init__(self, network: Compatibility, data: TrainingData, pairs: IntArray) -> None:
+    def __init__(
+        self,
+        network: Compatibility,
+        data: TrainingData,
+        pairs: IntArray,
+        closed: DistanceFunction | None = None,
+    ) -> None:
         network.eval()
+        self._closed = closed
         self._norm = network.config.distance
         self._rows = {name: row for row, name in enumerate(data.categories)}
         self._own = float(network.memory.weight) if network.config.has_memory else 0.0
@@ -96,35 +105,45 @@ class EmbeddedSet:
         self._mixing = np.broadcast_to(np.asarray(mixing, np.float32).reshape(-1), len(data.categories))
         self._styles = _Products(styles, order)
         self._memories = None if memories is None else _Products(memories, order)
-        self._last: tuple[int, str, IntArray, Float32Array, Float32Array | None] | None = None
+        self._last: tuple[int, str, IntArray, tuple[Any, Any, Any]] | None = None
 
-    def distances(self, weight: float | None = None) -> DistanceFunction:
+    def distances(self, weight: float | None = None, closed: float = 0.0) -> DistanceFunction:
         """The distances with a weight for the memory, by default the network's own weight.
 
         With squared norms, they are distances to the query point: other numbers, but the same order.
+
+        Args:
+            weight: weight of the memory.
+            closed: weight of the closed forms; infinite for the closed forms alone.
         """
         share = self._own if weight is None else weight
 
         def distances(scene_row: int, category: str, chosen: IntArray) -> Float64Array:
-            found, from_memory = self._in_both_spaces(scene_row, category, chosen)
+            found, from_memory, from_closed = self._in_every_space(scene_row, category, chosen)
+            if closed == math.inf:
+                return np.asarray(from_closed, np.float64)
+            mixing = self._mixing[self._rows[category]]
             if from_memory is not None:
-                found = (1 - share) * found + share * self._mixing[self._rows[category]] * from_memory
+                found = (1 - share) * found + share * mixing * from_memory
+            if closed:
+                found = found + closed * mixing * from_closed
             return np.asarray(found, np.float64)
 
         return distances
 
-    def _in_both_spaces(
+    def _in_every_space(
         self, scene_row: int, category: str, chosen: IntArray
-    ) -> tuple[Float32Array, Float32Array | None]:
-        """Distances of one scene in the first style space [n], and in the memory if there is one."""
+    ) -> tuple[Float32Array, Float32Array | None, Float64Array | None]:
+        """Distances of one scene in the first style space [n], in the memory, and by the closed forms."""
         if self._last and self._last[:2] == (scene_row, category) and self._last[2] is chosen:
-            return self._last[3:]
+            return self._last[3]
         scene = self._scenes[scene_row]
         found, from_memory = self._style_distances(scene, self._rows[category], chosen), None
         if scene.memory is not None and self._memories is not None:
             from_memory = self._memories.squared_distances(scene.memory, chosen)
-        self._last = (scene_row, category, chosen, found, from_memory)
-        return found, from_memory
+        from_closed = self._closed(scene_row, category, chosen) if self._closed else None
+        self._last = (scene_row, category, chosen, (found, from_memory, from_closed))
+        return found, from_memory, from_closed
 
     def _style_distances(self, scene: _Scene, row: int, chosen: IntArray) -> Float32Array:
         """Distances of one scene in the first style space, for the category with index `row`."""
@@ -253,14 +272,19 @@ def learning_pairs(features: SetFeatures, config: TrainingConfig) -> IntArray:
 
 
 def folds(features: SetFeatures, config: TrainingConfig) -> list[Round]:
-    """Five-fold cross-validation by scene, over the scenes that training may use.
+    """Five-fold cross-validation over the scenes that training may use, and over products.
+
+    Half of the products in the held-out pairs, by a hash of their ids, are new: no training pair of the fold
+    has them.
 
     Raises:
         TrainingError: training may use no pair.
     """
     excluded = held_out(features, config)
     found = [
-        _round(features, f"fold {fold}", scenes_of_fold(features, fold) - excluded, excluded)
+        _with_new_products(
+            features, _round(features, f"fold {fold}", scenes_of_fold(features, fold) - excluded, excluded)
+        )
         for fold in range(FOLDS)
     ]
     usable = [each for each in found if len(each.validation) and len(each.training)]
@@ -284,6 +308,19 @@ def validation_round(features: SetFeatures, config: TrainingConfig) -> Round:
     return found
 
 
+def worth(shares: Float64Array, is_new: BoolArray) -> Float64Array:
+    """The mean of the accuracy over new products and the accuracy over known products.
+
+    Choices are made by it, so that neither recurring nor new products decide alone.
+
+    Args:
+        shares: share of each pair, [..., pairs].
+        is_new: whether the product of each pair is in no training pair.
+    """
+    means = [shares[..., chosen].mean(axis=-1) for chosen in (is_new, ~is_new) if chosen.any()]
+    return np.asarray(np.mean(means, axis=0) if means else np.zeros(shares.shape[:-1]))
+
+
 def placeable(features: SetFeatures, pairs: IntArray) -> list[tuple[int, int, IntArray]]:
     """The pairs with candidates: position in `pairs`, row of its product, rows of its candidates."""
     candidates, found = Candidates(features), []
@@ -294,6 +331,13 @@ def placeable(features: SetFeatures, pairs: IntArray) -> list[tuple[int, int, In
         if mask.any():
             found.append((at, row, candidates.category_rows(category)[mask]))
     return found
+
+
+def _with_new_products(features: SetFeatures, part: Round) -> Round:
+    held_out_products = np.unique(features.pair_products[part.validation])
+    new = [row for row in held_out_products if zlib.crc32(features.product_ids[row].encode()) % 2]
+    is_kept = ~np.isin(features.pair_products[part.training], new)
+    return Round(part.name, part.training[is_kept], part.validation)
 
 
 def _round(features: SetFeatures, name: str, measured: Collection[str], excluded: Collection[str]) -> Round:

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from perfectlook.errors import TrainingError
-from perfectlook.training.baselines.learned import SAFETY, InnerProduct, RankerFit, StyleSpace
+from perfectlook.model.networks import SAFETY, InnerProduct
+from perfectlook.training.baselines.learned import RankerFit, StyleSpace
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.data import TrainingData
 from perfectlook.training.validation import validation_round

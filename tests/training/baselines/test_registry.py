@@ -32,7 +32,7 @@ def test_every_baseline_has_its_own_configuration(name: str):
     assert (config.seed, config.model.backbone) == (4, "tiny")
     assert config.model.mode == "global"
     assert config.model.distance == "squared_l2"
-    assert config.model.centring == (name in ("ridge", "prior"))
+    assert config.model.centring == (name in ("ridge", "prior", "mixture"))
 
 
 def test_given_settings_override_the_baselines_defaults():
@@ -64,6 +64,7 @@ QUICK = {
     "popularity": {},
     "visual": {},
     "prior": {"dimension": 8},
+    "mixture": {"dimension": 8},
     "ridge": {"dimension": 8},
     "ibr": {"dimension": 8, "epochs": 6, "learning_rate": 0.02, "batch_size": 64},
     "siamese": {"dimension": 8, "hidden": 16, "epochs": 6, "learning_rate": 0.02, "batch_size": 64},
@@ -71,7 +72,7 @@ QUICK = {
 }
 """Settings for a small set of few features."""
 WITH_VECTORS = [name for name in BASELINES if name != "popularity"]
-WIDTHS = {"visual": 12, "prior": 9, "ridge": 9, "ibr": 8, "siamese": 8, "bpr-dae": 17}
+WIDTHS = {"visual": 12, "prior": 9, "mixture": 9, "ridge": 9, "ibr": 8, "siamese": 8, "bpr-dae": 17}
 """Inner products need one more coordinate to become distances."""
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from perfectlook.model.distances import DistanceFunction, l2, squared_l2
-from perfectlook.model.networks import Dropout, GlobalNetwork, Standardise
+from perfectlook.model.networks import Dropout, GlobalNetwork, InnerProduct, Standardise
 from perfectlook.training.checkpoint import Stages
 from perfectlook.training.checkpoint import learn as learn_network
 from perfectlook.training.config import TrainingConfig
@@ -33,8 +33,6 @@ THRESHOLD = 2.0
 """c before training: the squared distance of unrelated unit vectors, which standardised features resemble."""
 RECONSTRUCTION = 1.0
 """μ, the weight of the reconstruction error."""
-SAFETY = 1.5
-"""M is this factor times the longest product vector in training, because later products may be longer."""
 
 
 class Ranker(GlobalNetwork):
@@ -243,9 +241,11 @@ def in_epochs(kind: type[Ranker]) -> Learn:
     """Return the training function of a network baseline; it uses the training loop of the model."""
 
     def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
-        return learn_network(
+        found = learn_network(
             data.features, config, lambda part: RankerFit(data, part, config, kind), Stages(None)
         )
+        assert found is not None  # only a network with closed forms may be dropped
+        return found
 
     return learn
 
@@ -330,26 +330,3 @@ def scene_and_product_rows(data: TrainingData, training: IntArray) -> tuple[Tens
     """
     products, centres = data.products()
     return data.whole(training), products - centres
-
-
-class InnerProduct(nn.Module):
-    """Turn inner products into distances with one more coordinate, √(M² - ‖f_p‖²) or 0 beyond length M."""
-
-    longest: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("longest", torch.ones(()))
-
-    def fit(self, products: Tensor) -> None:
-        """Choose M for product vectors f_p [n, d]."""
-        self.longest.copy_(SAFETY * products.norm(dim=-1).max().clamp_min(1e-6))
-
-    def extend_products(self, products: Tensor) -> Tensor:
-        """f_p [n, d] to [n, d + 1]."""
-        room = self.longest.square() - products.square().sum(dim=-1, keepdim=True)
-        return torch.cat([products, room.clamp_min(0.0).sqrt()], dim=-1)
-
-    def extend_scenes(self, scenes: Tensor) -> Tensor:
-        """f_s [n, d] to [n, d + 1]."""
-        return torch.cat([scenes, torch.zeros_like(scenes[:, :1])], dim=-1)

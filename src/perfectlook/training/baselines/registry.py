@@ -16,13 +16,13 @@ from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import POPULARITY, ModelRecord
 from perfectlook.model.networks import GlobalNetwork, Widths, unit
-from perfectlook.training import prior
+from perfectlook.training import mixture
 from perfectlook.training.baselines import ridge
 from perfectlook.training.baselines.learned import DualAutoEncoder, Learn, Siamese, StyleSpace, in_epochs
 from perfectlook.training.checkpoint import NO_PAIRS
 from perfectlook.training.complements import add_complements
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.data import TrainingData, stage_widths
+from perfectlook.training.data import TrainingData, training_data
 from perfectlook.training.log import Learned, write_learned
 from perfectlook.training.validation import learning_pairs
 
@@ -119,11 +119,17 @@ BASELINES: Mapping[str, Baseline] = {
         frozenset({"global_features"}),
         {"global_features": "head"},
     ),
-    prior.PRIOR: Baseline(
+    mixture.PRIOR: Baseline(
         "cosine of standardised features of style; uses no pairs",
-        prior.learn,
+        mixture.learn_prior,
         frozenset({"dimension", "global_features"}),
-        {"global_features": "both", "centring": True},
+        {"global_features": "both", "centring": True, "dimension": mixture.RANK},
+    ),
+    mixture.MIXTURE: Baseline(
+        "the prior and closed-form ridge regression, weighed by cross-validation",
+        mixture.learn,
+        frozenset({"dimension", "global_features", "prior_share"}),
+        {"global_features": "both", "centring": True, "dimension": mixture.RANK},
     ),
     "ridge": Baseline(
         "closed-form ridge regression (Hoerl & Kennard 1970)",
@@ -195,7 +201,7 @@ def train_baseline_on_features(
     config = chosen.config(given, name=name)
     out.mkdir(parents=True, exist_ok=True)
     backbone = open_backbone(config.model.backbone)
-    data = TrainingData(features, config.model, stage_widths(features, backbone.description))
+    data = training_data(features, config.model, backbone.description)
     learned = chosen.learn(data, config, given.keys())
     values = asdict(config)
     values |= values.pop("model")

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 
 from perfectlook.evaluation.protocol import placing
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.networks import GlobalNetwork, Standardise
-from perfectlook.training.baselines.learned import InnerProduct, fitted, scene_and_product_rows
+from perfectlook.model.networks import GlobalNetwork, InnerProduct, Standardise
+from perfectlook.training.baselines.learned import fitted, scene_and_product_rows
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.log import Learned

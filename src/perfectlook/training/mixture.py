@@ -1,0 +1,465 @@
+"""Fit a mixture: a style prior and a ridge regression for each backbone, weighed by cross-validation.
+
+- The **prior** needs no pairs. Scenes, and products less their categories' centres, are standardised, each by
+  the mean and deviation of its own kind. A product fits a scene if it differs from other products as the
+  scene differs from other scenes: the match is the cosine. The scenes of another origin have other
+  statistics, so the prior answers well for a shop after `adapt`.
+- The **ridge** regression predicts the principal components of the products from the scenes of the pairs
+  (Hoerl & Kennard 1970).
+
+Cross-validation is over scenes and over products: half of the products in the held-out pairs are in no
+training pair of that fold. The settings with the highest mean of the two accuracies win. With few pairs this
+choice is uncertain, so the weights start at the prior and move with the number of pairs.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from perfectlook.errors import TrainingError
+from perfectlook.model.config import less_centres
+from perfectlook.model.distances import DistanceFunction
+from perfectlook.model.mixture import Mixture, Term
+from perfectlook.model.networks import Standardise
+from perfectlook.progress import counted
+from perfectlook.training.checkpoint import NO_PAIRS
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+from perfectlook.training.log import Learned
+from perfectlook.training.ridge import principal_components, ridge_path
+from perfectlook.training.validation import (
+    BY_FOLDS,
+    HeldOut,
+    Round,
+    folds,
+    learning_pairs,
+    placeable,
+    worth,
+)
+from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
+
+MIXTURE, PRIOR = "mixture", "prior"
+"""Names among the baselines."""
+COMPONENTS = 512
+"""Principal components of the products in each part."""
+RANK = 191
+"""Largest dimension of the mixture's space, without the coordinate for the length."""
+PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+WHITENINGS = (0.5, 0.75)
+"""Values to try: λ of the ridge, and the power of the components' standard deviations."""
+STEPS = 10
+"""Steps of the search for weights; each adds 1/10."""
+TRUST = 100
+"""With this number of pairs, the weights that cross-validation finds count as much as the prior's."""
+
+
+class _Setting(NamedTuple):
+    penalty: float
+    whitening: float
+
+
+class _Part:
+    """One part: the columns that it reads, and its products.
+
+    Args:
+        data: the sets.
+        blocks: the columns of each block of features; every block gets equal weight.
+        learns: whether it is a ridge; otherwise it is a prior.
+    """
+
+    def __init__(self, data: TrainingData, blocks: Sequence[IntArray], *, learns: bool) -> None:
+        self._data, self.learns = data, learns
+        self._blocks = blocks
+        self.columns = np.concatenate(blocks)
+        self.centred = less_centres(*data.products()).numpy()[:, self.columns]
+        self.product_moments = self._moments(self.centred)
+        rows = self._standardised(self.centred, self.product_moments)
+        rows = rows if learns else _unit(rows)
+        directions, deviations = principal_components(rows.astype(np.float64), COMPONENTS)
+        self.directions, self.deviations = directions.astype(np.float32), deviations.astype(np.float32)
+        self.products: Float32Array = rows @ self.directions.T
+
+    def scene_inputs(self, rows: IntArray, measured: IntArray) -> Float32Array:
+        """Standardised features of some scenes, by the statistics of the measured scenes."""
+        found = self._standardised(self._scenes(rows), self.scene_moments(measured))
+        return found if self.learns else _unit(found)
+
+    def scene_moments(self, measured: IntArray) -> tuple[Float32Array, Float32Array]:
+        """Mean and scale of the features of the measured scenes."""
+        return self._moments(self._scenes(measured))
+
+    def solve(
+        self, scenes: IntArray, products: IntArray, measured: IntArray, penalties: Sequence[float]
+    ) -> list[Float32Array]:
+        """Maps from scene inputs to the components, [width, components], for each penalty."""
+        if not self.learns:
+            return [self.directions.T]
+        inputs = self.scene_inputs(scenes, measured).astype(np.float64)
+        targets = self.products[products].astype(np.float64)
+        return [
+            found.astype(np.float32) for found in ridge_path(inputs - inputs.mean(axis=0), targets, penalties)
+        ]
+
+    def weigh(self, whitening: float) -> Float32Array:
+        """The factor of each component in an inner product."""
+        return self.deviations ** (-2 * whitening) if self.learns else np.ones_like(self.deviations)
+
+    def term(self, moments: tuple[Float32Array, Float32Array], weights: Float32Array) -> Term:
+        """A map of features, [dimension, width of the part], as a module over all global features."""
+        width = self._data.centres.shape[1]
+        standardise = Standardise(width)
+        every = np.zeros((len(weights), width), np.float32)
+        every[:, self.columns] = weights
+        with torch.no_grad():
+            standardise.mean.zero_()
+            standardise.scale.zero_()
+            standardise.mean[self.columns] = torch.from_numpy(moments[0])
+            standardise.scale[self.columns] = torch.from_numpy(moments[1])
+        return Term(standardise, torch.from_numpy(every), normalise=not self.learns)
+
+    def _scenes(self, rows: IntArray) -> Float32Array:
+        features: Float32Array = self._data.scene_features(rows).numpy()[:, self.columns]
+        return features
+
+    def _moments(self, rows: Float32Array) -> tuple[Float32Array, Float32Array]:
+        deviation = rows.std(axis=0, dtype=np.float64)
+        usable = deviation > 1e-6 * deviation.max()
+        weight = np.concatenate(
+            [np.full(len(each), (len(each) * len(self._blocks)) ** -0.5) for each in self._blocks]
+        )
+        scale = np.where(usable, weight / deviation.clip(1e-12), 0.0)
+        return rows.mean(axis=0, dtype=np.float64).astype(np.float32), scale.astype(np.float32)
+
+    @staticmethod
+    def _standardised(rows: Float32Array, moments: tuple[Float32Array, Float32Array]) -> Float32Array:
+        return (rows - moments[0]) * moments[1]
+
+
+class HeldOutPairs:
+    """The held-out pairs of one fold that have candidates.
+
+    Attributes:
+        pairs: indices of the pairs.
+        is_new: whether the product of each pair is in no training pair of the fold.
+    """
+
+    def __init__(self, data: TrainingData, part: Round) -> None:
+        features = data.features
+        places = placeable(features, part.validation)
+        self.pairs = part.validation[np.asarray([at for at, _, _ in places], np.int64)]
+        products = features.pair_products[self.pairs]
+        self.is_new: BoolArray = ~np.isin(products, features.pair_products[part.training])
+        self._of_category, self._places = [], [np.empty(0, np.int64)] * len(places)
+        categories = data.product_category[products]
+        for category in np.unique(categories):
+            members = np.flatnonzero(data.product_category == category)
+            chosen = np.flatnonzero(categories == category)
+            self._of_category.append((members, chosen))
+            for at in chosen:
+                _, row, others = places[at]
+                self._places[at] = np.searchsorted(members, [row, *others])
+
+    def matches(self, queries: Float32Array, products: Float32Array) -> list[Float32Array]:
+        """Inner products of each pair's query [n, d] with its own product, then its candidates."""
+        found = [np.empty(0, np.float32)] * len(queries)
+        for members, chosen in self._of_category:
+            every = queries[chosen] @ products[members].T
+            for at, row in zip(chosen, every, strict=True):
+                found[at] = row[self._places[at]]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedForms:
+    """The parts with their settings and weights, chosen for some sets.
+
+    Attributes:
+        parts: the parts.
+        settings: of each part.
+        weights: of each part's inner products, divided by their deviation.
+        held_out: the share of every held-out pair.
+        is_new: whether its product was in no training pair of its fold.
+    """
+
+    parts: Sequence[_Part]
+    settings: Sequence[_Setting]
+    weights: Sequence[float]
+    held_out: HeldOut = field(default_factory=lambda: HeldOut([], np.empty(0)))
+    is_new: BoolArray = field(default_factory=lambda: np.empty(0, bool))
+
+    def queries(
+        self, scenes: IntArray, training: IntArray, measured: IntArray, data: TrainingData
+    ) -> tuple[Float32Array, Float32Array]:
+        """Vectors of some scenes [n, d] and of all products [N, d], after training on some pairs."""
+        found, products = [], []
+        for part, setting, weight in zip(self.parts, self.settings, self.weights, strict=True):
+            if weight:
+                solved = _solve(part, data, training, measured, setting)
+                found.append(
+                    part.scene_inputs(scenes, measured) @ (solved * weight * part.weigh(setting.whitening))
+                )
+                products.append(part.products)
+        return np.concatenate(found, axis=1), np.concatenate(products, axis=1)
+
+    def network(
+        self,
+        data: TrainingData,
+        config: TrainingConfig,
+        training: IntArray,
+        measured: IntArray,
+        rank: int = RANK,
+    ) -> Mixture:
+        """The mixture, after training on some pairs.
+
+        Args:
+            data: the sets.
+            config: the settings.
+            training: the pairs.
+            measured: rows of the scenes whose mean and deviation standardise scenes.
+            rank: largest dimension of the vectors, without the coordinate for their length.
+        """
+        used = [at for at, weight in enumerate(self.weights) if weight]
+        scenes, products = self.queries(measured, training, measured, data)
+        of_scene, of_product = _low_rank(scenes, products, rank)
+        terms: tuple[list[Term], list[Term]] = ([], [])
+        start = 0
+        for at in used:
+            part, setting = self.parts[at], self.settings[at]
+            stop = start + len(part.directions)
+            solved = _solve(part, data, training, measured, setting) * (
+                self.weights[at] * part.weigh(setting.whitening)
+            )
+            weights = (solved @ of_scene[start:stop]).T
+            terms[0].append(part.term(part.scene_moments(measured), np.ascontiguousarray(weights)))
+            weights = (part.directions.T @ of_product[start:stop]).T
+            terms[1].append(part.term(part.product_moments, np.ascontiguousarray(weights)))
+            start = stop
+        return Mixture(config.model, *terms, less_centres(*data.products()))
+
+    def distances(self, data: TrainingData, part: Round) -> DistanceFunction:
+        """Distances from the scenes of held-out pairs to products, after training on the pairs of a round."""
+        scenes = np.unique(data.features.pair_scenes[part.validation])
+        measured = np.unique(data.features.pair_scenes[part.training])
+        queries, products = self.queries(scenes, part.training, measured, data)
+        row_of = {int(scene): row for row, scene in enumerate(scenes)}
+
+        def distances(scene_row: int, _category: str, chosen: IntArray) -> Float64Array:
+            return np.asarray(-(products[chosen] @ queries[row_of[scene_row]]), np.float64)
+
+        return distances
+
+    def report(self) -> dict[str, Any]:
+        """What was chosen, for the training report: the weights, and the settings of each regression."""
+        settings = [
+            each._asdict() for part, each in zip(self.parts, self.settings, strict=True) if part.learns
+        ]
+        return {"weights": [round(each, 4) for each in self.weights], "ridge": settings}
+
+
+def choose(data: TrainingData, config: TrainingConfig, *, learns: bool = True) -> ClosedForms:
+    """Choose the settings and the weights of a mixture.
+
+    Args:
+        data: the sets.
+        config: the settings.
+        learns: whether to learn from pairs; otherwise the mixture is the prior alone.
+    """
+    priors = [_Part(data, blocks, learns=False) for blocks in _blocks(data, config, by_stage=False)]
+    default = [1 / len(priors)] * len(priors)
+    nothing = _Setting(0.0, 0.0)
+    if not learns:
+        return ClosedForms(priors, [nothing] * len(priors), default)
+    parts = [*priors, *(_Part(data, blocks, learns=True) for blocks in _blocks(data, config, by_stage=True))]
+    rounds = folds(data.features, config)
+    held = [HeldOutPairs(data, each) for each in rounds]
+    is_new = np.concatenate([each.is_new for each in held])
+    if not len(is_new):  # there is nothing to choose by
+        return ClosedForms(priors, [nothing] * len(priors), default)
+    settings, matches = [], []
+    for part in parts:
+        found = _tried(part, data, rounds, held)
+        best = max(found, key=lambda setting: float(worth(_shares(found[setting]), is_new)))
+        settings.append(best)
+        matches.append(found[best])
+    deviations = [float(np.sqrt(np.mean([each.var() for each in found]))) or 1.0 for found in matches]
+    matches = [
+        [each / deviation for each in found] for found, deviation in zip(matches, deviations, strict=True)
+    ]
+    chosen = _search(matches, is_new)
+    start = np.asarray([*default, *[0.0] * (len(parts) - len(priors))])
+    n_pairs = len(learning_pairs(data.features, config))
+    weights = (n_pairs * chosen + TRUST * start) / (n_pairs + TRUST)
+    if (share := float(weights[: len(priors)].sum())) < config.prior_share:
+        weights = weights * (1 - config.prior_share) / (1 - share)
+        weights[: len(priors)] = config.prior_share / len(priors)
+    mixed = _mixed(matches, weights)
+    weights = weights / float(np.sqrt(np.mean([each.var() for each in mixed])))
+    scenes = [data.features.pairs[index].scene for each in held for index in each.pairs]
+    shares = HeldOut(scenes, _shares(mixed))
+    return ClosedForms(
+        parts, settings, [float(w / d) for w, d in zip(weights, deviations, strict=True)], shares, is_new
+    )
+
+
+def learn(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
+    """Choose and fit a mixture.
+
+    Raises:
+        TrainingError: training may use no pair.
+    """
+    return learned(choose(data, config), data, config, config.model.dimension)
+
+
+def learned(forms: ClosedForms, data: TrainingData, config: TrainingConfig, rank: int = RANK) -> Learned:
+    """Fit closed forms whose settings are chosen."""
+    training = learning_pairs(data.features, config)
+    network = forms.network(data, config, training, measured_scenes(data, config), rank)
+    return Learned(
+        network,
+        training,
+        mixture=forms.report(),
+        chosen_on=BY_FOLDS,
+        held_out=forms.held_out,
+        is_new=forms.is_new,
+    )
+
+
+def learn_prior(data: TrainingData, config: TrainingConfig, _given: Collection[str]) -> Learned:
+    """Make the style prior: measure the scenes that training may use, and all products. No pair is used.
+
+    Raises:
+        TrainingError: there are fewer than two scenes or products.
+    """
+    rows = measured_scenes(data, config)
+    if min(len(rows), len(data.product_category)) < 2:
+        raise TrainingError(
+            f"{data.features.dataset.name}: {counted(len(rows), 'scene')} and "
+            f"{counted(len(data.product_category), 'product')} with features; the prior needs two of each. "
+            "Add pictures."
+        )
+    network = choose(data, config, learns=False).network(data, config, NO_PAIRS, rows, config.model.dimension)
+    return Learned(network, NO_PAIRS, scenes=rows)
+
+
+def measured_scenes(data: TrainingData, config: TrainingConfig) -> IntArray:
+    """Rows of the scenes that training may measure: those of the training pairs, or all without pairs."""
+    features = data.features
+    if not features.dataset.pairs:
+        return np.arange(len(features.scene_views))
+    return np.unique(features.pair_scenes[learning_pairs(features, config)])
+
+
+def _blocks(data: TrainingData, config: TrainingConfig, *, by_stage: bool) -> list[list[IntArray]]:
+    """For each backbone, the columns of its global vector, and of each stage or of all stages together."""
+    kind = config.model.global_features
+    head, style = 0, data.widths.head if kind == "both" else 0
+    found = []
+    for member in data.members:
+        blocks = []
+        if kind != "style":
+            blocks.append(np.arange(head, head + member.head))
+        head += member.head
+        stages = []
+        for width in member.stages:
+            stages.append(np.arange(style, style + width))
+            style += width
+        if kind != "head":
+            blocks += stages if by_stage else [np.concatenate(stages)]
+        found.append(blocks)
+    return found
+
+
+def _solve(
+    part: _Part, data: TrainingData, training: IntArray, measured: IntArray, setting: _Setting
+) -> Float32Array:
+    features = data.features
+    return part.solve(
+        features.pair_scenes[training], features.pair_products[training], measured, [setting.penalty]
+    )[0]
+
+
+def _tried(
+    part: _Part, data: TrainingData, rounds: Sequence[Round], held: Sequence[HeldOutPairs]
+) -> dict[_Setting, list[Float32Array]]:
+    """The matches of all held-out pairs under every setting."""
+    features = data.features
+    penalties, whitenings = (PENALTIES, WHITENINGS) if part.learns else ((0.0,), (0.0,))
+    found: dict[_Setting, list[Float32Array]] = {}
+    for each, pairs in zip(rounds, held, strict=True):
+        measured = np.unique(features.pair_scenes[each.training])
+        inputs = part.scene_inputs(features.pair_scenes[pairs.pairs], measured)
+        training = each.training
+        maps = part.solve(
+            features.pair_scenes[training], features.pair_products[training], measured, penalties
+        )
+        for penalty, solved in zip(penalties, maps, strict=True):
+            for whitening in whitenings:
+                queries = inputs @ (solved * part.weigh(whitening))
+                found.setdefault(_Setting(penalty, whitening), []).extend(
+                    pairs.matches(queries, part.products)
+                )
+    return found
+
+
+def _shares(matches: Sequence[Float32Array]) -> Float64Array:
+    """The share of candidates that match less than the true product, which comes first; ties count half."""
+    return np.asarray(
+        [
+            (np.count_nonzero(each[1:] < each[0]) + np.count_nonzero(each[1:] == each[0]) / 2)
+            / (len(each) - 1)
+            for each in matches
+        ],
+        np.float64,
+    )
+
+
+def _mixed(matches: Sequence[Sequence[Float32Array]], weights: Any) -> list[Float32Array]:
+    used = [(weight, found) for weight, found in zip(weights, matches, strict=True) if weight]
+    return [sum(weight * found[at] for weight, found in used) for at in range(len(matches[0]))]
+
+
+def _search(matches: Sequence[Sequence[Float32Array]], is_new: BoolArray) -> Any:
+    """Add 1/10 to the weight that helps most, ten times."""
+    weights = np.zeros(len(matches))
+    for _ in range(STEPS):
+        tried = [weights + np.eye(len(matches))[at] / STEPS for at in range(len(matches))]
+        weights = max(tried, key=lambda each: float(worth(_shares(_mixed(matches, each)), is_new)))
+    return weights
+
+
+SHARED = 0.3
+"""Share of the products' own covariance in the covariance of the queries, which few scenes leave singular."""
+
+
+def _low_rank(scenes: Float32Array, products: Float32Array, rank: int) -> tuple[Float32Array, Float32Array]:
+    """Maps of scene and product vectors, [d, rank] each, whose inner products are nearest to the full ones.
+
+    The error is the expected squared difference over the scenes and the products.
+    """
+    of_scenes, of_products = (each.T.astype(np.float64) @ each / len(each) for each in (scenes, products))
+    share = np.trace(of_scenes) / max(np.trace(of_products), 1e-12)
+    of_scenes = (1 - SHARED) * of_scenes + SHARED * share * of_products
+    (scene_root, scene_inverse), (product_root, product_inverse) = _root(of_scenes), _root(of_products)
+    left, sizes, right = np.linalg.svd(scene_root @ product_root)
+    kept = sizes[:rank] > 1e-9 * sizes[0]
+    size, left, right = np.sqrt(sizes[:rank][kept]), left[:, :rank][:, kept], right[:rank][kept]
+    return (scene_inverse @ left * size).astype(np.float32), (product_inverse @ right.T * size).astype(
+        np.float32
+    )
+
+
+def _root(covariance: Any) -> tuple[Any, Any]:
+    """The symmetric square root of a matrix, and its pseudo-inverse."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > 1e-10 * values[-1]
+    roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
+    return vectors * roots @ vectors.T, vectors / roots @ vectors.T
+
+
+def _unit(rows: Float32Array) -> Float32Array:
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    found: Float32Array = rows / np.maximum(lengths, 1e-12)
+    return found

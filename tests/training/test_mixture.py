@@ -1,0 +1,173 @@
+"""The mixture weighs a prior and a regression by held-out pairs, and one vector holds both."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from perfectlook.evaluation.evaluate import evaluate_on_features
+from perfectlook.features.set_features import SetFeatures
+from perfectlook.model.config import ModelConfig
+from perfectlook.model.distances import squared_l2
+from perfectlook.model.mixture import Blend, Mixture
+from perfectlook.model.networks import Compatibility
+from perfectlook.model.runtime import Model
+from perfectlook.training import mixture
+from perfectlook.training.baselines.registry import baseline, train_baseline_on_features
+from perfectlook.training.config import TrainingConfig
+from perfectlook.training.data import TrainingData
+from perfectlook.training.mixture import ClosedForms, HeldOutPairs, choose, measured_scenes
+from perfectlook.training.train import train_on_features
+from perfectlook.training.validation import folds, learning_pairs
+from styled import styled_set
+
+CONFIG = baseline("mixture").config({"backbone": "tiny"}, name="mixture")
+SETS = {"scenes": 60, "products": 40, "noise": 0.3}
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    return TrainingData(styled_set(**SETS), CONFIG.model)
+
+
+@pytest.fixture(scope="module")
+def forms(data: TrainingData) -> ClosedForms:
+    return choose(data, CONFIG)
+
+
+def network_of(forms: ClosedForms, data: TrainingData, rank: int = 512) -> Mixture:
+    training, scenes = learning_pairs(data.features, CONFIG), measured_scenes(data, CONFIG)
+    return forms.network(data, CONFIG, training, scenes, rank).eval()
+
+
+def test_the_inner_products_of_its_vectors_are_the_weighted_sum_of_the_parts(
+    data: TrainingData, forms: ClosedForms
+) -> None:
+    network, training = network_of(forms, data), learning_pairs(data.features, CONFIG)
+    measured = measured_scenes(data, CONFIG)
+    queries, products = forms.queries(measured, training, measured, data)
+    with torch.no_grad():
+        scenes = network.embed_scene(data.scene_features(measured)).numpy()
+        vectors = network.embed_product(*data.products()).numpy()
+    wanted = queries @ products.T
+    assert scenes @ vectors.T == pytest.approx(wanted, abs=2e-3 * float(np.abs(wanted).max()))
+
+
+def test_every_product_vector_has_the_same_length_so_distances_rank_by_inner_products(
+    data: TrainingData, forms: ClosedForms
+) -> None:
+    with torch.no_grad():
+        lengths = network_of(forms, data).embed_product(*data.products()).norm(dim=1).numpy()
+    assert lengths == pytest.approx(np.full(len(lengths), lengths[0]), rel=1e-4)
+
+
+def test_held_out_accuracy_is_what_brute_force_gives(data: TrainingData, forms: ClosedForms) -> None:
+    features, shares = data.features, []
+    for part in folds(features, CONFIG):
+        distances = forms.distances(data, part)
+        for index in HeldOutPairs(data, part).pairs:
+            pair, row = features.pairs[index], int(features.pair_products[index])
+            known = features.dataset.positives[pair.scene]
+            others = [
+                other
+                for other, product in enumerate(features.product_ids)
+                if product not in known
+                and features.product_categories[other] == features.product_categories[row]
+            ]
+            scene = int(features.pair_scenes[index])
+            own = distances(scene, "", np.array([row]))[0]
+            shares.append(float(np.mean(distances(scene, "", np.array(others)) > own)))
+    assert forms.held_out.shares == pytest.approx(shares, abs=1e-3)
+    assert np.mean(shares) > 0.8
+
+
+def test_with_no_pair_to_choose_by_the_prior_counts_alone(data: TrainingData) -> None:
+    forms = choose(data, CONFIG, learns=False)
+    assert (len(forms.parts), forms.weights) == (1, [1.0])
+
+
+def test_weights_move_from_the_prior_to_the_choice_with_the_number_of_pairs(
+    data: TrainingData, forms: ClosedForms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prior, ridge = forms.weights
+    monkeypatch.setattr(mixture, "TRUST", 10**9)
+    cautious = choose(data, CONFIG).weights
+    assert ridge > 0
+    assert cautious[1] / cautious[0] < 1e-4 < ridge / max(prior, 1e-9)
+
+
+def test_the_prior_keeps_the_share_that_is_set(data: TrainingData) -> None:
+    half = baseline("mixture").config({"backbone": "tiny", "prior_share": 1.0}, name="mixture")
+    assert choose(data, half).weights[1] == 0
+
+
+def test_a_restored_mixture_gives_the_same_vectors(data: TrainingData, forms: ClosedForms) -> None:
+    network = network_of(forms, data, rank=4)
+    restored = Mixture.restore(CONFIG.model, network.state_dict()).eval()
+    with torch.no_grad():
+        assert torch.equal(network.embed_product(*data.products()), restored.embed_product(*data.products()))
+
+
+def test_a_blend_adds_the_weighted_inner_products_to_the_distances(
+    data: TrainingData, forms: ClosedForms
+) -> None:
+    torch.manual_seed(0)
+    shape = ModelConfig(backbone="tiny", dimension=8, hidden=16, mode="global", memory=0)
+    network = Compatibility(shape, data.widths, len(data.categories)).eval()
+    closed = network_of(forms, data, rank=6)
+    blend = Blend(network, closed, 0.4).eval()
+    scenes = data.scene_features(np.arange(3))
+    with torch.no_grad():
+        found = squared_l2(blend.embed_scene(scenes)[:, None], blend.embed_product(*data.products())).numpy()
+        plain = squared_l2(network.embed_scene(scenes)[:, None], network.embed_product(*data.products()))
+        matches = closed.embed_scene(scenes) @ closed.embed_product(*data.products()).T
+    wanted = (plain - 0.4 * matches).numpy()
+    difference = found - wanted  # the same for all products of a scene
+    assert difference == pytest.approx(np.broadcast_to(difference[:, :1], difference.shape), abs=2e-3)
+    assert blend.config.vector_dimension == 8 + 7
+
+
+def test_the_model_on_disk_ranks_like_the_validation_that_chose_it(tmp_path: Path) -> None:
+    """A network with regions, memory and closed forms."""
+    features = styled_set(**SETS)
+    shape = ModelConfig(backbone="tiny", dimension=8, hidden=16, memory=1, memory_dimension=4)
+    train_on_features(features, tmp_path / "m", TrainingConfig(model=shape, epochs=2, batch_size=64))
+    model = Model.open(tmp_path / "m")
+    assert model.record.training["mixture"]["weights"]
+    assert accuracy(features, tmp_path / "m") > 0.75
+    assert model.dimension == model.record.config.vector_dimension
+
+
+def test_a_network_that_adds_nothing_is_not_kept(tmp_path: Path) -> None:
+    features = styled_set(**SETS)
+    shape = ModelConfig(backbone="tiny", dimension=2, hidden=2, memory=0, linear_path="none")
+    config = TrainingConfig(model=shape, epochs=8, patience=1, learning_rate=1e-6)
+    record = train_on_features(features, tmp_path / "m", config, may_drop=True)
+    assert record.baseline == "mixture"
+    assert record.training["new_products"]["value"] > 0.75
+
+
+def test_no_pair_of_the_test_split_changes_the_choice() -> None:
+    features = styled_set(**SETS)
+    held = set(range(len(features.pairs))) - set(learning_pairs(features, CONFIG).tolist())
+    shuffled = features.pair_products.copy()
+    rows = np.asarray(sorted(held))
+    shuffled[rows] = np.random.default_rng(0).permutation(shuffled[rows])
+    moved = SetFeatures(**{**vars_of(features), "pair_products": shuffled})
+    weights = [choose(TrainingData(each, CONFIG.model), CONFIG).weights for each in (features, moved)]
+    assert weights[0] == weights[1]
+
+
+def vars_of(features: SetFeatures) -> dict:
+    return {name: getattr(features, name) for name in features.__dataclass_fields__}
+
+
+def accuracy(features: SetFeatures, folder: Path) -> float:
+    return evaluate_on_features(Model.open(folder), features, split="all").overall.binary_accuracy.value
+
+
+def test_the_baseline_writes_a_model_with_its_figures(tmp_path: Path) -> None:
+    record = train_baseline_on_features(styled_set(**SETS), tmp_path / "m", "mixture", {"backbone": "tiny"})
+    assert set(record.training["mixture"]) == {"weights", "ridge"}
+    assert record.training["known_products"]["low"] <= record.training["known_products"]["value"]
