@@ -35,7 +35,7 @@ LAYERS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 WITH_TORCH = {"training"}
-TORCH_FILES = ("hub", "networks", "export")
+TORCH_FILES = ("hub", "mixture", "networks", "export")
 FILES = sorted(ROOT.rglob("*.py"))
 
 
