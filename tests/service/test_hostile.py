@@ -1,5 +1,8 @@
 """Requests that once took memory, time or places without bound. Small versions of each kind."""
 
+import base64
+import errno
+import io
 import json
 import logging
 import threading
@@ -8,14 +11,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 
 from perfectlook.answers import FeedbackEvent
-from perfectlook.errors import UsageError
+from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.service.errors import LoopErrors, Refusal
 from perfectlook.service.feedback import MOST_COUNTS, FeedbackStore
 from perfectlook.service.middleware import MAX_JSON, MAX_KEYED_JSON, BodyBudget
 from perfectlook.service.security import new_key
-from perfectlook.service.server import BACKLOG, Connections
+from perfectlook.service.server import BACKLOG, Connections, JsonLines
 from perfectlook.stores.filters import parse_filter
 from serving import Running, Store, answer_of, head_of, raw, running
 
@@ -223,3 +227,43 @@ def test_the_event_loop_answers_while_forms_are_parsed(shop: Running):
         waits.append(time.monotonic() - began)
     sending.join()
     assert waits
+
+
+def test_the_log_has_no_words_of_requests(
+    own_shop: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    caplog.set_level(logging.INFO)
+    url = "https://user:hidden@127.0.0.1:9/photo.jpg?token=hidden"
+    own_shop.client.post("/v1/complete", json={"url": url})
+    own_shop.client.post("/v1/complete", json={"sample": "x", "where": 'price <= "hidden"'})
+    monkeypatch.setattr(
+        type(own_shop.service.recommender.catalogue),
+        "categories",
+        lambda _: (_ for _ in ()).throw(
+            CatalogueError(f"the record of product 'hidden' at {url} is damaged.")
+        ),
+    )
+    assert own_shop.client.get("/v1/categories").status_code == 503
+    lines = [JsonLines().format(record) for record in caplog.records if record.name.startswith("perfectlook")]
+    assert "hidden" not in "".join(lines)
+    assert any("https://127.0.0.1:9/…" in line for line in lines)
+
+
+def test_a_full_disk_is_507(own_shop: Running, monkeypatch: pytest.MonkeyPatch):
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(picture, "PNG")
+    body = {"category": "Clothing", "picture_base64": base64.b64encode(picture.getvalue()).decode()}
+    monkeypatch.setattr(Path, "write_bytes", full)
+    answer = own_shop.keyed.put("/v1/products/new", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (507, "not_stored")
+    assert answer.headers["retry-after"]
+
+
+def test_writes_after_the_database_was_deleted_are_503(own_shop: Running, own_store: Store):
+    (own_store.catalogue / "catalogue.sqlite").unlink()
+    answer = own_shop.keyed.delete(f"/v1/products/{own_store.product}")
+    assert answer.status_code == 503
+    assert own_shop.client.get("/ready").status_code == 503

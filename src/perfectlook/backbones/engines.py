@@ -287,6 +287,15 @@ def import_openvino() -> ModuleType:
     Raises:
         MissingExtraError: OpenVINO is not installed.
     """
+    with _IMPORTING:
+        return _import_openvino()
+
+
+_IMPORTING = threading.Lock()
+"""Two threads that import OpenVINO at the same time get half a module."""
+
+
+def _import_openvino() -> ModuleType:
     name = "openvino_telemetry"
     known = sys.modules.get(name)
     sys.modules[name] = known  # type: ignore[assignment]  # None makes its import fail, and OpenVINO uses a stub

@@ -26,7 +26,7 @@ from perfectlook.feeds import Feed, FeedOptions
 from perfectlook.files import Closable
 from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressOf, counted, no_progress
-from perfectlook.stores import Hits, Point, Query, Store, open_store
+from perfectlook.stores import EmbeddedStore, Hits, Point, Query, Store, open_store
 from perfectlook.stores.base import fields_of
 from perfectlook.types import Problem
 
@@ -56,6 +56,7 @@ class Catalogue(Closable):
         self.store = store
         self._model = model
         self._generation: Generation | None = None
+        self._epoch = 0
 
     @classmethod
     def open(
@@ -264,8 +265,10 @@ class Catalogue(Closable):
 
     def _current(self) -> Generation:
         """Return the active generation. It is read again only after a switch, so its centres may be older."""
-        if self._generation is None or self._generation.collection != self.store.active():
-            self._generation = self.generation()
+        active = self.store.active()
+        epoch = self.store.epoch if isinstance(self.store, EmbeddedStore) else 0
+        if self._generation is None or self._generation.collection != active or self._epoch != epoch:
+            self._generation, self._epoch = self.generation(), epoch
         return self._generation
 
     def _read(self, read: Callable[[str], Result], model: Model | None = None) -> Result:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from perfectlook.cli.options import Feeding, Folder, JsonOut, Natural, Percent, Strict, Workers, group
-from perfectlook.cli.output import print_problems, require, write_json
+from perfectlook.cli.output import plain, print_problems, require, write_json
 from perfectlook.errors import UsageError
 from perfectlook.progress import counted
 
@@ -231,7 +231,7 @@ def _problems(number: int) -> str:
 def _unknown(categories: Mapping[str, int]) -> str:
     """Return the line about categories that the model does not know, largest first."""
     ordered = sorted(categories, key=lambda name: (-categories[name], name))
-    names = "; ".join(name or "(none)" for name in ordered[:NAMED])
+    names = plain("; ".join(name or "(none)" for name in ordered[:NAMED]))
     more = f"; and {len(ordered) - NAMED:,} more" if len(ordered) > NAMED else ""
     return (
         f"{counted(sum(categories.values()), 'product')} in categories that the model does not know: {names}"

@@ -17,6 +17,7 @@ from cyclopts import (
 from perfectlook import __version__
 from perfectlook.cli import catalogue, data, models, recommend, serve
 from perfectlook.cli.options import group
+from perfectlook.cli.output import plain
 from perfectlook.errors import PerfectLookError, UsageError
 
 GROUPS = (serve, models, catalogue, recommend, data)
@@ -94,7 +95,7 @@ def _message(error: CycloptsError) -> str:
 
 
 def _fail(error: object, code: int) -> int:
-    print(f"perfectlook: error: {error}", file=sys.stderr)
+    print(f"perfectlook: error: {plain(error)}", file=sys.stderr)
     return code
 
 

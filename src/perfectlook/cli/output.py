@@ -1,6 +1,7 @@
 """Output of commands: problems, notes, product lines, JSON and sheets."""
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -18,10 +19,18 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
+def plain(text: object) -> str:
+    """Return a text for a terminal. Control characters, which could be commands to it, become escapes."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(text))
+
+
+_CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
+
+
 def print_notes(notes: Iterable[str]) -> None:
     """Print notes about the request to standard error, each note once."""
     for note in dict.fromkeys(notes):
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {plain(note)}", file=sys.stderr)
 
 
 def print_problems(problems: "Sequence[Problem]", what: str) -> None:
@@ -32,7 +41,10 @@ def print_problems(problems: "Sequence[Problem]", what: str) -> None:
     from perfectlook.feeds.fields import KEPT as OF_FEEDS
 
     for problem in problems[:SHOWN]:
-        print(f"{'problem' if problem.kind in OF_SETS | OF_FEEDS else 'skipped'}: {problem}", file=sys.stderr)
+        print(
+            f"{'problem' if problem.kind in OF_SETS | OF_FEEDS else 'skipped'}: {plain(problem)}",
+            file=sys.stderr,
+        )
     more = f" (the first {SHOWN} are shown)" if len(problems) > SHOWN else ""
     print(f"{what}: {counted(len(problems), 'problem')}{more}", file=sys.stderr)
 
@@ -46,12 +58,12 @@ def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
     price = " ".join(product.current_price.split())
     if product.old_price:
         price += f" (was {' '.join(product.old_price.split())})"
-    return f"{line}{f'  {price}' if price else ''}{moved}"
+    return plain(f"{line}{f'  {price}' if price else ''}{moved}")
 
 
 def short_title(title: str | None, most: int = 60) -> str:
     """Return a title in one line, shortened to `most` characters. Without a title, return ""."""
-    line = " ".join((title or "").split())
+    line = plain(" ".join((title or "").split()))
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 

@@ -21,7 +21,7 @@ from perfectlook.cli.options import (
     Weight,
     key_and_value,
 )
-from perfectlook.cli.output import check_sheet, print_notes, product_line, short_title, write_json
+from perfectlook.cli.output import check_sheet, plain, print_notes, product_line, short_title, write_json
 from perfectlook.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _give(
     if json:
         write_json(json, _document(answer, bare=bare))
     else:
-        print(*_lines(answer, bare=bare), sep="\n")
+        print(*map(plain, _lines(answer, bare=bare)), sep="\n")
 
 
 def _document(answer: "answers.DrawableAnswer", *, bare: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from perfectlook.cli.options import Natural, group, whole
+from perfectlook.cli.output import short_title
 
 BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -51,7 +52,7 @@ def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool =
             for room, answer in checked(url):
                 print(f"{room}: {answer.timings['total']:.0f} ms")
                 for section in answer.categories:
-                    names = "; ".join(each.title or each.id for each in section.products)
+                    names = "; ".join(short_title(each.title or each.id) for each in section.products)
                     print(f"  {section.category.split('|')[-1]}: {names}")
             return 0
         if port is None and not url.endswith(f":{PORT}/"):

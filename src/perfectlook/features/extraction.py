@@ -18,7 +18,7 @@ import numpy as np
 
 from perfectlook.backbones import Backbone, open_backbone, runs_on_gpu
 from perfectlook.data.fingerprints import forget
-from perfectlook.errors import FeatureError, MissingExtraError, PictureError
+from perfectlook.errors import BackboneError, FeatureError, MissingExtraError, PictureError
 from perfectlook.features.store import FeatureStore, ViewKey
 from perfectlook.features.workers import WorkerDiedError, WorkerError, WorkerPool
 from perfectlook.files import open_regular, worker_count
@@ -309,6 +309,8 @@ def _read(path: Path, sha256: str) -> bytes:
 def _run(backbone: Backbone, prepared: Sequence[_Prepared], extracted: Extracted, *, maps: bool) -> None:
     try:
         batch = backbone.extract(np.stack([pixels for _, _, pixels in prepared]))
+    except (BackboneError, ImportError):
+        raise  # not an error of a picture
     except Exception as error:  # extract the pictures one by one to find the cause
         if len(prepared) > 1:
             for each in prepared:

@@ -1,9 +1,11 @@
 """The answers of failed requests. They never reveal internal details."""
 
 import asyncio
+import errno
 import json
 import logging
 import re
+import sqlite3
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -92,7 +94,7 @@ _MEANINGS = {
     500: "The server failed.",
     502: "A URL could not be fetched.",
     503: "The server is busy, or the catalogue cannot be used. `Retry-After` says how many seconds to wait.",
-    507: "The feedback could not be stored.",
+    507: "The disk is full, and nothing was stored.",
 }
 
 
@@ -152,7 +154,9 @@ def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
     async def failed(request: Request, error: PerfectLookError) -> Response:
         refusal, state = refusal_of(error, hidden), state_of(request)
         level = logging.WARNING if refusal.status_code >= 500 else logging.INFO
-        reason = {"request_id": state.id, "code": refusal.code, "reason": str(error)[:500]}
+        reason = {"request_id": state.id, "code": refusal.code, "cause": type(error).__name__}
+        if refusal.status_code >= 500:  # other messages repeat what was sent
+            reason["reason"] = masked(str(error)[:500])
         LOGGER.log(level, "refused", extra=reason)
         return error_answer(refusal, state)
 
@@ -184,7 +188,7 @@ def _of_framework(request: Request, error: HTTPException) -> Refusal:
     return refusal
 
 
-def refusal_of(error: PerfectLookError, hidden: Mapping[str, str]) -> Refusal:
+def refusal_of(error: PerfectLookError, hidden: Mapping[str, str]) -> Refusal:  # noqa: PLR0911  (each kind)
     """Return the refusal for an error of the package."""
     if isinstance(error, PictureError):
         return _of_picture(error)
@@ -194,9 +198,28 @@ def refusal_of(error: PerfectLookError, hidden: Mapping[str, str]) -> Refusal:
         if error.passing:
             return Refusal(502, "unreachable", "The URL cannot be fetched now. Try again later.")
         return Refusal(400, "bad_url", "The URL cannot be fetched. Check the address.")
+    if _is_of_full_disk(error):
+        message = "The disk of the server is full, and nothing was stored. Try again later."
+        return Refusal(507, "not_stored", message, retry_after=30)
     if isinstance(error, CatalogueInUseError):
         return Refusal(503, "sync_at_work", "A sync is running. Try again later.", retry_after=5)
     return Refusal(503, "unavailable", "The catalogue cannot be used now. Try again later.", retry_after=5)
+
+
+def _is_of_full_disk(error: BaseException | None) -> bool:
+    """Whether an error, or the error that caused it, comes from a full disk."""
+    while error is not None:
+        is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+        if is_full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__
+    return False
+
+
+def masked(text: str) -> str:
+    """Return a text for the log without what it quotes, and without the paths and queries of URLs."""
+    text = re.sub(r"(\w+://)(?:[^\s/@'\"]*@)?([^\s/?#'\"]*)[^\s'\"]*", r"\1\2/…", text)
+    return re.sub(r"'[^'\n]*'", "'…'", text)
 
 
 def _without(message: str, hidden: Mapping[str, str]) -> str:

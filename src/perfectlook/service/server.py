@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from perfectlook.answers import ErrorAnswer, ErrorDetail
 from perfectlook.errors import PerfectLookError, UsageError
+from perfectlook.service.errors import masked
 from perfectlook.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ class JsonLines(logging.Formatter):
         }
         line |= {name: value for name, value in vars(record).items() if name not in self.known}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = masked(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

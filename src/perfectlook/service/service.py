@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -236,7 +237,7 @@ def _feedback_file(settings: Settings) -> Path:
     """Return the file of the settings. Default: next to a local catalogue, otherwise in the cache folder."""
     if settings.feedback:
         return Path(settings.feedback)
-    if "://" not in settings.catalogue:
+    if "://" not in settings.catalogue and os.access(settings.catalogue, os.W_OK):
         return Path(settings.catalogue) / "feedback.sqlite"
     shop = hashlib.sha256(settings.catalogue.encode()).hexdigest()[:16]
     return cache_folder() / f"feedback-{shop}.sqlite"

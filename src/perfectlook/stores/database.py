@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,8 @@ from perfectlook.files import Closable
 
 FILE_NAME = "catalogue.sqlite"
 LOCK_NAME = "sync.lock"
+OWN = (FILE_NAME, LOCK_NAME, "feedback.sqlite", "pictures")
+"""How the names of a catalogue's own files begin."""
 APPLICATION_ID = 0x504C4F4B  # "PLOK"
 FORMAT = 1
 BUSY_SECONDS = 30.0
@@ -58,6 +60,9 @@ class Database(Closable):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / FILE_NAME
+        self.epoch = 0
+        """How often another database has taken the place of the open one."""
+        self._file: tuple[int, ...] | None = None
         self._idle: list[sqlite3.Connection] = []
         self._pool_lock = threading.Lock()
         self._write_lock = threading.Lock()
@@ -113,8 +118,12 @@ class Database(Closable):
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A write transaction. When the context ends, all of it is on the disk, or nothing."""
         with self._write_lock, self._translated(), self._transaction("BEGIN IMMEDIATE") as connection:
+            epoch = self.epoch
             yield connection
             connection.execute("UPDATE state SET value = value + 1 WHERE key = 'revision'")
+            self._notice_replacement()
+            if self.epoch != epoch:
+                raise CatalogueError(f"{self.folder}: {FILE_NAME} was replaced during a write. Try again.")
             connection.execute("COMMIT")
 
     def version(self) -> int:
@@ -122,10 +131,11 @@ class Database(Closable):
 
         This is much cheaper than a transaction. It shows whether anything has changed, but not what.
         """
+        self._notice_replacement()
         with self._watch_lock, self._translated():
             if self._watcher is None:
                 self._watcher = self._connect()
-            return _pragma(self._watcher, "data_version")
+            return (self.epoch << 32) + _pragma(self._watcher, "data_version")
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
@@ -180,14 +190,15 @@ class Database(Closable):
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
+        self._notice_replacement()
         with self._pool_lock:
-            connection = self._idle.pop() if self._idle else None
+            connection, epoch = (self._idle.pop() if self._idle else None), self.epoch
         connection = connection or self._connect()
         try:
             yield connection
         finally:
             with self._pool_lock:
-                if self._is_closed:
+                if self._is_closed or self.epoch != epoch:
                     connection.close()
                 else:
                     self._idle.append(connection)
@@ -195,8 +206,9 @@ class Database(Closable):
     def _connect(self) -> sqlite3.Connection:
         if self._is_closed:
             raise CatalogueError(f"{self.folder}: the catalogue is closed. Open it again.")
+        address = f"{self.path.absolute().as_uri()}?{self._mode}"
         connection = sqlite3.connect(
-            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
@@ -204,6 +216,42 @@ class Database(Closable):
             connection.close()
             raise
         return connection
+
+    @cached_property
+    def _is_read_only(self) -> bool:
+        return self.path.exists() and not (os.access(self.folder, os.W_OK) and os.access(self.path, os.W_OK))
+
+    @property
+    def _mode(self) -> str:
+        """The mode of SQLite. Without a log, a database that is not writable does not change."""
+        if not self._is_read_only:
+            return "mode=rwc"
+        log = self.path.with_name(f"{FILE_NAME}-wal")
+        return "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+
+    def _notice_replacement(self) -> None:
+        """Close the connections if another file has taken the place of the database."""
+        if self._is_closed:
+            return
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            if self._file is None:
+                return  # it is being made
+            raise CatalogueError(
+                f"{self.folder}: {FILE_NAME} is missing ({error.strerror}). Restore it, or sync again."
+            ) from error
+        changes = (status.st_mtime_ns, status.st_size) if self._is_read_only else ()
+        file = (status.st_dev, status.st_ino, *changes)
+        if file == self._file:
+            return
+        with self._pool_lock, self._watch_lock:
+            if self._file is not None and file != self._file:
+                self.epoch += 1
+                for connection in (*self._idle, *filter(None, [self._watcher])):
+                    connection.close()
+                self._idle, self._watcher = [], None
+            self._file = file
 
     def _lock_file(self, timeout: float) -> sqlite3.Connection:
         """Open an empty database that is the lock. Readers do not use it, and a dead process frees it."""
@@ -284,7 +332,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        others = sorted(e.name for e in folder.iterdir() if not e.name.startswith((FILE_NAME, LOCK_NAME)))
+        others = sorted(each.name for each in folder.iterdir() if not each.name.startswith(OWN))
     except OSError as error:
         raise CatalogueError(
             f"{folder}: cannot be made ({error.strerror or error}). Check its permissions, or choose another "

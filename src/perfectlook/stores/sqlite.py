@@ -37,6 +37,7 @@ class EmbeddedStore(Closable):
         self._counted: tuple[tuple[int, str | None], dict[str, int]] | None = None
         self._refreshing = threading.Lock()
         self._records: dict[int, Point] = {}
+        self._epoch = 0
 
     @classmethod
     def open(cls, folder: Path, *, create: bool = False, approximate_above: int | None = None) -> Self:
@@ -50,6 +51,11 @@ class EmbeddedStore(Closable):
             MissingExtraError: `approximate_above` is given, but the extra `ann` is not installed.
         """
         return cls(Database.open(folder, create=create), approximate_above)
+
+    @property
+    def epoch(self) -> int:
+        """How often another database has taken the place of the open one."""
+        return self._database.epoch
 
     @property
     def exact(self) -> bool:
@@ -238,6 +244,8 @@ class EmbeddedStore(Closable):
             number, dimension = self._named(connection, collection)
             revision, horizon = (int(str(state(connection, key))) for key in ("revision", "horizon"))
             cache = self._cache
+            if self._epoch != self._database.epoch:
+                self._epoch, cache, self._records = self._database.epoch, None, {}
             if cache is None or cache.collection != number or cache.last_removed < horizon:
                 cache = Cache.load(connection, number, dimension, revision)
             elif cache.revision != revision:

@@ -139,7 +139,7 @@ async def product(service: OpenService, id: Id) -> Response:  # noqa: A002
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
     openapi_extra={"requestBody": {"required": True, "content": _PUT_BODY}},
-    **described("Add or change a product", CatalogueProduct, 401, 404, 415, 422, 502),
+    **described("Add or change a product", CatalogueProduct, 401, 404, 415, 422, 502, 507),
 )
 async def put(request: Request, service: OpenService, id: Id) -> Response:  # noqa: A002
     """Embed a product and store it in the catalogue. After the answer, searches find it."""
@@ -215,6 +215,7 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     title = " ".join((new.title or "").split()) or None
     source = OneProduct(Product(id_, category, picture, title, fields))
     recommender = service.recommender
+    recommender.catalogue.check(recommender.model)  # a sync with another model would switch the catalogue
     report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)
     if report.failed:
         raise PictureError(report.failed[0].reason)
