@@ -13,7 +13,7 @@ import perfectlook
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
     {"errors", "types"},
-    {"files", "progress", "images", "taxonomy", "prices"},
+    {"files", "progress", "images", "picture_structure", "taxonomy", "prices"},
     {"fetching"},
     {"feeds"},
     {"data"},

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
 from perfectlook.errors import PictureError
+from perfectlook.picture_structure import check_pixels, check_structure
 from perfectlook.types import ByteArray, Rectangle
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif")
@@ -37,14 +38,41 @@ _TO_UPRIGHT = {
 class PictureLimits:
     """Limits of a picture: bytes are checked before parsing, pixels before decoding.
 
-    Pillow's own limit (`PIL.Image.MAX_IMAGE_PIXELS`, 89 megapixels) also applies.
+    Attributes:
+        max_bytes: the largest file.
+        max_pixels: the most pixels that are decoded.
+        max_jpeg_pixels: the most pixels of a JPEG that is scaled while it is decoded, with `fit`.
+            What is left of them is within `max_pixels`. A progressive JPEG cannot be decoded so.
+        max_heic_pixels: the most pixels of a HEIC.
+
+    By default, these two are three times and one and a half times the default of `max_pixels`. If you change
+    `max_pixels` only, it holds for all formats.
     """
 
     max_bytes: int = 50 * 2**20
     max_pixels: int = 40_000_000
+    max_jpeg_pixels: int | None = None
+    max_heic_pixels: int | None = None
+
+    @property
+    def jpeg_pixels(self) -> int:
+        """The most pixels of a JPEG that is scaled while it is decoded."""
+        return self._larger(self.max_jpeg_pixels, 120_000_000)
+
+    @property
+    def heic_pixels(self) -> int:
+        """The most pixels of a HEIC."""
+        return self._larger(self.max_heic_pixels, 60_000_000)
+
+    def _larger(self, chosen: int | None, default: int) -> int:
+        if chosen is None:
+            return default if self.max_pixels == PictureLimits().max_pixels else self.max_pixels
+        return max(chosen, self.max_pixels)
 
 
 DEFAULT_LIMITS = PictureLimits()
+LARGE = 16_000_000
+"""Above this many pixels, memory matters more than the exact way of scaling."""
 
 Source: TypeAlias = Path | str | bytes | BinaryIO
 """A picture's path, its bytes, or a stream of them."""
@@ -69,6 +97,8 @@ def open_picture(
         crop: the part to return, in pixels of the upright full-size picture.
         fit: decode a JPEG 2, 4 or 8 times smaller, which is faster, while both sides of the result stay at
             least this many pixels. The edges of `crop` are then rounded to whole pixels of the small picture.
+            A whole picture of another format and more than 16 megapixels is reduced after decoding, to at
+            least 4 times as many pixels, which saves memory.
         limits: the largest number of bytes and pixels accepted.
 
     Raises:
@@ -77,8 +107,11 @@ def open_picture(
     """
     with _opened(source, limits) as opened:
         size, scale = opened.size, 1
-        if fit is not None and opened is not source and opened.format in {"JPEG", "MPO"}:
-            scale = _draft(opened, crop, fit)
+        if opened is not source:
+            if fit is not None and opened.format in {"JPEG", "MPO"}:
+                scale = _draft(opened, crop, fit, limits.max_pixels)
+            most = limits.heic_pixels if opened.format == "HEIF" else limits.max_pixels
+            check_pixels(*opened.size, most)
         opened.load()
         if opened.format == "TIFF":
             size = opened.size  # Pillow turns a TIFF upright while loading it
@@ -86,6 +119,8 @@ def open_picture(
         picture: Image.Image = opened
         if crop is not None:
             picture = opened.crop(_stored_rectangle(crop, size, orientation, scale))
+        elif fit is not None and opened is not source and size[0] * size[1] > LARGE:
+            picture = _reduced(opened, fit)
         return _upright_rgb(picture, opened, orientation)
 
 
@@ -147,8 +182,11 @@ def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
             yield photo
             return
         _prepare_pillow()
-        opened = Image.open(io.BytesIO(_read(photo, limits.max_bytes)), formats=FORMATS)
-        _check_pixels(opened, limits.max_pixels)
+        content = _read(photo, limits.max_bytes)
+        is_scalable = check_structure(content, limits.max_pixels)
+        opened = Image.open(io.BytesIO(content), formats=FORMATS)
+        most = {"JPEG": limits.jpeg_pixels} if is_scalable else {"HEIF": limits.heic_pixels}
+        _check_pixels(opened, most.get(opened.format or "", limits.max_pixels))
         yield opened
     except Exception as error:  # Pillow's decoders raise almost any type of error on invalid data
         if isinstance(error, PictureError):
@@ -158,6 +196,8 @@ def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
                 f"not a picture of a known format ({', '.join(FORMATS)}), or its header is damaged. "
                 "Convert it to one of these formats, or fetch it again."
             )
+        elif isinstance(error, MemoryError) or "allocation error: Unspec" in str(error):
+            reason = "needs more memory than there is. Scale it down, or save it as a JPEG."
         elif isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
             cause = str(error).removesuffix(".")
             reason = f"over the limit of {limits.max_pixels / 1e6:.1f} megapixels ({cause}). Scale it down."
@@ -170,12 +210,8 @@ def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
 
 def _check_pixels(opened: Image.Image, max_pixels: int) -> None:
     tags = getattr(opened, "tag_v2", None) or {}  # a TIFF's tiles may be larger than the picture
-    for width, height in (opened.size, (int(tags.get(322, 0)), int(tags.get(323, 0)))):
-        if width * height > max_pixels:
-            raise PictureError(
-                f"{width}×{height} pixels are over the limit of {max_pixels / 1e6:.1f} megapixels. "
-                "Scale it down, or raise PictureLimits.max_pixels."
-            )
+    check_pixels(*opened.size, max_pixels)
+    check_pixels(int(tags.get(322, 0)), int(tags.get(323, 0)), max_pixels)
 
 
 def _read(source: Source, max_bytes: int) -> bytes:
@@ -211,6 +247,16 @@ def _read(source: Source, max_bytes: int) -> bytes:
     return content
 
 
+def _reduced(picture: Image.Image, fit: int) -> Image.Image:
+    """Return a large picture with whole numbers of its pixels averaged to one."""
+    factor = min(picture.size) // (4 * max(fit, 1))
+    if factor < 2 or picture.mode in {"I", "F"} or picture.mode.startswith("I;"):
+        return picture
+    if picture.mode not in {"RGB", "RGBA", "L", "LA", "CMYK"}:
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    return picture.reduce(factor)
+
+
 def _upright_rgb(picture: Image.Image, opened: Image.Image, orientation: int) -> Image.Image:
     """Convert an opened picture, or a part of it, to upright RGB."""
     if opened.format in {"JPEG", "MPO"} and picture.mode == "CMYK" and "adobe" not in opened.info:
@@ -238,17 +284,19 @@ def _prepare_pillow() -> None:
     from pillow_heif import HeifImageFile
 
     warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, DEFAULT_LIMITS.jpeg_pixels)
 
     brands = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
     Image.register_open("HEIF", HeifImageFile, lambda start: start[4:8] == b"ftyp" and start[8:12] in brands)
 
 
-def _draft(opened: Image.Image, crop: Rectangle | None, fit: int) -> int:
+def _draft(opened: Image.Image, crop: Rectangle | None, fit: int, max_pixels: int) -> int:
     """Set the JPEG decoder to a smaller scale. Return how many times smaller the picture becomes."""
     width, height = opened.size
+    least = next((scale for scale in (1, 2, 4) if width * height <= max_pixels * scale**2), 8)
     shortest = min(crop.right - crop.left, crop.bottom - crop.top) if crop else min(width, height)
     for scale in (8, 4, 2):
-        if shortest // scale >= max(fit, 1):
+        if shortest // scale >= max(fit, 1) or scale <= least > 1:
             agreed = opened.draft(None, (width // scale, height // scale))
             return scale if agreed is not None else 1
     return 1

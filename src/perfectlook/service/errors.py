@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from PIL import UnidentifiedImageError
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 from starlette.exceptions import HTTPException
@@ -21,6 +20,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 
 from perfectlook.answers import ErrorAnswer, ErrorDetail
 from perfectlook.errors import CatalogueInUseError, FetchError, PerfectLookError, PictureError, UsageError
+from perfectlook.service.decoding import SmallBoxError
 from perfectlook.service.examples import example_of
 from perfectlook.service.settings import reason_of
 
@@ -192,8 +192,9 @@ def refusal_of(error: PerfectLookError, hidden: Mapping[str, str]) -> Refusal:  
     """Return the refusal for an error of the package."""
     if isinstance(error, PictureError):
         return _of_picture(error)
-    if isinstance(error, UsageError):
-        return Refusal(400, "bad_request", _without(str(error), hidden))
+    if isinstance(error, SmallBoxError | UsageError):
+        status, code = (422, "invalid") if isinstance(error, SmallBoxError) else (400, "bad_request")
+        return Refusal(status, code, _without(str(error), hidden))
     if isinstance(error, FetchError):  # only the log gets the reason: it reveals what is at the address
         if error.passing:
             return Refusal(502, "unreachable", "The URL cannot be fetched now. Try again later.")
@@ -231,10 +232,19 @@ def _without(message: str, hidden: Mapping[str, str]) -> str:
 
 
 def _of_picture(error: PictureError) -> Refusal:
-    if isinstance(error.__cause__, UnidentifiedImageError):
+    if "not a picture of a known format" in str(error):  # the cause stayed in the worker
         return Refusal(415, "not_a_picture", "The picture has an unknown format. Send a JPEG, PNG or WebP.")
     if "megapixels" in str(error) or "over the limit" in str(error):
-        return Refusal(413, "too_large", "The picture has too many pixels. Scale it down.")
+        message = "The picture has too many pixels. Scale it down, or raise the server's --max-megapixels."
+        return Refusal(413, "too_large", message)
+    if "to decode" in str(error):
+        message = (
+            "Decoding the picture takes too long. Scale it down, or raise the server's --decode-seconds."
+        )
+        return Refusal(413, "too_large", message)
+    if "more memory" in str(error):
+        message = "The picture takes too much memory. Scale it down, or raise the server's --decode-memory."
+        return Refusal(413, "too_large", message)
     if "empty" in str(error):
         return Refusal(400, "bad_picture", "The picture is empty. Send another one.")
     return Refusal(400, "bad_picture", "The picture is truncated or damaged. Send it again, or another one.")

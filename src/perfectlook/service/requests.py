@@ -5,7 +5,7 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable
 from math import nan
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
@@ -22,21 +22,20 @@ from pydantic import (
 )
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from perfectlook.answers import PhotoSize
-from perfectlook.images import open_picture, upright_size
 from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.service.errors import Refusal
 from perfectlook.service.service import Service
 from perfectlook.stores.filters import Filter, parse_filter
-from perfectlook.types import Box, Rectangle
+from perfectlook.types import Box
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2_000)]
 REPEATABLE = frozenset({"category", "locked"})
 PHOTO = "photo"
 """The name of the photo's field in forms, and the name of a photo without a file name."""
-SMALLEST_BOX = 8
 MAX_VALUES = 30_000
 """Maximum number of values in the JSON of a request."""
 MAX_TEXT = 2**16
@@ -127,6 +126,7 @@ class SimilarOptions(PhotoOptions):
 
 
 Options = TypeVar("Options", bound=PhotoOptions)
+Result = TypeVar("Result")
 
 
 class ReceivedFile(NamedTuple):
@@ -294,12 +294,9 @@ def embed_photo(
         Refusal: the box has too few pixels (422).
     """
     backbone = service.recommender.backbone
-    width, height = upright_size(photo.content, limits=service.limits)
-    crop = None if box is None else _pixels(box, width, height)
-    picture = open_picture(
-        photo.content, crop=crop, fit=backbone.description.input_size, limits=service.limits
-    )
-    pixels = backbone.prepare(picture)[None]
+    decoded = service.decoder.decode(photo.content, box=box, fit=backbone.description.input_size)
+    width, height = decoded.width, decoded.height
+    pixels = backbone.prepare(decoded.picture)[None]
     watch.stage("decode")
     features = backbone.extract(pixels)
     watch.stage("features")
@@ -308,14 +305,26 @@ def embed_photo(
     return EmbeddedPhoto(photo.name, features, scene), PhotoSize(width=width, height=height)
 
 
-def _pixels(box: Box, width: int, height: int) -> Rectangle:
-    found = Rectangle(
-        int(box.left * width), int(box.top * height), round(box.right * width), round(box.bottom * height)
-    )
-    if min(found.right - found.left, found.bottom - found.top) < SMALLEST_BOX:
-        small = f"box: smaller than {SMALLEST_BOX} by {SMALLEST_BOX} pixels of the photo. Draw a larger box."
-        raise Refusal(422, "invalid", small)
-    return found
+async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
+    """Await work, or cancel it if the client leaves. Work that waits for a thread then gives up its place.
+
+    Raises:
+        ClientDisconnect: the client has left.
+    """
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def described_question(options: type[BaseModel], **example: object) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.explain import UsualDistances
 from perfectlook.recommender.rules import NO_RULES
+from perfectlook.service.decoding import Decoder
 from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.security import Keys
@@ -53,10 +54,10 @@ class Service(Closable):
         self.keys = Keys(Path(settings.keys) if settings.keys else None)
         self.samples = Samples(Path(settings.samples) if settings.samples else None)
         self.feedback = FeedbackStore(_feedback_file(settings), settings.feedback_max)
-        self.thumbnails = Thumbnails()
         self.usual = UsualDistances(recommender.catalogue, recommender.model)
-        self.limits = PictureLimits(max_bytes=settings.max_upload)
         threads = settings.workers or worker_count()
+        self.decoder = _decoder(settings, threads)
+        self.thumbnails = Thumbnails(self.decoder)
         self.workers = Workers("model", threads, threads * settings.queue, settings.queue_seconds)
         self.readers = Workers("reader", threads=4, places=512)
         self.state = Workers("state", threads=1, places=64)
@@ -74,10 +75,13 @@ class Service(Closable):
         model = Model.open(settings.model)
         catalogue = Catalogue.open(settings.catalogue, model, approximate_above=settings.approximate or None)
         recommender = Recommender.open(catalogue, model, threads=settings.workers or worker_count())
+        service: Self | None = None
         try:
             service = cls(settings, recommender)
             service._warm()
         except BaseException:
+            if service is not None:
+                service.decoder.close()
             recommender.close()
             raise
         return service
@@ -85,6 +89,7 @@ class Service(Closable):
     def _warm(self) -> None:
         """Load the networks and the catalogue's vectors, which the first request would load otherwise."""
         catalogue, model = self.recommender.catalogue, self.recommender.model
+        self.decoder.warm()
         with ThreadPoolExecutor(1, thread_name_prefix="open") as pool:
             opening = pool.submit(lambda: self.recommender.backbone)
             if smallest := min(catalogue.categories().items(), key=itemgetter(1), default=None):
@@ -121,6 +126,7 @@ class Service(Closable):
         """Finish the accepted work, then close. This may take as long as the slowest request."""
         for workers in (self.workers, self.readers, self.state, self.writers, self._fetchers):
             workers.close()
+        self.decoder.close()
         if "_fetcher" in vars(self):
             self._fetcher.close()
         self.feedback.close()
@@ -156,6 +162,8 @@ class Workers(Closable):
         self._most = threads + places
         self._longest = longest
         self._seconds = 0.0
+        self._running: dict[int, float] = {}
+        """When each running piece of work began, by the id of its thread."""
         self.inside = 0
         """How many pieces of work are running or waiting."""
         self._lock = threading.Lock()
@@ -163,7 +171,10 @@ class Workers(Closable):
     def check(self) -> None:
         """Raise a Refusal (503) if the queue is full. Call it before reading a request."""
         waiting = self.inside - self._threads
-        expected = (waiting + 1) * self._seconds / self._threads
+        now = time.monotonic()
+        # Work that is slow counts while it runs: its end would tell too late.
+        longest = max([self._seconds, *(now - began for began in list(self._running.values()))])
+        expected = (waiting + 1) * longest / self._threads
         # One waiting piece per thread is always allowed, so that no thread is idle.
         if self.inside >= self._most or (waiting >= self._threads and expected > self._longest):
             raise Refusal(503, "busy", "The server is busy. Try again in a second.", retry_after=1)
@@ -186,10 +197,11 @@ class Workers(Closable):
         self._pool.shutdown(wait=True)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
-        began = time.monotonic()
+        began = self._running[threading.get_ident()] = time.monotonic()
         try:
             return work()
         finally:
+            self._running.pop(threading.get_ident(), None)
             self._seconds += _WEIGHT * (time.monotonic() - began - self._seconds)
 
     def _leave(self, _: Future[Result] | None = None) -> None:
@@ -231,6 +243,16 @@ class Metrics:
     def text(self) -> bytes:
         """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
+
+
+def _decoder(settings: Settings, workers: int) -> Decoder:
+    limits = PictureLimits(
+        max_bytes=settings.max_upload,
+        max_pixels=round(settings.max_megapixels * 1e6),
+        max_jpeg_pixels=round(settings.max_megapixels_jpeg * 1e6),
+        max_heic_pixels=round(settings.max_megapixels_heic * 1e6),
+    )
+    return Decoder(workers, limits, settings.decode_seconds, settings.decode_memory * 2**20)
 
 
 def _feedback_file(settings: Settings) -> Path:

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
     connections_each: int = _setting(
         1_024, "connections from one address; without effect behind --trusted-proxies", ge=1
     )
+    max_megapixels: float = _setting(40.0, "maximum size of a decoded photo in megapixels", ge=0.01)
+    max_megapixels_jpeg: float = _setting(
+        120.0, "maximum size of a JPEG in megapixels, if it can be scaled while it is decoded", ge=0.01
+    )
+    max_megapixels_heic: float = _setting(60.0, "maximum size of a HEIC in megapixels", ge=0.01)
+    decode_seconds: float = _setting(3.0, "seconds after which decoding a photo is ended", ge=0.1)
+    decode_memory: int = _setting(256, "maximum memory to decode a photo, in megabytes (Linux)", ge=16)
     read_seconds: float = _setting(20.0, "seconds that a client has to send a request", ge=0.1)
     grace_seconds: float = _setting(30.0, "seconds that a stopping server waits for accepted requests", ge=0)
     allow_private: bool = _setting(False, "fetch photos from private addresses too")

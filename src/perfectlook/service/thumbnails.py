@@ -8,13 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
-from PIL import Image
-
 from perfectlook.answers import Sample
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError, UsageError
 from perfectlook.files import open_regular
-from perfectlook.images import DEFAULT_LIMITS, encode_jpeg, open_picture
+from perfectlook.images import DEFAULT_LIMITS
+from perfectlook.service.decoding import Decoder
 from perfectlook.service.errors import Refusal
 
 SIZES = (64, 128, 256, 512, 1024)
@@ -29,10 +28,12 @@ def picture_address(id_: str) -> str:
 
 
 class Thumbnails:
-    """Pictures of products. The most recent thumbnails stay in memory."""
+    """Pictures of products. The most recent ones that had to be made stay in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, decoder: Decoder) -> None:
         """Begin with an empty cache."""
+        self._decoder = decoder
+        self._making = threading.Lock()
         self._kept: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -49,16 +50,28 @@ class Thumbnails:
                 self._kept.move_to_end(tag)
                 return found
         try:
-            picture = _made(Path(record.picture), _side(size))
+            with open_regular(Path(record.picture), DEFAULT_LIMITS.max_bytes) as file:
+                content = file.read()
+            if size is None and (type_ := type_of(content)) is not None:
+                return content, type_
+            if size is not None:
+                return self._keep(tag, self._decoder.jpeg(content, _side(size)))
+            with self._making:  # one at a time: full sizes are large, and the next request may want the same
+                with self._lock:
+                    if (found := self._kept.get(tag)) is not None:
+                        return found
+                return self._keep(tag, self._decoder.jpeg(content, None))
         except (OSError, PictureError) as error:
             raise Refusal(404, "no_picture", "The picture is missing or damaged. Sync again.") from error
-        if size is not None:
-            with self._lock:
-                if tag not in self._kept:
-                    self._kept[tag] = picture
-                    self._bytes += len(picture[0])
-                while self._bytes > KEPT_BYTES:
-                    self._bytes -= len(self._kept.popitem(last=False)[1][0])
+
+    def _keep(self, tag: str, content: bytes) -> tuple[bytes, str]:
+        picture = (content, "image/jpeg")
+        with self._lock:
+            if tag not in self._kept:
+                self._kept[tag] = picture
+                self._bytes += len(content)
+            while self._bytes > KEPT_BYTES:
+                self._bytes -= len(self._kept.popitem(last=False)[1][0])
         return picture
 
 
@@ -69,18 +82,6 @@ def tag_of(record: Record, size: int | None) -> str:
 
 def _side(size: int | None) -> int | None:
     return None if size is None else next((each for each in SIZES if each >= size), SIZES[-1])
-
-
-def _made(file: Path, side: int | None) -> tuple[bytes, str]:
-    if side is None:
-        with open_regular(file, DEFAULT_LIMITS.max_bytes) as opened:
-            content = opened.read()
-        if (type_ := type_of(content)) is not None:
-            return content, type_
-    picture = open_picture(file, fit=side)
-    if side is not None:
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return encode_jpeg(picture, 85), "image/jpeg"
 
 
 def type_of(content: bytes) -> str | None:

@@ -28,7 +28,6 @@ from perfectlook.errors import CatalogueError, PictureError
 from perfectlook.feeds import PictureCache
 from perfectlook.feeds.fields import Cleaning, unusable_id
 from perfectlook.files import write_file
-from perfectlook.images import open_picture
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
 from perfectlook.service.middleware import MAX_KEYED_JSON
 from perfectlook.service.requests import content_type, read_form, read_json
@@ -233,7 +232,7 @@ def _delete(service: Service, id_: str) -> None:
 
 def _stored(service: Service, content: bytes) -> Path:
     """Store a product's picture under its hash: no file name comes from a request."""
-    open_picture(content, fit=64, limits=service.limits)
+    service.decoder.decode(content)
     picture = _folder(service) / hashlib.sha256(content).hexdigest()[:40]
     if not picture.exists():
         write_file(picture, content, durable=True, error=CatalogueError)

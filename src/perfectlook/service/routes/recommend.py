@@ -18,6 +18,7 @@ from perfectlook.service.requests import (
     described_question,
     embed_photo,
     read_question,
+    unless_gone,
 )
 from perfectlook.service.security import reading
 from perfectlook.service.service import OpenService, Service
@@ -43,7 +44,8 @@ async def complete(request: Request, service: OpenService) -> Response:
         raise Refusal(
             400, "no_photo", "The photo is missing. Send it as 'photo', or send 'url', 'sample' or 'product'."
         )
-    return await service.workers.run(partial(_completed, service, photo, options, state_of(request).id))
+    work = partial(_completed, service, photo, options, state_of(request).id)
+    return await unless_gone(request, service.workers.run(work))
 
 
 @router.post(
@@ -57,7 +59,8 @@ async def similar(request: Request, service: OpenService) -> Response:
     photo, options = await read_question(request, service, SimilarOptions)
     if photo is None and options.id is None:
         raise Refusal(400, "no_photo", "The photo is missing. Send 'id', 'photo', 'url' or 'sample'.")
-    return await service.workers.run(partial(_found, service, photo, options, state_of(request).id))
+    work = partial(_found, service, photo, options, state_of(request).id)
+    return await unless_gone(request, service.workers.run(work))
 
 
 def _completed(

@@ -1,0 +1,237 @@
+"""Bound the structure of a picture before a library parses or decodes it.
+
+Decoders read every segment, scan and chunk of a file, and some keep all of them. A small file can so cost
+minutes. These checks walk over the structure alone. They refuse far more than cameras and editors write.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+
+from perfectlook.errors import PictureError
+
+MAX_SEGMENTS = 2_000
+MAX_METADATA = 64
+"""Segments of Exif, and of a colour profile in PNG. Pillow joins them one by one."""
+MAX_SCANS = 64
+MAX_SCANNED = 640_000_000
+"""Pixels times scans of a JPEG. Each scan passes over all blocks; cameras and editors use about ten."""
+MAX_BOXES = 20_000
+MAX_SIDE = 65_535
+
+
+def check_structure(content: bytes, max_pixels: int) -> bool:
+    """Check a picture of any format. Formats without repeated parts pass.
+
+    Returns:
+        Whether it is a JPEG of one scan, which a decoder can scale while it decodes, row by row.
+
+    Raises:
+        PictureError: the picture has too many parts, or its stream has too many pixels.
+    """
+    if content[:2] == b"\xff\xd8":
+        return _check_jpeg(content)
+    if content[:8] == b"\x89PNG\r\n\x1a\n":
+        _check_png(content)
+    elif content[:3] == b"GIF":
+        _check_gif(content)
+    elif content[:4] == b"RIFF":
+        _check_count(sum(1 for _ in _riff(content)), "chunks")
+    elif content[4:8] == b"ftyp":
+        _check_boxes(content, max_pixels)
+    return False
+
+
+_STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.S)
+
+
+def check_pixels(width: int, height: int, most: int) -> None:
+    """Raise a PictureError if a picture has more pixels than allowed."""
+    if width * height > most:
+        raise PictureError(
+            f"{width}×{height} pixels are over the limit of {most / 1e6:.1f} megapixels. "
+            "Scale it down, or raise PictureLimits.max_pixels."
+        )
+
+
+def _check_jpeg(content: bytes) -> bool:
+    """Walk over the segments and scans of the first picture. Return whether it has one sequential scan."""
+    sequential = True
+    segments = exif = scans = pixels = 0
+    at = 2
+    while found := _MARKER.search(content, at):
+        marker, at = found[1][0], found.end()
+        if marker == 0xD9:  # what follows, such as the other pictures of an MPO, is not decoded
+            break
+        if marker in _STANDALONE:
+            continue
+        segments += 1
+        length = int.from_bytes(content[at : at + 2], "big")
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", content[at + 3 : at + 7].ljust(4, b"\0"))
+            sequential &= marker in (0xC0, 0xC1)
+            pixels = max(pixels, width * height)
+        exif += marker == 0xE1 and content[at + 2 : at + 6] == b"Exif"
+        scans += marker == 0xDA
+        _check_count(segments, "segments")
+        _check_count(exif, "segments of Exif", MAX_METADATA)
+        _check_count(scans, "scans", min(MAX_SCANS, MAX_SCANNED // max(pixels, 1)))
+        at += max(length, 2)
+    return sequential and scans == 1
+
+
+def _check_png(content: bytes) -> None:
+    at, chunks, profiles = 8, 0, 0
+    while len(content) - at >= 12:
+        length = int.from_bytes(content[at : at + 4], "big")
+        kind = content[at + 4 : at + 8]
+        # a decoder reads pixels in pieces of any number, but empty pieces only cost time
+        chunks += kind != b"IDAT" or length < 256
+        profiles += kind == b"iCCP"
+        _check_count(chunks, "chunks")
+        _check_count(profiles, "colour profiles", MAX_METADATA)
+        if kind == b"IEND":
+            return
+        at += 12 + length
+
+
+def _check_gif(content: bytes) -> None:
+    """Walk over the blocks before the first frame, which is the one that is decoded."""
+    at = 13 + _colours(content[10:11])
+    blocks = 0
+    while at < len(content) and content[at] == 0x21:
+        at += 2
+        while at < len(content) and content[at]:
+            at += 1 + content[at]
+            blocks += 1
+            _check_count(blocks, "blocks")
+        at += 1
+        blocks += 1
+        _check_count(blocks, "blocks")
+
+
+def _colours(flags: bytes) -> int:
+    return 3 * 2 ** ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
+
+
+def _riff(content: bytes) -> Iterator[int]:
+    at = 12
+    while at + 8 <= len(content):
+        yield at
+        size = int.from_bytes(content[at + 4 : at + 8], "little")
+        at += 8 + size + (size & 1)
+
+
+_CONTAINERS = (b"meta", b"iprp", b"ipco", b"iref", b"moov", b"trak")
+
+
+def _check_boxes(content: bytes, max_pixels: int) -> None:
+    """Count the boxes of an AVIF or HEIF, and check the real sizes of its AV1 streams."""
+    boxes, inside, places = 0, 0, b""
+    waiting = [(0, len(content))]
+    while waiting:
+        at, end = waiting.pop()
+        while at + 8 <= end:
+            size, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
+            head = 8
+            if size == 1:
+                size, head = int.from_bytes(content[at + 8 : at + 16], "big"), 16
+            size = end - at if size == 0 else size
+            if size < head:
+                break
+            boxes += 1
+            _check_count(boxes, "boxes", MAX_BOXES)
+            if kind in _CONTAINERS:
+                waiting.append((at + head + 4 * (kind in (b"meta", b"iref")), min(at + size, end)))
+            elif kind == b"iloc":
+                places = content[at + head : at + size]
+            elif kind == b"idat":
+                inside = at + head
+            at += size
+    for start, is_inside in _item_places(places):
+        width, height = _stream_size(content, start + (inside if is_inside else 0))
+        check_pixels(width, height, max_pixels)
+
+
+def _item_places(box: bytes) -> Iterator[tuple[int, bool]]:
+    """Yield where each item of an `iloc` box starts, and whether that is in the `idat` box."""
+    bits = _Bits(box)
+    version = bits.take(8)
+    bits.take(24)
+    offset, length, base, index = (8 * bits.take(4) for _ in range(4))
+    for number in range(bits.take(32 if version == 2 else 16)):
+        _check_count(number, "items", MAX_BOXES)
+        bits.take(32 if version == 2 else 16)
+        method = bits.take(16) & 15 if version else 0
+        bits.take(16)
+        start = bits.take(base)
+        for extent in range(bits.take(16)):
+            _check_count(extent, "parts of an item")
+            if version and index:
+                bits.take(index)
+            place = start + bits.take(offset)
+            bits.take(length)
+            if not extent:
+                yield place, method == 1
+
+
+def _stream_size(content: bytes, at: int) -> tuple[int, int]:
+    """Return the size in the sequence header of an AV1 stream; zeros for other streams."""
+    for _ in range(8):
+        unit = content[at : at + 2]
+        if (
+            len(unit) < 2 or not unit[0] & 2 or unit[0] >> 3 not in (1, 2)
+        ):  # sized headers and delimiters only
+            break
+        extended = unit[0] >> 2 & 1
+        size = content[at + 1 + extended] if at + 1 + extended < len(content) else 0
+        at += 2 + extended
+        if unit[0] >> 3 == 1:
+            return _av1_size(content[at : at + size])
+        at += size
+    return 0, 0
+
+
+def _av1_size(header: bytes) -> tuple[int, int]:
+    """Return the size in a sequence header of AV1 (section 5.5 of its specification).
+
+    A header with timing, which pictures do not have, counts as the largest size.
+    """
+    bits = _Bits(header)
+    bits.take(3)  # the profile
+    bits.take(1)  # a still picture
+    reduced = bits.take(1)
+    if reduced:
+        bits.take(5)
+    elif bits.take(1):  # timing: not in pictures
+        return MAX_SIDE, MAX_SIDE
+    else:
+        delays = bits.take(1)
+        for _ in range(bits.take(5) + 1):
+            bits.take(12)
+            if bits.take(5) > 7:
+                bits.take(1)
+            if delays and bits.take(1):
+                bits.take(4)
+    wide, high = bits.take(4) + 1, bits.take(4) + 1
+    return bits.take(wide) + 1, bits.take(high) + 1
+
+
+class _Bits:
+    """Reads bits, highest first. Missing bits are zero."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._at = 0
+
+    def take(self, count: int) -> int:
+        start, end = self._at // 8, (self._at + count + 7) // 8
+        part = self._content[start:end].ljust(end - start, b"\0")
+        self._at += count
+        return int.from_bytes(part, "big") >> (8 * end - self._at) & ((1 << count) - 1)
+
+
+def _check_count(count: int, what: str, most: int = MAX_SEGMENTS) -> None:
+    if count > most:
+        raise PictureError(f"has more than {most:,} {what}, far more than pictures need. Save it again.")

@@ -1,0 +1,125 @@
+"""Small files that once cost minutes or gigabytes are refused unread; what cameras write passes."""
+
+import struct
+import zlib
+from contextlib import suppress
+
+import pytest
+from PIL import Image
+
+from perfectlook.errors import PictureError
+from perfectlook.images import PictureLimits, open_picture, upright_size
+from perfectlook.picture_structure import check_structure
+from pictures import FORMATS, drawn, encoded
+
+JPEG, PNG = encoded(drawn(), "JPEG"), encoded(drawn(), "PNG")
+GIF = encoded(drawn().convert("P"), "GIF")
+MOST = 40_000_000
+
+
+def segment(marker: int, content: bytes = b"") -> bytes:
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def chunk(kind: bytes, content: bytes = b"") -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def in_jpeg(*segments: bytes) -> bytes:
+    return JPEG[:2] + b"".join(segments) + JPEG[2:]
+
+
+def in_png(*chunks: bytes) -> bytes:
+    return PNG[:33] + b"".join(chunks) + PNG[33:]
+
+
+def in_gif(blocks: bytes) -> bytes:
+    return GIF[: 13 + 768] + blocks + GIF[13 + 768 :]
+
+
+def scans(count: int, side: int) -> bytes:
+    """A progressive JPEG whose scans are empty."""
+    frame = segment(0xC2, struct.pack(">BHHB", 8, side, side, 1) + b"\1\x11\0")
+    return b"\xff\xd8" + frame + (segment(0xDA, b"\1\1\0\1\x3f\0") + b"\0") * count + b"\xff\xd9"
+
+
+FLOODS = {
+    "segments": in_jpeg(*[segment(0xE5)] * 2_001),
+    "comments": in_jpeg(*[segment(0xFE)] * 2_001),
+    "profiles of a JPEG": in_jpeg(*[segment(0xE2, b"ICC_PROFILE\0")] * 2_001),
+    "Exif": in_jpeg(*[segment(0xE1, b"Exif\0\0A")] * 65),
+    "scans": scans(65, 8),
+    "scans of a large JPEG": scans(17, 6_300),
+    "fill bytes before a scan": scans(65, 8).replace(b"\xff\xda", b"\xff\xff\xff\xda"),
+    "chunks": in_png(*[chunk(b"abCd")] * 2_001),
+    "texts": in_png(*[chunk(b"tEXt", b"A\0")] * 2_001),
+    "empty pixels": in_png(*[chunk(b"IDAT")] * 2_001),
+    "profiles": in_png(*[chunk(b"iCCP", b"a\0\0")] * 65),
+    "blocks of a comment": in_gif(b"\x21\xfe" + b"\1A" * 2_001 + b"\0"),
+    "comments of a GIF": in_gif(b"\x21\xfe\1A\0" * 1_001),
+    "chunks of a WebP": b"RIFF\0\0\0\0WEBP" + (b"ABCD" + bytes(4)) * 2_001,
+    "boxes": b"\0\0\0\x10ftypavif" + bytes(4) + b"\0\0\0\x08free" * 20_001,
+}
+
+
+@pytest.mark.parametrize("content", FLOODS.values(), ids=FLOODS.keys())
+def test_floods_are_refused(content: bytes) -> None:
+    with pytest.raises(PictureError, match=r"has more than [\d,]+ .*, far more than pictures need"):
+        open_picture(content)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_ordinary_pictures_pass(kind: str) -> None:
+    content = encoded(drawn(), kind)
+    assert check_structure(content, MOST) == (kind == "JPEG")
+    for end in range(0, len(content), 97):  # cut anywhere, nothing but a PictureError may come
+        with suppress(PictureError):
+            open_picture(content[:end])
+
+
+def test_a_large_segment_may_hold_the_bytes_of_markers() -> None:
+    exif = segment(0xE1, b"Exif\0\0" + b"\xff\xda\0\2" * 10_000)
+    assert check_structure(in_jpeg(exif), MOST)
+
+
+def test_only_a_jpeg_of_one_sequential_scan_can_be_scaled_row_by_row() -> None:
+    assert check_structure(encoded(drawn(), "JPEG"), MOST)
+    assert not check_structure(encoded(drawn(), "JPEG", progressive=True), MOST)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_avif_cannot_hide_its_size(mode: str) -> None:
+    content = bytearray(encoded(Image.new(mode, (1_000, 800)), "AVIF", speed=10))
+    with pytest.raises(PictureError, match=r"1000×800 pixels are over the limit of 0\.8 megapixels"):
+        check_structure(bytes(content), 799_999)
+    assert not check_structure(bytes(content), 800_000)
+    at = -1
+    while (at := content.find(b"ispe", at + 1)) >= 0:
+        content[at + 8 : at + 16] = struct.pack(">II", 64, 64)
+    with pytest.raises(PictureError, match=r"1000×800 pixels are over the limit"):
+        open_picture(bytes(content), limits=PictureLimits(max_pixels=799_999))
+
+
+def test_a_large_jpeg_is_accepted_where_it_is_scaled_while_decoding() -> None:
+    content = encoded(Image.new("L", (8_000, 6_250), 90), "JPEG")  # 50 megapixels
+    assert upright_size(content) == (8_000, 6_250)
+    assert open_picture(content, fit=260).size == (1_000, 782)
+    with pytest.raises(PictureError, match=r"8000×6250 pixels are over the limit of 40\.0 megapixels"):
+        open_picture(content)
+    with pytest.raises(PictureError, match=r"over the limit of 49\.0 megapixels"):
+        open_picture(content, fit=260, limits=PictureLimits(max_jpeg_pixels=49_000_000))
+    progressive = encoded(Image.new("L", (8_000, 6_250), 90), "JPEG", progressive=True)
+    with pytest.raises(PictureError, match=r"over the limit of 40\.0 megapixels"):
+        open_picture(progressive, fit=260)
+
+
+def test_a_limit_that_is_lowered_holds_for_all_formats() -> None:
+    lowered = PictureLimits(max_pixels=1_000)
+    assert (lowered.jpeg_pixels, lowered.heic_pixels) == (1_000, 1_000)
+    assert (PictureLimits().jpeg_pixels, PictureLimits().heic_pixels) == (120_000_000, 60_000_000)
+
+
+def test_a_large_picture_of_another_format_is_reduced() -> None:
+    content = encoded(Image.new("P", (4_000, 4_200), 0), "PNG")
+    assert open_picture(content, fit=260).size == (1_334, 1_400)
+    assert open_picture(content).size == (4_000, 4_200)
