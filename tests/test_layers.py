@@ -13,7 +13,8 @@ import perfectlook
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
     {"errors", "types"},
-    {"files", "progress", "images", "picture_structure", "taxonomy", "prices"},
+    {"picture_structure"},
+    {"files", "progress", "images", "taxonomy", "prices"},
     {"fetching"},
     {"feeds"},
     {"data"},
