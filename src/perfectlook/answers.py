@@ -583,6 +583,21 @@ class Deleted(AnswerPart):
     deleted: str
 
 
+class ChangedProduct(AnswerPart):
+    """The result of one live change."""
+
+    id: str
+    error: str | None = Field(default=None, exclude_if=_absent)
+    """Why the product was not changed; None if it was."""
+
+
+class ChangedProducts(AnswerPart):
+    """The results of live changes, in the order of the request."""
+
+    changed: int
+    products: list[ChangedProduct]
+
+
 class Sample(AnswerPart):
     """A sample scene of a server."""
 

@@ -25,6 +25,7 @@ from perfectlook.answers import (
     Answer,
     CatalogueProduct,
     Categories,
+    ChangedProducts,
     FeedbackEvent,
     FeedbackStats,
     ProductPage,
@@ -259,6 +260,35 @@ class Calls:
         return ApiCall("PUT", _product_path(id), CatalogueProduct.model_validate_json, body=body, about=about)
 
     @staticmethod
+    def change_product(id: str, **fields: str | None) -> ApiCall[CatalogueProduct]:  # noqa: A002
+        """Change a product's price, sale or availability, without its picture. Requires a key.
+
+        Args:
+            id: id of the product.
+            fields: price, sale_price, sale_price_effective_date and availability. None removes a field.
+
+        Raises:
+            UsageError: the key is wrong or missing (`no_key`), the product is unknown, or a field is invalid.
+            ServerError: the server cannot be reached, or fails.
+        """
+        body = {"json": fields}
+        return ApiCall("PATCH", _product_path(id), CatalogueProduct.model_validate_json, body=body)
+
+    @staticmethod
+    def change_products(changes: Mapping[str, Mapping[str, str | None]]) -> ApiCall[ChangedProducts]:
+        """Change up to 1,000 products, as `change_product` does. The answer has the result of each.
+
+        Args:
+            changes: the fields to change, by id.
+
+        Raises:
+            UsageError: the key is wrong or missing (`no_key`), or a change is malformed.
+            ServerError: the server cannot be reached, or fails.
+        """
+        body = {"json": {"products": [{**fields, "id": id_} for id_, fields in changes.items()]}}
+        return ApiCall("PATCH", "/v1/products", ChangedProducts.model_validate_json, body=body)
+
+    @staticmethod
     def delete_product(id: str) -> ApiCall[None]:  # noqa: A002
         """Delete a product from the catalogue. Requires a key.
 
@@ -453,6 +483,8 @@ class Client(Connection, Closable):
     products = _now(Calls.products)
     product = _now(Calls.product)
     put_product = _now(Calls.put_product)
+    change_product = _now(Calls.change_product)
+    change_products = _now(Calls.change_products)
     delete_product = _now(Calls.delete_product)
     picture = _now(Calls.picture)
     samples = _now(Calls.samples)
@@ -503,6 +535,8 @@ class AsyncClient(Connection):
     products = _later(Calls.products)
     product = _later(Calls.product)
     put_product = _later(Calls.put_product)
+    change_product = _later(Calls.change_product)
+    change_products = _later(Calls.change_products)
     delete_product = _later(Calls.delete_product)
     picture = _later(Calls.picture)
     samples = _later(Calls.samples)

@@ -159,3 +159,43 @@ def test_a_picture_is_a_regular_file_with_a_picture(own_shop: Running, tmp_path:
 
 def model_of(shop: Running):
     return shop.service.recommender.model
+
+
+def test_a_patched_product_changes_without_its_picture(own_shop: Running, store: Store):
+    place = f"/v1/products/{store.product}"
+    picture = own_shop.client.get(f"{place}/picture").content
+    answer = own_shop.keyed.patch(place, json={"price": "20 EUR", "sale_price": "15 EUR"})
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["price"], answer.json()["sale_price"]) == ("20.00 EUR", "15.00 EUR")
+    assert own_shop.client.get(f"{place}/picture").content == picture
+    own_shop.keyed.patch(place, json={"sale_price": None, "availability": "sold out"})
+    after = own_shop.client.get(place).json()
+    assert (after["price"], after["availability"]) == ("20.00 EUR", "out_of_stock")
+    assert after["sale_price"] is None
+    like = own_shop.client.post("/v1/similar", json={"id": store.product}).json()
+    assert store.product not in [each["id"] for each in like["products"]]
+
+
+def test_a_patch_that_cannot_be_made_is_refused(own_shop: Running, store: Store):
+    place = f"/v1/products/{store.product}"
+    assert own_shop.client.patch(place, json={"price": "1 EUR"}).status_code == 401
+    assert own_shop.keyed.patch("/v1/products/nobody", json={"price": "1 EUR"}).status_code == 404
+    for wrong in ({"price": "1.234"}, {"availability": "maybe"}, {"title": "Mine"}, {"price": 7}):
+        assert own_shop.keyed.patch(place, json=wrong).status_code == 422, wrong
+
+
+def test_many_products_are_patched_and_each_is_answered(own_shop: Running, store: Store):
+    asked = [{"id": store.product, "price": "3 EUR"}, {"id": "nobody", "price": "3 EUR"}]
+    answer = own_shop.keyed.patch("/v1/products", json={"products": asked}).json()
+    assert answer == {
+        "changed": 1,
+        "products": [
+            {"id": store.product},
+            {"id": "nobody", "error": "product 'nobody': not in the catalogue. Check the id."},
+        ],
+    }
+    assert own_shop.client.get(f"/v1/products/{store.product}").json()["price"] == "3.00 EUR"
+    many = [{"id": str(number), "price": "3 EUR"} for number in range(1_001)]
+    assert own_shop.keyed.patch("/v1/products", json={"products": many}).status_code == 422
+    large = {"products": [{"id": "x", "price": "1" * 9_000}] * 130}
+    assert own_shop.keyed.patch("/v1/products", json=large).status_code == 413

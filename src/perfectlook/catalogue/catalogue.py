@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self, TypeVar, Unpack
 
+from perfectlook.catalogue.changes import Change, change_products, keep_changes, keep_in_points
 from perfectlook.catalogue.embedding import Embedder
 from perfectlook.catalogue.manifest import (
     CatalogueManifest,
@@ -153,11 +154,9 @@ class Catalogue(Closable):
         held = nullcontext() if dry_run else _held(store, wait)
         with held, open_feature_store(model.backbone) as features:
             model.check_backbone(features.manifest.identity)
-            identity = ModelIdentity(model.name, model.identity, features.manifest.identity)
+            identity = _identity(model, features.manifest.identity, source)
             manifest = self.manifest()
             before = _stored_states(store, manifest.active.collection) if manifest.active else {}
-            if isinstance(source, VectorFile):
-                source.check(identity)
             listing = list_products(
                 source, before, verify=verify, fetch=not dry_run, workers=workers, progress=progress
             )
@@ -194,19 +193,37 @@ class Catalogue(Closable):
                 return report
             manifest = _with_centres(store, manifest, embedder.centres(wanted, manifest.target))
             hidden = _no_longer_shown(store, manifest, report, staying) if isinstance(source, Feed) else []
-            collection, done, advance = manifest.target.collection, 0, progress_of("embedding", "products")
+            shown, collection = store.active(), manifest.target.collection
+            done, advance = 0, progress_of("embedding", "products")
             for points in embedder.points(wanted, manifest.target):
-                store.upsert(points, collection=collection)
+                store.upsert(keep_in_points(store, shown, before, points), collection=collection)
                 done += len(points)
                 advance(done, len(wanted), 0)
             for ids in _batches(list(renewed)):
-                store.set_payloads({id_: renewed[id_].payload() for id_ in ids}, collection=collection)
+                payloads = {id_: renewed[id_].payload() for id_ in ids}
+                store.set_payloads(keep_changes(store, shown, before, payloads), collection=collection)
             for ids in _batches(gone):
                 store.delete(ids, collection=collection)
             _switch(store, manifest)
             if isinstance(source, Feed):
                 source.pictures.drop(hidden)
         return report
+
+    def change(self, changes: Mapping[str, Change]) -> dict[str, str]:
+        """Change the price, the sale or the availability of products, without a picture and without a sync.
+
+        Args:
+            changes: by id, texts of `price`, `sale_price`, `sale_price_effective_date`, `availability`.
+                None removes a field. Fields that are not named stay.
+
+        Returns:
+            By id, why a product was not changed. The dictionary is empty if all changes were made.
+
+        Raises:
+            CatalogueError: no sync has finished, or the store fails.
+        """
+        reasons = change_products(self.store, changes.items())
+        return {id_: reason for id_, reason in zip(changes, reasons, strict=True) if reason}
 
     @property
     def location(self) -> str:
@@ -362,6 +379,14 @@ def _held(store: Store, wait: float) -> ExitStack:
             time.sleep(min(LOOK_AGAIN_SECONDS, left))
         else:
             return holding
+
+
+def _identity(model: Model, backbone: str, source: Source) -> ModelIdentity:
+    """Return the model that fills the catalogue. CatalogueError if vectors of a file are of another model."""
+    identity = ModelIdentity(model.name, model.identity, backbone)
+    if isinstance(source, VectorFile):
+        source.check(identity)
+    return identity
 
 
 def _stored_states(store: Store, collection: str) -> dict[str, State]:

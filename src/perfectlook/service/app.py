@@ -64,7 +64,7 @@ def create_app(service: Service) -> ASGIApp:
         app = CORSMiddleware(
             app,
             allow_origins=settings.allow_origin,
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["X-Request-Id", "Retry-After"],
         )

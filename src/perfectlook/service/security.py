@@ -62,7 +62,7 @@ async def writing(request: Request) -> None:
 
 async def reading(request: Request) -> None:
     """Allow every request, unless the server requires a key for reading."""
-    if request.app.state.service.settings.keyed_reading and request.method not in ("PUT", "DELETE"):
+    if request.app.state.service.settings.keyed_reading and request.method not in ("PUT", "PATCH", "DELETE"):
         _require(request, "read")
 
 

@@ -19,11 +19,14 @@ from perfectlook.answers import (
     CatalogueProduct,
     Categories,
     CategoryCount,
+    ChangedProduct,
+    ChangedProducts,
     Deleted,
     ProductPage,
     details_of,
 )
 from perfectlook.catalogue import Record
+from perfectlook.catalogue.changes import change_products
 from perfectlook.errors import CatalogueError, PictureError
 from perfectlook.feeds import PictureCache
 from perfectlook.feeds.fields import Cleaning, unusable_id
@@ -60,6 +63,31 @@ class NewProduct(BaseModel):
     )
     picture_url: Annotated[str, StringConstraints(max_length=2_000)] | None = None
     picture_base64: str | None = None
+
+
+class LiveChange(BaseModel):
+    """A change without a picture. null removes a field; fields that are not named stay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    price: Text | None = Field(None, description="the price, such as 49.90 EUR")
+    sale_price: Text | None = Field(None, description="the price while a sale lasts")
+    sale_price_effective_date: Text | None = Field(None, description="the dates of the sale: START/END")
+    availability: Text | None = Field(None, description="in_stock, out_of_stock, preorder or backorder")
+
+
+class LiveChangeOf(LiveChange):
+    """A change of one product."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class LiveChanges(BaseModel):
+    """Changes of up to 1,000 products."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    products: Annotated[list[LiveChangeOf], Field(min_length=1, max_length=1_000)]
 
 
 _EXAMPLE = {
@@ -159,6 +187,35 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
     return json_answer(await service.readers.run(lambda: _product(id, _record(service, id))))
 
 
+@router.patch(
+    "/v1/products/{id:path}",
+    dependencies=[Depends(writing)],
+    **described("Change the price, sale or availability of a product", CatalogueProduct, 401, 404, 422),
+)
+async def patch(service: OpenService, id: Id, change: LiveChange) -> Response:  # noqa: A002
+    """Change a product without its picture. After the answer, searches show the change."""
+    await service.readers.run(lambda: _record(service, id))
+    (reason,) = await _change(service, [(id, change)])
+    if reason:
+        raise Refusal(422, "invalid", reason)
+    return json_answer(await service.readers.run(lambda: _product(id, _record(service, id))))
+
+
+@router.patch(
+    "/v1/products",
+    dependencies=[Depends(writing)],
+    **described("Change the price, sale or availability of many products", ChangedProducts, 401, 422),
+)
+async def patch_many(service: OpenService, changes: LiveChanges) -> Response:
+    """Change up to 1,000 products without their pictures. A change that cannot be made says why."""
+    reasons = await _change(service, [(each.id, each) for each in changes.products])
+    answers = [
+        ChangedProduct(id=each.id, error=reason or None)
+        for each, reason in zip(changes.products, reasons, strict=True)
+    ]
+    return json_answer(ChangedProducts(changed=reasons.count(""), products=answers))
+
+
 @router.delete(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
@@ -168,6 +225,11 @@ async def delete(service: OpenService, id: Id) -> Response:  # noqa: A002
     """Delete a product from the catalogue."""
     await service.writers.run(lambda: _delete(service, id))
     return json_answer(Deleted(deleted=id))
+
+
+async def _change(service: Service, changes: list[tuple[str, LiveChange]]) -> list[str]:
+    texts = [(id_, each.model_dump(exclude_unset=True, exclude={"id"})) for id_, each in changes]
+    return await service.writers.run(lambda: change_products(service.recommender.catalogue.store, texts))
 
 
 async def _body(request: Request) -> tuple[Any, bytes | None]:
