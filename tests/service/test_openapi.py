@@ -20,6 +20,8 @@ CALLS = {
     ("/v1/products/{id}", "get"),
     ("/v1/products/{id}", "put"),
     ("/v1/products/{id}", "delete"),
+    ("/v1/products/{id}", "patch"),
+    ("/v1/products", "patch"),
     ("/v1/products/{id}/picture", "get"),
     ("/v1/categories", "get"),
     ("/v1/samples", "get"),
