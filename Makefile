@@ -94,7 +94,7 @@ bench: setup ## run the benchmarks; figures in out/
 	$(BIN)/python benchmarks/search.py --json out/search.json
 
 bench-quick: setup ## run every benchmark on a few drawn items, to see that they run
-	for each in backbones extract search serve sync train; do $(BIN)/python benchmarks/$$each.py --quick || exit 1; done
+	for each in backbones cluster extract search serve sync train; do $(BIN)/python benchmarks/$$each.py --quick || exit 1; done
 
 results: setup ## train and compare every variant and baseline on the three sets; docs/results.md (resumable)
 	$(BIN)/python tools/results.py

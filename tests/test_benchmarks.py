@@ -1,11 +1,14 @@
 """Benchmarks run in their quick form, and measure what they say."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from milvus_of_run import need_milvus
 
 
 def test_a_search_is_measured_up_to_its_json(pytestconfig: pytest.Config, tmp_path: Path) -> None:
@@ -17,3 +20,17 @@ def test_a_search_is_measured_up_to_its_json(pytestconfig: pytest.Config, tmp_pa
     whole, products = (figures[f"ms_{name}_of_ten_categories"] for name in ("answer", "products"))
     assert 0 < products < whole
     assert figures["ms_python_of_ten_categories"] > 0
+
+
+@pytest.mark.long
+def test_replicas_that_come_and_go_fail_no_request(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    need_milvus()
+    if shutil.which("nginx") is None:
+        pytest.skip("nginx is not installed (Debian's nginx-light)")
+    script = pytestconfig.rootpath / "benchmarks" / "replicas.py"
+    command = [sys.executable, str(script), "--quick", "--json", str(tmp_path / "replicas.json")]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    figures = json.loads((tmp_path / "replicas.json").read_text(encoding="utf-8"))["figures"]
+    for phase in ("steady", "killed", "upgraded"):
+        assert figures[f"{phase}_statuses"].keys() <= {"200", "503"}
+    assert figures["killed_statuses"].keys() == {"200"}
