@@ -5,7 +5,8 @@
 
 Only the cost of one product on one core is measured, in processor seconds: other programs on the machine
 change these less than elapsed seconds. Everything else is computed from these costs and `Assumptions`, and
-search times are simulated. No cluster and no GPU was used: check the tables with a first run of your own.
+search times are simulated. No cluster of several nodes and no GPU was used. Check the tables with a
+first run of your own.
 """
 
 import argparse
@@ -38,52 +39,46 @@ class Assumptions:
     """Fraction of a node's memory for data."""
     index_bytes: float = 250
     """Memory per product for its id and the filters' indexes."""
-    graph_bytes: float = 16 * 2 * 4 * 1.1
-    """Memory per product for a graph (HNSW, m = 16)."""
     categories: int = 200
     skew: float = 1.0
     """The n-th largest category has 1 / n^skew of the products and searches of the largest."""
-    network_seconds: float = 0.001
+    engine_seconds: float = 0.007
+    """Time of a search on Milvus without the comparison of vectors: `benchmarks/cluster.py --n 1500`."""
     shard_spread: float = 0.4
     """Standard deviation of the logarithm of a shard's time."""
-    distances_of_a_graph: int = 128 * 32
-    """Distances that a graph search computes in each shard: ef = 128, 32 neighbours each."""
-    seconds_of_a_graph_distance: float = 150e-9
-    """Mostly one cache miss."""
-    rescored: int = 36
-    """Vectors that a search reads from disk in each shard: (k + 8) × oversampling, k = 10, oversampling 2."""
-    seconds_of_a_read: float = 100e-6
     gpu_photos_per_second: float = 10_000.0
     link_bytes_per_second: float = 1.25e9
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How vectors are stored: bytes per number in memory, copies, graph or scan, shards per node."""
+    """How vectors are stored: bytes per number in memory, copies, searched share, shards per node."""
 
     name: str
     bytes_per_number: float
     replicas: int
-    graph: bool
+    scanned: float
     shards_per_node: int
 
     def memory(self, products: int, costs: Costs, assumed: Assumptions) -> float:
         """Return the bytes of memory in all nodes together."""
         vector = self.bytes_per_number * costs.dimension
-        graph = assumed.graph_bytes if self.graph else 0.0
-        return products * self.replicas * (vector + assumed.index_bytes + graph)
+        return products * self.replicas * (vector + assumed.index_bytes)
 
     def disk(self, products: int, costs: Costs) -> float:
-        """Return the bytes on all disks together: vectors, records, and quantised vectors of a graph."""
-        quantised = self.bytes_per_number * costs.dimension if self.graph else 0.0
-        return products * self.replicas * (4 * costs.dimension + costs.record_bytes + quantised)
+        """Return the bytes on all disks, or in object storage: vectors, records, and smaller vectors.
+
+        A cluster keeps one copy in object storage. Its replicas are in memory.
+        """
+        smaller = self.bytes_per_number * costs.dimension if self.bytes_per_number < 4 else 0.0
+        return products * (4 * costs.dimension + costs.record_bytes + smaller)
 
 
 LAYOUTS = (
-    Layout("embedded, exact", 4, 1, graph=False, shards_per_node=1),
-    Layout("cluster, exact", 4, 2, graph=False, shards_per_node=8),
-    Layout("cluster, int8 graph", 1, 2, graph=True, shards_per_node=4),
-    Layout("cluster, int8 graph", 1, 2, graph=True, shards_per_node=4),
+    Layout("folder", 4, 1, 1.0, shards_per_node=1),
+    Layout("Milvus, FLAT", 4, 2, 1.0, shards_per_node=8),
+    Layout("Milvus, IVF_SQ8", 1, 2, 128 / 1024, shards_per_node=8),
+    Layout("Milvus, IVF_SQ8", 1, 2, 128 / 1024, shards_per_node=8),
 )
 """The layout of each of `SIZES`."""
 
@@ -125,15 +120,11 @@ def simulate(
     shares = 1 / np.arange(1, assumed.categories + 1) ** assumed.skew
     shares /= shares.sum()
     asked = shares[random.choice(assumed.categories, searches, p=shares)]
-    if layout.graph:
-        work = np.full(searches, assumed.distances_of_a_graph * assumed.seconds_of_a_graph_distance)
-        work += assumed.rescored * assumed.seconds_of_a_read
-    else:
-        work = asked * products / shards / costs.scanned_per_second
+    work = asked * products * layout.scanned / shards / costs.scanned_per_second
     if shards == 1:
         return np.asarray(work, np.float64)
     slowest = np.exp(assumed.shard_spread * random.standard_normal((searches, shards))).max(axis=1)
-    seconds: Float64Array = assumed.network_seconds + work * slowest
+    seconds: Float64Array = assumed.engine_seconds + work * slowest
     return seconds
 
 
@@ -158,7 +149,7 @@ def _measured(costs: Costs) -> str:
         ("photo file", f"{costs.picture_bytes:,.0f} bytes"),
         ("stored features", f"{costs.feature_bytes:,.0f} bytes"),
         ("vector", f"{4 * costs.dimension:,} bytes ({costs.dimension} numbers)"),
-        ("record in the cluster, with filter terms", f"{costs.record_bytes:,.0f} bytes"),
+        ("record on Milvus, with the entries for filters", f"{costs.record_bytes:,.0f} bytes"),
         ("row of the vector file", f"{costs.parquet_bytes:,.0f} bytes"),
         ("memory of a sync", f"{costs.listing_bytes:,.0f} bytes"),
     ]
@@ -166,7 +157,16 @@ def _measured(costs: Costs) -> str:
 
 
 def _storage(plans: Sequence[Plan]) -> str:
-    header = ("products", "layout", "nodes", "shards × copies", "memory", "disk", "search p50", "p99")
+    header = (
+        "products",
+        "layout",
+        "nodes",
+        "shards × copies",
+        "memory",
+        "disk or objects",
+        "search p50",
+        "p99",
+    )
     rows = [
         (
             _power(each.products),

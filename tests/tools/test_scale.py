@@ -44,18 +44,18 @@ def test_the_page_shows_what_the_tool_prints(tool, capsys):
 
 
 def test_memory_and_disk_are_sums(tool, costs):
-    assumed = tool.Assumptions(index_bytes=100.0, graph_bytes=50.0)
-    exact = tool.Layout("", 4, 2, graph=False, shards_per_node=8)
+    assumed = tool.Assumptions(index_bytes=100.0)
+    exact = tool.Layout("", 4, 2, 1.0, shards_per_node=8)
     assert exact.memory(1000, costs, assumed) == 1000 * 2 * (400 + 100)
-    assert exact.disk(1000, costs) == 1000 * 2 * (400 + 1000)
-    graph = tool.Layout("", 1, 1, graph=True, shards_per_node=4)
-    assert graph.memory(1000, costs, assumed) == 1000 * (100 + 100 + 50)
-    assert graph.disk(1000, costs) == 1000 * (400 + 1000 + 100)
+    assert exact.disk(1000, costs) == 1000 * (400 + 1000)
+    smaller = tool.Layout("", 1, 1, 0.1, shards_per_node=4)
+    assert smaller.memory(1000, costs, assumed) == 1000 * (100 + 100)
+    assert smaller.disk(1000, costs) == 1000 * (400 + 1000 + 100)
 
 
 def test_nodes_have_enough_memory(tool, costs):
     assumed = tool.Assumptions(index_bytes=100.0, node_memory=1000.0 * 1000, usable=0.5)
-    plan = tool.plan(5000, tool.Layout("", 4, 2, graph=False, shards_per_node=8), costs, assumed)
+    plan = tool.plan(5000, tool.Layout("", 4, 2, 1.0, shards_per_node=8), costs, assumed)
     assert plan.memory == 5e6
     assert (plan.nodes, plan.shards) == (10, 40)
 
@@ -66,10 +66,10 @@ def test_one_category_on_one_shard_is_scanned_at_the_measured_rate(tool, costs):
     np.testing.assert_array_equal(seconds, 0.5)
 
 
-def test_the_slowest_of_more_shards_is_slower(tool, costs):
-    graph = tool.Layout("", 1, 2, graph=True, shards_per_node=4)
-    few, many = (tool.simulate(10**8, graph, shards, costs, tool.Assumptions()) for shards in (2, 50))
-    assert np.median(many) > np.median(few) > tool.Assumptions().network_seconds
+def test_a_search_waits_for_its_slowest_shard(tool, costs):
+    layout, assumed = tool.Layout("", 1, 2, 0.5, shards_per_node=4), tool.Assumptions(categories=1)
+    seconds = tool.simulate(10**8, layout, 50, costs, assumed)
+    assert np.median(seconds) > 0.5 * 10**8 / 50 / costs.scanned_per_second + assumed.engine_seconds
 
 
 def test_quantities_have_readable_units(tool):
