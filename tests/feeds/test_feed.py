@@ -102,15 +102,15 @@ def test_the_category_is_the_first_path(tmp_path: Path) -> None:
         tmp_path,
         {"category": "A|B", "google_product_category": "C > D"},
         {"google_product_category": "C>D"},
-        {"google_product_category": "436"},
-        {"google_product_category": "436", "product_type": None},
+        {"google_product_category": "9999999"},
+        {"google_product_category": "9999999", "product_type": None},
         {"product_type": " > "},
     )
     found = products(feed)
     assert [product.category for product in found] == ["A|B", "C|D", "Furniture|Chairs"]
     assert found[1].fields["product_type"] == "Furniture > Chairs"  # the other paths stay fields
     assert [problem.reason.split(".")[0] for problem in feed.problems] == [
-        "its google_product_category '436' is a number",
+        "its google_product_category '9999999' is not in the taxonomy",
         "has no category",
     ]
     assert feed.unavailable == {"4", "5"}
@@ -342,3 +342,52 @@ def test_a_feed_that_unpacks_to_more_than_allowed_is_refused(tmp_path: Path) -> 
     list(feed_of(tmp_path, *rows, max_feed=10_000).products())
     with pytest.raises(FeedError, match=r"feed\.jsonl: unpacks to more than 1,000 characters.*--max-feed"):
         list(feed_of(tmp_path, *rows, max_feed=1_000).products())
+
+
+def test_titles_and_categories_are_plain_text(tmp_path: Path) -> None:
+    feed = feed_of(
+        tmp_path,
+        {
+            "title": "<b>Rug</b> &#8211; 120 &amp;amp; 180",
+            "product_type": "Home &amp;amp; Garden &amp;gt; Rugs",
+        },
+        {"title": "Sofa < 2 m & > 1 m"},
+    )
+    (rug, sofa) = products(feed)
+    assert (rug.title, rug.category) == ("Rug – 120 & 180", "Home & Garden|Rugs")
+    assert sofa.title == "Sofa < 2 m & > 1 m"
+
+
+def test_lists_of_levels_and_of_pictures(tmp_path: Path) -> None:
+    rows = [
+        {"id": "1", "category": ["Furniture", "Sofas"], "image": ["1.jpg", "2.jpg"], "price": float("nan")},
+        {
+            "id": "2",
+            "category": [["Furniture", "Sofas"], ["Sale"]],
+            "image": "1.jpg, https://a.example/2.png",
+        },
+        {"id": "3", "category": "Sofas", "image": "red, big.jpg"},
+    ]
+    (tmp_path / "feed.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    feed = Feed(tmp_path / "feed.jsonl", PictureCache(tmp_path / "cache"))
+    first, second, third = products(feed)
+    assert [each.category for each in (first, second, third)] == [
+        "Furniture|Sofas",
+        "Furniture|Sofas",
+        "Sofas",
+    ]
+    assert (first.picture, first.fields) == (tmp_path / "1.jpg", {"additional_image_link": "2.jpg"})
+    assert (second.picture.name, second.fields["additional_image_link"]) == (
+        "1.jpg",
+        "https://a.example/2.png",
+    )
+    assert (third.picture.name, third.fields, feed.problems) == ("red, big.jpg", {}, [])
+
+
+def test_half_characters_and_decomposed_names(tmp_path: Path) -> None:
+    decomposed = tmp_path / "gru\u0308n.jpg"
+    decomposed.touch()
+    feed = feed_of(tmp_path, {"title": "Sofa \ud83d", "image_link": "gr\u00fcn.jpg", "item_group_id": "0"})
+    (product,) = products(feed)
+    assert (product.title, product.picture) == ("Sofa \ufffd", decomposed)
+    assert "item_group_id" not in product.fields

@@ -228,7 +228,7 @@ class FolderSource:
             self._report(folder, reason)
             return
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith((".", "@eaDir", "__MACOSX")):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self._pictures(Path(entry.path))

@@ -175,7 +175,9 @@ class Feeding:
 
     Attributes:
         field: the column of a field that has another name in the feed
-        format: csv, tsv, jsonl, parquet or xml (default: from the feed's name)
+        format: csv, tsv, jsonl, parquet or xml (default: from the feed's name), or shopify, woocommerce or
+            google (default: recognised by its columns)
+        taxonomy: numbers and paths in place of Google's taxonomy
         currency: currency of prices that do not name one
         unknown_availability: what an availability that is not understood means: in_stock, out_of_stock,
             preorder or backorder (default: the product is not recommended)
@@ -202,6 +204,7 @@ class Feeding:
         ),
     ] = field(default_factory=list)
     format: str | None = None
+    taxonomy: Path | None = None
     currency: Text | None = None
     unknown_availability: str | None = None
     allow_outside: bool = False

@@ -1,5 +1,7 @@
 """A feed: one product for each usable row, and a problem for each other row."""
 
+import html
+import json
 import os
 import re
 import unicodedata
@@ -22,7 +24,9 @@ from perfectlook.feeds.fields import (
     unusable_id,
 )
 from perfectlook.feeds.pictures import PictureCache
+from perfectlook.feeds.platforms import PLATFORMS, TAXONOMY, products_of, taxonomy
 from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of
+from perfectlook.images import SUFFIXES
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
 
@@ -34,7 +38,7 @@ MAX_LINK = 2_000
 MAX_FEED = 2_000_000_000
 """The default of `FeedOptions.max_feed`."""
 
-MEANING = 2
+MEANING = 3
 """Raise this when the same row gives another product than before. Every row is then read in full again."""
 
 IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
@@ -46,7 +50,9 @@ class FeedOptions(CleaningOptions, total=False):
 
     Attributes:
         fields: column names by field, for columns with other names (`--field`).
-        format: one of `FORMATS`, by default from the media type or the suffix of the name.
+        format: one of `FORMATS`, by default from the media type or the suffix of the name; or one of
+            `PLATFORMS`, by default recognised by its columns, unless there are `fields`.
+        taxonomy: a file with numbers and paths in place of Google's taxonomy in the package.
         currency: the currency of prices without one.
         availability: what a shop's own availabilities mean, as in {"Lager 2": "in_stock"}.
         unknown_availability: what any other availability that is not understood means. By default those
@@ -60,6 +66,7 @@ class FeedOptions(CleaningOptions, total=False):
 
     fields: Mapping[str, str] | None
     format: str | None
+    taxonomy: Path | str | None
     allow_outside: bool
     allow_private: bool
     connections: int
@@ -109,10 +116,18 @@ class Feed:
         self._allow_outside = options.get("allow_outside", False)
         self._most = options.get("max_feed", MAX_FEED)
         named = self.name.partition("?")[0] if url else self.name
-        self._format = format_of(named, options.get("format"), media_type)
+        format_ = options.get("format")
+        self._platform = format_ if format_ in PLATFORMS else None if fields else "auto"
+        if format_ in ("shopify", "woocommerce") and not named.lower().endswith((".tsv", ".txt")):
+            format_ = "csv"
+        self._format = format_of(named, None if format_ in PLATFORMS else format_, media_type)
+        self._taxonomy = Path(options.get("taxonomy") or TAXONOMY)
+        if options.get("taxonomy"):
+            taxonomy(self._taxonomy)
         self._columns = Columns(fields)
         context = f"{url or self._folder}\n{pictures.folder}"
-        meaning = ascii((MEANING, sorted(fields.items()), self.cleaning.meaning, context))
+        how = self._platform, str(self._taxonomy)
+        meaning = ascii((MEANING, sorted(fields.items()), self.cleaning.meaning, how, context))
         self._digest = blake2b(meaning.encode(), digest_size=16)
         self._present: tuple[str, ...] = ()
         self._unusable: set[str] = set()
@@ -152,7 +167,7 @@ class Feed:
                 continue
             availabilities += bool(values.get(self._columns.availability, "").strip())
             images = (values.get(name, "").strip() for name in self._columns.images)
-            image = next(filter(None, images), "")
+            image = _pictures(next(filter(None, images), ""))[0]
             if is_unchanged and is_unchanged(id_, self._place(image) or "", digest):
                 seen.add(id_)
                 continue
@@ -172,7 +187,10 @@ class Feed:
         start = self._digest.copy()
         size = 0
         try:
-            for row in self._format.read(self._path, self._columns.id):
+            rows = self._format.read(self._path, self._columns.id)
+            rows, is_translated = products_of(rows, self._platform)
+            has_columns = has_columns and not is_translated
+            for row in rows:
                 if isinstance(row, UnreadableRow):
                     self._leave_out(row.number, row.id or "", FeedProblem.UNREADABLE, row.reason)
                     if row.is_end:
@@ -218,9 +236,18 @@ class Feed:
             self._shorten(row.number, id_, fields)
         if row.note:
             self._report(row.number, id_, FeedProblem.QUOTATION_MARKS, row.note)
-        category = _category(id_, fields)
-        picture = self._picture(id_, fields.pop("image_link", ""))
+        for name in (*CATEGORY_FIELDS, "title", "brand"):
+            if name in fields:
+                fields[name] = plain_text(fields[name])
+        category = _category(id_, fields, self._taxonomy)
+        image, *more = _pictures(fields.pop("image_link", ""))
+        if more or "additional_image_link" in fields:
+            more += _pictures(fields.get("additional_image_link", ""))
+            fields["additional_image_link"] = ", ".join(dict.fromkeys(filter(None, more)))
+        picture = self._picture(id_, image)
         title = " ".join(fields.pop("title", "").split()) or None
+        fields = {name: _SURROGATE.sub("\ufffd", text) for name, text in fields.items()}
+        title = title and _SURROGATE.sub("\ufffd", title)
         for kind, reason in self.cleaning.clean(fields):
             self._report(row.number, id_, kind, reason)
         # problems are reported in every sync, so a row with problems gets no digest
@@ -252,7 +279,8 @@ class Feed:
         if self._url or _is_url(image):
             return None
         if ".." not in image and "\\" not in image and not os.path.isabs(image):  # noqa: PTH117
-            return f"{self._folder}{os.sep}{image}"
+            place = f"{self._folder}{os.sep}{image}"
+            return place if image.isascii() or os.path.exists(place) else _existing(place)  # noqa: PTH110
         path = os.path.normpath(os.path.join(self._folder, image))  # noqa: PTH118  # pathlib keeps ..
         inside = self._allow_outside or path.startswith(self._folder.rstrip(os.sep) + os.sep)
         return path if inside else None
@@ -278,15 +306,19 @@ class _UnusableError(Exception):
     """A row cannot become a product. Its arguments: the id ("" if unknown), the kind and the reason."""
 
 
-def _category(id_: str, fields: dict[str, str]) -> str:
-    """Return the first field that is a path, and remove it from the fields. Numbers are not paths."""
+def _category(id_: str, fields: dict[str, str], numbers: Path) -> str:
+    """Return the first field that is a path or a number of the taxonomy, and remove it from the fields."""
     for name in CATEGORY_FIELDS:
-        if name in fields and (path := _path(fields[name])):
+        text = fields.get(name, "")
+        if name == "google_product_category" and text.isdigit():
+            text = taxonomy(numbers).get(text.lstrip("0"), "")
+        if path := _path(text):
             del fields[name]
             return path
     number = fields.get("google_product_category")
     reason = (
-        f"its google_product_category {number[:40]!r} is a number. Write its path, or add product_type."
+        f"its google_product_category {number[:40]!r} is not in the taxonomy. Write its path, or add "
+        "product_type."
         if number
         else "has no category. Add category, google_product_category or product_type."
     )
@@ -295,9 +327,49 @@ def _category(id_: str, fields: dict[str, str]) -> str:
 
 @lru_cache(4096)
 def _path(text: str) -> str:
+    if text.startswith("["):  # a list of levels, or of such lists
+        with suppress(ValueError, IndexError):
+            levels = json.loads(text)
+            levels = levels[0] if isinstance(levels[0], list) else levels
+            text = " > ".join(map(str, levels))
     if text.isdigit() or len(text) > MAX_ID * 2:
         return ""
     return normalise(re.sub(r"\s*>\s*", " > ", text))
+
+
+def _existing(place: str) -> str:
+    """Return the path of a file whose name may be composed otherwise than in the feed (NFC or NFD)."""
+    forms = (unicodedata.normalize(form, place) for form in ("NFC", "NFD"))
+    return next((each for each in forms if os.path.exists(each)), place)  # noqa: PTH110
+
+
+def _pictures(text: str) -> list[str]:
+    """Return the pictures that a cell lists, separated by commas, or in a JSON list. At least one, or ""."""
+    if text.startswith("["):
+        with suppress(ValueError):
+            return [str(each).strip() for each in json.loads(text)] or [""]
+    if "," in text or "|" in text:
+        parts = [part.strip() for part in _BETWEEN_PICTURES.split(text) if part.strip()]
+        if all(part[:8].lower().startswith(("http://", "https://")) or _has_suffix(part) for part in parts):
+            return parts or [""]
+    return [text]
+
+
+_BETWEEN_PICTURES = re.compile(r"\s*[,|]\s+|\s*[,|](?=https?://)|\s*\|\s*")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
+
+
+def _has_suffix(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def plain_text(text: str) -> str:
+    """Return a text without HTML: entities, escaped once or twice, are characters, and tags are gone."""
+    for _ in range(2):
+        if "&" in text:
+            text = html.unescape(text)
+    return " ".join(_TAG.sub(" ", text).split()) if "<" in text else text
 
 
 def _is_url(image: str) -> bool:

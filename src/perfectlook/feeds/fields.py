@@ -104,6 +104,8 @@ class Cleaning:
             yield FeedProblem.UNUSABLE_FIELD, reason
         if "sale_price" not in fields:
             fields.pop(SALE_DATES, None)
+        if not fields.get("item_group_id", "0").strip("0"):  # 0 stands for no group
+            fields.pop("item_group_id", None)
         if text := fields.get("availability"):
             fields["availability"] = self._named.get(text.strip().casefold(), text)
             try:

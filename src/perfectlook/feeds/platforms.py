@@ -1,0 +1,225 @@
+"""The exports of Shopify and WooCommerce as rows of products, and Google's taxonomy."""
+
+import lzma
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import TypeAlias
+
+from perfectlook.errors import FeedError
+from perfectlook.feeds.readers import FeedRow, Rows, UnreadableRow
+
+PLATFORMS = ("auto", "google", "shopify", "woocommerce")
+"""What `--format` accepts besides the formats of files."""
+TAXONOMY = Path(__file__).parent / "google-product-taxonomy.tsv.xz"
+"""Google's public product taxonomy, from https://www.google.com/basepages/producttype/."""
+
+Texts: TypeAlias = Mapping[str, str]
+
+
+def platform_of(columns: Collection[str]) -> str:
+    """Return the platform whose export has these columns: shopify, woocommerce, or google for all others."""
+    if "handle" in columns and any(name.startswith("variant_") for name in columns):
+        return "shopify"
+    return "woocommerce" if {"name", "regular_price", "images"} <= set(columns) else "google"
+
+
+def products_of(rows: Rows, platform: str | None) -> tuple[Rows, bool]:
+    """Return rows of products, and whether they are made from the rows of a platform's export.
+
+    Args:
+        rows: the rows of a file.
+        platform: one of `PLATFORMS`, or None for the rows as they are.
+    """
+    if platform is None:
+        return rows, False
+    before: list[FeedRow | UnreadableRow] = []
+    for row in rows:
+        before.append(row)
+        if isinstance(row, FeedRow):
+            platform = platform_of(row.values) if platform == "auto" else platform
+            break
+    everything = chain(before, rows)
+    if platform not in _TRANSLATED:
+        return everything, False
+    return _TRANSLATED[platform](everything), True
+
+
+def _shopify(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
+    """Make one product of the consecutive rows with one handle. Drafts and archived products are left out."""
+    group: list[FeedRow] = []
+    for row in rows:
+        if isinstance(row, UnreadableRow):
+            yield row
+            continue
+        handle = row.values.get("handle", "").strip()
+        if group and handle not in ("", group[0].values.get("handle", "").strip()):
+            yield from _shopify_product(group)
+            group = []
+        group.append(row)
+    yield from _shopify_product(group)
+
+
+def _shopify_product(group: Sequence[FeedRow]) -> Iterator[FeedRow]:
+    rows = [row.values for row in group]
+    if not rows or _first(rows, "status").lower() in ("draft", "archived"):
+        return
+    if _first(rows, "published").lower() in ("false", "0", "no"):
+        return
+    variants = [row for row in rows if row.get("variant_price", "").strip()]
+    cheapest = min(variants, key=lambda row: _amount(row["variant_price"]), default={})
+    price, before = cheapest.get("variant_price", ""), cheapest.get("variant_compare_at_price", "")
+    is_reduced = _amount(price) < _amount(before) < float("inf")
+    images = sorted(rows, key=lambda row: _amount(row.get("image_position", "")))
+    options = [name for row in rows[:1] for n in "123" if (name := row.get(f"option{n}_name", "").strip())]
+    yield _product(
+        group[0].number,
+        {
+            "id": rows[0].get("handle", ""),
+            "title": _first(rows, "title"),
+            "category": _path_of(_first(rows, "product_category", "standard_product_type")),
+            "product_type": _first(rows, "type", "custom_product_type"),
+            "image_link": _joined(
+                [row.get("image_src", "") for row in images] + [row.get("variant_image", "") for row in rows]
+            ),
+            "price": before if is_reduced else price,
+            "sale_price": price if is_reduced else "",
+            "availability": _any_in_stock([_shopify_stock(row) for row in variants]),
+            "brand": _first(rows, "vendor"),
+            "description": _first(rows, "body_(html)", "body_html"),
+            "tags": _first(rows, "tags"),
+        },
+        {
+            name: _joined(row.get(f"option{n}_value", "") for row in rows)
+            for n, name in enumerate(options, 1)
+            if name != "Title"
+        },
+    )
+
+
+def _shopify_stock(row: Texts) -> str:
+    is_sold = row.get("variant_inventory_policy", "").strip().lower() == "continue"
+    quantity = row.get("variant_inventory_qty", "").strip()
+    return "in_stock" if is_sold or not quantity or 0 < _amount(quantity) < float("inf") else "out_of_stock"
+
+
+def _woocommerce(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
+    """Make one product of a variable product and its variations. Drafts are left out.
+
+    Variable products are kept in memory, because their variations may be anywhere.
+    """
+    parents: dict[str, FeedRow] = {}
+    variations: dict[str, list[Texts]] = {}
+    for row in rows:
+        if isinstance(row, UnreadableRow):
+            yield row
+            continue
+        values = row.values
+        kind = values.get("type", "").lower()
+        if "variation" in kind:
+            parent = values.get("parent", "").strip().removeprefix("id:")
+            variations.setdefault(parent, []).append(values)
+        elif "variable" in kind:
+            parents[values.get("sku", "").strip() or f"id {row.number}"] = row
+        else:
+            yield from _woocommerce_product(row, [values])
+    for key, row in parents.items():
+        own = [*variations.get(key, ()), *variations.get(row.values.get("id", "").strip() or "?", ())]
+        yield from _woocommerce_product(row, own or [row.values])
+
+
+def _woocommerce_product(row: FeedRow, variants: Sequence[Texts]) -> Iterator[FeedRow]:
+    values = row.values
+    if values.get("published", "1").strip() not in ("1", ""):
+        return
+    sold = [each for each in variants if each.get("published", "1").strip() in ("1", "")] or variants
+    cheapest = min(sold, key=lambda each: _amount(each.get("sale_price") or each.get("regular_price", "")))
+    start, end = (cheapest.get(f"date_sale_price_{name}", "").strip() for name in ("starts", "ends"))
+    paths = re.split(r"(?<!\\),\s*", values.get("categories", ""))
+    images = _joined([values.get("images", ""), *(each.get("images", "") for each in variants)])
+    attributes = [n for n in range(1, 10) if values.get(f"attribute_{n}_name", "").strip()]
+    yield _product(
+        row.number,
+        {
+            "id": values.get("sku", "").strip() or values.get("id", ""),
+            "title": values.get("name", ""),
+            "category": max(paths, key=lambda path: path.count(">")).replace("\\,", ","),
+            "image_link": images,
+            "price": cheapest.get("regular_price", ""),
+            "sale_price": cheapest.get("sale_price", ""),
+            "sale_price_effective_date": f"{start}/{end}" if start or end else "",
+            "availability": _any_in_stock([each.get("in_stock?", "").strip() for each in sold]),
+            "brand": values.get("brands", ""),
+            "description": values.get("description", "") or values.get("short_description", ""),
+            "tags": values.get("tags", ""),
+        },
+        {values[f"attribute_{n}_name"]: values.get(f"attribute_{n}_value(s)", "") for n in attributes},
+    )
+
+
+_TRANSLATED: dict[str, Callable[[Iterable[FeedRow | UnreadableRow]], Rows]] = {
+    "shopify": _shopify,
+    "woocommerce": _woocommerce,
+}
+
+
+def _product(number: int, fields: Texts, options: Texts) -> FeedRow:
+    """Return a row. Options never replace a field."""
+    named = {name.strip().lower().replace(" ", "_"): text for name, text in options.items()}
+    return FeedRow(number, {**named, **fields})
+
+
+def _first(rows: Sequence[Texts], *names: str) -> str:
+    found = (row.get(name, "").strip() for name in names for row in rows)
+    return next(filter(None, found), "")
+
+
+def _path_of(text: str) -> str:
+    return "" if text.casefold() == "uncategorized" else text
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(each for text in texts if (each := text.strip())))
+
+
+def _amount(text: str) -> float:
+    """Return a number for comparisons: prices of an export have one format. Others come last."""
+    try:
+        return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+    except ValueError:
+        return float("inf")
+
+
+def _any_in_stock(availabilities: Sequence[str]) -> str:
+    """Return the availability of a product: the best one of its variants."""
+    known = [each for each in availabilities if each]
+    for best in ("in_stock", "1", "backorder"):
+        if best in known:
+            return best
+    return known[0] if known else ""
+
+
+@lru_cache(4)
+def taxonomy(file: Path = TAXONOMY) -> Mapping[str, str]:
+    """Return the paths of Google's product taxonomy by number.
+
+    Args:
+        file: lines of number and path, separated by a tab or ` - `; by default the taxonomy in the package.
+
+    Raises:
+        FeedError: the file cannot be read, or has no line of this form.
+    """
+    try:
+        content = lzma.decompress(file.read_bytes()) if file.suffix == ".xz" else file.read_bytes()
+        lines = content.decode("utf-8-sig").splitlines()
+    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise FeedError(f"{file}: cannot be read ({error}). Check --taxonomy.") from error
+    found = {match[1]: match[2] for line in lines if (match := _ENTRY.fullmatch(line))}
+    if not found:
+        raise FeedError(f"{file}: has no line of a number and a path. Check --taxonomy.")
+    return found
+
+
+_ENTRY = re.compile(r"([0-9]+)(?:\t| - )\s*(.*\S)\s*")

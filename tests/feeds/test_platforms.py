@@ -1,0 +1,101 @@
+"""The exports of Shopify and WooCommerce, and Google's taxonomy."""
+
+from pathlib import Path
+
+import pytest
+
+from perfectlook.errors import FeedError
+from perfectlook.feeds import Feed, PictureCache
+from perfectlook.feeds.platforms import taxonomy
+from perfectlook.types import Product
+
+SHOPIFY = """\
+Handle,Title,Body (HTML),Vendor,Product Category,Type,Published,Option1 Name,Option1 Value,\
+Variant Inventory Qty,Variant Inventory Policy,Variant Price,Variant Compare At Price,Image Src,Image Position,Status
+oslo,Oslo sofa,"<p>Soft,
+deep</p>",Fjell,Furniture > Sofas,Sofas,true,Colour,Red,0,deny,1299.00,,https://cdn.example/2.jpg,2,active
+oslo,,,,,,,,Blue,3,deny,1199.00,1499.00,https://cdn.example/1.jpg,1,
+oslo,,,,,,,,,,,,,https://cdn.example/3.jpg,3,
+draft,Draft,,,Furniture > Sofas,,true,Title,Default Title,1,deny,10.00,,https://cdn.example/4.jpg,1,draft
+hidden,Hidden,,,Furniture > Sofas,,false,Title,Default Title,1,deny,10.00,,https://cdn.example/4.jpg,1,active
+gone,Sold out,,,Uncategorized,Rugs > Round,true,Title,Default Title,0,deny,49.00,,https://cdn.example/5.jpg,1,active
+"""
+WOOCOMMERCE = """\
+ID,Type,SKU,Name,Published,"In stock?","Regular price","Sale price","Date sale price starts",\
+"Date sale price ends",Categories,Images,Parent,"Attribute 1 name","Attribute 1 value(s)"
+11,simple,SOFA-1,Sofa,1,1,1299,,,,"Sale, Furniture > Sofas","http://a.example/s1.jpg, http://a.example/s2.jpg",,,
+12,simple,,Sofa two,1,0,899,799,2026-01-01,2026-01-31,Furniture > Sofas,"s2.jpg, s3.jpg",,,
+13,variable,RUG,Rug,1,,,,,,Decor > Rugs,r1.jpg,,Size,"S, L"
+14,variation,RUG-S,Rug - S,1,0,99,,,,,,RUG,Size,S
+15,variation,RUG-L,Rug - L,1,1,199,,,,,r2.jpg,id:13,Size,L
+16,simple,DRAFT,Draft,-1,1,10,,,,Decor > Rugs,r3.jpg,,,
+"""
+
+
+def products(folder: Path, content: str, name: str = "export.csv", **options: object) -> list[Product]:
+    (folder / name).write_text(content, encoding="utf-8")
+    feed = Feed(folder / name, PictureCache(folder / "cache"), currency="EUR", **options)  # type: ignore[arg-type]
+    found = list(feed.products())
+    assert feed.problems == []
+    assert feed.unavailable == frozenset()
+    return found
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "auto"}, {"format": "shopify"}])
+def test_the_rows_of_a_handle_are_one_product(tmp_path: Path, options: dict[str, str]) -> None:
+    oslo, gone = products(tmp_path, SHOPIFY, **options)
+    assert (oslo.id, oslo.title, oslo.category) == ("oslo", "Oslo sofa", "Furniture|Sofas")
+    cache = PictureCache(tmp_path / "cache")
+    assert str(oslo.picture) == cache.locate("https://cdn.example/1.jpg")
+    assert oslo.fields == {
+        "colour": "Red, Blue",
+        "product_type": "Sofas",
+        "price": "1499.00 EUR",
+        "sale_price": "1199.00 EUR",
+        "availability": "in_stock",
+        "brand": "Fjell",
+        "description": "<p>Soft,\ndeep</p>",
+        "additional_image_link": "https://cdn.example/2.jpg, https://cdn.example/3.jpg",
+    }
+    assert (gone.id, gone.category, gone.fields["availability"]) == ("gone", "Rugs|Round", "out_of_stock")
+
+
+def test_variations_are_part_of_their_product(tmp_path: Path) -> None:
+    sofa, second, rug = products(tmp_path, WOOCOMMERCE)
+    assert (sofa.id, sofa.category) == ("SOFA-1", "Furniture|Sofas")
+    assert sofa.fields["additional_image_link"] == "http://a.example/s2.jpg"
+    assert (second.id, second.picture) == ("12", tmp_path / "s2.jpg")
+    assert second.fields == {
+        "price": "899.00 EUR",
+        "sale_price": "799.00 EUR",
+        "sale_price_effective_date": "2026-01-01T00:00:00Z/2026-02-01T00:00:00Z",
+        "availability": "out_of_stock",
+        "additional_image_link": "s3.jpg",
+    }
+    assert (rug.id, rug.title, rug.picture) == ("RUG", "Rug", tmp_path / "r1.jpg")
+    assert rug.fields == {
+        "size": "S, L",
+        "price": "99.00 EUR",
+        "availability": "in_stock",
+        "additional_image_link": "r2.jpg",
+    }
+
+
+def test_columns_named_with_field_are_read_as_they_are(tmp_path: Path) -> None:
+    named = {"id": "ID", "title": "Name", "image_link": "Images", "category": "Categories"}
+    rows = WOOCOMMERCE.splitlines()
+    found = products(tmp_path, "\n".join(rows[:1] + rows[2:3]), fields=named)
+    assert [(each.id, each.picture) for each in found] == [("12", tmp_path / "s2.jpg")]
+
+
+def test_numbers_of_googles_taxonomy_are_categories(tmp_path: Path) -> None:
+    assert len(taxonomy()) == 5_595
+    content = (
+        "id,image_link,google_product_category,product_type\n1,1.jpg,460,Home > X\n2,2.jpg,9999999,A > B\n"
+    )
+    assert [each.category for each in products(tmp_path, content)] == ["Furniture|Sofas", "A|B"]
+    (tmp_path / "own.txt").write_text("# version\n460 - Possu > Sohvat\n", encoding="utf-8")
+    (first, _) = products(tmp_path, content, taxonomy=tmp_path / "own.txt")
+    assert first.category == "Possu|Sohvat"
+    with pytest.raises(FeedError, match=r"has no line of a number and a path\. Check --taxonomy\."):
+        products(tmp_path, content, taxonomy=tmp_path / "export.csv")
