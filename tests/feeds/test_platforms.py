@@ -11,7 +11,8 @@ from perfectlook.types import Product
 
 SHOPIFY = """\
 Handle,Title,Body (HTML),Vendor,Product Category,Type,Published,Option1 Name,Option1 Value,\
-Variant Inventory Qty,Variant Inventory Policy,Variant Price,Variant Compare At Price,Image Src,Image Position,Status
+Variant Inventory Qty,Variant Inventory Policy,Variant Price,Variant Compare At Price,\
+Image Src,Image Position,Status
 oslo,Oslo sofa,"<p>Soft,
 deep</p>",Fjell,Furniture > Sofas,Sofas,true,Colour,Red,0,deny,1299.00,,https://cdn.example/2.jpg,2,active
 oslo,,,,,,,,Blue,3,deny,1199.00,1499.00,https://cdn.example/1.jpg,1,
