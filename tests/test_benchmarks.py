@@ -34,3 +34,16 @@ def test_replicas_that_come_and_go_fail_no_request(pytestconfig: pytest.Config, 
     for phase in ("steady", "killed", "upgraded"):
         assert figures[f"{phase}_statuses"].keys() <= {"200", "503"}
     assert figures["killed_statuses"].keys() == {"200"}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have one loopback address")
+def test_a_server_survives_two_attacks(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    script = pytestconfig.rootpath / "benchmarks" / "hostile.py"
+    command = [sys.executable, str(script), "--quick", "--only", "urls", "puts"]
+    command += ["--json", str(tmp_path / "hostile.json")]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    figures = json.loads((tmp_path / "hostile.json").read_text(encoding="utf-8"))["figures"]
+    assert (figures["crashes"], figures["other_5xx"]) == (0, 0)
+    assert figures["recovered_s"] is not None
+    assert figures["by_attack"]["urls"]["statuses"]["400"] > 0
