@@ -95,8 +95,9 @@ def main() -> None:
             by_attack[name] = {"statuses": dict(seen.statuses), **_figures(seen)}
             print(f"{name}: {by_attack[name]}", flush=True)
             everything.statuses.update(seen.statuses)
-            for sum_, part in zip(everything[1:], seen[1:], strict=True):
-                sum_.extend(part)  # type: ignore[arg-type]
+            everything.honest.extend(seen.honest)
+            everything.health.extend(seen.health)
+            everything.memory.extend(seen.memory)
             if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
                 crashes += 1
                 break
@@ -328,8 +329,9 @@ def _pictures() -> Iterator[bytes]:
         chunk = _chunk(kind, content)
         yield png[:33] + chunk * (4_000_000 // len(chunk)) + png[33:]
     yield gif[:781] + b"\x21\xfe" + b"\1A" * 1_000_000 + b"\0" + gif[781:]
-    for kind, options in (("GIF", {}), ("PNG", {}), ("TIFF", {"compression": "tiff_lzw"})):
-        yield _encoded(large, kind, **options)
+    yield _encoded(large, "GIF")
+    yield _encoded(large, "PNG")
+    yield _encoded(large, "TIFF", compression="tiff_lzw")
     yield _encoded(Image.new("RGBA", (6_300, 6_300), (1, 2, 3, 0)), "PNG")
     yield _encoded(Image.new("RGB", (6_300, 6_300)), "WEBP", method=0)
     yield _encoded(Image.new("RGB", (6_300, 6_300)), "JPEG", quality=10, progressive=True)
