@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from perfectlook.catalogue import Record
+from perfectlook.data.fingerprints import fingerprints
 from perfectlook.errors import UsageError
-from perfectlook.service.thumbnails import Samples
+from perfectlook.service.thumbnails import Samples, Thumbnails
+from perfectlook.types import Product
+from pictures import drawn, encoded
 
 
 def listed(folder: Path, *files: str) -> list[tuple[str, str]]:
@@ -28,3 +32,21 @@ def test_a_missing_folder_is_an_error(tmp_path: Path):
     with pytest.raises(UsageError, match=r"nowhere: cannot be listed .* Check --samples"):
         Samples(tmp_path / "nowhere")
     assert Samples(None).listed() == []
+
+
+def test_a_full_size_picture_is_made_once(tmp_path: Path):
+    file = tmp_path / "a.gif"
+    file.write_bytes(encoded(drawn(), "GIF"))
+    made: list[int | None] = []
+
+    class Counting:
+        def jpeg(self, content: bytes, side: int | None) -> bytes:
+            made.append(side)
+            return b"made"
+
+    thumbnails = Thumbnails(Counting())  # type: ignore[arg-type]
+    product = Product("a", "Chairs", file, "a", {})
+    record = Record.of(product, fingerprints([file])[0][file], "")
+    answers = {thumbnails.picture(record, None) for _ in range(3)}
+    assert answers == {(b"made", "image/jpeg")}
+    assert made == [None]

@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect
 
 from perfectlook.service.errors import Refusal
+from perfectlook.service.requests import unless_gone
 from perfectlook.service.service import Workers
 
 
@@ -85,6 +87,47 @@ def test_very_long_work_is_still_accepted():
             workers.check()
         gate.set()
         assert len(await asyncio.gather(*accepted)) == 4
+
+    ran(work())
+    workers.close()
+
+
+def test_slow_work_counts_while_it_runs():
+    workers = Workers("test", threads=1, places=9, longest=0.05)
+    gate = threading.Event()
+
+    async def work() -> None:
+        accepted = [asyncio.ensure_future(workers.run(gate.wait)) for _ in range(2)]
+        await asyncio.sleep(0.1)  # nothing has ended, but the running piece is already slower than allowed
+        with pytest.raises(Refusal):
+            await workers.run(gate.wait)
+        gate.set()
+        await asyncio.gather(*accepted)
+
+    ran(work())
+    workers.close()
+
+
+class Leaving:
+    """A request whose client sends nothing more, and leaves."""
+
+    async def receive(self) -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+
+def test_a_client_that_leaves_frees_its_place():
+    workers = Workers("test", threads=1, places=1)
+    gate = threading.Event()
+
+    async def work() -> None:
+        running = asyncio.ensure_future(workers.run(gate.wait))
+        await asyncio.sleep(0)
+        with pytest.raises(ClientDisconnect):
+            await unless_gone(Leaving(), workers.run(gate.wait))  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        assert workers.inside == 1
+        gate.set()
+        assert await running
 
     ran(work())
     workers.close()
