@@ -255,3 +255,21 @@ def test_mutated_pictures_open_or_are_refused_and_nothing_else(kind: str) -> Non
 def test_random_bytes_are_never_a_picture(content: bytes) -> None:
     with pytest.raises(PictureError):
         open_picture(content)
+
+
+def test_a_tiff_with_16_bits_in_separate_planes_is_refused():
+    """Pillow would decode its planes as one after another."""
+    entries = [(256, 3, 2), (257, 3, 2), (258, 3, (16, 16, 16)), (259, 3, 1), (262, 3, 2)]
+    entries += [(273, 4, (8, 16, 24)), (277, 3, 3), (278, 3, 2), (279, 4, (8, 8, 8)), (284, 3, 2)]
+    pixels, directory, values = b"\x00\x80" * 12, struct.pack("<H", len(entries)), b""
+    end = 8 + len(pixels) + 2 + 12 * len(entries) + 4
+    for tag, kind, value in entries:
+        form = "H" if kind == 3 else "I"
+        if isinstance(value, int):
+            directory += struct.pack("<HHI", tag, kind, 1) + struct.pack(f"<{form}", value).ljust(4, b"\0")
+        else:
+            directory += struct.pack("<HHII", tag, kind, len(value), end + len(values))
+            values += struct.pack(f"<{len(value)}{form}", *value)
+    tiff = b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory + b"\0" * 4 + values
+    with pytest.raises(PictureError, match="16-bit channels in separate planes"):
+        open_picture(tiff)

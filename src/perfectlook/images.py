@@ -107,6 +107,9 @@ def open_picture(
     """
     with _opened(source, limits) as opened:
         size, scale = opened.size, 1
+        tags = getattr(opened, "tag_v2", {}) if opened.format == "TIFF" else {}
+        if tags.get(284) == 2 and max(tags.get(258, (8,))) > 8:  # Pillow decodes these wrongly
+            raise PictureError("16-bit channels in separate planes. Save it with 8 bits, or interleaved.")
         if opened is not source:
             if fit is not None and opened.format in {"JPEG", "MPO"}:
                 scale = _draft(opened, crop, fit, limits.max_pixels)

@@ -1,15 +1,17 @@
 """Folders of pictures and sets as sources of products."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from closed import closed_to
 from drawn import FASHION, drawn_set
-from perfectlook.catalogue.sources import FolderSource, SetSource, open_source
-from perfectlook.errors import DatasetError, UsageError
+from perfectlook.catalogue.sources import FolderSource, SetSource, Source, open_source
+from perfectlook.errors import DatasetError, FeedError, UsageError
 from perfectlook.feeds import Feed
 from perfectlook.types import Product
+from web import serve, web
 
 
 def listing(folder: Path) -> dict[str, Product]:
@@ -147,3 +149,20 @@ def test_a_feed_is_recognised_by_its_name_or_its_format(tmp_path: Path) -> None:
     (tmp_path / "feed.csv").rename(tmp_path / "feed.export")
     opened = open_source(tmp_path / "feed.export", format="csv")
     assert list(opened.products()) == [Product("0", "Chairs", tmp_path / "1.jpg", "T")]
+
+
+def test_a_feed_at_a_url_may_be_packed(tmp_path: Path) -> None:
+    rows = b"id,image_link,category\n1,1.jpg,Sofas\n"
+    with web() as server:
+        server.answers["/feed.csv.gz"] = serve(gzip.compress(rows))
+        server.answers["/large.csv.gz"] = serve(gzip.compress(rows + b"\n" * 10_000))
+        server.answers["/broken.csv.gz"] = serve(gzip.compress(rows)[:-9])
+
+        def opened(name: str) -> Source:
+            return open_source(server.url(name), tmp_path, allow_private=True, max_feed=1_000)
+
+        assert [product.id for product in opened("/feed.csv.gz").products()] == ["1"]
+        with pytest.raises(FeedError, match=r"unpacks to more than 1,000 bytes\. Pass a larger --max-feed\."):
+            opened("/large.csv.gz")
+        with pytest.raises(FeedError, match=r"damaged gzip file .* Export the feed again\."):
+            opened("/broken.csv.gz")

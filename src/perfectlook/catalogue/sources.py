@@ -1,5 +1,6 @@
 """Sources of a sync: open a source, and list its products as records."""
 
+import gzip
 import hashlib
 import os
 import re
@@ -7,6 +8,7 @@ import shutil
 import tempfile
 import unicodedata
 import weakref
+import zlib
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -19,7 +21,7 @@ from perfectlook.catalogue.vectors import VectorFile
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind, releases_at
-from perfectlook.errors import UsageError
+from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
 from perfectlook.feeds.feed import MAX_FEED
 from perfectlook.feeds.fields import Cleaning
@@ -129,12 +131,31 @@ def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> Feed:
     try:
         with Fetcher(limits) as fetcher, (folder / "feed").open("wb") as file:
             fetched = fetcher.fetch(url, file=file)
+        _unpack(folder / "feed", url, most)
         source = Feed(folder / "feed", cache, url=url, media_type=fetched.media_type, **options)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     weakref.finalize(source, shutil.rmtree, folder, ignore_errors=True)
     return source
+
+
+def _unpack(file: Path, url: str, most: int) -> None:
+    """Unpack a fetched feed.xml.gz in place, up to `most` bytes. Other files stay as they are."""
+    with file.open("rb") as stream:
+        if stream.read(2) != b"\x1f\x8b":
+            return
+    unpacked, size = file.with_suffix(".unpacked"), 0
+    try:
+        with gzip.open(file) as packed, unpacked.open("wb") as out:
+            while part := packed.read(2**20):
+                size += len(part)
+                if size > most:
+                    raise FeedError(f"{url}: unpacks to more than {most:,} bytes. Pass a larger --max-feed.")
+                out.write(part)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FeedError(f"{url}: damaged gzip file ({error}). Export the feed again.") from error
+    unpacked.replace(file)
 
 
 def _names_a_feed(path: Path) -> bool:

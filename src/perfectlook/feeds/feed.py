@@ -115,7 +115,7 @@ class Feed:
         self._folder = str(path.absolute().parent)
         self._allow_outside = options.get("allow_outside", False)
         self._most = options.get("max_feed", MAX_FEED)
-        named = self.name.partition("?")[0] if url else self.name
+        named = self.name.partition("?")[0].removesuffix(".gz") if url else self.name
         format_ = options.get("format")
         self._platform = format_ if format_ in PLATFORMS else None if fields else "auto"
         if format_ in ("shopify", "woocommerce") and not named.lower().endswith((".tsv", ".txt")):
