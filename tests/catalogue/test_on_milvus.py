@@ -121,7 +121,7 @@ def test_a_server_killed_in_the_middle_of_syncs_loses_nothing(tmp_path: Path, ki
     need_milvus()
     pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
     server = MilvusServer(tmp_path / "milvus").start()
-    url = f"milvus+{server.url}/shop?lease=3&timeout=2"
+    url = f"milvus+{server.url}/shop?lease=10&timeout=3"
     try:
         for version in range(kills):
             file = vectors_of(version, tmp_path)

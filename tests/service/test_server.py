@@ -109,7 +109,7 @@ def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypat
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
     server = MilvusServer(tmp_path / "milvus").start()
     try:
-        location = f"milvus+{server.url}/shop?timeout=1"
+        location = f"milvus+{server.url}/shop?timeout=3"
         with Catalogue.open(location, create=True) as catalogue:
             catalogue.sync(store.source, Model.open(store.model), workers=1)
         with running(store._replace(catalogue=location), tmp_path) as own:  # type: ignore[arg-type]
