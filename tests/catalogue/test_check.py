@@ -67,8 +67,8 @@ def test_categories_are_compared_with_a_model(tmp_path: Path) -> None:
     feed = feed_of(tmp_path, f"1,a,1.jpg,{known},,,,,", "2,a,2.jpg,Grocery,,,,,")
     check = check_feed(feed, "showroom")
     assert check.categories == {
-        known: CategoryCheck(1, known, "exact"),
-        "Grocery": CategoryCheck(1, None, "unknown"),
+        known: CategoryCheck(1, known, "exact", 1.0),
+        "Grocery": CategoryCheck(1, None, "unknown", 0.0),
     }
     assert check.severity == "warning"
 

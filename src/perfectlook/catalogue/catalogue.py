@@ -382,10 +382,15 @@ def _held(store: Store, wait: float) -> ExitStack:
 
 
 def _identity(model: Model, backbone: str, source: Source) -> ModelIdentity:
-    """Return the model that fills the catalogue. CatalogueError if vectors of a file are of another model."""
+    """Return the model that fills the catalogue, and match the categories of a feed with its own.
+
+    Raises CatalogueError if the vectors of a file are of another model.
+    """
     identity = ModelIdentity(model.name, model.identity, backbone)
     if isinstance(source, VectorFile):
         source.check(identity)
+    if isinstance(source, Feed):
+        source.match_categories(model.categories)
     return identity
 
 

@@ -16,9 +16,9 @@ import numpy as np
 from perfectlook.catalogue.sources import open_source
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds import KEPT, Feed, FeedOptions
+from perfectlook.feeds.categories import write_map as write_category_map
 from perfectlook.model.runtime import Model
 from perfectlook.prices import sale_at
-from perfectlook.taxonomy import How
 from perfectlook.types import Problem, Product
 
 EXAMPLES = 3
@@ -43,7 +43,8 @@ class CategoryCheck:
 
     products: int
     known: str | None = None
-    how: How | Literal["not checked"] = "not checked"
+    how: str = "not checked"
+    sure: float = 0.0
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class FeedCheck:
     @property
     def severity(self) -> Severity:
         """`error` if a sync would stop, `warning` if it would lose rows, fields or suggestions, else `ok`."""
-        unknown = any(each.how == "unknown" for each in self.categories.values())
+        unknown = any(each.how in ("unknown", "several") for each in self.categories.values())
         return "error" if self.errors else "warning" if self.problems or unknown else "ok"
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,6 +105,7 @@ def check_feed(
     model: Model | Path | str | None = None,
     *,
     at: float | None = None,
+    write_map: Path | str | None = None,
     **options: Unpack[FeedOptions],
 ) -> FeedCheck:
     """Read a feed as a sync reads it, and report what it would do. Pictures are neither fetched nor read.
@@ -113,6 +115,7 @@ def check_feed(
     Args:
         feed: the path or URL of a feed.
         model: a model, its folder or its name, whose categories are compared with those of the feed.
+        write_map: a CSV file for the map of categories that was used. Edit it, and pass it as `categories`.
         at: the time that decides which sales count, in seconds since 1970; by default now.
         options: how to read the feed.
 
@@ -138,10 +141,12 @@ def check_feed(
         check.errors.append(f"{source.name}: no row becomes a product. Correct the rows that are listed.")
     check.columns = source.recognised()
     counts.write(check)
-    for name, found in check.categories.items():
-        if opened:
-            resolution = opened.resolve(name)
-            found.known, found.how = resolution.category, resolution.how
+    matches = {name: source.categories.find(name, opened.categories) for name in check.categories if opened}
+    for name, match in matches.items():
+        found = check.categories[name]
+        found.known, found.how, found.sure = match
+    if write_map and opened:
+        write_category_map(Path(write_map), matches)
     return check
 
 

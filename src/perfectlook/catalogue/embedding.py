@@ -16,7 +16,7 @@ from perfectlook.errors import CatalogueError
 from perfectlook.features.extraction import extract
 from perfectlook.features.store import FeatureStore, ViewKey
 from perfectlook.features.store import open_store as open_feature_store
-from perfectlook.feeds import FeedOptions
+from perfectlook.feeds import Feed, FeedOptions
 from perfectlook.model.runtime import Mean, Model, catalogue_centres
 from perfectlook.progress import Progress, ProgressOf, no_progress
 from perfectlook.stores import Point, open_store
@@ -72,6 +72,8 @@ def embed(
     if isinstance(model, Path | str):
         model = Model.open(model)
     source = open_source(source, **options)
+    if isinstance(source, Feed):
+        source.match_categories(model.categories)
     around = _generation_at(catalogue) if isinstance(catalogue, Path | str) else catalogue
     with open_feature_store(model.backbone) as features:
         model.check_backbone(features.manifest.identity)

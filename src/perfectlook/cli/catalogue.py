@@ -35,6 +35,7 @@ def register(app: App) -> None:
     catalogue.command(check)
     app.command(catalogue)
     app.command(embed)
+    app.command(categories)
 
 
 def sync(
@@ -111,6 +112,7 @@ def check(
     model: Annotated[
         Path | None, Parameter(help="folder or name of the model whose categories are compared")
     ] = None,
+    write_map: Path | None = None,
     json: JsonOut = None,
     feeding: Feeding = Feeding(),
 ) -> int:
@@ -121,18 +123,40 @@ def check(
 
     Args:
         feed: the feed, or its URL
+        write_map: with --model: write the map of categories to a CSV file, to edit and pass as --categories
 
     Raises:
         PerfectLookError: there is no feed, or the model cannot be used.
     """
     from perfectlook.catalogue import check_feed
 
-    found = check_feed(feed, model, **feeding.options())
+    if write_map and not model:
+        raise UsageError("--write-map requires --model. Add --model, or leave out --write-map.")
+    found = check_feed(feed, model, write_map=write_map, **feeding.options())
     if json:
         write_json(json, found.to_dict())
     if json != "-":
         print("\n".join(_checked(found)))
     return SEVERITY[found.severity]
+
+
+def categories(*, model: Folder = Path("showroom"), json: JsonOut = None) -> int:
+    """List the categories that a model knows.
+
+    Args:
+        model: folder of a trained model, or the name of an included one (default: showroom)
+
+    Raises:
+        PerfectLookError: the model cannot be opened.
+    """
+    from perfectlook.model.runtime import Model
+
+    opened = Model.open(model)
+    if json:
+        write_json(json, {"model": opened.name, "categories": list(opened.categories)})
+    else:
+        print(*opened.categories, sep="\n")
+    return 0
 
 
 def embed(
@@ -262,7 +286,7 @@ def _checked(found: "FeedCheck") -> Iterator[str]:
         compared = f", compared with model {found.model}" if found.model else ""
         yield f"  categories: {len(found.categories):,}{compared}"
     for name, each in list(found.categories.items())[:CATEGORIES]:
-        known = f" -> {each.known or '(unknown to the model)'}, {each.how}" if found.model else ""
+        known = f" -> {each.known or '(none)'} ({each.how}, {each.sure:.0%} sure)" if found.model else ""
         yield f"    {name} ({each.products:,}){known}"
     if len(found.categories) > CATEGORIES:
         yield f"    and {len(found.categories) - CATEGORIES:,} more (--json lists all)"

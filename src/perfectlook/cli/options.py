@@ -181,6 +181,7 @@ class Feeding:
         currency: currency of prices that do not name one
         unknown_availability: what an availability that is not understood means: in_stock, out_of_stock,
             preorder or backorder (default: the product is not recommended)
+        categories: CSV file that maps the shop's categories (name) to those of the model (category)
         allow_outside: accept pictures outside the feed's folder
         allow_private: also fetch from private, loopback and link-local addresses
         connections: number of pictures fetched at the same time (default: 8)
@@ -207,6 +208,7 @@ class Feeding:
     taxonomy: Path | None = None
     currency: Text | None = None
     unknown_availability: str | None = None
+    categories: str | None = None
     allow_outside: bool = False
     allow_private: bool = False
     connections: Positive = 8

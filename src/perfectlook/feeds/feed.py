@@ -5,7 +5,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
@@ -14,6 +14,7 @@ from typing import TypeAlias, Unpack
 from urllib.parse import urljoin
 
 from perfectlook.errors import FeedError
+from perfectlook.feeds.categories import CategoryMap
 from perfectlook.feeds.fields import (
     CATEGORY_FIELDS,
     MAX_ID,
@@ -57,6 +58,7 @@ class FeedOptions(CleaningOptions, total=False):
         availability: what a shop's own availabilities mean, as in {"Lager 2": "in_stock"}.
         unknown_availability: what any other availability that is not understood means. By default those
             products are not recommended.
+        categories: a CSV file that maps the shop's categories to those of a model; see `CategoryMap.read`.
         allow_outside: whether pictures may be outside the folder of the feed.
         allow_private: whether private, loopback and link-local addresses are allowed.
         connections: the number of pictures fetched at the same time, by default 8.
@@ -67,6 +69,7 @@ class FeedOptions(CleaningOptions, total=False):
     fields: Mapping[str, str] | None
     format: str | None
     taxonomy: Path | str | None
+    categories: str | None
     allow_outside: bool
     allow_private: bool
     connections: int
@@ -129,6 +132,9 @@ class Feed:
         how = self._platform, str(self._taxonomy)
         meaning = ascii((MEANING, sorted(fields.items()), self.cleaning.meaning, how, context))
         self._digest = blake2b(meaning.encode(), digest_size=16)
+        named_map = options.get("categories")
+        self.categories = CategoryMap.read(named_map) if named_map else CategoryMap()
+        self._known: tuple[str, ...] | None = None
         self._present: tuple[str, ...] = ()
         self._unusable: set[str] = set()
         """Ids of the rows without a product; "" stands for rows with an unknown id."""
@@ -137,6 +143,10 @@ class Feed:
     def unavailable(self) -> frozenset[str] | None:
         """Ids of products whose rows cannot be used; None if one of these rows has an unknown id."""
         return None if "" in self._unusable else frozenset(self._unusable)
+
+    def match_categories(self, known: Iterable[str]) -> None:
+        """Replace the categories of the feed by those that a model knows, where the map or words find one."""
+        self._known = tuple(known)
 
     def recognised(self) -> dict[str, str]:
         """Return the column of each field in the first row. Call it after `products`."""
@@ -185,6 +195,8 @@ class Feed:
         """Yield each readable row and its digest. Rows with the same digest give the same product."""
         is_first = has_columns = self._format.has_columns
         start = self._digest.copy()
+        if self._known is not None:
+            start.update(ascii((self._known, self.categories.rows, self.categories.synonyms)).encode())
         size = 0
         try:
             rows = self._format.read(self._path, self._columns.id)
@@ -240,6 +252,9 @@ class Feed:
             if name in fields:
                 fields[name] = plain_text(fields[name])
         category = _category(id_, fields, self._taxonomy)
+        if self._known is not None:
+            match = self.categories.find(category, self._known)
+            category = match.category if match.category and match.how in ("map", "words") else category
         image, *more = _pictures(fields.pop("image_link", ""))
         if more or "additional_image_link" in fields:
             more += _pictures(fields.get("additional_image_link", ""))

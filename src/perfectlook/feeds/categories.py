@@ -1,0 +1,182 @@
+"""Map a shop's own names of categories to the categories that a model knows."""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from perfectlook.errors import UsageError
+from perfectlook.feeds.readers import UnreadableRow, read_csv
+from perfectlook.files import write_file
+from perfectlook.taxonomy import normalise, resolve, split_path
+
+COLUMNS = ("name", "category", "sure", "synonyms")
+LEAST, LEAD = 0.6, 0.1
+"""Words match from this similarity on, if no other category is within `LEAD` of it."""
+HIGHER = 0.8
+"""A match of a level above the last one is less sure by this factor, for each level."""
+
+_SYNONYMS = {
+    **dict.fromkeys(("couch", "settee", "canape", "divan", "divano"), "sofa"),
+    **dict.fromkeys(("carpet", "teppich", "teppiche", "tapis", "alfombra", "tappeto", "vloerkleed"), "rug"),
+    **dict.fromkeys(("armchair", "sessel", "fauteuil", "sillon", "poltrona"), "arm chair"),
+    **dict.fromkeys(("couchtisch", "couchtische", "sofatisch"), "coffee table"),
+    **dict.fromkeys(("esstisch", "esstische"), "dining table"),
+    **dict.fromkeys(("nachttisch", "nachttische"), "nightstand"),
+    **dict.fromkeys(("schreibtisch", "schreibtische", "escritorio"), "desk"),
+    **dict.fromkeys(("stehlampe", "stehlampen", "stehleuchte", "stehleuchten"), "floor lamp"),
+    **dict.fromkeys(("tischlampe", "tischlampen", "tischleuchte", "tischleuchten"), "table lamp"),
+    **dict.fromkeys(("deckenlampe", "deckenlampen", "deckenleuchte", "deckenleuchten"), "ceiling light"),
+    **dict.fromkeys(("bett", "betten", "lit", "cama", "letto"), "bed"),
+    **dict.fromkeys(("regal", "regale", "bookshelf", "bucherregal", "bucherregale", "etagere"), "bookcase"),
+    **dict.fromkeys(("trouser", "jean", "hose", "hosen", "pantalon"), "pant"),
+    **dict.fromkeys(("kleid", "kleider", "robe", "vestido"), "dress"),
+    **dict.fromkeys(("schuh", "schuhe", "chaussure", "zapato", "sneaker", "boot"), "shoe"),
+    **dict.fromkeys(("purse", "handtasche", "handtaschen"), "handbag"),
+}
+"""Common names in shops' languages, as the words of Google's taxonomy."""
+
+
+class Match(NamedTuple):
+    """The category that replaces a name; None if there is none. `sure` is from 0 to 1."""
+
+    category: str | None
+    how: str
+    sure: float
+
+
+class CategoryMap:
+    """A shop's map, with words for the names that it lacks."""
+
+    def __init__(
+        self, rows: Mapping[str, str] | None = None, synonyms: Mapping[str, str] | None = None
+    ) -> None:
+        """Take categories by name, and categories by synonym. Case does not matter."""
+        self.rows = {_key(name): normalise(category) for name, category in (rows or {}).items()}
+        self.synonyms = {_key(name): normalise(category) for name, category in (synonyms or {}).items()}
+        self._found: dict[tuple[str, tuple[str, ...]], Match] = {}
+
+    @classmethod
+    def read(cls, file: Path | str) -> "CategoryMap":
+        """Read a CSV file with the columns name and category, and optionally synonyms separated by `;`.
+
+        A row without a category leaves its name as it is.
+
+        Raises:
+            UsageError: the file lacks a column, a row cannot be read, or a name has two categories.
+            FeedError: the file cannot be read.
+        """
+        rows: dict[str, str] = {}
+        synonyms: dict[str, str] = {}
+        for row in read_csv(Path(file), "name"):
+            place = f"{file}, line {row.number}"
+            if isinstance(row, UnreadableRow):
+                raise UsageError(f"{place}: {row.reason}")
+            for needed in COLUMNS[:2]:
+                if needed not in row.values:
+                    raise UsageError(f"{file}: no column '{needed}'. Its columns are {', '.join(COLUMNS)}.")
+            name, category = row.values["name"].strip(), row.values["category"].strip()
+            if name and rows.setdefault(name, category) != category:
+                raise UsageError(f"{place}: '{name}' has two categories. Remove one of the two rows.")
+            for other in row.values.get("synonyms", "").split(";") if category else ():
+                if other.strip():
+                    synonyms[other] = category
+        return cls(rows, synonyms)
+
+    def find(self, name: str, known: Iterable[str]) -> Match:
+        """Return the category of a name: by the map, by the model's own rules, or by words.
+
+        Args:
+            name: a category in normal form.
+            known: the categories of a model.
+        """
+        asked = name, tuple(known)
+        if asked not in self._found:
+            self._found[asked] = self._find(*asked)
+        return self._found[asked]
+
+    def _find(self, name: str, known: tuple[str, ...]) -> Match:
+        mapped = self.rows.get(_key(name))
+        if mapped is None:
+            levels = split_path(name)
+            names = [_key(each) for each in (name, *levels[-1:])]
+            mapped = next((self.synonyms[each] for each in names if each in self.synonyms), None)
+        if mapped:
+            return Match(mapped, "map", 1.0)
+        found = resolve(name, known)
+        if mapped == "" or found.how != "unknown":
+            return Match(found.category, found.how, 1.0 if found.how in ("exact", "last_level") else 0.5)
+        return _by_words(name, known)
+
+
+def write_map(file: Path, matches: Mapping[str, Match]) -> None:
+    """Write the map that was used, with how sure each match is, for a person to edit."""
+
+    def content(unfinished: Path) -> None:
+        with unfinished.open("w", encoding="utf-8", newline="") as stream:
+            rows = csv.writer(stream)
+            rows.writerow(COLUMNS)
+            for name, match in matches.items():
+                rows.writerow([name, match.category or "", f"{match.sure:.2f}", ""])
+
+    write_file(file, content)
+
+
+def _key(name: str) -> str:
+    return normalise(re.sub(r"\s*>\s*", " > ", name)).casefold()
+
+
+def _by_words(name: str, known: tuple[str, ...]) -> Match:
+    """Return the category whose last level has the words of a level of the name, from the last one up."""
+    sure = 1.0
+    for level in reversed(split_path(name)):
+        scores = sorted(((_similarity(level, split_path(each)[-1]), each) for each in known), reverse=True)
+        best = scores[0][0] if scores else 0.0
+        if best >= LEAST:
+            if len(scores) > 1 and best - scores[1][0] < LEAD:
+                return Match(None, "several", 0.0)
+            return Match(scores[0][1], "words", round(sure * best, 2))
+        sure *= HIGHER
+    return Match(None, "unknown", 0.0)
+
+
+def _similarity(one: str, other: str) -> float:
+    return max((_overlap(a, b) for a in _parts(one) for b in _parts(other)), default=0.0)
+
+
+def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> float:
+    """Return twice the common words over all words; 0 if what is named, the last word, differs."""
+    if "".join(one) == "".join(other):
+        return 1.0
+    if one[-1] != other[-1]:
+        return 0.0
+    return 2 * len({*one} & {*other}) / (len({*one}) + len({*other}))
+
+
+@lru_cache(4096)
+def _parts(level: str) -> tuple[tuple[str, ...], ...]:
+    """Return the words of each thing that a level names: "Kitchen & Dining Tables" names two tables."""
+    texts = re.split(r"[,&/+;]|\b(?:and|und|et|y|e|en|or|oder)\b", _plain(level))
+    parts = [words for text in texts if (words := re.findall("[a-z0-9]+", text))]
+    named = [tuple(_singular(words)) for words in parts]
+    for place, words in enumerate(parts[:-1]):
+        if len(words) == 1 and not words[0].endswith("s") and len(parts[place + 1]) > 1:
+            named[place] += named[place + 1][-1:]
+    return tuple(named)
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(each for each in decomposed if not unicodedata.combining(each))
+
+
+def _singular(words: list[str]) -> Iterator[str]:
+    for word in words:
+        short = word
+        if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us")):
+            short = word[:-2] if word.endswith(("sses", "ches", "shes", "xes")) else word[:-1]
+            short = f"{word[:-3]}y" if word.endswith("ies") else short
+        yield from _SYNONYMS.get(word, _SYNONYMS.get(short, short)).split()

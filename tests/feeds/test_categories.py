@@ -1,0 +1,98 @@
+"""Maps of categories: a shop's own map, and words where it lacks a name."""
+
+from pathlib import Path
+
+import pytest
+
+from perfectlook.errors import UsageError
+from perfectlook.feeds import Feed, PictureCache
+from perfectlook.feeds.categories import CategoryMap, Match, write_map
+
+KNOWN = (
+    "Furniture|Beds & Accessories|Beds & Bed Frames",
+    "Furniture|Chairs|Arm Chairs, Recliners & Sleeper Chairs",
+    "Furniture|Sofas",
+    "Furniture|Tables|Accent Tables|Coffee Tables",
+    "Furniture|Tables|Kitchen & Dining Room Tables",
+    "Home & Garden|Decor|Rugs",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "sure"),
+    [
+        ("Sofa", "Sofas", 1.0),
+        ("Sofas & Couches", "Sofas", 1.0),
+        ("Wohnen|Sofas|3-Sitzer", "Sofas", 0.8),
+        ("Teppiche", "Rugs", 1.0),
+        ("Coffee Table", "Coffee Tables", 1.0),
+        ("Dining Tables", "Kitchen & Dining Room Tables", 0.8),
+        ("Armchairs", "Arm Chairs, Recliners & Sleeper Chairs", 1.0),
+        ("Beds", "Beds & Bed Frames", 1.0),
+    ],
+)
+def test_names_match_by_words(name: str, level: str, sure: float) -> None:
+    found = CategoryMap().find(name, KNOWN)
+    assert found.category is not None
+    assert (found.category.rpartition("|")[2], found.how, found.sure) == (level, "words", sure)
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("Bed Linen", "unknown"),
+        ("Kitchen", "unknown"),
+        ("Grocery", "unknown"),
+        ("Tables", "several"),
+        ("Sofas & Armchairs", "several"),
+    ],
+)
+def test_names_without_one_clear_category_do_not_match(name: str, how: str) -> None:
+    assert CategoryMap().find(name, KNOWN) == Match(None, how, 0.0)
+
+
+def test_the_rules_of_the_model_come_before_words() -> None:
+    assert CategoryMap().find("Möbel|Sofas", KNOWN) == Match("Furniture|Sofas", "last_level", 1.0)
+
+
+def test_a_map_comes_first(tmp_path: Path) -> None:
+    file = tmp_path / "map.csv"
+    file.write_text(
+        "name,category,synonyms\nLoungers,Furniture > Sofas,Chill;Liegen\nSofas & Couches,,\n",
+        encoding="utf-8",
+    )
+    found = CategoryMap.read(file)
+    assert found.find("loungers", KNOWN) == Match("Furniture|Sofas", "map", 1.0)
+    assert found.find("Garten|Liegen", KNOWN) == Match("Furniture|Sofas", "map", 1.0)
+    assert found.find("Sofas & Couches", KNOWN).category is None
+
+
+def test_a_written_map_reads_back(tmp_path: Path) -> None:
+    matches = {name: CategoryMap().find(name, KNOWN) for name in ("Sofa", "Grocery")}
+    write_map(tmp_path / "map.csv", matches)
+    assert (tmp_path / "map.csv").read_text(encoding="utf-8").splitlines() == [
+        "name,category,sure,synonyms",
+        "Sofa,Furniture|Sofas,1.00,",
+        "Grocery,,0.00,",
+    ]
+    assert CategoryMap.read(tmp_path / "map.csv").find("Sofa", KNOWN).how == "map"
+
+
+def test_wrong_maps_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "map.csv"
+    file.write_text("name,to\na,b\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="no column 'category'"):
+        CategoryMap.read(file)
+    file.write_text("name,category\na,b\na,c\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"line 3: 'a' has two categories"):
+        CategoryMap.read(file)
+
+
+def test_a_feed_takes_the_categories_of_the_model(tmp_path: Path) -> None:
+    (tmp_path / "feed.csv").write_text("id,image_link,category\n1,1.jpg,Sofas & Couches\n", encoding="utf-8")
+    feed = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache"))
+    (as_it_is,) = feed.products()
+    feed.match_categories(KNOWN)
+    (matched,) = feed.products()
+    assert (as_it_is.category, matched.category) == ("Sofas & Couches", "Furniture|Sofas")
+    assert as_it_is.digest != matched.digest
