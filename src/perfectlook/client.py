@@ -110,6 +110,7 @@ class Calls:
         include_unavailable: bool = False,
         box: Sequence[float] | None = None,
         spread: float = 0.0,
+        keep_in_scene: bool = False,
         attention: bool = False,
         look: bool = False,
         weight: float | None = None,
@@ -129,6 +130,7 @@ class Calls:
             include_unavailable: also show products that are out of stock.
             box: left, top, right and bottom from 0 to 1; only this part of the photo is used.
             spread: 0 to 1: prefer products that differ from those ranked before them.
+            keep_in_scene: also recommend products that the photo already shows.
             attention: also return the attention over the photo.
             look: also compose a whole look.
             weight: for the look: importance of the distances between its products.
@@ -147,6 +149,7 @@ class Calls:
             "product": product,
             "limit_categories": limit_categories,
             "spread": spread or None,
+            "keep_in_scene": keep_in_scene or None,
             "attention": attention or None,
             "look": look or None,
             "weight": weight,

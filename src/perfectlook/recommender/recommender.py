@@ -39,7 +39,7 @@ from perfectlook.recommender.scope import (
     nearest_categories,
     search_filter,
 )
-from perfectlook.recommender.view import View
+from perfectlook.recommender.view import PhotoView
 from perfectlook.stores import Point, Query
 from perfectlook.stores.base import fields_of
 from perfectlook.stores.filters import Compare, Filter, parse_filter
@@ -521,7 +521,7 @@ class Recommender(Closable):
 
     def _slots(
         self, asked: _Question, categories: Sequence[str] | None, locked: Sequence[str]
-    ) -> tuple[dict[str, float | None], View]:
+    ) -> tuple[dict[str, float | None], PhotoView]:
         """Return the categories of a look, with the probability that each completes the scene."""
         names = list(dict.fromkeys([*self._chosen(categories, asked), *locked]))
         view = self._view(asked, names)
@@ -537,13 +537,13 @@ class Recommender(Closable):
             )
         return {category: suggested[category] for category in names}, view
 
-    def _view(self, asked: _Question, categories: Sequence[str]) -> View:
+    def _view(self, asked: _Question, categories: Sequence[str]) -> PhotoView:
         """Return what the photo shows; nothing is known of a product."""
         if asked.photo is None:
-            return View(dict.fromkeys(categories), {}, ())
-        return View.of(self.catalogue, self.model, asked.photo.features, categories)
+            return PhotoView(dict.fromkeys(categories), {}, ())
+        return PhotoView.of(self.catalogue, self.model, asked.photo.features, categories)
 
-    def _section(self, asked: _Question, ranking: Ranking, view: View) -> Section:
+    def _section(self, asked: _Question, ranking: Ranking, view: PhotoView) -> Section:
         suggested, present = view.suggested[ranking.category], view.present.get(ranking.category)
         more: dict[str, Any] = {} if suggested is None else {"suggested": suggested}
         more |= {} if present is None else {"present": present}

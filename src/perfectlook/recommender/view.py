@@ -23,7 +23,7 @@ COMPARED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PhotoView:
     """What a photo shows.
 
     Attributes:
