@@ -104,6 +104,7 @@ class Catalogue(Closable):
         max_delete: float = MAX_DELETE,
         verify: bool = False,
         recentre: bool = False,
+        stage: bool = False,
         dry_run: bool = False,
         wait: float = 0.0,
         workers: int | None = None,
@@ -127,6 +128,8 @@ class Catalogue(Closable):
                 unless they are fewer than 11.
             verify: read every picture, or ask its server, even if nothing suggests that it has changed.
             recentre: compute new centres, and embed all products with them into a new collection.
+            stage: embed with another model beside the active one, and leave that one active. `switch` makes
+                the new one active. Without an active model, this has no effect.
             dry_run: change nothing and fetch no pictures. The report says what a sync would do.
             wait: how many seconds to wait for another running sync.
             workers: how many processes extract features, by default one for each processor.
@@ -165,6 +168,7 @@ class Catalogue(Closable):
                 _check_losses(source, listing, before, self.location, 1.0 if dry_run else max_delete)
             target = _to_fill(manifest, identity, source, recentre=recentre)
             switches = target is not manifest.active
+            stage = stage and switches and manifest.active is not None
             if not dry_run:
                 manifest = _prepared(store, manifest, target, model.dimension)
                 if manifest.active and manifest.pending:
@@ -185,14 +189,18 @@ class Catalogue(Closable):
             report = replace(
                 report,
                 embedded=len(after) if dry_run and switches else len(wanted),
-                switched=switches,
+                switched=switches and not stage,
                 warnings=[*report.warnings, *_unknown_availabilities(source)],
                 kept=len(staying & after.keys()),
             )
             if dry_run:
                 return report
             manifest = _with_centres(store, manifest, embedder.centres(wanted, manifest.target))
-            hidden = _no_longer_shown(store, manifest, report, staying) if isinstance(source, Feed) else []
+            hidden = (
+                _no_longer_shown(store, manifest, report, staying)
+                if isinstance(source, Feed) and not stage
+                else []
+            )
             shown, collection = store.active(), manifest.target.collection
             done, advance = 0, progress_of("embedding", "products")
             for points in embedder.points(wanted, manifest.target):
@@ -204,7 +212,7 @@ class Catalogue(Closable):
                 store.set_payloads(keep_changes(store, shown, before, payloads), collection=collection)
             for ids in _batches(gone):
                 store.delete(ids, collection=collection)
-            _switch(store, manifest)
+            _finish(store, manifest, stage=stage)
             if isinstance(source, Feed):
                 source.pictures.drop(hidden)
         return report
@@ -224,6 +232,23 @@ class Catalogue(Closable):
         """
         reasons = change_products(self.store, changes.items())
         return {id_: reason for id_, reason in zip(changes, reasons, strict=True) if reason}
+
+    def switch(self, *, wait: float = 0.0) -> ModelIdentity:
+        """Make the staged vectors the active ones, in a single step. Return their model.
+
+        Raises:
+            CatalogueInUseError: a sync is running, and has not finished within `wait` seconds.
+            CatalogueError: nothing is staged, or the store fails.
+        """
+        with _held(self.store, wait):
+            manifest = self.manifest()
+            if manifest.staged is None:
+                raise CatalogueError(
+                    f"{self.location}: nothing is staged. Run `perfectlook catalogue sync --stage` first."
+                )
+            switched = replace(manifest, active=manifest.staged, staged=None)
+            _drop_strays(self.store, _write(self.store, switched))
+        return manifest.staged.model
 
     @property
     def location(self) -> str:
@@ -517,7 +542,8 @@ def _to_fill(
     manifest: CatalogueManifest, identity: ModelIdentity, source: Source, *, recentre: bool
 ) -> Generation:
     """Return the generation to fill: the active one, an interrupted pending one, or a new one."""
-    for each in (manifest.pending,) if recentre else (manifest.active, manifest.pending):
+    known = (manifest.active, manifest.pending, manifest.staged)
+    for each in (manifest.pending,) if recentre else known:
         if each is None or each.model != identity:
             continue
         if not isinstance(source, VectorFile) or source.has_centres_of(each):
@@ -529,7 +555,9 @@ def _prepared(
     store: Store, manifest: CatalogueManifest, target: Generation, dimension: int
 ) -> CatalogueManifest:
     """Return the manifest with the generation to fill. It is pending, unless it is the active one."""
-    if manifest.pending and target is not manifest.pending:
+    if target is manifest.staged:  # it is filled again
+        manifest = _write(store, replace(manifest, pending=target, staged=None))
+    elif manifest.pending and target is not manifest.pending:
         manifest = _write(store, replace(manifest, pending=None))
     _drop_strays(store, manifest)
     if target not in (manifest.active, manifest.pending):
@@ -568,10 +596,12 @@ def _with_centres(store: Store, manifest: CatalogueManifest, generation: Generat
     return _write(store, replace(manifest, active=generation))
 
 
-def _switch(store: Store, manifest: CatalogueManifest) -> None:
-    """Make the pending generation the active one, if there is a pending one."""
+def _finish(store: Store, manifest: CatalogueManifest, *, stage: bool) -> None:
+    """Make the pending generation, if there is one, the active one or the staged one."""
     if manifest.pending:
-        _drop_strays(store, _write(store, replace(manifest, active=manifest.pending, pending=None)))
+        staged, active = (manifest.pending, manifest.active) if stage else (manifest.staged, manifest.pending)
+        finished = replace(manifest, active=active, pending=None, staged=staged)
+        _drop_strays(store, _write(store, finished))
 
 
 def _write(store: Store, manifest: CatalogueManifest) -> CatalogueManifest:
@@ -581,7 +611,7 @@ def _write(store: Store, manifest: CatalogueManifest) -> CatalogueManifest:
 
 def _drop_strays(store: Store, manifest: CatalogueManifest) -> None:
     """Drop the collections of interrupted syncs."""
-    known = {each.collection for each in (manifest.active, manifest.pending) if each}
+    known = {each.collection for each in (manifest.active, manifest.pending, manifest.staged) if each}
     for name in store.collections().keys() - known:
         store.drop_collection(name)
 

@@ -68,11 +68,15 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueManifest:
-    """The active generation (None before the first sync has finished), and one that is being filled."""
+    """The active generation (None before the first sync has finished), and others beside it.
+
+    `pending` is being filled. `staged` is complete, and `Catalogue.switch` makes it the active one.
+    """
 
     active: Generation | None
     pending: Generation | None
     counter: int
+    staged: Generation | None = None
 
     @property
     def target(self) -> Generation:
@@ -113,7 +117,10 @@ class CatalogueManifest:
 
     def document(self) -> Payload:
         """Return the manifest as JSON values."""
-        return {"format": FORMAT, **_DOCUMENTS.dump_python(self)}
+        document = {"format": FORMAT, **_DOCUMENTS.dump_python(self)}
+        if self.staged is None:  # as earlier versions write it
+            del document["staged"]
+        return document
 
 
 _DOCUMENTS = TypeAdapter(CatalogueManifest)

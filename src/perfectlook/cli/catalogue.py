@@ -32,6 +32,7 @@ def register(app: App) -> None:
     """Add the commands."""
     catalogue = group("catalogue", "Keep a catalogue of products in step with its source.")
     catalogue.command(sync)
+    catalogue.command(switch)
     catalogue.command(check)
     app.command(catalogue)
     app.command(embed)
@@ -47,6 +48,7 @@ def sync(
     dry_run: bool = False,
     verify: bool = False,
     recentre: bool = False,
+    stage: bool = False,
     wait: Natural = 0,
     allow_empty: bool = False,
     max_delete: Percent = MAX_DELETE,
@@ -68,6 +70,7 @@ def sync(
         dry_run: change nothing and fetch no pictures; print what a sync would do
         verify: read every picture again, or ask its server, even if it seems unchanged
         recentre: compute the categories' centres again, and embed all products with them
+        stage: with another model, leave the active one; `catalogue switch` then makes the new one active
         wait: seconds to wait until another sync ends (default: 0)
         allow_empty: delete all products if the source is empty
         max_delete: stop before changing anything if more than this share of the products would be deleted,
@@ -93,6 +96,7 @@ def sync(
             max_delete=max_delete,
             verify=verify,
             recentre=recentre,
+            stage=stage,
             dry_run=dry_run,
             wait=wait,
             workers=workers,
@@ -156,6 +160,23 @@ def categories(*, model: Folder = Path("showroom"), json: JsonOut = None) -> int
         write_json(json, {"model": opened.name, "categories": list(opened.categories)})
     else:
         print(*opened.categories, sep="\n")
+    return 0
+
+
+def switch(catalogue: str, /, *, wait: Natural = 0) -> int:
+    """Make the vectors of `catalogue sync --stage` the active ones, in one step.
+
+    Args:
+        catalogue: folder or URL of the catalogue
+        wait: seconds to wait until a sync ends (default: 0)
+
+    Raises:
+        PerfectLookError: nothing is staged, or the catalogue cannot be used.
+    """
+    from perfectlook.catalogue import Catalogue
+
+    with Catalogue.open(catalogue) as opened:
+        print(f"{opened.location}: switched to model {opened.switch(wait=wait).name}")
     return 0
 
 

@@ -113,12 +113,14 @@ class _Question:
 class Recommender(Closable):
     """Recommends products of a catalogue with the model that made its vectors. Thread-safe."""
 
-    def __init__(self, catalogue: Catalogue, model: Model, threads: int = 1) -> None:
+    def __init__(
+        self, catalogue: Catalogue, model: Model, threads: int = 1, backbone: Backbone | None = None
+    ) -> None:
         """Use an open catalogue and its model. `Recommender.open` opens both."""
         self.catalogue = catalogue
         self.model = model
         self._threads = threads
-        self._backbone: Backbone | None = None
+        self._backbone = backbone
         self._hints = FilterHints(catalogue, model)
 
     @classmethod

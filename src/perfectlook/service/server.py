@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import secrets
+import signal
 import socket
 import threading
 import time
@@ -54,6 +55,8 @@ def run(settings: Settings) -> None:
     finally:
         gc.freeze()
         gc.enable()
+    with suppress(AttributeError):  # Windows has no SIGHUP
+        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=service.look_again).start())
     server(service).run()
 
 

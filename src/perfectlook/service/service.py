@@ -7,27 +7,31 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property, partial
 from math import inf
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Self, TypeVar, cast
+from typing import Annotated, Any, Self, TypeVar, cast
 
 import numpy as np
 from fastapi import Depends, Request
 from PIL import Image
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from perfectlook.backbones import open_backbone
 from perfectlook.catalogue import Catalogue
+from perfectlook.errors import CatalogueError, ModelError, PerfectLookError
 from perfectlook.fetching import Fetcher, FetchLimits
-from perfectlook.files import Closable, cache_folder, worker_count
+from perfectlook.files import Closable, cache_folder, model_folder, worker_count
 from perfectlook.images import PictureLimits
+from perfectlook.model.files import ModelRecord
 from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.explain import UsualDistances
 from perfectlook.recommender.rules import NO_RULES
 from perfectlook.service.decoding import Decoder
-from perfectlook.service.errors import Refusal
+from perfectlook.service.errors import LOGGER, Refusal
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
@@ -58,10 +62,15 @@ class Service(Closable):
         threads = settings.workers or worker_count()
         self.decoder = _decoder(settings, threads)
         self.thumbnails = Thumbnails(self.decoder)
-        self.workers = Workers("model", threads, threads * settings.queue, settings.queue_seconds)
-        self.readers = Workers("reader", threads=4, places=512)
-        self.state = Workers("state", threads=1, places=64)
-        self.writers = Workers("writer", threads=1, places=32)
+        queue = threads * settings.queue
+        self.workers = Workers("model", threads, queue, settings.queue_seconds, around=self._following)
+        self.readers = Workers("reader", threads=4, places=512, around=self._following)
+        self.state = Workers("state", threads=1, places=64, around=self._following)
+        self.writers = Workers("writer", threads=1, places=32, around=self._following)
+        self._follows = bool(settings.follow_model)
+        self._switching = threading.Lock()
+        self._next: Recommender | None = None
+        self._closing = threading.Event()
         self._fetchers = Workers("fetcher", threads=8, places=32)
         self.metrics = Metrics(lambda: self.workers.inside)
 
@@ -79,6 +88,8 @@ class Service(Closable):
         try:
             service = cls(settings, recommender)
             service._warm()
+            if settings.follow_model:
+                service.watch()
         except BaseException:
             if service is not None:
                 service.decoder.close()
@@ -99,6 +110,76 @@ class Service(Closable):
         photo = self.recommender.embed(Image.new("RGB", (64, 64), "grey"))
         answer = self.recommender.complete(photo, k=1, limit=1)
         self.usual.parts(photo.scene, [each.category for each in answer.categories])
+
+    def watch(self) -> None:
+        """Prepare the staged model of the catalogue again and again, until the service closes."""
+
+        def prepare() -> None:
+            while not self._closing.wait(1.0):
+                with suppress(PerfectLookError):
+                    self._prepare()
+
+        threading.Thread(target=prepare, name="follow", daemon=True).start()
+
+    def look_again(self) -> None:
+        """Prepare the model that is now in the folder, to switch to it with the catalogue (SIGHUP)."""
+        self._follows = True
+        try:
+            self._prepare()
+        except PerfectLookError as error:
+            LOGGER.warning("model", extra={"reason": str(error)})
+
+    def _prepare(self) -> None:
+        """Open the staged model, or switch to the active one."""
+        self._follow()
+        catalogue, ready = self.recommender.catalogue, self._next
+        if (
+            ready is None
+            and len(catalogue.store.collections()) > 1
+            and (staged := catalogue.manifest().staged)
+        ):
+            self._next = self._opened(staged.model.identity)
+
+    def _following(self, work: Callable[[], Result]) -> Result:
+        """Do work. If the catalogue has switched to another model meanwhile, do it again with that model."""
+        before = self.recommender
+        try:
+            return work()
+        except Exception as error:
+            if self._follows and isinstance(error, CatalogueError):
+                self._follow()
+            if self.recommender is before:
+                raise
+            return work()
+
+    def _follow(self) -> None:
+        """Use the model of the catalogue, if it is another one than before and is in the folder."""
+        with self._switching:
+            catalogue, ready = self.recommender.catalogue, self._next
+            wanted = catalogue.model.identity
+            if self.recommender.model.identity == wanted:
+                return
+            if ready is None or ready.model.identity != wanted:
+                ready = self._opened(wanted)
+            if ready is not None:
+                self.usual = UsualDistances(catalogue, ready.model)
+                self.recommender, self._next = ready, None
+                LOGGER.info("model", extra={"model": ready.model.name})
+
+    def _opened(self, identity: str) -> Recommender | None:
+        """Open and warm up the model with an identity. Return None if it is not in the folder."""
+        root, now = Path(self.settings.follow_model or self.settings.model), self.recommender
+        for folder in (model_folder(root), *sorted(each.parent for each in root.glob("*/config.json"))):
+            with suppress(ModelError):
+                if ModelRecord.read(folder).identity == identity:
+                    model = Model.open(folder)
+                    threads = self.settings.workers or worker_count()
+                    shared = model.backbone == now.model.backbone
+                    backbone = now.backbone if shared else open_backbone(model.backbone, threads=threads)
+                    found = Recommender(now.catalogue, model, threads, backbone)
+                    found.embed(Image.new("RGB", (64, 64), "grey"))
+                    return found
+        return None
 
     @cached_property
     def _fetcher(self) -> Fetcher:
@@ -124,6 +205,7 @@ class Service(Closable):
 
     def _release(self) -> None:
         """Finish the accepted work, then close. This may take as long as the slowest request."""
+        self._closing.set()
         for workers in (self.workers, self.readers, self.state, self.writers, self._fetchers):
             workers.close()
         self.decoder.close()
@@ -148,7 +230,14 @@ class Workers(Closable):
     If work takes long, fewer pieces may wait, which keeps the wait short.
     """
 
-    def __init__(self, name: str, threads: int, places: int, longest: float = inf) -> None:
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        places: int,
+        longest: float = inf,
+        around: Callable[[Callable[[], Any]], Any] = lambda work: work(),
+    ) -> None:
         """Start no thread yet. Threads start with the first work.
 
         Args:
@@ -156,11 +245,13 @@ class Workers(Closable):
             threads: number of threads.
             places: how many pieces of work may wait.
             longest: maximum expected wait in seconds, estimated from the latest durations.
+            around: does each piece of work.
         """
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._threads = threads
         self._most = threads + places
         self._longest = longest
+        self._around = around
         self._seconds = 0.0
         self._running: dict[int, float] = {}
         """When each running piece of work began, by the id of its thread."""
@@ -199,7 +290,7 @@ class Workers(Closable):
     def _timed(self, work: Callable[[], Result]) -> Result:
         began = self._running[threading.get_ident()] = time.monotonic()
         try:
-            return work()
+            return cast(Result, self._around(work))
         finally:
             self._running.pop(threading.get_ident(), None)
             self._seconds += _WEIGHT * (time.monotonic() - began - self._seconds)

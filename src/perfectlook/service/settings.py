@@ -40,6 +40,9 @@ class Settings(BaseSettings):
 
     model: str = _setting("", "folder of a trained model")
     catalogue: str = _setting("", "folder or URL of a catalogue that is synced with the model")
+    follow_model: str = _setting(
+        "", "folder of a model, or of models: when the catalogue switches to one of them, so does the server"
+    )
     host: str = _setting("127.0.0.1", "address to listen on")
     port: int = _setting(8000, "port to listen on; 0 takes a free one", ge=0, le=65_535)
     keys: str = _setting("", "file of API keys; without it, products cannot be changed")

@@ -106,22 +106,21 @@ async def ready(service: OpenService) -> Response:
 
     It answers 503 if the catalogue cannot be read, or was synced with another model.
     """
-    catalogue, model = service.recommender.catalogue, service.recommender.model
 
-    def count() -> int:
+    def count() -> tuple[int, str]:
+        catalogue, model = service.recommender.catalogue, service.recommender.model
         catalogue.check(model)
-        return catalogue.count()
+        return catalogue.count(), model.name
 
     try:
-        products = await service.state.run(count)
+        products, name = await service.state.run(count)
     except PerfectLookError as error:
-        raise Refusal(
-            503, "unavailable", "The catalogue cannot be used. Try again.", retry_after=5
-        ) from error
+        message = "The catalogue cannot be used, or has another model than the server. Try again."
+        raise Refusal(503, "unavailable", message, retry_after=5) from error
     notes = [problem] if (problem := service.keys.check()) else []
     if notes and service.settings.keyed_reading and not service.keys.any:
         raise Refusal(503, "unavailable", f"No request can be answered: {notes[0]}.", retry_after=5)
-    return json_answer(Ready(model=model.name, products=products, notes=notes))
+    return json_answer(Ready(model=name, products=products, notes=notes))
 
 
 @router.get("/metrics", **described("Get the metrics for Prometheus", kinds=("text/plain",)))
