@@ -1,4 +1,4 @@
-"""Another model is staged next to the active one, and a server follows the switch without a failed request."""
+"""A model is staged next to the active one, and a server follows the switch without a failed request."""
 
 import shutil
 import threading
