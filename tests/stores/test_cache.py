@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.stores.cache import Column, Columns
+from perfectlook.stores.cache import Column, ColumnCache
 from perfectlook.stores.filters import Compare, Has, Money, OneOf, text_matches
 
 TEXTS = ["", "5", "5.0 EUR", "05 USD", "-3", "12 cm", "Hay", "HAY", "hay ", "1e3", "x 5", "9" * 400]
@@ -60,7 +60,7 @@ def test_ids_are_compared_as_they_are_and_categories_as_paths() -> None:
 
 def test_the_columns_used_longest_ago_are_dropped() -> None:
     parts = {name: longer(Column(name), ["text"] * 10) for name in "abc"}
-    columns = Columns(most=2 * parts["a"].bytes)
+    columns = ColumnCache(most=2 * parts["a"].bytes)
     columns.keep("A", parts["a"])
     columns.keep("A", parts["b"])
     assert columns.get("A", "a") is parts["a"]

@@ -42,7 +42,7 @@ class Cache:
     last_removed: int = 0
     blocks: "Mapping[str, Block]" = field(default_factory=dict)
     facets: "Mapping[str, Facets]" = field(default_factory=dict)
-    columns: "Columns" = field(default_factory=lambda: Columns())  # noqa: PLW0108  (it is defined below)
+    columns: "ColumnCache" = field(default_factory=lambda: ColumnCache())  # noqa: PLW0108  (it is defined below)
 
     @classmethod
     def load(cls, connection: sqlite3.Connection, collection: int, dimension: int, revision: int) -> "Cache":
@@ -143,7 +143,7 @@ def _last(connection: sqlite3.Connection) -> tuple[int, int]:
     return int(last.get("points", 0)), int(last.get("removed", 0))
 
 
-class Columns:
+class ColumnCache:
     """The field columns of all categories that were used last, up to a number of bytes. Thread-safe."""
 
     def __init__(self, most: int = 256 * 2**20) -> None:
@@ -179,7 +179,7 @@ class Facets:
     """
 
     def __init__(
-        self, collection: int, category: str, columns: Columns, before: "Facets | None" = None
+        self, collection: int, category: str, columns: ColumnCache, before: "Facets | None" = None
     ) -> None:
         """Start with what the facets `before` have read."""
         self._collection = collection
