@@ -239,5 +239,8 @@ def test_a_server_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_errors_of_the_server_have_a_remedy(store: MilvusStore, raised: str, said: str) -> None:
     from pymilvus import MilvusException
 
-    with pytest.raises(CatalogueError, match=said), store._connection.asking("a test"):
-        raise MilvusException(code=1, message=raised)
+    with pytest.raises(CatalogueError, match=said) as failure, store._connection.asking("a test"):
+        error = MilvusException(code=1, message=raised)
+        raise error from error  # as pymilvus does
+    assert failure.value.__cause__ is error
+    assert error.__cause__ is None  # the chain of causes has an end

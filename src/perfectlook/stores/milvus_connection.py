@@ -63,6 +63,7 @@ class MilvusConnection(Closable):
         except (PerfectLookError, AssertionError):
             raise
         except Exception as error:
+            error.__cause__ = None  # pymilvus raises errors from themselves: a chain without an end
             cause, remedy = _explained(error)
             self._was_away = cause.startswith(_AWAY)
             raise CatalogueError(f"{self.location}: {what} failed ({cause}). {remedy}") from error
