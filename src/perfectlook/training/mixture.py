@@ -281,7 +281,7 @@ def choose(data: TrainingData, config: TrainingConfig, *, learns: bool = True) -
     settings, matches = [], []
     for part in parts:
         found = _tried(part, data, rounds, held)
-        best = max(found, key=lambda setting: float(worth(_shares(found[setting]), is_new)))
+        best = max(found, key=lambda setting: float(worth(shares_of(found[setting]), is_new)))
         settings.append(best)
         matches.append(found[best])
     deviations = [float(np.sqrt(np.mean([each.var() for each in found]))) or 1.0 for found in matches]
@@ -298,7 +298,7 @@ def choose(data: TrainingData, config: TrainingConfig, *, learns: bool = True) -
     mixed = _mixed(matches, weights)
     weights = weights / float(np.sqrt(np.mean([each.var() for each in mixed])))
     scenes = [data.features.pairs[index].scene for each in held for index in each.pairs]
-    shares = HeldOut(scenes, _shares(mixed))
+    shares = HeldOut(scenes, shares_of(mixed))
     return ClosedForms(
         parts, settings, [float(w / d) for w, d in zip(weights, deviations, strict=True)], shares, is_new
     )
@@ -404,7 +404,7 @@ def _tried(
     return found
 
 
-def _shares(matches: Sequence[Float32Array]) -> Float64Array:
+def shares_of(matches: Sequence[Float32Array]) -> Float64Array:
     """The share of candidates that match less than the true product, which comes first; ties count half."""
     return np.asarray(
         [
@@ -426,7 +426,7 @@ def _search(matches: Sequence[Sequence[Float32Array]], is_new: BoolArray) -> Any
     weights = np.zeros(len(matches))
     for _ in range(STEPS):
         tried = [weights + np.eye(len(matches))[at] / STEPS for at in range(len(matches))]
-        weights = max(tried, key=lambda each: float(worth(_shares(_mixed(matches, each)), is_new)))
+        weights = max(tried, key=lambda each: float(worth(shares_of(_mixed(matches, each)), is_new)))
     return weights
 
 
