@@ -379,6 +379,14 @@ class _Model:
     def resolve(self, category: str) -> Resolution:
         return resolve(category, self.categories)
 
+    def is_far(self, _features: FeatureBatch) -> bool:
+        return False
+
+    def see(self, _features: FeatureBatch) -> None:
+        return None
+
+    presence = complements = None
+
 
 def _whole_answers(store: EmbeddedStore, dimension: int, rounds: int, figures: dict[str, object]) -> None:
     random = np.random.default_rng(2)

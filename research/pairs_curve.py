@@ -3,7 +3,7 @@
     python research/pairs_curve.py SET [--pairs 10 30 100 300] [--json FILE]
 
 Each of five folds of scenes is held out once, with its own random seed. From the other scenes, but never from
-test scenes or copies of held-out scenes, the pairs of each size are drawn. The settings and weights are chosen
+test scenes or copies of held-out scenes, the pairs of each size are drawn. Settings and weights are chosen
 from these pairs alone. Scenes are standardised by all scenes that may be trained on, because photos without
 pairs are enough for that. Accuracy is over the pairs of all folds, with 95 % intervals from resampled scenes.
 Chance is 0.5.
@@ -56,9 +56,8 @@ def main() -> None:
             f"{row[name]['value']:.3f} [{row[name]['low']:.3f}, {row[name]['high']:.3f}]" for name in PARTS
         )
         gain = row["gain"]
-        print(
-            f"{row['pairs']:>8,.0f}  {figures}  {gain['value']:+.3f} [{gain['low']:+.3f}, {gain['high']:+.3f}]"
-        )
+        low, high = gain["low"], gain["high"]
+        print(f"{row['pairs']:>8,.0f}  {figures}  {gain['value']:+.3f} [{low:+.3f}, {high:+.3f}]")
     if given.json:
         given.json.write_text(json.dumps({"set": features.dataset.name, "sizes": rows}, indent=2) + "\n")
 

@@ -223,7 +223,7 @@ class Fetcher(Closable):
 
 
 def _decoded(parts: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Decode a body in small steps, whatever it expands to. Some hosts pack it although not asked to.
+    """Decode a body in small steps, within the limit on its decoded size. Some hosts pack it unasked.
 
     Raises:
         FetchError: the body has another encoding or more than one, is damaged, or expands suspiciously.

@@ -1,4 +1,4 @@
-"""Live changes: they show at once, survive a running sync, and end with the next sync."""
+"""Live changes: they show immediately, survive a running sync, and end with the next sync."""
 
 import shutil
 from collections.abc import Iterator

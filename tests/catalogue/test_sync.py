@@ -127,8 +127,10 @@ def test_a_warning_is_given_if_at_least_ten_products_and_more_than_half_are_dele
     """9 of 16 is more than half but too few, and 10 of 20 is not more than half."""
     more = [replace(product, id=f"{product.id}-2") for product in products]
     catalogue.sync(ListSource([*products, *more][:there]), MODEL)
-    foreseen = catalogue.sync(ListSource(products[:left]), MODEL, allow_empty=True, dry_run=True)
-    report = catalogue.sync(ListSource(products[:left]), MODEL, allow_empty=True)
+    foreseen = catalogue.sync(
+        ListSource(products[:left]), MODEL, allow_empty=True, dry_run=True, max_delete=1.0
+    )
+    report = catalogue.sync(ListSource(products[:left]), MODEL, allow_empty=True, max_delete=1.0)
     assert (len(foreseen.warnings), len(report.warnings)) == (warned, warned)
     if warned:
         assert report.warnings[0].startswith(f"{there - left} of the {there} products were deleted")

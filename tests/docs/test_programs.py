@@ -28,8 +28,10 @@ def test_a_program_runs(program: Block, own_desk: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(perfectlook.files, "SHOWROOM", own_desk / "SET")
     whole = pl.train
 
-    def shortened(sets, out=None, *, baseline=None):
-        return whole(sets, out, baseline=baseline, epochs=None if baseline else 1, backbone="tiny")
+    def shortened(sets, out=None, *, baseline=None, on_epoch=None):
+        return whole(
+            sets, out, baseline=baseline, epochs=None if baseline else 1, backbone="tiny", on_epoch=on_epoch
+        )
 
     monkeypatch.setattr(pl, "train", shortened, raising=False)
     run(program)

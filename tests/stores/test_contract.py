@@ -15,7 +15,7 @@ from milvus_of_run import new_catalogue
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
 from perfectlook.prices import SALE_DATES
 from perfectlook.stores import Hits, Point, Query, Store, open_store
-from perfectlook.stores.filters import Compare, matches, parse_filter
+from perfectlook.stores.filters import matches, parse_filter
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "embedded": lambda folder: open_store(folder / "catalogue", create=True),
@@ -419,18 +419,16 @@ def test_readers_see_whole_batches_while_a_writer_works(store: Store) -> None:
 ids_of_few = st.sampled_from("abcdefghijklmnop")
 values = st.lists(st.integers(-3, 3), min_size=3, max_size=3)
 categories = st.sampled_from(["Shoes", "Bags", "Hats"])
-prices = st.sampled_from(
-    ["", "5.00 EUR", "10.00 EUR", "10.00 USD", "12345678901234567890.1 EUR", "free", "7"]
-)
+prices = st.sampled_from(["", "5.00 EUR", "10.00 EUR", "10.00 USD", "12345678901234567890.1 EUR", "7"])
 filters = st.sampled_from(
     [
-        *("price <= 10", "price > 5 EUR", "price != 10.0 USD", "price in (5, 10 USD, free)"),
-        *("price < 12345678901234567890.2", "price >= 12345678901234567890.2", "not price = FREE"),
+        *("price <= 10", "price > 5 EUR", "price != 10.0 USD", "price in (5, 10 USD)"),
+        *("price < 12345678901234567890.2", "price >= 12345678901234567890.2", "not price = 7"),
         *("id > e", "has price and category under Bags"),
         "id in (a, b, c) or category = hats or price = 7",
         *("id not in (a, e, i, m)", "id not in (a, b, c, d) and price <= 10"),
     ]
-).map(parse_filter) | st.just(Compare("price", ">", "f"))
+).map(parse_filter)
 actions = st.one_of(
     st.tuples(st.just("upsert"), st.lists(st.tuples(ids_of_few, values, categories, prices), max_size=12)),
     st.tuples(st.just("reprice"), st.dictionaries(ids_of_few, prices, max_size=6)),

@@ -23,7 +23,7 @@ TYPES = """## Types
 The types in answers. A field without a value is `null`, or is left out if its description says so.
 
 """
-METHODS = ("get", "post", "put", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def calls_page() -> str:

@@ -128,7 +128,7 @@ class Catalogue(Closable):
                 unless they are fewer than 11.
             verify: read every picture, or ask its server, even if nothing suggests that it has changed.
             recentre: compute new centres, and embed all products with them into a new collection.
-            stage: embed with another model beside the active one, and leave that one active. `switch` makes
+            stage: embed with another model next to the active one, and leave that one active. `switch` makes
                 the new one active. Without an active model, this has no effect.
             dry_run: change nothing and fetch no pictures. The report says what a sync would do.
             wait: how many seconds to wait for another running sync.

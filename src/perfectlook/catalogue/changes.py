@@ -19,7 +19,7 @@ Change: TypeAlias = Mapping[str, str | None]
 def change_products(store: Store, changes: Iterable[tuple[str, Change]]) -> list[str]:
     """Change products in one transaction, and return a reason for each change; "" if it was made.
 
-    Searches in all processes see the changes at once. A running sync keeps them. The next sync reads the
+    Searches in all processes see the changes immediately. A running sync keeps them. The next sync reads the
     products again, and stores what its source says. Several changes of one product are made in order.
 
     Args:

@@ -68,7 +68,7 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueManifest:
-    """The active generation (None before the first sync has finished), and others beside it.
+    """The active generation (None before the first sync has finished), and others next to it.
 
     `pending` is being filled. `staged` is complete, and `Catalogue.switch` makes it the active one.
     """

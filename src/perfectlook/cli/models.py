@@ -52,8 +52,8 @@ def train(
         sets: folders of sets
         out: folder of the new model
         config: TOML file of settings; flags override it
-        baseline: train a baseline instead: popularity, visual, prior, ridge, ibr, siamese or bpr-dae; it uses
-            the backbone, the seed and the settings that apply to it
+        baseline: train a baseline instead: popularity, visual, prior, mixture, ridge, ibr, siamese or
+            bpr-dae; it uses the backbone, the seed and the settings that apply to it
         mode: distances that the model uses
         encoder: kind of encoder
         distance: l2 is the norm, squared_l2 its square

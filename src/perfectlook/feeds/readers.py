@@ -157,7 +157,7 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
 
     A malformed row becomes one `UnreadableRow`, and reading continues on its next line. So does a row whose
     quoted text spans other rows (see `_swallows`), so the rows after an open quotation mark are not lost. In
-    a feed with tabs, the quotation marks of such a row are text.
+    a feed with tabs, the quotation marks of this row are text.
 
     Args:
         path: the file.

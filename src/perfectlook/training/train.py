@@ -83,7 +83,8 @@ def train(
         sets: one or more sets: a set from `load_set`, a folder, or "showroom".
         out: folder of the model, created if it is missing. A finished model in it is replaced at the end.
             Without it, the model is in a temporary folder that is deleted with the returned object.
-        baseline: train this baseline instead: popularity, visual, prior, ridge, ibr, siamese or bpr-dae.
+        baseline: train this baseline instead: popularity, visual, prior, mixture, ridge, ibr, siamese or
+            bpr-dae.
         config: settings by name, or a TOML file of them; the keys are those of `TrainingConfig` and
             `ModelConfig`. A compatibility model also takes a complete `TrainingConfig`; a baseline does not,
             because it has its own defaults. The settings below override it.
