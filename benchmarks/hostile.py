@@ -44,6 +44,7 @@ from PIL import Image
 
 from machine import add_json_option, add_quick_option, report
 from perfectlook.files import MODELS, SHOWROOM
+from started import port_of
 
 HONEST = "127.0.0.1"
 CONNECTIONS = 6
@@ -433,7 +434,7 @@ def _server(scratch: Path) -> Iterator[tuple[Target, psutil.Process]]:
         process = subprocess.Popen(command, stderr=stream, env=environment)
     try:
         yield (
-            Target(_port(log, process), made.stderr.decode().split()[-1], photo),
+            Target(port_of(log, process), made.stderr.decode().split()[-1], photo),
             psutil.Process(process.pid),
         )
     finally:
@@ -441,16 +442,6 @@ def _server(scratch: Path) -> Iterator[tuple[Target, psutil.Process]]:
         with suppress(subprocess.TimeoutExpired):
             process.wait(60)
         process.kill()
-
-
-def _port(log: Path, process: "subprocess.Popen[bytes]") -> int:
-    while True:
-        for line in log.read_text().splitlines():
-            if "running on" in line:
-                return int(str(json.loads(line)["event"]).split("127.0.0.1:")[1].split(" ")[0])
-        if process.poll() is not None:
-            raise SystemExit(log.read_text())
-        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ model has random weights on the default backbone. Every request asks for 10 cate
 import argparse
 import http.client
 import io
-import json
 import os
 import subprocess
 import sys
@@ -53,6 +52,7 @@ from perfectlook.images import open_picture
 from perfectlook.model.runtime import Model
 from perfectlook.service.settings import Settings
 from perfectlook.stores import Point, open_store
+from started import port_of
 
 BACKBONE = "efficientnet-lite2"
 CATEGORIES = 60
@@ -301,7 +301,7 @@ def _server(model: Path, catalogue: Path, figures: dict[str, object]) -> Iterato
         began = time.perf_counter()
         process = subprocess.Popen(command, stderr=stream, env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:
-        port = _port(log, process)
+        port = port_of(log, process)
         while _status(port) != 200:
             time.sleep(0.01)
         figures["seconds_to_ready"] = time.perf_counter() - began
@@ -309,16 +309,6 @@ def _server(model: Path, catalogue: Path, figures: dict[str, object]) -> Iterato
     finally:
         process.terminate()
         process.wait()
-
-
-def _port(log: Path, process: "subprocess.Popen[bytes]") -> int:
-    while True:
-        for line in log.read_text().splitlines():
-            if "running on" in line:
-                return int(str(json.loads(line)["event"]).split("127.0.0.1:")[1].split(" ")[0])
-        if process.poll() is not None:
-            raise SystemExit(log.read_text())
-        time.sleep(0.01)
 
 
 def _status(port: int) -> int:

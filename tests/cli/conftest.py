@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,12 @@ def run(shop: Shop, catalogue: Path) -> Callable[..., int]:
         return main([command, *(str(argument) for argument in (*arguments, *more))])
 
     return asked
+
+
+@pytest.fixture
+def complete(run: Callable[..., int]) -> Callable[..., int]:
+    """Run `complete` with the shop's model and catalogue."""
+    return partial(run, "complete")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`perfectlook complete --product`, run as a user runs it."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,6 @@ if TYPE_CHECKING:
     from conftest import Shop
 
 SHOES, BAGS = "Apparel & Accessories|Shoes", "Apparel & Accessories|Handbags, Wallets & Cases|Handbags"
-
-
-@pytest.fixture
-def complete(run):
-    return partial(run, "complete")
 
 
 @pytest.fixture

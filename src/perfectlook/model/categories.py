@@ -13,7 +13,7 @@ from perfectlook.backbones import FeatureBatch
 from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import GlobalFeatures
-from perfectlook.model.files import SUGGESTION, TRAIN_AGAIN, read_arrays, readable, write_arrays
+from perfectlook.model.files import SUGGESTION, TRAIN_AGAIN, read_format, readable, write_arrays
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
 FORMAT = 1
@@ -55,9 +55,7 @@ class CategorySuggester:
         if not path.exists():
             return None
         with readable(path, f"{TRAIN_AGAIN[:-1]}, or delete the file to order categories by size."):
-            content = read_arrays(path.read_bytes())
-            if int(content["format"]) != FORMAT:
-                raise ValueError(f"format {content['format']}, expected format {FORMAT}")
+            content = read_format(path, FORMAT)
             arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
             suggester = cls(tuple(map(str, content["categories"])), str(content["features"]), **arrays)  # type: ignore[arg-type]
             known, width = len(suggester.categories), len(suggester.mean)

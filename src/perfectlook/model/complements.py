@@ -9,7 +9,7 @@ from typing import Self
 
 import numpy as np
 
-from perfectlook.model.files import COMPLEMENTS, TRAIN_AGAIN, read_arrays, readable, write_arrays
+from perfectlook.model.files import COMPLEMENTS, TRAIN_AGAIN, read_format, readable, write_arrays
 from perfectlook.types import Float32Array, Float64Array
 
 FORMAT = 1
@@ -47,9 +47,7 @@ class Complements:
         if not path.exists():
             return None
         with readable(path, f"{TRAIN_AGAIN[:-1]}, or delete the file to go without complements."):
-            content = read_arrays(path.read_bytes())
-            if int(content["format"]) != FORMAT:
-                raise ValueError(f"format {content['format']}, expected format {FORMAT}")
+            content = read_format(path, FORMAT)
             matrix, mean = (content[name].astype(np.float32) for name in ("matrix", "mean"))
             if matrix.shape != (dimension, dimension) or mean.shape != (dimension,):
                 raise ValueError(f"matrix of shape {matrix.shape} for vectors of {dimension} numbers")

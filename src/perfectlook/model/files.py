@@ -187,6 +187,18 @@ def read_arrays(content: bytes) -> dict[str, Any]:
         return {name: stored[name] for name in stored.files}
 
 
+def read_format(path: Path, wanted: int) -> dict[str, Any]:
+    """The arrays of an `.npz` file that states its format; call it inside `readable`.
+
+    Raises:
+        ValueError: the file has another format.
+    """
+    content = read_arrays(path.read_bytes())
+    if int(content["format"]) != wanted:
+        raise ValueError(f"format {content['format']}, expected format {wanted}")
+    return content
+
+
 def write_arrays(**arrays: Any) -> bytes:
     """The content of an `.npz` file that holds these arrays."""
     content = io.BytesIO()

@@ -13,7 +13,7 @@ import numpy as np
 
 from perfectlook.backbones import FeatureBatch
 from perfectlook.errors import ModelError
-from perfectlook.model.files import KNOWN, TRAIN_AGAIN, read_arrays, readable, write_arrays
+from perfectlook.model.files import KNOWN, TRAIN_AGAIN, read_format, readable, write_arrays
 from perfectlook.types import Float16Array, Float32Array, Float64Array, IntArray
 
 AnyFloat = Float16Array | Float32Array
@@ -93,9 +93,7 @@ class KnownScenes:
         if not path.exists():
             return None
         with readable(path):
-            content = read_arrays(path.read_bytes())
-            if int(content["format"]) != FORMAT:
-                raise ValueError(f"format {content['format']}, expected format {FORMAT}")
+            content = read_format(path, FORMAT)
             arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
             return cls(**arrays, limit=float(content["limit"]))
 

@@ -19,7 +19,7 @@ import numpy as np
 from perfectlook.backbones import FeatureBatch
 from perfectlook.errors import ModelError
 from perfectlook.model.categories import sigmoid
-from perfectlook.model.files import PRESENCE, TRAIN_AGAIN, read_arrays, readable, write_arrays
+from perfectlook.model.files import PRESENCE, TRAIN_AGAIN, read_format, readable, write_arrays
 from perfectlook.types import (
     REGION_COLUMNS,
     REGION_ROWS,
@@ -141,9 +141,7 @@ class Presence:
         if not path.exists():
             return None
         with readable(path):
-            content = read_arrays(path.read_bytes())
-            if int(content["format"]) != FORMAT:
-                raise ValueError(f"format {content['format']}, expected format {FORMAT}")
+            content = read_format(path, FORMAT)
             arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
             found = cls(tuple(map(str, content["categories"])), **arrays)
             known, windows = len(found.categories), len(all_windows().shares)

@@ -73,9 +73,7 @@ class Stages:
         self._continue(fit, epochs, patience)
         return fit
 
-    def measure(
-        self, fits: Sequence[Fit], epochs: int, *, patience: int, may_drop: bool = False
-    ) -> list[Fit]:
+    def measure(self, fits: Sequence[Fit], epochs: int, *, patience: int, may_drop: bool = False) -> None:
         """Run fits in turn, epoch by epoch, then keep only their measurements in the checkpoint.
 
         They end together: after `epochs`, or when what they are worth has not risen for `patience` epochs.
@@ -95,7 +93,6 @@ class Stages:
         for fit in fits:
             self._states[fit.name] = fit.measurements
         self._next_write = 0.0
-        return list(fits)
 
     def _begin(self, fit: Fit) -> None:
         if fit.name in self._states:

@@ -194,15 +194,7 @@ class ClosedForms:
         self, scenes: IntArray, training: IntArray, measured: IntArray, data: TrainingData
     ) -> tuple[Float32Array, Float32Array]:
         """Vectors of some scenes [n, d] and of all products [N, d], after training on some pairs."""
-        found, products = [], []
-        for part, setting, weight in zip(self.parts, self.settings, self.weights, strict=True):
-            if weight:
-                solved = _solve(part, data, training, measured, setting)
-                found.append(
-                    part.scene_inputs(scenes, measured) @ (solved * weight * part.weigh(setting.whitening))
-                )
-                products.append(part.products)
-        return np.concatenate(found, axis=1), np.concatenate(products, axis=1)
+        return _joined(self._maps(data, training, measured), scenes, measured)
 
     def network(
         self,
@@ -221,17 +213,12 @@ class ClosedForms:
             measured: rows of the scenes whose mean and deviation standardise scenes.
             rank: largest dimension of the vectors, without the coordinate for their length.
         """
-        used = [at for at, weight in enumerate(self.weights) if weight]
-        scenes, products = self.queries(measured, training, measured, data)
-        of_scene, of_product = _low_rank(scenes, products, rank)
+        maps = self._maps(data, training, measured)
+        of_scene, of_product = _low_rank(*_joined(maps, measured, measured), rank)
         terms: tuple[list[Term], list[Term]] = ([], [])
         start = 0
-        for at in used:
-            part, setting = self.parts[at], self.settings[at]
+        for part, solved in maps:
             stop = start + len(part.directions)
-            solved = _solve(part, data, training, measured, setting) * (
-                self.weights[at] * part.weigh(setting.whitening)
-            )
             weights = (solved @ of_scene[start:stop]).T
             terms[0].append(part.term(part.scene_moments(measured), np.ascontiguousarray(weights)))
             weights = (part.directions.T @ of_product[start:stop]).T
@@ -250,6 +237,19 @@ class ClosedForms:
             return np.asarray(-(products[chosen] @ queries[row_of[scene_row]]), np.float64)
 
         return distances
+
+    def _maps(
+        self, data: TrainingData, training: IntArray, measured: IntArray
+    ) -> list[tuple[_Part, Float32Array]]:
+        """The parts that count, each with its weighted map from scene inputs to the components."""
+        return [
+            (
+                part,
+                _solve(part, data, training, measured, setting) * weight * part.weigh(setting.whitening),
+            )
+            for part, setting, weight in zip(self.parts, self.settings, self.weights, strict=True)
+            if weight
+        ]
 
     def report(self) -> dict[str, Any]:
         """What was chosen, for the training report: the weights, and the settings of each regression."""
@@ -370,6 +370,14 @@ def _blocks(data: TrainingData, config: TrainingConfig, *, by_stage: bool) -> li
             blocks += stages if by_stage else [np.concatenate(stages)]
         found.append(blocks)
     return found
+
+
+def _joined(
+    maps: Sequence[tuple[_Part, Float32Array]], scenes: IntArray, measured: IntArray
+) -> tuple[Float32Array, Float32Array]:
+    """Vectors of some scenes [n, d] and of all products [N, d], the parts side by side."""
+    queries = [part.scene_inputs(scenes, measured) @ solved for part, solved in maps]
+    return np.concatenate(queries, axis=1), np.concatenate([part.products for part, _ in maps], axis=1)
 
 
 def _solve(

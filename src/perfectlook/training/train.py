@@ -170,8 +170,8 @@ def train(
             may_drop=chooses and not start,
             on_epoch=on_epoch,
         )
-    add_sight(folder, open_model(folder), features, whole)
     model = open_model(folder)
+    add_sight(folder, model, features, whole)
     if temporary:
         weakref.finalize(model, temporary.cleanup)
     return model
