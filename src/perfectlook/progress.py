@@ -85,7 +85,7 @@ class ProgressLine:
         if elapsed > 0 and fresh > 0:
             rate = fresh / elapsed
             seconds, left = ((total - done) / rate, " left") if done < total else (elapsed, "")
-            text += f", {rate:,.1f} a second, {_duration(seconds)}{left}"
+            text += f", {rate:,.1f} a second, {duration(seconds)}{left}"
         return text
 
     def _show(self, text: str, *, last: bool) -> None:
@@ -99,7 +99,7 @@ class ProgressLine:
         self._stream.flush()
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Format seconds in readable units: 42 s, 3 min 05 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:

@@ -243,7 +243,9 @@ def test_train_makes_the_prior_of_a_set_without_pairs(tmp_path, capsys, monkeypa
 def test_the_progress_counts_folds_from_one(capsys):
     _print_epoch("fold 1", Epoch(3, 0.25, 0.5, None, 1.0))
     _print_epoch("all", Epoch(0, None, None, None, 1.0))
+    _print_epoch("all", Epoch(1, 0.25, None, None, 1.0, seconds_left=125))
     assert capsys.readouterr().err.splitlines() == [
         "fold 2 of 5: epoch 3, loss 0.2500, binary accuracy 0.5000 (1.0 s)",
         "all: epoch 0 (1.0 s)",
+        "all: epoch 1, loss 0.2500 (1.0 s, at most 2 min 05 s left)",
     ]

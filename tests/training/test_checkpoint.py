@@ -1,16 +1,20 @@
 """The checkpoint of a stopped training."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from perfectlook.errors import TrainingError
 from perfectlook.model.config import ModelConfig
 from perfectlook.training import checkpoint
-from perfectlook.training.checkpoint import CHECKPOINT
+from perfectlook.training.checkpoint import CHECKPOINT, PROCESS, only_training
 from perfectlook.training.config import TrainingConfig
-from perfectlook.training.log import Epoch
+from perfectlook.training.log import LOG, Epoch
 from perfectlook.training.train import train_on_features
 from styled import styled_set
 
@@ -75,3 +79,58 @@ def test_small_sets_wait_until_the_averaged_weights_have_moved(tmp_path: Path) -
     )
     waited = max(said) - record.training["epoch"]
     assert waited == 20 or max(said) == 40  # twice the 10 steps that 0.9 averages over
+
+
+def test_the_time_left_is_an_upper_bound_that_reaches_zero(tmp_path: Path) -> None:
+    said: list[tuple[str, Epoch]] = []
+    features = styled_set(scenes=40, products=8)
+    train_on_features(features, tmp_path, SMALL, on_epoch=lambda stage, epoch: said.append((stage, epoch)))
+    assert [epoch.seconds_left for _, epoch in said[:5]] == [None] * 5  # no epoch of training is timed yet
+    seconds = said[5][1].seconds  # "fold 0" after epoch 1: 4 folds lack 2 epochs, 1 lacks 1, 2 * 5/4 follow
+    assert said[5][1].seconds_left == pytest.approx((4 * 2 + 1 + 2 * 5 / 4) * seconds)
+    assert said[-1][0] == "all"
+    assert said[-1][1].seconds_left == 0
+    assert "seconds_left" not in (tmp_path / LOG).read_text()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from perfectlook.training.checkpoint import only_training
+with only_training(Path(sys.argv[1])):
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_training_in_a_folder_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "holds\n"
+        with pytest.raises(TrainingError) as refused, only_training(folder):
+            pass
+        assert str(refused.value) == (
+            f"{folder}: another training writes to this folder (process {other.pid}). Wait until it ends, "
+            "end it, or choose another folder with --out."
+        )
+        other.kill()
+    assert (folder / PROCESS).exists()  # left by the killed process, which locks nobody out
+    with only_training(folder):
+        assert (folder / PROCESS).read_text() == str(os.getpid())
+    assert list(folder.iterdir()) == []
+
+
+def test_a_training_that_cannot_begin_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), only_training(tmp_path / "model"):
+        _ = 1 / 0
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    expected = r"file: cannot be written \(.*\)\. Choose another folder"
+    with pytest.raises(TrainingError, match=expected), only_training(tmp_path / "file"):
+        pass

@@ -5,11 +5,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
 from perfectlook.evaluation.evaluate import evaluate_on_features
 from perfectlook.evaluation.protocol import place_pairs
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.runtime import Model
+from perfectlook.training.checkpoint import worths
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.loop import MEMORY_WEIGHTS, CompatibilityFit
@@ -54,6 +56,35 @@ def test_a_memory_that_does_not_help_is_left_out(tmp_path):
     record = train_on_features(features, tmp_path / "m", config)
     assert not record.config.has_memory
     assert Model.open(tmp_path / "m").dimension == 8
+
+
+def test_a_memory_that_was_never_trained_is_left_out_even_if_it_seems_to_help():
+    features = styled_set(scenes=60)
+    data = TrainingData(features, SMALL.model)
+    part = Round("fit", np.arange(20, 120), np.arange(20))
+    form = closed_form(data, part.training, SMALL)
+    fit = CompatibilityFit(data, part, SMALL, form=form)
+    assert list(fit.may_keep(0)) == [True, *[False] * 4]
+    assert fit.may_keep(1).all()
+    for _ in fit.run(0):
+        pass
+    fit.shares[0][:] = torch.linspace(0.5, 0.9, len(MEMORY_WEIGHTS))[:, None]  # the more, the better
+    values, _, _ = worths([fit])
+    assert values.argmax() == 0
+    assert fit.history[0].memory == 0
+
+
+def test_a_random_network_is_not_kept_once_there_is_a_trained_one():
+    features = styled_set(scenes=60)
+    shape = dataclasses.replace(SMALL.model, linear_path="none", memory=0)
+    config = dataclasses.replace(SMALL, model=shape)
+    part = Round("fit", np.arange(20, 120), np.arange(20))
+    fit = CompatibilityFit(TrainingData(features, shape), part, config)
+    assert not fit.may_keep(0).any()
+    for _ in fit.run(1):
+        pass
+    fit.history[:] = [dataclasses.replace(each, binary_accuracy=0.9 - each.epoch / 2) for each in fit.history]
+    assert fit.best_epoch == 1
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "global"])

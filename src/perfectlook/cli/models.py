@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from perfectlook.cli.options import SEVERAL, Measuring, Natural, Positive, Strict, Workers
 from perfectlook.cli.output import check_file, print_problems, require, write_json
-from perfectlook.progress import counted
+from perfectlook.progress import counted, duration
 
 if TYPE_CHECKING:
     from perfectlook.backbones import BackboneDescription
@@ -155,9 +155,10 @@ def _print_epoch(stage: str, epoch: "Epoch") -> None:
         "τ {:.3f}": epoch.temperature,
     }
     known = (form.format(value) for form, value in figures.items() if value is not None)
+    left = "" if epoch.seconds_left is None else f", at most {duration(epoch.seconds_left)} left"
     print(
         ", ".join([f"{stage}: epoch {epoch.epoch}", *known]),
-        f"({epoch.seconds:.1f} s)",
+        f"({epoch.seconds:.1f} s{left})",
         file=sys.stderr,
         flush=True,
     )

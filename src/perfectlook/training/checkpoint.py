@@ -1,16 +1,23 @@
-"""Run the fits of a training with a checkpoint, so that a stopped training resumes; choose the epoch."""
+"""Run the fits of a training with a checkpoint, so that a stopped training resumes; choose the epoch.
+
+Only one training at a time writes to a folder.
+"""
 
 import hashlib
 import io
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from perfectlook.errors import TrainingError
 from perfectlook.features.set_features import SetFeatures
@@ -31,6 +38,8 @@ from perfectlook.training.validation import (
 from perfectlook.types import BoolArray, Float64Array, IntArray
 
 CHECKPOINT = "checkpoint.pt"
+LOCK, PROCESS = ".training.lock", ".training.pid"
+"""The file that a running training locks, and the one that names its process."""
 CHECKPOINT_SHARE = 0.05
 """The share of the time that writing checkpoints may take; after a slow one, some epochs go without."""
 NO_PAIRS: IntArray = np.empty(0, np.int64)
@@ -40,6 +49,48 @@ ADDS = 0.005
 
 OnEpoch = Callable[[str, Epoch], None]
 """Called after every epoch with the name of its stage and the epoch."""
+
+
+@contextmanager
+def only_training(folder: Path) -> Iterator[None]:
+    """Create a model folder, and keep other trainings out of it.
+
+    The operating system drops the lock of a process that ends, so a killed training locks nobody out.
+
+    Raises:
+        TrainingError: another process trains in the folder, or it cannot be written.
+    """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+        (folder / PROCESS).write_text(str(os.getpid()))
+    except Timeout as error:
+        raise TrainingError(
+            f"{folder}: another training writes to this folder{_process_in(folder)}. Wait until it ends, end "
+            "it, or choose another folder with --out."
+        ) from error
+    except OSError as error:
+        raise TrainingError(
+            f"{folder}: cannot be written ({error.strerror or error}). Choose another folder with --out."
+        ) from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # on Windows, a locked file cannot be deleted
+            (folder / PROCESS).unlink(missing_ok=True)
+            (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
+        if is_new:
+            with suppress(OSError):  # it is empty if training could not begin
+                folder.rmdir()
+
+
+def _process_in(folder: Path) -> str:
+    with suppress(OSError, ValueError):
+        return f" (process {int((folder / PROCESS).read_text())})"
+    return ""
 
 
 class Stages:
@@ -70,7 +121,7 @@ class Stages:
     def run(self, fit: Fit, epochs: int, *, patience: int | None = None) -> Fit:
         """Run a fit to its end; if it was stopped, resume from its last epoch in the checkpoint."""
         self._begin(fit)
-        self._continue(fit, epochs, patience)
+        self._continue(fit, epochs, patience, left=lambda: _seconds_left([fit], epochs))
         return fit
 
     def measure(self, fits: Sequence[Fit], epochs: int, *, patience: int, may_drop: bool = False) -> None:
@@ -84,7 +135,7 @@ class Stages:
             fit.keeps_best = False
         for epoch in range(epochs + 1):
             for fit in fits:
-                self._continue(fit, epoch)
+                self._continue(fit, epoch, left=lambda: _seconds_left(fits, epochs, afterwards=True))
             best = worths(fits, epoch + 1)[0].max(axis=1)
             if epoch - int(best.argmax()) >= patience:
                 break
@@ -99,13 +150,15 @@ class Stages:
             fit.restore(self._states[fit.name])
         self.history[fit.name] = fit.history
 
-    def _continue(self, fit: Fit, epochs: int, patience: int | None = None) -> None:
+    def _continue(
+        self, fit: Fit, epochs: int, patience: int | None = None, *, left: Callable[[], float | None]
+    ) -> None:
         try:
             for epoch in fit.run(epochs, patience=patience):
                 self._states[fit.name] = fit.state
                 self._write()
                 if self._on_epoch:
-                    self._on_epoch(fit.name, epoch)
+                    self._on_epoch(fit.name, replace(epoch, seconds_left=left()))
         except TrainingError:  # The weights diverged. Remove the checkpoint, so that you can change settings.
             self.finish()
             raise
@@ -145,6 +198,23 @@ class Stages:
             )
         found: dict[str, dict[str, Any]] = states
         return found
+
+
+def _seconds_left(fits: Sequence[Fit], epochs: int, *, afterwards: bool = False) -> float | None:
+    """The longest time until fits that take turns end; None before an epoch of training was timed.
+
+    Args:
+        fits: the fits.
+        epochs: largest number of epochs.
+        afterwards: whether a fit to all their pairs follows.
+    """
+    timed = [epoch.seconds for fit in fits for epoch in fit.history[1:]]
+    left = float(sum(epochs + 1 - len(fit.history) for fit in fits))
+    if afterwards:
+        left += epochs * len(fits) / max(1, len(fits) - 1)  # its epochs have more pairs
+    if left and not timed:
+        return None
+    return left and left * sum(timed) / len(timed)
 
 
 def _patience(fits: Sequence[Fit], config: TrainingConfig) -> int:
@@ -223,14 +293,15 @@ def worths(
 ) -> tuple[Float64Array, list[Float64Array], BoolArray]:
     """What every epoch and every weight is worth [epochs, weights], the shares, and which pairs are new.
 
-    The closed forms alone are worth 0 here, because no epoch can be chosen for them. Only the first `epochs`
-    count, if they are given.
+    What an epoch may not keep (`Fit.may_keep`) is worth 0 here. Only the first `epochs` count, if they are
+    given.
     """
     by_epoch = list(zip(*(fit.shares for fit in fits), strict=False))[:epochs]
     shares = [torch.cat(parts, dim=1).double().numpy() for parts in by_epoch]
     is_new = np.concatenate([fit.is_new for fit in fits])
-    alone = [each.closed == math.inf for each in fits[0].weights]
-    values = np.stack([np.where(alone, 0.0, worth(each, is_new)) for each in shares])
+    values = np.stack(
+        [np.where(fits[0].may_keep(at), worth(each, is_new), 0.0) for at, each in enumerate(shares)]
+    )
     return values, shares, is_new
 
 

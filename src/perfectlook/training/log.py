@@ -33,7 +33,7 @@ class Epoch:
 
     `loss` is None for epoch 0. `binary_accuracy` is the mean over new and over known products; None if there
     is nothing to validate on. `memory` and `closed` are the weights of the memory and of the closed forms
-    that reach this accuracy.
+    that reach this accuracy. `seconds_left` is the longest time until training ends; it often ends earlier.
     """
 
     epoch: int
@@ -43,6 +43,7 @@ class Epoch:
     seconds: float
     memory: float | None = None
     closed: float | None = None
+    seconds_left: float | None = None
 
 
 def best_of(history: Sequence[Epoch]) -> int:
@@ -156,9 +157,12 @@ def write_learned(
 
 def write_log(history: History, folder: Path) -> None:
     """Write all epochs of all stages so far, in one step."""
-    lines = [
-        json.dumps({"stage": stage} | asdict(epoch)) for stage, epochs in history.items() for epoch in epochs
-    ]
+    lines = []
+    for stage, epochs in history.items():
+        for epoch in epochs:
+            entry = {"stage": stage} | asdict(epoch)
+            del entry["seconds_left"]  # it is for the reader of the progress
+            lines.append(json.dumps(entry))
     write_model_file(folder / LOG, "".join(line + "\n" for line in lines))
 
 

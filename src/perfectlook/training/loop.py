@@ -62,6 +62,8 @@ class Fit(ABC):
     network: Network
     weights: Sequence[Weights] = (Weights(),)
     """The weights of the parts that every epoch is validated with."""
+    starts_trained = False
+    """Whether the network of epoch 0 has learned, apart from its memory, which starts at random."""
 
     def __init__(
         self, data: TrainingData, part: Round, config: TrainingConfig, *, averaging: float = 0.0
@@ -145,8 +147,19 @@ class Fit(ABC):
 
     @property
     def best_epoch(self) -> int:
-        """The epoch whose weights are kept."""
-        return best_of(self.history)
+        """The epoch whose weights are kept; never one before training, if there are others."""
+        return best_of(self.history if self.starts_trained else self.history[1:] or self.history)
+
+    def may_keep(self, epoch: int) -> BoolArray:
+        """The `weights` that a model of some epoch may have.
+
+        The closed forms alone have no epoch. Epoch 0 gives no weight to a part that was never trained.
+        """
+        with_network = np.asarray([each.closed != math.inf for each in self.weights])
+        if epoch > 0:
+            return with_network
+        found: BoolArray = with_network & [self.starts_trained and not each.memory for each in self.weights]
+        return found
 
     def keep_best(self) -> Network:
         """Return the network of its best epoch."""
@@ -211,8 +224,7 @@ class Fit(ABC):
         accuracy, weights = None, Weights()
         if shares.shape[1]:
             means = worth(shares.double().numpy(), self.is_new)
-            with_network = np.asarray([each.closed != math.inf for each in self.weights])
-            best = int(np.argmax(np.where(with_network, means, 0.0)))  # the first of ties
+            best = int(np.argmax(np.where(self.may_keep(number), means, 0.0)))  # the first of ties
             accuracy, weights = float(means[best]), self.weights[best]
         averaged = self.averaged
         temperature = None
@@ -299,6 +311,7 @@ class CompatibilityFit(Fit):
 
     def _start(self) -> Compatibility:
         network = start_network(self.data, self.training, self.config, self._form)
+        self.starts_trained = self._start_weights is not None or self._form is not None
         if self._start_weights is not None:
             network.load_state_dict(self._start_weights)
             self._anchors = {name: each.detach().clone() for name, each in network.named_parameters()}

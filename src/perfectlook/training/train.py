@@ -30,7 +30,7 @@ from perfectlook.training import mixture
 from perfectlook.training.baselines.registry import baseline as baseline_named
 from perfectlook.training.baselines.registry import train_baseline_on_features
 from perfectlook.training.categories import fit_suggester
-from perfectlook.training.checkpoint import OnEpoch, Stages, learn
+from perfectlook.training.checkpoint import OnEpoch, Stages, learn, only_training
 from perfectlook.training.complements import add_complements
 from perfectlook.training.config import TrainingConfig, read_config
 from perfectlook.training.data import load_sets, training_data
@@ -151,27 +151,28 @@ def train(
     read = functools.partial(
         load_sets, backbone=shape.backbone, strict=strict, workers=workers, progress=progress
     )
-    features = read(datasets, product_maps=shape.needs_product_maps)
-    if on_problems:
-        on_problems([*features.dataset.problems, *features.problems], features.dataset.name)
     temporary = None if out else TemporaryDirectory(prefix="perfectlook-", ignore_cleanup_errors=True)
     folder = Path(temporary.name, baseline or "model") if temporary else Path(out or "")
-    whole = read(features.dataset.parts or [features.dataset], scene="full")
-    if baseline:
-        train_baseline_on_features(features, folder, baseline, settings | given)
-    else:
-        chooses = not isinstance(config, TrainingConfig) and set(settings | given) <= LEFT_OPEN
-        train_on_features(
-            features,
-            folder,
-            base,
-            whole=whole,
-            start=start,
-            may_drop=chooses and not start,
-            on_epoch=on_epoch,
-        )
-    model = open_model(folder)
-    add_sight(folder, model, features, whole)
+    with only_training(folder):
+        features = read(datasets, product_maps=shape.needs_product_maps)
+        if on_problems:
+            on_problems([*features.dataset.problems, *features.problems], features.dataset.name)
+        whole = read(features.dataset.parts or [features.dataset], scene="full")
+        if baseline:
+            train_baseline_on_features(features, folder, baseline, settings | given)
+        else:
+            chooses = not isinstance(config, TrainingConfig) and set(settings | given) <= LEFT_OPEN
+            train_on_features(
+                features,
+                folder,
+                base,
+                whole=whole,
+                start=start,
+                may_drop=chooses and not start,
+                on_epoch=on_epoch,
+            )
+        model = open_model(folder)
+        add_sight(folder, model, features, whole)
     if temporary:
         weakref.finalize(model, temporary.cleanup)
     return model
