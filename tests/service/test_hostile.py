@@ -19,7 +19,7 @@ from perfectlook.service.errors import LoopErrors, Refusal
 from perfectlook.service.feedback import MOST_COUNTS, FeedbackStore
 from perfectlook.service.middleware import MAX_JSON, MAX_KEYED_JSON, BodyBudget
 from perfectlook.service.security import new_key
-from perfectlook.service.server import BACKLOG, Connections, JsonLines
+from perfectlook.service.server import BACKLOG, MAX_PARTS, MAX_PIPELINED, Connections, JsonLines
 from perfectlook.stores.filters import parse_filter
 from serving import Running, Store, answer_of, head_of, raw, running
 
@@ -160,6 +160,28 @@ def test_chunks_of_one_byte_are_cut_off(shop: Running):
                 connection.sendall(b"1\r\nA\r\n" * 100)
                 time.sleep(0.0005)
     assert shop.client.get("/health").status_code == 200
+
+
+def test_a_body_of_few_bytes_in_many_chunks_is_cut_off_while_it_is_parsed(shop: Running):
+    with raw(shop) as connection:
+        head = b"POST /v1/complete HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+        chunks = b"1\r\nA\r\n" * (MAX_PARTS + 100)  # without the limit, all of them are accepted
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+        assert answer_of(connection) == ""
+    with raw(shop) as connection:
+        chunks = b"40\r\n" + b"A" * 64 + b"\r\n"
+        head += b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head + chunks * 3 * MAX_PARTS + b"0\r\n\r\n")
+        assert answer_of(connection).startswith("HTTP/1.1 415")
+
+
+def test_only_the_first_of_many_requests_at_once_are_answered(shop: Running):
+    with raw(shop) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n" * (MAX_PIPELINED + 100))
+        answers = answer_of(connection)
+    assert answers.count("HTTP/1.1 200 OK") == MAX_PIPELINED
+    assert answers.count("connection: close") == 1
+    assert answers.endswith('{"status":"alive"}')
 
 
 def test_errors_of_the_event_loop_are_logged_once_a_second(caplog: pytest.LogCaptureFixture):

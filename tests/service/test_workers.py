@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from perfectlook.service.errors import Refusal
 from perfectlook.service.requests import unless_gone
-from perfectlook.service.service import Workers
+from perfectlook.service.workers import CALLER, Workers
 
 
 def ran(work: Coroutine[Any, Any, None]) -> None:
@@ -106,6 +108,74 @@ def test_slow_work_counts_while_it_runs():
 
     ran(work())
     workers.close()
+
+
+async def of(caller: str, work: Coroutine[Any, Any, Any]) -> Any:
+    """Await work as a caller."""
+    CALLER.set(caller)
+    return await work
+
+
+def test_callers_take_turns():
+    workers = Workers("test", threads=1, places=9)
+    gate = threading.Event()
+    done: list[str] = []
+
+    async def work() -> None:
+        many = [of("many", workers.run(lambda: done.append("many"))) for _ in range(4)]
+        few = of("few", workers.run(lambda: done.append("few")))
+        waiting = [asyncio.ensure_future(each) for each in (workers.run(gate.wait), *many, few)]
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(*waiting)
+
+    ran(work())
+    workers.close()
+    assert done == ["many", "few", "many", "many", "many"]
+
+
+def test_callers_of_slow_work_wait_for_the_others():
+    workers = Workers("test", threads=1, places=9)
+    done: list[str] = []
+
+    def do(name: str, seconds: float) -> None:
+        time.sleep(seconds)
+        done.append(name)
+
+    async def work() -> None:
+        pieces = [of("slow", workers.run(partial(do, "slow", 0.1))) for _ in range(2)]
+        pieces += [of("fast", workers.run(partial(do, "fast", 0.001))) for _ in range(6)]
+        await asyncio.gather(*pieces)  # the first slow piece runs, and is counted when it has ended
+        pieces = [of("slow", workers.run(partial(do, "slow", 0))) for _ in range(1)]
+        pieces += [of("fast", workers.run(partial(do, "fast", 0))) for _ in range(4)]
+        gate = asyncio.ensure_future(workers.run(partial(time.sleep, 0.05)))
+        await asyncio.gather(gate, *pieces)
+
+    ran(work())
+    workers.close()
+    assert done[-5:] == ["fast"] * 4 + ["slow"]
+
+
+def test_the_first_piece_of_a_caller_may_wait_long():
+    workers = Workers("test", threads=1, places=4, longest=0.5)
+    workers._seconds = 60.0
+    gate = threading.Event()
+
+    async def work() -> None:
+        pieces = [("one", 2), ("two", 1), ("three", 1), ("four", 1)]
+        accepted = [
+            asyncio.ensure_future(of(name, workers.run(gate.wait))) for name, n in pieces for _ in range(n)
+        ]
+        await asyncio.sleep(0)
+        for caller in ("one", "five"):  # one has its place, and for five there is none left
+            with pytest.raises(Refusal):
+                await of(caller, workers.run(gate.wait))
+        gate.set()
+        assert len(await asyncio.gather(*accepted)) == 5
+
+    ran(work())
+    workers.close()
+    assert workers.inside == 0
 
 
 class Leaving:

@@ -107,6 +107,12 @@ class WorkerPool(Closable, Generic[Task, Result]):
             worker = self._started()
         try:
             result: Result = worker.ask(task, seconds)
+        except TaskTimeoutError:  # the next task must not wait for the start of another worker
+            worker.end()
+            with suppress(WorkerError):
+                worker = self._started()
+            raise
+        else:
             return result
         finally:
             self._idle.append(worker)

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from perfectlook.service.errors import LOGGER, Refusal, RequestState, error_answer, unexpected
 from perfectlook.service.security import Key, Rates, missing_key
 from perfectlook.service.service import Service
+from perfectlook.service.workers import CALLER
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _SAFE_HEADERS = {
@@ -85,6 +86,8 @@ class ServiceMiddleware:
         found = self._key(headers)
         if found is not None:
             state.key, state.scopes = found.name, found.scopes
+        caller = f"key {state.key}" if state.key else f"address {address}"
+        CALLER.set(caller)
         most = self._most if _may_hold_picture(scope, headers) else MAX_KEYED_JSON if found else MAX_JSON
         body = Body(
             receive, most, self._service.settings.read_seconds, headers, self._budget, address, self._most
@@ -105,7 +108,7 @@ class ServiceMiddleware:
             await send(message)
 
         try:
-            self._check(scope, headers, state, address, most)
+            self._check(scope, headers, state, caller, most)
             await self._app(scope, body.receive, answer)
         except Exception as error:
             if state.error == "internal":  # answered and logged; Starlette raises it again
@@ -121,11 +124,10 @@ class ServiceMiddleware:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         return self._service.keys.find(key.strip()) if scheme.lower() == "bearer" and key.strip() else None
 
-    def _check(self, scope: Scope, headers: Headers, state: RequestState, address: str, most: int) -> None:
+    def _check(self, scope: Scope, headers: Headers, state: RequestState, caller: str, most: int) -> None:
         """Refuse a request above the rate limit, without a required key, or with a body of too many bytes."""
         path: str = scope["path"]
         if path not in _UNLIMITED:
-            caller = f"key {state.key}" if state.key else f"address {address}"
             cost = 1.0 if path.startswith("/v1/") and not path.endswith("/picture") else 0.1
             if wait := self._rates.wait(caller, cost):
                 message = f"Too many requests. Try again in {wait} s, or raise the server's --rate."

@@ -33,6 +33,12 @@ BACKLOG = 128
 """Connections that may wait to be accepted."""
 MAX_HEAD = 2**16
 """Maximum bytes of a request line and its headers."""
+MAX_READ = 2**16
+"""Maximum bytes that are taken from a connection before the next one has its turn."""
+MAX_PIPELINED = 16
+"""Requests of one connection that may be without an answer. Browsers and clients send one at a time."""
+MAX_PARTS = 1_000
+"""How many parts a body may arrive in, and one more for each 64 bytes. Each part takes time to parse."""
 _TOO_LARGE = f"The head of the request is larger than {MAX_HEAD:,} bytes. Send fewer or shorter headers."
 
 
@@ -169,8 +175,9 @@ class TimedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 with limits on connections, and on the time and the size of a request's head.
 
     A connection is closed if a head takes longer than `head_seconds`. The time starts with the connection, or
-    with the first byte of a further request. The middleware limits the bodies. A chunked body may have as
-    many bytes around its chunks as in them, and `MAX_HEAD` more.
+    with the first byte of a further request. The middleware limits the bodies. A body may not consist mostly
+    of the heads of its chunks, or arrive in tiny parts. All limits hold while the bytes are parsed: otherwise
+    a few bytes more would block the event loop.
     """
 
     places = Connections(2_048, 2_048)
@@ -183,10 +190,13 @@ class TimedProtocol(HttpToolsProtocol):
     _head_size = 0
     _wire = 0
     _body = 0
+    _parts = 0
+    _is_last = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the time limit of the first request."""
         super().connection_made(transport)
+        transport.max_size = MAX_READ  # type: ignore[attr-defined]
         self._await_head()
         if not self.places.enter(self, self._address):
             message = "Too many connections. Try again in a second."
@@ -209,6 +219,8 @@ class TimedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes. Outside a body they belong to a head, even empty lines before it."""
+        if self._is_last:
+            return
         if self._in_body:
             self._received = 0
             self._wire += len(data)
@@ -222,7 +234,10 @@ class TimedProtocol(HttpToolsProtocol):
             self.transport.close()  # the application has the request, and may be writing its answer
 
     def on_message_begin(self) -> None:
-        """Note that a head begins."""
+        """Note that a head begins. After too many requests, the connection ends with their answers."""
+        if self._answering >= MAX_PIPELINED:
+            self._is_last, self.cycle.keep_alive = True, False
+            raise ValueError("too many requests without an answer")
         self._head_size = 0
         self._await_head()
         super().on_message_begin()
@@ -241,13 +256,16 @@ class TimedProtocol(HttpToolsProtocol):
         """Note that the head is complete. The body and the answer follow."""
         self._head_came()
         super().on_headers_complete()
-        self._received = self._wire = self._body = 0
+        self._received = self._wire = self._body = self._parts = 0
         self._in_body = True
         self._answering += 1
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._body += len(body)
+        self._parts += 1
+        if self._parts > MAX_PARTS + self._body // 64:
+            raise ValueError("the body arrives in too many parts")
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -262,6 +280,8 @@ class TimedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a malformed head with a JSON error, and close the connection."""
+        if self._is_last:
+            return
         if self._head_size > MAX_HEAD:  # uvicorn knows only that the parser stopped
             msg = _TOO_LARGE
         if not self._answering:  # otherwise the error would be written into an answer

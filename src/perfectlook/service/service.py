@@ -1,18 +1,15 @@
 """The state that all routes share: the recommender, the worker threads, the metrics and the feedback."""
 
-import asyncio
 import hashlib
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property, partial
-from math import inf
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, cast
+from typing import Annotated, Self, TypeVar, cast
 
 import numpy as np
 from fastapi import Depends, Request
@@ -31,18 +28,17 @@ from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.explain import UsualDistances
 from perfectlook.recommender.rules import NO_RULES
 from perfectlook.service.decoding import Decoder
-from perfectlook.service.errors import LOGGER, Refusal
+from perfectlook.service.errors import LOGGER
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
 from perfectlook.service.thumbnails import Samples, Thumbnails
+from perfectlook.service.workers import Workers
 from perfectlook.stores import Query
 
 Result = TypeVar("Result")
 
 FETCH_SECONDS = 10.0
-_WEIGHT = 0.05
-"""Weight of the latest duration in the running mean of durations."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the metrics' histogram buckets, in seconds."""
 
@@ -222,82 +218,6 @@ async def service_of(request: Request) -> Service:
 
 OpenService = Annotated[Service, Depends(service_of)]
 """Parameter type of a route that uses the service."""
-
-
-class Workers(Closable):
-    """Threads behind a bounded queue. Work beyond the bound is refused immediately, not answered late.
-
-    If work takes long, fewer pieces may wait, which keeps the wait short.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        threads: int,
-        places: int,
-        longest: float = inf,
-        around: Callable[[Callable[[], Any]], Any] = lambda work: work(),
-    ) -> None:
-        """Start no thread yet. Threads start with the first work.
-
-        Args:
-            name: prefix of the threads' names.
-            threads: number of threads.
-            places: how many pieces of work may wait.
-            longest: maximum expected wait in seconds, estimated from the latest durations.
-            around: does each piece of work.
-        """
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._threads = threads
-        self._most = threads + places
-        self._longest = longest
-        self._around = around
-        self._seconds = 0.0
-        self._running: dict[int, float] = {}
-        """When each running piece of work began, by the id of its thread."""
-        self.inside = 0
-        """How many pieces of work are running or waiting."""
-        self._lock = threading.Lock()
-
-    def check(self) -> None:
-        """Raise a Refusal (503) if the queue is full. Call it before reading a request."""
-        waiting = self.inside - self._threads
-        now = time.monotonic()
-        # Work that is slow counts while it runs: its end would tell too late.
-        longest = max([self._seconds, *(now - began for began in list(self._running.values()))])
-        expected = (waiting + 1) * longest / self._threads
-        # One waiting piece per thread is always allowed, so that no thread is idle.
-        if self.inside >= self._most or (waiting >= self._threads and expected > self._longest):
-            raise Refusal(503, "busy", "The server is busy. Try again in a second.", retry_after=1)
-
-    async def run(self, work: Callable[[], Result]) -> Result:
-        """Run work in a thread, or raise a Refusal (503) if the queue is full."""
-        with self._lock:
-            self.check()
-            self.inside += 1
-        try:
-            future = self._pool.submit(self._timed, work)
-        except BaseException:
-            self._leave()
-            raise
-        future.add_done_callback(self._leave)
-        return await asyncio.wrap_future(future)
-
-    def _release(self) -> None:
-        """Finish the accepted work."""
-        self._pool.shutdown(wait=True)
-
-    def _timed(self, work: Callable[[], Result]) -> Result:
-        began = self._running[threading.get_ident()] = time.monotonic()
-        try:
-            return cast(Result, self._around(work))
-        finally:
-            self._running.pop(threading.get_ident(), None)
-            self._seconds += _WEIGHT * (time.monotonic() - began - self._seconds)
-
-    def _leave(self, _: Future[Result] | None = None) -> None:
-        with self._lock:
-            self.inside -= 1
 
 
 class Metrics:
