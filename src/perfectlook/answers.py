@@ -282,6 +282,8 @@ class Slot(AnswerPart):
     resolved: Resolved
     locked: bool
     """Whether the caller chose the product."""
+    quantity: int = 1
+    """How many pieces of the product the look has. Its prices are those of one piece."""
     product: RankedProduct
     alternatives: list[Alternative]
 
@@ -382,15 +384,21 @@ class Look(DrawableAnswer):
     products is 0, and lower is better. For a model without complements, the mean of ‖f_p - f_q‖."""
     weight: float
     proven_exact: bool
-    """Whether it is proven that no look of the catalogue has a smaller objective."""
+    """Whether it is proven that no look of the catalogue has a smaller objective. Looks with other numbers of
+    slots are compared by their objective per slot."""
     lower_bound: Rounded
     """No look of the catalogue has an objective below this value."""
     price: str | None
-    """The sum of the prices, if all products have a price in the same currency."""
+    """The sum of the prices of all pieces, if all products have a price in the same currency."""
     budget: str | None
     slots: list[Slot]
     missing: list[str]
     """Categories without a product that could be chosen."""
+    excluded: list[str] = Field(default=[], exclude_if=_empty)
+    """Categories without a slot, because they exclude a slot of the look or the product of the request."""
+    alternatives: "list[OtherLook]" = Field(default=[], exclude_if=_empty)
+    """Other whole looks, best first. They differ from this look and from each other in at least half of their
+    slots."""
     notes: list[str] = Field(default=[], exclude=True)
     """Hints about the request, if fewer products were found than requested."""
 
@@ -431,6 +439,15 @@ class Look(DrawableAnswer):
     def _title(self) -> str:
         cost = f", {self.price}" if self.price else ""
         return f"for '{self.asked}': {_counted(len(self.slots), 'slot', 'slots')}{cost}; {self.proof}"
+
+
+class OtherLook(Look):
+    """Another whole look. Its `proven_exact` and `lower_bound` are of looks that differ from those before."""
+
+    @property
+    def proof(self) -> str:
+        """What is proven about the look, in words."""
+        return "the best look that differs" if self.proven_exact else super().proof
 
 
 class _Asked(DrawableAnswer):

@@ -116,6 +116,7 @@ class Calls:
         weight: float | None = None,
         budget: Decimal | int | str | None = None,
         locked: Mapping[str, str] | None = None,
+        alternatives: int = 0,
     ) -> ApiCall[Answer]:
         """Recommend products that go with a photo or a product, and compose a whole look on request.
 
@@ -136,11 +137,12 @@ class Calls:
             weight: for the look: importance of the distances between its products.
             budget: for the look: maximum total price, 500 or "500 EUR".
             locked: for the look: products that keep their slots, by category.
+            alternatives: for the look: how many other whole looks to compose, up to 5.
 
         Raises:
             PictureError: the photo cannot be read.
             UsageError: the product is unknown (`no_such_product`), or an option, a category or the filter is
-                wrong.
+                wrong. If no look is within the budget, its `details` have the cheapest.
             FetchError: the server cannot fetch the photo.
             ServerError: the server cannot be reached, or fails. It is the base of all errors from the server.
         """
@@ -155,6 +157,7 @@ class Calls:
             "weight": weight,
             "budget": None if budget is None else str(budget),
             "locked": [f"{category}={id_}" for category, id_ in (locked or {}).items()] or None,
+            "alternatives": alternatives or None,
         }
         return _with_photo("/v1/complete", Answer.model_validate_json, photo, options)
 
@@ -588,8 +591,9 @@ def _result(call: ApiCall[Result], response: httpx.Response) -> Result:
             raise strange from error
     try:
         failed = json.loads(response.content)["error"]
+        details = failed.get("details")
         code, message, id_ = (str(failed[name]) for name in ("code", "message", "request_id"))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise strange from error
     if code == "no_key":
         message = f"The API key is missing or unknown. Give the client a key, or set {KEY_VARIABLE}."
@@ -598,7 +602,8 @@ def _result(call: ApiCall[Result], response: httpx.Response) -> Result:
     status = response.status_code
     usage = 400 <= status < 500 and status not in (408, 429)
     kind = _ABOUT_PHOTOS.get(code, ServerUsageError if usage else ServerError)
-    failure = kind(f"{message} ({code}, request {id_})", status=status, code=code, request_id=id_)
+    text = f"{message} ({code}, request {id_})"
+    failure = kind(text, status=status, code=code, request_id=id_, details=details)
     if isinstance(failure, ServerFetchError):
         failure.passing = code == "unreachable"
     raise failure

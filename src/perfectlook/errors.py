@@ -1,5 +1,8 @@
 """Errors that a user can fix. Each message names the place, what happened and what to do."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class PerfectLookError(Exception):
     """Base class of the package's errors. The command line prints them without a traceback."""
@@ -7,6 +10,19 @@ class PerfectLookError(Exception):
 
 class UsageError(PerfectLookError):
     """The call is wrong: an unknown name, a missing argument, or values that exclude each other."""
+
+
+class BudgetError(UsageError):
+    """No look is within the budget.
+
+    Attributes:
+        details: the JSON document that a server sends: `budget`, the `cheapest` look with its `price` and its
+            `slots`, the category of the `dearest` slot, and whether the budget suffices without it.
+    """
+
+    def __init__(self, message: str, details: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.details = {"problem": "over_budget", **details}
 
 
 class PictureError(PerfectLookError):
@@ -70,15 +86,23 @@ class ServerError(PerfectLookError):
         status: the HTTP status; None without a response.
         code: the server's error code; "" if the response has none.
         request_id: the id of the request in the server's log.
+        details: what the server says about the failure for programs; None if nothing.
     """
 
     def __init__(
-        self, message: str, *, status: int | None = None, code: str = "", request_id: str | None = None
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str = "",
+        request_id: str | None = None,
+        details: Any = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.request_id = request_id
+        self.details = details
 
 
 class MissingExtraError(PerfectLookError):

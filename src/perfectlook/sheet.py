@@ -309,7 +309,9 @@ def _draw_slot(sheet: Image.Image, place: tuple[int, int], slot: Slot) -> None:
     x, y = place
     levels = split_path(slot.category) or ("",)
     write(ImageDraw.Draw(sheet), (x, y - 14), levels[-1], 18, INK, bold=True, room=CARD_WIDTH)
-    _lay_product(sheet, (x, y), slot.product, note="locked" if slot.locked else "")
+    notes = [f"{slot.quantity} pieces"] if slot.quantity > 1 else []
+    notes += ["locked"] if slot.locked else []
+    _lay_product(sheet, (x, y), slot.product, note=", ".join(notes))
     y += CARD_HEIGHT + BETWEEN
     for each in slot.alternatives:
         _lay_product(sheet, (x, y), each)

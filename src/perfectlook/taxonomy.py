@@ -3,6 +3,7 @@
 `resolve` finds a known category for one that a model does not know.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -87,6 +88,13 @@ def resolve(category: str, known: Collection[str]) -> Resolution:
         if path[:depth] in paths:
             return Resolution(category, paths[path[:depth]], "ancestor")
     return Resolution(category, None, "unknown")
+
+
+def short_names(categories: Collection[str]) -> dict[str, str]:
+    """Return the last level of each category, or its whole path if another one has the same last level."""
+    last = {category: (split_path(category) or (category,))[-1] for category in categories}
+    counts = Counter(last.values())
+    return {category: name if counts[name] == 1 else category for category, name in last.items()}
 
 
 @lru_cache(16_384)

@@ -179,7 +179,7 @@ def test_the_json_has_the_documented_shape(recommender: Recommender, photo: Path
     }
     assert (look["weight"], look["budget"]) == (0.5, "100 EUR")
     for slot in look["slots"]:
-        assert slot.keys() == {"category", "resolved", "locked", "product", "alternatives"}
+        assert slot.keys() == {"category", "resolved", "locked", "quantity", "product", "alternatives"}
         assert slot["product"].keys() >= {"id", "distance", "price", "title", "picture"}
         assert all(each["objective"] >= look["objective"] for each in slot["alternatives"])
 

@@ -59,6 +59,8 @@ def complete(
     weight: Weight | None = None,
     budget: Text | None = None,
     lock: Texts | None = None,
+    alternatives: Positive | None = None,
+    slots: str | None = None,
     json: JsonOut = None,
     sheet: Sheet = None,
     strict: Strict = False,
@@ -79,6 +81,9 @@ def complete(
         budget: with --look: maximum total price, 500 or "500 EUR"
         lock: with --look: CATEGORY=ID, a product that keeps the slot of its category; the last level of the
             path is enough
+        alternatives: with --look: how many other whole looks to show, up to 5 (default: none)
+        slots: with --look: TOML file that says which slots exclude each other, and quantities (default: the
+            table of the package)
         sheet: draw the photo, the attention and the products on one page; with several photos, FILE-1.png,
             FILE-2.png ...
         strict: exit with 1 if any photo cannot be read
@@ -89,7 +94,7 @@ def complete(
     Raises:
         PerfectLookError: the model, the catalogue or a category cannot be used, or a file cannot be written.
     """
-    from perfectlook.recommender import Recommender
+    from perfectlook.recommender import Recommender, SlotTable
 
     check_sheet(sheet)
     if (photo is None) == (product is None):
@@ -99,10 +104,13 @@ def complete(
         raise UsageError("--all and --look exclude each other. Leave one of them out.")
     if look and spread:
         raise UsageError("--spread and --look exclude each other. Use --weight with --look instead.")
-    for flag, value in (("weight", weight), ("budget", budget), ("lock", lock)):
+    of_looks = {"weight": weight, "budget": budget, "lock": lock}
+    of_looks |= {"alternatives": alternatives, "slots": slots}
+    for flag, value in of_looks.items():
         if value is not None and not look:
             raise UsageError(f"--{flag} requires --look. Add --look, or leave out --{flag}.")
     expected = "CATEGORY=ID, as in Furniture|Chairs=chair-1 or Chairs=chair-1"
+    table = SlotTable.given(slots)
     locked = dict(key_and_value("--lock", each, expected, at_last=True) for each in lock or [])
     with Recommender.open(catalogue, model=model) as recommender:
 
@@ -118,6 +126,8 @@ def complete(
                 budget=budget,
                 locked=locked,
                 alternatives=k or ALTERNATIVES,
+                other_looks=alternatives or 0,
+                slots=table,
                 **asked,
             )
 
@@ -311,21 +321,33 @@ def _look(look: "answers.Look") -> Iterator[str]:
     yield _asked(look)
     for slot in look.slots:
         others = [f"  or{product_line(each)[4:]}  ({each.objective:.3f})" for each in slot.alternatives]
-        locked = "  (locked)" if slot.locked else ""
-        title = f"{slot.category}{_likely(slot.suggested)}{locked}"
-        yield from _block(title, [product_line(slot.product), *others])
+        yield from _block(_slot_title(slot), [product_line(slot.product), *others])
     for category in look.missing:
         yield from _block(category, [])
     yield ""
-    cost = f"; {look.price}" if look.price else ""
-    if look.slots:
-        yield (
-            f"  distances {look.distance:.3f} + {look.weight:g} x {look.apart:.3f} apart = "
-            f"{look.objective:.3f} ({look.proof}){cost}"
-        )
-    else:
-        yield f"  {look.proof}"
+    yield f"  {_total(look)}"
+    if look.excluded:
+        yield f"  without {'; '.join(look.excluded)}: slots that exclude each other"
+    for number, other in enumerate(look.alternatives, 2):
+        yield from ("", f"  look {number}: {_total(other)}", "")
+        for slot in other.slots:
+            yield f"{product_line(slot.product)}  ({_slot_title(slot)})"
     yield ""
+
+
+def _slot_title(slot: "answers.Slot") -> str:
+    count = f"  {slot.quantity} pieces" if slot.quantity > 1 else ""
+    return f"{slot.category}{count}{_likely(slot.suggested)}{'  (locked)' if slot.locked else ''}"
+
+
+def _total(look: "answers.Look") -> str:
+    """Return the objective of a look and its price."""
+    if not look.slots:
+        return look.proof
+    return (
+        f"distances {look.distance:.3f} + {look.weight:g} x {look.apart:.3f} apart = "
+        f"{look.objective:.3f} ({look.proof}){f'; {look.price}' if look.price else ''}"
+    )
 
 
 def _explanation(explanation: "answers.Explanation") -> Iterator[str]:

@@ -3,5 +3,6 @@
 from perfectlook.recommender.look import Budget
 from perfectlook.recommender.recommender import EmbeddedPhoto, Recommender
 from perfectlook.recommender.rules import Rules
+from perfectlook.recommender.slots import SlotTable
 
-__all__ = ["Budget", "EmbeddedPhoto", "Recommender", "Rules"]
+__all__ = ["Budget", "EmbeddedPhoto", "Recommender", "Rules", "SlotTable"]

@@ -9,6 +9,9 @@ of its products, with half of the product's least distance to the other slot.
 
 A budget enters the bound with a Lagrange multiplier μ ≥ 0: for a look within the budget,
 cost + μ · price - μ · budget is never more than its cost.
+
+A look may have to differ from earlier looks. If k open slots must have new products, the bound adds the k
+smallest differences between the best new product and the best product of an open slot.
 """
 
 import heapq
@@ -20,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perfectlook.types import Float32Array, Float64Array, IntArray
+from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
 EXPANDED = 2000
 """How many partial looks the search expands at most."""
@@ -45,6 +48,13 @@ class Pool:
     unseen: float = inf
 
 
+class Earlier(NamedTuple):
+    """An earlier look: which products of each slot's pool repeat it ([m] each), and how many may at most."""
+
+    repeats: Sequence[BoolArray]
+    most: int
+
+
 class Composition(NamedTuple):
     """The row of the product chosen for each slot, the objective, and a lower bound for every look."""
 
@@ -64,10 +74,35 @@ def compose(problem: "SlotProblem", *, most: int = EXPANDED) -> Composition | No
     The search expands at most `most` partial looks, then returns the best look found so far.
     """
     found = problem.start()
-    if found is None:
+    if found is None and not problem.earlier:
         return None
     rows, objective, bound = _Search(problem, found).run(most)
+    if rows is None:
+        return None
     return Composition(rows, objective, min(bound, objective, problem.least_with_unseen()))
+
+
+def compose_best(problems: Sequence["SlotProblem"]) -> tuple[int, Composition] | None:
+    """Return the look with the least objective per slot of several problems, and the number of its problem.
+
+    `lower_bound` of the look holds for all problems: it is the least bound per slot, times its slots.
+    """
+    best: tuple[int, Composition] | None = None
+    least, lower = inf, inf  # of the objective and of its lower bound, per slot
+    for number in sorted(range(len(problems)), key=lambda each: problems[each].least_per_slot()):
+        problem = problems[number]
+        size = len(problem.pools)
+        if problem.least_per_slot() >= least - _SLACK:  # only products outside its pools can be better
+            lower = min(lower, problem.least_with_unseen() / size)
+        elif found := compose(problem):
+            lower = min(lower, found.lower_bound / size)
+            if found.objective / size < least - _SLACK:
+                best, least = (number, found), found.objective / size
+    if best is None:
+        return None
+    number, found = best
+    bound = len(problems[number].pools) * lower
+    return number, found._replace(lower_bound=min(bound, found.objective))
 
 
 Between = Callable[[Float32Array, Float32Array], Float64Array]
@@ -84,6 +119,7 @@ class SlotProblem:
         budget: int | None = None,
         between: "Between | None" = None,
         least: float = 0.0,
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         """Compute the distances between the products of every two slots.
 
@@ -93,8 +129,10 @@ class SlotProblem:
             budget: the largest sum of prices, in the smallest unit.
             between: the distances between products, by default ‖f_p - f_q‖.
             least: a lower bound of these distances, for any products.
+            earlier: looks that the look may repeat only in part.
         """
         self.pools = pools
+        self.earlier = earlier
         self.budget = UNLIMITED if budget is None else budget
         self.slots = range(len(pools))
         scale = weight / comb(len(pools), 2) if len(pools) > 1 else 0.0
@@ -123,19 +161,42 @@ class SlotProblem:
         kept = sum(float(self.pools[each].costs[rows[each]]) for each in rest)
         kept += sum(float(self.pairs[a, b][rows[a], rows[b]]) for a, b in combinations(rest, 2))
         spent = sum(int(self.pools[each].prices[rows[each]]) for each in rest)
-        return np.where(self.pools[slot].prices <= self.budget - spent, changed + kept, inf)
+        allowed = self.pools[slot].prices <= self.budget - spent
+        for repeats, most in self.earlier:
+            allowed &= sum(int(repeats[each][rows[each]]) for each in rest) + repeats[slot] <= most
+        return np.where(allowed, changed + kept, inf)
+
+    def allows(self, rows: Sequence[int]) -> bool:
+        """Whether a look is within the budget, and repeats no earlier look too much."""
+        return self.price(rows) <= self.budget and all(
+            sum(bool(held[row]) for held, row in zip(repeats, rows, strict=True)) <= most
+            for repeats, most in self.earlier
+        )
+
+    def least_per_slot(self) -> float:
+        """Return a lower bound of the objective of the looks of the pools, per slot."""
+        least = sum(float(pool.costs.min()) for pool in self.pools)
+        least += sum(float(self.pairs[a, b].min()) for a, b in combinations(self.slots, 2))
+        return least / len(self.pools)
 
     def start(self) -> tuple[int, ...] | None:
-        """Return a good look to start from: the nearest or the cheapest products, improved slot by slot."""
-        looks = [
-            self._improved([int(np.argmin(pool.costs)) for pool in self.pools]),
-            self._improved([int(np.lexsort((pool.costs, pool.prices))[0]) for pool in self.pools]),
-        ]
-        within = [rows for rows in looks if self.price(rows) <= self.budget]
+        """Return a good look to start from: the nearest or the cheapest products, improved slot by slot.
+
+        It starts from products that repeat no earlier look, where a slot has them.
+        """
+        nearest, cheapest = [], []
+        for slot, pool in enumerate(self.pools):
+            new = np.ones(len(pool.costs), bool)
+            for repeats, _ in self.earlier:
+                new &= ~repeats[slot]
+            rows = np.flatnonzero(new) if new.any() else np.arange(len(new))
+            nearest.append(int(rows[np.argmin(pool.costs[rows])]))
+            cheapest.append(int(rows[np.lexsort((pool.costs[rows], pool.prices[rows]))[0]]))
+        within = [rows for rows in map(self._improved, (nearest, cheapest)) if self.allows(rows)]
         return min(within, key=self.objective, default=None)
 
     def _improved(self, rows: list[int]) -> tuple[int, ...]:
-        if self.price(rows) > self.budget:
+        if not self.allows(rows):
             return tuple(rows)
         best = self.objective(rows)
         while True:
@@ -168,18 +229,20 @@ class SlotProblem:
 class _Search:
     """Best-first search: the partial look with the least bound is expanded next."""
 
-    def __init__(self, problem: SlotProblem, start: tuple[int, ...]) -> None:
+    def __init__(self, problem: SlotProblem, start: tuple[int, ...] | None) -> None:
         self._problem = problem
         self._best = start
-        self._objective = problem.objective(start)
+        self._objective = inf if start is None else problem.objective(start)
         self._keep = [np.arange(len(pool.costs)) for pool in problem.pools]
         self._multiplier = _multiplier(problem)
         self._constant = self._multiplier * problem.budget
         self._costs = [pool.costs + self._multiplier * pool.prices for pool in problem.pools]
         self._shrink()
 
-    def run(self, most: int) -> tuple[tuple[int, ...], float, float]:
-        """Return the best look, its objective, and a lower bound for every look of the pools."""
+    def run(self, most: int) -> tuple[tuple[int, ...] | None, float, float]:
+        """Return the best look (None if none is allowed), its objective, and a bound for all of the pools."""
+        if not all(map(len, self._keep)):
+            return None, inf, inf
         waiting: list[tuple[float, tuple[int, ...]]] = [(-inf, ())]
         expanded = 0
         while waiting and waiting[0][0] < self._objective - _SLACK:
@@ -215,8 +278,12 @@ class _Search:
             before = now
             for slot in self._problem.slots:
                 self._arrange([slot, *(each for each in self._problem.slots if each != slot)])
-                stays = self._bounds(()) <= self._objective + _SLACK
-                self._keep[slot] = self._keep[slot][stays]
+                bounds = self._bounds(())
+                self._keep[slot] = self._keep[slot][
+                    np.isfinite(bounds) & (bounds <= self._objective + _SLACK)
+                ]
+                if not len(self._keep[slot]):
+                    return
         self._arrange(sorted(self._problem.slots, key=lambda slot: len(self._keep[slot])))
 
     def _arrange(self, order: list[int]) -> None:
@@ -225,6 +292,10 @@ class _Search:
         keep = self._keep
         self._alone = {slot: self._costs[slot][keep[slot]] for slot in order}
         self._prices = {slot: self._problem.pools[slot].prices[keep[slot]] for slot in order}
+        self._earlier = [
+            ({slot: repeats[slot][keep[slot]] for slot in order}, most)
+            for repeats, most in self._problem.earlier
+        ]
         self._between = {
             (a, b): self._problem.pairs[a, b][np.ix_(keep[a], keep[b])] for a, b in permutations(order, 2)
         }
@@ -253,14 +324,37 @@ class _Search:
             return sums
 
         bounds = settled + reached(slot)
+        dearer: list[list[Float64Array]] = [[] for _ in self._earlier]
         for each in rest:
-            open_ = reached(each) + self._halves[depth + 1][each]
-            bounds = bounds + (self._between[slot, each] + open_[None, :]).min(axis=1)
+            open_ = self._between[slot, each] + (reached(each) + self._halves[depth + 1][each])[None, :]
+            least = open_.min(axis=1)
+            bounds = bounds + least
+            for (repeats, _), added in zip(self._earlier, dearer, strict=True):
+                added.append(open_[:, ~repeats[each]].min(axis=1, initial=inf) - least)
+        bounds = bounds + self._differing(done, slot, dearer)
         if self._problem.budget < UNLIMITED:
             spent = sum(int(self._prices[each][place]) for each, place in done)
             spent += sum(int(self._prices[each].min()) for each in rest)
             bounds = np.where(self._prices[slot] <= self._problem.budget - spent, bounds, inf)
         return bounds
+
+    def _differing(
+        self, done: Sequence[tuple[int, int]], slot: int, dearer: Sequence[Sequence[Float64Array]]
+    ) -> Float64Array:
+        """Return the least that it adds to each bound [m] to differ from the earlier looks; inf if it cannot.
+
+        `dearer` has, for each earlier look and each open slot, how much its best new product adds, [m].
+        """
+        most_added = np.zeros(len(self._keep[slot]))
+        for (repeats, most), added in zip(self._earlier, dearer, strict=True):
+            left = most - sum(int(repeats[each][place]) for each, place in done) - repeats[slot]
+            sums = np.zeros((len(added) + 1, len(left)))
+            if added:
+                sums[1:] = np.cumsum(np.sort(np.stack(added), axis=0), axis=0)
+            new = np.clip(len(added) - left, 0, len(added))
+            least = np.where(left < 0, inf, np.take_along_axis(sums, new[None], axis=0)[0])
+            most_added = np.maximum(most_added, least)
+        return most_added
 
 
 def _multiplier(problem: SlotProblem) -> float:

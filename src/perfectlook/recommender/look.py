@@ -9,23 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfectlook.answers import Alternative, Look, RankedProduct, Resolved, Slot
+from perfectlook.answers import Alternative, Look, OtherLook, RankedProduct, Resolved, Slot
 from perfectlook.catalogue import Catalogue
-from perfectlook.errors import UsageError
+from perfectlook.errors import BudgetError, UsageError
 from perfectlook.recommender.composition import (
     Between,
     Composition,
+    Earlier,
     Pool,
     SlotProblem,
-    compose,
+    compose_best,
     euclidean,
 )
-from perfectlook.recommender.ranking import ROUNDING, CategorySearch, Measured, distinct, retrieve
+from perfectlook.recommender.ranking import (
+    ROUNDING,
+    CategorySearch,
+    Measured,
+    distinct,
+    repeating,
+    retrieve,
+)
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import all_of, choose_category
+from perfectlook.recommender.slots import SlotTable
 from perfectlook.stores import Point, Query
 from perfectlook.stores.filters import Compare, Filter, Has, Money, Number, field_text, read_number
-from perfectlook.types import Float32Array, Float64Array
+from perfectlook.taxonomy import short_names
+from perfectlook.types import BoolArray, Float32Array, Float64Array
 
 if TYPE_CHECKING:
     from perfectlook.model.distances import Norm
@@ -68,6 +78,10 @@ class Budget:
         """The filter of products that cost at most the whole budget."""
         value = self.amount if self.currency is None else Money(self.amount, self.currency)
         return Compare("price", "<=", value)
+
+    def per_piece(self, quantity: int) -> "Budget":
+        """Return what each of this many pieces may cost, rounded up."""
+        return Budget((self.amount / quantity).quantize(UNIT, ROUND_CEILING), self.currency)
 
     @property
     def units(self) -> int:
@@ -122,6 +136,8 @@ SLOTS = 5
 """The number of categories of a look, if none are named."""
 MOST_SLOTS = 12
 """The most categories that a look can have."""
+MOST_OTHERS = 5
+"""The most other looks that a request can have."""
 CANDIDATES = 200
 """How many products are retrieved for each slot."""
 _CHEAPER = 10
@@ -146,9 +162,12 @@ class LookComposer:
     locked: Mapping[str, Point] = field(default_factory=dict)
     alternatives: int = 3
     parts: bool = True
+    slots: SlotTable = field(default_factory=SlotTable)
+    other_looks: int = 0
+    excluded: Sequence[str] = ()
 
     def compose(self, asked: Mapping[str, Any], suggested: Mapping[str, float | None]) -> Look:
-        """Compose a look with a slot for each category.
+        """Compose a look with a slot for each category that no other slot excludes.
 
         `asked` has the fields that name the photo or the product.
 
@@ -157,17 +176,20 @@ class LookComposer:
                 locked product has no price.
             CatalogueError: the catalogue fails.
         """
-        affordable = self.budget.affordable if self.budget else None
+        self._asked, self._suggested = asked, suggested
+        self._quantities = {category: self.slots.quantity(category) for category in suggested}
         self._searches = {
             category: CategorySearch(
                 self.scene,
                 category,
                 norm=self.norm,
                 first=CANDIDATES,
-                where=all_of([self.where, affordable]),
+                where=all_of(
+                    [self.where, self.budget.per_piece(quantity).affordable if self.budget else None]
+                ),
                 rules=self.rules,
             )
-            for category in suggested
+            for category, quantity in self._quantities.items()
         }
         open_ = [search for category, search in self._searches.items() if category not in self.locked]
         retrieve(self.catalogue, self.model, open_)
@@ -177,42 +199,91 @@ class LookComposer:
         }
         if self.budget:
             self.budget = self._with_prices(found, self.budget)
+        self._found = found
         chosen = [category for category in suggested if len(found[category])]
-        pools = [self._pool(category, found[category]) for category in chosen]
-        weight = self._weight(len(pools))
-        between, least = self._between([pool.vectors for pool in pools])
+        if not chosen:
+            return self._look((), SlotProblem([], 0.0), Composition((), 0.0, 0.0))
+        self._pools = {category: self._pool(category, found[category]) for category in chosen}
+        self._between, self._least = self._distances()
+        self._remembered = _remembered(self._between)
+        looks: list[Look] = []
+        earlier: list[Mapping[str, BoolArray]] = []
+        sets = self.slots.sets(chosen)
+        while len(looks) <= self.other_looks:
+            problems = [self._problem(categories, earlier) for categories in sets]
+            if (best := compose_best(problems)) is None:
+                break
+            number, composed = best
+            kind = OtherLook if looks else Look
+            looks.append(self._look(sets[number], problems[number], composed, kind))
+            earlier.append(
+                {
+                    category: repeating(found[category], row)
+                    for category, row in zip(sets[number], composed.rows, strict=True)
+                }
+            )
+        if not looks:
+            raise self._too_dear(sets)
+        first, *others = looks
+        return first.model_copy(update={"alternatives": others}) if others else first
+
+    def _problem(self, categories: Sequence[str], earlier: Sequence[Mapping[str, BoolArray]]) -> SlotProblem:
+        """Return the problem of a look with these slots that repeats at most half of each earlier look."""
+        pools = [self._pools[category] for category in categories]
+        differing = [
+            Earlier(
+                [
+                    repeats.get(category, np.zeros(len(pool.costs), bool))
+                    for category, pool in zip(categories, pools, strict=True)
+                ],
+                min(len(repeats), len(pools)) // 2,
+            )
+            for repeats in earlier
+        ]
         budget = self.budget.units if self.budget else None
-        problem = SlotProblem(pools, weight, budget, between, least)
-        composed = compose(problem) if pools else Composition((), 0.0, 0.0)
-        if composed is None:
-            raise self._too_dear(chosen, pools)
-        products = [found[category].take([row]) for category, row in zip(chosen, composed.rows, strict=True)]
+        return SlotProblem(pools, self._weight(len(pools)), budget, self._remembered, self._least, differing)
+
+    def _look(
+        self,
+        categories: Sequence[str],
+        problem: SlotProblem,
+        composed: Composition,
+        kind: type[Look] = Look,
+    ) -> Look:
+        """Return a composed look as part of an answer."""
+        found, rows = self._found, composed.rows
+        products = [found[category].take([row]) for category, row in zip(categories, rows, strict=True)]
         slots = [
             Slot(
                 category=category,
-                **({} if suggested[category] is None else {"suggested": suggested[category]}),
+                **({} if (likely := self._suggested[category]) is None else {"suggested": likely}),
                 resolved=Resolved.of(self.model.resolve(category)),
                 locked=category in self.locked,
+                quantity=self._quantities[category],
                 product=self._answer(1, category, found[category], row),
                 alternatives=self._alternatives(
-                    category, found[category], problem.exchanged(composed.rows, number), row
+                    category, found[category], problem.exchanged(rows, number), row
                 ),
             )
-            for number, (category, row) in enumerate(zip(chosen, composed.rows, strict=True))
+            for number, (category, row) in enumerate(zip(categories, rows, strict=True))
         ]
-        return Look(
-            **asked,
+        missing = [category for category in self._suggested if not len(found[category])]
+        unused = [category for category in self._suggested if category not in {*categories, *missing}]
+        more: dict[str, Any] = {"excluded": [*self.excluded, *unused]} if self.excluded or unused else {}
+        return kind(
+            **self._asked,
             model=self.model.name,
             slots=slots,
-            missing=[category for category in suggested if not len(found[category])],
-            weight=weight,
+            missing=missing,
+            weight=self._weight(len(slots)),
             distance=sum(float(each.places[0]) for each in products),
-            apart=apart(products, between),
+            apart=apart(products, self._between) if products else 0.0,
             objective=composed.objective,
             lower_bound=composed.lower_bound,
             proven_exact=composed.proven and self.catalogue.store.exact,
-            price=_price(products),
+            price=_price(products, [slot.quantity for slot in slots]),
             budget=None if self.budget is None else str(self.budget),
+            **more,
         )
 
     def _weight(self, slots: int) -> float:
@@ -222,11 +293,12 @@ class LookComposer:
         complements = self.model.complements
         return complements.weight * slots if complements else WEIGHT
 
-    def _between(self, vectors: Sequence[Float32Array]) -> tuple[Between, float]:
-        """Return the distance between products, and a lower bound of it."""
+    def _distances(self) -> tuple[Between, float]:
+        """Return the distance between the products of two pools, and a lower bound of it."""
         complements = self.model.complements
-        if complements is None or not vectors:
+        if complements is None:
             return euclidean, 0.0
+        vectors = [pool.vectors for pool in self._pools.values()]
         longest = max(float(np.linalg.norm(each - complements.mean, axis=1).max()) for each in vectors)
         return complements.apart, complements.least_apart(longest)
 
@@ -285,7 +357,7 @@ class LookComposer:
         return len(products) > 0 and category not in self.locked and not has_all
 
     def _pool(self, category: str, products: Measured) -> Pool:
-        prices = [units or 0 for units in _units(products, self.budget)]
+        prices = [(units or 0) * self._quantities[category] for units in _units(products, self.budget)]
         locked = category in self.locked
         return Pool(
             products.places,
@@ -294,15 +366,42 @@ class LookComposer:
             float("inf") if locked else self._searches[category].unseen - ROUNDING,
         )
 
-    def _too_dear(self, categories: Sequence[str], pools: Sequence[Pool]) -> UsageError:
+    def _too_dear(self, sets: Sequence[Sequence[str]]) -> BudgetError:
+        """Return the error of a budget below the cheapest look."""
         assert self.budget is not None
         currency = self.budget.currency
-        cheapest = {name: int(pool.prices.min()) for name, pool in zip(categories, pools, strict=True)}
-        each = "; ".join(f"{name} {Budget.from_units(units, currency)}" for name, units in cheapest.items())
-        total = Budget.from_units(sum(cheapest.values()), currency)
-        return UsageError(
-            f"budget {self.budget}: the cheapest look of these categories costs {total} ({each}). Raise the "
-            "budget, or ask for fewer categories."
+        cheapest = {name: int(pool.prices.min()) for name, pool in self._pools.items()}
+        categories = min(sets, key=lambda names: sum(cheapest[name] for name in names))
+        names = short_names(categories)
+        slots, shown = [], []
+        for category in categories:
+            pool, products = self._pools[category], self._found[category]
+            row = int(np.lexsort((pool.costs, pool.prices))[0])
+            price, quantity = str(Budget.from_units(cheapest[category], currency)), self._quantities[category]
+            product = {"id": products.ids[row], "title": products.record(row)["title"]}
+            locked = category in self.locked
+            slots.append(
+                {"category": category, **product, "quantity": quantity, "price": price, "locked": locked}
+            )
+            shown.append(f"{f'{quantity} x ' if quantity > 1 else ''}{names[category]} {price}")
+        units = sum(cheapest[category] for category in categories)
+        total = Budget.from_units(units, currency)
+        dearest = max(categories, key=lambda category: cheapest[category])
+        suffices = len(slots) > 1 and units - cheapest[dearest] <= self.budget.units
+        remedy = f"Raise the budget to {total}."
+        if suffices:
+            remedy = f"Drop {names[dearest]} or raise the budget to {total}."
+        elif len(slots) > 1:
+            remedy = f"{names[dearest]} cost most. Raise the budget to {total}, or ask for fewer categories."
+        return BudgetError(
+            f"budget {self.budget}: the cheapest look of these categories costs {total} "
+            f"({'; '.join(shown)}). {remedy}",
+            {
+                "budget": str(self.budget),
+                "cheapest": {"price": str(total), "slots": slots},
+                "dearest": dearest,
+                "drop_suffices": suffices,
+            },
         )
 
     def _alternatives(
@@ -353,6 +452,21 @@ def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, s
     return found
 
 
+def check_locks(locked: Mapping[str, Point], table: SlotTable) -> None:
+    """Check that a look can have all locked products, by category.
+
+    Raises:
+        UsageError: two of them exclude each other.
+    """
+    names = short_names(locked)
+    for one, other in combinations(locked, 2):
+        if table.exclude(one, other):
+            raise UsageError(
+                f"locked products '{locked[one].id}' ({names[one]}) and '{locked[other].id}' "
+                f"({names[other]}): exclude each other in a look. Unlock one of them."
+            )
+
+
 def apart(products: Sequence[Measured], between: Between = euclidean) -> float:
     """Return the mean distance of all pairs of products, or 0 for one product.
 
@@ -360,6 +474,19 @@ def apart(products: Sequence[Measured], between: Between = euclidean) -> float:
     """
     lengths = [float(between(a.vectors[:1], b.vectors[:1])[0, 0]) for a, b in combinations(products, 2)]
     return float(np.mean(lengths)) if lengths else 0.0
+
+
+def _remembered(between: Between) -> Between:
+    """Return the distance with a memory for pools, which stay alive: looks with other slots share them."""
+    held: dict[tuple[int, int], Float64Array] = {}
+
+    def apart(one: Float32Array, other: Float32Array) -> Float64Array:
+        key = (id(one), id(other))
+        if key not in held:
+            held[key] = between(one, other)
+        return held[key]
+
+    return apart
 
 
 def _units(products: Measured, budget: Budget | None) -> list[int | None]:
@@ -378,9 +505,10 @@ def _cheaper(products: Measured, currency: str | None) -> Compare:
     return Compare("price", "<", least if currency is None else Money(least, currency))
 
 
-def _price(products: Sequence[Measured]) -> str | None:
+def _price(products: Sequence[Measured], quantities: Sequence[int]) -> str | None:
     """Return the sum of the prices, or None unless all products have a price in the same currency."""
     known = [price for each in products for price in prices_of(each) if price is not None]
     if not known or len(known) < len(products) or len({price.currency for price in known}) > 1:
         return None
-    return str(Budget(sum((price.amount for price in known), Decimal(0)), known[0].currency))
+    total = sum((count * price.amount for count, price in zip(quantities, known, strict=True)), Decimal(0))
+    return str(Budget(total, known[0].currency))

@@ -27,7 +27,7 @@ from perfectlook.stores import Hits, Point, Query
 from perfectlook.stores.base import fields_of
 from perfectlook.stores.filters import Filter, Not, matches
 from perfectlook.taxonomy import matches as is_under
-from perfectlook.types import Float32Array, Float64Array
+from perfectlook.types import BoolArray, Float32Array, Float64Array
 
 if TYPE_CHECKING:
     from perfectlook.model.distances import Norm
@@ -491,6 +491,11 @@ def distinct(measured: Measured, rows: Iterable[int], count: int, *, shown: Sequ
             found.append(row)
             seen.append((row, group, picture, outline))
     return found
+
+
+def repeating(measured: Measured, row: int) -> BoolArray:
+    """Return which products repeat a product, or are it: [n]."""
+    return np.array([not distinct(measured, [each], 1, shown=[row]) for each in range(len(measured))], bool)
 
 
 def same_look(measured: Measured, one: int, other: int) -> bool:

@@ -27,7 +27,15 @@ from perfectlook.files import Closable
 from perfectlook.images import Photo, open_picture, photo_name
 from perfectlook.model.runtime import Model, SceneEmbedding
 from perfectlook.recommender.explain import explained_products
-from perfectlook.recommender.look import MOST_SLOTS, SLOTS, Budget, LookComposer, locked_products
+from perfectlook.recommender.look import (
+    MOST_OTHERS,
+    MOST_SLOTS,
+    SLOTS,
+    Budget,
+    LookComposer,
+    check_locks,
+    locked_products,
+)
 from perfectlook.recommender.ranking import Ranking, find_pins, finish
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import (
@@ -39,6 +47,7 @@ from perfectlook.recommender.scope import (
     nearest_categories,
     search_filter,
 )
+from perfectlook.recommender.slots import SlotTable
 from perfectlook.recommender.view import PhotoView
 from perfectlook.stores import Point, Query
 from perfectlook.stores.base import fields_of
@@ -329,6 +338,8 @@ class Recommender(Closable):
         budget: Budget | Decimal | int | str | None = None,
         locked: Mapping[str, str] | None = None,
         alternatives: int = 3,
+        other_looks: int = 0,
+        slots: SlotTable | Path | str | None = None,
         rules: Rules = NO_RULES,
         include_unavailable: bool = False,
         keep_in_scene: bool = False,
@@ -352,6 +363,10 @@ class Recommender(Closable):
             locked: the ids of products that must be in the look, by category. Filters do not apply to them.
                 Their categories get a slot even if `categories` does not name them.
             alternatives: how many other products to list for each slot.
+            other_looks: how many other whole looks to list in `Look.alternatives`, up to 5. Each differs from
+                the look and from each other in at least half of its slots.
+            slots: the table of the slots that exclude each other and of their quantities, or its file. By
+                default the table that comes with the package; `SlotTable()` has no entries.
             rules: the rules that boost, bury and exclude products. Pins have no effect here.
             include_unavailable: also choose products that are out of stock.
             keep_in_scene: also choose products that the photo already shows.
@@ -360,17 +375,22 @@ class Recommender(Closable):
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
             UsageError: a category matches nothing, there are too many categories, a locked product is not in
-                its category, weight or budget is out of range, nothing fits the budget, or the filter is
-                invalid.
+                its category, locked products exclude each other, weight or budget is out of range, or the
+                filter or the table of slots is invalid.
+            BudgetError: no look is within the budget. Its `details` have the cheapest.
             CatalogueError: the catalogue fails, or has been synced with another model.
         """
         if weight is not None and not 0 <= weight < float("inf"):
             raise UsageError(f"weight {weight:g}: must be 0 or more, and finite.")
+        if not 0 <= other_looks <= MOST_OTHERS:
+            raise UsageError(f"other looks {other_looks}: must be from 0 to {MOST_OTHERS}.")
         limit = None if budget is None else Budget.of(budget)
+        table = SlotTable.given(slots)
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         kept = locked_products(self.catalogue, self.model, locked or {})
+        check_locks(kept, table)
         asked = self._question(photo, product)
-        slots, view = self._slots(asked, categories, list(kept))
+        chosen, excluded, view = self._slots(asked, categories, list(kept), table)
         if not keep_in_scene:
             wanted = all_of([wanted, view.elsewhere])
         composer = LookComposer(
@@ -385,13 +405,18 @@ class Recommender(Closable):
             locked=kept,
             alternatives=alternatives,
             parts=asked.product is None,
+            slots=table,
+            other_looks=other_looks,
+            excluded=excluded,
         )
-        look = composer.compose(asked.named, slots)
+        look = composer.compose(asked.named, chosen)
         short = bool(look.missing) or any(len(each.alternatives) < alternatives for each in look.slots)
         request = all_of(
             [parse_filter(where) if isinstance(where, str) else where, limit.affordable if limit else None]
         )
-        more = self._notes(request, view.notes, short=short)
+        more: dict[str, Any] = self._notes(request, view.notes, short=short)
+        if look.alternatives:
+            more["alternatives"] = [_drawable(each, asked.source) for each in look.alternatives]
         return _drawable(look.model_copy(update=more), asked.source)
 
     def explain(
@@ -522,22 +547,35 @@ class Recommender(Closable):
         return {name: self.model.embed_products(features, centre)[0] for name, centre in centres.items()}
 
     def _slots(
-        self, asked: _Question, categories: Sequence[str] | None, locked: Sequence[str]
-    ) -> tuple[dict[str, float | None], PhotoView]:
-        """Return the categories of a look, with the probability that each completes the scene."""
+        self, asked: _Question, categories: Sequence[str] | None, locked: Sequence[str], table: SlotTable
+    ) -> tuple[dict[str, float | None], list[str], PhotoView]:
+        """Return the categories of a look, with the probability that each completes the scene.
+
+        Also return the categories that the locked products or the product of the request exclude.
+        """
         names = list(dict.fromkeys([*self._chosen(categories, asked), *locked]))
         view = self._view(asked, names)
-        suggested = view.suggested
-        if categories is None:
-            others = [category for category in suggested if category not in locked]
-            kept = {*locked, *others[: max(0, SLOTS - len(locked))]}
-            names = [category for category in suggested if category in kept]
-        elif len(names) > MOST_SLOTS:
+        given = [*locked, *([asked.product.category] if asked.product else [])]
+        excluded: list[str] = []
+        free: list[str] = []
+        for category in view.suggested if categories is None else names:
+            if category in locked:
+                continue
+            if categories is None and len(locked) + len(free) >= SLOTS:
+                # more categories than slots, until some set of them has enough that exclude no other
+                sets = table.sets(free)
+                if len(free) + len(locked) == MOST_SLOTS or max(map(len, sets)) + len(locked) >= SLOTS:
+                    break
+            taken = any(table.exclude(category, other) for other in given)
+            (excluded if taken else free).append(category)
+        chosen = {*locked, *free}
+        if len(chosen) > MOST_SLOTS:
             raise UsageError(
-                f"look of {len(names)} categories: must be at most {MOST_SLOTS}. Choose some of: "
-                f"{'; '.join(names)}."
+                f"look of {len(chosen)} categories: must be at most {MOST_SLOTS}. Choose some of: "
+                f"{'; '.join([*locked, *free])}."
             )
-        return {category: suggested[category] for category in names}, view
+        order = view.suggested if categories is None else names
+        return {each: view.suggested[each] for each in order if each in chosen}, excluded, view
 
     def _view(self, asked: _Question, categories: Sequence[str]) -> PhotoView:
         """Return what the photo shows; nothing is known of a product."""

@@ -19,7 +19,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
 from perfectlook.answers import ErrorAnswer, ErrorDetail
-from perfectlook.errors import CatalogueInUseError, FetchError, PerfectLookError, PictureError, UsageError
+from perfectlook.errors import (
+    BudgetError,
+    CatalogueInUseError,
+    FetchError,
+    PerfectLookError,
+    PictureError,
+    UsageError,
+)
 from perfectlook.service.decoding import SmallBoxError
 from perfectlook.service.examples import example_of
 from perfectlook.service.settings import reason_of
@@ -158,7 +165,7 @@ def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
         if refusal.status_code >= 500:  # other messages repeat what was sent
             reason["reason"] = masked(str(error)[:500])
         LOGGER.log(level, "refused", extra=reason)
-        return error_answer(refusal, state)
+        return error_answer(refusal, state, error.details if isinstance(error, BudgetError) else None)
 
     @app.exception_handler(Exception)
     async def broken(request: Request, error: Exception) -> Response:

@@ -96,6 +96,7 @@ class CompleteOptions(PhotoOptions):
     locked: list[Name] = Field(
         [], max_length=12, description='products that keep their slots in the look: "category=product id"'
     )
+    alternatives: int = Field(0, ge=0, le=5, description="how many other whole looks to compose")
     attention: bool = Field(False, description="also return the attention over the photo")
     keep_in_scene: bool = Field(False, description="also recommend products that the photo already shows")
     spread: float = Field(0.0, ge=0, le=1, description="preference for products that differ from each other")

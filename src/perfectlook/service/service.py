@@ -27,6 +27,7 @@ from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.explain import UsualDistances
 from perfectlook.recommender.rules import NO_RULES
+from perfectlook.recommender.slots import SlotTable
 from perfectlook.service.decoding import Decoder
 from perfectlook.service.errors import LOGGER
 from perfectlook.service.feedback import FeedbackStore
@@ -51,6 +52,7 @@ class Service(Closable):
         self.settings = settings
         self.recommender = recommender
         self.rules = Rules.read(settings.rules) if settings.rules else NO_RULES
+        self.slots = SlotTable.given(settings.slots or None)
         self.keys = Keys(Path(settings.keys) if settings.keys else None)
         self.samples = Samples(Path(settings.samples) if settings.samples else None)
         self.feedback = FeedbackStore(_feedback_file(settings), settings.feedback_max)

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
         0, "use an approximate index for categories with more products than this (extra ann); 0: never", ge=0
     )
     rules: str = _setting("", "TOML file with the shop's rules, which pin, boost, bury or exclude products")
+    slots: str = _setting("", "TOML file that says which slots of a look exclude each other, and quantities")
     allow_origin: Texts = _setting((), "origin of another site whose pages may call the API; repeatable")
     trusted_proxies: str = _setting("", "addresses of proxies whose X-Forwarded-For is trusted, with commas")
     workers: int = _setting(0, "threads that run the model (0: one per processor)", ge=0)

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar
+from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar, Slot
 from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.recommender.explain import why
 from perfectlook.service.errors import Refusal, described, json_answer, state_of
@@ -79,9 +79,16 @@ def _completed(
     look = None
     if options.look:
         look = recommender.look(
-            photo, weight=options.weight, budget=options.budget, locked=options.locked_ids, **asked
+            photo,
+            weight=options.weight,
+            budget=options.budget,
+            locked=options.locked_ids,
+            slots=service.slots,
+            other_looks=options.alternatives,
+            **asked,
         )
-    shown = [*answer.categories, *(look.slots if look else ())]
+    looks = [look, *look.alternatives] if look else []
+    shown: list[Section | Slot] = [*answer.categories, *(slot for each in looks for slot in each.slots)]
     usual: Parts = {}
     if photo:
         usual = service.usual.parts(photo.scene, list(dict.fromkeys(each.category for each in shown)))
@@ -173,4 +180,7 @@ def _look(look: Look, usual: Parts) -> Look:
         parts = usual.get(slot.category)
         product, *others = (_product(each, parts) for each in (slot.product, *slot.alternatives))
         slots.append(slot.model_copy(update={"product": product, "alternatives": others}))
-    return look.model_copy(update={"slots": slots})
+    update: dict[str, object] = {"slots": slots}
+    if look.alternatives:
+        update["alternatives"] = [_look(each, usual) for each in look.alternatives]
+    return look.model_copy(update=update)
