@@ -1,5 +1,7 @@
 """The mixture weighs a prior and a regression by held-out pairs, and one vector holds both."""
 
+import dataclasses
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,18 @@ from perfectlook.model.networks import Compatibility
 from perfectlook.model.runtime import Model
 from perfectlook.training import mixture
 from perfectlook.training.baselines.registry import baseline, train_baseline_on_features
+from perfectlook.training.checkpoint import ADDS
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
-from perfectlook.training.mixture import ClosedForms, HeldOutPairs, choose, measured_scenes
+from perfectlook.training.mixture import (
+    ClosedForms,
+    HeldOutPairs,
+    choose,
+    last_doubling,
+    measured_scenes,
+)
 from perfectlook.training.train import train_on_features
-from perfectlook.training.validation import folds, learning_pairs
+from perfectlook.training.validation import Round, folds, learning_pairs
 from styled import styled_set
 
 CONFIG = baseline("mixture").config({"backbone": "tiny"}, name="mixture")
@@ -62,9 +71,10 @@ def test_every_product_vector_has_the_same_length_so_distances_rank_by_inner_pro
     assert lengths == pytest.approx(np.full(len(lengths), lengths[0]), rel=1e-4)
 
 
-def test_held_out_accuracy_is_what_brute_force_gives(data: TrainingData, forms: ClosedForms) -> None:
+def by_brute_force(data: TrainingData, forms: ClosedForms, rounds: list[Round]) -> list[float]:
+    """The share of every held-out pair, by the distances of closed forms fitted to each round's pairs."""
     features, shares = data.features, []
-    for part in folds(features, CONFIG):
+    for part in rounds:
         distances = forms.distances(data, part)
         for index in HeldOutPairs(data, part).pairs:
             pair, row = features.pairs[index], int(features.pair_products[index])
@@ -78,6 +88,11 @@ def test_held_out_accuracy_is_what_brute_force_gives(data: TrainingData, forms: 
             scene = int(features.pair_scenes[index])
             own = distances(scene, "", np.array([row]))[0]
             shares.append(float(np.mean(distances(scene, "", np.array(others)) > own)))
+    return shares
+
+
+def test_held_out_accuracy_is_what_brute_force_gives(data: TrainingData, forms: ClosedForms) -> None:
+    shares = by_brute_force(data, forms, folds(data.features, CONFIG))
     assert forms.held_out.shares == pytest.approx(shares, abs=1e-3)
     assert np.mean(shares) > 0.8
 
@@ -145,6 +160,8 @@ def test_a_network_that_adds_nothing_is_not_kept(tmp_path: Path) -> None:
     config = TrainingConfig(model=shape, epochs=8, patience=1, learning_rate=1e-6)
     record = train_on_features(features, tmp_path / "m", config, may_drop=True)
     assert record.baseline == "mixture"
+    assert record.training["network_adds"] < ADDS
+    assert record.training["summary"][0].startswith("Chosen: the closed forms alone")
     assert record.training["new_products"]["value"] > 0.75
 
 
@@ -169,5 +186,36 @@ def accuracy(features: SetFeatures, folder: Path) -> float:
 
 def test_the_baseline_writes_a_model_with_its_figures(tmp_path: Path) -> None:
     record = train_baseline_on_features(styled_set(**SETS), tmp_path / "m", "mixture", {"backbone": "tiny"})
-    assert set(record.training["mixture"]) == {"weights", "ridge"}
+    assert set(record.training["mixture"]) == {"weights", "ridge", "shares"}
+    assert sum(record.training["mixture"]["shares"].values()) == pytest.approx(1)
+    card = (tmp_path / "m" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert record.training["summary"]
+    assert all(f"- {sentence}\n" in card for sentence in record.training["summary"])
     assert record.training["known_products"]["low"] <= record.training["known_products"]["value"]
+
+
+def test_the_last_doubling_is_what_the_second_half_of_the_pairs_brought(
+    data: TrainingData, forms: ClosedForms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_before(matches: list, *_: object) -> tuple:
+        rows = zip(*matches, strict=True)
+        mixed = [sum(w * each for w, each in zip(forms.weights, row, strict=True)) for row in rows]
+        return forms.weights, forms.proportions, mixture.shares_of(mixed)
+
+    monkeypatch.setattr(mixture, "weigh", as_before)
+    found = last_doubling(forms, data, CONFIG)
+    half = np.asarray([zlib.crc32(pair.scene.encode()) % 2 for pair in data.features.pairs])
+    halves = []
+    for chosen in (0, 1):
+        rounds = [
+            dataclasses.replace(each, training=each.training[half[each.training] == chosen])
+            for each in folds(data.features, CONFIG)
+        ]
+        halves.append(by_brute_force(data, forms, rounds))
+    assert found is not None
+    assert found.value == pytest.approx(forms.held_out.shares.mean() - np.mean(halves), abs=1e-4)
+
+
+def test_too_few_pairs_do_not_say_what_more_would_bring() -> None:
+    few = TrainingData(styled_set(scenes=8, products=10), CONFIG.model)
+    assert last_doubling(choose(few, CONFIG), few, CONFIG) is None

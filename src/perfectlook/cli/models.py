@@ -140,7 +140,7 @@ def _print(out: Path, report: Mapping[str, Any]) -> None:
             f"; binary accuracy {accuracy['value']:.4f} [{accuracy['low']:.4f}, {accuracy['high']:.4f}] by "
             f"{report['chosen_on']}"
         )
-    print(line)
+    print(line, *report["summary"], sep="\n")
 
 
 def _print_epoch(stage: str, epoch: "Epoch") -> None:

@@ -116,6 +116,8 @@ class Stages:
         self._settings = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         self._states: dict[str, dict[str, Any]] = self._read(out / CHECKPOINT) if out else {}
         self.history: dict[str, Sequence[Epoch]] = {}
+        self.network_adds: float | None = None
+        """What the network added to the closed forms alone, once `learn` has measured it."""
         self._next_write = 0.0
 
     def run(self, fit: Fit, epochs: int, *, patience: int | None = None) -> Fit:
@@ -253,6 +255,7 @@ def learn(
         measured = [make(each) for each in folds(features, config)]
         patience = _patience(measured, config)
         stages.measure(measured, config.epochs, patience=patience, may_drop=may_drop)
+        stages.network_adds = _known(gain(measured))
         if may_drop and gain(measured) < ADDS:
             return None
         values, shares, is_new = worths(measured)
@@ -267,6 +270,7 @@ def learn(
     else:
         part = validation_round(features, config)
         fit = stages.run(make(part), config.epochs, patience=config.patience)
+        stages.network_adds = _known(gain([fit]))
         if may_drop and gain([fit]) < ADDS:
             return None
         chosen, is_new = fit.best_epoch, fit.is_new
@@ -286,6 +290,10 @@ def learn(
         is_new=is_new,
         closed=weights.closed,
     )
+
+
+def _known(gained: float) -> float | None:
+    return gained if math.isfinite(gained) else None
 
 
 def worths(

@@ -1,6 +1,7 @@
 """Record a training: the log of its epochs, their plot, the report in the model's record, the model card."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from perfectlook import __version__
-from perfectlook.evaluation.protocol import mean_interval
+from perfectlook.evaluation.protocol import Interval, mean_interval
 from perfectlook.evaluation.tables import new_figure, save_chart
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.adaptation import SceneStatistics, scene_moments
@@ -80,6 +81,9 @@ class Learned:
         is_new: whether the product of each held-out pair is in no training pair.
         mixture: what the choice of the closed forms found; None without them.
         closed: weight of the closed forms; infinite if they are as good without the network.
+        network_adds: accuracy on held-out scenes that the network adds to the closed forms alone, as the mean
+            over new and known products; None if they were not compared.
+        last_doubling: what the closed forms gained from the second half of the pairs; None if unknown.
     """
 
     network: Network | Mapping[str, int]
@@ -94,6 +98,8 @@ class Learned:
     is_new: BoolArray | None = None
     mixture: Mapping[str, Any] | None = None
     closed: float | None = None
+    network_adds: float | None = None
+    last_doubling: Interval | None = None
 
     def scene_rows(self, features: SetFeatures) -> IntArray:
         """Rows of the training scenes' views: those of the training pairs, unless `scenes` names them."""
@@ -197,7 +203,7 @@ def training_report(learned: Learned, data: TrainingData, settings: Mapping[str,
     features = data.features
     parts = features.dataset.parts or (features.dataset,)
     accuracy = learned.held_out.accuracy if learned.held_out else None
-    return {
+    report = {
         "sets": [part.name for part in parts],
         "licences": {part.name: part.licence for part in parts},
         "n_pairs": len(learned.training),
@@ -211,8 +217,53 @@ def training_report(learned: Learned, data: TrainingData, settings: Mapping[str,
         "chosen_on": learned.chosen_on,
         "binary_accuracy": accuracy._asdict() if accuracy else None,
         "mixture": learned.mixture,
+        "closed_forms_weight": None if learned.closed == math.inf else learned.closed,
+        "network_adds": learned.network_adds,
+        "last_doubling": learned.last_doubling._asdict() if learned.last_doubling else None,
         **_by_novelty(learned),
     }
+    return report | {"summary": summary(report)}
+
+
+def summary(report: Mapping[str, Any]) -> list[str]:
+    """What was chosen and why, and what twice the pairs would bring, in sentences.
+
+    Args:
+        report: the other fields of a training report.
+    """
+    found = []
+    if mixture := report["mixture"]:
+        prior, regression = mixture["shares"]["prior"], mixture["shares"]["regression"]
+        parts = f"prior {100 * prior:.0f} %, regression {100 * regression:.0f} %"
+        adds = report["network_adds"]
+        if report["epoch"] is None:
+            line = f"Chosen: the closed forms alone ({parts})."
+            if adds is not None:
+                line += f" With a network, the accuracy changed by {adds:+.4f}, which is too little."
+        else:
+            weight = report["closed_forms_weight"]
+            line = f"Chosen: a network, with closed forms ({parts}) of weight {weight:g}."
+            if adds is not None:
+                line += f" The network adds {adds:+.4f} to the closed forms alone."
+        found.append(line)
+    elif report["epoch"] is not None and report["network_adds"] is not None:
+        found.append(f"Chosen: a network alone. It adds {report['network_adds']:+.4f} to the closed forms.")
+    new, known = (report[name] and Interval(**report[name]) for name in ("new_products", "known_products"))
+    if new and known:
+        found.append(f"On products that no training pair has: {new:.4f}. On the others: {known:.4f}.")
+    if gained := report["last_doubling"]:
+        change = Interval(**gained)
+        found.append(
+            f"From half of the pairs to all of them, the closed forms changed by {change:+.4f}. "
+            + (
+                f"If that goes on, twice the pairs bring about {change.value:.3f} more, or a little less."
+                if change.low > 0
+                else "That may be chance, so what twice the pairs would bring is not known."
+            )
+        )
+    elif mixture:
+        found.append("The pairs are too few to say what twice as many would bring.")
+    return found
 
 
 def _by_novelty(learned: Learned) -> dict[str, Any]:

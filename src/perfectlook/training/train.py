@@ -238,6 +238,9 @@ def train_on_features(
         assert isinstance(learned.network, Compatibility)
         blend = Blend(learned.network, closed, learned.closed)
         learned = dataclasses.replace(learned, network=blend, mixture=forms.report())
+    if forms:
+        gained = mixture.last_doubling(forms, data, config)
+        learned = dataclasses.replace(learned, network_adds=stages.network_adds, last_doubling=gained)
     suggestion = None
     if whole:  # the suggester learns from the whole scenes of the same pairs
         scenes = {features.pairs[index].scene for index in learned.training}
