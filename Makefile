@@ -30,7 +30,7 @@ define environment
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-milvus demo test test-long check format docs docs-pages docs-check bench bench-quick results clean
+.PHONY: help setup setup-demo setup-milvus demo test test-long check format docs docs-pages docs-check bench bench-quick models results clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -95,6 +95,9 @@ bench: setup ## run the benchmarks; figures in out/
 
 bench-quick: setup ## run every benchmark on a few drawn items, to see that they run
 	for each in backbones cluster extract search serve sync train; do $(BIN)/python benchmarks/$$each.py --quick || exit 1; done
+
+models: setup ## make, measure and describe the models that come with the package (needs ccp-looks; measures on the others)
+	PYTHONPATH=research $(BIN)/python tools/shipped.py
 
 results: setup ## train and compare every variant and baseline on the three sets; docs/results.md (resumable)
 	$(BIN)/python tools/results.py

@@ -414,7 +414,7 @@ ATTACKS: dict[str, Attack] = {
 @contextmanager
 def _server(scratch: Path) -> Iterator[tuple[Target, psutil.Process]]:
     """Sync the showroom, and serve it."""
-    model = str(MODELS / "showroom")
+    model = str(MODELS / "rooms")
     program = [sys.executable, "-m", "perfectlook"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     catalogue = ["--model", model, "--catalogue", str(scratch / "catalogue")]

@@ -85,7 +85,7 @@ def main() -> None:
         server = MilvusServer(folder / "milvus", {}).start()
         stack.callback(server.kill)
         catalogue = f"milvus+{server.url}/shop"
-        first, second = "showroom", str(folder / "other")
+        first, second = "rooms", str(folder / "other")
         words = ["train", "showroom", "--baseline", "ridge", "--out", second]
         subprocess.run([sys.executable, "-m", "perfectlook", *words], check=True, capture_output=True)
         with Catalogue.open(catalogue, create=True) as opened:

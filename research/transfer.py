@@ -13,6 +13,7 @@ import json
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -33,9 +34,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="chooses the photos (default %(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures to a file")
     given = parser.parse_args()
-    folder = model_folder(given.model)
+    found = measure(given.model, given.set, given.photos, given.seed)
+    for name in ("as_it_is", "adapted", "difference"):
+        value = found[name]
+        print(f"{name.replace('_', ' '):<12}{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(name: Path | str, dataset: str, photos: int, seed: int = 0) -> dict[str, Any]:
+    """Figures of a model on a set as it is and adapted, and the paired difference."""
+    folder = model_folder(name)
     model = Model.open(folder)
-    features = features_for(model, given.set)
+    features = features_for(model, dataset)
     before: list[PairResult] = []
     after: list[PairResult] = []
     for fold in range(5):
@@ -43,26 +54,20 @@ def main() -> None:
         indices = pairs_of(features, scenes)
         before += place_pairs(features, indices, model.distances_over(features, indices))
         with TemporaryDirectory() as scratch:
-            photos = chosen_photos(features, scenes, given.photos, given.seed, Path(scratch, "photos"))
+            pictures = chosen_photos(features, scenes, photos, seed, Path(scratch, "photos"))
             adapted = Path(scratch, "model")
-            adapt(folder, photos, adapted, seed=given.seed)
+            adapt(folder, pictures, adapted, seed=seed)
             opened = Model.open(adapted)
             after += place_pairs(features, indices, opened.distances_over(features, indices))
     shares = [np.asarray([each.share for each in results]) for results in (before, after)]
-    found = {
+    return {
         "set": features.dataset.name,
         "n_pairs": len(before),
-        "photos": given.photos,
+        "photos": photos,
         "as_it_is": figures(before).binary_accuracy._asdict(),  # type: ignore[union-attr]
         "adapted": figures(after).binary_accuracy._asdict(),  # type: ignore[union-attr]
         "difference": paired_difference(shares[1], shares[0], [each.scene for each in before])._asdict(),
     }
-    for name in ("as_it_is", "adapted", "difference"):
-        value = found[name]
-        assert isinstance(value, dict)
-        print(f"{name.replace('_', ' '):<12}{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]")
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def chosen_photos(features: SetFeatures, held_out: set[str], count: int, seed: int, folder: Path) -> Path:

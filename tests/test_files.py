@@ -120,8 +120,8 @@ def test_an_error_in_the_block_closes_and_is_raised():
 
 def test_shipped_models_and_sets_are_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert "showroom" in shipped_models()
-    assert model_folder("showroom") == MODELS / "showroom"
+    assert "rooms" in shipped_models()
+    assert model_folder("rooms") == MODELS / "rooms"
     assert set_folder("showroom") == SHOWROOM
     assert (SHOWROOM / "pairs.jsonl").is_file()
 

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--room", default="colourful-living-room-1", help="the room to show")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    demo = Demo(SHOWROOM, MODELS / "showroom", cache_folder() / "demo")
+    demo = Demo(SHOWROOM, MODELS / "rooms", cache_folder() / "demo")
     demo.prepare()
     with serving(demo, 0) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)

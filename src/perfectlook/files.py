@@ -14,6 +14,8 @@ from perfectlook.errors import PerfectLookError
 
 MODELS = Path(__file__).parent / "pretrained"
 """The folder of the models that come with the package."""
+ALIASES = {"showroom": "rooms", "fashion-ccp": "outfits"}
+"""Earlier names of these models."""
 SHOWROOM = Path(__file__).parent / "showroom"
 """The folder of the set that comes with the package."""
 
@@ -56,12 +58,13 @@ def shipped_models() -> list[str]:
 def model_folder(model: Path | str) -> Path:
     """Return the folder of a model, given its path or the name of a shipped model.
 
-    An existing file or folder with this name takes precedence over the shipped model.
+    A model in a folder of this name, also an unfinished one, takes precedence over the shipped model. Other
+    files and folders of this name do not.
     """
     folder = Path(model)
-    if not folder.exists() and folder.name == str(model) and str(model) in shipped_models():
-        return MODELS / folder.name
-    return folder
+    name = ALIASES.get(str(model), str(model))
+    is_model = any((folder / file).exists() for file in ("config.json", "checkpoint.pt"))
+    return MODELS / name if name in shipped_models() and not is_model else folder
 
 
 def set_folder(path: Path | str) -> Path:

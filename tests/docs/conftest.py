@@ -37,9 +37,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         _tell_prices(source)
         random_model(source, folder / "MODEL")
         random_model(source, folder / "OTHER", seed=1)
-        for name in ("showroom", "my-model", "my-ridge"):
+        for name in ("rooms", "my-model", "my-ridge"):
             shutil.copytree(folder / "MODEL", folder / name)
-        shutil.copytree(source, folder / "showroom", dirs_exist_ok=True)  # the name of a model and of a set
+        shutil.copytree(source, folder / "showroom")
         shutil.copytree(source, folder / "SOURCE")
         shutil.copytree(source, folder / "my-pictures", ignore=shutil.ignore_patterns("pairs.jsonl"))
         scenes = sorted((source / "scenes").iterdir())
@@ -100,7 +100,7 @@ def _write_feed(source: Path, file: Path, header: Iterable[str]) -> None:
 def _write_own(source: Path, folder: Path) -> None:
     """Write pictures and pairs as input of `data make`."""
     dataset = load_set(source)
-    shutil.copytree(source / "scenes", folder / "rooms")
+    shutil.copytree(source / "scenes", folder / "photos")
     shutil.copytree(source / "products", folder / "items")
     with (folder / "pairs.csv").open("w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream)

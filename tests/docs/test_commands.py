@@ -86,12 +86,12 @@ UNRUN = {
     "make demo": f"{INSTALLS}; then it is `perfectlook demo`, which showroom.md prints",
     "make test": "would run these tests recursively",
     (
-        "perfectlook complete --product armchair-bentwood-industrial-1 --model showroom "
+        "perfectlook complete --product armchair-bentwood-industrial-1 --model rooms "
         "--catalogue shop/catalogue -k 3"
     ): (
         "the products of the reader's own shop differ; tests/cli/test_complete_product.py types lines like it"
     ),
-    "PYTHONPATH=src python research/complements.py fashion-ccp ccp-looks MODEL ikea-rooms": (
+    "PYTHONPATH=src python research/complements.py outfits ccp-looks MODEL ikea-rooms": (
         "needs sets that do not come with the package"
     ),
     "perfectlook catalogue switch /srv/look/catalogue": "needs a staged model",
@@ -99,7 +99,7 @@ UNRUN = {
         "perfectlook catalogue sync feed.csv --model /srv/look/models/new "
         "--catalogue /srv/look/catalogue --stage"
     ): ("needs two models and a running server; tests/service/test_follow.py stages and switches"),
-    "perfectlook serve --model showroom --catalogue catalogue": (
+    "perfectlook serve --model rooms --catalogue catalogue": (
         "serves the catalogue of the script above it; test_tutorial.py serves with the same flags"
     ),
     "perfectlook train SET --out MODEL --backbone timm:convnext_tiny.fb_in22k": (

@@ -72,7 +72,7 @@ def test_the_tutorial(own_desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 @pytest.mark.long
 @pytest.mark.skipif(not (SHOWROOM / PAIRS).exists(), reason="the showroom's pictures are not there")
-@pytest.mark.skipif("showroom" not in shipped_models(), reason="the showroom's model is not there")
+@pytest.mark.skipif("rooms" not in shipped_models(), reason="the model is not there")
 def test_the_tutorial_with_the_showroom_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -113,7 +113,7 @@ def test_phrases_of_other_files(tmp_path: Path, name: str, text: str, line: int)
         ".ci/run",
         "src/perfectlook/data/fetch/sets.toml",
         "src/perfectlook/training/templates/model_card.md",
-        "src/perfectlook/pretrained/showroom/MODEL_CARD.md",
+        "src/perfectlook/pretrained/rooms/MODEL_CARD.md",
         "src/perfectlook/evaluation/templates/words.html",
     ],
 )

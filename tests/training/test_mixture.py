@@ -185,7 +185,12 @@ def accuracy(features: SetFeatures, folder: Path) -> float:
 
 
 def test_the_baseline_writes_a_model_with_its_figures(tmp_path: Path) -> None:
-    record = train_baseline_on_features(styled_set(**SETS), tmp_path / "m", "mixture", {"backbone": "tiny"})
+    features = styled_set(**SETS)
+    settings = {"backbone": "tiny"}
+    record = train_baseline_on_features(features, tmp_path / "m", "mixture", settings, whole=features)
+    suggester = Model.open(tmp_path / "m").suggester
+    assert suggester is not None
+    assert set(suggester.categories) == set(features.product_categories)
     assert set(record.training["mixture"]) == {"weights", "ridge", "shares"}
     assert sum(record.training["mixture"]["shares"].values()) == pytest.approx(1)
     card = (tmp_path / "m" / "MODEL_CARD.md").read_text(encoding="utf-8")

@@ -144,11 +144,11 @@ def check(
     return SEVERITY[found.severity]
 
 
-def categories(*, model: Folder = Path("showroom"), json: JsonOut = None) -> int:
+def categories(*, model: Folder = Path("rooms"), json: JsonOut = None) -> int:
     """List the categories that a model knows.
 
     Args:
-        model: folder of a trained model, or the name of an included one (default: showroom)
+        model: folder of a trained model, or the name of an included one (default: rooms)
 
     Raises:
         PerfectLookError: the model cannot be opened.

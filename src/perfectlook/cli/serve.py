@@ -44,7 +44,7 @@ def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool =
     from perfectlook.files import MODELS, SHOWROOM, cache_folder
     from perfectlook.progress import ProgressLine
 
-    showroom = Demo(SHOWROOM, MODELS / "showroom", cache_folder() / "demo")
+    showroom = Demo(SHOWROOM, MODELS / "rooms", cache_folder() / "demo")
     report = showroom.prepare(ProgressLine)
     print(f"{showroom.catalogue}: {report.embedded:,} products embedded, {report.unchanged:,} unchanged")
     with serving(showroom, 0 if check and port is None else port) as url:

@@ -21,7 +21,7 @@ import numpy as np
 
 from perfectlook import __version__
 from perfectlook.errors import ModelError, PerfectLookError
-from perfectlook.files import shipped_models, write_file
+from perfectlook.files import ALIASES, shipped_models, write_file
 from perfectlook.model.config import ModelConfig
 from perfectlook.types import Float32Array
 
@@ -124,7 +124,7 @@ class ModelRecord:
         """
         path = folder / CONFIG
         if not folder.is_dir():
-            near = difflib.get_close_matches(folder.name.lower(), shipped_models(), n=1)
+            near = difflib.get_close_matches(folder.name.lower(), [*shipped_models(), *ALIASES], n=1)
             meant = f"Did you mean '{near[0]}'? " if near else ""
             raise ModelError(
                 f"{folder}: no such model folder. {meant}Make one with `perfectlook train SET "

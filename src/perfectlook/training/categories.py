@@ -7,7 +7,7 @@ would leak the target. The crop rule cuts the product away, so the place of a cr
 popularity on crops, but is worse than popularity on whole pictures. See `docs/explanation/suggestion.md`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from perfectlook.data.scenes import FOLDS, fold_of
 from perfectlook.errors import TrainingError
+from perfectlook.evaluation.protocol import training_indices
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.categories import CategorySuggester, known_categories, scene_views
 from perfectlook.model.config import GlobalFeatures, chosen_features
@@ -82,6 +83,19 @@ def fit_suggester(
     # Of equal losses choose the largest penalty. If no scene can be held out, this gives the popularity.
     penalty = max(penalty for penalty, loss in losses.items() if loss == least)
     return SuggesterFit(views.suggester(penalty), penalty, losses)
+
+
+def suggestion_file(
+    whole: SetFeatures,
+    scenes: Collection[str],
+    categories: Sequence[str],
+    *,
+    global_features: GlobalFeatures = "both",
+) -> bytes:
+    """The file of a suggester, fitted to the whole pictures of training scenes; see `fit_suggester`."""
+    others = {pair.scene for pair in whole.dataset.pairs} - set(scenes)
+    pairs = training_indices(whole, others)
+    return fit_suggester(whole, pairs, categories, global_features=global_features).suggester.content()
 
 
 _Weights = tuple[Tensor, Tensor]

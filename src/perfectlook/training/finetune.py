@@ -10,7 +10,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from perfectlook.errors import ModelError
-from perfectlook.files import shipped_models
+from perfectlook.files import model_folder
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import TRAIN_AGAIN, WEIGHTS, ModelRecord, read_centres, read_trained_on
 from perfectlook.model.mixture import Blend, Mixture
@@ -52,7 +52,7 @@ class StartingModel:
         Raises:
             ModelError: it cannot be read, or it is a baseline, which cannot be fine-tuned.
         """
-        if str(folder) in shipped_models() and not folder.is_dir():
+        if model_folder(folder) != folder:
             raise ModelError(
                 f"--from {folder}: models that come with the package cannot be fine-tuned, because the "
                 "package leaves their weights out. Train a model with `perfectlook train SET --out FOLDER`."

@@ -16,7 +16,6 @@ from perfectlook import __version__
 from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, load_set
 from perfectlook.errors import UsageError
-from perfectlook.evaluation.protocol import training_indices
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.features.store import FeatureArrays
 from perfectlook.model.config import EncoderKind, Mode, ModelConfig
@@ -29,7 +28,7 @@ from perfectlook.progress import ProgressOf
 from perfectlook.training import mixture
 from perfectlook.training.baselines.registry import baseline as baseline_named
 from perfectlook.training.baselines.registry import train_baseline_on_features
-from perfectlook.training.categories import fit_suggester
+from perfectlook.training.categories import suggestion_file
 from perfectlook.training.checkpoint import OnEpoch, Stages, learn, only_training
 from perfectlook.training.complements import add_complements
 from perfectlook.training.config import TrainingConfig, read_config
@@ -159,7 +158,7 @@ def train(
             on_problems([*features.dataset.problems, *features.problems], features.dataset.name)
         whole = read(features.dataset.parts or [features.dataset], scene="full")
         if baseline:
-            train_baseline_on_features(features, folder, baseline, settings | given)
+            train_baseline_on_features(features, folder, baseline, settings | given, whole=whole)
         else:
             chooses = not isinstance(config, TrainingConfig) and set(settings | given) <= LEFT_OPEN
             train_on_features(
@@ -243,10 +242,12 @@ def train_on_features(
         learned = dataclasses.replace(learned, network_adds=stages.network_adds, last_doubling=gained)
     suggestion = None
     if whole:  # the suggester learns from the whole scenes of the same pairs
-        scenes = {features.pairs[index].scene for index in learned.training}
-        pairs = training_indices(whole, {pair.scene for pair in features.dataset.pairs} - scenes)
-        kind = config.model.global_features
-        suggestion = fit_suggester(whole, pairs, data.categories, global_features=kind).suggester.content()
+        suggestion = suggestion_file(
+            whole,
+            learned.scene_ids(features),
+            data.categories,
+            global_features=config.model.global_features,
+        )
     settings = asdict(config)
     del settings["model"]
     record = write_learned(

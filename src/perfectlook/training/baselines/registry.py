@@ -19,6 +19,7 @@ from perfectlook.model.networks import GlobalNetwork, Widths, unit
 from perfectlook.training import mixture
 from perfectlook.training.baselines import ridge
 from perfectlook.training.baselines.learned import DualAutoEncoder, Learn, Siamese, StyleSpace, in_epochs
+from perfectlook.training.categories import suggestion_file
 from perfectlook.training.checkpoint import NO_PAIRS
 from perfectlook.training.complements import add_complements
 from perfectlook.training.config import TrainingConfig
@@ -41,6 +42,8 @@ SHAPE: Mapping[str, Any] = {
     "ridge_choose": False,
 }
 """Settings of every baseline, unless its own defaults differ."""
+SUGGEST = frozenset({mixture.MIXTURE, "ridge"})
+"""Baselines that are good enough for use, so they suggest categories too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,12 @@ def baseline(name: str) -> Baseline:
 
 
 def train_baseline_on_features(
-    features: SetFeatures, out: Path, name: str, settings: Mapping[str, Any] | None = None
+    features: SetFeatures,
+    out: Path,
+    name: str,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    whole: SetFeatures | None = None,
 ) -> ModelRecord:
     """Train a baseline on a set with features.
 
@@ -192,6 +200,8 @@ def train_baseline_on_features(
         out: folder of the model, created if it is missing. A finished model in it is replaced at the end.
         name: name of the baseline, one of `BASELINES`.
         settings: settings of `TrainingConfig` and its model that the baseline uses.
+        whole: the same set with whole scenes, for the category suggester of the mixture and the ridge;
+            without it, the model suggests no categories.
 
     Raises:
         UsageError: the baseline or a setting is unknown, or a setting does not apply to the baseline.
@@ -206,8 +216,20 @@ def train_baseline_on_features(
     values = asdict(config)
     values |= values.pop("model")
     used = {key: values[key] for key in sorted(chosen.settings | {"seed"})}
-    identity = backbone.identity
-    record = write_learned(learned, data, out, settings=used, backbone_identity=identity, baseline=name)
+    suggestion = None
+    if whole and name in SUGGEST:
+        scenes = learned.scene_ids(features)
+        kind = config.model.global_features
+        suggestion = suggestion_file(whole, scenes, data.categories, global_features=kind)
+    record = write_learned(
+        learned,
+        data,
+        out,
+        settings=used,
+        backbone_identity=backbone.identity,
+        baseline=name,
+        suggestion=suggestion,
+    )
     if name != POPULARITY and len(learned.training):
         add_complements(out, features, learned.scene_ids(features))
     return record
