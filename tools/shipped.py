@@ -4,8 +4,8 @@
 
 Each model is a mixture of the style prior and of ridge regression, fitted to one set alone: its weights, its
 thresholds, what it suggests and sees, and its complements. The other sets only measure it. With --cards, the
-models stay as they are, and only their cards are written again. PERFECTLOOK_DATA names the folder of the sets;
-`perfectlook data get` fetches those with an open address.
+models stay as they are, and only their cards are written again. PERFECTLOOK_DATA names the folder of the
+sets; `perfectlook data get` fetches those with an open address.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from transfer import measure
 PHOTOS = 32
 """Photos that a model is adapted to."""
 SHARES = {"rooms": 0.5, "outfits": 0.5}
-"""The smallest share of the style prior in each model; `docs/explanation/prior.md` says how they were chosen."""
+"""Smallest share of the style prior, chosen on the other model's set: see docs/explanation/experiments.md."""
 LEARNED_FROM = {"rooms": "showroom", "outfits": "ccp-looks"}
 MEASURED_ON = {
     "rooms": ("ikea-rooms", "ccp-looks", "stl-fashion"),
@@ -75,7 +75,7 @@ def folder_of(name: str) -> Path:
 
 
 def with_figures(card: str, name: str) -> str:
-    """A card with the figures of transfer first, and the figures on test scenes; earlier ones are replaced."""
+    """A card with the figures on unseen sets first; earlier figures are replaced."""
     opening, *sections = re.split(r"^## ", card, flags=re.MULTILINE)
     texts = dict(each.split("\n", 1) for each in sections)
     found = {"Photos of sets that it has not seen": "\n" + "\n".join(transfer_lines(name)) + "\n\n"}
@@ -88,8 +88,8 @@ def with_figures(card: str, name: str) -> str:
 def transfer_lines(name: str) -> list[str]:
     """Accuracy on the sets that a model has not seen, as it is and adapted."""
     lines = [
-        "Binary accuracy is the share of a category's products that the model ranks behind the true one. Chance "
-        "is 50 %. Brackets hold 95 % intervals over scenes.",
+        "Binary accuracy is the share of a category's products that the model ranks behind the true one. "
+        "Chance is 50 %. Brackets hold 95 % intervals over scenes.",
         "",
         f"| set | pairs | as it is | adapted to {PHOTOS} other photos of the set | gain |",
         "|---|---|---|---|---|",
@@ -102,7 +102,7 @@ def transfer_lines(name: str) -> list[str]:
     return [
         *lines,
         "",
-        f"No scene is among the photos that its model was adapted to. Measured with `{command}`.",
+        f"No scene is among the photos that its model was adapted to. Command: `{command}`.",
     ]
 
 
@@ -112,7 +112,7 @@ def far_lines(name: str) -> list[str]:
     whole = features_for(model, folder_of(LEARNED_FROM[name]), scene="full")
     others = {other: features_for(model, folder_of(other), scene="full") for other in MEASURED_ON[name]}
     found = far(model, whole, others, folds=False)
-    lines = [
+    return [
         "A photo that is far from the scenes that the model knows gets no percentages, and the answer offers "
         "`adapt`. The share of pictures that are far:",
         "",
@@ -122,7 +122,6 @@ def far_lines(name: str) -> list[str]:
         "",
         f"Measured with `python research/in_the_scene.py {name} {LEARNED_FROM[name]}`.",
     ]
-    return lines
 
 
 def own_lines(name: str) -> list[str]:
@@ -134,7 +133,7 @@ def own_lines(name: str) -> list[str]:
     return [
         f"Binary accuracy on test scenes of {source}, which training does not use: "
         f"{bracketed(found.binary_accuracy._asdict())} ({found.n_pairs} pairs of {found.n_scenes} scenes).",
-        f"In cross-validation: {bracketed(chosen)}; over products that are in no training pair: {bracketed(new)}.",
+        f"In cross-validation: {bracketed(chosen)}; over products in no training pair: {bracketed(new)}.",
         "",
         f"    perfectlook evaluate {name} {source}",
         "",
