@@ -55,6 +55,15 @@ def test_the_rules_of_the_model_come_before_words() -> None:
     assert CategoryMap().find("Möbel|Sofas", KNOWN) == Match("Furniture|Sofas", "last_level", 1.0)
 
 
+def test_a_bare_name_is_found_through_the_taxonomy() -> None:
+    categories = CategoryMap()
+    assert categories.find("Bar Stools", ("Furniture|Chairs", "Furniture|Sofas")) == (
+        Match("Furniture|Chairs", "taxonomy", 0.5)  # Furniture > Chairs > Table & Bar Stools
+    )
+    assert categories.find("Bar Stools", KNOWN).how == "unknown"
+    assert categories.replaced == {"Bar Stools": Match("Furniture|Chairs", "taxonomy", 0.5)}
+
+
 def test_a_map_comes_first(tmp_path: Path) -> None:
     file = tmp_path / "map.csv"
     file.write_text(

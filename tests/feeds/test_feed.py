@@ -1,5 +1,6 @@
 """The products of a feed, and the problems of the rows that cannot be used."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds import Feed, PictureCache
+from perfectlook.feeds.packed import open_feed
 from perfectlook.types import Product
 
 CHAIR = {
@@ -391,3 +393,26 @@ def test_half_characters_and_decomposed_names(tmp_path: Path) -> None:
     (product,) = products(feed)
     assert (product.title, product.picture) == ("Sofa \ufffd", decomposed)
     assert "item_group_id" not in product.fields
+
+
+def test_names_of_picture_files_are_found_as_other_systems_write_them(tmp_path: Path) -> None:
+    (tmp_path / "Bilder").mkdir()
+    for name in ("Bilder/Sofa.JPG", "red e.jpg", "two.jpg", "TWO.jpg", "100%.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    images = (r".\bilder\SOFA.jpg", "red%20e.jpg", "RED%20E.JPG", "Two.jpg", "100%.jpg", "%2e%2e/x.jpg")
+    found = [product.picture for product in products(feed_with_pictures(tmp_path, *images))]
+    names = ("Bilder/Sofa.JPG", "red e.jpg", "red e.jpg", "Two.jpg", "100%.jpg", "%2e%2e/x.jpg")
+    assert found == [tmp_path / name for name in names]  # of two files, none is chosen
+
+
+def test_a_packed_feed_is_named_and_has_its_pictures_where_the_file_is(tmp_path: Path) -> None:
+    content = f"id,category,image_link,price\n1,Sofas,1.jpg,{'x' * 90}\n".encode()
+    (tmp_path / "feed.csv.gz").write_bytes(gzip.compress(content))
+    feed = open_feed(tmp_path / "feed.csv.gz", PictureCache(tmp_path / "cache"), {})
+    assert [product.picture for product in products(feed)] == [tmp_path / "1.jpg"]
+    assert [each.where for each in feed.problems] == [f"{tmp_path / 'feed.csv.gz'}, line 2"]
+    with pytest.raises(FeedError, match=r"feed\.csv\.gz: unpacks to more than 20 bytes\. Pass a larger"):
+        open_feed(tmp_path / "feed.csv.gz", PictureCache(tmp_path / "cache"), {"max_feed": 20})
+    (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(content)[:-9])
+    with pytest.raises(FeedError, match=r"cut\.csv\.gz: damaged gzip file .*\. Export the feed again\."):
+        open_feed(tmp_path / "cut.csv.gz", PictureCache(tmp_path / "cache"), {})

@@ -61,6 +61,19 @@ def test_the_rows_of_a_handle_are_one_product(tmp_path: Path, options: dict[str,
     assert (gone.id, gone.category, gone.fields["availability"]) == ("gone", "Rugs|Round", "out_of_stock")
 
 
+def test_the_rows_of_a_handle_may_be_anywhere(tmp_path: Path) -> None:
+    header, first, *others = SHOPIFY.replace("Soft,\ndeep", "Soft").splitlines(keepends=True)
+    unsorted = "".join([header, *reversed(others), first])
+    one, other = products(tmp_path, unsorted, "sorted.csv"), products(tmp_path, SHOPIFY)
+    for each in (*one, *other):
+        each.fields.pop("description", None)
+    parts = [
+        sorted((p.id, p.title, p.picture, *(p.fields[n] for n in ("price", "availability"))) for p in some)
+        for some in (one, other)
+    ]
+    assert parts[0] == parts[1]
+
+
 def test_variations_are_part_of_their_product(tmp_path: Path) -> None:
     sofa, second, rug = products(tmp_path, WOOCOMMERCE)
     assert (sofa.id, sofa.category) == ("SOFA-1", "Furniture|Sofas")

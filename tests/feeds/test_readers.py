@@ -86,8 +86,61 @@ def test_another_encoding_is_refused_naming_the_byte(suffix: str, tmp_path: Path
         FeedError, match=r"f\.\w+, line 2: byte 7 \(0xE9, after '1,\"caf'\) is not UTF-8\. Save"
     ):
         rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("latin-1"))
-    with pytest.raises(FeedError, match=r"is UTF-16\. Save it as UTF-8"):
-        rows(tmp_path / f"f.{suffix}", 'id,title\n1,"café"\n'.encode("utf-16"))
+    with pytest.raises(FeedError, match=r"is damaged UTF-16\. Save it as UTF-8"):
+        rows(tmp_path / f"f.{suffix}", "id\ttitle,\n1\tcafé,\n".encode("utf-16") + b"\x00")
+
+
+def test_utf_16_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    """Spreadsheets write it as "Unicode text"."""
+    for encoding in ("utf-16-le", "utf-16-be"):
+        content = ("\ufeffid\ttitle\r\n1\tcafé\r\n").encode(encoding)
+        assert values(rows(tmp_path / "f.txt", content)) == [{"id": "1", "title": "café"}]
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        ('<?xml version="1.0"?><rss/>', "xml"),
+        ("\n \ufeff<rss/>", "xml"),
+        ('{"id": 1}', "jsonl"),
+        ("PAR1", "parquet"),
+        ("id\ttitle\n", "tsv"),
+        ("id,title\n", "csv"),
+    ],
+)
+def test_the_content_decides_where_the_name_or_the_server_is_wrong(start: str, name: str) -> None:
+    assert (
+        format_of("https://shop.example/export", None, "application/octet-stream", start.encode())
+        is (FORMATS[name])
+    )
+    if name in ("xml", "jsonl", "parquet"):
+        assert format_of("feed.csv", None, "text/csv", start.encode()) is FORMATS[name]
+        assert format_of("feed.csv", None, "", start.encode("utf-16")) is FORMATS[name]
+    else:
+        assert format_of(f"feed.{name}", None, "application/xml", start.encode()) is FORMATS[name]
+    assert format_of("feed", "csv", "", start.encode()) is FORMATS["csv"]
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (b"<!DOCTYPE html><html>", "is a web page, not a feed"),
+        (b"PK\x03\x04\x14", "is a zip file or an Excel workbook"),
+        (b'[{"id": 1}]', "is one JSON list. Write one object on each line"),
+    ],
+)
+def test_files_that_are_no_feeds_are_refused_by_name(start: bytes, reason: str) -> None:
+    with pytest.raises(FeedError, match=rf"^feed\.csv: {reason}"):
+        format_of("feed.csv", None, "text/csv", start)
+
+
+def test_rows_with_tabs_may_lack_their_last_columns(tmp_path: Path) -> None:
+    found = rows(tmp_path / "f.tsv", 'id\ttitle\tprice\tsale\n1\ta\n2\tb\t4\n3\t"c\n4\td\t5')
+    assert values(found) == [
+        {"id": "1", "title": "a", "price": "", "sale": ""},
+        {"id": "2", "title": "b", "price": "4", "sale": ""},
+    ]
+    assert unreadable(found) == [(4, "3"), (5, "4")]  # a quotation mark, and a row that may be cut
 
 
 def test_rows_with_another_number_of_columns_are_reported(tmp_path: Path) -> None:
@@ -204,6 +257,7 @@ def test_items_of_an_rss_channel_are_rows(tmp_path: Path) -> None:
         "id": "2",
         "price": "49.90 EUR",
         "description": "<b>nice</b>",
+        "shipping_country": "DE",
     }
     assert [row.number for row in found] == [1, 2, 3]
 
@@ -411,4 +465,22 @@ def test_nan_is_no_value(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id": 1, "price": NaN, "x": -Infinity}\n', encoding="utf-8")
     assert list(format_of("a.jsonl").read(tmp_path / "a.jsonl", "id")) == [
         FeedRow(1, {"id": "1", "price": "", "x": ""})
+    ]
+
+
+def test_nested_elements_of_xml_are_fields_of_their_own(tmp_path: Path) -> None:
+    items = (
+        "<product><id>1</id><images><image>a.jpg</image><image>b.jpg</image></images>"
+        '<price currency="EUR">49.90</price><shipping><price>4.95 EUR</price><country>DE</country></shipping>'
+        "<categories><category>Sofas</category><category>Sale</category></categories></product>"
+    )
+    assert values(rows(tmp_path / "f.xml", f"<shop>{items}</shop>")) == [
+        {
+            "id": "1",
+            "image": "a.jpg, b.jpg",
+            "price": "49.90 EUR",
+            "shipping_price": "4.95 EUR",
+            "shipping_country": "DE",
+            "category": "Sofas",
+        }
     ]

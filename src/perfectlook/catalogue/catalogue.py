@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 from perfectlook.catalogue.changes import Change, change_products, keep_changes, keep_in_points
 from perfectlook.catalogue.embedding import Embedder
@@ -191,6 +191,7 @@ class Catalogue(Closable):
                 embedded=len(after) if dry_run and switches else len(wanted),
                 switched=switches and not stage,
                 warnings=[*report.warnings, *_unknown_availabilities(source)],
+                mapped_categories=_mapped(source),
                 kept=len(staying & after.keys()),
             )
             if dry_run:
@@ -369,6 +370,8 @@ class SyncReport:
         dry_run: whether the report says what a sync would do, and nothing was changed.
         unknown_categories: the number of products in each category unknown to the model. The model was
             trained neither with the category, nor with one of the same name, nor with one above it.
+        mapped_categories: the categories of a feed that were replaced by those of the model, with the
+            category, how it was found, and how sure it is. Only of the rows that are new or changed.
         warnings: what looks like a mistake, although it was done: more than half of the products deleted.
     """
 
@@ -384,6 +387,7 @@ class SyncReport:
     changes: Changes = field(default_factory=Changes)
     dry_run: bool = False
     unknown_categories: dict[str, int] = field(default_factory=dict)
+    mapped_categories: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
@@ -536,6 +540,11 @@ def _unknown_availabilities(source: Source) -> list[str]:
         f"{counted(source.cleaning.unknown.total(), 'availability', 'availabilities')} not understood: "
         f"{source.cleaning.summary()}. Say what they mean with --availability VALUE=in_stock."
     ]
+
+
+def _mapped(source: Source) -> dict[str, dict[str, Any]]:
+    replaced = source.categories.replaced if isinstance(source, Feed) else {}
+    return {name: match._asdict() for name, match in sorted(replaced.items())}
 
 
 def _to_fill(

@@ -1,39 +1,30 @@
 """Sources of a sync: open a source, and list its products as records."""
 
-import gzip
 import hashlib
 import os
 import re
-import shutil
-import tempfile
 import unicodedata
-import weakref
-import zlib
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Protocol, Unpack
-from urllib.parse import urlsplit
 
 from perfectlook.catalogue.manifest import Record, State, stamp_of
 from perfectlook.catalogue.vectors import VectorFile
 from perfectlook.data import Dataset, load_set
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind, releases_at
-from perfectlook.errors import FeedError, UsageError
+from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
-from perfectlook.feeds.feed import MAX_FEED
 from perfectlook.feeds.fields import Cleaning
-from perfectlook.fetching import Fetcher, FetchLimits
+from perfectlook.feeds.packed import open_feed
+from perfectlook.fetching import FetchLimits
 from perfectlook.files import set_folder
 from perfectlook.images import SUFFIXES
 from perfectlook.progress import ProgressOf, no_progress
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
-
-FEED_SECONDS = 600.0
-"""The timeout for a feed at a URL."""
 
 
 class Source(Protocol):
@@ -92,7 +83,7 @@ def open_source(
     )
     cache = PictureCache.of(catalogue, limits)
     if "://" in str(source):
-        return _fetched_feed(str(source), cache, options)
+        return open_feed(str(source), cache, options)
     path = set_folder(source)
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder. {_SOURCES}")
@@ -102,7 +93,7 @@ def open_source(
     if path.is_file() and path.suffix != ".json":
         if options.get("format") is None and not _names_a_feed(path):
             raise UsageError(f"{path}: unknown file format. If it is a feed, pass --format. {_SOURCES}")
-        return Feed(path, cache, **options)
+        return open_feed(path, cache, options)
     if not path.is_dir() or releases_at(path) or any((path / name).is_file() for name in (PAIRS, CATEGORIES)):
         return SetSource(load_set(path), **options)
     feeds = sorted(each.name for each in path.iterdir() if each.is_file() and _names_a_feed(each))
@@ -117,49 +108,9 @@ def open_source(
 _SOURCES = "Name a set, a folder of pictures, or a feed (a file, or an http:// or https:// URL)."
 
 
-def _fetched_feed(url: str, cache: PictureCache, options: FeedOptions) -> Feed:
-    """Fetch a feed into a temporary folder, which is removed together with the source."""
-    try:
-        scheme = urlsplit(url).scheme
-    except ValueError as error:
-        raise UsageError(f"{url}: not a URL ({error}). Correct it.") from error
-    if scheme not in ("http", "https"):
-        raise UsageError(f"{url}: expected http:// or https://, got {scheme}://. {_SOURCES}")
-    most = options.get("max_feed", MAX_FEED)
-    limits = FetchLimits(most, FEED_SECONDS, allow_private=options.get("allow_private", False))
-    folder = Path(tempfile.mkdtemp(prefix="perfectlook-"))
-    try:
-        with Fetcher(limits) as fetcher, (folder / "feed").open("wb") as file:
-            fetched = fetcher.fetch(url, file=file)
-        _unpack(folder / "feed", url, most)
-        source = Feed(folder / "feed", cache, url=url, media_type=fetched.media_type, **options)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    weakref.finalize(source, shutil.rmtree, folder, ignore_errors=True)
-    return source
-
-
-def _unpack(file: Path, url: str, most: int) -> None:
-    """Unpack a fetched feed.xml.gz in place, up to `most` bytes. Other files stay as they are."""
-    with file.open("rb") as stream:
-        if stream.read(2) != b"\x1f\x8b":
-            return
-    unpacked, size = file.with_suffix(".unpacked"), 0
-    try:
-        with gzip.open(file) as packed, unpacked.open("wb") as out:
-            while part := packed.read(2**20):
-                size += len(part)
-                if size > most:
-                    raise FeedError(f"{url}: unpacks to more than {most:,} bytes. Pass a larger --max-feed.")
-                out.write(part)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise FeedError(f"{url}: damaged gzip file ({error}). Export the feed again.") from error
-    unpacked.replace(file)
-
-
 def _names_a_feed(path: Path) -> bool:
-    return any(path.name.lower().endswith(each.suffixes) for each in FORMATS.values())
+    name = path.name.lower().removesuffix(".gz")
+    return any(name.endswith(each.suffixes) for each in FORMATS.values())
 
 
 class SetSource:

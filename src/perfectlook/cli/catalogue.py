@@ -263,6 +263,12 @@ def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: s
         print(f"  {report.kept:,} kept as they are: the source is temporarily unavailable for them")
     if not report.is_whole:
         print("  nothing was deleted, because the source could not be listed completely")
+    for name, match in list(report.mapped_categories.items())[:CATEGORIES]:
+        print(f"  category {plain(name)} -> {match['category']} ({match['how']}, {match['sure']:.0%} sure)")
+    if len(report.mapped_categories) > CATEGORIES:
+        print(f"  and {len(report.mapped_categories) - CATEGORIES:,} more (--json lists all)")
+    if report.mapped_categories:
+        print("  To correct these, run `perfectlook catalogue check` with --model and --write-map.")
     if report.unknown_categories:
         print(f"  {_unknown(report.unknown_categories)}")
     for warning in report.warnings:

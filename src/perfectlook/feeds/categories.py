@@ -3,12 +3,15 @@
 import csv
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from perfectlook.errors import UsageError
+from perfectlook.feeds.platforms import TAXONOMY
+from perfectlook.feeds.platforms import taxonomy as taxonomy_of
 from perfectlook.feeds.readers import UnreadableRow, read_csv
 from perfectlook.files import write_file
 from perfectlook.taxonomy import normalise, resolve, split_path
@@ -16,11 +19,13 @@ from perfectlook.taxonomy import normalise, resolve, split_path
 COLUMNS = ("name", "category", "sure", "synonyms")
 LEAST, LEAD = 0.6, 0.1
 """Words match from this similarity on, if no other category is within `LEAD` of it."""
+REPLACING = ("map", "words", "taxonomy")
+"""The ways to find a category that replace the name in the feed by it."""
 HIGHER = 0.8
 """A match of a level above the last one is less sure by this factor, for each level."""
 
 _SYNONYMS = {
-    **dict.fromkeys(("couch", "settee", "canape", "divan", "divano"), "sofa"),
+    **dict.fromkeys(("couch", "settee", "canape", "divan", "divano", "loveseat"), "sofa"),
     **dict.fromkeys(("carpet", "teppich", "teppiche", "tapis", "alfombra", "tappeto", "vloerkleed"), "rug"),
     **dict.fromkeys(("armchair", "sessel", "fauteuil", "sillon", "poltrona"), "arm chair"),
     **dict.fromkeys(("couchtisch", "couchtische", "sofatisch"), "coffee table"),
@@ -29,9 +34,14 @@ _SYNONYMS = {
     **dict.fromkeys(("schreibtisch", "schreibtische", "escritorio"), "desk"),
     **dict.fromkeys(("stehlampe", "stehlampen", "stehleuchte", "stehleuchten"), "floor lamp"),
     **dict.fromkeys(("tischlampe", "tischlampen", "tischleuchte", "tischleuchten"), "table lamp"),
-    **dict.fromkeys(("deckenlampe", "deckenlampen", "deckenleuchte", "deckenleuchten"), "ceiling light"),
+    **dict.fromkeys(
+        ("deckenlampe", "deckenlampen", "deckenleuchte", "deckenleuchten", "chandelier"),
+        "ceiling light fixture",
+    ),
     **dict.fromkeys(("bett", "betten", "lit", "cama", "letto"), "bed"),
-    **dict.fromkeys(("regal", "regale", "bookshelf", "bucherregal", "bucherregale", "etagere"), "bookcase"),
+    **dict.fromkeys(
+        ("regal", "regale", "bookshelf", "bookshelve", "bucherregal", "bucherregale", "etagere"), "bookcase"
+    ),
     **dict.fromkeys(("trouser", "jean", "hose", "hosen", "pantalon"), "pant"),
     **dict.fromkeys(("kleid", "kleider", "robe", "vestido"), "dress"),
     **dict.fromkeys(("schuh", "schuhe", "chaussure", "zapato", "sneaker", "boot"), "shoe"),
@@ -52,15 +62,28 @@ class CategoryMap:
     """A shop's map, with words for the names that it lacks."""
 
     def __init__(
-        self, rows: Mapping[str, str] | None = None, synonyms: Mapping[str, str] | None = None
+        self,
+        rows: Mapping[str, str] | None = None,
+        synonyms: Mapping[str, str] | None = None,
+        taxonomy: Path = TAXONOMY,
     ) -> None:
-        """Take categories by name, and categories by synonym. Case does not matter."""
+        """Take categories by name, categories by synonym, and a taxonomy. Case does not matter."""
+        self.taxonomy = taxonomy
         self.rows = {_key(name): normalise(category) for name, category in (rows or {}).items()}
         self.synonyms = {_key(name): normalise(category) for name, category in (synonyms or {}).items()}
         self._found: dict[tuple[str, tuple[str, ...]], Match] = {}
 
+    @property
+    def replaced(self) -> dict[str, Match]:
+        """The matches that replaced a name by another category, for the names that were asked for."""
+        return {
+            name: match
+            for (name, _), match in self._found.items()
+            if match.how in REPLACING and match.category not in (None, name)
+        }
+
     @classmethod
-    def read(cls, file: Path | str) -> "CategoryMap":
+    def read(cls, file: Path | str, taxonomy: Path = TAXONOMY) -> "CategoryMap":
         """Read a CSV file with the columns name and category, and optionally synonyms separated by `;`.
 
         A row without a category leaves its name as it is.
@@ -84,10 +107,10 @@ class CategoryMap:
             for other in row.values.get("synonyms", "").split(";") if category else ():
                 if other.strip():
                     synonyms[other] = category
-        return cls(rows, synonyms)
+        return cls(rows, synonyms, taxonomy)
 
     def find(self, name: str, known: Iterable[str]) -> Match:
-        """Return the category of a name: by the map, by the model's own rules, or by words.
+        """Return the category of a name: by the map, the model's own rules, words, or the taxonomy.
 
         Args:
             name: a category in normal form.
@@ -109,7 +132,26 @@ class CategoryMap:
         found = resolve(name, known)
         if mapped == "" or found.how != "unknown":
             return Match(found.category, found.how, 1.0 if found.how in ("exact", "last_level") else 0.5)
-        return _by_words(name, known)
+        match = _by_words(name, known)
+        return self._by_taxonomy(name, known) or match if match.how == "unknown" else match
+
+    def _by_taxonomy(self, name: str, known: tuple[str, ...]) -> Match | None:
+        """Return the known category of the taxonomy's paths that end in a name; None if they differ."""
+        named = _by_last_level(self.taxonomy)
+        paths = {path for level in split_path(name)[-1:] for part in _parts(level) for path in named[part]}
+        found = {resolve(path, known).category for path in paths}
+        category = next(iter(found), None)
+        return Match(category, "taxonomy", 0.5) if category and len(found) == 1 else None
+
+
+@lru_cache(4)
+def _by_last_level(taxonomy: Path) -> Mapping[tuple[str, ...], list[str]]:
+    """Return the paths of a taxonomy by the words of the things that their last level names."""
+    paths: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for path in map(normalise, taxonomy_of(taxonomy).values()):
+        for part in _parts(split_path(path)[-1]):
+            paths[part].append(path)
+    return paths
 
 
 def write_map(file: Path, matches: Mapping[str, Match]) -> None:

@@ -5,16 +5,17 @@ import json
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import TypeAlias, Unpack
-from urllib.parse import urljoin
+from urllib.parse import unquote, urljoin
 
 from perfectlook.errors import FeedError
-from perfectlook.feeds.categories import CategoryMap
+from perfectlook.feeds.categories import REPLACING, CategoryMap
 from perfectlook.feeds.fields import (
     CATEGORY_FIELDS,
     MAX_ID,
@@ -26,7 +27,7 @@ from perfectlook.feeds.fields import (
 )
 from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.platforms import PLATFORMS, TAXONOMY, products_of, taxonomy
-from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of
+from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of, start_of
 from perfectlook.images import SUFFIXES
 from perfectlook.taxonomy import normalise
 from perfectlook.types import Problem, Product
@@ -39,7 +40,7 @@ MAX_LINK = 2_000
 MAX_FEED = 2_000_000_000
 """The default of `FeedOptions.max_feed`."""
 
-MEANING = 3
+MEANING = 4
 """Raise this when the same row gives another product than before. Every row is then read in full again."""
 
 IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
@@ -88,20 +89,22 @@ class Feed:
         pictures: PictureCache,
         *,
         url: str | None = None,
+        packed: Path | None = None,
         media_type: str = "",
         **options: Unpack[FeedOptions],
     ) -> None:
-        """Open a feed. The file is read by `products`.
+        """Open a feed. Its rows are read by `products`.
 
         Args:
             path: the file.
             pictures: the cache of pictures at URLs.
             url: the URL of a fetched file. The paths of pictures are then relative to it.
+            packed: the file that `path` was unpacked from. It names the feed and the folder of pictures.
             media_type: the media type that the server declared.
             options: see `FeedOptions`.
 
         Raises:
-            FeedError: the format is unknown.
+            FeedError: the format is unknown, or the file is not a feed.
             UsageError: a field, the currency or an availability is unknown.
         """
         fields = options.get("fields") or {}
@@ -110,20 +113,23 @@ class Feed:
             availability=options.get("availability"),
             unknown_availability=options.get("unknown_availability"),
         )
-        self.name = url or str(path)
+        self.name = url or str(packed or path)
         self.problems: list[Problem] = []
         self.pictures = pictures
         self._path = path
         self._url = url
-        self._folder = str(path.absolute().parent)
+        self._folder = str((packed or path).absolute().parent)
+        self._spellings: dict[str, dict[str, str]] = {}
+        """The names of the files in a folder, by the name in lower case."""
         self._allow_outside = options.get("allow_outside", False)
         self._most = options.get("max_feed", MAX_FEED)
-        named = self.name.partition("?")[0].removesuffix(".gz") if url else self.name
+        named = (self.name.partition("?")[0] if url else self.name).removesuffix(".gz")
         format_ = options.get("format")
         self._platform = format_ if format_ in PLATFORMS else None if fields else "auto"
         if format_ in ("shopify", "woocommerce") and not named.lower().endswith((".tsv", ".txt")):
             format_ = "csv"
-        self._format = format_of(named, None if format_ in PLATFORMS else format_, media_type)
+        chosen = None if format_ in PLATFORMS else format_
+        self._format = format_of(named, chosen, media_type, start_of(path))
         self._taxonomy = Path(options.get("taxonomy") or TAXONOMY)
         if options.get("taxonomy"):
             taxonomy(self._taxonomy)
@@ -133,7 +139,8 @@ class Feed:
         meaning = ascii((MEANING, sorted(fields.items()), self.cleaning.meaning, how, context))
         self._digest = blake2b(meaning.encode(), digest_size=16)
         named_map = options.get("categories")
-        self.categories = CategoryMap.read(named_map) if named_map else CategoryMap()
+        numbers = self._taxonomy
+        self.categories = CategoryMap.read(named_map, numbers) if named_map else CategoryMap(taxonomy=numbers)
         self._known: tuple[str, ...] | None = None
         self._present: tuple[str, ...] = ()
         self._unusable: set[str] = set()
@@ -162,7 +169,7 @@ class Feed:
                 availabilities are not understood.
             MissingExtraError: its format needs a library that is not installed.
         """
-        self.problems, self._unusable = [], set()
+        self.problems, self._unusable, self._spellings = [], set(), {}
         self.cleaning.unknown.clear()
         seen: set[str] = set()
         availabilities = 0
@@ -254,7 +261,7 @@ class Feed:
         category = _category(id_, fields, self._taxonomy)
         if self._known is not None:
             match = self.categories.find(category, self._known)
-            category = match.category if match.category and match.how in ("map", "words") else category
+            category = match.category if match.category and match.how in REPLACING else category
         image, *more = _pictures(fields.pop("image_link", ""))
         if more or "additional_image_link" in fields:
             more += _pictures(fields.get("additional_image_link", ""))
@@ -282,7 +289,7 @@ class Feed:
                 else "is outside the folder of the feed. Move it there, or pass --allow-outside."
             )
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, f"{image[:80]}: {reason}")
-        return Path(place)
+        return Path(place if self._url or _is_url(image) else self._spelled(place))
 
     def _place(self, image: str) -> str | None:
         """Return the path of a picture; None if it is not allowed."""
@@ -293,12 +300,30 @@ class Feed:
             return self.pictures.locate(image)
         if self._url or _is_url(image):
             return None
-        if ".." not in image and "\\" not in image and not os.path.isabs(image):  # noqa: PTH117
-            place = f"{self._folder}{os.sep}{image}"
-            return place if image.isascii() or os.path.exists(place) else _existing(place)  # noqa: PTH110
+        if image.isascii() and not _UNUSUAL.search(image) and not os.path.isabs(image):  # noqa: PTH117
+            return f"{self._folder}{os.sep}{image}"
+        ways = (image, unquote(image), unquote(image).replace("\\", "/"))
+        forms = (unicodedata.normalize(form, each) for each in ways for form in ("NFD", "NFC"))
+        places = [self._inside(each) for each in dict.fromkeys((image, *forms))]
+        there = (each for each in places if each and os.path.exists(each))  # noqa: PTH110
+        return next(there, places[-1] or places[0])
+
+    def _inside(self, image: str) -> str | None:
         path = os.path.normpath(os.path.join(self._folder, image))  # noqa: PTH118  # pathlib keeps ..
         inside = self._allow_outside or path.startswith(self._folder.rstrip(os.sep) + os.sep)
         return path if inside else None
+
+    def _spelled(self, place: str) -> str:
+        """Return a missing file's path as the only file with this name in another case has it."""
+        folder, name = os.path.split(place)
+        if len(folder) < len(self._folder) or os.path.exists(place):  # noqa: PTH110
+            return place
+        folder = self._spelled(folder)
+        if folder not in self._spellings:
+            names = os.listdir(folder) if os.path.isdir(folder) else []  # noqa: PTH112, PTH208
+            count = Counter(map(str.casefold, names))
+            self._spellings[folder] = {low: n for n in names if count[low := n.casefold()] == 1}
+        return f"{folder}{os.sep}{self._spellings[folder].get(name.casefold(), name)}"
 
     def _shorten(self, row: int, id_: str, fields: dict[str, str]) -> None:
         for name, text in fields.items():
@@ -352,12 +377,6 @@ def _path(text: str) -> str:
     return normalise(re.sub(r"\s*>\s*", " > ", text))
 
 
-def _existing(place: str) -> str:
-    """Return the path of a file whose name may be composed otherwise than in the feed (NFC or NFD)."""
-    forms = (unicodedata.normalize(form, place) for form in ("NFC", "NFD"))
-    return next((each for each in forms if os.path.exists(each)), place)  # noqa: PTH110
-
-
 def _pictures(text: str) -> list[str]:
     """Return the pictures that a cell lists, separated by commas, or in a JSON list. At least one, or ""."""
     if text.startswith("["):
@@ -370,6 +389,7 @@ def _pictures(text: str) -> list[str]:
     return [text]
 
 
+_UNUSUAL = re.compile(r"\.\.|[%\\]")
 _BETWEEN_PICTURES = re.compile(r"\s*[,|]\s+|\s*[,|](?=https?://)|\s*\|\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
@@ -388,4 +408,4 @@ def plain_text(text: str) -> str:
 
 
 def _is_url(image: str) -> bool:
-    return "://" in image or image.startswith("//")
+    return "://" in image or image.startswith(("//", "data:"))

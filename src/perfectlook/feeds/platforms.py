@@ -48,23 +48,25 @@ def products_of(rows: Rows, platform: str | None) -> tuple[Rows, bool]:
 
 
 def _shopify(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
-    """Make one product of the consecutive rows with one handle. Drafts and archived products are left out."""
-    group: list[FeedRow] = []
+    """Make one product of the rows with one handle. Drafts and archived products are left out.
+
+    All rows are kept in memory, because a sorted export has the rows of a handle anywhere.
+    """
+    groups: dict[str, list[FeedRow]] = {}
+    handle = ""
     for row in rows:
         if isinstance(row, UnreadableRow):
             yield row
             continue
-        handle = row.values.get("handle", "").strip()
-        if group and handle not in ("", group[0].values.get("handle", "").strip()):
-            yield from _shopify_product(group)
-            group = []
-        group.append(row)
-    yield from _shopify_product(group)
+        handle = row.values.get("handle", "").strip() or handle
+        groups.setdefault(handle, []).append(row)
+    for group in groups.values():
+        yield from _shopify_product(sorted(group, key=lambda row: not row.values.get("title", "").strip()))
 
 
 def _shopify_product(group: Sequence[FeedRow]) -> Iterator[FeedRow]:
     rows = [row.values for row in group]
-    if not rows or _first(rows, "status").lower() in ("draft", "archived"):
+    if _first(rows, "status").lower() in ("draft", "archived"):
         return
     if _first(rows, "published").lower() in ("false", "0", "no"):
         return

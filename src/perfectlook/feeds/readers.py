@@ -6,7 +6,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -52,7 +52,7 @@ Reader: TypeAlias = Callable[[Path, str], Rows]
 class Format(NamedTuple):
     """A format: its reader, suffixes, media types, and whether all rows have the same columns.
 
-    `unit` is what the numbers of rows count.
+    `unit` is what the numbers of rows count. `start` is the text that only files of this format begin with.
     """
 
     read: Reader
@@ -60,29 +60,53 @@ class Format(NamedTuple):
     media_types: tuple[str, ...]
     has_columns: bool
     unit: Literal["line", "row"] = "line"
+    start: str = ""
 
 
-def format_of(name: str, chosen: str | None = None, media_type: str = "") -> Format:
-    """Return the chosen format; by default the format of the media type or of the suffix of the name.
+def format_of(name: str, chosen: str | None = None, media_type: str = "", start: bytes = b"") -> Format:
+    """Return the chosen format; by default the format of the content, the media type or the suffix.
 
     Args:
         name: a path or a URL.
         chosen: one of `FORMATS`.
         media_type: the media type that the server declared, for a fetched feed.
+        start: the first bytes of the file. They decide between XML, JSON lines, Parquet and text, because
+            servers and file names are often wrong.
 
     Raises:
-        FeedError: the chosen format is unknown, or none fits the media type or the name.
+        FeedError: the chosen format is unknown, the content is not a feed, or no format fits.
     """
     if chosen is not None:
         if chosen not in FORMATS:
             raise FeedError(f"{name}: unknown format '{chosen}'. Choose one of: {', '.join(FORMATS)}.")
         return FORMATS[chosen]
-    by_type = [each for each in FORMATS.values() if media_type in each.media_types]
+    text = start.decode("utf-16" if start[:2] in _UTF_16 else "utf-8", "ignore").lstrip("\ufeff \t\r\n")
+    for beginning, reason in _NO_FEEDS.items():
+        if text[:20].lower().startswith(beginning):
+            raise FeedError(f"{name}: {reason}")
+    if by_content := [each for each in FORMATS.values() if each.start and text.startswith(each.start)]:
+        return by_content[0]
+    is_told = [each for each in FORMATS.values() if not (start and each.start)]
+    by_type = [each for each in is_told if media_type in each.media_types]
     by_name = [each for each in FORMATS.values() if name.lower().endswith(each.suffixes)]
-    if not by_type and not by_name:
+    header = text.partition("\n")[0]
+    by_header = [FORMATS["tsv" if "\t" in header else "csv"]] if max(map(header.count, "\t,;|")) else []
+    if not (by_type or by_name or by_header):
         known = ", ".join(suffix for each in FORMATS.values() for suffix in each.suffixes)
         raise FeedError(f"{name}: unknown suffix (known: {known}). Name the format with --format.")
-    return (by_type or by_name)[0]
+    return (by_type or by_name or by_header)[0]
+
+
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_NO_FEEDS = {
+    **dict.fromkeys(
+        ("<!doctype html", "<html"),
+        "is a web page, not a feed. Check the address; a feed must not need a sign-in.",
+    ),
+    "pk\x03\x04": "is a zip file or an Excel workbook. Unpack it, or save it as CSV.",
+    "[": "is one JSON list. Write one object on each line, as `jq -c '.[]'` does.",
+}
+"""The beginnings of files that are no feeds, and what to do."""
 
 
 def column_name(name: str) -> str:
@@ -119,14 +143,22 @@ def _lines(path: Path, stream: TextIO) -> Iterator[str]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Iterator[str]]:
-    """Open a feed as lines of UTF-8 text, with or without a byte order mark. Line ends are kept."""
+    """Open a feed as lines of UTF-8 text, or of UTF-16 with a byte order mark. Line ends are kept."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        encoding = "utf-16" if start_of(path)[:2] in _UTF_16 else "utf-8-sig"
+        with path.open(encoding=encoding, newline="") as stream:
             yield _lines(path, stream)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise FeedError(_wrong_encoding(path) or f"{path}: {error}") from error
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def start_of(path: Path) -> bytes:
+    """Return the first bytes of a file; none if it cannot be read."""
+    with suppress(OSError), path.open("rb") as stream:
+        return stream.read(4096)
+    return b""
 
 
 def _unreadable(path: Path, error: OSError) -> FeedError:
@@ -139,8 +171,8 @@ def _wrong_encoding(path: Path) -> str | None:
     """Return an error that says where a file is not UTF-8; None if it is UTF-8."""
     with path.open("rb") as stream:
         for number, line in enumerate(stream, 1):
-            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                return f"{path}: is UTF-16. Save it as UTF-8."
+            if number == 1 and line[:2] in _UTF_16:
+                return f"{path}: is damaged UTF-16. Save it as UTF-8."
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
@@ -157,7 +189,7 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
 
     A malformed row becomes one `UnreadableRow`, and reading continues on its next line. So does a row whose
     quoted text spans other rows (see `_swallows`), so the rows after an open quotation mark are not lost. In
-    a feed with tabs, the quotation marks of this row are text.
+    a feed with tabs, the quotation marks of this row are text, and a row may lack its last, empty columns.
 
     Args:
         path: the file.
@@ -185,6 +217,8 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
             problem = ""
             try:
                 cells = _fitting(next(reader), len(header))
+                if cells and is_tabs and '"' not in lines.taken[0] and lines.taken[0].endswith(("\n", "\r")):
+                    cells += [""] * (len(header) - len(cells))
                 if cells and len(cells) != len(header):
                     problem = (
                         f"has {len(cells)} columns, but the header has {len(header)}. "
@@ -484,18 +518,30 @@ class _Counted:
 
 
 def _values(item: "Element") -> dict[str, str]:
-    """Return the fields of an item by name. Those of Google's namespace take precedence."""
+    """Return the fields of an item by name. Those of Google's namespace take precedence.
+
+    Elements in a field are fields of their own: those of a list (`<images><image>`) have their own name,
+    others also the name of the field (`shipping_price`).
+    """
     values: dict[str, str] = {}
+    lists: list[Element] = []
     for field in sorted(item, key=lambda each: not each.tag.startswith(_GOOGLE)):
         name = column_name(_local(field.tag))
         text = "".join(field.itertext()) if name in _WITH_MARKUP else field.text or ""
         if not text.strip():
             text = field.get("href", "")  # Atom's <link href="..."/>
         if not text.strip():
+            lists += [field] if len(field) else []
             continue
-        if name == MORE_IMAGES and name in values:
+        if name in (MORE_IMAGES, "image") and name in values:
             values[name] += f", {text.strip()}"
+        if (currency := field.get("currency")) and not any(map(str.isalpha, text)):
+            text += f" {currency}"
         values.setdefault(name, text)
+    for field in lists:
+        around = column_name(_local(field.tag))
+        for name, text in _values(field).items():
+            values.setdefault(name if around.startswith(name[:-1]) else f"{around}_{name}", text)
     return values
 
 
@@ -521,8 +567,10 @@ _PARQUET = ("application/vnd.apache.parquet",)
 FORMATS: dict[str, Format] = {
     "csv": Format(read_csv, (".csv",), ("text/csv",), has_columns=True),
     "tsv": Format(read_tsv, (".tsv", ".tab", ".txt"), ("text/tab-separated-values",), has_columns=True),
-    "jsonl": Format(read_jsonl, (".jsonl", ".ndjson"), _JSON, has_columns=False),
-    "parquet": Format(read_parquet, (".parquet", ".pq"), _PARQUET, has_columns=True, unit="row"),
-    "xml": Format(read_xml, (".xml", ".rss", ".atom"), _XML, has_columns=False, unit="row"),
+    "jsonl": Format(read_jsonl, (".jsonl", ".ndjson"), _JSON, has_columns=False, start="{"),
+    "parquet": Format(
+        read_parquet, (".parquet", ".pq"), _PARQUET, has_columns=True, unit="row", start="PAR1"
+    ),
+    "xml": Format(read_xml, (".xml", ".rss", ".atom"), _XML, has_columns=False, unit="row", start="<"),
 }
 """The formats by name."""
