@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from perfectlook.errors import CatalogueError
 from perfectlook.prices import SALE_DATES, sale_at, sale_period
 from perfectlook.stores import filters
 from perfectlook.stores.base import Query
-from perfectlook.stores.database import COUNT_BY_CATEGORY, REBUILD
+from perfectlook.stores.checks import Damage, check_record, vector_checks
+from perfectlook.stores.database import COUNT_BY_CATEGORY, SELECT_RECORDS
 from perfectlook.stores.filters import Filter, Leaf, Money, Value, text_matches
 from perfectlook.stores.index import ApproximateIndexes, Asked, Block, Nearest, search_all
 from perfectlook.taxonomy import matches as is_under
@@ -47,10 +47,13 @@ class Cache:
     @classmethod
     def load(cls, connection: sqlite3.Connection, collection: int, dimension: int, revision: int) -> "Cache":
         """Read all vectors of a collection in the connection's read transaction."""
-        counts = connection.execute(COUNT_BY_CATEGORY, (collection,))
-        blocks = {name: Block.empty(dimension, count) for name, count in counts}
+        counts = dict(connection.execute(COUNT_BY_CATEGORY, (collection,)).fetchall())
+        blocks = {name: Block.empty(dimension, count) for name, count in counts.items()}
         empty = cls(collection, dimension, last_removed=_last(connection)[1], blocks=blocks)
-        return empty.refreshed(connection, revision)
+        cache = empty.refreshed(connection, revision)
+        if {name: block.size for name, block in cache.blocks.items()} != counts:
+            raise Damage("the numbers of vectors and of products differ")
+        return cache
 
     def refreshed(self, connection: sqlite3.Connection, revision: int) -> "Cache":
         """Return the cache for the state of the connection's read transaction."""
@@ -60,6 +63,8 @@ class Cache:
             order = np.argsort(categories, kind="stable")
             numbers, starts = np.unique(categories[order], return_index=True)
             for number, chosen in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+                if number not in names:
+                    raise Damage(f"the category of the vector in row {rows[chosen][0]}")
                 block = blocks.get(names[number]) or Block.empty(self.dimension)
                 blocks[names[number]] = block.extended(rows[chosen], vectors[chosen])
         removed = connection.execute(
@@ -109,31 +114,37 @@ class Cache:
         batch while the caller uses this one.
         """
 
-        def read(after: int) -> tuple[int | None, str, str, bytes]:
-            found: tuple[int | None, str, str, bytes] = connection.execute(
+        def read(after: int) -> tuple[int | None, str, str, bytes, str]:
+            found: tuple[int | None, str, str, bytes, str] = connection.execute(
                 _SELECT_BATCH, (after, self.collection, _FETCH)
             ).fetchone()
             return found
 
         with ThreadPoolExecutor(1, thread_name_prefix="vectors") as reader:
-            last, rows, categories, vectors = read(self.last_row)
+            last, *lists, vectors, sums = read(self.last_row)
             while last is not None:
                 following = reader.submit(read, last)
-                numbers = [np.fromstring(listed, np.int64, sep=",") for listed in (rows, categories)]
-                if len(vectors) != len(numbers[0]) * self.dimension * VECTOR_DTYPE.itemsize:
-                    raise CatalogueError(
-                        "the catalogue is damaged (a vector does not have the collection's dimension "
-                        f"{self.dimension}). {REBUILD}"
-                    )
+                rows, categories, checks = (
+                    np.fromstring(listed or "", np.int64, sep=",") for listed in (*lists, sums)
+                )
+                if len(vectors or b"") != len(rows) * self.dimension * VECTOR_DTYPE.itemsize:
+                    raise Damage(f"a vector does not have the collection's dimension {self.dimension}")
+                if not len(rows) == len(categories) == len(checks):
+                    raise Damage("a row of a vector")
+                found = vector_checks(vectors, self.dimension, categories).astype(np.int64)
+                if (wrong := np.flatnonzero((checks >= 0) & (checks != found))).size:
+                    raise Damage(f"the vector in row {rows[wrong[0]]}")
                 decoded = np.frombuffer(vectors, VECTOR_DTYPE).astype(np.float32, copy=False)
-                yield numbers[0], numbers[1], decoded.reshape(-1, self.dimension)
-                last, rows, categories, vectors = following.result()
+                yield rows, categories, decoded.reshape(-1, self.dimension)
+                last, *lists, vectors, sums = following.result()
 
 
 _FETCH = 8_192
 _SELECT_BATCH = (
-    "SELECT max(row), group_concat(row), group_concat(category), CAST(group_concat(vector, '') AS BLOB) "
-    "FROM (SELECT row, category, vector FROM vectors WHERE row > ? AND collection = ? ORDER BY row LIMIT ?)"
+    "SELECT max(row), group_concat(row), group_concat(category), CAST(group_concat(vector, '') AS BLOB), "
+    "group_concat(ifnull(total, -1)) FROM (SELECT v.row, v.category, v.vector, k.vector AS total "
+    "FROM vectors AS v LEFT JOIN checks AS k USING (row) "
+    "WHERE v.row > ? AND v.collection = ? ORDER BY v.row LIMIT ?)"
 )
 
 
@@ -252,8 +263,10 @@ class Facets:
         """Return the names of the fields that any row of the category has."""
         upto, names = self._names
         if len(rows) and (last := int(rows[-1])) > upto:
-            found = connect().execute(_SELECT_NAMES, (self._collection, upto, self._category)).fetchall()
-            names = names.union(name for (name,) in found)
+            asked = (self._collection, upto, self._category)
+            for record in connect().execute(_SELECT_NEW, asked):
+                check_record(*record)
+            names = names.union(name for (name,) in connect().execute(_SELECT_NAMES, asked).fetchall())
             self._names = last, names
         return names
 
@@ -281,17 +294,17 @@ class Facets:
     ) -> Iterator[tuple[Any, ...]]:
         """Return the row and the texts of some fields, or its id, of the category's rows above `after`."""
         return connection.execute(
-            f"SELECT row, {', '.join([_TEXT_OF_FIELD] * len(names)) or 'id'} FROM points "
-            "WHERE collection = ? AND row > ? AND category = (SELECT number FROM categories WHERE name = ?)",
+            f"SELECT row, {', '.join([_TEXT_OF_FIELD] * len(names)) or 'id'} FROM points AS p {_OF_CATEGORY}",
             (*names, self._collection, after, self._category),
         )
 
 
 _FILTERS_KEPT = 16
-_SELECT_NAMES = (
-    "SELECT DISTINCT key FROM points, json_each(payload, '$.fields') WHERE collection = ? AND row > ? "
-    "AND category = (SELECT number FROM categories WHERE name = ?)"
+_OF_CATEGORY = (
+    "WHERE p.collection = ? AND p.row > ? AND p.category = (SELECT number FROM categories WHERE name = ?)"
 )
+_SELECT_NAMES = f"SELECT DISTINCT key FROM points AS p, json_each(payload, '$.fields') {_OF_CATEGORY}"
+_SELECT_NEW = f"{SELECT_RECORDS.replace('p.row, ', '')} {_OF_CATEGORY}"
 _TEXT_OF_FIELD = (
     "(SELECT value FROM json_each(payload, '$.fields') WHERE key = ? AND type = 'text' AND value != '')"
 )

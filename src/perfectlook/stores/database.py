@@ -12,8 +12,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+
 from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.files import Closable
+from perfectlook.stores.checks import Damage, check_vector, record_check, vector_checks
 
 FILE_NAME = "catalogue.sqlite"
 LOCK_NAME = "sync.lock"
@@ -22,11 +25,14 @@ OWN = (FILE_NAME, LOCK_NAME, "feedback.sqlite", "pictures")
 APPLICATION_ID = 0x504C4F4B  # "PLOK"
 FORMAT = 1
 BUSY_SECONDS = 30.0
+CHECKED_BYTES = 64 * 2**20
+"""Databases of at most this size are checked when they are opened: pages, indexes and required values."""
 
 # A point whose vector or payload changes gets a new row, and its old row is recorded in `removed`. So a
 # reader's cache catches up with the changes by reading `row > last row` and `number > last number`. Old
 # removals are deleted. A reader that has not seen the removals up to `horizon` reads everything again. The
-# vectors have their own table, so that loading them does not read payloads.
+# vectors have their own table, so that loading them does not read payloads. So have their checksums, because
+# catalogues of earlier versions have none.
 SCHEMA = """
 CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 INSERT INTO state VALUES ('revision', 0), ('manifest', NULL), ('active', NULL), ('holder', NULL),
@@ -48,6 +54,9 @@ CREATE TABLE removed (
     number INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, row INTEGER NOT NULL
 );
 """
+
+_CHECKS = "TABLE IF NOT EXISTS {}.checks (row INTEGER PRIMARY KEY, vector INTEGER, record INTEGER)"
+"""The checksum of each row's vector, and that of its record."""
 
 
 class StateChanged(Exception):  # noqa: N818  (not an error: the search starts again)
@@ -84,7 +93,7 @@ class Database(Closable):
                 )
             _make_folder(folder)
         try:
-            with database._translated():
+            with database.translated():
                 database._check_format(create=create)
         except BaseException:
             database.close()
@@ -94,7 +103,7 @@ class Database(Closable):
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A read transaction. All reads in it see one committed state."""
-        with self._translated(), self._transaction("BEGIN") as connection:
+        with self.translated(), self._transaction("BEGIN") as connection:
             yield connection
 
     @contextmanager
@@ -117,8 +126,10 @@ class Database(Closable):
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A write transaction. When the context ends, all of it is on the disk, or nothing."""
-        with self._write_lock, self._translated(), self._transaction("BEGIN IMMEDIATE") as connection:
+        with self._write_lock, self.translated(), self._transaction("BEGIN IMMEDIATE") as connection:
             epoch = self.epoch
+            connection.execute("DROP TABLE IF EXISTS temp.checks")
+            connection.execute(f"CREATE {_CHECKS.format('main')}")
             yield connection
             connection.execute("UPDATE state SET value = value + 1 WHERE key = 'revision'")
             self._notice_replacement()
@@ -132,7 +143,7 @@ class Database(Closable):
         This is much cheaper than a transaction. It shows whether anything has changed, but not what.
         """
         self._notice_replacement()
-        with self._watch_lock, self._translated():
+        with self._watch_lock, self.translated():
             if self._watcher is None:
                 self._watcher = self._connect()
             return (self.epoch << 32) + _pragma(self._watcher, "data_version")
@@ -140,10 +151,13 @@ class Database(Closable):
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
         """Keep other processes from syncing. The system releases the lock when this process ends or dies."""
-        with self._translated(), closing(self._lock_file(timeout=0.0)) as lock:
+        with self.translated(), closing(self._lock_file(timeout=0.0)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
+                if _kind(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+                    what = f"{self.folder / LOCK_NAME}: damaged (SQLite: {error}). Remove this file"
+                    raise CatalogueError(f"{what}; the next sync makes it again.") from error
                 if _kind(error) not in _BUSY:
                     raise
                 with self._connection() as connection:
@@ -169,12 +183,16 @@ class Database(Closable):
             self._idle, self._watcher = [], None
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Turn errors of SQLite into CatalogueErrors with a remedy."""
+    def translated(self) -> Iterator[None]:
+        """Turn damage and errors of SQLite into CatalogueErrors with a remedy."""
         try:
             yield
+        except Damage as error:
+            raise CatalogueError(f"{self.folder}: {FILE_NAME} is damaged ({error}). {REBUILD}") from error
         except sqlite3.Error as error:
             what, remedy = _EXPLANATIONS.get(_kind(error), ("the database failed", _RUN_AGAIN))
+            if "decode to UTF-8" in str(error):
+                what, remedy = _EXPLANATIONS[sqlite3.SQLITE_CORRUPT]
             raise CatalogueError(f"{self.folder}: {what} (SQLite: {error}). {remedy}") from error
 
     @contextmanager
@@ -212,6 +230,8 @@ class Database(Closable):
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'checks'").fetchone():
+                connection.execute(f"CREATE {_CHECKS.format('temp')}")  # empty: nothing can be checked
         except BaseException:
             connection.close()
             raise
@@ -262,6 +282,10 @@ class Database(Closable):
             # read the tables first: the identity was committed together with them
             empty = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
             application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+            if self.path.stat().st_size <= CHECKED_BYTES:
+                (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+                if found != "ok":
+                    raise Damage(" ".join(found.split()))
         if empty and application in (0, APPLICATION_ID):
             if not create:
                 raise CatalogueError(
@@ -345,8 +369,13 @@ def _make_folder(folder: Path) -> None:
 
 
 _FROM = "FROM points AS p JOIN categories AS c ON c.number = p.category"
-SELECT_RECORDS = f"SELECT p.row, p.id, c.name, p.payload, x'' {_FROM}"
-SELECT_POINTS = f"SELECT p.row, p.id, c.name, p.payload, v.vector {_FROM} JOIN vectors AS v ON v.row = p.row"
+_CHECKED = f"{_FROM} LEFT JOIN checks AS k ON k.row = p.row"
+SELECT_EXCERPTS = f"SELECT p.row, p.id, c.name {_FROM}"
+SELECT_RECORDS = f"SELECT p.row, p.id, c.name, p.payload, k.record {_CHECKED}"
+SELECT_POINTS = (
+    "SELECT p.row, p.id, c.name, p.payload, k.record, v.category, v.vector, k.vector "
+    f"{_CHECKED} JOIN vectors AS v ON v.row = p.row"
+)
 COUNT_BY_CATEGORY = (
     "SELECT c.name, p.n FROM (SELECT category, count(*) AS n FROM points WHERE collection = ? "
     "GROUP BY category) AS p JOIN categories AS c ON c.number = p.category ORDER BY c.name"
@@ -360,6 +389,14 @@ def state(connection: sqlite3.Connection, key: str) -> object:
     """Return the value of a key in the table `state`."""
     found = connection.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
     return None if found is None else found[0]
+
+
+def number(connection: sqlite3.Connection, key: str) -> int:
+    """Return a number in the table `state`."""
+    value = state(connection, key)
+    if not isinstance(value, int):
+        raise Damage(f"the {key}")
+    return value
 
 
 def category_numbers(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
@@ -391,6 +428,7 @@ def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) 
     rows = [(row,) for row, _ in stored(connection, collection, ids).values()]
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
     connection.executemany("DELETE FROM points WHERE row = ?", rows)
+    connection.executemany("DELETE FROM main.checks WHERE row = ?", rows)
     connection.executemany(f"INSERT INTO removed (collection, row) VALUES ({collection}, ?)", rows)
     horizon = f"(SELECT seq - {_REMOVED_KEPT} FROM sqlite_sequence WHERE name = 'removed')"
     if rows and connection.execute(f"DELETE FROM removed WHERE number <= {horizon}").rowcount:
@@ -405,12 +443,19 @@ def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str,
     """
     known = stored(connection, collection, payloads)
     changed = [(id_, row) for id_, (row, text) in known.items() if text != payloads[id_]]
-    select = "SELECT category, vector FROM vectors WHERE row = ?"
+    select = (
+        "SELECT v.category, v.vector, k.vector FROM vectors AS v LEFT JOIN main.checks AS k USING (row) "
+        "WHERE v.row = ?"
+    )
     for start in range(0, len(changed), _MOVED_AT_ONCE):
         moving = changed[start : start + _MOVED_AT_ONCE]
-        found = [(id_, *connection.execute(select, (row,)).fetchone()) for id_, row in moving]
+        entries: list[tuple[str, int, str, bytes]] = []
+        for id_, row in moving:
+            category, vector, check = connection.execute(select, (row,)).fetchone() or (0, b"", 0)
+            check_vector(f"product '{id_}'", category, vector, check)
+            entries.append((id_, category, payloads[id_], vector))
         remove(connection, collection, [id_ for id_, _ in moving])
-        insert(connection, collection, [(id_, cat, payloads[id_], vector) for id_, cat, vector in found])
+        insert(connection, collection, entries)
     return len(known)
 
 
@@ -428,4 +473,15 @@ def insert(
     connection.executemany(
         "INSERT INTO vectors VALUES (?, ?, ?, ?)",
         ((row, collection, category, vector) for row, (_, category, _, vector) in numbered),
+    )
+    names = dict(connection.execute("SELECT number, name FROM categories").fetchall())
+    numbers = np.array([category for _, category, _, _ in entries], np.int64)
+    vectors = b"".join(vector for _, _, _, vector in entries)
+    sums = vector_checks(vectors, len(vectors) // (4 * len(entries)), numbers).tolist() if entries else []
+    connection.executemany(
+        "INSERT OR REPLACE INTO main.checks VALUES (?, ?, ?)",
+        (
+            (row, total, record_check(id_, names[category], text))
+            for (row, (id_, category, text, _)), total in zip(numbered, sums, strict=True)
+        ),
     )

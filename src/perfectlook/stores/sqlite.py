@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from itertools import chain
@@ -16,6 +17,8 @@ from perfectlook.files import Closable
 from perfectlook.stores import database as sql
 from perfectlook.stores.base import Hits, Payload, Point, Query
 from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Connect
+from perfectlook.stores.checks import Damage, check_record
+from perfectlook.stores.checks import check_vector as check_stored_vector
 from perfectlook.stores.database import REBUILD, Database, StateChanged, state
 from perfectlook.stores.index import ApproximateIndexes, Nearest, check_queries, check_vector
 
@@ -71,11 +74,16 @@ class EmbeddedStore(Closable):
         """Return the last document. Raises CatalogueError if it is damaged."""
         with self._database.reading() as connection:
             text = state(connection, "manifest")
-        return None if text is None else _parsed(str(text), "the manifest", self.location)
+            document, checked, check = str(text).rpartition(_CHECK)
+            if checked and check != f"{zlib.crc32(document.encode())}}}":
+                raise Damage("the manifest")
+        found = f"{document}}}" if checked else str(text)
+        return None if text is None else _parsed(found, "the manifest", self.location)
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
         """Replace the manifest and the active collection in one transaction."""
-        text = json.dumps(document, ensure_ascii=False)
+        text = json.dumps(document)
+        text = f"{text[:-1]}{_CHECK}{zlib.crc32(text[:-1].encode())}}}"
         with self._database.writing() as connection:
             if active is not None:
                 self._named(connection, active)
@@ -109,6 +117,8 @@ class EmbeddedStore(Closable):
                     f"{self.location}: collection '{name}' is active. Make another collection active first."
                 )
             number, _ = self._named(connection, name)
+            rows = "SELECT row FROM points WHERE collection = ?"
+            connection.execute(f"DELETE FROM main.checks WHERE row IN ({rows})", (number,))
             for table in ("vectors", "points", "removed"):
                 connection.execute(f"DELETE FROM {table} WHERE collection = ?", (number,))
             connection.execute("DELETE FROM collections WHERE number = ?", (number,))
@@ -150,7 +160,7 @@ class EmbeddedStore(Closable):
         with self._database.reading() as connection:
             number, _ = self._named(connection, collection)
             found = sql.selected(connection, sql.SELECT_POINTS, number, ids)
-        return {point.id: point for point in map(self._point, found)}
+            return {point.id: point for point in map(self._point, found)}
 
     def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
         """Answer all queries from one state: one matrix product for each block, then the records found."""
@@ -187,12 +197,14 @@ class EmbeddedStore(Closable):
         """Yield all points in batches, each read in its own transaction."""
         select = sql.SELECT_POINTS if vectors else sql.SELECT_RECORDS
         for found in self._batches(select, batch, collection):
-            yield [self._point(entry) for entry in found]
+            with self._database.translated():
+                points = [self._point(entry) for entry in found]
+            yield points
 
     def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
         """Yield the id, the category and some entries of each payload. SQLite extracts them from the JSON."""
         entries = "".join(f", json_extract(p.payload, '$.{name}')" for name in names)
-        select = sql.SELECT_RECORDS.replace(", p.payload, x''", entries)
+        select = sql.SELECT_EXCERPTS.replace(" FROM", f"{entries} FROM", 1)
         for found in self._batches(select, 10_000, collection):
             yield from (entry[1:] for entry in found)
 
@@ -242,7 +254,7 @@ class EmbeddedStore(Closable):
             return seen[1]
         with self._refreshing, self._database.reading() as connection:
             number, dimension = self._named(connection, collection)
-            revision, horizon = (int(str(state(connection, key))) for key in ("revision", "horizon"))
+            revision, horizon = (sql.number(connection, key) for key in ("revision", "horizon"))
             cache = self._cache
             if self._epoch != self._database.epoch:
                 self._epoch, cache, self._records = self._database.epoch, None, {}
@@ -258,11 +270,13 @@ class EmbeddedStore(Closable):
         known = self._records
         found = {row: record for row in rows if (record := known.get(row)) is not None}
         if missing := [row for row in rows if row not in found]:
-            entries = connect().execute(_SELECT_ROWS, (json.dumps(missing),)).fetchall()
-            read = {
-                row: Point(id_, category, _NO_VECTOR, _LazyPayload(text, self._place_of(id_)))
-                for row, id_, category, text, _ in entries
-            }
+            read = {}
+            for row, *record in connect().execute(_SELECT_ROWS, (json.dumps(missing),)):
+                check_record(*record)
+                id_, category, text, _ = record
+                read[row] = Point(id_, category, _NO_VECTOR, _LazyPayload(text, self._place_of(id_)))
+            if lost := next((row for row in missing if row not in read), None):
+                raise Damage(f"the record of row {lost} is missing")
             if len(known) + len(read) > _RECORDS_KEPT:
                 self._records = known = {}
             if len(read) <= _RECORDS_KEPT:
@@ -270,8 +284,11 @@ class EmbeddedStore(Closable):
             found |= read
         return found
 
-    def _point(self, entry: tuple[int, str, str, str, bytes]) -> Point:
-        _, id_, category, payload, vector = entry
+    def _point(self, entry: tuple[Any, ...]) -> Point:
+        _, *record, number, vector, check = entry if len(entry) > 5 else (*entry, None, b"", None)
+        check_record(*record)
+        id_, category, payload, _ = record
+        check_stored_vector(f"product '{id_}'", number, vector, check)
         array = np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32, copy=False)
         return Point(id_, category, array, _parsed(payload, *self._place_of(id_)))
 
@@ -279,6 +296,7 @@ class EmbeddedStore(Closable):
         return f"the record of product '{id_}'", self.location
 
 
+_CHECK = ', "check": '
 _RECORDS_KEPT = 10_000
 _NO_VECTOR = np.empty(0, np.float32)
 _SELECT_ROWS = f"{sql.SELECT_RECORDS} WHERE p.row IN (SELECT value FROM json_each(?))"
@@ -315,7 +333,7 @@ class _LazyPayload(Mapping[str, object]):
 
 
 def _parsed(text: str, what: str, location: str) -> Payload:
-    with suppress(ValueError):
+    with suppress(ValueError, TypeError):
         if isinstance(document := json.loads(text), dict):
             return document
     raise CatalogueError(f"{location}: damaged ({what} is not a JSON object). {REBUILD}")
