@@ -238,6 +238,8 @@ class Contribution(AnswerPart):
     distance_global: Rounded
     distance_local: Rounded
     regions: RoundedList
+    parts: dict[str, Rounded] = {}
+    """The same of each part of the model. They sum to `distance`."""
 
 
 class ExplainedProduct(RankedProduct):
@@ -247,6 +249,9 @@ class ExplainedProduct(RankedProduct):
     distance_local: Rounded
     regions: RoundedList
     """The part of each of the 49 regions. Together with `distance_global` they sum to the distance."""
+    parts: dict[str, Rounded] = {}
+    """The part of each part of the model: `network`, `memory` and `mixture`, or a baseline. They sum to the
+    distance."""
     relative: Contribution
 
 

@@ -1,5 +1,7 @@
 """Attributions by hand, and their sums."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -75,6 +77,33 @@ def test_differences_from_the_mean_add_up_to_the_difference_of_distances(seed, n
     assert relative.total.sum() == pytest.approx(0, abs=1e-9)
     nearest = int(found.total.argmin())
     assert relative.total[nearest] <= 0
+
+
+@given(seed=st.integers(0, 1000), mixing=st.floats(0, 1), regions=st.booleans())
+def test_each_part_of_the_model_has_the_distance_in_its_coordinates(seed, mixing, regions):
+    parts = {"network": 3, "memory": 1, "mixture": 2}
+    one = replace(scene("squared_l2", seed, mixing=mixing, regions=regions), parts=parts)
+    vectors = np.random.default_rng(seed).normal(size=(5, 6)).astype(np.float32)
+    found = attribute(one, CHAIRS, vectors)
+    assert list(found.parts) == list(parts)
+    assert sum(found.parts.values()) == pytest.approx(found.total)
+    for name, own in (("network", slice(0, 3)), ("memory", slice(3, 4)), ("mixture", slice(4, 6))):
+        expected = ((one.scene[own] - vectors[:, own]) ** 2).sum(axis=1)
+        if regions:
+            apart = ((one.regions[None, :, own] - vectors[:, None, own]) ** 2).sum(axis=2)
+            expected = mixing * expected + (1 - mixing) * apart @ one.attention(CHAIRS)
+        assert found.parts[name] == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    relative = found.less(found.mean).row(2)
+    assert sum(relative.parts.values()) == pytest.approx(relative.total)
+    assert relative.parts["memory"] == pytest.approx(
+        found.parts["memory"][2:3] - found.parts["memory"].mean()
+    )
+
+
+def test_a_model_of_one_part_has_its_whole_distance_there():
+    one = replace(scene("l2"), parts={"network": 6})
+    found = attribute(one, CHAIRS, np.ones((3, 6), np.float32))
+    assert found.parts["network"] == pytest.approx(found.total)
 
 
 def test_without_regions_the_whole_scene_gets_the_whole_distance():

@@ -151,7 +151,8 @@ def test_the_model_on_disk_ranks_like_the_validation_that_chose_it(tmp_path: Pat
     model = Model.open(tmp_path / "m")
     assert model.record.training["mixture"]["weights"]
     assert accuracy(features, tmp_path / "m") > 0.75
-    assert model.dimension == model.record.config.vector_dimension
+    assert model.dimension == model.record.config.vector_dimension == sum(model.record.parts.values())
+    assert {"network", "mixture"} <= set(model.record.parts) <= {"network", "memory", "mixture"}
 
 
 def test_a_network_that_adds_nothing_is_not_kept(tmp_path: Path) -> None:

@@ -375,11 +375,16 @@ def _product_lines(product: "answers.ExplainedProduct", *, has_regions: bool) ->
         )
         shares = [part / scale for part in product.regions]
         yield from _regions("        largest shares:", shares, shares, "{:.1%}")
+    if len(product.parts) > 1:
+        shares_of = (f"{name} {part / (product.distance or 1.0):.1%}" for name, part in product.parts.items())
+        yield f"        of the distance, by part of the model: {', '.join(shares_of)}"
     nearer = "nearer" if relative.distance <= 0 else "farther"
     line = f"        {nearer} than the average product by {abs(relative.distance):.3f}"
     if has_regions:
         line += f": whole scene {relative.distance_global:+.3f}, regions {relative.distance_local:+.3f}"
     yield line
+    if len(relative.parts) > 1:
+        yield "        " + ", ".join(f"{name} {part:+.3f}" for name, part in relative.parts.items())
     nearer_by = [-part for part in relative.regions]
     yield from _regions("        pull it nearer:", nearer_by, relative.regions, "{:+.4f}")
     yield from _regions("        push it farther:", relative.regions, relative.regions, "{:+.4f}")

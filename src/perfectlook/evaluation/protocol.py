@@ -298,7 +298,7 @@ def paired_difference(first: Float64Array, second: Float64Array, scenes: Sequenc
     """The mean difference, `first` minus `second`, with its 95 % interval from a paired bootstrap.
 
     Both are measured on the same pairs, and every resample takes the same scenes for both (Efron & Tibshirani
-    1993, section 13.3). So a scene that is hard for both does not widen the interval.
+    1993). So a scene that is hard for both does not widen the interval.
 
     Args:
         first: one number per pair.

@@ -2,10 +2,13 @@
 
 The hybrid distance (Kang et al. 2019) is a sum: d = w ‖f_s - f_p‖ + Σ_i (1 - w) a_i ‖f_i - f_p‖.
 Its terms are the attribution. It is exact for both norms and needs no gradients.
+
+A squared distance is also the sum of those in the coordinates of each part of the model: its network, its
+memory, its mixture of closed forms.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -24,10 +27,13 @@ class Attribution:
     Attributes:
         whole: w ‖f_s - f_p‖, the part of the whole scene, [n].
         regions: (1 - w) a_i ‖f_i - f_p‖, the part of each region, [n, R]; zeros if the model uses no regions.
+        parts: the part of each part of the model, by name, [n] each. Like `whole` and `regions`, they add up
+            to the distances. Empty if the parts are unknown.
     """
 
     whole: Float64Array
     regions: Float64Array
+    parts: Mapping[str, Float64Array] = field(default_factory=dict)
 
     @property
     def total(self) -> Float64Array:
@@ -38,7 +44,10 @@ class Attribution:
     @property
     def mean(self) -> Self:
         """The parts of the mean distance, as an attribution of one product."""
-        return type(self)(self.whole.mean(keepdims=True), self.regions.mean(axis=0, keepdims=True))
+        regions = self.regions.mean(axis=0, keepdims=True)
+        return type(self)(
+            self.whole.mean(keepdims=True), regions, self._each(lambda _, part: part.mean(keepdims=True))
+        )
 
     def less(self, other: Self) -> Self:
         """Subtract another attribution part by part: [n] minus [n] or one.
@@ -46,11 +55,17 @@ class Attribution:
         Subtract the `mean` of a category's products to see why a product is nearer than its category. A part
         below zero makes the product nearer. The parts add up to the difference of the two distances.
         """
-        return type(self)(self.whole - other.whole, self.regions - other.regions)
+        parts = self._each(lambda name, part: part - other.parts[name])
+        return type(self)(self.whole - other.whole, self.regions - other.regions, parts)
 
     def row(self, product: int) -> Self:
         """The attribution of one product."""
-        return type(self)(self.whole[product : product + 1], self.regions[product : product + 1])
+        chosen = slice(product, product + 1)
+        parts = self._each(lambda _, part: part[chosen])
+        return type(self)(self.whole[chosen], self.regions[chosen], parts)
+
+    def _each(self, change: Callable[[str, Float64Array], Float64Array]) -> dict[str, Float64Array]:
+        return {name: change(name, part) for name, part in self.parts.items()}
 
 
 def attribute(scene: "SceneEmbedding", category: str, vectors: Float32Array) -> Attribution:
@@ -61,8 +76,9 @@ def attribute(scene: "SceneEmbedding", category: str, vectors: Float32Array) -> 
     """
     found = scene.distances(category, vectors)
     whole, local = (np.asarray(part, np.float64) for part in (found.from_global, found.from_local))
+    parts = _of_parts(scene, category, vectors, whole + local)
     if scene.regions is None:
-        return Attribution(whole, np.zeros((len(vectors), REGIONS)))
+        return Attribution(whole, np.zeros((len(vectors), REGIONS)), parts)
     products, attention = (np.asarray(each, np.float64) for each in (vectors, scene.attention(category)))
     terms = np.stack(
         [
@@ -73,7 +89,25 @@ def attribute(scene: "SceneEmbedding", category: str, vectors: Float32Array) -> 
     )
     sums = terms.sum(axis=1, keepdims=True)
     shares = np.divide(terms, sums, out=np.tile(attention, (len(terms), 1)), where=sums > 0)
-    return Attribution(whole, local[:, None] * shares)
+    return Attribution(whole, local[:, None] * shares, parts)
+
+
+def _of_parts(
+    scene: "SceneEmbedding", category: str, vectors: Float32Array, total: Float64Array
+) -> dict[str, Float64Array]:
+    """The squared distances in the coordinates of each part of the model, scaled to add up to `total`."""
+    if len(scene.parts) < 2 or scene.norm != "squared_l2":
+        return dict.fromkeys(scene.parts, total)
+    found, start = [], 0
+    for width in scene.parts.values():
+        own = slice(start, start + width)
+        regions = None if scene.regions is None else scene.regions[:, own]
+        alone = replace(scene, scene=scene.scene[own], regions=regions)
+        found.append(np.asarray(alone.distances(category, vectors[:, own]).total, np.float64))
+        start += width
+    sums = np.sum(found, axis=0)
+    scale = np.divide(total, sums, out=np.ones_like(sums), where=sums > 0)
+    return {name: part * scale for name, part in zip(scene.parts, found, strict=True)}
 
 
 def strongest(parts: Float64Array, count: int) -> IntArray:

@@ -1,7 +1,7 @@
 """Distances between a scene and products; lower is better.
 
 Every function takes numpy arrays (search, evaluation) or torch tensors (training) and returns the same kind.
-Source: Kang et al. 2019, sections 3.2 and 3.3; `docs/explanation/method.md` derives the query point.
+Source: Kang et al. 2019; `docs/explanation/method.md` derives the query point.
 """
 
 from collections.abc import Callable

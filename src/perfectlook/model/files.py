@@ -82,6 +82,16 @@ class ModelRecord:
     baseline: str | None = None
     adapted: Mapping[str, Any] | None = None
 
+    @property
+    def parts(self) -> dict[str, int]:
+        """The dimension of each part of the model, in the order of the vectors' coordinates."""
+        shape = self.config
+        if self.baseline:
+            return {self.baseline: shape.vector_dimension}
+        memory = shape.style_dimension - shape.dimension
+        sizes = {"network": shape.dimension, "memory": memory, "mixture": shape.closed_form}
+        return {name: size for name, size in sizes.items() if size}
+
     def check_backbone(self, identity: str) -> None:
         """Check that a backbone is the one the model was trained on.
 

@@ -1,8 +1,8 @@
 """Run a trained model from disk with onnxruntime and numpy; needs no torch."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeAlias
@@ -61,6 +61,7 @@ class SceneEmbedding:
         mixing: w.
         norm: norm of the distances.
         category_mixing: w of each known category if each has its own; `mixing` is then their mean.
+        parts: the dimension of each part of the model, in the order of the vectors' coordinates.
     """
 
     scene: Float32Array
@@ -70,6 +71,7 @@ class SceneEmbedding:
     mixing: float
     norm: Norm
     category_mixing: Float32Array | None = None
+    parts: Mapping[str, int] = field(default_factory=dict)
 
     def mixing_of(self, category: str) -> float:
         """w for a category; the mean w for an unknown category."""
@@ -335,7 +337,14 @@ class Model(StoredModel):
             nothing: list[Any] = [None] * len(scenes)
             regions, logits = local or (nothing, nothing)
             found += [
-                SceneEmbedding(*each, self.categories, self.record.mixing, self.norm, self._category_mixing)
+                SceneEmbedding(
+                    *each,
+                    self.categories,
+                    self.record.mixing,
+                    self.norm,
+                    self._category_mixing,
+                    self.record.parts,
+                )
                 for each in zip(scenes, regions, logits, strict=True)
             ]
         return found

@@ -72,6 +72,7 @@ def _parts(parts: Attribution) -> dict[str, Any]:
         "distance_global": float(parts.whole[0]),
         "distance_local": float(parts.regions.sum()),
         "regions": parts.regions[0].tolist(),
+        "parts": {name: float(part[0]) for name, part in parts.parts.items()},
     }
 
 

@@ -78,7 +78,7 @@ class StyleSpace(Ranker):
     """IBR, image-based recommendations: a low-rank Mahalanobis distance between features, the *style space*.
 
     McAuley, Targett, Shi & van den Hengel, "Image-based Recommendations on Styles and Substitutes", SIGIR
-    2015, section 3:
+    2015:
 
         d_Y(i, j) = ‖(x_i - x_j) Y‖²,    P(i and j are linked) = σ(c - d_Y(i, j))
 
@@ -165,7 +165,7 @@ class Siamese(Ranker):
 class DualAutoEncoder(Ranker):
     """BPR-DAE: a dual auto-encoder whose codes are ranked by their inner product.
 
-    Song, Feng, Liu, Li, Nie & Ma, "NeuroStylist", ACM MM 2017, section 4. Tops are the scenes
+    Song, Feng, Liu, Li, Nie & Ma, "NeuroStylist", ACM MM 2017. Tops are the scenes
     here, bottoms are the products; each has its own auto-encoder:
 
         f = s(W x + b),    x̂ = Ŵ f + b̂,    m_ij = f_i · f_j                        s: sigmoid
