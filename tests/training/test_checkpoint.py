@@ -117,7 +117,7 @@ def test_a_second_training_in_a_folder_is_refused(tmp_path: Path) -> None:
             "end it, or choose another folder with --out."
         )
         other.kill()
-    assert (folder / PROCESS).exists()  # left by the killed process, which locks nobody out
+    assert (folder / PROCESS).exists()  # left by the killed process, which locks no one out
     with only_training(folder):
         assert (folder / PROCESS).read_text() == str(os.getpid())
     assert list(folder.iterdir()) == []

@@ -55,7 +55,7 @@ OnEpoch = Callable[[str, Epoch], None]
 def only_training(folder: Path) -> Iterator[None]:
     """Create a model folder, and keep other trainings out of it.
 
-    The operating system drops the lock of a process that ends, so a killed training locks nobody out.
+    The operating system drops the lock of a process that ends, so a killed training locks no one out.
 
     Raises:
         TrainingError: another process trains in the folder, or it cannot be written.
