@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from perfectlook.errors import PerfectLookError, UsageError
-from perfectlook.prices import sale_at
+from perfectlook.prices import canonical_price, sale_at
 from perfectlook.taxonomy import How, Resolution
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 DIGITS = 6
 """Decimal places of distances and weights in JSON, unless all digits are requested."""
 
-DETAILS = ("price", "sale_price", "availability", "brand", "link", "item_group_id")
+DETAILS = ("price", "sale_price", "availability", "brand", "link", "image_link", "item_group_id")
 """Fields of a product's record that answers repeat."""
 
 Action: TypeAlias = Literal["pin", "boost", "bury", "exclude"]
-Event: TypeAlias = Literal["shown", "clicked", "kept", "rejected"]
+Event: TypeAlias = Literal["shown", "clicked", "kept", "rejected", "added", "purchased"]
 
 
 def _round(value: Any, info: SerializationInfo) -> Any:
@@ -154,6 +154,8 @@ class _Details(AnswerPart):
     availability: str | None = None
     brand: str | None = None
     link: str | None = None
+    image_link: str | None = Field(default=None, exclude_if=_absent)
+    """The picture's address in the shop's feed, if it has one."""
     item_group_id: str | None = None
 
     @property
@@ -635,9 +637,23 @@ class FeedbackEvent(AnswerPart):
     model_config = ConfigDict(extra="forbid")
 
     product: str = Field(min_length=1, max_length=500)
-    category: str = Field(min_length=1, max_length=500)
-    rank: int = Field(ge=0, le=10_000)
+    category: str = Field(default="", max_length=500)
+    """Only `purchased` may leave it out."""
+    rank: int = Field(default=0, ge=0, le=10_000)
     event: Event
+    value: str | None = Field(default=None, max_length=40, exclude_if=_absent)
+    """What the shopper paid, such as 49.90 EUR. Only `purchased` has one."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        is_sale = self.event == "purchased"
+        if is_sale != (self.value is not None):
+            raise ValueError(f"'{self.event}' {'requires' if is_sale else 'cannot have'} a value")
+        if not (is_sale or ({"category", "rank"} <= self.model_fields_set and self.category)):
+            raise ValueError(f"'{self.event}' requires a category and a rank")
+        if self.value is not None:
+            canonical_price(self.value)
+        return self
 
 
 class Stored(AnswerPart):
@@ -655,6 +671,9 @@ class FeedbackCount(AnswerPart):
     clicked: int
     kept: int
     rejected: int
+    added: int = 0
+    """Products that were put into the basket."""
+    purchased: int = 0
     click_through: float | None
     """Clicks divided by times shown; None if nothing was shown."""
 

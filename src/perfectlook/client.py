@@ -324,14 +324,17 @@ class Calls:
         return ApiCall("GET", "/v1/samples", TypeAdapter(list[Sample]).validate_json)
 
     @staticmethod
-    def feedback(answer: Answer | Similar | str, events: Iterable[FeedbackEvent]) -> ApiCall[int]:
+    def feedback(
+        answer: Answer | Similar | str, events: Iterable[FeedbackEvent], session: str | None = None
+    ) -> ApiCall[int]:
         """Report what a shopper did with the products of an answer. When this returns, it is stored.
 
         An event that is sent again counts once.
 
         Args:
-            answer: the answer, or its `request_id`.
+            answer: the answer, or its `request_id`. For `purchased`, it can be the id of the order.
             events: 1 to 1,000 events.
+            session: id of the shopper's session, for the report of an experiment.
 
         Raises:
             UsageError: an event is invalid.
@@ -340,7 +343,7 @@ class Calls:
         """
         id_ = answer if isinstance(answer, str) else answer.request_id or ""
         sent = [each.model_dump() for each in events]
-        body = {"json": {"request_id": id_, "events": sent}}
+        body = {"json": {"request_id": id_, "events": sent} | ({"session": session} if session else {})}
         return ApiCall("POST", "/v1/feedback", _read_stored, body=body)
 
     @staticmethod

@@ -6,11 +6,13 @@ import socket
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 from perfectlook.answers import Answer
 from perfectlook.catalogue import Catalogue, SyncReport
+from perfectlook.catalogue.sources import SetSource
 from perfectlook.client import Client
 from perfectlook.data import load_set
 from perfectlook.data.scenes import split_of
@@ -20,12 +22,21 @@ from perfectlook.progress import ProgressOf
 from perfectlook.service import server as running
 from perfectlook.service.service import Service
 from perfectlook.service.settings import Settings
+from perfectlook.types import Product
 
 ASKED = 3
 """Number of rooms that a check asks for."""
 PORT = 8000
 KINDS = {"living": "living-room", "bed": "bedroom", "dining": "dining-room", "study": "study"}
 """Kinds of rooms: the words in ids, and the words on the page."""
+SHOP = next(
+    filter(
+        Path.is_dir,
+        (Path(__file__).with_name("shop_page"), Path(__file__).parents[2] / "examples" / "shop_page"),
+    ),
+    None,
+)
+"""Folder of the example shop's pages: a part of the wheel, and of a checkout."""
 _HOST = "127.0.0.1"
 
 
@@ -55,7 +66,8 @@ class Demo:
         """
         self._lay_out_rooms()
         with Catalogue.open(self.catalogue, create=True) as catalogue:
-            return catalogue.sync(self.showroom, Model.open(self.model), progress=progress, wait=60.0)
+            source = _WithLinks(load_set(self.showroom))
+            return catalogue.sync(source, Model.open(self.model), progress=progress, wait=60.0)
 
     def _lay_out_rooms(self) -> None:
         scenes = load_set(self.showroom).scenes
@@ -73,6 +85,16 @@ class Demo:
                 old.unlink()
         for name, picture in rooms.items():
             shutil.copyfile(picture, self.samples / name)
+
+
+class _WithLinks(SetSource):
+    """The products of a set, each with a link to its page in the example shop."""
+
+    def products(self) -> Iterator[Product]:
+        """Yield every product."""
+        for each in super().products():
+            link = f"/shop/product.html?id={quote(each.id, safe='')}"
+            yield replace(each, fields={"link": link, **each.fields})
 
 
 def _words(id_: str) -> list[str]:
@@ -143,7 +165,9 @@ def serving(demo: Demo, port: int | None) -> Iterator[str]:
             samples=str(demo.samples),
             rate=0.0,
         )
-        with running.serving(Service.open(settings), listener):
+        service = Service.open(settings)
+        service.shop = SHOP
+        with running.serving(service, listener):
             yield f"http://{address}:{number}/"
 
 

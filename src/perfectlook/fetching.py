@@ -271,6 +271,15 @@ def _checked(url: str, asked: str) -> httpx.URL:
     return parsed.copy_with(fragment=None)
 
 
+def host_of(url: str) -> str:
+    """Return the host of a URL in lower case, as a fetch understands it.
+
+    Raises:
+        FetchError: the URL is malformed, or not of http or https.
+    """
+    return _checked(url, url).host.lower()
+
+
 def _shown(text: str) -> str:
     """Return a text as messages show it. Links of others may hold control characters and lone surrogates."""
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

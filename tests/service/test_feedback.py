@@ -8,7 +8,8 @@ import pytest
 
 from perfectlook.answers import FeedbackEvent
 from perfectlook.service.errors import Refusal
-from perfectlook.service.feedback import FeedbackStore
+from perfectlook.service.feedback import EVENTS, FeedbackStore
+from perfectlook.service.security import new_key
 from serving import Running
 
 
@@ -22,7 +23,7 @@ def test_feedback_counts_once_and_is_summarised(own_shop: Running):
         answer = own_shop.client.post("/v1/feedback", json={"request_id": "request-1", "events": events})
         assert (answer.status_code, answer.json()) == (202, {"stored": 4})
     stats = own_shop.client.get("/v1/stats").json()
-    none = {"shown": 0, "clicked": 0, "kept": 0, "rejected": 0}
+    none = dict.fromkeys(EVENTS, 0)
     assert stats["by_category"] == [
         {"category": "A", **none, "shown": 2, "clicked": 1, "click_through": 0.5},
         {"category": "B", **none, "kept": 1, "click_through": None},
@@ -98,3 +99,54 @@ def test_a_file_that_cannot_be_written_is_an_error_until_it_can(own_shop: Runnin
     locker.rollback()
     locker.close()
     assert own_shop.client.post("/v1/feedback", json=body).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"event": "purchased"}, "'purchased' requires a value"),
+        ({"event": "added", "category": "A", "rank": 1, "value": "5.00 EUR"}, "'added' cannot have a value"),
+        ({"event": "clicked", "rank": 1}, "'clicked' requires a category and a rank"),
+        ({"event": "purchased", "value": "cheap"}, "'cheap' is not a price"),
+    ],
+)
+def test_an_event_has_what_belongs_to_it(shop: Running, given: dict[str, Any], problem: str):
+    body = {"request_id": "request-1", "events": [{"product": "p", **given}]}
+    answer = shop.keyed.post("/v1/feedback", json=body)
+    assert answer.status_code == 422
+    assert problem in answer.json()["error"]["message"]
+
+
+def test_only_a_server_reports_purchases(own_shop: Running, tmp_path: Path):
+    public, line = new_key("pages", public=True)
+    keys = Path(own_shop.service.settings.keys)
+    keys.write_text(f"{keys.read_text()}{line}\n")
+    sale = {"product": "p", "event": "purchased", "value": "1.249,90 €"}
+    body = {"request_id": "order-4711", "session": "s1", "events": [sale]}
+    assert own_shop.client.post("/v1/feedback", json=body).status_code == 401
+    refused = own_shop.client.post("/v1/feedback", json=body, headers={"Authorization": f"Bearer {public}"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "no_scope")
+    for _ in range(2):  # the order counts once
+        assert own_shop.keyed.post("/v1/feedback", json=body).status_code == 202
+    with sqlite3.connect(own_shop.service.settings.feedback) as reader:
+        rows = reader.execute("SELECT product, event, value, currency, session FROM feedback").fetchall()
+    reader.close()
+    assert rows[0][:4] == ("p", "purchased", 1249.90, "EUR")
+    assert rows[0][4] != "s1"  # only a hash is stored
+    assert len(rows) == 1
+
+
+def test_a_file_of_an_earlier_version_is_continued(tmp_path: Path):
+    with sqlite3.connect(tmp_path / "old.sqlite") as old:
+        old.executescript(
+            "CREATE TABLE feedback (request_id TEXT NOT NULL, product TEXT NOT NULL, category TEXT NOT NULL, "
+            "rank INTEGER NOT NULL, event TEXT NOT NULL, model TEXT NOT NULL, time REAL NOT NULL, "
+            "PRIMARY KEY (request_id, category, product, event)) WITHOUT ROWID;"
+            "INSERT INTO feedback VALUES ('request-1', 'p', 'A', 1, 'shown', 'm', 0);"
+            "CREATE TABLE by_rank (rank PRIMARY KEY, shown, clicked, kept, rejected) WITHOUT ROWID;"
+        )
+    old.close()
+    with FeedbackStore(tmp_path / "old.sqlite") as store:
+        store.add("request-2", "m", [FeedbackEvent(product="p", category="A", rank=1, event="added")])
+        (count,) = store.stats().by_category
+        assert (count.shown, count.added) == (1, 1)

@@ -143,7 +143,7 @@ def __getattr__(name: str) -> Callable[..., int]:
     return serve
 
 
-def new(name: str, /, *, scope: tuple[str, ...] = ()) -> int:
+def new(name: str, /, *, scope: tuple[str, ...] = (), public: bool = False) -> int:
     """Make an API key. Print the key to standard error, and its line for --keys to standard output.
 
     Append the line to the file of `serve --keys`. It holds only a hash of the key. To revoke a key,
@@ -152,13 +152,14 @@ def new(name: str, /, *, scope: tuple[str, ...] = ()) -> int:
     Args:
         name: name of the key's owner, for logs and rate limits
         scope: what the key may do: read, write or feedback; repeatable (default: everything)
+        public: a key for a shop's pages: it reads and reports feedback, and has the rate of its address
 
     Raises:
-        UsageError: the name has invalid characters, or a scope is unknown.
+        UsageError: the name has invalid characters, a scope is unknown, or a public key has scopes.
     """
     from perfectlook.service.security import new_key
 
-    key, line = new_key(name, scope)
+    key, line = new_key(name, scope, public=public)
     print(f"key: {key}", file=sys.stderr)
     print(line)
     return 0

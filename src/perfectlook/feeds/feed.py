@@ -267,6 +267,8 @@ class Feed:
             more += _pictures(fields.get("additional_image_link", ""))
             fields["additional_image_link"] = ", ".join(dict.fromkeys(filter(None, more)))
         picture = self._picture(id_, image)
+        if _is_url(address := self._absolute(image)):
+            fields["image_link"] = address  # a shop's pages show the picture from there
         title = " ".join(fields.pop("title", "").split()) or None
         fields = {name: _SURROGATE.sub("\ufffd", text) for name, text in fields.items()}
         title = title and _SURROGATE.sub("\ufffd", title)
@@ -291,11 +293,16 @@ class Feed:
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, f"{image[:80]}: {reason}")
         return Path(place if self._url or _is_url(image) else self._spelled(place))
 
-    def _place(self, image: str) -> str | None:
-        """Return the path of a picture; None if it is not allowed."""
+    def _absolute(self, image: str) -> str:
+        """Return the address of a picture of a feed by URL, or the text itself."""
         if self._url and image:
             with suppress(ValueError):
-                image = urljoin(self._url, image)
+                return urljoin(self._url, image)
+        return image
+
+    def _place(self, image: str) -> str | None:
+        """Return the path of a picture; None if it is not allowed."""
+        image = self._absolute(image)
         if image[:8].lower().startswith(("http://", "https://")):
             return self.pictures.locate(image)
         if self._url or _is_url(image):

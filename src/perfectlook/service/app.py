@@ -3,12 +3,13 @@
 import asyncio
 import hashlib
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from perfectlook import __version__
@@ -16,6 +17,7 @@ from perfectlook.service.errors import LoopErrors, add_handlers
 from perfectlook.service.middleware import ServiceMiddleware
 from perfectlook.service.routes import operations, products, recommend
 from perfectlook.service.service import Service
+from perfectlook.service.widget import widget_router
 
 ROUTES = (
     recommend.router,
@@ -30,7 +32,7 @@ FOLDER = Path(__file__).parent / "page"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
     "img-src 'self' blob: data: https:; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    "form-action 'none'; frame-ancestors "
 )
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "application/manifest+json"}
 
@@ -54,9 +56,12 @@ def create_app(service: Service) -> ASGIApp:
         redoc_url=None,
     )
     routes.state.service = service
-    for router in (*ROUTES, files_router()):
-        routes.include_router(router)
     settings = service.settings
+    for router in (*ROUTES, files_router(FOLDER, settings.frame_ancestors), widget_router()):
+        routes.include_router(router)
+    if service.shop:
+        routes.include_router(files_router(service.shop, prefix="/shop"))
+        routes.add_route("/shop", RedirectResponse("shop/product.html"), include_in_schema=False)
     hidden = {settings.model: "the model", settings.catalogue: "the catalogue"}
     add_handlers(routes, {**hidden, service.recommender.catalogue.location: "the catalogue"})
     app: ASGIApp = ServiceMiddleware(routes, service)
@@ -71,25 +76,28 @@ def create_app(service: Service) -> ASGIApp:
     return app
 
 
-def files_router(folder: Path = FOLDER) -> APIRouter:
-    """Return a router with one route for each file of the page. No path of a request is ever opened."""
+def files_router(folder: Path = FOLDER, ancestors: Sequence[str] = (), prefix: str = "") -> APIRouter:
+    """Return a router with one route for each file of the page. No path of a request is ever opened.
+
+    Pages of the origins in `ancestors` may show the page in a frame.
+    """
+    policy = POLICY + (" ".join(ancestors) or "'none'")
     router = APIRouter(include_in_schema=False)
     for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
         if file.is_file() and not file.name.startswith("."):
             place = file.relative_to(folder).as_posix()
-            router.add_api_route(
-                "/" if place == "index.html" else f"/{place}", _sender(file), methods=["GET", "HEAD"]
-            )
+            address = f"{prefix}/{'' if place == 'index.html' else place}"
+            router.add_api_route(address, _sender(file, policy), methods=["GET", "HEAD"])
     return router
 
 
-def _sender(file: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _sender(file: Path, policy: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
     type_ = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
 
     async def send(request: Request) -> Response:
         content = await asyncio.to_thread(file.read_bytes)
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-        headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
+        headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": policy}
         headers["Permissions-Policy"] = "camera=(self), geolocation=(), microphone=()"
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)

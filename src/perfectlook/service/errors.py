@@ -62,6 +62,11 @@ class RequestState:
     began: float = field(default_factory=time.perf_counter)
     error: str | None = None
 
+    @property
+    def is_public(self) -> bool:
+        """Whether the request has no key, or one that everyone can read in a page."""
+        return self.key is None or "public" in self.scopes
+
 
 def state_of(request: HTTPConnection) -> RequestState:
     """Return the state of a request, which the middleware has set."""

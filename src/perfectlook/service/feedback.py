@@ -1,5 +1,6 @@
 """Feedback: what shoppers did with the products of an answer. It is stored in SQLite."""
 
+import hashlib
 import sqlite3
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Literal, get_args
 from perfectlook.answers import Event, FeedbackCount, FeedbackEvent, FeedbackStats
 from perfectlook.errors import PerfectLookError
 from perfectlook.files import Closable
+from perfectlook.prices import canonical_price
 from perfectlook.service.errors import Refusal
 
 EVENTS: tuple[Event, ...] = get_args(Event)
@@ -18,15 +20,20 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS feedback (
     request_id TEXT NOT NULL, product TEXT NOT NULL, category TEXT NOT NULL, rank INTEGER NOT NULL,
     event TEXT NOT NULL, model TEXT NOT NULL, time REAL NOT NULL,
+    arm TEXT NOT NULL DEFAULT '', session TEXT, value REAL, currency TEXT,
     PRIMARY KEY (request_id, category, product, event)
 ) WITHOUT ROWID
 """
+_LATER = ("arm TEXT NOT NULL DEFAULT ''", "session TEXT", "value REAL", "currency TEXT")
+"""The columns that files of earlier versions do not have."""
 _SUMS = ", ".join(f"{event} = {event} + (new.event = '{event}')" for event in EVENTS)
 _COLUMNS = ", ".join(f"{event} INTEGER NOT NULL DEFAULT 0" for event in EVENTS)
 _COUNTS = [
     statement
     for kind in ("category", "rank")
     for statement in (
+        f"DROP TRIGGER IF EXISTS count_by_{kind}",
+        f"DROP TABLE IF EXISTS by_{kind}",
         f"CREATE TABLE by_{kind} ({kind} PRIMARY KEY, {_COLUMNS}) WITHOUT ROWID",
         f"INSERT INTO by_{kind} SELECT {kind}, "
         f"{', '.join(f'sum(event = {event!r})' for event in EVENTS)} FROM feedback GROUP BY {kind}",
@@ -62,20 +69,38 @@ class FeedbackStore(Closable):
                 f"{file}: cannot be written ({error}). Choose another --feedback."
             ) from error
 
-    def add(self, request_id: str, model: str, events: Sequence[FeedbackEvent]) -> None:
+    def add(
+        self,
+        request_id: str,
+        model: str,
+        events: Sequence[FeedbackEvent],
+        session: str | None = None,
+        arm: str = "",
+    ) -> None:
         """Store all events or none. When this returns, they are on the disk.
+
+        Args:
+            request_id: id of the answer, or of the order.
+            model: name of the model.
+            events: what the shopper did.
+            session: the shopper's session. Only a hash of it is stored.
+            arm: the experiment and its arm, as `EXPERIMENT/ARM`; "" for none.
 
         Raises:
             Refusal: the disk or the file is full, or it cannot be written (507); nothing was stored.
         """
         now = time.time()
-        rows = [
-            (request_id, each.product, each.category, each.rank, each.event, model, now) for each in events
-        ]
+        visitor = session and hashlib.sha256(session.encode()).hexdigest()[:32]
+        rows = []
+        for each in events:
+            value, _, currency = canonical_price(each.value).partition(" ") if each.value else ("", "", "")
+            row = (request_id, each.product, each.category, each.rank, each.event, model, now, arm, visitor)
+            rows.append((*row, float(value) if value else None, currency or None))
         with self._lock:
             try:
                 with (connection := self._connected()):
-                    connection.executemany("INSERT OR IGNORE INTO feedback VALUES (?,?,?,?,?,?,?)", rows)
+                    marks = ",".join("?" * 11)
+                    connection.executemany(f"INSERT OR IGNORE INTO feedback VALUES ({marks})", rows)
             except (OSError, sqlite3.Error) as error:
                 self._drop()
                 raise Refusal(
@@ -102,9 +127,13 @@ class FeedbackStore(Closable):
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
                 connection.execute(_SCHEMA)
-                if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'by_rank'").fetchone():
+                if not set(EVENTS) <= _columns(connection, "by_rank"):
                     with connection:
                         connection.execute("BEGIN IMMEDIATE")
+                        known = _columns(connection, "feedback")
+                        for column in _LATER:
+                            if column.split()[0] not in known:
+                                connection.execute(f"ALTER TABLE feedback ADD COLUMN {column}")
                         for statement in _COUNTS:
                             connection.execute(statement)
                 (page,) = connection.execute("PRAGMA page_size").fetchone()
@@ -117,6 +146,10 @@ class FeedbackStore(Closable):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
 def _counted(reader: sqlite3.Connection, column: Literal["category", "rank"]) -> list[FeedbackCount]:

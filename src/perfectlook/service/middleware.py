@@ -70,6 +70,9 @@ class ServiceMiddleware:
         self._app = app
         self._service = service
         self._most = service.settings.max_upload + 2**16  # a photo and the other fields of its form
+        self._safe = dict(_SAFE_HEADERS)
+        if service.settings.frame_ancestors:
+            del self._safe["X-Frame-Options"]  # it cannot name an origin, and the policy can
         self._rates = Rates(service.settings.rate, service.settings.burst)
         self._budget = BodyBudget(max(service.settings.body_memory, 4 * self._most))
 
@@ -86,9 +89,11 @@ class ServiceMiddleware:
         found = self._key(headers)
         if found is not None:
             state.key, state.scopes = found.name, found.scopes
-        caller = f"key {state.key}" if state.key else f"address {address}"
+        caller = f"address {address}" if state.is_public else f"key {state.key}"
         CALLER.set(caller)
-        most = self._most if _may_hold_picture(scope, headers) else MAX_KEYED_JSON if found else MAX_JSON
+        most = MAX_JSON if state.is_public else MAX_KEYED_JSON
+        if _may_hold_picture(scope, headers):
+            most = self._most
         body = Body(
             receive, most, self._service.settings.read_seconds, headers, self._budget, address, self._most
         )
@@ -101,7 +106,7 @@ class ServiceMiddleware:
                 status = message["status"]
                 sent = MutableHeaders(scope=message)
                 sent["X-Request-Id"] = state.id
-                for name, value in _SAFE_HEADERS.items():
+                for name, value in self._safe.items():
                     sent.setdefault(name, value)
                 if not body.done:
                     sent["Connection"] = "close"

@@ -26,12 +26,13 @@ from starlette.requests import ClientDisconnect
 
 from perfectlook.answers import PhotoSize
 from perfectlook.recommender import EmbeddedPhoto
-from perfectlook.service.errors import Refusal
+from perfectlook.service.errors import Refusal, state_of
 from perfectlook.service.service import Service
 from perfectlook.stores.filters import Filter, parse_filter
 from perfectlook.types import Box
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Session = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Url = Annotated[str, StringConstraints(min_length=8, max_length=2_000)]
 REPEATABLE = frozenset({"category", "locked"})
 PHOTO = "photo"
@@ -77,6 +78,9 @@ class PhotoOptions(BaseModel):
     )
     box: Part = Field(None, description="part of the photo to use: left,top,right,bottom from 0 to 1")
     include_unavailable: bool = Field(False, description="also show products that are out of stock")
+    session: Session | None = Field(
+        None, description="id of the shopper's session, made by the shop; it chooses the arm of an experiment"
+    )
 
     @property
     def filter(self) -> Filter | None:
@@ -175,7 +179,7 @@ async def read_question(
     if given.count(None) < len(given) - 1:
         raise Refusal(400, "bad_request", f"photo, url, sample and {name} exclude each other. Send one.")
     if options.url is not None:
-        content = await service.fetched(options.url)
+        content = await service.fetched(options.url, state_of(request))
         place = httpx.URL(options.url)
         photo = ReceivedFile(content, place.netloc.decode("ascii") + place.path)  # a query may hold a secret
     elif options.sample is not None:

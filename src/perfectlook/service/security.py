@@ -22,9 +22,11 @@ CALLERS = 20_000
 """Rate limits remember this many callers. The callers that have been silent longest are forgotten first."""
 SCOPES = ("read", "write", "feedback")
 """What a key may do. A key whose line names no scope may do everything."""
+PUBLIC = "public"
+"""The only scope of a public key, which everyone can read in a page: it may read and report feedback."""
 _SCOPE = "|".join(SCOPES)
 _LINE = re.compile(
-    rf"([A-Za-z0-9][A-Za-z0-9._-]{{0,63}}):([0-9a-f]{{64}})(?::((?:{_SCOPE})(?:,(?:{_SCOPE}))*))?"
+    rf"([A-Za-z0-9][A-Za-z0-9._-]{{0,63}}):([0-9a-f]{{64}})(?::({PUBLIC}|(?:{_SCOPE})(?:,(?:{_SCOPE}))*))?"
 )
 _PREFIX = "pl_"
 
@@ -72,16 +74,31 @@ async def reporting(request: Request) -> None:
         _require(request, "feedback")
 
 
-def new_key(name: str, scopes: Sequence[str] = ()) -> tuple[str, str]:
-    """Return a new key and its line for the file of keys. The line holds only a hash of the key.
-
-    Without `scopes`, the key may do everything.
+async def selling(request: Request) -> None:
+    """Allow only a report with a server's key: one that no page shows.
 
     Raises:
-        UsageError: the name has invalid characters, or a scope is unknown.
+        Refusal: the key is missing or unknown (401), public, or lacks the scope (403).
     """
+    _require(request, "feedback")
+    if state_of(request).is_public:
+        message = "A public key cannot report 'purchased'. Report it from your server, with a key of its own."
+        raise Refusal(403, "no_scope", message)
+
+
+def new_key(name: str, scopes: Sequence[str] = (), *, public: bool = False) -> tuple[str, str]:
+    """Return a new key and its line for the file of keys. The line holds only a hash of the key.
+
+    Without `scopes`, the key may do everything. A public key may read and report feedback, and has no others.
+
+    Raises:
+        UsageError: the name has invalid characters, a scope is unknown, or a public key has scopes.
+    """
+    if public and scopes:
+        raise UsageError("--public and --scope exclude each other. Leave one out.")
     if unknown := next((each for each in scopes if each not in SCOPES), None):
         raise UsageError(f"--scope {unknown}: unknown scope. Choose one of: {', '.join(SCOPES)}.")
+    scopes = [PUBLIC] if public else scopes
     key = _PREFIX + secrets.token_urlsafe(32)
     line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}{':' if scopes else ''}{','.join(scopes)}"
     if not _LINE.fullmatch(line):
@@ -181,6 +198,8 @@ def _parsed(text: str, file: Path) -> tuple[list[Key], list[UsageError]]:
             wrong.append(UsageError(f"{place}: expected 'name:sha256' or 'name:sha256:scopes'. {remedy}."))
             continue
         scopes = frozenset(found[3].split(",") if found[3] else SCOPES)
+        if PUBLIC in scopes:
+            scopes |= {"read", "feedback"}
         keys.append(Key(found[1], bytes.fromhex(found[2]), scopes))
     return keys, wrong
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from operator import itemgetter
 from pathlib import Path
@@ -19,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from perfectlook.backbones import open_backbone
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, ModelError, PerfectLookError
-from perfectlook.fetching import Fetcher, FetchLimits
+from perfectlook.fetching import Fetcher, FetchLimits, host_of
 from perfectlook.files import Closable, cache_folder, model_folder, worker_count
 from perfectlook.images import PictureLimits
 from perfectlook.model.files import ModelRecord
@@ -29,7 +30,7 @@ from perfectlook.recommender.explain import UsualDistances
 from perfectlook.recommender.rules import NO_RULES
 from perfectlook.recommender.slots import SlotTable
 from perfectlook.service.decoding import Decoder
-from perfectlook.service.errors import LOGGER
+from perfectlook.service.errors import LOGGER, Refusal, RequestState
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
@@ -65,6 +66,8 @@ class Service(Closable):
         self.readers = Workers("reader", threads=4, places=512, around=self._following)
         self.state = Workers("state", threads=1, places=64, around=self._following)
         self.writers = Workers("writer", threads=1, places=32, around=self._following)
+        self.shop: Path | None = None
+        """Folder of a shop's static pages, which are served at `/shop`."""
         self._follows = bool(settings.follow_model)
         self._switching = threading.Lock()
         self._next: Recommender | None = None
@@ -182,17 +185,35 @@ class Service(Closable):
     @cached_property
     def _fetcher(self) -> Fetcher:
         """The fetcher, made for the first URL: reading the system's certificates takes a while."""
-        most, private = self.settings.max_upload, self.settings.allow_private
-        return Fetcher(FetchLimits(max_bytes=most, seconds=FETCH_SECONDS, tries=1, allow_private=private))
+        return Fetcher(self._limits)
 
-    async def fetched(self, url: str) -> bytes:
-        """Return the content of a URL.
+    @cached_property
+    def _listed_fetcher(self) -> Fetcher:
+        """The fetcher for hosts of a list. It follows no redirect, which could lead to another host."""
+        return Fetcher(replace(self._limits, redirects=0))
+
+    @property
+    def _limits(self) -> FetchLimits:
+        most, private = self.settings.max_upload, self.settings.allow_private
+        return FetchLimits(max_bytes=most, seconds=FETCH_SECONDS, tries=1, allow_private=private)
+
+    async def fetched(self, url: str, state: RequestState) -> bytes:
+        """Return the content of a URL that a request names.
+
+        Only a server's key may name any host. A public key may name those of the setting `photo_hosts`. So
+        may requests without a key, if the setting names a host.
 
         Raises:
             FetchError: the URL cannot be fetched.
-            Refusal: too many URLs are being fetched (503).
+            Refusal: the host is not on the list (422), or too many URLs are being fetched (503).
         """
-        content = (await self._fetchers.run(lambda: self._fetcher.fetch(url))).content
+        hosts = self.settings.photo_hosts
+        is_limited = state.is_public and (bool(hosts) or state.key is not None)
+        if is_limited and (host := host_of(url)) not in hosts:
+            message = f"url: photos from the host '{host[:100]}' are not accepted. Add it to --photo-hosts."
+            raise Refusal(422, "invalid", message)
+        fetch = (self._listed_fetcher if is_limited else self._fetcher).fetch
+        content = (await self._fetchers.run(lambda: fetch(url))).content
         assert content is not None  # without validators in the request, the answer cannot be "not modified"
         return content
 
@@ -207,8 +228,8 @@ class Service(Closable):
         for workers in (self.workers, self.readers, self.state, self.writers, self._fetchers):
             workers.close()
         self.decoder.close()
-        if "_fetcher" in vars(self):
-            self._fetcher.close()
+        for name in {"_fetcher", "_listed_fetcher"} & vars(self).keys():
+            getattr(self, name).close()
         self.feedback.close()
         self.recommender.close()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, Strict, ValidationError
+from pydantic import BeforeValidator, Field, Strict, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -19,6 +19,7 @@ from pydantic_settings import (
 from perfectlook.errors import UsageError
 
 PREFIX = "PERFECTLOOK_"
+_ORIGIN = re.compile(r"'?self'?|https?://(?:\*\.)?[\w.-]+(?::\d+)?")
 
 
 def _setting(default: object, about: str, *, ge: float | None = None, le: float | None = None) -> Any:
@@ -58,6 +59,12 @@ class Settings(BaseSettings):
     rules: str = _setting("", "TOML file with the shop's rules, which pin, boost, bury or exclude products")
     slots: str = _setting("", "TOML file that says which slots of a look exclude each other, and quantities")
     allow_origin: Texts = _setting((), "origin of another site whose pages may call the API; repeatable")
+    frame_ancestors: Texts = _setting(
+        (), "origin of a site whose pages may show the page in a frame, or 'self'; repeatable"
+    )
+    photo_hosts: Texts = _setting(
+        (), "host that photos by address may come from, for callers without a server's key; repeatable"
+    )
     trusted_proxies: str = _setting("", "addresses of proxies whose X-Forwarded-For is trusted, with commas")
     workers: int = _setting(0, "threads that run the model (0: one per processor)", ge=0)
     queue: int = _setting(16, "requests that may wait per worker; further ones are answered with 503", ge=0)
@@ -86,6 +93,22 @@ class Settings(BaseSettings):
     read_seconds: float = _setting(20.0, "seconds that a client has to send a request", ge=0.1)
     grace_seconds: float = _setting(30.0, "seconds that a stopping server waits for accepted requests", ge=0)
     allow_private: bool = _setting(False, "fetch photos from private addresses too")
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _ancestors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Take only origins: the texts become a part of a header."""
+        for each in value:
+            if not _ORIGIN.fullmatch(each):
+                raise ValueError("expected an origin such as https://shop.example, or self")
+        return tuple("'self'" if each.strip("'") == "self" else each for each in value)
+
+    @field_validator("photo_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(re.search(r"[/:*\s]", each) for each in value):
+            raise ValueError("expected a host name such as pictures.shop.example")
+        return tuple(each.lower() for each in value)
 
     @classmethod
     def settings_customise_sources(  # type: ignore[override]

@@ -11,11 +11,14 @@ export class Refusal extends Error {
   }
 }
 
+/** An address of the server. The page may be below a path of a proxy. */
+export const at = (path) => new URL(path.replace(/^\//, ""), document.baseURI).href;
+
 async function call(path, options = {}) {
   const sent = headers();
   let response;
   try {
-    response = await fetch(path, { ...options, headers: { ...options.headers, ...sent } });
+    response = await fetch(at(path), { ...options, headers: { ...options.headers, ...sent } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal("no_server", texts.failure.unreachable.title);
@@ -64,14 +67,15 @@ export const categories = async () => (await call("/v1/categories")).categories;
 /** Ask for the sample scenes of the server. */
 export async function samples() {
   const found = await call("/v1/samples");
-  return Array.isArray(found) ? found : (found.samples ?? []);
+  const listed = Array.isArray(found) ? found : (found.samples ?? []);
+  return listed.map((each) => ({ ...each, picture: at(each.picture) }));
 }
 
 /** Send feedback, even while the page is closing. True if the server stored it. */
 export async function feedback(requestId, events) {
   try {
     const body = asJson({ request_id: requestId, events });
-    const sent = await fetch("/v1/feedback", {
+    const sent = await fetch(at("/v1/feedback"), {
       ...body,
       headers: { ...body.headers, ...headers() },
       keepalive: true,
@@ -83,4 +87,4 @@ export async function feedback(requestId, events) {
 }
 
 /** The address of a product's picture, `size` pixels wide. */
-export const picture = (product, size) => `${product.picture}?size=${size}`;
+export const picture = (product, size) => at(`${product.picture}?size=${size}`);

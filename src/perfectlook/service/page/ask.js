@@ -46,7 +46,7 @@ const forget = (scene) => scene?.kind === "photo" && URL.revokeObjectURL(scene.p
 
 function pictureOf(scene) {
   if (scene.kind === "photo") return URL.createObjectURL(scene.blob);
-  if (scene.kind === "sample") return `/v1/samples/${encodeURIComponent(scene.name)}/picture`;
+  if (scene.kind === "sample") return api.at(`/v1/samples/${encodeURIComponent(scene.name)}/picture`);
   return scene.url.startsWith("https:") ? scene.url : null; // the policy of the page allows no http pictures
 }
 

@@ -86,7 +86,7 @@ function inside(drawer, act) {
         "div",
         { class: "drawer-actions" },
         product.link &&
-          /^https?:/i.test(product.link) &&
+          /^(https?:\/)?\/\w/i.test(product.link) &&
           h(
             "a",
             { class: "primary small", href: product.link, target: "_blank", rel: "noopener noreferrer" },

@@ -1,5 +1,6 @@
 """Sample scenes (`/v1/samples`), feedback (`/v1/feedback`, `/v1/stats`) and the state of the server."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,8 +11,8 @@ from pydantic.config import JsonDict
 from perfectlook.answers import FeedbackEvent, FeedbackStats, Health, Ready, Sample, Stored
 from perfectlook.errors import PerfectLookError
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
-from perfectlook.service.requests import read_json
-from perfectlook.service.security import reading, reporting
+from perfectlook.service.requests import Session, read_json
+from perfectlook.service.security import reading, reporting, selling
 from perfectlook.service.service import OpenService
 from perfectlook.service.thumbnails import type_of
 
@@ -46,9 +47,14 @@ _EXAMPLE: JsonDict = {"request_id": "9f1c2ab47d60e5b83a91f0c2", "events": [_CLIC
 class Feedback(BaseModel):
     """What a shopper did with the products of one answer."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _EXAMPLE})
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"example": _EXAMPLE}, use_attribute_docstrings=True
+    )
 
     request_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+    """The id of the answer; for `purchased`, it can be the id of the order."""
+    session: Session | None = None
+    """The session of the shopper, which was sent with the request too."""
     events: list[FeedbackEvent] = Field(min_length=1, max_length=1_000)
 
 
@@ -70,19 +76,21 @@ def _feedback_schema() -> dict[str, Any]:
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": _feedback_schema()}}}
     },
-    **described("Report what a shopper did with an answer", Stored, 422, 507, status=202),
+    **described("Report what a shopper did with an answer", Stored, 401, 422, 507, status=202),
 )
 async def feedback(request: Request, service: OpenService) -> Response:
-    """Store events. An event that is sent again counts once. With 202, all events are on the disk."""
+    """Store events. An event that is sent again counts once. With 202, all events are on the disk.
+
+    Only a server's key may report `purchased`: one with the scope `feedback` that is not public.
+    """
     content = await request.body()
+    found = await service.readers.run(lambda: _Received(body=read_json(content)).body)
+    if any(each.event == "purchased" for each in found.events):
+        await selling(request)
     model = service.recommender.model.name
-
-    def store() -> int:
-        found = _Received(body=read_json(content)).body
-        service.feedback.add(found.request_id, model, found.events)
-        return len(found.events)
-
-    return json_answer(Stored(stored=await service.readers.run(store)), 202)
+    store = partial(service.feedback.add, found.request_id, model, found.events, found.session)
+    await service.readers.run(store)
+    return json_answer(Stored(stored=len(found.events)), 202)
 
 
 @feedback_router.get("/v1/stats", **described("Summarise all feedback", FeedbackStats))

@@ -31,7 +31,7 @@ from perfectlook.errors import CatalogueError, PictureError
 from perfectlook.feeds import PictureCache
 from perfectlook.feeds.fields import Cleaning, unusable_id
 from perfectlook.files import write_file
-from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
+from perfectlook.service.errors import PICTURES, Refusal, described, json_answer, state_of
 from perfectlook.service.middleware import MAX_KEYED_JSON
 from perfectlook.service.requests import content_type, read_form, read_json
 from perfectlook.service.security import reading, writing
@@ -176,7 +176,7 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
     document, content = await _body(request)
     new = NewProduct.model_validate(document)
     if content is None and new.picture_url is not None:
-        content = await service.fetched(new.picture_url)
+        content = await service.fetched(new.picture_url, state_of(request))
     if content is None and new.picture_base64 is not None:
         try:
             decode = partial(base64.b64decode, new.picture_base64, validate=True)
@@ -264,7 +264,8 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     category = normalise(new.category)
     if not category:
         raise Refusal(422, "invalid", f"category '{new.category}': invalid. Write it as Furniture|Chairs.")
-    fields = {name.lower(): text.strip() for name, text in new.fields.items() if text.strip()}
+    fields = {"image_link": new.picture_url} if new.picture_url else {}
+    fields |= {name.lower(): text.strip() for name, text in new.fields.items() if text.strip()}
     if problem := next(Cleaning().clean(fields), None):
         raise Refusal(422, "invalid", f"fields: {problem[1]}")
     if content is not None:
