@@ -81,3 +81,15 @@ def test_a_free_port_is_used_if_the_default_is_taken(demo: Demo, monkeypatch: py
 def test_a_server_that_does_not_answer_is_an_error():
     with pytest.raises(PerfectLookError):
         list(check("http://127.0.0.1:9"))
+
+
+def test_its_products_have_pages_in_the_example_shop(demo: Demo):
+    demo.prepare()
+    with serving(demo, 0) as url, httpx.Client(base_url=url, timeout=30, follow_redirects=True) as client:
+        shop = client.get("/shop")
+        assert (shop.status_code, shop.url.path) == (200, "/shop/product.html")
+        assert "script-src 'self'" in shop.headers["content-security-policy"]
+        product = client.get("/v1/products?limit=1").json()["products"][0]
+        assert product["link"] == f"/shop/product.html?id={product['id']}"
+        assert client.get(product["link"]).text == shop.text
+        assert client.get("/shop/room.html").status_code == 200

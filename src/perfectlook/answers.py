@@ -466,6 +466,8 @@ class _Asked(DrawableAnswer):
     """Hints about the request: too few products were found, or the photo is far from known scenes."""
     request_id: str | None = Field(default=None, exclude_if=_absent)
     """Set only by a server: the id of the request in its logs."""
+    arm: str | None = Field(default=None, exclude_if=_absent)
+    """Set only by a server with an experiment: the experiment and the arm, as `EXPERIMENT/ARM`."""
     timings: dict[str, float] = Field(default={}, exclude_if=_absent)
     """Set only by a server: milliseconds of each stage, and `total`."""
 

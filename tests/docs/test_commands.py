@@ -64,6 +64,13 @@ UNRUN = {
     ". .venv/bin/activate": "changes the reader's shell",
     "pip install .": INSTALLS,
     "pip install '.[cluster]'": INSTALLS,
+    "pip install '.[mcp]'": INSTALLS,
+    "perfectlook keys new my-shop --public >> keys": (
+        "the shell appends its output; tests/service/test_widget.py makes such keys"
+    ),
+    "perfectlook mcp --model MODEL --catalogue CATALOGUE": (
+        "waits for an assistant; tests/cli/test_mcp.py calls its tools"
+    ),
     "pip install '.[ray,cluster]'": INSTALLS,
     "pip install . packages/perfectlook-dinov2": INSTALLS,
     "pip install -e my-backbone": INSTALLS,

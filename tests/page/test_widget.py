@@ -25,7 +25,7 @@ from serving import Running, Store, eventually, running
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop_page"
 POLICY = (
-    "default-src 'none'; script-src 'self' {0}; style-src 'self'; img-src 'self' {0}; connect-src {0}; "
+    "default-src 'none'; script-src 'self' {0}; style-src 'self'; img-src 'self' {0}; connect-src {0} http://127.0.0.1:9; "
     "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
 )
 CLS = """
@@ -143,7 +143,7 @@ def visit(
         path = f"/{re.sub('[^a-z0-9]+', '-', request.node.name.lower())}.html"
         pages[path] = (
             '<!doctype html><html lang="en"><head><title>Shop</title><meta name="viewport" '
-            'content="width=device-width"><link rel="icon" href="data:,">'
+            'content="width=device-width"><link rel="icon" href="SERVICE/favicon.svg">'
             f'<script type="module" src="{service}/widget.js"></script></head>'
             f"<body><main><h1>Shop</h1>{html}<p id=below>Below</p></main></body></html>"
         )
@@ -217,7 +217,7 @@ def test_events_reach_the_page_and_the_service(
     )
     before = _count(service[0], category)
     cards = page.locator("perfect-look .card")
-    page.wait_for_function("told.filter(([name]) => name === 'shown').length >= 4")
+    eventually(lambda: len(told(page, "shown")) >= 4)
     cards.nth(1).locator(".add").click()
     assert cards.nth(1).locator(".add").get_attribute("aria-pressed") == "true"
     assert told(page, "added") == [cards.nth(1).get_attribute("data-id")]
@@ -278,7 +278,7 @@ def test_a_shopper_adds_a_photo(visit: Callable[..., Any], store: Store):
 
 
 def test_nothing_is_asked_before_it_comes_near_the_screen(visit: Callable[..., Any], linked: Store):
-    html = '<div style="height:1px"></div>' + "<p>line</p>" * 120
+    html = "<p>line</p>" * 120
     page = visit(f'{html}<perfect-look product="{linked.product}"></perfect-look>', wait="waiting")
     page.wait_for_timeout(300)
     assert page.locator("perfect-look").get_attribute("data-state") == "waiting"
@@ -306,7 +306,7 @@ def test_what_goes_wrong_is_quiet_for_the_shopper_and_said_to_the_developer(
 ):
     found, shop = service
     pages["/wrong.html"] = (
-        '<!doctype html><html lang="en"><head><title>Shop</title><link rel="icon" href="data:,">'
+        '<!doctype html><html lang="en"><head><title>Shop</title><link rel="icon" href="SERVICE/favicon.svg">'
         f"</head><body><h1>Shop</h1>{html}<p>Below</p>"
         f'<script type="module" src="{found.url}/widget.js"></script></body></html>'
     )
@@ -329,7 +329,7 @@ def test_unknown_values_are_named_and_replaced(
 ):
     found, shop = service
     pages["/odd.html"] = (
-        '<!doctype html><html lang="en"><head><title>Shop</title><link rel="icon" href="data:,">'
+        '<!doctype html><html lang="en"><head><title>Shop</title><link rel="icon" href="SERVICE/favicon.svg">'
         f'</head><body><perfect-look product="{linked.product}" sample="stripes" k="many" locale="xx">'
         f'</perfect-look><script type="module" src="{found.url}/widget.js"></script></body></html>'
     )
@@ -375,10 +375,11 @@ def test_a_server_with_keys_answers_a_public_one_alone(
         said: list[str] = []
         page = opens("keyed", url=shop)
         page.wait_for_selector("perfect-look[data-state=ready]")
-        page.wait_for_function(
+        drawn = (
             "[...document.querySelector('perfect-look').shadowRoot.querySelectorAll('.card canvas')]"
             ".some(each => each.getContext('2d').getImageData(5, 5, 1, 1).data[3])"
-        )  # pictures of the service, fetched with the key
+        )
+        eventually(lambda: page.evaluate(drawn))  # pictures of the service, fetched with the key
         page.on("console", lambda line: line.type == "warning" and said.append(line.text))
         page.goto(f"{shop}/other")
         page.wait_for_selector("perfect-look[data-state=empty]")
@@ -426,7 +427,7 @@ def test_a_script_with_the_integrity_hash_runs(opens: Any, service: tuple[Runnin
     about = json.loads(httpx.get(f"{found.url}/widget.json").text)
     tag = about["tag"].replace('src="', f'src="{found.url}/')
     pages["/pinned.html"] = (
-        '<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="data:,"><body>'
+        '<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="SERVICE/favicon.svg"><body>'
         f'<perfect-look sample="stripes"></perfect-look>{tag}</body></html>'
     )
     page = opens("pinned.html", url=shop)

@@ -15,12 +15,12 @@ from cyclopts import (
 )
 
 from perfectlook import __version__
-from perfectlook.cli import catalogue, data, models, recommend, serve
+from perfectlook.cli import catalogue, data, mcp, models, recommend, serve
 from perfectlook.cli.options import group
 from perfectlook.cli.output import plain
 from perfectlook.errors import PerfectLookError, UsageError
 
-GROUPS = (serve, models, catalogue, recommend, data)
+GROUPS = (serve, models, catalogue, recommend, data, mcp)
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 
 

@@ -4,15 +4,16 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from queue import SimpleQueue
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Natural, group, whole
-from perfectlook.cli.output import short_title
+from perfectlook.cli.options import JsonOut, Natural, group, whole
+from perfectlook.cli.output import plain, short_title, write_json
 
 BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -24,6 +25,9 @@ def register(app: App) -> None:
     keys = group("keys", "Manage API keys for `serve`.")
     keys.command(new)
     app.command(keys)
+    feedback = group("feedback", "Read what shoppers did.")
+    feedback.command(report)
+    app.command(feedback)
 
 
 def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool = False) -> int:
@@ -163,3 +167,46 @@ def new(name: str, /, *, scope: tuple[str, ...] = (), public: bool = False) -> i
     print(f"key: {key}", file=sys.stderr)
     print(line)
     return 0
+
+
+def report(feedback: Path, /, *, json: JsonOut = None) -> int:
+    """Compare the arms of each experiment: click-through, add-to-basket and revenue.
+
+    A session counts if a product was shown in it. The 95 % intervals come from a bootstrap over sessions
+    (1,000 resamples). With fewer than 100 sessions or 10 events in an arm, there are too few to compare.
+
+    Args:
+        feedback: the file of feedback (`serve --feedback`), or the folder of the catalogue
+
+    Raises:
+        UsageError: there is no file of feedback.
+    """
+    from perfectlook.service.outcomes import outcomes
+
+    found = outcomes(feedback)
+    if json is not None:
+        write_json(json, found)
+        return 0
+    if not found:
+        print(f"{feedback}: no event belongs to an experiment. Start one with: serve --experiment FILE")
+    for each in found:
+        unit = each["currencies"][0] if len(each["currencies"]) == 1 else "mixed currencies"
+        print(f"experiment {plain(each['experiment'])}: 95 % intervals by bootstrap over sessions")
+        for arm in each["arms"]:
+            counts = f"{arm['sessions']:,} sessions, {arm['shown']:,} products shown"
+            print(f"  {plain(arm['arm'])}: {counts}, {_rates(arm, unit)}")
+        if difference := each["difference"]:
+            pair = plain(f"{difference['of']} minus {difference['minus']}")
+            print(f"  {pair}: {_rates(difference, unit)}")
+    return 0
+
+
+def _rates(figures: Mapping[str, Any], unit: str) -> str:
+    parts = []
+    for rate, name in (("click_through", "clicks"), ("add_to_basket", "baskets"), ("revenue", "revenue")):
+        figure = figures[rate]
+        scale, after = (1, f" {unit} a session") if rate == "revenue" else (100, " %")
+        value, low, high = (f"{scale * each:.2f}" for each in (figure["value"], *figure["ci95"]))
+        verdict = f": {figure['verdict']}" if "verdict" in figure else ""
+        parts.append(f"{name} {value}{after} ({low} to {high}){verdict}")
+    return "; ".join(parts)

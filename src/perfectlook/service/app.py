@@ -61,7 +61,7 @@ def create_app(service: Service) -> ASGIApp:
         routes.include_router(router)
     if service.shop:
         routes.include_router(files_router(service.shop, prefix="/shop"))
-        routes.add_route("/shop", RedirectResponse("shop/product.html"), include_in_schema=False)
+        routes.add_route("/shop", lambda _: RedirectResponse("shop/product.html"), include_in_schema=False)
     hidden = {settings.model: "the model", settings.catalogue: "the catalogue"}
     add_handlers(routes, {**hidden, service.recommender.catalogue.location: "the catalogue"})
     app: ASGIApp = ServiceMiddleware(routes, service)

@@ -25,7 +25,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from perfectlook.answers import PhotoSize
-from perfectlook.recommender import EmbeddedPhoto
+from perfectlook.recommender import EmbeddedPhoto, Recommender
 from perfectlook.service.errors import Refusal, state_of
 from perfectlook.service.service import Service
 from perfectlook.stores.filters import Filter, parse_filter
@@ -287,7 +287,7 @@ class Stopwatch:
 
 
 def embed_photo(
-    service: Service, photo: ReceivedFile, box: Box | None, watch: Stopwatch
+    service: Service, recommender: Recommender, photo: ReceivedFile, box: Box | None, watch: Stopwatch
 ) -> tuple[EmbeddedPhoto, PhotoSize]:
     """Decode a photo, or the part of it in a box, and embed it with the backbone and the model.
 
@@ -298,14 +298,14 @@ def embed_photo(
         PictureError: the photo cannot be read.
         Refusal: the box has too few pixels (422).
     """
-    backbone = service.recommender.backbone
+    backbone = recommender.backbone
     decoded = service.decoder.decode(photo.content, box=box, fit=backbone.description.input_size)
     width, height = decoded.width, decoded.height
     pixels = backbone.prepare(decoded.picture)[None]
     watch.stage("decode")
     features = backbone.extract(pixels)
     watch.stage("features")
-    scene = service.recommender.model.embed_scene(features)
+    scene = recommender.model.embed_scene(features)
     watch.stage("embed")
     return EmbeddedPhoto(photo.name, features, scene), PhotoSize(width=width, height=height)
 

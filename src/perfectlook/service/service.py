@@ -31,6 +31,7 @@ from perfectlook.recommender.rules import NO_RULES
 from perfectlook.recommender.slots import SlotTable
 from perfectlook.service.decoding import Decoder
 from perfectlook.service.errors import LOGGER, Refusal, RequestState
+from perfectlook.service.experiment import Arm, Experiment
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
@@ -66,6 +67,9 @@ class Service(Closable):
         self.readers = Workers("reader", threads=4, places=512, around=self._following)
         self.state = Workers("state", threads=1, places=64, around=self._following)
         self.writers = Workers("writer", threads=1, places=32, around=self._following)
+        self.experiment = Experiment.read(settings.experiment) if settings.experiment else None
+        self.arms: list[Arm] = []
+        """The arms of the experiment."""
         self.shop: Path | None = None
         """Folder of a shop's static pages, which are served at `/shop`."""
         self._follows = bool(settings.follow_model)
@@ -89,11 +93,13 @@ class Service(Closable):
         try:
             service = cls(settings, recommender)
             service._warm()
+            service._open_arms()
             if settings.follow_model:
                 service.watch()
         except BaseException:
             if service is not None:
                 service.decoder.close()
+                service._close_arms()
             recommender.close()
             raise
         return service
@@ -111,6 +117,45 @@ class Service(Closable):
         photo = self.recommender.embed(Image.new("RGB", (64, 64), "grey"))
         answer = self.recommender.complete(photo, k=1, limit=1)
         self.usual.parts(photo.scene, [each.category for each in answer.categories])
+
+    def arm(self, session: str | None) -> Arm:
+        """Return what answers a session. Without a session, it is the server's own model and rules."""
+        if self.experiment and session is not None:
+            return self.arms[self.experiment.place(session)]
+        return Arm("", self.recommender, self.rules, self.usual)
+
+    def _open_arms(self) -> None:
+        for given in self.experiment.arms if self.experiment else ():
+            recommender, usual = self.recommender, self.usual
+            if given.model or given.catalogue:
+                model = Model.open(given.model) if given.model else recommender.model
+                place, above = given.catalogue or self.settings.catalogue, self.settings.approximate or None
+                catalogue = Catalogue.open(place, model, approximate_above=above)
+                recommender = self._recommender(catalogue, model)
+                usual = UsualDistances(catalogue, model)
+            rules = Rules.read(given.rules) if given.rules else self.rules
+            assert self.experiment
+            name = f"{self.experiment.name}/{given.name}"
+            options = given.options.model_dump(exclude_none=True)
+            self.arms.append(Arm(name, recommender, rules, usual, options))
+
+    def _close_arms(self) -> None:
+        for each in self.arms:
+            if each.recommender is not self.recommender:
+                each.recommender.close()
+
+    def _recommender(self, catalogue: Catalogue, model: Model) -> Recommender:
+        """Return a recommender that is warmed up. It shares the network of the present one, if it can."""
+        now, threads = self.recommender, self.settings.workers or worker_count()
+        shared = model.backbone == now.model.backbone
+        found = Recommender(
+            catalogue,
+            model,
+            threads,
+            now.backbone if shared else open_backbone(model.backbone, threads=threads),
+        )
+        found.embed(Image.new("RGB", (64, 64), "grey"))
+        return found
 
     def watch(self) -> None:
         """Prepare the staged model of the catalogue again and again, until the service closes."""
@@ -169,17 +214,11 @@ class Service(Closable):
 
     def _opened(self, identity: str) -> Recommender | None:
         """Open and warm up the model with an identity. Return None if it is not in the folder."""
-        root, now = Path(self.settings.follow_model or self.settings.model), self.recommender
+        root = Path(self.settings.follow_model or self.settings.model)
         for folder in (model_folder(root), *sorted(each.parent for each in root.glob("*/config.json"))):
             with suppress(ModelError):
                 if ModelRecord.read(folder).identity == identity:
-                    model = Model.open(folder)
-                    threads = self.settings.workers or worker_count()
-                    shared = model.backbone == now.model.backbone
-                    backbone = now.backbone if shared else open_backbone(model.backbone, threads=threads)
-                    found = Recommender(now.catalogue, model, threads, backbone)
-                    found.embed(Image.new("RGB", (64, 64), "grey"))
-                    return found
+                    return self._recommender(self.recommender.catalogue, Model.open(folder))
         return None
 
     @cached_property
@@ -231,6 +270,7 @@ class Service(Closable):
         for name in {"_fetcher", "_listed_fetcher"} & vars(self).keys():
             getattr(self, name).close()
         self.feedback.close()
+        self._close_arms()
         self.recommender.close()
 
 

@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     )
     rules: str = _setting("", "TOML file with the shop's rules, which pin, boost, bury or exclude products")
     slots: str = _setting("", "TOML file that says which slots of a look exclude each other, and quantities")
+    experiment: str = _setting("", "TOML file of an experiment, which splits sessions between two arms")
     allow_origin: Texts = _setting((), "origin of another site whose pages may call the API; repeatable")
     frame_ancestors: Texts = _setting(
         (), "origin of a site whose pages may show the page in a frame, or 'self'; repeatable"
@@ -147,6 +148,8 @@ class Settings(BaseSettings):
                 )
         if found.keyed_reading and not found.keys:
             raise UsageError("--keyed-reading requires --keys. Add --keys, or leave out --keyed-reading.")
+        if found.experiment and found.follow_model:
+            raise UsageError("--experiment and --follow-model exclude each other. Leave one out.")
         return found
 
     def as_toml(self) -> str:

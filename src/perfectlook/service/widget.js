@@ -73,7 +73,8 @@ button { background: none; border: 0; padding: 0; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 :focus-visible { outline: 2px solid var(--_accent); outline-offset: 3px; }
 .tabs { display: flex; gap: 8px; overflow-x: auto; scrollbar-width: none; height: 44px; margin-bottom: 12px;
-  align-items: center; padding: 0 4px; margin-inline: -4px; }
+  padding: 0 4px; margin-inline: -4px; }
+.tabs > * { margin-block: auto; }
 .tabs button { flex: none; min-height: 36px; padding: 0 14px; border: 1px solid var(--_line); border-radius: 99px;
   font-size: 0.9375em; white-space: nowrap; }
 .tabs button[aria-selected="true"] { background: var(--_accent); border-color: var(--_accent);
@@ -102,9 +103,9 @@ button { background: none; border: 0; padding: 0; }
 .brand { display: block; height: 1lh; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
   color: var(--_soft); font-size: 0.875em; }
 .add { position: absolute; top: calc(var(--_card) / var(--_ratio) - 50px); right: 6px; width: 44px; height: 44px;
-  border-radius: 50%; display: grid; place-items: center; }
+  border-radius: 50%; display: grid; }
 .add::before { content: ""; position: absolute; inset: 4px; border-radius: 50%; background: var(--_accent); }
-.add svg { position: relative; width: 18px; height: 18px; stroke: var(--_on-accent); stroke-width: 2; fill: none;
+.add svg { position: relative; margin: auto; width: 18px; height: 18px; stroke: var(--_on-accent); stroke-width: 2; fill: none;
   stroke-linecap: round; stroke-linejoin: round; }
 .add[aria-pressed="true"] .plus, .add:not([aria-pressed="true"]) .tick { display: none; }
 .moves { display: none; gap: 8px; flex: none; }
@@ -112,12 +113,13 @@ button { background: none; border: 0; padding: 0; }
 .moves button:disabled { opacity: 0.35; cursor: default; }
 .moves svg { width: 18px; height: 18px; stroke: currentColor; stroke-width: 2; fill: none; display: block;
   margin: auto; stroke-linecap: round; stroke-linejoin: round; }
-.total { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: 8px var(--_gap);
+.total { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 8px var(--_gap);
   min-height: 76px; padding-top: 12px; }
+.total > *, .drop > * { margin-block: auto; }
 .total strong { font-size: 1.125em; margin-inline-start: 6px; font-variant-numeric: tabular-nums; }
 .all { min-height: 44px; padding: 0 20px; border-radius: 99px; background: var(--_accent);
   color: var(--_on-accent); font-weight: 600; }
-.drop { display: flex; align-items: center; gap: 16px; min-height: 96px; padding: 12px 16px; margin-bottom: 16px;
+.drop { display: flex; gap: 16px; min-height: 96px; padding: 12px 16px; margin-bottom: 16px;
   border: 1.5px dashed var(--_soft); border-radius: var(--_round); position: relative; }
 .drop:hover, .drop.over { background: var(--_tile); }
 .drop:focus-within { outline: 2px solid var(--_accent); outline-offset: 3px; }

@@ -87,8 +87,9 @@ async def feedback(request: Request, service: OpenService) -> Response:
     found = await service.readers.run(lambda: _Received(body=read_json(content)).body)
     if any(each.event == "purchased" for each in found.events):
         await selling(request)
-    model = service.recommender.model.name
-    store = partial(service.feedback.add, found.request_id, model, found.events, found.session)
+    arm, session = service.arm(found.session), found.session
+    model = arm.recommender.model.name
+    store = partial(service.feedback.add, found.request_id, model, found.events, session, arm.name)
     await service.readers.run(store)
     return json_answer(Stored(stored=len(found.events)), 202)
 

@@ -327,8 +327,11 @@ def _record(service: Service, id_: str) -> Record:
 
 
 def _records(service: Service, ids: Iterable[str]) -> dict[str, Record]:
-    points = service.recommender.catalogue.get(ids, service.recommender.model)
-    return {id_: Record.from_payload(id_, each.payload, each.category) for id_, each in points.items()}
+    wanted, found = set(ids), dict[str, Record]()
+    for place in dict.fromkeys((service.recommender, *(each.recommender for each in service.arms))):
+        points = place.catalogue.get(sorted(wanted - found.keys()), place.model)
+        found |= {id_: Record.from_payload(id_, each.payload, each.category) for id_, each in points.items()}
+    return found
 
 
 def _product(id_: str, record: Record) -> CatalogueProduct:

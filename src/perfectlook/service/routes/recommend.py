@@ -9,6 +9,7 @@ from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar, S
 from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.recommender.explain import why
 from perfectlook.service.errors import Refusal, described, json_answer, state_of
+from perfectlook.service.experiment import Arm
 from perfectlook.service.requests import (
     CompleteOptions,
     PhotoOptions,
@@ -67,13 +68,16 @@ def _completed(
     service: Service, file: ReceivedFile | None, options: CompleteOptions, request_id: str
 ) -> Response:
     watch = Stopwatch()
-    recommender = service.recommender
-    asked = _asked(service, options) | {"keep_in_scene": options.keep_in_scene}
+    arm = service.arm(options.session)
+    recommender = arm.recommender
+    usually = {name: each for name, each in arm.options.items() if name not in options.model_fields_set}
+    options = options.model_copy(update=usually)
+    asked = _asked(arm, options) | {"keep_in_scene": options.keep_in_scene}
     photo, size = None, None
     if file is not None:
-        photo, size = embed_photo(service, file, options.box, watch)
+        photo, size = embed_photo(service, recommender, file, options.box, watch)
     else:
-        asked["product"] = _known(service, options.product or "")
+        asked["product"] = _known(arm, options.product or "")
     limit = options.limit_categories or None
     answer = recommender.complete(photo, k=options.k, spread=options.spread, limit=limit, **asked)
     look = None
@@ -91,7 +95,7 @@ def _completed(
     shown: list[Section | Slot] = [*answer.categories, *(slot for each in looks for slot in each.slots)]
     usual: Parts = {}
     if photo:
-        usual = service.usual.parts(photo.scene, list(dict.fromkeys(each.category for each in shown)))
+        usual = arm.usual.parts(photo.scene, list(dict.fromkeys(each.category for each in shown)))
     sections = [_section(each, usual, attention=options.attention) for each in answer.categories]
     more: dict[str, object] = {
         "request_id": request_id,
@@ -105,29 +109,32 @@ def _completed(
     }
     if size:
         more["photo_size"] = size
+    if arm.name:
+        more["arm"] = arm.name
     if answer.product:
         more["product"] = answer.product.model_copy(update={"picture": picture_address(answer.product.id)})
     service.metrics.answer("complete", watch.timings, sum(len(each.products) for each in sections))
     return json_answer(answer.model_copy(update=more))
 
 
-def _known(service: Service, id_: str) -> str:
+def _known(arm: Arm, id_: str) -> str:
     """Return the id of a product that the catalogue has. Refuse another id (404)."""
-    if not service.recommender.catalogue.get([id_], service.recommender.model):
+    if not arm.recommender.catalogue.get([id_], arm.recommender.model):
         raise Refusal(404, "no_such_product", f"product '{id_}': not in the catalogue. Check the id.")
     return id_
 
 
 def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions, request_id: str) -> Response:
     watch = Stopwatch()
-    recommender = service.recommender
-    asked = _asked(service, options)
+    arm = service.arm(options.session)
+    recommender = arm.recommender
+    asked = _asked(arm, options)
     id_ = options.id or ""
     like: str | EmbeddedPhoto = id_
     if file is not None:
-        like, _ = embed_photo(service, file, options.box, watch)
+        like, _ = embed_photo(service, recommender, file, options.box, watch)
     else:
-        _known(service, id_)
+        _known(arm, id_)
     found = recommender.similar(like, k=options.k, **asked)
     sections = [
         each.model_copy(update={"products": [_product(product) for product in each.products]})
@@ -144,17 +151,19 @@ def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions,
     more: dict[str, object] = {"request_id": request_id, "products": products, "categories": sections}
     if found.product:
         more["product"] = found.product.model_copy(update={"picture": picture_address(found.product.id)})
+    if arm.name:
+        more["arm"] = arm.name
     more["timings"] = watch.end("search")
     service.metrics.answer("similar", watch.timings, len(products))
     return json_answer(found.model_copy(update=more))
 
 
-def _asked(service: Service, options: PhotoOptions) -> dict[str, Any]:
+def _asked(arm: Arm, options: PhotoOptions) -> dict[str, Any]:
     """Return the recommender's arguments that complete, look and similar share."""
     return {
         "categories": options.category or None,
         "where": options.filter,
-        "rules": service.rules,
+        "rules": arm.rules,
         "include_unavailable": options.include_unavailable,
     }
 
