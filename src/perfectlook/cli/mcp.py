@@ -74,8 +74,8 @@ def assistant(recommender: "Recommender") -> "MCPServer[Any]":
         Give a photo or the id of a product. `where` is a filter, such as: price <= 200 EUR and brand = Acme.
         """
         with _reported():
-            more = {"categories": categories or None, "k": k, "where": where}
-            answer = recommender.complete(**asked(photo, product), **more, limit=8)
+            asking = asked(photo, product)
+            answer = recommender.complete(**asking, categories=categories or None, k=k, where=where, limit=8)
             return {"categories": _sections(answer.categories), "notes": answer.notes}
 
     @server.tool()

@@ -39,7 +39,7 @@ class ArmSettings(BaseModel):
     model: str = ""
     catalogue: str = ""
     rules: str = ""
-    options: ArmOptions = ArmOptions()
+    options: ArmOptions = Field(default_factory=lambda: ArmOptions.model_validate({}))
 
 
 class Experiment(BaseModel):
