@@ -14,7 +14,7 @@ ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
     {"errors", "types"},
     {"picture_structure"},
-    {"files", "progress", "images", "taxonomy", "prices"},
+    {"files", "progress", "images", "colours", "taxonomy", "prices"},
     {"fetching"},
     {"feeds"},
     {"data"},

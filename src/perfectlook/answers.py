@@ -143,6 +143,17 @@ class Why(AnswerPart):
     regions: float
 
 
+class Reason(AnswerPart):
+    """What a product shares with the photo, or with the product of the request. All of it is true of both."""
+
+    text: str
+    """A sentence for shoppers, in the language of the request."""
+    colours: list[str] = []
+    """Names of `colours.toml`, most of the product first."""
+    materials: list[str] = []
+    """Names of `reasons.toml`. Only a product's record tells its materials, so photos have none."""
+
+
 class _Details(AnswerPart):
     """The fields of a product's record that answers repeat."""
 
@@ -221,9 +232,29 @@ class RankedProduct(_Details, _Rank):
     rules: list[AppliedRule] = Field(default_factory=list)  # pydantic would copy a default for every product
     """The rules of the shop that moved the product."""
     why: Why | None = Field(default=None, exclude_if=_absent)
-    """Set only by a server."""
+    """None if the distance has no parts."""
+    reason: Reason | None = Field(default=None, exclude_if=_absent)
+    """What it shares with the request; None if nothing is certain."""
     category: str | None = Field(default=None, exclude_if=_absent)
     """Set only in lists that mix categories."""
+    _record: Mapping[str, Any] | None = PrivateAttr(None)
+
+    def of_record(self, record: Mapping[str, Any]) -> Self:
+        """Keep the product's whole record until the answer is complete, and return the product."""
+        self._record = record
+        return self
+
+    def explained(self, reason: Reason | None, why: Why | None) -> Self:
+        """Return the product with a reason and shares, as far as there are any, and without its record."""
+        more = {name: each for name, each in (("reason", reason), ("why", why)) if each is not None}
+        product = self.model_copy(update=more)
+        product._record = None
+        return product
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """The record of `of_record`, or nothing."""
+        return self._record or {}
 
 
 class Alternative(RankedProduct):

@@ -170,7 +170,7 @@ def test_a_new_modification_time_alone_is_not_a_change(shop: Shop) -> None:
     os.utime(shop.picture(0), ns=(1, 10**18))
     assert counts(shop.sync()) == (0, 0, 0, 8, 0)
     record = Record.from_payload("", shop.points()[shop.rows[0]["id"]].payload)
-    assert record.stamp.startswith(f"{shop.picture(0).stat().st_size}-{10**18}-")
+    assert record.stamp.startswith(f"c{shop.picture(0).stat().st_size}-{10**18}-")
 
 
 def test_catalogues_without_stamps_get_stamps(shop: Shop) -> None:

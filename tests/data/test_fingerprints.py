@@ -118,7 +118,7 @@ def test_an_interrupted_run_keeps_its_fingerprints(tmp_path: Path, monkeypatch: 
     with pytest.raises(KeyboardInterrupt):
         fingerprints(paths, cache=cache, progress=stop)
     with closing(sqlite3.connect(cache)) as store:
-        assert store.execute("SELECT count(*) FROM fingerprints_1").fetchone() == (2,)
+        assert store.execute("SELECT count(*) FROM fingerprints_2").fetchone() == (2,)
     assert list(fingerprints(paths, cache=cache)[0]) == paths
 
 

@@ -159,6 +159,7 @@ class Record:
         fields: price, brand, link and others, as in the source.
         stamp: a quick check whether the product has changed; see `stamp_of`.
         category: the product's category. Stores keep it separately.
+        colours: the colours of the picture, as `perfectlook.colours.write` does.
     """
 
     title: str | None
@@ -171,6 +172,7 @@ class Record:
     fields: Mapping[str, str] = field(default_factory=dict)
     stamp: str = ""
     category: str = ""
+    colours: str = ""
 
     @property
     def state(self) -> State:
@@ -192,6 +194,7 @@ class Record:
             fields=dict(product.fields),
             stamp=stamp,
             category=product.category,
+            colours=fingerprint.colours,
         )
 
     @classmethod
@@ -199,13 +202,14 @@ class Record:
         """Return the record in a payload. Raises CatalogueError if the payload has no record."""
         try:
             values = map(payload.__getitem__, RECORD_NAMES)
-            return cls(*values, str(payload.get("stamp", "")), category)  # type: ignore[arg-type, call-arg]
+            more = str(payload.get("stamp", "")), category, str(payload.get("colours", ""))
+            return cls(*values, *more)  # type: ignore[arg-type, call-arg]
         except KeyError as error:
             raise foreign_record(id_, str(error)) from error
 
     def payload(self) -> Payload:
         """Return the record as JSON values, without the category."""
-        return {name: getattr(self, name) for name in (*RECORD_NAMES, "stamp")}
+        return {name: getattr(self, name) for name in (*RECORD_NAMES, "stamp", "colours")}
 
 
 def foreign_record(id_: str | None, missing: str) -> CatalogueError:
@@ -227,8 +231,9 @@ def record_hash(title: str | None, picture: str, fields: Mapping[str, str]) -> s
 def stamp_of(picture: Path | str, digest: str) -> str:
     """Return the stamp of a product. A product with the same stamp as before has not changed.
 
-    The stamp consists of the size and the modification time of the picture's file, and the digest of the
-    product's data in its source. Without a file or a digest it is "", and the picture must be read.
+    It has the size and the modification time of the picture's file, and the digest of the product's data in
+    its source. Without a file or a digest it is "", and the picture must be read. The letter "c" says that
+    the record has colours; records of earlier versions get them with the next sync.
     """
     if not digest or not picture:
         return ""
@@ -236,8 +241,8 @@ def stamp_of(picture: Path | str, digest: str) -> str:
         status = os.stat(picture)  # noqa: PTH116  # faster than Path.stat for many files
     except (OSError, ValueError):
         return ""
-    return f"{status.st_size}-{status.st_mtime_ns}-{digest}"
+    return f"c{status.st_size}-{status.st_mtime_ns}-{digest}"
 
 
-RECORD_NAMES = [each.name for each in fields(Record) if each.name not in ("stamp", "category")]
-"""The entries that every stored record has. Records of earlier versions have no stamp."""
+RECORD_NAMES = [each.name for each in fields(Record) if each.name not in ("stamp", "category", "colours")]
+"""The entries that every stored record has. Those of earlier versions have no stamp and no colours."""

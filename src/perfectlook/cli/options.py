@@ -116,6 +116,7 @@ class Choosing:
         rules: TOML file with the shop's rules, which pin, boost, bury or exclude products
         include_unavailable: also show products that are out of stock
         all: show the bare ranking
+        locale: language of reasons, en or de (default: en)
     """
 
     where: Text | None = None
@@ -128,6 +129,7 @@ class Choosing:
             "and no spread, print distances at full precision"
         ),
     ] = False
+    locale: Text = "en"
 
     def options(self, **flags: object) -> dict[str, Any]:
         """Return the flags as keyword arguments of a `Recommender`.
@@ -147,6 +149,7 @@ class Choosing:
             "where": self.where,
             "rules": Rules.read(self.rules) if self.rules else NO_RULES,
             "include_unavailable": self.include_unavailable or self.all,
+            "locale": self.locale,
         }
 
 

@@ -61,6 +61,11 @@ def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
     return plain(f"{line}{f'  {price}' if price else ''}{moved}")
 
 
+def reason_lines(product: "RankedProduct") -> list[str]:
+    """Return the line of a product's reason, or nothing."""
+    return [plain(f"        {product.reason.text}")] if product.reason else []
+
+
 def short_title(title: str | None, most: int = 60) -> str:
     """Return a title in one line, shortened to `most` characters. Without a title, return ""."""
     line = plain(" ".join((title or "").split()))

@@ -21,7 +21,15 @@ from perfectlook.cli.options import (
     Weight,
     key_and_value,
 )
-from perfectlook.cli.output import check_sheet, plain, print_notes, product_line, short_title, write_json
+from perfectlook.cli.output import (
+    check_sheet,
+    plain,
+    print_notes,
+    product_line,
+    reason_lines,
+    short_title,
+    write_json,
+)
 from perfectlook.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
@@ -287,7 +295,11 @@ def _sections(
 ) -> Iterator[str]:
     yield head
     for section in sections:
-        lines = [product_line(product, bare=bare) for product in section.products]
+        lines = [
+            line
+            for product in section.products
+            for line in (product_line(product, bare=bare), *([] if bare else reason_lines(product)))
+        ]
         yield from _block(f"{section.category}{_note(section)}", lines)
     yield ""
 
@@ -321,7 +333,8 @@ def _look(look: "answers.Look") -> Iterator[str]:
     yield _asked(look)
     for slot in look.slots:
         others = [f"  or{product_line(each)[4:]}  ({each.objective:.3f})" for each in slot.alternatives]
-        yield from _block(_slot_title(slot), [product_line(slot.product), *others])
+        chosen = [product_line(slot.product), *reason_lines(slot.product)]
+        yield from _block(_slot_title(slot), [*chosen, *others])
     for category in look.missing:
         yield from _block(category, [])
     yield ""
@@ -367,12 +380,14 @@ def _product_lines(product: "answers.ExplainedProduct", *, has_regions: bool) ->
     relative = product.relative
     title = short_title(product.title)
     yield f"  {product.rank:>4}  {product.distance:.3f}  {product.id}  {title}".rstrip()
+    yield from reason_lines(product)
     if has_regions:
+        if product.why and product.why.whole + product.why.regions > 0:
+            yield (
+                f"        nearer than usual by: whole scene {product.why.whole:.0%}, "
+                f"regions {product.why.regions:.0%}"
+            )
         scale = product.distance or 1.0
-        yield (
-            f"        of the distance: whole scene {product.distance_global / scale:.1%}, "
-            f"regions {product.distance_local / scale:.1%}"
-        )
         shares = [part / scale for part in product.regions]
         yield from _regions("        largest shares:", shares, shares, "{:.1%}")
     if len(product.parts) > 1:

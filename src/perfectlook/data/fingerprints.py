@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from perfectlook import colours
 from perfectlook.errors import FeatureError, PictureError
 from perfectlook.files import cache_folder, worker_count
 from perfectlook.images import dhash, open_picture
@@ -27,12 +28,13 @@ BLOCK = 2048
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The SHA-256 of the bytes in hex, the upright size in pixels, and the 256-bit difference hash."""
+    """SHA-256 of the bytes in hex, upright size in pixels, 256-bit difference hash, and colours."""
 
     sha256: str
     width: int
     height: int
     dhash: bytes
+    colours: str = ""
 
 
 def fingerprints(
@@ -79,7 +81,7 @@ def fingerprints(
                         found[path] = result
                         fresh += [(*stamp, *astuple(result))] if (stamp := stamps[path]) else []
                 with store:
-                    store.executemany("INSERT OR REPLACE INTO fingerprints_1 VALUES (?,?,?,?,?,?,?)", fresh)
+                    store.executemany("INSERT OR REPLACE INTO fingerprints_2 VALUES (?,?,?,?,?,?,?,?)", fresh)
                 if progress:
                     progress(start + len(batch), len(paths), len(failed))
         finally:
@@ -99,7 +101,7 @@ def forget(pictures: Iterable[Path], *, cache: Path | None = None) -> None:
 
     def drop(store: sqlite3.Connection) -> None:
         with store:
-            store.executemany("DELETE FROM fingerprints_1 WHERE path = ?", rows)
+            store.executemany("DELETE FROM fingerprints_2 WHERE path = ?", rows)
 
     if rows:
         _with_cache(cache, drop)
@@ -169,18 +171,20 @@ def _read(path: Path) -> Fingerprint | str:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except (PictureError, OSError) as error:
         return str(error).removeprefix(f"{path}: ")
-    return Fingerprint(digest, picture.width, picture.height, dhash(picture).tobytes())
+    found = colours.write(colours.swatches(picture, product=True))
+    return Fingerprint(digest, picture.width, picture.height, dhash(picture).tobytes(), found)
 
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS fingerprints_1 (
+CREATE TABLE IF NOT EXISTS fingerprints_2 (
     path BLOB PRIMARY KEY, size INTEGER, changed_ns INTEGER,
-    sha256 TEXT, width INTEGER, height INTEGER, dhash BLOB
+    sha256 TEXT, width INTEGER, height INTEGER, dhash BLOB, colours TEXT
 ) WITHOUT ROWID
 """
 # Raise the number in the name of the table when the definition of a fingerprint changes.
 _LOOK_UP = """
-SELECT sha256, width, height, dhash FROM fingerprints_1 WHERE path = ? AND size = ? AND changed_ns = ?
+SELECT sha256, width, height, dhash, colours FROM fingerprints_2
+WHERE path = ? AND size = ? AND changed_ns = ?
 """
 
 

@@ -53,15 +53,14 @@ def explained_products(
             )
         rank, row = place_of[name]
         own, record = parts.row(row), Record.from_payload(name, hits.products[row].payload)
-        explained.append(
-            ExplainedProduct(
-                rank=rank,
-                id=name,
-                **details_of(record.title, record.picture, record.fields),
-                **_parts(own),
-                relative=Contribution(**_parts(own.less(mean))),
-            )
+        product = ExplainedProduct(
+            rank=rank,
+            id=name,
+            **details_of(record.title, record.picture, record.fields),
+            **_parts(own),
+            relative=Contribution(**_parts(own.less(mean))),
         )
+        explained.append(product.of_record(hits.products[row].payload))
     return explained, float(mean.total[0])
 
 

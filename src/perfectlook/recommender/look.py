@@ -413,7 +413,8 @@ class LookComposer:
         for rank, row in enumerate(distinct(products, free, self.alternatives, shown=[chosen]), 2):
             answer = self._answer(rank, category, products, row)
             given = {name: getattr(answer, name) for name in answer.model_fields_set}
-            alternatives.append(Alternative(objective=float(objectives[row]), **given))
+            other = Alternative(objective=float(objectives[row]), **given)
+            alternatives.append(other.of_record(answer.record))
         return alternatives
 
     def _answer(self, rank: int, category: str, products: Measured, row: int) -> RankedProduct:

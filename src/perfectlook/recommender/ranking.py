@@ -133,9 +133,10 @@ class Measured:
             }
         if moved:
             given["rules"] = [rule.applied(from_rank) for rule, from_rank in moved]
-        return RankedProduct(
+        product = RankedProduct(
             rank=rank, id=self.products[row].id, distance=float(self.distances[row]), **given
         )
+        return product.of_record(record)
 
 
 def _nothing_measured() -> Measured:

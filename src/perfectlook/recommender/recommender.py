@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from perfectlook.answers import (
     Answer,
+    AnswerPart,
     Attention,
     CatalogueProduct,
     DrawableAnswer,
     Explanation,
     Look,
+    RankedProduct,
     Resolved,
     Section,
     Similar,
@@ -22,11 +24,12 @@ from perfectlook.answers import (
 from perfectlook.backbones import Backbone, open_backbone
 from perfectlook.catalogue import Catalogue, Source, SyncReport
 from perfectlook.catalogue.manifest import Record
+from perfectlook.colours import Swatch, swatches
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
 from perfectlook.images import Photo, open_picture, photo_name
 from perfectlook.model.runtime import Model, SceneEmbedding
-from perfectlook.recommender.explain import explained_products
+from perfectlook.recommender.explain import UsualDistances, explained_products, why
 from perfectlook.recommender.look import (
     MOST_OTHERS,
     MOST_SLOTS,
@@ -37,6 +40,7 @@ from perfectlook.recommender.look import (
     locked_products,
 )
 from perfectlook.recommender.ranking import Ranking, find_pins, finish
+from perfectlook.recommender.reasons import Reasons, each_product
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import (
     FilterHints,
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
     from perfectlook.model.distances import Norm
 
 Drawable = TypeVar("Drawable", bound=DrawableAnswer)
+Part = TypeVar("Part", bound=AnswerPart)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,12 +77,14 @@ class EmbeddedPhoto:
         features: the features of the photo, a batch of one.
         scene: the model's embedding of the photo as a scene.
         source: where answers read the photo again to draw it, or None if they cannot.
+        colours: the colours of the photo, for the reasons of answers.
     """
 
     name: str
     features: "FeatureBatch"
     scene: SceneEmbedding
     source: Photo | None = None
+    colours: Sequence[Swatch] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +118,11 @@ class _Question:
             return {"product": _catalogue_product(self.product)}
         return {"photo": self.photo.name} if self.photo else {}
 
+    def reasons(self, locale: str) -> Reasons:
+        """Return what products can share with the photo or the product."""
+        record = None if self.product is None else self.product.payload
+        return Reasons(self.photo.colours if self.photo else (), record=record, locale=locale)
+
     @property
     def source(self) -> Photo | None:
         """Where an answer reads the picture to draw it."""
@@ -131,6 +143,7 @@ class Recommender(Closable):
         self._threads = threads
         self._backbone = backbone
         self._hints = FilterHints(catalogue, model)
+        self.usual = UsualDistances(catalogue, model)
 
     @classmethod
     def open(
@@ -192,6 +205,7 @@ class Recommender(Closable):
         include_unavailable: bool = False,
         limit: int | None = None,
         keep_in_scene: bool = False,
+        locale: str = "en",
     ) -> Answer:
         """Return the `k` products of each category that go best with a photo, or with a product.
 
@@ -211,6 +225,7 @@ class Recommender(Closable):
             include_unavailable: also show products that are out of stock.
             limit: the largest number of categories if none are named. By default there is no limit.
             keep_in_scene: also recommend products that the photo already shows.
+            locale: the language of reasons: "en" or "de". Other languages get English.
 
         Raises:
             PictureError: the photo cannot be read.
@@ -259,6 +274,7 @@ class Recommender(Closable):
         if unused:
             more["unused_rules"] = unused
         answer = Answer(**asked.named, model=self.model.name, categories=sections, **more)
+        answer = self._explained(answer, asked.reasons(locale), asked.scene if asked.photo else None)
         return _drawable(answer, asked.source)
 
     def similar(
@@ -271,6 +287,7 @@ class Recommender(Closable):
         variety: bool = True,
         rules: Rules = NO_RULES,
         include_unavailable: bool = False,
+        locale: str = "en",
     ) -> Similar:
         """Return the `k` products of each category that look most like a product or a photo.
 
@@ -286,6 +303,7 @@ class Recommender(Closable):
             variety: skip products that look the same as the given product, or as a product already shown.
             rules: the rules that boost, bury and exclude products. Pins have no effect here.
             include_unavailable: also show products that are out of stock.
+            locale: the language of reasons, as for `complete`.
 
         Raises:
             PictureError: the photo cannot be read.
@@ -302,6 +320,8 @@ class Recommender(Closable):
             vectors = dict.fromkeys(named, product.vector)
             wanted = all_of([wanted, Compare("id", "!=", product.id)])
         else:
+            _check_like(like, self.catalogue.location)
+            like = self.embed(like)
             vectors = self._as_product(like, categories)
         rankings = [
             Ranking(
@@ -324,7 +344,13 @@ class Recommender(Closable):
         ]
         more: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
         more |= {"photo": _name(like)} if product is None else {"product": _catalogue_product(product)}
+        if product is None:
+            assert isinstance(like, EmbeddedPhoto)
+            reasons = Reasons(like.colours, locale=locale)
+        else:
+            reasons = Reasons(record=product.payload, locale=locale)
         found = Similar(model=self.model.name, categories=sections, **more)
+        found = self._explained(found, reasons)
         return _drawable(found, _source(like)) if product is None else _drawable(found, product.id)
 
     def look(
@@ -343,6 +369,7 @@ class Recommender(Closable):
         rules: Rules = NO_RULES,
         include_unavailable: bool = False,
         keep_in_scene: bool = False,
+        locale: str = "en",
     ) -> Look:
         """Return a look: one product for each category, near the scene and near each other.
 
@@ -370,6 +397,7 @@ class Recommender(Closable):
             rules: the rules that boost, bury and exclude products. Pins have no effect here.
             include_unavailable: also choose products that are out of stock.
             keep_in_scene: also choose products that the photo already shows.
+            locale: the language of reasons, as for `complete`.
 
         Raises:
             PictureError: the photo cannot be read.
@@ -417,7 +445,9 @@ class Recommender(Closable):
         more: dict[str, Any] = self._notes(request, view.notes, short=short)
         if look.alternatives:
             more["alternatives"] = [_drawable(each, asked.source) for each in look.alternatives]
-        return _drawable(look.model_copy(update=more), asked.source)
+        look = look.model_copy(update=more)
+        look = self._explained(look, asked.reasons(locale), asked.scene if asked.photo else None)
+        return _drawable(look, asked.source)
 
     def explain(
         self,
@@ -462,14 +492,18 @@ class Recommender(Closable):
             attention=scene.attention(chosen).tolist(),
             products=explained,
         )
+        explanation = self._explained(explanation, Reasons(embedded.colours), scene)
         return _drawable(explanation, embedded.source)
 
     def embed(self, photo: Photo | EmbeddedPhoto) -> EmbeddedPhoto:
         """Embed a photo once, to use it in several calls."""
         if isinstance(photo, EmbeddedPhoto):
             return photo
-        features = self._features(photo)
-        return EmbeddedPhoto(photo_name(photo), features, self.model.embed_scene(features), _source(photo))
+        backbone = self.backbone
+        picture = open_picture(photo, fit=backbone.description.input_size)
+        features = backbone.extract(backbone.prepare(picture)[None])
+        scene = self.model.embed_scene(features)
+        return EmbeddedPhoto(photo_name(photo), features, scene, _source(photo), swatches(picture))
 
     @property
     def backbone(self) -> Backbone:
@@ -522,23 +556,28 @@ class Recommender(Closable):
             )
         return others
 
-    def _features(self, photo: Photo | EmbeddedPhoto) -> "FeatureBatch":
-        if isinstance(photo, EmbeddedPhoto):
-            return photo.features
-        backbone = self.backbone
-        picture = open_picture(photo, fit=backbone.description.input_size)
-        return backbone.extract(backbone.prepare(picture)[None])
+    def _explained(self, answer: Part, reasons: Reasons, scene: SceneEmbedding | None = None) -> Part:
+        """Return an answer with the reasons of its products, and for a scene with the shares of distances."""
+        found: dict[str, None] = {}
 
-    def _as_product(
-        self, photo: Photo | EmbeddedPhoto, categories: Sequence[str] | None
-    ) -> dict[str, Float32Array]:
+        def note(category: str, product: RankedProduct) -> RankedProduct:
+            found[category] = None
+            return product
+
+        each_product(answer, note)
+        usual = self.usual.parts(scene, list(found)) if scene else {}
+
+        def explain(category: str, product: RankedProduct) -> RankedProduct:
+            whole, regions = product.distance_global, product.distance_local
+            has_parts = scene is not None and whole is not None and regions is not None
+            shares = why(usual.get(category), whole or 0.0, regions or 0.0) if has_parts else None
+            return product.explained(reasons.of(product.record), shares)
+
+        return each_product(answer, explain)
+
+    def _as_product(self, photo: EmbeddedPhoto, categories: Sequence[str] | None) -> dict[str, Float32Array]:
         """Embed a photo as a product of each category, with the catalogue's centre: f_p [d] by category."""
-        if isinstance(photo, str) and not Path(photo).exists():
-            raise UsageError(
-                f"'{photo}': neither a product of {self.catalogue.location} nor a file. Check the path, or "
-                "choose an id that `perfectlook complete --all` prints."
-            )
-        features, generation = self._features(photo), self.catalogue.generation()
+        features, generation = photo.features, self.catalogue.generation()
         if categories is None:
             chosen = nearest_categories(features, self.model, generation, self.catalogue.categories())
         else:
@@ -611,6 +650,14 @@ def _catalogue_product(point: Point) -> CatalogueProduct:
     return CatalogueProduct(
         id=point.id, category=point.category, **details_of(record.title, record.picture, record.fields)
     )
+
+
+def _check_like(photo: Photo | EmbeddedPhoto, location: str) -> None:
+    if isinstance(photo, str) and not Path(photo).exists():
+        raise UsageError(
+            f"'{photo}': neither a product of {location} nor a file. Check the path, or choose an id that "
+            "`perfectlook complete --all` prints."
+        )
 
 
 def _is_short(sections: Sequence[Section | SimilarSection], k: int) -> bool:

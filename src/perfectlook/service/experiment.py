@@ -13,7 +13,6 @@ from perfectlook.service.settings import reason_of
 
 if TYPE_CHECKING:
     from perfectlook.recommender import Recommender, Rules
-    from perfectlook.recommender.explain import UsualDistances
 
 Word = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
 
@@ -94,12 +93,10 @@ class Arm(NamedTuple):
         name: the experiment and the arm, as `EXPERIMENT/ARM`; "" without one.
         recommender: its model and catalogue.
         rules: the shop's rules.
-        usual: its usual distances.
         options: options of a request that names no others.
     """
 
     name: str
     recommender: "Recommender"
     rules: "Rules"
-    usual: "UsualDistances"
     options: Mapping[str, Any] = {}

@@ -25,6 +25,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from perfectlook.answers import PhotoSize
+from perfectlook.colours import swatches
 from perfectlook.recommender import EmbeddedPhoto, Recommender
 from perfectlook.service.errors import Refusal, state_of
 from perfectlook.service.service import Service
@@ -80,6 +81,9 @@ class PhotoOptions(BaseModel):
     include_unavailable: bool = Field(False, description="also show products that are out of stock")
     session: Session | None = Field(
         None, description="id of the shopper's session, made by the shop; it chooses the arm of an experiment"
+    )
+    locale: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = Field(
+        "en", description="language of reasons: en or de; other languages get English"
     )
 
     @property
@@ -306,8 +310,9 @@ def embed_photo(
     features = backbone.extract(pixels)
     watch.stage("features")
     scene = recommender.model.embed_scene(features)
+    embedded = EmbeddedPhoto(photo.name, features, scene, colours=swatches(decoded.picture))
     watch.stage("embed")
-    return EmbeddedPhoto(photo.name, features, scene), PhotoSize(width=width, height=height)
+    return embedded, PhotoSize(width=width, height=height)
 
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:

@@ -26,7 +26,6 @@ from perfectlook.images import PictureLimits
 from perfectlook.model.files import ModelRecord
 from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender, Rules
-from perfectlook.recommender.explain import UsualDistances
 from perfectlook.recommender.rules import NO_RULES
 from perfectlook.recommender.slots import SlotTable
 from perfectlook.service.decoding import Decoder
@@ -58,7 +57,6 @@ class Service(Closable):
         self.keys = Keys(Path(settings.keys) if settings.keys else None)
         self.samples = Samples(Path(settings.samples) if settings.samples else None)
         self.feedback = FeedbackStore(_feedback_file(settings), settings.feedback_max)
-        self.usual = UsualDistances(recommender.catalogue, recommender.model)
         threads = settings.workers or worker_count()
         self.decoder = _decoder(settings, threads)
         self.thumbnails = Thumbnails(self.decoder)
@@ -115,29 +113,27 @@ class Service(Closable):
                 catalogue.search([Query(point, 1, frozenset(smallest[:1]))], model)
             opening.result()
         photo = self.recommender.embed(Image.new("RGB", (64, 64), "grey"))
-        answer = self.recommender.complete(photo, k=1, limit=1)
-        self.usual.parts(photo.scene, [each.category for each in answer.categories])
+        self.recommender.complete(photo, k=1, limit=1)
 
     def arm(self, session: str | None) -> Arm:
         """Return what answers a session. Without a session, it is the server's own model and rules."""
         if self.experiment and session is not None:
             return self.arms[self.experiment.place(session)]
-        return Arm("", self.recommender, self.rules, self.usual)
+        return Arm("", self.recommender, self.rules)
 
     def _open_arms(self) -> None:
         for given in self.experiment.arms if self.experiment else ():
-            recommender, usual = self.recommender, self.usual
+            recommender = self.recommender
             if given.model or given.catalogue:
                 model = Model.open(given.model) if given.model else recommender.model
                 place, above = given.catalogue or self.settings.catalogue, self.settings.approximate or None
                 catalogue = Catalogue.open(place, model, approximate_above=above)
                 recommender = self._recommender(catalogue, model)
-                usual = UsualDistances(catalogue, model)
             rules = Rules.read(given.rules) if given.rules else self.rules
             assert self.experiment
             name = f"{self.experiment.name}/{given.name}"
             options = given.options.model_dump(exclude_none=True)
-            self.arms.append(Arm(name, recommender, rules, usual, options))
+            self.arms.append(Arm(name, recommender, rules, options))
 
     def _close_arms(self) -> None:
         for each in self.arms:
@@ -208,7 +204,6 @@ class Service(Closable):
             if ready is None or ready.model.identity != wanted:
                 ready = self._opened(wanted)
             if ready is not None:
-                self.usual = UsualDistances(catalogue, ready.model)
                 self.recommender, self._next = ready, None
                 LOGGER.info("model", extra={"model": ready.model.name})
 

@@ -281,7 +281,7 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)
     if report.failed:
         raise PictureError(report.failed[0].reason)
-    service.usual.forget()
+    recommender.usual.forget()
 
 
 def _delete(service: Service, id_: str) -> None:

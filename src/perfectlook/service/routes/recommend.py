@@ -5,9 +5,8 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar, Slot
+from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar
 from perfectlook.recommender import EmbeddedPhoto
-from perfectlook.recommender.explain import why
 from perfectlook.service.errors import Refusal, described, json_answer, state_of
 from perfectlook.service.experiment import Arm
 from perfectlook.service.requests import (
@@ -27,7 +26,6 @@ from perfectlook.service.thumbnails import picture_address
 
 router = APIRouter(tags=["recommend"], dependencies=[Depends(reading)])
 Ranked = TypeVar("Ranked", bound=RankedProduct)
-Parts = dict[str, tuple[float, float]]
 
 
 @router.post(
@@ -91,17 +89,12 @@ def _completed(
             other_looks=options.alternatives,
             **asked,
         )
-    looks = [look, *look.alternatives] if look else []
-    shown: list[Section | Slot] = [*answer.categories, *(slot for each in looks for slot in each.slots)]
-    usual: Parts = {}
-    if photo:
-        usual = arm.usual.parts(photo.scene, list(dict.fromkeys(each.category for each in shown)))
-    sections = [_section(each, usual, attention=options.attention) for each in answer.categories]
+    sections = [_section(each, attention=options.attention) for each in answer.categories]
     more: dict[str, object] = {
         "request_id": request_id,
         "timings": watch.end("search"),
         "categories": sections,
-        "look": look and _look(look, usual),
+        "look": look and _look(look),
         "in_scene": [
             each.model_copy(update={"picture": picture_address(each.id)}) for each in answer.in_scene
         ],
@@ -165,31 +158,27 @@ def _asked(arm: Arm, options: PhotoOptions) -> dict[str, Any]:
         "where": options.filter,
         "rules": arm.rules,
         "include_unavailable": options.include_unavailable,
+        "locale": options.locale,
     }
 
 
-def _product(product: Ranked, usual: tuple[float, float] | None = None) -> Ranked:
-    """Return a product with the address of its picture, and with `why` if its distance has parts."""
-    update: dict[str, object] = {"picture": picture_address(product.id)}
-    if product.distance_global is not None and product.distance_local is not None:
-        update["why"] = why(usual, product.distance_global, product.distance_local)
-    return product.model_copy(update=update)
+def _product(product: Ranked) -> Ranked:
+    """Return a product with the address of its picture."""
+    return product.model_copy(update={"picture": picture_address(product.id)})
 
 
-def _section(section: Section, usual: Parts, *, attention: bool) -> Section:
-    parts = usual.get(section.category)
-    products = [_product(each, parts) for each in section.products]
+def _section(section: Section, *, attention: bool) -> Section:
+    products = [_product(each) for each in section.products]
     weights = section.attention if attention else None
     return section.model_copy(update={"products": products, "attention": weights})
 
 
-def _look(look: Look, usual: Parts) -> Look:
+def _look(look: Look) -> Look:
     slots = []
     for slot in look.slots:
-        parts = usual.get(slot.category)
-        product, *others = (_product(each, parts) for each in (slot.product, *slot.alternatives))
+        product, *others = (_product(each) for each in (slot.product, *slot.alternatives))
         slots.append(slot.model_copy(update={"product": product, "alternatives": others}))
     update: dict[str, object] = {"slots": slots}
     if look.alternatives:
-        update["alternatives"] = [_look(each, usual) for each in look.alternatives]
+        update["alternatives"] = [_look(each) for each in look.alternatives]
     return look.model_copy(update=update)

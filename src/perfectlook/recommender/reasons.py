@@ -1,0 +1,124 @@
+"""Say what a product shares with a photo or with another product, in a sentence that is true of both.
+
+A colour is shared if both pictures have a swatch of its name, the two are near each other, and people would
+agree on the name (`Swatch.is_certain`). `research/reasons.py` measures how often this is right. Materials
+cannot be seen, so they are taken from the records of two products.
+"""
+
+import functools
+import math
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from perfectlook import colours
+from perfectlook.answers import AnswerPart, RankedProduct, Reason
+from perfectlook.colours import Swatch
+
+LARGE, SEEN, NEAR = 0.15, 0.03, 14.0
+"""The least share of a shared colour in a product and in a photo, and its greatest distance (ΔE, CIELAB)."""
+MOST = 2
+"""The largest number of colours, and of materials, in a sentence."""
+
+Part = TypeVar("Part", bound=AnswerPart)
+Change: TypeAlias = Callable[[str, RankedProduct], RankedProduct]
+
+
+class Reasons:
+    """Finds what products share with one photo or one product."""
+
+    def __init__(
+        self,
+        found: Sequence[Swatch] = (),
+        *,
+        record: Mapping[str, Any] | None = None,
+        locale: str = "en",
+    ) -> None:
+        """Use the swatches of a photo, or the record of a product.
+
+        Args:
+            found: the photo's swatches.
+            record: the product's record.
+            locale: the language of the sentence, such as "de" or "de-AT". Unknown languages get English.
+        """
+        self._is_product = record is not None
+        self._materials = set() if record is None else materials_of(record)
+        least = LARGE if record is not None else SEEN
+        swatches = found if record is None else colours.read(str(record.get("colours", "")))
+        self._swatches = [each for each in swatches if each.share >= least and each.is_certain]
+        language = re.split("[-_]", locale.lower())[0]
+        self._language = language if language in _words() and language != "materials" else "en"
+
+    def of(self, record: Mapping[str, Any]) -> Reason | None:
+        """Return what the product of a record shares; None if nothing is certain."""
+        shared = [
+            each.name
+            for each in colours.read(str(record.get("colours", "")))
+            if each.share >= LARGE and any(_same(each, other) for other in self._swatches)
+        ][:MOST]
+        both = sorted(materials_of(record) & self._materials)[:MOST] if self._materials else []
+        if not shared and not both:
+            return None
+        names = [colours.palette()[name][self._language] for name in shared]
+        names += [_words()["materials"][name][self._language] for name in both]
+        words = _words()[self._language]
+        listed = f" {words['and']} ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+        text = words["product" if self._is_product else "photo"].format(names=listed)
+        return Reason(text=text, colours=shared, materials=both)
+
+
+def materials_of(record: Mapping[str, Any]) -> set[str]:
+    """Return the materials that the record of a product names, in English or German, without imitations."""
+    field = str(record["fields"].get("material", ""))
+    title = str(record["title"] or "")
+    return {
+        name
+        for name, (pattern, is_ambiguous) in _patterns().items()
+        if pattern.search(field) or (not is_ambiguous and pattern.search(title))
+    }
+
+
+def each_product(
+    part: Part, change: Callable[[str, RankedProduct], RankedProduct], category: str = ""
+) -> Part:
+    """Return a part of an answer with its ranked products changed, each with the category that it is in."""
+    category = getattr(part, "category", None) or category
+    if isinstance(part, RankedProduct):
+        return change(category, part)  # type: ignore[return-value]
+    changed: dict[str, Any] = {}
+    for name in part.model_fields_set:
+        value = getattr(part, name)
+        if isinstance(value, AnswerPart):
+            changed[name] = each_product(value, change, category)
+        elif isinstance(value, list) and value and isinstance(value[0], AnswerPart):
+            changed[name] = [each_product(each, change, category) for each in value]
+    return part.model_copy(update=changed)
+
+
+def _same(one: Swatch, other: Swatch) -> bool:
+    return one.name == other.name and math.dist(one.lab, other.lab) <= NEAR
+
+
+@functools.cache
+def _words() -> dict[str, Any]:
+    path = Path(__file__).with_name("reasons.toml")
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+_IMITATION = r"(?<!faux )(?<!vegan )(?<!imitation )\b(?:{})\b(?![- ](?:look|effect|style|optik|imitat))"
+
+
+@functools.cache
+def _patterns() -> dict[str, tuple[re.Pattern[str], bool]]:
+    return {
+        name: (
+            re.compile(
+                _IMITATION.format("|".join([about["en"], about["de"], *about.get("words", [])])),
+                re.IGNORECASE,
+            ),
+            about.get("field", False),
+        )
+        for name, about in _words()["materials"].items()
+    }
