@@ -117,6 +117,7 @@ class Calls:
         budget: Decimal | int | str | None = None,
         locked: Mapping[str, str] | None = None,
         alternatives: int = 0,
+        locale: str | None = None,
     ) -> ApiCall[Answer]:
         """Recommend products that go with a photo or a product, and compose a whole look on request.
 
@@ -138,6 +139,7 @@ class Calls:
             budget: for the look: maximum total price, 500 or "500 EUR".
             locked: for the look: products that keep their slots, by category.
             alternatives: for the look: how many other whole looks to compose, up to 5.
+            locale: language of reasons, English by default.
 
         Raises:
             PictureError: the photo cannot be read.
@@ -158,6 +160,7 @@ class Calls:
             "budget": None if budget is None else str(budget),
             "locked": [f"{category}={id_}" for category, id_ in (locked or {}).items()] or None,
             "alternatives": alternatives or None,
+            "locale": locale,
         }
         return _with_photo("/v1/complete", Answer.model_validate_json, photo, options)
 
@@ -172,6 +175,7 @@ class Calls:
         sample: str | None = None,
         include_unavailable: bool = False,
         box: Sequence[float] | None = None,
+        locale: str | None = None,
     ) -> ApiCall[Similar]:
         """Find products that look like a product of the catalogue (`id`), or like the product on a photo.
 
@@ -184,6 +188,7 @@ class Calls:
             sample: name of a sample scene of the server, instead of a photo.
             include_unavailable: also show products that are out of stock.
             box: left, top, right and bottom from 0 to 1; only this part of the photo is used.
+            locale: language of reasons, English by default.
 
         Raises:
             PictureError: the photo cannot be read.
@@ -193,7 +198,9 @@ class Calls:
             ServerError: the server cannot be reached, or fails. It is the base of all errors from the server.
         """
         options = _photo_options(categories, k, where, sample, box, include_unavailable=include_unavailable)
-        return _with_photo("/v1/similar", Similar.model_validate_json, photo, {**options, "id": id})
+        return _with_photo(
+            "/v1/similar", Similar.model_validate_json, photo, {**options, "id": id, "locale": locale}
+        )
 
     @staticmethod
     def categories() -> ApiCall[dict[str, int]]:

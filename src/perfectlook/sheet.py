@@ -56,7 +56,8 @@ PICTURE = 160
 CARD_WIDTH = PICTURE + 2 * PADDING
 TITLE_SIZE, TITLE_LEADING, TITLE_LINES = 14, 19, 2
 RANK_SIZE, ID_SIZE = 17, 12
-CARD_HEIGHT = PADDING + PICTURE + 34 + 12 + TITLE_LINES * TITLE_LEADING + PADDING
+REASON_LEADING, REASON_LINES = 15, 2
+CARD_HEIGHT = 2 * PADDING + PICTURE + 34 + 12 + TITLE_LINES * TITLE_LEADING + REASON_LINES * REASON_LEADING
 
 _SHADOW, _SOFTNESS, _OVERSAMPLED = 26, 9, 4
 
@@ -140,8 +141,8 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
     pen = ImageDraw.Draw(sheet)
     y += 52
     for colour, text in (
-        (GLOBAL, "part of the distance from the whole photo"),
-        (LOCAL, "part of the distance from its regions, weighted by attention"),
+        (GLOBAL, "nearer than usual to the whole photo"),
+        (LOCAL, "nearer than usual to its regions, weighted by attention"),
     ):
         pen.rounded_rectangle((x, y - 9, x + 27, y - 5), 2, colour)
         write(pen, (x + 40, y), text, 15, QUIET, room=sheet.width - MARGIN - x - 40)
@@ -390,7 +391,7 @@ def _contained(picture: Image.Image, box: tuple[int, int]) -> Image.Image:
 def _lay_product(
     sheet: Image.Image, place: tuple[int, int], product: RankedProduct, *, note: str = ""
 ) -> None:
-    """Draw a product's card: picture, rank, price, distance with its two parts, and title.
+    """Draw a product's card: picture, rank, price, distance, shares, title and reason.
 
     A `note` is drawn next to the price. By default it names the rules that moved the product.
     """
@@ -413,8 +414,8 @@ def _lay_product(
     if details := ", ".join(part for part in (product.current_price, note or moved) if part):
         write(pen, (begin, y), details, ID_SIZE, QUIET, room=end - begin)
     y += 10
-    if product.distance_global is not None:
-        _lay_shares(pen, (x, y), product.distance_global, product.distance)
+    if product.why and product.why.whole + product.why.regions > 0:
+        _lay_shares(pen, (x, y), product.why.whole)
     y += 12 + TITLE_LEADING
     title = wrapped(product.title or "", TITLE_SIZE, PICTURE, TITLE_LINES)
     if not title:
@@ -422,12 +423,15 @@ def _lay_product(
     for line in title:
         write(pen, (x, y), line, TITLE_SIZE, INK)
         y += TITLE_LEADING
+    y = place[1] + CARD_HEIGHT - PADDING - (REASON_LINES - 1) * REASON_LEADING
+    for line in wrapped(product.reason.text, ID_SIZE, PICTURE, REASON_LINES) if product.reason else ():
+        write(pen, (x, y), line, ID_SIZE, QUIET)
+        y += REASON_LEADING
 
 
-def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], whole: float, distance: float) -> None:
-    """Draw a thin bar: the part of the distance from the whole photo, and the part from its regions."""
+def _lay_shares(pen: ImageDraw.ImageDraw, place: tuple[int, int], share: float) -> None:
+    """Draw a thin bar: the shares of the whole photo, and of its regions, in how much nearer it is."""
     x, y = place
-    share = whole / distance if distance > 0 else 0.5
     middle = x + round(PICTURE * min(1.0, max(0.0, share)))
     pen.rounded_rectangle((x, y, x + PICTURE - 1, y + 4), 2, LOCAL if middle < x + PICTURE else GLOBAL)
     if x < middle < x + PICTURE:

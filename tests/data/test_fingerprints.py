@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from drawn import drawn_set
+from perfectlook import colours
 from perfectlook.data import fingerprints as module
 from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget, groups_within, hashes_of, within
 from perfectlook.errors import FeatureError
@@ -32,7 +33,11 @@ def test_a_fingerprint_has_hash_size_and_difference_hash(tmp_path: Path) -> None
     assert not failed
     assert found == {
         path: Fingerprint(
-            hashlib.sha256(path.read_bytes()).hexdigest(), 40, 30, dhash(open_picture(path)).tobytes()
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+            40,
+            30,
+            dhash(open_picture(path)).tobytes(),
+            colours.write(colours.swatches(open_picture(path), product=True)),
         )
     }
     assert len(found[path].dhash) == 32
