@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.taxonomy import Resolution, matches, normalise, resolve, split_path
+from perfectlook.taxonomy import Resolution, matches, normalise, resolve, short_names, split_path
 
 KNOWN = (
     "Apparel & Accessories|Shoes",
@@ -102,3 +102,8 @@ def test_resolve_never_fails_and_returns_known_categories_only(asked: str, known
     assert (resolution.category is None) == (resolution.how == "unknown")
     assert resolution.category is None or resolution.category in known
     assert resolve(asked, list(reversed(known))) == resolution
+
+
+def test_short_names_are_last_levels_unless_two_categories_share_one():
+    names = short_names(["A|Sofas", "B|Rugs", "C|Rugs", "Lamps"])
+    assert names == {"A|Sofas": "Sofas", "B|Rugs": "B|Rugs", "C|Rugs": "C|Rugs", "Lamps": "Lamps"}

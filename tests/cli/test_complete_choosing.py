@@ -159,6 +159,27 @@ def test_a_whole_look_is_printed_written_and_drawn(answer, complete, tmp_path: P
     assert "(locked)" in capsys.readouterr().out
 
 
+def test_quantities_other_looks_and_exclusions_are_printed(answer, complete, tmp_path: Path, capsys) -> None:
+    slots = tmp_path / "slots.toml"
+    slots.write_text(f"[[quantity]]\ncategory = '{SHOES}'\ncount = 2\n", encoding="utf-8")
+    look = answer("--look", "--slots", slots, "--alternatives", "2", "-k", "1")["look"]
+    assert {slot["category"]: slot["quantity"] for slot in look["slots"]} == {SHOES: 2, BAGS: 1}
+    assert len(look["alternatives"]) == 2
+    assert complete("--look", "--slots", slots, "--alternatives", "2", "-k", "1") == 0
+    printed = capsys.readouterr().out
+    assert f"  {SHOES}  2 pieces" in printed
+    for number, other in enumerate(look["alternatives"], 2):
+        assert f"  look {number}: distances {other['distance']:.3f}" in printed
+        assert f"(the best look that differs); {other['price']}" in printed
+        assert all(f"{slot['product']['id']}  " in printed for slot in other["slots"])
+    slots.write_text(f"[[either]]\ngroups = [['{SHOES}'], ['{BAGS}']]\n", encoding="utf-8")
+    look = answer("--look", "--slots", slots)["look"]
+    (slot,) = look["slots"]
+    assert {slot["category"], *look["excluded"]} == {SHOES, BAGS}
+    assert complete("--look", "--slots", slots) == 0
+    assert f"  without {look['excluded'][0]}: slots that exclude each other\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -169,9 +190,13 @@ def test_a_whole_look_is_printed_written_and_drawn(answer, complete, tmp_path: P
         (["--budget", "5"], "--budget requires --look. Add --look, or leave out --budget."),
         (["--weight", "0"], "--weight requires --look"),
         (["--lock", "a=b"], "--lock requires --look"),
+        (["--slots", "s.toml"], "--slots requires --look. Add --look, or leave out --slots."),
+        (["--look", "--slots", "s.toml"], "s.toml: no such file. Check the path."),
+        (["--alternatives", "2"], "--alternatives requires --look"),
+        (["--look", "--alternatives", "6"], "must be from 1 to 5."),
         (["--look", "--lock", "b"], "--lock b: expected CATEGORY=ID"),
         (["--look", "--budget", "x"], "budget 'x': expected an amount"),
-        (["--look", "--budget", "1"], "budget 1 EUR: the cheapest look"),
+        (["--look", "--budget", "1"], "Raise the budget to 21.80 EUR, or ask for fewer categories."),
         (["--rules", "nowhere.toml"], "nowhere.toml: no such file"),
     ],
 )

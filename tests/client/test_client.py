@@ -104,6 +104,15 @@ def test_a_locked_product_keeps_its_slot(client: Client, store: Store):
     assert (slot.locked, slot.product.id) == (True, last.id)
 
 
+def test_other_looks_are_read(client: Client, store: Store):
+    look = client.complete(store.photos[0], look=True, alternatives=1).look
+    assert look is not None
+    (other,) = look.alternatives
+    assert [slot.quantity for slot in other.slots] == [1] * len(look.slots)
+    shared = {slot.product.id for slot in look} & {slot.product.id for slot in other}
+    assert 2 * len(shared) <= len(look.slots)
+
+
 def test_similar_products_of_a_product_and_of_a_photo(client: Client, shop: Running, store: Store):
     said = shop.client.post("/v1/similar", json={"id": store.product, "k": 4}).json()
     assert bare(client.similar(id=store.product, k=4)) == bare(said)

@@ -39,6 +39,19 @@ def test_wrong_use(options: dict, code: str, status: int, client: Client, store:
     assert str(error).endswith(f"({code}, request {error.request_id})")
 
 
+def test_a_budget_that_nothing_fits_has_the_cheapest_look(client: Client, store: Store) -> None:
+    with pytest.raises(ServerUsageError) as raised:
+        client.complete(store.photos[0], look=True, budget="5 EUR")
+    details = raised.value.details
+    assert (details["problem"], details["budget"]) == ("over_budget", "5 EUR")
+    found = client.complete(store.photos[0], look=True, budget=details["cheapest"]["price"]).look
+    assert found is not None
+    assert found.price == details["cheapest"]["price"]
+    with pytest.raises(ServerUsageError) as other:
+        client.complete(store.photos[0], look=True, budget="lots")
+    assert other.value.details is None
+
+
 @pytest.mark.parametrize(("content", "code"), [(b"no picture", "not_a_picture"), (b"", "bad_picture")])
 def test_a_photo_that_cannot_be_read(content: bytes, code: str, client: Client, tmp_path) -> None:
     photo = tmp_path / "photo.jpg"

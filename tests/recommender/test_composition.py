@@ -5,7 +5,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from perfectlook.recommender.composition import Pool, SlotProblem, compose
+from perfectlook.recommender.composition import Earlier, Pool, SlotProblem, compose, compose_best
 
 
 def objective(pools: list[Pool], rows: tuple[int, ...], weight: float) -> float:
@@ -109,3 +109,77 @@ def test_the_objectives_with_one_product_exchanged() -> None:
             changed = (*rows[:slot], row, *rows[slot + 1 :])
             expected = objective(pools, changed, 1.5) if price(pools, changed) <= 80 else np.inf
             assert exchanged[row] == pytest.approx(expected)
+
+
+def random_earlier(random: np.random.Generator, pools: list[Pool], looks: int) -> list[Earlier]:
+    return [
+        Earlier([random.random(len(pool.costs)) < 0.5 for pool in pools], int(random.integers(0, len(pools))))
+        for _ in range(looks)
+    ]
+
+
+def differs(rows: tuple[int, ...], earlier: list[Earlier]) -> bool:
+    """The definition: at most `most` of the products repeat those of the earlier look."""
+    return all(
+        sum(repeats[row] for repeats, row in zip(each.repeats, rows, strict=True)) <= each.most
+        for each in earlier
+    )
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_the_best_look_that_differs_from_earlier_ones_is_found(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    pools = random_pools(random, int(random.integers(1, 5)), 7)
+    weight = float(random.choice([0.0, 1.0, 5.0]))
+    budget = None if seed % 3 == 0 else int(random.integers(20, 110))
+    earlier = random_earlier(random, pools, int(random.integers(1, 4)))
+    allowed = [
+        rows
+        for rows in all_looks(pools)
+        if (budget is None or price(pools, rows) <= budget) and differs(rows, earlier)
+    ]
+    problem = SlotProblem(pools, weight, budget, earlier=earlier)
+    found = compose(problem)
+    if not allowed:
+        assert found is None
+        return
+    assert found is not None
+    assert found.objective == pytest.approx(min(objective(pools, rows, weight) for rows in allowed), abs=1e-9)
+    assert found.rows in allowed
+    assert found.proven
+    assert all(problem.allows(rows) == (rows in allowed) for rows in all_looks(pools))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_best_of_several_problems_has_the_least_objective_per_slot(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    budget = None if seed % 2 else int(random.integers(5, 90))
+    problems, every = [], []
+    for number in range(int(random.integers(1, 5))):
+        pools = random_pools(random, int(random.integers(1, 4)), 6)
+        weight = 0.5 * len(pools)
+        problems.append(SlotProblem(pools, weight, budget))
+        every += [
+            (objective(pools, rows, weight) / len(pools), number, rows)
+            for rows in all_looks(pools)
+            if budget is None or price(pools, rows) <= budget
+        ]
+    best = compose_best(problems)
+    if not every:
+        assert best is None
+        return
+    assert best is not None
+    least, number, rows = min(every)
+    assert (best[0], best[1].rows) == (number, rows)
+    assert best[1].objective / len(rows) == pytest.approx(least, abs=1e-9)
+    assert best[1].proven
+
+
+def test_the_bound_of_several_problems_covers_products_outside_their_pools() -> None:
+    near, far = np.asarray([1.0]), np.asarray([3.0])
+    vectors, prices = np.zeros((1, 2), np.float32), np.asarray([1])
+    whole = SlotProblem([Pool(near, vectors, prices)], 0.0)
+    for unseen, bound in ((0.25, 0.25), (5.0, 1.0)):
+        best = compose_best([whole, SlotProblem([Pool(far, vectors, prices, unseen)], 0.0)])
+        assert best is not None
+        assert (best[0], best[1].objective, best[1].lower_bound) == (0, 1.0, bound)

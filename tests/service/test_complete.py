@@ -2,6 +2,7 @@
 
 import io
 import json
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import pytest
 from PIL import Image
 
 from drawn import FASHION
+from perfectlook.catalogue import Catalogue
+from perfectlook.model.runtime import Model
 from perfectlook.recommender import Recommender
 from pictures import drawn
+from priced import PricedSet
 from serving import Running, Store, running
 from web import serve, web
 
@@ -135,6 +139,48 @@ def test_a_whole_look_with_a_locked_slot(shop: Running, store: Store):
     assert slot["product"]["picture"].startswith("/v1/products/")
 
 
+def test_other_looks_have_the_shape_of_a_look(shop: Running, store: Store):
+    look = shop.photo(store.photos[2], look="true", alternatives="2").json()["look"]
+    shoes = [{slot["product"]["id"] for slot in each["slots"]} for each in (look, *look["alternatives"])]
+    assert len(shoes) == 3
+    for one, other in combinations(shoes, 2):
+        assert 2 * len(one & other) <= len(one)
+    for each in look["alternatives"]:
+        assert each.keys() == look.keys() - {"alternatives"}
+        for slot in each["slots"]:
+            assert slot["quantity"] == 1
+            assert slot["product"]["picture"] == f"/v1/products/{slot['product']['id']}/picture"
+            assert slot["product"].keys() == look["slots"][0]["product"].keys()
+    assert "alternatives" not in shop.photo(store.photos[2], look="true").json()["look"]
+
+
+def test_the_servers_slots_have_quantities_and_its_error_the_cheapest_look(own_store: Store, tmp_path: Path):
+    slots = tmp_path / "slots.toml"
+    slots.write_text('[[quantity]]\ncategory = "Shoes"\ncount = 3\n', encoding="utf-8")
+    with Catalogue.open(own_store.catalogue) as catalogue:
+        catalogue.sync(PricedSet(own_store.source), Model.open(own_store.model), workers=1)
+    with running(own_store, tmp_path, slots=str(slots)) as shop:
+        look = shop.photo(own_store.photos[0], look="true", budget="60 EUR").json()["look"]
+        refused = shop.photo(own_store.photos[0], look="true", budget="35 EUR")
+    counts = {slot["category"]: slot["quantity"] for slot in look["slots"]}
+    assert counts == {FASHION[0]: 3, FASHION[1]: 1}
+    prices = [slot["quantity"] * float(slot["product"]["price"].split()[0]) for slot in look["slots"]]
+    assert look["price"] == f"{sum(prices):.2f} EUR"
+    assert refused.status_code == 400
+    error = refused.json()["error"]
+    assert error["code"] == "bad_request"
+    assert error["message"].endswith("Drop Shoes or raise the budget to 43.60 EUR.")
+    details = error["details"]
+    assert details.keys() == {"problem", "budget", "cheapest", "dearest", "drop_suffices"}
+    assert (details["problem"], details["budget"]) == ("over_budget", "35 EUR")
+    assert (details["dearest"], details["drop_suffices"]) == (FASHION[0], True)
+    assert details["cheapest"]["price"] == "43.60 EUR"
+    assert {each["category"]: (each["quantity"], each["price"]) for each in details["cheapest"]["slots"]} == {
+        FASHION[0]: (3, "32.70 EUR"),
+        FASHION[1]: (1, "10.90 EUR"),
+    }
+
+
 @pytest.mark.parametrize(
     ("options", "status", "where"),
     [
@@ -142,6 +188,7 @@ def test_a_whole_look_with_a_locked_slot(shop: Running, store: Store):
         ({"k": "101"}, 422, "k: must be at most 100."),
         ({"k": "abc"}, 422, "k: must be a whole number."),
         ({"weight": "x"}, 422, "weight: must be a number."),
+        ({"alternatives": "6"}, 422, "alternatives: must be at most 5."),
         ({"look": "x"}, 422, "look: must be true or false."),
         ({"colour": "red"}, 422, "colour"),
         ({"box": "0,0,2,1"}, 422, "box"),

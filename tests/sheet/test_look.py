@@ -103,6 +103,12 @@ def test_an_empty_and_a_large_look_are_drawn(tmp_path: Path) -> None:
         draw(look(), tmp_path / "nowhere.jpg")
 
 
+def test_quantities_are_drawn(tmp_path: Path) -> None:
+    one = slot("A", product(0, tmp_path, price="5 EUR"))
+    two = one.model_copy(update={"quantity": 2})
+    assert draw(look(one), PHOTO).tobytes() != draw(look(two), PHOTO).tobytes()
+
+
 def test_similar_products_are_in_rows_below_the_product(tmp_path: Path) -> None:
     made = [product(number, tmp_path) for number in range(6)]
     sections = [similar("A|B", *made[1:3]), similar("C", *made[3:]), similar("D")]

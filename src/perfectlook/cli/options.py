@@ -72,6 +72,7 @@ def key_and_value(flag: str, text: str, expected: str, *, at_last: bool = False)
 
 
 Positive = Annotated[int, Parameter(converter=whole, validator=_within(1, math.inf, "at least 1"))]
+Few = Annotated[int, Parameter(converter=whole, validator=_within(1, 5, "from 1 to 5"))]
 Natural = Annotated[int, Parameter(converter=whole, validator=_within(0, math.inf, "0 or more"))]
 Share = Annotated[float, Parameter(converter=number, validator=_within(0, 1, "from 0 to 1"))]
 Percent = Annotated[

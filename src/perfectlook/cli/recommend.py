@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from perfectlook.cli.options import (
     Choosing,
+    Few,
     Folder,
     JsonOut,
     Location,
@@ -67,7 +68,7 @@ def complete(
     weight: Weight | None = None,
     budget: Text | None = None,
     lock: Texts | None = None,
-    alternatives: Positive | None = None,
+    alternatives: Few | None = None,
     slots: str | None = None,
     json: JsonOut = None,
     sheet: Sheet = None,

@@ -453,18 +453,20 @@ def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, s
     return found
 
 
-def check_locks(locked: Mapping[str, Point], table: SlotTable) -> None:
-    """Check that a look can have all locked products, by category.
+def check_locks(locked: Mapping[str, Point], product: Point | None, table: SlotTable) -> None:
+    """Check that a look can have all locked products, by category, next to the product of the request.
 
     Raises:
         UsageError: two of them exclude each other.
     """
-    names = short_names(locked)
-    for one, other in combinations(locked, 2):
-        if table.exclude(one, other):
+    given = [*locked.values(), *([product] if product else [])]
+    names = short_names({each.category for each in given})
+    for one, other in combinations(given, 2):
+        if table.exclude(one.category, other.category):
+            kind = "product" if other is product else "locked product"
             raise UsageError(
-                f"locked products '{locked[one].id}' ({names[one]}) and '{locked[other].id}' "
-                f"({names[other]}): exclude each other in a look. Unlock one of them."
+                f"locked product '{one.id}' ({names[one.category]}) and {kind} '{other.id}' "
+                f"({names[other.category]}): exclude each other in a look. Unlock one of them."
             )
 
 

@@ -416,8 +416,8 @@ class Recommender(Closable):
         table = SlotTable.given(slots)
         wanted = search_filter(where, include_unavailable=include_unavailable, excluded=rules.excluded)
         kept = locked_products(self.catalogue, self.model, locked or {})
-        check_locks(kept, table)
         asked = self._question(photo, product)
+        check_locks(kept, asked.product, table)
         chosen, excluded, view = self._slots(asked, categories, list(kept), table)
         if not keep_in_scene:
             wanted = all_of([wanted, view.elsewhere])
