@@ -480,7 +480,7 @@ class Look(DrawableAnswer):
 
 
 class OtherLook(Look):
-    """Another whole look. Its `proven_exact` and `lower_bound` are of looks that differ from those before."""
+    """Another whole look. Its `proven_exact` and `lower_bound` compare it with looks that differ as well."""
 
     @property
     def proof(self) -> str:

@@ -5,12 +5,13 @@ import os
 import stat
 import sys
 import threading
+import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
-from perfectlook.errors import PerfectLookError
+from perfectlook.errors import PerfectLookError, UsageError
 
 MODELS = Path(__file__).parent / "pretrained"
 """The folder of the models that come with the package."""
@@ -89,6 +90,22 @@ def open_regular(path: Path, max_bytes: int | None = None) -> BinaryIO:
         return file
     file.close()
     raise OSError(errno.EINVAL, "not a regular file, or too large", str(path))
+
+
+def read_toml(file: Path | str) -> dict[str, Any]:
+    """Return the content of a TOML file that a user wrote.
+
+    Raises:
+        UsageError: the file is missing, cannot be read, or is not valid TOML. The message names it.
+    """
+    try:
+        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"{file}: no such file. Check the path.") from error
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file}: not valid TOML ({error}). Correct the file.") from error
 
 
 def write_file(

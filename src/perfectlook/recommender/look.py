@@ -209,13 +209,15 @@ class LookComposer:
         looks: list[Look] = []
         earlier: list[Mapping[str, BoolArray]] = []
         sets = self.slots.sets(chosen)
-        while len(looks) <= self.other_looks:
+        while True:
             problems = [self._problem(categories, earlier) for categories in sets]
             if (best := compose_best(problems)) is None:
                 break
             number, composed = best
             kind = OtherLook if looks else Look
             looks.append(self._look(sets[number], problems[number], composed, kind))
+            if len(looks) > self.other_looks:
+                break
             earlier.append(
                 {
                     category: repeating(found[category], row)

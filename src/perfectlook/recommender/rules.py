@@ -1,6 +1,5 @@
 """A shop's rules: pin products to a rank, boost, bury or exclude them."""
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Any, Self, TypeAlias, get_args
 
 from perfectlook.answers import Action, AppliedRule, UnusedRule
 from perfectlook.errors import UsageError
+from perfectlook.files import read_toml
 from perfectlook.recommender.scope import all_of, any_of
 from perfectlook.stores.filters import Filter, Under, parse_filter
 
@@ -71,17 +71,7 @@ class Rules:
             UsageError: the file cannot be read, is not valid TOML, or has an invalid rule. The message names
                 the file and the rule.
         """
-        try:
-            document = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise UsageError(f"{file}: no such file. Check the path.") from error
-        except OSError as error:
-            raise UsageError(
-                f"{file}: cannot be read ({error.strerror}). Check its permissions and the disk."
-            ) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UsageError(f"{file}: not valid TOML ({error}). Correct the file.") from error
-        return cls.of(document, str(file))
+        return cls.of(read_toml(file), str(file))
 
     @classmethod
     def of(cls, document: Mapping[str, object], source: str = "rules") -> Self:

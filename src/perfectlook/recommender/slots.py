@@ -1,6 +1,5 @@
 """The slots of a look: which categories exclude each other, and how many pieces of a product a slot holds."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from perfectlook.errors import UsageError
+from perfectlook.files import read_toml
 from perfectlook.taxonomy import matches, normalise, resolve
 
 PACKAGED = Path(__file__).with_name("slots.toml")
@@ -46,15 +46,7 @@ class SlotTable:
             UsageError: the file cannot be read, is not valid TOML, or has an invalid entry. The message names
                 the file, the entry and the value.
         """
-        try:
-            document = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise UsageError(f"{file}: no such file. Check the path.") from error
-        except OSError as error:
-            raise UsageError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UsageError(f"{file}: not valid TOML ({error}). Correct the file.") from error
-        return cls.of(document, str(file))
+        return cls.of(read_toml(file), str(file))
 
     @classmethod
     def of(cls, document: Mapping[str, object], source: str = "slots") -> Self:

@@ -2,9 +2,7 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, Strict, ValidationError, field_validator
@@ -17,6 +15,7 @@ from pydantic_settings import (
 )
 
 from perfectlook.errors import UsageError
+from perfectlook.files import read_toml
 
 PREFIX = "PERFECTLOOK_"
 _ORIGIN = re.compile(r"'?self'?|https?://(?:\*\.)?[\w.-]+(?::\d+)?")
@@ -187,14 +186,7 @@ def flag_of(name: str) -> str:
 
 
 def _read(settings: type[Settings], file: str) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{file}: no such file. Check the path.") from error
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror}). Check its permissions.") from error
-    except ValueError as error:
-        raise UsageError(f"{file}: not valid TOML ({error}). Correct the file.") from error
+    values = read_toml(file)
     if unknown := next((name for name in values if name not in settings.model_fields), None):
         raise UsageError(
             f"{file}: unknown key '{unknown}'. Choose one of: {', '.join(settings.model_fields)}."

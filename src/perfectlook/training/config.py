@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from perfectlook.data.layout import Dataset
 from perfectlook.data.scenes import is_small
 from perfectlook.errors import UsageError
+from perfectlook.files import read_toml
 from perfectlook.model.config import MARGIN, ModelConfig, check_at_least, check_setting
 
 _LEAST: dict[str, float] = {"epochs": 0, "patience": 1, "batch_size": 2, "negatives": 1, "seed": 0}
@@ -131,16 +131,8 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file is missing, cannot be read, is not TOML, or has an unknown table.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UsageError(f"{path}: no such file. Check the path.") from error
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error}). Check its permissions and the disk.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"{path}: not valid TOML ({error}). Correct the file.") from error
     settings: dict[str, Any] = {}
-    for key, value in content.items():
+    for key, value in read_toml(path).items():
         if isinstance(value, dict):
             if key not in ("model", "training"):
                 raise UsageError(f"{path}: unknown table [{key}]. Choose one of: [model], [training].")
