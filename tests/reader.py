@@ -105,8 +105,7 @@ class Reader:
         shown = {name: _toml_of(docs_page(file)) for name, file in OF_PAGES.items()}
         for name, text in (SETTINGS | shown).items():
             (desk / name).write_text(text.replace("[model]\nbackbone", f"{SMALL}backbone"), encoding="utf-8")
-        for folder in ("photos", "FOLDER"):
-            (desk / folder).mkdir()
+        (desk / "FOLDER").mkdir()
         (desk / "PUBLIC-SET").symlink_to(desk / "SET")
         (desk / "keys").touch()
 

@@ -251,6 +251,12 @@ def test_an_error_names_the_cheapest_look_and_its_dearest_slot(shop: Recommender
         shop.look(photo, [SHOES], slots=TABLE, budget="10 EUR")
 
 
+def test_other_looks_can_be_drawn(shop: Recommender, photo: Path, tmp_path: Path) -> None:
+    look = shop.look(photo, slots=TABLE, other_looks=1)
+    look.alternatives[0].save(tmp_path / "other.png")
+    assert (tmp_path / "other.png").stat().st_size > 10_000
+
+
 def test_an_answer_can_be_read_from_its_json(shop: Recommender, photo: Path) -> None:
     look = shop.look(photo, slots=TABLE, other_looks=1)
     document = look.to_dict(None)
