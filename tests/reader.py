@@ -49,7 +49,11 @@ SETTINGS = {
 }
 """Files of settings by name. Models are small, because other trainings take minutes."""
 MIRRORS = {"ccp-looks": ccp_mirror, "ikea-rooms": ikea_mirror}
-OF_PAGES = {"settings.toml": "training.md", "experiment.toml": "experiments.md", "slots.toml": "looks.md"}
+OF_PAGES = {
+    "settings.toml": "training.md",
+    "experiment.toml": "how-to/experiments.md",
+    "slots.toml": "looks.md",
+}
 """Files of settings whose content a page shows."""
 
 
