@@ -1,6 +1,7 @@
 """Hub models as backbones, tested with small models with random weights. Nothing is downloaded."""
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,15 @@ def test_open_clip_models() -> None:
         embedding = model.encode_image(torch.from_numpy(batch)).numpy()
     np.testing.assert_allclose(features.global_vectors, embedding, atol=1e-4)
     assert features.feature_maps.shape == (1, 49, 768)
+
+
+def test_a_model_with_code_of_its_own_runs_none_of_it(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    classes = "from transformers import PretrainedConfig as Own, PreTrainedModel as Model"
+    (tmp_path / "own.py").write_text(f"open({str(ran)!r}, 'w')\n{classes}\n")
+    asked = {"AutoConfig": "own.Own", "AutoModel": "own.Model"}
+    for kind in ({"model_type": "own"}, {"model_type": "vit"}):
+        (tmp_path / "config.json").write_text(json.dumps({**kind, "auto_map": asked}))
+        with pytest.raises(BackboneError, match="cannot be loaded"):
+            open_backbone(f"transformers:{tmp_path}")
+    assert not ran.exists()

@@ -43,7 +43,7 @@ def test_a_broken_line_revokes_itself_alone(tmp_path: Path, caplog: pytest.LogCa
     keys = Keys(file)
     file.write_text(f"{one_line[:-1]}\n{other_line}\n")
     assert (keys.owner(one), keys.owner(other)) == (None, "other")
-    assert keys.problem == "the file of keys has 1 malformed lines, which are ignored"
+    assert keys.problem == "the file of keys has malformed lines (1), which are ignored"
     assert [each.levelname for each in caplog.records] == ["ERROR"]  # once, not for each request
 
 
@@ -73,10 +73,17 @@ def test_a_key_may_do_what_its_scopes_say(tmp_path: Path):
         new_key("x", ["admin"])
 
 
-def test_a_malformed_file_is_refused_at_the_start(tmp_path: Path):
-    (tmp_path / "keys").write_text("shop:not-a-hash\n")
-    with pytest.raises(UsageError, match="line 1"):
-        Keys(tmp_path / "keys")
+def test_a_broken_line_does_not_stop_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    key, line = new_key("shop")
+    (tmp_path / "keys").write_text(f"broken:not-a-hash\n{line}\n")
+    keys = Keys(tmp_path / "keys")
+    assert keys.owner(key) == "shop"
+    assert keys.problem == "the file of keys has malformed lines (1), which are ignored"
+    (logged,) = caplog.records
+    assert f"{tmp_path / 'keys'}, line 1: expected 'name:sha256'" in vars(logged)["reason"]
+
+
+def test_a_lost_file_is_refused_at_the_start(tmp_path: Path):
     with pytest.raises(
         UsageError, match=r"no such file\. Make it with `perfectlook keys new NAME >> .*absent`"
     ):

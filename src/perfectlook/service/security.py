@@ -114,18 +114,17 @@ class Keys:
     """
 
     def __init__(self, file: Path | None) -> None:
-        """Read the file. None means no keys.
+        """Read the file. None means no keys. Malformed lines are logged and ignored, as later.
 
         Raises:
-            UsageError: the file cannot be read, or a line does not have the form 'name:sha256:scopes'.
+            UsageError: the file cannot be read.
         """
         self._file = file
         self._stamp: tuple[int, int, int] | None = None
         self._known: list[Key] = []
         self._lock = threading.Lock()
         self.problem = ""
-        if wrong := self._reread():
-            raise wrong[0]
+        self._note(self._reread())
 
     def owner(self, key: str) -> str | None:
         """Return the name of a key, or None if the key is not in the file."""
@@ -147,15 +146,18 @@ class Keys:
 
     def check(self) -> str:
         """Read the file again if it has changed. Log and return what is wrong with it, or ""."""
-        wrong: Sequence[UsageError] = ()
         try:
-            if (found := self._reread()) is None:
-                return self.problem
-            wrong = found
-            problem = f"the file of keys has {len(wrong)} malformed lines, which are ignored" if wrong else ""
+            return self._note(self._reread())
         except UsageError as error:
-            self._known, self._stamp, wrong = [], None, [error]
-            problem = "the file of keys cannot be read, so no key is valid"
+            self._known, self._stamp = [], None
+            return self._note([error], "the file of keys cannot be read, so no key is valid")
+
+    def _note(self, wrong: Sequence[UsageError] | None, problem: str = "") -> str:
+        """Log the first error of the file, unless the same was logged before. None: it has not changed."""
+        if wrong is None:
+            return self.problem
+        if wrong and not problem:
+            problem = f"the file of keys has malformed lines ({len(wrong)}), which are ignored"
         if problem != self.problem:
             self.problem = problem
             reason = {"reason": str(wrong[0]) if wrong else "the file of keys can be read again"}
