@@ -100,6 +100,8 @@ def test_a_model_with_tied_encoders_can_be_fine_tuned(tmp_path):
 
 def test_models_that_cannot_be_fine_tuned_are_refused(old, tmp_path):
     train_baseline_on_features(styled_set(**OLD), tmp_path / "b", "visual", {"backbone": "tiny"})
+    with pytest.raises(ModelError, match=r"--from rooms: models that come .*`perfectlook adapt rooms "):
+        StartingModel.read(Path("rooms"))
     with pytest.raises(ModelError, match="--from showroom: models that come with the package"):
         StartingModel.read(Path("showroom"))
     with pytest.raises(ModelError, match="the baseline 'visual' cannot be fine-tuned"):

@@ -55,7 +55,8 @@ class StartingModel:
         if model_folder(folder) != folder:
             raise ModelError(
                 f"--from {folder}: models that come with the package cannot be fine-tuned, because the "
-                "package leaves their weights out. Train a model with `perfectlook train SET --out FOLDER`."
+                "package leaves their weights out. Train a model with `perfectlook train SET --out FOLDER`, "
+                f"or fit it to photos, without pairs: `perfectlook adapt {folder} --scenes FOLDER --out NEW`."
             )
         record = ModelRecord.read(folder)
         if record.baseline:
