@@ -35,7 +35,7 @@ def test_a_summary_says_what_was_chosen_and_what_more_pairs_would_bring() -> Non
         (
             {"epoch": None, "network_adds": 0.0021},
             "Chosen: the closed forms alone (prior 40 %, regression 60 %). With a network, the accuracy "
-            "changed by +0.0021, which is too little.",
+            "changed by +0.0021, so none is kept.",
         ),
         (
             {"epoch": None, "network_adds": None},

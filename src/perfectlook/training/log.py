@@ -239,7 +239,7 @@ def summary(report: Mapping[str, Any]) -> list[str]:
         if report["epoch"] is None:
             line = f"Chosen: the closed forms alone ({parts})."
             if adds is not None:
-                line += f" With a network, the accuracy changed by {adds:+.4f}, which is too little."
+                line += f" With a network, the accuracy changed by {adds:+.4f}, so none is kept."
         else:
             weight = report["closed_forms_weight"]
             line = f"Chosen: a network, with closed forms ({parts}) of weight {weight:g}."
