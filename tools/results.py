@@ -280,8 +280,9 @@ differences are certain.
 - **default minus this**: the difference in binary accuracy, paired over the same scenes. Bold means that its
   interval is above 0: the default is better.
 
-Figures are on the test split, with 95 % intervals over scenes in brackets. The product is cropped out of the scene; ikea-rooms
-has no boxes, so its scenes show the product. About a third of the boxes of stl-fashion do not cover it.
+Figures are on the test split, with 95 % intervals over scenes in brackets. The product is cropped out of the
+scene; ikea-rooms has no boxes, so its scenes show the product. About a third of the boxes of stl-fashion do
+not cover it.
 [Evaluation](explanation/evaluation.md) has the protocol. `docs/results.json` also has the other top-K, mean
 reciprocal ranks, every category and training times.
 """,
