@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from perfectlook.answers import FeedbackEvent
+from perfectlook.errors import PerfectLookError
 from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import EVENTS, FeedbackStore
 from perfectlook.service.security import new_key
-from serving import Running
+from serving import Running, Store, running
 
 
 def event(product: str = "p", rank: int = 1, what: str = "shown", category: str = "A") -> dict[str, Any]:
@@ -150,3 +151,15 @@ def test_a_file_of_an_earlier_version_is_continued(tmp_path: Path):
         store.add("request-2", "m", [FeedbackEvent(product="p", category="A", rank=1, event="added")])
         (count,) = store.stats().by_category
         assert (count.shown, count.added) == (1, 1)
+
+
+def test_a_server_starts_where_feedback_cannot_be_stored(own_store: Store, tmp_path: Path):
+    (own_store.catalogue / "feedback.sqlite").mkdir()  # as on a read-only file system
+    event = {"product": "a", "category": "b", "rank": 1, "event": "clicked"}
+    with running(own_store, tmp_path, feedback="") as own:
+        assert own.photo(own_store.photos[0]).status_code == 200
+        sent = own.client.post("/v1/feedback", json={"request_id": "request-1", "events": [event]})
+        assert (sent.status_code, sent.json()["error"]["code"]) == (507, "not_stored")
+        assert own.client.get("/v1/stats").status_code == 503
+    with pytest.raises(PerfectLookError, match="Choose another --feedback"):
+        FeedbackStore(own_store.catalogue / "feedback.sqlite")

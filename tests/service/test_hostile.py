@@ -5,8 +5,10 @@ import errno
 import io
 import json
 import logging
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -289,3 +291,15 @@ def test_writes_after_the_database_was_deleted_are_503(own_shop: Running, own_st
     answer = own_shop.keyed.delete(f"/v1/products/{own_store.product}")
     assert answer.status_code == 503
     assert own_shop.client.get("/ready").status_code == 503
+
+
+def test_a_picture_path_that_was_edited_in_the_database_is_not_served(
+    own_shop: Running, own_store: Store, tmp_path: Path
+):
+    secret = tmp_path / "secret.jpg"
+    Image.new("RGB", (64, 64), "red").save(secret)
+    with closing(sqlite3.connect(own_store.catalogue / "catalogue.sqlite")) as database, database:
+        edit = "UPDATE points SET payload = json_set(payload, '$.picture', ?) WHERE id = ?"
+        database.execute(edit, (str(secret), own_store.product))
+    answer = own_shop.client.get(f"/v1/products/{own_store.product}/picture")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")

@@ -13,7 +13,7 @@ from perfectlook.answers import Event, FeedbackCount, FeedbackEvent, FeedbackSta
 from perfectlook.errors import PerfectLookError
 from perfectlook.files import Closable
 from perfectlook.prices import canonical_price
-from perfectlook.service.errors import Refusal
+from perfectlook.service.errors import LOGGER, Refusal
 
 EVENTS: tuple[Event, ...] = get_args(Event)
 _SCHEMA = """
@@ -51,8 +51,10 @@ DEFAULT_MAX = 256 * 2**20
 class FeedbackStore(Closable):
     """The events in a SQLite file. Each event is stored once, even if it is sent again."""
 
-    def __init__(self, file: Path, max_bytes: int = DEFAULT_MAX) -> None:
+    def __init__(self, file: Path, max_bytes: int = DEFAULT_MAX, *, needed: bool = True) -> None:
         """Open the file. It is made if it does not exist. It never grows above `max_bytes`.
+
+        Unless it is `needed`, a file that cannot be opened is logged, and events are refused until it can.
 
         Raises:
             PerfectLookError: it cannot be opened.
@@ -65,9 +67,10 @@ class FeedbackStore(Closable):
             file.parent.mkdir(parents=True, exist_ok=True)
             self._connected()
         except (OSError, sqlite3.Error) as error:
-            raise PerfectLookError(
-                f"{file}: cannot be written ({error}). Choose another --feedback."
-            ) from error
+            message = f"{file}: cannot be written ({error}). Choose another --feedback."
+            if needed:
+                raise PerfectLookError(message) from error
+            LOGGER.warning("feedback", extra={"reason": message})
 
     def add(
         self,
@@ -110,8 +113,13 @@ class FeedbackStore(Closable):
     def stats(self) -> FeedbackStats:
         """Return the counts of events and the click-through rates, by category and by rank."""
         address = f"{self._file.absolute().as_uri()}?mode=ro"
-        with self._lock, closing(sqlite3.connect(address, uri=True, timeout=10)) as reader:
-            return FeedbackStats(by_category=_counted(reader, "category"), by_rank=_counted(reader, "rank"))
+        try:
+            with self._lock, closing(sqlite3.connect(address, uri=True, timeout=10)) as reader:
+                by_category, by_rank = _counted(reader, "category"), _counted(reader, "rank")
+        except sqlite3.Error as error:
+            message = "Feedback cannot be read now. Try again later."
+            raise Refusal(503, "unavailable", message, retry_after=30) from error
+        return FeedbackStats(by_category=by_category, by_rank=by_rank)
 
     def _release(self) -> None:
         with self._lock:
