@@ -88,7 +88,7 @@ def test_a_products_own_picture_finds_the_product(recommender: Recommender) -> N
 def test_a_photo_without_categories_gets_the_most_similar_categories(recommender: Recommender) -> None:
     photo = str(members(recommender, SHOES)[0].payload["picture"])
     found = recommender.similar(photo, k=1)
-    features = recommender._features(photo)
+    features = recommender.embed(photo).features
     counts = recommender.catalogue.categories()
     expected = nearest_categories(features, recommender.model, recommender.catalogue.generation(), counts)
     assert found.product is None

@@ -32,6 +32,7 @@ from perfectlook.cli.output import (
     write_json,
 )
 from perfectlook.errors import PictureError, UsageError
+from perfectlook.taxonomy import short_names
 
 if TYPE_CHECKING:
     from perfectlook import answers
@@ -341,7 +342,8 @@ def _look(look: "answers.Look") -> Iterator[str]:
     yield ""
     yield f"  {_total(look)}"
     if look.excluded:
-        yield f"  without {'; '.join(look.excluded)}: slots that exclude each other"
+        names = short_names(look.excluded)
+        yield f"  without {'; '.join(names.values())}: they exclude another slot of the look"
     for number, other in enumerate(look.alternatives, 2):
         yield from ("", f"  look {number}: {_total(other)}", "")
         for slot in other.slots:
