@@ -402,9 +402,8 @@ class Recommender(Closable):
         Raises:
             PictureError: the photo cannot be read.
             ModelError: the model was trained on another backbone than the one installed.
-            UsageError: a category matches nothing, there are too many categories, a locked product is not in
-                its category, locked products exclude each other, weight or budget is out of range, or the
-                filter or the table of slots is invalid.
+            UsageError: a category matches nothing, there are too many categories, locked products are in
+                other categories or exclude each other, or another argument is invalid.
             BudgetError: no look is within the budget. Its `details` have the cheapest.
             CatalogueError: the catalogue fails, or has been synced with another model.
         """
