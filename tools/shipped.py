@@ -17,10 +17,13 @@ from typing import Any
 from in_the_scene import far
 from perfectlook.errors import DatasetError
 from perfectlook.evaluation.evaluate import evaluate
+from perfectlook.features.store import FeatureArrays
 from perfectlook.files import MODELS, data_folder, set_folder
+from perfectlook.model.adaptation import ignore_view
 from perfectlook.model.files import CARD
 from perfectlook.model.runtime import Model, features_for
 from perfectlook.progress import ProgressLine
+from perfectlook.training.presence import scene_ids
 from perfectlook.training.train import train
 from transfer import measure
 
@@ -54,10 +57,21 @@ def main(arguments: list[str]) -> int:
             )
             for file in LEFT_OUT:
                 (MODELS / name / file).unlink()
+            steady(name)
         path = MODELS / name / CARD
         path.write_text(with_figures(path.read_text(encoding="utf-8"), name), encoding="utf-8")
         print(path)
     return 0
+
+
+def steady(name: str) -> None:
+    """Make a model ignore how much of a scene is in view, by the whole pictures of its training scenes."""
+    model = Model.open(MODELS / name)
+    features = features_for(model, folder_of(LEARNED_FROM[name]), scene="full")
+    learned = model.trained_on["scenes"]
+    rows = [row for row, scene in enumerate(scene_ids(features)) if scene in learned]
+    whole = features.scenes
+    ignore_view(MODELS / name, FeatureArrays(whole.global_vectors[rows], whole.style_statistics[rows]))
 
 
 def folder_of(name: str) -> Path:

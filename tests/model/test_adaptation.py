@@ -1,19 +1,21 @@
 """Adaptation gives a shop's scenes the statistics of the training scenes, and changes nothing else."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from drawn import drawn_set
+from perfectlook.backbones import FeatureBatch
 from perfectlook.data import load_set
 from perfectlook.errors import DatasetError, ModelError
 from perfectlook.features.set_features import set_features
 from perfectlook.features.store import FeatureArrays
-from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt
+from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt, ignore_view
 from perfectlook.model.files import SCENES
-from perfectlook.model.runtime import open_model
+from perfectlook.model.runtime import Model, open_model
 from perfectlook.training.baselines.registry import train_baseline_on_features
 
 
@@ -155,3 +157,34 @@ def test_what_cannot_be_adapted_says_why(trained: Path, shop: Path, tmp_path: Pa
     with pytest.raises(ModelError, match=f"{SCENES}.*Train the model again"):
         adapt(old, shop / "scenes", tmp_path / "m", workers=1)
     assert open_model(old).identity == open_model(trained).identity  # only an adapted model needs the file
+
+
+def test_a_model_can_ignore_how_much_of_a_scene_is_in_view(trained: Path, shop: Path, tmp_path: Path) -> None:
+    """Scenes that are moved along the shift from parts to whole photos, or all features together, stay."""
+    shutil.copytree(trained, tmp_path / "m")
+    before = Model.open(tmp_path / "m")
+    scenes = set_features(load_set(shop), "tiny", scene="full", workers=1).scenes
+    record = ignore_view(tmp_path / "m", scenes)
+    model = Model.open(tmp_path / "m")
+    assert model.identity == record.identity != before.identity
+    statistics, batch = SceneStatistics.read(tmp_path / "m"), scenes.batch([0])
+    head, deviation = batch.global_vectors.shape[1], statistics.trained.deviation
+    deviation = deviation.clip(1e-3 * deviation.mean())
+    shift = Moments.of(scenes).mean - statistics.trained.mean
+    plain, moved = before.embed_scene(batch).scene, []
+    for along in (0.5 * shift, 0.5 * deviation):
+        for part in (slice(0, head), slice(head, None)):
+            features = np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
+            features[:, part] += along[part]
+            other = FeatureBatch(features[:, :head], features[:, head:], batch.feature_maps)
+            moved.append(np.abs(before.embed_scene(other).scene - plain).max())
+            np.testing.assert_allclose(
+                model.embed_scene(other).scene, model.embed_scene(batch).scene, atol=2e-3
+            )
+    assert min(moved) > 0.02
+    adapt(tmp_path / "m", shop / "scenes", tmp_path / "adapted", workers=1)
+    kept = SceneStatistics.read(tmp_path / "adapted").ignored
+    np.testing.assert_array_equal(kept, statistics.ignored)
+    (tmp_path / "m" / "scenes.npz").write_bytes(replace(statistics, ignored=None).content())
+    with pytest.raises(ModelError, match="damaged"):
+        Model.open(tmp_path / "m")

@@ -80,11 +80,14 @@ class SceneStatistics:
         trained: moments of the training scenes, as training saw them.
         whole: moments of whole photos of a shop; None for a model that is not adapted.
         parts: moments of parts of these photos.
+        ignored: directions of features, standardised by `trained`, that count for nothing: orthonormal rows,
+            [k, head + style]; None if all count.
     """
 
     trained: Moments
     whole: Moments | None = None
     parts: Moments | None = None
+    ignored: Float32Array | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -101,12 +104,15 @@ class SceneStatistics:
             )
         with readable(path):
             arrays = read_arrays(path.read_bytes())
-            return cls(**{name: Moments(*array.astype(np.float32)) for name, array in arrays.items()})
+            ignored = arrays.pop("ignored", None)
+            moments = {name: Moments(*array.astype(np.float32)) for name, array in arrays.items()}
+            return cls(**moments, ignored=ignored)
 
     def content(self) -> bytes:
         """The content of the file."""
         given = {"trained": self.trained, "whole": self.whole, "parts": self.parts}
-        return write_arrays(**{name: np.stack(each) for name, each in given.items() if each is not None})
+        arrays = {name: np.stack(each) for name, each in given.items() if each is not None}
+        return write_arrays(**arrays, **({} if self.ignored is None else {"ignored": self.ignored}))
 
     def align(self, batch: FeatureBatch, are_parts: BoolArray | None = None) -> FeatureBatch:
         """Give the features of a shop's scenes the mean and deviation of the training scenes.
@@ -123,9 +129,19 @@ class SceneStatistics:
         found = whole if are_parts is None else np.where(are_parts[:, None], parts, whole)
         return batch._replace(global_vectors=found[:, :head], style_statistics=found[:, head:])
 
+    def without_ignored(self, batch: FeatureBatch) -> FeatureBatch:
+        """Take the ignored directions out of the features of n aligned scenes."""
+        if self.ignored is None:
+            return batch
+        head = batch.global_vectors.shape[1]
+        features = np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
+        deviation = _usable(self.trained.deviation)
+        standardised = (features - self.trained.mean) / deviation
+        features = features - standardised @ self.ignored.T @ self.ignored * deviation
+        return batch._replace(global_vectors=features[:, :head], style_statistics=features[:, head:])
+
     def _aligned(self, features: Float32Array, moments: Moments) -> Float32Array:
-        least = SMALLEST * float(moments.deviation.mean())
-        scale: Float32Array = self.trained.deviation / moments.deviation.clip(least)
+        scale = self.trained.deviation / _usable(moments.deviation)
         return (features - moments.mean) * scale + self.trained.mean
 
 
@@ -178,7 +194,8 @@ def adapt(
             f"model {record.name!r}: a recurrent encoder reads feature maps, which cannot be adapted. "
             "Train a model with --encoder feedforward."
         )
-    trained = SceneStatistics.read(folder).trained
+    before = SceneStatistics.read(folder)
+    trained = before.trained
     if not scenes.is_dir():
         raise DatasetError(f"{scenes}: no such folder. Check the path.")
     pictures = sorted(
@@ -209,10 +226,10 @@ def adapt(
         raise DatasetError(
             f"{scenes}: no readable picture. Put photos of your scenes there, at best 16 or more."
         )
-    statistics = SceneStatistics(
-        trained,
-        Moments.of(whole).shrunk_to(trained, len(whole)),
-        Moments.of(parts).shrunk_to(trained, len(whole)),
+    statistics = replace(
+        before,
+        whole=Moments.of(whole).shrunk_to(trained, len(whole)),
+        parts=Moments.of(parts).shrunk_to(trained, len(whole)),
     )
     aligned = statistics.align(whole.batch(slice(None)))
     known = KnownScenes.of(aligned.global_vectors, aligned.style_statistics)
@@ -244,6 +261,39 @@ def _write(
     written = replace(record, name=out.resolve().name, identity=identity, adapted=adapted)
     written.write(out)
     return written
+
+
+def ignore_view(folder: Path, whole: FeatureArrays) -> ModelRecord:
+    """Make a model ignore how much of a scene a photo shows.
+
+    A model learns from parts of photos, and answers whole ones. The mean shift between the two is no style,
+    nor is the mean of all features. Both are taken out of the global vector and of the style statistics.
+
+    Args:
+        folder: the folder of a new model. Its identity changes, so do this before a catalogue is synced.
+        whole: features of the whole pictures of its training scenes.
+    """
+    record, statistics = ModelRecord.read(folder), SceneStatistics.read(folder)
+    trained, head = statistics.trained, whole.global_vectors.shape[1]
+    shift = (Moments.of(whole).mean - trained.mean) / _usable(trained.deviation)
+    rows = []
+    for block in (slice(None, head), slice(head, None)):
+        axes = np.zeros((2, len(shift)), np.float32)
+        axes[0, block], axes[1, block] = 1.0, shift[block]
+        _, sizes, turned = np.linalg.svd(axes, full_matrices=False)
+        rows.append(turned[sizes > SMALLEST * sizes[0]])
+    ignored = np.concatenate(rows).astype(np.float32)
+    (folder / CONFIG).unlink()
+    write_model_file(folder / SCENES, replace(statistics, ignored=ignored).content())
+    identity = identity_of(folder, record.config, record.categories, (*RUNTIME_FILES, SCENES))
+    written = replace(record, identity=identity, ignores_view=True)
+    written.write(folder)
+    return written
+
+
+def _usable(deviation: Float32Array) -> Float32Array:
+    """Deviations that are large enough to divide by."""
+    return deviation.clip(SMALLEST * float(deviation.mean()))
 
 
 def scene_moments(scenes: FeatureArrays, rows: IntArray) -> Moments:

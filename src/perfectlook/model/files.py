@@ -35,7 +35,7 @@ TRAINED_ON = "trained_on.json"
 CARD = "MODEL_CARD.md"
 SUGGESTION = "suggestion.npz"
 SCENES = "scenes.npz"
-"""Moments of scenes; inference reads them in an adapted model only."""
+"""Moments of scenes; inference reads them if `ModelRecord.reads_statistics`."""
 KNOWN = "known.npz"
 PRESENCE = "presence.npz"
 COMPLEMENTS = "complements.npz"
@@ -68,6 +68,7 @@ class ModelRecord:
         library: version of perfectlook that wrote it.
         baseline: name of the baseline; None for a compatibility model.
         adapted: what an adapted model was made from: `model`, `identity` and `n_pictures`; otherwise None.
+        ignores_view: whether inference reads directions to ignore from `scenes.npz`.
     """
 
     name: str
@@ -81,6 +82,12 @@ class ModelRecord:
     library: str
     baseline: str | None = None
     adapted: Mapping[str, Any] | None = None
+    ignores_view: bool = False
+
+    @property
+    def reads_statistics(self) -> bool:
+        """Whether inference reads `scenes.npz`."""
+        return bool(self.adapted) or self.ignores_view
 
     @property
     def parts(self) -> dict[str, int]:
@@ -111,7 +118,7 @@ class ModelRecord:
         Raises:
             ModelError: a file is missing or has changed.
         """
-        files = (*files, SCENES) if self.adapted else files
+        files = (*files, SCENES) if self.reads_statistics else files
         if identity_of(folder, self.config, self.categories, files) != self.identity:
             raise ModelError(
                 f"{folder}: damaged (its files have changed since the model was written). Copy the whole "
@@ -121,8 +128,9 @@ class ModelRecord:
     def write(self, folder: Path) -> None:
         """Write `config.json` in one step."""
         content = {"format": FORMAT} | dataclasses.asdict(self) | {"config": _described(self.config)}
-        if self.adapted is None:  # earlier versions read the record of a model that is not adapted
-            del content["adapted"]
+        for name in ("adapted", "ignores_view"):  # earlier versions read the records of other models
+            if not content[name]:
+                del content[name]
         write_model_file(folder / CONFIG, json.dumps(content, indent=2) + "\n")
 
     @classmethod

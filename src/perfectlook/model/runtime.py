@@ -200,7 +200,7 @@ class Model(StoredModel):
         self.centres = dict(zip(record.categories, centres["centres"], strict=True))
         self.overall_centre: Float32Array = centres["overall"]
         self._category_mixing = centres.get("mixing")
-        self._statistics = SceneStatistics.read(folder) if record.adapted else None
+        self._statistics = SceneStatistics.read(folder) if record.reads_statistics else None
         self._sessions: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -328,7 +328,7 @@ class Model(StoredModel):
                 adapted model tells them apart.
         """
         if self._statistics:
-            batch = self._statistics.align(batch, are_parts)
+            batch = self._statistics.without_ignored(self._statistics.align(batch, are_parts))
         found: list[SceneEmbedding] = []
         for start in range(0, len(batch.global_vectors), CHUNK):
             part = slice(start, start + CHUNK)
