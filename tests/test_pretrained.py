@@ -25,8 +25,9 @@ def test_a_shipped_model_opens_by_its_name(name: str, tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("name", shipped_models())
 def test_its_card_says_what_it_is_made_of_and_not_for(name: str):
     card = (MODELS / name / "MODEL_CARD.md").read_text(encoding="utf-8")
-    for said in ("## Data", "## Figures", "## Licence", "## Not for"):
+    for said in ("## Data", "on test scenes", "## Licence", "## Not for", "Made by `make models`"):
         assert said in card
+    assert re.search(r"^## (.*)$", card, re.MULTILINE)[1] == "Photos of sets that it has not seen"
     assert "not stated" not in card
 
 
