@@ -81,7 +81,7 @@ def main() -> None:
     if chromium is None:
         raise SystemExit("There is no Chromium. Install it, on Debian with: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder:
-        demo = Demo(SHOWROOM, MODELS / "showroom", Path(folder))
+        demo = Demo(SHOWROOM, MODELS / "rooms", Path(folder))
         demo.prepare()
         room = sorted(each.stem.partition("-")[2] for each in demo.samples.iterdir())[0]
         with serving(demo, 0) as url, sync_playwright() as playwright:
