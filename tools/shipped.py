@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from in_the_scene import far
+from perfectlook.data import load_set
 from perfectlook.errors import DatasetError
 from perfectlook.evaluation.evaluate import evaluate
 from perfectlook.features.store import FeatureArrays
@@ -32,6 +33,8 @@ PHOTOS = 32
 SHARES = {"rooms": 0.75, "outfits": 0.5}
 """Smallest share of the style prior, chosen on the other model's set: see docs/explanation/experiments.md."""
 LEARNED_FROM = {"rooms": "showroom", "outfits": "ccp-looks"}
+LICENCES = {"ccp-looks": "Apache-2.0 (Clothing Co-Parsing, Yang, Luo and Lin 2014)"}
+"""Licences of sets for folders that do not state them."""
 MEASURED_ON = {
     "rooms": ("ikea-rooms", "ccp-looks", "stl-fashion"),
     "outfits": ("stl-fashion", "showroom", "ikea-rooms"),
@@ -48,8 +51,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     for name in options.names:
         if not options.cards:
+            dataset = load_set(folder_of(LEARNED_FROM[name]))
+            dataset.licence = dataset.licence or LICENCES.get(LEARNED_FROM[name])
             train(
-                folder_of(LEARNED_FROM[name]),
+                dataset,
                 MODELS / name,
                 baseline="mixture",
                 config={"prior_share": SHARES[name]},
