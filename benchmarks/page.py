@@ -26,7 +26,7 @@ from playwright.sync_api import Browser, sync_playwright
 from machine import add_json_option, add_quick_option, report
 from perfectlook.demo import Demo, serving
 from perfectlook.files import MODELS, SHOWROOM
-from perfectlook.service.app import FOLDER
+from perfectlook.service.appearance import FOLDER
 
 SCRIPT = """
 new Promise(done => {

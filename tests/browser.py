@@ -33,6 +33,14 @@ def chromium() -> str:
     pytest.skip(reason)
 
 
+def open_filters(page: Any) -> Any:
+    """Open the sheet of filters, and return it."""
+    sheet = page.locator("#filters")
+    if not sheet.is_visible():
+        page.get_by_role("button", name="Filters").click()
+    return sheet
+
+
 def settle(page: Any) -> None:
     """Wait until all animations have ended, except endless ones."""
     page.wait_for_function(

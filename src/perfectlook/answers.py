@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DIGITS = 6
 """Decimal places of distances and weights in JSON, unless all digits are requested."""
 
-DETAILS = ("price", "sale_price", "availability", "brand", "link", "image_link", "item_group_id")
+DETAILS = ("price", "sale_price", "availability", "brand", "color", "link", "image_link", "item_group_id")
 """Fields of a product's record that answers repeat."""
 
 Action: TypeAlias = Literal["pin", "boost", "bury", "exclude"]
@@ -164,6 +164,7 @@ class _Details(AnswerPart):
     sale_price: str | None = None
     availability: str | None = None
     brand: str | None = None
+    color: str | None = None
     link: str | None = None
     image_link: str | None = Field(default=None, exclude_if=_absent)
     """The picture's address in the shop's feed, if it has one."""

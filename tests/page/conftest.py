@@ -64,7 +64,7 @@ def opens(browser: Any, shop: Running) -> Iterator[Opens]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("console", lambda line: line.type == "error" and said.append(line.text))
         page.goto(url + "/" + query)

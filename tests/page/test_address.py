@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from browser import open_filters
 from serving import Running, Store
 
 
@@ -15,7 +16,7 @@ def test_an_address_opens_the_same_scene_for_others(opens: Any) -> None:
     first = opens("?sample=checks")
     rows(first)
     first.get_by_role("button", name="Remove category Chairs").click()
-    first.get_by_label("Price to in EUR").fill("60")
+    open_filters(first).get_by_label("Price to in EUR").fill("60")
     first.keyboard.press("Enter")
     first.wait_for_function("() => location.search.includes('to=60')")
     seen = rows(first)
@@ -60,7 +61,35 @@ def test_an_own_photo_is_never_in_the_address(opens: Any, store: Store) -> None:
     page.get_by_role("button", name="Share").click()
     page.get_by_text("Your own photo has no address to share.").wait_for()
 
-    assert urlsplit(page.url).query == ""
+    assert urlsplit(page.url).query == "photo=here"
+
+
+def test_a_reload_keeps_the_own_photo_in_its_tab_alone(opens: Any, store: Store) -> None:
+    page = opens()
+    page.set_input_files("#file", store.photos[0])
+    before = rows(page)
+
+    page.reload()
+
+    assert rows(page) == before
+    other = opens("?photo=here")
+    other.wait_for_selector("#start:not([hidden])")
+    assert other.locator("#studio").is_hidden()
+
+
+def test_the_look_with_its_locks_and_budget_is_in_the_address(opens: Any) -> None:
+    first = opens("?sample=stripes&view=look&budget=400")
+    first.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    assert first.get_by_label("Budget EUR").input_value() == "400"
+    first.get_by_role("button", name="Lock Rugs").click()
+    first.wait_for_function("() => location.search.includes('lock=')")
+
+    second = opens("?" + urlsplit(first.url).query)
+    second.wait_for_selector(".look[aria-busy=false] .slot.held")
+
+    names = ".slot .card-name"
+    assert sorted(second.locator(names).all_inner_texts()) == sorted(first.locator(names).all_inner_texts())
+    assert second.get_by_role("button", name="Lock Rugs").get_attribute("aria-pressed") == "true"
 
 
 def test_back_and_forward(opens: Any) -> None:

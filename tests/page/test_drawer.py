@@ -11,7 +11,7 @@ from serving import Running
 def drawer(page: Any) -> Any:
     page.locator(".card-open").first.click()
     page.wait_for_selector(".alike[aria-busy=false] .card")
-    return page.locator(".drawer")
+    return page.locator("#drawer")
 
 
 def test_more_like_this(page: Any, drawer: Any, shop: Running) -> None:
@@ -47,12 +47,24 @@ def test_escape_gives_the_focus_back(drawer: Any, page: Any) -> None:
     assert page.evaluate("document.activeElement === document.querySelector('.card-open')")
 
 
-def test_a_rating_in_the_drawer_shows_on_the_card(drawer: Any, page: Any) -> None:
-    drawer.locator(".drawer-votes").get_by_role("button", name="Good match").click()
+def test_a_heart_in_the_drawer_shows_on_the_card(drawer: Any, page: Any) -> None:
+    drawer.locator(".drawer-actions .heart").click()
     drawer.get_by_role("button", name="Close").click()
 
-    up = page.locator(".row .card").first.get_by_role("button", name="Good match")
-    assert up.get_attribute("aria-pressed") == "true"
+    assert page.locator(".row .heart").first.get_attribute("aria-pressed") == "true"
+
+
+def test_back_closes_the_drawer_first(drawer: Any, page: Any) -> None:
+    page.go_back()
+
+    drawer.wait_for(state="hidden")
+    assert page.locator(".rows .card").first.is_visible()
+    page.locator(".card-open").first.click()
+    page.wait_for_selector("#drawer[open]")
+    drawer.get_by_role("button", name="Close").click()  # its entry of the history goes too
+    drawer.wait_for(state="hidden")
+    page.wait_for_function("() => history.state === null")
+    assert "sample=stripes" in page.url
 
 
 def test_a_look_is_built_with_the_product(drawer: Any, page: Any) -> None:

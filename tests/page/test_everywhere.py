@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from browser import WIDTHS, keep, settle, violations
+from browser import WIDTHS, keep, open_filters, settle, violations
 
 
 def overflow(page: Any) -> int:
@@ -55,11 +55,13 @@ def test_every_state_at_every_width(opens: Any, width: str, scheme: str) -> None
     page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
     page.locator("[data-key^='swap']").first.click()
     look_at("7-look")
-    page.get_by_label("Price from in EUR").fill("9000")
+    open_filters(page).get_by_label("Price from in EUR").fill("9000")
     page.keyboard.press("Enter")
+    look_at("8-filters")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Products").click()
     page.get_by_role("heading", name="No product matches these filters").wait_for()
-    look_at("8-empty")
+    look_at("9-empty")
 
     assert {state: found for state, found in wrong.items() if found} == {}
 
@@ -69,7 +71,7 @@ def test_a_failure_at_every_width(opens: Any, width: str) -> None:
     page = opens("?sample=nowhere", width=width)
     page.get_by_role("alert").wait_for()
     settle(page)
-    keep(page, f"{width}-light-9-failure")
+    keep(page, f"{width}-light-10-failure")
 
     assert violations(page) == []
     assert overflow(page) <= 0
@@ -109,12 +111,17 @@ def test_everything_works_by_keyboard(opens: Any) -> None:
     tab_to(".card-open")
     page.wait_for_selector(".glow.shown")  # focus shows the attention as the pointer does
     page.keyboard.press("Enter")
-    page.wait_for_selector(".drawer[open]")
+    page.wait_for_selector("#drawer[open]")
     page.keyboard.press("Escape")
-    tab_to(".thumb")
+    page.wait_for_selector("#drawer:not([open])", state="attached")
+    page.keyboard.press("ArrowRight")  # a row is one tab stop
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement === document.querySelectorAll('.heart')[1]")
     page.keyboard.press("Space")
-
     assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "true"
+    page.keyboard.press("Tab")
+
+    assert page.evaluate("document.activeElement.closest('.row') === document.querySelectorAll('.row')[1]")
 
 
 def test_a_finger_draws_a_box_only_after_choose_a_part(opens: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from perfectlook.service.app import FOLDER
+from perfectlook.service.appearance import FOLDER
 from serving import Running
 
 FILES = sorted(file for file in FOLDER.rglob("*") if file.is_file())

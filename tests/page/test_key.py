@@ -57,7 +57,7 @@ def test_with_the_key_everything_is_shown(opens: Any, closed: Running) -> None:
     page.wait_for_function(LOADED.format(".scene-photo"))
     page.wait_for_function(LOADED.format(".card:first-child .tile img.here"))
     page.locator(".card-open").first.click()
-    page.wait_for_function(LOADED.format(".drawer .tile.large img"))
+    page.wait_for_function(LOADED.format("#drawer .tile.large img"))
 
     page.reload()  # the tab keeps the key
     page.wait_for_selector(".rows[aria-busy=false] .card")

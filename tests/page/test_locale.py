@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from perfectlook.service.app import FOLDER
+from browser import settle, violations
+from perfectlook.errors import UsageError
+from perfectlook.service.appearance import FOLDER, LOCALES, contrast_with_white
+from perfectlook.service.settings import Settings
+from serving import Running, Store, running
 
 SCRIPTS = sorted(FOLDER.glob("*.js"))
 HTML = (FOLDER / "index.html").read_text(encoding="utf-8")
@@ -134,28 +138,86 @@ def test_index_html_has_no_other_text() -> None:
     assert re.sub(r"<[^>]*>", "", named, flags=re.DOTALL).split() == []
 
 
-def test_another_language_is_one_more_file(browser: Any, shop: Any) -> None:
-    english = (FOLDER / "locale" / "en.js").read_text(encoding="utf-8")
-    context = browser.new_context()
-    page = context.new_page()
-    page.route(
-        "**/locale/de.js",
-        lambda route: route.fulfill(
-            body=english.replace("Choose a photo", "Foto wählen").replace(
-                "Or try an example", "Oder ein Beispiel"
-            ),
-            content_type="text/javascript",
-        ),
-    )
-    page.route(
-        shop.url + "/",
-        lambda route: route.fulfill(
-            body=HTML.replace('<html lang="en">', '<html lang="de">'), content_type="text/html"
-        ),
+def test_every_language_has_the_same_keys(opens_once: Any) -> None:
+    found = opens_once.evaluate(
+        """async names => {
+          const found = {};
+          const walk = (value, path) => {
+            if (value && typeof value === "object")
+              return Object.keys(value).sort().flatMap(key => walk(value[key], [...path, key]));
+            return [`${path.join(".")} ${typeof value} ${value.length ?? ""}`.replace(/string .*/, "string")];
+          };
+          for (const name of names) found[name] = walk((await import(`/locale/${name}.js`)).texts, []);
+          return found;
+        }""",
+        LOCALES,
     )
 
-    page.goto(shop.url + "/")
+    assert set(found) >= {"de", "en"}
+    for name in LOCALES:
+        assert found[name] == found["en"], name
 
-    page.get_by_text("Foto wählen").wait_for()
-    page.get_by_role("heading", name="Oder ein Beispiel").wait_for()
-    context.close()
+
+@pytest.fixture(scope="module")
+def german(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("german")
+    settings = {"locale": "de", "name": "Möbel & Mehr", "accent": "#0b6e4f", "samples": str(samples)}
+    with running(store, folder, **settings) as found:
+        yield found
+
+
+def test_a_page_in_german_with_a_name_and_a_colour(opens: Any, german: Running) -> None:
+    page = opens("?sample=stripes", url=german.url)
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    settle(page)
+
+    assert page.title() == page.locator(".brand").inner_text() == "Möbel & Mehr"
+    assert page.locator("html").get_attribute("lang") == "de"
+    assert {"Schuhe", "Teppiche", "Stühle"} <= set(page.locator(".row h2").all_inner_texts())
+    assert re.fullmatch(r"\d+(,\d\d)?\s€", page.locator(".card .price").first.inner_text())
+    colour = "document.querySelector('.chip-add'), null).color"
+    assert page.evaluate(f"getComputedStyle({colour}") == "rgb(11, 110, 79)"
+    assert violations(page) == []
+
+
+def test_a_file_of_own_texts(opens: Any, store: Store, samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "shop.js").write_text(
+        'import * as english from "./en.js";\n'
+        'export const language = "en-GB";\n'
+        'export const accent = "#0b6e4f";\n'
+        "export const texts = { ...english.texts,\n"
+        '  start: { ...english.texts.start, choose: "Show us your room" } };\n'
+        'export const names = { ...english.names, "Home & Garden|Decor|Rugs": "Our rugs" };\n'
+    )
+    with running(store, tmp_path, samples=str(samples), locale=str(tmp_path / "shop.js")) as shop:
+        page = opens(url=shop.url)
+
+        page.get_by_text("Show us your room").wait_for()
+        page.get_by_role("button", name="Stripes").click()
+        page.get_by_role("heading", name="Our rugs").wait_for()
+
+        assert page.locator("html").get_attribute("lang") == "en-GB"
+        brand = "getComputedStyle(document.documentElement).getPropertyValue('--brand')"
+        assert page.evaluate(brand) == "#0b6e4f"
+
+
+@pytest.mark.parametrize(
+    ("locale", "accent", "reason"),
+    [
+        ("fr", "", "--locale 'fr': must be one of de, en, or a .js file with your texts."),
+        ("gone.js", "", "--locale 'gone.js': must name an existing file."),
+        ("en", "green", "--accent 'green': must be a colour such as #0b6e4f."),
+        ("en", "#ffd500", "--accent '#ffd500': must have a contrast of at least 5 with white, and has 1.4."),
+    ],
+)
+def test_a_language_or_a_colour_that_cannot_be_used(locale: str, accent: str, reason: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Settings.of({"model": "model", "catalogue": "catalogue", "locale": locale, "accent": accent})
+
+    assert str(error.value) == reason
+
+
+def test_the_contrast_of_black_with_white_is_21() -> None:
+    assert contrast_with_white("#000000") == pytest.approx(21)
+    assert contrast_with_white("#ffffff") == pytest.approx(1)
+    assert contrast_with_white("#767676") == pytest.approx(4.54, abs=0.005)  # the darkest grey of WCAG's FAQ

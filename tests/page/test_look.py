@@ -1,5 +1,6 @@
 """The whole look: a product for each category, to swap and to lock, and the total price."""
 
+import re
 from typing import Any
 
 import pytest
@@ -97,6 +98,48 @@ def test_a_budget_that_is_too_low_gives_an_error_and_can_be_changed(look: Any) -
     look.keyboard.press("Enter")
     settled(look)
     assert total(look) > 100
+
+
+def test_a_budget_that_is_too_low_offers_the_cheapest_look(look: Any, shop: Running) -> None:
+    look.get_by_label("Budget EUR").fill("1")
+    look.keyboard.press("Enter")
+    look.get_by_role("heading", name="No look fits €1").wait_for()
+    assert look.locator(".total strong").count() == 0  # no total of another look
+
+    look.get_by_role("button", name=re.compile("^Show the look for €")).click()
+
+    settled(look)
+    assert str(total(look) / 100).rstrip("0").rstrip(".") == look.get_by_label("Budget EUR").input_value()
+
+
+def test_another_look_changes_slots_in_place(look: Any) -> None:
+    before = chosen(look)
+    element = look.locator(".slot").first.element_handle()
+
+    look.get_by_role("button", name="Another look").click()
+    look.wait_for_function("() => location.search.includes('other=1')")
+    settled(look)
+
+    assert list(chosen(look)) == list(before)
+    assert chosen(look) != before
+    assert element.evaluate("slot => slot.isConnected")
+
+
+def test_two_looks_are_compared(look: Any) -> None:
+    first = look.locator(".total strong").inner_text()
+    look.get_by_role("button", name="Keep to compare").click()
+    look.get_by_role("button", name="Another look").click()
+    look.get_by_role("button", name="Compare").click()
+
+    dialog = look.locator("#compare")
+    assert dialog.locator("th strong").all_inner_texts() == [
+        first,
+        look.locator(".total strong").inner_text(),
+    ]
+    assert dialog.locator("tbody tr").count() == 4
+    dialog.get_by_role("button", name="Use the kept look").click()
+    dialog.wait_for(state="hidden")
+    assert look.locator(".total strong").inner_text() == first
 
 
 def test_removing_a_category_removes_its_slot(look: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from browser import open_filters
 from serving import Running, eventually
 
 SHOES, BAGS, CHAIRS, RUGS = "Shoes", "Handbags", "Chairs", "Rugs"
@@ -23,7 +24,7 @@ def answer(shop: Running, **options: Any) -> Any:
     return shop.client.post("/v1/complete", json={"sample": "stripes", "k": 12, **options}).json()
 
 
-def test_a_card_shows_name_price_and_shares(page: Any, shop: Running) -> None:
+def test_a_card_shows_name_and_price_and_the_drawer_the_shares(page: Any, shop: Running) -> None:
     first = answer(shop)["categories"][0]
     product = first["products"][0]
 
@@ -32,12 +33,17 @@ def test_a_card_shows_name_price_and_shares(page: Any, shop: Running) -> None:
     assert card.locator(".card-name").inner_text() == f"{titles(page)[0]} 1"  # the drawn shop has no titles
     amount = product["price"].split()[0]
     assert card.locator(".price").inner_text().startswith(f"€{amount}")
+    assert card.locator(".why").count() == 0
+
+    card.locator(".card-open").click()
+
     whole, regions = (round(100 * product["why"][part]) for part in ("whole", "regions"))
+    drawer = page.locator("#drawer")
     assert (
-        card.locator(".why .unseen").inner_text()
-        == f"Why: {whole} % from the whole scene, {regions} % from its regions"
+        drawer.locator(".why .unseen").inner_text()
+        == f"Why: {whole}% from the whole scene, {regions}% from its regions"
     )
-    bar, part = (card.locator(each).bounding_box()["width"] for each in (".why-bar", ".why-whole"))
+    bar, part = (drawer.locator(each).bounding_box()["width"] for each in (".why-bar", ".why-whole"))
     assert part / bar == pytest.approx(product["why"]["whole"], abs=0.02)
 
 
@@ -131,7 +137,7 @@ def test_without_categories_the_model_suggests_some(page: Any) -> None:
 
 
 def test_prices_and_stock(page: Any, shop: Running) -> None:
-    page.get_by_label("Price to in EUR").fill("40")
+    open_filters(page).get_by_label("Price to in EUR").fill("40")
     page.keyboard.press("Enter")
     page.wait_for_function("() => location.search.includes('to=40')")
     settled(page)
@@ -139,7 +145,7 @@ def test_prices_and_stock(page: Any, shop: Running) -> None:
     shown = [float(text.split()[0].lstrip("€")) for text in page.locator(".card .price").all_inner_texts()]
     assert shown
     assert max(shown) <= 40
-    page.get_by_role("switch", name="In stock").click()
+    open_filters(page).get_by_role("switch", name="In stock").click()
     page.wait_for_function("() => location.search.includes('stock=in')")
     settled(page)
     ids = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.product)")
@@ -148,7 +154,7 @@ def test_prices_and_stock(page: Any, shop: Running) -> None:
 
 
 def test_filters_that_match_no_product_can_be_cleared(page: Any) -> None:
-    page.get_by_label("Price from in EUR").fill("9000")
+    open_filters(page).get_by_label("Price from in EUR").fill("9000")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="No product matches these filters").wait_for()
 
@@ -158,32 +164,110 @@ def test_filters_that_match_no_product_can_be_cleared(page: Any) -> None:
     assert page.get_by_label("Price from in EUR").input_value() == ""
 
 
-def test_a_text_that_is_not_an_amount_is_ignored(page: Any) -> None:
-    page.get_by_label("Price to in EUR").fill("cheap")
+def test_what_is_not_a_price_is_explained_and_changes_nothing(page: Any) -> None:
+    sheet = open_filters(page)
+    sheet.get_by_label("Price to in EUR").fill("80")
     page.keyboard.press("Enter")
+    page.wait_for_function("() => location.search.includes('to=80')")
     settled(page)
 
-    assert page.locator(".row .card").count() > 0
-    assert "to=" not in page.url
+    sheet.get_by_label("Price to in EUR").fill("cheap")
+    page.keyboard.press("Enter")
+    sheet.get_by_text("“cheap” is not a number. The filter stays as it was.").wait_for()
+    sheet.get_by_label("Price from in EUR").fill("90")
+    page.keyboard.press("Enter")
+    sheet.get_by_text("No price is from 90 and up to 80. The filter stays as it was.").wait_for()
+
+    assert "to=80" in page.url
+    assert "from=" not in page.url
 
 
-def test_the_server_stores_ratings(opens: Any, shop: Running) -> None:
+def test_brands_are_chosen_and_everything_is_cleared(page: Any, shop: Running) -> None:
+    brand = answer(shop)["categories"][0]["products"][0]["brand"]
+    sheet = open_filters(page)
+    sheet.locator(".value").filter(has_text=brand).click()
+    page.wait_for_function("() => location.search.includes('brand=')")
+    settled(page)
+
+    wanted = answer(shop, where=f'brand = "{brand}"')["categories"]
+    ids = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.product)")
+    assert ids == [each["id"] for section in wanted for each in section["products"]]
+    assert page.locator(".found").inner_text() == f"{len(ids)} products"
+    page.keyboard.press("Escape")
+    page.locator(".active").get_by_role("button", name="Clear").click()
+    page.wait_for_function("() => !location.search.includes('brand=')")
+
+
+def test_words_become_a_filter_that_can_be_seen_and_removed(page: Any, shop: Running) -> None:
+    box = page.get_by_role("searchbox", name="Filter by words")
+    box.fill("in stock, nowhere, under 70")
+    box.press("Enter")
+    page.get_by_role("heading", name="No product matches these filters").wait_for()
+
+    active = page.locator(".active")
+    assert active.locator(".chip-text").all_inner_texts() == ["up to €70", "In stock", "“nowhere”"]
+    active.get_by_role("button", name="Remove filter “nowhere”").click()
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    ids = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.product)")
+    wanted = answer(shop, where="price <= 70 EUR and availability = in_stock")["categories"]
+    assert ids == [each["id"] for section in wanted for each in section["products"]]
+
+
+def test_rows_without_products_come_last(opens: Any) -> None:
+    page = opens()
+    page.wait_for_selector(".sample")
+
+    def without_chairs(route: Any) -> None:
+        found = route.fetch().json()
+        for section in found["categories"]:
+            section["products"] = [] if section["category"].endswith(CHAIRS) else section["products"]
+        route.fulfill(json=found)
+
+    page.route("**/v1/complete", without_chairs)
+    page.get_by_role("button", name="Stripes").click()
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+
+    assert set(titles(page)) == ALL - {CHAIRS}
+    assert page.locator(".rows > :last-child").inner_text() == "No product matches the filters in Chairs."
+
+
+def test_a_rejected_product_leaves_and_comes_back(page: Any, shop: Running) -> None:
+    def ids() -> list[str]:
+        cards = page.locator(".row").first.locator(".card")
+        return cards.evaluate_all("cards => cards.map(card => card.dataset.product)")
+
     def count(event: str) -> int:
         return sum(each[event] for each in shop.client.get("/v1/stats").json()["by_rank"])
 
-    before = count("kept"), count("rejected"), count("shown")
+    rejected, before = count("rejected"), ids()
+    category = page.locator(".row").first.get_attribute("data-category")
+    more = answer(shop, k=16, category=[category])["categories"][0]["products"]
+    spare = [each["id"] for each in more[12:13]]
+
+    page.locator(".row .card").nth(1).hover()
+    page.locator(".row .card").nth(1).locator(".reject").click()
+    page.locator(f".card[data-product='{before[1]}']").wait_for(state="detached")
+
+    assert ids() == [before[0], *spare, *before[2:]]
+    page.get_by_role("button", name="Undo").click()
+    page.locator(f".card[data-product='{before[1]}']").wait_for()
+    assert ids() == before
+    eventually(lambda: count("rejected") == rejected + 1)
+
+
+def test_the_server_stores_what_is_kept_and_shown(opens: Any, shop: Running) -> None:
+    def count(event: str) -> int:
+        return sum(each[event] for each in shop.client.get("/v1/stats").json()["by_rank"])
+
+    before = count("kept"), count("shown")
     page = opens("?sample=stripes")
     page.wait_for_selector(".rows[aria-busy=false] .card")
-    card = page.locator(".card").first
-    up, down = card.get_by_role("button", name="Good match"), card.get_by_role("button", name="Not a match")
-    up.click()
-    assert up.get_attribute("aria-pressed") == "true"
-    down.click()
-    assert (up.get_attribute("aria-pressed"), down.get_attribute("aria-pressed")) == ("false", "true")
-    assert "rejected" in card.get_attribute("class")
+    page.locator(".card").first.hover()
+    page.locator(".heart").first.click()
+    assert page.locator(".heart").first.get_attribute("aria-pressed") == "true"
 
-    eventually(lambda: count("kept") == before[0] + 1 and count("rejected") == before[1] + 1)
-    eventually(lambda: count("shown") > before[2])  # cards on the screen
+    eventually(lambda: count("kept") == before[0] + 1)
+    eventually(lambda: count("shown") > before[1])  # cards on the screen
 
 
 def test_a_row_scrolls(page: Any) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfectlook.stores.cache import Column, ColumnCache
-from perfectlook.stores.filters import Compare, Has, Money, OneOf, text_matches
+from perfectlook.stores.filters import Compare, Contains, Has, Money, OneOf, text_matches
 
 TEXTS = ["", "5", "5.0 EUR", "05 USD", "-3", "12 cm", "Hay", "HAY", "hay ", "1e3", "x 5", "9" * 400]
 LONG = ["12345678901234567890", "12345678901234567891", "0.1", "0.10000000000000000001"]
@@ -19,6 +19,7 @@ leaves = (
     st.builds(Compare, st.just("f"), st.sampled_from(["=", "!=", "<", "<=", ">", ">="]), values)
     | st.builds(OneOf, st.just("f"), st.lists(values, max_size=3).map(tuple))
     | st.just(Has("f"))
+    | st.builds(Contains, st.just("f"), st.sampled_from(["", "5", "ha", "HAY", "x"]))
 )
 
 
@@ -31,7 +32,7 @@ def longer(column: Column, texts: list[str | None]) -> Column:
 
 @given(st.lists(st.lists(st.none() | st.sampled_from([*TEXTS, *LONG]), max_size=9), max_size=3), leaves)
 def test_a_column_agrees_with_the_definition(
-    parts: list[list[str | None]], leaf: Compare | OneOf | Has
+    parts: list[list[str | None]], leaf: Compare | OneOf | Has | Contains
 ) -> None:
     column = Column("f")
     for part in parts:

@@ -190,6 +190,32 @@ def test_a_search_is_limited_to_its_filter(store: Store, where: str, found: str)
     assert "".join(ids(ask(store, [0, 0, 0], k=2, where=parse_filter(where)))) == found[:2]
 
 
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("title contains OAK", "ab"),
+        ('title contains "oak c"', "a"),
+        ("title contains oak and not title contains table", "a"),
+        ("not title contains oak", "cd"),
+        ("title = 'Oak chair'", "a"),
+        ("has title", "abc"),
+        ("brand contains a", "bd"),
+        ("title contains ''", "abc"),
+    ],
+)
+def test_titles_and_fields_are_searched_for_words(store: Store, where: str, found: str) -> None:
+    store.upsert(
+        [
+            point("a", [1, 0, 0], title="Oak chair", fields={"brand": "Hey"}),
+            point("b", [2, 0, 0], title="Table, soaked", fields={"brand": "HAY"}),
+            point("c", [3, 0, 0], title="Pine bench"),
+            point("d", [4, 0, 0], title=7, fields={"brand": "Ikea"}),
+        ]
+    )
+
+    assert "".join(ids(ask(store, [0, 0, 0], where=parse_filter(where)))) == found
+
+
 def test_each_query_of_a_batch_has_its_own_filter(store: Store) -> None:
     store.upsert(PRICED)
     origin = np.zeros(3, np.float32)

@@ -10,6 +10,7 @@ from perfectlook.errors import UsageError
 from perfectlook.stores.filters import (
     And,
     Compare,
+    Contains,
     Filter,
     Has,
     Money,
@@ -49,6 +50,10 @@ SOLD = Has("sale_price")
         ("price in (5, 6 USD)", OneOf("price", (Decimal(5), Money(Decimal(6), "USD")))),
         ("id not in (7, p8)", Not(OneOf("id", ("7", "p8")))),
         ("not id in (7, p8)", Not(OneOf("id", ("7", "p8")))),
+        ("title contains oak", Contains("title", "oak")),
+        ("TITLE CONTAINS 'oak top'", Contains("title", "oak top")),
+        ("size contains 42", Contains("size", "42")),
+        ("contains = contains", Compare("contains", "=", "contains")),
         ("has sale_price", SOLD),
         ("HAS sale_price", SOLD),
         ('category under "Furniture|Chairs"', Under("Furniture|Chairs")),

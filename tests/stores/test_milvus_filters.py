@@ -55,6 +55,8 @@ def test_a_product_has_typed_columns_and_dynamic_entries() -> None:
             "not price < 30",
             'not (((price < 30.0) and (price > -1e+300)) and (not (text_sale_price_effective_date >= "")))',
         ),
+        ("title contains oak", 'text_title >= ""'),
+        ("not title contains oak and id = a", 'id == "a"'),
         ("id in (a, b)", '(id == "a") or (id == "b")'),
         ('size = "4\\"2"', 'text_size == "4\\"2"'),
         ("category under Chairs", 'array_contains(under, "chairs")'),

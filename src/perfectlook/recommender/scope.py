@@ -186,7 +186,7 @@ def conditions_of(tree: Filter) -> Iterator[filters.Leaf | Under]:
             yield tree
 
 
-OWN = ("category", "id")
+OWN = ("category", "id", "title")
 """The fields that every product has."""
 NAMED = 10
 """How many fields a hint lists, if none has a similar name."""

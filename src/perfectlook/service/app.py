@@ -13,10 +13,12 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp
 
 from perfectlook import __version__
+from perfectlook.service.appearance import FOLDER, OWN, dressed
 from perfectlook.service.errors import LoopErrors, add_handlers
 from perfectlook.service.middleware import ServiceMiddleware
 from perfectlook.service.routes import operations, products, recommend
 from perfectlook.service.service import Service
+from perfectlook.service.settings import Settings
 from perfectlook.service.widget import widget_router
 
 ROUTES = (
@@ -28,7 +30,6 @@ ROUTES = (
     operations.router,
 )
 """The routers of all calls."""
-FOLDER = Path(__file__).parent / "page"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; font-src 'self'; "
     "img-src 'self' blob: data: https:; media-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
@@ -57,7 +58,8 @@ def create_app(service: Service) -> ASGIApp:
     )
     routes.state.service = service
     settings = service.settings
-    for router in (*ROUTES, files_router(FOLDER, settings.frame_ancestors), widget_router()):
+    page = files_router(FOLDER, settings.frame_ancestors, settings=settings)
+    for router in (*ROUTES, page, widget_router()):
         routes.include_router(router)
     if service.shop:
         routes.include_router(files_router(service.shop, prefix="/shop"))
@@ -76,26 +78,37 @@ def create_app(service: Service) -> ASGIApp:
     return app
 
 
-def files_router(folder: Path = FOLDER, ancestors: Sequence[str] = (), prefix: str = "") -> APIRouter:
+def files_router(
+    folder: Path, ancestors: Sequence[str] = (), prefix: str = "", settings: Settings | None = None
+) -> APIRouter:
     """Return a router with one route for each file of the page. No path of a request is ever opened.
 
-    Pages of the origins in `ancestors` may show the page in a frame.
+    Pages of the origins in `ancestors` may show the page in a frame. With `settings`, the page has their
+    language, name and colour.
     """
     policy = POLICY + (" ".join(ancestors) or "'none'")
     router = APIRouter(include_in_schema=False)
-    for file in sorted(folder.rglob("*")) if folder.is_dir() else ():
-        if file.is_file() and not file.name.startswith("."):
-            place = file.relative_to(folder).as_posix()
-            address = f"{prefix}/{'' if place == 'index.html' else place}"
-            router.add_api_route(address, _sender(file, policy), methods=["GET", "HEAD"])
+    files = {
+        file.relative_to(folder).as_posix(): file
+        for file in (sorted(folder.rglob("*")) if folder.is_dir() else ())
+        if file.is_file() and not file.name.startswith(".")
+    }
+    if settings and settings.locale.endswith(".js"):
+        files[f"locale/{OWN}.js"] = Path(settings.locale)
+    for place, file in files.items():
+        address = f"{prefix}/{'' if place == 'index.html' else place}"
+        dress = settings if place == "index.html" else None
+        router.add_api_route(address, _sender(file, policy, dress), methods=["GET", "HEAD"])
     return router
 
 
-def _sender(file: Path, policy: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _sender(file: Path, policy: str, settings: Settings | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
     type_ = _TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0] or "application/octet-stream"
 
     async def send(request: Request) -> Response:
         content = await asyncio.to_thread(file.read_bytes)
+        if settings:
+            content = dressed(content.decode(), settings.locale, settings.name, settings.accent).encode()
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": policy}
         headers["Permissions-Policy"] = "camera=(self), geolocation=(), microphone=()"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, Strict, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -16,6 +16,7 @@ from pydantic_settings import (
 
 from perfectlook.errors import UsageError
 from perfectlook.files import read_toml
+from perfectlook.service.appearance import check_accent, check_locale
 
 PREFIX = "PERFECTLOOK_"
 _ORIGIN = re.compile(r"'?self'?|https?://(?:\*\.)?[\w.-]+(?::\d+)?")
@@ -48,6 +49,13 @@ class Settings(BaseSettings):
     keys: str = _setting("", "file of API keys; without it, products cannot be changed")
     keyed_reading: bool = _setting(False, "require an API key for reading too")
     samples: str = _setting("", "folder of sample scenes, which requests and the page can name")
+    locale: Annotated[str, AfterValidator(check_locale)] = _setting(
+        "en", "language of the page, or a .js file with your texts"
+    )
+    name: str = _setting("", "name of the shop, as the title of the page")
+    accent: Annotated[str, AfterValidator(check_accent)] = _setting(
+        "", "colour of the page's buttons and marks, such as #0b6e4f"
+    )
     feedback_max: int = _setting(
         256 * 2**20, "maximum size of the file for feedback in bytes; above it, feedback is refused", ge=2**16
     )

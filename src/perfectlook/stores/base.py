@@ -146,8 +146,8 @@ def excerpt_of(point: Point, names: Sequence[str]) -> tuple[str | None, ...]:
 
 
 def fields_of(payload: Payload) -> dict[str, str]:
-    """Return the fields of a product that filters can use: texts by name."""
-    fields = payload.get("fields")
-    if not isinstance(fields, dict):
-        return {}
-    return {name: text for name, text in fields.items() if isinstance(text, str)}
+    """Return the fields of a product that filters can use: texts by name. Its title is one of them."""
+    fields, title = payload.get("fields"), payload.get("title")
+    known = {} if title is None else {"title": title}
+    known |= fields if isinstance(fields, dict) else {}
+    return {name: text for name, text in known.items() if isinstance(text, str)}

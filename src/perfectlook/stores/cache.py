@@ -241,7 +241,7 @@ class Facets:
         """Return the column of a field, or None if no row has the field. The fields of new rows are read."""
         with self._reading:
             sources = filters.AMOUNTS if field == "price" else (field,)
-            if field != "id" and not self._known(connect, rows).intersection(sources):
+            if field not in _OF_EVERY and not self._known(connect, rows).intersection(sources):
                 return None
             column = self._columns.get(self._category, field)
             if column is None or not column.begins(rows) or not column.period.holds():
@@ -272,7 +272,7 @@ class Facets:
 
     def _texts(self, connection: sqlite3.Connection, field: str, after: int) -> dict[int, str | None]:
         """Return the field's texts by row, for the category's rows above `after`."""
-        return dict(self._read(connection, () if field == "id" else (field,), after))
+        return dict(self._read(connection, (field,), after))
 
     def _prices(
         self, connection: sqlite3.Connection, field: str, after: int
@@ -293,9 +293,10 @@ class Facets:
         self, connection: sqlite3.Connection, names: tuple[str, ...], after: int
     ) -> Iterator[tuple[Any, ...]]:
         """Return the row and the texts of some fields, or its id, of the category's rows above `after`."""
+        texts = ", ".join(_OF_EVERY.get(name, _TEXT_OF_FIELD) for name in names)
         return connection.execute(
-            f"SELECT row, {', '.join([_TEXT_OF_FIELD] * len(names)) or 'id'} FROM points AS p {_OF_CATEGORY}",
-            (*names, self._collection, after, self._category),
+            f"SELECT row, {texts} FROM points AS p {_OF_CATEGORY}",
+            (*(name for name in names if name not in _OF_EVERY), self._collection, after, self._category),
         )
 
 
@@ -305,6 +306,11 @@ _OF_CATEGORY = (
 )
 _SELECT_NAMES = f"SELECT DISTINCT key FROM points AS p, json_each(payload, '$.fields') {_OF_CATEGORY}"
 _SELECT_NEW = f"{SELECT_RECORDS.replace('p.row, ', '')} {_OF_CATEGORY}"
+_OF_EVERY = {
+    "id": "id",
+    "title": "CASE json_type(payload, '$.title') WHEN 'text' THEN json_extract(payload, '$.title') END",
+}
+"""What every product may have besides its fields, as SQL."""
 _TEXT_OF_FIELD = (
     "(SELECT value FROM json_each(payload, '$.fields') WHERE key = ? AND type = 'text' AND value != '')"
 )
@@ -401,7 +407,7 @@ class Column:
             case filters.Compare(_, "=" | "!=" as sign, value):
                 answers[self._equal_to(value)] = True
                 return answers if sign == "=" else ~answers
-            case filters.Compare(_, _, str()):
+            case filters.Compare(_, _, str()) | filters.Contains():
                 answers[1:] = [text_matches(leaf, text) for text in self._texts[1:]]
             case filters.Compare(_, sign, Decimal() | Money() as value):
                 answers = self._compared(sign, value)

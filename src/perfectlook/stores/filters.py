@@ -4,7 +4,8 @@ filter     = and-part { "or" and-part }
 and-part   = part { "and" part }
 part       = "not" part | "(" filter ")" | "has" FIELD | FIELD condition
 condition  = ("=" | "!=" | "<" | "<=" | ">" | ">=") VALUE
-           | ["not"] "in" "(" VALUE { "," VALUE } ")" | "under" VALUE        (under: of `category` only)
+           | ["not"] "in" "(" VALUE { "," VALUE } ")" | "contains" VALUE
+           | "under" VALUE                                                     (of `category` only)
 VALUE      = "quoted" | 'quoted' | word | number | number CURRENCY
            | an amount as in feeds: 50€, "1.299,00 €"                          (of prices only)
 """
@@ -60,6 +61,14 @@ class Has:
 
 
 @dataclass(frozen=True, slots=True)
+class Contains:
+    """`title contains oak`: the text is somewhere in the field, ignoring case."""
+
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Under:
     """`category under "Furniture|Chairs"`: the category itself and all categories below it."""
 
@@ -87,7 +96,7 @@ class Or:
     parts: "tuple[Filter, ...]"
 
 
-Leaf: TypeAlias = Compare | OneOf | Has
+Leaf: TypeAlias = Compare | OneOf | Has | Contains
 """A filter that tests the text of one field."""
 Filter: TypeAlias = Leaf | Under | Not | And | Or
 
@@ -141,6 +150,8 @@ def print_filter(tree: Filter) -> str:  # noqa: PLR0911  (one for each kind)
             return f"{_quoted(field)} in ({', '.join(map(_print_value, values))})"
         case Has(field):
             return f"has {_quoted(field)}"
+        case Contains(field, text):
+            return f"{_quoted(field)} contains {_quoted(text)}"
         case Under(category):
             return f"category under {_quoted(category)}"
 
@@ -165,6 +176,8 @@ def text_matches(leaf: Leaf, text: str) -> bool:
     match leaf:
         case Has():
             return text != ""
+        case Contains(field, part):
+            return text != "" and folded(field, part) in folded(field, text)
         case Compare(field, "!=", value):
             return not (text and _compares(field, text, "=", value))
         case Compare(field, sign, value):
@@ -342,6 +355,9 @@ class _Parser:
             return self._comparison(field, cast("Operator", sign.text))
         if self._accept("in"):
             return OneOf(field, self._values(field))
+        if self._word.written.lower() == "contains":  # elsewhere it is a word like any other
+            self._next += 1
+            return Contains(field, self._text("a text after 'contains'"))
         if self._accept("not"):
             if not self._accept("in"):
                 raise self._expected("'in' after 'not'")
@@ -351,7 +367,7 @@ class _Parser:
         if self._accept("under"):
             return Under(str(self._value(field, "a category after 'under'")))
         under = " or under" if field == "category" else ""
-        raise self._expected(f"=, !=, <, <=, >, >=, in, not in{under} after '{field}'")
+        raise self._expected(f"=, !=, <, <=, >, >=, in, not in, contains{under} after '{field}'")
 
     def _comparison(self, field: str, sign: Operator) -> Compare:
         value = self._value(field, f"a value after '{sign}'")
@@ -383,11 +399,16 @@ class _Parser:
             raise self._expected("',' or ')'")
         return tuple(values)
 
-    def _value(self, field: str, what: str) -> Value:
+    def _text(self, what: str) -> str:
         word = self._word
         if word.symbol or not word.written:
             raise self._expected(what)
         self._next += 1
+        return word.text
+
+    def _value(self, field: str, what: str) -> Value:
+        word = self._word
+        self._text(what)
         if field in AMOUNTS and not _NUMBER.fullmatch(word.written):
             return self._amount(field, word)
         if field in TEXT_FIELDS or not _NUMBER.fullmatch(word.written):

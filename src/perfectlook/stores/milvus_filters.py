@@ -14,7 +14,19 @@ from typing import TypeAlias
 
 from perfectlook.prices import SALE_DATES
 from perfectlook.stores import filters
-from perfectlook.stores.filters import And, Compare, Filter, Has, Money, Not, OneOf, Or, Under, Value
+from perfectlook.stores.filters import (
+    And,
+    Compare,
+    Contains,
+    Filter,
+    Has,
+    Money,
+    Not,
+    OneOf,
+    Or,
+    Under,
+    Value,
+)
 from perfectlook.taxonomy import split_path
 
 LONGEST = 200  # texts are cut to this many characters; a text of fewer characters is whole
@@ -72,6 +84,8 @@ def _compiled(tree: Filter, *, wide: bool) -> Expression:  # noqa: PLR0911 — o
             return f"array_contains({UNDER}, {literal('|'.join(path))})" if path else False
         case Has(field):
             return _text(field, ">=", "")
+        case Contains(field):  # Milvus 2.3 finds only the beginnings of texts; the store checks the rest
+            return wide and _text(field, ">=", "")
         case OneOf(field, values):
             return _any_of(_equals(field, value, wide=wide) for value in values)
         case Compare(field, "=", value):

@@ -5,9 +5,9 @@ import { texts } from "./locale.js";
 
 /** A failed call; `status` is 0 if no server answered. */
 export class Refusal extends Error {
-  constructor(code, message, status = 0, retryAfter = null) {
+  constructor(code, message, status = 0, retryAfter = null, details = null) {
     super(message);
-    Object.assign(this, { code, status, retryAfter });
+    Object.assign(this, { code, status, retryAfter, details });
   }
 }
 
@@ -35,6 +35,7 @@ async function call(path, options = {}) {
     answer.error?.message ?? texts.failure.status(response.status),
     response.status,
     after,
+    answer.error?.details ?? null,
   );
 }
 
@@ -60,6 +61,9 @@ export function complete(scene, options, signal) {
 
 /** Ask for the products most similar to a product of the catalogue. */
 export const similar = (id, options, signal) => call("/v1/similar", asJson({ id, ...options }, signal));
+
+/** Ask for the record of a product. */
+export const product = (id) => call(`/v1/products/${encodeURIComponent(id)}`);
 
 /** Ask for the categories of the catalogue with their numbers of products. */
 export const categories = async () => (await call("/v1/categories")).categories;

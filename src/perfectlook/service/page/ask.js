@@ -1,6 +1,7 @@
 // The actions on a scene: each changes the state and asks the server if needed.
 
 import * as api from "./api.js";
+import { keep } from "./kept.js";
 import { lightened } from "./photo.js";
 import { BEGINNING, get, set } from "./state.js";
 import { failureOf } from "./failure.js";
@@ -8,38 +9,45 @@ import { askLook, show } from "./asklook.js";
 import { endAll, exactly, fresh, options } from "./calls.js";
 import { texts } from "./locale.js";
 import { say, toast } from "./spoken.js";
-import { leaf } from "./words.js";
+import { short } from "./words.js";
 
 const PER_ROW = 12;
+const SPARE = 4;
+const AROUND = 0.12;
 
-/** Open a scene with the categories, the filters and the box of an address. */
-export function open(scene, { categories = null, filters = BEGINNING.filters, box = null } = {}) {
+/** Open a scene with the rest of an address: the categories, the filters, the box and the look. */
+export async function open(
+  scene,
+  { categories = null, filters = BEGINNING.filters, box = null, view = "rows", locked = {}, budget = "", at = 0 } = {},
+) {
   forget(get().scene);
-  const { known, samples } = get();
   set({
     ...BEGINNING,
-    known,
-    samples,
     scene: { ...scene, picture: pictureOf(scene) },
     categories,
     filters,
     box,
+    view,
+    locked,
+    look: { ...BEGINNING.look, budget, at },
     phase: "loading",
   });
-  return askRows();
+  await askRows();
+  if (view === "look" && get().phase === "done") await askLook({ at });
 }
 
 /** Open a file that was dropped, pasted, picked or photographed. */
 export async function openFile(file) {
-  return open({ kind: "photo", blob: await lightened(file), title: file.name });
+  const blob = await lightened(file);
+  await keep(blob, file.name);
+  return open({ kind: "photo", blob, title: file.name });
 }
 
 /** Go back to the start. */
 export function close() {
   endAll();
   forget(get().scene);
-  const { known, samples } = get();
-  set({ ...BEGINNING, known, samples });
+  set(BEGINNING);
 }
 
 const forget = (scene) => scene?.kind === "photo" && URL.revokeObjectURL(scene.picture);
@@ -60,23 +68,25 @@ export async function askRows() {
     const wanted = categories ? { category: categories } : {};
     const answer = await api.complete(
       scene,
-      options(get(), { k: PER_ROW, attention: true, ...wanted }),
+      options(get(), { k: PER_ROW + SPARE, attention: true, ...wanted }),
       signal,
     );
     if (signal.aborted) return;
-    const sections = exactly(categories ?? [], answer.categories).map((section) => ({
-      ...section,
-      requestId: answer.request_id,
-    }));
+    const sections = exactly(categories ?? [], answer.categories).map((each) => sectionOf(each, answer));
     set({
       phase: "done",
-      answer: { sections, timings: answer.timings, model: answer.model, isFar: answer.far_from_known },
+      answer: {
+        sections,
+        requestId: answer.request_id,
+        isFar: answer.far_from_known,
+        pieces: piecesOf(answer.in_scene ?? []),
+      },
       size: answer.photo_size,
       ...filtersFor(sections),
     });
     say(
       sections.length
-        ? texts.spoken.found(sections.map((each) => leaf(each.category)))
+        ? texts.spoken.found(sections.map((each) => short(each.category)))
         : texts.spoken.nothing,
     );
   } catch (error) {
@@ -85,16 +95,42 @@ export async function askRows() {
   }
 }
 
+/** A section with the products of its row, and spare ones, which replace those that the visitor rejects. */
+const sectionOf = (section, answer) => ({
+  ...section,
+  products: section.products.slice(0, PER_ROW),
+  spare: section.products.slice(PER_ROW),
+  requestId: answer.request_id,
+});
+
+/** The products that the photo already shows, by category: the nearest first, at the same part of the photo. */
+function piecesOf(products) {
+  const found = new Map();
+  for (const each of products)
+    found.set(each.category, [...(found.get(each.category) ?? []), each]);
+  return [...found].map(([category, all]) => ({ category, region: all[0].region, products: all }));
+}
+
 /** Which filters apply to the catalogue's products, and the currency of their prices. */
 function filtersFor(sections) {
   const products = sections.flatMap((section) => section.products);
-  const { priced, stocked, currency } = get();
+  const { priced, stocked, currency, filters, facets } = get();
+  const plain = !filters.brands.length && !filters.colours.length && !filters.words.length;
+  const all = sections.flatMap((section) => [...section.products, ...section.spare]);
   const found = products.map((each) => / ([A-Z]{3})$/.exec(each.price ?? "")?.[1]).find(Boolean);
   return {
     priced: priced || products.some((each) => each.price),
     stocked: stocked || products.some((each) => each.availability),
     currency: currency ?? found ?? null,
+    facets: plain && all.length ? { brands: counted(all, "brand"), colours: counted(all, "color") } : facets,
   };
+}
+
+/** How many products have each value of a field, the most first. */
+function counted(products, field) {
+  const counts = new Map();
+  for (const { [field]: value } of products) if (value) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return new Map([...counts].toSorted(([one, many], [other, more]) => more - many || one.localeCompare(other)));
 }
 
 /** Add a category: ask only for its row. */
@@ -107,16 +143,17 @@ export async function addCategory(category) {
   try {
     const found = await api.complete(
       scene,
-      options(get(), { k: PER_ROW, attention: true, category: [category] }),
+      options(get(), { k: PER_ROW + SPARE, attention: true, category: [category] }),
       signal,
     );
     if (signal.aborted || get().scene !== scene) return;
     const added = found.categories
       .filter((each) => each.category === category)
-      .map((each) => ({ ...each, requestId: found.request_id }));
+      .map((each) => sectionOf(each, found));
     const now = get().answer;
-    set({ adding: null, answer: { ...now, sections: [...now.sections, ...added] }, ...filtersFor(added) });
-    say(texts.spoken.added(leaf(category)));
+    const after = [...now.sections, ...added];
+    set({ adding: null, answer: { ...now, sections: after }, ...filtersFor(after) });
+    say(texts.spoken.added(short(category)));
     renewLook();
   } catch (error) {
     set({ adding: null });
@@ -136,7 +173,7 @@ export function removeCategory(category) {
     lit: null,
     pinned: null,
   });
-  say(texts.spoken.removed(leaf(category)));
+  say(texts.spoken.removed(short(category)));
   renewLook();
 }
 
@@ -165,6 +202,12 @@ export const clearFilters = () => filter(BEGINNING.filters);
 export function setBox(box) {
   set({ box, draft: null });
   return again();
+}
+
+/** Use a part of the photo around a region, and close the product that was found there. */
+export function completePart([left, top, right, bottom]) {
+  set({ drawer: null });
+  return setBox([left - AROUND, top - AROUND, right + AROUND, bottom + AROUND].map((edge) => Math.min(1, Math.max(0, edge))));
 }
 
 /** Ask again for the rows, and for the look if it is shown. */

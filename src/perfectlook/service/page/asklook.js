@@ -5,68 +5,95 @@ import { exactly, fresh, options } from "./calls.js";
 import { failureOf } from "./failure.js";
 import { report } from "./feedback.js";
 import { texts } from "./locale.js";
-import { say } from "./spoken.js";
+import { say, toast } from "./spoken.js";
 import { get, set } from "./state.js";
-import { leaf } from "./words.js";
+import { short } from "./words.js";
 
 const MOST_SLOTS = 12;
+const OTHERS = 3;
 
 /** Show the rows or the whole look. */
 export function show(view) {
   set({ view });
-  if (view === "look" && get().look.phase === "none" && get().phase === "done") askLook();
+  if (view === "look" && get().look.phase === "none" && get().phase === "done") return askLook();
+  return null;
 }
 
-/** Ask for a whole look around the locked products. */
-export async function askLook() {
-  const { scene, answer, locked, look } = get();
+/** Ask for a whole look around the locked products. `at`: which one, 0 for the best. */
+export async function askLook({ at = 0 } = {}) {
+  const { scene, answer, locked, look, currency } = get();
   const signal = fresh("look");
   const shown = (answer?.sections ?? []).map((section) => section.category);
   const named = [...new Set([...Object.keys(locked), ...shown])].slice(0, MOST_SLOTS);
-  set({ look: { ...look, phase: "loading", failure: null }, swapping: null });
+  set({ look: { ...look, phase: "loading", failure: null, over: null }, swapping: null });
   try {
     const request = {
       look: true,
       k: 1,
       ...(named.length && { category: named }),
-      ...(look.budget && { budget: look.budget }),
+      ...(look.budget && { budget: currency ? `${look.budget} ${currency}` : look.budget }),
+      ...(at && { alternatives: OTHERS }),
       ...(Object.keys(locked).length && {
         locked: Object.entries(locked).map(([category, id]) => `${category}=${id}`),
       }),
     };
     const found = await api.complete(scene, options(get(), request), signal);
     if (signal.aborted) return;
-    const slots = exactly(named, found.look?.slots ?? []);
-    set({
-      look: {
-        phase: "done",
-        failure: null,
-        requestId: found.request_id,
-        slots,
-        missing: found.look?.missing ?? [],
-        budget: look.budget,
-      },
-    });
-    say(texts.spoken.look(slots.length));
+    const { alternatives = [], ...best } = found.look ?? { slots: [] };
+    const looks = [best, ...alternatives].map((each) => ({ ...each, slots: exactly(named, each.slots) }));
+    take(looks, at % looks.length, found.request_id);
+    if (at && looks.length === 1) toast(texts.look.noOther);
   } catch (error) {
     if (error.name === "AbortError") return;
-    set({ look: { ...get().look, phase: "failed", failure: failureOf(error) } });
+    const over = error.details?.problem === "over_budget" ? error.details : null;
+    set({ look: { ...get().look, phase: "failed", failure: failureOf(error), over } });
   }
+}
+
+/** Show one of the looks of an answer. Slots that were there before keep their order. */
+function take(looks, at, requestId) {
+  const { look } = get();
+  const before = look.slots.map((slot) => slot.category);
+  const place = ({ category }) => (before.includes(category) ? before.indexOf(category) : before.length);
+  const { slots, missing = [], excluded = [] } = looks[at];
+  set({
+    look: {
+      ...look,
+      phase: "done",
+      requestId,
+      looks,
+      at,
+      slots: slots.toSorted((one, other) => place(one) - place(other)),
+      missing,
+      excluded,
+    },
+    swapping: null,
+  });
+  say(texts.spoken.look(slots.length));
+}
+
+/** Show the next of the looks that differ in at least half of their slots; after the last one, the first. */
+export function anotherLook() {
+  const { look } = get();
+  if (look.looks.length < 2) return askLook({ at: 1 });
+  return take(look.looks, (look.at + 1) % look.looks.length, look.requestId);
 }
 
 /** Set the maximum price of the look; "" removes the limit. */
 export function setBudget(budget) {
-  const { currency, look } = get();
-  set({ look: { ...look, budget: budget && currency ? `${budget} ${currency}` : budget } });
+  set({ look: { ...get().look, budget } });
   return askLook();
 }
 
 /** Lock a slot's product, or unlock it. */
 export function toggleLock(slot) {
   const { [slot.category]: held, ...others } = get().locked;
-  set({ locked: held ? others : { ...others, [slot.category]: slot.product.id } });
+  set({
+    locked: held ? others : { ...others, [slot.category]: slot.product.id },
+    look: { ...get().look, looks: [] }, // other looks were for other locks
+  });
   if (!held) report(get().look.requestId, slot.product, slot.category, "kept");
-  say(held ? texts.spoken.unlocked(leaf(slot.category)) : texts.spoken.locked(leaf(slot.category)));
+  say(held ? texts.spoken.unlocked(short(slot.category)) : texts.spoken.locked(short(slot.category)));
 }
 
 /** Show the alternatives of a slot, or hide them. */
@@ -85,8 +112,28 @@ export function swap(category, product) {
       : slot,
   );
   report(look.requestId, product, category, "clicked");
-  set({ look: { ...look, slots }, locked: { ...locked, [category]: product.id }, swapping: null });
-  say(texts.spoken.swapped(leaf(category)));
+  set({
+    look: { ...look, slots, looks: [] },
+    locked: { ...locked, [category]: product.id },
+    swapping: null,
+  });
+  say(texts.spoken.swapped(short(category)));
+}
+
+/** Keep the look, to compare it with another one. */
+export function keepLook() {
+  const { look, locked } = get();
+  set({ kept: { ...look, locked } });
+  toast(texts.compare.keptNow);
+}
+
+/** Show the kept look next to the one on the page, or close both. */
+export const compare = (compared) => set({ compared });
+
+/** Go back to the look that was kept. */
+export function useKept() {
+  const { kept: { locked, ...look }, look: now } = get();
+  set({ look, locked, kept: { ...now, locked: get().locked }, compared: false, swapping: null });
 }
 
 /** Build the look around a product. */

@@ -5,19 +5,32 @@ import { fresh, whereOf } from "./calls.js";
 import { failureOf } from "./failure.js";
 import { report } from "./feedback.js";
 import { texts } from "./locale.js";
-import { say } from "./spoken.js";
+import { say, toast } from "./spoken.js";
 import { get, set } from "./state.js";
+import { nameOf } from "./words.js";
 
 const ALIKE = 12;
 
-/** Rate a product. The same rating again removes the mark on the page. */
-export function vote(product, category, requestId, judgement) {
-  const { [product.id]: before, ...others } = get().votes;
-  const taken = before === judgement;
-  set({ votes: taken ? others : { ...others, [product.id]: judgement } });
-  if (taken) return;
-  report(requestId, product, category, judgement);
-  say(judgement === "kept" ? texts.spoken.good : texts.spoken.bad);
+/** Take a product out of its row; another one takes its place. The visitor can undo it. */
+export function reject(product, category, requestId) {
+  const row = get().answer?.sections.find((each) => each.category === category);
+  const at = row?.products.findIndex((each) => each.id === product.id) ?? -1;
+  if (at < 0) return;
+  report(requestId, product, category, "rejected");
+  const [next, ...spare] = row.spare;
+  change({ ...row, products: row.products.toSpliced(at, 1, ...(next ? [next] : [])), spare });
+  toast(texts.spoken.rejected(nameOf(product, category)), { label: texts.product.undo, act: () => undo(row) });
+}
+
+function undo(row) {
+  change(row);
+  say(texts.spoken.undone);
+}
+
+function change(section) {
+  const { answer } = get();
+  const sections = answer.sections.map((each) => (each.category === section.category ? section : each));
+  set({ answer: { ...answer, sections } });
 }
 
 /** Open a product with similar products. */
@@ -28,6 +41,12 @@ export async function openProduct(product, category, requestId) {
     : [];
   report(requestId, product, category, "clicked");
   return openDrawer({ product, category, requestId, trail });
+}
+
+/** Open a piece that the photo shows: its product, and the part of the photo that looks like it. */
+export function openPiece({ products: [product], category, region }, requestId) {
+  report(requestId, product, category, "clicked");
+  return openDrawer({ product, category, requestId, region, trail: [] });
 }
 
 /** Go back to the product before this one. */

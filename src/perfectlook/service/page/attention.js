@@ -1,8 +1,8 @@
 // The attention of the model, drawn over the photo: regions without attention are darker.
 
-import { s } from "./element.js";
+import { h, s } from "./element.js";
 import { texts } from "./locale.js";
-import { leaf, place } from "./words.js";
+import { place, short } from "./words.js";
 
 const OUTLINED = 3;
 const STRONG = 0.35;
@@ -20,6 +20,22 @@ export function strongest({ rows, columns, weights }) {
   return ordered
     .slice(0, OUTLINED)
     .filter(({ weight }) => weight >= STRONG * ordered[0].weight && weight > 1.05 / (rows * columns));
+}
+
+/** Draw the attention over a photo in `glow`; nothing without attention. `box`: the part that it is of. */
+export function paint(glow, attention, box) {
+  glow.classList.toggle("shown", Boolean(attention));
+  if (!attention) return;
+  const canvas = h("canvas", {});
+  veil(canvas, attention);
+  glow.replaceChildren(canvas, outlines(attention));
+  const [left, top, right, bottom] = box ?? [0, 0, 1, 1];
+  Object.assign(glow.style, {
+    left: `${left * 100}%`,
+    top: `${top * 100}%`,
+    width: `${(right - left) * 100}%`,
+    height: `${(bottom - top) * 100}%`,
+  });
 }
 
 /** Draw the veil on a small canvas: the less attention, the darker. The browser smooths it. */
@@ -72,5 +88,5 @@ export function inWords(category, attention) {
   const found = strongest(attention);
   const places = [...new Set(found.map(({ row, column }) => place(row, column, rows, columns)))];
   const even = found.every(({ weight }) => weight < NEARLY_EVEN / (rows * columns));
-  return texts.scene.attention(leaf(category), places, even);
+  return texts.scene.attention(short(category), places, even);
 }

@@ -21,8 +21,13 @@ export function whereOf({ filters, currency }) {
   if (filters.from) terms.push(`price >= ${filters.from}${unit}`);
   if (filters.to) terms.push(`price <= ${filters.to}${unit}`);
   if (filters.inStock) terms.push("availability = in_stock");
+  if (filters.brands.length) terms.push(`brand in (${filters.brands.map(quoted).join(", ")})`);
+  if (filters.colours.length) terms.push(`color in (${filters.colours.map(quoted).join(", ")})`);
+  for (const word of filters.words) terms.push(`title contains ${quoted(word)}`);
   return terms.join(" and ");
 }
+
+const quoted = (text) => `"${text.replaceAll(/["\\]/g, "\\$&")}"`;
 
 /** The options of a call, besides the scene. */
 export function options(state, further = {}) {

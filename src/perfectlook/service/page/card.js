@@ -7,8 +7,8 @@ import { numbers, texts } from "./locale.js";
 import { show } from "./picture.js";
 import { money, nameOf, stock } from "./words.js";
 
-/** The card of a product. `act`: {openProduct, vote}. */
-export function card(product, category, requestId, act, judgement = null) {
+/** The card of a product. `act`: {openProduct, keep, reject}; `rejectable`: another one can take its place. */
+export function card(product, category, requestId, act, { rejectable = false } = {}) {
   const name = nameOf(product, category);
   const element = h(
     "li",
@@ -22,17 +22,26 @@ export function card(product, category, requestId, act, judgement = null) {
         onclick: () => act.openProduct(product, category, requestId),
       },
       tile(product),
+      h("span", { class: "brand-line" }, product.brand ?? ""),
       h("span", { class: "card-name" }, name),
       priceOf(product),
     ),
-    why(product.why),
     h(
       "div",
-      { class: "votes", role: "group", aria: { label: texts.product.rate(name) } },
-      thumb("up", "kept", texts.product.good, judgement, () => act.vote(product, category, requestId, "kept")),
-      thumb("down", "rejected", texts.product.bad, judgement, () =>
-        act.vote(product, category, requestId, "rejected"),
-      ),
+      { class: "card-marks" },
+      heart(product, category, requestId, act),
+      rejectable &&
+        h(
+          "button",
+          {
+            type: "button",
+            class: "mark reject",
+            title: texts.product.reject,
+            aria: { label: texts.product.rejectThis(name) },
+            onclick: () => act.reject(product, category, requestId),
+          },
+          icon("close"),
+        ),
     ),
   );
   return watch(element, product, category, requestId);
@@ -48,7 +57,7 @@ export function tile(product, size = 320) {
   const note = notable(product);
   return h(
     "span",
-    { class: "tile" },
+    { class: "tile", data: { empty: texts.product.noPicture } },
     show(
       h("img", {
         alt: "",
@@ -76,60 +85,55 @@ function notable(product) {
 /** The price of a product. Next to a sale price, the regular price is struck through. */
 export function priceOf(product) {
   const [price, sale] = [money(product.price), money(product.sale_price)];
-  if (!price && !sale) return h("span", { class: "price" }, product.brand ?? "");
+  if (!price && !sale) return h("span", { class: "price" });
   const reduced = price && sale && sale.cents < price.cents;
   return h(
     "span",
     { class: "price" },
     h("span", { class: reduced ? "reduced" : null }, numbers.money(sale ?? price)),
     reduced && h("del", {}, numbers.money(price)),
-    product.brand && h("span", { class: "by" }, product.brand),
   );
 }
 
 /** Why a product is near: the shares of the whole scene and of its regions. */
-export function why(shares, { long = false } = {}) {
+export function why(shares) {
   if (!shares) return null;
   const [whole, regions] = [numbers.percent(shares.whole), numbers.percent(shares.regions)];
-  const text = texts.product.why(whole, regions);
   const bar = h("span", { class: "why-bar", aria: { hidden: "true" } }, h("span", { class: "why-whole" }));
   bar.firstChild.style.width = `${100 * shares.whole}%`;
   return h(
     "div",
-    { class: long ? "why long" : "why", title: text },
-    long && h("h3", { class: "why-title" }, texts.product.whyTitle),
+    { class: "why" },
+    h("h3", { class: "why-title" }, texts.product.whyTitle),
     bar,
-    h("span", { class: "unseen" }, text),
+    h("span", { class: "unseen" }, texts.product.why(whole, regions)),
     h(
       "span",
       { class: "why-words", aria: { hidden: "true" } },
-      h("span", {}, long ? texts.product.wholeLong(whole) : texts.product.whole(whole)),
-      h("span", {}, long ? texts.product.regionsLong(regions) : texts.product.regions(regions)),
+      h("span", {}, texts.product.whole(whole)),
+      h("span", {}, texts.product.regions(regions)),
     ),
   );
 }
 
-/** A thumb, pressed if it is the current rating. */
-export const thumb = (name, judgement, label, now, onclick) =>
+/** A heart, which puts a product on the shortlist. `paintHearts` fills it. */
+export const heart = (product, category, requestId, act) =>
   h(
     "button",
     {
       type: "button",
-      class: "thumb",
-      aria: { pressed: String(now === judgement), label },
-      title: label,
-      data: { vote: judgement },
-      onclick,
+      class: "mark heart",
+      title: texts.product.keep,
+      aria: { pressed: "false", label: texts.product.keepThis(nameOf(product, category)) },
+      data: { heart: product.id },
+      onclick: () => act.keep(product, category, requestId),
     },
-    icon(name),
+    icon("heart"),
   );
 
-/** Show the ratings on all cards below `root`. */
-export function paintVotes(root, votes) {
-  for (const host of root.querySelectorAll("[data-product]")) {
-    const now = votes[host.dataset.product] ?? null;
-    host.classList.toggle("rejected", now === "rejected");
-    for (const each of host.querySelectorAll("[data-vote]"))
-      each.setAttribute("aria-pressed", String(each.dataset.vote === now));
-  }
+/** Fill the hearts of the shortlist's products below `root`. */
+export function paintHearts(root, shortlist) {
+  const kept = new Set(shortlist.map(({ product }) => product.id));
+  for (const each of root.querySelectorAll("[data-heart]"))
+    each.setAttribute("aria-pressed", String(kept.has(each.dataset.heart)));
 }

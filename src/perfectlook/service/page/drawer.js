@@ -1,8 +1,9 @@
 // The drawer: one product in detail, and similar products.
 
 import { picture } from "./api.js";
-import { card, paintVotes, priceOf, thumb, why } from "./card.js";
+import { card, heart, paintHearts, priceOf, why } from "./card.js";
 import { h, icon } from "./element.js";
+import { closed, opened as layered } from "./layers.js";
 import { texts } from "./locale.js";
 import { show } from "./picture.js";
 import { get, listen } from "./state.js";
@@ -11,7 +12,9 @@ import { nameOf, stock } from "./words.js";
 /** Show the state in the dialog, and follow its changes. */
 export function mount(dialog, act) {
   let opener = null;
+  const close = () => dialog.close();
   dialog.addEventListener("close", () => {
+    closed(close);
     if (get().drawer) act.closeProduct();
     if (opener?.isConnected) opener.focus();
   });
@@ -26,8 +29,11 @@ export function mount(dialog, act) {
       if (!dialog.open) opener = document.activeElement;
       if (moved || !dialog.open) dialog.replaceChildren(...inside(drawer, act));
       dialog.querySelector(".alike")?.replaceWith(alike(drawer, act));
-      paintVotes(dialog, get().votes);
-      if (!dialog.open) dialog.showModal();
+      paintHearts(dialog, get().shortlist);
+      if (!dialog.open) {
+        dialog.showModal();
+        layered(close);
+      }
       if (moved) {
         dialog.scrollTop = 0;
         dialog.querySelector("h2").focus();
@@ -36,15 +42,14 @@ export function mount(dialog, act) {
     },
   );
   listen(
-    ({ votes }) => [votes],
-    (votes) => paintVotes(dialog, votes),
+    ({ shortlist }) => [shortlist],
+    (shortlist) => paintHearts(dialog, shortlist),
   );
 }
 
 function inside(drawer, act) {
   const { product, category, requestId, trail } = drawer;
   const name = nameOf(product, category);
-  const vote = (judgement) => () => act.vote(product, category, requestId, judgement);
   return [
     h(
       "div",
@@ -77,11 +82,12 @@ function inside(drawer, act) {
       h(
         "div",
         { class: "drawer-words" },
+        product.brand && h("p", { class: "brand-line" }, product.brand),
         h("h2", { id: "drawer-title", tabIndex: -1 }, name),
         priceOf(product),
         stock(product) && h("p", { class: "drawer-stock" }, stock(product)),
       ),
-      why(product.why, { long: true }),
+      get().answer?.isFar ? null : why(product.why),
       h(
         "div",
         { class: "drawer-actions" },
@@ -99,12 +105,14 @@ function inside(drawer, act) {
           icon("look"),
           texts.product.useInLook,
         ),
-        h(
-          "span",
-          { class: "drawer-votes" },
-          thumb("up", "kept", texts.product.good, null, vote("kept")),
-          thumb("down", "rejected", texts.product.bad, null, vote("rejected")),
-        ),
+        drawer.region &&
+          h(
+            "button",
+            { type: "button", class: "secondary small", onclick: () => act.completePart(drawer.region) },
+            icon("crop"),
+            texts.scene.completePart,
+          ),
+        heart(product, category, requestId, act),
       ),
     ),
     h("h3", {}, texts.product.alike),
@@ -129,7 +137,6 @@ function alike({ phase, alike: products, alikeId, category, failure }, act) {
       ),
     );
   if (!products.length) return h("div", busy, h("p", { class: "barren" }, texts.product.noneAlike));
-  const votes = get().votes;
   return h(
     "div",
     busy,
@@ -137,7 +144,7 @@ function alike({ phase, alike: products, alikeId, category, failure }, act) {
       "ul",
       { class: "alike-list", role: "list" },
       products.map((each) =>
-        card({ ...each, why: null }, each.category ?? category, alikeId, act, votes[each.id]),
+        card(each, each.category ?? category, alikeId, act),
       ),
     ),
   );

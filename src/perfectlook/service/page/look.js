@@ -1,205 +1,166 @@
-// The whole look: one product for each slot, to lock and to swap, with the total price.
+// The whole look: one product for each slot, with the total price and the budget.
 
-import { priceOf, tile } from "./card.js";
-import { h, icon, replace } from "./element.js";
+import { arrange, h, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
-import { listen } from "./state.js";
-import { leaf, nameOf, paid, sum } from "./words.js";
-import { amount } from "./tools.js";
+import { arrangeSlots, slotOf, tray } from "./slot.js";
+import { get, listen } from "./state.js";
+import { toast } from "./spoken.js";
+import { amount } from "./typed.js";
+import { money, short, sum } from "./words.js";
 
 /** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
+  const head = h("div", { class: "look-head" });
+  const list = h("ul", { class: "slots", role: "list" });
+  const notes = h("div", { class: "look-notes" });
+  const bar = h("div", { class: "totals" });
+  const wait = waiting();
+  const slots = new Map();
   let opened = null;
+  const slot = (category) => {
+    if (!slots.has(category)) slots.set(category, slotOf(category, act));
+    return slots.get(category);
+  };
+  const drawSlots = (look, locked, swapping) => {
+    for (const each of look.slots)
+      slot(each.category).update(each, {
+        held: Boolean(locked[each.category]),
+        open: swapping === each.category,
+        requestId: look.requestId,
+      });
+    const open = look.slots.find((each) => each.category === swapping);
+    const shown = open && { after: slot(swapping).element, tray: tray(open, act) };
+    arrangeSlots(list, look.slots.map((each) => slot(each.category).element), shown);
+    if (shown && swapping !== opened) shown.tray.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    opened = swapping;
+  };
   listen(
-    ({ look, locked, swapping, view, currency, phase }) => [look, locked, swapping, view, currency, phase],
-    (look, locked, swapping, view, currency, phase) => {
+    ({ scene }) => [scene],
+    () => slots.clear(),
+  );
+  listen(
+    ({ look, locked, swapping, view, currency, phase, kept }) => [
+      look,
+      locked,
+      swapping,
+      view,
+      currency,
+      phase,
+      kept,
+    ],
+    (look, locked, swapping, view, currency, phase, kept) => {
       host.hidden = view !== "look" || phase === "start" || phase === "failed";
       if (host.hidden) return;
       host.setAttribute("aria-busy", String(look.phase === "loading"));
-      replace(host, ...panel(look, locked, swapping, currency, act));
-      if (swapping && swapping !== opened)
-        host.querySelector(".tray")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
-      opened = swapping;
+      replace(bar, ...totals(look, currency, act));
+      if (look.phase === "failed") return arrange(host, [refused(look, act), bar]);
+      if (!look.slots.length) return arrange(host, [look.phase === "loading" ? wait : nothing(act)]);
+      replace(head, ...heading(look, locked, kept, act));
+      replace(notes, ...left(look));
+      drawSlots(look, locked, swapping);
+      return arrange(host, [head, list, notes, bar]);
     },
   );
 }
 
-function panel(look, locked, swapping, currency, act) {
-  if (look.phase === "failed") return [refused(look, act), totals(look, false, currency, act)];
-  if (!look.slots.length) return [look.phase === "loading" ? waiting() : nothing(act)];
+const button = (kind, key, label, onclick, disabled = false) =>
+  h("button", { type: "button", class: kind, data: { key }, disabled, onclick }, label);
+
+function heading(look, locked, kept, act) {
+  const busy = look.phase === "loading";
   return [
+    h("p", {}, texts.look.lead),
     h(
-      "p",
-      { class: "look-lead" },
-      texts.look.lead,
+      "div",
+      { class: "look-actions" },
+      Object.keys(locked).length
+        ? button("primary small", "rebuild", texts.look.rebuild, act.askLook, busy)
+        : null,
+      kept && kept.slots !== look.slots
+        ? button("secondary small", "compare", texts.compare.open, () => act.compare(true), busy)
+        : button("secondary small", "keep", texts.compare.keep, act.keepLook, busy || Boolean(kept)),
+      button("secondary small", "another", texts.look.another, act.anotherLook, busy),
     ),
-    h(
-      "ul",
-      { class: "slots", role: "list" },
-      look.slots.flatMap((slot) => [
-        slotCard(slot, look, locked, swapping, act),
-        swapping === slot.category ? tray(slot, act) : null,
-      ]),
-    ),
-    look.missing.length
-      ? h("p", { class: "barren" }, texts.look.missing(look.missing.map(leaf)))
-      : null,
-    totals(look, Object.keys(locked).length > 0, currency, act),
   ];
 }
 
-function slotCard(slot, look, locked, swapping, act) {
-  const { category, product, alternatives } = slot;
-  const name = leaf(category);
-  const held = Boolean(locked[category]);
-  const open = swapping === category;
-  return h(
-    "li",
-    {
-      class: held ? "slot held" : "slot",
-      data: { category },
-      onpointerenter: (event) => event.pointerType === "mouse" && act.light(category),
-      onpointerleave: (event) => event.pointerType === "mouse" && act.light(null),
-    },
-    h("h2", { class: "slot-name" }, name),
-    h(
-      "button",
-      {
-        type: "button",
-        class: "card-open",
-        data: { key: `open ${category}` },
-        aria: { label: texts.product.spoken(nameOf(product, category)) },
-        onclick: () => act.openProduct(product, category, look.requestId),
-      },
-      tile(product, 480),
-      h("span", { class: "card-name" }, nameOf(product, category)),
-      priceOf(product),
-    ),
-    h(
-      "div",
-      { class: "slot-actions" },
-      h(
-        "button",
-        {
-          type: "button",
-          class: "pill lock",
-          data: { key: `lock ${category}` },
-          aria: { pressed: String(held), label: texts.look.lockSlot(name) },
-          onclick: () => act.toggleLock(slot),
-        },
-        icon(held ? "lock" : "open"),
-        held ? texts.look.locked : texts.look.lock,
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "pill",
-          disabled: !alternatives.length,
-          data: { key: `swap ${category}` },
-          aria: { expanded: String(open), label: texts.look.swapSlot(name) },
-          onclick: () => act.toggleSwap(category),
-        },
-        icon("swap"),
-        texts.look.swap,
-      ),
-    ),
-  );
-}
+/** What the look does not have, and why. */
+const left = ({ missing, excluded }) =>
+  [
+    missing.length ? texts.look.missing(missing.map(short)) : null,
+    excluded.length ? texts.look.excluded(excluded.map(short)) : null,
+  ]
+    .filter(Boolean)
+    .map((text) => h("p", { class: "barren" }, text));
 
-/** The alternatives of a slot, below its row. */
-const tray = ({ category, product, alternatives }, act) =>
-  h(
-    "li",
-    { class: "tray" },
-    h("h3", {}, texts.look.insteadOf(nameOf(product, category))),
-    h(
-      "ul",
-      { class: "others", role: "list", aria: { label: texts.look.others(leaf(category)) } },
-      alternatives.map((each) =>
-        h(
-          "li",
-          {},
-          h(
-            "button",
-            {
-              type: "button",
-              class: "other",
-              data: { key: `other ${each.id}` },
-              aria: { label: otherWords(each, category) },
-              onclick: () => act.swap(category, each),
-            },
-            tile(each, 320),
-            priceOf(each),
-          ),
-        ),
-      ),
-    ),
-  );
-
-function otherWords(product, category) {
-  const price = paid(product);
-  return texts.look.use(nameOf(product, category), price && numbers.money(price));
-}
-
-function totals(look, anyLocked, currency, act) {
-  const { total, unpriced } = sum(look.slots.map((slot) => slot.product));
-  const count = look.slots.length;
+function totals(look, currency, act) {
+  const { total, unpriced } = sum(look.slots);
+  const count = look.slots.reduce((all, { quantity }) => all + (quantity ?? 1), 0);
   const budget = h("input", {
     type: "text",
     inputmode: "decimal",
     class: "amount",
     id: "budget",
-    value: look.budget.split(" ")[0],
+    value: look.budget,
     placeholder: texts.look.noBudget,
     data: { key: "budget" },
-    onchange: ({ target }) => act.setBudget(amount(target.value)),
+    onchange: ({ target }) => {
+      const value = amount(target.value);
+      if (value === null) toast(texts.tools.noNumber(target.value));
+      act.setBudget(value ?? look.budget);
+    },
     onkeydown: ({ key, target }) => key === "Enter" && target.blur(),
   });
-  return h(
-    "div",
-    { class: "totals" },
+  const known = look.phase === "done" || (look.phase === "loading" && look.slots.length);
+  return [
     h(
       "div",
       { class: "total", role: "status" },
-      h("strong", {}, total ?? texts.look.products(count)),
-      h(
-        "span",
-        {},
-        total ? (unpriced ? texts.look.unpriced(count, unpriced) : texts.look.products(count)) : "",
-      ),
+      known && h("strong", {}, total ?? texts.look.products(count)),
+      known &&
+        total &&
+        h("span", {}, unpriced ? texts.look.unpriced(count, unpriced) : texts.look.products(count)),
     ),
-    h(
-      "div",
-      { class: "totals-actions" },
-      (total || look.budget) &&
-        h("label", { class: "budget", for: "budget" }, texts.look.budget(currency), budget),
-      anyLocked &&
-        h(
-          "button",
-          {
-            type: "button",
-            class: "primary small",
-            data: { key: "rebuild" },
-            disabled: look.phase === "loading",
-            onclick: act.askLook,
-          },
-          texts.look.rebuild,
-        ),
-    ),
-  );
+    total || look.budget
+      ? h("label", { class: "budget", for: "budget" }, texts.look.budget(currency), budget)
+      : null,
+  ];
 }
 
-const refused = (look, act) =>
-  h(
+function refused(look, act) {
+  const { over } = look;
+  if (over) return tooDear(over, act);
+  return h(
     "div",
     { class: "state", role: "alert" },
     h("h2", {}, look.failure.title),
     h("p", {}, look.failure.text),
-    look.failure.again
-      ? h("button", { type: "button", class: "secondary", onclick: act.askLook }, texts.failure.again)
-      : null,
+    look.failure.again ? button("secondary", "again", texts.failure.again, act.askLook) : null,
   );
+}
+
+/** What the cheapest look costs, and two ways on. */
+function tooDear({ cheapest, dearest, drop_suffices: suffices }, act) {
+  const price = money(cheapest.price);
+  const { budget } = get().look;
+  const asked = numbers.money(money(`${budget} ${price.currency}`));
+  return h(
+    "div",
+    { class: "state", role: "alert" },
+    h("h2", {}, texts.look.tooDear(asked)),
+    h("p", {}, texts.look.cheapest(numbers.money(price))),
+    h(
+      "div",
+      { class: "state-actions" },
+      button("primary small", "cheapest", texts.look.useCheapest(numbers.money(price)), () =>
+        act.setBudget(String(price.cents / 100)),
+      ),
+      suffices
+        ? button("secondary small", "drop", texts.look.drop(short(dearest)), () => act.removeCategory(dearest))
+        : null,
+    ),
+  );
+}
 
 const nothing = (act) =>
   h(
@@ -207,7 +168,7 @@ const nothing = (act) =>
     { class: "state" },
     h("h2", {}, texts.look.none),
     h("p", {}, texts.rows.widen),
-    h("button", { type: "button", class: "secondary", onclick: act.clearFilters }, texts.tools.clear),
+    button("secondary", "clear", texts.tools.clear, act.clearFilters),
   );
 
 const waiting = () =>

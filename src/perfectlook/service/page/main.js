@@ -1,16 +1,24 @@
 // Start the page: write its texts and mount its parts.
 
+import * as around from "./around.js";
+import * as adapt from "./adapt.js";
+import * as api from "./api.js";
 import * as ask from "./ask.js";
 import * as asklook from "./asklook.js";
 import * as askproduct from "./askproduct.js";
-import * as api from "./api.js";
+import * as askshortlist from "./askshortlist.js";
+import * as chips from "./chips.js";
+import * as compare from "./compare.js";
 import * as drawer from "./drawer.js";
+import * as filters from "./filters.js";
 import * as key from "./key.js";
 import * as look from "./look.js";
+import * as peek from "./peek.js";
 import * as problem from "./problem.js";
 import * as rows from "./rows.js";
 import * as scene from "./scene.js";
 import * as share from "./share.js";
+import * as shortlist from "./shortlist.js";
 import * as start from "./start.js";
 import * as tools from "./tools.js";
 import { fill } from "./locale.js";
@@ -73,22 +81,29 @@ function entered() {
 }
 
 fill(document);
-const act = { ...ask, ...asklook, ...askproduct, leave };
+const act = { ...ask, ...asklook, ...askproduct, ...askshortlist, ...adapt.mount(at("adapt")), leave };
 mountTheme(at("theme"));
 mountScreens();
 start.mount(act);
 scene.mount(at("scene"), act);
+around.mount(at("around"), act);
 tools.mount(at("tools"), act);
+filters.mount(at("tools"), at("active"), act);
+peek.mount(at("bar"), at("scene"), at("photo"));
+chips.mount(at("bar"), act);
 problem.mount(at("failure"), act);
 rows.mount(at("rows"), act);
 look.mount(at("look"), act);
 drawer.mount(at("drawer"), act);
+shortlist.mount(at("list"), at("shortlist"), act);
+compare.mount(at("compare"), act);
 key.mount(at("key"), entered);
 at("fresh").addEventListener("click", leave);
 at("home").addEventListener("click", (event) => {
   event.preventDefault();
   leave();
 });
+askshortlist.restoreShortlist(new URLSearchParams(location.search).getAll("list"));
 if (new URLSearchParams(location.search).size) share.restore(act);
 share.mount(at("share"), act);
 learn();

@@ -4,11 +4,13 @@ const HEAVY = 3 * 1024 * 1024;
 const LONGEST = 2048;
 
 /** Scale a large photo down if the browser can read it: the model needs no more pixels. */
-export async function lightened(file) {
-  if (file.size <= HEAVY) return file;
+export const lightened = (file) => (file.size <= HEAVY ? file : shrunk(file, LONGEST));
+
+/** A photo whose longer side has at most this many pixels, as a JPEG; the file itself if it cannot be read. */
+export async function shrunk(file, longest) {
   try {
     const bitmap = await createImageBitmap(file);
-    const scale = Math.min(1, LONGEST / Math.max(bitmap.width, bitmap.height));
+    const scale = Math.min(1, longest / Math.max(bitmap.width, bitmap.height));
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(bitmap.width * scale);
     canvas.height = Math.round(bitmap.height * scale);

@@ -1,35 +1,40 @@
-// The rows: the products of each category.
+// The rows: the products of each category. Rows and cards that stay are not drawn again.
 
-import { card, paintVotes } from "./card.js";
+import { card, paintHearts } from "./card.js";
 import { arrange, h, icon } from "./element.js";
-import { numbers, texts } from "./locale.js";
+import { texts } from "./locale.js";
+import { rove } from "./roving.js";
 import { get, listen } from "./state.js";
-import { above, leaf } from "./words.js";
-
-const drawn = new WeakMap();
+import { likely, short } from "./words.js";
 
 /** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
   const waiting = skeletons();
-  const far = h("p", { class: "barren", role: "status" }, texts.rows.far);
+  const drawn = new Map();
+  const notes = h("div", { class: "row-notes" });
   listen(
     ({ answer, phase, view, adding }) => [answer, phase, view, adding],
     (answer, phase, view, adding) => {
       host.hidden = view !== "rows" || phase === "failed" || phase === "start";
       host.setAttribute("aria-busy", String(phase === "loading"));
-      if (!answer) return arrange(host, phase === "loading" ? waiting : []);
-      const rows = answer.sections.map((section) => rowOf(section, act));
+      if (!answer) {
+        drawn.clear();
+        return arrange(host, phase === "loading" ? waiting : []);
+      }
+      const [full, barren] = parted(answer.sections);
+      arrange(notes, full.length && barren.length ? [none(barren)] : []);
       arrange(host, [
-        ...(answer.isFar ? [far] : []),
-        ...rows,
+        ...(answer.isFar ? [far(act)] : []),
+        ...full.map((section) => rowOf(section, answer, drawn, act)),
         ...(adding ? [waiting[0]] : []),
-        ...(isEmpty(answer.sections) && !adding ? [empty(answer.sections, act)] : []),
+        ...(full.length || adding ? [notes] : [empty(answer.sections, act)]),
       ]);
+      return paintHearts(host, get().shortlist);
     },
   );
   listen(
-    ({ votes, answer }) => [votes, answer],
-    (votes) => paintVotes(host, votes),
+    ({ shortlist }) => [shortlist],
+    (shortlist) => paintHearts(host, shortlist),
   );
   listen(
     ({ pinned, answer }) => [pinned, answer],
@@ -41,22 +46,51 @@ export function mount(host, act) {
   );
 }
 
-const isEmpty = (sections) => sections.every((section) => section.products.length === 0);
+/** The sections with products, and those without. */
+const parted = (sections) => [
+  sections.filter(({ products }) => products.length),
+  sections.filter(({ products }) => !products.length),
+];
 
-function rowOf(section, act) {
-  if (!drawn.has(section)) drawn.set(section, row(section, act, get().votes));
-  return drawn.get(section);
+/** The row of a section: the one of before if it is of the same answer, with its cards where they were. */
+function rowOf(section, answer, drawn, act) {
+  const known = drawn.get(section.category);
+  const here = known?.requestId === section.requestId ? known : { ...row(section, answer, act), ...section };
+  drawn.set(section.category, here);
+  here.update(section);
+  return here.element;
 }
 
-/** The row of a category with its products. */
-export function row(section, act, votes) {
-  const { category, products, requestId } = section;
-  const name = leaf(category);
-  const list = h(
-    "ul",
-    { class: "cards", role: "list" },
-    products.map((each) => card(each, category, requestId, act, votes[each.id])),
-  );
+/** The element of a category's row, and `update(section)`, which shows its products. */
+export function row(section, answer, act) {
+  const { category, requestId } = section;
+  const name = short(category);
+  const cards = new Map();
+  const list = h("ul", { class: "cards", role: "list" });
+  const actions = [
+    h(
+      "button",
+      {
+        type: "button",
+        class: "round where",
+        title: texts.rows.where,
+        aria: { pressed: "false", label: texts.rows.whereFor(name) },
+        onclick: () => act.pin(category),
+      },
+      icon("eye"),
+    ),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "round",
+        title: texts.rows.remove,
+        aria: { label: texts.rows.removeRow(name) },
+        onclick: () => act.removeCategory(category),
+      },
+      icon("close"),
+    ),
+  ];
   const element = h(
     "section",
     {
@@ -71,44 +105,28 @@ export function row(section, act, votes) {
     h(
       "header",
       { class: "row-head" },
-      h("div", { class: "row-words" }, h("h2", {}, name), h("p", {}, subtitle(section))),
-      h(
-        "div",
-        { class: "row-actions" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "round where",
-            title: texts.rows.where,
-            aria: { pressed: "false", label: texts.rows.whereFor(name) },
-            onclick: () => act.pin(category),
-          },
-          icon("eye"),
-        ),
-        ...slides(list, name),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "round",
-            title: texts.rows.remove,
-            aria: { label: texts.rows.removeRow(name) },
-            onclick: () => act.removeCategory(category),
-          },
-          icon("close"),
-        ),
-      ),
+      h("h2", { title: likely(section, answer.isFar) }, name),
+      section.present ? h("span", { class: "tag" }, texts.rows.present) : null,
+      h("div", { class: "row-actions" }, actions[0], ...slides(list, name), actions[1]),
     ),
-    products.length ? list : h("p", { class: "barren" }, texts.rows.none),
+    list,
   );
-  return element;
-}
-
-function subtitle({ category, suggested, present }) {
-  const unknown = suggested === undefined || suggested === null;
-  const likely = present ? texts.rows.present : unknown ? null : texts.rows.likely(numbers.percent(suggested));
-  return [likely, above(category)].filter(Boolean).join(" · ");
+  const update = ({ products }) => {
+    for (const each of products)
+      if (!cards.has(each.id))
+        cards.set(each.id, card(each, category, requestId, act, { rejectable: true }));
+    arrange(
+      list,
+      products.map(({ id }) => cards.get(id)),
+    );
+  };
+  update(section); // the first product is the tab stop
+  rove(
+    element,
+    () => [actions, ...[".card-open", ".heart", ".reject"].map((control) => [...list.querySelectorAll(control)])],
+    ([, products]) => products[0] ?? actions[0],
+  );
+  return { element, update };
 }
 
 function slides(list, name) {
@@ -116,7 +134,7 @@ function slides(list, name) {
   const button = (way, label, symbol) =>
     h(
       "button",
-      { type: "button", class: "round slide", aria: { label }, onclick: slide(way) },
+      { type: "button", class: "round slide", tabIndex: -1, aria: { label }, onclick: slide(way) },
       icon(symbol),
     );
   const [back, on] = [button(-1, texts.rows.previous(name), "left"), button(1, texts.rows.next(name), "right")];
@@ -129,22 +147,29 @@ function slides(list, name) {
   return [back, on];
 }
 
+/** A photo that is far from what the model knows: said plainly, with what helps. */
+const far = (act) =>
+  h(
+    "div",
+    { class: "barren far", role: "status" },
+    h("div", {}, h("h2", {}, texts.rows.far), h("p", {}, texts.rows.farText)),
+    h("button", { type: "button", class: "secondary small", onclick: act.explainAdapting }, texts.rows.adapt),
+  );
+
+/** The categories without products, after the others. */
+const none = (sections) =>
+  h("p", { class: "barren" }, texts.rows.none(sections.map(({ category }) => short(category))));
+
 function empty(sections, act) {
-  if (!sections.length) {
-    return h(
-      "div",
-      { class: "state" },
-      h("h2", {}, texts.rows.noCategories),
-      h("p", {}, texts.rows.addOne),
-      h("button", { type: "button", class: "secondary", onclick: act.suggestAgain }, texts.rows.suggest),
-    );
-  }
+  const [title, text, label, action] = sections.length
+    ? [texts.rows.nothing, texts.rows.widen, texts.tools.clear, act.clearFilters]
+    : [texts.rows.noCategories, texts.rows.addOne, texts.rows.suggest, act.suggestAgain];
   return h(
     "div",
     { class: "state" },
-    h("h2", {}, texts.rows.nothing),
-    h("p", {}, texts.rows.widen),
-    h("button", { type: "button", class: "secondary", onclick: act.clearFilters }, texts.tools.clear),
+    h("h2", {}, title),
+    h("p", {}, text),
+    h("button", { type: "button", class: "secondary", onclick: action }, label),
   );
 }
 

@@ -1,11 +1,12 @@
 // The scene: the photo with the attention over it, the box, and a caption.
 
-import { inWords, outlines, veil } from "./attention.js";
+import { inWords, paint } from "./attention.js";
 import { boxElement, draggable } from "./box.js";
 import { h, icon, replace } from "./element.js";
 import { texts } from "./locale.js";
 import { show } from "./picture.js";
 import { get, listen, set } from "./state.js";
+import { nameOf, short } from "./words.js";
 
 const FIRST = [0.25, 0.25, 0.75, 0.75];
 
@@ -14,11 +15,13 @@ export function mount(host, act) {
   const image = h("img", { class: "scene-photo", alt: "", draggable: false });
   const glow = h("div", { class: "glow", aria: { hidden: "true" } });
   const marks = h("div", { class: "marks" });
+  const dots = h("div", { class: "dots" });
   const frame = h(
     "div",
-    { class: "frame" },
+    { class: "frame", data: { empty: texts.scene.noPhoto } },
     image,
     glow,
+    dots,
     marks,
     h("div", { class: "scan", aria: { hidden: "true" } }),
   );
@@ -33,24 +36,32 @@ export function mount(host, act) {
   draggable(frame, { now: () => get().draft ?? get().box, choosing: () => get().draft !== null, act: boxed });
   image.addEventListener("load", () => {
     frame.classList.remove("blank");
-    ratio(frame, image.naturalWidth / image.naturalHeight);
+    ratio(host, image.naturalWidth / image.naturalHeight);
   });
-  image.addEventListener("error", () => frame.classList.add("blank"));
+  image.addEventListener("error", () => {
+    frame.classList.add("blank");
+    ratio(host, 4 / 3);
+  });
   listen(
     ({ scene, keys }) => [scene, keys],
     (scene) => {
       image.alt = texts.scene.photo(scene?.title);
       show(image, scene?.picture);
+      host.classList.toggle("unsized", Boolean(scene?.picture));
       frame.classList.toggle("blank", Boolean(scene) && !scene.picture);
     },
   );
   listen(
     ({ size }) => [size],
-    (size) => size && ratio(frame, size.width / size.height),
+    (size) => size && ratio(host, size.width / size.height),
   );
   listen(
     ({ phase }) => [phase],
     (phase) => frame.classList.toggle("looking", phase === "loading"),
+  );
+  listen(
+    ({ answer, box, draft }) => [answer, box ?? draft],
+    (answer, box) => replace(dots, ...(box ? [] : (answer?.pieces ?? []).map((each) => dot(each, answer, act)))),
   );
   listen(
     ({ box, draft }) => [box, draft],
@@ -68,7 +79,7 @@ export function mount(host, act) {
     ({ lit, pinned, answer, box, draft }) => [lit ?? pinned, answer, box, draft],
     (category, answer, box, draft) => {
       const section = draft ? null : answer?.sections.find((each) => each.category === category);
-      showAttention(glow, section?.attention, box);
+      paint(glow, section?.attention, box);
       caption.textContent = section?.attention
         ? inWords(category, section.attention)
         : HINT;
@@ -76,23 +87,29 @@ export function mount(host, act) {
   );
 }
 
+/** A quiet dot on a piece that the photo shows. */
+function dot(piece, { requestId }, act) {
+  const { category, products, region } = piece;
+  const element = h("button", {
+    type: "button",
+    class: "dot",
+    data: { key: `dot ${category}` },
+    title: short(category),
+    aria: { label: texts.scene.piece(short(category), nameOf(products[0], category)) },
+    onclick: () => act.openPiece(piece, requestId),
+  });
+  const [left, top, right, bottom] = region;
+  Object.assign(element.style, { left: `${50 * (left + right)}%`, top: `${50 * (top + bottom)}%` });
+  return element;
+}
+
 const HINT = matchMedia("(hover: none)").matches ? texts.scene.hintTouch : texts.scene.hint;
 
-const ratio = (frame, value) => frame.style.setProperty("--ratio", value.toFixed(4));
-
-function showAttention(glow, attention, box) {
-  glow.classList.toggle("shown", Boolean(attention));
-  if (!attention) return;
-  const canvas = h("canvas", {});
-  veil(canvas, attention);
-  glow.replaceChildren(canvas, outlines(attention));
-  const [left, top, right, bottom] = box ?? [0, 0, 1, 1];
-  Object.assign(glow.style, {
-    left: `${left * 100}%`,
-    top: `${top * 100}%`,
-    width: `${(right - left) * 100}%`,
-    height: `${(bottom - top) * 100}%`,
-  });
+/** Set the ratio of the photo. Until it is known, what is below the photo is hidden, so that nothing jumps. */
+function ratio(host, value) {
+  host.style.setProperty("--ratio", value.toFixed(4));
+  host.classList.toggle("tall", value < 0.9);
+  host.classList.remove("unsized");
 }
 
 function sceneTools(box, draft, phase, boxed) {

@@ -1,32 +1,58 @@
 // Keep the address of the page up to date, and share it.
 
 import { fromAddress, toAddress } from "./address.js";
+import { kept } from "./kept.js";
+import { back } from "./layers.js";
 import { texts } from "./locale.js";
 import { get, listen } from "./state.js";
 import { toast } from "./spoken.js";
+
+let restoring = false;
 
 /** Write the state to the address, and restore it when the visitor goes back or forward. */
 export function mount(button, act) {
   let last = get().scene;
   listen(
-    ({ scene, categories, filters, box }) => [scene, categories, filters, box],
+    ({ scene, categories, filters, box, view, locked, look }) => [
+      scene,
+      categories,
+      filters,
+      box,
+      view,
+      locked,
+      look.budget,
+      look.at,
+    ],
     (scene) => {
-      const address = location.pathname + toAddress(get());
-      if (scene !== last && scene) history.pushState(null, "", address);
-      else if (scene) history.replaceState(null, "", address);
+      if (scene !== last && scene && !restoring)
+        history.pushState(null, "", location.pathname + toAddress(get()));
+      else write();
       last = scene;
     },
   );
-  addEventListener("popstate", () => restore(act));
+  addEventListener("popstate", () => (back() ? write() : restore(act)));
   button.addEventListener("click", share);
 }
 
+/** Write the state to the current entry of the history. */
+function write() {
+  if (get().scene) history.replaceState(history.state, "", location.pathname + toAddress(get()));
+}
+
 /** Open the scene of the address; without a scene, the start. */
-export function restore(act) {
+export async function restore(act) {
+  if (get().scene && toAddress(get()) === location.search) return;
   const { scene, ...further } = fromAddress(location.search);
-  if (!scene) return act.close();
+  const photo = scene?.kind === "photo" ? kept() : {};
+  if (!scene || !photo) {
+    act.close();
+    return;
+  }
   const title = get().samples.find((each) => each.name === scene.name)?.title;
-  return act.open({ ...scene, title }, further);
+  restoring = true; // the address is there already
+  const opening = act.open({ title, ...scene, ...photo }, further);
+  restoring = false;
+  await opening;
 }
 
 async function share() {

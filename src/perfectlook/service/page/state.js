@@ -4,8 +4,11 @@
  *
  * scene: {kind: "photo" | "sample" | "url", ...} or null; categories: null (the server suggests) or paths;
  * box: [left, top, right, bottom] in 0..1 or null; draft: a box that is being drawn; lit: the category whose
- * attention is shown; votes: product id -> "kept" | "rejected". The state also has the categories of the
- * catalogue (`known`), the samples, and how many keys were entered (`keys`).
+ * attention is shown; look: the slots on the page, `looks` of the last answer and which of them (`at`), and
+ * `over`: why nothing fits the budget; kept: a look to compare with the one on the page. facets: brands and colours, each a Map from name to number.
+ *
+ * Beyond a scene there are the categories of the catalogue (`known`), the samples, how many keys were entered
+ * (`keys`), the shortlist of {product, category} and whether it is open (`listed`).
  */
 export const BEGINNING = Object.freeze({
   scene: null,
@@ -17,21 +20,41 @@ export const BEGINNING = Object.freeze({
   categories: null,
   box: null,
   draft: null,
-  filters: Object.freeze({ from: "", to: "", inStock: false }),
+  filters: Object.freeze({
+    from: "",
+    to: "",
+    inStock: false,
+    brands: Object.freeze([]),
+    colours: Object.freeze([]),
+    words: Object.freeze([]),
+  }),
   view: "rows",
   phase: "start",
   failure: null,
+  facets: Object.freeze({ brands: new Map(), colours: new Map() }),
   answer: null,
-  look: Object.freeze({ phase: "none", failure: null, requestId: null, slots: [], missing: [], budget: "" }),
+  look: Object.freeze({
+    phase: "none",
+    failure: null,
+    over: null,
+    requestId: null,
+    looks: [],
+    at: 0,
+    slots: [],
+    missing: [],
+    excluded: [],
+    budget: "",
+  }),
+  kept: null,
+  compared: false,
   locked: Object.freeze({}),
   swapping: null,
   lit: null,
   pinned: null,
-  votes: Object.freeze({}),
   drawer: null,
 });
 
-let state = { ...BEGINNING, known: [], samples: [], keys: 0 };
+let state = { ...BEGINNING, known: [], samples: [], keys: 0, shortlist: [], listed: false };
 const listeners = new Set();
 
 /** The current state. Never change it in place. */

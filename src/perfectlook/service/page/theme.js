@@ -1,4 +1,4 @@
-// Set the chosen colour scheme before the first paint, so that the other one does not flash.
+// Set the chosen colour scheme and the shop's colour before the first paint, so that no other one flashes.
 {
   const chosen = (() => {
     try {
@@ -8,4 +8,9 @@
     }
   })();
   if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  const { accent } = document.documentElement.dataset;
+  if (accent) {
+    document.documentElement.style.setProperty("--brand", accent);
+    document.documentElement.style.setProperty("--bright", `color-mix(in oklab, ${accent} 35%, white)`);
+  }
 }

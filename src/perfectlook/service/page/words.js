@@ -1,12 +1,23 @@
 // Read categories, amounts of money and places of the photo.
 
-import { numbers, texts } from "./locale.js";
+import { names, numbers, texts } from "./locale.js";
 
-/** The last level of a category: "Rugs" for "Home & Garden|Decor|Rugs". */
-export const leaf = (category) => category.split("|").at(-1);
+/** The short name of a category: "Rugs" for "Home & Garden|Decor|Rugs". Without one, its last level. */
+export const short = (category) => names[category] ?? category.split("|").at(-1);
 
 /** The levels above the last one: "Home & Garden › Decor". */
 export const above = (category) => category.split("|").slice(0, -1).join(" › ");
+
+/** The path of a category, and how likely it completes the photo, if that is known. */
+export function likely({ category, suggested, present }, isFar = false) {
+  const unknown = suggested === undefined || suggested === null || present || isFar;
+  return [
+    category.replaceAll("|", " › "),
+    present ? texts.rows.present : unknown ? null : texts.rows.likely(numbers.percent(suggested)),
+  ]
+    .filter(Boolean)
+    .join(" · ");
+}
 
 /** Read "49.90 EUR" as {cents, currency}; null without an amount. */
 export function money(text) {
@@ -17,9 +28,12 @@ export function money(text) {
 /** The price that a customer pays for a product; null if the catalogue has none. */
 export const paid = (product) => money(product.sale_price) ?? money(product.price);
 
-/** Add up prices: {total: a text or null, unpriced: how many products have no price}. */
-export function sum(products) {
-  const prices = products.map(paid);
+/** Add up the prices of {product, quantity}: {total: a text or null, unpriced: how many have no price}. */
+export function sum(slots) {
+  const prices = slots.map(({ product, quantity = 1 }) => {
+    const price = paid(product);
+    return price && { ...price, cents: price.cents * quantity };
+  });
   const priced = prices.filter((price) => price !== null);
   const byCurrency = Map.groupBy ? Map.groupBy(priced, (price) => price.currency) : grouped(priced);
   const parts = [...byCurrency].map(([currency, each]) =>
@@ -36,7 +50,7 @@ function grouped(prices) {
 
 /** The title of a product; without a title, its category and its rank. */
 export const nameOf = (product, category) =>
-  product.title || `${leaf(category ?? product.category ?? texts.product.product)} ${product.rank ?? ""}`.trim();
+  product.title || `${short(category ?? product.category ?? texts.product.product)} ${product.rank ?? ""}`.trim();
 
 /** The availability of a product; null if the catalogue has none. */
 export const stock = (product) => texts.product.stock[product.availability] ?? null;

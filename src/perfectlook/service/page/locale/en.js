@@ -1,8 +1,10 @@
 // Every text of the page, in English. Another language is another file of this folder with the same names.
 
+/** The language, as in HTML. It decides how numbers and prices are written. */
+export const language = "en";
+
 const plural = (count, one, several) => `${count} ${count === 1 ? one : several}`;
-const list = (words) =>
-  words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
+const list = (words) => new Intl.ListFormat("en-GB").format(words);
 const inCurrency = (text, currency) => (currency ? `${text} in ${currency}` : text);
 
 export const texts = {
@@ -10,7 +12,7 @@ export const texts = {
     title: "Perfect the Look",
     description: "Give a photo of a room or an outfit and see the products that complete it.",
     skip: "Skip to the content",
-    home: "Perfect the Look, back to the start",
+    home: "Back to the start",
     newPhoto: "New photo",
     share: "Share",
     dark: "Dark colours",
@@ -28,7 +30,7 @@ export const texts = {
     urlLabel: "Address of a picture on the web",
     urlHint: "https:// address of a picture",
     useUrl: "Use it",
-    samples: "Or try an example",
+    samples: "Try one of these",
     dropHere: "Drop the photo",
   },
   scene: {
@@ -47,6 +49,11 @@ export const texts = {
       down && across
         ? `${down < 0 ? "upper" : "lower"} ${across < 0 ? "left" : "right"}`
         : ["top", "", "bottom"][down + 1] || ["left", "centre", "right"][across + 1],
+    open: "Show the photo",
+    noPhoto: "The photo cannot be shown here.",
+    completePart: "What goes with this part",
+    pieces: "Already in your photo",
+    piece: (category, name) => `${category} in your photo: ${name}`,
     usePart: "Use this part",
     cancel: "Cancel",
     choosePart: "Choose a part",
@@ -68,6 +75,19 @@ export const texts = {
     to: "to",
     inStock: "In stock",
     clear: "Clear filters",
+    reset: "Clear",
+    words: "Filter by words",
+    wordsHint: "oak, under 300",
+    brand: "Brand",
+    colour: "Colour",
+    atLeast: (price) => `from ${price}`,
+    atMost: (price) => `up to ${price}`,
+    titled: (word) => `“${word}”`,
+    removeFilter: (text) => `Remove filter ${text}`,
+    found: (count) => plural(count, "product", "products"),
+    noNumber: (text) => `“${text}” is not a number. The filter stays as it was.`,
+    inverted: (from, to) => `No price is from ${from} and up to ${to}. The filter stays as it was.`,
+    done: "Done",
     categories: "Categories",
     category: "Category",
     removeCategory: (name) => `Remove category ${name}`,
@@ -75,17 +95,27 @@ export const texts = {
     find: "Find a category",
     noneLeft: "No other category.",
   },
+  typed: {
+    under: ["under", "below", "up to", "less than", "at most", "cheaper than", "max", "<"],
+    over: ["over", "above", "from", "more than", "at least", "min", ">"],
+    between: ["between", "from"],
+    range: ["and", "to"],
+    filler: ["and", "or", "with", "in", "for", "of", "a", "the"],
+    inStock: ["in stock", "available"],
+  },
   rows: {
     likely: (share) => `${share} likely to complete the photo`,
     present: "Already there",
-    far: "Unlike the photos that the model knows. For photos like this one, run `perfectlook adapt`.",
+    far: "This photo is unlike those that the model knows",
+    farText: "What it suggests here is a guess.",
+    adapt: "Adapt to my photos",
     where: "Where the model looked",
     whereFor: (name) => `Show where the model looked for ${name}`,
     remove: "Remove",
     removeRow: (name) => `Remove ${name}`,
     previous: (name) => `Previous products in ${name}`,
     next: (name) => `Next products in ${name}`,
-    none: "No product matches the filters.",
+    none: (names) => `No product matches the filters in ${list(names)}.`,
     noCategories: "No categories chosen",
     addOne: "Add one above, or let the model suggest them.",
     suggest: "Suggest categories",
@@ -105,18 +135,19 @@ export const texts = {
     reduced: (share) => `−${share}`,
     why: (whole, regions) => `Why: ${whole} from the whole scene, ${regions} from its regions`,
     whyTitle: "Why this product",
-    whole: (share) => `Scene ${share}`,
-    regions: (share) => `Regions ${share}`,
-    wholeLong: (share) => `Whole scene ${share}`,
-    regionsLong: (share) => `Regions of the photo ${share}`,
-    rate: (name) => `Rate ${name}`,
-    good: "Good match",
-    bad: "Not a match",
+    whole: (share) => `Whole scene ${share}`,
+    regions: (share) => `Regions of the photo ${share}`,
+    keep: "Keep",
+    keepThis: (name) => `Keep ${name} on the shortlist`,
+    reject: "Not for me",
+    rejectThis: (name) => `Not for me: ${name}`,
+    undo: "Undo",
     back: "Back",
     close: "Close",
     visit: "Visit the shop",
     useInLook: "Build a look with this",
     alike: "More like this",
+    noPicture: "No picture",
     noneAlike: "No similar products were found.",
   },
   look: {
@@ -136,7 +167,46 @@ export const texts = {
     budget: (currency) => (currency ? `Budget ${currency}` : "Budget"),
     noBudget: "none",
     rebuild: "Choose the others again",
+    another: "Another look",
+    noOther: "There is no other look with these products.",
+    times: (quantity) => `${quantity} ×`,
+    excluded: (names) => `Left out, because it does not go with another piece of the look: ${list(names)}.`,
+    tooDear: (budget) => `No look fits ${budget}`,
+    cheapest: (price) => `The cheapest look costs ${price}.`,
+    useCheapest: (price) => `Show the look for ${price}`,
+    drop: (name) => `Leave out ${name}`,
     none: "No look with these filters",
+  },
+  shortlist: {
+    title: "Shortlist",
+    open: (count) => `Shortlist: ${count}`,
+    empty: "Press the heart of a product to keep it here.",
+    remove: (name) => `Remove ${name} from the shortlist`,
+    asList: "Copy as list",
+    asTable: "Copy as CSV",
+    asLink: "Copy link",
+    copied: "Copied.",
+    notCopied: "The browser did not allow copying.",
+  },
+  compare: {
+    title: "Two looks",
+    keep: "Keep to compare",
+    keptNow: "The look is kept. Ask for another look, then compare.",
+    open: "Compare",
+    kept: "Kept",
+    now: "Now",
+    without: (name) => `Without ${name}`,
+    useKept: "Use the kept look",
+    stay: "Stay with this one",
+  },
+  adapt: {
+    title: "Adapt to your photos",
+    text: "The model learns how your rooms or outfits look from 16 or more photos. It needs no products and no labels. On the server, run:",
+    commands:
+      "perfectlook adapt MODEL --scenes PHOTOS --out adapted\n" +
+      "perfectlook catalogue sync FEED --model adapted --catalogue CATALOGUE\n" +
+      "perfectlook serve --model adapted --catalogue CATALOGUE",
+    more: "Then it knows photos like yours, and its suggestions are more than a guess.",
   },
   key: {
     title: "This server requires a key",
@@ -161,8 +231,10 @@ export const texts = {
     locked: (name) => `${name} locked.`,
     unlocked: (name) => `${name} unlocked.`,
     swapped: (name) => `${name} swapped.`,
-    good: "Marked as a good match.",
-    bad: "Marked as not a match.",
+    kept: (name) => `${name} is on the shortlist.`,
+    dropped: (name) => `${name} is off the shortlist.`,
+    rejected: (name) => `${name} is gone.`,
+    undone: "The product is back.",
   },
   failure: {
     again: "Try again",
@@ -184,19 +256,35 @@ export const texts = {
   },
 };
 
-/** How this language writes numbers. Amounts and counts follow the reader's browser. */
-export const numbers = {
-  count: (count) => count.toLocaleString(),
-  percent: (share) => `${Math.round(share * 100)} %`,
-  money: ({ cents, currency }) => {
-    const amount = cents / 100;
-    const digits = cents % 100 === 0 ? 0 : 2;
-    const format = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-    if (!currency) return new Intl.NumberFormat(undefined, format).format(amount);
-    try {
-      return new Intl.NumberFormat(undefined, { style: "currency", currency, ...format }).format(amount);
-    } catch {
-      return `${amount.toFixed(digits)} ${currency}`; // no currency that the browser knows
-    }
-  },
+/** Short names of categories by their paths. A category without one has its last level as its name. */
+export const names = {
+  "Apparel & Accessories|Clothing|Outerwear|Coats & Jackets": "Jackets",
+  "Apparel & Accessories|Clothing|Pants": "Trousers",
+  "Apparel & Accessories|Clothing|Shirts & Tops": "Tops",
+  "Apparel & Accessories|Clothing Accessories|Scarves & Shawls": "Scarves",
+  "Apparel & Accessories|Handbags, Wallets & Cases": "Bags",
+  "Furniture|Beds & Accessories|Beds & Bed Frames": "Beds",
+  "Furniture|Cabinets & Storage|Buffets & Sideboards": "Sideboards",
+  "Furniture|Cabinets & Storage|Dressers & Wardrobes": "Wardrobes",
+  "Furniture|Chairs|Arm Chairs, Recliners & Sleeper Chairs": "Armchairs",
+  "Furniture|Chairs|Kitchen & Dining Room Chairs": "Dining chairs",
+  "Furniture|Chairs|Table & Bar Stools": "Stools",
+  "Furniture|Shelving": "Shelves",
+  "Furniture|Shelving|Bookcases & Standing Shelves": "Shelves",
+  "Furniture|Tables|Accent Tables|Coffee Tables": "Coffee tables",
+  "Furniture|Tables|Kitchen & Dining Room Tables": "Dining tables",
+  "Hardware|Plumbing|Plumbing Fixtures|Faucets": "Taps",
+  "Hardware|Plumbing|Plumbing Fixtures|Sinks": "Sinks",
+  "Home & Garden|Decor|Artwork|Posters, Prints, & Visual Artwork": "Prints",
+  "Home & Garden|Decor|Frames & Art": "Frames",
+  "Home & Garden|Decor|Throw Pillows": "Cushions",
+  "Home & Garden|Decor|Window Treatments|Curtains & Drapes": "Curtains",
+  "Home & Garden|Household Supplies|Storage & Organization": "Storage",
+  "Home & Garden|Kitchen & Dining|Appliances & Cookware": "Cookware",
+  "Home & Garden|Lawn & Garden|Pots & Planters": "Plant pots",
+  "Home & Garden|Lighting|Lamps|Floor Lamps": "Floor lamps",
+  "Home & Garden|Lighting|Lamps|Table Lamps": "Table lamps",
+  "Home & Garden|Lighting|Lighting Fixtures|Ceiling Light Fixtures": "Ceiling lights",
+  "Home & Garden|Linens & Bedding|Bedding": "Bedding",
+  "Home & Garden|Plants|Indoor & Outdoor Plants": "Plants",
 };
