@@ -2,8 +2,8 @@
 
     python benchmarks/page.py [--times 20] [--quick] [--json FILE]
 
-The server runs the demo in this process: the showroom, its model and the example shop. Each time is of a
-fresh context of the browser, without a cache.
+The server runs the demo in this process: the showroom, the model `rooms` and the example shop. Each time is
+of a fresh context of the browser, without a cache.
 
 - `widget_first_over_answer`: from the start of the shop's page to the widget's first products, over the time
   that the service takes for the same answer, asked from this process.
@@ -29,7 +29,7 @@ from perfectlook.files import MODELS, SHOWROOM
 from perfectlook.service.appearance import FOLDER
 
 SCRIPT = """
-new Promise(done => {
+window.drawn = new Promise(done => {
   const cards = () => {
     const widget = document.querySelector("perfect-look");
     const found = (widget ? widget.shadowRoot : document)?.querySelector(".card:not(.bone)");
@@ -52,9 +52,9 @@ def measured(browser: Browser, address: str, times: int) -> tuple[float, float]:
     for _ in range(times):
         context = browser.new_context(viewport={"width": 1440, "height": 1600}, reduced_motion="reduce")
         page = context.new_page()
+        page.add_init_script(SCRIPT)
         page.goto(address, wait_until="commit")
-        page.wait_for_function("document.readyState !== 'loading'")
-        found.append(page.evaluate(SCRIPT))
+        found.append(page.evaluate("drawn"))
         context.close()
     return median(each[0] for each in found), median(each[1] for each in found)
 

@@ -65,9 +65,6 @@ UNRUN = {
     "pip install .": INSTALLS,
     "pip install '.[cluster]'": INSTALLS,
     "pip install '.[mcp]'": INSTALLS,
-    "perfectlook keys new my-shop --public >> keys": (
-        "the shell appends its output; tests/service/test_widget.py makes such keys"
-    ),
     "perfectlook mcp --model MODEL --catalogue CATALOGUE": (
         "waits for an assistant; tests/cli/test_mcp.py calls its tools"
     ),

@@ -64,5 +64,5 @@ def test_the_scripts_of_the_readme_run_on_the_showroom(
 
 
 def test_every_language_is_one_that_some_test_reads():
-    known = {"", "python", "toml", "json", "text", "ini", "dockerfile", "nginx"}
+    known = {"", "python", "toml", "json", "text", "ini", "dockerfile", "nginx", "html", "css"}
     assert {block.language for page in PAGES for block in blocks(page)} <= known
