@@ -72,7 +72,7 @@ VARIANTS = {
 
 
 def test_the_worth_of_every_part_is_that_of_the_results():
-    text = docs_page("experiments.md").read_text(encoding="utf-8")
+    text = docs_page("explanation/experiments.md").read_text(encoding="utf-8")
     rows = [row.strip("| ").split(" | ") for row in re.findall(r"^\| .*[+-]?0\.\d{3}.* \|$", text, re.M)]
     said = {row[0]: row[1:] for row in rows if row[0] in VARIANTS}
     assert said.keys() == VARIANTS.keys()

@@ -122,6 +122,7 @@ def test_every_public_part_of_the_package_is_in_the_python_reference():
     inner = {
         "__main__",
         "cli",
+        "colours",
         "features",
         "images",
         "picture_structure",
