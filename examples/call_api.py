@@ -29,11 +29,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def service(model: Path, catalogue: Path, feedback: Path) -> Iterator[str]:
-    """Run `perfectlook serve`, yield its URL when it is ready, and stop it at the end."""
+def service(model: Path, catalogue: Path, feedback: Path, *more: str) -> Iterator[str]:
+    """Run `perfectlook serve` with more flags, yield its URL when it is ready, and stop it at the end."""
     port = free_port()
     flags = ["--model", model, "--catalogue", catalogue, "--feedback", feedback, "--port", port]
-    command = [sys.executable, "-m", "perfectlook", "serve", *map(str, flags)]
+    command = [sys.executable, "-m", "perfectlook", "serve", *map(str, flags), *more]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # discard its log
     url = f"http://127.0.0.1:{port}"
     try:

@@ -1,5 +1,7 @@
 """The scripts of examples/, run on a drawn set by the lines that docs/how-to/examples.md prints."""
 
+import csv
+import json
 import os
 import re
 import shlex
@@ -99,3 +101,28 @@ def test_help_says_how_it_is_run(name):
         [sys.executable, str(EXAMPLES / name), "--help"], capture_output=True, text=True, check=True
     )
     assert "SET" in done.stdout and "python examples/" in done.stdout
+
+
+def test_a_set_becomes_a_feed_with_its_scenes_as_further_pictures(desk):
+    run("export_feed.py", cwd=desk)
+    pairs = [json.loads(line) for line in (desk / "my-set" / "pairs.jsonl").read_text().splitlines()]
+    with (desk / "feed.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 24
+    found = {
+        (row["id"], Path(picture).stem)
+        for row in rows
+        for picture in row["additional_image_link"].split(", ")
+        if picture
+    }
+    assert found == {(pair["product"], pair["scene"]) for pair in pairs}
+
+
+@pytest.mark.long
+def test_on_a_day_of_a_shop_nothing_wrong_is_shown(desk):
+    said = run("shop_day.py", cwd=desk)
+    assert "check: 414 products, severity ok\nsync: 414 added" in said
+    assert "sale: 9.00 EUR becomes 5.00 EUR (was 9.00 EUR)" in said
+    assert "lacks 314 of the 414 products" in said
+    assert "model: new answers" in said
+    assert re.search(r"^[1-9]\d* answers compared, 0 wrong$", said, re.M)

@@ -1,4 +1,4 @@
-"""`perfectlook data get`, `make` and `stats`: sets of scenes and products."""
+"""`perfectlook data get`, `make`, `from-feed` and `stats`: sets of scenes and products."""
 
 import shlex
 import sys
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Positive, Strict, Text, group
+from perfectlook.cli.options import Feeding, JsonOut, Positive, Strict, Text, Workers, group
 from perfectlook.cli.output import print_problems, write_json
 from perfectlook.progress import counted
 
@@ -30,6 +30,7 @@ def register(app: App) -> None:
     data.command(stats)
     data.command(get)
     data.command(make)
+    data.command(from_feed)
     app.command(data)
 
 
@@ -177,6 +178,62 @@ def make(
     print_problems(made.problems, str(pairs))
     print(f"{folder}: {_sizes(made)}")
     print(f"To inspect it, run: perfectlook data stats {folder}")
+    return 1 if strict and made.problems else 0
+
+
+def from_feed(
+    feed: str,
+    /,
+    *,
+    out: Path,
+    licence: Text | None = None,
+    crop: Literal["fashion", "any"] | None = None,
+    force: bool = False,
+    workers: Workers = None,
+    strict: Strict = False,
+    json: JsonOut = None,
+    feeding: Feeding = Feeding(),
+) -> int:
+    """Make a set from a feed: its lifestyle photos are scenes, paired with the products that show them.
+
+    Packshots and lifestyle photos are told apart. SET/pictures.html shows the doubtful ones. It saves your
+    corrections as corrections.csv; move that file into the set, and run the same command again.
+
+    Args:
+        feed: the feed, or its URL
+        out: folder of the set; a set made from a feed is made again
+        licence: licence of the pictures; model cards repeat it
+        crop: sides of a product's box that may remain of a scene: above and below for fashion, or any; by
+            default, guessed from the categories
+        force: replace another set in the folder
+        strict: exit with 1 if a row, a picture or a product had to be left out
+
+    Raises:
+        PerfectLookError: the feed cannot be read, or it has no pair.
+    """
+    from perfectlook.features.from_feed import make_from_feed
+    from perfectlook.progress import ProgressLine
+
+    made = make_from_feed(
+        feed,
+        out,
+        licence=licence,
+        crop=crop,
+        force=force,
+        workers=workers,
+        progress=ProgressLine,
+        **feeding.options(),
+    )
+    print_problems(made.problems, feed)
+    if json:
+        write_json(json, asdict(made))
+    if json != "-":
+        kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(made.pictures.items()))
+        print(f"{out}: {_sizes(made)}; {made.pairs / made.scenes:.1f} products a scene")
+        print(f"  pictures: {kinds}; {made.corrected:,} corrected by hand")
+        if made.pictures.get("doubtful"):
+            print(f"  To correct the doubtful ones, open {out / 'pictures.html'}.")
+        print(f"To inspect it, run: perfectlook data stats {out}")
     return 1 if strict and made.problems else 0
 
 

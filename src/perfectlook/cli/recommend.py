@@ -32,6 +32,7 @@ from perfectlook.cli.output import (
     write_json,
 )
 from perfectlook.errors import PictureError, UsageError
+from perfectlook.progress import counted
 from perfectlook.taxonomy import short_names
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 FAILED = 1
 PRODUCTS, ALTERNATIVES = 10, 3
+MOST_CATEGORIES = 8
+"""How many categories are printed if none is named."""
 """Defaults of `-k`: products of a category, and alternatives of a slot."""
 NEAREST, NAMED = 3, 3
 """How many products `explain` explains by default, and how many regions it names for each."""
@@ -145,7 +148,8 @@ def complete(
         for answer in _answers(answered, (photo, *photos), sheet):
             found.append(answer)
             if not json:
-                print(*_lines(answer, bare=choosing.all), sep="\n")
+                most = None if category or choosing.all else MOST_CATEGORIES
+                print(*_lines(answer, bare=choosing.all, most=most), sep="\n")
     if json and found:
         documents = [_document(answer, bare=choosing.all) for answer in found]
         write_json(json, documents if photos else documents[0])
@@ -267,14 +271,18 @@ def _document(answer: "answers.DrawableAnswer", *, bare: bool) -> dict[str, Any]
     return answer.to_dict(None) if bare else answer.to_dict()
 
 
-def _lines(answer: "answers.DrawableAnswer", *, bare: bool) -> Iterator[str]:
-    """Yield the lines of an answer for people. `bare` prints all digits of distances."""
+def _lines(answer: "answers.DrawableAnswer", *, bare: bool, most: int | None = None) -> Iterator[str]:
+    """Yield the lines of an answer for people. `bare` prints all digits; `most` limits the categories."""
     from perfectlook import answers
 
     match answer:
         case answers.Answer():
-            yield from _sections(_asked(answer), answer.categories, bare=bare)
-            for product in answer.in_scene:
+            yield from _sections(_asked(answer), answer.categories[:most], bare=bare)
+            if more := answer.categories[len(answer.categories[:most]) :]:
+                others = counted(len(more), "more category", "more categories")
+                yield f"  {others}: name them with --category, or use --json, which has all"
+                yield ""
+            for product in answer.in_scene[:most]:
                 yield f"  the photo seems to show {product.id}  {short_title(product.title)}".rstrip()
             for rule in answer.unused_rules:
                 yield f"  rule {rule.rule} ({rule.action}) is not applied: {rule.reason}"

@@ -10,7 +10,7 @@ product.
 import math
 import os
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -91,6 +91,41 @@ def make(
     if not content.rows:
         first = f" The first problem: {problems[0]}" if problems else ""
         raise DatasetError(f"{pairs}: no row can be used. Fix the rows.{first}")
+    pictures: dict[str, Path] = {}
+    for what, used in (("scene", reader.sizes), ("product", known)):
+        own = (reader.pictures[what][each] for each in used)
+        pictures |= {f"{what}s/{picture.name}": picture for picture in own}
+    given = {scenes.resolve(), products.resolve()}
+    write_set(folder, content, pictures, licence=licence, crop=crop, link=link, force=force, given=given)
+    return Made(len(reader.sizes), len(known), len(content.rows), problems)
+
+
+def write_set(
+    folder: Path,
+    content: SetContent,
+    pictures: Mapping[str, Path],
+    *,
+    licence: str | None = None,
+    crop: str | None = None,
+    link: bool = False,
+    force: bool = False,
+    given: Collection[Path] = (),
+) -> None:
+    """Write a set with its pictures.
+
+    Args:
+        folder: the folder of the set, created if needed.
+        content: the rows, categories and details.
+        pictures: the source of each picture by its place in the set, as in `scenes/living.jpg`.
+        licence: the licence of the pictures.
+        crop: the crop rule.
+        link: make hard links of the pictures instead of copies, if the file system can.
+        force: replace another set in the folder.
+        given: folders that the pictures come from. Nothing in them is removed.
+
+    Raises:
+        UsageError: the folder contains another set and `force` is not given.
+    """
     told = {name: value for name, value in (("crop", crop), ("licence", licence)) if value}
     files = {ABOUT: json_lines(told) if told else None, **set_files(content)}
     is_set = (folder / CATEGORIES).exists()
@@ -98,16 +133,11 @@ def make(
         _check_same(folder, files)
     if is_set and force:
         (folder / CATEGORIES).unlink()  # after an interruption, a mixture of two sets is no set
-    used = [reader.pictures["scene"][each] for each in reader.sizes]
-    pictures = {f"scenes/{picture.name}": picture for picture in used}
-    used = [reader.pictures["product"][each] for each in known]
-    pictures |= {f"products/{picture.name}": picture for picture in used}
     for target, picture in pictures.items():
         _bring(picture, folder / target, link=link)
     write_files(folder, files)
     if is_set and force:
-        _clear(folder, pictures, {scenes.resolve(), products.resolve()})
-    return Made(len(reader.sizes), len(known), len(content.rows), problems)
+        _clear(folder, pictures, given)
 
 
 class _Reader:
@@ -212,7 +242,7 @@ def _box(row: dict[str, str], size: tuple[int, int]) -> Box | None:
         raise UnusableError(ProblemKind.UNUSABLE_BOX, row["product"], reason)
     if min(box) < 0 or max(box) > 1:
         scene = f"the scene of {size[0]}×{size[1]} pixels"
-        reason = f"its box ({given}) is partly outside {scene}. Correct its numbers."
+        reason = f"its box ({given}) is partly outside {scene}, and was clipped. Correct its numbers."
         raise UnusableError(ProblemKind.BOX_OUTSIDE, row["product"], reason)
     return box
 

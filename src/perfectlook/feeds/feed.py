@@ -283,7 +283,7 @@ class Feed:
             too_long = f"its image_link has {len(image):,} characters. Use up to {MAX_LINK:,}."
             reason = too_long if image else "has no picture. Add an image_link."
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, reason)
-        place = self._place(image)
+        place = self._located(image)
         if place is None:
             reason = (
                 "not an http:// or https:// URL. Correct the link."
@@ -291,7 +291,17 @@ class Feed:
                 else "is outside the folder of the feed. Move it there, or pass --allow-outside."
             )
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, f"{image[:80]}: {reason}")
-        return Path(place if self._url or _is_url(image) else self._spelled(place))
+        return Path(place)
+
+    def linked(self, product: Product, field: str) -> list[Path]:
+        """Return the pictures that a field lists, such as `additional_image_link`, as paths."""
+        places = (self._located(each) for each in _pictures(product.fields.get(field, "")) if each)
+        return [Path(place) for place in places if place]
+
+    def _located(self, image: str) -> str | None:
+        """Return the path of a picture, also if its file is named in another case; None if not allowed."""
+        place = self._place(image)
+        return place if place is None or self._url or _is_url(image) else self._spelled(place)
 
     def _absolute(self, image: str) -> str:
         """Return the address of a picture of a feed by URL, or the text itself."""

@@ -533,7 +533,7 @@ def _values(item: "Element") -> dict[str, str]:
         if not text.strip():
             lists += [field] if len(field) else []
             continue
-        if name in (MORE_IMAGES, "image") and name in values:
+        if name in LISTED_IMAGES and name in values:
             values[name] += f", {text.strip()}"
         if (currency := field.get("currency")) and not any(map(str.isalpha, text)):
             text += f" {currency}"
@@ -545,7 +545,8 @@ def _values(item: "Element") -> dict[str, str]:
     return values
 
 
-MORE_IMAGES = "additional_image_link"
+LISTED_IMAGES = ("additional_image_link", "lifestyle_image_link", "image")
+"""Fields that an item may repeat, with one picture in each."""
 _WITH_MARKUP = ("title", "name", "description", "summary", "content")
 
 

@@ -21,6 +21,7 @@ from perfectlook.errors import DatasetError, ModelError
 from perfectlook.features.extraction import extract
 from perfectlook.features.set_features import NO_FEATURES
 from perfectlook.features.store import FeatureArrays, ViewKey, open_store
+from perfectlook.files import model_folder
 from perfectlook.images import SUFFIXES
 from perfectlook.model.files import (
     CONFIG,
@@ -163,9 +164,9 @@ class Adaptation:
 
 
 def adapt(
-    folder: Path,
-    scenes: Path,
-    out: Path,
+    folder: Path | str,
+    scenes: Path | str,
+    out: Path | str,
     *,
     seed: int = 0,
     workers: int | None = None,
@@ -176,7 +177,8 @@ def adapt(
     Product vectors stay the same, but the copy is another model: sync the catalogue again with it.
 
     Args:
-        folder: the folder of the model. An adapted model is adapted again from its training scenes.
+        folder: the folder of the model, or the name of one that comes with the package. An adapted model is
+            adapted again from its training scenes.
         scenes: a folder of photos of a shop's scenes, at best 16 or more. Subfolders are included.
         out: the folder of the adapted model. A model in it is replaced.
         seed: of the random parts.
@@ -188,6 +190,7 @@ def adapt(
             written.
         DatasetError: the folder has no readable picture.
     """
+    folder, scenes, out = model_folder(folder), Path(scenes), Path(out)
     record = ModelRecord.read(folder)
     if record.config.encoder == "recurrent":
         raise ModelError(

@@ -56,6 +56,7 @@ from perfectlook.recommender.view import PhotoView
 from perfectlook.stores import Point, Query
 from perfectlook.stores.base import fields_of
 from perfectlook.stores.filters import Compare, Filter, parse_filter
+from perfectlook.taxonomy import matching
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 
 if TYPE_CHECKING:
@@ -246,6 +247,8 @@ class Recommender(Closable):
         view = self._view(asked, chosen)
         if categories is None:
             chosen = list(view.suggested)[:limit]
+        else:  # of the categories that a name stands for, the likeliest comes first
+            chosen = list(dict.fromkeys(c for name in categories for c in matching(view.suggested, name)))
         pins, unused = find_pins(self.catalogue, self.model, rules, wanted)
         if not keep_in_scene:
             wanted = all_of([wanted, view.elsewhere])

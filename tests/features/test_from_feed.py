@@ -1,0 +1,97 @@
+"""A set is made from the packshots and lifestyle photos of a feed."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from perfectlook.data import load_set
+from perfectlook.errors import DatasetError, UsageError
+from perfectlook.features.from_feed import CORRECTIONS, NO_PACKSHOT, PAGE, MadeFromFeed, make_from_feed
+
+HEADER = ["id", "title", "product_type", "image_link", "additional_image_link", "lifestyle_image_link"]
+
+
+class Shop:
+    """Three packshots, two rooms, and a copy of the first room that was saved again."""
+
+    def __init__(self, folder: Path) -> None:
+        rooms = load_set("showroom")
+        self.folder, self.set = folder / "shop", folder / "set"
+        self.folder.mkdir()
+        for name, product in zip("abc", rooms.products.values(), strict=False):
+            shutil.copy(product.picture, self.folder / f"{name}.jpg")
+        for name, scene in zip("rs", rooms.scenes.values(), strict=False):
+            shutil.copy(scene.picture, self.folder / f"{name}.jpg")
+        Image.open(self.folder / "r.jpg").save(self.folder / "copy.jpg", quality=60)
+
+    def make(self, *rows: tuple[str, ...], **options: object) -> MadeFromFeed:
+        with (self.folder / "feed.csv").open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([HEADER, *rows])
+        feed = self.folder / "feed.csv"
+        return make_from_feed(feed, self.set, workers=1, **options)  # type: ignore[arg-type]
+
+    def pairs(self) -> set[tuple[str, str]]:
+        """Return product and place of the scene, 1 for the first one in the file of pairs."""
+        made = load_set(self.set)
+        places = {scene: place for place, scene in enumerate(made.scenes, 1)}
+        return {(pair.product, str(places[pair.scene])) for pair in made.pairs}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def test_lifestyle_photos_are_scenes_of_all_products_that_cite_them(shop: Shop) -> None:
+    made = shop.make(
+        ("a", "Red chair", "Chairs", "r.jpg", "a.jpg, s.jpg", ""),  # the packshot may come later
+        ("x/b", "Blue chair", "Chairs", "b.jpg", "copy.jpg", ""),
+        ("c", "Rug", "Rugs", "c.jpg", "", ""),
+        ("d", "Lamp", "Lamps", "s.jpg", "", ""),
+        licence="our own",
+    )
+    assert (made.scenes, made.products, made.pairs) == (2, 3, 3)
+    assert made.pictures == {"lifestyle": 3, "packshot": 3}
+    assert [(each.item, each.kind) for each in made.problems] == [("d", NO_PACKSHOT)]
+    found = load_set(shop.set)
+    assert found.licence == "our own"
+    (hashed,) = found.products.keys() - {"a", "c"}
+    assert shop.pairs() == {("a", "1"), ("a", "2"), (hashed, "1")}  # a copy is the same scene
+    assert found.products[hashed].fields["feed_id"] == "x/b"
+    assert found.products["a"].title == "Red chair"
+    assert found.products["a"].picture.read_bytes() == (shop.folder / "a.jpg").read_bytes()
+
+
+def test_a_person_corrects_and_the_next_run_follows(shop: Shop) -> None:
+    rows = (("a", "Chair", "Chairs", "a.jpg", "r.jpg, s.jpg", ""), ("c", "Rug", "Rugs", "c.jpg", "", "b.jpg"))
+    assert shop.make(*rows).pairs == 3  # lifestyle_image_link is believed
+    page = (shop.set / PAGE).read_text(encoding="utf-8")
+    shown = re.findall(r'data-picture="(\w+)" data-kind="lifestyle" data-chosen=""', page)
+    assert len(shown) == 3
+    first = json.loads((shop.set / "pairs.jsonl").read_text().splitlines()[0])["scene"]
+    (picture,) = (each for each in shown if each.startswith(first))
+    (shop.set / CORRECTIONS).write_text(f"picture,kind\n{picture},neither\n", encoding="utf-8")
+    made = shop.make(*rows)
+    assert (made.pairs, made.corrected, made.pictures["neither"]) == (2, 1, 1)
+    assert not list((shop.set / "scenes").glob(f"{first}*"))
+    assert f'data-picture="{picture}" data-kind="neither" data-chosen="neither"' in (
+        (shop.set / PAGE).read_text(encoding="utf-8")
+    )
+    (shop.set / CORRECTIONS).write_text(f"picture,kind\n{picture},scene\n", encoding="utf-8")
+    with pytest.raises(
+        UsageError, match=r"corrections\.csv: unknown kind 'scene' of picture .*Write lifestyle"
+    ):
+        shop.make(*rows)
+
+
+def test_a_feed_without_lifestyle_photos_makes_no_set(shop: Shop) -> None:
+    with pytest.raises(
+        DatasetError, match=r"no lifestyle photo belongs to a product \(0 lifestyle photos, 1 pack"
+    ):
+        shop.make(("a", "Chair", "Chairs", "a.jpg", "", ""))
+    assert not shop.set.exists()
