@@ -199,3 +199,13 @@ def test_many_products_are_patched_and_each_is_answered(own_shop: Running, store
     assert own_shop.keyed.patch("/v1/products", json={"products": many}).status_code == 422
     large = {"products": [{"id": "x", "price": "1" * 9_000}] * 130}
     assert own_shop.keyed.patch("/v1/products", json=large).status_code == 413
+
+
+def test_every_spelling_of_an_id_names_the_same_product(own_shop: Running):
+    composed, decomposed = "/v1/products/caf%c3%a9", "/v1/products/cafe%cc%81"
+    body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
+    assert own_shop.keyed.put(decomposed, json=body).json()["id"] == "caf\u00e9"
+    for path in (composed, decomposed, f"{decomposed}/picture"):
+        assert own_shop.client.get(path).status_code == 200
+    assert own_shop.keyed.delete(decomposed).status_code == 200
+    assert own_shop.client.get(composed).status_code == 404

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from perfectlook.answers import (
     CatalogueProduct,
@@ -46,7 +46,9 @@ SYNC_WAIT = 10.0
 """Seconds that a write waits for a running sync."""
 
 Id = Annotated[
-    str, PathParameter(max_length=500, description="id of a product, as in answers", examples=["b6a5"])
+    str,
+    AfterValidator(lambda id_: unicodedata.normalize("NFC", id_).strip()),  # as in feeds
+    PathParameter(max_length=500, description="id of a product, as in answers", examples=["b6a5"]),
 ]
 Text = Annotated[str, StringConstraints(max_length=10_000)]
 
@@ -170,7 +172,6 @@ async def product(service: OpenService, id: Id) -> Response:  # noqa: A002
 )
 async def put(request: Request, service: OpenService, id: Id) -> Response:  # noqa: A002
     """Embed a product and store it in the catalogue. After the answer, searches find it."""
-    id = unicodedata.normalize("NFC", id).strip()  # noqa: A001
     if reason := unusable_id(id):
         raise Refusal(422, "invalid", f"id: {reason}")
     document, content = await _body(request)
