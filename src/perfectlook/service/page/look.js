@@ -3,7 +3,7 @@
 import { arrange, h, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
 import { arrangeSlots, slotOf, tray } from "./slot.js";
-import { get, listen } from "./state.js";
+import { listen } from "./state.js";
 import { toast } from "./spoken.js";
 import { amount } from "./typed.js";
 import { money, short, sum } from "./words.js";
@@ -140,10 +140,9 @@ function refused(look, act) {
 }
 
 /** What the cheapest look costs, and two ways on. */
-function tooDear({ cheapest, dearest, drop_suffices: suffices }, act) {
+function tooDear({ budget, cheapest, dearest, drop_suffices: suffices }, act) {
   const price = money(cheapest.price);
-  const { budget } = get().look;
-  const asked = numbers.money(money(`${budget} ${price.currency}`));
+  const asked = numbers.money(money(budget));
   return h(
     "div",
     { class: "state", role: "alert" },
