@@ -91,6 +91,8 @@ class Attention(AnswerPart):
     rows: int
     columns: int
     weights: RoundedList
+    holds: bool | None = Field(default=None, exclude_if=_absent)
+    """Whether attention explains the model's ranking, by the deletion test; None if this is not tested."""
 
 
 class Resolved(AnswerPart):

@@ -24,7 +24,7 @@ EVEN, SHADOW = 4.0, 14.0
 """How far a background's pixels are from its colour, and how much darker its shadows are, at most."""
 LEAST, MOST = 0.02, 8
 """The least share of a swatch, and the largest number of swatches of a picture."""
-PALE = 12.0
+PALE = 14.0
 """Below this chroma, light and shade decide the name, so only charcoal and black are certain."""
 _WEIGHTS = np.array([0.7, 1.0, 1.0], np.float32)
 """Lightness counts less than hue and chroma, because light and shade change it."""

@@ -12,6 +12,8 @@ from PIL import Image
 
 from perfectlook.cli.main import main
 from perfectlook.model.categories import CategorySuggester
+from perfectlook.model.files import ModelRecord
+from perfectlook.model.runtime import Model
 from random_model import random_model
 
 if TYPE_CHECKING:
@@ -91,6 +93,20 @@ def test_evaluate_reports_the_deletion_test(shop: "Shop", tmp_path: Path, capsys
     assert report["explain"]["n_pairs"] == report["n_pairs"]
     assert report["explain"]["binary_accuracy"]["value"] == pytest.approx(report["binary_accuracy"])
     assert {each["regions"] for each in report["explain"]["masked"]} == {5, 10}
+
+
+def test_the_result_of_the_deletion_test_is_kept_in_the_model(shop: "Shop", tmp_path: Path, capsys) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(shop.model, model)
+    assert ModelRecord.read(model).attention_holds is None
+    arguments = ["evaluate", str(model), str(shop.source), "--split", "all", "--keep"]
+    assert main(arguments) == 2
+    assert "--keep requires --explain" in capsys.readouterr().err
+    assert main([*arguments, "--explain", "--json", str(tmp_path / "report.json")]) == 0
+    masked = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["explain"]["masked"]
+    (holds,) = (each["holds"] for each in masked if each["how"] == "attention" and each["regions"] == 10)
+    assert ModelRecord.read(model).attention_holds is holds
+    Model.open(model)  # the flag is no part of the model's identity
 
 
 def test_evaluate_measures_the_suggested_categories(shop: "Shop", tmp_path: Path, capsys) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from perfectlook.cli.options import SEVERAL, Measuring, Natural, Positive, Strict, Workers
 from perfectlook.cli.output import check_file, print_problems, require, write_json
+from perfectlook.errors import UsageError
 from perfectlook.progress import counted, duration
 
 if TYPE_CHECKING:
@@ -173,6 +174,7 @@ def evaluate(
     json: Path | None = None,
     pairs: Path | None = None,
     explain: bool = False,
+    keep: bool = False,
     suggest: bool = False,
     products: bool = False,
 ) -> int:
@@ -183,6 +185,7 @@ def evaluate(
         pairs: write one JSON line per pair
         explain: test whether attention explains the ranking: mask the most attended regions, then
             random ones
+        keep: with --explain: write the result to the model's folder, so that pages show attention if it holds
         suggest: measure the categories that the model suggests for whole scenes, against the most popular
             categories
         products: measure the products that go with a product (`complete --product`), against similarity
@@ -193,6 +196,8 @@ def evaluate(
     from perfectlook.evaluation.evaluate import evaluate as evaluated
     from perfectlook.progress import ProgressLine
 
+    if keep and not explain:
+        raise UsageError("--keep requires --explain. Add --explain, or leave out --keep.")
     evaluation = evaluated(
         model,
         dataset,
@@ -209,6 +214,12 @@ def evaluate(
         write_json(json, evaluation.to_dict())
     if pairs:
         evaluation.write_pairs(pairs)
+    if keep and evaluation.explain:
+        from perfectlook.files import model_folder
+        from perfectlook.model.files import ModelRecord
+
+        folder = model_folder(model)
+        replace(ModelRecord.read(folder), attention_holds=evaluation.explain.holds).write(folder)
     return 0
 
 

@@ -162,6 +162,13 @@ class DeletionTest:
     draws: int
     deletions: list[Deletion]
 
+    @property
+    def holds(self) -> bool:
+        """Whether attention explains the ranking: masking attention on most regions costs accuracy."""
+        return any(
+            each.holds for each in self.deletions if each.how == "attention" and each.count == COUNTS[-1]
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The content of "explain" in `evaluate --json`."""
         return {

@@ -69,6 +69,7 @@ class ModelRecord:
         baseline: name of the baseline; None for a compatibility model.
         adapted: what an adapted model was made from: `model`, `identity` and `n_pictures`; otherwise None.
         ignores_view: whether inference reads directions to ignore from `scenes.npz`.
+        attention_holds: whether attention explains the ranking, by the deletion test; None if not tested.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ModelRecord:
     baseline: str | None = None
     adapted: Mapping[str, Any] | None = None
     ignores_view: bool = False
+    attention_holds: bool | None = None
 
     @property
     def reads_statistics(self) -> bool:
@@ -128,8 +130,8 @@ class ModelRecord:
     def write(self, folder: Path) -> None:
         """Write `config.json` in one step."""
         content = {"format": FORMAT} | dataclasses.asdict(self) | {"config": _described(self.config)}
-        for name in ("adapted", "ignores_view"):  # earlier versions read the records of other models
-            if not content[name]:
+        for name in ("adapted", "ignores_view", "attention_holds"):  # earlier versions read records without
+            if content[name] is None or (name != "attention_holds" and not content[name]):
                 del content[name]
         write_model_file(folder / CONFIG, json.dumps(content, indent=2) + "\n")
 

@@ -56,7 +56,7 @@ class Reasons:
         shared = [
             each.name
             for each in colours.read(str(record.get("colours", "")))
-            if each.share >= LARGE and any(_same(each, other) for other in self._swatches)
+            if each.share >= LARGE and each.is_certain and any(_same(each, other) for other in self._swatches)
         ][:MOST]
         both = sorted(materials_of(record) & self._materials)[:MOST] if self._materials else []
         if not shared and not both:

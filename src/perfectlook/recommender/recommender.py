@@ -630,7 +630,9 @@ class Recommender(Closable):
         more |= {} if present is None else {"present": present}
         if asked.photo:
             weights = asked.scene.attention(ranking.category).tolist()
-            more["attention"] = Attention(rows=REGION_ROWS, columns=REGION_COLUMNS, weights=weights)
+            holds = self.model.record.attention_holds
+            tested = {} if holds is None else {"holds": holds}
+            more["attention"] = Attention(rows=REGION_ROWS, columns=REGION_COLUMNS, weights=weights, **tested)
         return Section(
             category=ranking.category,
             resolved=Resolved.of(self.model.resolve(ranking.category)),
