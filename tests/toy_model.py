@@ -30,6 +30,7 @@ class ToyModel:
     far = False
     """Whether every photo is far from known scenes."""
     complements: Complements | None = None
+    attention_holds: bool | None = None
 
     def __init__(
         self,

@@ -84,7 +84,8 @@ def write(found: Sequence[Swatch]) -> str:
     return " ".join(f"{each.share:.2f}:{','.join(map(str, each.lab))}" for each in found)
 
 
-def read(text: str) -> list[Swatch]:
+@functools.lru_cache(4096)
+def read(text: str) -> tuple[Swatch, ...]:
     """Return the swatches in a text of `write`. Other words are skipped."""
     found = []
     for word in text.split():
@@ -94,7 +95,7 @@ def read(text: str) -> list[Swatch]:
             found.append(Swatch(float(share), (light, a, b)))
         except ValueError:
             continue
-    return found
+    return tuple(found)
 
 
 def to_lab(pixels: ByteArray) -> Float32Array:

@@ -269,6 +269,11 @@ class Model(StoredModel):
     def _aligned(self, batch: FeatureBatch) -> FeatureBatch:
         return self._statistics.align(batch) if self._statistics else batch
 
+    @property
+    def attention_holds(self) -> bool | None:
+        """Whether attention explains the ranking, by the deletion test; None if this is not tested."""
+        return self.record.attention_holds
+
     @cached_property
     def complements(self) -> Complements | None:
         """The map from products to their complements; None if the model has none.

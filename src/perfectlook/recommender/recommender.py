@@ -560,19 +560,14 @@ class Recommender(Closable):
 
     def _explained(self, answer: Part, reasons: Reasons, scene: SceneEmbedding | None = None) -> Part:
         """Return an answer with the reasons of its products, and for a scene with the shares of distances."""
-        found: dict[str, None] = {}
-
-        def note(category: str, product: RankedProduct) -> RankedProduct:
-            found[category] = None
-            return product
-
-        each_product(answer, note)
-        usual = self.usual.parts(scene, list(found)) if scene else {}
+        usual: dict[str, tuple[float, float] | None] = {}
 
         def explain(category: str, product: RankedProduct) -> RankedProduct:
-            whole, regions = product.distance_global, product.distance_local
-            has_parts = scene is not None and whole is not None and regions is not None
-            shares = why(usual.get(category), whole or 0.0, regions or 0.0) if has_parts else None
+            whole, regions, shares = product.distance_global, product.distance_local, None
+            if scene is not None and whole is not None and regions is not None:
+                if category not in usual:
+                    usual[category] = self.usual.parts(scene, [category]).get(category)
+                shares = why(usual[category], whole, regions)
             return product.explained(reasons.of(product.record), shares)
 
         return each_product(answer, explain)
@@ -630,7 +625,7 @@ class Recommender(Closable):
         more |= {} if present is None else {"present": present}
         if asked.photo:
             weights = asked.scene.attention(ranking.category).tolist()
-            holds = self.model.record.attention_holds
+            holds = self.model.attention_holds
             tested = {} if holds is None else {"holds": holds}
             more["attention"] = Attention(rows=REGION_ROWS, columns=REGION_COLUMNS, weights=weights, **tested)
         return Section(
