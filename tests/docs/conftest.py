@@ -8,11 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from drawn import FASHION, drawn_set
 from perfectlook.cli.main import main
 from perfectlook.data import load_set
+from perfectlook.model.adaptation import Moments, SceneStatistics
+from perfectlook.model.files import SCENES
 from random_model import random_model
 
 CHAIRS = "Furniture|Chairs"
@@ -39,6 +42,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         random_model(source, folder / "OTHER", seed=1)
         for name in ("rooms", "my-model", "my-ridge"):
             shutil.copytree(folder / "MODEL", folder / name)
+        moments = Moments(np.zeros(36, np.float32), np.ones(36, np.float32))  # `adapt` reads them
+        (folder / "rooms" / SCENES).write_bytes(SceneStatistics(moments).content())
         shutil.copytree(source, folder / "showroom")
         shutil.copytree(source, folder / "SOURCE")
         shutil.copytree(source, folder / "my-pictures", ignore=shutil.ignore_patterns("pairs.jsonl"))
