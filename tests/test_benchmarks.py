@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from browser import chromium
 from milvus_of_run import need_milvus
 
 
@@ -48,13 +47,3 @@ def test_a_server_survives_two_attacks(pytestconfig: pytest.Config, tmp_path: Pa
     assert (figures["crashes"], figures["other_5xx"]) == (0, 0)
     assert figures["recovered_s"] is not None
     assert figures["by_attack"]["urls"]["statuses"]["400"] > 0
-
-
-def test_the_widget_is_measured_in_the_browser(pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    chromium()  # skips without a browser
-    script = pytestconfig.rootpath / "benchmarks" / "page.py"
-    command = [sys.executable, str(script), "--quick", "--json", str(tmp_path / "page.json")]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
-    figures = json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))["figures"]
-    assert 0 < figures["widget_ms_drawn"] < figures["widget_ms_first"]
-    assert figures["widget_bytes_gzip"] < 15_000
