@@ -29,14 +29,17 @@ KEYS = """async () => {
 NOT_SHOWN = re.compile(
     r"\b(?:class|key|viewBox|rel|role|preserveAspectRatio|Authorization): [^,}\n]*"
     r"|(?:querySelector(?:All)?|closest|includes|matchMedia|getContext|headers\.get)\([^\n]*"
-    r"|\bheaders: [^\n]*|=== \"[^\"]*\"|ARROWS = [^\n]*"
+    r"|color-mix\([^\n]*|\bheaders: [^\n]*|=== \"[^\"]*\"|ARROWS = [^\n]*"
 )
 """Code whose strings are not visible: classes, keys, selectors, headers and compared values."""
 CLASSES = set(
     re.findall(r"\.([a-z][\w-]*)", "".join(each.read_text(encoding="utf-8") for each in FOLDER.glob("*.css")))
 )
 STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
-FILTERS = {"price >= ", "price <= ", "availability = in_stock", " and "}
+FILTERS = {
+    *("price >= ", "price <= ", "availability = in_stock", " and "),
+    *("brand in ()", "color in ()", "title contains "),
+}
 """The syntax of filters in calls."""
 
 
