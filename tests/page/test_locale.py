@@ -29,7 +29,7 @@ KEYS = """async () => {
 NOT_SHOWN = re.compile(
     r"\b(?:class|key|viewBox|rel|role|preserveAspectRatio|Authorization): [^,}\n]*"
     r"|(?:querySelector(?:All)?|closest|includes|matchMedia|getContext|headers\.get)\([^\n]*"
-    r"|color-mix\([^\n]*|\bheaders: [^\n]*|=== \"[^\"]*\"|ARROWS = [^\n]*"
+    r"|color-mix\([^`\n]*|\bheaders: [^\n]*|=== \"[^\"]*\"|ARROWS = [^\n]*"
 )
 """Code whose strings are not visible: classes, keys, selectors, headers and compared values."""
 CLASSES = set(
