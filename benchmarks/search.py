@@ -49,7 +49,7 @@ from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelI
 from perfectlook.model.categories import CategorySuggester
 from perfectlook.model.runtime import SceneEmbedding
 from perfectlook.recommender import Recommender
-from perfectlook.recommender.recommender import EmbeddedPhoto
+from perfectlook.recommender.question import EmbeddedPhoto
 from perfectlook.service.errors import json_answer
 from perfectlook.stores import Hits, Point, Query, index
 from perfectlook.stores.filters import parse_filter

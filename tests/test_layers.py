@@ -26,6 +26,7 @@ LAYERS = [
     {"stores"},
     {"catalogue"},
     {"answers"},
+    {"server_answers"},
     {"sheet"},
     {"recommender"},
     {"client"},

@@ -10,7 +10,15 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from perfectlook.answers import Answer, Explanation, Look, RankedProduct, Section, Similar, Slot
+    from perfectlook.answers import (
+        Answer,
+        Explanation,
+        Look,
+        RankedProduct,
+        Section,
+        Similar,
+        Slot,
+    )
     from perfectlook.catalogue import Catalogue, embed
     from perfectlook.client import AsyncClient, Client
     from perfectlook.data import load_set

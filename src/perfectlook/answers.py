@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from perfectlook.errors import PerfectLookError, UsageError
-from perfectlook.prices import canonical_price, sale_at
+from perfectlook.prices import sale_at
 from perfectlook.taxonomy import How, Resolution
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def _blank(value: object) -> bool:
     return value == ""
 
 
-def _absent(value: object) -> bool:
+def absent(value: object) -> bool:
+    """Whether a field has no value, so that JSON leaves it out."""
     return value is None or value == {}
 
 
@@ -91,7 +92,7 @@ class Attention(AnswerPart):
     rows: int
     columns: int
     weights: RoundedList
-    holds: bool | None = Field(default=None, exclude_if=_absent)
+    holds: bool | None = Field(default=None, exclude_if=absent)
     """Whether attention explains the model's ranking, by the deletion test; None if this is not tested."""
 
 
@@ -114,7 +115,7 @@ class AppliedRule(AnswerPart):
 
     rule: int
     """The number of the rule in its file, starting at 1."""
-    name: str | None = Field(default=None, exclude_if=_absent)
+    name: str | None = Field(default=None, exclude_if=absent)
     action: Action
     from_rank: int | None
     """The product's rank by distance alone, among the products that pass filters and exclusions. None if the
@@ -130,7 +131,7 @@ class UnusedRule(AnswerPart):
     """A rule of the shop that could not be applied, and the reason."""
 
     rule: int
-    name: str | None = Field(default=None, exclude_if=_absent)
+    name: str | None = Field(default=None, exclude_if=absent)
     action: Action
     reason: str
 
@@ -168,7 +169,7 @@ class _Details(AnswerPart):
     brand: str | None = None
     color: str | None = None
     link: str | None = None
-    image_link: str | None = Field(default=None, exclude_if=_absent)
+    image_link: str | None = Field(default=None, exclude_if=absent)
     """The picture's address in the shop's feed, if it has one."""
     item_group_id: str | None = None
 
@@ -223,9 +224,9 @@ class _Rank(AnswerPart):
     id: str
     distance: Rounded
     """Lower is better. Distances of one photo and one category are comparable."""
-    distance_global: Rounded | None = Field(default=None, exclude_if=_absent)
+    distance_global: Rounded | None = Field(default=None, exclude_if=absent)
     """The part of the distance that comes from the whole scene; None if the distance has no parts."""
-    distance_local: Rounded | None = Field(default=None, exclude_if=_absent)
+    distance_local: Rounded | None = Field(default=None, exclude_if=absent)
     """The part of the distance that comes from the scene's regions, weighted by attention."""
 
 
@@ -234,11 +235,11 @@ class RankedProduct(_Details, _Rank):
 
     rules: list[AppliedRule] = Field(default_factory=list)  # pydantic would copy a default for every product
     """The rules of the shop that moved the product."""
-    why: Why | None = Field(default=None, exclude_if=_absent)
+    why: Why | None = Field(default=None, exclude_if=absent)
     """None if the distance has no parts."""
-    reason: Reason | None = Field(default=None, exclude_if=_absent)
+    reason: Reason | None = Field(default=None, exclude_if=absent)
     """What it shares with the request; None if nothing is certain."""
-    category: str | None = Field(default=None, exclude_if=_absent)
+    category: str | None = Field(default=None, exclude_if=absent)
     """Set only in lists that mix categories."""
     _record: Mapping[str, Any] | None = PrivateAttr(None)
 
@@ -297,13 +298,13 @@ class Section(AnswerPart):
     category: str
     suggested: Rounded | None = None
     """The probability that a product of the category completes the photo; None if it is unknown."""
-    present: bool | None = Field(default=None, exclude_if=_absent)
+    present: bool | None = Field(default=None, exclude_if=absent)
     """Whether the photo already shows a product of the category; None if it is unknown."""
     resolved: Resolved
     proven_exact: bool
     """Whether these are proven to be the nearest products of the category."""
     products: list[RankedProduct]
-    attention: Attention | None = Field(default=None, exclude_if=_absent)
+    attention: Attention | None = Field(default=None, exclude_if=absent)
     """The attention over the photo; a server sets it only on request."""
 
 
@@ -498,18 +499,18 @@ class _Asked(DrawableAnswer):
     """The name of the model."""
     notes: list[str] = []
     """Hints about the request: too few products were found, or the photo is far from known scenes."""
-    request_id: str | None = Field(default=None, exclude_if=_absent)
+    request_id: str | None = Field(default=None, exclude_if=absent)
     """Set only by a server: the id of the request in its logs."""
-    arm: str | None = Field(default=None, exclude_if=_absent)
+    arm: str | None = Field(default=None, exclude_if=absent)
     """Set only by a server with an experiment: the experiment and the arm, as `EXPERIMENT/ARM`."""
-    timings: dict[str, float] = Field(default={}, exclude_if=_absent)
+    timings: dict[str, float] = Field(default={}, exclude_if=absent)
     """Set only by a server: milliseconds of each stage, and `total`."""
 
 
 class _Photo(AnswerPart):
     photo: str
     """The name of the photo: its path, if it has one."""
-    photo_size: PhotoSize | None = Field(default=None, exclude_if=_absent)
+    photo_size: PhotoSize | None = Field(default=None, exclude_if=absent)
     """Set only by a server."""
 
 
@@ -518,7 +519,7 @@ class Answer(_Asked, _Photo):
 
     photo: str = Field(default="", exclude_if=_blank)
     """The name of the photo: its path, if it has one. Empty for a product."""
-    product: CatalogueProduct | None = Field(default=None, exclude_if=_absent)
+    product: CatalogueProduct | None = Field(default=None, exclude_if=absent)
     """The product of the request; None for a photo."""
     categories: list[Section]
     look: Look | None = None
@@ -551,9 +552,9 @@ class Answer(_Asked, _Photo):
 class Similar(_Asked):
     """Products that look like a product or like a photo. Iterate over it to get the sections."""
 
-    photo: str | None = Field(default=None, exclude_if=_absent)
+    photo: str | None = Field(default=None, exclude_if=absent)
     """The name of the photo; None for a product."""
-    product: CatalogueProduct | None = Field(default=None, exclude_if=_absent)
+    product: CatalogueProduct | None = Field(default=None, exclude_if=absent)
     """The product of the request; None for a photo."""
     products: list[RankedProduct] = []
     """Set only by a server: the nearest products of all categories, each with its category."""
@@ -614,145 +615,3 @@ def counts(sections: Sequence[Section | SimilarSection]) -> tuple[str, str]:
 
 def _counted(count: int, one: str, several: str) -> str:
     return f"{count} {one if count == 1 else several}"
-
-
-class CategoryCount(AnswerPart):
-    """The number of products in a category of the catalogue."""
-
-    category: str
-    products: int
-
-
-class Categories(AnswerPart):
-    """The catalogue's categories, largest first."""
-
-    categories: list[CategoryCount]
-
-
-class ProductPage(AnswerPart):
-    """One page of the catalogue's products, ordered by id."""
-
-    products: list[CatalogueProduct]
-    next: str | None
-    """The `after` of the next page; None on the last page."""
-
-
-class Deleted(AnswerPart):
-    """The id of the deleted product."""
-
-    deleted: str
-
-
-class ChangedProduct(AnswerPart):
-    """The result of one live change."""
-
-    id: str
-    error: str | None = Field(default=None, exclude_if=_absent)
-    """Why the product was not changed; None if it was."""
-
-
-class ChangedProducts(AnswerPart):
-    """The results of live changes, in the order of the request."""
-
-    changed: int
-    products: list[ChangedProduct]
-
-
-class Sample(AnswerPart):
-    """A sample scene of a server."""
-
-    name: str
-    picture: str
-    """The address of its picture on the server."""
-    title: str
-
-
-class FeedbackEvent(AnswerPart):
-    """What a shopper did with one product of an answer."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    product: str = Field(min_length=1, max_length=500)
-    category: str = Field(default="", max_length=500)
-    """Only `purchased` may leave it out."""
-    rank: int = Field(default=0, ge=0, le=10_000)
-    event: Event
-    value: str | None = Field(default=None, max_length=40, exclude_if=_absent)
-    """What the shopper paid, such as 49.90 EUR. Only `purchased` has one."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        is_sale = self.event == "purchased"
-        if is_sale != (self.value is not None):
-            raise ValueError(f"'{self.event}' {'requires' if is_sale else 'cannot have'} a value")
-        if not (is_sale or ({"category", "rank"} <= self.model_fields_set and self.category)):
-            raise ValueError(f"'{self.event}' requires a category and a rank")
-        if self.value is not None:
-            canonical_price(self.value)
-        return self
-
-
-class Stored(AnswerPart):
-    """The number of stored events."""
-
-    stored: int
-
-
-class FeedbackCount(AnswerPart):
-    """The counts of events for a category, or for a rank."""
-
-    category: str | None = Field(default=None, exclude_if=_absent)
-    rank: int | None = Field(default=None, exclude_if=_absent)
-    shown: int
-    clicked: int
-    kept: int
-    rejected: int
-    added: int = 0
-    """Products that were put into the basket."""
-    purchased: int = 0
-    click_through: float | None
-    """Clicks divided by times shown; None if nothing was shown."""
-
-
-class FeedbackStats(AnswerPart):
-    """A summary of all feedback, by category and by rank."""
-
-    by_category: list[FeedbackCount]
-    by_rank: list[FeedbackCount]
-
-
-class Health(AnswerPart):
-    """The process is alive."""
-
-    status: Literal["alive"] = "alive"
-
-
-class Ready(AnswerPart):
-    """The server answers photos. It has this model and this many products.
-
-    `notes` says what does not work, such as API keys.
-    """
-
-    status: Literal["ready"] = "ready"
-    model: str
-    products: int
-    notes: list[str] = Field(default=[], exclude_if=lambda notes: not notes)
-
-
-class ErrorDetail(AnswerPart):
-    """Why a request failed."""
-
-    code: str
-    """A code for programs."""
-    message: str
-    """A message for people."""
-    request_id: str
-    """The id of the request in the server's logs."""
-    details: Any = Field(default=None, exclude_if=_absent)
-    """The wrong options, if that is why the request failed."""
-
-
-class ErrorAnswer(AnswerPart):
-    """The answer to every failed request."""
-
-    error: ErrorDetail

@@ -21,9 +21,12 @@ import httpx
 from pydantic import TypeAdapter
 
 from perfectlook import __version__
-from perfectlook.answers import (
-    Answer,
-    CatalogueProduct,
+from perfectlook.answers import Answer, CatalogueProduct, Similar
+from perfectlook.errors import FetchError, PictureError, ServerError, UsageError
+from perfectlook.fetching import Retry, retry_after
+from perfectlook.files import Closable
+from perfectlook.images import Photo, open_picture, photo_name
+from perfectlook.server_answers import (
     Categories,
     ChangedProducts,
     FeedbackEvent,
@@ -31,13 +34,8 @@ from perfectlook.answers import (
     ProductPage,
     Ready,
     Sample,
-    Similar,
     Stored,
 )
-from perfectlook.errors import FetchError, PictureError, ServerError, UsageError
-from perfectlook.fetching import Retry, retry_after
-from perfectlook.files import Closable
-from perfectlook.images import Photo, open_picture, photo_name
 
 KEY_VARIABLE = "PERFECTLOOK_API_KEY"
 BUSY = (429, 503)

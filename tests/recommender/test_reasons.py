@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from perfectlook.answers import Answer, RankedProduct, Resolved, Section
+from perfectlook.answers import (
+    Answer,
+    RankedProduct,
+    Resolved,
+    Section,
+)
 from perfectlook.colours import Swatch
 from perfectlook.recommender.reasons import Reasons, each_product, materials_of
 

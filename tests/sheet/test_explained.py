@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from perfectlook.answers import Contribution, ExplainedProduct, Explanation, Resolved
+from perfectlook.answers import (
+    Contribution,
+    ExplainedProduct,
+    Explanation,
+    Resolved,
+)
 from perfectlook.errors import PictureError
 from perfectlook.sheet import CARD_HEIGHT, draw
 from perfectlook.sheet import EXPLAINED_CAPTION as CAPTION

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from perfectlook.answers import Answer, Attention, RankedProduct, Resolved, Section
+from perfectlook.answers import (
+    Answer,
+    Attention,
+    RankedProduct,
+    Resolved,
+    Section,
+)
 from perfectlook.errors import PictureError
 from perfectlook.evaluation.overlay import GLOBAL, LOCAL, PAPER
 from perfectlook.sheet import CARD_HEIGHT, PICTURE, draw

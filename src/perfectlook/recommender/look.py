@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from perfectlook.answers import Alternative, Look, OtherLook, RankedProduct, Resolved, Slot
+from perfectlook.answers import (
+    Alternative,
+    Look,
+    OtherLook,
+    RankedProduct,
+    Resolved,
+    Slot,
+)
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import BudgetError, UsageError
 from perfectlook.recommender.composition import (

@@ -1,7 +1,6 @@
 """Recommend products of a catalogue for a photo."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -10,7 +9,6 @@ from perfectlook.answers import (
     Answer,
     AnswerPart,
     Attention,
-    CatalogueProduct,
     DrawableAnswer,
     Explanation,
     Look,
@@ -19,12 +17,10 @@ from perfectlook.answers import (
     Section,
     Similar,
     SimilarSection,
-    details_of,
 )
 from perfectlook.backbones import Backbone, open_backbone
 from perfectlook.catalogue import Catalogue, Source, SyncReport
-from perfectlook.catalogue.manifest import Record
-from perfectlook.colours import Swatch, swatches
+from perfectlook.colours import swatches
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
 from perfectlook.images import Photo, open_picture, photo_name
@@ -39,6 +35,7 @@ from perfectlook.recommender.look import (
     check_locks,
     locked_products,
 )
+from perfectlook.recommender.question import EmbeddedPhoto, Question, catalogue_product, name_of, source_of
 from perfectlook.recommender.ranking import Ranking, find_pins, finish
 from perfectlook.recommender.reasons import Reasons, each_product
 from perfectlook.recommender.rules import NO_RULES, Rules
@@ -53,8 +50,7 @@ from perfectlook.recommender.scope import (
 )
 from perfectlook.recommender.slots import SlotTable
 from perfectlook.recommender.view import PhotoView
-from perfectlook.stores import Point, Query
-from perfectlook.stores.base import fields_of
+from perfectlook.stores import Query
 from perfectlook.stores.filters import Compare, Filter, parse_filter
 from perfectlook.taxonomy import matching
 from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
@@ -62,74 +58,9 @@ from perfectlook.types import REGION_COLUMNS, REGION_ROWS, Float32Array
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from perfectlook.backbones import FeatureBatch
-    from perfectlook.model.distances import Norm
 
 Drawable = TypeVar("Drawable", bound=DrawableAnswer)
 Part = TypeVar("Part", bound=AnswerPart)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EmbeddedPhoto:
-    """A photo with its features and its embedding, to use in several calls.
-
-    Attributes:
-        name: the name of the photo in answers.
-        features: the features of the photo, a batch of one.
-        scene: the model's embedding of the photo as a scene.
-        source: where answers read the photo again to draw it, or None if they cannot.
-        colours: the colours of the photo, for the reasons of answers.
-    """
-
-    name: str
-    features: "FeatureBatch"
-    scene: SceneEmbedding
-    source: Photo | None = None
-    colours: Sequence[Swatch] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Question:
-    """What an answer is for: a photo, or a product of the catalogue with its query point as its scene.
-
-    Attributes:
-        scene: what distances are measured from.
-        norm: the norm of these distances.
-        photo: the embedded photo, or None for a product.
-        product: the product, or None for a photo.
-    """
-
-    scene: SceneEmbedding
-    norm: "Norm"
-    photo: EmbeddedPhoto | None = None
-    product: Point | None = None
-
-    def wanted(self, where: Filter | None) -> Filter | None:
-        """Return the filter, without the product and its variants."""
-        if self.product is None:
-            return where
-        group = fields_of(self.product.payload).get("item_group_id", "")
-        others = [Compare("id", "!=", self.product.id)]
-        return all_of([where, *others, *([Compare("item_group_id", "!=", group)] if group else [])])
-
-    @property
-    def named(self) -> dict[str, Any]:
-        """The fields of an answer that name the photo or the product."""
-        if self.product is not None:
-            return {"product": _catalogue_product(self.product)}
-        return {"photo": self.photo.name} if self.photo else {}
-
-    def reasons(self, locale: str) -> Reasons:
-        """Return what products can share with the photo or the product."""
-        record = None if self.product is None else self.product.payload
-        return Reasons(self.photo.colours if self.photo else (), record=record, locale=locale)
-
-    @property
-    def source(self) -> Photo | None:
-        """Where an answer reads the picture to draw it."""
-        if self.product is not None:
-            return self.product.id
-        return self.photo.source if self.photo else None
 
 
 class Recommender(Closable):
@@ -346,7 +277,7 @@ class Recommender(Closable):
             for each in rankings
         ]
         more: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
-        more |= {"photo": _name(like)} if product is None else {"product": _catalogue_product(product)}
+        more |= {"photo": name_of(like)} if product is None else {"product": catalogue_product(product)}
         if product is None:
             assert isinstance(like, EmbeddedPhoto)
             reasons = Reasons(like.colours, locale=locale)
@@ -354,7 +285,7 @@ class Recommender(Closable):
             reasons = Reasons(record=product.payload, locale=locale)
         found = Similar(model=self.model.name, categories=sections, **more)
         found = self._explained(found, reasons)
-        return _drawable(found, _source(like)) if product is None else _drawable(found, product.id)
+        return _drawable(found, source_of(like)) if product is None else _drawable(found, product.id)
 
     def look(
         self,
@@ -505,7 +436,7 @@ class Recommender(Closable):
         picture = open_picture(photo, fit=backbone.description.input_size)
         features = backbone.extract(backbone.prepare(picture)[None])
         scene = self.model.embed_scene(features)
-        return EmbeddedPhoto(photo_name(photo), features, scene, _source(photo), swatches(picture))
+        return EmbeddedPhoto(photo_name(photo), features, scene, source_of(photo), swatches(picture))
 
     @property
     def backbone(self) -> Backbone:
@@ -530,22 +461,22 @@ class Recommender(Closable):
     def _release(self) -> None:
         self.catalogue.close()
 
-    def _question(self, photo: Photo | EmbeddedPhoto | None, product: str | None) -> _Question:
+    def _question(self, photo: Photo | EmbeddedPhoto | None, product: str | None) -> Question:
         """Return what an answer is for, from a photo or from the id of a product."""
         if (photo is None) == (product is None):
             raise UsageError("Give a photo or the id of a product, and not both.")
         if product is None:
             assert photo is not None
             embedded = self.embed(photo)
-            return _Question(embedded.scene, self.model.norm, photo=embedded)
+            return Question(embedded.scene, self.model.norm, photo=embedded)
         complements = self.model.require_complements()
         if (point := self.catalogue.get([product], self.model).get(product)) is None:
             raise UsageError(f"product '{product}': not in {self.catalogue.location}. Check the id.")
         query = complements.points(point.vector[None])[0]
         scene = SceneEmbedding(query, None, None, (), 1.0, "squared_l2")
-        return _Question(scene, "squared_l2", product=point)
+        return Question(scene, "squared_l2", product=point)
 
-    def _chosen(self, categories: Sequence[str] | None, asked: _Question | None = None) -> list[str]:
+    def _chosen(self, categories: Sequence[str] | None, asked: Question | None = None) -> list[str]:
         """Return the named categories, or all; without the category of the product that is asked for."""
         chosen = choose_categories(self.catalogue.categories(), categories)
         if asked is None or asked.product is None:
@@ -583,7 +514,7 @@ class Recommender(Closable):
         return {name: self.model.embed_products(features, centre)[0] for name, centre in centres.items()}
 
     def _slots(
-        self, asked: _Question, categories: Sequence[str] | None, locked: Sequence[str], table: SlotTable
+        self, asked: Question, categories: Sequence[str] | None, locked: Sequence[str], table: SlotTable
     ) -> tuple[dict[str, float | None], list[str], PhotoView]:
         """Return the categories of a look, with the probability that each completes the scene.
 
@@ -613,13 +544,13 @@ class Recommender(Closable):
         order = view.suggested if categories is None else names
         return {each: view.suggested[each] for each in order if each in chosen}, excluded, view
 
-    def _view(self, asked: _Question, categories: Sequence[str]) -> PhotoView:
+    def _view(self, asked: Question, categories: Sequence[str]) -> PhotoView:
         """Return what the photo shows; nothing is known of a product."""
         if asked.photo is None:
             return PhotoView(dict.fromkeys(categories), {}, ())
         return PhotoView.of(self.catalogue, self.model, asked.photo.features, categories)
 
-    def _section(self, asked: _Question, ranking: Ranking, view: PhotoView) -> Section:
+    def _section(self, asked: Question, ranking: Ranking, view: PhotoView) -> Section:
         suggested, present = view.suggested[ranking.category], view.present.get(ranking.category)
         more: dict[str, Any] = {} if suggested is None else {"suggested": suggested}
         more |= {} if present is None else {"present": present}
@@ -644,13 +575,6 @@ class Recommender(Closable):
         return {"notes": list(notes)} if notes else {}
 
 
-def _catalogue_product(point: Point) -> CatalogueProduct:
-    record = Record.from_payload(point.id, point.payload)
-    return CatalogueProduct(
-        id=point.id, category=point.category, **details_of(record.title, record.picture, record.fields)
-    )
-
-
 def _check_like(photo: Photo | EmbeddedPhoto, location: str) -> None:
     if isinstance(photo, str) and not Path(photo).exists():
         raise UsageError(
@@ -661,17 +585,6 @@ def _check_like(photo: Photo | EmbeddedPhoto, location: str) -> None:
 
 def _is_short(sections: Sequence[Section | SimilarSection], k: int) -> bool:
     return any(len(each.products) < k for each in sections)
-
-
-def _name(photo: Photo | EmbeddedPhoto) -> str:
-    return photo.name if isinstance(photo, EmbeddedPhoto) else photo_name(photo)
-
-
-def _source(photo: Photo | EmbeddedPhoto) -> Photo | None:
-    """Return where a photo can be read again, or None for a stream, which can be read only once."""
-    if isinstance(photo, EmbeddedPhoto):
-        return photo.source
-    return None if hasattr(photo, "read") else photo
 
 
 def _drawable(answer: Drawable, photo: Photo | None) -> Drawable:

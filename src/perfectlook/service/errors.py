@@ -18,7 +18,6 @@ from pydantic_core import PydanticSerializationError, to_json
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from perfectlook.answers import ErrorAnswer, ErrorDetail
 from perfectlook.errors import (
     BudgetError,
     CatalogueInUseError,
@@ -27,6 +26,7 @@ from perfectlook.errors import (
     PictureError,
     UsageError,
 )
+from perfectlook.server_answers import ErrorAnswer, ErrorDetail
 from perfectlook.service.decoding import SmallBoxError
 from perfectlook.service.examples import example_of
 from perfectlook.service.settings import reason_of

@@ -7,6 +7,15 @@ from pydantic_core import to_jsonable_python
 from perfectlook.answers import (
     Answer,
     CatalogueProduct,
+    PhotoSize,
+    RankedProduct,
+    Resolved,
+    Section,
+    Similar,
+    SimilarSection,
+    Why,
+)
+from perfectlook.server_answers import (
     Categories,
     CategoryCount,
     ChangedProduct,
@@ -15,17 +24,10 @@ from perfectlook.answers import (
     FeedbackCount,
     FeedbackStats,
     Health,
-    PhotoSize,
     ProductPage,
-    RankedProduct,
     Ready,
-    Resolved,
     Sample,
-    Section,
-    Similar,
-    SimilarSection,
     Stored,
-    Why,
 )
 
 _CHAIRS = "Furniture|Chairs"

@@ -9,10 +9,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal, get_args
 
-from perfectlook.answers import Event, FeedbackCount, FeedbackEvent, FeedbackStats
+from perfectlook.answers import Event
 from perfectlook.errors import PerfectLookError
 from perfectlook.files import Closable
 from perfectlook.prices import canonical_price
+from perfectlook.server_answers import FeedbackCount, FeedbackEvent, FeedbackStats
 from perfectlook.service.errors import LOGGER, Refusal
 
 EVENTS: tuple[Event, ...] = get_args(Event)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from perfectlook.answers import ErrorAnswer, ErrorDetail
 from perfectlook.errors import PerfectLookError, UsageError
+from perfectlook.server_answers import ErrorAnswer, ErrorDetail
 from perfectlook.service.errors import masked
 from perfectlook.service.settings import Settings
 

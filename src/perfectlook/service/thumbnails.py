@@ -8,11 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
 
-from perfectlook.answers import Sample
 from perfectlook.catalogue import Record
 from perfectlook.errors import PictureError, UsageError
 from perfectlook.files import open_regular
 from perfectlook.images import DEFAULT_LIMITS
+from perfectlook.server_answers import Sample
 from perfectlook.service.decoding import Decoder
 from perfectlook.service.errors import Refusal
 

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from perfectlook.prices import SALE_DATES, sale_at, sale_period
 from perfectlook.stores import filters
 from perfectlook.stores.base import Query
-from perfectlook.stores.checks import Damage, check_record, vector_checks
-from perfectlook.stores.database import COUNT_BY_CATEGORY, SELECT_RECORDS
+from perfectlook.stores.database import COUNT_BY_CATEGORY, SELECT_RECORDS, Damage, check_record, vector_checks
 from perfectlook.stores.filters import Filter, Leaf, Money, Value, text_matches
 from perfectlook.stores.index import ApproximateIndexes, Asked, Block, Nearest, search_all
 from perfectlook.taxonomy import matches as is_under

@@ -17,9 +17,8 @@ from perfectlook.files import Closable
 from perfectlook.stores import database as sql
 from perfectlook.stores.base import Hits, Payload, Point, Query
 from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Connect
-from perfectlook.stores.checks import Damage, check_record
-from perfectlook.stores.checks import check_vector as check_stored_vector
-from perfectlook.stores.database import REBUILD, Database, StateChanged, state
+from perfectlook.stores.database import REBUILD, Damage, Database, StateChanged, check_record, state
+from perfectlook.stores.database import check_vector as check_stored_vector
 from perfectlook.stores.index import ApproximateIndexes, Nearest, check_queries, check_vector
 
 

@@ -8,8 +8,15 @@ from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
-from perfectlook.answers import FeedbackEvent, FeedbackStats, Health, Ready, Sample, Stored
 from perfectlook.errors import PerfectLookError
+from perfectlook.server_answers import (
+    FeedbackEvent,
+    FeedbackStats,
+    Health,
+    Ready,
+    Sample,
+    Stored,
+)
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
 from perfectlook.service.requests import Session, read_json
 from perfectlook.service.security import reading, reporting, selling

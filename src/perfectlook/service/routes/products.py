@@ -15,22 +15,21 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from perfectlook.answers import (
-    CatalogueProduct,
-    Categories,
-    CategoryCount,
-    ChangedProduct,
-    ChangedProducts,
-    Deleted,
-    ProductPage,
-    details_of,
-)
+from perfectlook.answers import CatalogueProduct, details_of
 from perfectlook.catalogue import Record
 from perfectlook.catalogue.changes import change_products
 from perfectlook.errors import CatalogueError, PictureError
 from perfectlook.feeds import PictureCache
 from perfectlook.feeds.fields import Cleaning, unusable_id
 from perfectlook.files import write_file
+from perfectlook.server_answers import (
+    Categories,
+    CategoryCount,
+    ChangedProduct,
+    ChangedProducts,
+    Deleted,
+    ProductPage,
+)
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer, state_of
 from perfectlook.service.middleware import MAX_KEYED_JSON
 from perfectlook.service.requests import content_type, read_form, read_json

@@ -5,7 +5,13 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from perfectlook.answers import Answer, Look, RankedProduct, Section, Similar
+from perfectlook.answers import (
+    Answer,
+    Look,
+    RankedProduct,
+    Section,
+    Similar,
+)
 from perfectlook.recommender import EmbeddedPhoto
 from perfectlook.service.errors import Refusal, described, json_answer, state_of
 from perfectlook.service.experiment import Arm
