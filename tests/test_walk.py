@@ -10,7 +10,7 @@ import perfectlook
 from perfectlook.recommender import Recommender
 
 ROOT = Path(perfectlook.__file__).parent
-MOST = 19
+MOST = 25
 BEFORE = Path(__file__).parent / "compatibility" / "before"
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-MOST_WORDS = 24_000
+MOST_WORDS = 25_000
 """Words of README and of the hand-written pages together."""
 MEDIAN, NINETY_FIFTH, LONGEST = 14, 28, 35
 """Words a sentence: the aims, and the most that one sentence may have."""

@@ -65,7 +65,7 @@ VARIANTS: dict[str, Settings] = {
 
 Of variants with the same name before the @, only the one that is best on held-out scenes gets into the page.
 Variants that taught nothing more are left out: they were near the default, or worse, on every set. They are
-another number of dimensions, Lite0 instead of Lite2 or beside it, the feature map of Lite2's head, plain
+another number of dimensions, Lite0 instead of Lite2 or together with it, the feature map of the head, plain
 norms, every feature of equal weight, an autoencoder, a recurrent encoder, a learned mixing for each category,
 and the last weights instead of their average. docs/explanation/experiments.md has their last figures.
 """

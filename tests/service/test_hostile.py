@@ -177,7 +177,7 @@ def test_a_body_of_few_bytes_in_many_chunks_is_cut_off_while_it_is_parsed(shop: 
         assert answer_of(connection).startswith("HTTP/1.1 415")
 
 
-def test_only_the_first_of_many_requests_at_once_are_answered(shop: Running):
+def test_only_the_first_of_many_pipelined_requests_are_answered(shop: Running):
     with raw(shop) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n" * (MAX_PIPELINED + 100))
         answers = answer_of(connection)
