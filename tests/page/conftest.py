@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from browser import WIDTHS
 from drawn import FASHION, HOME, drawn_set
 from perfectlook.catalogue import Catalogue
+from perfectlook.model.files import ModelRecord
 from perfectlook.model.runtime import Model
 from priced import PricedSet
 from random_model import random_model
@@ -25,6 +27,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         patch.setenv("PERFECTLOOK_CACHE", str(folder / "cache"))
         source = drawn_set(folder / "set", scenes=8, products_per_category=14, categories=(*FASHION, *HOME))
         model = random_model(source, folder / "model", temperature=0.05)
+        replace(ModelRecord.read(model), attention_holds=True).write(model)  # so that the page shows it
         with Catalogue.open(folder / "catalogue", create=True) as catalogue:
             catalogue.sync(PricedSet(source), Model.open(model), workers=1)
         return Store(source, model, folder / "catalogue")

@@ -95,9 +95,13 @@ export async function askRows() {
   }
 }
 
-/** A section with the products of its row, and spare ones, which replace those that the visitor rejects. */
+/**
+ * A section with the products of its row, and spare ones, which replace those that the visitor rejects. It has
+ * attention only if the deletion test says that attention explains the ranking.
+ */
 const sectionOf = (section, answer) => ({
   ...section,
+  attention: section.attention?.holds ? section.attention : null,
   products: section.products.slice(0, PER_ROW),
   spare: section.products.slice(PER_ROW),
   requestId: answer.request_id,

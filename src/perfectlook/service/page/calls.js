@@ -35,6 +35,7 @@ export function options(state, further = {}) {
   return {
     ...(where && { where }),
     ...(state.box && { box: state.box.map((edge) => edge.toFixed(4)).join(",") }),
+    locale: document.documentElement.lang,
     ...further,
   };
 }

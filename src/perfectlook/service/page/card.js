@@ -25,6 +25,7 @@ export function card(product, category, requestId, act, { rejectable = false } =
       h("span", { class: "brand-line" }, product.brand ?? ""),
       h("span", { class: "card-name" }, name),
       priceOf(product),
+      h("span", { class: "reason", title: product.reason?.text }, product.reason?.text ?? ""),
     ),
     h(
       "div",

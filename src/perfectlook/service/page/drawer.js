@@ -86,6 +86,7 @@ function inside(drawer, act) {
         h("h2", { id: "drawer-title", tabIndex: -1 }, name),
         priceOf(product),
         stock(product) && h("p", { class: "drawer-stock" }, stock(product)),
+        product.reason && h("p", { class: "drawer-reason" }, product.reason.text),
       ),
       get().answer?.isFar ? null : why(product.why),
       h(

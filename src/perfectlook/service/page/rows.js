@@ -67,7 +67,8 @@ export function row(section, answer, act) {
   const name = short(category);
   const cards = new Map();
   const list = h("ul", { class: "cards", role: "list" });
-  const actions = [
+  const eye =
+    section.attention &&
     h(
       "button",
       {
@@ -78,19 +79,19 @@ export function row(section, answer, act) {
         onclick: () => act.pin(category),
       },
       icon("eye"),
-    ),
-    h(
-      "button",
-      {
-        type: "button",
-        class: "round",
-        title: texts.rows.remove,
-        aria: { label: texts.rows.removeRow(name) },
-        onclick: () => act.removeCategory(category),
-      },
-      icon("close"),
-    ),
-  ];
+    );
+  const remove = h(
+    "button",
+    {
+      type: "button",
+      class: "round",
+      title: texts.rows.remove,
+      aria: { label: texts.rows.removeRow(name) },
+      onclick: () => act.removeCategory(category),
+    },
+    icon("close"),
+  );
+  const actions = eye ? [eye, remove] : [remove];
   const element = h(
     "section",
     {
@@ -107,7 +108,7 @@ export function row(section, answer, act) {
       { class: "row-head" },
       h("h2", { title: likely(section, answer.isFar) }, name),
       section.present ? h("span", { class: "tag" }, texts.rows.present) : null,
-      h("div", { class: "row-actions" }, actions[0], ...slides(list, name), actions[1]),
+      h("div", { class: "row-actions" }, eye, ...slides(list, name), remove),
     ),
     list,
   );

@@ -80,9 +80,7 @@ export function mount(host, act) {
     (category, answer, box, draft) => {
       const section = draft ? null : answer?.sections.find((each) => each.category === category);
       paint(glow, section?.attention, box);
-      caption.textContent = section?.attention
-        ? inWords(category, section.attention)
-        : HINT;
+      caption.textContent = section?.attention ? inWords(category, section.attention) : hint(answer);
     },
   );
 }
@@ -103,7 +101,13 @@ function dot(piece, { requestId }, act) {
   return element;
 }
 
-const HINT = matchMedia("(hover: none)").matches ? texts.scene.hintTouch : texts.scene.hint;
+const isTouch = matchMedia("(hover: none)").matches;
+
+/** What to do with the photo. Only some models have attention to show. */
+function hint(answer) {
+  if (answer && !answer.sections.some(({ attention }) => attention)) return isTouch ? "" : texts.scene.hintPart;
+  return isTouch ? texts.scene.hintTouch : texts.scene.hint;
+}
 
 /** Set the ratio of the photo. Until it is known, what is below the photo is hidden, so that nothing jumps. */
 function ratio(host, value) {

@@ -35,6 +35,7 @@ export const texts = {
   scene: {
     photo: (title) => (title ? `Ihr Foto: ${title}` : "Ihr Foto"),
     hint: "Zeigen Sie auf ein Produkt, um zu sehen, worauf das Modell geachtet hat. Ziehen Sie auf dem Foto, um nur einen Teil davon zu verwenden.",
+    hintPart: "Ziehen Sie auf dem Foto, um nur einen Teil davon zu verwenden.",
     hintTouch: "Tippen Sie auf das Auge einer Kategorie, um zu sehen, worauf das Modell geachtet hat.",
     attention: (category, places, even) => {
       const looked = `Für „${category}“ hat das Modell`;

@@ -36,6 +36,7 @@ export const texts = {
   scene: {
     photo: (title) => (title ? `Your scene: ${title}` : "Your scene"),
     hint: "Point at a product to see where the model looked. Drag on the photo to use only a part of it.",
+    hintPart: "Drag on the photo to use only a part of it.",
     hintTouch: "Tap the eye icon of a category to see where the model looked.",
     attention: (category, places, even) => {
       const looked = `For ${category.toLowerCase()}, the model looked`;
