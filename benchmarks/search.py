@@ -368,9 +368,10 @@ def _together(
 class _Model:
     """The parts of a model that an answer for an embedded photo uses."""
 
-    name, identity, backbone, norm = "model", "0" * 64, "none", "squared_l2"
+    name, identity, backbone, norm, attention_holds = "model", "0" * 64, "none", "squared_l2", None
 
-    def __init__(self, categories: tuple[str, ...]) -> None:
+    def __init__(self, categories: tuple[str, ...], dimension: int) -> None:
+        self.dimension = dimension
         self.categories = categories
         ones, zeros = np.ones(WIDTH, np.float32), np.zeros(len(categories), np.float32)
         weights = np.random.default_rng(3).standard_normal((len(categories), WIDTH), dtype=np.float32)
@@ -391,7 +392,7 @@ class _Model:
 def _whole_answers(store: EmbeddedStore, dimension: int, rounds: int, figures: dict[str, object]) -> None:
     random = np.random.default_rng(2)
     names = tuple(_path(category) for category in range(CATEGORIES))
-    model: Any = _Model(names)
+    model: Any = _Model(names, dimension)
     recommender = Recommender(Catalogue(store), model)  # the opener of the store closes it
     seen = _unit(random.standard_normal((REGIONS + 1, dimension), dtype=np.float32))
     logits = random.standard_normal((CATEGORIES, REGIONS), dtype=np.float32)

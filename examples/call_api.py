@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from perfectlook import Client
+from perfectlook.answers import FeedbackEvent
 from perfectlook.catalogue import Catalogue
 from perfectlook.errors import ServerError
 from perfectlook.model.runtime import Model
-from perfectlook.server_answers import FeedbackEvent
 
 
 def free_port() -> int:

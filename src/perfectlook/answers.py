@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from perfectlook.errors import PerfectLookError, UsageError
-from perfectlook.prices import sale_at
+from perfectlook.prices import canonical_price, sale_at
 from perfectlook.taxonomy import How, Resolution
 
 if TYPE_CHECKING:
@@ -615,3 +615,28 @@ def counts(sections: Sequence[Section | SimilarSection]) -> tuple[str, str]:
 
 def _counted(count: int, one: str, several: str) -> str:
     return f"{count} {one if count == 1 else several}"
+
+
+class FeedbackEvent(AnswerPart):
+    """What a shopper did with one product of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    product: str = Field(min_length=1, max_length=500)
+    category: str = Field(default="", max_length=500)
+    """Only `purchased` may leave it out."""
+    rank: int = Field(default=0, ge=0, le=10_000)
+    event: Event
+    value: str | None = Field(default=None, max_length=40, exclude_if=absent)
+    """What the shopper paid, such as 49.90 EUR. Only `purchased` has one."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        is_sale = self.event == "purchased"
+        if is_sale != (self.value is not None):
+            raise ValueError(f"'{self.event}' {'requires' if is_sale else 'cannot have'} a value")
+        if not (is_sale or ({"category", "rank"} <= self.model_fields_set and self.category)):
+            raise ValueError(f"'{self.event}' requires a category and a rank")
+        if self.value is not None:
+            canonical_price(self.value)
+        return self

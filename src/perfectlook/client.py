@@ -21,7 +21,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from perfectlook import __version__
-from perfectlook.answers import Answer, CatalogueProduct, Similar
+from perfectlook.answers import Answer, CatalogueProduct, FeedbackEvent, Similar
 from perfectlook.errors import FetchError, PictureError, ServerError, UsageError
 from perfectlook.fetching import Retry, retry_after
 from perfectlook.files import Closable
@@ -29,7 +29,6 @@ from perfectlook.images import Photo, open_picture, photo_name
 from perfectlook.server_answers import (
     Categories,
     ChangedProducts,
-    FeedbackEvent,
     FeedbackStats,
     ProductPage,
     Ready,

@@ -69,7 +69,7 @@ def test_the_mean_patch_is_close_to_the_mean_region(backbone: Backbone) -> None:
 def test_it_is_not_the_default_and_not_in_the_main_wheel() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert ModelConfig().backbone == "efficientnet-lite2"
-    assert project["tool"]["hatch"]["build"]["targets"]["wheel"] == {"packages": ["src/perfectlook"]}
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["src/perfectlook"]
     assert not list((ROOT / "src").rglob("*dinov2*.onnx"))
 
 

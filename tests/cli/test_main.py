@@ -83,7 +83,7 @@ def test_every_command_has_help():
     names = {name for name in app if not name.startswith("-")}
     assert names == {
         "train", "adapt", "evaluate", "compare", "catalogue", "embed", "complete", "similar", "explain",
-        "categories", "data", "demo", "report", "backbones", "serve", "keys",
+        "categories", "data", "demo", "report", "backbones", "serve", "keys", "feedback", "mcp",
     }  # fmt: skip
     assert all(app[name].help for name in names)
 

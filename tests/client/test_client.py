@@ -8,9 +8,9 @@ from PIL import Image
 
 from drawn import FASHION
 from perfectlook import Client
+from perfectlook.answers import FeedbackEvent
 from perfectlook.client import ServerUsageError
 from perfectlook.errors import PictureError, UsageError
-from perfectlook.server_answers import FeedbackEvent
 from serving import Running, Store
 
 SHOES = FASHION[0]

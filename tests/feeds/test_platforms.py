@@ -56,6 +56,7 @@ def test_the_rows_of_a_handle_are_one_product(tmp_path: Path, options: dict[str,
         "availability": "in_stock",
         "brand": "Fjell",
         "description": "<p>Soft,\ndeep</p>",
+        "image_link": "https://cdn.example/1.jpg",
         "additional_image_link": "https://cdn.example/2.jpg, https://cdn.example/3.jpg",
     }
     assert (gone.id, gone.category, gone.fields["availability"]) == ("gone", "Rugs|Round", "out_of_stock")

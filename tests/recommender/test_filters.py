@@ -65,7 +65,7 @@ def photo(source: Path) -> Path:
         ("categry = Shoes", ["'categry'. Did you mean category?"]),
         (
             "size = 42",
-            ["'size'. Choose one of: category, id, availability, brand, color, price, sale_price."],
+            ["'size'. Choose one of: category, id, title, availability, brand, color, price, sale_price."],
         ),
     ],
 )

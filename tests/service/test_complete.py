@@ -88,7 +88,7 @@ def test_categories_filters_and_attention(shop: Running, store: Store):
     assert [each["products"] for each in both["categories"]] == [[], []]
     assert (one["notes"], both["notes"]) == (
         [],
-        ["no product of the catalogue has the field 'price'. Choose one of: category, id."],
+        ["no product of the catalogue has the field 'price'. Choose one of: category, id, title."],
     )
     assert "attention" not in both["categories"][0]
     assert len(shop.photo(store.photos[1], limit_categories="1").json()["categories"]) == 1

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from perfectlook.answers import FeedbackEvent
 from perfectlook.errors import PerfectLookError
-from perfectlook.server_answers import FeedbackEvent
 from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import EVENTS, FeedbackStore
 from perfectlook.service.security import new_key

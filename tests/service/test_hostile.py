@@ -15,8 +15,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from perfectlook.answers import FeedbackEvent
 from perfectlook.errors import CatalogueError, UsageError
-from perfectlook.server_answers import FeedbackEvent
 from perfectlook.service.errors import LoopErrors, Refusal
 from perfectlook.service.feedback import MOST_COUNTS, FeedbackStore
 from perfectlook.service.middleware import MAX_JSON, MAX_KEYED_JSON, BodyBudget

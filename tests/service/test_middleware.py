@@ -199,7 +199,7 @@ def test_a_full_queue_is_refused_after_a_delay(own_store: Store, tmp_path: Path,
         blocked = threading.Thread(
             target=lambda: own.service.workers._pool.submit(gate.wait).result()
         )  # the one worker is busy
-        own.service.workers.inside += 1
+        own.service.workers._inside["another"] += 1
         blocked.start()
         began = time.monotonic()
         answer = own.photo(store.photos[0])
@@ -208,5 +208,5 @@ def test_a_full_queue_is_refused_after_a_delay(own_store: Store, tmp_path: Path,
         assert BUSY_DELAY <= time.monotonic() - began < 10
         gate.set()
         blocked.join()
-        own.service.workers.inside -= 1
+        del own.service.workers._inside["another"]
         assert own.photo(store.photos[0]).status_code == 200

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from perfectlook.answers import FeedbackEvent
 from perfectlook.cli.main import main
 from perfectlook.errors import UsageError
-from perfectlook.server_answers import FeedbackEvent
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.outcomes import compare, outcomes, resampled
 

@@ -53,4 +53,9 @@ def test_complete_and_serve_need_to_write_neither(
     finally:
         server.terminate()
         server.wait(60)
-    assert {each.name for each in own_store.catalogue.iterdir()} <= {"catalogue.sqlite", "sync.lock"}
+    assert {each.name for each in own_store.catalogue.iterdir()} <= {
+        "catalogue.sqlite",
+        "catalogue.sqlite-shm",
+        "catalogue.sqlite-wal",
+        "sync.lock",
+    }

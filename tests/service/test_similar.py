@@ -20,7 +20,7 @@ def test_a_field_that_no_product_has_is_named(shop: Running, store: Store):
     found = shop.client.post("/v1/similar", json={"id": store.product, "where": "colour = red"}).json()
     assert found["products"] == []
     assert found["notes"] == [
-        "no product of the catalogue has the field 'colour'. Choose one of: category, id."
+        "no product of the catalogue has the field 'colour'. Choose one of: category, id, title."
     ]
     assert shop.client.post("/v1/similar", json={"id": store.product, "k": 4}).json()["notes"] == []
 

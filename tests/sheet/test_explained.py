@@ -53,8 +53,8 @@ def explanation(*products: ExplainedProduct, has_regions: bool = True) -> Explan
 
 
 def coloured(sheet: Image.Image, top: int) -> int:
-    """Count the orange pixels in the right third of a product's row, where the coloured photo is."""
-    line = sheet.crop((2 * sheet.width // 3, top, sheet.width, top + CAPTION + CARD_HEIGHT))
+    """Count the orange pixels in the right two fifths of a product's row, where the coloured photo is."""
+    line = sheet.crop((3 * sheet.width // 5, top, sheet.width, top + CAPTION + CARD_HEIGHT))
     pixels = np.asarray(line).astype(int)
     return int((pixels[..., 0] > pixels[..., 2] + 40).sum())
 

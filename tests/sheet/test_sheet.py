@@ -13,6 +13,7 @@ from perfectlook.answers import (
     RankedProduct,
     Resolved,
     Section,
+    Why,
 )
 from perfectlook.errors import PictureError
 from perfectlook.evaluation.overlay import GLOBAL, LOCAL, PAPER
@@ -20,16 +21,17 @@ from perfectlook.sheet import CARD_HEIGHT, PICTURE, draw
 
 EVEN = Attention(rows=7, columns=7, weights=[1 / 49] * 49)
 COLOURS = [(200, 30, 30), (30, 160, 30), (30, 30, 200), (180, 30, 180), (20, 160, 160), (120, 80, 20)]
+WHY = Why(whole=0.75, regions=0.25)
 PHOTO = Image.new("RGB", (300, 200), (250, 210, 60))
 
 
 def product(rank: int, folder: Path, **changed: object) -> RankedProduct:
-    """Return a product with a square picture of one colour. Three quarters of its distance are global."""
+    """Return a product with a square picture of one colour. Three quarters of its nearness are global."""
     picture = folder / f"{rank}.png"
     Image.new("RGB", (50, 50), COLOURS[(rank - 1) % len(COLOURS)]).save(picture)
     said: dict[str, Any] = {"title": f"Product {rank}", "picture": str(picture)} | changed
     return RankedProduct(
-        rank=rank, id=f"id-{rank}", distance=1.0, distance_global=0.75, distance_local=0.25, **said
+        rank=rank, id=f"id-{rank}", distance=1.0, distance_global=0.75, distance_local=0.25, why=WHY, **said
     )
 
 

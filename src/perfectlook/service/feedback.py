@@ -9,11 +9,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal, get_args
 
-from perfectlook.answers import Event
+from perfectlook.answers import Event, FeedbackEvent
 from perfectlook.errors import PerfectLookError
 from perfectlook.files import Closable
 from perfectlook.prices import canonical_price
-from perfectlook.server_answers import FeedbackCount, FeedbackEvent, FeedbackStats
+from perfectlook.server_answers import FeedbackCount, FeedbackStats
 from perfectlook.service.errors import LOGGER, Refusal
 
 EVENTS: tuple[Event, ...] = get_args(Event)

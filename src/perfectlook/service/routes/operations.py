@@ -8,9 +8,9 @@ from fastapi import Path as PathParameter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
+from perfectlook.answers import FeedbackEvent
 from perfectlook.errors import PerfectLookError
 from perfectlook.server_answers import (
-    FeedbackEvent,
     FeedbackStats,
     Health,
     Ready,
