@@ -98,6 +98,12 @@ UNRUN = {
     "PYTHONPATH=src python research/complements.py outfits ccp-looks MODEL ikea-rooms": (
         "needs sets that do not come with the package"
     ),
+    'perfectlook data from-feed feed.xml --out my-set --licence "our own"': (
+        "needs a feed with photos of rooms; tests/features/test_from_feed.py has one"
+    ),
+    "perfectlook data from-feed feed.csv --out again --allow-outside": (
+        "needs the feed of the line above it; tests/features/test_from_feed.py reads such a feed"
+    ),
     "perfectlook catalogue switch /srv/look/catalogue": "needs a staged model",
     (
         "perfectlook catalogue sync feed.csv --model /srv/look/models/new "
