@@ -1,3 +1,4 @@
+import contextlib
 import os
 import subprocess
 import sys
@@ -174,7 +175,11 @@ def test_closing_while_workers_start_ends_them():
     begun = [pool.submit("hang") for _ in range(4)]
     pool.close()
     assert all(future.done() for future in begun)
-    assert not [each for each in psutil.Process().children() if "perfectlook" in " ".join(each.cmdline())]
+    running = []
+    for each in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            running.append(" ".join(each.cmdline()))
+    assert not [each for each in running if "perfectlook" in each]
 
 
 _SCRIPT = """
