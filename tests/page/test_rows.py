@@ -55,7 +55,7 @@ def test_pointing_at_a_row_shows_the_attention(page: Any, shop: Running) -> None
     page.wait_for_selector(".glow.shown canvas")
     weights = answer(shop, attention=True)["categories"][0]["attention"]["weights"]
     best = max(range(49), key=weights.__getitem__)
-    outline = page.locator(".outlines rect.first")
+    outline = page.locator(".glow .outlines rect.first")  # the small photo has outlines too
     place = int(float(outline.get_attribute("y"))) * 7 + int(float(outline.get_attribute("x")))
     assert place == best
     caption = page.locator(".caption").inner_text()

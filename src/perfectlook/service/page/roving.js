@@ -2,14 +2,18 @@
 
 const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-/** Let arrows move in `host`. `grid()`: the controls, line by line; `first(lines)`: the tab stop at first. */
-export function rove(host, grid, first = (lines) => lines.flat()[0]) {
+/**
+ * Let arrows move in `host`. `grid()`: the controls, line by line; `first(lines)`: the tab stop at first;
+ * `stopped(control)` is told of each tab stop.
+ */
+export function rove(host, grid, first = (lines) => lines.flat()[0], stopped = () => {}) {
   let current = null;
   const settle = () => {
     const lines = grid();
     const all = lines.flat();
     if (!all.includes(current)) current = first(lines) ?? null;
     for (const each of all) each.tabIndex = each === current ? 0 : -1;
+    stopped(current);
   };
   host.addEventListener("focusin", ({ target }) => {
     const control = grid()

@@ -126,7 +126,9 @@ export function row(section, answer, act) {
     element,
     () => [actions, ...[".card-open", ".heart", ".reject"].map((control) => [...list.querySelectorAll(control)])],
     ([, products]) => products[0] ?? actions[0],
+    (control) => (list.tabIndex = actions.includes(control) ? 0 : -1), // a list that scrolls is always reachable
   );
+  list.addEventListener("focus", () => list.querySelector(".card-open")?.focus({ preventScroll: true }));
   return { element, update };
 }
 
