@@ -9,11 +9,14 @@ import { listen } from "./state.js";
 /** Handle the start, and dropping and pasting on the whole page. `act`: {open, openFile}. */
 export function mount(act) {
   for (const id of ["file", "camera"]) {
-    document.getElementById(id).addEventListener("change", ({ target }) => {
-      const [file] = target.files;
-      target.value = "";
+    const input = document.getElementById(id);
+    const take = () => {
+      const [file] = input.files;
+      input.value = "";
       if (file) act.openFile(file);
-    });
+    };
+    input.addEventListener("change", take);
+    if (input.files.length) queueMicrotask(take); // chosen before this script ran
   }
   document.getElementById("by-url").addEventListener("submit", (event) => {
     event.preventDefault();
