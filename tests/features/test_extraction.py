@@ -177,7 +177,8 @@ def test_killed_workers_are_replaced(draw, many_workers):
 
     def kill_one(done: int, total: int, failed: int) -> None:
         if done > 20 * len(killed) and len(killed) < 2:
-            worker = psutil.Process().children()[0]
+            children = psutil.Process().children()  # a browser may be among them
+            worker = next(each for each in children if "perfectlook" in " ".join(each.cmdline()))
             worker.kill()
             killed.append(worker.pid)
 
