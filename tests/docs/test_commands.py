@@ -102,7 +102,7 @@ UNRUN = {
         "needs a feed with photos of rooms; tests/features/test_from_feed.py has one"
     ),
     "perfectlook data from-feed feed.csv --out again --allow-outside": (
-        "needs the feed of the line above it; tests/features/test_from_feed.py reads such a feed"
+        "needs the feed of the line above it; tests/features/test_from_feed.py reads a feed like it"
     ),
     "perfectlook catalogue switch /srv/look/catalogue": "needs a staged model",
     (

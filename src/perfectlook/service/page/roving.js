@@ -4,7 +4,7 @@ const KEYS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDo
 
 /**
  * Let arrows move in `host`. `grid()`: the controls, line by line; `first(lines)`: the tab stop at first;
- * `stopped(control)` is told of each tab stop.
+ * `stopped(control)` learns of each tab stop.
  */
 export function rove(host, grid, first = (lines) => lines.flat()[0], stopped = () => {}) {
   let current = null;
