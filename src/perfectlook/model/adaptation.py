@@ -256,13 +256,18 @@ def _write(
     for file in sorted(folder.iterdir()):
         if file.is_file() and file.name not in (CONFIG, SCENES):
             shutil.copyfile(file, out / file.name)
-    write_model_file(out / SCENES, statistics.content())
     if known:
         write_model_file(out / KNOWN, known.content())
     adapted = {"model": record.name, "identity": record.identity, "n_pictures": n_pictures}
-    identity = identity_of(out, record.config, record.categories, (*RUNTIME_FILES, SCENES))
-    written = replace(record, name=out.resolve().name, identity=identity, adapted=adapted)
-    written.write(out)
+    return _with_statistics(replace(record, name=out.resolve().name, adapted=adapted), statistics, out)
+
+
+def _with_statistics(record: ModelRecord, statistics: SceneStatistics, folder: Path) -> ModelRecord:
+    """Write statistics that inference reads, then the record with the identity that includes them."""
+    write_model_file(folder / SCENES, statistics.content())
+    identity = identity_of(folder, record.config, record.categories, (*RUNTIME_FILES, SCENES))
+    written = replace(record, identity=identity)
+    written.write(folder)
     return written
 
 
@@ -287,11 +292,7 @@ def ignore_view(folder: Path, whole: FeatureArrays) -> ModelRecord:
         rows.append(turned[sizes > SMALLEST * sizes[0]])
     ignored = np.concatenate(rows).astype(np.float32)
     (folder / CONFIG).unlink()
-    write_model_file(folder / SCENES, replace(statistics, ignored=ignored).content())
-    identity = identity_of(folder, record.config, record.categories, (*RUNTIME_FILES, SCENES))
-    written = replace(record, identity=identity, ignores_view=True)
-    written.write(folder)
-    return written
+    return _with_statistics(replace(record, ignores_view=True), replace(statistics, ignored=ignored), folder)
 
 
 def _usable(deviation: Float32Array) -> Float32Array:
