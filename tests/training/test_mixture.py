@@ -114,7 +114,9 @@ def test_weights_move_from_the_prior_to_the_choice_with_the_number_of_pairs(
 
 def test_the_prior_keeps_the_share_that_is_set(data: TrainingData) -> None:
     half = baseline("mixture").config({"backbone": "tiny", "prior_share": 1.0}, name="mixture")
-    assert choose(data, half).weights[1] == 0
+    steps: list[tuple[int, int, int]] = []
+    assert choose(data, half, progress=lambda *_: lambda *step: steps.append(step)).weights[1] == 0
+    assert steps == [(0, 2, 0), (1, 2, 0), (2, 2, 0)]
 
 
 def test_a_restored_mixture_gives_the_same_vectors(data: TrainingData, forms: ClosedForms) -> None:

@@ -26,7 +26,7 @@ from perfectlook.model.config import less_centres
 from perfectlook.model.distances import DistanceFunction
 from perfectlook.model.mixture import Mixture, Term
 from perfectlook.model.networks import Standardise
-from perfectlook.progress import counted
+from perfectlook.progress import ProgressOf, counted, no_progress
 from perfectlook.training.checkpoint import NO_PAIRS
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
@@ -272,13 +272,20 @@ class ClosedForms:
         }
 
 
-def choose(data: TrainingData, config: TrainingConfig, *, learns: bool = True) -> ClosedForms:
+def choose(
+    data: TrainingData,
+    config: TrainingConfig,
+    *,
+    learns: bool = True,
+    progress: ProgressOf | None = None,
+) -> ClosedForms:
     """Choose the settings and the weights of a mixture.
 
     Args:
         data: the sets.
         config: the settings.
         learns: whether to learn from pairs; otherwise the mixture is the prior alone.
+        progress: shows how many of the parts are tried.
     """
     priors = [_Part(data, blocks, learns=False) for blocks in _blocks(data, config, by_stage=False)]
     default = [1 / len(priors)] * len(priors)
@@ -291,12 +298,15 @@ def choose(data: TrainingData, config: TrainingConfig, *, learns: bool = True) -
     is_new = np.concatenate([each.is_new for each in held])
     if not len(is_new):  # there is nothing to choose by
         return ClosedForms(priors, [nothing] * len(priors), default, default)
+    show = (progress or no_progress)("closed forms", "parts")
     settings, matches = [], []
-    for part in parts:
+    for number, part in enumerate(parts):
+        show(number, len(parts), 0)
         found = _tried(part, data, rounds, held)
         best = max(found, key=lambda setting: float(worth(shares_of(found[setting]), is_new)))
         settings.append(best)
         matches.append(found[best])
+    show(len(parts), len(parts), 0)
     n_pairs = len(learning_pairs(data.features, config))
     weights, proportions, shares = weigh(matches, is_new, n_pairs, len(priors), config.prior_share)
     scenes = [data.features.pairs[index].scene for each in held for index in each.pairs]

@@ -96,7 +96,7 @@ def train(
         epochs: largest number of epochs.
         strict: fail if anything is wrong in a set.
         workers: number of processes that extract features.
-        progress: shows the progress of the extraction, for example `ProgressLine`.
+        progress: shows the progress of the extraction and of the closed forms, for example `ProgressLine`.
         on_epoch: called after every epoch with its stage ("fit", "fold 0", ...) and the `Epoch`.
         on_problems: called once with the problems of the sets, and their name.
 
@@ -168,6 +168,7 @@ def train(
                 whole=whole,
                 start=start,
                 may_drop=chooses and not start,
+                progress=progress,
                 on_epoch=on_epoch,
             )
         model = open_model(folder)
@@ -189,6 +190,7 @@ def train_on_features(
     whole: SetFeatures | None = None,
     start: StartingModel | None = None,
     may_drop: bool = False,
+    progress: ProgressOf | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> ModelRecord:
     """Train a compatibility model on a set with features; see `train`.
@@ -201,6 +203,7 @@ def train_on_features(
             categories.
         start: the model to fine-tune.
         may_drop: whether to keep the mixture of closed forms alone if the network adds nothing to it.
+        progress: shows the progress of the choice of the closed forms.
         on_epoch: called after every epoch.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -218,7 +221,7 @@ def train_on_features(
     }
     stages = Stages(out, numbers_depend_on, on_epoch)
     form = None if start else closed_form(data, learning_pairs(features, config), config)
-    forms = mixture.choose(data, config) if config.mixes and not start else None
+    forms = mixture.choose(data, config, progress=progress) if config.mixes and not start else None
 
     def fit(part: Round) -> CompatibilityFit:
         closed = forms.distances(data, part) if forms and len(part.validation) else None
