@@ -23,7 +23,6 @@ from perfectlook.model.files import KNOWN, PRESENCE, write_model_file
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.presence import Presence, all_windows, mean_log_odds
 from perfectlook.model.runtime import Model, Popularity
-from perfectlook.training.ridge import principal_components
 from perfectlook.types import BoolArray, Box, Float32Array, Float64Array, IntArray
 
 FEWEST = 64
@@ -250,13 +249,29 @@ class _Space(NamedTuple):
         scale = np.where(deviation > 1e-6 * deviation.max(), 1 / np.maximum(deviation, 1e-12), 0.0)
         scale = scale / np.sqrt(np.repeat(widths, widths))
         standardised = (features - mean) * scale
-        directions, spreads = principal_components(standardised, COMPONENTS)
+        directions, spreads = _first_components(standardised, COMPONENTS)
         directions = directions / spreads.mean()  # inputs of about unit size, for the optimiser
         maps = views.batch.feature_maps
         cell_mean, cell_scale = maps.mean(axis=(0, 1)), 1 / np.maximum(maps.std(axis=(0, 1)), 1e-6)
         arrays = (mean, scale, directions, standardised @ directions.T, cell_mean, cell_scale)
         cells = (maps - cell_mean) * cell_scale
         return cls._make(map(_single, (*arrays, cells)))
+
+
+def _first_components(rows: Float64Array, count: int) -> tuple[Float64Array, Float64Array]:
+    """Nearly the first principal directions of centred rows, and the standard deviations along them.
+
+    `principal_components` finds all of them exactly, which takes minutes for the features of two backbones.
+    """
+    count = min(count, *rows.shape)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, lengths, directions = torch.svd_lowrank(
+            torch.from_numpy(rows), q=min(count + 32, *rows.shape), niter=4
+        )
+    spreads = lengths[:count].numpy() / np.sqrt(len(rows))
+    spanned = spreads**2 > 1e-9 * spreads[0] ** 2
+    return directions[:, :count].numpy().T[spanned], spreads[spanned]
 
 
 def _fit(views: Views, space: _Space, vectors: Float32Array, kept: BoolArray) -> Presence:
