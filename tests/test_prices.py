@@ -1,8 +1,12 @@
 """Prices in the formats of many countries."""
 
 import re
+from decimal import Decimal
 
 import pytest
+from babel import Locale
+from babel.localedata import locale_identifiers
+from babel.numbers import format_currency, get_territory_currencies
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +50,25 @@ from perfectlook.prices import UnusablePriceError, canonical_dates, canonical_pr
         ("1\u00a0299,00\u00a0€", "1299.00 EUR"),
         ("R$ 1.299,90", "1299.90 BRL"),
         ("1.234.567 KWD", "1234567.000 KWD"),
+        ("₹499/-", "499.00 INR"),
+        ("US $49.90", "49.90 USD"),
+        ("US$49.90", "49.90 USD"),
+        ("S/ 129.90", "129.90 PEN"),
+        ("S/. 129.90", "129.90 PEN"),
+        ("R 1 299,00", "1299.00 ZAR"),
+        ("R1,299.00", "1299.00 ZAR"),
+        ("KSh 1,299", "1299.00 KES"),
+        ("129,900원", "129900 KRW"),
+        ("1,299.00 د.إ", "1299.00 AED"),
+        ("د.ك.\u200f 12.500", "12.500 KWD"),
+        ("&pound;49.90", "49.90 GBP"),
+        ("1299 din.", "1299.00 RSD"),
+        ("12.500 JPY", "12500 JPY"),
+        ("$129.990 CLP", "129990 CLP"),
+        ("Rp129.900", "129900.00 IDR"),
+        ("12.990 Ft", "12990.00 HUF"),
+        ("IQD 129.900", "129900 IQD"),
+        ("12,345.00 JPY", "12345 JPY"),
     ],
 )
 def test_prices_become_amount_and_currency(text: str, price: str) -> None:
@@ -111,6 +134,25 @@ def test_the_error_of_an_unusable_price_has_the_reason(text: str, reason: str) -
         canonical_price(text)
 
 
+def test_prices_as_each_locale_of_babel_writes_them_are_read_or_refused() -> None:
+    read, refused = 0, set()
+    for locale in (
+        Locale.parse(name) for name in locale_identifiers() if re.fullmatch("[a-z]{2}_[A-Z]{2}", name)
+    ):
+        for currency in get_territory_currencies(locale.territory)[:1]:
+            for amount in map(Decimal, ("49.90", "1299.50", "1234567.89")):
+                text = format_currency(amount, currency, locale=locale)
+                try:
+                    price = Decimal(canonical_price(text, currency).split()[0])
+                except UnusablePriceError:
+                    refused.add(currency)
+                else:
+                    read += 1
+                    assert abs(price - amount) <= 1, (text, price)  # many locales round to whole units
+    assert read > 1_150
+    assert not refused & {"EUR", "USD", "GBP", "JPY", "CNY", "INR", "BRL", "CHF", "SEK", "PLN", "TRY", "ZAR"}
+
+
 @given(st.integers(0, 10**12), st.sampled_from(["EUR", "JPY", "KWD"]))
 def test_canonical_prices_do_not_change(units: int, currency: str) -> None:
     places = {"EUR": 2, "JPY": 0, "KWD": 3}[currency]
@@ -118,7 +160,7 @@ def test_canonical_prices_do_not_change(units: int, currency: str) -> None:
     assert canonical_price(text) == text
 
 
-@given(st.text(max_size=30))
+@given(st.text(max_size=30) | st.text("0123456789., '€$krEUR-/:+", max_size=14))
 def test_any_text_is_a_price_or_an_error_with_a_remedy(text: str) -> None:
     try:
         canonical_price(text, "EUR")

@@ -1,5 +1,6 @@
 """Prices as shops of many countries write them, and the dates of sales."""
 
+import html
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -7,49 +8,45 @@ from decimal import Decimal
 from functools import lru_cache
 
 _BY_DECIMALS = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    0: "BIF CLP DJF GNF IQD ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF "
     "CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL "
     "HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP "
     "MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD "
     "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS "
     "VES WST XCD XCG YER ZAR ZMW ZWG ",
-    3: "BHD IQD JOD KWD LYD OMR TND",
+    3: "BHD JOD KWD LYD OMR TND",
 }
 CURRENCIES = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
-"""The currency codes of ISO 4217 that shops use, and the number of decimals of their amounts."""
+"""The currency codes of ISO 4217 that shops use, and the number of decimals that shops write.
+
+IQD has three by the standard, but prices in Iraq have none.
+"""
+_WHOLE = frozenset({"AFN", "ALL", "COP", "HUF", "IDR", "LAK", "LBP", "MMK", "SYP"})
+"""Currencies with decimals by the standard that shops write without."""
 
 _DOLLARS = (
     "USD AUD ARS BBD BMD BND BSD BZD CAD CLP COP CUP DOP FJD GYD HKD JMD KYD LRD MXN NAD NIO NZD SBD SGD SRD "
     "TTD TWD UYU XCD"
 )
+_BY_CODES = (
+    "EUR: € euro euros; GBP: £ pound pounds; INR: ₹; TRY: ₺ tl; RUB: ₽ руб р rub; KRW: ₩ 원 won; ILS: ₪; "
+    "UAH: ₴ грн; VND: ₫ đ; THB: ฿ บาท; PHP: ₱; NGN: ₦; KZT: ₸ тг; CRC: ₡; PYG: ₲ gs; PLN: zł zl; "
+    "CZK: kč kc; HUF: ft; RON: lei; BGN: лв; JPY: 円 jp¥ yen; CNY: 元 rmb cn¥; CHF: sfr; IDR: rp; MYR: rm; "
+    "USD: us$ us u$s; AUD: a$ au$; CAD: c$ ca$; NZD: nz$; HKD: hk$; SGD: s$ sg$; TWD: nt$; "
+    "MXN: mx$ mex$; BRL: r$; JPY CNY: ￥ ¥; MOP: mop$; DOP: rd$; ARS: ar$; TOP: t$; WST: ws$; PEN: s/; "
+    "PAB: b/; GTQ: q; BOB VES: bs; ZAR: r; NAD: n$; JMD: j$; KES: ksh; TZS: tsh; "
+    "UGX: ush; AOA: kz; MZN: mtn; GHS: gh₵ ₵; ETB BYN: br; MGA: ar; SLE: le; MWK: mk; "
+    "XAF XOF: fcfa cfa; XPF: fcfp; CDF: fc; GNF: fg; RWF MVR: rf; AED MAD: dh dhs درهم; "
+    "AED: د.إ; MAD: د.م; SAR: ر.س sr; QAR: ر.ق qr; OMR: ر.ع; KWD: kd د.ك; BHD: bd د.ب; JOD: د.أ jd; "
+    "TND: dt د.ت; DZD: da د.ج; LYD: د.ل; IQD: د.ع; EGP: ج.م e£ le£; LBP: ل.ل; IRR: ریال; "
+    "SAR QAR OMR YER: ريال; YER: ر.ي; GEL: ₾; AZN: ₼; AMD: ֏; LAK: ₭; MNT: ₮; KHR: ៛; BDT: ৳ tk; AFN: ؋; "
+    "LKR: රු; INR PKR LKR NPR MUR SCR: ₨ rs; KGS: сом; UZS: сум; BAM: km км; MKD: ден den; RSD: din дин; "
+    "ALL: lekë lek; SEK NOK DKK ISK: kr; CHF XAF XOF XPF RWF BIF DJF GNF KMF: fr"
+)
 _SIGNS = {
-    **{"€": "EUR", "£": "GBP", "₹": "INR", "₺": "TRY", "₽": "RUB", "₩": "KRW", "₪": "ILS", "₴": "UAH"},
-    **{"₫": "VND", "đ": "VND", "฿": "THB", "₱": "PHP", "₦": "NGN", "₸": "KZT", "₡": "CRC", "₲": "PYG"},
-    **{
-        "zł": "PLN",
-        "zl": "PLN",
-        "kč": "CZK",
-        "kc": "CZK",
-        "ft": "HUF",
-        "lei": "RON",
-        "лв": "BGN",
-        "tl": "TRY",
-    },
-    **{
-        "руб": "RUB",
-        "р": "RUB",
-        "грн": "UAH",
-        "円": "JPY",
-        "元": "CNY",
-        "rmb": "CNY",
-        "sfr": "CHF",
-        "rp": "IDR",
-    },
-    **{"rm": "MYR", "euro": "EUR", "euros": "EUR", "us$": "USD", "a$": "AUD", "au$": "AUD", "c$": "CAD"},
-    **{"ca$": "CAD", "nz$": "NZD", "hk$": "HKD", "s$": "SGD", "sg$": "SGD", "nt$": "TWD", "mx$": "MXN"},
-    **{"r$": "BRL", "cn¥": "CNY", "jp¥": "JPY", "￥": "JPY CNY", "¥": "JPY CNY", "$": _DOLLARS},
-    **{"kr": "SEK NOK DKK ISK", "rs": "INR PKR LKR NPR MUR SCR", "fr": "CHF XAF XOF XPF RWF BIF DJF GNF KMF"},
+    **dict.fromkeys(("$", "dollar", "dollars"), _DOLLARS),
+    **{sign: codes for codes, signs in re.findall("([A-Z ]+): ([^;]+)", _BY_CODES) for sign in signs.split()},
 }
 """Signs and abbreviations in lower case, and the currencies that they stand for."""
 _ABBREVIATIONS = frozenset({"kr", "rs", "fr", "sfr", "rp", "руб", "р", "грн", "лв", "zł", "zl", "kč", "kc"})
@@ -58,7 +55,7 @@ _ABBREVIATIONS = frozenset({"kr", "rs", "fr", "sfr", "rp", "руб", "р", "гр
 _CANONICAL = re.compile(r"(?:0|[1-9][0-9]{0,14})\.[0-9]{2} ([A-Z]{3})")
 _PRICE = re.compile(
     r"(?P<before>[^0-9]*?)(?P<sign>[+-]?)(?P<digits>[.,]?[0-9](?:[0-9.,' ]*[0-9])?)"
-    r"(?P<whole>[.,:] ?[-–—]{1,2})?(?P<after>[^0-9]*)"
+    r"(?P<whole>[.,:] ?[-–—]{1,2})?(?:/[-=])?(?P<after>[^0-9]*)"
 )
 _MARKS = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _TOKEN = re.compile(r"[^\W\d_]+|[^\w\s.]")
@@ -82,8 +79,8 @@ def canonical_price(text: str, currency: str | None = None) -> str:
     The sign, abbreviation or code of the currency may stand before or after the amount, with or without a
     dot. The last `.` or `,` separates decimals, unless exactly three digits follow it. Three digits after a
     comma are thousands (1,299). Three digits after a point are ambiguous: "1.299" is 1,299 in some countries
-    and 1.299 in others. They are refused, except in a currency with three decimals or after another
-    separator.
+    and 1.299 in others. They are refused, except in a currency with three decimals (12.500 KWD), in one
+    that is written without decimals (12.500 JPY is 12,500), or after another separator.
 
     Args:
         text: the price in the feed.
@@ -94,12 +91,13 @@ def canonical_price(text: str, currency: str | None = None) -> str:
     """
     if (usual := _CANONICAL.fullmatch(text)) and CURRENCIES.get(usual[1]) == 2:
         return text
-    plain = " ".join(_MARKS.sub("", text).replace("’", "'").split())
+    plain = html.unescape(text) if "&" in text else text
+    plain = " ".join(_MARKS.sub("", plain).replace("’", "'").split())
     found = _PRICE.fullmatch(plain)
     if not found:
         raise UnusablePriceError(text, "is not a price")
     before, after, digits = found["before"].strip(), found["after"].strip(), found["digits"]
-    code = _code(f"{before} {after}", text, currency)
+    code = _code((before, after), text, currency)
     if found["sign"] == "-":
         raise UnusablePriceError(text, "is below zero")
     if digits[0] in ".," and (before or digits[0] == ","):
@@ -115,10 +113,16 @@ def canonical_price(text: str, currency: str | None = None) -> str:
     return f"{amount:f} {code}"
 
 
-def _code(around: str, text: str, currency: str | None) -> str:
-    """Return the one currency that all words around an amount can stand for."""
+def _code(around: tuple[str, str], text: str, currency: str | None) -> str:
+    """Return the one currency that all words before and after an amount can stand for."""
     possible: set[str] | None = None
-    for word in around.split():
+    joined = [side.replace(" ", "") for side in around]  # "US $", "F CFA"
+    words = (
+        word
+        for side, word in zip(around, joined, strict=True)
+        for word in ([word] if _currencies(word.rstrip(".:").casefold()) else side.split())
+    )
+    for word in words:
         name = word.rstrip(".:").casefold()
         for part in [name] if _currencies(name) else _TOKEN.findall(name):
             known = _currencies(part)
@@ -152,11 +156,14 @@ def _amount(digits: str, text: str, code: str) -> Decimal:
         return _grouped(digits, text)
     if len(decimals) == 3 and not (CURRENCIES[code] == 3 and separator == "."):
         other = re.search("[.,' ]", whole)
-        if separator == "," and _GROUPED.fullmatch(digits) and CURRENCIES[code] != 3:
+        is_thousands = CURRENCIES[code] == 0 or code in _WHOLE or (separator == "," and CURRENCIES[code] != 3)
+        if is_thousands and _GROUPED.fullmatch(digits):
             return _grouped(digits, text)
         if not other:
             reason = f"is ambiguous ({whole or 0}.{decimals} or {whole}{decimals})"
             raise UnusablePriceError(text, reason, "Write it with two decimals.")
+    if decimals and not decimals.isdigit():
+        raise UnusablePriceError(text, "is not an amount")
     if len(decimals) > 6:
         raise UnusablePriceError(text, "has too many digits")
     return _grouped(whole or "0", text) + Decimal(f"0.{decimals or 0}")
