@@ -1,20 +1,25 @@
 """Measures catalogues on a real Milvus server against the embedded store, on the same products and queries.
 
-    python benchmarks/cluster.py [--n 38111] [--dimension 128] [--indexes FLAT IVF_SQ8 HNSW] [--quick]
-        [--json FILE]
+    python benchmarks/cluster.py [--n 38111 1000000] [--dimension 128] [--indexes FLAT IVF_SQ8 HNSW]
+        [--seconds 480] [--quick] [--json FILE]
 
 It starts its own server, from `.venv-milvus`, with the server's default settings (Linux on x86-64). Products
 are synthetic: clustered unit vectors in 60 categories of sizes as rank^-0.8, with a price and a brand. Every
 query names a category, drawn by size, and asks for 10 products, one query at a time through the store, from
-the call to the hits with their records.
+the call to the hits with their records. After `--seconds`, no further index is begun.
 
-- `figures.load_embedded_per_second`, `INDEX_load_per_second`: products a second in batches of 5,000.
-- `figures.INDEX_build_seconds`: until the server has written its segments and built their indexes.
-- `figures.INDEX_memory_bytes`: memory of the server process per product, above that of the empty server. It
-  includes the server's buffers, which it gives back later.
-- `figures.INDEX_ms_p50`, `p99`: searches. `where`: with a filter of price and brand.
-- `figures.INDEX_recall`: found among the ten true neighbours of the embedded store, without a filter.
-- `figures.INDEX_ms_after_sync`: p50 of a search directly after a sync, which waits for all its writes.
+Each figure's name is SIZE.STORE.WHAT, where STORE is "folder" or an index of Milvus:
+
+- `load_per_second`: products a second in batches of 5,000 through the store, as a sync writes them.
+- `bulk_per_second`: the same for more than 100,000 products, which are inserted without deleting first.
+- `build_seconds`: until the server has written its segments and built their indexes.
+- `memory_bytes`: memory of the server process per product, above that of the empty server. It includes the
+  server's buffers, which it gives back later.
+- `ms_p50`, `ms_p99`: searches. `where_`: with a filter of price and brand.
+- `recall`: found among the ten true neighbours of the embedded store, without a filter.
+- `ms_after_sync`: p50 of a search directly after a sync, which waits for all its writes.
+- `ms_of_engine`, `compared_per_second`: a line through the times by the sizes of the categories (Theil-Sen):
+  the time of a search without comparisons, and the products compared in a second.
 """
 
 import argparse
@@ -22,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -31,23 +37,24 @@ sys.path.append(str(Path(__file__).parents[1] / "tools"))
 from machine import add_json_option, add_quick_option, report
 from milvus_server import MilvusServer, why_not
 from perfectlook.stores import Point, Query, Store, open_store
-from perfectlook.stores.filters import parse_filter
+from perfectlook.stores.filters import Filter, parse_filter
 from perfectlook.stores.milvus import BUILD, MilvusStore
 from perfectlook.types import Float32Array, IntArray
 
-CATEGORIES, K, BATCH = 60, 10, 5_000
+CATEGORIES, K, BATCH, BULK = 60, 10, 5_000, 100_000
 NAMES = [f"Shop|Category {number:02d}" for number in range(CATEGORIES)]
 WHERE = parse_filter("price <= 40 EUR and brand in (brand1, brand2, brand3)")
-QUICK = {"n": 1_500, "queries": 10, "indexes": ["FLAT"]}
+QUICK = {"n": [1_500], "queries": 20, "indexes": ["FLAT"]}
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--n", type=int, default=38_111, help="products (default %(default)s)")
+    parser.add_argument("--n", type=int, nargs="+", default=[38_111, 1_000_000], help="products")
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--indexes", nargs="+", default=["FLAT", "IVF_SQ8", "HNSW"], choices=["FLAT", *BUILD])
+    parser.add_argument("--seconds", type=float, default=480.0, help="begin no index after these (480)")
     add_quick_option(parser)
     add_json_option(parser)
     options = parser.parse_args()
@@ -56,79 +63,108 @@ def main() -> None:
     if reason := why_not():
         print(f"cluster: no Milvus server can start: {reason}.", file=sys.stderr)
         return
-    random = np.random.default_rng(0)
-    shares = 1 / np.arange(1, CATEGORIES + 1) ** 0.8
-    of = random.choice(CATEGORIES, options.n, p=shares / shares.sum())
-    middles = random.standard_normal((CATEGORIES, options.dimension))
-    figures: dict[str, object] = {"products": options.n, "dimension": options.dimension}
-
-    def vectors(of: IntArray) -> Float32Array:
-        each = 0.6 * middles[of] + random.standard_normal((len(of), options.dimension))
-        found: Float32Array = (each / np.linalg.norm(each, axis=1, keepdims=True)).astype(np.float32)
-        return found
-
-    drawn = vectors(of)
-
-    def points() -> Iterator[list[Point]]:
-        for start in range(0, options.n, BATCH):
-            some = of[start : start + BATCH]
-            yield [
-                Point(f"p{number:08}", NAMES[category], vector, {"fields": _fields(number)})
-                for number, category, vector in zip(
-                    range(start, options.n), some, drawn[start : start + BATCH], strict=False
-                )
-            ]
-
-    asked = random.choice(of, options.queries)
-    wanted = [(vector, NAMES[category]) for category, vector in zip(asked, vectors(asked), strict=True)]
+    began = time.monotonic()
+    figures: dict[str, object] = {"dimension": options.dimension, "queries": options.queries}
     with tempfile.TemporaryDirectory() as scratch:
         server = MilvusServer(Path(scratch) / "milvus", {}).start()
         try:
-            embedded = open_store(Path(scratch) / "catalogue", create=True)
-            figures["load_embedded_per_second"] = options.n / _loaded(embedded, points(), options.dimension)
-            truth = _asked(embedded, wanted, "embedded", figures)
-            embedded.close()
-            for kind in options.indexes:
-                url = f"milvus+{server.url}/benchmark_{kind}?timeout=60&index={kind}"
-                with MilvusStore(url, create=True) as remote:
-                    empty = server.memory()
-                    figures[f"{kind}_load_per_second"] = options.n / _loaded(
-                        remote, points(), options.dimension
-                    )
-                    figures[f"{kind}_build_seconds"] = _seconds(lambda remote=remote: _indexed(remote))  # type: ignore[misc]
-                    figures[f"{kind}_memory_bytes"] = (server.memory() - empty) / options.n
-                    figures[f"{kind}_ms_after_sync"] = 1000 * median(_times(remote, wanted[:10], None)[0])
-                    remote._wrote = -float("inf")  # as if the sync had ended long ago
-                    found = _asked(remote, wanted, kind, figures)
-                    hits = sum(len(mine & theirs) for mine, theirs in zip(found, truth, strict=True))
-                    figures[f"{kind}_recall"] = hits / sum(map(len, truth))
+            for n in options.n:
+                shop = Shop(n, options.dimension, options.queries)
+                with open_store(Path(scratch) / f"catalogue-{n}", create=True) as embedded:
+                    figures[f"{n}.folder.load_per_second"] = n / _loaded(embedded, shop, embedded.upsert)
+                    truth = _searched(embedded, shop, f"{n}.folder", figures)
+                for kind in options.indexes:
+                    if time.monotonic() - began < options.seconds:
+                        _measure(server, shop, kind, truth, figures)
         finally:
             server.kill()
     report("cluster", {}, figures, options.json)
+
+
+class Shop:
+    """Products, drawn again for each store, and queries: a vector and its category."""
+
+    def __init__(self, n: int, dimension: int, queries: int) -> None:
+        random = np.random.default_rng(0)
+        shares = 1 / np.arange(1, CATEGORIES + 1) ** 0.8
+        self.n, self.dimension = n, dimension
+        self._of = random.choice(CATEGORIES, n, p=shares / shares.sum())
+        self._middles = 0.6 * random.standard_normal((CATEGORIES, dimension), np.float32)
+        asked = random.choice(self._of, queries)
+        self.sizes = np.bincount(self._of)[asked]
+        self.queries = [
+            (vector, NAMES[category])
+            for category, vector in zip(asked, self._vectors(asked, random), strict=True)
+        ]
+
+    def points(self) -> Iterator[list[Point]]:
+        """Yield the products in batches."""
+        for start in range(0, self.n, BATCH):
+            some = self._of[start : start + BATCH]
+            vectors = self._vectors(some, np.random.default_rng(start + 1))
+            yield [
+                Point(f"p{number:08}", NAMES[category], vector, {"fields": _fields(number)})
+                for number, (category, vector) in enumerate(zip(some, vectors, strict=True), start)
+            ]
+
+    def _vectors(self, of: IntArray, random: np.random.Generator) -> Float32Array:
+        each = self._middles[of] + random.standard_normal((len(of), self.dimension), np.float32)
+        found: Float32Array = each / np.linalg.norm(each, axis=1, keepdims=True)
+        return found
 
 
 def _fields(number: int) -> dict[str, str]:
     return {"price": f"{number % 300}.90 EUR", "brand": f"brand{number % 50}", "availability": "in_stock"}
 
 
-def _asked(
-    store: Store, wanted: list[tuple[Float32Array, str]], name: str, figures: dict[str, object]
-) -> list[set[str]]:
-    _times(store, wanted[: len(wanted) // 4], None)  # warm
-    seconds, found = _times(store, wanted, None)
-    filtered, _ = _times(store, wanted, WHERE)
-    for what, values in ((name, seconds), (f"{name}_where", filtered)):
-        figures[f"{what}_ms_p50"] = 1000 * median(values)
-        figures[f"{what}_ms_p99"] = 1000 * quantiles(values, n=100)[98]
+def _measure(
+    server: MilvusServer, shop: Shop, kind: str, truth: list[set[str]], figures: dict[str, object]
+) -> None:
+    """Fill a catalogue with an index of a kind, search it, and drop it."""
+    name = f"{shop.n}.{kind}"
+    url = f"milvus+{server.url}/benchmark_{shop.n}_{kind}?timeout=60&index={kind}"
+    with MilvusStore(url, create=True) as store:
+        empty, bulk = server.memory(), shop.n > BULK
+        seconds = _loaded(store, shop, partial(_inserted, store) if bulk else store.upsert)
+        figures[f"{name}.{'bulk' if bulk else 'load'}_per_second"] = shop.n / seconds
+        figures[f"{name}.build_seconds"] = _seconds(partial(_indexed, store))
+        figures[f"{name}.memory_bytes"] = (server.memory() - empty) / shop.n
+        figures[f"{name}.ms_after_sync"] = 1000 * median(_times(store, shop.queries[:10], None)[0])
+        store._wrote = -float("inf")  # as if the sync had ended long ago
+        found = _searched(store, shop, name, figures)
+        hits = sum(len(mine & theirs) for mine, theirs in zip(found, truth, strict=True))
+        figures[f"{name}.recall"] = hits / sum(map(len, truth))
+        store.write_manifest({}, active=None)
+        store.drop_collection("c")
+
+
+def _searched(store: Store, shop: Shop, name: str, figures: dict[str, object]) -> list[set[str]]:
+    _times(store, shop.queries[: len(shop.queries) // 4], None)  # warm
+    seconds, found = _times(store, shop.queries, None)
+    filtered, _ = _times(store, shop.queries, WHERE)
+    for what, values in (("", seconds), ("where_", filtered)):
+        figures[f"{name}.{what}ms_p50"] = 1000 * median(values)
+        figures[f"{name}.{what}ms_p99"] = 1000 * quantiles(values, n=100)[98]
+    slope, intercept = _line(shop.sizes, np.array(seconds))
+    figures[f"{name}.ms_of_engine"] = 1000 * intercept
+    figures[f"{name}.compared_per_second"] = 1 / slope if slope > 0 else None
     return found
 
 
+def _line(x: IntArray, y: Float32Array) -> tuple[float, float]:
+    """Return the slope and the intercept of the line of Theil and Sen."""
+    one, other = np.triu_indices(len(x), 1)
+    apart = x[one] != x[other]
+    slope = float(np.median((y[one] - y[other])[apart] / (x[one] - x[other])[apart]))
+    return slope, float(np.median(y - slope * x))
+
+
 def _times(
-    store: Store, wanted: list[tuple[Float32Array, str]], where: object
+    store: Store, queries: list[tuple[Float32Array, str]], where: Filter | None
 ) -> tuple[list[float], list[set[str]]]:
     seconds, found = [], []
-    for vector, category in wanted:
-        query = Query(vector, K, frozenset({category}), where)  # type: ignore[arg-type]
+    for vector, category in queries:
+        query = Query(vector, K, frozenset({category}), where)
         began = time.perf_counter()
         (hits,) = store.search([query], collection="c")
         seconds.append(time.perf_counter() - began)
@@ -136,11 +172,18 @@ def _times(
     return seconds, found
 
 
-def _loaded(store: Store, points: Iterator[list[Point]], dimension: int) -> float:
+def _loaded(store: Store, shop: Shop, write: Callable[[list[Point]], object]) -> float:
     """Fill a new collection. Return the seconds of the writes."""
-    store.create_collection("c", dimension)
+    store.create_collection("c", shop.dimension)
     store.write_manifest({}, active="c")
-    return sum(_seconds(lambda batch=batch: store.upsert(batch)) for batch in points)  # type: ignore[misc]
+    return sum(_seconds(partial(write, batch)) for batch in shop.points())
+
+
+def _inserted(store: MilvusStore, points: list[Point]) -> None:
+    """Write new products without deleting any."""
+    client, known = store._connection._client, store._look("c")
+    assert client is not None
+    client.insert(store._of("c"), [store._row(point, known) for point in points], timeout=60)
 
 
 def _indexed(store: MilvusStore) -> None:
@@ -149,9 +192,13 @@ def _indexed(store: MilvusStore) -> None:
     assert client is not None
     client.flush(name, timeout=600)
     before = None
-    while before != (now := client.describe_index(name, "vector")["indexed_rows"]):
+    while before != (now := _progress(client.describe_index(name, "vector"))):
         before = now
         time.sleep(3)
+
+
+def _progress(index: dict[str, object]) -> tuple[object, object]:
+    return index.get("indexed_rows"), index.get("pending_index_rows")
 
 
 def _seconds(work: Callable[[], object]) -> float:

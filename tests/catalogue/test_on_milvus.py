@@ -111,8 +111,10 @@ def killed_sync(server: MilvusServer, url: str, file: Path, after: int) -> int:
 
         return progress
 
-    with Catalogue.open(url, create=True) as catalogue, pytest.raises(CatalogueError, match="no connection"):
+    stopped = "no connection|the write lease expired"  # on a machine that is too busy to renew it in time
+    with Catalogue.open(url, create=True) as catalogue, pytest.raises(CatalogueError, match=stopped):
         catalogue.sync(file, MODEL, progress=progress_of, wait=30)
+    server.kill()
     return acknowledged
 
 

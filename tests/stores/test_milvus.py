@@ -8,11 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from milvus_of_run import milvus_url, need_milvus, new_catalogue
+from milvus_of_run import SERVER, milvus_url, need_milvus, new_catalogue
 from perfectlook.errors import CatalogueError, CatalogueInUseError, UsageError
 from perfectlook.stores import Point, Query, milvus_manifest, open_store
 from perfectlook.stores import milvus as module
+from perfectlook.stores.filters import parse_filter
 from perfectlook.stores.milvus import MilvusStore
+from perfectlook.stores.milvus_settings import MilvusAddress
 
 
 @pytest.fixture
@@ -84,6 +86,57 @@ def test_only_flat_collections_are_exact(url: str) -> None:
     with MilvusStore(url) as again:  # the collection says it, not the URL
         assert near(again) == "abcde"
         assert not again.exact
+
+
+@pytest.mark.parametrize(
+    "query", ["index=DISKANN", "mmap=true&shards=2&partitions=3", "index=IVF_SQ8&candidates=64"]
+)
+def test_a_collection_has_the_layout_of_the_settings(url: str, query: str) -> None:
+    with MilvusStore(f"{url}?timeout=30&{query}", create=True) as store:
+        store.create_collection("c", 32)
+        store.write_manifest({}, active="c")
+        vectors = np.eye(32, dtype=np.float32) * np.arange(1, 33, dtype=np.float32)
+        store.upsert([Point(f"p{place}", "Shoes", vector) for place, vector in enumerate(vectors)])
+        (hits,) = store.search([Query(np.zeros(32, np.float32), 3)])
+        assert [point.id for point in hits.products] == ["p0", "p1", "p2"]
+        with store._connection.asking("a test") as client:
+            made = client.describe_collection(store._of("c"))
+            index = client.describe_index(store._of("c"), "vector")
+    wanted = MilvusAddress.parse(f"{url}?{query}").settings
+    assert (made["num_shards"], made["num_partitions"]) == (wanted.shards, wanted.partitions)
+    assert ("mmap.enabled" in made["properties"]) == wanted.mmap
+    assert index["index_type"] == wanted.index
+
+
+def test_more_replicas_than_the_server_has_nodes(url: str) -> None:
+    if os.environ.get(SERVER):
+        pytest.skip("another server may have the nodes")
+    too_few = r"too few query nodes: .*Lower \?replicas=, or add query nodes"
+    with MilvusStore(f"{url}?replicas=2", create=True) as store, pytest.raises(CatalogueError, match=too_few):
+        store.create_collection("c", 2)
+
+
+def test_titles_of_an_earlier_version_need_a_new_collection(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    titled = {"where": parse_filter("title contains oak and brand = 'text_title'")}
+    brand = {"where": parse_filter("brand = 'text_title'")}
+    with MilvusStore(url, create=True) as store:
+        monkeypatch.setattr(module, "ENTRIES", "perfectlook.other")  # as before there was this property
+        store.create_collection("c", 2)
+        store.write_manifest({}, active="c")
+        monkeypatch.undo()
+        store.upsert([product("a", 1, title="Oak", fields={"brand": "text_title"})])
+    with MilvusStore(url) as store:
+        assert near(store, **brand) == "a"
+        with pytest.raises(
+            CatalogueError, match=r"before filters could test titles.*catalogue sync --recentre"
+        ):
+            near(store, **titled)
+        store.create_collection("d", 2)
+        store.upsert(list(store.get(["a"]).values()), collection="d")
+        store.write_manifest({}, active="d")
+        assert near(store, **titled) == "a"
 
 
 def test_more_products_than_milvus_returns(store: MilvusStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,27 +8,19 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
+from perfectlook.stores import milvus_filters as terms
 from perfectlook.stores.base import Hits, Payload, Point, Query, excerpt_of, fields_of
 from perfectlook.stores.filters import matches
 from perfectlook.stores.index import check_queries, check_vector
-from perfectlook.stores.milvus_connection import MilvusConnection, is_missing
-from perfectlook.stores.milvus_filters import (
-    COLUMNS,
-    LONGEST,
-    UNDER,
-    Expression,
-    all_of,
-    compile_filter,
-    filter_entries,
-    literal,
-    one_of,
-)
+from perfectlook.stores.milvus_connection import NO_COLLECTION, MilvusConnection
+from perfectlook.stores.milvus_filters import Expression
 from perfectlook.stores.milvus_manifest import Lease, MilvusManifest, Rows, make_collection, parsed
 from perfectlook.stores.milvus_settings import MilvusAddress
 from perfectlook.types import Float32Array
@@ -38,23 +30,25 @@ MORE = 8  # a search asks for this many points more than k, so that it includes 
 MOST = 16_384  # the most points that Milvus returns for one search
 LONGEST_TEXT = 65_535  # bytes of a text in Milvus
 SYNCED = "perfectlook.synced"  # the property of a collection with the time of the last write, since 1970
+ENTRIES = "perfectlook.entries"  # the property that is "title" if filters can test titles
 # For this long after a sync, searches wait for all its writes. Afterwards the server guarantees them: its
 # answers are at most 5 s old. The rest allows for clocks that differ.
 STRONG_SECONDS = 15.0
 # The parameters of an index when it is built, and the one of its searches that `candidates` sets.
 BUILD = {"IVF_SQ8": {"nlist": 1024}, "HNSW": {"M": 16, "efConstruction": 200}}
-SEARCH = {"IVF_SQ8": "nprobe", "HNSW": "ef", "DISKANN": "search_list"}
+SEARCH = {"IVF_SQ8": ["nprobe"], "HNSW": ["ef"], "DISKANN": ["search_list"]}
 _SEPARATOR = "__"  # between the names of catalogue and collection, which do not contain it
 _COMPRESSED = "zlib:"
-_RECORD, _WHOLE, _COUNT = ["id", "category", "record"], ["id", "category", "record", "vector"], ["count(*)"]
+_RECORD, _WHOLE = ["id", "category", "record"], ["id", "category", "record", "vector"]
 
 
 class _Collection(NamedTuple):
-    """The dimension of a collection's vectors, its index, and when the last sync that wrote to it ended."""
+    """The dimension of a collection's vectors, its index, when its last sync ended, and its added entries."""
 
     dimension: int
     kind: str
     synced: float
+    entries: str
 
 
 class MilvusStore(Closable):
@@ -94,8 +88,7 @@ class MilvusStore(Closable):
 
         An answer is then exact for all writes before the end of the last sync. It may miss later ones.
         """
-        used = [known.kind for known in self._known.values()] or [self.settings.index]
-        return all(kind == "FLAT" for kind in used)
+        return ({known.kind for known in self._known.values()} or {self.settings.index}) == {"FLAT"}
 
     def manifest(self) -> Payload | None:
         """Return the last document. Raises CatalogueError if it is damaged."""
@@ -106,61 +99,54 @@ class MilvusStore(Closable):
         before, target = self.active(), active and self._look(active) and self._of(active)
 
         def switch() -> None:
-            names = {"alias": self._name, "timeout": self._connection.slowly}
             with self._writing("switching the collection") as client:
-                if target is None and before is not None:
-                    client.drop_alias(**names)
-                elif before is None and target is not None:
-                    client.create_alias(target, **names)
-                elif before != active:
-                    client.alter_alias(target, **names)
+                change = client.alter_alias if before else client.create_alias
+                if target:
+                    change(target, self._name, timeout=self._connection.slowly)
+                elif before:
+                    client.drop_alias(self._name, timeout=self._connection.slowly)
 
         self.lease.check()
         self._manifest.write(document, active, switch)
 
     def active(self) -> str | None:
         """Return the active collection's name. Searches of it then see the last sync."""
-        if (found := self._described(self._name)) is None:
-            return None
-        name = self._own_name(found["collection_name"])
-        return None if name is None else self._learn(name, found)
+        return self._learn(self._name)
 
     def collections(self) -> dict[str, int]:
         """Return the dimensions of the collections by name."""
         with self._connection.asking("listing collections") as client:
             names = client.list_collections(timeout=self._connection.timeout)
-        own = sorted(name for each in names if (name := self._own_name(each)))
-        return {name: self._look(name).dimension for name in own}
+        own = sorted(each for each in names if each.startswith(self._of("")))
+        return {name: self._look(name).dimension for each in own if (name := self._learn(each))}
 
     def create_collection(self, name: str, dimension: int) -> None:
         """Make an empty collection with the layout of the settings."""
         from pymilvus import DataType
 
-        settings, seconds = self.settings, self._connection.slowly
-        if self._described(self._of(name)) is not None:
+        if self._learn(self._of(name)) is not None:
             raise CatalogueError(f"{self.location}: collection '{name}' already exists. Drop it first.")
-        text = {"datatype": DataType.VARCHAR, "max_length": LONGEST_TEXT}
+        settings, text = self.settings, {"datatype": DataType.VARCHAR, "max_length": LONGEST_TEXT}
+        text_items = {"element_type": DataType.VARCHAR, "max_capacity": 200}
+        fields: dict[str, dict[str, Any]] = {
+            "id": text | {"is_primary": True},
+            "category": text | {"is_partition_key": True},
+            "record": text,
+            "vector": {"datatype": DataType.FLOAT_VECTOR, "dim": dimension},
+            terms.UNDER: text | {"datatype": DataType.ARRAY} | text_items,
+        }
+        fields |= {column: text | {"max_length": 4 * terms.LONGEST} for column in terms.COLUMNS.values()}
+        fields["price"] = {"datatype": DataType.DOUBLE}
         vector = {"index_type": settings.index, "metric_type": "L2", "params": BUILD.get(settings.index, {})}
-        indexes = {"vector": vector} | {column: {} for column in ("category", *COLUMNS.values())}
+        indexes = {"vector": vector} | {column: {} for column in ("category", *terms.COLUMNS.values())}
+        properties = {ENTRIES: "title"} | ({"mmap.enabled": "true"} if settings.mmap else {})
+        options = {"num_shards": settings.shards, "num_partitions": settings.partitions}
+        options |= {"replicas": settings.replicas, "properties": properties}
         with self._writing("making a collection") as client:
             schema = client.create_schema(enable_dynamic_field=True, description=settings.index)
-            schema.add_field("id", is_primary=True, **text)
-            schema.add_field("category", is_partition_key=True, **text)
-            schema.add_field("record", **text)
-            schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
-            list_of_texts = {
-                "element_type": DataType.VARCHAR,
-                "max_length": LONGEST_TEXT,
-                "max_capacity": 200,
-            }
-            schema.add_field(UNDER, DataType.ARRAY, **list_of_texts)
-            for column in COLUMNS.values():
-                kind = DataType.DOUBLE if column == "price" else DataType.VARCHAR
-                schema.add_field(column, kind, max_length=4 * LONGEST)
-            options: dict[str, Any] = {"num_shards": settings.shards, "num_partitions": settings.partitions}
-            options |= {"properties": {"mmap.enabled": "true"}} if settings.mmap else {}
-            options["replicas"] = settings.replicas
-            make_collection(client, self._of(name), schema, indexes, seconds, **options)
+            for field, kind in fields.items():
+                schema.add_field(field, **kind)
+            make_collection(client, self._of(name), schema, indexes, self._connection.slowly, **options)
 
     def drop_collection(self, name: str) -> None:
         """Remove a collection that is not active."""
@@ -175,9 +161,8 @@ class MilvusStore(Closable):
     def upsert(self, points: Sequence[Point], *, collection: str | None = None) -> None:
         """Add or replace points. All points are checked before the first is sent."""
         name = self._named(collection)
-        rows = [
-            self._row(point, self._look(name)) for point in {point.id: point for point in points}.values()
-        ]
+        last = {point.id: point for point in points}
+        rows = [self._row(point, self._look(name)) for point in last.values()]
         # Milvus 2.3 puts an upserted product into a wrong partition, where searches do not find it.
         for some in _batches(rows, WRITTEN_TOGETHER):
             with self._writing("writing products") as client:
@@ -187,15 +172,15 @@ class MilvusStore(Closable):
     def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
         """Replace payloads: read the points, then write them. Only the lease keeps others from writing."""
         name = self._named(collection)
-        points = self._read(name, payloads, _WHOLE)
-        changed = [Point(each.id, each.category, each.vector, payloads[each.id]) for each in points]
+        found = self._read(name, payloads, _WHOLE).values()
+        changed = [Point(each.id, each.category, each.vector, payloads[each.id]) for each in found]
         self.upsert(changed, collection=name)
         return len(changed)
 
     def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
         """Remove points."""
         name = self._named(collection)
-        found = [point.id for point in self._read(name, ids, _RECORD)]
+        found = list(self._read(name, ids, _RECORD))
         for some in _batches(found, READ_TOGETHER):
             with self._writing("deleting products") as client:
                 self._delete(client, name, some)
@@ -203,19 +188,19 @@ class MilvusStore(Closable):
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return points by id."""
-        return {point.id: point for point in self._read(self._named(collection), ids, _WHOLE)}
+        return self._read(self._named(collection), ids, _WHOLE)
 
     def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
         """Answer all queries, several at the same time."""
         name = self._named(collection)
         vectors = check_queries(queries, self._look(name).dimension)
-        return list(
-            self._threads.map(lambda query, vector: self._answer(name, query, vector), queries, vectors)
-        )
+        return list(self._threads.map(partial(self._answer, name), queries, vectors))
 
     def count(self, category: str | None = None, *, collection: str | None = None) -> int:
         """Count points."""
-        return self._count(self._named(collection), category)
+        condition = category is None or terms.one_of("category", [category])
+        (row,) = self._query(self._named(collection), condition, ["count(*)"])
+        return int(row["count(*)"])
 
     def categories(self, *, collection: str | None = None) -> dict[str, int]:
         """Count points by category. The counts are kept until the next sync.
@@ -228,10 +213,10 @@ class MilvusStore(Closable):
             return dict(before[1])
         known: set[str] = set()
         while found := self._query(
-            name, f"not ({one_of('category', sorted(known))})", ["category"], READ_TOGETHER
+            name, f"not ({terms.one_of('category', known)})", ["category"], READ_TOGETHER
         ):
             known |= {each["category"] for each in found}
-        counts = self._threads.map(lambda category: self._count(name, category), sorted(known))
+        counts = self._threads.map(partial(self.count, collection=name), sorted(known))
         counted = {each: count for each, count in zip(sorted(known), counts, strict=True) if count}
         self._counted[name] = (-math.inf if self._is_writing else synced), counted
         return dict(counted)
@@ -276,32 +261,26 @@ class MilvusStore(Closable):
     def _of(self, name: str) -> str:
         return f"{self._name}{_SEPARATOR}{name.replace('-', '_')}"
 
-    def _own_name(self, full: str) -> str | None:
-        catalogue, _, name = full.rpartition(_SEPARATOR)
-        return name.replace("_", "-") if catalogue == self._name else None
-
-    def _described(self, full: str) -> dict[str, Any] | None:
+    def _learn(self, full: str) -> str | None:
+        """Read what is known of a collection, by its name on the server or the alias. Return its own name."""
         try:
             with self._connection.asking("reading a collection") as client:
-                return dict(client.describe_collection(full, timeout=self._connection.timeout))
+                found = client.describe_collection(full, timeout=self._connection.timeout)
         except CatalogueError as error:
-            if is_missing(error.__cause__):
+            if getattr(error.__cause__, "code", None) == NO_COLLECTION:
                 return None
             raise
-
-    def _learn(self, name: str, found: Mapping[str, Any]) -> str:
         dimension = next(each["params"]["dim"] for each in found["fields"] if each["name"] == "vector")
-        synced = float(found.get("properties", {}).get(SYNCED, 0.0))
-        known = _Collection(int(dimension), str(found["description"]), synced)
+        of: dict[str, str] = found.get("properties", {})
+        known = _Collection(dimension, found["description"], float(of.get(SYNCED, 0)), of.get(ENTRIES, ""))
+        name = str(found["collection_name"]).removeprefix(self._of("")).replace("_", "-")
         self._known = {**self._known, name: known}  # other threads may be reading the old one
         return name
 
     def _look(self, name: str) -> _Collection:
         """Return what is known of a collection. Only `active` updates it."""
-        if name not in self._known:
-            if (found := self._described(self._of(name))) is None:
-                raise CatalogueError(f"{self.location}: no collection '{name}'. Open the catalogue again.")
-            self._learn(name, found)
+        if name not in self._known and self._learn(self._of(name)) is None:
+            raise CatalogueError(f"{self.location}: no collection '{name}'. Open the catalogue again.")
         return self._known[name]
 
     def _named(self, collection: str | None) -> str:
@@ -317,67 +296,57 @@ class MilvusStore(Closable):
         return {"consistency_level": "Strong" if strong else "Bounded", "timeout": self._connection.timeout}
 
     def _query(
-        self, name: str, condition: Expression, columns: Sequence[str], limit: int | None = None
+        self, name: str, where: Expression, columns: list[str], limit: int = 0
     ) -> list[dict[str, Any]]:
         options = self._reading(name) | ({"limit": limit} if limit else {})
-        expression = "" if condition is True else condition
         with self._connection.asking("reading products") as client:
-            return list(client.query(self._of(name), expression, output_fields=list(columns), **options))
+            text = "" if where is True else where
+            return list(client.query(self._of(name), text, output_fields=columns, **options))
 
-    def _read(self, name: str, ids: Iterable[str], columns: Sequence[str]) -> list[Point]:
-        """Return the points that exist, in the order of the ids."""
-        wanted = list(dict.fromkeys(ids))
-        pages = (self._query(name, one_of("id", some), columns) for some in _batches(wanted, READ_TOGETHER))
-        found = {row["id"]: self._point(row) for page in pages for row in page}
-        return [found[id_] for id_ in wanted if id_ in found]
+    def _read(self, name: str, ids: Iterable[str], columns: list[str]) -> dict[str, Point]:
+        """Return the points that exist, by id."""
+        parts = _batches(list(dict.fromkeys(ids)), READ_TOGETHER)
+        pages = (self._query(name, terms.one_of("id", some), columns) for some in parts)
+        return {row["id"]: self._point(row) for page in pages for row in page}
 
-    def _count(self, name: str, category: str | None) -> int:
-        (row,) = self._query(name, category is None or one_of("category", [category]), _COUNT)
-        return int(row["count(*)"])
-
-    def _pages(
-        self, name: str, condition: Expression, columns: Sequence[str], size: int
-    ) -> Iterator[list[Point]]:
+    def _pages(self, name: str, where: Expression, columns: list[str], size: int) -> Iterator[list[Point]]:
         """Yield all points that match, in the order of ids. A query with a limit returns the lowest ids."""
         last = ""
-        while found := self._query(name, all_of([condition, f"id > {literal(last)}"]), columns, size):
+        while found := self._query(name, terms.all_of([where, f"id > {terms.literal(last)}"]), columns, size):
             yield sorted(map(self._point, found), key=lambda point: point.id)
             last = max(row["id"] for row in found)
 
     def _delete(self, client: Any, name: str, ids: Sequence[str]) -> None:
-        client.delete(self._of(name), filter=one_of("id", ids), timeout=self._connection.slowly)
+        client.delete(self._of(name), filter=terms.one_of("id", ids), timeout=self._connection.slowly)
 
     def _answer(self, name: str, query: Query, vector: Float32Array) -> Hits:
         """Answer a query. Ask for more points while those that the server did not return may be among the k.
 
         The distances of the server select the candidates. The distances in the answer are computed here.
         """
-        within = query.categories is None or (
-            one_of("category", sorted(query.categories)) if query.categories else False
-        )
-        condition = all_of([within, query.where is None or compile_filter(query.where)])
-        limit, known = query.k + MORE, self._look(name)
-        while condition is not False and limit < MOST:
-            parameters = (
-                {SEARCH[known.kind]: max(self.settings.candidates, limit)} if known.kind in SEARCH else {}
-            )
-            options = {"output_fields": _WHOLE, "search_params": {"metric_type": "L2", "params": parameters}}
-            options |= self._reading(name)
+        within = query.categories is None or terms.one_of("category", query.categories)
+        condition = terms.all_of([within, query.where is None or terms.compile_filter(query.where)])
+        if condition is False:
+            return Hits.of([], [])
+        known, expression = self._look(name), "" if condition is True else condition
+        if not known.entries and any("text_title" in part for part in expression.split('"')[::2]):
+            remedy = "Sync it once with `perfectlook catalogue sync --recentre`."
+            raise CatalogueError(f"{self.location}: made before filters could test titles. {remedy}")
+        limit, rounding = query.k + MORE, max(1e-5, known.dimension * 1.2e-7)  # of sums in float32
+        while limit < MOST:
+            wider = {each: max(self.settings.candidates, limit) for each in SEARCH.get(known.kind, ())}
+            search = {"metric_type": "L2", "params": wider}
+            options = {"output_fields": _WHOLE, "search_params": search} | self._reading(name)
             with self._connection.asking("searching") as client:
-                expression = "" if condition is True else condition
-                (found,) = client.search(self._of(name), [vector], filter=expression, limit=limit, **options)
-                near = _hits(
-                    query, vector, [self._point({**hit["entity"], "id": hit["id"]}) for hit in found]
-                )
-                last = math.sqrt(max(0.0, found[-1]["distance"])) if len(found) == limit else math.inf
-            rounding = max(1e-5, known.dimension * 1.2e-7)  # of sums of squares in float32
+                (found,) = client.search(self._of(name), [vector], expression, limit, **options)
+            near = _hits(query, vector, [self._point({**hit["entity"], "id": hit["id"]}) for hit in found])
+            last = math.sqrt(max(0.0, found[-1]["distance"])) if len(found) == limit else math.inf
             if last == math.inf or (len(near) == query.k and last > near.distances[-1] * (1 + rounding)):
                 return near
             limit *= 4
-        near = Hits.of([], [])
-        if condition is not False:  # Milvus does not return as many: read all that match
-            for page in self._pages(name, condition, _WHOLE, READ_TOGETHER):
-                near = _hits(query, vector, [*near.products, *page])
+        near = Hits.of([], [])  # Milvus does not return as many: read all that match
+        for page in self._pages(name, condition, _WHOLE, READ_TOGETHER):
+            near = _hits(query, vector, [*near.products, *page])
         return near
 
     def _row(self, point: Point, known: _Collection) -> dict[str, object]:
@@ -387,7 +356,7 @@ class MilvusStore(Closable):
         if len(text) > LONGEST_TEXT:
             raise UsageError(f"{point.id}: the record is longer than Milvus stores. Shorten its fields.")
         vector = check_vector(point.id, point.vector, known.dimension)
-        entries = filter_entries(point.id, point.category, fields_of(point.payload))
+        entries = terms.filter_entries(point.id, point.category, fields_of(point.payload))
         return {"id": point.id, "category": point.category, "vector": vector, "record": text, **entries}
 
     def _point(self, row: Mapping[str, Any]) -> Point:

@@ -74,28 +74,20 @@ class MilvusConnection(Closable):
             self._client.close()
 
 
-def is_missing(error: BaseException | None) -> bool:
-    """Return whether the server answered that a collection does not exist."""
-    return getattr(error, "code", None) == NO_COLLECTION
-
-
 _AWAY = "no connection"
 # What the client's errors contain, the cause that it shows, and the remedy. The first match counts.
 _CAUSES = (
     ("UNAVAILABLE|onnecting to server|onnection refused", _AWAY, "Check the URL, and that the server runs."),
-    (
-        "DEADLINE|imeout|timed out",
-        "it timed out",
-        "Check the server's load, or set a longer ?timeout=SECONDS.",
-    ),
+    ("DEADLINE|imeout|timed out", "it timed out", "Check its load, or set a longer ?timeout=SECONDS."),
     ("UNAUTHENTICATED|auth check|ermission", "the server rejected the token", f"Correct {TOKEN}."),
-    (
-        "UNIMPLEMENTED",
-        "pymilvus does not fit the server",
-        "Install the pymilvus that the server's docs name.",
-    ),
+    ("UNIMPLEMENTED", "pymilvus does not fit the server", "Install the pymilvus of the server's docs."),
     ("collection not found", "the collection no longer exists", "Open the catalogue again."),
     ("not loaded|not ready", "the server is starting", "Try again in a minute."),
+    (
+        "nodes not enough|resource insufficient",
+        "too few query nodes",
+        "Lower ?replicas=, or add query nodes.",
+    ),
     ("quota|no space|memory|disk", "the server is full", "Enlarge its memory or disk, or delete catalogues."),
     ("", "the server answered with an error", "Try again later, and check the server's log."),
 )

@@ -8,25 +8,13 @@ becomes a "narrow" expression, which holds only for matches.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TypeAlias
 
 from perfectlook.prices import SALE_DATES
 from perfectlook.stores import filters
-from perfectlook.stores.filters import (
-    And,
-    Compare,
-    Contains,
-    Filter,
-    Has,
-    Money,
-    Not,
-    OneOf,
-    Or,
-    Under,
-    Value,
-)
+from perfectlook.stores.filters import Filter, Money, Value
 from perfectlook.taxonomy import split_path
 
 LONGEST = 200  # texts are cut to this many characters; a text of fewer characters is whole
@@ -45,10 +33,8 @@ def filter_entries(id: str, category: str, fields: Mapping[str, str]) -> dict[st
     """Return the entries of a product that filters test, by column or by key of the dynamic field."""
     path = split_path(_encodable(category.casefold()))
     around = {"|".join(path[:depth]) for depth in range(1, len(path) + 1)} | set(path)
-    found: dict[str, object] = dict.fromkeys(COLUMNS.values(), "") | {
-        "price": NO_PRICE,
-        UNDER: sorted(around),
-    }
+    found: dict[str, object] = dict.fromkeys(COLUMNS.values(), "")
+    found |= {"price": NO_PRICE, UNDER: sorted(around)}
     for name in sorted({*fields, "price", "category"} - {"id"}):  # products are found by their ids
         if text := filters.field_text(name, id, category, fields):
             found[_key("text", name)] = _cut(filters.folded(name, text))
@@ -64,8 +50,8 @@ def compile_filter(tree: Filter, *, wide: bool = True) -> Expression:
 
     If not `wide`, the expression holds only for products that match, and for most of them.
     """
-    if isinstance(tree, Compare | OneOf | Has) and tree.field in filters.AMOUNTS:
-        dated = _compiled(Has(SALE_DATES), wide=wide)  # the store compares these
+    if isinstance(tree, filters.Leaf) and tree.field in filters.AMOUNTS:
+        dated = _compiled(filters.Has(SALE_DATES), wide=wide)  # the store compares these
         always = _compiled(tree, wide=wide)
         return _any_of([always, dated]) if wide else all_of([always, _not(dated)])
     return _compiled(tree, wide=wide)
@@ -73,30 +59,30 @@ def compile_filter(tree: Filter, *, wide: bool = True) -> Expression:
 
 def _compiled(tree: Filter, *, wide: bool) -> Expression:  # noqa: PLR0911 — one for each kind
     match tree:
-        case And(parts):
+        case filters.And(parts):
             return all_of(compile_filter(part, wide=wide) for part in parts)
-        case Or(parts):
+        case filters.Or(parts):
             return _any_of(compile_filter(part, wide=wide) for part in parts)
-        case Not(part):
+        case filters.Not(part):
             return _not(compile_filter(part, wide=not wide))
-        case Under(category):
+        case filters.Under(category):
             path = split_path(category.casefold())
             return f"array_contains({UNDER}, {literal('|'.join(path))})" if path else False
-        case Has(field):
+        case filters.Has(field):
             return _text(field, ">=", "")
-        case Contains(field):  # Milvus 2.3 finds only the beginnings of texts; the store checks the rest
+        case filters.Contains(field):  # Milvus 2.3 finds only beginnings of texts, so the store checks them
             return wide and _text(field, ">=", "")
-        case OneOf(field, values):
+        case filters.OneOf(field, values):
             return _any_of(_equals(field, value, wide=wide) for value in values)
-        case Compare(field, "=", value):
+        case filters.Compare(field, "=", value):
             return _equals(field, value, wide=wide)
-        case Compare(field, "!=", value):
+        case filters.Compare(field, "!=", value):
             return _not(_equals(field, value, wide=not wide))
-        case Compare(field, sign, str(value)):
+        case filters.Compare(field, sign, str(value)):
             text = filters.folded(field, value)
             is_cut = len(text) >= LONGEST and field != "id"  # it says nothing about what follows
             return _text(field, sign[0] + ("=" if wide else "") if is_cut else sign, text)
-        case Compare(field, sign, value):
+        case filters.Compare(field, sign, value):
             key, amount = _key("number", field), _amount(value)
             # Different numbers may be the same double, so a wide expression includes the bound.
             bound = f"{key} {sign[0]}{'=' if wide else ''} {_double(amount)!r}"
@@ -105,7 +91,8 @@ def _compiled(tree: Filter, *, wide: bool) -> Expression:  # noqa: PLR0911 — o
 
 def literal(text: str) -> str:
     """Return a text as in expressions: quoted, with ASCII letters only."""
-    return '"' + "".join(map(_escaped, _encodable(text))) + '"'
+    plain = (c if " " <= c <= "~" and c not in '"\\' else f"\\U{ord(c):08x}" for c in _encodable(text))
+    return '"' + "".join(plain) + '"'
 
 
 def one_of(column: str, texts: Iterable[str]) -> str:
@@ -115,17 +102,18 @@ def one_of(column: str, texts: Iterable[str]) -> str:
 
 def all_of(parts: Iterable[Expression]) -> Expression:
     """Return the conjunction of expressions."""
-    left = [part for part in parts if part is not True]
-    return False if False in left else _joined(" and ", left) or True
+    return _joined(" and ", parts, neutral=True)
 
 
 def _any_of(parts: Iterable[Expression]) -> Expression:
-    left = [part for part in parts if part is not False]
-    return True if True in left else _joined(" or ", left) or False
+    return _joined(" or ", parts, neutral=False)
 
 
-def _joined(word: str, parts: Sequence[Expression]) -> str:
-    return str(parts[0]) if len(parts) == 1 else word.join(f"({part})" for part in parts)
+def _joined(word: str, parts: Iterable[Expression], *, neutral: bool) -> Expression:
+    left = [part for part in parts if part is not neutral]
+    if (not neutral) in left:
+        return not neutral
+    return left[0] if len(left) == 1 else word.join(f"({part})" for part in left) or neutral
 
 
 def _not(part: Expression) -> Expression:
@@ -172,12 +160,6 @@ def _encodable(text: str) -> str:
 
 def _cut(text: str) -> str:
     return _encodable(text[:LONGEST])
-
-
-def _escaped(letter: str) -> str:
-    if " " <= letter <= "~":
-        return f"\\{letter}" if letter in '"\\' else letter
-    return f"\\U{ord(letter):08x}"
 
 
 def _digits(amount: Decimal) -> str:
