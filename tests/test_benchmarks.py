@@ -47,3 +47,14 @@ def test_a_server_survives_two_attacks(pytestconfig: pytest.Config, tmp_path: Pa
     assert (figures["crashes"], figures["other_5xx"]) == (0, 0)
     assert figures["recovered_s"] is not None
     assert figures["by_attack"]["urls"]["statuses"]["400"] > 0
+
+
+@pytest.mark.long
+def test_a_killed_ray_worker_loses_no_vector(pytestconfig: pytest.Config, tmp_path: Path) -> None:
+    for name, extra in (("ray", "ray"), ("pyarrow", "parquet")):
+        pytest.importorskip(name, reason=f"the extra '{extra}' is not installed")
+    script = pytestconfig.rootpath / "benchmarks" / "embed.py"
+    command = [sys.executable, str(script), "--quick", "--json", str(tmp_path / "embed.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr  # the script compares the vectors
+    assert json.loads((tmp_path / "embed.json").read_text(encoding="utf-8"))["figures"]["products"] > 100

@@ -19,7 +19,7 @@ from perfectlook.model.config import ModelConfig
 from perfectlook.service.app import ROUTES
 from perfectlook.service.settings import PREFIX, Settings, flag_of
 from perfectlook.stores import STORES
-from perfectlook.stores.milvus_settings import MilvusSettings
+from perfectlook.stores.milvus_connection import MilvusSettings
 from perfectlook.training.baselines.registry import BASELINES
 from perfectlook.training.config import TrainingConfig
 from printed import DOCS, docs_page

@@ -14,7 +14,8 @@ from perfectlook.stores import Point, Query, milvus_manifest, open_store
 from perfectlook.stores import milvus as module
 from perfectlook.stores.filters import parse_filter
 from perfectlook.stores.milvus import MilvusStore
-from perfectlook.stores.milvus_settings import MilvusAddress
+from perfectlook.stores.milvus_connection import MilvusAddress
+from serving import eventually
 
 
 @pytest.fixture
@@ -226,9 +227,13 @@ def test_the_lease_of_a_dead_holder_expires(store: MilvusStore, url: str) -> Non
 
 
 def test_a_lease_is_renewed_while_it_is_held(store: MilvusStore, url: str) -> None:
-    store.lease._seconds = 0.6
+    now = [1000.0]
+    store.lease._seconds, store.lease.clock = 0.6, lambda: now[0]
     with MilvusStore(url) as other, store.hold("a long sync"):
-        time.sleep(1.2)
+        other.lease.clock = store.lease.clock
+        now[0] += 0.5
+        eventually(lambda: (store.lease._good_until or 0) > 1001)
+        now[0] += 0.5  # the first claim has expired
         store.upsert([product("n", 9)])
         with pytest.raises(CatalogueInUseError, match="a long sync"), other.hold("mine"):
             pass
@@ -287,6 +292,8 @@ def test_a_server_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         ("quota exceeded[reason=disk quota exceeded]", "the server is full"),
         ("auth check failure, please check username and password", "PERFECTLOOK_MILVUS_TOKEN"),
         ("service unavailable: internal: Milvus is not ready", "the server is starting"),
+        ("unknown method RunAnalyzer: UNIMPLEMENTED", "pymilvus does not fit the server"),
+        ("Deadline Exceeded: DEADLINE_EXCEEDED", "it timed out.*load, or set a longer"),
     ],
 )
 def test_errors_of_the_server_have_a_remedy(store: MilvusStore, raised: str, said: str) -> None:

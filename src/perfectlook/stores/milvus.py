@@ -19,10 +19,9 @@ from perfectlook.stores import milvus_filters as terms
 from perfectlook.stores.base import Hits, Payload, Point, Query, excerpt_of, fields_of
 from perfectlook.stores.filters import matches
 from perfectlook.stores.index import check_queries, check_vector
-from perfectlook.stores.milvus_connection import NO_COLLECTION, MilvusConnection
+from perfectlook.stores.milvus_connection import NO_COLLECTION, MilvusAddress, MilvusConnection
 from perfectlook.stores.milvus_filters import Expression
 from perfectlook.stores.milvus_manifest import Lease, MilvusManifest, Rows, make_collection, parsed
-from perfectlook.stores.milvus_settings import MilvusAddress
 from perfectlook.types import Float32Array
 
 WRITTEN_TOGETHER, READ_TOGETHER = 500, 1000

@@ -4,7 +4,7 @@ import pytest
 
 from perfectlook.errors import UsageError
 from perfectlook.stores import open_store
-from perfectlook.stores.milvus_settings import MilvusAddress, MilvusSettings
+from perfectlook.stores.milvus_connection import MilvusAddress, MilvusSettings
 
 
 def test_a_url_has_server_catalogue_and_settings() -> None:
