@@ -18,6 +18,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,8 @@ class Assumptions:
     categories: int = 200
     skew: float = 1.0
     """The n-th largest category has 1 / n^skew of the products and searches of the largest."""
-    shard_spread: float = 0.4
-    """Standard deviation of the logarithm of a shard's time."""
+    part_spread: float = 0.4
+    """Standard deviation of the logarithm of a part's time."""
     gpu_photos_per_second: float = 10_000.0
     link_bytes_per_second: float = 1.25e9
 
@@ -73,13 +74,17 @@ class Engine:
     written_per_second: float
 
     @classmethod
-    def of(cls, figures: Mapping[str, float], dimension: int) -> "Engine":
-        """Use the figures of the largest catalogue, for vectors of another dimension."""
+    def of(cls, figures: Mapping[str, Any], costs: Costs) -> "Engine":
+        """Use the figures of the largest catalogue, for vectors of the costs' dimension.
+
+        Where the comparisons were too fast to be measured on Milvus, use the costs'.
+        """
         sizes = sorted(int(name.partition(".")[0]) for name in figures if name.endswith(".FLAT.memory_bytes"))
         measured, flat = figures["dimension"], f"{sizes[-1]}.FLAT."
+        compared = figures.get(flat + "compared_per_second")
         return cls(
             figures[flat + "ms_of_engine"] / 1000,
-            figures[flat + "compared_per_second"] * measured / dimension,
+            compared * measured / costs.dimension if compared else costs.scanned_per_second,
             figures[flat + "memory_bytes"] - 4 * measured,
             figures[f"{sizes[0]}.FLAT.load_per_second"],
         )
@@ -87,13 +92,13 @@ class Engine:
 
 @dataclass(frozen=True)
 class Layout:
-    """How vectors are stored: bytes per number in memory, copies, searched share, shards per node."""
+    """How vectors are stored: bytes per number in memory, copies, searched share, parts per node."""
 
     name: str
     bytes_per_number: float
     replicas: int
     scanned: float
-    shards_per_node: int
+    parts_per_node: int
 
     def memory(self, products: int, costs: Costs, row_bytes: float) -> float:
         """Return the bytes of memory in all nodes together."""
@@ -109,10 +114,10 @@ class Layout:
 
 
 LAYOUTS = (
-    Layout("folder", 4, 1, 1.0, shards_per_node=1),
-    Layout("Milvus, FLAT", 4, 2, 1.0, shards_per_node=8),
-    Layout("Milvus, IVF_SQ8", 1, 2, 128 / 1024, shards_per_node=8),
-    Layout("Milvus, IVF_SQ8", 1, 2, 128 / 1024, shards_per_node=8),
+    Layout("folder", 4, 1, 1.0, parts_per_node=1),
+    Layout("Milvus, FLAT", 4, 2, 1.0, parts_per_node=8),
+    Layout("Milvus, IVF_SQ8", 1, 2, 128 / 1024, parts_per_node=8),
+    Layout("Milvus, IVF_SQ8", 1, 2, 128 / 1024, parts_per_node=8),
 )
 """The layout of each of `SIZES`."""
 
@@ -124,7 +129,7 @@ class Plan:
     products: int
     layout: Layout
     nodes: int
-    shards: int
+    parts: int
     memory: float
     disk: float
     written: float
@@ -138,21 +143,21 @@ def plan(products: int, layout: Layout, costs: Costs, engine: Engine, assumed: A
     single = layout.replicas == 1
     memory = layout.memory(products, costs, assumed.folder_bytes if single else engine.row_bytes)
     nodes = 1 if single else max(layout.replicas, math.ceil(memory / assumed.node_memory / assumed.usable))
-    shards = 1 if single else max(1, nodes // layout.replicas) * layout.shards_per_node
+    parts = 1 if single else max(1, nodes // layout.replicas) * layout.parts_per_node
     if single:
         engine = Engine(0, costs.scanned_per_second, 0, costs.ingested_per_second)
-    seconds = simulate(products, layout, shards, engine, assumed)
+    seconds = simulate(products, layout, parts, engine, assumed)
     median, slow = (float(each) for each in np.percentile(seconds, (50, 99)))
     disk, written = layout.disk(products, costs), products / engine.written_per_second
     paid = nodes if single else nodes + assumed.other_nodes
     dollars = paid * 730 * assumed.node_hour + disk / GB * assumed.disk_gb_month
-    return Plan(products, layout, nodes, shards, memory, disk, written, median, slow, dollars)
+    return Plan(products, layout, nodes, parts, memory, disk, written, median, slow, dollars)
 
 
 def simulate(
-    products: int, layout: Layout, shards: int, engine: Engine, assumed: Assumptions, searches: int = 20_000
+    products: int, layout: Layout, parts: int, engine: Engine, assumed: Assumptions, searches: int = 20_000
 ) -> Float64Array:
-    """Return the seconds of searches [searches]: each asks one category, and waits for its slowest shard.
+    """Return the seconds of searches [searches]: each asks one category, and waits for its slowest part.
 
     Categories are drawn in proportion to their size. The seed is 0.
     """
@@ -160,17 +165,17 @@ def simulate(
     shares = 1 / np.arange(1, assumed.categories + 1) ** assumed.skew
     shares /= shares.sum()
     asked = shares[random.choice(assumed.categories, searches, p=shares)]
-    work = asked * products * layout.scanned / shards / engine.compared_per_second
-    if shards == 1:
+    work = asked * products * layout.scanned / parts / engine.compared_per_second
+    if parts == 1:
         return np.asarray(work, np.float64)
-    slowest = np.exp(assumed.shard_spread * random.standard_normal((searches, shards))).max(axis=1)
+    slowest = np.exp(assumed.part_spread * random.standard_normal((searches, parts))).max(axis=1)
     seconds: Float64Array = engine.seconds + work * slowest
     return seconds
 
 
-def tables(costs: Costs, cluster: Mapping[str, float], assumed: Assumptions) -> str:
+def tables(costs: Costs, cluster: Mapping[str, Any], assumed: Assumptions) -> str:
     """Return all tables, in Markdown."""
-    engine = Engine.of(cluster, costs.dimension)
+    engine = Engine.of(cluster, costs)
     plans = [plan(n, layout, costs, engine, assumed) for n, layout in zip(SIZES, LAYOUTS, strict=True)]
     captioned = (
         ("Measured, one Milvus server and a folder:", _compared(cluster)),
@@ -198,7 +203,7 @@ def _measured(costs: Costs) -> str:
     return "\n".join(f"- {name}: {cost}" for name, cost in costs_by_name)
 
 
-def _compared(cluster: Mapping[str, float]) -> str:
+def _compared(cluster: Mapping[str, Any]) -> str:
     header = (
         "products",
         "store",
@@ -240,7 +245,7 @@ def _storage(plans: Sequence[Plan]) -> str:
         "products",
         "layout",
         "nodes",
-        "shards × copies",
+        "parts × copies",
         "memory",
         "disk or objects",
         "written in",
@@ -253,7 +258,7 @@ def _storage(plans: Sequence[Plan]) -> str:
             _power(each.products),
             each.layout.name,
             str(each.nodes),
-            f"{each.shards} × {each.layout.replicas}",
+            f"{each.parts} × {each.layout.replicas}",
             _bytes(each.memory),
             _bytes(each.disk),
             _hours(each.written),

@@ -10,6 +10,7 @@ import scale
 from scale import Assumptions, Engine, Layout
 from scale_costs import Costs
 
+COSTS = Costs(256, 20, 200, 30_000, 5e3, 5e3, 1000, 1600, 5000, 1e7, 2000)
 DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 
 
@@ -22,22 +23,21 @@ def test_the_docs_have_the_tables_of_the_script() -> None:
 
 
 def test_a_plan_is_computed_from_its_inputs() -> None:
-    costs = Costs(256, 20, 200, 30_000, 5e3, 5e3, 1000, 1600, 5000, 1e7, 2000)
     engine = Engine(seconds=0.01, compared_per_second=1e6, row_bytes=976, written_per_second=10_000)
-    layout = Layout("Milvus, FLAT", 4, 2, 1.0, shards_per_node=8)
-    found = scale.plan(10**7, layout, costs, engine, Assumptions(node_memory=32e9, usable=0.5))
+    layout = Layout("Milvus, FLAT", 4, 2, 1.0, parts_per_node=8)
+    found = scale.plan(10**7, layout, COSTS, engine, Assumptions(node_memory=32e9, usable=0.5))
     assert found.memory == 10**7 * 2 * (1024 + 976)  # 40 GB, on nodes with 16 GB each
-    assert (found.nodes, found.shards) == (3, 8)
+    assert (found.nodes, found.parts) == (3, 8)
     assert found.disk == 10**7 * (1024 + 1000)
     assert found.written == 1000
     assert found.dollars == pytest.approx((3 + 3) * 730 * 0.80 + 20.24 * 0.025)
     assert 0.01 < found.median < found.slow
 
 
-def test_a_search_waits_for_its_engine_and_its_slowest_shard() -> None:
+def test_a_search_waits_for_its_engine_and_its_slowest_part() -> None:
     engine = Engine(seconds=0.01, compared_per_second=1e6, row_bytes=0, written_per_second=1)
-    layout = Layout("", 4, 2, 1.0, shards_per_node=1)
-    even = Assumptions(categories=4, skew=0.0, shard_spread=0.0)
+    layout = Layout("", 4, 2, 1.0, parts_per_node=1)
+    even = Assumptions(categories=4, skew=0.0, part_spread=0.0)
     assert np.allclose(scale.simulate(8_000_000, layout, 2, engine, even), 0.01 + 1.0)
     spread = scale.simulate(8_000_000, layout, 2, engine, Assumptions(categories=4, skew=0.0))
     assert np.median(spread) > 1.01
@@ -46,6 +46,10 @@ def test_a_search_waits_for_its_engine_and_its_slowest_shard() -> None:
 def test_the_engine_is_that_of_the_largest_catalogue() -> None:
     flat = {"load_per_second": 9000, "memory_bytes": 2000, "ms_of_engine": 5, "compared_per_second": 4e6}
     larger = {"bulk_per_second": 20_000, "memory_bytes": 1512, "ms_of_engine": 4, "compared_per_second": 2e6}
-    figures = {"dimension": 128} | {f"1000.FLAT.{name}": value for name, value in flat.items()}
+    figures: dict[str, float | None] = {"dimension": 128} | {
+        f"1000.FLAT.{name}": value for name, value in flat.items()
+    }
     figures |= {f"20000.FLAT.{name}": value for name, value in larger.items()}
-    assert Engine.of(figures, 256) == Engine(0.004, 1e6, 1000, 9000)
+    assert Engine.of(figures, COSTS) == Engine(0.004, 1e6, 1000, 9000)
+    figures["20000.FLAT.compared_per_second"] = None
+    assert Engine.of(figures, COSTS).compared_per_second == COSTS.scanned_per_second
