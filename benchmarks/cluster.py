@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
@@ -70,7 +71,7 @@ def main() -> None:
         try:
             for n in options.n:
                 shop = Shop(n, options.dimension, options.queries)
-                with open_store(Path(scratch) / f"catalogue-{n}", create=True) as embedded:
+                with closing(open_store(Path(scratch) / f"catalogue-{n}", create=True)) as embedded:
                     figures[f"{n}.folder.load_per_second"] = n / _loaded(embedded, shop, embedded.upsert)
                     truth = _searched(embedded, shop, f"{n}.folder", figures)
                 for kind in options.indexes:

@@ -139,8 +139,8 @@ class MilvusStore(Closable):
         vector = {"index_type": settings.index, "metric_type": "L2", "params": BUILD.get(settings.index, {})}
         indexes = {"vector": vector} | {column: {} for column in ("category", *terms.COLUMNS.values())}
         properties = {ENTRIES: "title"} | ({"mmap.enabled": "true"} if settings.mmap else {})
-        options = {"num_shards": settings.shards, "num_partitions": settings.partitions}
-        options |= {"replicas": settings.replicas, "properties": properties}
+        options: dict[str, Any] = {"replicas": settings.replicas, "properties": properties}
+        options |= {"num_shards": settings.shards, "num_partitions": settings.partitions}
         with self._writing("making a collection") as client:
             schema = client.create_schema(enable_dynamic_field=True, description=settings.index)
             for field, kind in fields.items():
