@@ -84,7 +84,10 @@ def test_a_set_may_name_its_crop_rule(tmp_path: Path) -> None:
 
 
 def test_scenes_without_pairs_are_not_scenes_of_the_set(tmp_path: Path) -> None:
-    assert list(read(tmp_path, row("s", "p")).scenes) == ["s"]
+    dataset = read(tmp_path, row("s", "p"))
+    assert list(dataset.scenes) == ["s"]
+    others = {each.stem for each in (tmp_path / "set" / "scenes").iterdir()} - {"s"}
+    assert dataset.unpaired.keys() == others != set()
 
 
 def test_byte_order_mark_crlf_and_blank_lines_are_accepted(tmp_path: Path) -> None:
@@ -350,9 +353,13 @@ def test_a_missing_part_is_named(tmp_path: Path, missing: str) -> None:
         load_set(folder)
 
 
-def test_a_set_may_lack_pairs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_set_may_lack_pairs(tmp_path: Path, is_there: bool) -> None:
     folder = written_set(tmp_path, rows=[], categories={"p": "Chairs"})
-    (folder / "pairs.jsonl").unlink()
+    if is_there:
+        (folder / "pairs.jsonl").write_text("\n")
+    else:
+        (folder / "pairs.jsonl").unlink()
     dataset = load_set(folder)
     assert dataset.pairs == []
     assert dataset.scenes.keys() == {each.stem for each in (folder / "scenes").iterdir()}

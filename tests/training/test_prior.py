@@ -1,6 +1,7 @@
 """The style prior ranks by the cosine of standardised features, and uses no pair."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from perfectlook.data.scenes import split_of
 from perfectlook.errors import TrainingError
 from perfectlook.features.set_features import SetFeatures, set_features
 from perfectlook.model.runtime import Model, open_model
-from perfectlook.training.baselines.registry import train_baseline_on_features
+from perfectlook.training.baselines.registry import baseline, train_baseline_on_features
+from perfectlook.training.data import TrainingData
+from perfectlook.training.mixture import measured_scenes
 from styled import styled_set
 
 SETTINGS = {"backbone": "tiny", "dimension": 512}
@@ -82,6 +85,49 @@ def test_a_set_without_pairs_trains_the_prior(tmp_path: Path) -> None:
     assert (model.record.baseline, model.training["n_pairs"], model.training["n_scenes"]) == ("prior", 0, 20)
     scene, product = sorted((folder / "scenes").iterdir())[0], sorted((folder / "products").iterdir())[0]
     assert model.distance(scene, product, "Chairs") > 0
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_with_too_few_pairs_to_learn_from_the_model_is_that_without_pairs(tmp_path: Path, rows: int) -> None:
+    folder = drawn_set(tmp_path / "set", scenes=20, boxes=False)
+    lines = (folder / "pairs.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])["scene"]
+    few = [line for line in lines if json.loads(line)["scene"] == first][:rows]
+    (folder / "pairs.jsonl").write_text("".join(f"{line}\n" for line in few))
+    told: list[str] = []
+    models = [
+        pl.train(
+            folder,
+            tmp_path / "few",
+            backbone="tiny",
+            workers=1,
+            on_problems=lambda problems, _: told.extend(map(str, problems)),
+        )
+    ]
+    assert any("too few to learn from, so the model is made from pictures alone" in each for each in told)
+    (folder / "pairs.jsonl").unlink()
+    models.append(pl.train(folder, tmp_path / "none", backbone="tiny", workers=1))
+    assert [each.record.baseline for each in models] == ["prior", "prior"]
+    held_out = split_of(first) == "test"
+    assert [each.training["n_scenes"] for each in models] == [20 - held_out, 20]
+
+
+def test_scenes_without_pairs_are_measured_too(tmp_path: Path) -> None:
+    folder = drawn_set(tmp_path / "set", categories=HOME, scenes=20)
+    lines = (folder / "pairs.jsonl").read_text().splitlines()
+    scenes = sorted({json.loads(line)["scene"] for line in lines})[:12]
+    kept = [line for line in lines if json.loads(line)["scene"] in scenes]
+    (folder / "pairs.jsonl").write_text("".join(f"{line}\n" for line in kept))
+    features = set_features(load_set(folder), "tiny", unpaired=True, workers=1)
+    views = [features.scene_views[row] for row in features.unpaired]
+    assert {view.picture.stem for view in views} == {each.stem for each in (folder / "scenes").iterdir()} - {
+        *scenes
+    }
+    assert all(view.crop for view in views)  # like the scenes of the pairs, which have boxes
+    config = baseline("prior").config({"backbone": "tiny"}, name="prior")
+    measured = measured_scenes(TrainingData(features, config.model), config)
+    assert set(features.unpaired) < set(measured)
+    assert not len(set_features(load_set(folder), "tiny", workers=1).unpaired)
 
 
 def test_one_scene_is_too_few(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class Dataset:
     Attributes:
         name: the name of the set in reports.
         root: its folder.
-        scenes: the scenes with a pair, by id, in the order of their first pair.
+        scenes: the scenes with a pair, by id, in the order of their first pair; all, if there are no pairs.
         products: the catalogue, by id: every product with a category and a picture, with or without a pair.
         pairs: the valid rows in file order, including repeated ones.
         problems: all problems, with file, line and id.
@@ -67,6 +67,7 @@ class Dataset:
         parts: the sets that were merged into this one; empty for a set that was read.
         known: scene and product of every row with valid ids, including rows that were left out.
         product_problems: the problems that concern the catalogue.
+        unpaired: the other scenes in its folder, by id, if there are pairs.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Dataset:
     parts: tuple["Dataset", ...] = ()
     known: list[tuple[str, str]] = field(default_factory=list)
     product_problems: list[Problem] = field(default_factory=list)
+    unpaired: dict[str, Scene] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         names = ("scenes", "products", "pairs", "categories")
@@ -115,7 +117,7 @@ class Dataset:
 def read_layout(root: Path) -> Dataset:
     """Read a set in the set layout. Errors in its rows become its `problems`.
 
-    A set may lack its file of pairs. Then it has all scenes in its folder, and no pair.
+    A set may lack its file of pairs, or the file may be empty. Then it has all scenes in its folder.
 
     Raises:
         DatasetError: a file or a folder of the layout is missing, a JSON file does not contain one object, or
@@ -129,8 +131,12 @@ def read_layout(root: Path) -> Dataset:
     products = list_pictures(root / "products", of_products)
     name, files = root.name or root.resolve().name, (root / PAIRS, root / CATEGORIES, root / DETAILS)
     dataset = read_files(name, *files, scenes.get, products.get, of_scenes, of_products)
-    if not (root / PAIRS).exists():
-        dataset.scenes = {scene: Scene(scene, picture) for scene, picture in scenes.items()}
+    named = {scene for scene, _ in dataset.known}
+    others = {each: Scene(each, picture) for each, picture in scenes.items() if each not in named}
+    if dataset.n_rows:
+        dataset.unpaired = others
+    else:
+        dataset.scenes = others
     about = root / ABOUT
     told = JsonObject(about).entries if about.is_file() else {}
     licence, crop = told.get("licence"), told.get("crop")
@@ -325,6 +331,7 @@ class ProblemKind(StrEnum):
     UNREADABLE = "unreadable picture"
     UNUSABLE_DETAILS = "unusable product details"
     INCOMPLETE = "file of another length"
+    TOO_FEW = "too few pairs"
 
 
 KEPT = frozenset(
@@ -336,6 +343,7 @@ KEPT = frozenset(
         ProblemKind.TWO_PICTURES,
         ProblemKind.UNUSABLE_DETAILS,
         ProblemKind.INCOMPLETE,
+        ProblemKind.TOO_FEW,
     }
 )
 """Kinds of problems whose rows and products are still used."""

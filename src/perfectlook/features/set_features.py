@@ -5,18 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from zlib import crc32
 
 import numpy as np
 
 from perfectlook.data.fingerprints import Fingerprint, fingerprints
 from perfectlook.data.layout import Dataset
-from perfectlook.data.scenes import scene_view, twins
+from perfectlook.data.scenes import random_part, scene_view, twins
 from perfectlook.errors import DatasetError
 from perfectlook.features.extraction import extract
 from perfectlook.features.store import FeatureArrays, ViewKey, open_store
 from perfectlook.progress import ProgressOf, no_progress
-from perfectlook.types import IntArray, Pair, Problem, View
+from perfectlook.types import IntArray, Pair, Problem, Scene, View
 
+ENOUGH_SCENES = 100
+"""More scenes do not measure a style better."""
 NO_FEATURES = "picture without features"
 """The kind of the problems in this module."""
 
@@ -33,7 +36,7 @@ class SetFeatures:
         pairs: the pairs whose scene and product have features and that the crop rule keeps, in file order.
         pair_scenes: [n_pairs] the row in `scenes` of the scene view of each pair.
         pair_products: [n_pairs] the row in `products` of the product of each pair.
-        scenes: one row with feature maps for each distinct scene view.
+        scenes: one row with feature maps for each distinct scene view; those of `unpaired` come last.
         scene_views: the view of each row of `scenes`.
         product_ids: the catalogue: every product with features, with or without a pair, in the set's order.
         product_categories: the category of each product.
@@ -56,6 +59,11 @@ class SetFeatures:
     twins: dict[str, frozenset[str]]
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def unpaired(self) -> IntArray:
+        """Rows of the scene views that belong to no pair."""
+        return np.setdiff1d(np.arange(len(self.scene_views)), self.pair_scenes)
+
 
 def set_features(
     dataset: Dataset,
@@ -63,6 +71,7 @@ def set_features(
     *,
     scene: SceneShown = "crop",
     product_maps: bool = False,
+    unpaired: bool = False,
     workers: int | None = None,
     progress: ProgressOf | None = None,
     strict: bool = False,
@@ -75,6 +84,8 @@ def set_features(
         scene: "crop" applies the crop rule and drops the pairs with too small a crop; "full" uses whole
             pictures and drops no pairs.
         product_maps: whether to read feature maps of the products too.
+        unpaired: whether to add scenes without a pair until there are 100 scenes. If there are boxes, a
+            random part of each is added, as large as what the crop rule leaves.
         workers: the number of processes that extract, by default one for each processor.
         progress: creates the progress of each part of the work, such as `ProgressLine`.
         strict: raise an error if a picture has no features.
@@ -84,7 +95,11 @@ def set_features(
         FeatureError: the store cannot be read or written.
         BackboneError: the backbone is unknown or cannot be loaded.
     """
+    others = (
+        list(dataset.unpaired.values())[: max(0, ENOUGH_SCENES - len(dataset.scenes))] if unpaired else []
+    )
     pictures = [scene_of.picture for scene_of in dataset.scenes.values()]
+    pictures += [scene_of.picture for scene_of in others]
     pictures += [product.picture for product in dataset.products.values()]
     progress_of = progress or no_progress
     prints, unreadable = fingerprints(pictures, workers=workers, progress=progress_of("reading pictures"))
@@ -106,7 +121,8 @@ def set_features(
         products = store.read([product_keys[catalogue[id_]] for id_ in product_ids], maps=product_maps)
         wanted = [view for pair, view in shown if catalogue[pair.product] in product_keys]
         if not dataset.pairs:  # a set without pairs
-            wanted = [View(picture) for picture in pictures[: len(dataset.scenes)]]
+            others = list(dataset.scenes.values())
+        wanted += [_some_view(dataset, each, prints, scene) for each in others]
         scene_keys = extracted("scenes", wanted, maps=True)
         scenes = store.read(list(scene_keys.values()), maps=True)
     problems = _problems(shown, catalogue, failed)
@@ -144,6 +160,16 @@ def _shown(
     size = (prints[picture].width, prints[picture].height) if picture in prints else (1, 1)
     view = scene_view(dataset.scenes[pair.scene], pair.box, size, vertical_only=dataset.is_fashion)
     return View(picture) if view and picture not in prints else view
+
+
+def _some_view(dataset: Dataset, scene: Scene, prints: Mapping[Path, Fingerprint], shown: SceneShown) -> View:
+    """Return a view of a scene without pairs that is like the views of the set's pairs."""
+    found = prints.get(scene.picture)
+    if shown == "full" or found is None or not any(pair.box for pair in dataset.pairs):
+        return View(scene.picture)
+    draw = np.random.default_rng(crc32(scene.id.encode()))
+    part = random_part(found.width, found.height, draw, vertical_only=dataset.is_fashion)
+    return View(scene.picture, part)
 
 
 def _problems(

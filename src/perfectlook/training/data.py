@@ -187,8 +187,8 @@ def load_sets(
         backbone: name of the backbone.
         strict: fail if anything is wrong in a set.
         workers: number of processes that extract features.
-        options: other options of `set_features`: `scene`, `product_maps` and `progress`. Compatibility
-            learns from crops of scenes, the category suggester from whole scenes.
+        options: other options of `set_features`: `scene`, `product_maps`, `unpaired` and `progress`.
+            Compatibility learns from crops of scenes, the category suggester from whole scenes.
 
     Raises:
         UsageError: a set is named twice.
@@ -230,6 +230,7 @@ def merge(sets: Sequence[SetFeatures]) -> SetFeatures:
         n_rows=sum(each.n_rows for each in datasets),
         known=[row for each in datasets for row in each.known],
         parts=tuple(datasets),
+        unpaired={key: scene for each in datasets for key, scene in each.unpaired.items()},
     )
     chosen = list(zip(sets, taken, strict=True))
     return SetFeatures(

@@ -102,16 +102,18 @@ class Learned:
     last_doubling: Interval | None = None
 
     def scene_rows(self, features: SetFeatures) -> IntArray:
-        """Rows of the training scenes' views: those of the training pairs, unless `scenes` names them."""
+        """Rows of the views of the scenes of the training pairs and of scenes without pairs, or `scenes`."""
         pairs = self.training if len(self.training) else np.arange(len(features.pairs))
-        return np.unique(features.pair_scenes[pairs]) if self.scenes is None else self.scenes
+        measured = np.union1d(features.pair_scenes[pairs], features.unpaired)
+        return measured if self.scenes is None else self.scenes
 
     def scene_ids(self, features: SetFeatures) -> set[str]:
         """Ids of the scenes that the network was made from."""
         if self.scenes is None:
             return {features.pairs[i].scene for i in self.training}
         pictures = {features.scene_views[row].picture for row in self.scenes}
-        return {scene.id for scene in features.dataset.scenes.values() if scene.picture in pictures}
+        known = features.dataset.scenes | features.dataset.unpaired
+        return {scene.id for scene in known.values() if scene.picture in pictures}
 
 
 def write_learned(

@@ -75,7 +75,8 @@ def add_sight(folder: Path, model: Model | Popularity, cropped: SetFeatures, who
 
 def scene_ids(features: SetFeatures) -> list[str]:
     """The scene id of each row of a set's scenes."""
-    of_picture = {scene.picture: scene.id for scene in features.dataset.scenes.values()}
+    known = features.dataset.scenes | features.dataset.unpaired
+    of_picture = {scene.picture: scene.id for scene in known.values()}
     return [of_picture[view.picture] for view in features.scene_views]
 
 

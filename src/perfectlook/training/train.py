@@ -15,6 +15,7 @@ import numpy as np
 from perfectlook import __version__
 from perfectlook.backbones import open_backbone
 from perfectlook.data import Dataset, load_set
+from perfectlook.data.layout import ProblemKind
 from perfectlook.errors import UsageError
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.features.store import FeatureArrays
@@ -24,7 +25,7 @@ from perfectlook.model.files import ModelRecord
 from perfectlook.model.mixture import Blend
 from perfectlook.model.networks import Compatibility
 from perfectlook.model.runtime import Model, open_model
-from perfectlook.progress import ProgressOf
+from perfectlook.progress import ProgressOf, counted
 from perfectlook.training import mixture
 from perfectlook.training.baselines.registry import baseline as baseline_named
 from perfectlook.training.baselines.registry import train_baseline_on_features
@@ -38,13 +39,17 @@ from perfectlook.training.log import write_learned
 from perfectlook.training.loop import CompatibilityFit
 from perfectlook.training.presence import add_sight
 from perfectlook.training.ridge import closed_form
-from perfectlook.training.validation import Round, learning_pairs
+from perfectlook.training.validation import Round, can_be_chosen, learning_pairs
 from perfectlook.types import Problem
 
 AnySet = Dataset | Path | str
 """A set from `load_set`, its folder, or "showroom", the set that comes with the package."""
-LEFT_OPEN = {"backbone", "seed", "cross_validate"}
-"""Settings that do not ask for a network; with any other, a network is trained and kept."""
+PRIOR_TOO = {"backbone", "seed"}
+LEFT_OPEN = {*PRIOR_TOO, "cross_validate"}
+"""Settings that do not ask for a network; with any other, a network is trained and kept.
+The first ones are those of the prior too."""
+FEWEST_PAIRS = 30
+"""Fewer pairs do not teach a network anything that the closed forms lack."""
 Settings = Mapping[str, Any] | Path | str | TrainingConfig | None
 """Settings by name, the path of a TOML file, or a complete `TrainingConfig`."""
 
@@ -73,8 +78,8 @@ def train(
     The epoch is chosen by the accuracy on validation scenes. For sets under 500 scenes, and with
     `cross_validate`, it is chosen by five-fold cross-validation. Then the model is trained on all scenes
     except the test scenes. To resume a stopped training, call this function again with the same arguments,
-    including `out`. A baseline takes seconds to a minute and always starts over. Sets without pairs give the
-    baseline `prior`, which needs none.
+    including `out`. A baseline takes seconds to a minute and always starts over. Sets without
+    pairs, or with too few to learn from, give the baseline `prior`, which needs none.
 
     `model.training` reports the result: the pairs used, the chosen epoch, the accuracy on held-out scenes.
 
@@ -153,14 +158,19 @@ def train(
     temporary = None if out else TemporaryDirectory(prefix="perfectlook-", ignore_cleanup_errors=True)
     folder = Path(temporary.name, baseline or "model") if temporary else Path(out or "")
     with only_training(folder):
-        features = read(datasets, product_maps=shape.needs_product_maps)
+        features = read(datasets, product_maps=shape.needs_product_maps, unpaired=True)
+        chooses = not isinstance(config, TrainingConfig) and set(settings | given) <= LEFT_OPEN
+        lacks_pairs = not (baseline or start) and chooses and not can_be_chosen(features, base)
         if on_problems:
-            on_problems([*features.dataset.problems, *features.problems], features.dataset.name)
-        whole = read(features.dataset.parts or [features.dataset], scene="full")
-        if baseline:
-            train_baseline_on_features(features, folder, baseline, settings | given, whole=whole)
+            few = [_too_few(features)] if lacks_pairs else []
+            on_problems([*features.dataset.problems, *features.problems, *few], features.dataset.name)
+        whole = _whole(features, read)
+        if baseline or lacks_pairs:
+            options = {
+                name: value for name, value in (settings | given).items() if baseline or name in PRIOR_TOO
+            }
+            train_baseline_on_features(features, folder, baseline or mixture.PRIOR, options, whole=whole)
         else:
-            chooses = not isinstance(config, TrainingConfig) and set(settings | given) <= LEFT_OPEN
             train_on_features(
                 features,
                 folder,
@@ -180,6 +190,19 @@ def train(
 
 def _baseline_without_pairs(datasets: Sequence[Dataset], from_model: Path | str | None) -> str | None:
     return None if from_model or any(each.pairs for each in datasets) else mixture.PRIOR
+
+
+def _whole(features: SetFeatures, read: Callable[..., SetFeatures]) -> SetFeatures:
+    """The same sets with whole scenes; without boxes, their scenes are whole already."""
+    if not any(pair.box for pair in features.dataset.pairs):
+        return features
+    return read(features.dataset.parts or [features.dataset], scene="full")
+
+
+def _too_few(features: SetFeatures) -> Problem:
+    found = counted(len(features.pairs), "pair")
+    reason = f"too few to learn from, so the model is made from pictures alone ({found}). Add pairs."
+    return Problem(str(features.dataset.root), "pairs", reason, ProblemKind.TOO_FEW)
 
 
 def train_on_features(
@@ -220,14 +243,18 @@ def train_on_features(
         "from": start.record.identity if start else None
     }
     stages = Stages(out, numbers_depend_on, on_epoch)
-    form = None if start else closed_form(data, learning_pairs(features, config), config)
+    pairs = learning_pairs(features, config)
     forms = mixture.choose(data, config, progress=progress) if config.mixes and not start else None
+
+    may_drop = may_drop and forms is not None
+    trains = not may_drop or len(pairs) >= FEWEST_PAIRS
+    form = closed_form(data, pairs, config) if trains and not start else None
 
     def fit(part: Round) -> CompatibilityFit:
         closed = forms.distances(data, part) if forms and len(part.validation) else None
         return CompatibilityFit(data, part, config, form=form, start=weights, closed=closed)
 
-    learned = learn(features, config, fit, stages, may_drop=may_drop and forms is not None)
+    learned = learn(features, config, fit, stages, may_drop=may_drop) if trains else None
     baseline = None
     if learned is None:
         assert forms is not None

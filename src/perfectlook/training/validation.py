@@ -292,6 +292,14 @@ def folds(features: SetFeatures, config: TrainingConfig) -> list[Round]:
     return usable
 
 
+def can_be_chosen(features: SetFeatures, config: TrainingConfig) -> bool:
+    """Whether there are pairs enough to learn from some and to measure others."""
+    try:
+        return len(folds(features, config)) > 1
+    except TrainingError:
+        return False
+
+
 def validation_round(features: SetFeatures, config: TrainingConfig) -> Round:
     """Train on the training split and validate on the validation split.
 
