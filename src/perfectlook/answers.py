@@ -441,6 +441,10 @@ class Look(DrawableAnswer):
     alternatives: "list[OtherLook]" = Field(default=[], exclude_if=_empty)
     """Other whole looks, best first. They differ from this look and from each other in at least half of their
     slots."""
+    in_scene: list[SceneProduct] = Field(default=[], exclude_if=_empty)
+    """Products that the photo already shows. They are not chosen, unless the request keeps them."""
+    far_from_known: bool = Field(default=False, exclude_if=_empty)
+    """Whether the photo is far from the scenes that the model knows."""
     notes: list[str] = Field(default=[], exclude=True)
     """Hints about the request, if fewer products were found than requested."""
 

@@ -3,6 +3,7 @@
 `resolve` finds a known category for one that a model does not know.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,12 +12,34 @@ from typing import Literal
 
 SEPARATOR = "|"
 FASHION = {
-    *("apparel & accessories", "apparel", "clothing", "clothes", "fashion", "shoes", "women", "men"),
-    *("damen", "herren", "damenmode", "herrenmode", "bekleidung", "kleidung", "mode", "schuhe"),
-    *("vêtements", "femme", "homme", "chaussures", "ropa", "mujer", "hombre", "zapatos"),
+    *(
+        "apparel",
+        "clothing",
+        "clothes",
+        "fashion",
+        "menswear",
+        "womenswear",
+        "women",
+        "womens",
+        "men",
+        "mens",
+    ),
+    *("ladies", "shoes", "footwear", "dresses", "tops", "skirts", "jeans", "trousers", "pants", "shorts"),
+    *("shirts", "blouses", "coats", "jackets", "knitwear", "sweaters", "outerwear", "underwear", "lingerie"),
+    *("swimwear", "activewear", "sneakers", "boots", "sandals", "heels"),
+    *("damen", "herren", "damenmode", "herrenmode", "bekleidung", "kleidung", "mode", "schuhe", "kleider"),
+    *("hosen", "röcke", "jacken", "mäntel", "hemden", "blusen", "pullover", "stiefel", "sandalen"),
+    *("vêtements", "femme", "homme", "chaussures", "robes", "jupes", "pantalons", "vestes", "manteaux"),
+    *("ropa", "mujer", "hombre", "zapatos", "vestidos", "faldas", "pantalones", "camisas"),
     *("abbigliamento", "donna", "uomo", "scarpe", "kleding"),
 }
-"""First levels of categories, in lower case, of clothes in shops' own taxonomies."""
+"""Words of clothes, in lower case, in the categories of shops."""
+EITHER = {"accessories", "accessoires", "zubehör", "accesorios", "accessori", "bags", "handbags", "taschen"}
+EITHER |= {"jewellery", "jewelry", "schmuck", "watches", "uhren", "sunglasses", "hats", "scarves", "belts"}
+EITHER |= {"kids", "kinder", "children", "sale", "new", "neu"}
+"""First words of categories that shops of clothes have, and others too."""
+MOSTLY = 0.8
+"""A set is of fashion if at least this share of its categories is, of those that can tell."""
 
 How = Literal["exact", "last_level", "ancestor", "unknown"]
 
@@ -36,8 +59,19 @@ def normalise(category: str) -> str:
 
 
 def is_fashion(categories: Collection[str]) -> bool:
-    """Return whether there are categories, and the first level of each names clothes (see `FASHION`)."""
-    return bool(categories) and all(split_path(name)[0].casefold() in FASHION for name in categories)
+    """Return whether four fifths of the categories that can tell have a word of clothes (see `FASHION`)."""
+    found = [_words(name) for name in categories]
+    clothes = [bool(FASHION.intersection(words)) for words in found]
+    told = [of for of, words in zip(clothes, found, strict=True) if of or EITHER.isdisjoint(words[:1])]
+    return bool(told) and sum(told) >= MOSTLY * len(told)
+
+
+def _words(category: str) -> list[str]:
+    """The words of a category's levels, in lower case; "women's" is "women"."""
+    return [
+        word.removesuffix("'s")
+        for word in re.findall(r"[^\W\d_]+(?:'s)?", category.casefold().replace("’", "'"))
+    ]
 
 
 def matches(category: str, wanted: str) -> bool:

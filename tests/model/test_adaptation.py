@@ -14,7 +14,8 @@ from perfectlook.errors import DatasetError, ModelError
 from perfectlook.features.set_features import set_features
 from perfectlook.features.store import FeatureArrays
 from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt, ignore_view
-from perfectlook.model.files import SCENES
+from perfectlook.model.files import KNOWN, SCENES
+from perfectlook.model.known import KnownScenes
 from perfectlook.model.runtime import Model, open_model
 from perfectlook.training.baselines.registry import train_baseline_on_features
 
@@ -105,6 +106,28 @@ def test_an_adapted_model_knows_the_photos_that_it_was_adapted_to(
     scenes = set_features(load_set(shop), "tiny", scene="full", workers=1).scenes
     assert np.mean([model.is_far(scenes.batch([row])) for row in range(len(scenes))]) < 0.1
     assert model.is_far(scenes.batch([0])._replace(global_vectors=scenes.batch([0]).global_vectors + 100))
+
+
+def test_so_does_one_that_was_adapted_to_few(trained: Path, shop: Path, tmp_path: Path) -> None:
+    features = set_features(load_set(shop), "tiny", scene="full", workers=1)
+    scenes = features.scenes
+    narrow = (
+        scenes.global_vectors[:1] + np.zeros((40, 1), np.float16),
+        scenes.style_statistics[:1].repeat(40, 0),
+    )
+    noise = np.random.default_rng(0).normal(0, 0.01, (40, narrow[1].shape[1]))
+    known = KnownScenes.of(narrow[0], (narrow[1] + noise).astype(np.float32))
+    assert known is not None
+    model = shutil.copytree(trained, tmp_path / "model")
+    (model / KNOWN).write_bytes(known.content())
+    few = tmp_path / "few"
+    few.mkdir()
+    for picture in sorted((shop / "scenes").iterdir())[:8]:
+        shutil.copy(picture, few)
+    adapt(model, few, tmp_path / "m", workers=1)
+    rows = [row for row, view in enumerate(features.scene_views) if (few / view.picture.name).exists()]
+    assert all(open_model(model).is_far(scenes.batch([row])) for row in rows[1:])
+    assert sum(open_model(tmp_path / "m").is_far(scenes.batch([row])) for row in rows) <= 1
 
 
 def test_in_an_evaluation_cropped_scenes_are_parts(trained: Path, shop: Path, tmp_path: Path) -> None:

@@ -101,6 +101,8 @@ def test_a_look_leaves_it_out_too(shop: Recommender, photo: Path):
     shown = show_best(shop, photo)
     look = shop.look(photo, [SHOES, BAGS], weight=0)
     assert shown not in {each.product.id for each in look}
+    assert [each.id for each in look.in_scene] == [shown]
+    assert look.to_dict()["look"]["in_scene"][0]["id"] == shown
     assert shown in {
         each.product.id for each in shop.look(photo, [SHOES, BAGS], weight=0, keep_in_scene=True)
     }
@@ -134,6 +136,7 @@ def test_a_photo_far_from_known_scenes_has_no_probabilities(shop: Recommender, p
         (SHOES, None, None),
     ]
     assert answer.to_dict()["far_from_known"] is True
+    assert shop.look(photo).to_dict()["look"]["far_from_known"] is True
     assert "suggested" not in answer.to_dict()["categories"][0]
     (note,) = answer.notes
     assert "far from the scenes that model 'toy-0' knows" in note

@@ -236,6 +236,8 @@ def adapt(
     )
     aligned = statistics.align(whole.batch(slice(None)))
     known = KnownScenes.of(aligned.global_vectors, aligned.style_statistics)
+    if known is None and (before_it := KnownScenes.open(folder)):  # too few photos to know them alone
+        known = before_it.passing(aligned)
     written = _write(folder, record, out, statistics, known, n_pictures=len(whole))
     return Adaptation(written, len(whole), len(parts), problems)
 

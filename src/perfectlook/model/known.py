@@ -116,6 +116,10 @@ class KnownScenes:
             )
         return self._distances(rows)
 
+    def passing(self, batch: FeatureBatch) -> Self:
+        """Return the same known scenes with a limit that 95 % of these n photos keep too."""
+        return replace(self, limit=max(self.limit, float(np.quantile(self.distances(batch), PASSED))))
+
     def is_far(self, batch: FeatureBatch) -> bool:
         """Whether a photo, a batch of one, is far from the known scenes."""
         return bool(self.distances(batch)[0] > self.limit)

@@ -200,11 +200,7 @@ class Recommender(Closable):
         ]
         finish(self.catalogue, self.model, rankings)
         sections = [self._section(asked, each, view) for each in rankings]
-        more: dict[str, Any] = self._notes(where, view.notes, short=_is_short(sections, k))
-        if view.in_scene:
-            more["in_scene"] = view.in_scene
-        if view.is_far:
-            more["far_from_known"] = True
+        more: dict[str, Any] = self._notes(where, view.notes, short=_is_short(sections, k)) | view.seen
         if unused:
             more["unused_rules"] = unused
         answer = Answer(**asked.named, model=self.model.name, categories=sections, **more)
@@ -375,7 +371,7 @@ class Recommender(Closable):
         request = all_of(
             [parse_filter(where) if isinstance(where, str) else where, limit.affordable if limit else None]
         )
-        more: dict[str, Any] = self._notes(request, view.notes, short=short)
+        more: dict[str, Any] = self._notes(request, view.notes, short=short) | view.seen
         if look.alternatives:
             more["alternatives"] = [_drawable(each, asked.source) for each in look.alternatives]
         look = look.model_copy(update=more)

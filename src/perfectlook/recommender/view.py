@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -67,6 +67,12 @@ class PhotoView:
     def is_far(self) -> bool:
         """Whether the photo is far from the scenes that the model knows."""
         return bool(self.notes)
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """The fields of an answer that say what the photo shows, without empty ones."""
+        found = {"in_scene": list(self.in_scene), "far_from_known": self.is_far}
+        return {name: value for name, value in found.items() if value}
 
     @property
     def elsewhere(self) -> Filter | None:

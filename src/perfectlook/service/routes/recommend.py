@@ -184,7 +184,8 @@ def _look(look: Look) -> Look:
     for slot in look.slots:
         product, *others = (_product(each) for each in (slot.product, *slot.alternatives))
         slots.append(slot.model_copy(update={"product": product, "alternatives": others}))
-    update: dict[str, object] = {"slots": slots}
+    # the answer around the look says what the photo shows
+    update: dict[str, object] = {"slots": slots, "in_scene": [], "far_from_known": False}
     if look.alternatives:
         update["alternatives"] = [_look(each) for each in look.alternatives]
     return look.model_copy(update=update)
