@@ -68,7 +68,7 @@ def test_a_set_is_fashion_if_its_categories_have_words_of_clothes(tmp_path: Path
     assert not is_fashion("empty")
     assert is_fashion("german", "Damen|Kleider", "Herren|Schuhe")
     assert is_fashion("plain", "Clothing", "shoes")
-    assert is_fashion("own words", "Women’s Clothing|Tops", "Mens > Jeans")
+    assert is_fashion("own names", "Women’s Clothing|Tops", "Mens > Jeans")
     assert is_fashion("with bags", "Kids|Dresses", "Accessories|Bags")
     assert not is_fashion("bags", "Accessories|Bags")
     assert not is_fashion("cushions", "Kids|Cushions", "Sale|Rugs")
