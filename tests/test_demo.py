@@ -34,6 +34,15 @@ def test_rooms_have_readable_names():
     }
 
 
+def test_rooms_have_german_names():
+    ids = ["room-nordic-living-012a", "0b7f", "room-classic-midcentury-study-living-081c"]
+    assert list(_named(ids, "de").values()) == [
+        "Wohnzimmer-nordisch",
+        "0b7f",
+        "Arbeitszimmer-klassisch-und-Wohnzimmer-Mid-Century",
+    ]
+
+
 def test_similar_rooms_are_not_neighbours():
     ids = ["room-coastal-bed-1", "room-coastal-bed-2", "room-nordic-bed-1", "room-nordic-study-1"]
     assert _mixed(ids) == [ids[0], ids[3], ids[1], ids[2]]

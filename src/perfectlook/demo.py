@@ -29,6 +29,19 @@ ASKED = 3
 PORT = 8000
 KINDS = {"living": "living-room", "bed": "bedroom", "dining": "dining-room", "study": "study"}
 """Kinds of rooms: the words in ids, and the words on the page."""
+GERMAN = {
+    "living": "Wohnzimmer",
+    "bed": "Schlafzimmer",
+    "dining": "Esszimmer",
+    "study": "Arbeitszimmer",
+    "classic": "klassisch",
+    "coastal": "maritim",
+    "colourful": "bunt",
+    "industrial": "industriell",
+    "midcentury": "Mid-Century",
+    "nordic": "nordisch",
+}
+"""Kinds and styles of rooms in German, where a style follows its kind."""
 SHOP = next(
     filter(
         Path.is_dir,
@@ -47,6 +60,7 @@ class Demo:
     showroom: Path
     model: Path
     folder: Path
+    locale: str = "en"
 
     @property
     def catalogue(self) -> Path:
@@ -77,7 +91,7 @@ class Demo:
         digits = len(str(len(held_out)))
         rooms = {
             f"{number:0{digits}}-{name}{scenes[id_].picture.suffix}": scenes[id_].picture
-            for number, (id_, name) in enumerate(_named(_mixed(held_out)).items(), 1)
+            for number, (id_, name) in enumerate(_named(_mixed(held_out), self.locale).items(), 1)
         }
         self.samples.mkdir(parents=True, exist_ok=True)
         for old in self.samples.iterdir():
@@ -120,13 +134,14 @@ def _mixed(ids: Sequence[str]) -> list[str]:
     return order
 
 
-def _named(ids: Sequence[str]) -> dict[str, str]:
+def _named(ids: Sequence[str], locale: str = "en") -> dict[str, str]:
     """Name the rooms for the page: `room-nordic-bed-012a` becomes `nordic-bedroom`, numbered if not unique.
 
     A room of two styles, `room-classic-colourful-study-living-081c`, becomes
-    `classic-study-and-colourful-living-room`. Other ids do not change.
+    `classic-study-and-colourful-living-room`. Other ids do not change. In German, the first room is a
+    `Schlafzimmer-nordisch`.
     """
-    names = {id_: _name(_words(id_)) for id_ in ids}
+    names = {id_: _name(_words(id_), locale) for id_ in ids}
     times, seen = Counter(names.values()), Counter[str]()
     for id_, name in names.items():
         if times[name] > 1:
@@ -135,11 +150,18 @@ def _named(ids: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def _name(words: Sequence[str]) -> str:
-    kinds = [KINDS[word] for word in words if word in KINDS]
-    styles = [word.replace("midcentury", "mid-century") for word in words if word not in KINDS]
+def _name(words: Sequence[str], locale: str) -> str:
+    kinds = [word for word in words if word in KINDS]
+    styles = [word for word in words if word not in KINDS]
     if not kinds or len(kinds) != len(styles):
         return "-".join(words)
+    if locale == "de":
+        found = (
+            f"{GERMAN[kind]}-{GERMAN.get(style, style)}" for kind, style in zip(kinds, styles, strict=True)
+        )
+        return "-und-".join(found).replace("midcentury", "Mid-Century")
+    kinds = [KINDS[kind] for kind in kinds]
+    styles = [style.replace("midcentury", "mid-century") for style in styles]
     return "-and-".join(f"{style}-{kind}" for style, kind in zip(styles, kinds, strict=True))
 
 
@@ -163,6 +185,7 @@ def serving(demo: Demo, port: int | None) -> Iterator[str]:
             host=address,
             port=number,
             samples=str(demo.samples),
+            locale=demo.locale,
             rate=0.0,
         )
         service = Service.open(settings)

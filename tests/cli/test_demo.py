@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from perfectlook.cli.serve import _asked_to_stop, _has_windows
+from perfectlook.cli.serve import _asked_to_stop, _has_windows, demo
+from perfectlook.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,9 @@ def test_signals_stop_the_demo_and_their_handlers_are_restored(asking: signal.Si
         signal.raise_signal(asking)
         stop.get(timeout=5)
     assert signal.getsignal(asking) is before
+
+
+def test_an_unknown_language_is_refused_before_the_work_begins():
+    with pytest.raises(UsageError) as error:
+        demo(locale="fr")
+    assert str(error.value) == "--locale 'fr': must be one of de, en, or a .js file with your texts."

@@ -48,6 +48,14 @@ def shop(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) 
         yield found
 
 
+@pytest.fixture(scope="session")
+def german(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("german")
+    settings = {"locale": "de", "name": "Möbel & Mehr", "accent": "#0b6e4f", "samples": str(samples)}
+    with running(store, folder, **settings) as found:
+        yield found
+
+
 @pytest.fixture
 def opens(browser: Any, shop: Running) -> Iterator[Opens]:
     """Open the page at an address. At the end of the test, the browser's console must be empty."""

@@ -48,7 +48,7 @@ def test_escape_gives_the_focus_back(drawer: Any, page: Any) -> None:
 
 
 def test_a_heart_in_the_drawer_shows_on_the_card(drawer: Any, page: Any) -> None:
-    drawer.locator(".drawer-actions .heart").click()
+    drawer.locator(".drawer-product .heart").click()
     drawer.get_by_role("button", name="Close").click()
 
     assert page.locator(".row .heart").first.get_attribute("aria-pressed") == "true"

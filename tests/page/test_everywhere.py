@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from browser import WIDTHS, keep, open_filters, settle, violations
+from serving import Running
 
 
 def overflow(page: Any) -> int:
@@ -62,6 +63,37 @@ def test_every_state_at_every_width(opens: Any, width: str, scheme: str) -> None
     page.get_by_role("button", name="Products").click()
     page.get_by_role("heading", name="No product matches these filters").wait_for()
     look_at("9-empty")
+
+    assert {state: found for state, found in wrong.items() if found} == {}
+
+
+def test_german_and_dark_on_a_phone(opens: Any, german: Running) -> None:
+    page = opens("?sample=stripes", width="phone", scheme="dark", url=german.url)
+    page.wait_for_selector(".rows[aria-busy=false] .tile img.here")
+    wrong: dict[str, object] = {}
+
+    def look_at(state: str) -> None:
+        settle(page)
+        keep(page, f"phone-dark-german-{state}")
+        wrong[state] = [*violations(page), *(["overflows"] if overflow(page) > 0 else [])]
+
+    look_at("1-rows")
+    page.locator(".heart").first.click()
+    page.locator("#list").click()
+    look_at("2-shortlist")
+    page.keyboard.press("Escape")
+    page.locator(".filter-open").click()
+    page.locator(".value").first.click()
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    look_at("3-filters")
+    page.keyboard.press("Escape")
+    page.locator(".card-open").first.click()
+    page.wait_for_selector(".alike[aria-busy=false] > *")
+    look_at("4-drawer")
+    page.keyboard.press("Escape")
+    page.locator("[data-key='view look']").click()
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    look_at("5-look")
 
     assert {state: found for state, found in wrong.items() if found} == {}
 

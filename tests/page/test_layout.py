@@ -1,11 +1,13 @@
 """Where things are: products in view, the photo of a phone, and no jumps."""
 
+import io
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from browser import open_filters
 from pictures import drawn
+from serving import Running
 
 IN_VIEW = """() => [...document.querySelectorAll(".card")].filter(card => {
   const { left, top, right, bottom } = card.getBoundingClientRect();
@@ -18,6 +20,12 @@ JUMPS = """() => new Promise(done => {
   }).observe({ type: "layout-shift", buffered: true });
   setTimeout(() => done(sum), 100);
 })"""
+
+
+def saved(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
 
 
 def rows(page: Any) -> Any:
@@ -42,8 +50,11 @@ def test_a_phone_shows_the_first_product(opens: Any, tmp_path: Any, across: int,
     assert page.evaluate(IN_VIEW) >= 1
 
 
-def test_nothing_overflows_from_320_pixels_up(opens: Any) -> None:
-    page = opens()
+@pytest.mark.parametrize("language", ["english", "german"])
+def test_nothing_overflows_from_320_pixels_up(
+    opens: Any, language: str, request: pytest.FixtureRequest
+) -> None:
+    page = opens(url=request.getfixturevalue("german" if language == "german" else "shop").url)
     wrong: list[tuple[str, int]] = []
 
     def measure(state: str, selector: str = "html") -> None:
@@ -54,28 +65,77 @@ def test_nothing_overflows_from_320_pixels_up(opens: Any) -> None:
 
     page.wait_for_selector(".sample img")
     measure("start")
-    page.get_by_role("button", name="Stripes").click()
+    page.locator(".sample").first.click()
     rows(page)
     measure("rows")
-    open_filters(page)
+    page.locator(".filter-open").click()
     measure("filters", "#filters")
     page.keyboard.press("Escape")
     page.locator(".card-open").first.click()
     page.wait_for_selector(".alike[aria-busy=false] .card")
     measure("drawer", "#drawer")
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Whole look").click()
+    page.locator("[data-key='view look']").click()
     page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    page.locator("[data-key^='swap']").first.click()
     measure("look")
 
     assert wrong == []
 
 
-@pytest.mark.parametrize("width", ["phone", "desktop"])
+@pytest.mark.parametrize("width", ["phone", "tablet", "desktop"])
 def test_nothing_jumps_when_the_answer_comes(opens: Any, width: str) -> None:
     page = rows(opens("?sample=stripes", width=width))
 
     assert page.evaluate(JUMPS) <= 0.02
+
+
+@pytest.mark.parametrize("width", ["phone", "desktop"])
+def test_nothing_jumps_when_a_look_comes(opens: Any, german: Running, width: str) -> None:
+    page = opens("?sample=stripes&view=look", width=width, url=german.url)
+    page.wait_for_selector(".look[aria-busy=false] .slot .tile img.here")
+
+    assert page.evaluate(JUMPS) <= 0.02
+
+
+def test_the_space_under_the_photo_has_the_totals(page: Any) -> None:
+    sums = page.locator(".sum")
+    assert sums.count() == 0
+
+    page.locator(".heart").first.click()
+    page.get_by_role("button", name="Whole look").click()
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    look = page.locator(".totals .total").inner_text().split("\n")
+    page.get_by_role("button", name="Products").click()
+
+    assert sums.nth(0).inner_text().split("\n") == ["Whole look", " · ".join(reversed(look))]
+    price = page.locator(".card .price > :first-child").first.inner_text()
+    assert sums.nth(1).inner_text().split("\n") == ["Shortlist", f"1 product · {price}"]
+    sums.nth(1).click()
+    page.wait_for_selector("#shortlist[open]")
+
+
+def test_photos_fill_tiles_and_clothes_have_upright_ones(opens: Any) -> None:
+    page = opens()
+    page.wait_for_selector(".sample")
+
+    def on_white(route: Any) -> None:
+        picture = Image.new("RGB", (60, 60), "white")
+        picture.paste("red", (20, 20, 40, 40))
+        route.fulfill(body=saved(picture), content_type="image/png")
+
+    page.route("**/picture?size=320", on_white)
+    page.locator(".sample").first.click()
+    rows(page)
+    page.locator(".card-open").first.click()  # its large picture is drawn to the edge
+    page.wait_for_selector(".tile.large img.here")
+
+    assert page.locator(".tile.large.photo").count() == 1
+    assert page.locator(".rows .tile.photo").count() == 0
+    for card in page.locator(".rows .card").all()[:30]:
+        tile = card.locator(".tile").bounding_box()
+        upright = "Apparel" in card.evaluate("card => card.closest('.row').dataset.category")
+        assert tile["width"] / tile["height"] == pytest.approx(0.75 if upright else 1, abs=0.02)
 
 
 def test_the_small_photo_of_a_phone_opens_the_photo(opens: Any) -> None:

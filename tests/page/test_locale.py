@@ -163,14 +163,6 @@ def test_every_language_has_the_same_keys(opens_once: Any) -> None:
         assert found[name] == found["en"], name
 
 
-@pytest.fixture(scope="module")
-def german(store: Store, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("german")
-    settings = {"locale": "de", "name": "Möbel & Mehr", "accent": "#0b6e4f", "samples": str(samples)}
-    with running(store, folder, **settings) as found:
-        yield found
-
-
 def test_a_page_in_german_with_a_name_and_a_colour(opens: Any, german: Running) -> None:
     page = opens("?sample=stripes", url=german.url)
     page.wait_for_selector(".rows[aria-busy=false] .card")

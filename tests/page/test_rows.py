@@ -185,14 +185,18 @@ def test_what_is_not_a_price_is_explained_and_changes_nothing(page: Any) -> None
 def test_brands_are_chosen_and_everything_is_cleared(page: Any, shop: Running) -> None:
     brand = answer(shop)["categories"][0]["products"][0]["brand"]
     sheet = open_filters(page)
+    brands = sheet.locator(".value").all_inner_texts()
     sheet.locator(".value").filter(has_text=brand).click()
     page.wait_for_function("() => location.search.includes('brand=')")
     settled(page)
 
+    assert sheet.locator(".value").all_inner_texts() == brands  # nothing moves below a finger
+    assert sheet.locator(".value[aria-pressed=true]").count() == 1
     wanted = answer(shop, where=f'brand = "{brand}"')["categories"]
     ids = page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.product)")
     assert ids == [each["id"] for section in wanted for each in section["products"]]
-    assert page.locator(".found").inner_text() == f"{len(ids)} products"
+    assert page.locator(".active .found").inner_text() == f"{len(ids)} products"
+    assert sheet.locator(".found").inner_text() == f"{len(ids)} products"
     page.keyboard.press("Escape")
     page.locator(".active").get_by_role("button", name="Clear").click()
     page.wait_for_function("() => !location.search.includes('brand=')")

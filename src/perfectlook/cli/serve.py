@@ -14,6 +14,7 @@ from cyclopts import App, Parameter
 
 from perfectlook.cli.options import JsonOut, Natural, group, whole
 from perfectlook.cli.output import plain, short_title, write_json
+from perfectlook.errors import UsageError
 
 BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -30,25 +31,33 @@ def register(app: App) -> None:
     app.command(feedback)
 
 
-def demo(*, port: Natural | None = None, no_browser: bool = False, check: bool = False) -> int:
+def demo(
+    *, port: Natural | None = None, locale: str = "en", no_browser: bool = False, check: bool = False
+) -> int:
     """Open the page with the showroom, the example catalogue of the package.
 
     Nothing is downloaded, and you need no photo of your own.
 
     Args:
         port: port to listen on (default: 8000, or a free one if it is taken; 0: a free one)
+        locale: language of the page: en, de, or a .js file with your texts
         no_browser: print the address without opening a browser
         check: ask the server for three rooms, print the answers, and exit
 
     Raises:
-        PerfectLookError: a part of the showroom is missing, or the port is taken.
+        PerfectLookError: a part of the showroom is missing, the port is taken, or the language is unknown.
     """
     from perfectlook.demo import PORT, Demo, serving
     from perfectlook.demo import check as checked
     from perfectlook.files import MODELS, SHOWROOM, cache_folder
     from perfectlook.progress import ProgressLine
+    from perfectlook.service.appearance import check_locale
 
-    showroom = Demo(SHOWROOM, MODELS / "rooms", cache_folder() / "demo")
+    try:
+        check_locale(locale)
+    except ValueError as error:
+        raise UsageError(f"--locale {locale!r}: {error}.") from error
+    showroom = Demo(SHOWROOM, MODELS / "rooms", cache_folder() / "demo", locale)
     report = showroom.prepare(ProgressLine)
     print(f"{showroom.catalogue}: {report.embedded:,} products embedded, {report.unchanged:,} unchanged")
     with serving(showroom, 0 if check and port is None else port) as url:

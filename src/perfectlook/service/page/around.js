@@ -1,17 +1,47 @@
-// Below the photo: the pieces of the catalogue that the photo already shows.
+// Below the photo: the total of the look and of the shortlist, and the pieces that the photo already shows.
 
 import { picture } from "./api.js";
-import { h, replace } from "./element.js";
+import { h, icon, replace } from "./element.js";
 import { texts } from "./locale.js";
-import { show } from "./picture.js";
+import { arrived, show } from "./picture.js";
 import { listen } from "./state.js";
-import { nameOf, short } from "./words.js";
+import { nameOf, short, sum } from "./words.js";
 
 /** Show the state in `host`, and follow its changes. */
 export function mount(host, act) {
+  const totals = h("div", { class: "sums" });
+  const shown = h("div");
+  host.append(totals, shown);
+  listen(
+    ({ look, view, shortlist }) => [look, view, shortlist],
+    ({ slots, phase }, view, shortlist) =>
+      replace(
+        totals,
+        view === "rows" && phase === "done" && slots.length
+          ? total("look", texts.tools.look, slots, () => act.show("look"))
+          : null,
+        shortlist.length ? total("heart", texts.shortlist.title, shortlist, () => act.list(true)) : null,
+      ),
+  );
   listen(
     ({ answer }) => [answer],
-    (answer) => replace(host, answer?.pieces.length ? pieces(answer, act) : null),
+    (answer) => replace(shown, answer?.pieces.length ? pieces(answer, act) : null),
+  );
+}
+
+/** What products cost together, as a button that shows them. */
+function total(symbol, title, slots, onclick) {
+  const count = slots.reduce((all, { quantity }) => all + (quantity ?? 1), 0);
+  return h(
+    "button",
+    { type: "button", class: "sum", data: { key: `sum ${symbol}` }, onclick },
+    icon(symbol),
+    h(
+      "span",
+      {},
+      h("span", { class: "sum-title" }, title),
+      h("span", { class: "sum-words" }, [texts.look.products(count), sum(slots).total].filter(Boolean).join(" · ")),
+    ),
   );
 }
 
@@ -47,4 +77,4 @@ const pieces = ({ pieces: found, requestId }, act) =>
   );
 
 const thumbnail = () =>
-  h("img", { alt: "", loading: "lazy", onload: ({ target }) => target.classList.add("here") });
+  h("img", { alt: "", loading: "lazy", onload: arrived });

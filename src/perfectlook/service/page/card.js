@@ -4,15 +4,17 @@ import { picture } from "./api.js";
 import { h, icon } from "./element.js";
 import { watch } from "./feedback.js";
 import { numbers, texts } from "./locale.js";
-import { show } from "./picture.js";
-import { money, nameOf, stock } from "./words.js";
+import { arrived, show } from "./picture.js";
+import { money, nameOf, stock, upright } from "./words.js";
+
+const LEAST_SHARE = 0.005;
 
 /** The card of a product. `act`: {openProduct, keep, reject}; `rejectable`: another one can take its place. */
 export function card(product, category, requestId, act, { rejectable = false } = {}) {
   const name = nameOf(product, category);
   const element = h(
     "li",
-    { class: "card", data: { product: product.id } },
+    { class: upright(category) ? "card upright" : "card", data: { product: product.id } },
     h(
       "button",
       {
@@ -65,7 +67,7 @@ export function tile(product, size = 320) {
         loading: "lazy",
         decoding: "async",
         draggable: false,
-        onload: ({ target }) => target.classList.add("here"),
+        onload: arrived,
         onerror: ({ target }) => target.closest(".tile").classList.add("broken"),
       }),
       picture(product, size),
@@ -96,9 +98,9 @@ export function priceOf(product) {
   );
 }
 
-/** Why a product is near: the shares of the whole scene and of its regions. */
+/** Why a product is near: the shares of the whole scene and of its regions, if the model uses both. */
 export function why(shares) {
-  if (!shares) return null;
+  if (!shares || Math.min(shares.whole, shares.regions) < LEAST_SHARE) return null;
   const [whole, regions] = [numbers.percent(shares.whole), numbers.percent(shares.regions)];
   const bar = h("span", { class: "why-bar", aria: { hidden: "true" } }, h("span", { class: "why-whole" }));
   bar.firstChild.style.width = `${100 * shares.whole}%`;

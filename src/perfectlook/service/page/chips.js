@@ -134,8 +134,9 @@ function choices({ known, answer }, words, pick) {
   const shown = new Set((answer?.sections ?? []).map((section) => section.category));
   const wanted = words.trim().toLowerCase();
   const found = known.filter(
-    ({ category }) => !shown.has(category) && category.toLowerCase().includes(wanted),
+    ({ category }) => !shown.has(category) && `${short(category)} ${category}`.toLowerCase().includes(wanted),
   );
+  const alone = (name) => known.filter((each) => short(each.category) === name).length < 2;
   if (!found.length) return [h("li", { class: "picker-none" }, texts.tools.noneLeft)];
   return found.map(({ category, products }) =>
     h(
@@ -144,7 +145,7 @@ function choices({ known, answer }, words, pick) {
       h(
         "button",
         { type: "button", class: "picker-choice", onclick: () => pick(category) },
-        h("span", {}, short(category), h("small", {}, above(category))),
+        h("span", {}, short(category), alone(short(category)) ? null : h("small", {}, above(category))),
         h("span", { class: "count" }, numbers.count(products)),
       ),
     ),

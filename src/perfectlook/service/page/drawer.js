@@ -5,7 +5,7 @@ import { card, heart, paintHearts, priceOf, why } from "./card.js";
 import { h, icon } from "./element.js";
 import { closed, opened as layered } from "./layers.js";
 import { texts } from "./locale.js";
-import { show } from "./picture.js";
+import { arrived, show } from "./picture.js";
 import { get, listen } from "./state.js";
 import { nameOf, stock } from "./words.js";
 
@@ -75,9 +75,10 @@ function inside(drawer, act) {
         "div",
         { class: "tile large" },
         show(
-          h("img", { alt: name, onload: ({ target }) => target.classList.add("here") }),
+          h("img", { alt: name, onload: arrived }),
           picture(product, 640),
         ),
+        h("div", { class: "card-marks" }, heart(product, category, requestId, act)),
       ),
       h(
         "div",
@@ -113,7 +114,6 @@ function inside(drawer, act) {
             icon("crop"),
             texts.scene.completePart,
           ),
-        heart(product, category, requestId, act),
       ),
     ),
     h("h3", {}, texts.product.alike),

@@ -14,6 +14,7 @@ export function mount(host, line, act) {
   const fields = h("div", { class: "filters" });
   const words = wordsForm(act);
   const top = h("div", { class: "sheet-words" });
+  const total = h("span", { class: "found", aria: { hidden: "true" } }); // the line below says it
   const sheet = h(
     "div",
     { class: "sheet", id: "filters", popover: "auto", role: "group", aria: { label: texts.tools.filters } },
@@ -34,6 +35,7 @@ export function mount(host, line, act) {
       "div",
       { class: "sheet-actions" },
       h("button", { type: "button", class: "secondary small", onclick: act.clearFilters }, texts.tools.reset),
+      total,
       h("button", { type: "button", class: "primary small", onclick: () => sheet.hidePopover() }, texts.tools.done),
     ),
   );
@@ -77,6 +79,7 @@ export function mount(host, line, act) {
     (wanted, answer, phase, currency) => {
       const chips = applied(wanted, currency, act);
       line.hidden = !chips.length || phase === "failed";
+      total.textContent = foundIn(answer, phase);
       replace(line, ...chips, ...(chips.length ? [clear(act), counted(answer, phase)] : []));
     },
   );
@@ -166,7 +169,8 @@ function filterFields(wanted, priced, stocked, currency, facets, problem, act) {
 
 /** The values of a field to choose, with the number of products that the photo was answered with. */
 function values(field, title, wanted, facets, act) {
-  const names = [...new Set([...wanted[field], ...facets[field].keys()])].slice(0, MOST_VALUES);
+  const first = [...facets[field].keys()].slice(0, MOST_VALUES);
+  const names = [...new Set([...first, ...wanted[field]])]; // in place, so that nothing moves below a finger
   if (names.length < 2) return null;
   const toggle = (name) => {
     const others = wanted[field].filter((each) => each !== name);
@@ -234,7 +238,9 @@ const clear = (act) =>
     texts.tools.reset,
   );
 
-function counted(answer, phase) {
+const counted = (answer, phase) => h("span", { class: "found", role: "status" }, foundIn(answer, phase));
+
+function foundIn(answer, phase) {
   const count = (answer?.sections ?? []).reduce((all, { products }) => all + products.length, 0);
-  return h("span", { class: "found", role: "status" }, phase === "done" ? texts.tools.found(count) : "");
+  return phase === "done" ? texts.tools.found(count) : "";
 }

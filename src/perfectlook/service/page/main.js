@@ -23,6 +23,7 @@ import * as start from "./start.js";
 import * as tools from "./tools.js";
 import { fill } from "./locale.js";
 import { get, listen, set } from "./state.js";
+import { short } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -70,7 +71,8 @@ async function learn() {
     api.categories().catch(() => []),
     api.samples().catch(() => []),
   ]);
-  set({ known: known.toSorted((one, other) => one.category.localeCompare(other.category)), samples });
+  const named = known.map((each) => ({ ...each, name: short(each.category) }));
+  set({ known: named.toSorted((one, other) => one.name.localeCompare(other.name)), samples });
 }
 
 function entered() {

@@ -26,6 +26,33 @@ export function show(image, address) {
   return image;
 }
 
+/** Reveal a picture that has arrived. A photo fills its tile; a product on white has a margin. */
+export function arrived({ target }) {
+  target.closest(".tile")?.classList.toggle("photo", fills(target));
+  target.classList.add("here");
+}
+
+const SIDE = 16;
+const WHITE = 225;
+
+/** Whether most of a picture's edge is not white. */
+function fills(image) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = SIDE;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "#fff"; // a transparent picture has nothing at its edge
+  context.fillRect(0, 0, SIDE, SIDE);
+  context.drawImage(image, 0, 0, SIDE, SIDE);
+  const { data } = context.getImageData(0, 0, SIDE, SIDE);
+  let dark = 0;
+  for (let at = 0; at < SIDE * SIDE; at++) {
+    const [row, column] = [Math.floor(at / SIDE), at % SIDE];
+    if (row % (SIDE - 1) && column % (SIDE - 1)) continue;
+    dark += Math.min(...data.subarray(4 * at, 4 * at + 3)) < WHITE;
+  }
+  return dark > 2 * SIDE; // of 4 * SIDE - 4
+}
+
 async function fetched(image, address) {
   const response = await fetch(address, { headers: headers() }).catch(() => null);
   const blob = response?.ok ? await response.blob() : null;

@@ -6,7 +6,7 @@ import { priceOf } from "./card.js";
 import { h, icon, replace } from "./element.js";
 import { closed, opened } from "./layers.js";
 import { numbers, texts } from "./locale.js";
-import { show } from "./picture.js";
+import { arrived, show } from "./picture.js";
 import { listen } from "./state.js";
 import { nameOf, paid, short, sum } from "./words.js";
 
@@ -103,7 +103,7 @@ function item({ product, category }, act) {
       h(
         "span",
         { class: "tile" },
-        show(h("img", { alt: "", onload: ({ target }) => target.classList.add("here") }), picture(product, 160)),
+        show(h("img", { alt: "", onload: arrived }), picture(product, 160)),
       ),
       h(
         "span",

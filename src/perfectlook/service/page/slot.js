@@ -3,7 +3,7 @@
 import { priceOf, tile } from "./card.js";
 import { arrange, h, icon, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
-import { nameOf, paid, short } from "./words.js";
+import { nameOf, paid, short, upright } from "./words.js";
 
 /** The element of a category's slot, and `update(slot, {held, open, requestId})`, which draws what changed. */
 export function slotOf(category, act) {
@@ -12,7 +12,7 @@ export function slotOf(category, act) {
   const element = h(
     "li",
     {
-      class: "slot",
+      class: upright(category) ? "slot upright" : "slot",
       data: { category },
       onpointerenter: (event) => event.pointerType === "mouse" && act.light(category),
       onpointerleave: (event) => event.pointerType === "mouse" && act.light(null),

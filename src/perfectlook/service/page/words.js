@@ -5,6 +5,9 @@ import { names, numbers, texts } from "./locale.js";
 /** The short name of a category: "Rugs" for "Home & Garden|Decor|Rugs". Without one, its last level. */
 export const short = (category) => names[category] ?? category.split("|").at(-1);
 
+/** Whether a category's pictures are of people or clothes, which are higher than wide. */
+export const upright = (category) => Boolean(category?.startsWith("Apparel & Accessories|"));
+
 /** The levels above the last one: "Home & Garden › Decor". */
 export const above = (category) => category.split("|").slice(0, -1).join(" › ");
 
