@@ -79,7 +79,7 @@ export function mount(host, line, act) {
     (wanted, answer, phase, currency) => {
       const chips = applied(wanted, currency, act);
       line.hidden = !chips.length || phase === "failed";
-      total.textContent = foundIn(answer, phase);
+      total.textContent = foundWords(answer, phase);
       replace(line, ...chips, ...(chips.length ? [clear(act), counted(answer, phase)] : []));
     },
   );
@@ -238,9 +238,9 @@ const clear = (act) =>
     texts.tools.reset,
   );
 
-const counted = (answer, phase) => h("span", { class: "found", role: "status" }, foundIn(answer, phase));
+const counted = (answer, phase) => h("span", { class: "found", role: "status" }, foundWords(answer, phase));
 
-function foundIn(answer, phase) {
+function foundWords(answer, phase) {
   const count = (answer?.sections ?? []).reduce((all, { products }) => all + products.length, 0);
   return phase === "done" ? texts.tools.found(count) : "";
 }
