@@ -119,15 +119,17 @@ def test_photos_fill_tiles_and_clothes_have_upright_ones(opens: Any) -> None:
     page = opens()
     page.wait_for_selector(".sample")
 
-    def on_white(route: Any) -> None:
-        picture = Image.new("RGB", (60, 60), "white")
-        picture.paste("red", (20, 20, 40, 40))
-        route.fulfill(body=saved(picture), content_type="image/png")
-
-    page.route("**/picture?size=320", on_white)
+    on_white = Image.new("RGB", (60, 60), "white")
+    on_white.paste("red", (20, 20, 40, 40))
+    for size, picture in ((320, on_white), (640, Image.new("RGB", (60, 60), "red"))):
+        content = saved(picture)
+        page.route(
+            f"**/picture?size={size}",
+            lambda route, content=content: route.fulfill(body=content, content_type="image/png"),
+        )
     page.locator(".sample").first.click()
     rows(page)
-    page.locator(".card-open").first.click()  # its large picture is drawn to the edge
+    page.locator(".card-open").first.click()
     page.wait_for_selector(".tile.large img.here")
 
     assert page.locator(".tile.large.photo").count() == 1
