@@ -94,7 +94,7 @@ bench: setup ## run the benchmarks; figures in out/
 	$(BIN)/python benchmarks/search.py --json out/search.json
 
 bench-quick: setup ## run every benchmark on a few drawn items, to see that they run
-	for each in backbones cluster extract search serve sync train; do $(BIN)/python benchmarks/$$each.py --quick || exit 1; done
+	for each in backbones cluster extract page search serve sync train; do $(BIN)/python benchmarks/$$each.py --quick || exit 1; done
 
 models: setup ## make, measure and describe the models that come with the package (needs ccp-looks; measures on the others)
 	PYTHONPATH=research $(BIN)/python tools/shipped.py
