@@ -28,7 +28,7 @@ from perfectlook.files import MODELS, SHOWROOM, cache_folder
 from perfectlook.service.appearance import FOLDER
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-dev-shm-usage"]
-"""Without a GPU process and shared memory, which containers lack: frames would never be drawn."""
+"""As for the tests of the page."""
 SECONDS = 60
 """The limit of every wait."""
 PRODUCT = "armchair-bentwood-nordic-1"
