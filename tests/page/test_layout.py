@@ -1,6 +1,7 @@
 """Where things are: products in view, the photo of a phone, and no jumps."""
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,10 +23,10 @@ JUMPS = """() => new Promise(done => {
 })"""
 
 
-def saved(picture: Image.Image) -> bytes:
+def showing(picture: Image.Image) -> Callable[[Any], None]:
     file = io.BytesIO()
     picture.save(file, "PNG")
-    return file.getvalue()
+    return lambda route: route.fulfill(body=file.getvalue(), content_type="image/png")
 
 
 def rows(page: Any) -> Any:
@@ -121,12 +122,8 @@ def test_photos_fill_tiles_and_clothes_have_upright_ones(opens: Any) -> None:
 
     on_white = Image.new("RGB", (60, 60), "white")
     on_white.paste("red", (20, 20, 40, 40))
-    for size, picture in ((320, on_white), (640, Image.new("RGB", (60, 60), "red"))):
-        content = saved(picture)
-        page.route(
-            f"**/picture?size={size}",
-            lambda route, content=content: route.fulfill(body=content, content_type="image/png"),
-        )
+    page.route("**/picture?size=320", showing(on_white))
+    page.route("**/picture?size=640", showing(Image.new("RGB", (60, 60), "red")))
     page.locator(".sample").first.click()
     rows(page)
     page.locator(".card-open").first.click()

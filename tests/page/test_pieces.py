@@ -1,0 +1,62 @@
+"""What the answer says about the photo: pieces that it shows, and that it is far from known ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+from browser import violations
+
+
+def answered_with(page: Any, change: Callable[[Any], None]) -> None:
+    """Complete the first sample. `change` changes the answer."""
+    page.wait_for_selector(".sample")
+
+    def changed(route: Any) -> None:
+        found = route.fetch().json()
+        change(found)
+        route.fulfill(json=found)
+
+    page.route("**/v1/complete", changed)
+    page.locator(".sample").first.click()
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+
+
+def test_a_dot_opens_the_piece_and_completes_its_part(opens: Any) -> None:
+    page = opens()
+    pieces: list[Any] = []
+
+    def with_piece(found: Any) -> None:
+        section = found["categories"][0]
+        piece = {**section["products"][0], "category": section["category"], "region": [0.2, 0.4, 0.4, 0.6]}
+        found["in_scene"] = pieces[:] = [piece]
+
+    answered_with(page, with_piece)
+    dot, frame = page.locator(".dot"), page.locator(".frame").bounding_box()
+    box = dot.bounding_box()
+    across = (box["x"] + box["width"] / 2 - frame["x"]) / frame["width"]
+    assert abs(across - 0.3) < 0.01
+    assert page.locator(".piece").count() == 1
+    assert violations(page) == []
+
+    dot.click()
+    page.wait_for_selector(f"#drawer[open] [data-product='{pieces[0]['id']}']")
+    page.get_by_role("button", name="What goes with this part").click()
+
+    page.wait_for_function("() => location.search.includes('box=0.08%2C0.28%2C0.52%2C0.72')")
+    assert page.locator(".dot").count() == 0  # the part is shown, and dots are of the whole photo
+
+
+def test_a_photo_far_from_known_ones_is_called_a_guess_without_percentages(opens: Any) -> None:
+    page = opens()
+
+    answered_with(page, lambda found: found.update(far_from_known=True))
+
+    notice = page.locator(".far")
+    assert "guess" in notice.inner_text()
+    assert not [each for each in page.locator("[title]").all() if "%" in each.get_attribute("title")]
+    page.locator(".card-open").first.click()
+    page.wait_for_selector("#drawer[open]")
+    assert page.locator("#drawer .why").count() == 0
+    page.keyboard.press("Escape")
+    notice.get_by_role("button").click()
+    page.wait_for_selector("#adapt[open]")
+    assert "perfectlook adapt" in page.locator("#adapt pre").inner_text()
