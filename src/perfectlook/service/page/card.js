@@ -7,8 +7,6 @@ import { numbers, texts } from "./locale.js";
 import { arrived, show } from "./picture.js";
 import { money, nameOf, stock, upright } from "./words.js";
 
-const LEAST_SHARE = 0.005;
-
 /** The card of a product. `act`: {openProduct, keep, reject}; `rejectable`: another one can take its place. */
 export function card(product, category, requestId, act, { rejectable = false } = {}) {
   const name = nameOf(product, category);
@@ -98,9 +96,9 @@ export function priceOf(product) {
   );
 }
 
-/** Why a product is near: the shares of the whole scene and of its regions, if the model uses both. */
+/** Why a product is near: the shares of the whole scene and of its regions. */
 export function why(shares) {
-  if (!shares || Math.min(shares.whole, shares.regions) < LEAST_SHARE) return null;
+  if (!shares) return null;
   const [whole, regions] = [numbers.percent(shares.whole), numbers.percent(shares.regions)];
   const bar = h("span", { class: "why-bar", aria: { hidden: "true" } }, h("span", { class: "why-whole" }));
   bar.firstChild.style.width = `${100 * shares.whole}%`;
