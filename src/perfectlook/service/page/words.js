@@ -6,7 +6,7 @@ import { names, numbers, texts } from "./locale.js";
 export const short = (category) => names[category] ?? category.split("|").at(-1);
 
 /** Whether a category's pictures are of people or clothes, which are higher than wide. */
-export const upright = (category) => Boolean(category?.startsWith("Apparel & Accessories|"));
+export const upright = (category) => /^Apparel & Accessories\|/.test(category ?? "");
 
 /** The levels above the last one: "Home & Garden › Decor". */
 export const above = (category) => category.split("|").slice(0, -1).join(" › ");
