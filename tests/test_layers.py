@@ -13,7 +13,7 @@ import perfectlook
 ROOT = Path(perfectlook.__file__).parent
 LAYERS = [
     {"errors", "types"},
-    {"picture_structure"},
+    {"picture_structure", "texts"},
     {"files", "progress", "images", "colours", "taxonomy", "prices"},
     {"fetching"},
     {"feeds"},

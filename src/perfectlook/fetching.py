@@ -22,6 +22,7 @@ from perfectlook import __version__
 from perfectlook.errors import FetchError
 from perfectlook.files import Closable
 from perfectlook.images import DEFAULT_LIMITS as OF_PICTURES
+from perfectlook.texts import escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Fetcher(Closable):
         except FetchError as error:
             if error.passing:
                 tried = f" after {retry.tried} tries" if retry.tried > 1 else ""
-                error.args = (f"{_shown(url)}: {error}{tried}. Check the URL, or try again later.",)
+                error.args = (f"{escaped(url)}: {error}{tried}. Check the URL, or try again later.",)
             raise
 
     def _release(self) -> None:
@@ -135,7 +136,7 @@ class Fetcher(Closable):
 
     def _fetch(self, url: str, known: Validators | None, file: BinaryIO | None) -> Fetched:
         """Follow redirects and read the response. Errors that may pass do not name the URL."""
-        place, shown = _checked(url, url), _shown(url)
+        place, shown = _checked(url, url), escaped(url)
         seconds = self._limits.seconds
         self._network.clock.deadline = time.monotonic() + seconds
         since = {"if-none-match": known.etag, "if-modified-since": known.last_modified} if known else {}
@@ -163,7 +164,7 @@ class Fetcher(Closable):
         except httpcore.NetworkError as error:
             raise FetchError(f"cannot be reached ({error})", passing=True) from error
         except Exception as error:  # the libraries raise almost any type of error on invalid URLs and headers
-            cause = _shown(str(error)) or type(error).__name__
+            cause = escaped(str(error)) or type(error).__name__
             raise FetchError(f"{shown}: cannot be fetched ({cause}). Check the URL.") from error
         raise FetchError(f"{shown}: redirects more than {self._limits.redirects} times. Use its final URL.")
 
@@ -257,12 +258,12 @@ def _decoded(parts: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
 def _checked(url: str, asked: str) -> httpx.URL:
     """Return a URL that may be fetched. `asked` is the URL that was requested first."""
-    place = _shown(asked) if url == asked else f"{_shown(asked)}: redirects to {_shown(url)}"
+    place = escaped(asked) if url == asked else f"{escaped(asked)}: redirects to {escaped(url)}"
     try:
         parsed = httpx.URL(url)
         host = parsed.host
     except Exception as error:  # httpx also raises errors of idna and of Unicode
-        raise FetchError(f"{place}: not a URL ({_shown(str(error))}). Correct the link.") from error
+        raise FetchError(f"{place}: not a URL ({escaped(str(error))}). Correct the link.") from error
     if parsed.scheme not in ("http", "https") or not host:
         raise FetchError(f"{place}: not an http:// or https:// URL. Correct the link.")
     if parsed.userinfo:
@@ -278,11 +279,6 @@ def host_of(url: str) -> str:
         FetchError: the URL is malformed, or not of http or https.
     """
     return _checked(url, url).host.lower()
-
-
-def _shown(text: str) -> str:
-    """Return a text as messages show it. Links of others may hold control characters and lone surrogates."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 class _Clock(threading.local):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from perfectlook.texts import clean_line
+
 SEPARATOR = "|"
 FASHION = {
     *(
@@ -54,8 +56,11 @@ def split_path(category: str) -> tuple[str, ...]:
 
 
 def normalise(category: str) -> str:
-    """Return a category in normal form: trimmed levels joined by `|`; "" if there are no levels."""
-    return SEPARATOR.join(split_path(category))
+    """Return a category in normal form: trimmed levels joined by `|`, without control characters.
+
+    It is "" if there are no levels.
+    """
+    return SEPARATOR.join(split_path(category if category.isprintable() else clean_line(category)))
 
 
 def is_fashion(categories: Collection[str]) -> bool:

@@ -1,11 +1,13 @@
 """Folders of pictures and sets as sources of products."""
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
 
 from closed import closed_to
+from dirty import CLEAN, DIRTY
 from drawn import FASHION, drawn_set
 from perfectlook.catalogue.sources import FolderSource, SetSource, Source, open_source
 from perfectlook.errors import DatasetError, FeedError, UsageError
@@ -39,6 +41,25 @@ def test_sub_folders_are_the_levels_of_the_category(tmp_path: Path) -> None:
 def test_the_title_is_the_file_name(tmp_path: Path) -> None:
     put(tmp_path, "Shoes/red_boot v1.2.jpg", "Shoes/Ærø-sko.jpg")
     assert [product.title for product in listing(tmp_path).values()] == ["red boot v1.2", "Ærø-sko"]
+
+
+def test_a_folder_gives_texts_without_control_characters(tmp_path: Path) -> None:
+    put(tmp_path, "Sh\x1boes/a\x1b[31m\u202eb\n.jpg")
+    ((_, product),) = listing(tmp_path).items()
+    assert (product.category, product.title) == ("Shoes", "a[31mb")
+
+
+def test_a_set_gives_texts_without_control_characters(tmp_path: Path) -> None:
+    folder = drawn_set(tmp_path / "set", scenes=1, products_per_category=1)
+    ids = sorted(json.loads((folder / "categories.json").read_text(encoding="utf-8")))
+    details = {"title": DIRTY, "brand": DIRTY, f"a{DIRTY}": "b", "link": f"javascript:{DIRTY}"}
+    (folder / "categories.json").write_text(json.dumps(dict.fromkeys(ids, f"A|{DIRTY}")), encoding="utf-8")
+    (folder / "products.json").write_text(json.dumps(dict.fromkeys(ids, details)), encoding="utf-8")
+    source = open_source(folder)
+    for product in source.products():
+        assert (product.category, product.title) == (f"A|{CLEAN}", CLEAN)
+        assert product.fields == {"brand": CLEAN, f"a{CLEAN}": "b"}
+    assert {each.kind for each in source.problems} == {"unusable field"}
 
 
 def test_ids_depend_only_on_the_path_below_the_folder(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_a_feed_can_move_with_its_pictures(shop: Shop) -> None:
 def test_malformed_rows_keep_their_products(shop: Shop) -> None:
     shop.sync()
     del shop.rows[0]["category"]
-    shop.rows[1]["title"] = "nul\0"
+    shop.rows[1]["image_link"] = ""
     report = shop.sync()
     assert counts(report) == (0, 0, 0, 8, 0)
     assert (report.kept, report.is_whole) == (2, True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dirty import CLEAN, DIRTY
 from drawn import drawn_set
 from memory_store import MemoryStore
 from perfectlook.catalogue import Catalogue, EmbedReport, embed
@@ -167,6 +168,34 @@ def test_the_first_of_two_products_with_the_same_id_is_used(
         f"{out}: {first[0].id}: the id occurs twice; the first one is used. Remove one of the two."
     ]
     assert catalogue.categories().keys() == {point.category for point in first}
+
+
+def test_texts_of_the_file_are_cleaned(source: Path, out: Path, catalogue: Catalogue) -> None:
+    embedded(source, out)
+    file = opened(out)
+    (batch,) = file.points(dict(file.records()), file.generation)
+    texts = {"title": DIRTY, "fields": {DIRTY: DIRTY, "link": "javascript:1"}}
+    dirty = [replace(each, payload={**each.payload, **texts}) for each in batch]
+    dirty[0], dirty[1] = replace(dirty[0], id="a\x1b"), replace(dirty[1], category="A\x1b")
+    write_vectors(out, file.generation, file.dimension, [dirty])
+    report = catalogue.sync(out, MODEL)
+    assert report.added == len(batch) - 2
+    assert len([each for each in report.failed if each.kind == "unusable id in a feed"]) == 2
+    for point in points(catalogue).values():
+        assert (point.payload["title"], point.payload["fields"]) == (CLEAN, {CLEAN: CLEAN})
+
+
+@pytest.mark.parametrize("change", [{"title": 7}, {"fields": [1]}, {"fields": {"a": 1}}, {"fields": None}])
+def test_records_of_other_types_are_damage(
+    source: Path, out: Path, catalogue: Catalogue, change: dict[str, object]
+) -> None:
+    embedded(source, out)
+    file = opened(out)
+    (batch,) = file.points(dict(file.records()), file.generation)
+    other = [replace(each, payload={**each.payload, **change}) for each in batch]  # type: ignore[arg-type]
+    write_vectors(out, file.generation, file.dimension, [other])
+    with pytest.raises(CatalogueError, match=r"damaged \(record of product '.*' that cannot be read\)"):
+        catalogue.sync(out, MODEL)
 
 
 def test_other_files_are_not_files_of_vectors(source: Path, out: Path, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 import pytest
 
 from perfectlook.answers import AppliedRule, RankedProduct
-from perfectlook.cli.output import plain, product_line, short_title
+from perfectlook.cli.output import product_line
+from perfectlook.texts import short_title
 
 
 def line(title: str | None, *, bare: bool = False, ruled: bool = False, **fields: str) -> str:
@@ -51,7 +52,3 @@ def test_rules_come_last_and_bare_lines_have_all_digits() -> None:
 )
 def test_long_titles_are_shortened(title: str | None, said: str) -> None:
     assert short_title(title, 11) == said
-
-
-def test_control_characters_never_reach_a_terminal():
-    assert plain("a\x1b]0;title\x07b\u202ec\x9b31m\nd") == "a\\x1b]0;title\\x07b\\u202ec\\x9b31m\nd"

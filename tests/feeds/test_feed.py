@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dirty import CLEAN, DIRTY, IN_XML
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds import Feed, PictureCache
 from perfectlook.feeds.packed import open_feed
@@ -128,7 +129,7 @@ def test_unusable_fields_are_left_out(tmp_path: Path) -> None:
     (product,) = products(feed)
     assert not product.fields.keys() & unusable.keys()
     assert problems(feed) == [("1", "1", "unusable field")] * 3
-    assert feed.problems[0].reason == ("price is left out: 'cheap' is not a price. Write it as '49.90 EUR'.")
+    assert feed.problems[1].reason == ("price is left out: 'cheap' is not a price. Write it as '49.90 EUR'.")
 
 
 def test_prices_without_currency_use_the_currency_of_the_feed(tmp_path: Path) -> None:
@@ -187,12 +188,14 @@ def test_of_repeated_ids_the_first_row_is_used(tmp_path: Path) -> None:
 
 
 def test_unusable_rows_are_reported_and_their_products_kept(tmp_path: Path) -> None:
-    feed = feed_of(tmp_path, {"image_link": None}, {"image_link": "x" * 3000}, {"title": "nul\0"}, {})
+    feed = feed_of(
+        tmp_path, {"image_link": None}, {"image_link": "x" * 3000}, {"category": "|", "product_type": ""}, {}
+    )
     assert [product.id for product in products(feed)] == ["4"]
     assert problems(feed) == [
         ("1", "1", "row without picture"),
         ("2", "2", "row without picture"),
-        ("3", "3", "unreadable row"),
+        ("3", "3", "row without category"),
     ]
     assert feed.unavailable == {"1", "2", "3"}
 
@@ -214,6 +217,55 @@ def test_very_long_texts_are_cut_and_reported(tmp_path: Path) -> None:
         "its title of 100,000 characters is cut to 1,000. Shorten it.",
         "its description of 100,000 characters is cut to 10,000. Shorten it.",
     ]
+
+
+def row_of(product: Product) -> tuple[str | None, str, str, str]:
+    return product.title, product.category, product.fields["brand"], product.fields["description"]
+
+
+DIRTY_ROW = {"title": DIRTY, "category": f"A > {DIRTY}", "brand": DIRTY, "description": DIRTY}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "xml"])
+def test_control_characters_are_removed_in_every_format(suffix: str, tmp_path: Path) -> None:
+    row = {"id": "1", "image_link": "1.jpg", "link": "https://s.example/1", **DIRTY_ROW}
+    if suffix == "xml":
+        row |= {name: text.replace(">", "&gt;").replace(DIRTY, IN_XML) for name, text in DIRTY_ROW.items()}
+        cells = "".join(f"<{name}>{text}</{name}>" for name, text in row.items())
+        content = f"<rss><channel><item>{cells}</item></channel></rss>"
+    elif suffix == "jsonl":
+        content = json.dumps(row)
+    else:
+        delimiter = "," if suffix == "csv" else "\t"
+        content = "\n".join(delimiter.join(f'"{text}"' for text in line) for line in (row, row.values()))
+    (tmp_path / f"feed.{suffix}").write_text(content, encoding="utf-8")
+    feed = Feed(tmp_path / f"feed.{suffix}", PictureCache(tmp_path / "cache"))
+    clean = "abcd" if suffix == "xml" else CLEAN
+    assert [row_of(product) for product in products(feed)] == [(clean, f"A|{clean}", clean, clean)]
+    assert feed.problems == []
+
+
+def test_names_of_columns_have_no_control_characters(tmp_path: Path) -> None:
+    (product,) = products(feed_of(tmp_path, {"a\x1bb": "x", "\0": "y"}))
+    assert (product.fields["ab"], "y" in product.fields.values()) == ("x", False)
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("link", "javascript:alert(1)"),
+        ("link", "java\x01script:alert(1)"),
+        ("link", "/chairs/1"),
+        ("mobile_link", "java\nscript:alert(1)"),
+        ("additional_image_link", "https://s.example/1.jpg, data:text/html,x"),
+        ("additional_image_link", '["https://s.example/1.jpg", "javascript:alert(1)"]'),
+    ],
+)
+def test_links_that_could_run_a_script_are_left_out(field: str, text: str, tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, {field: text})
+    (product,) = products(feed)
+    assert field not in product.fields
+    assert problems(feed) == [("1", "1", "unusable field")]
 
 
 def test_formulas_are_text(tmp_path: Path) -> None:
@@ -265,7 +317,7 @@ def test_the_error_of_a_missing_column_lists_the_columns(tmp_path: Path) -> None
 
 
 def test_one_broken_row_in_ten_leaves_the_other_nine(tmp_path: Path) -> None:
-    rotten = ["{}", '{},"open,1.jpg,B', "{},a,b,1.jpg,B", "{},\0,1.jpg,B", "{},T,,B", "{},T,1.jpg,"]
+    rotten = ["{}", '{},"open,1.jpg,B', "{},a,b,1.jpg,B", "{},T,,B", "{},T,1.jpg,"]
     lines = [
         rotten[i // 10 % len(rotten)].format(i) if i % 10 == 0 else f"{i},Title {i},{i}.jpg,B"
         for i in range(1000)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dirty import CLEAN, DIRTY
 from drawn import FASHION
 from pictures import drawn
 from serving import Running, Store
@@ -127,6 +128,25 @@ def test_ids_that_a_feed_may_not_have_are_refused(own_shop: Running, id_: str):
     body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
     answer = own_shop.keyed.put(f"/v1/products/{id_}", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+
+
+def test_control_characters_are_removed_as_in_a_feed(own_shop: Running, store: Store):
+    texts = {"title": DIRTY, "category": f"A|{DIRTY}", "fields": {"brand": DIRTY, f"a{DIRTY}": DIRTY}}
+    body = {**texts, "picture_base64": base64.b64encode(png()).decode()}
+    put = own_shop.keyed.put("/v1/products/dirty", json=body).json()
+    assert (put["title"], put["category"], put["brand"]) == (CLEAN, f"A|{CLEAN}", CLEAN)
+    assert put["fields"] == {f"a{CLEAN}": CLEAN}
+    asked = {"price": "2\x1b0 EUR\u202e", "availability": "sold\0 out"}
+    patched = own_shop.keyed.patch(f"/v1/products/{store.product}", json=asked).json()
+    assert (patched["price"], patched["availability"]) == ("20.00 EUR", "out_of_stock")
+
+
+@pytest.mark.parametrize("name", ["link", "image_link", "mobile_link"])
+def test_links_that_could_run_a_script_are_refused(own_shop: Running, name: str):
+    body = {"category": "A", "picture_base64": base64.b64encode(png()).decode()}
+    for link in ("javascript:alert(1)", "java\tscript:alert(1)", " \x01javascript:alert(1)"):
+        answer = own_shop.keyed.put("/v1/products/x", json={**body, "fields": {name: link}})
+        assert (answer.status_code, f"{name} is left out" in answer.text) == (422, True)
 
 
 def test_a_product_with_a_nul_in_its_id_can_be_deleted(own_shop: Running):

@@ -17,6 +17,7 @@ from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind, releases_at
 from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
+from perfectlook.feeds.feed import MEANING
 from perfectlook.feeds.fields import Cleaning
 from perfectlook.feeds.packed import open_feed
 from perfectlook.fetching import FetchLimits
@@ -24,6 +25,7 @@ from perfectlook.files import set_folder
 from perfectlook.images import SUFFIXES
 from perfectlook.progress import ProgressOf, no_progress
 from perfectlook.taxonomy import normalise
+from perfectlook.texts import clean_line
 from perfectlook.types import Problem, Product
 
 
@@ -188,7 +190,7 @@ class FolderSource:
             else:
                 seen[stem] = path
                 id_ = hashlib.sha256(stem.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-                yield Product(id_, category, path, title=place.stem.replace("_", " ").strip())
+                yield Product(id_, category, path, title=clean_line(place.stem.replace("_", " ")))
 
     def _pictures(self, folder: Path) -> Iterator[Path]:
         try:
@@ -305,7 +307,7 @@ def _changed(
     problems: list[Problem] = []
     for product in source.products():
         id_, picture = product.id, str(product.picture.absolute())
-        data = [product.category, product.title, picture, sorted(product.fields.items())]
+        data = [MEANING, product.category, product.title, picture, sorted(product.fields.items())]
         digest = blake2b(ascii(data).encode(), digest_size=16).hexdigest()
         if id_ in fresh or id_ in unchanged:
             reason = "the id occurs twice; the first one is used. Remove one of the two."

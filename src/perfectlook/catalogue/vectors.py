@@ -16,10 +16,12 @@ import numpy as np
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record, record_hash
 from perfectlook.errors import CatalogueError
-from perfectlook.feeds.fields import FeedProblem
+from perfectlook.feeds.fields import FeedProblem, clean_texts, unusable_id
 from perfectlook.feeds.readers import import_pyarrow
 from perfectlook.files import write_file
 from perfectlook.stores import Point
+from perfectlook.taxonomy import normalise
+from perfectlook.texts import clean_line
 from perfectlook.types import Problem, Product
 
 FORMAT = 1
@@ -105,11 +107,14 @@ class VectorFile:
                     self.problems.append(Problem(self.name, id_, reason))
                     continue
                 seen.add(id_)
+                if reason := unusable_id(id_) or _unusable_category(row["category"]):
+                    self.problems.append(Problem(self.name, "?", reason, FeedProblem.UNUSABLE_ID))
+                    continue
                 try:
                     payload = json.loads(row["record"])
-                except (TypeError, ValueError) as error:
-                    raise _damaged(self.path, f"record of product '{id_}' that is not JSON") from error
-                record = Record.from_payload(id_, payload, row["category"])
+                    record = self._cleaned(id_, Record.from_payload(id_, payload, row["category"]))
+                except (TypeError, ValueError, AttributeError) as error:
+                    raise _damaged(self.path, f"record of product '{id_}' that cannot be read") from error
                 if not self._may_show(record.picture):
                     reason = (
                         f"the picture {record.picture} is left out: it is outside the folder of the file. "
@@ -119,6 +124,16 @@ class VectorFile:
                     hashed = record_hash(record.title, "", record.fields)
                     record = replace(record, picture="", record_sha256=hashed)
                 yield id_, record
+
+    def _cleaned(self, id_: str, record: Record) -> Record:
+        """Return a record with texts as a feed gives them. Links that are left out are problems."""
+        fields, title = dict(record.fields), clean_line(record.title or "") or None
+        for kind, reason in clean_texts(fields):
+            self.problems.append(Problem(self.name, id_, reason, kind))
+        if title == record.title and fields == record.fields:
+            return record
+        hashed = record_hash(title, record.picture, fields)
+        return replace(record, title=title, fields=fields, record_sha256=hashed)
 
     def _may_show(self, picture: object) -> bool:
         if not isinstance(picture, str) or "\0" in picture:
@@ -213,6 +228,11 @@ def _opened(path: Path) -> Iterator[Any]:
     except (OSError, pa.ArrowInvalid) as error:
         again = "If it is a feed, export it again; if it is from `perfectlook embed`, run that again."
         raise CatalogueError(f"{path}: damaged ({error}). {again}") from error
+
+
+def _unusable_category(category: str) -> str | None:
+    is_usable = category and normalise(category) == category
+    return None if is_usable else f"its category {category!r} is not in normal form. {EMBED_AGAIN}"
 
 
 def _damaged(path: Path, reason: str) -> CatalogueError:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from perfectlook.cli.options import Feeding, Folder, JsonOut, Natural, Percent, Strict, Workers, group
-from perfectlook.cli.output import plain, print_problems, require, write_json
+from perfectlook.cli.output import print_problems, require, write_json
 from perfectlook.errors import UsageError
 from perfectlook.progress import counted
+from perfectlook.texts import plain
 
 if TYPE_CHECKING:
     from perfectlook.catalogue import Catalogue, FeedCheck, SyncReport
@@ -159,7 +160,7 @@ def categories(*, model: Folder = Path("rooms"), json: JsonOut = None) -> int:
     if json:
         write_json(json, {"model": opened.name, "categories": list(opened.categories)})
     else:
-        print(*opened.categories, sep="\n")
+        print(*map(plain, opened.categories), sep="\n")
     return 0
 
 

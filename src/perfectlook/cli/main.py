@@ -17,8 +17,8 @@ from cyclopts import (
 from perfectlook import __version__
 from perfectlook.cli import catalogue, data, mcp, models, recommend, serve
 from perfectlook.cli.options import group
-from perfectlook.cli.output import plain
 from perfectlook.errors import PerfectLookError, UsageError
+from perfectlook.texts import plain
 
 GROUPS = (serve, models, catalogue, recommend, data, mcp)
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130

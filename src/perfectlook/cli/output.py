@@ -1,7 +1,6 @@
 """Output of commands: problems, notes, product lines, JSON and sheets."""
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from perfectlook.errors import MissingExtraError, PerfectLookError, UsageError
 from perfectlook.progress import counted
+from perfectlook.texts import plain, short_title
 
 if TYPE_CHECKING:
     from perfectlook.answers import RankedProduct
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
 
 SHOWN = 20
-
-
-def plain(text: object) -> str:
-    """Return a text for a terminal. Control characters, which could be commands to it, become escapes."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(text))
-
-
-_CONTROL = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069]")
 
 
 def print_notes(notes: Iterable[str]) -> None:
@@ -64,12 +56,6 @@ def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
 def reason_lines(product: "RankedProduct") -> list[str]:
     """Return the line of a product's reason, or nothing."""
     return [plain(f"        {product.reason.text}")] if product.reason else []
-
-
-def short_title(title: str | None, most: int = 60) -> str:
-    """Return a title in one line, shortened to `most` characters. Without a title, return ""."""
-    line = plain(" ".join((title or "").split()))
-    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def write_json(file: Path | str, document: object) -> None:

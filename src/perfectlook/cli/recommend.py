@@ -24,16 +24,15 @@ from perfectlook.cli.options import (
 )
 from perfectlook.cli.output import (
     check_sheet,
-    plain,
     print_notes,
     product_line,
     reason_lines,
-    short_title,
     write_json,
 )
 from perfectlook.errors import PictureError, UsageError
 from perfectlook.progress import counted
 from perfectlook.taxonomy import short_names
+from perfectlook.texts import plain, short_title
 
 if TYPE_CHECKING:
     from perfectlook import answers

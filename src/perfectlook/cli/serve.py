@@ -13,8 +13,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from perfectlook.cli.options import JsonOut, Natural, group, whole
-from perfectlook.cli.output import plain, short_title, write_json
+from perfectlook.cli.output import write_json
 from perfectlook.errors import UsageError
+from perfectlook.texts import plain, short_title
 
 BLAS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 

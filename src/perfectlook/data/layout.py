@@ -30,13 +30,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from reprlib import Repr
 from typing import Any
 
 from perfectlook.errors import DatasetError
 from perfectlook.files import write_file
 from perfectlook.images import SUFFIXES
 from perfectlook.taxonomy import is_fashion, normalise, split_path
+from perfectlook.texts import clean_line, shown
 from perfectlook.types import Box, Pair, Problem, Product, Scene
 
 PAIRS, CATEGORIES, DETAILS, ABOUT = "pairs.jsonl", "categories.json", "products.json", "set.json"
@@ -469,8 +469,8 @@ def _product_of(key: str, value: object, picture_of: PictureOf, fields: dict[str
     if picture is None:
         reason = "this product has no picture. Add the picture, or remove the entry."
         raise UnusableError(ProblemKind.MISSING_PRODUCT, product, reason)
-    title = fields.pop("title", None) or _title_of(fields, category)
-    return Product(product, category, picture, title, fields)
+    title = clean_line(fields.pop("title", None) or _title_of(fields, category) or "")
+    return Product(product, category, picture, title or None, fields)
 
 
 def _read_details(path: Path, listed: "JsonObject", problems: list[Problem]) -> dict[str, dict[str, str]]:
@@ -553,15 +553,6 @@ def checked_id(value: object, what: str) -> str:
         reason = f"the {what} id {shown(value)} cannot be a file name. Use letters, digits, '-' and '_'."
         raise UnusableError(ProblemKind.UNUSABLE_ID, shown(value), reason)
     return unicodedata.normalize("NFC", value)
-
-
-_shortened = Repr()
-_shortened.maxstring = _shortened.maxother = 60
-
-
-def shown(value: object) -> str:
-    """Return a value as text for messages, shortened."""
-    return _shortened.repr(value)
 
 
 _NOT_JSON = (ValueError, RecursionError)

@@ -1,6 +1,5 @@
 """A feed: one product for each usable row, and a problem for each other row."""
 
-import html
 import json
 import os
 import re
@@ -30,6 +29,7 @@ from perfectlook.feeds.platforms import PLATFORMS, TAXONOMY, products_of, taxono
 from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of, start_of
 from perfectlook.images import SUFFIXES
 from perfectlook.taxonomy import normalise
+from perfectlook.texts import clean_line, plain_text
 from perfectlook.types import Problem, Product
 
 MAX_TITLE = 1_000
@@ -40,7 +40,7 @@ MAX_LINK = 2_000
 MAX_FEED = 2_000_000_000
 """The default of `FeedOptions.max_feed`."""
 
-MEANING = 4
+MEANING = 5
 """Raise this when the same row gives another product than before. Every row is then read in full again."""
 
 IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
@@ -244,9 +244,6 @@ class Feed:
         """Return the product of a row. Fields that cannot be used are reported."""
         before = len(self.problems)
         everything = "".join(row.values.values())
-        if "\0" in everything:
-            known = "" if "\0" in id_ else id_
-            raise _UnusableError(known, FeedProblem.UNREADABLE, "contains NUL bytes. Export the feed again.")
         fields = self._columns.renamed(row.values)
         fields.pop("id", None)
         if reason := unusable_id(id_):
@@ -269,9 +266,7 @@ class Feed:
         picture = self._picture(id_, image)
         if _is_url(address := self._absolute(image)):
             fields["image_link"] = address  # a shop's pages show the picture from there
-        title = " ".join(fields.pop("title", "").split()) or None
-        fields = {name: _SURROGATE.sub("\ufffd", text) for name, text in fields.items()}
-        title = title and _SURROGATE.sub("\ufffd", title)
+        title = clean_line(fields.pop("title", "")) or None
         for kind, reason in self.cleaning.clean(fields):
             self._report(row.number, id_, kind, reason)
         # problems are reported in every sync, so a row with problems gets no digest
@@ -396,6 +391,7 @@ def _path(text: str) -> str:
 
 def _pictures(text: str) -> list[str]:
     """Return the pictures that a cell lists, separated by commas, or in a JSON list. At least one, or ""."""
+    text = text.replace("\0", "")
     if text.startswith("["):
         with suppress(ValueError):
             return [str(each).strip() for each in json.loads(text)] or [""]
@@ -408,20 +404,10 @@ def _pictures(text: str) -> list[str]:
 
 _UNUSUAL = re.compile(r"\.\.|[%\\]")
 _BETWEEN_PICTURES = re.compile(r"\s*[,|]\s+|\s*[,|](?=https?://)|\s*\|\s*")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_TAG = re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)
 
 
 def _has_suffix(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
-
-
-def plain_text(text: str) -> str:
-    """Return a text without HTML: entities, escaped once or twice, are characters, and tags are gone."""
-    for _ in range(2):
-        if "&" in text:
-            text = html.unescape(text)
-    return " ".join(_TAG.sub(" ", text).split()) if "<" in text else text
 
 
 def _is_url(image: str) -> bool:

@@ -1,5 +1,6 @@
 """The fields of a product: their columns in a feed, and their normal forms."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import StrEnum
@@ -11,6 +12,7 @@ from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availabilit
 from perfectlook.feeds.readers import column_name
 from perfectlook.prices import CURRENCIES, SALE_DATES, canonical_dates, canonical_price, why_no_sale
 from perfectlook.progress import counted
+from perfectlook.texts import clean_line, clean_text
 
 MOST_UNKNOWN = 0.05
 """If a larger share of the availabilities of a source is not understood, a sync stops."""
@@ -83,11 +85,11 @@ class Cleaning:
             "sale_price": price,
             SALE_DATES: canonical_dates,
             "gender": str.lower,
-            "link": _web_link,
         }
 
     def clean(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
         """Convert fields in place, and remove those that cannot be used. Yield the problems."""
+        yield from clean_texts(fields)
         for name, in_form in self._forms.items():
             if name in fields:
                 try:
@@ -131,6 +133,25 @@ class Cleaning:
             )
 
 
+def clean_texts(fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
+    """Remove control characters and unsafe links from fields, in place. Yield the problems."""
+    for given, text in list(fields.items()):
+        name = given
+        if not (given.isprintable() and text.isprintable()):
+            del fields[given]
+            name = clean_line(given)
+            if name and (text := clean_text(text).strip()):
+                fields[name] = text
+        if name in fields and name.endswith("link"):
+            in_full = "".join(text.split()).lower()  # browsers skip line breaks in addresses
+            whole = name in ("link", "image_link")
+            if not in_full.startswith(("http://", "https://")) if whole else _UNSAFE.search(in_full):
+                del fields[name]
+                reason = f"{name} is left out: {text[:40]!r} is not a link. Write https://... ."
+                yield FeedProblem.UNUSABLE_FIELD, reason
+
+
+_UNSAFE = re.compile(r"(?:^|[,|\[\"'])(?:javascript|vbscript|data|file):")
 MAX_ID = 200
 
 
@@ -144,12 +165,6 @@ def unusable_id(id_: str) -> str | None:
             f"Use up to {MAX_ID} printable characters."
         )
     return None
-
-
-def _web_link(text: str) -> str:
-    if not text.lower().startswith(("http://", "https://")):
-        raise ValueError(f"{text[:40]!r} is not a link. Write https://... .")
-    return text
 
 
 CATEGORY_FIELDS = ("category", "google_product_category", "product_type")

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from perfectlook.data.fetch.download import FETCH_AGAIN, Annotations, SetPlan, Wanted, public_set
-from perfectlook.data.layout import JsonObject, ProblemKind, SetContent, lines_of, shown
+from perfectlook.data.layout import JsonObject, ProblemKind, SetContent, lines_of
 from perfectlook.errors import DatasetError
 from perfectlook.taxonomy import normalise
+from perfectlook.texts import shown
 from perfectlook.types import Problem
 
 _SIGNATURE = re.compile(r"[0-9a-f]{32}")

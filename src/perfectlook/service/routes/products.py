@@ -37,6 +37,7 @@ from perfectlook.service.security import reading, writing
 from perfectlook.service.service import OpenService, Service
 from perfectlook.service.thumbnails import picture_address, tag_of
 from perfectlook.taxonomy import normalise
+from perfectlook.texts import clean_line
 from perfectlook.types import Problem, Product
 
 router = APIRouter(tags=["catalogue"], dependencies=[Depends(reading)])
@@ -274,8 +275,7 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
         picture = Path(known.picture)
     else:
         raise Refusal(422, "invalid", "A new product requires a picture. Send picture_url or picture_base64.")
-    title = " ".join((new.title or "").split()) or None
-    source = OneProduct(Product(id_, category, picture, title, fields))
+    source = OneProduct(Product(id_, category, picture, clean_line(new.title or "") or None, fields))
     recommender = service.recommender
     recommender.catalogue.check(recommender.model)  # a sync with another model would switch the catalogue
     report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)
