@@ -107,8 +107,8 @@ class VectorFile:
                     self.problems.append(Problem(self.name, id_, reason))
                     continue
                 seen.add(id_)
-                if reason := unusable_id(id_) or _unusable_category(row["category"]):
-                    self.problems.append(Problem(self.name, "?", reason, FeedProblem.UNUSABLE_ID))
+                if unusable := unusable_id(id_) or _unusable_category(row["category"]):
+                    self.problems.append(Problem(self.name, "?", unusable, FeedProblem.UNUSABLE_ID))
                     continue
                 try:
                     payload = json.loads(row["record"])

@@ -469,7 +469,7 @@ def _product_of(key: str, value: object, picture_of: PictureOf, fields: dict[str
     if picture is None:
         reason = "this product has no picture. Add the picture, or remove the entry."
         raise UnusableError(ProblemKind.MISSING_PRODUCT, product, reason)
-    title = clean_line(fields.pop("title", None) or _title_of(fields, category) or "")
+    title = clean_line(fields.pop("title", "") or _title_of(fields, category) or "")
     return Product(product, category, picture, title or None, fields)
 
 

@@ -26,7 +26,6 @@ from perfectlook.data.layout import (
     json_lines,
     list_pictures,
     set_files,
-    shown,
     write_files,
 )
 from perfectlook.errors import DatasetError, UsageError
@@ -34,6 +33,7 @@ from perfectlook.feeds.readers import UnreadableRow, read_csv, read_tsv
 from perfectlook.files import write_file
 from perfectlook.images import SUFFIXES, picture_problem, upright_size
 from perfectlook.taxonomy import normalise
+from perfectlook.texts import shown
 from perfectlook.types import Box, Problem
 
 EDGES = ("left", "top", "right", "bottom")
