@@ -3,6 +3,7 @@
 import struct
 import zlib
 from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -98,6 +99,107 @@ def test_an_avif_cannot_hide_its_size(mode: str) -> None:
         content[at + 8 : at + 16] = struct.pack(">II", 64, 64)
     with pytest.raises(PictureError, match=r"1000×800 pixels are over the limit"):
         open_picture(bytes(content), limits=PictureLimits(max_pixels=799_999))
+
+
+def sequence(width: int, height: int) -> bytes:
+    """The sequence header of a still picture in AV1."""
+    bits = f"00011{0:05b}{15:04b}{15:04b}{width - 1:016b}{height - 1:016b}".ljust(56, "0")
+    return int(bits, 2).to_bytes(7, "big")
+
+
+def unit(kind: int, content: bytes = b"", more: int = 0) -> bytes:
+    """A unit of AV1. Its size may be written with more bytes than it needs."""
+    size = bytes([len(content) | 128] + [128] * (more - 1) + [0]) if more else bytes([len(content)])
+    return bytes([kind << 3 | 2]) + size + content
+
+
+def box(kind: bytes, *content: bytes) -> bytes:
+    whole = b"".join(content)
+    return struct.pack(">I", 8 + len(whole)) + kind + whole
+
+
+SMALL, LARGE = unit(1, sequence(64, 64)), unit(1, sequence(1_000, 800))
+TYPE = box(b"ftyp", b"avif", bytes(4))
+
+
+def places(*parts: tuple[int, int], method: int = 0) -> bytes:
+    """The places of one item."""
+    of_parts = b"".join(struct.pack(">II", *part) for part in parts)
+    return box(b"iloc", b"\1\0\0\0\x44\0", struct.pack(">HHHHH", 1, 1, method, 0, len(parts)), of_parts)
+
+
+def item(stream: bytes, *cuts: int) -> bytes:
+    """An AVIF of one item, in parts."""
+    edges = [0, *cuts, len(stream)]
+    parts = list(pairwise(edges))
+    start = len(TYPE) + len(box(b"meta", bytes(4), places(*parts))) + 8
+    head = box(b"meta", bytes(4), places(*((start + a, b - a) for a, b in parts)))
+    return TYPE + head + box(b"mdat", stream)
+
+
+def animation(stream: bytes) -> bytes:
+    def head(start: int) -> bytes:
+        sizes = box(b"stsz", bytes(8), struct.pack(">II", 1, len(stream)))
+        table = box(b"stbl", sizes, box(b"stco", bytes(4), struct.pack(">II", 1, start)))
+        return TYPE + box(b"moov", box(b"trak", box(b"mdia", box(b"minf", table))))
+
+    return head(len(head(0)) + 8) + box(b"mdat", stream)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(item(LARGE), id="plain"),
+        pytest.param(item(unit(2) + unit(15, b"abc") + unit(9) + LARGE), id="after other units"),
+        pytest.param(item(SMALL + unit(6, b"abc") + LARGE), id="the second of two"),
+        pytest.param(item(unit(1, sequence(1_000, 800), more=3)), id="a long size"),
+        pytest.param(item(unit(15, bytes(100), more=2) + LARGE), id="after a long unit"),
+        pytest.param(item(LARGE, 1, 4), id="in parts"),
+        pytest.param(item(b"\x08" + sequence(1_000, 800)), id="without a size"),
+        pytest.param(item(LARGE) + box(b"meta", bytes(4), places((4, 2))), id="two lists of places"),
+        pytest.param(
+            TYPE + box(b"meta", bytes(4), places((0, 9), method=1), box(b"idat", LARGE)), id="in idat"
+        ),
+        pytest.param(animation(unit(2) + LARGE), id="an animation"),
+    ],
+)
+def test_a_stream_of_av1_cannot_hide_its_size(content: bytes) -> None:
+    with pytest.raises(PictureError, match=r"1000×800 pixels are over the limit of 0\.8 megapixels"):
+        check_structure(content, 799_999)
+    assert not check_structure(content, 800_000)
+
+
+def test_items_that_overlap_are_refused() -> None:
+    content = item(bytes(1_000)) + box(b"meta", bytes(4), *[places((0, 1_000))] * 3)
+    with pytest.raises(PictureError, match="has parts that overlap"):
+        check_structure(content, MOST)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "WEBP", "GIF", "PNG"])
+def test_animations_pass(kind: str) -> None:
+    content = encoded(drawn(), kind, save_all=True, append_images=[drawn().rotate(180)] * 2)
+    assert not check_structure(content, 96 * 64)
+    assert open_picture(content).size == (96, 64)
+
+
+@pytest.mark.parametrize("head", [b"II*\0\x08\0\0\0", b"II+\0\x08\0\0\0\x10" + bytes(7)])
+def test_a_tiff_of_very_many_strips_is_refused(head: bytes) -> None:
+    is_big = head[2:3] == b"+"
+    number, form = ("<Q", "<HHQ8s") if is_big else ("<H", "<HHI4s")
+    for tag in (273, 324):
+        entry = struct.pack(form, tag, 4, 200_001, b"")
+        with pytest.raises(PictureError, match="more than 200,000 strips or tiles"):
+            check_structure(head + struct.pack(number, 1) + entry, MOST)
+    with pytest.raises(PictureError, match="more than 2,000 entries"):
+        check_structure(head + struct.pack(number, 2_001), MOST)
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_large_bmp_of_runs_is_refused(runs: int) -> None:
+    content = b"BM" + bytes(28) + bytes([runs]) + bytes(4 * 2**20)
+    with pytest.raises(PictureError, match="a BMP of runs"):
+        check_structure(content, MOST)
+    check_structure(content[: 4 * 2**20], MOST)
 
 
 def test_a_large_jpeg_is_accepted_where_it_is_scaled_while_decoding() -> None:

@@ -6,7 +6,8 @@ minutes. These checks walk over the structure alone. They refuse far more than c
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from perfectlook.errors import PictureError
 
@@ -17,6 +18,10 @@ MAX_SCANS = 64
 MAX_SCANNED = 640_000_000
 """Pixels times scans of a JPEG. Each scan passes over all blocks; cameras and editors use about ten."""
 MAX_BOXES = 20_000
+MAX_STRIPS = 200_000
+"""Strips or tiles of a TIFF. Pillow makes a list of all of them."""
+MAX_RUNS = 4 * 2**20
+"""Bytes of a BMP of runs. Pillow decodes them one by one in Python."""
 MAX_SIDE = 65_535
 
 
@@ -35,6 +40,10 @@ def check_structure(content: bytes, max_pixels: int) -> bool:
         _check_png(content)
     elif content[:3] == b"GIF":
         _check_gif(content)
+    elif content[:2] == b"BM" and content[30:31] in (b"\1", b"\2") and len(content) > MAX_RUNS:
+        raise PictureError(f"a BMP of runs with more than {MAX_RUNS:,} bytes. Save it as a PNG.")
+    elif content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        _check_tiff(content, "<" if content[:1] == b"I" else ">")
     elif content[:4] == b"RIFF":
         _check_count(sum(1 for _ in _riff(content)), "chunks")
     elif content[4:8] == b"ftyp":
@@ -111,6 +120,20 @@ def _check_gif(content: bytes) -> None:
         _check_count(blocks, "blocks")
 
 
+def _check_tiff(content: bytes, order: str) -> None:
+    """Check the numbers of strips and tiles in the first directory of a TIFF or BigTIFF."""
+    is_big = content[2:4] in (b"+\0", b"\0+")
+    entry = struct.Struct(order + ("HHQ8s" if is_big else "HHI4s"))
+    at = int.from_bytes(content[8:16] if is_big else content[4:8], "little" if order == "<" else "big")
+    head = 8 if is_big else 2
+    number = int.from_bytes(content[at : at + head], "little" if order == "<" else "big")
+    _check_count(number, "entries")
+    entries = content[at + head : at + head + number * entry.size]
+    for tag, _, values, _ in entry.iter_unpack(entries[: len(entries) // entry.size * entry.size]):
+        if tag in (273, 324):
+            _check_count(values, "strips or tiles", MAX_STRIPS)
+
+
 def _colours(flags: bytes) -> int:
     return 3 * 2 ** ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
 
@@ -123,12 +146,16 @@ def _riff(content: bytes) -> Iterator[int]:
         at += 8 + size + (size & 1)
 
 
-_CONTAINERS = (b"meta", b"iprp", b"ipco", b"iref", b"moov", b"trak")
+_CONTAINERS = frozenset(b"meta iprp ipco iref moov trak mdia minf stbl".split())
 
 
 def _check_boxes(content: bytes, max_pixels: int) -> None:
-    """Count the boxes of an AVIF or HEIF, and check the real sizes of its AV1 streams."""
-    boxes, inside, places = 0, 0, b""
+    """Count the boxes of an AVIF or HEIF, and check the real sizes of all its AV1 streams."""
+    boxes, units = 0, 0
+    places: list[bytes] = []
+    inside: list[int] = []
+    tracks: list[int] = []
+    largest = 0
     waiting = [(0, len(content))]
     while waiting:
         at, end = waiting.pop()
@@ -142,20 +169,44 @@ def _check_boxes(content: bytes, max_pixels: int) -> None:
                 break
             boxes += 1
             _check_count(boxes, "boxes", MAX_BOXES)
+            of_list = content[at + head + 8 : at + head + 16]  # after the version and a number
             if kind in _CONTAINERS:
                 waiting.append((at + head + 4 * (kind in (b"meta", b"iref")), min(at + size, end)))
             elif kind == b"iloc":
-                places = content[at + head : at + size]
+                places.append(content[at + head : at + size])
             elif kind == b"idat":
-                inside = at + head
+                inside.append(at + head)
+            elif kind in (b"stco", b"co64"):  # of an animation, the first picture is decoded
+                tracks.append(int.from_bytes(of_list[: 4 if kind == b"stco" else 8], "big"))
+            elif kind == b"stsz":
+                one_size = int.from_bytes(content[at + head + 4 : at + head + 8], "big")
+                first = int.from_bytes(content[at + head + 12 : at + head + 16], "big")
+                largest = max(largest, one_size or first)
             at += size
-    for start, is_inside in _item_places(places):
-        width, height = _stream_size(content, start + (inside if is_inside else 0))
-        check_pixels(width, height, max_pixels)
+    _check_count(len(tracks), "tracks", MAX_METADATA)
+    streams = (content[at : at + largest] for at in tracks)
+    for stream in chain(_items(content, places, inside), streams):
+        for width, height in _unit_sizes(stream):
+            units += 1
+            _check_count(units, "parts of streams", MAX_BOXES)
+            check_pixels(width, height, max_pixels)
 
 
-def _item_places(box: bytes) -> Iterator[tuple[int, bool]]:
-    """Yield where each item of an `iloc` box starts, and whether that is in the `idat` box."""
+def _items(content: bytes, places: Iterable[bytes], inside: Sequence[int]) -> Iterator[bytes]:
+    """Yield the stream of each item. Items may be in the `idat` box, and in several parts."""
+    left = 2 * len(content)
+    for box in places:
+        for extents, is_inside in _item_places(box):
+            for base in inside if is_inside else (0,):
+                parts = [slice(base + at, base + at + size if size else None) for at, size in extents]
+                left -= sum(len(range(*part.indices(len(content)))) for part in parts)
+                if left < 0:
+                    raise PictureError("has parts that overlap. Save it again.")
+                yield b"".join(content[part] for part in parts)
+
+
+def _item_places(box: bytes) -> Iterator[tuple[list[tuple[int, int]], bool]]:
+    """Yield the place and the size of each part of an item of an `iloc` box, and whether `idat` has it."""
     bits = _Bits(box)
     version = bits.take(8)
     bits.take(24)
@@ -166,31 +217,30 @@ def _item_places(box: bytes) -> Iterator[tuple[int, bool]]:
         method = bits.take(16) & 15 if version else 0
         bits.take(16)
         start = bits.take(base)
+        extents = []
         for extent in range(bits.take(16)):
             _check_count(extent, "parts of an item")
             if version and index:
                 bits.take(index)
-            place = start + bits.take(offset)
-            bits.take(length)
-            if not extent:
-                yield place, method == 1
+            extents.append((start + bits.take(offset), bits.take(length)))
+        yield extents, method == 1
 
 
-def _stream_size(content: bytes, at: int) -> tuple[int, int]:
-    """Return the size in the sequence header of an AV1 stream; zeros for other streams."""
-    for _ in range(8):
-        unit = content[at : at + 2]
-        if (
-            len(unit) < 2 or not unit[0] & 2 or unit[0] >> 3 not in (1, 2)
-        ):  # sized headers and delimiters only
-            break
-        extended = unit[0] >> 2 & 1
-        size = content[at + 1 + extended] if at + 1 + extended < len(content) else 0
-        at += 2 + extended
-        if unit[0] >> 3 == 1:
-            return _av1_size(content[at : at + size])
+def _unit_sizes(stream: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the size in each unit of an AV1 stream that is a sequence header; zeros for other units."""
+    at = 0
+    while at < len(stream):
+        kind, is_extended, is_sized = stream[at] >> 3 & 15, stream[at] >> 2 & 1, stream[at] & 2
+        at += 1 + is_extended
+        size = 0 if is_sized else len(stream)
+        for shift in range(0, 56, 7) if is_sized else ():
+            byte = stream[at] if at < len(stream) else 0
+            at += 1
+            size |= (byte & 127) << shift
+            if byte < 128:
+                break
+        yield _av1_size(stream[at : at + min(size, 256)]) if kind == 1 else (0, 0)
         at += size
-    return 0, 0
 
 
 def _av1_size(header: bytes) -> tuple[int, int]:
