@@ -4,6 +4,7 @@ import io
 import os
 import re
 import struct
+import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
@@ -214,6 +215,16 @@ def test_tiff_with_tiles_larger_than_the_picture() -> None:
     content = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + body
     with pytest.raises(PictureError, match=r"40000×40000 pixels are over"):
         open_picture(content)
+
+
+def test_damaged_metadata_prints_nothing(tmp_path: Path) -> None:
+    entries = b"".join(struct.pack("<HHII", tag, 1, 9_000, 8) for tag in range(1_000))
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1_000) + entries + bytes(4)
+    (tmp_path / "a.png").write_bytes(encoded(drawn(), "PNG", exif=exif))
+    code = "import sys; from perfectlook.images import open_picture; print(open_picture(sys.argv[1]).size)"
+    command = [sys.executable, "-c", code, str(tmp_path / "a.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("(96, 64)\n", "")
 
 
 def test_png_text_bomb_is_refused() -> None:

@@ -282,10 +282,12 @@ def _upright_rgb(picture: Image.Image, opened: Image.Image, orientation: int) ->
 def _prepare_pillow() -> None:
     """Register HEIC for reading, and turn Pillow's warnings about huge pictures into errors.
 
-    Both settings belong to the process. Changing them around each call would be a race between threads.
+    Its other warnings are not shown: one picture can cause thousands. The settings belong to the process.
+    Changing them around each call would be a race between threads.
     """
     from pillow_heif import HeifImageFile
 
+    warnings.filterwarnings("ignore", module="PIL|pillow_heif")
     warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, DEFAULT_LIMITS.jpeg_pixels)
 

@@ -1,6 +1,9 @@
 """Feedback is on the disk when it is acknowledged, counts once, and is summarised."""
 
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +166,35 @@ def test_a_server_starts_where_feedback_cannot_be_stored(own_store: Store, tmp_p
         assert own.client.get("/v1/stats").status_code == 503
     with pytest.raises(PerfectLookError, match="Choose another --feedback"):
         FeedbackStore(own_store.catalogue / "feedback.sqlite")
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from perfectlook.answers import FeedbackEvent
+from perfectlook.service.feedback import FeedbackStore
+store = FeedbackStore(Path(sys.argv[1]))
+for number in range(int(sys.argv[2]), sys.maxsize):
+    store.add(f"request-{number}", "m", [FeedbackEvent(product="p", category="A", rank=1, event="shown")])
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
+def test_killed_writers_lose_no_acknowledged_event(tmp_path: Path, kills: int):
+    file, acknowledged = tmp_path / "feedback.sqlite", set[str]()
+    for kill in range(kills):
+        command = [sys.executable, "-c", WRITE, str(file), str(1_000_000 * kill)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            said = [line for _, line in zip(range(1 + 7 * kill), process.stdout, strict=False)]
+            process.kill()
+            said += process.stdout.readlines()
+        acknowledged |= {f"request-{int(line)}" for line in said if line.endswith("\n")}
+        with FeedbackStore(file) as store:
+            shown = store.stats().by_rank[0].shown
+        with closing(sqlite3.connect(file)) as reader:
+            stored = {id_ for (id_,) in reader.execute("SELECT request_id FROM feedback")}
+        assert acknowledged <= stored
+        assert len(stored - acknowledged) <= kill + 1  # each may have stored one more, and not said so
+        assert shown == len(stored)
