@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
 from perfectlook.errors import PictureError
 from perfectlook.picture_structure import check_pixels, check_structure
+from perfectlook.texts import clean_line
 from perfectlook.types import ByteArray, Rectangle
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".tif", ".tiff", ".bmp", ".gif")
@@ -205,7 +206,7 @@ def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
             cause = str(error).removesuffix(".")
             reason = f"over the limit of {limits.max_pixels / 1e6:.1f} megapixels ({cause}). Scale it down."
         else:
-            cause = str(error) or type(error).__name__
+            cause = clean_line(str(error)) or type(error).__name__
             reason = f"truncated or damaged ({cause}). Fetch or copy it again."
         name = photo_name(photo, "<picture>" if isinstance(photo, Image.Image) else "<stream>")
         raise PictureError(f"{name}: {reason}") from error

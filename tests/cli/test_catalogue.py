@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -423,3 +424,18 @@ def test_the_parsers_import_nothing_heavy() -> None:
         "assert not {'numpy', 'PIL', 'sqlite3', 'perfectlook.catalogue'} & sys.modules.keys()\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_check_of_a_hostile_feed_prints_no_control_characters(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"id": "1\x1b[2J", "category": "A", "image_link": "1.jpg"},
+        {"id": "2", "category": "A\x9b2J", "image_link": "ftp://\x1b[2J"},
+        {"id": "3", "category": "B\u202e", "image_link": "3.jpg", "a\x1b[2J": "b", "price": "\x1b[2J"},
+    ]
+    (tmp_path / "feed.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert main(["catalogue", "check", str(tmp_path / "feed.jsonl")]) == 3
+    said = capsys.readouterr().out
+    assert "ftp://\\x1b[2J" in said
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", said)

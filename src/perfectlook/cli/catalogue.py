@@ -141,7 +141,7 @@ def check(
     if json:
         write_json(json, found.to_dict())
     if json != "-":
-        print("\n".join(_checked(found)))
+        print(*map(plain, _checked(found)), sep="\n")
     return SEVERITY[found.severity]
 
 

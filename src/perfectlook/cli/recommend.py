@@ -148,7 +148,7 @@ def complete(
             found.append(answer)
             if not json:
                 most = None if category or choosing.all else MOST_CATEGORIES
-                print(*_lines(answer, bare=choosing.all, most=most), sep="\n")
+                print(*map(plain, _lines(answer, bare=choosing.all, most=most)), sep="\n")
     if json and found:
         documents = [_document(answer, bare=choosing.all) for answer in found]
         write_json(json, documents if photos else documents[0])
