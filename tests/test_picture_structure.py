@@ -169,6 +169,14 @@ def test_a_stream_of_av1_cannot_hide_its_size(content: bytes) -> None:
     assert not check_structure(content, 800_000)
 
 
+@pytest.mark.parametrize(("form", "flags"), [(">HH", 0), (">II", 1)])
+def test_a_grid_cannot_hide_its_size(form: str, flags: int) -> None:
+    content = item(bytes([0, flags, 3, 3]) + struct.pack(form, 8_000, 6_000))
+    check_structure(content, MOST, 48_000_000)
+    with pytest.raises(PictureError, match="8000×6000 pixels are over"):
+        check_structure(content, MOST)
+
+
 def test_items_that_overlap_are_refused() -> None:
     content = item(bytes(1_000)) + box(b"meta", bytes(4), *[places((0, 1_000))] * 3)
     with pytest.raises(PictureError, match="has parts that overlap"):

@@ -187,7 +187,7 @@ def _opened(photo: Photo, limits: PictureLimits) -> Iterator[Image.Image]:
             return
         _prepare_pillow()
         content = _read(photo, limits.max_bytes)
-        is_scalable = check_structure(content, limits.max_pixels)
+        is_scalable = check_structure(content, limits.max_pixels, limits.heic_pixels)
         opened = Image.open(io.BytesIO(content), formats=FORMATS)
         most = {"JPEG": limits.jpeg_pixels} if is_scalable else {"HEIF": limits.heic_pixels}
         _check_pixels(opened, most.get(opened.format or "", limits.max_pixels))

@@ -25,8 +25,13 @@ MAX_RUNS = 4 * 2**20
 MAX_SIDE = 65_535
 
 
-def check_structure(content: bytes, max_pixels: int) -> bool:
+def check_structure(content: bytes, max_pixels: int, max_grid: int | None = None) -> bool:
     """Check a picture of any format. Formats without repeated parts pass.
+
+    Args:
+        content: the file.
+        max_pixels: the most pixels of a stream.
+        max_grid: the most pixels that an AVIF or HEIF may put together from others; by default `max_pixels`.
 
     Returns:
         Whether it is a JPEG of one scan, which a decoder can scale while it decodes, row by row.
@@ -47,7 +52,7 @@ def check_structure(content: bytes, max_pixels: int) -> bool:
     elif content[:4] == b"RIFF":
         _check_count(sum(1 for _ in _riff(content)), "chunks")
     elif content[4:8] == b"ftyp":
-        _check_boxes(content, max_pixels)
+        _check_boxes(content, max_pixels, max_grid or max_pixels)
     return False
 
 
@@ -149,7 +154,7 @@ def _riff(content: bytes) -> Iterator[int]:
 _CONTAINERS = frozenset(b"meta iprp ipco iref moov trak mdia minf stbl".split())
 
 
-def _check_boxes(content: bytes, max_pixels: int) -> None:
+def _check_boxes(content: bytes, max_pixels: int, max_grid: int) -> None:
     """Count the boxes of an AVIF or HEIF, and check the real sizes of all its AV1 streams."""
     boxes, units = 0, 0
     places: list[bytes] = []
@@ -186,6 +191,10 @@ def _check_boxes(content: bytes, max_pixels: int) -> None:
     _check_count(len(tracks), "tracks", MAX_METADATA)
     streams = (content[at : at + largest] for at in tracks)
     for stream in chain(_items(content, places, inside), streams):
+        if len(stream) in (8, 12) and stream[0] == 0:  # a grid of other items
+            middle = len(stream) // 2 + 2
+            wide, high = stream[4:middle], stream[middle:]
+            check_pixels(int.from_bytes(wide, "big"), int.from_bytes(high, "big"), max_grid)
         for width, height in _unit_sizes(stream):
             units += 1
             _check_count(units, "parts of streams", MAX_BOXES)
