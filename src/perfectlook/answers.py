@@ -9,8 +9,9 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
+from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias, TypeVar, cast
 
 from pydantic import (
     BaseModel,
@@ -615,6 +616,33 @@ def counts(sections: Sequence[Section | SimilarSection]) -> tuple[str, str]:
     """Return the numbers of categories and products of an answer, in words."""
     products = sum(len(section.products) for section in sections)
     return _counted(len(sections), "category", "categories"), _counted(products, "product", "products")
+
+
+AnySection = TypeVar("AnySection", bound=Section | SimilarSection)
+
+
+def fitting(
+    sections: Sequence[AnySection], columns: int, room: int, head: int, row: int
+) -> tuple[list[AnySection], list[str]]:
+    """Return the sections with the products that fit on a page, and a line about the others.
+
+    Args:
+        sections: the sections of an answer.
+        columns: how many products a row has.
+        room: the height of the page.
+        head: the height that each section adds to that of its rows.
+        row: the height of a row.
+    """
+    kept: list[AnySection] = []
+    left_out = sum(len(section.products) for section in sections)
+    for section in sections:
+        if (rows := (room - head) // row) < 1:
+            break
+        shown = section.products[: rows * columns]
+        kept.append(cast("AnySection", section.model_copy(update={"products": shown})))
+        room -= head + row * max(1, ceil(len(shown) / columns))
+        left_out -= len(shown)
+    return kept, [f"{left_out:,} more products do not fit on the sheet"] if left_out else []
 
 
 def _counted(count: int, one: str, several: str) -> str:

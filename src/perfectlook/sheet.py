@@ -28,6 +28,7 @@ from perfectlook.answers import (
     SimilarSection,
     Slot,
     counts,
+    fitting,
 )
 from perfectlook.errors import PictureError
 from perfectlook.evaluation.overlay import (
@@ -62,6 +63,8 @@ CARD_HEIGHT = 2 * PADDING + PICTURE + 34 + 12 + TITLE_LINES * TITLE_LEADING + RE
 _SHADOW, _SOFTNESS, _OVERSAMPLED = 26, 9, 4
 
 MARGIN, GAP = 56, 18
+MOST_HEIGHT = 16_000
+"""Maximum height of the products. A WebP picture may have 16,383 pixels."""
 LEAST_COLUMNS, MOST_COLUMNS = 4, 10
 """Minimum and maximum number of products in a row."""
 PHOTO, ASKED = (440, 340), (280, 280)
@@ -71,6 +74,7 @@ HEAD = 210
 LOOKED_AT = (CARD_WIDTH, 360)
 """Minimum and maximum width of the card with the photo and its attention."""
 SECTION_HEAD, SECTION_FOOT = 58, 34
+ROWS = (SECTION_HEAD + SECTION_FOOT - GAP, CARD_HEIGHT + GAP)
 CAPTION, BETWEEN = 64, 44
 """Heights of the category's name above a slot's product, and of the line above the alternatives."""
 EXPLAINED = (400, CARD_HEIGHT - 2 * PADDING)
@@ -127,7 +131,8 @@ def draw(answer: "DrawableAnswer", photo: "Photo") -> Image.Image:
 def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
     """Draw the photo and, for each category, the attention over it and the products."""
     picture = open_picture(photo, fit=max(PHOTO))
-    columns, heights = _grid(answer.categories)
+    sections, left_out = fitting(answer.categories, _grid(answer.categories)[0], MOST_HEIGHT, *ROWS)
+    columns, heights = _grid(sections)
     shown = round((CARD_HEIGHT - 2 * PADDING) * picture.width / picture.height) + 2 * PADDING
     looked_at = min(LOOKED_AT[1], max(LOOKED_AT[0], shown))
     left = MARGIN + looked_at + 2 * GAP
@@ -137,6 +142,7 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
     lines = [Path(answer.photo).name, f"model {answer.model}  ·  {products}  ·  {categories}"]
     if answer.far_from_known:
         lines.append("far from the scenes that the model knows")
+    lines += left_out
     x, y = _draw_head(sheet, picture, PHOTO, "Complete the look", lines)
     pen = ImageDraw.Draw(sheet)
     y += 52
@@ -148,7 +154,7 @@ def _draw_answer(answer: Answer, photo: "Photo") -> Image.Image:
         write(pen, (x + 40, y), text, 15, QUIET, room=sheet.width - MARGIN - x - 40)
         y += 26
     y = MARGIN + head + 2 * GAP
-    for section, height in zip(answer.categories, heights, strict=True):
+    for section, height in zip(sections, heights, strict=True):
         likely = "" if section.suggested is None else f"completes the photo: {section.suggested:.0%}"
         if section.present:
             likely = "already there"
@@ -195,16 +201,17 @@ def _draw_look(look: Look, photo: "Photo") -> Image.Image:
 
 def _draw_similar(found: Answer | Similar, photo: "Photo") -> Image.Image:
     """Draw the product or the photo of the request, and the products found in each category."""
-    columns, heights = _grid(found.categories)
+    everything: Sequence[Section | SimilarSection] = found.categories
+    sections, left_out = fitting(everything, _grid(everything)[0], MOST_HEIGHT, *ROWS)
+    columns, heights = _grid(sections)
     head = ASKED[1] + 2 * PADDING
     sheet = _sheet(2 * MARGIN + columns * (CARD_WIDTH + GAP) - GAP, head + GAP + sum(heights))
     asked = found.asked if found.product else Path(found.asked).name
     title = (found.product and found.product.title) or ""
-    lines = [text for text in (title, asked, f"model {found.model}") if text]
+    lines = [text for text in (title, asked, f"model {found.model}", *left_out) if text]
     head_line = "Similar products" if isinstance(found, Similar) else "Goes with it"
     _draw_head(sheet, _picture_asked(found, photo), ASKED, head_line, lines)
     y = MARGIN + head + 2 * GAP
-    sections: Sequence[Section | SimilarSection] = found.categories
     for section, height in zip(sections, heights, strict=True):
         _draw_title(sheet, y, section.category)
         _draw_products(sheet, (MARGIN, y + SECTION_HEAD), section.products, columns)
@@ -221,7 +228,8 @@ def _draw_explanation(explanation: Explanation, photo: "Photo") -> Image.Image:
     picture = _contained(open_picture(photo, fit=max(EXPLAINED)), EXPLAINED)
     line = EXPLAINED_CAPTION + CARD_HEIGHT + EXPLAINED_FOOT
     width = 2 * MARGIN + CARD_WIDTH + 2 * (EXPLAINED[0] + 2 * PADDING) + 2 * GAP
-    sheet = _sheet(width, EXPLAINED_HEAD + line * len(explanation.products) - MARGIN // 2)
+    products = explanation.products[: MOST_HEIGHT // line]
+    sheet = _sheet(width, EXPLAINED_HEAD + line * len(products) - MARGIN // 2)
     pen = ImageDraw.Draw(sheet)
     room = width - 2 * MARGIN
     levels = split_path(explanation.category) or ("",)
@@ -237,8 +245,8 @@ def _draw_explanation(explanation: Explanation, photo: "Photo") -> Image.Image:
         x = round(x + 40 + write(pen, (x + 40, y), text, 15, QUIET)) + 32
     attention = np.asarray(explanation.attention, np.float32)
     looked = attended(picture, attention) if explanation.has_regions else picture
-    greatest = max((max(map(abs, each.relative.regions)) for each in explanation.products), default=0.0)
-    for number, product in enumerate(explanation.products):
+    greatest = max((max(map(abs, each.relative.regions)) for each in products), default=0.0)
+    for number, product in enumerate(products):
         pulled = contributed(picture, np.asarray(product.relative.regions), greatest)
         _draw_explained(sheet, MARGIN + EXPLAINED_HEAD + number * line, product, (looked, pulled))
     return sheet

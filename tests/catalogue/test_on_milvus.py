@@ -9,7 +9,7 @@ import pytest
 from drawn import drawn_set
 from milvus_of_run import need_milvus, new_catalogue
 from milvus_server import MilvusServer
-from perfectlook.catalogue import Catalogue
+from perfectlook.catalogue import Catalogue, Record
 from perfectlook.catalogue.manifest import RECORD_NAMES, Generation, ModelIdentity
 from perfectlook.catalogue.vectors import write_vectors
 from perfectlook.errors import CatalogueError
@@ -44,6 +44,17 @@ def test_sync_change_search_and_switch_over_the_network(tmp_path: Path) -> None:
             ):
                 assert [each.id for each in mine.products] == [each.id for each in theirs.products]
                 np.testing.assert_allclose(mine.distances, theirs.distances, rtol=1e-6)
+        ids = sorted(hit.id for hit in catalogue.search([Query(vectors[0], 2)], MODEL)[0].products)
+        with Catalogue.open(url, MODEL) as other:
+            changes = {ids[0]: {"price": "9 EUR", "sale_price": "4 EUR", "availability": "sold out"}, "x": {}}
+            assert catalogue.change(changes) == {"x": "product 'x': not in the catalogue. Check the id."}
+            seen = other.get(ids, MODEL)
+            changed = Record.from_payload(ids[0], seen[ids[0]].payload).fields
+            assert (changed["sale_price"], changed["availability"]) == ("4.00 EUR", "out_of_stock")
+            assert "price" not in Record.from_payload(ids[1], seen[ids[1]].payload).fields
+            cheap = Query(vectors[0], 20, where=parse_filter("price <= 5 EUR"))
+            assert [hit.id for hit in other.search([cheap], MODEL)[0].products] == ids[:1]
+        assert catalogue.sync(source, MODEL).changed == 1  # the source has no price
         gone = sorted((source / "products").iterdir())[0]
         gone.unlink()
         listed = source / "categories.json"

@@ -77,6 +77,17 @@ def test_the_summary_counts_every_change(
     assert "  0 added, 0 changed, 1 deleted, 17 unchanged; 17 embedded, 1 problem" in capsys.readouterr().out
 
 
+def test_json_on_standard_output_is_alone(
+    shop: "Shop", source: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sync(source, shop.model, folder, "--json", "-") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["added"] == 18
+    assert "  18 added, 0 changed" in captured.err
+    assert main(["data", "stats", str(source), "--json", "-"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["sets"]) == 1
+
+
 def unlist(source: Path, id_: str) -> None:
     listed = json.loads((source / "categories.json").read_text(encoding="utf-8"))
     del listed[id_]

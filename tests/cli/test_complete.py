@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
+from perfectlook.answers import Answer, Resolved, Section
 from perfectlook.cli.main import main
+from perfectlook.cli.recommend import MOST_CATEGORIES, _lines
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -33,6 +35,23 @@ def test_the_answer_is_printed(complete, photo: Path, capsys: pytest.CaptureFixt
     assert [product[0] for product in products] == ["1", "2", "3"] * 2
     assert all(len(product[2]) == 32 for product in products)
     assert all(len(product[1].split(".")[1]) == 3 for product in products)
+
+
+def test_at_most_eight_categories_are_printed_and_the_others_are_counted() -> None:
+    sections = [
+        Section(
+            category=f"A|{number}",
+            resolved=Resolved(category="A", how="exact"),
+            proven_exact=True,
+            products=[],
+        )
+        for number in range(11)
+    ]
+    answer = Answer(photo="room.jpg", model="m", categories=sections)
+    lines = list(_lines(answer, bare=False, most=MOST_CATEGORIES))
+    assert [line.strip() for line in lines if "A|" in line] == [f"A|{number}" for number in range(8)]
+    assert "  3 more categories: name them with --category, or use --json, which has all" in lines
+    assert not any(" more " in line for line in _lines(answer, bare=False))
 
 
 def test_the_answer_is_written_as_json(complete, photo: Path, tmp_path: Path, capsys) -> None:

@@ -126,3 +126,14 @@ def test_wrong_use_exits_with_2(wrong: list[str], capsys: pytest.CaptureFixture[
 def test_a_mirror_that_does_not_exist_is_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert get("stl-home", "--accept-licence", "--out", tmp_path / "set", "--from", tmp_path / "x") == 2
     assert "no such folder" in capsys.readouterr().err
+
+
+def test_the_list_of_dead_addresses_is_named_with_its_folder(
+    server: Web, mirror: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (mirror / picture_path(signature("scene", 0))).unlink()
+    url = publish(server, mirror)
+    assert get("stl-fashion", "--out", tmp_path / "a", "--from", url, "--accept-licence") == 0
+    assert f"  {tmp_path / 'a' / 'dead.jsonl'} lists the dead addresses" in capsys.readouterr().out
+    assert get("stl-fashion", "--out", tmp_path / "b", "--from", mirror, "--accept-licence") == 0
+    assert "dead.jsonl" not in capsys.readouterr().out  # of a folder, nothing is recorded

@@ -13,7 +13,7 @@ from perfectlook import errors
 from perfectlook.backbones import describe_backbones
 from perfectlook.cli.main import build_app
 from perfectlook.data.fetch import PUBLIC_SETS
-from perfectlook.feeds.fields import FIELDS
+from perfectlook.feeds.columns import FIELDS
 from perfectlook.feeds.readers import FORMATS
 from perfectlook.model.config import ModelConfig
 from perfectlook.service.app import ROUTES

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import perfectlook
 from perfectlook.data import load_set
 from perfectlook.errors import DatasetError, UsageError
 from perfectlook.features.from_feed import CORRECTIONS, NO_PACKSHOT, PAGE, MadeFromFeed, make_from_feed
@@ -87,6 +88,31 @@ def test_a_person_corrects_and_the_next_run_follows(shop: Shop) -> None:
         UsageError, match=r"corrections\.csv: unknown kind 'scene' of picture .*Write lifestyle"
     ):
         shop.make(*rows)
+
+
+def test_a_set_from_a_feed_trains_unchanged(shop: Shop) -> None:
+    rooms = load_set("showroom")
+    cited: dict[str, list[str]] = {}
+    for pair in rooms.pairs[:60]:
+        cited.setdefault(pair.product, []).append(str(rooms.scenes[pair.scene].picture))
+    rows = [
+        (
+            id_,
+            "A product",
+            rooms.products[id_].category,
+            str(rooms.products[id_].picture),
+            ", ".join(photos),
+            "",
+        )
+        for id_, photos in cited.items()
+    ]
+    made = shop.make(*rows, allow_outside=True)
+    assert made.products >= 0.9 * len(rows)
+    assert made.pairs >= 0.9 * 60
+    model = perfectlook.train(shop.set, baseline="ridge", out=shop.folder / "model")
+    found = perfectlook.evaluate(model, shop.set, split="all")
+    assert found.n_pairs > 0.8 * made.pairs
+    assert found.binary_accuracy > 0.5  # better than chance on the pairs that it learned
 
 
 def test_a_feed_without_lifestyle_photos_makes_no_set(shop: Shop) -> None:

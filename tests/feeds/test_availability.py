@@ -26,6 +26,12 @@ from perfectlook.feeds.availability import canonical_availability
             "out_of_stock",
             ["0", "0.0000", "-2", "0 in stock", "In stock: 0", "no", "épuisé", "nicht verfügbar"],
         ),
+        ("in_stock", [">10", "10+", "12 Stück", "3 left", "skladem", "В наличии", "在庫あり"]),
+        ("in_stock", ["Finns i lager", "em estoque", "lagernd", "dostępny"]),
+        (
+            "out_of_stock",
+            ["0 Stück", "není skladem", "нет в наличии", "在庫なし", "esgotado", "fuera de stock"],
+        ),
         ("preorder", ["preorder", "Pre-Order", "schema.org/PreOrder"]),
         ("backorder", ["backorder", "on backorder", "https://schema.org/BackOrder"]),
     ],

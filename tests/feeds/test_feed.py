@@ -306,14 +306,20 @@ def test_common_column_names_are_recognised(tmp_path: Path) -> None:
 
 
 def test_the_error_of_a_missing_column_lists_the_columns(tmp_path: Path) -> None:
-    with pytest.raises(FeedError, match=r"no column 'id' \(it has sku, name\)\. .* --field id=COLUMN"):
-        products(csv_feed(tmp_path, "sku,name", "1,A"))
+    with pytest.raises(FeedError, match=r"no column 'id' \(it has key, name\)\. .* --field id=COLUMN"):
+        products(csv_feed(tmp_path, "key,name", "1,A"))
     with pytest.raises(FeedError, match=r"no column 'nr' \(it has sku, name\)\. Correct --field id=nr"):
         products(csv_feed(tmp_path, "sku,name", "1,A", id="nr"))
     with pytest.raises(FeedError, match="no column 'category'"):
         products(csv_feed(tmp_path, "id,image", "1,A"))
     with pytest.raises(UsageError, match=r"--field colour=\.\.\.: unknown field\. Choose one of: id, title"):
         csv_feed(tmp_path, "id", "1", colour="Farbe")
+
+
+@pytest.mark.parametrize("group", ["0", "0.0", "null", "None", "NaN", "#N/A", "-", " "])
+def test_what_exports_write_for_no_group_is_no_group(group: str, tmp_path: Path) -> None:
+    (product,) = products(feed_of(tmp_path, {"item_group_id": group}))
+    assert "item_group_id" not in product.fields
 
 
 def test_one_broken_row_in_ten_leaves_the_other_nine(tmp_path: Path) -> None:

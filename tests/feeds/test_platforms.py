@@ -96,6 +96,83 @@ def test_variations_are_part_of_their_product(tmp_path: Path) -> None:
     }
 
 
+WOOCOMMERCE_IN_GERMAN = """\
+ID,Typ,Artikelnummer,Name,Veröffentlicht,"Sichtbarkeit im Katalog","Vorrätig?",Angebotspreis,\
+"Regulärer Preis",Kategorien,Bilder
+11,simple,SOFA-1,Sofa,1,visible,0,,"1.299,00","Möbel > Sofas, Sale","s1.jpg, s2.jpg"
+12,simple,SOFA-2,Sofa,1,hidden,1,,"99,00",Möbel > Sofas,s1.jpg
+"""
+
+
+def test_a_german_export_of_woocommerce_is_recognised_and_hidden_products_are_left_out(
+    tmp_path: Path,
+) -> None:
+    (sofa,) = products(tmp_path, WOOCOMMERCE_IN_GERMAN)
+    assert (sofa.id, sofa.category, sofa.picture.name) == ("SOFA-1", "Möbel|Sofas", "s1.jpg")
+    assert sofa.fields == {
+        "price": "1299.00 EUR",
+        "availability": "out_of_stock",
+        "additional_image_link": "s2.jpg",
+    }
+
+
+SHOPIFY_OF_2025 = """\
+Title,URL handle,Vendor,Product category,Published on online store,Status,Option1 name,Option1 value,Price,\
+Compare-at price,Inventory tracker,Inventory quantity,Continue selling when out of stock,Product image URL,\
+Image position
+Oslo sofa,oslo,Fjell,Furniture > Sofas,TRUE,active,Colour,Red,1299.00,,shopify,0,DENY,https://cdn.example/2.jpg,2
+,oslo,,,,,,Blue,"1,199.00",1499.00,shopify,0,DENY,https://cdn.example/1.jpg,1
+Rug,rug,,Rugs,TRUE,active,,,99,,,0,DENY,https://cdn.example/r.jpg,1
+"""
+
+
+def test_shopifys_newer_columns_are_read_and_untracked_stock_is_in_stock(tmp_path: Path) -> None:
+    oslo, rug = products(tmp_path, SHOPIFY_OF_2025)
+    assert (oslo.id, oslo.title, oslo.category) == ("oslo", "Oslo sofa", "Furniture|Sofas")
+    assert oslo.fields == {
+        "colour": "Red, Blue",
+        "price": "1499.00 EUR",
+        "sale_price": "1199.00 EUR",
+        "availability": "out_of_stock",
+        "brand": "Fjell",
+        "image_link": "https://cdn.example/1.jpg",
+        "additional_image_link": "https://cdn.example/2.jpg",
+    }
+    assert rug.fields["availability"] == "in_stock"
+
+
+MAGENTO = """\
+sku,store_view_code,attribute_set_code,product_type,categories,name,product_online,visibility,price,\
+special_price,special_price_from_date,special_price_to_date,base_image,additional_images,is_in_stock,\
+configurable_variations,additional_attributes
+S-RED,,Default,simple,Default Category/Sofas,Red,1,Not Visible Individually,1299.0000,,,,/s/1.jpg,,0,,
+S-BLUE,,Default,simple,Default Category/Furniture/Sofas,Blue,1,Not Visible Individually,1199.0000,999.0000,\
+2026-01-01,2026-01-31,/s/2.jpg,,1,,
+SOFA,,Default,configurable,"Default Category/Furniture,Default Category/Furniture/Sofas",Sofa,1,Catalog,\
+,,,,/s/1.jpg,"/s/2.jpg,/s/3.jpg",1,\
+"sku=S-RED,color=Red|sku=S-BLUE,color=Blue","material=Oak,style=Nordic"
+SOFA,de,,,,Sofa auf Deutsch,,,,,,,,,,,
+OFF,,Default,simple,Default Category/Rugs,Off,2,"Catalog, Search",10,,,,/r.jpg,,1,,
+RUG,,Default,simple,"Default Category/Living, Dining/Rugs",Rug,1,"Catalog, Search",10,,,,/r.jpg,,0,,
+"""
+
+
+def test_magentos_variants_are_part_of_their_product(tmp_path: Path) -> None:
+    sofa, rug = products(tmp_path, MAGENTO)
+    assert (sofa.id, sofa.title, sofa.category) == ("SOFA", "Sofa", "Furniture|Sofas")
+    assert sofa.picture == tmp_path / "s" / "1.jpg"
+    assert sofa.fields == {
+        "material": "Oak",
+        "style": "Nordic",
+        "price": "1199.00 EUR",
+        "sale_price": "999.00 EUR",
+        "sale_price_effective_date": "2026-01-01T00:00:00Z/2026-02-01T00:00:00Z",
+        "availability": "in_stock",
+        "additional_image_link": "s/2.jpg, s/3.jpg",
+    }
+    assert (rug.category, rug.fields["availability"]) == ("Living, Dining|Rugs", "out_of_stock")
+
+
 def test_columns_named_with_field_are_read_as_they_are(tmp_path: Path) -> None:
     named = {"id": "ID", "title": "Name", "image_link": "Images", "category": "Categories"}
     rows = WOOCOMMERCE.splitlines()

@@ -212,6 +212,14 @@ def test_wrong_use_is_refused_and_named(
     assert str(store.catalogue) not in answer.text
 
 
+def test_the_name_of_a_file_in_place_of_the_file_is_explained(shop: Running):
+    answer = shop.client.post("/v1/complete", files={"photo": (None, "room.jpg")})
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"] == (
+        "photo: is text, not a file. Send the file; with curl, write -F photo=@FILE."
+    )
+
+
 def test_a_body_without_a_photo_is_refused(shop: Running):
     def asked(content: bytes, type_: str = "image/jpeg") -> httpx.Response:
         return shop.client.post("/v1/complete", content=content, headers={"Content-Type": type_})

@@ -62,6 +62,7 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(own_store: Store,
         answer = own.client.post("/v1/complete", content=endless(), headers={"Content-Type": "image/jpeg"})
         assert answer.status_code == 413
         assert answer.json()["error"]["code"] == "too_large"
+        assert answer.json()["error"]["message"].endswith("or raise the server's --max-upload.")
         feedback = own.client.post("/v1/feedback", content=b'{"a": "' + b"x" * 100_000 + b'"}')
         assert feedback.status_code == 413
         small = own.client.post("/v1/complete", content=b"x" * 4_000, headers={"Content-Type": "image/jpeg"})
@@ -127,6 +128,14 @@ def test_reading_can_require_a_key(own_store: Store, tmp_path: Path):
         picture = f"/v1/products/{own_store.product}/picture"
         assert own.client.get(picture).status_code == 401
         assert own.keyed.get(picture).headers["cache-control"] == "private, max-age=3600"
+
+
+def test_a_server_without_keys_says_that_none_can_work(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path, keys="") as own:
+        answer = own.keyed.delete(f"/v1/products/{own_store.product}")
+    assert answer.status_code == 401
+    message = answer.json()["error"]["message"]
+    assert message == "The server has no keys, so no key can work. Start it with --keys FILE."
 
 
 def test_only_allowed_origins_may_call(shop: Running, own_store: Store, tmp_path: Path):

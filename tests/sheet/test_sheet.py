@@ -141,6 +141,25 @@ def test_many_categories_and_products_are_drawn(tmp_path: Path) -> None:
     assert sheet.height > 27 * CARD_HEIGHT
 
 
+def test_a_sheet_is_bounded_and_says_what_it_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products = [product(1, tmp_path)] * 3_000
+    written: list[str] = []
+    monkeypatch.setattr(
+        "perfectlook.sheet.write", lambda _pen, _at, text, *_rest, **_more: written.append(text) or 0.0
+    )
+    many = [section(products[:3], f"A|B{i}") for i in range(100)]
+    for sections in ([section(products)], many):
+        written.clear()
+        sheet = draw(answer(*sections), PHOTO)
+        assert 12_000 < sheet.height < 16_383 + 600  # the head, too
+        (line,) = [text for text in written if "do not fit" in text]
+        shown = written.count("1")  # every card has its rank
+        total = sum(len(each.products) for each in sections)
+        assert line == f"{total - shown:,} more products do not fit on the sheet"
+
+
 def test_a_photo_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="nowhere"):
         draw(answer(), tmp_path / "nowhere.jpg")

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Feeding, Folder, JsonOut, Natural, Percent, Strict, Workers, group
-from perfectlook.cli.output import print_problems, require, write_json
+from perfectlook.cli.options import (
+    Feeding,
+    Folder,
+    JsonOut,
+    JsonToo,
+    Natural,
+    Percent,
+    Strict,
+    Workers,
+    group,
+)
+from perfectlook.cli.output import beside_json, print_problems, require, write_json
 from perfectlook.errors import UsageError
 from perfectlook.progress import counted
 from perfectlook.texts import plain
@@ -54,7 +64,7 @@ def sync(
     allow_empty: bool = False,
     max_delete: Percent = MAX_DELETE,
     strict: Strict = False,
-    json: Path | None = None,
+    json: JsonToo = None,
     workers: Workers = None,
     feeding: Feeding = Feeding(),
 ) -> int:
@@ -104,7 +114,8 @@ def sync(
             progress=ProgressLine,
         )
         print_problems(report.failed, products.name)
-        _print(target, catalogue, report, opened.name)
+        with beside_json(json):
+            _print(target, catalogue, report, opened.name)
     if json:
         write_json(json, report.to_dict())
     return 1 if strict and report.failed else 0

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import Feeding, JsonOut, Positive, Strict, Text, Workers, group
-from perfectlook.cli.output import print_problems, write_json
+from perfectlook.cli.options import Feeding, JsonOut, JsonToo, Positive, Strict, Text, Workers, group
+from perfectlook.cli.output import beside_json, print_problems, write_json
 from perfectlook.progress import counted
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def register(app: App) -> None:
 
 
 def stats(
-    path: Annotated[Path, Parameter(name="SET")], /, *, strict: Strict = False, json: Path | None = None
+    path: Annotated[Path, Parameter(name="SET")], /, *, strict: Strict = False, json: JsonToo = None
 ) -> int:
     """Count what a set holds, and list everything that is wrong with it.
 
@@ -52,10 +52,11 @@ def stats(
     from perfectlook.progress import ProgressLine
 
     audits, listed = audit_at(path, progress=ProgressLine("reading pictures"))
-    for each in audits:
-        print(*_lines(each), "", sep="\n")
-    if listed:
-        print(*_release(listed), "", sep="\n")
+    with beside_json(json):
+        for each in audits:
+            print(*_lines(each), "", sep="\n")
+        if listed:
+            print(*_release(listed), "", sep="\n")
     if json:
         release = {
             part: {"products": sum(categories.values()), "categories": categories}
@@ -256,8 +257,8 @@ def _fetched(got: "Got", folder: Path) -> list[str]:
     ]
     lines += [f"  had another hash than recorded, fetched again: {name}" for name in got.renewed]
     lines += [f"  kept without a check: {name} ({reason})" for name, reason in got.unchecked.items()]
-    if counts["dead"]:
-        lines.append("  dead.jsonl lists the dead addresses; try them again with --retry-dead")
+    if (dead := folder / "dead.jsonl").exists():  # of a folder, nothing is recorded
+        lines.append(f"  {dead} lists the dead addresses; try them again with --retry-dead")
     if counts["failed"]:
         lines.append("  run the same command again to fetch those that failed")
     return [*lines, f"To inspect it, run: perfectlook data stats {folder}"]

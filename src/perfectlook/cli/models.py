@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from perfectlook.cli.options import SEVERAL, Measuring, Natural, Positive, Strict, Workers
-from perfectlook.cli.output import check_file, print_problems, require, write_json
+from perfectlook.cli.options import SEVERAL, JsonToo, Measuring, Natural, Positive, Strict, Workers
+from perfectlook.cli.output import beside_json, check_file, print_problems, require, write_json
 from perfectlook.errors import UsageError
 from perfectlook.progress import counted, duration
 
@@ -171,7 +171,7 @@ def evaluate(
     /,
     *,
     measuring: Measuring = Measuring(),
-    json: Path | None = None,
+    json: JsonToo = None,
     pairs: Path | None = None,
     explain: bool = False,
     keep: bool = False,
@@ -208,8 +208,9 @@ def evaluate(
         **asdict(measuring),
     )
     print_problems(evaluation.problems, evaluation.set_name)
-    print(evaluation)
-    print(f"\nTo see answers, and what to improve: perfectlook report {model} {dataset}")
+    with beside_json(json):
+        print(evaluation)
+        print(f"\nTo see answers, and what to improve: perfectlook report {model} {dataset}")
     if json:
         write_json(json, evaluation.to_dict())
     if pairs:
@@ -229,7 +230,7 @@ def compare(
     /,
     *,
     measuring: Measuring = Measuring(),
-    json: Path | None = None,
+    json: JsonToo = None,
     markdown: Path | None = None,
     chart: Path | None = None,
 ) -> int:
@@ -256,7 +257,8 @@ def compare(
     comparison = compared(models, dataset, progress=ProgressLine, **asdict(measuring))
     first = comparison.models[0].evaluation
     print_problems(first.problems, first.set_name)
-    print(comparison)
+    with beside_json(json):
+        print(comparison)
     if json:
         write_json(json, comparison.to_dict())
     if markdown:

@@ -92,6 +92,8 @@ Folder = Annotated[
 Location = Annotated[
     str, Parameter(name="--catalogue", help="folder or URL of a catalogue that is synced with the model")
 ]
+JsonToo = Annotated[str | None, Parameter(name="--json", allow_leading_hyphen=True)]
+"""JSON besides the lines for people, which go to standard error if it is `-`."""
 JsonOut = Annotated[
     str | None,
     Parameter(
@@ -179,8 +181,8 @@ class Feeding:
 
     Attributes:
         field: the column of a field that has another name in the feed
-        format: csv, tsv, jsonl, parquet or xml (default: from the feed's name), or shopify, woocommerce or
-            google (default: recognised by its columns)
+        format: csv, tsv, jsonl, parquet or xml (default: from the feed's name), or shopify, woocommerce,
+            magento or google (default: recognised by its columns)
         taxonomy: numbers and paths in place of Google's taxonomy
         currency: currency of prices that do not name one
         unknown_availability: what an availability that is not understood means: in_stock, out_of_stock,

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,11 @@ def product_line(product: "RankedProduct", *, bare: bool = False) -> str:
 def reason_lines(product: "RankedProduct") -> list[str]:
     """Return the line of a product's reason, or nothing."""
     return [plain(f"        {product.reason.text}")] if product.reason else []
+
+
+def beside_json(json: Path | str | None) -> AbstractContextManager[object]:
+    """Return a context in which lines for people go to standard error, if `--json -` takes the output."""
+    return redirect_stdout(sys.stderr) if str(json) == "-" else nullcontext()
 
 
 def write_json(file: Path | str, document: object) -> None:

@@ -15,15 +15,8 @@ from urllib.parse import unquote, urljoin
 
 from perfectlook.errors import FeedError
 from perfectlook.feeds.categories import REPLACING, CategoryMap
-from perfectlook.feeds.fields import (
-    CATEGORY_FIELDS,
-    MAX_ID,
-    Cleaning,
-    CleaningOptions,
-    Columns,
-    FeedProblem,
-    unusable_id,
-)
+from perfectlook.feeds.columns import CATEGORY_FIELDS, Columns
+from perfectlook.feeds.fields import MAX_ID, Cleaning, CleaningOptions, FeedProblem, unusable_id
 from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.platforms import PLATFORMS, TAXONOMY, products_of, taxonomy
 from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of, start_of
@@ -126,7 +119,7 @@ class Feed:
         named = (self.name.partition("?")[0] if url else self.name).removesuffix(".gz")
         format_ = options.get("format")
         self._platform = format_ if format_ in PLATFORMS else None if fields else "auto"
-        if format_ in ("shopify", "woocommerce") and not named.lower().endswith((".tsv", ".txt")):
+        if format_ in ("magento", "shopify", "woocommerce") and not named.lower().endswith((".tsv", ".txt")):
             format_ = "csv"
         chosen = None if format_ in PLATFORMS else format_
         self._format = format_of(named, chosen, media_type, start_of(path))
@@ -220,6 +213,7 @@ class Feed:
                     continue
                 if not self._present:
                     self._present = tuple(values)
+                    self._columns.settle(values.keys())
                 size += len(values) + sum(map(len, values.values()))
                 self._check_size(size)
                 if is_first:
@@ -252,7 +246,7 @@ class Feed:
             self._shorten(row.number, id_, fields)
         if row.note:
             self._report(row.number, id_, FeedProblem.QUOTATION_MARKS, row.note)
-        for name in (*CATEGORY_FIELDS, "title", "brand"):
+        for name in (*CATEGORY_FIELDS, *_PLAIN):
             if name in fields:
                 fields[name] = plain_text(fields[name])
         category = _category(id_, fields, self._taxonomy)
@@ -362,8 +356,8 @@ def _category(id_: str, fields: dict[str, str], numbers: Path) -> str:
     """Return the first field that is a path or a number of the taxonomy, and remove it from the fields."""
     for name in CATEGORY_FIELDS:
         text = fields.get(name, "")
-        if name == "google_product_category" and text.isdigit():
-            text = taxonomy(numbers).get(text.lstrip("0"), "")
+        if name == "google_product_category" and (numbered := _NUMBERED.fullmatch(text)):
+            text = taxonomy(numbers).get(numbered[1]) or numbered[2] or ""
         if path := _path(text):
             del fields[name]
             return path
@@ -386,7 +380,7 @@ def _path(text: str) -> str:
             text = " > ".join(map(str, levels))
     if text.isdigit() or len(text) > MAX_ID * 2:
         return ""
-    return normalise(re.sub(r"\s*>\s*", " > ", text))
+    return normalise(re.sub(r"\s*[>»›→]+\s*", " > ", text))
 
 
 def _pictures(text: str) -> list[str]:
@@ -402,8 +396,10 @@ def _pictures(text: str) -> list[str]:
     return [text]
 
 
+_PLAIN = ("title", "brand", "color", "colour", "material", "pattern", "size")
 _UNUSUAL = re.compile(r"\.\.|[%\\]")
 _BETWEEN_PICTURES = re.compile(r"\s*[,|]\s+|\s*[,|](?=https?://)|\s*\|\s*")
+_NUMBERED = re.compile(r"0*([0-9]+)(?:\.0)?(?:\s+-\s+(.*))?")
 
 
 def _has_suffix(name: str) -> bool:

@@ -1,15 +1,14 @@
-"""The fields of a product: their columns in a feed, and their normal forms."""
+"""The normal forms of the fields of a product."""
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import TypedDict, Unpack
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availability
-from perfectlook.feeds.readers import column_name
 from perfectlook.prices import CURRENCIES, SALE_DATES, canonical_dates, canonical_price, why_no_sale
 from perfectlook.progress import counted
 from perfectlook.texts import clean_line, clean_text
@@ -106,7 +105,7 @@ class Cleaning:
             yield FeedProblem.UNUSABLE_FIELD, reason
         if "sale_price" not in fields:
             fields.pop(SALE_DATES, None)
-        if not fields.get("item_group_id", "0").strip("0"):  # 0 stands for no group
+        if fields.get("item_group_id", "").strip("0.").casefold() in _NO_GROUP:
             fields.pop("item_group_id", None)
         if text := fields.get("availability"):
             fields["availability"] = self._named.get(text.strip().casefold(), text)
@@ -152,6 +151,8 @@ def clean_texts(fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
 
 
 _UNSAFE = re.compile(r"(?:^|[,|\[\"'])(?:javascript|vbscript|data|file):")
+_NO_GROUP = frozenset({"", "-", "null", "none", "nan", "n/a", "#n/a", "undefined"})
+"""What exports write where a product has no group, besides 0."""
 MAX_ID = 200
 
 
@@ -165,62 +166,3 @@ def unusable_id(id_: str) -> str | None:
             f"Use up to {MAX_ID} printable characters."
         )
     return None
-
-
-CATEGORY_FIELDS = ("category", "google_product_category", "product_type")
-FIELDS = (
-    *("id", "title", *CATEGORY_FIELDS, "image_link", "price", "sale_price"),
-    *(SALE_DATES, "availability", "brand", "gender", "item_group_id", "link"),
-)
-"""The fields with a defined meaning. Any other column becomes a field with its own name."""
-
-_ALIASES = {"title": ("name",), "image_link": ("image", "image_url", "picture"), "link": ("url",)}
-"""Other names for a field, used if a row lacks the field itself."""
-
-
-class Columns:
-    """Renames columns to fields: those given with `--field`, and a few common names.
-
-    Attributes:
-        id: the column with the ids.
-        availability: the column with the availabilities.
-        images: the columns that may contain the picture. The first one that is not empty is used.
-    """
-
-    def __init__(self, named: Mapping[str, str]) -> None:
-        """Take the column names by field. UsageError for an unknown field."""
-        for field in named:
-            if field not in FIELDS:
-                raise UsageError(f"--field {field}=...: unknown field. Choose one of: {', '.join(FIELDS)}.")
-        self._named = {field: column_name(column) for field, column in named.items()}
-        self._aliases = {field: names for field, names in _ALIASES.items() if field not in named}
-        self.id = self._named.get("id", "id")
-        self.availability = self._named.get("availability", "availability")
-        self.images = (self._named.get("image_link", "image_link"), *self._aliases.get("image_link", ()))
-
-    def renamed(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return the texts of a row by field, trimmed and without empty ones."""
-        texts = {name: text for name, value in values.items() if (text := value.strip())}
-        if self._named:
-            named = {field: texts.get(column) for field, column in self._named.items()}
-            for name in (*self._named.values(), *self._named):
-                texts.pop(name, None)
-            texts.update((field, text) for field, text in named.items() if text)
-        for field, names in self._aliases.items():
-            if field not in texts and (present := [name for name in names if name in texts]):
-                texts[field] = texts.pop(present[0])
-        return texts
-
-    def check(self, feed: str, present: Collection[str]) -> None:
-        """Raise FeedError if a column of `--field` or a required column is missing."""
-        has = f"it has {', '.join(present)}"
-        for field, column in self._named.items():
-            if column not in present:
-                raise FeedError(f"{feed}: no column '{column}' ({has}). Correct --field {field}={column}.")
-        fields = self.renamed(dict.fromkeys(present, "?"))
-        for needed in (("id",), ("image_link",), CATEGORY_FIELDS):
-            if not any(field in fields for field in needed):
-                raise FeedError(
-                    f"{feed}: no column '{needed[0]}' ({has}). "
-                    f"Name the column with --field {needed[0]}=COLUMN."
-                )

@@ -1,4 +1,4 @@
-"""The exports of Shopify and WooCommerce as rows of products, and Google's taxonomy."""
+"""The exports of Shopify, WooCommerce and Magento as rows of products, and Google's taxonomy."""
 
 import lzma
 import re
@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 from perfectlook.errors import FeedError
 from perfectlook.feeds.readers import FeedRow, Rows, UnreadableRow
+from perfectlook.prices import UnusablePriceError, canonical_price
 
-PLATFORMS = ("auto", "google", "shopify", "woocommerce")
+PLATFORMS = ("auto", "google", "magento", "shopify", "woocommerce")
 """What `--format` accepts besides the formats of files."""
 TAXONOMY = Path(__file__).parent / "google-product-taxonomy.tsv.xz"
 """Google's public product taxonomy, from https://www.google.com/basepages/producttype/."""
@@ -20,9 +21,11 @@ Texts: TypeAlias = Mapping[str, str]
 
 
 def platform_of(columns: Collection[str]) -> str:
-    """Return the platform whose export has these columns: shopify, woocommerce, or google for all others."""
-    if "handle" in columns and any(name.startswith("variant_") for name in columns):
+    """Return the platform whose export has these columns: shopify, woocommerce, magento; google otherwise."""
+    if "url_handle" in columns or ("handle" in columns and any(n.startswith("variant_") for n in columns)):
         return "shopify"
+    if {"sku", "attribute_set_code", "product_type"} <= set(columns):
+        return "magento"
     return "woocommerce" if {"name", "regular_price", "images"} <= set(columns) else "google"
 
 
@@ -58,10 +61,26 @@ def _shopify(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
         if isinstance(row, UnreadableRow):
             yield row
             continue
-        handle = row.values.get("handle", "").strip() or handle
-        groups.setdefault(handle, []).append(row)
+        values = {_SHOPIFY_OF_2025.get(name, name): text for name, text in row.values.items()}
+        handle = values.get("handle", "").strip() or handle
+        groups.setdefault(handle, []).append(FeedRow(row.number, values))
     for group in groups.values():
         yield from _shopify_product(sorted(group, key=lambda row: not row.values.get("title", "").strip()))
+
+
+_SHOPIFY_OF_2025 = {
+    "url_handle": "handle",
+    "description": "body_html",
+    "published_on_online_store": "published",
+    "price": "variant_price",
+    "compare-at_price": "variant_compare_at_price",
+    "inventory_tracker": "variant_inventory_tracker",
+    "inventory_quantity": "variant_inventory_qty",
+    "continue_selling_when_out_of_stock": "variant_inventory_policy",
+    "product_image_url": "image_src",
+    "variant_image_url": "variant_image",
+}
+"""Columns of Shopify's newer export, and what the older one calls them."""
 
 
 def _shopify_product(group: Sequence[FeedRow]) -> Iterator[FeedRow]:
@@ -102,7 +121,8 @@ def _shopify_product(group: Sequence[FeedRow]) -> Iterator[FeedRow]:
 
 
 def _shopify_stock(row: Texts) -> str:
-    is_sold = row.get("variant_inventory_policy", "").strip().lower() == "continue"
+    is_sold = row.get("variant_inventory_policy", "").strip().lower() in ("continue", "true")
+    is_sold |= not row.get("variant_inventory_tracker", "shopify").strip()  # its stock is not tracked
     quantity = row.get("variant_inventory_qty", "").strip()
     return "in_stock" if is_sold or not quantity or 0 < _amount(quantity) < float("inf") else "out_of_stock"
 
@@ -134,7 +154,8 @@ def _woocommerce(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
 
 def _woocommerce_product(row: FeedRow, variants: Sequence[Texts]) -> Iterator[FeedRow]:
     values = row.values
-    if values.get("published", "1").strip() not in ("1", ""):
+    is_hidden = values.get("visibility_in_catalog", "").strip().lower() == "hidden"
+    if is_hidden or values.get("published", "1").strip() not in ("1", ""):
         return
     sold = [each for each in variants if each.get("published", "1").strip() in ("1", "")] or variants
     cheapest = min(sold, key=lambda each: _amount(each.get("sale_price") or each.get("regular_price", "")))
@@ -161,7 +182,58 @@ def _woocommerce_product(row: FeedRow, variants: Sequence[Texts]) -> Iterator[Fe
     )
 
 
+def _magento(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
+    """Make one product of a configurable product and its variants. Invisible products are left out.
+
+    All rows are kept in memory, because the variants of a product may be anywhere.
+    """
+    by_sku: dict[str, FeedRow] = {}
+    for row in rows:
+        if isinstance(row, UnreadableRow):
+            yield row
+        elif not row.values.get("store_view_code", "").strip():  # others are translations
+            by_sku.setdefault(row.values.get("sku", "").strip() or f"row {row.number}", row)
+    for row in by_sku.values():
+        named = re.findall(r"(?:^|\|)sku=([^,|]+)", row.values.get("configurable_variations", ""))
+        variants = [by_sku[sku].values for sku in named if sku in by_sku]
+        yield from _magento_product(row, [each for each in variants if _is_online(each)] or [row.values])
+
+
+def _is_online(values: Texts) -> bool:
+    return values.get("product_online", "1").strip() in ("1", "")
+
+
+def _magento_product(row: FeedRow, variants: Sequence[Texts]) -> Iterator[FeedRow]:
+    values = row.values
+    if values.get("visibility", "").strip().lower() == "not visible individually" or not _is_online(values):
+        return
+    cheapest = min(variants, key=lambda each: _amount(each.get("special_price") or each.get("price", "")))
+    start, end = (cheapest.get(f"special_price_{name}_date", "").strip() for name in ("from", "to"))
+    paths = re.split(r",(?=\S)", values.get("categories", ""))
+    path = re.sub(r"^(?:Default Category|Root Catalog)/", "", max(paths, key=lambda path: path.count("/")))
+    images = [*(values.get(name, "") for name in ("base_image", "additional_images"))]
+    yield _product(
+        row.number,
+        {
+            "id": values.get("sku", ""),
+            "title": values.get("name", ""),
+            "category": path.replace("/", " > "),
+            "image_link": ", ".join(
+                each.strip().lstrip("/") for text in images for each in text.split(",") if each
+            ),
+            "price": cheapest.get("price", ""),
+            "sale_price": cheapest.get("special_price", ""),
+            "sale_price_effective_date": f"{start}/{end}" if start or end else "",
+            "availability": _any_in_stock([each.get("is_in_stock", "").strip() for each in variants]),
+            "brand": values.get("manufacturer", ""),
+            "description": values.get("description", "") or values.get("short_description", ""),
+        },
+        dict(re.findall(r"([^=,]+)=([^=]*)(?:,|$)", values.get("additional_attributes", ""))),
+    )
+
+
 _TRANSLATED: dict[str, Callable[[Iterable[FeedRow | UnreadableRow]], Rows]] = {
+    "magento": _magento,
     "shopify": _shopify,
     "woocommerce": _woocommerce,
 }
@@ -187,10 +259,10 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _amount(text: str) -> float:
-    """Return a number for comparisons: prices of an export have one format. Others come last."""
+    """Return a number for comparisons. Texts that are no amounts come last."""
     try:
-        return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
-    except ValueError:
+        return float(canonical_price(text, "EUR").split()[0])
+    except UnusablePriceError:
         return float("inf")
 
 

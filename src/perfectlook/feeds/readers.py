@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TextIO, TypeAlias
 
 from perfectlook.errors import FeedError, MissingExtraError
+from perfectlook.feeds.columns import column_name
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -107,11 +108,6 @@ _NO_FEEDS = {
     "[": "is one JSON list. Write one object on each line, as `jq -c '.[]'` does.",
 }
 """The beginnings of files that are no feeds, and what to do."""
-
-
-def column_name(name: str) -> str:
-    """Return the name of a column in normal form: `g:Image Link` becomes `image_link`."""
-    return name.strip().lower().removeprefix("g:").strip().replace(" ", "_")
 
 
 def as_text(value: object) -> str:
@@ -264,7 +260,7 @@ def _swallows(lines: Sequence[str], cells: Sequence[str], separator: str, place:
     spanning = [cell for cell in cells if separator in cell and ("\n" in cell or "\r" in cell)]
     if not spanning or separator == "\t":
         return bool(spanning)
-    rows = (line.split(separator) for line in lines[1:])
+    rows = (_fitting(row, len(cells)) for row in csv.reader(lines[1:], delimiter=separator))
     return any(
         len(row) == len(cells)
         and _LIKE_AN_ID.fullmatch(row[place].strip())
@@ -277,7 +273,7 @@ LONGEST_CELL = 2**23
 _BLANK = " \t\r\n\x1a\ufeff\u00a0"
 _NAMES_SEPARATOR = re.compile(r"sep=(.)\s*")
 """The first line with which spreadsheets name the separator."""
-_LIKE_AN_ID = re.compile(r"""["']?[^\s<>"']{1,200}["']?""")
+_LIKE_AN_ID = re.compile(r"""["']?[^\n<>"']{1,60}["']?""")
 _A_PICTURE = re.compile(r"https?://|\.(?:jpe?g|png|webp|gif|avif|heic|tiff?|bmp)\b", re.IGNORECASE)
 
 

@@ -139,7 +139,7 @@ class ServiceMiddleware:
                 raise Refusal(429, "too_often", message, retry_after=wait)
         is_call = path.startswith("/v1/") and path != "/v1/openapi.json"
         if is_call and self._service.settings.keyed_reading and state.key is None:
-            raise missing_key()  # before the body is read
+            raise missing_key(bool(self._service.settings.keys))  # before the body is read
         if (_length(headers) or 0) > most:
             raise too_large(most)
 
@@ -228,7 +228,8 @@ class Body:
 
 def too_large(most: int) -> Refusal:
     """Return the refusal of a body that is too large."""
-    remedy = "Send less" if most in (MAX_JSON, MAX_KEYED_JSON) else "Send a smaller photo"
+    is_photo = most not in (MAX_JSON, MAX_KEYED_JSON)
+    remedy = "Send a smaller photo, or raise the server's --max-upload" if is_photo else "Send less"
     return Refusal(413, "too_large", f"The body is larger than {most:,} bytes. {remedy}.")
 
 

@@ -215,7 +215,7 @@ async def read_form(
     The middleware limits the size. `text` is the maximum size of a text.
 
     Raises:
-        Refusal: the form cannot be read (400), or has a file of another name (422).
+        Refusal: the form cannot be read (400), or has a file of another name, or text in its place (422).
     """
 
     class InMemory(MultiPartParser):
@@ -235,6 +235,9 @@ async def read_form(
     texts, files = [], {}
     try:
         for name, value in form.multi_items():
+            if not isinstance(value, UploadFile) and name == file:
+                message = f"{name}: is text, not a file. Send the file; with curl, write -F {name}=@FILE."
+                raise Refusal(422, "invalid", message)
             if not isinstance(value, UploadFile):
                 texts.append((name, value))
             elif name == file:

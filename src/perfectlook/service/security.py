@@ -39,15 +39,18 @@ class Key(NamedTuple):
     scopes: frozenset[str]
 
 
-def missing_key() -> Refusal:
-    """Return the refusal of a request without a known key."""
-    return Refusal(401, "no_key", "The API key is missing or unknown. Send 'Authorization: Bearer KEY'.")
+def missing_key(has_keys: bool) -> Refusal:
+    """Return the refusal of a request without a known key, by a server that has a file of keys or none."""
+    message = "The API key is missing or unknown. Send 'Authorization: Bearer KEY'."
+    if not has_keys:
+        message = "The server has no keys, so no key can work. Start it with --keys FILE."
+    return Refusal(401, "no_key", message)
 
 
 def _require(request: Request, scope: str) -> None:
     state = state_of(request)
     if state.key is None:
-        raise missing_key()
+        raise missing_key(bool(request.app.state.service.settings.keys))
     if scope not in state.scopes:
         message = f"The API key does not have the scope '{scope}'. Use another key."
         raise Refusal(403, "no_scope", message)

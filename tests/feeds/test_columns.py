@@ -1,0 +1,95 @@
+"""Columns in the spellings and languages of shops."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from perfectlook.feeds import Feed, PictureCache
+from perfectlook.feeds.columns import column_name
+
+
+@pytest.mark.parametrize(
+    ("name", "normal"),
+    [
+        ("g:ID", "id"),
+        (" Image Link ", "image_link"),
+        ("g:image_link", "image_link"),
+        ("imageLink", "image_link"),
+        ("sale-price", "sale_price"),
+        ("Bildlink", "image_link"),
+        ("lien image", "image_link"),
+        ("Verfügbarkeit", "availability"),
+        ("disponibilité", "availability"),
+        ("Prix soldé", "sale_price"),
+        ("Regulärer Preis", "regular_price"),
+        ("Google Produktkategorie", "google_product_category"),
+        ("Größe", "größe"),
+        ("in_stock", "in_stock"),
+    ],
+)
+def test_names_of_columns_have_a_normal_form(name: str, normal: str) -> None:
+    assert column_name(name) == normal
+    assert column_name(normal) == normal
+
+
+CASES = {
+    "de.tsv": """\
+ID\tTitel\tBildlink\tVerfügbarkeit\tPreis\tSonderangebotspreis\tGoogle Produktkategorie\tMarke
+1\tSofa\t1.jpg\tnicht auf Lager\t1.299,00 EUR\t999,00 EUR\t460 - Möbel > Sofas\tFjell
+""",
+    "fr.csv": """\
+identifiant;titre;lien image;disponibilité;prix;prix soldé;catégorie de produits Google;marque
+1;Sofa;1.jpg;rupture de stock;1 299,00 €;999,00 €;460;Fjell
+""",
+    "sheet.csv": """\
+SKU,Product Name,Image URL,Category,Price,Special Price,Stock,Brand
+1,Sofa,1.jpg,Furniture » Sofas,"1,299.00 EUR",999 EUR,0,Fjell
+""",
+    "content.jsonl": json.dumps(
+        {
+            "id": "1",
+            "title": "Sofa",
+            "imageLink": "1.jpg",
+            "availability": "out of stock",
+            "price": {"value": "1299.00", "currency": "EUR"},
+            "salePrice": {"value": "999", "currency": "EUR"},
+            "googleProductCategory": "460",
+            "brand": "Fjell",
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_spelling_gives_the_same_product(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(CASES[name], encoding="utf-8")
+    feed = Feed(tmp_path / name, PictureCache(tmp_path / "cache"))
+    (product,) = feed.products()
+    assert feed.problems == []
+    assert (product.id, product.title, product.category) == ("1", "Sofa", "Furniture|Sofas")
+    assert product.picture == tmp_path / "1.jpg"
+    assert {**product.fields, "stock": "0"} == {
+        "price": "1299.00 EUR",
+        "sale_price": "999.00 EUR",
+        "availability": "out_of_stock",
+        "brand": "Fjell",
+        "stock": "0",
+    }
+
+
+def test_a_field_goes_before_its_other_names(tmp_path: Path) -> None:
+    rows = "id,sku,image_link,category,availability,stock\n1,A,1.jpg,Sofas,in stock,0\n2,B,1.jpg,Sofas,,0\n"
+    (tmp_path / "feed.csv").write_text(rows, encoding="utf-8")
+    first, second = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache")).products()
+    assert (first.id, first.fields) == ("1", {"sku": "A", "availability": "in_stock", "stock": "0"})
+    assert second.fields["availability"] == "out_of_stock"
+
+
+def test_a_quantity_that_is_not_understood_is_counted(tmp_path: Path) -> None:
+    rows = [f"{n},1.jpg,Sofas,{'many' if n == 7 else n}" for n in range(40)]
+    (tmp_path / "feed.csv").write_text("\n".join(["sku,image_link,category,stock", *rows]), encoding="utf-8")
+    feed = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache"))
+    found = {each.id: each.fields["availability"] for each in feed.products()}
+    assert [found[str(n)] for n in (0, 1, 7)] == ["out_of_stock", "in_stock", "unknown"]
+    assert feed.cleaning.summary() == "'many' (1)"
