@@ -6,7 +6,8 @@
 It starts its own server, from `.venv-milvus`, with the server's default settings (Linux on x86-64). Products
 are synthetic: clustered unit vectors in 60 categories of sizes as rank^-0.8, with a price and a brand. Every
 query names a category, drawn by size, and asks for 10 products, one query at a time through the store, from
-the call to the hits with their records. After `--seconds`, no further index is begun.
+the call to the hits with their records. After `--seconds`, no further index is begun. Ctrl+C ends it, and
+writes what was measured.
 
 Each figure's name is SIZE.STORE.WHAT, where STORE is "folder" or an index of Milvus:
 
@@ -77,9 +78,9 @@ def main() -> None:
                 for kind in options.indexes:
                     if time.monotonic() - began < options.seconds:
                         _measure(server, shop, kind, truth, figures)
-        finally:
+        finally:  # also after Ctrl+C
             server.kill()
-    report("cluster", {}, figures, options.json)
+            report("cluster", {}, figures, options.json)
 
 
 class Shop:

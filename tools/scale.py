@@ -79,7 +79,7 @@ class Engine:
 
         Where the comparisons were too fast to be measured on Milvus, use the costs'.
         """
-        sizes = sorted(int(name.partition(".")[0]) for name in figures if name.endswith(".FLAT.memory_bytes"))
+        sizes = sorted(int(name.partition(".")[0]) for name in figures if name.endswith(".FLAT.ms_of_engine"))
         measured, flat = figures["dimension"], f"{sizes[-1]}.FLAT."
         compared = figures.get(flat + "compared_per_second")
         return cls(
@@ -214,7 +214,7 @@ def _compared(cluster: Mapping[str, Any]) -> str:
         "filtered, p50",
         "of the true ten",
     )
-    names = dict.fromkeys(name.rpartition(".")[0] for name in cluster if "." in name)
+    names = [name.removesuffix(".where_ms_p99") for name in cluster if name.endswith(".where_ms_p99")]
     rows = []
     for name in names:
         size, _, kind = name.partition(".")

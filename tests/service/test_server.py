@@ -97,6 +97,18 @@ def test_a_port_that_is_taken_is_an_error(own_store: Store):
     assert f"127.0.0.1:{port}: {cause}" in done.stderr
 
 
+def test_a_store_that_is_away_at_the_start_ends_the_service(store: Store):
+    pytest.importorskip("pymilvus", reason="the extra 'cluster' is not installed")
+    with socket.socket() as closed:  # bound, so nothing else listens there
+        closed.bind(("127.0.0.1", 0))
+        address = f"milvus+http://127.0.0.1:{closed.getsockname()[1]}/shop"
+        command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(store.model)]
+        command += ["--catalogue", address, "--port", "0"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1  # so that systemd starts it again
+    assert f"{address}: connecting failed (no connection" in done.stderr
+
+
 def test_keys_new_prints_the_key_and_its_line_to_different_streams():
     command = [sys.executable, "-m", "perfectlook", "keys", "new", "shop"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

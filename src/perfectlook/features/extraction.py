@@ -30,6 +30,8 @@ VIEWS_PER_TASK = 8
 VIEWS_PER_COMMIT = 64
 VIEWS_WORTH_A_WORKER = 24
 """The fewest views for which starting another process (almost a second) saves time."""
+RAY_TRIES = 3
+"""How often Ray repeats work whose worker died. A picture that kills every worker then ends the run."""
 VIEWS_PER_RAY_BLOCK = 256
 """Views in one block of a Ray cluster. If a machine is lost, whole blocks are done again."""
 DEATHS_IN_A_ROW = 20
@@ -213,6 +215,7 @@ def _on_ray(start: Start, count: int, batches: Sequence[Sequence[Task]]) -> Resu
             fn_constructor_args=(start,),
             compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=1,
+            max_task_retries=RAY_TRIES,
         )
         failures: dict[View, str] = {}
         has_rows = False
