@@ -106,6 +106,23 @@ def test_failures_are_printed_and_strict_exits_with_1(
     assert "skipped: " in said.err
 
 
+@pytest.mark.skipif(find_spec("ray") is None, reason="the extra 'ray' is not installed")
+def test_ray_that_does_not_start_is_an_error(
+    shop: "Shop", out: Path, tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    def overloaded(**_options: object) -> None:
+        raise Exception("The node timed out\nduring startup.")  # noqa: TRY002 — as Ray does
+
+    monkeypatch.setattr(ray, "init", overloaded)
+    monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))  # empty: there is something to extract
+    assert embed(shop.source, shop.model, out, "--ray") == 1
+    assert (
+        "Ray did not start (The node timed out during startup.). Check RAY_ADDRESS" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.long
 @pytest.mark.skipif(find_spec("ray") is None, reason="the extra 'ray' is not installed")
 def test_two_ray_workers_write_the_same_numbers(shop: "Shop", out: Path, tmp_path: Path) -> None:

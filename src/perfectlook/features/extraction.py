@@ -204,7 +204,13 @@ def _on_ray(start: Start, count: int, batches: Sequence[Sequence[Task]]) -> Resu
     ours = not ray.is_initialized()
     if ours:
         size = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": count + 1, "include_dashboard": False}
-        ray.init(log_to_driver=False, logging_level="WARNING", **size)
+        try:
+            ray.init(log_to_driver=False, logging_level="WARNING", **size)
+        except Exception as error:  # Ray has no class of its own for these
+            why = " ".join(str(error).split())
+            raise FeatureError(
+                f"Ray did not start ({why}). Check RAY_ADDRESS and Ray's logs. {KEPT}"
+            ) from error
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
