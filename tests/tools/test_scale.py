@@ -1,84 +1,68 @@
-"""docs/how-to/scale.md shows what tools/scale.py prints; the estimates are computed correctly."""
+"""docs/how-to/scale.md shows the tables that the script computes, and they are computed correctly."""
 
 import importlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
-from printed import docs_page
+import scale
+from scale import Assumptions, Engine, Layout
+from scale_costs import Costs
 
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def tool() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "tools")
-        yield importlib.import_module("scale")
+COSTS = Costs(256, 20, 200, 30_000, 5e3, 5e3, 1000, 1600, 5000, 1e7, 2000)
+DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 
 
-@pytest.fixture
-def costs(tool):
-    return tool.Costs(
-        dimension=100,
-        photos_per_second=10.0,
-        decoded_per_second=100.0,
-        heads_per_second=1000.0,
-        picture_bytes=50_000.0,
-        feature_bytes=5000.0,
-        record_bytes=1000.0,
-        parquet_bytes=1500.0,
-        ingested_per_second=1000.0,
-        scanned_per_second=1e6,
-        listing_bytes=2000.0,
-    )
+def test_the_docs_have_the_tables_of_the_script() -> None:
+    costs = Costs(**json.loads(scale.FIGURES.read_text(encoding="utf-8")))
+    cluster = json.loads(scale.CLUSTER.read_text(encoding="utf-8"))["figures"]
+    text = (DOCS / "scale.md").read_text(encoding="utf-8")
+    for table in scale.tables(costs, cluster, Assumptions()).split("\n\n")[1::2]:
+        assert table in text
 
 
-def test_the_page_shows_what_the_tool_prints(tool, capsys):
-    assert tool.main([]) == 0
-    assert capsys.readouterr().out.strip() in docs_page("scale.md").read_text(encoding="utf-8")
+def test_a_plan_is_computed_from_its_inputs() -> None:
+    engine = Engine(seconds=0.01, compared_per_second=1e6, row_bytes=976, written_per_second=10_000)
+    layout = Layout("Milvus, FLAT", 4, 2, 1.0, parts_per_node=8)
+    found = scale.plan(10**7, layout, COSTS, engine, Assumptions(node_memory=32e9, usable=0.5))
+    assert found.memory == 10**7 * 2 * (1024 + 976)  # 40 GB, on nodes with 16 GB each
+    assert (found.nodes, found.parts) == (3, 8)
+    assert found.disk == 10**7 * (1024 + 1000)
+    assert found.written == 1000
+    assert found.dollars == pytest.approx((3 + 3) * 730 * 0.80 + 20.24 * 0.025)
+    assert 0.01 < found.median < found.slow
 
 
-def test_memory_and_disk_are_sums(tool, costs):
-    assumed = tool.Assumptions(index_bytes=100.0)
-    exact = tool.Layout("", 4, 2, 1.0, shards_per_node=8)
-    assert exact.memory(1000, costs, assumed) == 1000 * 2 * (400 + 100)
-    assert exact.disk(1000, costs) == 1000 * (400 + 1000)
-    smaller = tool.Layout("", 1, 1, 0.1, shards_per_node=4)
-    assert smaller.memory(1000, costs, assumed) == 1000 * (100 + 100)
-    assert smaller.disk(1000, costs) == 1000 * (400 + 1000 + 100)
+def test_a_search_waits_for_its_engine_and_its_slowest_part() -> None:
+    engine = Engine(seconds=0.01, compared_per_second=1e6, row_bytes=0, written_per_second=1)
+    layout = Layout("", 4, 2, 1.0, parts_per_node=1)
+    even = Assumptions(categories=4, skew=0.0, part_spread=0.0)
+    assert np.allclose(scale.simulate(8_000_000, layout, 2, engine, even), 0.01 + 1.0)
+    spread = scale.simulate(8_000_000, layout, 2, engine, Assumptions(categories=4, skew=0.0))
+    assert np.median(spread) > 1.01
 
 
-def test_nodes_have_enough_memory(tool, costs):
-    assumed = tool.Assumptions(index_bytes=100.0, node_memory=1000.0 * 1000, usable=0.5)
-    plan = tool.plan(5000, tool.Layout("", 4, 2, 1.0, shards_per_node=8), costs, assumed)
-    assert plan.memory == 5e6
-    assert (plan.nodes, plan.shards) == (10, 40)
+def test_the_engine_is_that_of_the_largest_catalogue() -> None:
+    flat = {"load_per_second": 9000, "memory_bytes": 2000, "ms_of_engine": 5, "compared_per_second": 4e6}
+    larger = {"bulk_per_second": 20_000, "memory_bytes": 1512, "ms_of_engine": 4, "compared_per_second": 2e6}
+    figures: dict[str, float | None] = {"dimension": 128} | {
+        f"1000.FLAT.{name}": value for name, value in flat.items()
+    }
+    figures |= {f"20000.FLAT.{name}": value for name, value in larger.items()}
+    assert Engine.of(figures, COSTS) == Engine(0.004, 1e6, 1000, 9000)
+    figures["20000.FLAT.compared_per_second"] = None
+    assert Engine.of(figures, COSTS).compared_per_second == COSTS.scanned_per_second
 
 
-def test_one_category_on_one_shard_is_scanned_at_the_measured_rate(tool, costs):
-    assumed = tool.Assumptions(categories=1)
-    seconds = tool.simulate(500_000, tool.LAYOUTS[0], 1, costs, assumed)
-    np.testing.assert_array_equal(seconds, 0.5)
+def test_quantities_have_readable_units() -> None:
+    assert [scale._bytes(n) for n in (5e8, 2.54e10, 1.29e12)] == ["0.5 GB", "25.4 GB", "1.29 TB"]
+    assert [scale._hours(s) for s in (90, 7200, 864_000)] == ["1.5 min", "2 h", "10 days"]
+    assert [scale._seconds(s) for s in (0.0024, 0.5)] == ["2.4 ms", "500 ms"]
 
 
-def test_a_search_waits_for_its_slowest_shard(tool, costs):
-    layout, assumed = tool.Layout("", 1, 2, 0.5, shards_per_node=4), tool.Assumptions(categories=1)
-    seconds = tool.simulate(10**8, layout, 50, costs, assumed)
-    assert np.median(seconds) > 0.5 * 10**8 / 50 / costs.scanned_per_second + assumed.engine_seconds
-
-
-def test_quantities_have_readable_units(tool):
-    assert [tool._bytes(n) for n in (5e8, 2.54e10, 1.29e12)] == ["0.5 GB", "25.4 GB", "1.29 TB"]
-    assert [tool._hours(s) for s in (90, 7200, 864_000)] == ["1.5 min", "2 h", "10 days"]
-    assert [tool._seconds(s) for s in (0.0024, 0.5)] == ["2.4 ms", "500 ms"]
-
-
-def test_records_have_the_expected_size(tool):
+def test_records_have_the_expected_size() -> None:
     pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
     found = importlib.import_module("scale_costs")._kept(16, products=600)
     assert 500 < found["record_bytes"] < 5000
@@ -86,9 +70,7 @@ def test_records_have_the_expected_size(tool):
     assert found["ingested_per_second"] > 0
 
 
-def test_measure_requires_a_model_and_photos(tool):
+def test_measure_requires_a_model_and_photos() -> None:
     with pytest.raises(SystemExit):
-        tool.main(["--measure"])
-    assert set(json.loads(tool.FIGURES.read_text())) == {
-        each.name for each in tool.Costs.__dataclass_fields__.values()
-    }
+        scale.main(["--measure"])
+    assert set(json.loads(scale.FIGURES.read_text())) == set(Costs.__dataclass_fields__)
