@@ -328,12 +328,12 @@ def test_a_dry_run_makes_no_catalogue(
         (
             [],
             1,
-            "no column 'id' (it has sku, name, bild, art, preis). Name the column with --field id=",
+            "no column 'category' (it has sku, name, image, art, price). Name the column with --field category=",
         ),
         (
             ["--field", "id=nr"],
             1,
-            "no column 'nr' (it has sku, name, bild, art, preis). Correct --field id=nr.",
+            "no column 'nr' (it has sku, name, image, art, price). Correct --field id=nr.",
         ),
         (["--field", "colour=name"], 2, "--field colour=...: unknown field"),
         (["--format", "excel"], 1, "unknown format 'excel'. Choose one of: csv, tsv"),
