@@ -328,7 +328,7 @@ def test_a_dry_run_makes_no_catalogue(
         (
             [],
             1,
-            "no column 'category' (it has sku, name, image, art, price). Name the column with --field category=",
+            "no column 'category' (it has sku, name, image, art, price). Name the column with --field",
         ),
         (
             ["--field", "id=nr"],
