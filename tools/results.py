@@ -57,17 +57,15 @@ VARIANTS: dict[str, Settings] = {
         for rate in (0.001, 0.003)
     },
     "no-mixture": {"mixture": False},
-    "no-memory": {"memory": 0},
-    "no-closed-form": {"linear_path": "none", "mixture": False},
 }
 """The variants: name to the settings that differ from the defaults (`TrainingConfig.replaced`).
 
 Of variants with the same name before the @, only the one that is best on held-out scenes gets into the page.
-Variants that taught nothing more are left out: they were near the default, or worse, on every set. They are
-another number of dimensions, Lite0 instead of Lite2 or together with it, the feature map of the head, plain
-norms, every feature of equal weight, an autoencoder, a recurrent encoder, a learned mixing for each category,
-the last weights instead of their average, and a network over Lite2 with DINOv2 (`mixture-dinov2` has both).
-docs/explanation/experiments.md has their last figures.
+Variants that taught nothing more are left out, so that a run takes under 90 minutes on two idle cores: no
+memory, a random start, another number of dimensions, Lite0 instead of Lite2 or together with it, the
+feature map of the head, plain norms, every feature of equal weight, an autoencoder, a recurrent encoder, a
+learned mixing for each category, the last weights instead of their average, and a network over Lite2 with
+DINOv2 (`mixture-dinov2` has both). docs/explanation/experiments.md has their last figures.
 """
 
 BASELINES: dict[str, tuple[str, Settings]] = {
