@@ -146,7 +146,8 @@ def test_a_server_killed_in_the_middle_of_syncs_loses_nothing(tmp_path: Path, ki
             assert {f"{number:05}" for number in range(acknowledged)} <= new
             if version:  # only products that were just being replaced can be missing until the next sync
                 assert len(found) >= PRODUCTS - WRITTEN_TOGETHER
-            with Catalogue.open(url, create=True) as catalogue:
+            patient = url.replace("timeout=3", "timeout=30")  # the server has just started
+            with Catalogue.open(patient, create=True) as catalogue:
                 catalogue.sync(file, MODEL, wait=30)
                 again = catalogue.sync(file, MODEL)
                 assert (again.unchanged, again.added, again.deleted, again.embedded) == (PRODUCTS, 0, 0, 0)
