@@ -34,7 +34,7 @@ from perfectlook.model.known import KnownScenes
 from perfectlook.model.presence import PRESENT, Presence
 from perfectlook.model.runtime import Model, features_for
 from perfectlook.recommender import Recommender
-from perfectlook.training.presence import fit_presence, scene_ids
+from perfectlook.training.presence import fit_presence
 from perfectlook.types import Float32Array
 
 FIRST, ROWS = 3, 8
@@ -82,7 +82,7 @@ def sees(
     marked = right = known = cut = n_cut = n_scenes = 0
     seconds = 0.0
     for presence, scenes in fits:
-        for row, scene in enumerate(scene_ids(whole)):
+        for row, scene in enumerate(whole.scene_ids()):
             if scene not in scenes:
                 continue
             start = perf_counter()
@@ -168,7 +168,7 @@ def rows(model: Model, whole: SetFeatures, source: str, scenes: set[str]) -> dic
 
 def far(model: Model, whole: SetFeatures, others: dict[str, SetFeatures], folds: bool) -> dict[str, float]:
     """The share of pictures that are far from known scenes."""
-    ids = np.array(scene_ids(whole))
+    ids = np.array(whole.scene_ids())
     scenes, products_ = whole.scenes, whole.products
     known = model.known_scenes
     held = np.array([scene not in model.trained_on["scenes"] for scene in ids])

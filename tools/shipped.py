@@ -24,7 +24,6 @@ from perfectlook.model.adaptation import ignore_view
 from perfectlook.model.files import CARD
 from perfectlook.model.runtime import Model, features_for
 from perfectlook.progress import ProgressLine
-from perfectlook.training.presence import scene_ids
 from perfectlook.training.train import train
 from transfer import measure
 
@@ -74,7 +73,7 @@ def steady(name: str) -> None:
     model = Model.open(MODELS / name)
     features = features_for(model, folder_of(LEARNED_FROM[name]), scene="full")
     learned = model.trained_on["scenes"]
-    rows = [row for row, scene in enumerate(scene_ids(features)) if scene in learned]
+    rows = [row for row, scene in enumerate(features.scene_ids()) if scene in learned]
     whole = features.scenes
     ignore_view(MODELS / name, FeatureArrays(whole.global_vectors[rows], whole.style_statistics[rows]))
 

@@ -9,7 +9,7 @@ import pytest
 from perfectlook.data.scenes import scene_rectangle
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.features.store import FeatureArrays
-from perfectlook.training.presence import choose_limit, fit_presence, scene_ids
+from perfectlook.training.presence import choose_limit, fit_presence
 from perfectlook.types import Box, Pair, Rectangle, View
 from styled import styled_set
 
@@ -92,7 +92,7 @@ def figures() -> dict[str, float]:
     vectors = model.product_vectors(whole)
     names = np.array(whole.product_categories)
     there, absent, found, marked = [], [], 0, 0
-    for row, scene in enumerate(scene_ids(whole)):
+    for row, scene in enumerate(whole.scene_ids()):
         if scene not in held_out:
             continue
         sight = presence.look_at(whole.scenes.batch([row]))

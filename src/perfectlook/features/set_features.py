@@ -64,6 +64,16 @@ class SetFeatures:
         """Rows of the scene views that belong to no pair."""
         return np.setdiff1d(np.arange(len(self.scene_views)), self.pair_scenes)
 
+    def measured(self, pairs: IntArray) -> IntArray:
+        """Rows of the scene views of some pairs, and of those that belong to no pair."""
+        return np.union1d(self.pair_scenes[pairs], self.unpaired)
+
+    def scene_ids(self) -> list[str]:
+        """The id of the scene of each row of `scenes`."""
+        known = self.dataset.scenes | self.dataset.unpaired
+        of_picture = {scene.picture: scene.id for scene in known.values()}
+        return [of_picture[view.picture] for view in self.scene_views]
+
 
 def set_features(
     dataset: Dataset,

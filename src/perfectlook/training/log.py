@@ -104,16 +104,14 @@ class Learned:
     def scene_rows(self, features: SetFeatures) -> IntArray:
         """Rows of the views of the scenes of the training pairs and of scenes without pairs, or `scenes`."""
         pairs = self.training if len(self.training) else np.arange(len(features.pairs))
-        measured = np.union1d(features.pair_scenes[pairs], features.unpaired)
-        return measured if self.scenes is None else self.scenes
+        return features.measured(pairs) if self.scenes is None else self.scenes
 
     def scene_ids(self, features: SetFeatures) -> set[str]:
         """Ids of the scenes that the network was made from."""
         if self.scenes is None:
             return {features.pairs[i].scene for i in self.training}
-        pictures = {features.scene_views[row].picture for row in self.scenes}
-        known = features.dataset.scenes | features.dataset.unpaired
-        return {scene.id for scene in known.values() if scene.picture in pictures}
+        ids = features.scene_ids()
+        return {ids[row] for row in self.scenes}
 
 
 def write_learned(

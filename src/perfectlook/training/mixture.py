@@ -22,7 +22,6 @@ import torch
 
 from perfectlook.errors import TrainingError
 from perfectlook.evaluation.protocol import Interval, paired_difference, training_indices
-from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import less_centres
 from perfectlook.model.distances import DistanceFunction
 from perfectlook.model.mixture import Mixture, Term
@@ -237,7 +236,7 @@ class ClosedForms:
     def distances(self, data: TrainingData, part: Round) -> DistanceFunction:
         """Distances from the scenes of held-out pairs to products, after training on the pairs of a round."""
         scenes = np.unique(data.features.pair_scenes[part.validation])
-        measured = _measured(data.features, part.training)
+        measured = data.features.measured(part.training)
         queries, products = self.queries(scenes, part.training, measured, data)
         row_of = {int(scene): row for row, scene in enumerate(scenes)}
 
@@ -394,7 +393,7 @@ def last_doubling(forms: ClosedForms, data: TrainingData, config: TrainingConfig
             return None
         matches: list[list[Float32Array]] = [[] for _ in forms.parts]
         for training, pairs in zip(parts, held, strict=True):
-            measured = _measured(features, training)
+            measured = features.measured(training)
             for found, part, setting in zip(matches, forms.parts, forms.settings, strict=True):
                 solved = _solve(part, data, training, measured, setting) * part.weigh(setting.whitening)
                 queries = part.scene_inputs(features.pair_scenes[pairs.pairs], measured) @ solved
@@ -425,12 +424,7 @@ def learn_prior(data: TrainingData, config: TrainingConfig, _given: Collection[s
 def measured_scenes(data: TrainingData, config: TrainingConfig) -> IntArray:
     """Rows of the scenes that training may measure: those of the training pairs, and those without pairs."""
     features = data.features
-    return _measured(features, training_indices(features, held_out(features, config)))
-
-
-def _measured(features: SetFeatures, pairs: IntArray) -> IntArray:
-    """Rows of the scenes of some pairs, and of those without pairs."""
-    return np.union1d(features.pair_scenes[pairs], features.unpaired)
+    return features.measured(training_indices(features, held_out(features, config)))
 
 
 def _blocks(data: TrainingData, config: TrainingConfig, *, by_stage: bool) -> list[list[IntArray]]:
@@ -478,7 +472,7 @@ def _tried(
     penalties, whitenings = (PENALTIES, WHITENINGS) if part.learns else ((0.0,), (0.0,))
     found: dict[_Setting, list[Float32Array]] = {}
     for each, pairs in zip(rounds, held, strict=True):
-        measured = _measured(features, each.training)
+        measured = features.measured(each.training)
         inputs = part.scene_inputs(features.pair_scenes[pairs.pairs], measured)
         training = each.training
         maps = part.solve(

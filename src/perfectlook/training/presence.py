@@ -63,7 +63,7 @@ def add_sight(folder: Path, model: Model | Popularity, cropped: SetFeatures, who
     if isinstance(model, Popularity):
         return
     learned = model.trained_on["scenes"]
-    ids = scene_ids(whole)
+    ids = whole.scene_ids()
     rows = np.array([row for row, scene in enumerate(ids) if scene in learned], np.int64)
     folds = np.array([fold_of(ids[row]) for row in rows], np.int64)
     known = KnownScenes.of(whole.scenes.global_vectors[rows], whole.scenes.style_statistics[rows], folds)
@@ -71,13 +71,6 @@ def add_sight(folder: Path, model: Model | Popularity, cropped: SetFeatures, who
     for name, found in ((KNOWN, known), (PRESENCE, presence)):
         if found:
             write_model_file(folder / name, found.content())
-
-
-def scene_ids(features: SetFeatures) -> list[str]:
-    """The scene id of each row of a set's scenes."""
-    known = features.dataset.scenes | features.dataset.unpaired
-    of_picture = {scene.picture: scene.id for scene in known.values()}
-    return [of_picture[view.picture] for view in features.scene_views]
 
 
 def fit_presence(
@@ -166,7 +159,7 @@ class Views:
             if pair.box and (crop := scene_rectangle(pair.box, vertical_only=vertical_only)):
                 crops.setdefault(row, (crop, []))[1].append(row_of[pair.product])
         usable = set(learned) & known.keys()
-        ids = scene_ids(whole), scene_ids(cropped)
+        ids = whole.scene_ids(), cropped.scene_ids()
         wholes = [row for row, scene in enumerate(ids[0]) if scene in usable]
         wholes = wholes[:: 1 + len(wholes) // MOST_VIEWS]
         cuts = [row for row in crops if ids[1][row] in usable]

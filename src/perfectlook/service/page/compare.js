@@ -1,8 +1,8 @@
 // Two looks side by side: the one that was kept, and the one on the page.
 
 import { priceOf, tile } from "./card.js";
-import { h, icon, replace } from "./element.js";
-import { closed, opened } from "./layers.js";
+import { h, replace } from "./element.js";
+import { closed, opened, titleBar } from "./layers.js";
 import { texts } from "./locale.js";
 import { listen } from "./state.js";
 import { nameOf, short, sum } from "./words.js";
@@ -33,16 +33,7 @@ function inside(kept, look, close, act) {
   const categories = [...new Set([...kept.slots, ...look.slots].map((slot) => slot.category))];
   const of = ({ slots }, category) => slots.find((slot) => slot.category === category);
   return [
-    h(
-      "div",
-      { class: "drawer-bar" },
-      h("h2", { id: "compare-title" }, texts.compare.title),
-      h(
-        "button",
-        { type: "button", class: "round", data: { key: "close" }, aria: { label: texts.product.close }, onclick: close },
-        icon("close"),
-      ),
-    ),
+    titleBar("compare-title", texts.compare.title, close),
     h(
       "table",
       { class: "looks" },

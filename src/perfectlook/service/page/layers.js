@@ -1,5 +1,8 @@
 // What lies over the page, such as the drawer: the browser's Back closes it before it leaves the page.
 
+import { h, icon } from "./element.js";
+import { texts } from "./locale.js";
+
 const open = [];
 let own = 0;
 
@@ -27,4 +30,18 @@ export function back() {
   const close = open.pop();
   close?.();
   return Boolean(close);
+}
+
+/** The top of a layer: its title, which `id` names for its label, and the button that closes it. */
+export function titleBar(id, title, close) {
+  return h(
+    "div",
+    { class: "drawer-bar" },
+    h("h2", { id }, title),
+    h(
+      "button",
+      { type: "button", class: "round", data: { key: "close" }, aria: { label: texts.product.close }, onclick: close },
+      icon("close"),
+    ),
+  );
 }

@@ -4,7 +4,7 @@ import { picture } from "./api.js";
 import { linkOf } from "./askshortlist.js";
 import { priceOf } from "./card.js";
 import { h, icon, replace } from "./element.js";
-import { closed, opened } from "./layers.js";
+import { closed, opened, titleBar } from "./layers.js";
 import { numbers, texts } from "./locale.js";
 import { arrived, show } from "./picture.js";
 import { listen } from "./state.js";
@@ -47,16 +47,7 @@ export function mount(button, dialog, act) {
 
 function inside(shortlist, close, act) {
   return [
-    h(
-      "div",
-      { class: "drawer-bar" },
-      h("h2", { id: "shortlist-title" }, texts.shortlist.title),
-      h(
-        "button",
-        { type: "button", class: "round", data: { key: "close" }, aria: { label: texts.product.close }, onclick: close },
-        icon("close"),
-      ),
-    ),
+    titleBar("shortlist-title", texts.shortlist.title, close),
     ...(shortlist.length ? kept(shortlist, act) : [h("p", { class: "barren" }, texts.shortlist.empty)]),
   ];
 }
