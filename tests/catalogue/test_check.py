@@ -31,7 +31,7 @@ def test_a_clean_feed_is_ok(tmp_path: Path) -> None:
     assert check.prices == {"EUR": PriceCheck(2, "9.90", "49.90", 0)}
     assert check.availability == {"in_stock": 2}
     assert check.categories == {"Furniture|Chairs": CategoryCheck(2)}
-    assert check.columns["category"] == "category"
+    assert check.columns["category"] == "Category"
     assert check.problems == check.errors == []
 
 
@@ -50,7 +50,7 @@ def test_problems_are_grouped_and_only_the_first_are_kept(tmp_path: Path) -> Non
     (group,) = check.problems
     assert (group.kind, group.count, group.kept) == ("row without picture", 9, False)
     assert len(group.examples) == EXAMPLES
-    assert group.examples[0] == f"{feed}, line 3: n0: has no picture. Add an image_link."
+    assert group.examples[0] == f"{feed}, line 3: n0: has no picture. Add its image_link."
     assert check.severity == "warning"
 
 
@@ -85,6 +85,12 @@ def test_the_command_prints_or_writes_json_alone(tmp_path: Path, capsys: pytest.
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{feed}: 1 product, 1 row left out"
     assert "  unusable id in a feed: 1 (the row is left out)" in lines
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.csv", "id,image_link,category\n"), ("a.xml", "<rss/>")])
+def test_a_feed_without_rows_is_an_error_of_its_own(name: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert check_feed(tmp_path / name).errors == [f"{tmp_path / name}: has no rows. Export it again."]
 
 
 def test_a_set_is_not_a_feed() -> None:

@@ -162,6 +162,8 @@ def test_a_folder_with_a_feed_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "feed.csv").write_text("id,image_link,category\n")
     with pytest.raises(UsageError, match=r"looks like a feed\. Name .*feed\.csv to"):
         open_source(tmp_path)
+    (tmp_path / "feed.csv").rename(tmp_path / "._feed.csv")  # macOS writes one for each file on other disks
+    assert isinstance(open_source(tmp_path), FolderSource)
 
 
 def test_a_feed_is_recognised_by_its_name_or_its_format(tmp_path: Path) -> None:

@@ -117,26 +117,6 @@ def test_an_unknown_category_is_shrunk_to_the_category_that_represents_it(
         np.testing.assert_allclose(centre, (16 * mean + 20 * prior) / 36, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("there", "left", "warned"),
-    [(16, 7, False), (16, 6, True), (20, 10, False), (20, 9, True), (16, 0, True)],
-)
-def test_a_warning_is_given_if_at_least_ten_products_and_more_than_half_are_deleted(
-    catalogue: Catalogue, products: list[Product], there: int, left: int, warned: bool
-) -> None:
-    """9 of 16 is more than half but too few, and 10 of 20 is not more than half."""
-    more = [replace(product, id=f"{product.id}-2") for product in products]
-    catalogue.sync(ListSource([*products, *more][:there]), MODEL)
-    foreseen = catalogue.sync(
-        ListSource(products[:left]), MODEL, allow_empty=True, dry_run=True, max_delete=1.0
-    )
-    report = catalogue.sync(ListSource(products[:left]), MODEL, allow_empty=True, max_delete=1.0)
-    assert (len(foreseen.warnings), len(report.warnings)) == (warned, warned)
-    if warned:
-        assert report.warnings[0].startswith(f"{there - left} of the {there} products were deleted")
-        assert foreseen.warnings[0].startswith(f"{there - left} of the {there} products would be deleted")
-
-
 def test_the_report_counts_products_of_unknown_categories(
     catalogue: Catalogue, products: list[Product]
 ) -> None:

@@ -150,6 +150,10 @@ def test_a_short_feed_deletes_no_more_than_ten_products_or_a_share(shop: Shop) -
     with pytest.raises(CatalogueError, match=r"lacks 11 of the 16 .*pass --max-delete 69%\."):
         shop.sync()
     assert len(shop.points()) == 16
+    foreseen = shop.sync(dry_run=True)
+    assert foreseen.deleted == 11
+    assert foreseen.refused.endswith("to delete them, pass --max-delete 69%.")
+    assert shop.sync(dry_run=True, max_delete=0.69).refused == ""
     assert shop.sync(max_delete=0.69).deleted == 11
     shop.rows = shop.rows[:1]
     assert shop.sync().deleted == 4

@@ -117,7 +117,7 @@ def test_an_unreadable_folder_deletes_nothing_and_the_summary_says_so(
     assert "Shoes 0: cannot be read" in captured.err
 
 
-def test_a_feed_that_lost_most_products_gives_a_warning(
+def test_a_feed_that_lost_most_products_is_refused_and_a_dry_run_foresees_it(
     shop: "Shop", source: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = [*NAMED, "--currency", "EUR", "--strict", "--json", tmp_path / "report.json"]
@@ -127,24 +127,25 @@ def test_a_feed_that_lost_most_products_gives_a_warning(
 
     feed = write_feed(source)
     assert sync(feed, shop.model, folder, *more) == 0
-    assert (report()["warnings"], "WARNING" in capsys.readouterr().err) == ([], False)
     whole = feed.read_text(encoding="utf-8")
     feed.write_text("\n".join(whole.splitlines()[:4]) + "\n", encoding="utf-8")
-    assert sync(feed, shop.model, folder, *more, "--dry-run") == 0
-    said = capsys.readouterr().err
-    assert (
-        "WARNING: 15 of the 18 products would be deleted. If the source lacks them by mistake, do not" in said
-    )
+    capsys.readouterr()
+    assert sync(feed, shop.model, folder, *more, "--dry-run") == 1
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        f"{folder}: nothing was changed. A sync with model model would stop. With a larger --max-delete, it "
+        "would do this:",
+        "  0 added, 0 changed, 15 deleted, 3 unchanged; 0 embedded, 0 problems",
+    ]
+    assert f"ERROR: {report()['refused']}\n" in said.err
     assert sync(feed, shop.model, folder, *more) == 1
-    said = capsys.readouterr().err
-    assert f"{feed}: lacks 15 of the 18 products of {folder}, more than 20%. Nothing was changed." in said
-    assert "pass --max-delete 84%." in said
+    refused = capsys.readouterr().err
+    assert f"{feed}: lacks 15 of the 18 products of {folder}, more than 20%. Nothing was changed." in refused
+    assert "pass --max-delete 84%." in refused
+    assert report()["refused"] in refused
+    assert sync(feed, shop.model, folder, *more, "--max-delete", "84%", "--dry-run") == 0
     assert sync(feed, shop.model, folder, *more, "--max-delete", "84%") == 0
-    (warning,) = report()["warnings"]
-    assert f"WARNING: {warning}\n" in capsys.readouterr().err
-    assert warning.startswith("15 of the 18 products were deleted, ")
-    assert "--dry-run` shows deletions beforehand" in warning
-    assert "restore them by syncing a complete source" in warning
+    assert (report()["deleted"], report()["refused"]) == (15, "")
     feed.write_text(whole, encoding="utf-8")
     assert sync(feed, shop.model, folder, *more) == 0
     assert (report()["added"], report()["unchanged"], report()["warnings"]) == (15, 3, [])

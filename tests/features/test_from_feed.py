@@ -90,6 +90,31 @@ def test_a_person_corrects_and_the_next_run_follows(shop: Shop) -> None:
         shop.make(*rows)
 
 
+def test_corrected_pictures_make_room_and_their_corrections_stay(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("perfectlook.features.from_feed.MOST_SHOWN", 2)
+    rows = (("a", "Chair", "Chairs", "a.jpg", "r.jpg, s.jpg", ""), ("c", "Rug", "Rugs", "c.jpg", "", "b.jpg"))
+
+    def shown() -> list[str]:
+        return re.findall(r'data-picture="(\w+)"', (shop.set / PAGE).read_text(encoding="utf-8"))
+
+    shop.make(*rows)
+    first = shown()
+    assert len(first) == 2
+    corrections = [f"{first[0]},lifestyle", f"{first[1]},neither", "gone<script>,packshot"]
+    (shop.set / CORRECTIONS).write_text("\n".join(["picture,kind", *corrections]), encoding="utf-8")
+    shop.make(*rows)
+    assert len(set(shown()) - set(first)) == 1
+    page = (shop.set / PAGE).read_text(encoding="utf-8")
+    counts = json.loads(re.search(r"const counts = (.*);", page)[1])  # type: ignore[index]
+    kept = [each for each in corrections if each.split(",")[0] not in shown()]
+    assert (counts["shown"], counts["of"]) == (2, 3)
+    assert [",".join(each) for each in counts["kept"]] == kept
+    assert len(kept) == 2
+    assert "gone<" not in page
+
+
 def test_a_set_from_a_feed_trains_unchanged(shop: Shop) -> None:
     rooms = load_set("showroom")
     cited: dict[str, list[str]] = {}

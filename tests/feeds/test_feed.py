@@ -10,6 +10,7 @@ from dirty import CLEAN, DIRTY, IN_XML
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds import Feed, PictureCache
 from perfectlook.feeds.packed import open_feed
+from perfectlook.feeds.readers import format_of
 from perfectlook.types import Product
 
 CHAIR = {
@@ -346,7 +347,7 @@ def test_a_problem_names_the_line_of_a_text_file_and_the_row_of_xml(tmp_path: Pa
     feed = feed_of(tmp_path, {"image_link": ""})
     assert products(feed) == []
     assert (
-        str(feed.problems[0]) == f"{tmp_path / 'feed.jsonl'}, line 1: 1: has no picture. Add an image_link."
+        str(feed.problems[0]) == f"{tmp_path / 'feed.jsonl'}, line 1: 1: has no picture. Add its image_link."
     )
 
 
@@ -474,3 +475,96 @@ def test_a_packed_feed_is_named_and_has_its_pictures_where_the_file_is(tmp_path:
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(content)[:-9])
     with pytest.raises(FeedError, match=r"cut\.csv\.gz: damaged gzip file .*\. Export the feed again\."):
         open_feed(tmp_path / "cut.csv.gz", PictureCache(tmp_path / "cache"), {})
+
+
+@pytest.mark.parametrize("broken", ["[" * 5_000, "[" * 300, '["' * 5_000, "9" * 5_000])
+@pytest.mark.parametrize("field", ["image_link", "category", "price", "id", "sale_price_effective_date"])
+def test_no_value_of_a_row_ends_a_sync(field: str, broken: str, tmp_path: Path) -> None:
+    feed = feed_of(tmp_path, {}, {field: broken, "product_type": None}, {})
+    assert {"1", "3"} <= {product.id for product in products(feed)}
+
+
+def test_an_error_that_nobody_foresaw_is_reported_with_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = feed_of(tmp_path, {}, {"title": "bad"}, {})
+    clean, errors = feed.cleaning.clean, iter([None, ZeroDivisionError("by zero"), None])
+
+    def fail_once(fields: dict[str, str]) -> object:
+        if error := next(errors):
+            raise error
+        return clean(fields)
+
+    monkeypatch.setattr(feed.cleaning, "clean", fail_once)
+    assert [product.id for product in products(feed)] == ["1", "3"]
+    assert problems(feed) == [("2", "2", "unreadable row")]
+    assert feed.problems[0].reason == "cannot be read (ZeroDivisionError: by zero). Correct the row."
+    assert feed.unavailable == {"2"}
+
+    def read(*_: object, **__: object) -> object:
+        yield from format_of("a.jsonl").read(tmp_path / "feed.jsonl", "id")
+        raise OverflowError
+
+    monkeypatch.undo()
+    monkeypatch.setattr(feed, "_format", feed._format._replace(read=read))
+    assert len(products(feed)) == 3
+    assert problems(feed) == [("4", "?", "unreadable row")]
+    assert feed.unavailable is None
+
+
+def test_lists_of_json_give_one_value_where_there_is_one(tmp_path: Path) -> None:
+    feed = feed_of(
+        tmp_path,
+        {
+            "id": ["5", None],  # type: ignore[dict-item]
+            "category": [],  # type: ignore[dict-item]
+            "google_product_category": "A > B",
+            "product_type": [None],  # type: ignore[dict-item]
+            "image_link": [float("nan"), "1.jpg", None, "2.jpg"],  # type: ignore[dict-item]
+            "brand": ["Acme"],  # type: ignore[dict-item]
+            "title": [],  # type: ignore[dict-item]
+            "price": ["50 EUR"],  # type: ignore[dict-item]
+            "availability": [None, "in stock"],  # type: ignore[dict-item]
+        },
+        {
+            "categories": None,
+            "category": [{"id": 9, "name": "Sofas"}, {"name": "Sale"}],  # type: ignore[dict-item]
+            "image_link": [{"src": "1.jpg"}],  # type: ignore[dict-item]
+            "brand": {"name": "Acme"},  # type: ignore[dict-item]
+        },
+    )
+    first, second = products(feed)
+    assert (first.id, first.category, first.title) == ("5", "A|B", None)
+    assert (first.picture, first.fields["additional_image_link"]) == (tmp_path / "1.jpg", "2.jpg")
+    names = ("brand", "price", "availability")
+    assert [first.fields[name] for name in names] == ["Acme", "50.00 EUR", "in_stock"]
+    assert "product_type" not in first.fields
+    assert (second.category, second.picture, second.fields["brand"]) == ("Sofas", tmp_path / "1.jpg", "Acme")
+    assert feed.problems == []
+
+
+def test_texts_in_brackets_are_no_lists(tmp_path: Path) -> None:
+    (product,) = products(
+        feed_of(tmp_path, {"title": "[12]", "brand": "[Acme]", "product_type": "[Sale] Sofas"})
+    )
+    assert (product.title, product.fields["brand"], product.category) == ("[12]", "[Acme]", "[Sale] Sofas")
+
+
+def test_messages_have_the_names_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match=r"no column 'Foto-Datei' \(it has Art-Nr, FotoX, Bild\)\."):
+        products(csv_feed(tmp_path, "Art-Nr,FotoX,Bild", "1,2,3", image_link="Foto-Datei"))
+    with pytest.raises(FeedError, match=r"no column 'category' \(it has ID, FotoX, Bild\)\."):
+        products(csv_feed(tmp_path, "ID,FotoX,Bild", "1,2,3"))
+    feed = csv_feed(tmp_path, "ID,Bild,Kategorie,Preis", "1,,A,1 EUR", "2,2.jpg,A,cheap")
+    assert [product.id for product in products(feed)] == ["2"]
+    assert [each.reason.partition(".")[0] for each in feed.problems] == [
+        "has no picture",
+        "Preis is left out: 'cheap' is not a price",
+    ]
+    assert feed.problems[0].reason == "has no picture. Add its Bild."
+    assert feed.recognised() == {
+        "id": "ID",
+        "image_link": "Bild",
+        "category": "Kategorie",
+        "price": "Preis",
+    }

@@ -173,6 +173,48 @@ def test_magentos_variants_are_part_of_their_product(tmp_path: Path) -> None:
     assert (rug.category, rug.fields["availability"]) == ("Living, Dining|Rugs", "out_of_stock")
 
 
+@pytest.mark.parametrize(
+    ("platform", "needed"), [("shopify", "Handle"), ("woocommerce", "Images"), ("magento", "sku")]
+)
+def test_a_file_that_is_no_export_of_the_platform_is_refused_once(
+    platform: str, needed: str, tmp_path: Path
+) -> None:
+    content = "ID,Foto,Categories\n1,1.jpg,A\n2,2.jpg,B\n"
+    with pytest.raises(
+        FeedError,
+        match=rf"export\.csv: no column '{needed}', which an export of {platform} has "
+        rf"\(it has ID, Foto, Categories\)\. Name the columns with --field, without --format {platform}\.",
+    ):
+        products(tmp_path, content, format=platform)
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        (
+            SHOPIFY,
+            {"id": "Handle", "category": "Product Category, Type", "availability": "Variant Inventory Qty"},
+        ),
+        (WOOCOMMERCE, {"id": "SKU, ID", "price": "Regular price", "availability": "In stock?"}),
+        (
+            WOOCOMMERCE_IN_GERMAN,
+            {"id": "Artikelnummer, ID", "image_link": "Bilder", "price": "Regulärer Preis"},
+        ),
+        (MAGENTO, {"id": "sku", "image_link": "base_image, additional_images", "title": "name"}),
+    ],
+)
+def test_fields_of_a_platform_have_the_columns_of_the_file(
+    content: str, columns: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "export.csv").write_text(content, encoding="utf-8")
+    feed = Feed(tmp_path / "export.csv", PictureCache(tmp_path / "cache"), currency="EUR")
+    list(feed.products())
+    found = feed.recognised()
+    assert {name: found[name] for name in columns} == columns
+    header = content.replace("\\\n", "").splitlines()[0].replace('"', "").split(",")
+    assert {column for text in found.values() for column in text.split(", ")} <= set(header)
+
+
 def test_columns_named_with_field_are_read_as_they_are(tmp_path: Path) -> None:
     named = {"id": "ID", "title": "Name", "image_link": "Images", "category": "Categories"}
     rows = WOOCOMMERCE.splitlines()

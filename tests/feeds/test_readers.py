@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from perfectlook.errors import FeedError
-from perfectlook.feeds.readers import FORMATS, FeedRow, UnreadableRow, as_text, format_of
+from perfectlook.feeds.readers import FORMATS, as_text, check_packing, format_of, listed
+from perfectlook.feeds.rows import FeedRow, UnreadableRow
 
 
 def rows(path: Path, content: str | bytes, id_column: str = "id") -> list[FeedRow | UnreadableRow]:
@@ -364,14 +365,77 @@ def test_columns_that_unpack_suspiciously_are_refused_unread(tmp_path: Path) -> 
     parquet = pytest.importorskip("pyarrow.parquet")
     import pyarrow
 
-    bomb = pyarrow.table({"id": ["1"], "title": ["x" * (64 * 2**20 + 1)]})
-    parquet.write_table(bomb, tmp_path / "a.parquet", use_dictionary=False, compression="gzip")
-    with pytest.raises(FeedError, match=r"column 'title' unpacks to 67,.* bytes and 1 values\. Remove"):
+    many = pyarrow.table({"id": ["1"], **{f"title {n}": ["x" * (33 * 2**20)] for n in range(2)}})
+    parquet.write_table(many, tmp_path / "a.parquet", use_dictionary=False, compression="gzip")
+    with pytest.raises(
+        FeedError,
+        match=r"row group 1 unpacks from .* to 69,.* bytes, most of them in column 'title \d'\. Remove",
+    ):
         list(format_of("a.parquet").read(tmp_path / "a.parquet", "id"))
+    with pytest.raises(FeedError, match=r"unpacks to more than 1,000 bytes\. Pass a larger --max-feed"):
+        list(format_of("a.parquet").read(tmp_path / "a.parquet", "id", most=1_000))
     listed = pyarrow.table({"id": ["1", "2"], "links": [[0] * 10_001, [1, 2]]})
     parquet.write_table(listed, tmp_path / "b.parquet")
     rows = [row.values for row in format_of("b.parquet").read(tmp_path / "b.parquet", "id")]  # type: ignore[union-attr]
     assert rows == [{"id": "1", "links": ""}, {"id": "2", "links": "[1, 2]"}]
+
+
+def test_memory_is_measured_because_the_sizes_in_a_file_may_be_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    bomb = pyarrow.table({"id": ["1"], **{f"title {n}": ["x" * 2**27] for n in range(4)}})
+    parquet.write_table(bomb, tmp_path / "a.parquet", use_dictionary=False, compression="gzip")
+    with pytest.raises(FeedError, match="row group 1"):
+        check_packing(tmp_path / "a.parquet", parquet.read_metadata(tmp_path / "a.parquet"), [False] * 5)
+    monkeypatch.setattr("perfectlook.feeds.readers.check_packing", lambda *_: None)
+    before = pyarrow.total_allocated_bytes()
+    with pytest.raises(FeedError, match=r"column 'title \d' unpacks to too much\. Remove it"):
+        list(format_of("a.parquet").read(tmp_path / "a.parquet", "id"))
+    assert pyarrow.total_allocated_bytes() == before
+
+
+def test_a_value_that_python_cannot_hold_is_an_error_of_its_row(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    days = pyarrow.array([20_000, 2**31 - 1, None], pyarrow.int32()).cast(pyarrow.date32())
+    stray = pyarrow.Array.from_buffers(  # \xff is not UTF-8
+        pyarrow.string(),
+        3,
+        [None, pyarrow.array([0, 1, 2, 3], pyarrow.int32()).buffers()[1], pyarrow.py_buffer(b"a\xffc")],
+    )
+    for name, column in (("days", days), ("texts", stray)):
+        table = pyarrow.table({"id": ["1", "2", "3"], name: column})
+        parquet.write_table(table, tmp_path / "a.parquet")
+        first, bad, last = format_of("a.parquet").read(tmp_path / "a.parquet", "id")
+        assert isinstance(first, FeedRow)
+        assert isinstance(bad, UnreadableRow)
+        assert isinstance(last, FeedRow)
+        assert (bad.number, bad.id) == (2, "2")
+        assert "cannot be read" in bad.reason or "not UTF-8" in bad.reason
+
+
+def test_floats_of_parquet_are_written_as_people_do(tmp_path: Path) -> None:
+    """pandas makes floats of integers with gaps, and a float32 has only seven digits."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    columns = {
+        "id": pyarrow.array([1.0, None, 4006381333931.0]),
+        "price": pyarrow.array([49.9, 0.1, 16777216.0], pyarrow.float32()),
+        "weight": pyarrow.array([0.1 + 0.2, float("nan"), 1e-7]),
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    assert [
+        tuple(row.values()) for row in values(format_of("a.parquet").read(tmp_path / "a.parquet", "id"))
+    ] == [
+        ("1", "49.9", "0.3"),
+        ("", "0.1", ""),
+        ("4006381333931", "16777216", "0.0000001"),
+    ]
 
 
 def rows_and_problems(
@@ -465,14 +529,16 @@ def test_xml_of_many_shops(tmp_path: Path) -> None:
         (plain, {"id": "1", "product": "part"}),
     ):
         (tmp_path / "a.xml").write_text(content, encoding="utf-8")
-        assert list(format_of("a.xml").read(tmp_path / "a.xml", "id")) == [FeedRow(1, values)]
+        (row,) = format_of("a.xml").read(tmp_path / "a.xml", "id")
+        assert isinstance(row, FeedRow)
+        assert row.values == values
 
 
 def test_nan_is_no_value(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text('{"id": 1, "price": NaN, "x": -Infinity}\n', encoding="utf-8")
-    assert list(format_of("a.jsonl").read(tmp_path / "a.jsonl", "id")) == [
-        FeedRow(1, {"id": "1", "price": "", "x": ""})
-    ]
+    found = rows(tmp_path / "a.jsonl", '{"id": 1, "price": NaN, "x": -Infinity, "y": [null, "a", [], NaN]}\n')
+    assert values(found) == [{"id": "1", "price": "", "x": "", "y": '["a"]'}]
+    assert (listed('[NaN, [null], "a"]'), listed("[]"), listed('{"a": 1}')) == (["a"], [], [{"a": 1}])
+    assert (listed("[Sale] Sofa"), listed("[" * 100_000), listed("5")) == (None, None, None)
 
 
 def test_nested_elements_of_xml_are_fields_of_their_own(tmp_path: Path) -> None:
@@ -491,3 +557,55 @@ def test_nested_elements_of_xml_are_fields_of_their_own(tmp_path: Path) -> None:
             "category": "Sofas",
         }
     ]
+
+
+SWALLOWED = '1,"24 Pot,Pots,5 EUR,{}1\n2,Pot 5",Pots,5 EUR,{}2\n3,Pot,Pots,5 EUR,{}3\n'
+
+
+@pytest.mark.parametrize("link", ["media?f=", "//cdn.example/", "pic", "https://s.example/"])
+@pytest.mark.parametrize("image", ["image_link", "Foto"])
+@pytest.mark.parametrize("space", ["", " "])
+def test_rows_are_not_swallowed_where_pictures_have_no_suffix(
+    link: str, image: str, space: str, tmp_path: Path
+) -> None:
+    content = f"id,title,category,price,{image}\n{SWALLOWED.replace('{}', link)}".replace(",", f",{space}")
+    assert rows_and_problems(tmp_path, "a.csv", content) == (['Pot 5"', "Pot"], [(2, "1")])
+
+
+def test_descriptions_of_several_lines_are_no_rows(tmp_path: Path) -> None:
+    header = "id,title,category,price,image_link\n"
+    for text in (
+        "Oak, oiled, seats three, grey, wide",  # as many commas as columns
+        "Sizes\n36,38,40,42,44\n37,39,41,43,45",
+        "Pots, red:\nS,M,L,XL,XXL",
+    ):
+        row = f'1,"{text}\n{text}",Pots,5 EUR,media?f=1\n2,Pot,Pots,5 EUR,media?f=2\n'
+        assert rows_and_problems(tmp_path, "a.csv", header + row) == ([f"{text}\n{text}", "Pot"], [])
+
+
+def test_deep_elements_of_an_item_are_passed_over(tmp_path: Path) -> None:
+    deep = "<a>" * 3_000 + "x" + "</a>" * 3_000
+    found = rows(tmp_path / "f.xml", f"<rss><item><id>1</id>{deep}</item><item><id>2</id></item></rss>")
+    assert values(found) == [{"id": "1"}, {"id": "2"}]
+
+
+def test_xml_of_another_kind_names_its_elements(tmp_path: Path) -> None:
+    offers = "<offer><name>A</name></offer>" * 3
+    with pytest.raises(
+        FeedError,
+        match=r"has no <item>, <entry> or <product>, but <offer> \(3\), <offers> \(1\)\. Export it as Google",
+    ):
+        rows(tmp_path / "f.xml", f"<shop><name>A</name><offers>{offers}</offers></shop>")
+    for empty in (
+        "<rss><channel><image><url>x</url></image></channel></rss>",
+        "<products/>",
+        "<shop><products/></shop>",
+    ):
+        assert rows(tmp_path / "f.xml", empty) == []
+
+
+def test_a_comma_in_a_header_with_tabs_is_no_separator(tmp_path: Path) -> None:
+    with pytest.raises(FeedError, match=r"separated by tabs\. Pass --format tsv\."):
+        rows(tmp_path / "a.csv", "id\ttitle\tsize, colour\n1\ta\tS\n")
+    with pytest.raises(FeedError, match=r"not separated by tabs\. Pass --format csv\."):
+        rows(tmp_path / "a.txt", "id,title,a\tb\n1,a,S\n")

@@ -31,9 +31,6 @@ from perfectlook.stores import EmbeddedStore, Hits, Point, Query, Store, open_st
 from perfectlook.stores.base import fields_of
 from perfectlook.types import Problem
 
-MANY_DELETED = 10
-"""A sync that deletes at least this many products warns if they are more than half of all."""
-
 MAX_DELETE = 0.2
 """The largest share of the products that a sync deletes by default."""
 AT_LEAST_DELETED = 10
@@ -164,8 +161,11 @@ class Catalogue(Closable):
                 source, before, verify=verify, fetch=not dry_run, workers=workers, progress=progress
             )
             staying, stored = listing.staying(before.keys()), before
-            if not allow_empty or listing.items or listing.unchanged:
-                _check_losses(source, listing, before, self.location, 1.0 if dry_run else max_delete)
+            refused = (
+                _check_losses(source, listing, before, self.location, max_delete, dry_run=dry_run)
+                if not allow_empty or listing.items or listing.unchanged
+                else ""
+            )
             target = _to_fill(manifest, identity, source, recentre=recentre)
             switches = target is not manifest.active
             stage = stage and switches and manifest.active is not None
@@ -190,9 +190,10 @@ class Catalogue(Closable):
                 report,
                 embedded=len(after) if dry_run and switches else len(wanted),
                 switched=switches and not stage,
-                warnings=[*report.warnings, *_unknown_availabilities(source)],
+                warnings=_unknown_availabilities(source),
                 mapped_categories=_mapped(source),
                 kept=len(staying & after.keys()),
+                refused=refused,
             )
             if dry_run:
                 return report
@@ -372,7 +373,8 @@ class SyncReport:
             trained neither with the category, nor with one of the same name, nor with one above it.
         mapped_categories: the categories of a feed that were replaced by those of the model, with the
             category, how it was found, and how sure it is. Only of the rows that are new or changed.
-        warnings: what looks like a mistake, although it was done: more than half of the products deleted.
+        warnings: what looks like a mistake, although it was done: availabilities that are not understood.
+        refused: why a sync would stop before it changes anything; "" if it would not. Only of a dry run.
     """
 
     added: int = 0
@@ -389,6 +391,7 @@ class SyncReport:
     unknown_categories: dict[str, int] = field(default_factory=dict)
     mapped_categories: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    refused: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return the report as JSON values by attribute name."""
@@ -501,36 +504,36 @@ def _report(
         changes=changes,
         dry_run=dry_run,
         unknown_categories={name: n for name, n in counts if model.resolve(name).category is None},
-        warnings=_warnings(len(changes.deleted), len(before), dry_run=dry_run),
     )
 
 
-def _warnings(deleted: int, before: int, *, dry_run: bool) -> list[str]:
-    if deleted < MANY_DELETED or 2 * deleted <= before:
-        return []
-    share = f"{deleted:,} of the {before:,} products"
-    if dry_run:
-        return [f"{share} would be deleted. If the source lacks them by mistake, do not sync it."]
-    return [
-        f"{share} were deleted, because the source does not have them. If this is a mistake, restore them by "
-        "syncing a complete source. `perfectlook catalogue sync --dry-run` shows deletions beforehand."
-    ]
-
-
 def _check_losses(
-    source: Source, listing: Listing, before: Mapping[str, State], location: str, most: float
-) -> None:
-    """Raise CatalogueError if a source lacks all products, or a larger share of them than `most`."""
+    source: Source,
+    listing: Listing,
+    before: Mapping[str, State],
+    location: str,
+    most: float,
+    *,
+    dry_run: bool,
+) -> str:
+    """Raise CatalogueError if a source lacks all products, or a larger share of them than `most`.
+
+    A dry run gets the second reason as text instead; otherwise the text is empty.
+    """
     if not (listing.items or listing.unchanged):
         raise CatalogueError(_why_empty(source, listing, len(before), location))
     lost = len(before.keys() - listing.items.keys() - listing.unchanged - listing.staying(before.keys()))
-    if lost > max(AT_LEAST_DELETED, most * len(before)):
-        percent = -(-100 * lost // len(before))
-        raise CatalogueError(
-            f"{source.name}: lacks {lost:,} of the {len(before):,} products of {location}, more than "
-            f"{most:.0%}. Nothing was changed. Check that the source is complete; to delete them, "
-            f"pass --max-delete {percent}%."
-        )
+    if lost <= max(AT_LEAST_DELETED, most * len(before)):
+        return ""
+    percent = -(-100 * lost // len(before))
+    reason = (
+        f"{source.name}: lacks {lost:,} of the {len(before):,} products of {location}, more than "
+        f"{most:.0%}. Nothing was changed. Check that the source is complete; to delete them, "
+        f"pass --max-delete {percent}%."
+    )
+    if dry_run:
+        return reason
+    raise CatalogueError(reason)
 
 
 def _unknown_availabilities(source: Source) -> list[str]:

@@ -3,8 +3,6 @@
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from hashlib import blake2b
@@ -131,16 +129,19 @@ def check_feed(
     opened = Model.open(model) if isinstance(model, Path | str) else model
     check = FeedCheck(source.name, opened.name if opened else None)
     counts = _Counts(time.time() if at is None else at)
-    with _errors_of(check):
+    try:
         # Problems are counted row by row, because a list of all of them may be large.
         for product in source.products(lambda *_: counts.take(source.problems)):
             counts.add(product)
             source.pictures.forget()
+    except FeedError as error:
+        check.errors.append(str(error))
     counts.take(source.problems)
-    if not counts.products and not check.errors:
-        check.errors.append(f"{source.name}: no row becomes a product. Correct the rows that are listed.")
     check.columns = source.recognised()
     counts.write(check)
+    if not check.products and not check.errors:
+        why = "no row becomes a product. Correct the rows that are listed."
+        check.errors.append(f"{source.name}: {why if check.problems else 'has no rows. Export it again.'}")
     matches = {name: source.categories.find(name, opened.categories) for name in check.categories if opened}
     for name, match in matches.items():
         found = check.categories[name]
@@ -148,14 +149,6 @@ def check_feed(
     if write_map and opened:
         write_category_map(Path(write_map), matches)
     return check
-
-
-@contextmanager
-def _errors_of(check: FeedCheck) -> Iterator[None]:
-    try:
-        yield
-    except FeedError as error:
-        check.errors.append(str(error))
 
 
 class _Counts:

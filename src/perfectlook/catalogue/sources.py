@@ -98,7 +98,8 @@ def open_source(
         return open_feed(path, cache, options)
     if not path.is_dir() or releases_at(path) or any((path / name).is_file() for name in (PAIRS, CATEGORIES)):
         return SetSource(load_set(path), **options)
-    feeds = sorted(each.name for each in path.iterdir() if each.is_file() and _names_a_feed(each))
+    files = (each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
+    feeds = sorted(each.name for each in files if _names_a_feed(each))
     if feeds:  # syncing the folder would delete all products that have no picture in it
         raise UsageError(
             f"{path}: contains {feeds[0]}, which looks like a feed. Name {path / feeds[0]} to sync it, or "

@@ -118,7 +118,7 @@ def sync(
             _print(target, catalogue, report, opened.name)
     if json:
         write_json(json, report.to_dict())
-    return 1 if strict and report.failed else 0
+    return 1 if report.refused or (strict and report.failed) else 0
 
 
 def check(
@@ -262,7 +262,8 @@ def _catalogue(location: str, *, dry_run: bool) -> "Iterator[Catalogue]":
 
 def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: str) -> None:
     if report.dry_run:
-        print(f"{location}: nothing was changed. A sync with model {model} would do this:")
+        would = "would stop. With a larger --max-delete, it would" if report.refused else "would"
+        print(f"{location}: nothing was changed. A sync with model {model} {would} do this:")
     else:
         counts = catalogue.categories()
         total = sum(counts.values())
@@ -285,6 +286,8 @@ def _print(catalogue: "Catalogue", location: str, report: "SyncReport", model: s
         print(f"  {_unknown(report.unknown_categories)}")
     for warning in report.warnings:
         print(f"WARNING: {warning}", file=sys.stderr)
+    if report.refused:
+        print(f"ERROR: {report.refused}", file=sys.stderr)
 
 
 def _problems(number: int) -> str:

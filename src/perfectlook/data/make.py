@@ -29,7 +29,8 @@ from perfectlook.data.layout import (
     write_files,
 )
 from perfectlook.errors import DatasetError, UsageError
-from perfectlook.feeds.readers import UnreadableRow, read_csv, read_tsv
+from perfectlook.feeds.readers import read_csv, read_tsv
+from perfectlook.feeds.rows import UnreadableRow
 from perfectlook.files import write_file
 from perfectlook.images import SUFFIXES, picture_problem, upright_size
 from perfectlook.taxonomy import normalise

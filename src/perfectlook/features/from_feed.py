@@ -216,18 +216,23 @@ def _write_page(
     shown: Mapping[str, Iterable[Path]],
     corrections: Mapping[str, str],
 ) -> None:
-    """Write the page of corrected and doubtful pictures and of scenes, with thumbnails in it."""
+    """Write the page of doubtful pictures, of scenes and of corrected pictures, with thumbnails in it.
+
+    It also saves the corrections of pictures that it does not show.
+    """
     citing: defaultdict[Path, list[str]] = defaultdict(list)
     for id_, pictures in shown.items():
         for picture in dict.fromkeys(pictures):
             citing[picture].append(id_)
     order = {NEITHER: 0, PACKSHOT: 0, DOUBT: 1, LIFESTYLE: 2}
     listed = sorted(
-        (prints[picture].sha256 not in corrections, order[kind], str(picture), picture)
+        (prints[picture].sha256 in corrections, order[kind], str(picture), picture)
         for picture, kind in kinds.items()
         if kind in (DOUBT, LIFESTYLE) or prints[picture].sha256 in corrections
     )
     figures = {prints[picture].sha256: picture for *_, picture in listed}
+    shown_here = list(figures)[:MOST_SHOWN]
+    kept = [each for each in corrections.items() if each[0] not in shown_here]
     parts = [
         _FIGURE.format(
             picture=sha256,
@@ -236,9 +241,10 @@ def _write_page(
             thumbnail=base64.b64encode(_thumbnail(picture)).decode(),
             products=html.escape(", ".join(citing[picture][:5])[:200]),
         )
-        for sha256, picture in list(figures.items())[:MOST_SHOWN]
+        for sha256 in shown_here
+        for picture in [figures[sha256]]
     ]
-    counts = json.dumps({"shown": len(parts), "of": len(figures)})
+    counts = json.dumps({"shown": len(parts), "of": len(figures), "kept": kept}).replace("<", "\\u003c")
     template = (Path(__file__).parent / "pictures.html").read_text(encoding="utf-8")
     write_file(file, template.replace("{{counts}}", counts).replace("{{figures}}", "\n".join(parts)))
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 from perfectlook.errors import UsageError
 from perfectlook.feeds.platforms import TAXONOMY
 from perfectlook.feeds.platforms import taxonomy as taxonomy_of
-from perfectlook.feeds.readers import UnreadableRow, read_csv
+from perfectlook.feeds.readers import read_csv
+from perfectlook.feeds.rows import UnreadableRow
 from perfectlook.files import write_file
 from perfectlook.taxonomy import normalise, resolve, split_path
 

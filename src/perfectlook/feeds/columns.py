@@ -40,10 +40,11 @@ date_sale_price_ends: datumandemangebotspreisendet datedefindepromo
 visibility_in_catalog: sichtbarkeitimkatalog
 """
 """Columns in German, French, Spanish, Italian and Dutch exports, as letters without accents."""
+IMAGES = ("image_link", "image", "image_url", "picture", "images", "image_src")
 _ALIASES = {
     "id": ("sku", "product_id", "item_id"),
     "title": ("name", "product_name"),
-    "image_link": ("image", "image_url", "picture", "images", "image_src"),
+    "image_link": IMAGES[1:],
     "link": ("url", "product_url"),
     "price": ("regular_price",),
     "sale_price": ("special_price", "discount_price"),
@@ -89,6 +90,7 @@ class Columns:
         for field in named:
             if field not in FIELDS:
                 raise UsageError(f"--field {field}=...: unknown field. Choose one of: {', '.join(FIELDS)}.")
+        self._given = dict(named)
         self._named = {field: column_name(column) for field, column in named.items()}
         self._aliases = {field: names for field, names in _ALIASES.items() if field not in named}
         self.id = self._named.get("id", "id")
@@ -117,11 +119,16 @@ class Columns:
                 texts[field] = texts[present[0]] if field == "availability" else texts.pop(present[0])
         return texts
 
-    def check(self, feed: str, present: Collection[str]) -> None:
-        """Raise FeedError if a column of `--field` or a required column is missing."""
-        has = f"it has {', '.join(present)}"
-        for field, column in self._named.items():
-            if column not in present:
+    def check(self, feed: str, present: Mapping[str, str]) -> None:
+        """Raise FeedError if a column of `--field` or a required column is missing.
+
+        Args:
+            feed: the name of the feed.
+            present: what the feed calls its columns, by their name.
+        """
+        has = f"it has {', '.join(present.values())}"
+        for field, column in self._given.items():
+            if self._named[field] not in present:
                 raise FeedError(f"{feed}: no column '{column}' ({has}). Correct --field {field}={column}.")
         fields = self.renamed(dict.fromkeys(present, "?"))
         for needed in (("id",), ("image_link",), CATEGORY_FIELDS):

@@ -1,6 +1,5 @@
 """A feed: one product for each usable row, and a problem for each other row."""
 
-import json
 import os
 import re
 import unicodedata
@@ -13,13 +12,14 @@ from pathlib import Path
 from typing import TypeAlias, Unpack
 from urllib.parse import unquote, urljoin
 
-from perfectlook.errors import FeedError
+from perfectlook.errors import FeedError, PerfectLookError
 from perfectlook.feeds.categories import REPLACING, CategoryMap
-from perfectlook.feeds.columns import CATEGORY_FIELDS, Columns
+from perfectlook.feeds.columns import CATEGORY_FIELDS, FIELDS, Columns
 from perfectlook.feeds.fields import MAX_ID, Cleaning, CleaningOptions, FeedProblem, unusable_id
 from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.platforms import PLATFORMS, TAXONOMY, products_of, taxonomy
-from perfectlook.feeds.readers import FeedRow, UnreadableRow, format_of, start_of
+from perfectlook.feeds.readers import format_of, listed
+from perfectlook.feeds.rows import MAX_FEED, FeedRow, Rows, UnreadableRow, start_of
 from perfectlook.images import SUFFIXES
 from perfectlook.taxonomy import normalise
 from perfectlook.texts import clean_line, plain_text
@@ -30,10 +30,7 @@ MAX_FIELD = 10_000
 MAX_LINK = 2_000
 """Limits in characters. Longer titles and fields are cut. Longer ids, categories and links are refused."""
 
-MAX_FEED = 2_000_000_000
-"""The default of `FeedOptions.max_feed`."""
-
-MEANING = 5
+MEANING = 6
 """Raise this when the same row gives another product than before. Every row is then read in full again."""
 
 IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
@@ -135,7 +132,10 @@ class Feed:
         numbers = self._taxonomy
         self.categories = CategoryMap.read(named_map, numbers) if named_map else CategoryMap(taxonomy=numbers)
         self._known: tuple[str, ...] | None = None
-        self._present: tuple[str, ...] = ()
+        self._present: dict[str, str] = {}
+        """What the feed calls the columns of its first row, by their name."""
+        self._called: dict[str, str] = {}
+        """What the feed calls its fields."""
         self._unusable: set[str] = set()
         """Ids of the rows without a product; "" stands for rows with an unknown id."""
 
@@ -149,8 +149,8 @@ class Feed:
         self._known = tuple(known)
 
     def recognised(self) -> dict[str, str]:
-        """Return the column of each field in the first row. Call it after `products`."""
-        return self._columns.renamed({name: name for name in self._present})
+        """Return what the feed calls the column of each field in its first row. Call it after `products`."""
+        return self._called
 
     def products(self, is_unchanged: IsUnchanged | None = None) -> Iterator[Product]:
         """Yield the products of the usable rows, in order. Of rows with the same id, the first is used.
@@ -167,24 +167,29 @@ class Feed:
         seen: set[str] = set()
         availabilities = 0
         for row, digest in self._rows():
-            values = row.values
-            id_ = values.get(self._columns.id, "").strip()
-            if not id_.isascii():
-                id_ = unicodedata.normalize("NFC", id_)
-            if id_ in seen:
-                reason = "the id occurs twice, and the first row is used. Remove one of the two rows."
-                self._report(row.number, id_, FeedProblem.REPEATED_ID, reason)
-                continue
-            availabilities += bool(values.get(self._columns.availability, "").strip())
-            images = (values.get(name, "").strip() for name in self._columns.images)
-            image = _pictures(next(filter(None, images), ""))[0]
-            if is_unchanged and is_unchanged(id_, self._place(image) or "", digest):
-                seen.add(id_)
-                continue
+            values, id_ = row.values, ""
             try:
+                id_ = _scalar(values.get(self._columns.id, "").strip())
+                if not id_.isascii():
+                    id_ = unicodedata.normalize("NFC", id_)
+                if id_ in seen:
+                    reason = "the id occurs twice, and the first row is used. Remove one of the two rows."
+                    self._report(row.number, id_, FeedProblem.REPEATED_ID, reason)
+                    continue
+                availabilities += bool(values.get(self._columns.availability, "").strip())
+                images = (values.get(name, "").strip() for name in self._columns.images)
+                image = _pictures(next(filter(None, images), ""))[0]
+                if is_unchanged and is_unchanged(id_, self._place(image) or "", digest):
+                    seen.add(id_)
+                    continue
                 product = self._product(row, id_, digest)
             except _UnusableError as unusable:
                 self._leave_out(row.number, *unusable.args)
+            except _ENDING:
+                raise
+            except Exception as error:
+                known = "" if unusable_id(id_) else id_
+                self._leave_out(row.number, known, FeedProblem.UNREADABLE, _why_unreadable(error))
             else:
                 seen.add(id_)
                 self._unusable.discard(id_)
@@ -199,10 +204,10 @@ class Feed:
             start.update(ascii((self._known, self.categories.rows, self.categories.synonyms)).encode())
         size = 0
         try:
-            rows = self._format.read(self._path, self._columns.id)
-            rows, is_translated = products_of(rows, self._platform)
+            rows = _guarded(self._format.read(self._path, self._columns.id, most=self._most))
+            rows, is_translated = products_of(rows, self._platform, str(self._path))
             has_columns = has_columns and not is_translated
-            for row in rows:
+            for row in _guarded(rows):
                 if isinstance(row, UnreadableRow):
                     self._leave_out(row.number, row.id or "", FeedProblem.UNREADABLE, row.reason)
                     if row.is_end:
@@ -212,12 +217,14 @@ class Feed:
                 if not any(text and not text.isspace() for text in values.values()):
                     continue
                 if not self._present:
-                    self._present = tuple(values)
+                    self._present = {name: row.names.get(name, name) for name in values}
                     self._columns.settle(values.keys())
+                    named = {name: row.names[name] for name in values if name in row.names}
+                    self._called = self._columns.renamed(named)
                 size += len(values) + sum(map(len, values.values()))
                 self._check_size(size)
                 if is_first:
-                    self._columns.check(str(self._path), values.keys())
+                    self._columns.check(str(self._path), self._present)
                     start.update(ascii(list(values)).encode())
                     is_first = False
                 texts = "\0".join(values.values() if has_columns else (*values, *values.values()))
@@ -246,6 +253,8 @@ class Feed:
             self._shorten(row.number, id_, fields)
         if row.note:
             self._report(row.number, id_, FeedProblem.QUOTATION_MARKS, row.note)
+        for name in _SCALARS & fields.keys():
+            fields[name] = _scalar(fields[name])
         for name in (*CATEGORY_FIELDS, *_PLAIN):
             if name in fields:
                 fields[name] = plain_text(fields[name])
@@ -262,15 +271,17 @@ class Feed:
             fields["image_link"] = address  # a shop's pages show the picture from there
         title = clean_line(fields.pop("title", "")) or None
         for kind, reason in self.cleaning.clean(fields):
-            self._report(row.number, id_, kind, reason)
+            name, *rest = reason.partition(" is left out: ")
+            self._report(row.number, id_, kind, "".join([self._called.get(name, name), *rest]))
         # problems are reported in every sync, so a row with problems gets no digest
         return Product(id_, category, picture, title, fields, digest if len(self.problems) == before else "")
 
     def _picture(self, id_: str, image: str) -> Path:
         """Return the path of the picture of a product, whether it has been fetched or not."""
         if not image or len(image) > MAX_LINK:
-            too_long = f"its image_link has {len(image):,} characters. Use up to {MAX_LINK:,}."
-            reason = too_long if image else "has no picture. Add an image_link."
+            called = self._called.get("image_link", "image_link")
+            too_long = f"its {called} has {len(image):,} characters. Use up to {MAX_LINK:,}."
+            reason = too_long if image else f"has no picture. Add its {called}."
             raise _UnusableError(id_, FeedProblem.NO_PICTURE, reason)
         place = self._located(image)
         if place is None:
@@ -336,7 +347,8 @@ class Feed:
             most = MAX_TITLE if name == "title" else MAX_FIELD
             if len(text) > most:
                 fields[name] = text[:most]
-                reason = f"its {name} of {len(text):,} characters is cut to {most:,}. Shorten it."
+                called = self._called.get(name, name)
+                reason = f"its {called} of {len(text):,} characters is cut to {most:,}. Shorten it."
                 self._report(row, id_, FeedProblem.TOO_LONG, reason)
 
     def _leave_out(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
@@ -350,6 +362,40 @@ class Feed:
 
 class _UnusableError(Exception):
     """A row cannot become a product. Its arguments: the id ("" if unknown), the kind and the reason."""
+
+
+_ENDING = (PerfectLookError, MemoryError)
+"""Errors that are not of one row."""
+
+
+def _guarded(rows: Rows) -> Rows:
+    """Yield rows. An error of a reader ends them, as a truncated file does."""
+    number = 0
+    try:
+        for row in rows:
+            number = row.number
+            yield row
+    except _ENDING:
+        raise
+    except Exception as error:
+        yield UnreadableRow(number + 1, _why_unreadable(error), is_end=True)
+
+
+def _why_unreadable(error: Exception) -> str:
+    return f"cannot be read ({type(error).__name__}: {str(error)[:80]}). Correct the row."
+
+
+def _scalar(text: str) -> str:
+    """Return the first value of a list, or the text itself."""
+    found = listed(text) if text[:2] in _LISTS else None
+    return text if found is None else next(map(_word, found), "")
+
+
+def _word(value: object) -> str:
+    """Return a value of a list; of an object, as APIs of shops write them, its name or its address."""
+    if isinstance(value, dict):
+        return next((str(value[name]) for name in ("name", "src", "url", "value") if value.get(name)), "")
+    return _word(value[0]) if isinstance(value, list) else str(value)
 
 
 def _category(id_: str, fields: dict[str, str], numbers: Path) -> str:
@@ -373,11 +419,11 @@ def _category(id_: str, fields: dict[str, str], numbers: Path) -> str:
 
 @lru_cache(4096)
 def _path(text: str) -> str:
-    if text.startswith("["):  # a list of levels, or of such lists
-        with suppress(ValueError, IndexError):
-            levels = json.loads(text)
-            levels = levels[0] if isinstance(levels[0], list) else levels
-            text = " > ".join(map(str, levels))
+    levels = listed(text)  # or lists of levels, or objects
+    if levels is not None:
+        while levels and isinstance(levels[0], list):
+            levels = levels[0]
+        text = " > ".join(map(_word, levels[:1] if isinstance(next(iter(levels), None), dict) else levels))
     if text.isdigit() or len(text) > MAX_ID * 2:
         return ""
     return normalise(re.sub(r"\s*[>»›→]+\s*", " > ", text))
@@ -386,9 +432,8 @@ def _path(text: str) -> str:
 def _pictures(text: str) -> list[str]:
     """Return the pictures that a cell lists, separated by commas, or in a JSON list. At least one, or ""."""
     text = text.replace("\0", "")
-    if text.startswith("["):
-        with suppress(ValueError):
-            return [str(each).strip() for each in json.loads(text)] or [""]
+    if (found := listed(text)) is not None:
+        return [word for each in found if (word := _word(each).strip())] or [""]
     if "," in text or "|" in text:
         parts = [part.strip() for part in _BETWEEN_PICTURES.split(text) if part.strip()]
         if all(part[:8].lower().startswith(("http://", "https://")) or _has_suffix(part) for part in parts):
@@ -396,6 +441,8 @@ def _pictures(text: str) -> list[str]:
     return [text]
 
 
+_SCALARS = frozenset(FIELDS) - {*CATEGORY_FIELDS, "image_link"}
+_LISTS = ('["', "[[", "[{", '{"')
 _PLAIN = ("title", "brand", "color", "colour", "material", "pattern", "size")
 _UNUSUAL = re.compile(r"\.\.|[%\\]")
 _BETWEEN_PICTURES = re.compile(r"\s*[,|]\s+|\s*[,|](?=https?://)|\s*\|\s*")

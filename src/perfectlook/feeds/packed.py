@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from perfectlook.errors import FeedError, UsageError
-from perfectlook.feeds.feed import MAX_FEED, Feed, FeedOptions
+from perfectlook.feeds.feed import Feed, FeedOptions
 from perfectlook.feeds.pictures import PictureCache
-from perfectlook.feeds.readers import start_of
+from perfectlook.feeds.rows import MAX_FEED, start_of
 from perfectlook.fetching import Fetcher, FetchLimits, Validators
 from perfectlook.files import cache_folder, write_file
 

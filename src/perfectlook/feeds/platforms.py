@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from perfectlook.errors import FeedError
-from perfectlook.feeds.readers import FeedRow, Rows, UnreadableRow
+from perfectlook.feeds.columns import column_name
+from perfectlook.feeds.rows import FeedRow, Rows, UnreadableRow
 from perfectlook.prices import UnusablePriceError, canonical_price
 
 PLATFORMS = ("auto", "google", "magento", "shopify", "woocommerce")
@@ -29,25 +30,65 @@ def platform_of(columns: Collection[str]) -> str:
     return "woocommerce" if {"name", "regular_price", "images"} <= set(columns) else "google"
 
 
-def products_of(rows: Rows, platform: str | None) -> tuple[Rows, bool]:
+def products_of(rows: Rows, platform: str | None, feed: str) -> tuple[Rows, bool]:
     """Return rows of products, and whether they are made from the rows of a platform's export.
 
     Args:
         rows: the rows of a file.
         platform: one of `PLATFORMS`, or None for the rows as they are.
+        feed: the name of the file.
+
+    Raises:
+        FeedError: the file lacks a column of the platform's export.
     """
     if platform is None:
         return rows, False
     before: list[FeedRow | UnreadableRow] = []
+    names: Mapping[str, str] = {}
     for row in rows:
         before.append(row)
         if isinstance(row, FeedRow):
+            names = row.names
             platform = platform_of(row.values) if platform == "auto" else platform
             break
     everything = chain(before, rows)
     if platform not in _TRANSLATED:
         return everything, False
-    return _TRANSLATED[platform](everything), True
+    called = _called(platform, names, feed) if names else {}
+    translated = _TRANSLATED[platform](everything)
+    return (row._replace(names=called) if isinstance(row, FeedRow) else row for row in translated), True
+
+
+_COLUMNS = {
+    "magento": "id: sku; title: name; category: categories; image_link: base_image, additional_images; "
+    "price: price; sale_price: special_price; availability: is_in_stock; brand: manufacturer; "
+    "sale_price_effective_date: special_price_from_date, special_price_to_date; description: description",
+    "shopify": "id: Handle, URL handle; title: Title; category: Product Category, Standard Product Type, "
+    "Type, Custom Product Type; image_link: Image Src, Product image URL, Variant Image, Variant image URL; "
+    "price: Variant Price, Price; sale_price: Variant Compare At Price, Compare-at price; "
+    "availability: Variant Inventory Qty, Inventory quantity; brand: Vendor; tags: Tags; "
+    "description: Body (HTML), Description",
+    "woocommerce": "id: SKU, ID; title: Name; category: Categories; image_link: Images; "
+    "price: Regular price; sale_price: Sale price; availability: In stock?; brand: Brands; tags: Tags; "
+    "sale_price_effective_date: Date sale price starts, Date sale price ends; "
+    "description: Description, Short description",
+}
+"""The columns of each platform that become a field."""
+
+
+def _called(platform: str, names: Mapping[str, str], feed: str) -> dict[str, str]:
+    """Return what a file calls the columns of each field. Raises FeedError without a required one."""
+    called = {}
+    for entry in _COLUMNS[platform].split("; "):
+        field, _, columns = entry.partition(": ")
+        there = [names[name] for name in map(column_name, columns.split(", ")) if name in names]
+        called[field] = ", ".join(there)
+        if not there and field in ("id", "category", "image_link"):
+            raise FeedError(
+                f"{feed}: no column '{columns.split(', ')[0]}', which an export of {platform} has (it has "
+                f"{', '.join(names.values())}). Name the columns with --field, without --format {platform}."
+            )
+    return {field: text for field, text in called.items() if text}
 
 
 def _shopify(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:

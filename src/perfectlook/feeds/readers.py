@@ -5,49 +5,27 @@ import json
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple, TextIO, TypeAlias
+from typing import Any, Literal, NamedTuple, TextIO
 
 from perfectlook.errors import FeedError, MissingExtraError
-from perfectlook.feeds.columns import column_name
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
-
-
-class FeedRow(NamedTuple):
-    """A row of a feed: its number, and its texts by column name.
-
-    Numbers start at 1. In text files, the number is the last line of the row. Names are in lower case, with
-    underscores and without `g:`. Numeric values are kept as the feed writes them.
-    """
-
-    number: int
-    values: Mapping[str, str]
-    note: str = ""
-    """What is doubtful about the row."""
-
-
-class UnreadableRow(NamedTuple):
-    """A row that cannot be read, and the reason.
-
-    `id` is the id of the product; None if it is unknown. With `is_end`, all rows after this one are missing
-    too.
-    """
-
-    number: int
-    reason: str
-    id: str | None = None
-    is_end: bool = False
-
-
-Rows: TypeAlias = Iterator[FeedRow | UnreadableRow]
-Reader: TypeAlias = Callable[[Path, str], Rows]
-"""Reads a feed, given the file and the name of the column with the ids. Raises FeedError."""
+from perfectlook.feeds.columns import IMAGES, column_name
+from perfectlook.feeds.rows import (
+    MAX_FEED,
+    UTF_16,
+    FeedRow,
+    Reader,
+    Rows,
+    UnreadableRow,
+    start_of,
+    unreadable,
+    wrong_encoding,
+)
+from perfectlook.feeds.xml import read_xml
 
 
 class Format(NamedTuple):
@@ -81,7 +59,7 @@ def format_of(name: str, chosen: str | None = None, media_type: str = "", start:
         if chosen not in FORMATS:
             raise FeedError(f"{name}: unknown format '{chosen}'. Choose one of: {', '.join(FORMATS)}.")
         return FORMATS[chosen]
-    text = start.decode("utf-16" if start[:2] in _UTF_16 else "utf-8", "ignore").lstrip("\ufeff \t\r\n")
+    text = start.decode("utf-16" if start[:2] in UTF_16 else "utf-8", "ignore").lstrip("\ufeff \t\r\n")
     for beginning, reason in _NO_FEEDS.items():
         if text[:20].lower().startswith(beginning):
             raise FeedError(f"{name}: {reason}")
@@ -98,7 +76,6 @@ def format_of(name: str, chosen: str | None = None, media_type: str = "", start:
     return (by_type or by_name or by_header)[0]
 
 
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _NO_FEEDS = {
     **dict.fromkeys(
         ("<!doctype html", "<html"),
@@ -111,19 +88,46 @@ _NO_FEEDS = {
 
 
 def as_text(value: object) -> str:
-    """Return a value of a typed format as text: None is empty, bytes are UTF-8, nested values are JSON."""
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
-        return ""
-    if isinstance(value, str):
-        return value
+    """Return a value of a typed format as text.
+
+    None, NaN and empty lists are empty, bytes are UTF-8, and nested values are JSON without missing values.
+    Floats have at most 15 digits, and whole ones no decimals.
+    """
+    if isinstance(value, Exception):  # of a value that could not be read
+        raise value
+    if isinstance(value, str) or _is_missing(value):
+        return value if isinstance(value, str) else ""
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, dict) and value.keys() == {"value", "currency"}:  # a price of Google's Content API
         return f"{as_text(value['value'])} {as_text(value['currency'])}"
-    if isinstance(value, dict | list | tuple):
-        return json.dumps(value, ensure_ascii=False, default=as_text)
+    if isinstance(value, list | tuple):
+        value = _dense(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False, default=as_text) if value else ""
+    if isinstance(value, float):  # pandas makes floats of integers with gaps
+        value = int(value) if value.is_integer() else Decimal(format(value, ".15g"))
     text = format(value, "f") if isinstance(value, Decimal) else str(value)
     return text.lower() if isinstance(value, bool) else text
+
+
+def _dense(values: Iterable[object]) -> list[object]:
+    """Return a list without what is missing, also in the lists in it."""
+    parts = (_dense(each) if isinstance(each, list | tuple) else each for each in values)
+    return [each for each in parts if not (_is_missing(each) or each in ("", []))]
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+def listed(text: str) -> list[Any] | None:
+    """Return the values of a JSON list, or a JSON object as one value; None for other texts."""
+    if text.startswith(("[", "{")):
+        with suppress(ValueError, RecursionError):
+            found = json.loads(text, parse_constant=_missing)
+            return _dense(found if isinstance(found, list) else [found])
+    return None
 
 
 _MAX_LINE = 2**24
@@ -141,46 +145,16 @@ def _lines(path: Path, stream: TextIO) -> Iterator[str]:
 def _opened(path: Path) -> Iterator[Iterator[str]]:
     """Open a feed as lines of UTF-8 text, or of UTF-16 with a byte order mark. Line ends are kept."""
     try:
-        encoding = "utf-16" if start_of(path)[:2] in _UTF_16 else "utf-8-sig"
+        encoding = "utf-16" if start_of(path)[:2] in UTF_16 else "utf-8-sig"
         with path.open(encoding=encoding, newline="") as stream:
             yield _lines(path, stream)
     except UnicodeError as error:
-        raise FeedError(_wrong_encoding(path) or f"{path}: {error}") from error
+        raise FeedError(wrong_encoding(path) or f"{path}: {error}") from error
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def start_of(path: Path) -> bytes:
-    """Return the first bytes of a file; none if it cannot be read."""
-    with suppress(OSError), path.open("rb") as stream:
-        return stream.read(4096)
-    return b""
-
-
-def _unreadable(path: Path, error: OSError) -> FeedError:
-    if isinstance(error, FileNotFoundError):
-        return FeedError(f"{path}: no such file. Check the path.")
-    return FeedError(f"{path}: cannot be read ({error.strerror}). Check its permissions and the disk.")
-
-
-def _wrong_encoding(path: Path) -> str | None:
-    """Return an error that says where a file is not UTF-8; None if it is UTF-8."""
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
-            if number == 1 and line[:2] in _UTF_16:
-                return f"{path}: is damaged UTF-16. Save it as UTF-8."
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                around = line[max(0, error.start - 20) : error.start].decode("utf-8", "replace")
-                return (
-                    f"{path}, line {number}: byte {error.start + 1} (0x{line[error.start]:02X}, after "
-                    f"{around!r}) is not UTF-8. Save the file as UTF-8; it may be Windows-1252 or Latin-1."
-                )
-    return None
-
-
-def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Rows:
+def read_csv(path: Path, id_column: str, *, separator: str | None = None, **_: int) -> Rows:
     """Read a feed whose first line names its columns.
 
     A malformed row becomes one `UnreadableRow`, and reading continues on its next line. So does a row whose
@@ -204,8 +178,7 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
         is_tabs = separator == "\t"
         separator = separator or max(",;|", key=first.count)
         _check_separator(path, first, separator)
-        header = _header(path, first, separator)
-        place = header.index(id_column) if id_column in header else 0
+        header, names = _header(path, first, separator)
         lines.taken.clear()
         reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=not is_tabs)
         while True:
@@ -220,7 +193,7 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
                         f"has {len(cells)} columns, but the header has {len(header)}. "
                         "Check its quotation marks."
                     )
-                elif len(lines.taken) > 1 and _swallows(lines.taken, cells, separator, place):
+                elif len(lines.taken) > 1 and _swallows(lines.taken, cells, header, separator, id_column):
                     problem = "a quotation mark opens a text that spans the next rows. Double or remove it."
             except StopIteration:
                 return
@@ -229,14 +202,14 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None) -> Row
             if not problem:
                 number += len(lines.taken) - 1
                 if cells:
-                    yield FeedRow(number, dict(zip(header, cells, strict=True)))
+                    yield FeedRow(number, dict(zip(header, cells, strict=True)), names=names)
             else:
                 plain = _fitting(lines.taken[0].rstrip("\r\n").split(separator), len(header))
                 is_open = len(lines.taken) > 1
                 lines.give_back()
                 if is_tabs and len(plain) == len(header):  # its quotation marks mean inches
                     note = f"its quotation marks are read as text, because {problem}" if is_open else ""
-                    yield FeedRow(number, dict(zip(header, plain, strict=True)), note)
+                    yield FeedRow(number, dict(zip(header, plain, strict=True)), note, names)
                 else:  # in a malformed row, only the columns up to the id are reliable
                     id_ = plain[0].strip().strip('"') if header[0] == id_column else ""
                     yield UnreadableRow(number, problem, id_ or None)
@@ -252,21 +225,35 @@ def _fitting(cells: list[str], count: int) -> list[str]:
     return cells
 
 
-def _swallows(lines: Sequence[str], cells: Sequence[str], separator: str, place: int) -> bool:
+def _swallows(
+    lines: Sequence[str], cells: Sequence[str], header: Sequence[str], separator: str, id_column: str
+) -> bool:
     """Whether a quoted text of a row spans other rows: lines with all columns, an id and a picture.
 
-    In a feed with tabs, no text has both a tab and a line break.
+    A picture without scheme and suffix counts if the first line of the row has all columns too, and if it
+    does not begin with a space, as the parts of a sentence do. In a feed with tabs, no text has both a tab
+    and a line break.
     """
     spanning = [cell for cell in cells if separator in cell and ("\n" in cell or "\r" in cell)]
     if not spanning or separator == "\t":
         return bool(spanning)
-    rows = (_fitting(row, len(cells)) for row in csv.reader(lines[1:], delimiter=separator))
-    return any(
-        len(row) == len(cells)
-        and _LIKE_AN_ID.fullmatch(row[place].strip())
-        and _A_PICTURE.search(",".join(row))
-        for row in rows
-    )
+    count = len(header)
+    place = header.index(id_column) if id_column in header else 0
+    image = next((header.index(name) for name in IMAGES if name in header), None)
+    spaced = f"{separator} " in lines[0].partition('"')[0]
+    (start,) = csv.reader(lines[:1], delimiter=separator, skipinitialspace=spaced)
+    is_whole = len(_fitting([*start[:-1], *start[-1].split(separator)], count)) == count
+    for line in csv.reader(lines[1:], delimiter=separator, skipinitialspace=spaced):
+        row = _fitting(line, count)
+        if len(row) != count or not _LIKE_AN_ID.fullmatch(row[place].strip()):
+            continue
+        begins = [row[image]] if image is not None else row
+        is_linked = image is None or any(map(str.isalpha, row[image]))
+        if _A_PICTURE.search(",".join(row)) or (
+            is_whole and is_linked and not any(cell.startswith(" ") for cell in begins)
+        ):
+            return True
+    return False
 
 
 LONGEST_CELL = 2**23
@@ -278,12 +265,10 @@ _A_PICTURE = re.compile(r"https?://|\.(?:jpe?g|png|webp|gif|avif|heic|tiff?|bmp)
 
 
 def _check_separator(path: Path, line: str, separator: str) -> None:
-    """Raise FeedError if a header has no separator of its format, but one of the other format."""
-    if separator in line:
-        return
-    if "\t" in line:
+    """Raise FeedError if a header has more separators of the other format than of its own."""
+    if line.count("\t") > line.count(separator):
         raise FeedError(f"{path}: its columns are separated by tabs. Pass --format tsv.")
-    if separator == "\t" and max(map(line.count, ",;|")):
+    if separator == "\t" and max(map(line.count, ",;|")) > line.count("\t"):
         raise FeedError(f"{path}: its columns are not separated by tabs. Pass --format csv.")
 
 
@@ -305,31 +290,34 @@ class _Lines(Iterator[str]):
         self._waiting.extendleft(reversed(self.taken[1:]))
 
 
-def _header(path: Path, line: str, separator: str) -> list[str]:
+def _header(path: Path, line: str, separator: str) -> tuple[list[str], dict[str, str]]:
+    """Return the normal forms of the columns' names, and the names by normal form."""
     try:
-        names = [column_name(name) for name in next(csv.reader([line], delimiter=separator, strict=True))]
+        own = [name.strip() for name in next(csv.reader([line], delimiter=separator, strict=True))]
     except csv.Error:
-        names = []
-    while names and not names[-1]:
-        names.pop()
-    if not names:
+        own = []
+    while own and not own[-1]:
+        own.pop()
+    if not own:
         raise FeedError(f"{path}: no header in the first line. Add a line with the column names.")
+    names = [column_name(name) for name in own]
     for place, name in enumerate(names):
         if name in names[:place]:  # of two columns with the same name, the first is used
             names[place] = f"{name}_{place + 1}"
-    return names
+    return names, dict(zip(names, own, strict=True))
 
 
 read_tsv: Reader = partial(read_csv, separator="\t")
 
 
-def read_jsonl(path: Path, id_column: str) -> Rows:
+def read_jsonl(path: Path, id_column: str, **_: int) -> Rows:
     """Read one object from each line. Numbers are kept as written, null is empty, nested values are JSON.
 
     Raises:
         FeedError: the file cannot be read, or is not UTF-8.
     """
     shown_id = re.compile(rf'"(?:g:)?{re.escape(id_column)}"\s*:\s*"([^"\\]+)"')
+    names: dict[str, str] = {}
     with _opened(path) as stream:
         for number, line in enumerate(stream, 1):
             if not line.strip():
@@ -337,6 +325,7 @@ def read_jsonl(path: Path, id_column: str) -> Rows:
             try:
                 entry = json.loads(line, parse_float=str, parse_int=str, parse_constant=_missing)
                 values = {column_name(name): as_text(value) for name, value in entry.items()}
+                names = names or {column_name(name): name for name in entry}
             except (ValueError, RecursionError) as error:
                 found = shown_id.search(line)
                 reason = f"not JSON ({error}). Write one object on each line."
@@ -344,7 +333,7 @@ def read_jsonl(path: Path, id_column: str) -> Rows:
             except AttributeError:
                 yield UnreadableRow(number, "not an object. Write {...}.")
             else:
-                yield FeedRow(number, values)
+                yield FeedRow(number, values, names=names)
 
 
 def _missing(_constant: str) -> None:
@@ -364,14 +353,16 @@ def import_pyarrow(what: str) -> tuple[Any, Any]:
 _MAX_LISTED = 20_000_000
 _MAX_LIST = 10_000
 _SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 64 * 2**20, 200
-"""Limits of a Parquet file: values of lists in a row group and in a row, and how columns may be packed."""
+_MAX_HELD, _BATCH = 256 * 2**20, 100
+"""Limits of a Parquet file: values of lists in a row group and in a row, how a row group may be packed, and
+the memory for a batch of rows, beside the size of the file."""
 
 
-def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
+def read_parquet(path: Path, id_column: str, *, most: int = MAX_FEED) -> Rows:
     """Read a Parquet file in batches of rows. Every value becomes text.
 
-    Repeated texts are held once, as in the file. Columns that would unpack to much more than the file are
-    refused before they are read.
+    Repeated texts are held once, as in the file. A file that would unpack to much more than its size is
+    refused before it is read. Because its author writes the sizes, memory is also measured while it is read.
 
     Raises:
         FeedError: the file cannot be read, is damaged, or unpacks to too much.
@@ -382,179 +373,98 @@ def read_parquet(path: Path, id_column: str) -> Rows:  # noqa: ARG001
     try:
         with parquet.ParquetFile(path) as file:
             leaves = [file.schema.column(place) for place in range(len(file.schema))]
-            _check_packing(path, file.metadata, [leaf.max_repetition_level > 0 for leaf in leaves])
+            check_packing(path, file.metadata, [leaf.max_repetition_level > 0 for leaf in leaves], most)
             texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         with parquet.ParquetFile(path, read_dictionary=texts) as file:
-            names = [column_name(name) for name in file.schema_arrow.names]
-            for batch in file.iter_batches(1_000):
-                for values in zip(*map(_shared, batch.columns), strict=True):
-                    number += 1
-                    try:
-                        row = FeedRow(number, dict(zip(names, map(as_text, values), strict=True)))
-                    except UnicodeDecodeError as error:
-                        reason = f"contains bytes that are not UTF-8 ({error.reason}). Write text as UTF-8."
-                        yield UnreadableRow(number, reason)
-                    else:
-                        yield row
+            names = {column_name(name): name for name in file.schema_arrow.names}
+            limit = pyarrow.total_allocated_bytes() + _MAX_HELD + path.stat().st_size
+            columns = [_column(path, file, name, limit) for name in names.values()]
+            for values in zip(*columns, strict=True):
+                number += 1
+                row = dict(zip(names, values, strict=True))
+                id_ = None
+                try:
+                    id_ = as_text(row.get(id_column))
+                    yield FeedRow(number, {n: as_text(value) for n, value in row.items()}, names=names)
+                except UnicodeDecodeError as error:
+                    reason = f"contains bytes that are not UTF-8 ({error.reason}). Write text as UTF-8."
+                    yield UnreadableRow(number, reason, id_)
+                except (ValueError, ArithmeticError, RecursionError) as error:
+                    reason = f"has a value that cannot be read ({error}). Correct or remove it."
+                    yield UnreadableRow(number, reason, id_)
     except FileNotFoundError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     except OSError as error:  # also raised by pyarrow for damaged files
         raise FeedError(f"{path}: cannot be read ({error}). Export the feed again.") from error
     except (pyarrow.ArrowException, ValueError) as error:
         raise FeedError(f"{path}: not a Parquet file, or damaged ({error}). Export it again.") from error
 
 
-def _check_packing(path: Path, metadata: Any, is_list: list[bool]) -> None:
-    """Refuse a Parquet file whose columns unpack suspiciously, from what its metadata says."""
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        for place, repeated in enumerate(is_list):
-            column = group.column(place)
-            size = column.total_uncompressed_size
-            suspicious = size > max(_SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO * column.total_compressed_size)
-            if suspicious or (repeated and column.num_values > _MAX_LISTED):
-                raise FeedError(
-                    f"{path}: column '{column.path_in_schema}' unpacks to {size:,} bytes and "
-                    f"{column.num_values:,} values. Remove the column, or write smaller row groups."
-                )
+def check_packing(path: Path, metadata: Any, is_list: Sequence[bool], most: int = MAX_FEED) -> None:
+    """Refuse a Parquet file that unpacks suspiciously, from what its metadata says.
 
-
-def _shared(column: Any) -> Iterator[object]:
-    """Yield the values of a column. Texts that the file holds once are one object; long lists are None."""
-    if hasattr(column, "dictionary"):
-        used = column.indices.unique()
-        words = dict(zip(used.to_pylist(), column.dictionary.take(used).to_pylist(), strict=True))
-        yield from (words[place] for place in column.indices.to_pylist())
-        return
-    for value in column:
-        is_long = hasattr(value, "values") and value.is_valid and len(value) > _MAX_LIST
-        yield None if is_long else value.as_py()
-
-
-_MAX_ITEM = 4 * 2**20
-"""Bytes of XML between the starts or ends of two items or other elements around items."""
-_PRODUCTS = ("item", "entry", "product")
-_GOOGLE = ("{http://base.google.com/", "{https://base.google.com/")
-
-
-def read_xml(path: Path, id_column: str) -> Rows:  # noqa: ARG001
-    """Read the items or entries one by one, with one in memory. Of a repeated field, the first is used.
-
-    All other elements are freed as they end. An item of more than 4 MiB ends the feed.
-
-    Document types and entities are refused, because they can make the parser read other files or use a lot of
-    memory. A truncated file gives the rows before the break.
+    Args:
+        path: the file.
+        metadata: its metadata.
+        is_list: whether each column, as the metadata counts them, is part of a list.
+        most: the most bytes that all row groups together may unpack to.
 
     Raises:
-        FeedError: the file cannot be read, has a document type or an entity, or has another encoding than it
-            declares.
+        FeedError: a row group, a list or the whole file unpacks to too much.
     """
-    from xml.etree.ElementTree import ParseError
-
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import iterparse
-
-    number = 0
-    try:
-        with path.open("rb") as stream:
-            above: list[Element] = []
-            products = 0
-            counted = _Counted(stream)
-            for event, element in iterparse(counted, events=("start", "end"), forbid_dtd=True):
-                is_product = _local(element.tag) in _PRODUCTS
-                if event == "start":
-                    above.append(element)
-                    products += is_product
-                    continue
-                above.pop()
-                products -= is_product
-                if is_product and not products:
-                    number += 1
-                    yield FeedRow(number, _values(element))
-                if not products:  # free everything that no product around it needs
-                    counted.size = 0
-                    if above:
-                        above[-1].clear()
-    except _TooLargeError:
-        reason = f"an item is larger than {_MAX_ITEM:,} bytes. Export the feed again."
-        yield UnreadableRow(number + 1, reason, is_end=True)
-    except DefusedXmlException as error:
-        raise FeedError(
-            f"{path}: declares a document type or an entity, which is not allowed. Remove <!DOCTYPE ...>."
-        ) from error
-    except ParseError as error:
-        encoding = _wrong_encoding(path)
-        if encoding and not _names_encoding(path):
-            raise FeedError(encoding) from error
-        reason = f"not XML from here on ({error}). Export the feed again."
-        yield UnreadableRow(number + 1, reason, is_end=True)
-    except (LookupError, ValueError) as error:
-        raise FeedError(f"{path}: has an unknown encoding ({error}). Save it as UTF-8.") from error
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    total = 0
+    for number in range(metadata.num_row_groups):
+        columns = [metadata.row_group(number).column(place) for place in range(len(is_list))]
+        size = sum(column.total_uncompressed_size for column in columns)
+        packed = min(sum(column.total_compressed_size for column in columns), path.stat().st_size)
+        total += size
+        if total > most:
+            raise FeedError(
+                f"{path}: unpacks to more than {most:,} bytes. Pass a larger --max-feed if you trust it."
+            )
+        listed_values = [column.num_values for column, each in zip(columns, is_list, strict=True) if each]
+        if (
+            size > max(_SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO * packed)
+            or max(listed_values, default=0) > _MAX_LISTED
+        ):
+            largest = max(columns, key=lambda column: column.total_uncompressed_size)
+            raise FeedError(
+                f"{path}: row group {number + 1} unpacks from {packed:,} to {size:,} bytes, most of them in "
+                f"column '{largest.path_in_schema}'. Remove the column, or write smaller row groups."
+            )
 
 
-class _TooLargeError(Exception):
-    """An item of a feed is too large."""
+def _column(path: Path, file: Any, name: str, limit: int) -> Iterator[object]:
+    """Yield the values of a column. Texts that the file holds once are one object.
 
-
-class _Counted:
-    """A stream that counts the bytes since an element was freed, because the parser holds all of them."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self.size = 0
-
-    def read(self, size: int) -> bytes:
-        if self.size > _MAX_ITEM:
-            raise _TooLargeError
-        part = self._stream.read(size)
-        self.size += len(part)
-        return part
-
-
-def _values(item: "Element") -> dict[str, str]:
-    """Return the fields of an item by name. Those of Google's namespace take precedence.
-
-    Elements in a field are fields of their own: those of a list (`<images><image>`) have their own name,
-    others also the name of the field (`shipping_price`).
+    A column is read alone, so that memory can be measured before the next one is read.
     """
-    values: dict[str, str] = {}
-    lists: list[Element] = []
-    for field in sorted(item, key=lambda each: not each.tag.startswith(_GOOGLE)):
-        name = column_name(_local(field.tag))
-        text = "".join(field.itertext()) if name in _WITH_MARKUP else field.text or ""
-        if not text.strip():
-            text = field.get("href", "")  # Atom's <link href="..."/>
-        if not text.strip():
-            lists += [field] if len(field) else []
+    import pyarrow
+
+    for batch in file.iter_batches(_BATCH, columns=[name]):
+        if pyarrow.total_allocated_bytes() > limit:
+            raise FeedError(
+                f"{path}: column '{name}' unpacks to too much. Remove it, or export the feed again."
+            )
+        column = batch.column(0)
+        if not hasattr(column, "dictionary"):
+            yield from map(_value, column)
             continue
-        if name in LISTED_IMAGES and name in values:
-            values[name] += f", {text.strip()}"
-        if (currency := field.get("currency")) and not any(map(str.isalpha, text)):
-            text += f" {currency}"
-        values.setdefault(name, text)
-    for field in lists:
-        around = column_name(_local(field.tag))
-        for name, text in _values(field).items():
-            values.setdefault(name if around.startswith(name[:-1]) else f"{around}_{name}", text)
-    return values
+        used = column.indices.unique()
+        words = dict(zip(used.to_pylist(), map(_value, column.dictionary.take(used)), strict=True))
+        yield from (words[place] for place in column.indices.to_pylist())
 
 
-LISTED_IMAGES = ("additional_image_link", "lifestyle_image_link", "image")
-"""Fields that an item may repeat, with one picture in each."""
-_WITH_MARKUP = ("title", "name", "description", "summary", "content")
-
-
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
-
-
-def _names_encoding(path: Path) -> bool:
-    """Return whether the file declares an encoding other than UTF-8."""
-    with path.open("rb") as stream:
-        start = stream.read(200).lower()
-    return b"encoding=" in start.split(b"?>")[0] and b"utf-8" not in start
+def _value(scalar: Any) -> object:
+    """Return a value of Parquet: None for a long list, the error for what Python cannot hold."""
+    try:
+        is_long = hasattr(scalar, "values") and scalar.is_valid and len(scalar) > _MAX_LIST
+        value = None if is_long else scalar.as_py()
+    except (ValueError, ArithmeticError) as error:
+        return error
+    if isinstance(value, float) and scalar.type.bit_width < 64:
+        return float(str(scalar.type.to_pandas_dtype()(value)))  # 49.9, not 49.900001525878906
+    return value
 
 
 _XML = ("application/xml", "text/xml", "application/rss+xml", "application/atom+xml")

@@ -1,0 +1,84 @@
+"""The rows that readers of feeds yield, and the errors of files that they cannot read."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, TypeAlias
+
+from perfectlook.errors import FeedError
+
+
+class FeedRow(NamedTuple):
+    """A row of a feed: its number, and its texts by column name.
+
+    Numbers start at 1. In text files, the number is the last line of the row. Names are in lower case, with
+    underscores and without `g:`. Numeric values are kept as the feed writes them.
+    """
+
+    number: int
+    values: Mapping[str, str]
+    note: str = ""
+    """What is doubtful about the row."""
+    names: Mapping[str, str] = MappingProxyType({})
+    """What the file calls its columns, by column name."""
+
+
+class UnreadableRow(NamedTuple):
+    """A row that cannot be read, and the reason.
+
+    `id` is the id of the product; None if it is unknown. With `is_end`, all rows after this one are missing
+    too.
+    """
+
+    number: int
+    reason: str
+    id: str | None = None
+    is_end: bool = False
+
+
+Rows: TypeAlias = Iterator[FeedRow | UnreadableRow]
+MAX_FEED = 2_000_000_000
+"""The default of `FeedOptions.max_feed`."""
+
+
+class Reader(Protocol):
+    """Reads a file, given the name of the column with the ids, and the most bytes that it may unpack to."""
+
+    def __call__(self, path: Path, id_column: str, /, *, most: int = MAX_FEED) -> Rows:
+        """Yield the rows. Raises FeedError."""
+
+
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+"""The byte order marks of UTF-16."""
+
+
+def start_of(path: Path) -> bytes:
+    """Return the first bytes of a file; none if it cannot be read."""
+    with suppress(OSError), path.open("rb") as stream:
+        return stream.read(4096)
+    return b""
+
+
+def unreadable(path: Path, error: OSError) -> FeedError:
+    """Return the error of a file that cannot be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return FeedError(f"{path}: no such file. Check the path.")
+    return FeedError(f"{path}: cannot be read ({error.strerror}). Check its permissions and the disk.")
+
+
+def wrong_encoding(path: Path) -> str | None:
+    """Return an error that says where a file is not UTF-8; None if it is UTF-8."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, 1):
+            if number == 1 and line[:2] in UTF_16:
+                return f"{path}: is damaged UTF-16. Save it as UTF-8."
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                around = line[max(0, error.start - 20) : error.start].decode("utf-8", "replace")
+                return (
+                    f"{path}, line {number}: byte {error.start + 1} (0x{line[error.start]:02X}, after "
+                    f"{around!r}) is not UTF-8. Save the file as UTF-8; it may be Windows-1252 or Latin-1."
+                )
+    return None
