@@ -5,12 +5,24 @@ from decimal import Decimal
 
 import pytest
 from babel import Locale
+from babel.core import get_global
+from babel.languages import get_official_languages
 from babel.localedata import locale_identifiers
 from babel.numbers import format_currency, get_territory_currencies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.prices import UnusablePriceError, canonical_dates, canonical_price, sale_at, why_no_sale
+from perfectlook.prices import (
+    CURRENCIES,
+    UnusablePriceError,
+    canonical_dates,
+    canonical_price,
+    sale_at,
+    why_no_sale,
+)
+
+WITHOUT_DECIMALS = ("AFN", "ALL", "COP", "HUF", "IDR", "LAK", "LBP")
+"""Shops write these without decimals: 12,990 HUF is 12,990."""
 
 
 @pytest.mark.parametrize(
@@ -29,6 +41,9 @@ from perfectlook.prices import UnusablePriceError, canonical_dates, canonical_pr
         ("1\u202f299,50 €", "1299.50 EUR"),
         ("1'299.50 CHF", "1299.50 CHF"),
         ("1,299 GBP", "1299.00 GBP"),
+        ("$1,299 USD", "1299.00 USD"),
+        ("12,990 JPY", "12990 JPY"),
+        ("12,990 Ft", "12990.00 HUF"),
         ("1.234.567 EUR", "1234567.00 EUR"),
         ("1.234.567,89 EUR", "1234567.89 EUR"),
         ("1500 JPY", "1500 JPY"),
@@ -122,6 +137,8 @@ def test_an_abbreviation_may_carry_a_dot(text: str, price: str) -> None:
         ("10 20 EUR", "is not an amount"),
         ("1 29 EUR", "is not an amount"),
         ("49.90 EUR 39.90 EUR", "is not a price"),
+        ("49,900 EUR", r"is ambiguous \(49\.900 or 49900\)\. Write it with two decimals\."),
+        ("49,900 zł", "is ambiguous"),
         ("1.299 EUR", r"is ambiguous \(1\.299 or 1299\)\. Write it with two decimals\."),
         ("0.001 EUR", "is ambiguous"),
         ("1,2,3 EUR", "is not an amount"),
@@ -153,6 +170,27 @@ def test_prices_as_each_locale_of_babel_writes_them_are_read_or_refused() -> Non
     assert not refused & {"EUR", "USD", "GBP", "JPY", "CNY", "INR", "BRL", "CHF", "SEK", "PLN", "TRY", "ZAR"}
 
 
+def test_three_decimals_after_a_comma_are_refused_where_a_country_of_the_currency_writes_decimals_so() -> (
+    None
+):
+    refused = set()
+    for code in CURRENCIES:
+        try:
+            canonical_price(f"49,900 {code}")
+        except UnusablePriceError:
+            refused.add(code)
+    written = {
+        code
+        for country in get_global("territory_languages")
+        for code in get_territory_currencies(country)
+        for language in get_official_languages(country, de_facto=True)
+        if (code[:2] == country or code == "EUR") and f"{language}_{country}" in locale_identifiers()
+        if Locale.parse(f"{language}_{country}").number_symbols["latn"]["decimal"] == ","
+    }
+    assert {code for code in written if CURRENCIES.get(code) == 2} - set(WITHOUT_DECIMALS) <= refused
+    assert not refused & {"USD", "GBP", "JPY", "CNY", "INR", "AUD", "MXN", "HUF"}
+
+
 @given(st.integers(0, 10**12), st.sampled_from(["EUR", "JPY", "KWD"]))
 def test_canonical_prices_do_not_change(units: int, currency: str) -> None:
     places = {"EUR": 2, "JPY": 0, "KWD": 3}[currency]
@@ -178,6 +216,10 @@ def test_any_text_is_a_price_or_an_error_with_a_remedy(text: str) -> None:
         ("../2026-01-31T10:00", "/2026-01-31T10:00:00Z"),
         ("2026-01-01/2026-01-01", "2026-01-01T00:00:00Z/2026-01-02T00:00:00Z"),
         ("2026-01-01 08:00 / 2026-01-02 08:00", "2026-01-01T08:00:00Z/2026-01-02T08:00:00Z"),
+        ("2026-01-01/9999-12-31", "2026-01-01T00:00:00Z/9999-12-31T00:00:00Z"),
+        ("2026-01-01/9999-12-31T23:59:59-08:00", "2026-01-01T00:00:00Z/9999-12-31T00:00:00Z"),
+        ("0000-00-00 00:00:00/2026-01-31", "/2026-02-01T00:00:00Z"),
+        ("2026-01-01/0001-01-01T00:00:00", "2026-01-01T00:00:00Z/"),
     ],
 )
 def test_dates_of_sales_become_utc(text: str, dates: str) -> None:
@@ -188,6 +230,11 @@ def test_dates_of_sales_become_utc(text: str, dates: str) -> None:
 def test_other_dates_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"Write it as 2026-01-01T00:00\+0100/2026-01-31T23:59\+0100\."):
         canonical_dates(text)
+
+
+def test_a_wrong_date_is_quoted_alone() -> None:
+    with pytest.raises(ValueError, match=r"^'4/1/24' is not a date\."):
+        canonical_dates("2026-01-01 / 4/1/24")
 
 
 def test_a_sale_price_counts_from_the_start_to_the_end_of_its_dates() -> None:

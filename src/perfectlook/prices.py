@@ -25,6 +25,12 @@ IQD has three by the standard, but prices in Iraq have none.
 _WHOLE = frozenset({"AFN", "ALL", "COP", "HUF", "IDR", "LAK", "LBP", "MMK", "SYP"})
 """Currencies with decimals by the standard that shops write without."""
 
+_COMMAS = (
+    "AMD ANG AOA ARS AWG AZN BAM BGN BND BOB BRL BYN CAD CDF CHF CRC CVE CZK DKK DZD EUR GEL HTG KGS KZT MAD "
+    "MDL MGA MKD MOP MRU MUR MZN NOK PLN RON RSD RUB SCR SEK SRD STN SZL TJS TMT TRY UAH UYU UZS VES XCG ZAR"
+)
+"""Currencies of countries where a language writes decimals with a comma: `49,900` can be 49.90."""
+
 _DOLLARS = (
     "USD AUD ARS BBD BMD BND BSD BZD CAD CLP COP CUP DOP FJD GYD HKD JMD KYD LRD MXN NAD NIO NZD SBD SGD SRD "
     "TTD TWD UYU XCD"
@@ -77,10 +83,10 @@ def canonical_price(text: str, currency: str | None = None) -> str:
     """Return a price as amount and currency: "1.299,5 €" becomes "1299.50 EUR".
 
     The sign, abbreviation or code of the currency may stand before or after the amount, with or without a
-    dot. The last `.` or `,` separates decimals, unless exactly three digits follow it. Three digits after a
-    comma are thousands (1,299). Three digits after a point are ambiguous: "1.299" is 1,299 in some countries
-    and 1.299 in others. They are refused, except in a currency with three decimals (12.500 KWD), in one
-    that is written without decimals (12.500 JPY is 12,500), or after another separator.
+    dot. The last `.` or `,` separates decimals, unless exactly three digits follow it. These are ambiguous:
+    "1.299" is 1,299 in some countries and 1.299 in others. They are refused, except after a comma where no
+    country of the currency writes decimals so (1,299 USD), in a currency with three decimals (12.500 KWD) or
+    without decimals (12.500 JPY is 12,500), or after another separator.
 
     Args:
         text: the price in the feed.
@@ -156,8 +162,8 @@ def _amount(digits: str, text: str, code: str) -> Decimal:
         return _grouped(digits, text)
     if len(decimals) == 3 and not (CURRENCIES[code] == 3 and separator == "."):
         other = re.search("[.,' ]", whole)
-        is_thousands = CURRENCIES[code] == 0 or code in _WHOLE or (separator == "," and CURRENCIES[code] != 3)
-        if is_thousands and _GROUPED.fullmatch(digits):
+        is_english = separator == "," and CURRENCIES[code] != 3 and code not in _COMMAS
+        if (is_english or CURRENCIES[code] == 0 or code in _WHOLE) and _GROUPED.fullmatch(digits):
             return _grouped(digits, text)
         if not other:
             reason = f"is ambiguous ({whole or 0}.{decimals} or {whole}{decimals})"
@@ -178,6 +184,11 @@ def _grouped(digits: str, text: str) -> Decimal:
     return Decimal(plain)
 
 
+def is_amount(field: str) -> bool:
+    """Return whether a field is an amount of money: price, sale_price, regular_price and the like."""
+    return field == "price" or field.endswith("_price")
+
+
 SALE_DATES = "sale_price_effective_date"
 """The field with the dates of a sale: `START/END`. Either may be missing."""
 
@@ -186,19 +197,22 @@ def canonical_dates(text: str) -> str:
     """Return the dates of a sale as two times in UTC: "2026-01-01T00:00+0100/2026-01-31" and the like.
 
     Times without a zone are in UTC. A date is the whole day, so a sale ends after its last day. An open end
-    is empty or "..".
+    is empty, "..", or a date that databases keep for none: 0000-00-00, 0001-01-01 or a day of 9999.
 
     Raises:
         ValueError: the text is not two dates, or the sale ends before it starts.
     """
-    start, separator, end = (part.strip() for part in text.partition("/"))
-    if not separator and " - " in text:
-        start, separator, end = (part.strip() for part in text.partition(" - "))
+    between = next((each for each in (" / ", "/", " - ") if each in text), "/")
+    start, separator, end = (part.strip() for part in text.partition(between))
     advice = "Write it as 2026-01-01T00:00+0100/2026-01-31T23:59+0100"
-    try:
-        begins, ends = _time(start), _time(end, is_end=True)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"{text[:60]!r} is not two dates. {advice}.") from error
+    read = []
+    for part, is_end in ((start, False), (end, True)):
+        try:
+            read.append(_time(part, is_end=is_end))
+        except (ValueError, OverflowError) as error:
+            wrong = f"{part[:60]!r} is not a date" if between == " / " else f"{text[:60]!r} is not two dates"
+            raise ValueError(f"{wrong}. {advice}.") from error
+    begins, ends = read
     if not separator or begins is ends is None:
         raise ValueError(f"{text[:60]!r} is not two dates. {advice}.")
     if begins and ends and ends <= begins:
@@ -207,8 +221,10 @@ def canonical_dates(text: str) -> str:
 
 
 def _time(text: str, *, is_end: bool = False) -> datetime | None:
-    if text in ("", ".."):
+    if text in ("", "..") or text.startswith(("0000-00-00", "0001-01-01")):
         return None
+    if is_end and text.startswith("9999-"):
+        return datetime(9999, 12, 31, tzinfo=UTC)
     if re.fullmatch(r"[0-9]{10,}", text):
         raise ValueError(text)
     read = datetime.fromisoformat(re.sub(r"(?<=[0-9])\s+(?=[+-][0-9]|Z$)", "", text))

@@ -32,7 +32,30 @@ from perfectlook.feeds.availability import canonical_availability
             "out_of_stock",
             ["0 Stück", "není skladem", "нет в наличии", "在庫なし", "esgotado", "fuera de stock"],
         ),
+        (
+            "in_stock",
+            ["In stock, 3 left", "Only 3 left in stock", "schema:InStock", "1 000", "<5", "Stock: 3"],
+        ),
+        (
+            "in_stock",
+            ["Lieferbar in 3 Tagen", "Auf Lager, Lieferzeit 1-3 Werktage", "Nur noch 3 Stück auf Lager"],
+        ),
+        ("in_stock", ["Plus que 3 en stock", "Quedan 3 en stock", "Solo 3 disponibili", "Nog 3 op voorraad"]),
+        (
+            "out_of_stock",
+            ["not in stock", "0 left in stock", "no longer available", "In stock, 0 left", "<1"],
+        ),
+        ("out_of_stock", ["derzeit nicht lieferbar", "nicht mehr lieferbar", "NotInStock", "not_in_stock"]),
+        (
+            "out_of_stock",
+            ["n'est plus disponible", "plus en stock", "ya no disponible", "niet meer leverbaar"],
+        ),
+        (
+            "out_of_stock",
+            ["non più disponibile", "Nicht auf Lager, Lieferzeit 3 Wochen", "noch nicht lieferbar"],
+        ),
         ("preorder", ["preorder", "Pre-Order", "schema.org/PreOrder"]),
+        ("backorder", ["Lieferbar in 3 Wochen", "backorder (0)"]),
         ("backorder", ["backorder", "on backorder", "https://schema.org/BackOrder"]),
     ],
 )
@@ -40,7 +63,14 @@ def test_words_addresses_and_quantities_are_understood(word: str, texts: list[st
     assert {text: canonical_availability(text) for text in texts} == dict.fromkeys(texts, word)
 
 
-@pytest.mark.parametrize("text", ["soon", "in 3 days", "NaN", "", "2026-01-01"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("soon", "in 3 days", "NaN", "", "2026-01-01", "lieferbar ab 1.5.2026", "in stock in 3 days"),
+        *("not out of stock", "In stock, not available online", "back in stock soon", "Lieferzeit 3 Tage"),
+        *("3 of 5 available", "available in 3 sizes", "1 2"),
+    ],
+)
 def test_other_texts_are_not_guessed(text: str) -> None:
     with pytest.raises(ValueError, match="unknown availability"):
         canonical_availability(text)

@@ -45,10 +45,26 @@ def test_names_match_by_words(name: str, level: str, sure: float) -> None:
         ("Grocery", "unknown"),
         ("Tables", "several"),
         ("Sofas & Armchairs", "several"),
+        ("Animals & Pet Supplies|Pet Supplies|Dog Supplies|Dog Beds", "unknown"),
+        ("Sporting Goods|Outdoor Recreation|Camping & Hiking|Camp Furniture|Air Mattresses", "unknown"),
+        ("Dog Beds", "unknown"),
+        ("Pets|Dog Beds|Large", "unknown"),
+        ("Sofas|Sofa Covers", "unknown"),
+        ("Sofas|Zubehör", "unknown"),
+        ("Möbel|Sofas|Sofabezüge", "unknown"),
+        ("Housses canapé", "unknown"),
+        ("Rugs|Bath Mats", "unknown"),
+        ("Beds|Mattresses", "unknown"),
     ],
 )
 def test_names_without_one_clear_category_do_not_match(name: str, how: str) -> None:
     assert CategoryMap().find(name, KNOWN) == Match(None, how, 0.0)
+
+
+def test_the_taxonomys_paths_match_the_names_of_a_model_that_has_its_own() -> None:
+    chairs = "Furniture|Chairs|Kitchen & Dining Room Chairs"
+    assert CategoryMap().find(chairs, ("Chair", "Sofa")) == Match("Chair", "words", 0.8)
+    assert CategoryMap().find("Sofas|Leather", KNOWN) == Match("Furniture|Sofas", "words", 0.8)
 
 
 def test_the_rules_of_the_model_come_before_words() -> None:

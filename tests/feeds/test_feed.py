@@ -140,6 +140,18 @@ def test_prices_without_currency_use_the_currency_of_the_feed(tmp_path: Path) ->
         feed_of(tmp_path, {}, currency="sek")
 
 
+def test_other_amounts_are_read_like_prices_and_words_stay(tmp_path: Path) -> None:
+    given = {"price": "49 EUR", "regular_price": "1.419,00 €", "cost_price": "12.5", "show_price": "no"}
+    (product, other) = products(
+        feed := feed_of(tmp_path, given, {"price": "49 EUR", "unit_price": "1.299 EUR"})
+    )
+    assert product.fields["regular_price"] == "1419.00 EUR"
+    assert product.fields["cost_price"] == "12.50 EUR"
+    assert product.fields["show_price"] == "no"
+    assert "unit_price" not in other.fields
+    assert [each.reason[:40] for each in feed.problems] == ["unit_price is left out: '1.299 EUR' is a"]
+
+
 def test_a_sale_that_cannot_count_is_left_out_and_reported(tmp_path: Path) -> None:
     dates = "sale_price_effective_date"
     feed = feed_of(

@@ -233,3 +233,136 @@ def test_numbers_of_googles_taxonomy_are_categories(tmp_path: Path) -> None:
     assert first.category == "Possu|Sohvat"
     with pytest.raises(FeedError, match=r"has no line of a number and a path\. Check --taxonomy\."):
         products(tmp_path, content, taxonomy=tmp_path / "export.csv")
+
+
+def read(
+    folder: Path, content: str, **options: object
+) -> tuple[list[Product], list[str], frozenset[str] | None]:
+    """Return the products of an export, the problems, and the ids of the products that stay as they were."""
+    (folder / "export.csv").write_text(content, encoding="utf-8")
+    feed = Feed(folder / "export.csv", PictureCache(folder / "cache"), **{"currency": "EUR", **options})  # type: ignore[arg-type]
+    return list(feed.products()), [f"{each.item}: {each.reason}" for each in feed.problems], feed.unavailable
+
+
+HEADER = WOOCOMMERCE.partition("\n")[0] + "\n"
+
+
+def woocommerce(*variations: str) -> str:
+    rows = [f"{20 + n},variation,V{n},V,1,1,{each},,,RUG,," for n, each in enumerate(variations)]
+    return HEADER + "\n".join(["13,variable,RUG,Rug,1,,,,,,Rugs,r1.jpg,,,", *rows])
+
+
+@pytest.mark.parametrize(
+    ("variations", "fields"),
+    [
+        (["100,10,,2020-01-31", "50,,,"], {"price": "50.00 EUR"}),
+        (
+            ["100,80,,2099-01-31", "90,,,"],
+            {
+                "price": "90.00 EUR",
+                "sale_price": "80.00 EUR",
+                "sale_price_effective_date": "/2099-02-01T00:00:00Z",
+            },
+        ),
+        ([",,,", "90,,,"], {"price": "90.00 EUR"}),
+    ],
+)
+def test_the_sale_of_one_variation_does_not_hide_the_price_of_another(
+    tmp_path: Path, variations: list[str], fields: dict[str, str]
+) -> None:
+    (rug,) = products(tmp_path, woocommerce(*variations))
+    assert rug.fields == {**fields, "availability": "in_stock"}
+
+
+def test_an_unreadable_variation_is_reported_and_the_others_count(tmp_path: Path) -> None:
+    (rug,), problems, _ = read(tmp_path, woocommerce("100,0.00,,", "1o0,,,", "50,,,"))
+    assert rug.fields["price"] == "50.00 EUR"
+    assert "sale_price" not in rug.fields
+    assert problems == [
+        "RUG: variant 'V0': sale_price is left out: '0.00 EUR' is zero. Correct it, or leave it empty.",
+        "RUG: variant 'V1': price is left out: '1o0' is not a price. Write it as '49.90 EUR'.",
+    ]
+    assert rug.digest == ""  # so the next sync reports it again
+
+
+def test_dollars_are_compared_as_dollars(tmp_path: Path) -> None:
+    (rug,), problems, _ = read(tmp_path, woocommerce("$90.00,,,", "$20.00,,,"), currency="USD")
+    assert (rug.fields["price"], problems) == ("20.00 USD", [])
+    row = "a,A,,,Sofas,,true,,,1,deny,12.990,15.990,https://cdn.example/1.jpg,1,active"
+    shopify = "\n".join([SHOPIFY.partition("\n")[0], row])
+    (chair,), problems, _ = read(tmp_path, shopify, currency="CLP")
+    assert (chair.fields["price"], chair.fields["sale_price"], problems) == ("15990 CLP", "12990 CLP", [])
+
+
+def test_a_variation_without_its_product_is_reported(tmp_path: Path) -> None:
+    found, problems, unavailable = read(
+        tmp_path,
+        HEADER + "15,variation,RUG-L,Rug - L,1,1,199,,,,,r2.jpg,RUG,,\n16,simple,A,A,1,1,5,,,,Rugs,r.jpg,,,",
+    )
+    assert [each.id for each in found] == ["A"]
+    assert problems == ["RUG: the file lacks the product 'RUG' of the variation 'RUG-L'. Export both."]
+    assert unavailable == {"RUG"}  # a sync does not delete it
+
+
+def test_of_two_variable_products_with_one_sku_the_first_counts(tmp_path: Path) -> None:
+    second = "30,variable,RUG,Other,1,,,,,,Rugs,r9.jpg,,,\n31,simple,RUG,Third,1,1,5,,,,Rugs,r9.jpg,,,"
+    (rug,), problems, _ = read(tmp_path, f"{woocommerce('50,,,')}\n{second}")
+    assert (rug.title, rug.fields["price"]) == ("Rug", "50.00 EUR")
+    assert len(problems) == 2
+    assert all("RUG: the id occurs twice, and the first row is used." in each for each in problems)
+
+
+def test_a_product_whose_variations_are_all_unpublished_is_out_of_stock(tmp_path: Path) -> None:
+    (rug,) = products(tmp_path, woocommerce("50,,,").replace("V0,V,1,1", "V0,V,0,1"))
+    assert (rug.fields["price"], rug.fields["availability"]) == ("50.00 EUR", "out_of_stock")
+
+
+MAGENTO_HEADER = (
+    "sku,store_view_code,attribute_set_code,product_type,categories,name,product_online,visibility,price,"
+    "special_price,special_price_from_date,special_price_to_date,updated_at,base_image,is_in_stock,"
+    "configurable_variations\n"
+)
+
+
+def magento(*children: str, sold: str = "1", named: int = 0) -> str:
+    rows = [
+        f"C{n},,D,simple,Sofas,C,1,Not Visible Individually,{each},,1,\n" for n, each in enumerate(children)
+    ]
+    variations = "|".join(f"sku=C{n},color=x" for n in range(named or len(children)))
+    return (
+        MAGENTO_HEADER
+        + "".join(rows)
+        + f'SOFA,,D,configurable,Sofas,S,1,Catalog,,,,,,a.jpg,{sold},"{variations}"\n'
+    )
+
+
+def test_american_dates_of_magento_are_read_where_the_file_shows_their_order(tmp_path: Path) -> None:
+    (sofa,) = products(tmp_path, magento("100,80,4/1/24,4/30/99,", "90,,,,"))
+    assert sofa.fields["sale_price_effective_date"] == "2024-04-01T00:00:00Z/2099-05-01T00:00:00Z"
+    (sofa,) = products(tmp_path, magento('100,80,4/1/24,,"3/26/24, 9:15 AM"'))
+    assert sofa.fields["sale_price_effective_date"] == "2024-04-01T00:00:00Z/"
+
+
+@pytest.mark.parametrize("other", ["", "26/3/24"])
+def test_other_short_dates_of_magento_are_refused_as_they_stand(tmp_path: Path, other: str) -> None:
+    (sofa,), problems, _ = read(tmp_path, magento(f"100,80,4/1/24,4/5/24,{other}"))
+    assert sofa.fields["price"] == "100.00 EUR"
+    assert "sale_price" not in sofa.fields
+    assert ["'4/1/24' is not a date." in each for each in problems] == [True]
+
+
+def test_repeated_and_missing_skus_of_magento_are_reported(tmp_path: Path) -> None:
+    again = "C0,,D,simple,Sofas,C,1,Not Visible Individually,1,,,,,,1,\n"
+    (sofa,), problems, _ = read(tmp_path, magento("50,,,,", named=2) + again)
+    assert sofa.fields["price"] == "50.00 EUR"
+    assert problems == [
+        "C0: the SKU 'C0' occurs twice, and the first row is used. Remove one of the two rows.",
+        "SOFA: variant 'C1' is not in the file. Export it too.",
+    ]
+
+
+def test_a_configurable_product_that_is_out_of_stock_is_so_with_all_its_variants(tmp_path: Path) -> None:
+    (sofa,) = products(tmp_path, magento("50,,,,", "60,,,,", sold="0"))
+    assert sofa.fields["availability"] == "out_of_stock"
+    (sofa,) = products(tmp_path, magento("50,,,,").replace(",C,1,", ",C,2,"))
+    assert sofa.fields["availability"] == "out_of_stock"

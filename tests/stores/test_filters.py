@@ -95,6 +95,16 @@ def test_filters_are_parsed(text: str, tree: Filter) -> None:
         ("price <= 50%", 10, "price: expected an amount, got '50%' (has the unknown currency '%')."),
         ("price <= $50", 10, "price: expected an amount, got '$50' (has no currency)."),
         ('price <= "1.299 €"', 10, "is ambiguous (1.299 or 1299)"),
+        (
+            "price <= 1.299 EUR",
+            10,
+            "price: expected an amount, got '1.299 EUR' (is ambiguous (1.299 or 1299))",
+        ),
+        ("price <= 1.299", 10, "price: expected an amount, got '1.299' (is ambiguous (1.299 or 1299))"),
+        ("price <= 1.299EUR", 10, "is ambiguous (1.299 or 1299)"),
+        ("unit_price < cheap", 14, "unit_price: expected an amount, got 'cheap' (is not a price)."),
+        ('price contains "4"', 7, "after 'price', which is an amount, got 'contains'"),
+        ("regular_price contains 4", 15, "after 'regular_price', which is an amount, got 'contains'"),
         ("price in (50 EUR, cheap)", 19, "price: expected an amount, got 'cheap' (is not a price)."),
         ("brand = x and price >= fifty", 24, "price: expected an amount, got 'fifty' (is not a price)."),
         (
@@ -141,6 +151,11 @@ def test_a_price_is_compared_with_an_amount_in_any_spelling(text: str) -> None:
     same = Compare("price", "<=", Money(Decimal(50), "EUR"))
     assert parse_filter(f"price <= {text}") == same
     assert parse_filter(f"price <= {text} and brand = Hay") == And((same, Compare("brand", "=", "Hay")))
+    assert parse_filter(f"regular_price <= {text}") == Compare("regular_price", "<=", same.value)
+
+
+def test_three_decimals_are_an_amount_in_currencies_that_have_them() -> None:
+    assert parse_filter("price <= 12.500 KWD") == Compare("price", "<=", Money(Decimal("12.5"), "KWD"))
 
 
 fields = st.sampled_from(["weight", "brand", "in", "größe", "a b", "42", "x.y-z", '"', "a\\"])
@@ -213,7 +228,7 @@ def holds(text: str, fields: dict[str, str] = CHAIR) -> bool:
         "price >= 49.90 EUR",
         "price < 49.91",
         "price > 49 and price < 50",
-        "price in (10, 49.900 EUR)",
+        "price in (10, 49.9000 EUR)",
         "price != 49.90 USD",
         "brand = ikea",
         "brand in (Muji, Ikea)",

@@ -133,7 +133,7 @@ class CategoryMap:
         found = resolve(name, known)
         if mapped == "" or found.how != "unknown":
             return Match(found.category, found.how, 1.0 if found.how in ("exact", "last_level") else 0.5)
-        match = _by_words(name, known)
+        match = _by_words(name, known, self.taxonomy)
         return self._by_taxonomy(name, known) or match if match.how == "unknown" else match
 
     def _by_taxonomy(self, name: str, known: tuple[str, ...]) -> Match | None:
@@ -143,6 +143,11 @@ class CategoryMap:
         found = {resolve(path, known).category for path in paths}
         category = next(iter(found), None)
         return Match(category, "taxonomy", 0.5) if category and len(found) == 1 else None
+
+
+@lru_cache(4)
+def _paths(taxonomy: Path) -> frozenset[str]:
+    return frozenset(map(_key, taxonomy_of(taxonomy).values()))
 
 
 @lru_cache(4)
@@ -172,18 +177,50 @@ def _key(name: str) -> str:
     return normalise(re.sub(r"\s*>\s*", " > ", name)).casefold()
 
 
-def _by_words(name: str, known: tuple[str, ...]) -> Match:
-    """Return the category whose last level has the words of a level of the name, from the last one up."""
+def _by_words(name: str, known: tuple[str, ...], taxonomy: Path) -> Match:
+    """Return the category whose last level has the words of a level of the name, from the last one up.
+
+    A name that begins like a path of the taxonomy is only compared with what the taxonomy has below it. A
+    thing that the taxonomy names, such as dog beds, is not another one with the same last word, and not what
+    a level above names.
+    """
+    paths, named = _paths(taxonomy), _by_last_level(taxonomy)
+    levels = split_path(_key(name))
+    starts = ("|".join(levels[:depth]) for depth in range(len(levels), 1, -1))
+    start = next((each for each in starts if each in paths), "")
+    if start:
+        known = tuple(each for each in known if _key(each) not in paths or _key(each).startswith(f"{start}|"))
     sure = 1.0
     for level in reversed(split_path(name)):
         scores = sorted(((_similarity(level, split_path(each)[-1]), each) for each in known), reverse=True)
         best = scores[0][0] if scores else 0.0
+        is_thing = any(part in named for part in _parts(level))
         if best >= LEAST:
             if len(scores) > 1 and best - scores[1][0] < LEAD:
                 return Match(None, "several", 0.0)
-            return Match(scores[0][1], "words", round(sure * best, 2))
+            if best == 1 or not is_thing:
+                return Match(scores[0][1], "words", round(sure * best, 2))
+        is_other = _key(name) not in paths and _names_a_thing(level, paths)
+        if sure == 1 and (is_other or any(_ADDED.fullmatch(word) for part in _parts(level) for word in part)):
+            break
         sure *= HIGHER
     return Match(None, "unknown", 0.0)
+
+
+def _names_a_thing(level: str, paths: Iterable[str]) -> bool:
+    """Return whether a level is a thing of the taxonomy: "Mattresses", but not a material, as "Leather"."""
+    last = f"|{_key(level)}"
+    return last.endswith("s") and any(path.endswith(last) for path in paths)
+
+
+_ADDED = re.compile(
+    "mat|part|leg|feet|pad|kit|fuss|fusse|pied|hoe|.*(?:accessor(?:y|io?)|accessoire|accesorio|zubehor|toebehoren"
+    "|cover|protector|topper|cushion|pillow|mattresse?|linen|sheet|hardware|replacement|spare"
+    "|bezug|bezuge|husse|hussen|uberwurf|auflagen?|kissen|schoner|matratzen?|ersatzteile?"
+    "|housse?|coussin|matela|detachee|funda|cojine?|colchone?|repuesto"
+    "|fodera|fodere|copri.*|cuscin[io]|materass[io]|ricambi?o?|hoezen|kussen|matra|onderdelen)"
+)
+"""Words, as `_parts` has them, of what belongs to a thing and is another one: covers, parts, mats."""
 
 
 def _similarity(one: str, other: str) -> float:
@@ -191,10 +228,14 @@ def _similarity(one: str, other: str) -> float:
 
 
 def _overlap(one: tuple[str, ...], other: tuple[str, ...]) -> float:
-    """Return twice the common words over all words; 0 if what is named, the last word, differs."""
+    """Return twice the common words over all words; 0 if what is named, the last word, differs.
+
+    In French, Spanish and Italian, it may be the first: "housse canapé".
+    """
     if "".join(one) == "".join(other):
         return 1.0
-    if one[-1] != other[-1]:
+    added = [word for word in one if _ADDED.fullmatch(word) and word not in other]
+    if one[-1] != other[-1] or added:
         return 0.0
     return 2 * len({*one} & {*other}) / (len({*one}) + len({*other}))
 

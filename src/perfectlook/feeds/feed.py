@@ -103,6 +103,7 @@ class Feed:
             availability=options.get("availability"),
             unknown_availability=options.get("unknown_availability"),
         )
+        self._currency = options.get("currency")
         self.name = url or str(packed or path)
         self.problems: list[Problem] = []
         self.pictures = pictures
@@ -205,7 +206,7 @@ class Feed:
         size = 0
         try:
             rows = _guarded(self._format.read(self._path, self._columns.id, most=self._most))
-            rows, is_translated = products_of(rows, self._platform, str(self._path))
+            rows, is_translated = products_of(rows, self._platform, str(self._path), self._currency)
             has_columns = has_columns and not is_translated
             for row in _guarded(rows):
                 if isinstance(row, UnreadableRow):
@@ -229,7 +230,7 @@ class Feed:
                     is_first = False
                 texts = "\0".join(values.values() if has_columns else (*values, *values.values()))
                 digest = start.copy()
-                digest.update(texts.encode("utf-8", "surrogatepass"))
+                digest.update("\0".join((texts, *row.problems)).encode("utf-8", "surrogatepass"))
                 yield row, digest.hexdigest()
         except FeedError as error:  # name a fetched feed by its URL
             raise FeedError(str(error).replace(str(self._path), self.name)) from error
@@ -253,6 +254,8 @@ class Feed:
             self._shorten(row.number, id_, fields)
         if row.note:
             self._report(row.number, id_, FeedProblem.QUOTATION_MARKS, row.note)
+        for problem in row.problems:
+            self._report(row.number, id_, FeedProblem.UNUSABLE_FIELD, problem)
         for name in _SCALARS & fields.keys():
             fields[name] = _scalar(fields[name])
         for name in (*CATEGORY_FIELDS, *_PLAIN):

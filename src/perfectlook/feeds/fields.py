@@ -9,7 +9,14 @@ from typing import TypedDict, Unpack
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availability
-from perfectlook.prices import CURRENCIES, SALE_DATES, canonical_dates, canonical_price, why_no_sale
+from perfectlook.prices import (
+    CURRENCIES,
+    SALE_DATES,
+    canonical_dates,
+    canonical_price,
+    is_amount,
+    why_no_sale,
+)
 from perfectlook.progress import counted
 from perfectlook.texts import clean_line, clean_text
 
@@ -78,6 +85,7 @@ class Cleaning:
         self.unknown: Counter[str] = Counter()
         self._named = {text.strip().casefold(): word for text, word in named.items()}
         self._default = default
+        self._currency = currency
         price = partial(canonical_price, currency=currency)
         self._forms: dict[str, Callable[[str], str]] = {
             "price": price,
@@ -89,7 +97,10 @@ class Cleaning:
     def clean(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
         """Convert fields in place, and remove those that cannot be used. Yield the problems."""
         yield from clean_texts(fields)
-        for name, in_form in self._forms.items():
+        forms = self._forms
+        if others := [each for each in fields if is_amount(each) and each not in forms]:
+            forms = {**forms, **dict.fromkeys(others, lambda text: self._other_amount(text, fields))}
+        for name, in_form in forms.items():
             if name in fields:
                 try:
                     fields[name] = in_form(fields[name])
@@ -116,6 +127,12 @@ class Cleaning:
                 fields["availability"] = self._default or UNKNOWN
                 meant = f"it counts as {self._default}" if self._default else "the product is not recommended"
                 yield FeedProblem.UNKNOWN_AVAILABILITY, f"{error} Until then, {meant}."
+
+    def _other_amount(self, text: str, fields: Mapping[str, str]) -> str:
+        """Return an amount besides the price, in its currency if it has none. A word, as in "no", stays."""
+        if not any(map(str.isdigit, text)):
+            return text
+        return canonical_price(text, self._currency or fields.get("price", "")[-3:] or None)
 
     def summary(self) -> str:
         """Return the availabilities that were not understood, the most frequent first."""

@@ -11,7 +11,8 @@ from typing import TypeAlias
 from perfectlook.errors import FeedError
 from perfectlook.feeds.columns import column_name
 from perfectlook.feeds.rows import FeedRow, Rows, UnreadableRow
-from perfectlook.prices import UnusablePriceError, canonical_price
+from perfectlook.feeds.variants import offer_of
+from perfectlook.prices import SALE_DATES, UnusablePriceError, canonical_price
 
 PLATFORMS = ("auto", "google", "magento", "shopify", "woocommerce")
 """What `--format` accepts besides the formats of files."""
@@ -30,13 +31,16 @@ def platform_of(columns: Collection[str]) -> str:
     return "woocommerce" if {"name", "regular_price", "images"} <= set(columns) else "google"
 
 
-def products_of(rows: Rows, platform: str | None, feed: str) -> tuple[Rows, bool]:
+def products_of(
+    rows: Rows, platform: str | None, feed: str, currency: str | None = None
+) -> tuple[Rows, bool]:
     """Return rows of products, and whether they are made from the rows of a platform's export.
 
     Args:
         rows: the rows of a file.
         platform: one of `PLATFORMS`, or None for the rows as they are.
         feed: the name of the file.
+        currency: the currency of prices without one.
 
     Raises:
         FeedError: the file lacks a column of the platform's export.
@@ -55,7 +59,7 @@ def products_of(rows: Rows, platform: str | None, feed: str) -> tuple[Rows, bool
     if platform not in _TRANSLATED:
         return everything, False
     called = _called(platform, names, feed) if names else {}
-    translated = _TRANSLATED[platform](everything)
+    translated = _TRANSLATED[platform](everything, currency)
     return (row._replace(names=called) if isinstance(row, FeedRow) else row for row in translated), True
 
 
@@ -91,7 +95,7 @@ def _called(platform: str, names: Mapping[str, str], feed: str) -> dict[str, str
     return {field: text for field, text in called.items() if text}
 
 
-def _shopify(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
+def _shopify(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> Rows:
     """Make one product of the rows with one handle. Drafts and archived products are left out.
 
     All rows are kept in memory, because a sorted export has the rows of a handle anywhere.
@@ -106,7 +110,8 @@ def _shopify(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
         handle = values.get("handle", "").strip() or handle
         groups.setdefault(handle, []).append(FeedRow(row.number, values))
     for group in groups.values():
-        yield from _shopify_product(sorted(group, key=lambda row: not row.values.get("title", "").strip()))
+        group.sort(key=lambda row: not row.values.get("title", "").strip())
+        yield from _shopify_product(group, currency)
 
 
 _SHOPIFY_OF_2025 = {
@@ -124,16 +129,14 @@ _SHOPIFY_OF_2025 = {
 """Columns of Shopify's newer export, and what the older one calls them."""
 
 
-def _shopify_product(group: Sequence[FeedRow]) -> Iterator[FeedRow]:
+def _shopify_product(group: Sequence[FeedRow], currency: str | None) -> Iterator[FeedRow]:
     rows = [row.values for row in group]
     if _first(rows, "status").lower() in ("draft", "archived"):
         return
     if _first(rows, "published").lower() in ("false", "0", "no"):
         return
     variants = [row for row in rows if row.get("variant_price", "").strip()]
-    cheapest = min(variants, key=lambda row: _amount(row["variant_price"]), default={})
-    price, before = cheapest.get("variant_price", ""), cheapest.get("variant_compare_at_price", "")
-    is_reduced = _amount(price) < _amount(before) < float("inf")
+    offer, problems = offer_of([_shopify_offer(row, currency) for row in variants], currency)
     images = sorted(rows, key=lambda row: _amount(row.get("image_position", "")))
     options = [name for row in rows[:1] for n in "123" if (name := row.get(f"option{n}_name", "").strip())]
     yield _product(
@@ -146,8 +149,7 @@ def _shopify_product(group: Sequence[FeedRow]) -> Iterator[FeedRow]:
             "image_link": _joined(
                 [row.get("image_src", "") for row in images] + [row.get("variant_image", "") for row in rows]
             ),
-            "price": before if is_reduced else price,
-            "sale_price": price if is_reduced else "",
+            **offer,
             "availability": _any_in_stock([_shopify_stock(row) for row in variants]),
             "brand": _first(rows, "vendor"),
             "description": _first(rows, "body_(html)", "body_html"),
@@ -158,7 +160,16 @@ def _shopify_product(group: Sequence[FeedRow]) -> Iterator[FeedRow]:
             for n, name in enumerate(options, 1)
             if name != "Title"
         },
+        problems,
     )
+
+
+def _shopify_offer(row: Texts, currency: str | None) -> tuple[str, dict[str, str]]:
+    """Return the name and the prices of a variant. A higher price "before" makes it a sale price."""
+    price, before = row["variant_price"], row.get("variant_compare_at_price", "").strip()
+    name = row.get("variant_sku") or " / ".join(filter(None, (row.get(f"option{n}_value") for n in "123")))
+    is_reduced = bool(before) and _amount(price, currency) < _amount(before, currency)
+    return name, {"price": before, "sale_price": price} if is_reduced else {"price": price}
 
 
 def _shopify_stock(row: Texts) -> str:
@@ -168,39 +179,51 @@ def _shopify_stock(row: Texts) -> str:
     return "in_stock" if is_sold or not quantity or 0 < _amount(quantity) < float("inf") else "out_of_stock"
 
 
-def _woocommerce(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
+def _woocommerce(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> Rows:
     """Make one product of a variable product and its variations. Drafts are left out.
 
     Variable products are kept in memory, because their variations may be anywhere.
     """
-    parents: dict[str, FeedRow] = {}
-    variations: dict[str, list[Texts]] = {}
+    parents: list[FeedRow] = []
+    names: set[str] = set()
+    variations: dict[str, list[FeedRow]] = {}
     for row in rows:
         if isinstance(row, UnreadableRow):
             yield row
             continue
-        values = row.values
-        kind = values.get("type", "").lower()
+        kind, own = row.values.get("type", "").lower(), _woocommerce_names(row.values)
         if "variation" in kind:
-            parent = values.get("parent", "").strip().removeprefix("id:")
-            variations.setdefault(parent, []).append(values)
-        elif "variable" in kind:
-            parents[values.get("sku", "").strip() or f"id {row.number}"] = row
+            variations.setdefault(row.values.get("parent", "").strip(), []).append(row)
+        elif "variable" in kind or not names.isdisjoint(own):  # a repeated product stays behind the first
+            parents.append(row)
+            names.update(own)
         else:
-            yield from _woocommerce_product(row, [values])
-    for key, row in parents.items():
-        own = [*variations.get(key, ()), *variations.get(row.values.get("id", "").strip() or "?", ())]
-        yield from _woocommerce_product(row, own or [row.values])
+            yield from _woocommerce_product(row, (), currency)
+    for row in parents:
+        found = [each.values for name in _woocommerce_names(row.values) for each in variations.get(name, ())]
+        yield from _woocommerce_product(row, found, currency)
+    for parent, orphans in variations.items():
+        for row in () if parent in names else orphans:
+            name = _woocommerce_names(row.values)[0]
+            reason = f"the file lacks the product {parent!r} of the variation {name!r}. Export both."
+            yield UnreadableRow(row.number, reason, (parent or name).removeprefix("id:"))
 
 
-def _woocommerce_product(row: FeedRow, variants: Sequence[Texts]) -> Iterator[FeedRow]:
+def _woocommerce_names(values: Texts) -> list[str]:
+    """Return what variations call their product: its SKU, or its ID behind `id:`."""
+    sku, number = values.get("sku", "").strip(), values.get("id", "").strip()
+    return [sku, f"id:{number}"] if sku else [f"id:{number}"]
+
+
+def _woocommerce_product(row: FeedRow, variants: Sequence[Texts], currency: str | None) -> Iterator[FeedRow]:
     values = row.values
     is_hidden = values.get("visibility_in_catalog", "").strip().lower() == "hidden"
     if is_hidden or values.get("published", "1").strip() not in ("1", ""):
         return
-    sold = [each for each in variants if each.get("published", "1").strip() in ("1", "")] or variants
-    cheapest = min(sold, key=lambda each: _amount(each.get("sale_price") or each.get("regular_price", "")))
-    start, end = (cheapest.get(f"date_sale_price_{name}", "").strip() for name in ("starts", "ends"))
+    sold = [each for each in variants if each.get("published", "1").strip() in ("1", "")]
+    columns = ("regular_price", "sale_price", "date_sale_price_starts", "date_sale_price_ends")
+    offered = _priced(sold or variants, columns[0]) or [values]
+    offer, problems = offer_of([_offer(each, columns) for each in offered], currency)
     paths = re.split(r"(?<!\\),\s*", values.get("categories", ""))
     images = _joined([values.get("images", ""), *(each.get("images", "") for each in variants)])
     attributes = [n for n in range(1, 10) if values.get(f"attribute_{n}_name", "").strip()]
@@ -211,19 +234,18 @@ def _woocommerce_product(row: FeedRow, variants: Sequence[Texts]) -> Iterator[Fe
             "title": values.get("name", ""),
             "category": max(paths, key=lambda path: path.count(">")).replace("\\,", ","),
             "image_link": images,
-            "price": cheapest.get("regular_price", ""),
-            "sale_price": cheapest.get("sale_price", ""),
-            "sale_price_effective_date": f"{start}/{end}" if start or end else "",
-            "availability": _any_in_stock([each.get("in_stock?", "").strip() for each in sold]),
+            **offer,
+            "availability": _stock_of(values, variants, _priced(sold, columns[0]) or sold, "in_stock?"),
             "brand": values.get("brands", ""),
             "description": values.get("description", "") or values.get("short_description", ""),
             "tags": values.get("tags", ""),
         },
         {values[f"attribute_{n}_name"]: values.get(f"attribute_{n}_value(s)", "") for n in attributes},
+        problems,
     )
 
 
-def _magento(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
+def _magento(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> Rows:
     """Make one product of a configurable product and its variants. Invisible products are left out.
 
     All rows are kept in memory, because the variants of a product may be anywhere.
@@ -233,23 +255,57 @@ def _magento(rows: Iterable[FeedRow | UnreadableRow]) -> Rows:
         if isinstance(row, UnreadableRow):
             yield row
         elif not row.values.get("store_view_code", "").strip():  # others are translations
-            by_sku.setdefault(row.values.get("sku", "").strip() or f"row {row.number}", row)
+            sku = row.values.get("sku", "").strip()
+            if by_sku.setdefault(sku or f"row {row.number}", row) is not row:
+                reason = (
+                    f"the SKU {sku!r} occurs twice, and the first row is used. Remove one of the two rows."
+                )
+                yield UnreadableRow(row.number, reason, sku)
+    day = _day_of(
+        text
+        for row in by_sku.values()
+        for name, text in row.values.items()
+        if name.endswith(("_date", "_at"))
+    )
     for row in by_sku.values():
         named = re.findall(r"(?:^|\|)sku=([^,|]+)", row.values.get("configurable_variations", ""))
+        missing = [
+            f"variant {sku!r} is not in the file. Export it too." for sku in named if sku not in by_sku
+        ]
         variants = [by_sku[sku].values for sku in named if sku in by_sku]
-        yield from _magento_product(row, [each for each in variants if _is_online(each)] or [row.values])
+        yield from _magento_product(row, variants, missing, currency, day)
 
 
 def _is_online(values: Texts) -> bool:
     return values.get("product_online", "1").strip() in ("1", "")
 
 
-def _magento_product(row: FeedRow, variants: Sequence[Texts]) -> Iterator[FeedRow]:
+def _day_of(texts: Iterable[str]) -> Callable[[str], str]:
+    """Return a reader of dates: 4/1/24 is the first of April if another date, as 4/30/24, shows the order."""
+    found = [match for text in texts if (match := _SHORT_DATE.fullmatch(text.strip()))]
+    if not any(int(each[2]) > 12 for each in found) or any(int(each[1]) > 12 for each in found):
+        return str
+    return lambda text: _SHORT_DATE.sub(lambda each: f"20{each[3]}-{each[1]:0>2}-{each[2]:0>2}", text)
+
+
+_SHORT_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/(?:20)?([0-9]{2})(?:, .*)?")
+
+
+def _magento_product(
+    row: FeedRow,
+    variants: Sequence[Texts],
+    missing: Sequence[str],
+    currency: str | None,
+    day: Callable[[str], str],
+) -> Iterator[FeedRow]:
     values = row.values
-    if values.get("visibility", "").strip().lower() == "not visible individually" or not _is_online(values):
+    is_hidden = values.get("visibility", "").strip().lower() == "not visible individually"
+    if is_hidden or not _is_online(values):
         return
-    cheapest = min(variants, key=lambda each: _amount(each.get("special_price") or each.get("price", "")))
-    start, end = (cheapest.get(f"special_price_{name}_date", "").strip() for name in ("from", "to"))
+    sold = [each for each in variants if _is_online(each)]
+    columns = ("price", "special_price", "special_price_from_date", "special_price_to_date")
+    offered = _priced(sold or variants, columns[0]) or [values]
+    offer, problems = offer_of([_offer(each, columns, day) for each in offered], currency)
     paths = re.split(r",(?=\S)", values.get("categories", ""))
     path = re.sub(r"^(?:Default Category|Root Catalog)/", "", max(paths, key=lambda path: path.count("/")))
     images = [*(values.get(name, "") for name in ("base_image", "additional_images"))]
@@ -262,28 +318,52 @@ def _magento_product(row: FeedRow, variants: Sequence[Texts]) -> Iterator[FeedRo
             "image_link": ", ".join(
                 each.strip().lstrip("/") for text in images for each in text.split(",") if each
             ),
-            "price": cheapest.get("price", ""),
-            "sale_price": cheapest.get("special_price", ""),
-            "sale_price_effective_date": f"{start}/{end}" if start or end else "",
-            "availability": _any_in_stock([each.get("is_in_stock", "").strip() for each in variants]),
+            **offer,
+            "availability": _stock_of(values, variants, _priced(sold, columns[0]) or sold, "is_in_stock"),
             "brand": values.get("manufacturer", ""),
             "description": values.get("description", "") or values.get("short_description", ""),
         },
         dict(re.findall(r"([^=,]+)=([^=]*)(?:,|$)", values.get("additional_attributes", ""))),
+        (*missing, *problems),
     )
 
 
-_TRANSLATED: dict[str, Callable[[Iterable[FeedRow | UnreadableRow]], Rows]] = {
+_TRANSLATED: dict[str, Callable[[Iterable[FeedRow | UnreadableRow], str | None], Rows]] = {
     "magento": _magento,
     "shopify": _shopify,
     "woocommerce": _woocommerce,
 }
 
 
-def _product(number: int, fields: Texts, options: Texts) -> FeedRow:
+def _product(number: int, fields: Texts, options: Texts, problems: Sequence[str]) -> FeedRow:
     """Return a row. Options never replace a field."""
     named = {name.strip().lower().replace(" ", "_"): text for name, text in options.items()}
-    return FeedRow(number, {**named, **fields})
+    offer = dict.fromkeys(("price", "sale_price", SALE_DATES), "")  # every row has the same columns
+    return FeedRow(number, {**named, **offer, **fields}, problems=tuple(problems))
+
+
+def _priced(variants: Sequence[Texts], column: str) -> list[Texts]:
+    return [each for each in variants if each.get(column, "").strip()]
+
+
+def _offer(
+    values: Texts, columns: tuple[str, str, str, str], day: Callable[[str], str] = str
+) -> tuple[str, dict[str, str]]:
+    """Return the name and the prices of a variant, from the columns with its prices and dates."""
+    price, sale, *dates = (values.get(name, "").strip() for name in columns)
+    start, end = map(day, dates)
+    fields = {"price": price, "sale_price": sale, SALE_DATES: f"{start or '..'} / {end or '..'}"}
+    if not (start or end):
+        del fields[SALE_DATES]
+    return values.get("sku") or values.get("id", ""), {name: text for name, text in fields.items() if text}
+
+
+def _stock_of(own: Texts, variants: Sequence[Texts], sold: Sequence[Texts], column: str) -> str:
+    """Return the availability of a product: its own if it is 0, otherwise the best one of its variants."""
+    if variants and not sold:
+        return "out_of_stock"
+    is_none = own.get(column, "").strip() == "0"
+    return _any_in_stock([each.get(column, "").strip() for each in ([own] if is_none else sold or [own])])
 
 
 def _first(rows: Sequence[Texts], *names: str) -> str:
@@ -299,10 +379,10 @@ def _joined(texts: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(each for text in texts if (each := text.strip())))
 
 
-def _amount(text: str) -> float:
+def _amount(text: str, currency: str | None = "USD") -> float:
     """Return a number for comparisons. Texts that are no amounts come last."""
     try:
-        return float(canonical_price(text, "EUR").split()[0])
+        return float(canonical_price(text, currency).split()[0])
     except UnusablePriceError:
         return float("inf")
 

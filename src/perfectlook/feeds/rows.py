@@ -22,6 +22,8 @@ class FeedRow(NamedTuple):
     """What is doubtful about the row."""
     names: Mapping[str, str] = MappingProxyType({})
     """What the file calls its columns, by column name."""
+    problems: tuple[str, ...] = ()
+    """What cannot be used about the variants of the product."""
 
 
 class UnreadableRow(NamedTuple):

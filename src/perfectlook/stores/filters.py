@@ -7,7 +7,7 @@ condition  = ("=" | "!=" | "<" | "<=" | ">" | ">=") VALUE
            | ["not"] "in" "(" VALUE { "," VALUE } ")" | "contains" VALUE
            | "under" VALUE                                                     (of `category` only)
 VALUE      = "quoted" | 'quoted' | word | number | number CURRENCY
-           | an amount as in feeds: 50€, "1.299,00 €"                          (of prices only)
+           | an amount as in feeds: 50€, "1.299,00 €"             (of price and *_price only)
 """
 
 import operator
@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from perfectlook.errors import UsageError
-from perfectlook.prices import UnusablePriceError, canonical_price, sale_at
+from perfectlook.prices import UnusablePriceError, canonical_price, is_amount, sale_at
 from perfectlook.taxonomy import matches as is_under
 from perfectlook.taxonomy import normalise
 
@@ -200,8 +200,7 @@ def read_number(text: str) -> Number | None:
 
 
 AMOUNTS = frozenset({"price", "sale_price"})
-"""Fields that are compared with amounts only: `price <= fifty` is an error. They depend on the time: a
-sale price counts while its sale lasts, and `price` is then the sale price."""
+"""Fields that depend on the time: a sale price counts while its sale lasts, and is then the `price` too."""
 TEXT_FIELDS = frozenset({"id", "category"})
 """Fields that are always compared as text: `id = 007` is not `id = 7`."""
 
@@ -257,6 +256,8 @@ _MAX_FIELDS = 32
 _BARE = re.compile(r"[\w./:+\-#@&%|$£¥\u20a0-\u20cf]+")
 """Text that needs no quotes: letters and digits of any script, signs of currencies, and a few marks."""
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+_EXACT = re.compile(rf"(?!.*\.[0-9]{{3}}\Z){_NUMBER.pattern}")
+"""An amount that no country reads as thousands: three decimals are 1.299 or 1,299."""
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _WORD = re.compile(
     r"""\s*(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'"""
@@ -266,8 +267,8 @@ _WORD = re.compile(
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
-def _money(text: str) -> Money:
-    amount, currency = canonical_price(text).split()
+def _money(text: str, currency: str | None = None) -> Money:
+    amount, currency = canonical_price(text, currency).split()
     return Money(Decimal(amount), currency)
 
 
@@ -355,6 +356,8 @@ class _Parser:
             return self._comparison(field, cast("Operator", sign.text))
         if self._accept("in"):
             return OneOf(field, self._values(field))
+        if self._word.written.lower() == "contains" and is_amount(field):
+            raise self._expected(f"=, !=, <, <=, >, >=, in or not in after '{field}', which is an amount")
         if self._word.written.lower() == "contains":  # elsewhere it is a word like any other
             self._next += 1
             return Contains(field, self._text("a text after 'contains'"))
@@ -409,7 +412,7 @@ class _Parser:
     def _value(self, field: str, what: str) -> Value:
         word = self._word
         self._text(what)
-        if field in AMOUNTS and not _NUMBER.fullmatch(word.written):
+        if is_amount(field) and not _EXACT.fullmatch(word.written):
             return self._amount(field, word)
         if field in TEXT_FIELDS or not _NUMBER.fullmatch(word.written):
             return word.text
@@ -420,7 +423,7 @@ class _Parser:
             or _NUMBER.fullmatch(following.written)
         ):
             return Decimal(word.text)
-        if field in AMOUNTS and not _CURRENCY.fullmatch(following.text):
+        if is_amount(field) and not _CURRENCY.fullmatch(following.text):
             with suppress(UnusablePriceError):  # 50 €
                 money = _money(f"{word.text} {following.text}")
                 self._next += 1
@@ -433,14 +436,14 @@ class _Parser:
     def _amount(self, field: str, word: _Word) -> Value:
         """Read an amount of money that is written like a price: 50EUR, €50, 50 €, "1.299,00 €"."""
         text, following = word.text, self._word
-        if _NUMBER.fullmatch(text):
+        if _EXACT.fullmatch(text):
             return Decimal(text)
         is_quoted = word.written[:1] in ('"', "'")
         if not is_quoted and following.written and not following.symbol and following.written[0] not in "\"'":
             text = f"{text} {following.text}"
             self._next += 1
         try:
-            return _money(text)
+            return _money(text, "EUR" if _NUMBER.fullmatch(text) else None)
         except UnusablePriceError as error:
             got = f"got '{text[:40]}' ({error.reason})"
             what = f"{field}: expected an amount, {got}. Write an amount such as 50 or 50 EUR."
