@@ -15,6 +15,7 @@ from perfectlook.catalogue import Catalogue, SyncReport
 from perfectlook.catalogue.sources import SetSource
 from perfectlook.client import Client
 from perfectlook.data import load_set
+from perfectlook.data.layout import larger_copy
 from perfectlook.data.scenes import split_of
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
 from perfectlook.model.runtime import Model
@@ -89,9 +90,11 @@ class Demo:
         if not held_out:
             raise UsageError(f"{self.showroom}: has no scene in the test split. Choose a set that has one.")
         digits = len(str(len(held_out)))
+        named = _named(_mixed(held_out), self.locale)
+        pictures = [(larger_copy(scenes[id_].picture), name) for id_, name in named.items()]
         rooms = {
-            f"{number:0{digits}}-{name}{scenes[id_].picture.suffix}": scenes[id_].picture
-            for number, (id_, name) in enumerate(_named(_mixed(held_out), self.locale).items(), 1)
+            f"{number:0{digits}}-{name}{picture.suffix}": picture
+            for number, (picture, name) in enumerate(pictures, 1)
         }
         self.samples.mkdir(parents=True, exist_ok=True)
         for old in self.samples.iterdir():

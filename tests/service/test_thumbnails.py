@@ -34,6 +34,18 @@ def test_a_missing_folder_is_an_error(tmp_path: Path):
     assert Samples(None).listed() == []
 
 
+def test_the_larger_copy_of_a_set_is_shown(tmp_path: Path):
+    (tmp_path / "products").mkdir()
+    (tmp_path / "display" / "products").mkdir(parents=True)
+    file, copy = tmp_path / "products" / "a.jpg", tmp_path / "display" / "products" / "a.webp"
+    file.write_bytes(encoded(drawn(), "JPEG"))
+    record = Record.of(Product("a", "Chairs", file, "a", {}), fingerprints([file])[0][file], "")
+    thumbnails = Thumbnails(None)  # type: ignore[arg-type]
+    assert thumbnails.picture(record, None) == (file.read_bytes(), "image/jpeg")
+    copy.write_bytes(encoded(drawn(), "WEBP"))
+    assert thumbnails.picture(record, None) == (copy.read_bytes(), "image/webp")
+
+
 def test_a_full_size_picture_is_made_once(tmp_path: Path):
     file = tmp_path / "a.gif"
     file.write_bytes(encoded(drawn(), "GIF"))

@@ -1,6 +1,6 @@
 """Make the bundled set from the pictures of make.py: JPEGs, pairs, products, manifest and credits.
 
-    python tools/showroom/install.py --out FOLDER [--into src/perfectlook/showroom]
+    python tools/showroom/install.py --out FOLDER [--into src/perfectlook/showroom] [--display]
 
 Needs no renderer. Any part of the pictures makes a valid set; products that no room shows are candidates too.
 """
@@ -22,11 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from showroom.credits import credits_of
 from showroom.development import developed
 from showroom.layout import plan
+from showroom.make import DISPLAY
 from showroom.plan import Room
 from showroom.products import Product, catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
-QUALITY = 85
+QUALITY, WEBP_QUALITY = 85, 82
 PIXELS, AREA = 220, 0.004
 SEEN, THIN = 0.1, 0.025
 """The least that a pair needs: visible pixels (of 110,592), the box's share of the picture, the visible share
@@ -40,6 +41,13 @@ def jpeg(picture: Image.Image) -> bytes:
     """Encode the picture as JPEG."""
     data = io.BytesIO()
     picture.convert("RGB").save(data, "JPEG", quality=QUALITY, optimize=True, subsampling="4:2:0")
+    return data.getvalue()
+
+
+def webp(picture: Image.Image) -> bytes:
+    """Encode the picture as WebP."""
+    data = io.BytesIO()
+    picture.convert("RGB").save(data, "WEBP", quality=WEBP_QUALITY, method=6)
     return data.getvalue()
 
 
@@ -74,7 +82,7 @@ def about_room(room: Room, data: bytes) -> Json:
 
 
 def install(out: Path, into: Path) -> Json:
-    """Write the set. Delete files of earlier installations that are no longer in the set."""
+    """Write the set."""
     products = {
         key: catalogue()[key] for key in sorted(catalogue()) if (out / "products" / f"{key}.png").is_file()
     }
@@ -99,19 +107,39 @@ def install(out: Path, into: Path) -> Json:
         files[name] = jpeg(Image.fromarray(developed(light, room)))
         pictures[name] = about_room(room, files[name])
     files |= _texts(products, rows, pictures)
-    for folder in ("scenes", "products"):
-        (into / folder).mkdir(parents=True, exist_ok=True)
-        for old in (into / folder).glob("*.jpg"):
-            if f"{folder}/{old.name}" not in files:
-                old.unlink()
-    for name, data in files.items():
-        (into / name).write_bytes(data)
+    _write(files, into, ("scenes", "products"))
     return {
         "scenes": len(pictures) - len(products),
         "products": len(products),
         "pairs": len(rows),
         "bytes": sum(map(len, files.values())),
     }
+
+
+def install_larger(out: Path, into: Path) -> Json:
+    """Write the larger copies of pictures of the set, as WebP."""
+    files: dict[str, bytes] = {}
+    for path in sorted((out / DISPLAY / "products").glob("*.png")):
+        if (into / "products" / f"{path.stem}.jpg").is_file():
+            files[f"{DISPLAY}/products/{path.stem}.webp"] = webp(Image.open(path))
+    for path in sorted((out / DISPLAY / "rooms").glob("room-*.npz")):
+        if (into / "scenes" / f"{path.stem}.jpg").is_file():
+            with np.load(path) as saved:
+                picture = developed(saved["light"].astype(np.float32), plan(path.stem))
+            files[f"{DISPLAY}/scenes/{path.stem}.webp"] = webp(Image.fromarray(picture))
+    _write(files, into, (f"{DISPLAY}/scenes", f"{DISPLAY}/products"))
+    return {"pictures": len(files), "bytes": sum(map(len, files.values()))}
+
+
+def _write(files: dict[str, bytes], into: Path, folders: tuple[str, ...]) -> None:
+    """Write files, and delete those of earlier installations from the folders."""
+    for folder in folders:
+        (into / folder).mkdir(parents=True, exist_ok=True)
+        for old in (into / folder).iterdir():
+            if f"{folder}/{old.name}" not in files:
+                old.unlink()
+    for name, data in files.items():
+        (into / name).write_bytes(data)
 
 
 def _texts(products: dict[str, Product], rows: list[Json], pictures: Json) -> dict[str, bytes]:
@@ -140,8 +168,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Install the showroom.")
     parser.add_argument("--out", type=Path, required=True, help="the folder make.py wrote to")
     parser.add_argument("--into", type=Path, default=ROOT / "src" / "perfectlook" / "showroom")
+    parser.add_argument("--display", action="store_true", help="write only the larger copies that people see")
     options = parser.parse_args(arguments)
-    print(json.dumps(install(options.out, options.into)))
+    print(json.dumps((install_larger if options.display else install)(options.out, options.into)))
     return 0
 
 

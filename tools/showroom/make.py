@@ -1,6 +1,8 @@
 """Render the showroom: every product alone on white, and rooms in which the products stand.
 
-    python tools/showroom/make.py --out FOLDER [--only products|rooms] [--rooms N]
+    python tools/showroom/make.py --out FOLDER [--only products|rooms] [--rooms N] [--display]
+
+`--display` renders the larger copies that people see: every product, and the rooms of the demo.
 
 Pictures that exist are kept, so a stopped run continues. See README.md in this folder.
 """
@@ -20,6 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from showroom import library
 
+DISPLAY = "display"
+"""Folder of the larger copies, in the output and in the set."""
+LARGER, FILLED = 2, 0.93
+"""The factor of the larger copies, and the share of a product's picture that the piece fills."""
+
 
 def parsed(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
@@ -32,6 +39,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--furniture", type=Path, default=library.FURNITURE, help="folder of the .sh3f libraries"
     )
+    parser.add_argument("--display", action="store_true", help="render the larger copies that people see")
     parser.add_argument("--limit", type=int, help="stop after this many new pictures")
     parser.add_argument(
         "--part", default="1/1", help="K/N: the K-th of N shares, for N processes side by side"
@@ -49,9 +57,14 @@ def _share(names: list[str], part: str) -> list[str]:
     return names[k - 1 :: n]
 
 
-def make_products(out: Path, unpacked: Path, part: str, limit: int | None) -> None:
+def in_demo(room: str) -> bool:
+    """Return whether the demo shows a room: the rule of `perfectlook.data.scenes.split_of` for tests."""
+    return int(hashlib.md5(room.encode(), usedforsecurity=False).hexdigest()[:8], 16) % 10 == 9
+
+
+def make_products(out: Path, unpacked: Path, part: str, limit: int | None, *, display: bool) -> None:
     """Render the products that have no picture yet."""
-    from showroom.photo import photo
+    from showroom.photo import SIDE, photo
     from showroom.products import catalogue
     from showroom.surfaces import prepare
 
@@ -63,11 +76,12 @@ def make_products(out: Path, unpacked: Path, part: str, limit: int | None) -> No
     ]
     for done, key in enumerate(todo, 1):
         started = time.monotonic()
-        _save(photo(catalogue()[key], unpacked), folder / f"{key}.png")
+        larger = {"side": SIDE * LARGER, "filled": FILLED} if display else {}
+        _save(photo(catalogue()[key], unpacked, **larger), folder / f"{key}.png")
         print(f"product {done}/{len(todo)} {key} {time.monotonic() - started:.1f} s", flush=True)
 
 
-def make_rooms(out: Path, unpacked: Path, count: int, part: str, limit: int | None) -> None:
+def make_rooms(out: Path, unpacked: Path, count: int, part: str, limit: int | None, *, display: bool) -> None:
     """Render the light of the rooms that have no picture yet, and record what each shows."""
     from showroom.layout import plan, room_ids
     from showroom.room import light_of
@@ -76,12 +90,11 @@ def make_rooms(out: Path, unpacked: Path, count: int, part: str, limit: int | No
     folder = out / "rooms"
     folder.mkdir(parents=True, exist_ok=True)
     prepare()
-    todo = [key for key in _share(spread(room_ids(count)), part) if not (folder / f"{key}.npz").exists()][
-        :limit
-    ]
+    ids = [id_ for id_ in room_ids(count) if not display or in_demo(id_)]
+    todo = [key for key in _share(spread(ids), part) if not (folder / f"{key}.npz").exists()][:limit]
     for done, key in enumerate(todo, 1):
         started = time.monotonic()
-        light, sights = light_of(plan(key), unpacked)
+        light, sights = light_of(plan(key), unpacked, larger=LARGER if display else 1)
         seen = json.dumps([asdict(sight) for sight in sights])
         partial = folder / f"{key}.partial.npz"
         np.savez_compressed(partial, light=np.minimum(light, 60000).astype(np.float16), sights=np.array(seen))
@@ -102,10 +115,11 @@ def main(arguments: list[str]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     unpacked = options.out / "models"
     library.unpack(options.furniture, unpacked)
+    out = options.out / DISPLAY if options.display else options.out
     if options.only != "rooms":
-        make_products(options.out, unpacked, options.part, options.limit)
+        make_products(out, unpacked, options.part, options.limit, display=options.display)
     if options.only != "products":
-        make_rooms(options.out, unpacked, options.rooms, options.part, options.limit)
+        make_rooms(out, unpacked, options.rooms, options.part, options.limit, display=options.display)
     return 0
 
 

@@ -47,7 +47,7 @@ def _dome() -> Any:
     return mi.load_dict({"type": "envmap", "bitmap": mi.Bitmap(picture)})
 
 
-def _camera(parts: list[Part], kind: str) -> Any:
+def _camera(parts: list[Part], kind: str, side: int = SIDE, filled: float = FILLED) -> Any:
     """Return a camera that sees the whole piece, from the front and slightly from the side."""
     turn, rise = TURN.get(kind, 0.55), RISE.get(kind, 0.3)
     way = np.array([np.sin(turn) * np.cos(rise), np.sin(rise), np.cos(turn) * np.cos(rise)])
@@ -59,7 +59,7 @@ def _camera(parts: list[Part], kind: str) -> Any:
     field = np.radians(FIELD)
     offset = points - centre
     for _ in range(3):
-        spread = np.maximum(np.abs(offset @ right), np.abs(offset @ above)) / (np.tan(field / 2) * FILLED)
+        spread = np.maximum(np.abs(offset @ right), np.abs(offset @ above)) / (np.tan(field / 2) * filled)
         away = float((spread + offset @ way).max())
         eye = centre + way * away
         seen = [(offset @ axis) / (away - offset @ way) for axis in (right, above)]
@@ -69,7 +69,7 @@ def _camera(parts: list[Part], kind: str) -> Any:
             + above * float((seen[1].max() + seen[1].min()) / 2 * away)
         )
         offset = points - centre
-    side = round(SIDE * LARGER)
+    side = round(side * LARGER)
     return mi.load_dict(
         {
             "type": "perspective",
@@ -88,8 +88,10 @@ def _camera(parts: list[Part], kind: str) -> Any:
     )  # fmt: skip
 
 
-def photo(product: Product, unpacked: Path, *, samples: int = SAMPLES) -> npt.NDArray[np.uint8]:
-    """Return the picture of the product, `(256, 256, 3)`."""
+def photo(
+    product: Product, unpacked: Path, *, side: int = SIDE, filled: float = FILLED
+) -> npt.NDArray[np.uint8]:
+    """Return the picture of the product, `(side, side, 3)`; the piece fills a share of its side."""
     kind = product.piece.kind
     parts, looks = parts_of(product.piece.id, unpacked)
     shapes: dict[str, Any] = {
@@ -121,16 +123,15 @@ def photo(product: Product, unpacked: Path, *, samples: int = SAMPLES) -> npt.ND
         **shapes,
         **stowaways(),
         **padding(14 - len(shapes)),
-        "camera": _camera(parts, kind),
+        "camera": _camera(parts, kind, side, filled),
     }
     made = mi.load_dict(scene)
-    picture = rendered(made, samples=samples, depth=DEPTH, seed=1)
-    return developed(picture, _seen(made) if kind == "pendant" else None)
+    picture = rendered(made, samples=SAMPLES, depth=DEPTH, seed=1)
+    return developed(picture, _seen(made, len(picture)) if kind == "pendant" else None, side)
 
 
-def _seen(scene: Any) -> npt.NDArray[np.bool_]:
+def _seen(scene: Any, side: int) -> npt.NDArray[np.bool_]:
     """Return the mask of the piece in the rendered picture."""
-    side = round(SIDE * LARGER)
     numbers, names = met(scene, side, side)
     return np.isin(numbers, [number for number, name in names.items() if name.startswith("part")])
 
@@ -152,7 +153,9 @@ def seen_roles(key: str, unpacked: Path) -> dict[str, float]:
     return {role: shares[role] for role in sorted(shares, key=lambda r: -shares[r]) if shares[role] >= 0.04}
 
 
-def developed(picture: Floats, dimmed: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.uint8]:
+def developed(
+    picture: Floats, dimmed: npt.NDArray[np.bool_] | None = None, side: int = SIDE
+) -> npt.NDArray[np.uint8]:
     """Put the picture on pure white: the brightest part of the backdrop becomes white.
 
     Pixels that are brighter than their backdrop, such as lamps, are `dimmed` so that they stay visible.
@@ -165,5 +168,5 @@ def developed(picture: Floats, dimmed: npt.NDArray[np.bool_] | None = None) -> n
         share = np.where(dimmed, (KNEE + (white - KNEE) * 0.6) / white, 1)
         values = values * share[..., None]
     values = np.where(values > 0.965, values + (values - 0.965) * 0.5, values)
-    image = Image.fromarray(bytes_of(values)).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    image = Image.fromarray(bytes_of(values)).resize((side, side), Image.Resampling.LANCZOS)
     return faded(np.asarray(image))

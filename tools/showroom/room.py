@@ -17,7 +17,7 @@ from showroom.shell import panes, shell
 from showroom.surfaces import bitmap, diffuse, glossy, padding, plain, repeat_of, stowaways, surface
 from showroom.wavefront import Look
 
-WIDTH, HEIGHT, LARGER = 384, 288, 1.0
+WIDTH, HEIGHT = 384, 288
 SAMPLES, DEPTH, SUN_SAMPLES, SUN_DEPTH = 12, 4, 6, 3
 SHAPES = 150
 """The number of meshes of each scene after padding, so that all scenes use one compiled tracer."""
@@ -34,8 +34,8 @@ class Sight:
     seen: float
 
 
-def light_of(room: Room, unpacked: Path, *, samples: int = SAMPLES) -> tuple[Floats, list[Sight]]:
-    """Return the picture of a room in linear light, `(288, 384, 3)`, and the products that it shows."""
+def light_of(room: Room, unpacked: Path, *, larger: int = 1) -> tuple[Floats, list[Sight]]:
+    """Return a room in linear light, `(288, 384, 3)` or a multiple, and the products that it shows."""
     standing = {f"piece{i}": _meshes(f"piece{i}", item, room, unpacked) for i, item in enumerate(room.placed)}
     fixed: dict[str, Any] = {name: made for group in standing.values() for name, made in group.items()}
     fixed |= {
@@ -46,9 +46,9 @@ def light_of(room: Room, unpacked: Path, *, samples: int = SAMPLES) -> tuple[Flo
     }
     fixed |= stowaways()
     fixed |= padding(SHAPES - len(fixed))
-    camera = _camera(room)
+    camera = _camera(room, larger)
     scene = mi.load_dict({"type": "scene", "camera": camera, **fixed, **_lights(room)})
-    linear = rendered(scene, samples=samples, depth=DEPTH, seed=1)
+    linear = rendered(scene, samples=SAMPLES, depth=DEPTH, seed=1)
     sights = _sights(scene, room)
     if room.sun is not None:
         sunny = mi.load_dict({"type": "scene", "camera": camera, **fixed, "sun": _sun(room)})
@@ -140,7 +140,7 @@ def _sun(room: Room) -> dict[str, Any]:
     }
 
 
-def _camera(room: Room) -> Any:
+def _camera(room: Room, larger: int) -> Any:
     return mi.load_dict(
         {
             "type": "perspective",
@@ -152,8 +152,8 @@ def _camera(room: Room) -> Any:
             ),
             "film": {
                 "type": "hdrfilm",
-                "width": round(WIDTH * LARGER),
-                "height": round(HEIGHT * LARGER),
+                "width": WIDTH * larger,
+                "height": HEIGHT * larger,
                 "rfilter": {"type": "box"},
                 "pixel_format": "rgb",
             },

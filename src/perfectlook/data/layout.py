@@ -7,6 +7,7 @@ SET/categories.json    {product id: "Furniture|Chairs"}
 SET/scenes/ID.jpg      SET/products/ID.jpg      (or another picture format)
 SET/products.json      optional: {product id: {"title": ..., further fields}}
 SET/set.json           optional: {"licence": "licence of the pictures"}
+SET/display/products/ID.webp   SET/display/scenes/ID.webp   optional: larger copies for people
 
 The STL release (Kang et al., "Complete the Look", CVPR 2019; github.com/kang205/STL-Dataset) has rows and
 categories but no pictures. Pictures are fetched by signature. They are in `images/`, `pictures/`, or
@@ -231,6 +232,12 @@ def count_products(folder: Path) -> dict[str, dict[str, int]]:
 def picture_folders(folder: Path) -> list[Path]:
     """Return the existing folders of pictures in a folder of the release."""
     return [folder / name for name in STL_FOLDERS if (folder / name).is_dir()]
+
+
+def larger_copy(picture: Path) -> Path:
+    """Return the larger copy of a set's picture, which people see and models never read; else the picture."""
+    copy = picture.parent.parent / "display" / picture.parent.name / f"{picture.stem}.webp"
+    return copy if copy.is_file() else picture
 
 
 def read_release(rows: Path, *, pictures: bool = True) -> Dataset:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from perfectlook.catalogue import Record
+from perfectlook.data.layout import larger_copy
 from perfectlook.errors import PictureError, UsageError
 from perfectlook.files import open_regular
 from perfectlook.images import DEFAULT_LIMITS
@@ -50,7 +51,7 @@ class Thumbnails:
                 self._kept.move_to_end(tag)
                 return found
         try:
-            with open_regular(Path(record.picture), DEFAULT_LIMITS.max_bytes) as file:
+            with open_regular(larger_copy(Path(record.picture)), DEFAULT_LIMITS.max_bytes) as file:
                 content = file.read()
             if size is None and (type_ := type_of(content)) is not None:
                 return content, type_
