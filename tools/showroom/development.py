@@ -17,6 +17,8 @@ LEVEL = {
 """The brightness of rooms, by style."""
 CLEAR, FADED = 4, 16
 """The width of the white border around a product, and of the zone where shadows fade. No piece reaches it."""
+WIDE = 0.3
+"""The zone where shadows fade in larger copies, as a share of the side."""
 
 _INTO = np.array(
     [
@@ -63,10 +65,18 @@ def developed(linear: Floats, room: Room) -> npt.NDArray[np.uint8]:
     return bytes_of(agx(exposed, saturation=1.15, power=1.32))
 
 
-def faded(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return the picture with white borders, into which shadows fade."""
+def faded(
+    picture: npt.NDArray[np.uint8], piece: npt.NDArray[np.float64] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Return the picture with white borders, into which shadows fade.
+
+    With `piece`, the share of the piece in each pixel, the zone is wider and leaves the piece as it is.
+    """
+    zone = FADED if piece is None else round(WIDE * len(picture))
     rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) for n in picture.shape[:2])
     inwards = np.minimum(rows[:, None], columns[None, :])
-    share = np.clip((inwards - (CLEAR - 1)) / (FADED - CLEAR), 0, 1)
+    share = np.clip((inwards - (CLEAR - 1)) / (zone - CLEAR), 0, 1)
     share = share * share * (3 - 2 * share)
+    if piece is not None:
+        share = share + (1 - share) * piece
     return np.asarray(np.round(255 - (255 - picture.astype(np.float64)) * share[..., None]), np.uint8)

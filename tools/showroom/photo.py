@@ -127,7 +127,11 @@ def photo(
     }
     made = mi.load_dict(scene)
     picture = rendered(made, samples=SAMPLES, depth=DEPTH, seed=1)
-    return developed(picture, _seen(made, len(picture)) if kind == "pendant" else None, side)
+    values = developed(picture, _seen(made, len(picture)) if kind == "pendant" else None, side)
+    if side == SIDE:
+        return faded(values)
+    fine = Image.fromarray(_seen(made, 4 * side).astype(np.uint8) * 255)
+    return faded(values, np.asarray(fine.resize((side, side), Image.Resampling.BOX)) / 255)
 
 
 def _seen(scene: Any, side: int) -> npt.NDArray[np.bool_]:
@@ -153,9 +157,7 @@ def seen_roles(key: str, unpacked: Path) -> dict[str, float]:
     return {role: shares[role] for role in sorted(shares, key=lambda r: -shares[r]) if shares[role] >= 0.04}
 
 
-def developed(
-    picture: Floats, dimmed: npt.NDArray[np.bool_] | None = None, side: int = SIDE
-) -> npt.NDArray[np.uint8]:
+def developed(picture: Floats, dimmed: npt.NDArray[np.bool_] | None, side: int) -> npt.NDArray[np.uint8]:
     """Put the picture on pure white: the brightest part of the backdrop becomes white.
 
     Pixels that are brighter than their backdrop, such as lamps, are `dimmed` so that they stay visible.
@@ -168,5 +170,4 @@ def developed(
         share = np.where(dimmed, (KNEE + (white - KNEE) * 0.6) / white, 1)
         values = values * share[..., None]
     values = np.where(values > 0.965, values + (values - 0.965) * 0.5, values)
-    image = Image.fromarray(bytes_of(values)).resize((side, side), Image.Resampling.LANCZOS)
-    return faded(np.asarray(image))
+    return np.asarray(Image.fromarray(bytes_of(values)).resize((side, side), Image.Resampling.LANCZOS))
