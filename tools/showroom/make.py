@@ -24,7 +24,7 @@ from showroom import library
 
 DISPLAY = "display"
 """Folder of the larger copies, in the output and in the set."""
-LARGER, FILLED = 2, 0.93
+LARGER, CLOSER = 2, 0.93
 """The factor of the larger copies, and the share of a product's picture that the piece fills."""
 
 
@@ -64,7 +64,7 @@ def in_demo(room: str) -> bool:
 
 def make_products(out: Path, unpacked: Path, part: str, limit: int | None, *, display: bool) -> None:
     """Render the products that have no picture yet."""
-    from showroom.photo import SIDE, photo
+    from showroom.photo import FILLED, SIDE, photo
     from showroom.products import catalogue
     from showroom.surfaces import prepare
 
@@ -76,8 +76,8 @@ def make_products(out: Path, unpacked: Path, part: str, limit: int | None, *, di
     ]
     for done, key in enumerate(todo, 1):
         started = time.monotonic()
-        larger = {"side": SIDE * LARGER, "filled": FILLED} if display else {}
-        _save(photo(catalogue()[key], unpacked, **larger), folder / f"{key}.png")
+        side, filled = (SIDE * LARGER, CLOSER) if display else (SIDE, FILLED)
+        _save(photo(catalogue()[key], unpacked, side=side, filled=filled), folder / f"{key}.png")
         print(f"product {done}/{len(todo)} {key} {time.monotonic() - started:.1f} s", flush=True)
 
 
