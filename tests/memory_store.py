@@ -135,6 +135,12 @@ class MemoryStore:
             yield from (excerpt_of(point, names) for point in batch)
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let no other thread in."""
+        with self._lock:
+            yield
+
+    @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
         """Hold the store. A second holder gets an error."""
         with self._lock:

@@ -156,6 +156,48 @@ def test_one_layer_of_compression_is_decoded(
     assert fetch_picture(server.url("/a.jpg"), limits=replace(LIMITS, max_bytes=300_000)) == content
 
 
+def test_a_body_of_several_members_is_whole(server: Web) -> None:
+    """Hosts that pack in blocks, or join packed files, send such bodies."""
+    rows = [random.Random(number).randbytes(70_000) for number in range(4)]
+    members = [gzip.compress(each) for each in (*rows, b"")]
+    limits = replace(LIMITS, max_bytes=300_000)
+    for body in (b"".join(members), b"\0".join(members) + bytes(512)):
+        server.answers["/a.csv"] = serve(body, content_encoding="gzip")
+        assert fetch_picture(server.url("/a.csv"), limits=limits) == b"".join(rows)
+    for cut in (-1, -len(members[-1]) - 10):
+        server.answers["/a.csv"] = serve(b"".join(members)[:cut], content_encoding="gzip")
+        with pytest.raises(FetchError, match="incomplete"):
+            fetch_picture(server.url("/a.csv"), limits=replace(limits, tries=1))
+    server.answers["/a.csv"] = serve(members[0] + b"more", content_encoding="gzip")
+    with pytest.raises(FetchError, match="not valid gzip"):
+        fetch_picture(server.url("/a.csv"), limits=replace(limits, tries=1))
+
+
+def test_the_members_of_a_body_count_together(server: Web) -> None:
+    server.answers["/a.jpg"] = serve(gzip.compress(b"x" * 600) * 2, content_encoding="gzip")
+    with pytest.raises(FetchError, match="over the limit of 1,000 bytes"):
+        fetch_picture(server.url("/a.jpg"), limits=LIMITS)
+    large = replace(LIMITS, max_bytes=2**30)
+    server.answers["/a.jpg"] = serve(gzip.compress(bytes(2**21)) * 8, content_encoding="gzip")
+    with pytest.raises(FetchError, match="expands more than 200 times"):
+        fetch_picture(server.url("/a.jpg"), limits=large)
+    server.answers["/a.jpg"] = serve(gzip.compress(b"") * 2_000, content_encoding="gzip")
+    with pytest.raises(FetchError, match=r"has 1,\d\d\d members of gzip"):
+        fetch_picture(server.url("/a.jpg"), limits=large)
+
+
+def test_validators_that_cannot_be_sent_are_left_out(server: Web) -> None:
+    server.answers["/a.jpg"] = serve(
+        b"picture", etag='"v\xe9"', last_modified="Wed, 21 Oct 2015 07:28:00 GMT"
+    )
+    with Fetcher(LIMITS) as fetcher:
+        validators = fetcher.fetch(server.url("/a.jpg")).validators
+        assert fetcher.fetch(server.url("/a.jpg"), validators).content == b"picture"
+        assert fetcher.fetch(server.url("/a.jpg"), Validators('"\x01"', "caf\u00e9")).content == b"picture"
+    assert "if-none-match" not in server.asked[1][1]
+    assert server.asked[1][1]["if-modified-since"] == "Wed, 21 Oct 2015 07:28:00 GMT"
+
+
 @pytest.mark.parametrize("encoding", ["gzip, gzip", "gzip,gzip,gzip", "br", "zstd", "gzip, identity", "\x01"])
 def test_other_encodings_are_refused_before_the_body_is_decoded(server: Web, encoding: str) -> None:
     server.answers["/a.jpg"] = serve(gzip.compress(gzip.compress(b"picture")), content_encoding=encoding)

@@ -58,6 +58,12 @@ FLOODS = {
     "profiles": in_png(*[chunk(b"iCCP", b"a\0\0")] * 65),
     "blocks of a comment": in_gif(b"\x21\xfe" + b"\1A" * 2_001 + b"\0"),
     "comments of a GIF": in_gif(b"\x21\xfe\1A\0" * 1_001),
+    "comments after a zero": in_gif(b"\0" + b"\x21\xfe\1A\0" * 1_001),
+    "comments after an empty block": in_gif(b"\x21\xf9\0" + b"\x2c" * 45 + b"\0" + b"\x21\xfe\1A\0" * 1_001),
+    "comments after a loop": in_gif(
+        b"\x21\xff\x0bNETSCAPE2.0\0" + b"\x2c" * 45 + b"\0" + b"\x21\xfe\1A\0" * 1_001
+    ),
+    "bytes of no meaning": in_gif(b"A" * 2_001),
     "chunks of a WebP": b"RIFF\0\0\0\0WEBP" + (b"ABCD" + bytes(4)) * 2_001,
     "boxes": b"\0\0\0\x10ftypavif" + bytes(4) + b"\0\0\0\x08free" * 20_001,
 }
@@ -67,6 +73,12 @@ FLOODS = {
 def test_floods_are_refused(content: bytes) -> None:
     with pytest.raises(PictureError, match=r"has more than [\d,]+ .*, far more than pictures need"):
         open_picture(content)
+
+
+def test_a_gif_with_other_blocks_passes() -> None:
+    loops, control = b"\x21\xff\x0bNETSCAPE2.0\3\1\0\0\0", b"\x21\xf9\4\0\0\0\0\0"
+    for before in (loops + control, b"\0" + control, b"\x21\xfe\0" + loops, b"\x21\xf9\0\0" + control):
+        assert open_picture(in_gif(before)).tobytes() == open_picture(GIF).tobytes()
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -140,7 +140,7 @@ class Fetcher(Closable):
         seconds = self._limits.seconds
         self._network.clock.deadline = time.monotonic() + seconds
         since = {"if-none-match": known.etag, "if-modified-since": known.last_modified} if known else {}
-        headers = [(name, value) for name, value in (_HEADERS | since).items() if value]
+        headers = [(n, v) for n, v in (_HEADERS | since).items() if v and v.isascii() and v.isprintable()]
         extensions = {"timeout": {"pool": seconds}}
         try:
             for _ in range(self._limits.redirects + 1):
@@ -235,22 +235,27 @@ def _decoded(parts: Iterable[bytes], encoding: str) -> Iterator[bytes]:
         return
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise FetchError(f"has the encoding '{encoding:.80}'. Serve it without, or with gzip or deflate.")
-    decoder, received, size = None, 0, 0
+    decoder, received, size, members = None, 0, 0, 0
     for part in filter(None, parts):
-        if decoder is None:
-            raw = encoding == "deflate" and part[0] & 15 != 8  # some hosts leave out the header of zlib
-            decoder = zlib.decompressobj(-15 if raw else 47)
         received += len(part)
         rest, step = part, b""
-        while not decoder.eof and (rest or len(step) == _STEP):  # after a full step, zlib may hold back more
+        while rest or len(step) == _STEP:  # after a full step, zlib may hold back more
+            if decoder is None or decoder.eof:  # gzip may have several members, and zeros after them
+                rest = rest.lstrip(b"\0") if decoder else rest
+                if not rest or (decoder and encoding == "deflate"):
+                    break
+                raw = encoding == "deflate" and rest[0] & 15 != 8  # some hosts leave out the header of zlib
+                decoder, members = zlib.decompressobj(-15 if raw else 47), members + 1
             try:
                 step = decoder.decompress(rest, _STEP)
             except zlib.error as error:
                 raise FetchError(f"the body is not valid {encoding} ({error})", passing=True) from error
-            rest = decoder.unconsumed_tail
+            rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
             size += len(step)
             if size > max(_UNPACKED_FREELY, _MAX_RATIO * received):
                 raise FetchError(f"expands more than {_MAX_RATIO} times. Serve it without Content-Encoding.")
+            if members > 1_000 + received // 1_000:
+                raise FetchError(f"has {members:,} members of gzip. Serve it without Content-Encoding.")
             yield step
     if decoder is not None and not decoder.eof:
         raise FetchError("the response is incomplete", passing=True)

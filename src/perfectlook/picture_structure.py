@@ -111,16 +111,22 @@ def _check_png(content: bytes) -> None:
 
 
 def _check_gif(content: bytes) -> None:
-    """Walk over the blocks before the first frame, which is the one that is decoded."""
-    at = 13 + _colours(content[10:11])
-    blocks = 0
-    while at < len(content) and content[at] == 0x21:
-        at += 2
-        while at < len(content) and content[at]:
-            at += 1 + content[at]
-            blocks += 1
-            _check_count(blocks, "blocks")
-        at += 1
+    """Walk as Pillow does over what comes before the first frame, which is the one that is decoded.
+
+    Pillow skips bytes of no meaning. Except in comments, an extension does not end with an empty first block.
+    """
+    at, blocks, may_be_empty = 13 + _colours(content[10:11]), 0, 0
+    in_extension = False
+    while at < len(content) and (in_extension or content[at] not in b",;"):
+        if in_extension:
+            in_extension = content[at] > 0 or may_be_empty > 0
+            at, may_be_empty = at + 1 + content[at], may_be_empty - 1
+        elif in_extension := content[at] == 0x21:
+            loops = content[at + 1 : at + 2] == b"\xff" and content[at + 3 : at + 14] == b"NETSCAPE2.0"
+            may_be_empty = 0 if content[at + 1 : at + 2] == b"\xfe" else 1 + loops
+            at += 2
+        else:
+            at += 1
         blocks += 1
         _check_count(blocks, "blocks")
 

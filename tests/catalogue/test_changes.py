@@ -1,6 +1,7 @@
 """Live changes: they show immediately, survive a running sync, and end with the next sync."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from milvus_of_run import new_catalogue
 from perfectlook.catalogue import Catalogue, Record
+from perfectlook.catalogue.changes import delete_products
 from perfectlook.data import load_set
+from perfectlook.stores import EmbeddedStore
 from perfectlook.types import Problem, Product
 from serving import Store, small_store
+from toy_model import ToyModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +47,12 @@ class Products:
     name: str = "products"
     problems: list[Problem] = field(default_factory=list)
     unavailable: frozenset[str] | None = frozenset()
+    without: str = ""
 
     def products(self) -> Iterator[Product]:
         for each in load_set(self.source).products.values():
-            yield Product(each.id, each.category, each.picture, each.title, {"price": self.price})
+            if each.id != self.without:
+                yield Product(each.id, each.category, each.picture, each.title, {"price": self.price})
         self.between()
 
 
@@ -95,3 +102,189 @@ def test_a_change_during_a_sync_stays(catalogue: Catalogue, store: Store, recent
     assert fields(catalogue, store.product)["availability"] == "out_of_stock"
     others = [id_ for id_, *_ in catalogue.store.excerpts() if id_ != store.product]
     assert fields(catalogue, str(others[0])) == {"price": "20 EUR"}
+
+
+MODEL, OTHER = ToyModel(), ToyModel(seed=1)
+
+
+@pytest.fixture(params=["embedded", "milvus"])
+def staged(request: pytest.FixtureRequest, store: Store, tmp_path: Path) -> Iterator[Catalogue]:
+    """A catalogue with vectors of another model that wait for the switch."""
+    place = new_catalogue() if request.param == "milvus" else tmp_path / "staged"
+    with Catalogue.open(place, create=True) as catalogue:
+        source = Products(store.source, "10 EUR")
+        catalogue.sync(source, MODEL, workers=1)
+        catalogue.sync(source, OTHER, stage=True, workers=1)
+        yield catalogue
+
+
+def shown(catalogue: Catalogue) -> dict[str, dict[str, str]]:
+    """Return the fields of the products that answers show."""
+    ids = [str(id_) for id_, *_ in catalogue.store.excerpts()]
+    return {
+        id_: dict(Record.from_payload(id_, each.payload).fields)
+        for id_, each in catalogue.store.get(ids).items()
+    }
+
+
+def test_changes_and_deletions_are_there_after_a_switch(staged: Catalogue, store: Store) -> None:
+    changed, deleted, *_ = sorted(shown(staged))
+    assert staged.change({changed: {"price": "7 EUR", "availability": "sold out"}}) == {}
+    delete_products(staged.store, [deleted])
+    before = shown(staged)
+    assert staged.switch() == staged.model
+    assert staged.model.identity == OTHER.identity
+    assert before == shown(staged)
+    assert before[changed] == {"price": "7.00 EUR", "availability": "out_of_stock"}
+    assert deleted not in before
+
+
+def test_what_a_sync_of_the_active_model_changes_is_there_after_a_switch(
+    staged: Catalogue, store: Store
+) -> None:
+    staged.sync(Products(store.source, "20 EUR", without=store.product), MODEL, workers=1)
+    before = shown(staged)
+    staged.switch()
+    assert shown(staged) == before
+    assert store.product not in before
+    assert {each["price"] for each in before.values()} == {"20 EUR"}
+
+
+def test_a_change_keeps_what_the_staged_products_alone_have(catalogue: Catalogue, store: Store) -> None:
+    source = Products(store.source, "10 EUR")
+    catalogue.sync(source, workers=1)
+    catalogue.sync(Products(store.source, "8 EUR"), OTHER, stage=True, workers=1)
+    catalogue.change({store.product: {"availability": "sold out"}})
+    catalogue.change({store.product: {"sale_price": "9 EUR"}})  # more than the newer price
+    catalogue.switch()
+    assert shown(catalogue)[store.product] == {
+        "price": "10 EUR",
+        "sale_price": "9.00 EUR",
+        "availability": "out_of_stock",
+    }
+    assert {each["price"] for id_, each in shown(catalogue).items() if id_ != store.product} == {"8 EUR"}
+
+
+def store_fields(catalogue: Catalogue, id_: str, **fields: str) -> None:
+    payload = catalogue.store.get([id_])[id_].payload
+    catalogue.store.set_payloads({id_: {**payload, "fields": fields}})
+
+
+PAST, FUTURE = "2020-01-01T00:00:00Z/2020-02-01T00:00:00Z", "2020-01-01T00:00:00Z/2999-02-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("stored", "change", "expected"),
+    [
+        (
+            {"price": "49.90"},
+            {"availability": "sold out"},
+            {"price": "49.90", "availability": "out_of_stock"},
+        ),
+        (
+            {"availability": "unknown", "price": "5.00 EUR"},
+            {"price": "4 EUR"},
+            {"availability": "unknown", "price": "4.00 EUR"},
+        ),
+        (
+            {"price": "9.00 EUR", "sale_price": "8.00 EUR", "sale_price_effective_date": PAST},
+            {"price": "7 EUR"},
+            {"price": "7.00 EUR"},
+        ),
+        (
+            {"price": "9.00 EUR", "sale_price": "8.00 EUR", "sale_price_effective_date": PAST},
+            {"sale_price": "6 EUR"},
+            {"price": "9.00 EUR", "sale_price": "6.00 EUR"},
+        ),
+        (
+            {"price": "9.00 EUR", "sale_price": "8.00 EUR", "sale_price_effective_date": FUTURE},
+            {"availability": "in stock", "sale_price_effective_date": None},
+            {"price": "9.00 EUR", "sale_price": "8.00 EUR", "availability": "in_stock"},
+        ),
+        (
+            {"price": "49.90", "sale_price": "39.90"},
+            {"price": "45 EUR"},
+            {"price": "45.00 EUR", "sale_price": "39.90"},
+        ),
+        ({"price": "on request"}, {"sale_price": "4 EUR"}, {"price": "on request", "sale_price": "4.00 EUR"}),
+        ({"price": "5.00 EUR"}, {"sale_price_effective_date": FUTURE}, {"price": "5.00 EUR"}),
+    ],
+)
+def test_a_change_does_not_depend_on_other_fields(
+    catalogue: Catalogue,
+    store: Store,
+    stored: dict[str, str],
+    change: dict[str, str | None],
+    expected: dict[str, str],
+) -> None:
+    store_fields(catalogue, store.product, **stored)
+    assert catalogue.change({store.product: change}) == {}
+    assert fields(catalogue, store.product) == expected
+
+
+@pytest.mark.parametrize(
+    ("stored", "change", "reason"),
+    [
+        (
+            {"price": "9.00 EUR", "sale_price": "8.00 EUR"},
+            {"price": "7 EUR"},
+            "'8.00 EUR' is above the price",
+        ),
+        ({"price": "49.90"}, {"sale_price": "50 EUR"}, "'50.00 EUR' is above the price 49.90 EUR"),
+        ({"price": "9.00 EUR"}, {"sale_price": "8 USD"}, "is in another currency"),
+        ({}, {"sale_price": "0 EUR"}, "is zero"),
+    ],
+)
+def test_a_sale_must_fit_the_price(
+    catalogue: Catalogue, store: Store, stored: dict[str, str], change: dict[str, str], reason: str
+) -> None:
+    store_fields(catalogue, store.product, **stored)
+    assert reason in catalogue.change({store.product: change})[store.product]
+    assert fields(catalogue, store.product) == stored
+
+
+def test_changes_of_one_product_by_two_processes_are_both_made(
+    catalogue: Catalogue, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get, others = EmbeddedStore.get, list[threading.Thread]()
+    with Catalogue.open(catalogue.location, store.model) as other:
+
+        def interrupted(self: EmbeddedStore, *ids: object, **options: object) -> object:
+            found = get(self, *ids, **options)  # type: ignore[arg-type]
+            if self is catalogue.store and not others:
+                change = {store.product: {"availability": "sold out"}}
+                others.append(threading.Thread(target=other.change, args=[change]))
+                others[0].start()
+                others[0].join(0.3)  # it must wait, or both would read the same
+            return found
+
+        monkeypatch.setattr(EmbeddedStore, "get", interrupted)
+        catalogue.change({store.product: {"price": "7 EUR"}})
+        others[0].join()
+    assert fields(catalogue, store.product) == {"price": "7.00 EUR", "availability": "out_of_stock"}
+
+
+@pytest.mark.parametrize("recentre", [False, True], ids=["same vectors", "second collection"])
+def test_a_change_just_before_a_batch_is_written_stays(
+    catalogue: Catalogue, store: Store, recentre: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue.sync(Products(store.source, "10 EUR"), workers=1)
+    others = list[threading.Thread]()
+    with Catalogue.open(catalogue.location, store.model) as other:
+        for name in ("upsert", "set_payloads"):
+            write = getattr(EmbeddedStore, name)
+
+            def interrupted(
+                self: EmbeddedStore, *args: object, write: "Callable" = write, **options: object
+            ) -> object:
+                if self is catalogue.store and not others:
+                    change = {store.product: {"availability": "sold out"}}
+                    others.append(threading.Thread(target=other.change, args=[change]))
+                    others[0].start()
+                    others[0].join(0.3)
+                return write(self, *args, **options)
+
+            monkeypatch.setattr(EmbeddedStore, name, interrupted)
+        catalogue.sync(Products(store.source, "20 EUR"), workers=1, recentre=recentre)
+        others[0].join()
+    assert fields(catalogue, store.product) == {"price": "20 EUR", "availability": "out_of_stock"}

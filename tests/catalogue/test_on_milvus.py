@@ -84,7 +84,7 @@ def vectors_of(version: int, folder: Path) -> Path:
             BAGS if (number + version) % 7 == 0 else SHOES,
             random.standard_normal(MODEL.dimension).astype(np.float32),
             {**dict.fromkeys(RECORD_NAMES, ""), "width": 9, "height": 9, "fields": {}, "title": f"{version}"}
-            | {"picture_sha256": f"{version}-{number}"},
+            | {"picture_sha256": f"{version:032}{number:032}", "dhash": "0" * 64, "record_sha256": "0" * 64},
         )
         for number in range(PRODUCTS)
     ]

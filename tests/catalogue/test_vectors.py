@@ -1,5 +1,6 @@
 """A file of vectors has everything a sync needs, and is rejected if another model made it."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -185,17 +186,79 @@ def test_texts_of_the_file_are_cleaned(source: Path, out: Path, catalogue: Catal
         assert (point.payload["title"], point.payload["fields"]) == (CLEAN, {CLEAN: CLEAN})
 
 
-@pytest.mark.parametrize("change", [{"fields": [1]}, {"fields": {"a": 1}}, {"fields": None}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"fields": [1]}, {"fields": {"a": 1}}, {"fields": None}, {"title": 5}, {"picture": None}),
+        *({"dhash": "zz"}, {"dhash": ""}, {"dhash": "g" * 64}, {"picture_sha256": 5}),
+        *({"picture_sha256": "a" * 62 + "\r\n"}, {"record_sha256": "a" * 64 + "\n"}),
+        *({"width": "x"}, {"width": 0}, {"height": 1.5}, {"stamp": 1}, {"colours": []}),
+    ],
+)
 def test_records_of_other_types_are_damage(
     source: Path, out: Path, catalogue: Catalogue, change: dict[str, object]
 ) -> None:
     embedded(source, out)
-    file = opened(out)
-    (batch,) = file.points(dict(file.records()), file.generation)
-    other = [replace(each, payload={**each.payload, **change}) for each in batch]  # type: ignore[arg-type]
-    write_vectors(out, file.generation, file.dimension, [other])
+    records = [{**json.loads(text), **change} for text in pq.read_table(out)["record"].to_pylist()]
+    rewritten(out, record=pa.array(map(json.dumps, records)))
     with pytest.raises(CatalogueError, match=r"damaged \(record of product '.*' that cannot be read\)"):
         catalogue.sync(out, MODEL)
+
+
+def rewritten(out: Path, **columns: object) -> None:
+    """Replace columns of a file, or remove them with None."""
+    table = pq.read_table(out)
+    for name, values in columns.items():
+        at = table.column_names.index(name)
+        table = table.remove_column(at) if values is None else table.set_column(at, name, values)
+    pq.write_table(table, out)
+
+
+def test_missing_columns_are_damage(source: Path, out: Path, catalogue: Catalogue) -> None:
+    embedded(source, out)
+    whole = out.read_bytes()
+    for name in ("id", "category", "record", "vector"):
+        rewritten(out, **{name: None})
+        with pytest.raises(CatalogueError, match=f"damaged .no column '{name}' of the type"):
+            catalogue.sync(out, MODEL)
+        out.write_bytes(whole)
+    rewritten(out, id=pa.array(range(16)))
+    with pytest.raises(CatalogueError, match=r"damaged .no column 'id' of the type string"):
+        catalogue.sync(out, MODEL)
+
+
+def test_missing_values_are_problems_or_damage(source: Path, out: Path, catalogue: Catalogue) -> None:
+    embedded(source, out)
+    whole, kind = out.read_bytes(), pa.list_(pa.float32(), MODEL.dimension)
+    damage = {"record": pa.nulls(16, pa.string()), "vector": pa.nulls(16, kind)}
+    for name, values in damage.items():
+        rewritten(out, **{name: values})
+        with pytest.raises(CatalogueError, match=f"damaged .{name} of product '.*' that cannot be read"):
+            catalogue.sync(out, MODEL)
+        out.write_bytes(whole)
+    rewritten(out, vector=pa.array([[float("nan")] * MODEL.dimension] * 16, kind))
+    with pytest.raises(CatalogueError, match=r"damaged .vector of product '.*' that cannot be read"):
+        catalogue.sync(out, MODEL)
+
+
+def test_centres_that_are_missing_or_of_other_sizes_are_damage(
+    source: Path, out: Path, catalogue: Catalogue
+) -> None:
+    embedded(source, out)
+    file = opened(out)
+    batches = list(file.points(dict(file.records()), file.generation))
+    (first, centre), *_ = file.generation.centres.items()
+    for centres, reason in (
+        ({}, "no centre of the category"),
+        (
+            {**file.generation.centres, first: centre[:3]},
+            "centres that are not finite, or of different sizes",
+        ),
+        ({**file.generation.centres, first: centre * np.nan}, "centres that are not finite"),
+    ):
+        write_vectors(out, replace(file.generation, centres=centres), file.dimension, batches)
+        with pytest.raises(CatalogueError, match=f"damaged .{reason}"):
+            catalogue.sync(out, MODEL)
 
 
 def test_other_files_are_not_files_of_vectors(source: Path, out: Path, tmp_path: Path) -> None:

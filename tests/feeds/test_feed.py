@@ -395,6 +395,25 @@ def test_pictures_outside_the_folder_need_permission(tmp_path: Path) -> None:
     assert len(list(feed_with_pictures(folder, *images, allow_outside=True).products())) == 4
 
 
+def test_links_to_pictures_outside_the_folder_need_permission(tmp_path: Path) -> None:
+    folder = tmp_path / "feed"
+    (folder / "pictures").mkdir(parents=True)
+    for name in ("secret.jpg", "feed/pictures/1.jpg"):
+        (tmp_path / name).touch()
+    (folder / "out.jpg").symlink_to(tmp_path / "secret.jpg")
+    (folder / "up").symlink_to(tmp_path)
+    (folder / "loop").symlink_to(folder / "loop")
+    (folder / "in.jpg").symlink_to(folder / "pictures" / "1.jpg")
+    (folder / "also").symlink_to("pictures")
+    images = ["out.jpg", "up/secret.jpg", "up/feed/../secret.jpg", "in.jpg", "also/1.jpg", "pictures/1.jpg"]
+    feed = feed_with_pictures(folder, *images)
+    assert [product.id for product in feed.products()] == ["3", "4", "5"]
+    assert all("is outside the folder of the feed" in problem.reason for problem in feed.problems)
+    assert len(list(feed_with_pictures(folder, *images, allow_outside=True).products())) == 6
+    (tmp_path / "shop").symlink_to(folder)  # the folder of the feed may itself be a link
+    assert len(list(feed_with_pictures(tmp_path / "shop", *images).products())) == 3
+
+
 def test_pictures_with_urls_are_in_the_cache(tmp_path: Path) -> None:
     feed = feed_with_pictures(tmp_path, "https://shop.example/1.jpg", "HTTP://shop.example/2.jpg")
     pictures = [product.picture for product in feed.products()]

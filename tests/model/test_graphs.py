@@ -53,6 +53,47 @@ def test_data_in_other_files_is_refused():
             check_graph(content)
 
 
+def varint(value: int) -> bytes:
+    head, rest = value & 127, value >> 7
+    return bytes([head | 128]) + varint(rest) if rest else bytes([head])
+
+
+def test_what_other_parsers_read_in_another_way_is_refused():
+    """onnxruntime cuts a tag to 32 bits, skips unknown groups, and reads padded numbers."""
+    whole = graph(onnx.helper.make_node("Loop", ["x"], ["y"]))
+    at = whole.index(b"\x3a")  # the tag of the graph
+    check_graph(whole[:at] + b"\x7a\0" + whole[-4:])  # the rest of the model alone
+    for tag in (varint(0x3A | 1 << 32), varint(0x3A | 1 << 60), b"\xba\x00", b"\xba\x80\x00"):
+        with pytest.raises(ValueError, match="malformed"):
+            check_graph(whole[:at] + tag + whole[at + 1 :])
+    for unknown in (
+        b"\x00\x00",
+        b"\x02\x00",
+        b"\xa3\x06\xa4\x06",
+        b"\x08\x80\x00",
+        b"\x08" + b"\xff" * 9 + b"\x02",
+    ):
+        with pytest.raises(ValueError, match="malformed"):
+            check_graph(unknown)
+    check_graph(b"\x08" + b"\xff" * 9 + b"\x01")  # -1
+
+
+def test_the_format_of_onnxruntime_is_refused():
+    as_onnx = b"\x0a\x06\0\0ORTM"  # a text of six bytes
+    with pytest.raises(ValueError, match="the format of onnxruntime"):
+        check_graph(as_onnx + graph())
+
+
+def test_sparse_data_of_attributes_are_refused():
+    sparse = onnx.helper.make_sparse_tensor(
+        onnx.helper.make_tensor("v", onnx.TensorProto.FLOAT, [1], [1.0]),
+        onnx.helper.make_tensor("i", onnx.TensorProto.INT64, [1], [0]),
+        [3],
+    )
+    with pytest.raises(ValueError, match="sparse"):
+        check_graph(graph(onnx.helper.make_node("Constant", [], ["y"], sparse_value=sparse)))
+
+
 def test_malformed_graphs_are_refused():
     whole = graph(onnx.helper.make_node("Add", ["x", "x"], ["y"]))
     for content in (whole[:-3], b"\xff" * 40, b"\x3a\x05ab"):

@@ -314,6 +314,16 @@ def test_payloads_change_without_vectors(store: Store) -> None:
     assert store.set_payloads({}) == 0
 
 
+def test_reads_and_writes_together(store: Store) -> None:
+    store.upsert(LINE)
+    with store.together():
+        store.set_payloads({"a": {"title": "new"}})
+        assert store.get(["a"])["a"].payload == {"title": "new"}
+        assert store.delete(["b"]) == 1
+    assert (store.get(["a"])["a"].payload, store.count()) == ({"title": "new"}, 3)
+    assert ids(ask(store, [0, 0, 0])) == ["a", "c", "d"]
+
+
 def test_points_can_be_deleted_and_added_again(store: Store) -> None:
     store.upsert(LINE)
     assert ids(ask(store, [0, 0, 0])) == ["a", "c", "b", "d"]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar, Unpack
 
-from perfectlook.catalogue.changes import Change, change_products, keep_changes, keep_in_points
+from perfectlook.catalogue.changes import Change, change_products, copy_records, write_payloads, write_points
 from perfectlook.catalogue.embedding import Embedder
 from perfectlook.catalogue.manifest import (
     CatalogueManifest,
@@ -206,14 +206,14 @@ class Catalogue(Closable):
             shown, collection = store.active(), manifest.target.collection
             done, advance = 0, progress_of("embedding", "products")
             for points in embedder.points(wanted, manifest.target):
-                store.upsert(keep_in_points(store, shown, before, points), collection=collection)
+                write_points(store, points, collection, shown, before)
                 done += len(points)
                 advance(done, len(wanted), 0)
             for ids in _batches(list(renewed)):
-                payloads = {id_: renewed[id_].payload() for id_ in ids}
-                store.set_payloads(keep_changes(store, shown, before, payloads), collection=collection)
+                write_payloads(store, {id_: renewed[id_].payload() for id_ in ids}, collection, shown, before)
             for ids in _batches(gone):
                 store.delete(ids, collection=collection)
+            _bring_up_to_date(store, manifest, report, listing, stage=stage)
             _finish(store, manifest, stage=stage)
             if isinstance(source, Feed):
                 source.pictures.drop(hidden)
@@ -608,6 +608,19 @@ def _with_centres(store: Store, manifest: CatalogueManifest, generation: Generat
     return _write(store, replace(manifest, active=generation))
 
 
+def _bring_up_to_date(
+    store: Store, manifest: CatalogueManifest, report: SyncReport, listing: Listing, *, stage: bool
+) -> None:
+    """Delete and change products of staged vectors as a sync did in others, unless it stages its own."""
+    if stage or manifest.staged is None:
+        return
+    collection = manifest.staged.collection
+    for ids in _batches(report.changes.deleted):
+        store.delete(ids, collection=collection)
+    for ids in _batches(sorted(listing.items.keys() | listing.unchanged)):
+        copy_records(store, ids, manifest.target.collection, collection)
+
+
 def _finish(store: Store, manifest: CatalogueManifest, *, stage: bool) -> None:
     """Make the pending generation, if there is one, the active one or the staged one."""
     if manifest.pending:
@@ -623,7 +636,7 @@ def _write(store: Store, manifest: CatalogueManifest) -> CatalogueManifest:
 
 def _drop_strays(store: Store, manifest: CatalogueManifest) -> None:
     """Drop the collections of interrupted syncs."""
-    known = {each.collection for each in (manifest.active, manifest.pending, manifest.staged) if each}
+    known = {each.collection for each in manifest.generations}
     for name in store.collections().keys() - known:
         store.drop_collection(name)
 

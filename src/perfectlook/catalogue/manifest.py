@@ -85,6 +85,11 @@ class CatalogueManifest:
         assert generation is not None
         return generation
 
+    @property
+    def generations(self) -> list[Generation]:
+        """All generations, the active one last."""
+        return [each for each in (self.staged, self.pending, self.active) if each]
+
     @classmethod
     def of(cls, store: Store) -> "CatalogueManifest":
         """Read the manifest of a store. The errors are those of `from_document`."""

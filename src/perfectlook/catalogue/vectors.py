@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record, record_hash
 from perfectlook.errors import CatalogueError
@@ -22,13 +23,33 @@ from perfectlook.files import write_file
 from perfectlook.stores import Point
 from perfectlook.taxonomy import normalise
 from perfectlook.texts import clean_line
-from perfectlook.types import Problem, Product
+from perfectlook.types import Float32Array, Problem, Product
 
 FORMAT = 1
 EMBED_AGAIN = "Make it again with `perfectlook embed`."
 METADATA = b"perfectlook"
 ROWS = 512
 """How many products are read together."""
+
+
+_Hash: TypeAlias = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+class _TypedRecord(BaseModel):
+    """A record in a file: who edited it could write any value."""
+
+    model_config = ConfigDict(strict=True)
+
+    title: str | None
+    picture: str
+    width: Annotated[int, Field(ge=1, lt=2**31)]
+    height: Annotated[int, Field(ge=1, lt=2**31)]
+    picture_sha256: _Hash
+    dhash: _Hash
+    record_sha256: _Hash
+    fields: dict[str, str]
+    stamp: str = ""
+    colours: str = ""
 
 
 class VectorFile:
@@ -66,18 +87,31 @@ class VectorFile:
                 return None
             try:
                 document = dict(json.loads(text))
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, RecursionError) as error:
                 raise _damaged(path, "metadata that is not JSON") from error
             if document.get("format") != FORMAT:
                 raise CatalogueError(
                     f"{path}: has format {document.get('format')}, but this version reads format {FORMAT}. "
                     "Upgrade perfectlook."
                 )
-            made = CatalogueManifest.from_document(document.get("made"), str(path), EMBED_AGAIN)
-            generation = made.active
-            if generation is None or not isinstance(document.get("dimension"), int):
+            made, dimension = document.get("made"), document.get("dimension")
+            if not (isinstance(made, dict) and isinstance(dimension, int) and dimension > 0):
                 raise _damaged(path, "metadata without a model")
-            return cls(path, generation, document["dimension"], file.metadata.num_rows, roots)
+            generation = CatalogueManifest.from_document(made, str(path), EMBED_AGAIN).active
+            if generation is None:
+                raise _damaged(path, "metadata without a model")
+            centres = [
+                each for each in (*generation.centres.values(), generation.overall) if each is not None
+            ]
+            if len({each.shape for each in centres}) > 1 or not all(
+                np.isfinite(each).all() for each in centres
+            ):
+                raise _damaged(path, "centres that are not finite, or of different sizes")
+            types = {field.name: field.type for field in file.schema_arrow}
+            for field in _schema(dimension):
+                if types.get(field.name) != field.type:
+                    raise _damaged(path, f"no column '{field.name}' of the type {field.type}")
+            return cls(path, generation, dimension, file.metadata.num_rows, roots)
 
     def check(self, model: ModelIdentity) -> None:
         """Raise CatalogueError unless this model made the vectors, on this backbone."""
@@ -111,9 +145,9 @@ class VectorFile:
                     self.problems.append(Problem(self.name, "?", unusable, FeedProblem.UNUSABLE_ID))
                     continue
                 try:
-                    payload = json.loads(row["record"])
+                    payload = _TypedRecord.model_validate_json(row["record"] or "").model_dump()
                     record = self._cleaned(id_, Record.from_payload(id_, payload, row["category"]))
-                except (TypeError, ValueError, AttributeError) as error:
+                except ValueError as error:
                     raise _damaged(self.path, f"record of product '{id_}' that cannot be read") from error
                 if not self._may_show(record.picture):
                     reason = (
@@ -155,8 +189,10 @@ class VectorFile:
         new = {item.category for item in items.values()} - known.centres.keys()
         if not new or self.generation.overall is None:
             return known
+        if missing := sorted(new - self.generation.centres.keys()):
+            raise _damaged(self.path, f"no centre of the category '{missing[0]}'")
         return known.with_centres(
-            {name: self.generation.centres[name] for name in sorted(new)}, self.generation.overall
+            {name: self.generation.centres[name] for name in new}, self.generation.overall
         )
 
     def points(self, items: Mapping[str, Record], _: Generation) -> Iterator[list[Point]]:
@@ -166,9 +202,15 @@ class VectorFile:
             found = [(row, record) for row in rows if (record := left.pop(row["id"], None))]
             if found:
                 yield [
-                    Point(row["id"], record.category, np.array(row["vector"], np.float32), record.payload())
+                    Point(row["id"], record.category, self._vector(row), record.payload())
                     for row, record in found
                 ]
+
+    def _vector(self, row: dict[str, Any]) -> Float32Array:
+        vector = np.array(row["vector"] or (), np.float32)
+        if len(vector) != self.dimension or not np.isfinite(vector).all():
+            raise _damaged(self.path, f"vector of product '{row['id']}' that cannot be read")
+        return vector
 
     def _batches(self, *columns: str) -> Iterator[list[dict[str, Any]]]:
         with _opened(self.path) as file:
@@ -183,19 +225,13 @@ def write_vectors(path: Path, generation: Generation, dimension: int, points: It
         MissingExtraError: pyarrow is not installed.
         CatalogueError: the file cannot be written.
     """
-    pa, pq = import_pyarrow("Parquet")
+    _, pq = import_pyarrow("Parquet")
     document = {
         "format": FORMAT,
         "dimension": dimension,
         "made": CatalogueManifest(replace(generation, collection=""), None, 0).document(),
     }
-    schema = pa.schema(
-        {
-            **{name: pa.string() for name in ("id", "category", "title", "picture", "record")},
-            "vector": pa.list_(pa.float32(), dimension),
-        },
-        metadata={METADATA: json.dumps(document)},
-    )
+    schema = _schema(dimension).with_metadata({METADATA: json.dumps(document)})
 
     def write(unfinished: Path) -> None:
         with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
@@ -203,6 +239,12 @@ def write_vectors(path: Path, generation: Generation, dimension: int, points: It
                 writer.write_batch(_record_batch(batch, schema))
 
     write_file(path, write, error=CatalogueError)
+
+
+def _schema(dimension: int) -> Any:
+    pa, _ = import_pyarrow("Parquet")
+    texts = {name: pa.string() for name in ("id", "category", "title", "picture", "record")}
+    return pa.schema({**texts, "vector": pa.list_(pa.float32(), dimension)})
 
 
 def _record_batch(points: list[Point], schema: Any) -> Any:
@@ -225,7 +267,7 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(path, thrift_string_size_limit=2**31 - 1) as file:
             yield file
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         again = "If it is a feed, export it again; if it is from `perfectlook embed`, run that again."
         raise CatalogueError(f"{path}: damaged ({error}). {again}") from error
 

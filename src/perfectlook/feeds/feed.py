@@ -112,6 +112,8 @@ class Feed:
         self._folder = str((packed or path).absolute().parent)
         self._spellings: dict[str, dict[str, str]] = {}
         """The names of the files in a folder, by the name in lower case."""
+        self._inner: dict[str, bool] = {}
+        """Whether a folder is in that of the feed, when links are followed."""
         self._allow_outside = options.get("allow_outside", False)
         self._most = options.get("max_feed", MAX_FEED)
         named = (self.name.partition("?")[0] if url else self.name).removesuffix(".gz")
@@ -163,7 +165,7 @@ class Feed:
                 availabilities are not understood.
             MissingExtraError: its format needs a library that is not installed.
         """
-        self.problems, self._unusable, self._spellings = [], set(), {}
+        self.problems, self._unusable, self._spellings, self._inner = [], set(), {}, {}
         self.cleaning.unknown.clear()
         seen: set[str] = set()
         availabilities = 0
@@ -304,7 +306,10 @@ class Feed:
     def _located(self, image: str) -> str | None:
         """Return the path of a picture, also if its file is named in another case; None if not allowed."""
         place = self._place(image)
-        return place if place is None or self._url or _is_url(image) else self._spelled(place)
+        if place is None or self._url or _is_url(image):
+            return place
+        place = self._spelled(place)
+        return place if self._allow_outside or self._leads_inside(place) else None
 
     def _absolute(self, image: str) -> str:
         """Return the address of a picture of a feed by URL, or the text itself."""
@@ -332,6 +337,15 @@ class Feed:
         path = os.path.normpath(os.path.join(self._folder, image))  # noqa: PTH118  # pathlib keeps ..
         inside = self._allow_outside or path.startswith(self._folder.rstrip(os.sep) + os.sep)
         return path if inside else None
+
+    def _leads_inside(self, place: str) -> bool:
+        """Whether a path stays in the folder of the feed when its links are followed."""
+        folder = os.path.dirname(place)  # noqa: PTH120
+        if folder not in self._inner:
+            self._inner[folder] = _is_within(folder, self._folder)
+        return self._inner[folder] and not (
+            os.path.islink(place) and not _is_within(place, self._folder)  # noqa: PTH114
+        )
 
     def _spelled(self, place: str) -> str:
         """Return a missing file's path as the only file with this name in another case has it."""
@@ -361,6 +375,13 @@ class Feed:
 
     def _report(self, row: int, id_: str, kind: FeedProblem, reason: str) -> None:
         self.problems.append(Problem(f"{self.name}, {self._format.unit} {row}", id_ or "?", reason, kind))
+
+
+def _is_within(path: str, folder: str) -> bool:
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # characters that no path has
+        return False
 
 
 class _UnusableError(Exception):

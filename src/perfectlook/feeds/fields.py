@@ -96,6 +96,19 @@ class Cleaning:
 
     def clean(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
         """Convert fields in place, and remove those that cannot be used. Yield the problems."""
+        yield from self.clean_each(fields)
+        sale = fields.get("sale_price")
+        if sale and (why := why_no_sale(fields.get("price"), sale)):
+            del fields["sale_price"]
+            reason = f"sale_price is left out: {sale!r} {why}. Correct it, or leave it empty."
+            yield FeedProblem.UNUSABLE_FIELD, reason
+        if "sale_price" not in fields:
+            fields.pop(SALE_DATES, None)
+        if fields.get("item_group_id", "").strip("0.").casefold() in _NO_GROUP:
+            fields.pop("item_group_id", None)
+
+    def clean_each(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
+        """Do the part of `clean` in which fields do not depend on each other."""
         yield from clean_texts(fields)
         forms = self._forms
         if others := [each for each in fields if is_amount(each) and each not in forms]:
@@ -107,17 +120,8 @@ class Cleaning:
                 except ValueError as error:
                     del fields[name]
                     yield FeedProblem.UNUSABLE_FIELD, f"{name} is left out: {error}"
-                    if name == SALE_DATES and "sale_price" in fields:
-                        del fields["sale_price"]
-        sale = fields.get("sale_price")
-        if sale and (why := why_no_sale(fields.get("price"), sale)):
-            del fields["sale_price"]
-            reason = f"sale_price is left out: {sale!r} {why}. Correct it, or leave it empty."
-            yield FeedProblem.UNUSABLE_FIELD, reason
-        if "sale_price" not in fields:
-            fields.pop(SALE_DATES, None)
-        if fields.get("item_group_id", "").strip("0.").casefold() in _NO_GROUP:
-            fields.pop("item_group_id", None)
+                    if name == SALE_DATES:
+                        fields.pop("sale_price", None)
         if text := fields.get("availability"):
             fields["availability"] = self._named.get(text.strip().casefold(), text)
             try:

@@ -12,7 +12,7 @@ _NODE, _INITIALIZER, _SPARSE = 1, 5, 15
 """Fields of a GraphProto."""
 _OPERATOR, _ATTRIBUTE = 4, 5
 """Fields of a NodeProto."""
-_TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS = 5, 6, 10, 11
+_TENSOR, _SUBGRAPH, _TENSORS, _SUBGRAPHS, _SPARSE_TENSORS = 5, 6, 10, 11, (22, 23)
 """Fields of an AttributeProto."""
 _EXTERNAL, _LOCATION = 13, 14
 """Fields of a TensorProto."""
@@ -25,6 +25,8 @@ def check_graph(content: bytes) -> None:
     Raises:
         ValueError: it has one of them, or is malformed.
     """
+    if content[4:8] == b"ORTM":  # onnxruntime tells its own format by these bytes
+        raise ValueError("it is in the format of onnxruntime, not of ONNX")
     for number, value in _fields(memoryview(content)):
         if number in (_FUNCTIONS, _TRAINING):
             raise ValueError("the graph defines functions, which are not allowed")
@@ -52,12 +54,14 @@ def _check_node(node: memoryview) -> None:
             for inner, part in _fields(_bytes(value)):
                 if inner in (_SUBGRAPH, _SUBGRAPHS):
                     raise ValueError("the graph has a subgraph, which is not allowed")
+                if inner in _SPARSE_TENSORS:
+                    raise ValueError("the graph has sparse data, which is not allowed")
                 if inner in (_TENSOR, _TENSORS):
                     _check_tensor(_bytes(part))
 
 
 def _check_tensor(tensor: memoryview) -> None:
-    if any(number == _EXTERNAL or (number == _LOCATION and value == 1) for number, value in _fields(tensor)):
+    if any(number == _EXTERNAL or (number == _LOCATION and value != 0) for number, value in _fields(tensor)):
         raise ValueError("the graph has data in another file, which is not allowed")
 
 
@@ -68,11 +72,16 @@ def _bytes(value: "int | memoryview") -> memoryview:
 
 
 def _fields(data: memoryview) -> "Iterator[tuple[int, int | memoryview]]":
-    """Yield the numbers and values of the fields of a protocol buffer message."""
+    """Yield the numbers and values of the fields of a protocol buffer message.
+
+    Other parsers cut numbers to 32 or 64 bits, or skip groups. What they may read in another way is refused.
+    """
     place = 0
     while place < len(data):
         key, place = _varint(data, place)
         kind = key & 7
+        if not 8 <= key < 2**32:
+            raise ValueError("the graph is malformed")
         if kind == 0:
             value, place = _varint(data, place)
             yield key >> 3, value
@@ -85,6 +94,7 @@ def _fields(data: memoryview) -> "Iterator[tuple[int, int | memoryview]]":
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
+    """Return a number in its shortest form, of up to 64 bits, and the place after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(data):
@@ -93,5 +103,7 @@ def _varint(data: memoryview, place: int) -> tuple[int, int]:
         place += 1
         value |= (byte & 127) << shift
         if byte < 128:
+            if value >= 2**64 or (shift and not byte):
+                break
             return value, place
     raise ValueError("the graph is malformed")

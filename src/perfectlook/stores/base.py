@@ -135,6 +135,12 @@ class Store(Protocol):
     def hold(self, purpose: str) -> AbstractContextManager[None]:
         """Keep others from syncing while the context lasts. CatalogueInUseError names the current holder."""
 
+    def together(self) -> AbstractContextManager[None]:
+        """Make the reads by id and the writes of this thread one transaction, until the context ends.
+
+        Milvus has no transactions: there, each write stands alone.
+        """
+
     def close(self) -> None:
         """Close files and connections. The store cannot be used afterwards."""
 

@@ -79,6 +79,7 @@ class Database(Closable):
         self._write_lock = threading.Lock()
         self._watch_lock = threading.Lock()
         self._watcher: sqlite3.Connection | None = None
+        self._local = threading.local()
 
     @classmethod
     def open(cls, folder: Path, *, create: bool) -> Self:
@@ -105,6 +106,9 @@ class Database(Closable):
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A read transaction. All reads in it see one committed state."""
+        if own := self._own():
+            yield own
+            return
         with self.translated(), self._transaction("BEGIN") as connection:
             yield connection
 
@@ -128,6 +132,9 @@ class Database(Closable):
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A write transaction. When the context ends, all of it is on the disk, or nothing."""
+        if own := self._own():
+            yield own
+            return
         with self._write_lock, self.translated(), self._transaction("BEGIN IMMEDIATE") as connection:
             epoch = self.epoch
             connection.execute("DROP TABLE IF EXISTS temp.checks")
@@ -138,6 +145,16 @@ class Database(Closable):
             if self.epoch != epoch:
                 raise CatalogueError(f"{self.folder}: {FILE_NAME} was replaced during a write. Try again.")
             connection.execute("COMMIT")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make all reads and writes of this thread one write transaction."""
+        with self.writing() as connection:
+            self._local.connection = connection
+            try:
+                yield
+            finally:
+                self._local.connection = None
 
     def version(self) -> int:
         """Return a number that changes with every commit of any process or thread.
@@ -196,6 +213,10 @@ class Database(Closable):
             if "decode to UTF-8" in str(error):
                 what, remedy = _EXPLANATIONS[sqlite3.SQLITE_CORRUPT]
             raise CatalogueError(f"{self.folder}: {what} (SQLite: {error}). {remedy}") from error
+
+    def _own(self) -> sqlite3.Connection | None:
+        """Return the connection of this thread's `together`."""
+        return getattr(self._local, "connection", None)
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:

@@ -7,7 +7,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -240,6 +240,10 @@ class MilvusStore(Closable):
                 stamp, seconds = {SYNCED: repr(time.time())}, self._connection.slowly
                 with self._writing("ending a sync") as client:
                     client.alter_collection_properties(self._of(name), stamp, timeout=seconds)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Change nothing, because Milvus has no transactions."""
+        return nullcontext()
 
     def _release(self) -> None:
         self._threads.shutdown()

@@ -211,6 +211,10 @@ class EmbeddedStore(Closable):
         """Keep other processes and threads from syncing."""
         return self._database.hold(purpose)
 
+    def together(self) -> AbstractContextManager[None]:
+        """Make the reads by id and the writes of this thread one transaction."""
+        return self._database.together()
+
     def _release(self) -> None:
         """Close the connections, and drop the blocks."""
         self._database.close()

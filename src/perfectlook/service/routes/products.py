@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from perfectlook.answers import CatalogueProduct, details_of
 from perfectlook.catalogue import Record
-from perfectlook.catalogue.changes import change_products
+from perfectlook.catalogue.changes import change_products, delete_products
 from perfectlook.errors import CatalogueError, PictureError
 from perfectlook.feeds import PictureCache
 from perfectlook.feeds.fields import Cleaning, unusable_id
@@ -286,9 +286,7 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
 
 def _delete(service: Service, id_: str) -> None:
     picture = Path(_record(service, id_).picture)
-    store = service.recommender.catalogue.store
-    with store.hold("DELETE of a product"):
-        store.delete([id_])
+    delete_products(service.recommender.catalogue.store, [id_])
     if picture.parent == _folder(service) and re.fullmatch("[0-9a-f]{40}", picture.name):
         picture.unlink(missing_ok=True)
 
