@@ -46,7 +46,7 @@ def read_xml(path: Path, _id_column: str, **_: int) -> Rows:  # noqa: PLR0912
             for event, element in iterparse(counted, events=("start", "end"), forbid_dtd=True):
                 is_product = _local(element.tag) in _PRODUCTS
                 if event == "start":
-                    if is_inner and len(above) > 1 and len(others) < _MAX_NAMED:
+                    if is_inner and len(above) > 1 and not products and len(others) < _MAX_NAMED:
                         others[_local(above[-1].tag)] += 1
                     is_inner = True  # an element that starts next is the first one in this
                     above.append(element)
