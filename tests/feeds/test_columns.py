@@ -33,6 +33,28 @@ def test_names_of_columns_have_a_normal_form(name: str, normal: str) -> None:
     assert column_name(normal) == normal
 
 
+EXPORTS = {  # their other columns are fields
+    "prestashop.csv": """\
+Product ID;Image;Name;Reference;Category;Price (tax excl.);Price (tax incl.);Quantity
+1;1.jpg;Sofa;S-1;Sofas;100;119;3
+""",
+    "shopware.csv": """\
+id;product_number;active;stock;name;price_net;price_gross;cover_media_url;manufacturer_name;category
+1;S-1;1;3;Sofa;100;119;1.jpg;Fjell;Sofas
+""",
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+def test_exports_of_other_shops_have_pictures_and_prices_with_tax(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(EXPORTS[name], encoding="utf-8")
+    feed = Feed(tmp_path / name, PictureCache(tmp_path / "cache"), currency="EUR")
+    (product,) = feed.products()
+    assert (product.id, product.title, product.category) == ("1", "Sofa", "Sofas")
+    assert (product.picture.name, product.fields["price"]) == ("1.jpg", "119.00 EUR")
+    assert product.fields["availability"] == "in_stock"
+
+
 CASES = {
     "de.tsv": """\
 ID\tTitel\tBildlink\tVerfügbarkeit\tPreis\tSonderangebotspreis\tGoogle Produktkategorie\tMarke

@@ -38,8 +38,10 @@ tags: schlagworter etiquettes; short_description: kurzbeschreibung
 date_sale_price_starts: datumandemangebotspreisbeginnt datededebutdepromo
 date_sale_price_ends: datumandemangebotspreisendet datedefindepromo
 visibility_in_catalog: sichtbarkeitimkatalog
+name: name; price: pricetaxincl pricetaxincluded pricegross prixttc; image: covermediaurl imageurlsxyz
+brand: manufacturername hersteller fabricant
 """
-"""Columns in German, French, Spanish, Italian and Dutch exports, as letters without accents."""
+"""Columns of exports in other languages, and of PrestaShop and Shopware, as letters without accents."""
 IMAGES = ("image_link", "image", "image_url", "picture", "images", "image_src")
 _ALIASES = {
     "id": ("sku", "product_id", "item_id"),

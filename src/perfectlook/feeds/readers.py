@@ -61,7 +61,7 @@ def format_of(name: str, chosen: str | None = None, media_type: str = "", start:
         return FORMATS[chosen]
     text = start.decode("utf-16" if start[:2] in UTF_16 else "utf-8", "ignore").lstrip("\ufeff \t\r\n")
     for beginning, reason in _NO_FEEDS.items():
-        if text[:20].lower().startswith(beginning):
+        if text[:20].lower().startswith(beginning) or start.startswith(beginning.encode("latin-1")):
             raise FeedError(f"{name}: {reason}")
     if by_content := [each for each in FORMATS.values() if each.start and text.startswith(each.start)]:
         return by_content[0]
@@ -81,7 +81,15 @@ _NO_FEEDS = {
         ("<!doctype html", "<html"),
         "is a web page, not a feed. Check the address; a feed must not need a sign-in.",
     ),
-    "pk\x03\x04": "is a zip file or an Excel workbook. Unpack it, or save it as CSV.",
+    **dict.fromkeys(
+        ("PK\x03\x04", "\xd0\xcf\x11\xe0"),
+        "is a zip file or an Excel workbook. Unpack it, or save it as CSV.",
+    ),
+    **dict.fromkeys(
+        ("\x1f\x8b", "BZh", "\x28\xb5\x2f\xfd", "\xfd7zXZ"),
+        "is packed twice, or in another way than gzip. Unpack it.",
+    ),
+    "%PDF": "is a PDF, not a feed. Export it as CSV.",
     "[": "is one JSON list. Write one object on each line, as `jq -c '.[]'` does.",
 }
 """The beginnings of files that are no feeds, and what to do."""
@@ -172,9 +180,10 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None, **_: i
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     with _opened(path) as stream:
         lines = _Lines(stream)
-        first, number = next(lines, ""), 1
+        rows = ((line, number) for number, line in enumerate(lines, 1) if line.strip(_BLANK))
+        first, number = next(rows, ("", 1))
         if named := _NAMES_SEPARATOR.fullmatch(first):
-            separator, first, number = separator or named[1], next(lines, ""), 2
+            separator, first, number = separator or named[1], next(lines, ""), number + 1
         is_tabs = separator == "\t"
         separator = separator or max(",;|", key=first.count)
         _check_separator(path, first, separator)
@@ -258,7 +267,7 @@ def _swallows(
 
 LONGEST_CELL = 2**23
 _BLANK = " \t\r\n\x1a\ufeff\u00a0"
-_NAMES_SEPARATOR = re.compile(r"sep=(.)\s*")
+_NAMES_SEPARATOR = re.compile(r'"?sep=(.)"?[\s,;]*', re.IGNORECASE)
 """The first line with which spreadsheets name the separator."""
 _LIKE_AN_ID = re.compile(r"""["']?[^\n<>"']{1,60}["']?""")
 _A_PICTURE = re.compile(r"https?://|\.(?:jpe?g|png|webp|gif|avif|heic|tiff?|bmp)\b", re.IGNORECASE)

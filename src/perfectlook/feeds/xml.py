@@ -117,6 +117,8 @@ def _values(item: "Element", depth: int = 0) -> dict[str, str]:
     lists: list[Element] = []
     for field in sorted(item, key=lambda each: not each.tag.startswith(_GOOGLE)):
         name = column_name(_local(field.tag))
+        if field.get("rel", "alternate") != "alternate":  # Atom's links to a feed itself, or to a file
+            continue
         text = "".join(field.itertext()) if name in _WITH_MARKUP else field.text or ""
         if not text.strip():
             text = field.get("href", "")  # Atom's <link href="..."/>
