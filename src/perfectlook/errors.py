@@ -75,6 +75,10 @@ class CatalogueError(PerfectLookError):
     """A catalogue is missing, damaged or locked, or was made with another model."""
 
 
+class StoreAwayError(CatalogueError):
+    """The server of a catalogue cannot be reached, or cannot answer now. Trying again later may help."""
+
+
 class CatalogueInUseError(CatalogueError):
     """Another process is syncing the catalogue; the message names it."""
 

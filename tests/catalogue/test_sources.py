@@ -58,8 +58,20 @@ def test_a_set_gives_texts_without_control_characters(tmp_path: Path) -> None:
     source = open_source(folder)
     for product in source.products():
         assert (product.category, product.title) == (f"A|{CLEAN}", CLEAN)
-        assert product.fields == {"brand": CLEAN, f"a{CLEAN}": "b"}
+        assert product.fields == {"brand": CLEAN, f"a{CLEAN}".lower(): "b"}
     assert {each.kind for each in source.problems} == {"unusable field"}
+
+
+def test_fields_of_a_set_have_the_names_that_they_have_in_a_feed(tmp_path: Path) -> None:
+    folder = drawn_set(tmp_path / "set", scenes=1, products_per_category=1)
+    ids = sorted(json.loads((folder / "categories.json").read_text(encoding="utf-8")))
+    details = {"Price": "9 EUR", "Sale Price": "7 EUR", "quantity": "0", "salePrice": ""}
+    (folder / "products.json").write_text(json.dumps(dict.fromkeys(ids, details)), encoding="utf-8")
+    for product in open_source(folder).products():
+        assert product.fields == {
+            **{"price": "9.00 EUR", "sale_price": "7.00 EUR"},
+            **{"quantity": "0", "availability": "out_of_stock"},
+        }
 
 
 def test_ids_depend_only_on_the_path_below_the_folder(tmp_path: Path) -> None:

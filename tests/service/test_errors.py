@@ -1,10 +1,11 @@
 """Messages of refused requests: they reveal no path of the server, and ordinary words stay."""
 
 import logging
+import sqlite3
 
 import pytest
 
-from perfectlook.errors import UsageError
+from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.service.errors import refusal_of
 from serving import Running
 
@@ -63,3 +64,19 @@ def test_a_malformed_url_of_a_photo_is_the_fault_of_the_request(shop: Running, u
     )
     assert answer.status_code in (400, 422)
     assert answer.json()["error"]["code"] in ("bad_url", "invalid")
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        (sqlite3.SQLITE_FULL, 507),
+        (sqlite3.SQLITE_IOERR_WRITE, 507),  # a quota
+        (sqlite3.SQLITE_IOERR_SHMSIZE, 507),
+        (sqlite3.SQLITE_IOERR_READ, 503),
+    ],
+)
+def test_what_sqlite_cannot_write_is_a_full_disk(code: int, status: int):
+    error = CatalogueError("failed")
+    error.__cause__ = sqlite3.OperationalError()
+    error.__cause__.sqlite_errorcode = code
+    assert refusal_of(error, {}).status_code == status

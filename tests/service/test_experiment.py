@@ -106,7 +106,7 @@ def test_feedback_keeps_the_arm_that_the_service_computes(split: Running):
         body = {"request_id": f"request-{number}", "session": session_of(arm), "events": [event]}
         assert split.client.post("/v1/feedback", json=body).status_code == 202
     (found,) = outcomes(Path(split.service.settings.feedback))
-    assert [(each["arm"], each["shown"]) for each in found["arms"]] == [("short", 2), ("today", 1)]
+    assert [(each["arm"], each["shown"]) for each in found["arms"]] == [("today", 1), ("short", 2)]
 
 
 def test_an_arm_can_have_a_catalogue_of_its_own(store: Store, tmp_path: Path):
@@ -126,3 +126,23 @@ def test_an_arm_can_have_a_catalogue_of_its_own(store: Store, tmp_path: Path):
         assert today["model"] != new["model"] or today["categories"] != new["categories"]
         picture = new["categories"][0]["products"][0]["picture"]
         assert shop.client.get(picture).status_code == 200
+
+
+def test_a_service_is_not_ready_if_the_catalogue_of_an_arm_has_another_model(
+    own_store: Store, tmp_path: Path
+):
+    from perfectlook.catalogue import Catalogue
+    from perfectlook.model.runtime import Model
+    from random_model import random_model
+
+    (tmp_path / "x.toml").write_text(
+        f'name = "x"\n[[arms]]\nname = "today"\n[[arms]]\nname = "new"\ncatalogue = "{tmp_path / "arm"}"\n'
+    )
+    with Catalogue.open(tmp_path / "arm", create=True) as catalogue:
+        catalogue.sync(own_store.source, Model.open(own_store.model), workers=1)
+    other = Model.open(random_model(own_store.source, tmp_path / "other", seed=7))
+    with running(own_store, tmp_path, experiment=str(tmp_path / "x.toml")) as shop:
+        assert shop.client.get("/ready").status_code == 200
+        with Catalogue.open(tmp_path / "arm") as catalogue:
+            catalogue.sync(own_store.source, other, workers=1)
+        assert shop.client.get("/ready").status_code == 503

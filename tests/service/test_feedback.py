@@ -198,3 +198,40 @@ def test_killed_writers_lose_no_acknowledged_event(tmp_path: Path, kills: int):
         assert acknowledged <= stored
         assert len(stored - acknowledged) <= kill + 1  # each may have stored one more, and not said so
         assert shown == len(stored)
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_events_after_the_file_was_moved_are_in_a_new_one(tmp_path: Path, removed: bool):
+    file, moved = tmp_path / "feedback.sqlite", tmp_path / "moved.sqlite"
+
+    def add(number: int) -> None:
+        store.add(f"request-{number}", "m", [FeedbackEvent(product="p", category="A", rank=1, event="shown")])
+
+    def stored(path: Path) -> list[str]:
+        with closing(sqlite3.connect(path)) as reader:
+            return [row[0] for row in reader.execute("SELECT request_id FROM feedback")]
+
+    with FeedbackStore(file) as store:
+        add(1)
+        file.unlink() if removed else file.rename(moved)
+        assert store.stats().by_rank == []
+        add(2)
+        assert stored(file) == ["request-2"]
+        assert store.stats().by_rank[0].shown == 1
+    assert removed or stored(moved) == ["request-1"]
+
+
+def test_a_file_that_was_moved_before_the_end_is_whole(tmp_path: Path):
+    with FeedbackStore(tmp_path / "feedback.sqlite") as store:
+        store.add("request-1", "m", [FeedbackEvent(product="p", category="A", rank=1, event="shown")])
+        (tmp_path / "feedback.sqlite").rename(tmp_path / "moved.sqlite")
+    with FeedbackStore(tmp_path / "moved.sqlite") as store:
+        assert store.stats().by_rank[0].shown == 1
+
+
+def test_events_without_a_folder_to_store_them_are_refused(tmp_path: Path):
+    (tmp_path / "shop").mkdir()
+    with FeedbackStore(tmp_path / "shop" / "feedback.sqlite") as store:
+        (tmp_path / "shop").rename(tmp_path / "away")
+        with pytest.raises(Refusal, match="507"):
+            store.add("request-1", "m", [FeedbackEvent(product="p", category="A", rank=1, event="shown")])

@@ -13,17 +13,20 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from PIL import Image
 
 from perfectlook.answers import FeedbackEvent
 from perfectlook.errors import CatalogueError, UsageError
+from perfectlook.service.app import ROUTES
 from perfectlook.service.errors import LoopErrors, Refusal
 from perfectlook.service.feedback import MOST_COUNTS, FeedbackStore
 from perfectlook.service.middleware import MAX_JSON, MAX_KEYED_JSON, BodyBudget
-from perfectlook.service.security import new_key
+from perfectlook.service.security import network_of, new_key
 from perfectlook.service.server import BACKLOG, MAX_PARTS, MAX_PIPELINED, Connections, JsonLines
 from perfectlook.stores.filters import parse_filter
-from serving import Running, Store, answer_of, head_of, raw, running
+from serving import Running, Store, answer_of, eventually, head_of, raw, running
+from web import Handler, web
 
 JSON = {"Content-Type": "application/json"}
 
@@ -257,20 +260,34 @@ def test_the_log_has_no_words_of_requests(
     own_shop: Running, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     caplog.set_level(logging.INFO)
-    url = "https://user:hidden@127.0.0.1:9/photo.jpg?token=hidden"
-    own_shop.client.post("/v1/complete", json={"url": url})
+    for url in ("http://127.0.0.1:9/photo.jpg?q=a'b&token=hidden", "https://user:hidden@shop.example/a b"):
+        own_shop.client.post("/v1/complete", json={"url": url})
     own_shop.client.post("/v1/complete", json={"sample": "x", "where": 'price <= "hidden"'})
-    monkeypatch.setattr(
-        type(own_shop.service.recommender.catalogue),
-        "categories",
-        lambda _: (_ for _ in ()).throw(
-            CatalogueError(f"the record of product 'hidden' at {url} is damaged.")
-        ),
+    said = (
+        "https://shop.example/x.jpg?q=a'b&token=hidden: cannot be read.",
+        "https://shop.example/x y.jpg?token=hidden",
+        "product 'it's-hidden' and \"it's hidden\"",
     )
-    assert own_shop.client.get("/v1/categories").status_code == 503
+    for message in said:
+        for error, status in ((CatalogueError(message), 503), (KeyError(message), 500)):
+
+            def fail(_: object, error: Exception = error, message: str = message) -> None:
+                raise error from sqlite3.OperationalError(message)
+
+            monkeypatch.setattr(type(own_shop.service.recommender.catalogue), "categories", fail)
+            assert own_shop.client.get("/v1/categories").status_code == status
+    log = LoopErrors()
+    log(None, {"message": "an error", "exception": ValueError(said[0])})  # type: ignore[arg-type]
     lines = [JsonLines().format(record) for record in caplog.records if record.name.startswith("perfectlook")]
     assert "hidden" not in "".join(lines)
-    assert any("https://127.0.0.1:9/…" in line for line in lines)
+    found = [json.loads(line) for line in lines]
+    assert {each["cause"] for each in found if "cause" in each} >= {
+        "CatalogueError < OperationalError",
+        "ValueError",
+    }
+    assert "127.0.0.1" in [each.get("host") for each in found]
+    traces = [each["exception"] for each in found if "exception" in each]
+    assert any("in fail" in each and each.endswith("KeyError") for each in traces)
 
 
 def test_a_full_disk_is_507(own_shop: Running, monkeypatch: pytest.MonkeyPatch):
@@ -303,3 +320,101 @@ def test_a_picture_path_that_was_edited_in_the_database_is_not_served(
         database.execute(edit, (str(secret), own_store.product))
     answer = own_shop.client.get(f"/v1/products/{own_store.product}/picture")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "unavailable")
+
+
+FIELD = b'--B\r\nContent-Disposition: form-data; name="sample"\r\n\r\nliving-room%s\r\n--B--\r\n'
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["undefined", "punycode", '"idna"', "utf-7", "rot13", "unicode_escape", "x" * 999, "utf-8; charset=hex"],
+)
+def test_a_form_in_a_strange_charset_is_refused(shop: Running, charset: str):
+    type_ = {"Content-Type": f"multipart/form-data; boundary=B; charset={charset}"}
+    for body in (FIELD % b"\xff-", FIELD % b"", b""):
+        answer = shop.client.post("/v1/complete", content=body, headers=type_)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_form")
+
+
+@pytest.mark.parametrize("charset", ["UTF-8", '"utf-8"', "us-ascii", "ISO-8859-1"])
+def test_a_form_in_a_usual_charset_is_read(shop: Running, charset: str):
+    type_ = {"Content-Type": f"multipart/form-data; boundary=B; charset={charset}"}
+    assert shop.client.post("/v1/complete", content=FIELD % b"", headers=type_).status_code == 200
+    answer = shop.client.post("/v1/complete", content=FIELD % b"\xff", headers=type_)
+    assert answer.json()["error"]["code"] == "no_such_sample"
+
+
+def test_no_body_is_parsed_on_the_event_loop():
+    routes = [each for router in ROUTES for each in router.routes if isinstance(each, APIRoute)]
+    assert routes
+    assert [each.path for each in routes if each.body_field is not None] == []
+
+
+def test_a_change_of_too_many_values_is_not_parsed(own_shop: Running, store: Store):
+    body = b"{" + b",".join(b'"%x":0' % number for number in range(40_000)) + b"}"
+    for place in ("/v1/products", f"/v1/products/{store.product}"):
+        answer = own_shop.keyed.patch(place, content=body, headers=JSON)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_photos_that_are_fetched_are_within_the_budget_of_bodies(own_store: Store, tmp_path: Path):
+    settings = {"max_upload": 2**21, "body_memory": 2**20, "allow_private": True}
+    with web() as shop, running(own_store, tmp_path, **settings) as own:
+        sent = threading.Semaphore(0)
+
+        def most_of_it(handler: Handler) -> None:
+            handler.reply(200, b"x" * (2**21 - 1), content_length=str(2**21))
+            sent.release()
+            shop.ended.wait(5)
+
+        shop.answers["/room.jpg"] = most_of_it
+        answers: list[httpx.Response] = []
+
+        def ask() -> None:
+            url = {"url": shop.url("/room.jpg")}
+            answers.append(httpx.post(f"{own.url}/v1/complete", json=url, timeout=30))
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for each in asking:
+            each.start()
+        eventually(lambda: len(answers) >= 2)  # an address has room for one of them
+        assert [(each.status_code, each.headers["retry-after"]) for each in answers] == [(503, "1")] * 2
+        shop.ended.set()
+        for each in asking:
+            each.join()
+        assert own.photo(own_store.photos[0]).status_code == 200  # the budget has its bytes back
+
+
+def test_answers_that_nobody_reads_are_cut_off(own_store: Store, tmp_path: Path):
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(30 * 2**20))
+    settings = {"read_seconds": 0.5, "connections_each": 1, "samples": str(tmp_path / "samples")}
+    get = b"GET /v1/samples/large/picture HTTP/1.1\r\nHost: a\r\n"
+    for end in (b"\r\n", b"Connection: close\r\n\r\n"):
+        with running(own_store, tmp_path, **settings) as own:
+            with raw(own) as silent:
+                silent.sendall(get + end)
+                eventually(lambda: own.client.get("/health").status_code == 200, 20)
+            own.client.close()
+            with raw(own) as slow:
+                slow.sendall(get + b"Connection: close\r\n\r\n")
+                received = 0
+                while part := slow.recv(2**20):
+                    received += len(part)
+                    time.sleep(0.03)  # longer than the limit in all
+            assert received > 30 * 2**20
+
+
+def test_addresses_of_one_ipv6_network_are_one_caller(own_store: Store, tmp_path: Path):
+    assert network_of("2001:db8::1") == network_of("2001:db8:0:0:ffff::2") == "2001:db8::/64"
+    assert network_of("2001:db8:0:1::1") != network_of("2001:db8::1")
+    assert network_of("::ffff:192.0.2.1") == network_of("192.0.2.1") == "192.0.2.1"
+    assert network_of("fe80::1%eth0") == "fe80::/64"
+    assert network_of("unknown") == "unknown"
+    with running(own_store, tmp_path, rate=0.001, burst=1, trusted_proxies="127.0.0.1") as own:
+
+        def status(address: str) -> int:
+            return own.client.get("/v1/categories", headers={"X-Forwarded-For": address}).status_code
+
+        asked = [status(each) for each in ("2001:db8::1", "2001:db8::2", "2001:db8:1::1")]
+        assert asked == [200, 429, 200]

@@ -102,3 +102,14 @@ def test_a_file_without_an_experiment_says_so(tmp_path: Path, capsys: pytest.Cap
     assert "no event belongs to an experiment" in capsys.readouterr().out
     with pytest.raises(UsageError, match=r"no such file\. Name the server's --feedback"):
         outcomes(tmp_path / "absent")
+
+
+def test_arms_have_the_order_of_their_file(tmp_path: Path):
+    shown = FeedbackEvent(product="p", category="A", rank=1, event="shown")
+    with FeedbackStore(tmp_path / "feedback.sqlite", arms=["x/old", "x/new"]) as store:
+        for number, arm in enumerate(("x/new", "x/old", "w/b", "w/a")):
+            store.add(f"answer-{number}", "m", [shown], f"s{number}", arm)
+    before, found = outcomes(tmp_path)
+    assert [each["arm"] for each in found["arms"]] == ["old", "new"]
+    assert (found["difference"]["of"], found["difference"]["minus"]) == ("new", "old")
+    assert [each["arm"] for each in before["arms"]] == ["a", "b"]  # of a file without an order

@@ -229,3 +229,17 @@ def test_every_spelling_of_an_id_names_the_same_product(own_shop: Running):
         assert own_shop.client.get(path).status_code == 200
     assert own_shop.keyed.delete(decomposed).status_code == 200
     assert own_shop.client.get(composed).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "price", ["Sale Price", " sale_price ", "g:sale_price", "salePrice", "special price"]
+)
+def test_fields_have_the_names_that_they_have_in_a_feed(own_shop: Running, price: str):
+    body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
+    fields = {" Price": "10.00 EUR", price: "12 EUR", "quantity": "0", "Colour Temp": "warm"}
+    refused = own_shop.keyed.put("/v1/products/x", json={**body, "fields": fields})
+    assert (refused.status_code, "sale_price is left out" in refused.text) == (422, True)
+    fields[price] = "8 EUR"
+    put = own_shop.keyed.put("/v1/products/x", json={**body, "fields": fields}).json()
+    assert (put["price"], put["sale_price"], put["availability"]) == ("10.00 EUR", "8.00 EUR", "out_of_stock")
+    assert put["fields"] == {"quantity": "0", "colour_temp": "warm"}

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,24 @@ def test_the_number_of_remembered_callers_is_limited():
     for number in range(CALLERS + 10):
         rates.wait(str(number))
     assert len(rates._buckets) == CALLERS
+
+
+def test_a_byte_that_is_not_utf8_spoils_its_line_alone(tmp_path: Path):
+    (one, one_line), (other, other_line) = new_key("one"), new_key("other")
+    file = tmp_path / "keys"
+    file.write_bytes(f"# caf\xe9\n{one_line}\n".encode("latin-1"))
+    keys = Keys(file)
+    assert (keys.owner(one), keys.problem) == ("one", "")
+    file.write_bytes(f"# caf\xe9\n{one_line}\xe9\n{other_line}\n".encode("latin-1"))
+    assert (keys.owner(one), keys.owner(other)) == (None, "other")
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(tmp_path: Path):
+    (old, old_line), (new, new_line) = new_key("old"), new_key("new")
+    file = tmp_path / "keys"
+    file.write_text(old_line)
+    keys, before = Keys(file), file.stat()
+    time.sleep(0.05)  # the clock of files has steps
+    file.write_text(new_line)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (keys.owner(old), keys.owner(new)) == (None, "new")

@@ -14,11 +14,17 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
 from milvus_of_run import need_milvus
 from milvus_server import MilvusServer
 from perfectlook.catalogue import Catalogue
+from perfectlook.errors import CatalogueError, ModelError, StoreAwayError
 from perfectlook.model.runtime import Model
+from perfectlook.service.server import server
+from perfectlook.service.service import Service
+from perfectlook.service.settings import Settings
+from perfectlook.service.waiting import Waiting
 from random_model import random_model
 from serving import Running, Store, answer_of, eventually, head_of, raw, running, served
 
@@ -97,16 +103,107 @@ def test_a_port_that_is_taken_is_an_error(own_store: Store):
     assert f"127.0.0.1:{port}: {cause}" in done.stderr
 
 
-def test_a_store_that_is_away_at_the_start_ends_the_service(store: Store):
+def test_a_service_whose_store_is_away_at_the_start_waits_for_it(store: Store, tmp_path: Path):
     pytest.importorskip("pymilvus", reason="the extra 'cluster' is not installed")
     with socket.socket() as closed:  # bound, so nothing else listens there
         closed.bind(("127.0.0.1", 0))
         address = f"milvus+http://127.0.0.1:{closed.getsockname()[1]}/shop"
-        command = [sys.executable, "-m", "perfectlook", "serve", "--model", str(store.model)]
-        command += ["--catalogue", address, "--port", "0"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 1  # so that systemd starts it again
-    assert f"{address}: connecting failed (no connection" in done.stderr
+        away = store._replace(catalogue=address)  # type: ignore[arg-type]
+        process, url = served(away, tmp_path / "log", "--allow-origin", "https://shop.example")
+        try:
+            assert httpx.get(f"{url}/health").json() == {"status": "alive"}
+            for path in ("/ready", "/v1/categories", "/"):
+                refused = httpx.get(url + path, headers={"Origin": "https://shop.example"})
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+                assert refused.json()["error"]["code"] == "unavailable"
+                assert refused.headers["access-control-allow-origin"] == "https://shop.example"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) in (0, -signal.SIGTERM)
+    assert f"{address}: connecting failed (no connection" in (tmp_path / "log").read_text()
+    wrong = [*away._replace(model=store.source)], [*away._replace(catalogue=address[:-5])]  # type: ignore[arg-type]
+    for _, model, catalogue in wrong:
+        command = [sys.executable, "-m", "perfectlook", "serve", "--port", "0"]
+        command += ["--model", str(model), "--catalogue", str(catalogue)]
+        assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode in (1, 2)
+
+
+def waiting_server(store: Store, *errors: Exception) -> tuple[Waiting, uvicorn.Server]:
+    """Return a server whose service cannot be opened at first, for these reasons."""
+    left, settings = list(errors), Settings(model=str(store.model), catalogue=str(store.catalogue), port=0)
+
+    def opened() -> Service:
+        if left:
+            raise left.pop(0)
+        return Service.open(settings)
+
+    waiting = Waiting(opened, settings, StoreAwayError("away"))
+    return waiting, server(settings, waiting)
+
+
+def test_a_waiting_server_answers_once_its_store_is_there(
+    own_store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("perfectlook.service.waiting.AGAIN_SECONDS", 0.05)
+    _, runner = waiting_server(own_store, StoreAwayError("away"), CatalogueError("no catalogue"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            eventually(lambda: httpx.get(f"{url}/ready").status_code == 200)
+            photo = {"photo": own_store.photos[0].read_bytes()}
+            assert httpx.post(f"{url}/v1/complete", files=photo, timeout=30).status_code == 200
+        finally:
+            runner.should_exit = True
+            thread.join(60)
+    assert not thread.is_alive()
+    waits = [vars(each)["reason"] for each in caplog.records if each.message == "waiting"]
+    assert waits == ["away", "no catalogue"]  # each reason once
+
+
+def test_a_waiting_server_ends_if_it_can_never_open(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("perfectlook.service.waiting.AGAIN_SECONDS", 0.05)
+    waiting, runner = waiting_server(store, ModelError("the model is gone"))
+    waiting.give_up = lambda: setattr(runner, "should_exit", True)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]})
+        thread.start()
+        thread.join(60)
+    assert not thread.is_alive()
+    assert isinstance(waiting.failure, ModelError)
+
+
+EARLY = """
+import os, signal, threading
+from perfectlook.errors import UsageError
+from perfectlook.service.server import run
+from perfectlook.service.service import Service
+from perfectlook.service.settings import Settings
+
+looked = []
+class Opened:
+    def look_again(self): looked.append(1)
+def opening(settings):
+    os.kill(os.getpid(), signal.SIGHUP)
+    return Opened()
+def ended(*_):
+    raise UsageError("opened")
+Service.open = opening
+import perfectlook.service.app
+perfectlook.service.app.create_app = ended
+try:
+    run(Settings(model="m", catalogue="c", port=0))
+except UsageError:
+    for each in threading.enumerate():
+        each is threading.main_thread() or each.join()
+    print("looked again", len(looked))
+"""
+
+
+def test_a_signal_during_the_start_is_kept():
+    done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "looked again 1\n"), done.stderr
 
 
 def test_keys_new_prints_the_key_and_its_line_to_different_streams():
@@ -119,28 +216,37 @@ def test_keys_new_prints_the_key_and_its_line_to_different_streams():
 def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     need_milvus()
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
-    server = MilvusServer(tmp_path / "milvus").start()
+    milvus = MilvusServer(tmp_path / "milvus").start()
     try:
-        location = f"milvus+{server.url}/shop?timeout=3"
+        location = f"milvus+{milvus.url}/shop?timeout=3"
         with Catalogue.open(location, create=True) as catalogue:
             catalogue.sync(store.source, Model.open(store.model), workers=1)
         with running(store._replace(catalogue=location), tmp_path) as own:  # type: ignore[arg-type]
             assert own.photo(store.photos[0]).status_code == 200
             for hurt, heal in (
-                (server.kill, server.start),
-                (lambda: server.pause(True), lambda: server.pause(False)),
+                (milvus.kill, milvus.start),
+                (lambda: milvus.pause(True), lambda: milvus.pause(False)),
             ):
                 hurt()
                 refused = own.photo(store.photos[0])
                 assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
-                assert server.url not in refused.text
+                assert milvus.url not in refused.text
                 assert own.client.get("/ready").status_code == 503
                 assert own.client.get("/health").status_code == 200
                 heal()
                 eventually(lambda: own.client.get("/ready").status_code == 200)
                 eventually(lambda: own.photo(store.photos[0]).status_code == 200)
+        milvus.kill()
+        process, url = served(store._replace(catalogue=location), tmp_path / "log")  # type: ignore[arg-type]
+        try:
+            assert httpx.get(f"{url}/ready").status_code == 503
+            milvus.start()
+            eventually(lambda: httpx.get(f"{url}/ready", timeout=30).status_code == 200, 120)
+        finally:
+            process.kill()
+            process.wait()
     finally:
-        server.kill()
+        milvus.kill()
 
 
 def test_a_service_is_not_ready_after_a_sync_with_another_model(

@@ -6,7 +6,8 @@ import pytest
 
 from perfectlook.catalogue import Record
 from perfectlook.data.fingerprints import fingerprints
-from perfectlook.errors import UsageError
+from perfectlook.errors import PictureError, UsageError
+from perfectlook.service.errors import Refusal
 from perfectlook.service.thumbnails import Samples, Thumbnails
 from perfectlook.types import Product
 from pictures import drawn, encoded
@@ -62,3 +63,26 @@ def test_a_full_size_picture_is_made_once(tmp_path: Path):
     answers = {thumbnails.picture(record, None) for _ in range(3)}
     assert answers == {(b"made", "image/jpeg")}
     assert made == [None]
+
+
+def test_a_picture_that_cannot_be_made_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "a.gif"
+    file.write_bytes(encoded(drawn(), "GIF"))
+    tried: list[int | None] = []
+
+    class Slow:
+        def jpeg(self, content: bytes, side: int | None) -> bytes:
+            tried.append(side)
+            raise PictureError("takes more than 3 s to decode.")
+
+    thumbnails = Thumbnails(Slow())  # type: ignore[arg-type]
+    record = Record.of(Product("a", "Chairs", file, "a", {}), fingerprints([file])[0][file], "")
+    for _ in range(3):
+        for size in (None, 64, 60):
+            with pytest.raises(Refusal, match="404"):
+                thumbnails.picture(record, size)
+    assert tried == [None, 64]
+    monkeypatch.setattr("perfectlook.service.thumbnails.FAILED_SECONDS", 0.0)
+    with pytest.raises(Refusal):
+        thumbnails.picture(record, 64)
+    assert tried == [None, 64, 64]

@@ -17,6 +17,7 @@ from perfectlook.data.fingerprints import Fingerprint, fingerprints, forget
 from perfectlook.data.layout import CATEGORIES, PAIRS, ProblemKind, releases_at
 from perfectlook.errors import UsageError
 from perfectlook.feeds import FORMATS, Feed, FeedOptions, PictureCache
+from perfectlook.feeds.columns import field_names
 from perfectlook.feeds.feed import MEANING
 from perfectlook.feeds.fields import Cleaning
 from perfectlook.feeds.packed import open_feed
@@ -139,7 +140,7 @@ class SetSource:
         self.cleaning.unknown.clear()
         availabilities = 0
         for product in self._dataset.products.values():
-            fields = {name: text for name, text in product.fields.items() if text.strip()}
+            fields = field_names(product.fields)
             availabilities += "availability" in fields
             bare = (
                 {} if self._has_currency else {n: fields.pop(n) for n in _PRICES if _is_number(fields.get(n))}

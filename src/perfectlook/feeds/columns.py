@@ -1,7 +1,7 @@
 """The columns of a feed: their names in the spellings and languages of shops, and the fields they become."""
 
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 from perfectlook.errors import FeedError, UsageError
@@ -78,6 +78,24 @@ def column_name(name: str) -> str:
     return _BY_LETTERS.get(_letters(plain), plain)
 
 
+def field_names(values: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of one product under their names in feeds, trimmed and without empty ones.
+
+    `Sale Price` is `sale_price`, and a `quantity` is also the availability if there is no other.
+    """
+    known = sorted(values.items(), key=lambda each: column_name(each[0]) == each[0])  # exact names win
+    texts = {column_name(name): trimmed for name, text in known if (trimmed := text.strip())}
+    return _with_aliases(texts, {field: _ALIASES[field] for field in ("price", "sale_price", "availability")})
+
+
+def _with_aliases(texts: dict[str, str], aliases: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Fill fields from other names, in place. A quantity also stays a field of its own."""
+    for field, names in aliases.items():
+        if field not in texts and (present := [name for name in names if name in texts]):
+            texts[field] = texts[present[0]] if field == "availability" else texts.pop(present[0])
+    return texts
+
+
 class Columns:
     """Renames columns to fields: those given with `--field`, and a few common names.
 
@@ -116,10 +134,7 @@ class Columns:
             for name in (*self._named.values(), *self._named):
                 texts.pop(name, None)
             texts.update((field, text) for field, text in named.items() if text)
-        for field, names in self._aliases.items():
-            if field not in texts and (present := [name for name in names if name in texts]):
-                texts[field] = texts[present[0]] if field == "availability" else texts.pop(present[0])
-        return texts
+        return _with_aliases(texts, self._aliases)
 
     def check(self, feed: str, present: Mapping[str, str]) -> None:
         """Raise FeedError if a column of `--field` or a required column is missing.

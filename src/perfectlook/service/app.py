@@ -66,16 +66,20 @@ def create_app(service: Service) -> ASGIApp:
         routes.add_route("/shop", lambda _: RedirectResponse("shop/product.html"), include_in_schema=False)
     hidden = {settings.model: "the model", settings.catalogue: "the catalogue"}
     add_handlers(routes, {**hidden, service.recommender.catalogue.location: "the catalogue"})
-    app: ASGIApp = ServiceMiddleware(routes, service)
-    if settings.allow_origin:  # outermost, so that pages can read refusals too
-        app = CORSMiddleware(
-            app,
-            allow_origins=settings.allow_origin,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
-            expose_headers=["X-Request-Id", "Retry-After"],
-        )
-    return app
+    return with_cors(ServiceMiddleware(routes, service), settings)  # so that pages can read refusals too
+
+
+def with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
+    """Return an application that pages of the origins in the settings may call."""
+    if not settings.allow_origin:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.allow_origin,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+        expose_headers=["X-Request-Id", "Retry-After"],
+    )
 
 
 def files_router(

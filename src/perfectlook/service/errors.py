@@ -7,7 +7,8 @@ import logging
 import re
 import sqlite3
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -54,13 +55,16 @@ class Refusal(HTTPException):
 
 @dataclass(slots=True)
 class RequestState:
-    """A request's id, the name and scopes of its key, its start time and the code of its error."""
+    """A request's id, its key's name and scopes, its start, its error's code and the host of its photo."""
 
     id: str
     key: str | None = None
     scopes: frozenset[str] = frozenset()
     began: float = field(default_factory=time.perf_counter)
     error: str | None = None
+    host: str | None = None
+    hold: Callable[[int], None] = lambda _: None
+    """Takes bytes for this request from the budget of all bodies. Raises a Refusal (503) without enough."""
 
     @property
     def is_public(self) -> bool:
@@ -157,7 +161,7 @@ def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
     async def invalid(request: Request, error: RequestValidationError | ValidationError) -> Response:
         details = [
             {"where": [str(part)[:MOST_TEXT] for part in each["loc"]], "problem": reason_of(each)}
-            for each in error.errors()[:MOST_DETAILS]
+            for each in _problems(error)[:MOST_DETAILS]
         ]
         message = f"{'.'.join(details[0]['where'])}: {details[0]['problem']}"
         return error_answer(Refusal(422, "invalid", message), state_of(request), details)
@@ -166,9 +170,9 @@ def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
     async def failed(request: Request, error: PerfectLookError) -> Response:
         refusal, state = refusal_of(error, hidden), state_of(request)
         level = logging.WARNING if refusal.status_code >= 500 else logging.INFO
-        reason = {"request_id": state.id, "code": refusal.code, "cause": type(error).__name__}
-        if refusal.status_code >= 500:  # other messages repeat what was sent
-            reason["reason"] = masked(str(error)[:500])
+        reason: dict[str, Any] = {"request_id": state.id, "code": refusal.code, "cause": cause_of(error)}
+        if isinstance(error, FetchError):
+            reason["host"] = state.host
         LOGGER.log(level, "refused", extra=reason)
         return error_answer(refusal, state, error.details if isinstance(error, BudgetError) else None)
 
@@ -180,6 +184,13 @@ def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
     async def gone(request: Request, _: ClientDisconnect) -> Response:
         state_of(request).error = "client_gone"
         return Response(status_code=499)  # only the log reads it
+
+
+def _problems(error: RequestValidationError | ValidationError) -> Sequence[Mapping[str, Any]]:
+    """Return the problems, which may be many thousands, without what was sent."""
+    if isinstance(error, RequestValidationError):
+        return error.errors()
+    return error.errors(include_url=False, include_input=False)
 
 
 def unexpected(error: BaseException, state: RequestState) -> Response:
@@ -219,20 +230,45 @@ def refusal_of(error: PerfectLookError, hidden: Mapping[str, str]) -> Refusal:  
     return Refusal(503, "unavailable", "The catalogue cannot be used now. Try again later.", retry_after=5)
 
 
+_NOT_WRITTEN = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE)
+"""How SQLite reports a quota that is used up, and an index of its journal for which there is no room."""
+
+
 def _is_of_full_disk(error: BaseException | None) -> bool:
     """Whether an error, or the error that caused it, comes from a full disk."""
     while error is not None:
-        is_full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-        if is_full or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        code = getattr(error, "sqlite_errorcode", 0)
+        if (
+            code & 0xFF == sqlite3.SQLITE_FULL
+            or code in _NOT_WRITTEN
+            or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        ):
             return True
         error = error.__cause__
     return False
 
 
-def masked(text: str) -> str:
-    """Return a text for the log without what it quotes, and without the paths and queries of URLs."""
-    text = re.sub(r"(\w+://)(?:[^\s/@'\"]*@)?([^\s/?#'\"]*)[^\s'\"]*", r"\1\2/…", text)
-    return re.sub(r"'[^'\n]*'", "'…'", text)
+def cause_of(error: BaseException | None) -> str:
+    """Return the types of an error and its causes, with the names of the system's errors, for the log.
+
+    Messages are left out: they may repeat queries, ids, and URLs with tokens.
+    """
+    types: list[str] = []
+    while error is not None and len(types) < 10:
+        code = errno.errorcode.get(getattr(error, "errno", None) or 0, "")
+        types.append(f"{type(error).__name__} {getattr(error, 'sqlite_errorname', None) or code}".strip())
+        error = error.__cause__
+    return " < ".join(types)
+
+
+def traceback_of(error: BaseException | None) -> str:
+    """Return the places of an error and of the errors before it, for the log, without their messages."""
+    parts: list[str] = []
+    while error is not None and len(parts) < 10:
+        places = "".join(traceback.format_tb(error.__traceback__))
+        parts.insert(0, f"{places}{cause_of(error).split(' < ')[0]}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return "\n".join(parts)
 
 
 def _without(message: str, hidden: Mapping[str, str]) -> str:
@@ -278,5 +314,5 @@ class LoopErrors:
         if now - self._last.get(message, -1.0) < 1.0:
             return
         self._last[message] = now
-        traceback = None if isinstance(error, OSError) else error
-        LOGGER.error("event loop", extra={"reason": f"{message}: {error}"}, exc_info=traceback)
+        shown = None if isinstance(error, OSError) else error
+        LOGGER.error("event loop", extra={"reason": message, "cause": cause_of(error)}, exc_info=shown)

@@ -80,6 +80,11 @@ class Experiment(BaseModel):
         except ValueError as error:
             raise UsageError(f"{file}: not valid TOML ({error}). Correct the file.") from error
 
+    @property
+    def labels(self) -> list[str]:
+        """The arms as feedback names them: `EXPERIMENT/ARM`."""
+        return [f"{self.name}/{each.name}" for each in self.arms]
+
     def place(self, session: str) -> int:
         """Return the arm of a session: 0 or 1. It depends on nothing but the names of both."""
         digest = hashlib.sha256(f"{self.name}:{session}".encode()).digest()

@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -25,6 +25,8 @@ CREATE TABLE IF NOT EXISTS feedback (
     PRIMARY KEY (request_id, category, product, event)
 ) WITHOUT ROWID
 """
+_ARMS = "CREATE TABLE IF NOT EXISTS arms (arm TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID"
+"""The order of the arms in the files of their experiments."""
 _LATER = ("arm TEXT NOT NULL DEFAULT ''", "session TEXT", "value REAL", "currency TEXT")
 """The columns that files of earlier versions do not have."""
 _SUMS = ", ".join(f"{event} = {event} + (new.event = '{event}')" for event in EVENTS)
@@ -52,18 +54,24 @@ DEFAULT_MAX = 256 * 2**20
 class FeedbackStore(Closable):
     """The events in a SQLite file. Each event is stored once, even if it is sent again."""
 
-    def __init__(self, file: Path, max_bytes: int = DEFAULT_MAX, *, needed: bool = True) -> None:
+    def __init__(
+        self, file: Path, max_bytes: int = DEFAULT_MAX, *, needed: bool = True, arms: Sequence[str] = ()
+    ) -> None:
         """Open the file. It is made if it does not exist. It never grows above `max_bytes`.
 
-        Unless it is `needed`, a file that cannot be opened is logged, and events are refused until it can.
+        The order of the `arms` is stored for reports. Unless it is `needed`, a file that cannot be opened is
+        logged, and events are refused until it can.
 
         Raises:
             PerfectLookError: it cannot be opened.
         """
         self._file = file
         self._max_bytes = max_bytes
+        self._arms = arms
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None
+        """The device and the inode of the open file."""
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._connected()
@@ -115,8 +123,11 @@ class FeedbackStore(Closable):
         """Return the counts of events and the click-through rates, by category and by rank."""
         address = f"{self._file.absolute().as_uri()}?mode=ro"
         try:
-            with self._lock, closing(sqlite3.connect(address, uri=True, timeout=10)) as reader:
-                by_category, by_rank = _counted(reader, "category"), _counted(reader, "rank")
+            with self._lock:
+                with suppress(OSError, sqlite3.Error):  # a file that cannot be written can still be read
+                    self._connected()
+                with closing(sqlite3.connect(address, uri=True, timeout=10)) as reader:
+                    by_category, by_rank = _counted(reader, "category"), _counted(reader, "rank")
         except sqlite3.Error as error:
             message = "Feedback cannot be read now. Try again later."
             raise Refusal(503, "unavailable", message, retry_after=30) from error
@@ -129,6 +140,8 @@ class FeedbackStore(Closable):
     def _connected(self) -> sqlite3.Connection:
         if self._is_closed:
             raise sqlite3.ProgrammingError("the feedback store is closed")
+        if self._connection is not None and self._present() != self._opened:
+            self._drop()  # the file was moved or deleted: go on in a new one
         if self._connection is None:
             with ExitStack() as opening:
                 connection = sqlite3.connect(self._file, timeout=10, check_same_thread=False)
@@ -136,6 +149,11 @@ class FeedbackStore(Closable):
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
                 connection.execute(_SCHEMA)
+                if self._arms:
+                    with connection:
+                        connection.execute(_ARMS)
+                        rows = [(arm, place) for place, arm in enumerate(self._arms)]
+                        connection.executemany("INSERT OR REPLACE INTO arms VALUES (?, ?)", rows)
                 if not set(EVENTS) <= _columns(connection, "by_rank"):
                     with connection:
                         connection.execute("BEGIN IMMEDIATE")
@@ -148,13 +166,25 @@ class FeedbackStore(Closable):
                 (page,) = connection.execute("PRAGMA page_size").fetchone()
                 connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page)}")
                 opening.pop_all()
-            self._connection = connection
+            self._connection, self._opened = connection, self._present()
         return self._connection
 
+    def _present(self) -> tuple[int, int] | None:
+        """Return the device and the inode of the file that is now at the path."""
+        try:
+            status = self._file.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._connection is None:
+            return
+        if self._present() != self._opened:  # otherwise SQLite does this; the journal stays at the old path
+            with suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.close()
+        self._connection = None
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:

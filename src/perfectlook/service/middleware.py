@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import secrets
+import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -12,12 +13,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perfectlook.service.errors import LOGGER, Refusal, RequestState, error_answer, unexpected
-from perfectlook.service.security import Key, Rates, missing_key
+from perfectlook.service.security import Key, Rates, missing_key, network_of
 from perfectlook.service.service import Service
 from perfectlook.service.workers import CALLER
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-_SAFE_HEADERS = {
+SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -35,7 +36,7 @@ _FREE = 2**18
 
 
 class BodyBudget:
-    """The memory of all bodies that are arriving or being answered, in bytes. For one thread.
+    """The memory of all bodies and fetched photos of requests, in bytes. Safe for several threads.
 
     One address may hold a quarter of it. So an address that fills its part does not stop the others.
     """
@@ -44,6 +45,7 @@ class BodyBudget:
         """Start with no bodies."""
         self._most = most
         self._held: Counter[str] = Counter()
+        self.lock = threading.RLock()
 
     def take(self, address: str, count: int) -> bool:
         """Take bytes for an address. Return whether there were enough."""
@@ -70,7 +72,7 @@ class ServiceMiddleware:
         self._app = app
         self._service = service
         self._most = service.settings.max_upload + 2**16  # a photo and the other fields of its form
-        self._safe = dict(_SAFE_HEADERS)
+        self._safe = dict(SAFE_HEADERS)
         if service.settings.frame_ancestors:
             del self._safe["X-Frame-Options"]  # it cannot name an origin, and the policy can
         self._rates = Rates(service.settings.rate, service.settings.burst)
@@ -85,7 +87,7 @@ class ServiceMiddleware:
         given = headers.get("x-request-id", "")
         state = RequestState(given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(12))
         scope["perfectlook.state"] = state
-        address = (scope.get("client") or ("",))[0]
+        address = network_of((scope.get("client") or ("",))[0])
         found = self._key(headers)
         if found is not None:
             state.key, state.scopes = found.name, found.scopes
@@ -97,6 +99,7 @@ class ServiceMiddleware:
         body = Body(
             receive, most, self._service.settings.read_seconds, headers, self._budget, address, self._most
         )
+        state.hold = body.hold
         status = 0
 
         async def answer(message: Message) -> None:
@@ -172,7 +175,7 @@ class Body:
         self._most = most
         self._seconds = seconds
         self._deadline = asyncio.get_running_loop().time() + seconds
-        self._size = 0
+        self._size = self._fetched = 0
         self._announced = _length(headers)
         self._budget = budget
         self._address = address
@@ -201,19 +204,33 @@ class Body:
         if self._size > self._most and self._held is not None:
             self.done = False
             raise too_large(self._most)
-        if self._held is not None and (more := max(0, self._size - _FREE) - self._held):
-            if not self._budget.take(self._address, more):
-                self.done = False
-                full = "The server receives too many bodies. Try again in a second."
-                raise Refusal(503, "busy", full, retry_after=1)
-            self._held += more
+        try:
+            self.hold(0)
+        except Refusal:
+            self.done = False
+            raise
         return message
+
+    def hold(self, count: int) -> None:
+        """Count more bytes, such as those of a photo that is being fetched. Any thread may call this.
+
+        Raises:
+            Refusal: the budget has too few bytes (503).
+        """
+        with self._budget.lock:
+            self._fetched += count
+            if self._held is not None and (more := self._size + self._fetched - _FREE - self._held) > 0:
+                if not self._budget.take(self._address, more):
+                    full = "The server receives too many bodies. Try again in a second."
+                    raise Refusal(503, "busy", full, retry_after=1)
+                self._held += more
 
     def release(self) -> None:
         """Return the bytes to the budget. Later ones take none."""
-        if self._held:
-            self._budget.give(self._address, self._held)
-        self._held = None
+        with self._budget.lock:
+            if self._held:
+                self._budget.give(self._address, self._held)
+            self._held = None
 
     async def drain(self) -> None:
         """Read the rest of a body, up to the limit. A client that is still sending would miss the answer."""

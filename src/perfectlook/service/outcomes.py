@@ -31,7 +31,8 @@ def outcomes(file: Path) -> list[dict[str, Any]]:
     (1,000 resamples, seed 0): the events of one session depend on each other.
 
     Returns:
-        For each experiment its `arms`, and the `difference` of the last arm and the first one.
+        For each experiment its `arms`, in the order of its file, and the `difference` of the last arm and the
+        first one.
 
     Raises:
         UsageError: there is no file of feedback.
@@ -52,6 +53,9 @@ def _read(reader: sqlite3.Connection) -> list[dict[str, Any]]:
     if columns and "arm" not in columns:  # of an earlier version, which had no experiments
         return []
     arms = [row[0] for row in reader.execute("SELECT DISTINCT arm FROM feedback WHERE arm <> '' ORDER BY 1")]
+    if reader.execute("PRAGMA table_info(arms)").fetchall():
+        places = dict(reader.execute("SELECT arm, place FROM arms").fetchall())
+        arms.sort(key=lambda arm: (arm.split("/")[0], places.get(arm, 0)))
     found = []
     for name in dict.fromkeys(each.split("/")[0] for each in arms):
         mine = [each for each in arms if each.split("/")[0] == name]

@@ -6,6 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Iterable
+from functools import lru_cache
 from math import nan
 from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
@@ -18,8 +19,10 @@ from pydantic import (
     Field,
     StringConstraints,
     WithJsonSchema,
+    create_model,
     field_validator,
 )
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
@@ -42,6 +45,8 @@ MAX_VALUES = 30_000
 """Maximum number of values in the JSON of a request."""
 MAX_TEXT = 2**16
 """Maximum bytes of a text in a form."""
+_CHARSETS = (b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin-1", b"latin1")
+"""The charsets of forms. Python knows others that fail in their own ways, or take seconds to decode."""
 
 
 def _box(value: object) -> Box | None:
@@ -136,6 +141,7 @@ class SimilarOptions(PhotoOptions):
 
 Options = TypeVar("Options", bound=PhotoOptions)
 Result = TypeVar("Result")
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class ReceivedFile(NamedTuple):
@@ -161,14 +167,12 @@ async def read_question(
     type_ = content_type(request)
     photo: ReceivedFile | None = None
     if type_ == "multipart/form-data":
-        texts, files = await read_form(request, PHOTO)
+        texts, files = await read_form(request, service, PHOTO)
         photo = files.get(PHOTO)
         options = kind.model_validate(_gathered([*request.query_params.multi_items(), *texts]))
     elif type_ == "application/json":
-        document = read_json(await request.body())
-        if not isinstance(document, dict):
-            raise Refusal(400, "bad_json", 'The body is no JSON object. Send one, such as {"url": ...}.')
-        options = kind.model_validate(document)
+        body = await request.body()
+        options = await service.parsers.run(lambda: _options(body, kind))
     elif type_.startswith("image/") or type_ == "application/octet-stream":
         options = kind.model_validate(_gathered(request.query_params.multi_items()))
         photo = ReceivedFile(await request.body(), PHOTO)
@@ -207,8 +211,32 @@ def read_json(text: bytes | str) -> Any:
         raise Refusal(400, "bad_json", f"The body is malformed JSON ({error}). Send valid JSON.") from error
 
 
+def _options(text: bytes, kind: type[Options]) -> Options:
+    document = read_json(text)
+    if not isinstance(document, dict):
+        raise Refusal(400, "bad_json", 'The body is no JSON object. Send one, such as {"url": ...}.')
+    return kind.model_validate(document)
+
+
+async def read_body(request: Request, service: Service, kind: type[Model]) -> Model:
+    """Read a JSON body and validate it in a thread. Errors name its fields as `body.FIELD`.
+
+    Raises:
+        Refusal: the body is malformed JSON (400), or has too many values (413).
+        ValidationError: a field is wrong.
+    """
+    content = await request.body()
+    received = await service.parsers.run(lambda: _received(kind).model_validate({"body": read_json(content)}))
+    return cast(Model, received.body)  # type: ignore[attr-defined]
+
+
+@lru_cache
+def _received(kind: type[BaseModel]) -> type[BaseModel]:
+    return create_model("Received", body=(kind, ...))
+
+
 async def read_form(
-    request: Request, file: str, text: int = MAX_TEXT
+    request: Request, service: Service, file: str, text: int = MAX_TEXT
 ) -> tuple[list[tuple[str, str]], dict[str, ReceivedFile]]:
     """Return the texts of a form, and its file with the given name.
 
@@ -217,6 +245,9 @@ async def read_form(
     Raises:
         Refusal: the form cannot be read (400), or has a file of another name, or text in its place (422).
     """
+    _, about = parse_options_header(request.headers.get("content-type"))  # as the parser reads it
+    if about.get(b"charset", b"utf-8").lower() not in _CHARSETS:
+        raise Refusal(400, "bad_form", "The form has an unknown charset. Send it as UTF-8.")
 
     class InMemory(MultiPartParser):
         spool_max_size = 2**62  # large files stay in memory too
@@ -229,9 +260,10 @@ async def read_form(
 
     parser = InMemory(request.headers, chunks(), max_files=1, max_fields=100, max_part_size=text)
     try:  # in a thread, because some forms take seconds
-        form = await asyncio.to_thread(_without_waiting, parser.parse())
-    except MultiPartException as error:
-        raise Refusal(400, "bad_form", f"The form cannot be read. {error.message}") from error
+        form = await service.parsers.run(lambda: _without_waiting(parser.parse()))
+    except (MultiPartException, ValueError, LookupError) as error:
+        reason = error.message if isinstance(error, MultiPartException) else "It is malformed."
+        raise Refusal(400, "bad_form", f"The form cannot be read. {reason}") from error
     texts, files = [], {}
     try:
         for name, value in form.multi_items():
@@ -338,6 +370,16 @@ async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
 async def _gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def described_body(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAPI description of a JSON body, in one piece: OpenAPI has no `$defs`."""
+    schema = kind.model_json_schema()
+    known = schema.pop("$defs", {})
+    for each in schema["properties"].values():
+        if reference := each.get("items", {}).get("$ref"):
+            each["items"] = known[reference.split("/")[-1]]
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def described_question(options: type[BaseModel], **example: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import ipaddress
 import logging
 import math
 import re
@@ -10,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -123,7 +125,7 @@ class Keys:
             UsageError: the file cannot be read.
         """
         self._file = file
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: tuple[int, ...] | None = None
         self._known: list[Key] = []
         self._lock = threading.Lock()
         self.problem = ""
@@ -179,14 +181,14 @@ class Keys:
         with self._lock:
             try:
                 status = self._file.stat()
-                stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+                stamp = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
                 if stamp == self._stamp:
                     return None
-                text = self._file.read_text(encoding="utf-8")
+                text = self._file.read_text(encoding="utf-8", errors="replace")
             except FileNotFoundError as error:
                 remedy = f"Make it with `perfectlook keys new NAME >> {self._file}`"
                 raise UsageError(f"{self._file}: no such file. {remedy}, or check the path.") from error
-            except (OSError, UnicodeDecodeError) as error:
+            except OSError as error:
                 raise UsageError(f"{self._file}: cannot be read ({error}). Check its permissions.") from error
             (self._known, wrong), self._stamp = _parsed(text, self._file), stamp
             return wrong
@@ -207,6 +209,21 @@ def _parsed(text: str, file: Path) -> tuple[list[Key], list[UsageError]]:
             scopes |= {"read", "feedback"}
         keys.append(Key(found[1], bytes.fromhex(found[2]), scopes))
     return keys, wrong
+
+
+@lru_cache(4096)
+def network_of(address: str) -> str:
+    """Return what counts as one caller: an IPv4 address, or the /64 network of an IPv6 address.
+
+    Every customer of a provider has 2**64 IPv6 addresses.
+    """
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((int(found), 64), strict=False))
 
 
 class Rates:

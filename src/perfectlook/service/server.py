@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from perfectlook.errors import PerfectLookError, UsageError
+from perfectlook.errors import PerfectLookError, StoreAwayError, UsageError
 from perfectlook.server_answers import ErrorAnswer, ErrorDetail
-from perfectlook.service.errors import masked
+from perfectlook.service.errors import traceback_of
+from perfectlook.service.security import network_of
 from perfectlook.service.settings import Settings
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
     from perfectlook.service.service import Service
 
 KEEP_ALIVE = 30
@@ -45,9 +48,14 @@ _TOO_LARGE = f"The head of the request is larger than {MAX_HEAD:,} bytes. Send f
 def run(settings: Settings) -> None:
     """Open everything, serve, and return after a signal, when all accepted requests are answered.
 
+    If the server of the catalogue is away, requests are answered with 503 until it is there.
+
     Raises:
         PerfectLookError: the model, the catalogue or a file of the settings cannot be used.
     """
+    reload = _Reload()
+    with suppress(AttributeError):  # Windows has no SIGHUP
+        signal.signal(signal.SIGHUP, reload)
     _allow_files()
     listen(settings.host, settings.port).close()  # before everything is opened: a wrong address fails early
     log_as_json()
@@ -57,25 +65,55 @@ def run(settings: Settings) -> None:
             pool.submit(import_module, "perfectlook.service.app")  # takes about as long as opening
             from perfectlook.service.service import Service
 
-            service = Service.open(settings)
+            def opened() -> Service:
+                reload.service = Service.open(settings)
+                reload.look()
+                return reload.service
+
+            service, away = None, None
+            try:
+                service = opened()
+            except StoreAwayError as error:
+                away = error
     finally:
         gc.freeze()
         gc.enable()
-    with suppress(AttributeError):  # Windows has no SIGHUP
-        signal.signal(signal.SIGHUP, lambda *_: threading.Thread(target=service.look_again).start())
-    server(service).run()
-
-
-def server(service: "Service") -> uvicorn.Server:
-    """Return the server of an open service."""
     from perfectlook.service.app import create_app
+    from perfectlook.service.waiting import Waiting
 
-    settings = service.settings
-    opened = {"model": service.recommender.model.name, "host": settings.host, "port": settings.port}
-    logging.getLogger("perfectlook.service").info("open", extra=opened)
+    if service is not None:
+        server(settings, create_app(service)).run()
+        return
+    waiting = Waiting(opened, settings, away)
+    runner = server(settings, waiting)
+    waiting.give_up = lambda: setattr(runner, "should_exit", True)
+    runner.run()
+    if waiting.failure is not None:
+        raise waiting.failure
+
+
+class _Reload:
+    """What SIGHUP does: the service looks for its model again. An early signal waits for the service."""
+
+    service: "Service | None" = None
+    _asked = False
+
+    def __call__(self, *_: object) -> None:
+        self._asked = True
+        self.look()
+
+    def look(self) -> None:
+        """Do what was asked for, if the service is open."""
+        if self._asked and self.service:
+            self._asked = False
+            threading.Thread(target=self.service.look_again).start()
+
+
+def server(settings: Settings, app: "ASGIApp") -> uvicorn.Server:
+    """Return the server of an application."""
     return uvicorn.Server(
         uvicorn.Config(
-            create_app(service),
+            app,
             host=settings.host,
             port=settings.port,
             http=type(
@@ -107,7 +145,9 @@ def serving(service: "Service", listener: socket.socket) -> Iterator[None]:
     Raises:
         PerfectLookError: the server stopped before it was ready.
     """
-    runner = server(service)
+    from perfectlook.service.app import create_app
+
+    runner = server(service.settings, create_app(service))
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, name="server")
     thread.start()
     try:
@@ -175,15 +215,17 @@ class TimedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 with limits on connections, and on the time and the size of a request's head.
 
     A connection is closed if a head takes longer than `head_seconds`. The time starts with the connection, or
-    with the first byte of a further request. The middleware limits the bodies. A body may not consist mostly
-    of the heads of its chunks, or arrive in tiny parts. All limits hold while the bytes are parsed: otherwise
-    a few bytes more would block the event loop.
+    with the first byte of a further request. It is cut off if its client reads less than `MAX_READ` bytes of
+    a waiting answer in that time. The middleware limits the bodies. A body may not consist mostly of the
+    heads of its chunks, or arrive in tiny parts. All limits hold while the bytes are parsed: otherwise a few
+    bytes more would block the event loop.
     """
 
     places = Connections(2_048, 2_048)
 
     head_seconds = 20.0
     _deadline: TimerHandle | None = None
+    _unread: TimerHandle | None = None
     _in_body = False
     _answering = 0
     _received = 0
@@ -209,13 +251,30 @@ class TimedProtocol(HttpToolsProtocol):
 
     @property
     def _address(self) -> str:
-        return self.client[0] if self.client else ""
+        return network_of(self.client[0]) if self.client else ""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the time limit."""
         self._head_came()
+        self._has_read()
         self.places.leave(self, self._address)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Note that the client has to read before more is written."""
+        self._await_reading()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Note that the client has read. A connection that is closing still waits for its last bytes."""
+        if not self.transport.is_closing():
+            self._has_read()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection. Closing waits until the client has read its answer."""
+        super().timeout_keep_alive_handler()
+        self._await_reading()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes. Outside a body they belong to a head, even empty lines before it."""
@@ -277,6 +336,8 @@ class TimedProtocol(HttpToolsProtocol):
         """Note that an answer is sent."""
         self._answering -= 1
         super().on_response_complete()
+        if self.transport.is_closing():
+            self._await_reading()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a malformed head with a JSON error, and close the connection."""
@@ -311,6 +372,24 @@ class TimedProtocol(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
+    def _await_reading(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left and self._unread is None:
+            self._unread = self.loop.call_later(self.head_seconds, self._read_is_late, left)
+
+    def _has_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _read_is_late(self, before: int) -> None:
+        self._unread = None
+        left = self.transport.get_write_buffer_size()
+        if left and before - left < MAX_READ:
+            self.transport.abort()
+        else:
+            self._await_reading()
+
     def _head_is_late(self) -> None:
         self._deadline = None
         if self._answering:  # an earlier request of this connection still gets its answer
@@ -334,7 +413,7 @@ class JsonLines(logging.Formatter):
         }
         line |= {name: value for name, value in vars(record).items() if name not in self.known}
         if record.exc_info:
-            line["exception"] = masked(self.formatException(record.exc_info))
+            line["exception"] = traceback_of(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

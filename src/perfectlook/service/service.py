@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
+from io import BytesIO
 from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Self, TypeVar, cast
@@ -19,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from perfectlook.backbones import open_backbone
 from perfectlook.catalogue import Catalogue
-from perfectlook.errors import CatalogueError, ModelError, PerfectLookError
+from perfectlook.errors import CatalogueError, FetchError, ModelError, PerfectLookError
 from perfectlook.fetching import Fetcher, FetchLimits, host_of
 from perfectlook.files import Closable, cache_folder, model_folder, worker_count
 from perfectlook.images import PictureLimits
@@ -29,7 +30,7 @@ from perfectlook.recommender import Recommender, Rules
 from perfectlook.recommender.rules import NO_RULES
 from perfectlook.recommender.slots import SlotTable
 from perfectlook.service.decoding import Decoder
-from perfectlook.service.errors import LOGGER, Refusal, RequestState
+from perfectlook.service.errors import LOGGER, Refusal, RequestState, cause_of
 from perfectlook.service.experiment import Arm, Experiment
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.security import Keys
@@ -56,17 +57,19 @@ class Service(Closable):
         self.slots = SlotTable.given(settings.slots or None)
         self.keys = Keys(Path(settings.keys) if settings.keys else None)
         self.samples = Samples(Path(settings.samples) if settings.samples else None)
+        self.experiment = Experiment.read(settings.experiment) if settings.experiment else None
         file, chosen = _feedback_file(settings), bool(settings.feedback)
-        self.feedback = FeedbackStore(file, settings.feedback_max, needed=chosen)
+        arms = self.experiment.labels if self.experiment else ()
+        self.feedback = FeedbackStore(file, settings.feedback_max, needed=chosen, arms=arms)
         threads = settings.workers or worker_count()
         self.decoder = _decoder(settings, threads)
         self.thumbnails = Thumbnails(self.decoder)
         queue = threads * settings.queue
         self.workers = Workers("model", threads, queue, settings.queue_seconds, around=self._following)
         self.readers = Workers("reader", threads=4, places=512, around=self._following)
+        self.parsers = Workers("parser", threads=2, places=512)
         self.state = Workers("state", threads=1, places=64, around=self._following)
         self.writers = Workers("writer", threads=1, places=32, around=self._following)
-        self.experiment = Experiment.read(settings.experiment) if settings.experiment else None
         self.arms: list[Arm] = []
         """The arms of the experiment."""
         self.shop: Path | None = None
@@ -95,11 +98,10 @@ class Service(Closable):
             service._open_arms()
             if settings.follow_model:
                 service.watch()
+            opened = {"model": model.name, "host": settings.host, "port": settings.port}
+            LOGGER.info("open", extra=opened)
         except BaseException:
-            if service is not None:
-                service.decoder.close()
-                service._close_arms()
-            recommender.close()
+            (service or recommender).close()
             raise
         return service
 
@@ -123,7 +125,9 @@ class Service(Closable):
         return Arm("", self.recommender, self.rules)
 
     def _open_arms(self) -> None:
-        for given in self.experiment.arms if self.experiment else ():
+        if self.experiment is None:
+            return
+        for name, given in zip(self.experiment.labels, self.experiment.arms, strict=True):
             recommender = self.recommender
             if given.model or given.catalogue:
                 model = Model.open(given.model) if given.model else recommender.model
@@ -131,15 +135,8 @@ class Service(Closable):
                 catalogue = Catalogue.open(place, model, approximate_above=above)
                 recommender = self._recommender(catalogue, model)
             rules = Rules.read(given.rules) if given.rules else self.rules
-            assert self.experiment
-            name = f"{self.experiment.name}/{given.name}"
             options = given.options.model_dump(exclude_none=True)
             self.arms.append(Arm(name, recommender, rules, options))
-
-    def _close_arms(self) -> None:
-        for each in self.arms:
-            if each.recommender is not self.recommender:
-                each.recommender.close()
 
     def _recommender(self, catalogue: Catalogue, model: Model) -> Recommender:
         """Return a recommender that is warmed up. It shares the network of the present one, if it can."""
@@ -170,7 +167,8 @@ class Service(Closable):
         try:
             self._prepare()
         except PerfectLookError as error:
-            LOGGER.warning("model", extra={"reason": str(error)})
+            reason = str(error) if isinstance(error, ModelError) else cause_of(error)
+            LOGGER.warning("model", extra={"reason": reason})
 
     def _prepare(self) -> None:
         """Open the staged model, or switch to the active one."""
@@ -244,13 +242,19 @@ class Service(Closable):
         """
         hosts = self.settings.photo_hosts
         is_limited = state.is_public and (bool(hosts) or state.key is not None)
-        if is_limited and (host := host_of(url)) not in hosts:
-            message = f"url: photos from the host '{host[:100]}' are not accepted. Add it to --photo-hosts."
+        host = host_of(url)
+        state.host = host[:100]
+        if is_limited and host not in hosts:
+            message = f"url: photos from the host '{state.host}' are not accepted. Add it to --photo-hosts."
             raise Refusal(422, "invalid", message)
-        fetch = (self._listed_fetcher if is_limited else self._fetcher).fetch
-        content = (await self._fetchers.run(lambda: fetch(url))).content
-        assert content is not None  # without validators in the request, the answer cannot be "not modified"
-        return content
+        fetch, photo = (self._listed_fetcher if is_limited else self._fetcher).fetch, _Held(state)
+        try:
+            await self._fetchers.run(lambda: fetch(url, file=photo))
+        except FetchError as error:
+            if isinstance(error.__cause__, Refusal):
+                raise error.__cause__ from None
+            raise
+        return photo.getvalue()
 
     @property
     def cache_control(self) -> str:
@@ -260,14 +264,30 @@ class Service(Closable):
     def _release(self) -> None:
         """Finish the accepted work, then close. This may take as long as the slowest request."""
         self._closing.set()
-        for workers in (self.workers, self.readers, self.state, self.writers, self._fetchers):
+        for workers in (
+            *(self.workers, self.readers, self.parsers),
+            *(self.state, self.writers, self._fetchers),
+        ):
             workers.close()
         self.decoder.close()
         for name in {"_fetcher", "_listed_fetcher"} & vars(self).keys():
             getattr(self, name).close()
         self.feedback.close()
-        self._close_arms()
+        for each in self.arms:
+            each.recommender.close()  # closing it again does nothing
         self.recommender.close()
+
+
+class _Held(BytesIO):
+    """A photo that is being fetched. Its bytes are taken from the budget of bodies as they come."""
+
+    def __init__(self, state: RequestState) -> None:
+        super().__init__()
+        self._state = state
+
+    def write(self, part: bytes, /) -> int:  # type: ignore[override]
+        self._state.hold(len(part))
+        return super().write(part)
 
 
 async def service_of(request: Request) -> Service:

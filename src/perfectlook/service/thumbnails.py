@@ -3,8 +3,10 @@
 import asyncio
 import re
 import threading
+import time
 from collections import Counter, OrderedDict
 from functools import lru_cache
+from math import inf
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,6 +22,8 @@ from perfectlook.service.errors import Refusal
 SIZES = (64, 128, 256, 512, 1024)
 """Sides of thumbnails in pixels. Requested sizes are rounded up, so that few variants exist."""
 KEPT_BYTES = 64 * 2**20
+FAILED_SECONDS, MOST_FAILED = 600.0, 10_000
+"""For how long a picture that cannot be made is not tried again, and how many such pictures are kept."""
 
 
 @lru_cache(maxsize=16_384)
@@ -37,6 +41,8 @@ class Thumbnails:
         self._making = threading.Lock()
         self._kept: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
         self._bytes = 0
+        self._failed: OrderedDict[str, float] = OrderedDict()
+        """When making a picture failed, by its tag."""
         self._lock = threading.Lock()
 
     def picture(self, record: Record, size: int | None) -> tuple[bytes, str]:
@@ -46,10 +52,8 @@ class Thumbnails:
             Refusal: the picture is missing or damaged (404).
         """
         tag = tag_of(record, size)
-        with self._lock:
-            if (found := self._kept.get(tag)) is not None:
-                self._kept.move_to_end(tag)
-                return found
+        if (found := self._made(tag)) is not None:
+            return found
         try:
             with open_regular(larger_copy(Path(record.picture)), DEFAULT_LIMITS.max_bytes) as file:
                 content = file.read()
@@ -58,12 +62,24 @@ class Thumbnails:
             if size is not None:
                 return self._keep(tag, self._decoder.jpeg(content, _side(size)))
             with self._making:  # one at a time: full sizes are large, and the next request may want the same
-                with self._lock:
-                    if (found := self._kept.get(tag)) is not None:
-                        return found
+                if (found := self._made(tag)) is not None:
+                    return found
                 return self._keep(tag, self._decoder.jpeg(content, None))
         except (OSError, PictureError) as error:
-            raise Refusal(404, "no_picture", "The picture is missing or damaged. Sync again.") from error
+            if isinstance(error, PictureError):  # it took a decoder; a missing file may come back
+                with self._lock:
+                    self._failed[tag] = time.monotonic()
+                    if len(self._failed) > MOST_FAILED:
+                        self._failed.popitem(last=False)
+            raise _unusable() from error
+
+    def _made(self, tag: str) -> tuple[bytes, str] | None:
+        with self._lock:
+            if time.monotonic() - self._failed.get(tag, -inf) < FAILED_SECONDS:
+                raise _unusable()
+            if (found := self._kept.get(tag)) is not None:
+                self._kept.move_to_end(tag)
+            return found
 
     def _keep(self, tag: str, content: bytes) -> tuple[bytes, str]:
         picture = (content, "image/jpeg")
@@ -74,6 +90,10 @@ class Thumbnails:
             while self._bytes > KEPT_BYTES:
                 self._bytes -= len(self._kept.popitem(last=False)[1][0])
         return picture
+
+
+def _unusable() -> Refusal:
+    return Refusal(404, "no_picture", "The picture is missing or damaged. Sync again.")
 
 
 def tag_of(record: Record, size: int | None) -> str:

@@ -12,7 +12,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
 
-from perfectlook.errors import CatalogueError, MissingExtraError, PerfectLookError, UsageError
+from perfectlook.errors import (
+    CatalogueError,
+    MissingExtraError,
+    PerfectLookError,
+    StoreAwayError,
+    UsageError,
+)
 from perfectlook.files import Closable
 
 TOKEN = "PERFECTLOOK_MILVUS_TOKEN"
@@ -149,7 +155,8 @@ class MilvusConnection(Closable):
             error.__cause__ = None  # pymilvus raises errors from themselves: a chain without an end
             cause, remedy = _explained(error)
             self._was_away = cause.startswith(_AWAY)
-            raise CatalogueError(f"{self.location}: {what} failed ({cause}). {remedy}") from error
+            kind = StoreAwayError if cause.startswith(_PASSING) else CatalogueError
+            raise kind(f"{self.location}: {what} failed ({cause}). {remedy}") from error
         self._was_away = False
 
     def _release(self) -> None:
@@ -158,9 +165,14 @@ class MilvusConnection(Closable):
 
 
 _AWAY = "no connection"
+_PASSING = (_AWAY, "it timed out", "the server is starting", "too few query nodes", "the server is full")
 # What the client's errors contain, the cause that it shows, and the remedy. The first match counts.
 _CAUSES = (
-    ("UNAVAILABLE|onnecting to server|onnection refused", _AWAY, "Check the URL, and that the server runs."),
+    (
+        r"UNAVAILABLE|onnecting to server|onnection refused|\[Errno",
+        _AWAY,
+        "Check the URL, and that the server runs.",
+    ),
     ("DEADLINE|imeout|timed out", "it timed out", "Check its load, or set a longer ?timeout=SECONDS."),
     ("UNAUTHENTICATED|auth check|ermission", "the server rejected the token", f"Correct {TOKEN}."),
     ("UNIMPLEMENTED", "pymilvus does not fit the server", "Install the pymilvus of the server's docs."),

@@ -1,7 +1,7 @@
 """Sample scenes (`/v1/samples`), feedback (`/v1/feedback`, `/v1/stats`) and the state of the server."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as PathParameter
@@ -18,7 +18,7 @@ from perfectlook.server_answers import (
     Stored,
 )
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer
-from perfectlook.service.requests import Session, read_json
+from perfectlook.service.requests import Session, described_body, read_body
 from perfectlook.service.security import reading, reporting, selling
 from perfectlook.service.service import OpenService
 from perfectlook.service.thumbnails import type_of
@@ -65,24 +65,9 @@ class Feedback(BaseModel):
     events: list[FeedbackEvent] = Field(min_length=1, max_length=1_000)
 
 
-class _Received(BaseModel):
-    """A body. Its name is in the places of errors."""
-
-    body: Feedback
-
-
-def _feedback_schema() -> dict[str, Any]:
-    """Return the schema of the body in one piece: OpenAPI has no `$defs`."""
-    schema = Feedback.model_json_schema()
-    schema["properties"]["events"]["items"] = schema.pop("$defs")["FeedbackEvent"]
-    return schema
-
-
 @report_router.post(
     "/v1/feedback",
-    openapi_extra={
-        "requestBody": {"required": True, "content": {"application/json": {"schema": _feedback_schema()}}}
-    },
+    openapi_extra=described_body(Feedback),
     **described("Report what a shopper did with an answer", Stored, 401, 422, 507, status=202),
 )
 async def feedback(request: Request, service: OpenService) -> Response:
@@ -90,8 +75,7 @@ async def feedback(request: Request, service: OpenService) -> Response:
 
     Only a server's key may report `purchased`: one with the scope `feedback` that is not public.
     """
-    content = await request.body()
-    found = await service.readers.run(lambda: _Received(body=read_json(content)).body)
+    found = await read_body(request, service, Feedback)
     if any(each.event == "purchased" for each in found.events):
         await selling(request)
     arm, session = service.arm(found.session), found.session
@@ -120,12 +104,14 @@ async def health() -> Response:
 async def ready(service: OpenService) -> Response:
     """Return the model and the number of products.
 
-    It answers 503 if the catalogue cannot be read, or was synced with another model.
+    It answers 503 if the catalogue, or that of an arm of an experiment, cannot be read or was synced with
+    another model.
     """
 
     def count() -> tuple[int, str]:
         catalogue, model = service.recommender.catalogue, service.recommender.model
-        catalogue.check(model)
+        for each in (service.recommender, *(arm.recommender for arm in service.arms)):
+            each.catalogue.check(each.model)
         return catalogue.count(), model.name
 
     try:

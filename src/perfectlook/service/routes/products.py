@@ -1,6 +1,5 @@
 """`/v1/products`: list, read, put and delete products and their pictures; `/v1/categories`."""
 
-import asyncio
 import base64
 import hashlib
 import re
@@ -9,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi import Path as PathParameter
@@ -20,6 +19,7 @@ from perfectlook.catalogue import Record
 from perfectlook.catalogue.changes import change_products, delete_products
 from perfectlook.errors import CatalogueError, PictureError
 from perfectlook.feeds import PictureCache
+from perfectlook.feeds.columns import field_names
 from perfectlook.feeds.fields import Cleaning, unusable_id
 from perfectlook.files import write_file
 from perfectlook.server_answers import (
@@ -32,7 +32,7 @@ from perfectlook.server_answers import (
 )
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer, state_of
 from perfectlook.service.middleware import MAX_KEYED_JSON
-from perfectlook.service.requests import content_type, read_form, read_json
+from perfectlook.service.requests import content_type, described_body, read_body, read_form, read_json
 from perfectlook.service.security import reading, writing
 from perfectlook.service.service import OpenService, Service
 from perfectlook.service.thumbnails import picture_address, tag_of
@@ -174,14 +174,14 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
     """Embed a product and store it in the catalogue. After the answer, searches find it."""
     if reason := unusable_id(id):
         raise Refusal(422, "invalid", f"id: {reason}")
-    document, content = await _body(request)
-    new = NewProduct.model_validate(document)
+    text, content = await _body(request, service)
+    new = await service.parsers.run(lambda: NewProduct.model_validate(read_json(text)))
     if content is None and new.picture_url is not None:
         content = await service.fetched(new.picture_url, state_of(request))
     if content is None and new.picture_base64 is not None:
         try:
             decode = partial(base64.b64decode, new.picture_base64, validate=True)
-            content = await asyncio.to_thread(decode)
+            content = await service.parsers.run(decode)
         except ValueError as error:
             raise Refusal(422, "invalid", "picture_base64: malformed. Send base64.") from error
     await service.writers.run(lambda: _put(service, id, new, content))
@@ -191,10 +191,12 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
 @router.patch(
     "/v1/products/{id:path}",
     dependencies=[Depends(writing)],
+    openapi_extra=described_body(LiveChange),
     **described("Change the price, sale or availability of a product", CatalogueProduct, 401, 404, 422),
 )
-async def patch(service: OpenService, id: Id, change: LiveChange) -> Response:  # noqa: A002
+async def patch(request: Request, service: OpenService, id: Id) -> Response:  # noqa: A002
     """Change a product without its picture. After the answer, searches show the change."""
+    change = await read_body(request, service, LiveChange)
     await service.readers.run(lambda: _record(service, id))
     (reason,) = await _change(service, [(id, change)])
     if reason:
@@ -205,10 +207,12 @@ async def patch(service: OpenService, id: Id, change: LiveChange) -> Response:  
 @router.patch(
     "/v1/products",
     dependencies=[Depends(writing)],
+    openapi_extra=described_body(LiveChanges),
     **described("Change the price, sale or availability of many products", ChangedProducts, 401, 422),
 )
-async def patch_many(service: OpenService, changes: LiveChanges) -> Response:
+async def patch_many(request: Request, service: OpenService) -> Response:
     """Change up to 1,000 products without their pictures. A change that cannot be made says why."""
+    changes = await read_body(request, service, LiveChanges)
     reasons = await _change(service, [(each.id, each) for each in changes.products])
     answers = [
         ChangedProduct(id=each.id, error=reason or None)
@@ -233,18 +237,18 @@ async def _change(service: Service, changes: list[tuple[str, LiveChange]]) -> li
     return await service.writers.run(lambda: change_products(service.recommender.catalogue.store, texts))
 
 
-async def _body(request: Request) -> tuple[Any, bytes | None]:
+async def _body(request: Request, service: Service) -> tuple[bytes | str, bytes | None]:
     """Return the product's JSON, and its picture if the body is a form."""
     type_ = content_type(request)
     if type_ == "application/json":
-        return await asyncio.to_thread(read_json, await request.body()), None
+        return await request.body(), None
     if type_ != "multipart/form-data":
         raise Refusal(
             415, "unsupported_type", "Send JSON, or a form with 'product' (JSON) and a file 'picture'."
         )
-    texts, files = await read_form(request, "picture", MAX_KEYED_JSON)
+    texts, files = await read_form(request, service, "picture", MAX_KEYED_JSON)
     picture = files.get("picture")
-    return read_json(dict(texts).get("product", "")), picture and picture.content
+    return dict(texts).get("product", ""), picture and picture.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +270,7 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     if not category:
         raise Refusal(422, "invalid", f"category '{new.category}': invalid. Write it as Furniture|Chairs.")
     fields = {"image_link": new.picture_url} if new.picture_url else {}
-    fields |= {name.lower(): text.strip() for name, text in new.fields.items() if text.strip()}
+    fields |= field_names(new.fields)
     if problem := next(Cleaning().clean(fields), None):
         raise Refusal(422, "invalid", f"fields: {problem[1]}")
     if content is not None:
