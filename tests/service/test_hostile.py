@@ -385,7 +385,7 @@ def test_photos_that_are_fetched_are_within_the_budget_of_bodies(own_store: Stor
         assert own.photo(own_store.photos[0]).status_code == 200  # the budget has its bytes back
 
 
-def test_answers_that_nobody_reads_are_cut_off(own_store: Store, tmp_path: Path):
+def test_answers_that_no_one_reads_are_cut_off(own_store: Store, tmp_path: Path):
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples" / "large.jpg").write_bytes(b"\xff\xd8\xff" + bytes(30 * 2**20))
     settings = {"read_seconds": 0.5, "connections_each": 1, "samples": str(tmp_path / "samples")}
