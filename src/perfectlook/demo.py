@@ -105,12 +105,12 @@ class Demo:
 
 
 class _WithLinks(SetSource):
-    """The products of a set, each with a link to its page in the example shop."""
+    """The products of a set, each with a link to its page in the example shop, relative to the service."""
 
     def products(self) -> Iterator[Product]:
         """Yield every product."""
         for each in super().products():
-            link = f"/shop/product.html?id={quote(each.id, safe='')}"
+            link = f"shop/product.html?id={quote(each.id, safe='')}"
             yield replace(each, fields={"link": link, **each.fields})
 
 

@@ -20,6 +20,26 @@ class Categories(AnswerPart):
     categories: list[CategoryCount]
 
 
+class FacetValue(AnswerPart):
+    """A value of a field, and how many products have it."""
+
+    value: str
+    products: int
+
+
+class Facet(AnswerPart):
+    """The values of a field, the most common first, at most 50."""
+
+    field: str
+    values: list[FacetValue]
+
+
+class CatalogueFacets(AnswerPart):
+    """Fields to filter by. Fields that no product has are left out."""
+
+    facets: list[Facet]
+
+
 class ProductPage(AnswerPart):
     """One page of the catalogue's products, ordered by id."""
 

@@ -98,6 +98,54 @@ def test_german_and_dark_on_a_phone(opens: Any, german: Running) -> None:
     assert {state: found for state, found in wrong.items() if found} == {}
 
 
+SMALL = """() => [...document.querySelectorAll("button, a, input, label.primary, label.secondary, .corner")]
+  .filter(each => each.checkVisibility({ visibilityProperty: true }) && !each.matches(".unseen, .skip"))
+  .map(each => [each.getBoundingClientRect(), each])
+  .filter(([{ width, height }]) => width < 44 || height < 44)
+  .map(([{ width, height }, each]) => `${each.outerHTML.slice(0, 90)} ${width} x ${height}`)"""
+
+
+def test_every_target_is_44_pixels_on_touch(opens: Any) -> None:
+    page = opens(width="phone")
+    wrong: dict[str, list[str]] = {}
+
+    def measure(state: str) -> None:
+        wrong[state] = page.evaluate(SMALL)
+
+    page.wait_for_selector(".sample img")
+    measure("start")
+    page.goto(page.url + "?sample=stripes&to=90")
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    measure("rows")
+    page.locator(".reject").first.click()
+    page.locator(".toast-action").wait_for()
+    measure("undo")
+    page.get_by_role("button", name="Choose a part").click()
+    measure("part")
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Remove category Rugs").click()
+    page.get_by_role("button", name="Category", exact=True).click()
+    measure("picker")
+    page.keyboard.press("Escape")
+    open_filters(page)
+    measure("filters")
+    page.keyboard.press("Escape")
+    page.locator(".card-open").first.click()
+    page.wait_for_selector(".alike[aria-busy=false] .card")
+    page.locator(".alike .heart").first.click()
+    measure("drawer")
+    page.keyboard.press("Escape")
+    page.locator("#list").click()
+    measure("shortlist")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Whole look").click()
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    page.locator("[data-key^='swap']").first.click()
+    measure("look")
+
+    assert {state: found for state, found in wrong.items() if found} == {}
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_failure_at_every_width(opens: Any, width: str) -> None:
     page = opens("?sample=nowhere", width=width)

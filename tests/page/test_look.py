@@ -125,6 +125,46 @@ def test_another_look_changes_slots_in_place(look: Any) -> None:
     assert element.evaluate("slot => slot.isConnected")
 
 
+def pictures(page: Any) -> list[str]:
+    return page.locator(".slot .card-open img").evaluate_all("all => all.map(each => each.src)")
+
+
+def reloaded(page: Any) -> Any:
+    page.reload()
+    return settled(page)
+
+
+def test_another_look_with_a_lock_is_the_same_after_a_reload(look: Any) -> None:
+    look.get_by_role("button", name="Another look").click()
+    look.wait_for_function("() => location.search.includes('other=1')")
+    settled(look)
+    look.get_by_role("button", name=re.compile("^Lock ")).first.click()
+    before, names = pictures(look), list(chosen(look))
+
+    reloaded(look)
+
+    assert (pictures(look), list(chosen(look))) == (before, names)
+    assert look.locator(".slot.held").count() == 1
+    look.get_by_role("button", name="Another look").click()
+    look.wait_for_function("() => location.search.includes('other=2')")
+
+
+def test_a_swap_that_is_unlocked_is_the_same_after_a_reload(look: Any) -> None:
+    first = next(iter(chosen(look)))
+    look.get_by_role("button", name=f"Swap {first}").click()
+    look.locator(".tray .other").last.click()
+    look.get_by_role("button", name=f"Lock {first}").click()
+    before = pictures(look)
+
+    reloaded(look)
+
+    assert pictures(look) == before
+    assert look.locator(".slot.held").count() == 0
+    look.get_by_label("Budget EUR").fill("9000")  # now the server chooses again, and the address says so
+    look.keyboard.press("Enter")
+    look.wait_for_function("() => location.search.includes('budget=') && !location.search.includes('slot=')")
+
+
 def test_two_looks_are_compared(look: Any) -> None:
     first = look.locator(".total strong").inner_text()
     look.get_by_role("button", name="Keep to compare").click()

@@ -200,6 +200,42 @@ def test_a_product_has_products_of_other_categories_in_tabs(
     assert cards.last.evaluate("each => each.getRootNode().activeElement === each")
 
 
+def test_what_is_in_the_basket_stays_marked_in_every_tab(visit: Callable[..., Any], linked: Store):
+    page = visit(f'<perfect-look product="{linked.product}" basket></perfect-look>')
+    first = page.locator("perfect-look .add").first
+    first.click()
+    label = first.get_attribute("aria-label")
+    page.get_by_role("tab").nth(1).click()
+    assert page.locator("perfect-look .add.in").count() == 0
+    page.get_by_role("tab").first.click()
+    assert first.get_attribute("aria-label") == label
+    assert first.locator(".tick").is_visible()
+    assert page.locator("perfect-look .add.in").count() == 1
+
+
+def test_categories_have_their_short_names_in_german(visit: Callable[..., Any], linked: Store):
+    page = visit(f'<perfect-look product="{linked.product}" locale="de"></perfect-look>')
+    assert {"Teppiche", "Schuhe"} & set(page.get_by_role("tab").all_inner_texts())
+    page.evaluate(
+        "() => { const look = document.querySelector('perfect-look');"
+        " look.names = { 'Home & Garden|Decor|Rugs': 'Läufer', 'Apparel & Accessories|Shoes': 'Läufer' };"
+        " look.refresh(); }"
+    )
+    page.get_by_role("tab", name="Läufer").first.wait_for()
+
+
+def test_its_targets_are_44_pixels_on_touch_and_it_moves_at_once(visit: Callable[..., Any], linked: Store):
+    html = f'<perfect-look product="{linked.product}" basket></perfect-look>'
+    page = visit(html, width="phone")
+    small = """[...document.querySelector("perfect-look").shadowRoot.querySelectorAll("button, a")]
+      .map(each => [each.getBoundingClientRect(), each.outerHTML.slice(0, 80)])
+      .filter(([{ width, height }]) => width && (width < 44 || height < 44)).map(([, html]) => html)"""
+    assert page.evaluate(small) == []
+    moved = """() => { const root = document.querySelector("perfect-look").shadowRoot;
+      root.querySelectorAll(".moves button")[1].click(); return root.querySelector(".strip").scrollLeft; }"""
+    assert page.evaluate(moved) > 50
+
+
 def test_pictures_come_from_the_shop_where_the_feed_had_them(visit: Callable[..., Any], linked: Store):
     page = visit(f'<perfect-look product="{linked.product}" k="14"></perfect-look>')
     for card in page.locator("perfect-look .card").all():
@@ -220,8 +256,11 @@ def test_events_reach_the_page_and_the_service(
     )
     cards = page.locator("perfect-look .card")
     eventually(lambda: len(told(page, "shown")) >= 4)
-    cards.nth(1).locator(".add").click()
-    assert cards.nth(1).locator(".add").get_attribute("aria-pressed") == "true"
+    add = cards.nth(1).locator(".add")
+    name = add.get_attribute("aria-label")
+    add.click()
+    assert add.get_attribute("aria-label") == name.replace("Add", "Added", 1) + ". Add another one"
+    assert add.get_attribute("aria-pressed") is None  # a second press adds another one
     assert told(page, "added") == [cards.nth(1).get_attribute("data-id")]
     ids = [each.get_attribute("data-id") for each in cards.all()]
     assert told(page, "shown") == ids
@@ -409,7 +448,18 @@ def test_the_page_and_the_widget_work_below_a_path_of_a_proxy(
         send(handler, got.content, got.headers.get("content-type", ""), got.status_code)
 
     with listening(answer) as proxy:
-        page = opens("", url=proxy)
+        page = opens("look/shop/", url=proxy)
+        page.wait_for_selector("perfect-look[data-state=ready]")
+        link = page.locator("perfect-look a").first.get_attribute("href")
+        assert link.startswith(f"{proxy}/look/shop/product.html?id=")
+        page.locator("perfect-look a").first.click()
+        page.wait_for_url(link)
+        page.wait_for_selector("perfect-look[data-state=ready]")
+        page.goto(f"{proxy}/look/?sample=stripes")
+        page.locator(".card-open").first.click()
+        shop_link = page.locator("#drawer").get_by_role("link", name="Visit the shop")
+        assert shop_link.get_attribute("href").startswith(f"{proxy}/look/shop/product.html?id=")
+        page.goto(proxy)
         page.wait_for_selector("perfect-look[data-state=ready]")
         page.wait_for_function(
             "[...document.querySelector('perfect-look').shadowRoot.querySelectorAll('img')]"

@@ -24,6 +24,7 @@ CALLS = {
     ("/v1/products", "patch"),
     ("/v1/products/{id}/picture", "get"),
     ("/v1/categories", "get"),
+    ("/v1/facets", "get"),
     ("/v1/samples", "get"),
     ("/v1/samples/{name}/picture", "get"),
     ("/v1/feedback", "post"),

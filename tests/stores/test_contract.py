@@ -342,8 +342,9 @@ def test_counts(store: Store) -> None:
 
 
 def test_excerpts_have_the_named_entries_of_every_point(store: Store) -> None:
-    store.upsert([point("ü 1", [0, 0, 1], "A", x="é", y="2", z={"x": 3}), point("2", [0, 1, 0], "B|C")])
+    store.upsert([point("ü 1", [0, 0, 1], "A", x="é", y="2", z={"x": "q"}), point("2", [0, 1, 0], "B|C")])
     assert sorted(store.excerpts("y", "x")) == [("2", "B|C", None, None), ("ü 1", "A", "2", "é")]
+    assert sorted(store.excerpts("z.x", "x.z")) == [("2", "B|C", None, None), ("ü 1", "A", "q", None)]
     assert sorted(store.excerpts()) == [("2", "B|C"), ("ü 1", "A")]
 
 

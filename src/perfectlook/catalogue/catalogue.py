@@ -298,6 +298,27 @@ class Catalogue(Closable):
 
         return self._read(fields)
 
+    def facets(self, *names: str, most: int = 50) -> dict[str, dict[str, int]]:
+        """Count the values of fields, such as `brand`, over all products.
+
+        As in filters, case does not matter: the first of several spellings stands for all.
+
+        Args:
+            names: the names of the fields.
+            most: how many values of a field to return, the most common first.
+        """
+        entries = [f"fields.{name}" for name in names]
+
+        def count(collection: str) -> dict[str, dict[str, int]]:
+            counts, spelling = {name: Counter[str]() for name in names}, dict[str, str]()
+            for _, _, *values in self.store.excerpts(*entries, collection=collection):
+                for name, value in zip(names, values, strict=True):
+                    if value:
+                        counts[name][spelling.setdefault(value.casefold(), value)] += 1
+            return {name: dict(found.most_common(most)) for name, found in counts.items()}
+
+        return self._read(count)
+
     def get(self, ids: Iterable[str], model: Model) -> dict[str, Point]:
         """Return the products that exist, by id, with their vectors. `model` must have made the catalogue."""
         wanted = list(ids)

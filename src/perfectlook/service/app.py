@@ -5,6 +5,7 @@ import hashlib
 import mimetypes
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -59,11 +60,13 @@ def create_app(service: Service) -> ASGIApp:
     routes.state.service = service
     settings = service.settings
     page = files_router(FOLDER, settings.frame_ancestors, settings=settings)
-    for router in (*ROUTES, page, widget_router()):
+    own = Path(settings.locale) if settings.locale.endswith(".js") else None
+    for router in (*ROUTES, page, widget_router(own=own)):
         routes.include_router(router)
     if service.shop:
         routes.include_router(files_router(service.shop, prefix="/shop"))
-        routes.add_route("/shop", lambda _: RedirectResponse("shop/product.html"), include_in_schema=False)
+        for place, page_ in (("/shop", "shop/product.html"), ("/shop/", "product.html")):
+            routes.add_route(place, partial(_moved, page_), include_in_schema=False)
     hidden = {settings.model: "the model", settings.catalogue: "the catalogue"}
     add_handlers(routes, {**hidden, service.recommender.catalogue.location: "the catalogue"})
     return with_cors(ServiceMiddleware(routes, service), settings)  # so that pages can read refusals too
@@ -80,6 +83,11 @@ def with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
         allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
         expose_headers=["X-Request-Id", "Retry-After"],
     )
+
+
+async def _moved(address: str, _: Request) -> Response:
+    """Redirect to an address relative to the present one: the service may be below a path of a proxy."""
+    return RedirectResponse(address)
 
 
 def files_router(

@@ -46,6 +46,14 @@ def contrast_with_white(colour: str) -> float:
     return 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05)
 
 
+def names_of(file: Path) -> tuple[str, dict[str, str]]:
+    """Return the language, such as "de", and the short names of categories that a file of texts lists."""
+    text = file.read_text(encoding="utf-8")
+    language = re.search(r'export const language = "(\w+)', text)
+    names = re.findall(r'"([^"\n]+)":\s*"([^"\n]+)"', text.partition("export const names")[2])
+    return language[1] if language else "en", dict(names)
+
+
 def dressed(page: str, locale: str, name: str, accent: str) -> str:
     """Return index.html with the language, the name and the colour, which the page's scripts read."""
     name = html.escape(name)

@@ -16,11 +16,14 @@ from perfectlook.answers import (
     Why,
 )
 from perfectlook.server_answers import (
+    CatalogueFacets,
     Categories,
     CategoryCount,
     ChangedProduct,
     ChangedProducts,
     Deleted,
+    Facet,
+    FacetValue,
     FeedbackCount,
     FeedbackStats,
     Health,
@@ -74,6 +77,7 @@ _ANSWERS = (
     _PRODUCT,
     ProductPage(products=[_PRODUCT], next="b6a5"),
     Categories(categories=[CategoryCount(category=_CHAIRS, products=120)]),
+    CatalogueFacets(facets=[Facet(field="brand", values=[FacetValue(value="Acme", products=34)])]),
     ChangedProducts(changed=1, products=[ChangedProduct(id="b6a5")]),
     Deleted(deleted="b6a5"),
     Stored(stored=1),

@@ -32,6 +32,7 @@ from perfectlook.recommender.slots import SlotTable
 from perfectlook.service.decoding import Decoder
 from perfectlook.service.errors import LOGGER, Refusal, RequestState, cause_of
 from perfectlook.service.experiment import Arm, Experiment
+from perfectlook.service.facets import FacetCounts
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.security import Keys
 from perfectlook.service.settings import Settings
@@ -70,6 +71,7 @@ class Service(Closable):
         self.parsers = Workers("parser", threads=2, places=512)
         self.state = Workers("state", threads=1, places=64, around=self._following)
         self.writers = Workers("writer", threads=1, places=32, around=self._following)
+        self.facets = FacetCounts()
         self.arms: list[Arm] = []
         """The arms of the experiment."""
         self.shop: Path | None = None

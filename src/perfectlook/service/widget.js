@@ -14,6 +14,7 @@ const TEXTS = {
     busy: "Please try again in a moment.",
     found: (count) => (count === 1 ? "1 product" : `${count} products`),
     basket: (title) => `Add to basket: ${title}`,
+    added: (title) => `Added to basket: ${title}. Add another one`,
     all: "Add all to basket",
     before: "before",
     total: "Together",
@@ -33,6 +34,7 @@ const TEXTS = {
     busy: "Bitte versuchen Sie es gleich noch einmal.",
     found: (count) => (count === 1 ? "1 Produkt" : `${count} Produkte`),
     basket: (title) => `In den Warenkorb: ${title}`,
+    added: (title) => `Im Warenkorb: ${title}. Noch eines hinzufügen`,
     all: "Alles in den Warenkorb",
     before: "vorher",
     total: "Zusammen",
@@ -107,7 +109,7 @@ button { background: none; border: 0; padding: 0; }
 .add::before { content: ""; position: absolute; inset: 4px; border-radius: 50%; background: var(--_accent); }
 .add svg { position: relative; margin: auto; width: 18px; height: 18px; stroke: var(--_on-accent); stroke-width: 2; fill: none;
   stroke-linecap: round; stroke-linejoin: round; }
-.add[aria-pressed="true"] .plus, .add:not([aria-pressed="true"]) .tick { display: none; }
+.add.in .plus, .add:not(.in) .tick { display: none; }
 .moves { display: none; gap: 8px; flex: none; }
 .moves button { width: 44px; height: 44px; border: 1px solid var(--_line); border-radius: 50%; }
 .moves button:disabled { opacity: 0.35; cursor: default; }
@@ -142,6 +144,7 @@ button { background: none; border: 0; padding: 0; }
   .moves:has(:enabled) { display: flex; }
   .link:hover img { scale: 1.03; }
 }
+@media (pointer: coarse) { .tabs button { min-height: 44px; min-width: 44px; } }
 @media (prefers-reduced-motion: reduce) { *, *::before { animation: none !important; transition: none !important; } }
 @media (forced-colors: active) { .tabs [aria-selected="true"] { outline: 2px solid Highlight; } }
 `;
@@ -198,10 +201,10 @@ function icon(name) {
   return svg;
 }
 
-/** The address of a link or picture of a feed; null if it is not http(s). */
-function safe(address) {
+/** The address of a link or picture of a feed; null if it is not http(s). `shop/1` is below `service`, `/1` is not. */
+function safe(address, service = document.baseURI) {
   try {
-    const url = new URL(address, document.baseURI);
+    const url = new URL(address, address.startsWith("/") ? document.baseURI : service);
     return /^https?:$/.test(url.protocol) ? url.href : null;
   } catch {
     return null;
@@ -235,8 +238,10 @@ document.addEventListener("visibilitychange", () => document.visibilityState ===
 class PerfectLook extends HTMLElement {
   static observedAttributes = ATTRIBUTES;
 
-  /** Names of categories by their paths, instead of the last level: { "Furniture|Chairs": "Stühle" }. */
+  /** The shop's own names of categories by their paths: { "Furniture|Chairs": "Seats" }. */
   names = {};
+  #short = {};
+  #added = new Set();
   #root = this.attachShadow({ mode: "open" });
   #near = null;
   #seen = null;
@@ -397,7 +402,8 @@ class PerfectLook extends HTMLElement {
     this.#state("loading");
     this.#say(this.#texts.working);
     try {
-      const answer = await this.#fetched(asked, call.signal);
+      const [answer, names] = await Promise.all([this.#fetched(asked, call.signal), this.#learned(call.signal)]);
+      this.#short = names;
       if (call !== this.#call || call.signal.aborted) return;
       this.#show(answer);
     } catch (error) {
@@ -405,6 +411,16 @@ class PerfectLook extends HTMLElement {
       if (call === this.#call && why?.name !== "AbortError") this.#fail(why);
     } finally {
       clearTimeout(late);
+    }
+  }
+
+  /** The short names of categories in the language. Without them, the last level of a path is the name. */
+  async #learned(signal) {
+    try {
+      const response = await fetch(`${this.#service}widget-names.json`, { signal });
+      return (await response.json())[this.#locale.split("-")[0]] ?? {};
+    } catch {
+      return {};
     }
   }
 
@@ -551,7 +567,7 @@ class PerfectLook extends HTMLElement {
   }
 
   #name(category) {
-    return this.names[category] ?? category.split("|").pop();
+    return this.names[category] ?? this.#short[category] ?? category.split("|").pop();
   }
 
   #tabs(sections, panel) {
@@ -627,7 +643,7 @@ class PerfectLook extends HTMLElement {
 
   #card(product, index) {
     const title = product.title || product.id;
-    const address = product.link && safe(product.link);
+    const address = product.link && safe(product.link, this.#service);
     const price = this.#money(product.sale_price || product.price);
     const was = product.sale_price && product.price !== product.sale_price ? this.#money(product.price) : "";
     const label =
@@ -650,16 +666,16 @@ class PerfectLook extends HTMLElement {
       ? make("a", { href: address, ...listeners }, ...content)
       : make("button", { type: "button", ...listeners }, ...content);
     const card = make("li", { class: "card", part: "card", "data-id": product.id }, link);
+    const isIn = this.#added.has(product.id);
     if (this.hasAttribute("basket"))
       card.append(
         make(
           "button",
           {
             type: "button",
-            class: "add",
+            class: isIn ? "add in" : "add",
             part: "add",
-            "aria-label": this.#texts.basket(title),
-            "aria-pressed": "false",
+            "aria-label": this.#texts[isIn ? "added" : "basket"](title),
             tabindex: index ? -1 : 0,
             click: () => this.#add([product]),
           },
@@ -795,7 +811,8 @@ class PerfectLook extends HTMLElement {
   // Moving
 
   #move(by) {
-    this.#strip?.scrollBy({ left: by * this.#strip.clientWidth * 0.85, behavior: "smooth" });
+    const behavior = matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth";
+    this.#strip?.scrollBy({ left: by * this.#strip.clientWidth * 0.85, behavior });
   }
 
   #moves() {
@@ -825,14 +842,17 @@ class PerfectLook extends HTMLElement {
   #add(products) {
     for (const each of products) {
       this.#tell("added", each);
+      this.#added.add(each.id);
       const card = [...this.#strip.children].find((one) => one.dataset.id === each.id);
-      card?.querySelector(".add")?.setAttribute("aria-pressed", "true");
+      const button = card?.querySelector(".add");
+      button?.classList.add("in");
+      button?.setAttribute("aria-label", this.#texts.added(each.title || each.id));
     }
   }
 
   /** Hand an event to the page and to the service. False if the page prevents the default. */
   #tell(event, { request, ...product }) {
-    const link = product.link ? safe(product.link) : null;
+    const link = product.link ? safe(product.link, this.#service) : null;
     const detail = { event, request_id: request, product: { ...product, link } };
     const allowed = this.dispatchEvent(
       new CustomEvent(event, { bubbles: true, composed: true, cancelable: true, detail }),

@@ -1,4 +1,4 @@
-"""The widget: `/widget.js`, the same file at an address that never changes, and `/widget.json` about both."""
+"""The widget: `/widget.js`, the same file at an address of its own, and JSON about both and about names."""
 
 import base64
 import gzip
@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 
 from perfectlook import __version__
+from perfectlook.service.appearance import FOLDER, LOCALES, names_of
 from perfectlook.service.errors import json_answer
 
 FILE = Path(__file__).with_name("widget.js")
@@ -19,8 +20,8 @@ _HEADERS = {  # pages of any origin may load it: it holds no secret
 }
 
 
-def widget_router(file: Path = FILE) -> APIRouter:
-    """Return the routes of the widget, whose file is read once.
+def widget_router(file: Path = FILE, own: Path | None = None) -> APIRouter:
+    """Return the routes of the widget, whose file is read once. `own` is a shop's own file of texts.
 
     The immutable address contains a part of the file's hash. `/widget.json` has that address, relative to
     the service, and the value for the attribute `integrity` of a script.
@@ -33,6 +34,10 @@ def widget_router(file: Path = FILE) -> APIRouter:
     tag = f'<script type="module" crossorigin src="{name}" integrity="{integrity}"></script>'
     about = {"version": __version__, "address": name, "integrity": integrity, "bytes": len(content)}
     about |= {"bytes_gzip": len(packed), "tag": tag}
+    names = {each: names_of(FOLDER / "locale" / f"{each}.js")[1] for each in LOCALES}
+    if own:
+        language, found = names_of(own)
+        names[language] = names.get(language, {}) | found
     router = APIRouter(include_in_schema=False)
 
     def answer(request: Request, cache: str) -> Response:
@@ -55,5 +60,11 @@ def widget_router(file: Path = FILE) -> APIRouter:
     @router.get("/widget.json")
     async def described() -> Response:
         return json_answer(about)
+
+    @router.get("/widget-names.json")
+    async def named() -> Response:
+        answer = json_answer(names)
+        answer.headers.update({**_HEADERS, "Cache-Control": "public, max-age=300"})
+        return answer
 
     return router

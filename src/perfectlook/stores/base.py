@@ -129,7 +129,7 @@ class Store(Protocol):
     def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
         """Yield the id, the category and the named entries of the payload of every point.
 
-        Missing entries are None. The entries must be texts. Nothing else is read.
+        `fields.brand` names an entry of an entry. Missing entries are None. The entries must be texts.
         """
 
     def hold(self, purpose: str) -> AbstractContextManager[None]:
@@ -147,8 +147,14 @@ class Store(Protocol):
 
 def excerpt_of(point: Point, names: Sequence[str]) -> tuple[str | None, ...]:
     """Return what `Store.excerpts` yields for a point."""
-    entries = (point.payload.get(name) for name in names)
+    entries = (_entry(point.payload, name.split(".")) for name in names)
     return point.id, point.category, *(None if entry is None else str(entry) for entry in entries)
+
+
+def _entry(payload: object, path: Sequence[str]) -> object:
+    for name in path:
+        payload = payload.get(name) if isinstance(payload, Mapping) else None
+    return payload
 
 
 def fields_of(payload: Payload) -> dict[str, str]:

@@ -21,7 +21,10 @@ export function toAddress({ scene, categories, filters, box, view, locked, look 
   if (view === "look") query.set("view", "look");
   for (const [category, id] of Object.entries(locked)) query.append("lock", `${category}=${id}`);
   if (look.budget) query.set("budget", look.budget);
-  if (view === "look" && look.at) query.set("other", look.at);
+  if (view === "look") {
+    if (look.at) query.set("other", look.at);
+    for (const [category, id] of Object.entries(look.shown)) query.append("slot", `${category}=${id}`);
+  }
   return `?${query}`;
 }
 
@@ -29,6 +32,7 @@ export function toAddress({ scene, categories, filters, box, view, locked, look 
 export function fromAddress(search) {
   const query = new URLSearchParams(search);
   const categories = query.getAll("category");
+  const products = (name) => Object.fromEntries(query.getAll(name).map(lockOf).filter(Boolean));
   return {
     scene: sceneOf(query),
     categories: categories.length ? categories : null,
@@ -40,7 +44,8 @@ export function fromAddress(search) {
     },
     box: boxOf(query.get("box")),
     view: query.get("view") === "look" ? "look" : "rows",
-    locked: Object.fromEntries(query.getAll("lock").map(lockOf).filter(Boolean)),
+    locked: products("lock"),
+    shown: products("slot"),
     budget: amount(query.get("budget")),
     at: Number(/^[1-9]$/.exec(query.get("other") ?? "")?.[0] ?? 0),
   };

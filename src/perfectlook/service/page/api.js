@@ -68,6 +68,16 @@ export const product = (id) => call(`/v1/products/${encodeURIComponent(id)}`);
 /** Ask for the categories of the catalogue with their numbers of products. */
 export const categories = async () => (await call("/v1/categories")).categories;
 
+/** Ask for the brands and colours of the catalogue: Maps from values to their numbers of products. */
+export async function facets() {
+  const { facets: found } = await call("/v1/facets");
+  const of = (field) => {
+    const values = found.find((each) => each.field === field)?.values ?? [];
+    return new Map(values.map(({ value, products }) => [value, products]));
+  };
+  return { brands: of("brand"), colours: of("color") };
+}
+
 /** Ask for the sample scenes of the server. */
 export async function samples() {
   const found = await call("/v1/samples");

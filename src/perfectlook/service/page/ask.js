@@ -18,7 +18,16 @@ const AROUND = 0.12;
 /** Open a scene with the rest of an address: the categories, the filters, the box and the look. */
 export async function open(
   scene,
-  { categories = null, filters = BEGINNING.filters, box = null, view = "rows", locked = {}, budget = "", at = 0 } = {},
+  {
+    categories = null,
+    filters = BEGINNING.filters,
+    box = null,
+    view = "rows",
+    locked = {},
+    budget = "",
+    at = 0,
+    shown = {},
+  } = {},
 ) {
   forget(get().scene);
   set({
@@ -29,11 +38,11 @@ export async function open(
     box,
     view,
     locked,
-    look: { ...BEGINNING.look, budget, at },
+    look: { ...BEGINNING.look, budget, at, shown },
     phase: "loading",
   });
   await askRows();
-  if (view === "look" && get().phase === "done") await askLook({ at });
+  if (view === "look" && get().phase === "done") await askLook({ at, shown });
 }
 
 /** Open a file that was dropped, pasted, picked or photographed. */
@@ -96,14 +105,16 @@ export async function askRows() {
 }
 
 /**
- * A section with the products of its row, and spare ones, which replace those that the visitor rejects. It has
- * attention only if the deletion test says that attention explains the ranking.
+ * A section with the products of its row, and spare ones, which replace those that the visitor rejects. If it is
+ * `full`, there may be more products. It has attention only if the deletion test says that attention explains the
+ * ranking.
  */
 const sectionOf = (section, answer) => ({
   ...section,
   attention: section.attention?.holds ? section.attention : null,
   products: section.products.slice(0, PER_ROW),
   spare: section.products.slice(PER_ROW),
+  full: section.products.length === PER_ROW + SPARE,
   requestId: answer.request_id,
 });
 
@@ -118,23 +129,13 @@ function piecesOf(products) {
 /** Which filters apply to the catalogue's products, and the currency of their prices. */
 function filtersFor(sections) {
   const products = sections.flatMap((section) => section.products);
-  const { priced, stocked, currency, filters, facets } = get();
-  const plain = !filters.brands.length && !filters.colours.length && !filters.words.length;
-  const all = sections.flatMap((section) => [...section.products, ...section.spare]);
+  const { priced, stocked, currency } = get();
   const found = products.map((each) => / ([A-Z]{3})$/.exec(each.price ?? "")?.[1]).find(Boolean);
   return {
     priced: priced || products.some((each) => each.price),
     stocked: stocked || products.some((each) => each.availability),
     currency: currency ?? found ?? null,
-    facets: plain && all.length ? { brands: counted(all, "brand"), colours: counted(all, "color") } : facets,
   };
-}
-
-/** How many products have each value of a field, the most first. */
-function counted(products, field) {
-  const counts = new Map();
-  for (const { [field]: value } of products) if (value) counts.set(value, (counts.get(value) ?? 0) + 1);
-  return new Map([...counts].toSorted(([one, many], [other, more]) => more - many || one.localeCompare(other)));
 }
 
 /** Add a category: ask only for its row. */

@@ -19,30 +19,33 @@ export function show(view) {
   return null;
 }
 
-/** Ask for a whole look around the locked products. `at`: which one, 0 for the best. */
-export async function askLook({ at = 0 } = {}) {
+/** Ask for a whole look around the locked products. `at`: which one, 0 for the best; `shown`: or exactly this one. */
+export async function askLook({ at = 0, shown = {} } = {}) {
   const { scene, answer, locked, look, currency } = get();
   const signal = fresh("look");
-  const shown = (answer?.sections ?? []).map((section) => section.category);
-  const named = [...new Set([...Object.keys(locked), ...shown])].slice(0, MOST_SLOTS);
-  set({ look: { ...look, phase: "loading", failure: null, over: null }, swapping: null });
+  const fixed = { ...shown, ...locked };
+  const sections = (answer?.sections ?? []).map((section) => section.category);
+  const named = [...new Set([...Object.keys(fixed), ...sections])].slice(0, MOST_SLOTS);
+  const isShown = Object.keys(shown).length > 0;
+  set({ look: { ...look, phase: "loading", failure: null, over: null, shown }, swapping: null });
   try {
     const request = {
       look: true,
       k: 1,
       ...(named.length && { category: named }),
       ...(look.budget && { budget: currency ? `${look.budget} ${currency}` : look.budget }),
-      ...(at && { alternatives: OTHERS }),
-      ...(Object.keys(locked).length && {
-        locked: Object.entries(locked).map(([category, id]) => `${category}=${id}`),
+      ...(at && !isShown && { alternatives: OTHERS }),
+      ...(Object.keys(fixed).length && {
+        locked: Object.entries(fixed).map(([category, id]) => `${category}=${id}`),
       }),
     };
     const found = await api.complete(scene, options(get(), request), signal);
     if (signal.aborted) return;
     const { alternatives = [], ...best } = found.look ?? { slots: [] };
     const looks = [best, ...alternatives].map((each) => ({ ...each, slots: exactly(named, each.slots) }));
-    take(looks, at % looks.length, found.request_id);
-    if (at && looks.length === 1) toast(texts.look.noOther);
+    take(looks, isShown ? 0 : at % looks.length, found.request_id);
+    if (isShown) set({ look: { ...get().look, looks: [], at, shown } });
+    else if (at && looks.length === 1) toast(texts.look.noOther);
   } catch (error) {
     if (error.name === "AbortError") return;
     const over = error.details?.problem === "over_budget" ? error.details : null;
@@ -50,10 +53,13 @@ export async function askLook({ at = 0 } = {}) {
   }
 }
 
+/** The products of slots by category. */
+const productsOf = (slots) => Object.fromEntries(slots.map(({ category, product }) => [category, product.id]));
+
 /** Show one of the looks of an answer. Slots that were there before keep their order. */
 function take(looks, at, requestId) {
   const { look } = get();
-  const before = look.slots.map((slot) => slot.category);
+  const before = look.slots.length ? look.slots.map((slot) => slot.category) : Object.keys(look.shown);
   const place = ({ category }) => (before.includes(category) ? before.indexOf(category) : before.length);
   const { slots, missing = [], excluded = [] } = looks[at];
   set({
@@ -63,6 +69,7 @@ function take(looks, at, requestId) {
       requestId,
       looks,
       at,
+      shown: at ? productsOf(slots) : {},
       slots: slots.toSorted((one, other) => place(one) - place(other)),
       missing,
       excluded,
@@ -75,7 +82,7 @@ function take(looks, at, requestId) {
 /** Show the next of the looks that differ in at least half of their slots; after the last one, the first. */
 export function anotherLook() {
   const { look } = get();
-  if (look.looks.length < 2) return askLook({ at: 1 });
+  if (look.looks.length < 2) return askLook({ at: look.at + 1 });
   return take(look.looks, (look.at + 1) % look.looks.length, look.requestId);
 }
 
@@ -87,12 +94,13 @@ export function setBudget(budget) {
 
 /** Lock a slot's product, or unlock it. */
 export function toggleLock(slot) {
+  const { look } = get();
   const { [slot.category]: held, ...others } = get().locked;
   set({
     locked: held ? others : { ...others, [slot.category]: slot.product.id },
-    look: { ...get().look, looks: [] }, // other looks were for other locks
+    look: { ...look, looks: [], shown: productsOf(look.slots) }, // other looks were for other locks
   });
-  if (!held) report(get().look.requestId, slot.product, slot.category, "kept");
+  if (!held) report(look.requestId, slot.product, slot.category, "kept");
   say(held ? texts.spoken.unlocked(short(slot.category)) : texts.spoken.locked(short(slot.category)));
 }
 
@@ -113,7 +121,7 @@ export function swap(category, product) {
   );
   report(look.requestId, product, category, "clicked");
   set({
-    look: { ...look, slots, looks: [] },
+    look: { ...look, slots, looks: [], shown: productsOf(slots) },
     locked: { ...locked, [category]: product.id },
     swapping: null,
   });

@@ -19,11 +19,12 @@ export function reject(product, category, requestId) {
   report(requestId, product, category, "rejected");
   const [next, ...spare] = row.spare;
   change({ ...row, products: row.products.toSpliced(at, 1, ...(next ? [next] : [])), spare });
-  toast(texts.spoken.rejected(nameOf(product, category)), { label: texts.product.undo, act: () => undo(row) });
+  toast(texts.spoken.rejected(nameOf(product, category)), { label: texts.product.undo, act: () => undo(row, product) });
 }
 
-function undo(row) {
+function undo(row, { id }) {
   change(row);
+  document.querySelector(`.row [data-product="${CSS.escape(id)}"] .card-open`)?.focus();
   say(texts.spoken.undone);
 }
 

@@ -5,7 +5,7 @@ import { h, icon } from "./element.js";
 import { watch } from "./feedback.js";
 import { numbers, texts } from "./locale.js";
 import { arrived, show } from "./picture.js";
-import { money, nameOf, stock, upright } from "./words.js";
+import { money, nameOf, paid, stock, upright } from "./words.js";
 
 /** The card of a product. `act`: {openProduct, keep, reject}; `rejectable`: another one can take its place. */
 export function card(product, category, requestId, act, { rejectable = false } = {}) {
@@ -48,9 +48,11 @@ export function card(product, category, requestId, act, { rejectable = false } =
   return watch(element, product, category, requestId);
 }
 
-function spoken(product, name) {
-  const price = money(product.sale_price) ?? money(product.price);
-  return texts.product.spoken(name, price && numbers.money(price), stock(product));
+/** What a screen reader says of a product, instead of what is on its card. */
+export function spoken(product, name) {
+  const price = paid(product);
+  const reason = product.reason?.text.replace(/\.$/, "");
+  return texts.product.spoken(name, product.brand, price && numbers.money(price), stock(product), reason);
 }
 
 /** A product's picture, with a note if it is reduced or not in stock. */

@@ -1,7 +1,8 @@
 // The bar of categories: a chip for each, which scrolls to its row, and a picker that adds others.
 
-import { h, icon, replace } from "./element.js";
+import { h, icon, pace, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
+import { rove } from "./roving.js";
 import { get, listen } from "./state.js";
 import { above, likely, short } from "./words.js";
 
@@ -19,6 +20,7 @@ export function mount(host, act) {
         categories && chipSuggest(act),
       ),
   );
+  rove(chips, () => [[...chips.querySelectorAll("button")]]);
   mountPicker(picker, act);
 }
 
@@ -57,7 +59,7 @@ function chip(section, act) {
 export const scrollToRow = (category) =>
   document
     .querySelector(`:is(.row, .slot)[data-category="${CSS.escape(category)}"]`)
-    ?.scrollIntoView({ block: "start", behavior: "smooth" });
+    ?.scrollIntoView({ block: "start", behavior: pace() });
 
 const chipSuggest = (act) =>
   h(

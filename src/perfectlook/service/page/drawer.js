@@ -94,10 +94,10 @@ function inside(drawer, act) {
         "div",
         { class: "drawer-actions" },
         product.link &&
-          /^(https?:\/)?\/\w/i.test(product.link) &&
+          linked(product.link) &&
           h(
             "a",
-            { class: "primary small", href: product.link, target: "_blank", rel: "noopener noreferrer" },
+            { class: "primary small", href: linked(product.link), target: "_blank", rel: "noopener noreferrer" },
             texts.product.visit,
             icon("out"),
           ),
@@ -119,6 +119,16 @@ function inside(drawer, act) {
     h("h3", {}, texts.product.alike),
     h("div", { class: "alike" }),
   ];
+}
+
+/** The address of a link of the feed, which can be relative to the service; null if it is not http(s). */
+function linked(link) {
+  try {
+    const url = new URL(link, document.baseURI);
+    return /^https?:$/.test(url.protocol) ? url.href : null;
+  } catch {
+    return null;
+  }
 }
 
 function alike({ phase, alike: products, alikeId, category, failure }, act) {

@@ -36,22 +36,39 @@ export function s(tag, attributes = {}, ...children) {
 export const icon = (name) =>
   s("svg", { class: "icon", "aria-hidden": "true" }, s("use", { href: `#icon-${name}` }));
 
+/** How to scroll: smoothly, unless the visitor wants less motion. */
+export const pace = () => (matchMedia("(prefers-reduced-motion: reduce)").matches ? "instant" : "smooth");
+
 /** Make these nodes the children of `host`. Nodes that stay are not moved: they keep focus and scroll. */
-export function arrange(host, nodes) {
-  for (const child of [...host.childNodes]) if (!nodes.includes(child)) child.remove();
-  nodes.forEach((node, place) => {
-    if (host.childNodes[place] !== node) host.insertBefore(node, host.childNodes[place] ?? null);
+export const arrange = (host, nodes) =>
+  keepingFocus(host, () => {
+    for (const child of [...host.childNodes]) if (!nodes.includes(child)) child.remove();
+    nodes.forEach((node, place) => {
+      if (host.childNodes[place] !== node) host.insertBefore(node, host.childNodes[place] ?? null);
+    });
   });
-}
 
 /** Replace the children of `host`. The element with the same `data-key` gets the focus and the caret back. */
-export function replace(host, ...nodes) {
-  const active = host.contains(document.activeElement) ? document.activeElement : null;
-  const key = active?.dataset.key;
-  const caret = active?.type === "search" || active?.type === "text" ? active.selectionStart : null;
-  host.replaceChildren(...nodes.filter((node) => node !== null && node !== undefined));
-  if (!key) return;
-  const again = [...host.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key);
-  again?.focus({ preventScroll: true });
-  if (again && caret !== null) again.setSelectionRange(caret, caret);
+export const replace = (host, ...nodes) =>
+  keepingFocus(host, () => host.replaceChildren(...nodes.filter((node) => node !== null && node !== undefined)));
+
+/**
+ * Change what is in `host`. If the focused control is gone, its like gets the focus: the one with the same
+ * `data-key`, otherwise the one of the same kind that took its place, the last of its kind, or any.
+ */
+function keepingFocus(host, change) {
+  const active = document.activeElement;
+  if (active === host || !host.contains(active)) return change();
+  const alike = () =>
+    [...host.querySelectorAll(active.localName)].filter(({ className }) => className === active.className);
+  const place = alike().indexOf(active);
+  const caret = active.type === "search" || active.type === "text" ? active.selectionStart : null;
+  change();
+  if (host.contains(active)) return null;
+  const { key } = active.dataset;
+  const same = key && [...host.querySelectorAll("[data-key]")].find((each) => each.dataset.key === key);
+  const others = same ? [] : alike();
+  (same || others[place] || others.at(-1) || host.querySelector("button"))?.focus({ preventScroll: true });
+  if (same && caret !== null) same.setSelectionRange(caret, caret);
+  return null;
 }

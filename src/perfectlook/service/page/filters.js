@@ -3,7 +3,8 @@
 import { h, icon, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
 import { get, listen } from "./state.js";
-import { amount, understood } from "./typed.js";
+import { rove } from "./roving.js";
+import { checked, understood } from "./typed.js";
 
 const MOST_VALUES = 12;
 const WIDE = matchMedia("(min-width: 861px)");
@@ -78,20 +79,29 @@ export function mount(host, line, act) {
     ({ filters, answer, phase, currency }) => [filters, answer, phase, currency],
     (wanted, answer, phase, currency) => {
       const chips = applied(wanted, currency, act);
+      const wasInLine = line.contains(document.activeElement);
       line.hidden = !chips.length || phase === "failed";
       total.textContent = foundWords(answer, phase);
       replace(line, ...chips, ...(chips.length ? [clear(act), counted(answer, phase)] : []));
+      if (wasInLine && !chips.length) button.focus();
     },
   );
+  rove(line, () => [[...line.querySelectorAll("button")]]);
 }
 
 function wordsForm(act) {
+  const problem = h("p", { class: "words-problem", id: "words-problem", role: "alert" });
+  const refuse = (text = "") => {
+    problem.textContent = text;
+    field.setAttribute("aria-invalid", String(Boolean(text)));
+  };
   const field = h("input", {
     type: "search",
     name: "words",
     placeholder: texts.tools.wordsHint,
     autocomplete: "off",
-    aria: { label: texts.tools.words },
+    aria: { label: texts.tools.words, describedby: "words-problem" },
+    oninput: () => refuse(),
   });
   const submit = (event) => {
     event.preventDefault();
@@ -100,16 +110,18 @@ function wordsForm(act) {
     const { filters, facets } = get();
     const { brands, colours, words, ...rest } = understood(text, facets);
     const more = (field_, values) => [...new Set([...filters[field_], ...values])];
+    const changes = checked(filters, rest);
+    if (changes.problem) return refuse(changes.problem);
     const wanted = {
-      ...rest,
+      ...changes,
       brands: more("brands", brands),
       colours: more("colours", colours),
       words: more("words", words),
     };
     field.value = "";
-    act.filter(wanted);
+    return act.filter(wanted);
   };
-  return h("form", { class: "words-form", role: "search", onsubmit: submit }, icon("search"), field);
+  return h("form", { class: "words-form", role: "search", onsubmit: submit }, icon("search"), field, problem);
 }
 
 /** The fields of the sheet, each only if the catalogue has such data. */
@@ -119,12 +131,8 @@ function filterFields(wanted, priced, stocked, currency, facets, problem, act) {
     problem.textContent = text;
   };
   const change = (name) => ({ target }) => {
-    const value = amount(target.value);
-    if (value === null) return refuse(target, texts.tools.noNumber(target.value));
-    const next = { ...wanted, [name]: value };
-    if (next.from && next.to && Number(next.from) > Number(next.to))
-      return refuse(target, texts.tools.inverted(next.from, next.to));
-    return act.filter({ [name]: value });
+    const changes = checked(wanted, { [name]: target.value });
+    return changes.problem ? refuse(target, changes.problem) : act.filter(changes);
   };
   const field = (name, label) =>
     h("input", {
@@ -167,16 +175,26 @@ function filterFields(wanted, priced, stocked, currency, facets, problem, act) {
   ].filter(Boolean);
 }
 
-/** The values of a field to choose, with the number of products that the photo was answered with. */
+const unfolded = new Set();
+
+/** The values of a field to choose, with their numbers of products in the catalogue. Rarer ones are folded. */
 function values(field, title, wanted, facets, act) {
-  const first = [...facets[field].keys()].slice(0, MOST_VALUES);
-  const names = [...new Set([...first, ...wanted[field]])]; // in place, so that nothing moves below a finger
+  const names = [...new Set([...facets[field].keys(), ...wanted[field]])]; // in place: nothing moves below a finger
   if (names.length < 2) return null;
+  const isRare = (name, place) => place >= MOST_VALUES && !wanted[field].includes(name);
+  const folded = unfolded.has(field) ? [] : names.filter(isRare);
+  const unfold = ({ target }) => {
+    unfolded.add(field);
+    const { parentElement: group } = target;
+    for (const each of group.children) each.hidden = false;
+    target.remove();
+    group.querySelectorAll(".value")[MOST_VALUES].focus();
+  };
   const toggle = (name) => {
     const others = wanted[field].filter((each) => each !== name);
     act.filter({ [field]: others.length < wanted[field].length ? others : [...others, name] });
   };
-  return h(
+  const group = h(
     "div",
     { class: "values", role: "group", aria: { label: title } },
     h("h3", {}, title),
@@ -186,6 +204,7 @@ function values(field, title, wanted, facets, act) {
         {
           type: "button",
           class: "value",
+          hidden: folded.includes(name),
           data: { key: `${field} ${name}` },
           aria: { pressed: String(wanted[field].includes(name)) },
           onclick: () => toggle(name),
@@ -194,7 +213,15 @@ function values(field, title, wanted, facets, act) {
         facets[field].has(name) && h("span", { class: "count" }, numbers.count(facets[field].get(name))),
       ),
     ),
+    folded.length > 0 &&
+      h(
+        "button",
+        { type: "button", class: "value more", data: { key: `more ${field}` }, onclick: unfold },
+        texts.tools.more(folded.length),
+      ),
   );
+  rove(group, () => [[...group.querySelectorAll(".value:not([hidden])")]]);
+  return group;
 }
 
 /** The filters that apply, each with a button that removes it. */
@@ -240,7 +267,9 @@ const clear = (act) =>
 
 const counted = (answer, phase) => h("span", { class: "found", role: "status" }, foundWords(answer, phase));
 
+/** How many products were found: the rows', the spare ones, and perhaps more. */
 function foundWords(answer, phase) {
-  const count = (answer?.sections ?? []).reduce((all, { products }) => all + products.length, 0);
-  return phase === "done" ? texts.tools.found(count) : "";
+  const sections = answer?.sections ?? [];
+  const count = sections.reduce((all, { products, spare }) => all + products.length + spare.length, 0);
+  return phase === "done" ? texts.tools.found(count, sections.some(({ full }) => full)) : "";
 }

@@ -1,6 +1,6 @@
 // The whole look: one product for each slot, with the total price and the budget.
 
-import { arrange, h, replace } from "./element.js";
+import { arrange, h, pace, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
 import { arrangeSlots, slotOf, tray } from "./slot.js";
 import { listen } from "./state.js";
@@ -29,9 +29,11 @@ export function mount(host, act) {
         requestId: look.requestId,
       });
     const open = look.slots.find((each) => each.category === swapping);
+    const inTray = Boolean(document.activeElement?.closest(".tray"));
     const shown = open && { after: slot(swapping).element, tray: tray(open, act) };
     arrangeSlots(list, look.slots.map((each) => slot(each.category).element), shown);
-    if (shown && swapping !== opened) shown.tray.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    if (shown && swapping !== opened) shown.tray.scrollIntoView({ block: "nearest", behavior: pace() });
+    if (inTray && !shown) slot(opened).element.querySelector(".pill:last-child").focus();
     opened = swapping;
   };
   listen(

@@ -67,12 +67,13 @@ function mountScreens() {
 }
 
 async function learn() {
-  const [known, samples] = await Promise.all([
+  const [known, samples, facets] = await Promise.all([
     api.categories().catch(() => []),
     api.samples().catch(() => []),
+    api.facets().catch(() => get().facets),
   ]);
   const named = known.map((each) => ({ ...each, name: short(each.category) }));
-  set({ known: named.toSorted((one, other) => one.name.localeCompare(other.name)), samples });
+  set({ known: named.toSorted((one, other) => one.name.localeCompare(other.name)), samples, facets });
 }
 
 function entered() {

@@ -1,7 +1,7 @@
 // The rows: the products of each category. Rows and cards that stay are not drawn again.
 
 import { card, paintHearts } from "./card.js";
-import { arrange, h, icon } from "./element.js";
+import { arrange, h, icon, pace } from "./element.js";
 import { texts } from "./locale.js";
 import { rove } from "./roving.js";
 import { get, listen } from "./state.js";
@@ -133,7 +133,7 @@ export function row(section, answer, act) {
 }
 
 function slides(list, name) {
-  const slide = (way) => () => list.scrollBy({ left: way * list.clientWidth * 0.8, behavior: "smooth" });
+  const slide = (way) => () => list.scrollBy({ left: way * list.clientWidth * 0.8, behavior: pace() });
   const button = (way, label, symbol) =>
     h(
       "button",

@@ -22,6 +22,7 @@ export function mount(button, act) {
       locked,
       look.budget,
       look.at,
+      look.shown,
     ],
     (scene) => {
       if (scene !== last && scene && !restoring)

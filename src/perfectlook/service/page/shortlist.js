@@ -109,6 +109,7 @@ function item({ product, category }, act) {
       {
         type: "button",
         class: "round",
+        data: { key: `off ${product.id}` },
         aria: { label: texts.shortlist.remove(name) },
         onclick: () => act.keep(product, category, null),
       },

@@ -1,6 +1,6 @@
 // A slot of the whole look: its product, to lock and to swap. It stays in place when the look changes.
 
-import { priceOf, tile } from "./card.js";
+import { priceOf, spoken, tile } from "./card.js";
 import { arrange, h, icon, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
 import { nameOf, paid, short, upright } from "./words.js";
@@ -42,7 +42,7 @@ function opened({ category, product, quantity }, requestId, act) {
       type: "button",
       class: "card-open",
       data: { key: `open ${category}` },
-      aria: { label: texts.product.spoken(name) },
+      aria: { label: spoken(product, name) },
       onclick: () => act.openProduct(product, category, requestId),
     },
     tile(product, 480),

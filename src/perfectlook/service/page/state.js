@@ -4,11 +4,13 @@
  *
  * scene: {kind: "photo" | "sample" | "url", ...} or null; categories: null (the server suggests) or paths;
  * box: [left, top, right, bottom] in 0..1 or null; draft: a box that is being drawn; lit: the category whose
- * attention is shown; look: the slots on the page, `looks` of the last answer and which of them (`at`), and
- * `over`: why nothing fits the budget; kept: a look to compare with the one on the page. facets: brands and colours, each a Map from name to number.
+ * attention is shown; look: the slots on the page, `looks` of the last answer and which of them (`at`), `shown`:
+ * their products by category if the server would now choose others, and `over`: why nothing fits the budget;
+ * kept: a look to compare with the one on the page.
  *
- * Beyond a scene there are the categories of the catalogue (`known`), the samples, how many keys were entered
- * (`keys`), the shortlist of {product, category} and whether it is open (`listed`).
+ * Beyond a scene there are the categories of the catalogue (`known`), its brands and colours (`facets`, each a
+ * Map from a value to its number of products), the samples, how many keys were entered (`keys`), the shortlist
+ * of {product, category} and whether it is open (`listed`).
  */
 export const BEGINNING = Object.freeze({
   scene: null,
@@ -31,7 +33,6 @@ export const BEGINNING = Object.freeze({
   view: "rows",
   phase: "start",
   failure: null,
-  facets: Object.freeze({ brands: new Map(), colours: new Map() }),
   answer: null,
   look: Object.freeze({
     phase: "none",
@@ -40,6 +41,7 @@ export const BEGINNING = Object.freeze({
     requestId: null,
     looks: [],
     at: 0,
+    shown: Object.freeze({}),
     slots: [],
     missing: [],
     excluded: [],
@@ -54,7 +56,15 @@ export const BEGINNING = Object.freeze({
   drawer: null,
 });
 
-let state = { ...BEGINNING, known: [], samples: [], keys: 0, shortlist: [], listed: false };
+let state = {
+  ...BEGINNING,
+  known: [],
+  samples: [],
+  facets: { brands: new Map(), colours: new Map() },
+  keys: 0,
+  shortlist: [],
+  listed: false,
+};
 const listeners = new Set();
 
 /** The current state. Never change it in place. */

@@ -12,13 +12,24 @@ export function amount(text) {
   return found[2] ? `${whole}.${found[2]}` : whole;
 }
 
+/** The filters with changed amounts, which are texts as typed, or {problem}: why they cannot be. */
+export function checked(filters, changes) {
+  const names = ["from", "to"].filter((name) => name in changes);
+  const amounts = Object.fromEntries(names.map((name) => [name, amount(changes[name])]));
+  const wrong = names.find((name) => amounts[name] === null);
+  if (wrong) return { problem: texts.tools.noNumber(changes[wrong]) };
+  const { from, to } = { ...filters, ...amounts };
+  if (from && to && Number(from) > Number(to)) return { problem: texts.tools.inverted(from, to) };
+  return { ...changes, ...amounts };
+}
+
 const escaped = (words) => words.map((word) => word.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
 const CURRENCY = "(?:€|\\$|£|(?:eur|euros?|usd|gbp|chf)(?![a-z]))?";
 const NUMBER = `${CURRENCY}\\s*(\\d[\\d.,]*)\\s*${CURRENCY}`;
 
 /**
- * The changes of filters that a text means: "oak, under 300" is {to: "300", words: ["oak"]}.
- * `facets`: the known brands and colours.
+ * The changes of filters that a text means: "oak, under 300" is {to: "300", words: ["oak"]}. Amounts are as they
+ * were typed. `facets`: the known brands and colours.
  */
 export function understood(text, facets) {
   const changes = { brands: [], colours: [], words: [] };
@@ -29,7 +40,7 @@ export function understood(text, facets) {
       return ",";
     });
   };
-  const value = (found) => amount(found.replace(/[.,]+$/, "")) ?? "";
+  const value = (found) => found.replace(/[.,]+$/, "");
   take(`(?:${escaped(texts.typed.between)})?\\s*${NUMBER}\\s*(?:-|–|${escaped(texts.typed.range)})\\s*${NUMBER}`, (from, to) =>
     Object.assign(changes, { from: value(from), to: value(to) }),
   );
@@ -37,7 +48,7 @@ export function understood(text, facets) {
   take(`(?:${escaped(texts.typed.over)})\\s*${NUMBER}`, (from) => (changes.from = value(from)));
   take(`(?:${escaped(texts.typed.inStock)})(?!\\p{L})`, () => (changes.inStock = true));
   for (const field of ["brands", "colours"])
-    for (const known of facets[field].keys())
+    for (const known of [...facets[field].keys()].toSorted((one, other) => other.length - one.length))
       take(`${escaped([known])}(?!\\p{L})`, () => changes[field].push(known));
   const filler = new Set(texts.typed.filler);
   changes.words = rest.split(/[\s,;]+/).filter((word) => word && !filler.has(word.toLowerCase()));

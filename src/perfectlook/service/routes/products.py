@@ -23,6 +23,7 @@ from perfectlook.feeds.columns import field_names
 from perfectlook.feeds.fields import Cleaning, unusable_id
 from perfectlook.files import write_file
 from perfectlook.server_answers import (
+    CatalogueFacets,
     Categories,
     CategoryCount,
     ChangedProduct,
@@ -119,6 +120,16 @@ async def categories(service: OpenService) -> Response:
         return json_answer(Categories(categories=found))
 
     return await service.readers.run(answer)
+
+
+@router.get("/v1/facets", **described("List the values to filter by", CatalogueFacets))
+async def facets(service: OpenService) -> Response:
+    """Return how many products have each availability, brand, color and material.
+
+    A field has its 50 most common values. Counts are kept for five minutes, or until the number of products
+    changes.
+    """
+    return json_answer(await service.facets.read(service.recommender.catalogue, service.readers))
 
 
 @router.get("/v1/products", **described("List products", ProductPage, 422))

@@ -1,0 +1,114 @@
+"""Filters: brands and colours of the catalogue, words that become filters, and the number of products."""
+
+from typing import Any
+
+import pytest
+
+from browser import open_filters
+from serving import Running
+
+BRANDS = ["Acme20", "Muji20", "Odd & Sons16"]
+"""14 products in each of 4 categories take turns with three brands."""
+
+
+def settled(page: Any) -> Any:
+    page.wait_for_selector(".rows[aria-busy=false] .card")
+    return page
+
+
+def chips(page: Any) -> list[str]:
+    return page.locator(".active .chip-text").all_inner_texts()
+
+
+def values(page: Any) -> list[str]:
+    found = open_filters(page).locator(".value:visible").all_inner_texts()
+    return [each.replace("\n", "") for each in found]
+
+
+@pytest.fixture
+def many_brands(opens: Any) -> Any:
+    """The page of a catalogue with 20 brands."""
+    page = opens()
+    names = [*(f"Brand {number}" for number in range(1, 20)), "Rare & Co"]
+    counts = [{"value": name, "products": 40 - place} for place, name in enumerate(names)]
+    page.route(
+        "**/v1/facets", lambda route: route.fulfill(json={"facets": [{"field": "brand", "values": counts}]})
+    )
+    page.goto(page.url + "?sample=stripes")
+    return settled(page)
+
+
+@pytest.mark.parametrize("query", ["", "&brand=Acme", "&word=nothing"])
+def test_brands_are_counted_over_the_catalogue_at_every_address(opens: Any, query: str) -> None:
+    page = opens(f"?sample=stripes{query}")
+    page.wait_for_selector(".rows[aria-busy=false]:not(:empty)")
+
+    assert values(page) == BRANDS
+
+
+def test_rarer_brands_unfold(many_brands: Any) -> None:
+    assert values(many_brands)[-1] == "8 more"
+    assert len(values(many_brands)) == 13
+
+    open_filters(many_brands).get_by_role("button", name="8 more").press("Enter")
+
+    assert values(many_brands)[-1] == "Rare & Co21"
+    assert many_brands.evaluate("document.activeElement.textContent") == "Brand 1328"
+
+
+def test_words_know_every_brand_of_the_catalogue(many_brands: Any) -> None:
+    box = many_brands.get_by_role("searchbox", name="Filter by words")
+    box.fill("rare & co, brand 11")
+    box.press("Enter")
+    many_brands.wait_for_function("() => location.search.includes('brand=')")
+
+    assert sorted(chips(many_brands)) == ["Brand 11", "Rare & Co"]
+    assert "word=" not in many_brands.url
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("300 to 100", "No price is from 300 and up to 100. The filter stays as it was."),
+        ("over 90", "No price is from 90 and up to 80. The filter stays as it was."),
+        ("under 12.34.5", "“12.34.5” is not a number. The filter stays as it was."),
+    ],
+)
+def test_words_that_cannot_be_a_price_are_explained_and_change_nothing(
+    opens: Any, words: str, reason: str
+) -> None:
+    page = settled(opens("?sample=stripes&to=80"))
+    box = page.get_by_role("searchbox", name="Filter by words")
+
+    box.fill(words)
+    box.press("Enter")
+
+    page.get_by_text(reason).wait_for()
+    assert chips(page) == ["up to €80"]
+    assert box.input_value() == words  # to correct it
+    box.fill("under 70")
+    assert page.locator(".words-problem").is_hidden()
+    box.press("Enter")
+    page.wait_for_function("() => location.search.includes('to=70')")
+
+
+def test_a_full_row_may_have_more_products(opens: Any, shop: Running) -> None:
+    page = opens()
+    page.wait_for_selector(".sample")
+
+    def longer(route: Any) -> None:
+        found = route.fetch().json()
+        first, others = found["categories"][0], found["categories"][1:]
+        first["products"] += [{**each, "id": each["id"] + "x"} for each in first["products"][:2]]
+        found["categories"] = [first, *({**each, "products": each["products"][:5]} for each in others)]
+        route.fulfill(json=found)
+
+    page.get_by_role("button", name="Stripes").click()
+    settled(page)
+    assert open_filters(page).locator(".found").inner_text() == "56 products"  # not the 48 cards
+    page.keyboard.press("Escape")
+    page.route("**/v1/complete", longer)
+    page.goto(page.url)
+    settled(page)
+
+    assert open_filters(page).locator(".found").inner_text() == "31+ products"
