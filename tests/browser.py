@@ -37,7 +37,7 @@ def open_filters(page: Any) -> Any:
     """Open the sheet of filters, and return it."""
     sheet = page.locator("#filters")
     if not sheet.is_visible():
-        page.get_by_role("button", name="Filters").click()
+        page.get_by_role("button", name="Filters", exact=True).click()
     return sheet
 
 

@@ -101,4 +101,5 @@ def test_its_products_have_pages_in_the_example_shop(demo: Demo):
         product = client.get("/v1/products?limit=1").json()["products"][0]
         assert product["link"] == f"shop/product.html?id={product['id']}"
         assert client.get(product["link"]).text == shop.text
+        assert client.get("/shop/").text == shop.text
         assert client.get("/shop/room.html").status_code == 200

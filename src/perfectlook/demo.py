@@ -105,13 +105,17 @@ class Demo:
 
 
 class _WithLinks(SetSource):
-    """The products of a set, each with a link to its page in the example shop, relative to the service."""
+    """The products of a set, each with a link to its page in the example shop."""
 
     def products(self) -> Iterator[Product]:
         """Yield every product."""
         for each in super().products():
-            link = f"shop/product.html?id={quote(each.id, safe='')}"
-            yield replace(each, fields={"link": link, **each.fields})
+            yield replace(each, fields={"link": link_of(each.id), **each.fields})
+
+
+def link_of(id_: str) -> str:
+    """Return the address of a product's page in the example shop, relative to the service."""
+    return f"shop/product.html?id={quote(id_, safe='')}"
 
 
 def _words(id_: str) -> list[str]:

@@ -17,11 +17,15 @@ import pytest
 from browser import keep, settle, violations
 from drawn import HOME
 from perfectlook.catalogue import Catalogue
+from perfectlook.demo import link_of
 from perfectlook.model.runtime import Model
 from perfectlook.service.security import new_key
+from perfectlook.service.service import Service
+from perfectlook.service.settings import Settings
+from perfectlook.service.widget import FILE
 from perfectlook.types import Product
 from priced import PricedSet
-from serving import Running, Store, eventually, running
+from serving import Running, Store, eventually, running, serving
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop_page"
 POLICY = (
@@ -114,6 +118,8 @@ def service(
         if path.startswith("/pictures/"):
             found = next((linked.source / "products").glob(f"{Path(path).stem}.*"))
             send(handler, found.read_bytes(), "image/jpeg")
+        elif path == "/widget.js":
+            send(handler, FILE.read_bytes(), "text/javascript")
         elif path == "/told.js":
             send(handler, EVENTS.encode(), "text/javascript")
         elif text := pages.get(path):
@@ -441,25 +447,10 @@ def test_the_page_and_the_widget_work_below_a_path_of_a_proxy(
             )
             send(handler, html.encode(), "text/html", 200 if handler.path == "/" else 404)
             return
-        body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
-        headers = {"content-type": handler.headers.get("content-type", "")}
-        address = f"{found.url}{handler.path[5:]}"
-        got = httpx.request(handler.command, address, content=body, headers=headers, timeout=30)
-        send(handler, got.content, got.headers.get("content-type", ""), got.status_code)
+        forward(handler, f"{found.url}{handler.path[5:]}")
 
     with listening(answer) as proxy:
-        page = opens("look/shop/", url=proxy)
-        page.wait_for_selector("perfect-look[data-state=ready]")
-        link = page.locator("perfect-look a").first.get_attribute("href")
-        assert link.startswith(f"{proxy}/look/shop/product.html?id=")
-        page.locator("perfect-look a").first.click()
-        page.wait_for_url(link)
-        page.wait_for_selector("perfect-look[data-state=ready]")
-        page.goto(f"{proxy}/look/?sample=stripes")
-        page.locator(".card-open").first.click()
-        shop_link = page.locator("#drawer").get_by_role("link", name="Visit the shop")
-        assert shop_link.get_attribute("href").startswith(f"{proxy}/look/shop/product.html?id=")
-        page.goto(proxy)
+        page = opens("", url=proxy)
         page.wait_for_selector("perfect-look[data-state=ready]")
         page.wait_for_function(
             "[...document.querySelector('perfect-look').shadowRoot.querySelectorAll('img')]"
@@ -472,6 +463,72 @@ def test_the_page_and_the_widget_work_below_a_path_of_a_proxy(
         page.wait_for_selector("#start:not([hidden])")
         assert page.url.startswith(f"{proxy}/look/")
         page.close()  # before the proxy, which it may still ask
+
+
+def forward(handler: BaseHTTPRequestHandler, address: str) -> None:
+    """Answer with what the service answers, as a proxy does."""
+    body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
+    headers = {"content-type": handler.headers.get("content-type", "")}
+    got = httpx.request(handler.command, address, content=body, headers=headers, timeout=30)
+    moved = {"Location": got.headers["location"]} if "location" in got.headers else {}
+    send(handler, got.content, got.headers.get("content-type", ""), got.status_code, **moved)
+
+
+class OfDemo(PricedSet):
+    """A priced set whose products have the links of the demo."""
+
+    def products(self) -> Iterator[Product]:
+        for each in super().products():
+            yield replace(each, fields=each.fields | {"link": link_of(each.id)})
+
+
+def test_the_demos_shop_works_below_a_path_of_a_proxy(
+    opens: Any, store: Store, samples: Path, tmp_path: Path
+):
+    shutil.copytree(store.catalogue, tmp_path / "catalogue")
+    with Catalogue.open(tmp_path / "catalogue") as catalogue:
+        catalogue.sync(OfDemo(store.source), Model.open(store.model), workers=1)
+    settings = {"catalogue": str(tmp_path / "catalogue"), "samples": str(samples), "rate": 0.0}
+    demo = Service.open(Settings(model=str(store.model), port=0, **settings))
+    demo.shop = SHOP
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path.startswith("/look/"):
+            forward(handler, f"{url}{handler.path[5:]}")
+        else:
+            send(handler, b"", "text/plain", 404)
+
+    with serving(demo) as url, listening(answer) as proxy:
+        page = opens("look/shop/", url=proxy)
+        assert page.url == f"{proxy}/look/shop/product.html"
+        page.goto(f"{page.url}?id={store.product}")
+        page.wait_for_selector("perfect-look[data-state=ready]")
+        link = page.locator("perfect-look a").first
+        address = link.get_attribute("href")
+        assert address.startswith(f"{proxy}/look/shop/product.html?id=")
+        link.click()
+        page.wait_for_url(address)
+        page.wait_for_selector("perfect-look[data-state=ready]")
+        page.goto(f"{proxy}/look/?sample=stripes")
+        page.locator(".card-open").first.click()
+        visit = page.locator("#drawer").get_by_role("link", name="Visit the shop")
+        assert visit.get_attribute("href").startswith(f"{proxy}/look/shop/product.html?id=")
+        page.close()  # before the proxy, which it may still ask
+
+
+def test_a_fixed_file_on_the_shops_own_site_calls_the_service(
+    opens: Any, service: tuple[Running, str], pages: Pages
+):
+    found, shop = service
+    integrity = httpx.get(f"{found.url}/widget.json").json()["integrity"]
+    pages["/own.html"] = (
+        '<!doctype html><html lang="de"><title>Shop</title><link rel="icon" href="SERVICE/favicon.svg"><body>'
+        '<perfect-look sample="stripes" service="SERVICE"></perfect-look>'
+        f'<script type="module" src="/widget.js" integrity="{integrity}"></script></body></html>'
+    )
+    page = opens("own.html", url=shop)
+    page.wait_for_selector("perfect-look[data-state=ready]")
+    assert {"Teppiche", "Schuhe"} & set(page.get_by_role("tab").all_inner_texts())
 
 
 def test_a_script_with_the_integrity_hash_runs(opens: Any, service: tuple[Running, str], pages: Pages):

@@ -21,7 +21,7 @@ class Spelled(PricedSet):
 
     def products(self) -> Iterator[Product]:
         for number, each in enumerate(super().products()):
-            each.fields.update({0: {"brand": "ACME"}, 1: {"color": "Oak"}}.get(number, {}))
+            each.fields.update({6: {"brand": "ACME"}, 1: {"color": "Oak"}}.get(number, {}))
             yield each
 
 
