@@ -109,7 +109,7 @@ def test_the_chips_are_one_tab_stop_with_arrows(page: Any) -> None:
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_rows_scroll_at_once_if_less_motion_is_wanted(opens: Any, motion: str) -> None:
+def test_rows_scroll_instantly_if_less_motion_is_wanted(opens: Any, motion: str) -> None:
     page = opens("?sample=stripes")
     page.emulate_media(reduced_motion=motion)
     page.wait_for_selector(".rows[aria-busy=false] .card")

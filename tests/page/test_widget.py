@@ -230,7 +230,7 @@ def test_categories_have_their_short_names_in_german(visit: Callable[..., Any], 
     page.get_by_role("tab", name="Läufer").first.wait_for()
 
 
-def test_its_targets_are_44_pixels_on_touch_and_it_moves_at_once(visit: Callable[..., Any], linked: Store):
+def test_its_targets_are_44_pixels_on_touch_and_it_moves_instantly(visit: Callable[..., Any], linked: Store):
     html = f'<perfect-look product="{linked.product}" basket></perfect-look>'
     page = visit(html, width="phone")
     small = """[...document.querySelector("perfect-look").shadowRoot.querySelectorAll("button, a")]

@@ -124,7 +124,7 @@ async def categories(service: OpenService) -> Response:
 
 @router.get("/v1/facets", **described("List the values to filter by", CatalogueFacets))
 async def facets(service: OpenService) -> Response:
-    """Return how many products have each availability, brand, color and material.
+    """Return how many products have each value of `availability`, `brand`, `color` and `material`.
 
     A field has its 50 most common values. Counts are kept for five minutes, or until the number of products
     changes.
