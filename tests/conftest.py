@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from browser import ARGUMENTS, chromium
+from milvus_of_run import drop_catalogues
 from web import Web, web
 
 settings.register_profile(  # on a busy machine, the time of an example means nothing
@@ -28,6 +29,12 @@ settings.load_profile("untimed")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep tests out of the user's cache."""
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _catalogues_on_milvus() -> Iterator[None]:
+    yield
+    drop_catalogues()
 
 
 @pytest.fixture

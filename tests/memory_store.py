@@ -154,6 +154,10 @@ class MemoryStore:
         finally:
             self._holder = None
 
+    def mark_complete(self, collection: str) -> None:
+        """Check that there is such a collection."""
+        self._named(collection)
+
     def close(self) -> None:
         """Drop all points."""
         self._points = {}

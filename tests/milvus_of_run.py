@@ -12,15 +12,22 @@ from pathlib import Path
 import pytest
 
 import milvus_server
+from perfectlook.stores import Payload, Store
 
 SERVER = "PERFECTLOOK_MILVUS_URL"
 """Environment variable with the URL of another Milvus server that tests may write to: http://localhost:19530."""
 
 
-def need_milvus() -> None:
-    """Skip the test where no server can run. In CI it must, so the test fails there."""
+_MADE: list[str] = []
+
+
+def need_milvus(*, local: bool = False) -> None:
+    """Skip the test where no server can run, or with `local` none that the test starts itself.
+
+    In CI one must run, so the test fails there.
+    """
     reason = None if find_spec("pymilvus") else "pymilvus is not installed (extra 'cluster')"
-    if not reason and not os.environ.get(SERVER):
+    if not reason and (local or not os.environ.get(SERVER)):
         reason = milvus_server.why_not()
     if reason and os.environ.get("CI"):
         pytest.fail(f"no Milvus server: {reason}")
@@ -54,5 +61,34 @@ def milvus_url() -> str:
 
 
 def new_catalogue(query: str = "") -> str:
-    """Return the address of a new catalogue on the server of this run."""
-    return f"milvus+{milvus_url()}/test_{uuid.uuid4().hex}{query}"
+    """Return the address of a new catalogue on the server of this run. It is dropped after the module."""
+    _MADE.append(f"test_{uuid.uuid4().hex}")
+    return f"milvus+{milvus_url()}/{_MADE[-1]}{query}"
+
+
+def drop_catalogues() -> None:
+    """Drop the collections of all catalogues of `new_catalogue`: the server keeps them in memory."""
+    if not _MADE:
+        return
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(milvus_url(), dedicated=True)
+    for name in client.list_collections():
+        catalogue = name.partition("__")[0]
+        if catalogue in _MADE:
+            if catalogue in client.list_aliases(name)["aliases"]:
+                client.drop_alias(catalogue)
+            client.drop_collection(name)
+    _MADE.clear()
+    client.close()
+
+
+def emptied(store: Store, document: Payload, name: str, dimension: int) -> None:
+    """Give a store one collection without products, and a manifest. What it has already is kept."""
+    if name not in store.collections():
+        store.create_collection(name, dimension)
+    if (store.active(), store.manifest()) != (name, document):
+        store.write_manifest(document, active=name)
+    for other in store.collections().keys() - {name}:
+        store.drop_collection(other)
+    store.delete(id_ for id_, _ in store.excerpts() if id_ is not None)

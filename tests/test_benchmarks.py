@@ -24,7 +24,7 @@ def test_a_search_is_measured_up_to_its_json(pytestconfig: pytest.Config, tmp_pa
 
 @pytest.mark.long
 def test_replicas_that_come_and_go_fail_no_request(pytestconfig: pytest.Config, tmp_path: Path) -> None:
-    need_milvus()
+    need_milvus(local=True)
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed (Debian's nginx-light)")
     script = pytestconfig.rootpath / "benchmarks" / "replicas.py"

@@ -348,7 +348,7 @@ def test_another_model_embeds_everything_without_the_backbone(
     new = catalogue.generation()
     assert (new.model.name, new.model.identity) == (OTHER.name, OTHER.identity)
     assert new.collection != old.collection
-    assert list(catalogue.store.collections()) == [new.collection]
+    assert catalogue.store.collections().keys() == {old.collection, new.collection}
     catalogue.check(OTHER)  # type: ignore[arg-type]
     with pytest.raises(CatalogueError, match=r"'toy-1' .* given is 'toy-0'"):
         catalogue.check(MODEL)  # type: ignore[arg-type]
@@ -406,7 +406,7 @@ def test_an_interrupted_change_of_model_leaves_a_working_catalogue(
         store.writes_left = 10**9
         report = catalogue.sync(ListSource(products), OTHER)
         assert report.embedded <= 16
-        assert list(store.collections()) == [catalogue.generation().collection]
+        assert store.collections().keys() == known(catalogue)
         assert catalogue.manifest().pending is None
         assert points(catalogue).keys() == expected.keys()
         for id_, point in points(catalogue).items():
@@ -442,7 +442,31 @@ def test_an_interrupted_change_of_model_resumes_and_a_third_model_starts_over(
     catalogue.sync(ListSource(products), MODEL)
     break_off()
     assert catalogue.sync(ListSource(products), MODEL).embedded == 0
-    assert len(store.collections()) == 1
+    assert store.collections().keys() == known(catalogue)
+
+
+def known(catalogue: Catalogue) -> set[str]:
+    """Return the collections of the active and the previous vectors: all that a finished sync leaves."""
+    manifest = catalogue.manifest()
+    return {each.collection for each in (manifest.active, manifest.previous) if each}
+
+
+def test_the_previous_vectors_are_kept_until_told(catalogue: Catalogue, products: list[Product]) -> None:
+    catalogue.sync(ListSource(products), MODEL)
+    with pytest.raises(CatalogueError, match=r"no previous vectors\. Sync with the earlier model"):
+        catalogue.switch(back=True)
+    before, vectors = catalogue.generation(), points(catalogue)
+    catalogue.sync(ListSource(products), OTHER)
+    catalogue.sync(ListSource(products[:-1]), OTHER, max_delete=1.0)
+    assert catalogue.count() == 15
+    assert catalogue.switch(back=True) == before.model
+    assert catalogue.generation().collection == before.collection
+    assert points(catalogue).keys() == vectors.keys()  # until the next sync
+    assert catalogue.switch(back=True).identity == OTHER.identity
+    catalogue.drop_previous()
+    assert list(catalogue.store.collections()) == [catalogue.generation().collection]
+    with pytest.raises(CatalogueError, match="no previous vectors"):
+        catalogue.switch(back=True)
 
 
 def test_a_second_sync_fails_and_names_the_first(catalogue: Catalogue, products: list[Product]) -> None:

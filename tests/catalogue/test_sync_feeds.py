@@ -359,7 +359,7 @@ def test_recentring_moves_centres_and_vectors_in_one_step(shop: Shop) -> None:
     assert (counts(report), report.switched) == ((0, 0, 0, 8, 8), True)
     with Catalogue.open(shop.catalogue_folder) as catalogue:
         moved = catalogue.generation()
-        assert list(catalogue.store.collections()) == [moved.collection]
+        assert catalogue.store.collections().keys() == {frozen.collection, moved.collection}
         assert moved.collection != frozen.collection
         with Catalogue(MemoryStore()) as whole:  # as if the first sync had all products
             whole.sync(shop.folder / "feed.jsonl", MODEL)

@@ -51,8 +51,10 @@ def kill_after(process: subprocess.Popen[str], lines: int) -> int:
 def contents(folder: Path) -> tuple[dict[str, Point], dict[str, list[float]]]:
     with Catalogue.open(folder) as catalogue:
         generation = catalogue.generation()
-        assert catalogue.manifest().pending is None
-        assert list(catalogue.store.collections()) == [generation.collection]
+        manifest = catalogue.manifest()
+        assert manifest.pending is None
+        kept = {each.collection for each in (generation, manifest.previous) if each}
+        assert catalogue.store.collections().keys() == kept
         points = {point.id: point for batch in catalogue.store.scroll() for point in batch}
         assert len(points) == catalogue.count()
         return points, {name: centre.tolist() for name, centre in generation.centres.items()}

@@ -27,6 +27,11 @@ def test_a_staged_model_waits_for_the_switch(own_store: Store, tmp_path: Path):
         assert len(catalogue.store.collections()) == 2
         assert catalogue.switch().identity == other.identity
         assert catalogue.model.identity == other.identity
+        assert catalogue.switch(back=True).identity == before.model.identity
+        with pytest.raises(CatalogueError, match="nothing is staged"):
+            catalogue.switch()
+        assert catalogue.switch(back=True).identity == other.identity
+        catalogue.drop_previous()
         assert list(catalogue.store.collections()) == [catalogue.generation().collection]
 
 

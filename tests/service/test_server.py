@@ -214,12 +214,12 @@ def test_keys_new_prints_the_key_and_its_line_to_different_streams():
 
 
 def test_a_store_that_fails_and_recovers(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    need_milvus()
+    need_milvus(local=True)
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(tmp_path / "cache"))
     milvus = MilvusServer(tmp_path / "milvus").start()
     try:
-        location = f"milvus+{milvus.url}/shop?timeout=3"
-        with Catalogue.open(location, create=True) as catalogue:
+        location = f"milvus+{milvus.url}/shop?timeout=1"
+        with Catalogue.open(location.replace("=1", "=30"), create=True) as catalogue:
             catalogue.sync(store.source, Model.open(store.model), workers=1)
         with running(store._replace(catalogue=location), tmp_path) as own:  # type: ignore[arg-type]
             assert own.photo(store.photos[0]).status_code == 200

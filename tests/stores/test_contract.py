@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from memory_store import MemoryStore
-from milvus_of_run import new_catalogue
+from milvus_of_run import emptied, new_catalogue
 from perfectlook.errors import CatalogueError, PerfectLookError, UsageError
 from perfectlook.prices import SALE_DATES
 from perfectlook.stores import Hits, Point, Query, Store, open_store
@@ -20,7 +20,7 @@ from perfectlook.stores.filters import matches, parse_filter
 STORES: dict[str, Callable[[Path], Store]] = {
     "embedded": lambda folder: open_store(folder / "catalogue", create=True),
     "memory": lambda _folder: MemoryStore(),
-    "milvus": lambda _folder: open_store(new_catalogue(), create=True),
+    "milvus": lambda _folder: open_store(new_catalogue("?partitions=1"), create=True),
 }
 """How to open an empty store of each kind, given an empty folder."""
 
@@ -28,7 +28,9 @@ STORES: dict[str, Callable[[Path], Store]] = {
 @pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "milvus":
-        yield emptied(request.getfixturevalue("on_milvus"))
+        store = request.getfixturevalue("on_milvus")
+        emptied(store, {"model": "a"}, "first", 3)
+        yield store
     else:
         store = fresh(request.param, tmp_path)
         yield store
@@ -41,17 +43,6 @@ def on_milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     store = fresh("milvus", tmp_path_factory.mktemp("milvus"))
     yield store
     store.close()
-
-
-def emptied(store: Store) -> Store:
-    """Return the store as `fresh` makes it."""
-    if "first" not in store.collections():
-        store.create_collection("first", 3)
-    store.write_manifest({"model": "a"}, active="first")
-    for name in store.collections().keys() - {"first"}:
-        store.drop_collection(name)
-    store.delete(id_ for id_, _ in store.excerpts() if id_ is not None)
-    return store
 
 
 def fresh(kind: str, folder: Path, dimension: int = 3) -> Store:
@@ -494,7 +485,8 @@ def test_any_history_answers_like_brute_force(
 
 
 def test_any_history_on_milvus_answers_like_brute_force(on_milvus: Store) -> None:
-    store = emptied(on_milvus)
+    store = on_milvus
+    emptied(store, {"model": "a"}, "first", 3)
 
     @given(history=st.lists(actions, max_size=14))
     @settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck), database=None)

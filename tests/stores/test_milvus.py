@@ -4,30 +4,32 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import Any
 
 import numpy as np
 import pytest
 
-from milvus_of_run import SERVER, milvus_url, need_milvus, new_catalogue
+from milvus_of_run import SERVER, emptied, milvus_url, need_milvus, new_catalogue
 from perfectlook.errors import CatalogueError, CatalogueInUseError, UsageError
-from perfectlook.stores import Point, Query, milvus_manifest, open_store
+from perfectlook.stores import Hits, Point, Query, milvus_manifest, open_store
 from perfectlook.stores import milvus as module
-from perfectlook.stores.filters import parse_filter
 from perfectlook.stores.milvus import MilvusStore
-from perfectlook.stores.milvus_connection import MilvusAddress
+from perfectlook.stores.milvus_connection import MilvusAddress, MilvusConnection
 from serving import eventually
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def url() -> str:
+    """One catalogue for all tests with `store`, because making a collection on Milvus takes seconds."""
     return new_catalogue()
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[MilvusStore]:
     with MilvusStore(url, create=True) as store:
-        store.create_collection("c", 2)
-        store.write_manifest({"model": "m"}, active="c")
+        emptied(store, {"model": "m"}, "c", 2)
         store.upsert([product(id_, place) for place, id_ in enumerate("abcde")])
         yield store
 
@@ -77,11 +79,80 @@ def test_an_answer_after_a_sync_has_all_of_it(store: MilvusStore, url: str) -> N
         assert reader.exact
 
 
-def test_only_flat_collections_are_exact(url: str) -> None:
-    with MilvusStore(f"{url}?index=HNSW", create=True) as store:
+def test_an_answer_is_exact_unless_something_was_written_meanwhile(
+    store: MilvusStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MilvusStore(url) as reader:
+
+        def exact() -> bool:
+            near(reader)
+            return reader.exact
+
+        with store.hold("catalogue sync"):
+            store.upsert([product("f", 9)])
+            assert not exact()
+        assert exact()
+        assert not exact_elsewhere(reader)  # nothing was searched there
+        with store.hold("a sync that changes nothing"):
+            assert exact()
+        store.set_payloads({"f": {"title": "new"}})  # a live change
+        assert exact()
+        answer = reader._answer
+
+        def changed_meanwhile(*asked: Any) -> Hits:
+            store.set_payloads({"f": {"title": "newer"}})
+            return answer(*asked)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(reader, "_answer", changed_meanwhile)
+            assert not exact()
+        assert exact()
+
+
+def exact_elsewhere(store: MilvusStore) -> bool:
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: store.exact).result()
+
+
+@pytest.mark.parametrize("is_sync", [True, False])
+def test_after_a_killed_writer_answers_are_exact_from_the_next_whole_sync_on(
+    store: MilvusStore, monkeypatch: pytest.MonkeyPatch, is_sync: bool
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def exact() -> bool:
+        near(store)
+        return store.exact
+
+    with store.hold("catalogue sync"):
+        store.upsert([product("f", 9)])
+    assert exact()
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(KeyboardInterrupt),
+        store.hold("catalogue sync") if is_sync else nullcontext(),
+    ):
+        patch.setattr(store._connection._client, "insert", killed)
+        store.upsert([product("f", 10)])
+    assert (near(store), store.exact) == ("abcde", False)
+    with store.hold("PUT of another product"):
+        store.upsert([product("g", 10)])
+    store.set_payloads({"g": {"title": "new"}})
+    assert not exact()
+    with store.hold("catalogue sync"):
+        store.upsert([product("f", 10)])
+        store.mark_complete("c")
+    assert (near(store), store.exact) == ("abcdefg", True)
+
+
+def test_only_flat_collections_are_exact() -> None:
+    url = new_catalogue("?partitions=1")
+    with MilvusStore(f"{url}&index=HNSW", create=True) as store:
         store.create_collection("c", 2)
         store.write_manifest({}, active="c")
-        store.upsert([product(id_, place) for place, id_ in enumerate("abcde")])
+        with store.hold("catalogue sync"):
+            store.upsert([product(id_, place) for place, id_ in enumerate("abcde")])
         assert near(store, k=3) == "abc"
         assert not store.exact
     with MilvusStore(url) as again:  # the collection says it, not the URL
@@ -92,7 +163,8 @@ def test_only_flat_collections_are_exact(url: str) -> None:
 @pytest.mark.parametrize(
     "query", ["index=DISKANN", "mmap=true&shards=2&partitions=3", "index=IVF_SQ8&candidates=64"]
 )
-def test_a_collection_has_the_layout_of_the_settings(url: str, query: str) -> None:
+def test_a_collection_has_the_layout_of_the_settings(query: str) -> None:
+    url = new_catalogue()
     with MilvusStore(f"{url}?timeout=30&{query}", create=True) as store:
         store.create_collection("c", 32)
         store.write_manifest({}, active="c")
@@ -109,35 +181,13 @@ def test_a_collection_has_the_layout_of_the_settings(url: str, query: str) -> No
     assert index["index_type"] == wanted.index
 
 
-def test_more_replicas_than_the_server_has_nodes(url: str) -> None:
+def test_more_replicas_than_the_server_has_nodes() -> None:
     if os.environ.get(SERVER):
         pytest.skip("another server may have the nodes")
     too_few = r"too few query nodes: .*Lower \?replicas=, or add query nodes"
-    with MilvusStore(f"{url}?replicas=2", create=True) as store, pytest.raises(CatalogueError, match=too_few):
+    url = new_catalogue("?replicas=2&partitions=1")
+    with MilvusStore(url, create=True) as store, pytest.raises(CatalogueError, match=too_few):
         store.create_collection("c", 2)
-
-
-def test_titles_of_an_earlier_version_need_a_new_collection(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    titled = {"where": parse_filter("title contains oak and brand = 'text_title'")}
-    brand = {"where": parse_filter("brand = 'text_title'")}
-    with MilvusStore(url, create=True) as store:
-        monkeypatch.setattr(module, "ENTRIES", "perfectlook.other")  # as before there was this property
-        store.create_collection("c", 2)
-        store.write_manifest({}, active="c")
-        monkeypatch.undo()
-        store.upsert([product("a", 1, title="Oak", fields={"brand": "text_title"})])
-    with MilvusStore(url) as store:
-        assert near(store, **brand) == "a"
-        with pytest.raises(
-            CatalogueError, match=r"before filters could test titles.*catalogue sync --recentre"
-        ):
-            near(store, **titled)
-        store.create_collection("d", 2)
-        store.upsert(list(store.get(["a"]).values()), collection="d")
-        store.write_manifest({}, active="d")
-        assert near(store, **titled) == "a"
 
 
 def test_more_products_than_milvus_returns(store: MilvusStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,6 +247,7 @@ def test_damaged_rows_and_newer_formats_are_named(store: MilvusStore) -> None:
     rows.write({"head/c": "{"})
     with pytest.raises(CatalogueError, match=r"damaged \(the head of the manifest"):
         store.manifest()
+    store.write_manifest({"model": "m"}, active="c")
 
 
 def test_a_second_machine_gets_an_error_that_names_the_first(store: MilvusStore, url: str) -> None:
@@ -282,8 +333,21 @@ def test_a_server_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     from pymilvus import MilvusClient
 
     monkeypatch.setattr(MilvusClient, "get_server_version", lambda *_, **__: "v2.2.16")
-    with pytest.raises(CatalogueError, match=r"the server is Milvus v2\.2\.16, but 2\.3 or later"):
+    with pytest.raises(CatalogueError, match=r"the server is Milvus v2\.2\.16, but 2\.3 or later is needed"):
         open_store(url, create=True)
+
+
+def test_a_client_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pymilvus = pytest.importorskip("pymilvus", reason="the extra 'cluster' is not installed")
+    monkeypatch.setattr(pymilvus, "__version__", "2.5.16")
+    with pytest.raises(CatalogueError, match=r"the client is pymilvus 2\.5\.16, but 2\.6 or later is needed"):
+        open_store("milvus+http://127.0.0.1:1/shop", create=True)
+
+
+@pytest.fixture(scope="module")
+def connection() -> Iterator[MilvusConnection]:
+    with MilvusConnection(MilvusAddress.parse(f"milvus+{milvus_url()}/shop")) as connection:
+        yield connection
 
 
 @pytest.mark.parametrize(
@@ -296,10 +360,10 @@ def test_a_server_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         ("Deadline Exceeded: DEADLINE_EXCEEDED", "it timed out.*load, or set a longer"),
     ],
 )
-def test_errors_of_the_server_have_a_remedy(store: MilvusStore, raised: str, said: str) -> None:
+def test_errors_of_the_server_have_a_remedy(connection: MilvusConnection, raised: str, said: str) -> None:
     from pymilvus import MilvusException
 
-    with pytest.raises(CatalogueError, match=said) as failure, store._connection.asking("a test"):
+    with pytest.raises(CatalogueError, match=said) as failure, connection.asking("a test"):
         error = MilvusException(code=1, message=raised)
         raise error from error  # as pymilvus does
     assert failure.value.__cause__ is error

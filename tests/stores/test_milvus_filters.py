@@ -1,5 +1,6 @@
 """Filters on Milvus answer like filters on SQLite."""
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from milvus_of_run import new_catalogue
+from perfectlook.prices import SALE_DATES
 from perfectlook.stores import Point, Query, Store, open_store
 from perfectlook.stores.filters import And, Filter, Not, Or, parse_filter, print_filter
 from perfectlook.stores.milvus_filters import COLUMNS, LONGEST, compile_filter, filter_entries, literal
@@ -19,25 +21,37 @@ CATEGORIES = ["Furniture|Chairs", "Furniture|Chairs|Stools", "Furniture|Tables",
 BRANDS = ["", "Hay", "HAY", "Muji", 'O"Neill', "Œuvre", "👟", "a\\b\nc", LONG, f"{LONG}y", "5"]
 PRICES = ["", "5.00 EUR", "10.00 EUR", "10 USD", "9007199254740993 EUR", "9007199254740992 EUR", "free", "-3"]
 SIZES = ["", "42", "42.0", "7", "M", "m", f"{LONG}1"]
+TITLES = ["", "Oak chair", "Soaked in OAK oil", "Kaffeeküche", "oa", f"{LONG} oak", "👟 Œuvre"]
+MARCH = 1772323200.0  # 2026-03-01 in UTC
+DATES = ["", "2026-03-01/2026-03-02", "2026-03-02/", "/2026-03-02", "some day", "2026-02-01/2026-02-02"]
+ON_SALE = "sale_from <= 1000000000.0 and sale_until > 1000000000.0"
+OAK = zlib.crc32(b"oak") % 4096
 
 
 def test_a_product_has_typed_columns_and_dynamic_entries() -> None:
-    entries = filter_entries("p1", "Furniture|Chairs", {"price": "30 EUR", "brand": "HAY", "size": "42"})
-    assert entries == {
+    dates = "2026-03-01T00:00:00Z/2026-03-02T00:00:00Z"
+    fields = {"price": "30 EUR", "sale_price": "20 EUR", SALE_DATES: dates, "brand": "HAY", "size": "42"}
+    assert filter_entries("Furniture|Chairs", {**fields, "title": "Oak"}) == {
         "availability": "",
         "brand": "hay",
         "gender": "",
         "item_group_id": "",
         "price": 30.0,
         "currency": "EUR",
+        "sale": 20.0,
+        "sale_currency": "EUR",
+        "sale_from": 1772323200.0,
+        "sale_until": 1772409600.0,
+        "title_trigrams": [OAK],
         "under": ["chairs", "furniture", "furniture|chairs"],
         "text_category": "furniture|chairs",
         "text_price": "30 eur",
-        "digits_price": "30",
+        "text_sale_price": "20 eur",
+        "text_sale_price_effective_date": dates.casefold(),
         "text_size": "42",
         "number_size": 42.0,
-        "digits_size": "42",
         "currency_size": "",
+        "text_title": "oak",
     }
 
 
@@ -46,24 +60,25 @@ def test_a_product_has_typed_columns_and_dynamic_entries() -> None:
     [
         ("brand = Hay", 'brand == "hay"'),
         ("width < 30", "(number_width <= 30.0) and (number_width > -1e+300)"),
-        (  # the store compares products with dates of a sale
-            "price < 30 EUR",
-            '((price <= 30.0) and (price > -1e+300) and (currency == "EUR")) or '
-            '(text_sale_price_effective_date >= "")',
-        ),
         (
-            "not price < 30",
-            'not (((price < 30.0) and (price > -1e+300)) and (not (text_sale_price_effective_date >= "")))',
+            "price < 30 EUR",
+            f'(({ON_SALE}) and ((sale <= 30.0) and (sale > -1e+300) and (sale_currency == "EUR"))) or '
+            f'((not ({ON_SALE})) and ((price <= 30.0) and (price > -1e+300) and (currency == "EUR")))',
         ),
-        ("title contains oak", 'text_title >= ""'),
+        ("not sale_price < 30", f"not (({ON_SALE}) and ((sale < 30.0) and (sale > -1e+300)))"),
+        ("has sale_price", f'({ON_SALE}) and (text_sale_price >= "")'),
+        ("title contains OAK", f"array_contains_all(title_trigrams, [{OAK}])"),
+        ("title contains oa", 'text_title >= ""'),
+        ("brand contains oak", 'brand >= "" and brand != ""'),
         ("not title contains oak and id = a", 'id == "a"'),
         ("id in (a, b)", '(id == "a") or (id == "b")'),
         ('size = "4\\"2"', 'text_size == "4\\U000000222"'),
         ("category under Chairs", 'array_contains(under, "chairs")'),
-        ('"größe" = 7', 'digitsX6772c3b6c39f65 == "7"'),
+        ('"größe" = 7', "numberX6772c3b6c39f65 == 7.0"),
     ],
 )
-def test_filters_become_expressions(where: str, expression: str) -> None:
+def test_filters_become_expressions(where: str, expression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("perfectlook.stores.filters.now", lambda: 1e9)
     assert compile_filter(parse_filter(where)) == expression
 
 
@@ -82,10 +97,12 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, St
     points = []
     for number in range(2500):
         fields = {"brand": chosen(BRANDS), "price": chosen(PRICES), "size": chosen(SIZES)}
-        fields |= {"sale_price": "4 EUR"} if number % 9 == 0 else {}
+        fields |= {"sale_price": chosen(["4 EUR", "free", "10 USD"])} if number % 3 == 0 else {}
+        fields |= {SALE_DATES: chosen(DATES)} if number % 2 == 0 else {}
         fields |= {'of "x"': "1"} if number % 5 == 0 else {}
         vector = random.integers(-3, 4, 3).astype(np.float32)
-        points.append(Point(f"{number}", chosen(CATEGORIES), vector, {"fields": fields}))
+        payload = {"fields": fields, "title": chosen(TITLES)}
+        points.append(Point(f"{number}", chosen(CATEGORIES), vector, payload))
     here: Path = tmp_path_factory.mktemp("filters")
     one, other = (
         open_store(here / "catalogue", create=True),
@@ -125,7 +142,11 @@ leaves = st.one_of(
         st.sampled_from(["=", "!=", "<", "<=", ">", ">="]),
         st.sampled_from(["5", "10 EUR", "10 USD", "-3", "9007199254740993", "9007199254740992 EUR", "4 EUR"]),
     ),
-    st.sampled_from(["brand", "price", "size", "none", "sale_price"]).map("has {}".format),
+    st.sampled_from(["brand", "price", "size", "none", "sale_price", "title"]).map("has {}".format),
+    st.sampled_from(["oak", "OAK", "küc", "oa", "''", "'k o'", "xoak", "Œuv", '"👟"']).map(
+        "title contains {}".format
+    ),
+    st.sampled_from(['brand contains "👟"', "size contains m"]),
     st.sampled_from(["chairs", "Furniture", '"furniture|chairs"', '"küche & bad"', "none"]).map(
         "category under {}".format
     ),
@@ -144,18 +165,23 @@ trees = st.recursive(
 )
 
 
-def test_random_filters_answer_like_sqlite(stores: tuple[Store, Store]) -> None:
+def test_random_filters_answer_like_sqlite(
+    stores: tuple[Store, Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, other = stores
 
     @given(
         tree=trees,
         k=st.integers(1, 60),
         within=st.none() | st.frozensets(st.sampled_from(CATEGORIES), min_size=1),
+        at=st.sampled_from([MARCH - 1, MARCH, MARCH + 86_399, MARCH + 86_400]),
     )
     @settings(deadline=None, max_examples=80, suppress_health_check=list(HealthCheck), database=None)
-    @example(tree=parse_filter("not (price < 9007199254740993)"), k=2500, within=None)
-    @example(tree=parse_filter(f"not (brand = {LONG}y)"), k=2500, within=None)
-    def check(tree: Filter, k: int, within: frozenset[str] | None) -> None:
+    @example(tree=parse_filter("not (price < 9007199254740993)"), k=2500, within=None, at=MARCH)
+    @example(tree=parse_filter(f"not (brand = {LONG}y)"), k=2500, within=None, at=MARCH)
+    @example(tree=parse_filter("sale_price != 4 EUR and not title contains oak"), k=99, within=None, at=MARCH)
+    def check(tree: Filter, k: int, within: frozenset[str] | None, at: float) -> None:
+        monkeypatch.setattr("perfectlook.stores.filters.now", lambda: at)
         query = Query(np.array([0.5, 0, 0], np.float32), k, within, tree)
         (mine,), (theirs,) = one.search([query]), other.search([query])
         assert [p.id for p in theirs.products] == [p.id for p in mine.products], print_filter(tree)

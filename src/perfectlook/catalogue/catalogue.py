@@ -112,8 +112,9 @@ class Catalogue(Closable):
 
         Only new and changed products are embedded, in batches. With another model than before, or with the
         first model, all products are embedded into a new collection. At the end the new collection becomes
-        the active one in a single step. Until then the old collection answers. Each batch is one transaction,
-        so the next sync finishes an interrupted one.
+        the active one in a single step. Until then the old collection answers. It is kept until the next
+        switch or `drop_previous`. Each batch is one transaction, so the next sync finishes an interrupted
+        one.
 
         Args:
             source: the path of a set, a folder of pictures by category, a feed, or vectors that `embed` has
@@ -214,7 +215,7 @@ class Catalogue(Closable):
             for ids in _batches(gone):
                 store.delete(ids, collection=collection)
             _bring_up_to_date(store, manifest, report, listing, stage=stage)
-            _finish(store, manifest, stage=stage)
+            _finish(store, manifest, stage=stage, is_whole=listing.is_whole)
             if isinstance(source, Feed):
                 source.pictures.drop(hidden)
         return report
@@ -235,22 +236,35 @@ class Catalogue(Closable):
         reasons = change_products(self.store, changes.items())
         return {id_: reason for id_, reason in zip(changes, reasons, strict=True) if reason}
 
-    def switch(self, *, wait: float = 0.0) -> ModelIdentity:
+    def switch(self, *, back: bool = False, wait: float = 0.0) -> ModelIdentity:
         """Make the staged vectors the active ones, in a single step. Return their model.
+
+        Args:
+            back: return to the vectors that were active before the last switch. They lack later syncs.
+            wait: how many seconds to wait for a running sync.
 
         Raises:
             CatalogueInUseError: a sync is running, and has not finished within `wait` seconds.
-            CatalogueError: nothing is staged, or the store fails.
+            CatalogueError: there are no staged or previous vectors, or the store fails.
         """
         with _held(self.store, wait):
             manifest = self.manifest()
-            if manifest.staged is None:
+            target = manifest.previous if back else manifest.staged
+            if target is None and back:
+                raise CatalogueError(f"{self.location}: no previous vectors. Sync with the earlier model.")
+            if target is None:
                 raise CatalogueError(
                     f"{self.location}: nothing is staged. Run `perfectlook catalogue sync --stage` first."
                 )
-            switched = replace(manifest, active=manifest.staged, staged=None)
+            staged = manifest.staged if back else None
+            switched = replace(manifest, active=target, staged=staged, previous=manifest.active)
             _drop_strays(self.store, _write(self.store, switched))
-        return manifest.staged.model
+        return target.model
+
+    def drop_previous(self, *, wait: float = 0.0) -> None:
+        """Drop the vectors that were active before the last switch. The errors are those of `switch`."""
+        with _held(self.store, wait):
+            _drop_strays(self.store, _write(self.store, replace(self.manifest(), previous=None)))
 
     @property
     def location(self) -> str:
@@ -642,11 +656,16 @@ def _bring_up_to_date(
         copy_records(store, ids, manifest.target.collection, collection)
 
 
-def _finish(store: Store, manifest: CatalogueManifest, *, stage: bool) -> None:
+def _finish(store: Store, manifest: CatalogueManifest, *, stage: bool, is_whole: bool) -> None:
     """Make the pending generation, if there is one, the active one or the staged one."""
+    if is_whole:
+        store.mark_complete(manifest.target.collection)
     if manifest.pending:
-        staged, active = (manifest.pending, manifest.active) if stage else (manifest.staged, manifest.pending)
-        finished = replace(manifest, active=active, pending=None, staged=staged)
+        finished = (
+            replace(manifest, pending=None, staged=manifest.pending)
+            if stage
+            else replace(manifest, pending=None, active=manifest.pending, previous=manifest.active)
+        )
         _drop_strays(store, _write(store, finished))
 
 
@@ -656,7 +675,7 @@ def _write(store: Store, manifest: CatalogueManifest) -> CatalogueManifest:
 
 
 def _drop_strays(store: Store, manifest: CatalogueManifest) -> None:
-    """Drop the collections of interrupted syncs."""
+    """Drop the collections of interrupted syncs, and those that others have replaced."""
     known = {each.collection for each in manifest.generations}
     for name in store.collections().keys() - known:
         store.drop_collection(name)

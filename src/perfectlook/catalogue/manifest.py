@@ -71,12 +71,14 @@ class CatalogueManifest:
     """The active generation (None before the first sync has finished), and others next to it.
 
     `pending` is being filled. `staged` is complete, and `Catalogue.switch` makes it the active one.
+    `previous` was active before the last switch.
     """
 
     active: Generation | None
     pending: Generation | None
     counter: int
     staged: Generation | None = None
+    previous: Generation | None = None
 
     @property
     def target(self) -> Generation:
@@ -88,7 +90,7 @@ class CatalogueManifest:
     @property
     def generations(self) -> list[Generation]:
         """All generations, the active one last."""
-        return [each for each in (self.staged, self.pending, self.active) if each]
+        return [each for each in (self.previous, self.staged, self.pending, self.active) if each]
 
     @classmethod
     def of(cls, store: Store) -> "CatalogueManifest":
@@ -123,8 +125,9 @@ class CatalogueManifest:
     def document(self) -> Payload:
         """Return the manifest as JSON values."""
         document = {"format": FORMAT, **_DOCUMENTS.dump_python(self)}
-        if self.staged is None:  # as earlier versions write it
-            del document["staged"]
+        for name in ("staged", "previous"):
+            if document[name] is None:  # as earlier versions write it
+                del document[name]
         return document
 
 

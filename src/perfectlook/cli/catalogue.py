@@ -71,8 +71,8 @@ def sync(
     """Add, change and delete products until a catalogue holds the same products as a source.
 
     Unchanged products are skipped. With another model than before, all products are embedded again into a
-    second collection, and the catalogue switches to it in one step. You can interrupt a sync at any time and
-    run it again.
+    second collection, and the catalogue switches to it in one step. `catalogue switch --back` undoes this.
+    You can interrupt a sync at any time and run it again.
 
     Args:
         source: a set, a folder of pictures by category (Furniture/Chairs/red.jpg), a feed (CSV, TSV, JSON
@@ -175,20 +175,28 @@ def categories(*, model: Folder = Path("rooms"), json: JsonOut = None) -> int:
     return 0
 
 
-def switch(catalogue: str, /, *, wait: Natural = 0) -> int:
+def switch(catalogue: str, /, *, back: bool = False, drop_previous: bool = False, wait: Natural = 0) -> int:
     """Make the vectors of `catalogue sync --stage` the active ones, in one step.
+
+    The previous vectors are kept until the next switch or --drop-previous.
 
     Args:
         catalogue: folder or URL of the catalogue
+        back: return to the previous vectors; they lack later syncs
+        drop_previous: only delete the previous vectors
         wait: seconds to wait until a sync ends (default: 0)
 
     Raises:
-        PerfectLookError: nothing is staged, or the catalogue cannot be used.
+        PerfectLookError: there are no staged or previous vectors, or the catalogue cannot be used.
     """
     from perfectlook.catalogue import Catalogue
 
     with Catalogue.open(catalogue) as opened:
-        print(f"{opened.location}: switched to model {opened.switch(wait=wait).name}")
+        if drop_previous:
+            opened.drop_previous(wait=wait)
+            print(f"{opened.location}: the previous vectors are deleted")
+        else:
+            print(f"{opened.location}: switched to model {opened.switch(back=back, wait=wait).name}")
     return 0
 
 

@@ -1,15 +1,18 @@
 """The interface of stores: points with vectors and payloads, searched by Euclidean distance."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeAlias
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 
-from perfectlook.stores.filters import Filter
+from perfectlook.errors import CatalogueError
+from perfectlook.stores.filters import Filter, matches
 from perfectlook.types import Float32Array, Float64Array
 
+Item = TypeVar("Item")
 Payload: TypeAlias = Mapping[str, object]
 """The data of a product as JSON values. Stores read only the entry `fields`, for filters."""
 
@@ -39,6 +42,11 @@ class Query:
     categories: frozenset[str] | None = None
     where: Filter | None = None
 
+    def wants(self, point: Point) -> bool:
+        """Whether a point matches the filter. Its category is not tested."""
+        where = self.where
+        return where is None or matches(where, point.id, point.category, fields_of(point.payload))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
@@ -61,6 +69,16 @@ class Hits:
         vectors = np.stack([point.vector for point in points]) if points else np.empty((0, 0), np.float32)
         return cls(points, np.array(distances, np.float64), vectors)
 
+    @classmethod
+    def nearest(cls, query: Query, vector: Float32Array, points: Iterable[Point]) -> Self:
+        """Return the points nearest to a query's checked vector, of those that match its filter."""
+        near = sorted(
+            (float(np.linalg.norm(point.vector.astype(np.float64) - vector)), point.id, point)
+            for point in points
+            if query.wants(point)
+        )[: query.k]
+        return cls.of([point for *_, point in near], [distance for distance, *_ in near])
+
     def __len__(self) -> int:
         return len(self.products)
 
@@ -80,7 +98,7 @@ class Store(Protocol):
 
     @property
     def exact(self) -> bool:
-        """Whether `search` always returns the true nearest neighbours."""
+        """Whether the last search of this thread returned the true nearest neighbours."""
 
     def manifest(self) -> Payload | None:
         """Return the last document, or None before the first."""
@@ -141,8 +159,24 @@ class Store(Protocol):
         Milvus has no transactions: there, each write stands alone.
         """
 
+    def mark_complete(self, collection: str) -> None:
+        """Note that a sync has just written what a collection lacked of its source, under `hold`."""
+
     def close(self) -> None:
         """Close files and connections. The store cannot be used afterwards."""
+
+
+def parsed(text: str, what: str, location: str, remedy: str) -> dict[str, Any]:
+    """Return a stored JSON object. If it is damaged, raise CatalogueError, which names it as `what`."""
+    with suppress(ValueError, TypeError):
+        if isinstance(document := json.loads(text), dict):
+            return document
+    raise CatalogueError(f"{location}: damaged ({what} is not a JSON object). {remedy}")
+
+
+def batches(values: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Yield parts of a sequence of at most `size` items."""
+    return (values[start : start + size] for start in range(0, len(values), size))
 
 
 def excerpt_of(point: Point, names: Sequence[str]) -> tuple[str | None, ...]:

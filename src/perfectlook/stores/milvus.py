@@ -3,34 +3,36 @@
 import base64
 import json
 import math
+import threading
 import time
+import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
 from perfectlook.stores import milvus_filters as terms
-from perfectlook.stores.base import Hits, Payload, Point, Query, excerpt_of, fields_of
-from perfectlook.stores.filters import matches
+from perfectlook.stores.base import Hits, Payload, Point, Query, batches, excerpt_of, fields_of, parsed
 from perfectlook.stores.index import check_queries, check_vector
 from perfectlook.stores.milvus_connection import NO_COLLECTION, MilvusAddress, MilvusConnection
 from perfectlook.stores.milvus_filters import Expression
-from perfectlook.stores.milvus_manifest import Lease, MilvusManifest, Rows, make_collection, parsed
+from perfectlook.stores.milvus_manifest import REBUILD, Lease, MilvusManifest, Rows, make_collection
 from perfectlook.types import Float32Array
 
 WRITTEN_TOGETHER, READ_TOGETHER = 500, 1000
 MORE = 8  # a search asks for this many points more than k, so that it includes ties with the k-th
 MOST = 16_384  # the most points that Milvus returns for one search
 LONGEST_TEXT = 65_535  # bytes of a text in Milvus
-SYNCED = "perfectlook.synced"  # the property of a collection with the time of the last write, since 1970
-ENTRIES = "perfectlook.entries"  # the property that is "title" if filters can test titles
-# For this long after a sync, searches wait for all its writes. Afterwards the server guarantees them: its
+# Properties of a collection: when the last write or sync ended, in seconds since 1970, and the marks of those
+# that have not ended. A writer that was killed leaves its mark, until a whole sync removes it.
+SYNCED, WRITERS = "perfectlook.synced", "perfectlook.writers"
+# For this long after a write or sync, searches wait for it. Afterwards the server guarantees it: its
 # answers are at most 5 s old. The rest allows for clocks that differ.
 STRONG_SECONDS = 15.0
 # The parameters of an index when it is built, and the one of its searches that `candidates` sets.
@@ -38,16 +40,17 @@ BUILD = {"IVF_SQ8": {"nlist": 1024}, "HNSW": {"M": 16, "efConstruction": 200}}
 SEARCH = {"IVF_SQ8": ["nprobe"], "HNSW": ["ef"], "DISKANN": ["search_list"]}
 _SEPARATOR = "__"  # between the names of catalogue and collection, which do not contain it
 _COMPRESSED = "zlib:"
+_Row: TypeAlias = dict[str, Any]
 _RECORD, _WHOLE = ["id", "category", "record"], ["id", "category", "record", "vector"]
 
 
 class _Collection(NamedTuple):
-    """The dimension of a collection's vectors, its index, when its last sync ended, and its added entries."""
+    """The dimension of a collection's vectors, its index, and its properties."""
 
     dimension: int
     kind: str
     synced: float
-    entries: str
+    writers: frozenset[str]
 
 
 class MilvusStore(Closable):
@@ -71,6 +74,8 @@ class MilvusStore(Closable):
         self._connection = MilvusConnection(address)
         self._threads = ThreadPoolExecutor(8, "milvus")
         self._known: dict[str, _Collection] = {}
+        self._held: Mapping[str, _Collection] = {}  # what was known when the lease was taken
+        self._last, self._marking = threading.local(), threading.Lock()
         self._counted: dict[str, tuple[float, dict[str, int]]] = {}
         self._wrote = -math.inf
         rows = Rows(self._connection, self._name)
@@ -83,11 +88,12 @@ class MilvusStore(Closable):
 
     @property
     def exact(self) -> bool:
-        """Whether the indexes of the collections that were used are exact.
+        """Whether the last search of this thread was exact, for all that the last sync has committed.
 
-        An answer is then exact for all writes before the end of the last sync. It may miss later ones.
+        It was not if the index is approximate, or if anything was written meanwhile: a product that is being
+        replaced is absent. Neither is it after a killed writer, until the next whole sync.
         """
-        return ({known.kind for known in self._known.values()} or {self.settings.index}) == {"FLAT"}
+        return getattr(self._last, "exact", False)
 
     def manifest(self) -> Payload | None:
         """Return the last document. Raises CatalogueError if it is damaged."""
@@ -95,18 +101,13 @@ class MilvusStore(Closable):
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
         """Replace the document, and the active collection by changing the alias."""
-        before, target = self.active(), active and self._look(active) and self._of(active)
-
-        def switch() -> None:
-            with self._writing("switching the collection") as client:
-                change = client.alter_alias if before else client.create_alias
-                if target:
-                    change(target, self._name, timeout=self._connection.slowly)
-                elif before:
-                    client.drop_alias(self._name, timeout=self._connection.slowly)
-
-        self.lease.check()
-        self._manifest.write(document, active, switch)
+        before, seconds = self.active(), self._connection.slowly
+        with self._writing("switching the collection") as client, self._manifest.writing(document, active):
+            change = client.alter_alias if before else client.create_alias
+            if active and self._look(active):
+                change(self._of(active), self._name, timeout=seconds)
+            elif before:
+                client.drop_alias(self._name, timeout=seconds)
 
     def active(self) -> str | None:
         """Return the active collection's name. Searches of it then see the last sync."""
@@ -126,21 +127,23 @@ class MilvusStore(Closable):
         if self._learn(self._of(name)) is not None:
             raise CatalogueError(f"{self.location}: collection '{name}' already exists. Drop it first.")
         settings, text = self.settings, {"datatype": DataType.VARCHAR, "max_length": LONGEST_TEXT}
-        text_items = {"element_type": DataType.VARCHAR, "max_capacity": 200}
+        array = {"datatype": DataType.ARRAY, "max_capacity": 4096}
         fields: dict[str, dict[str, Any]] = {
             "id": text | {"is_primary": True},
             "category": text | {"is_partition_key": True},
             "record": text,
             "vector": {"datatype": DataType.FLOAT_VECTOR, "dim": dimension},
-            terms.UNDER: text | {"datatype": DataType.ARRAY} | text_items,
+            terms.UNDER: text | array | {"element_type": DataType.VARCHAR},
+            terms.TRIGRAMS: array | {"element_type": DataType.INT16},
         }
         fields |= {column: text | {"max_length": 4 * terms.LONGEST} for column in terms.COLUMNS.values()}
-        fields["price"] = {"datatype": DataType.DOUBLE}
+        fields |= {column: {"datatype": DataType.DOUBLE} for column in terms.NUMBERS}
         vector = {"index_type": settings.index, "metric_type": "L2", "params": BUILD.get(settings.index, {})}
-        indexes = {"vector": vector} | {column: {} for column in ("category", *terms.COLUMNS.values())}
-        properties = {ENTRIES: "title"} | ({"mmap.enabled": "true"} if settings.mmap else {})
+        scalars = {"category", *terms.COLUMNS.values(), *terms.NUMBERS}
+        properties = {"mmap.enabled": "true"} if settings.mmap else {}
         options: dict[str, Any] = {"replicas": settings.replicas, "properties": properties}
         options |= {"num_shards": settings.shards, "num_partitions": settings.partitions}
+        indexes = {"vector": vector} | {column: {} for column in sorted(scalars)}
         with self._writing("making a collection") as client:
             schema = client.create_schema(enable_dynamic_field=True, description=settings.index)
             for field, kind in fields.items():
@@ -150,8 +153,8 @@ class MilvusStore(Closable):
     def drop_collection(self, name: str) -> None:
         """Remove a collection that is not active."""
         if self.active() == name:
-            remedy = "Make another collection active first."
-            raise CatalogueError(f"{self.location}: collection '{name}' is active. {remedy}")
+            what = f"{self.location}: collection '{name}' is active"
+            raise CatalogueError(f"{what}. Make another collection active first.")
         self._look(name)
         with self._writing("dropping a collection") as client:
             client.drop_collection(self._of(name), timeout=self._connection.slowly)
@@ -163,8 +166,8 @@ class MilvusStore(Closable):
         last = {point.id: point for point in points}
         rows = [self._row(point, self._look(name)) for point in last.values()]
         # Milvus 2.3 puts an upserted product into a wrong partition, where searches do not find it.
-        for some in _batches(rows, WRITTEN_TOGETHER):
-            with self._writing("writing products") as client:
+        with self._changing(name, "writing products") as client:
+            for some in batches(rows, WRITTEN_TOGETHER):
                 self._delete(client, name, [str(row["id"]) for row in some])
                 client.insert(self._of(name), some, timeout=self._connection.slowly)
 
@@ -180,8 +183,8 @@ class MilvusStore(Closable):
         """Remove points."""
         name = self._named(collection)
         found = list(self._read(name, ids, _RECORD))
-        for some in _batches(found, READ_TOGETHER):
-            with self._writing("deleting products") as client:
+        with self._changing(name, "deleting products") as client:
+            for some in batches(found, READ_TOGETHER):
                 self._delete(client, name, some)
         return len(found)
 
@@ -192,8 +195,12 @@ class MilvusStore(Closable):
     def search(self, queries: Sequence[Query], *, collection: str | None = None) -> list[Hits]:
         """Answer all queries, several at the same time."""
         name = self._named(collection)
-        vectors = check_queries(queries, self._look(name).dimension)
-        return list(self._threads.map(partial(self._answer, name), queries, vectors))
+        before = self._look(name)
+        vectors = check_queries(queries, before.dimension)
+        found = list(self._threads.map(partial(self._answer, name), queries, vectors))
+        is_settled = before.synced > 0 and not before.writers and before == self._look(name, again=True)
+        self._last.exact = is_settled and before.kind == "FLAT"
+        return found
 
     def count(self, category: str | None = None, *, collection: str | None = None) -> int:
         """Count points."""
@@ -211,9 +218,7 @@ class MilvusStore(Closable):
         if before and before[0] == synced and not self._is_writing:
             return dict(before[1])
         known: set[str] = set()
-        while found := self._query(
-            name, f"not ({terms.one_of('category', known)})", ["category"], READ_TOGETHER
-        ):
+        while found := self._query(name, terms.none_of("category", known), ["category"], READ_TOGETHER):
             known |= {each["category"] for each in found}
         counts = self._threads.map(partial(self.count, collection=name), sorted(known))
         counted = {each: count for each, count in zip(sorted(known), counts, strict=True) if count}
@@ -233,13 +238,20 @@ class MilvusStore(Closable):
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
-        """Keep others, on all machines, from syncing. At the end, mark the active collection as synced."""
+        """Keep others, on all machines, from syncing. Collections that it writes are marked until the end."""
         with self.lease.hold(purpose):
+            self.collections()
+            self._held = self._known
             yield
-            if (name := self.active()) and self._wrote > -math.inf:
-                stamp, seconds = {SYNCED: repr(time.time())}, self._connection.slowly
-                with self._writing("ending a sync") as client:
-                    client.alter_collection_properties(self._of(name), stamp, timeout=seconds)
+            for name in self.collections():
+                if self.lease.token in self._known[name].writers:
+                    self._mark(name, without={self.lease.token})
+
+    def mark_complete(self, collection: str) -> None:
+        """Note that a sync has written all products, also those that killed writers have lost."""
+        held = self._held.get(collection)
+        if held and held.writers:
+            self._mark(collection, without=held.writers)
 
     def together(self) -> AbstractContextManager[None]:
         """Change nothing, because Milvus has no transactions."""
@@ -256,10 +268,31 @@ class MilvusStore(Closable):
             yield client
         self._wrote = time.monotonic()
 
+    @contextmanager
+    def _changing(self, name: str, what: str) -> Iterator[Any]:
+        """Mark a collection while it is written: until the end of the write, or of the sync it belongs to."""
+        token = self.lease.token or uuid.uuid4().hex
+        if token not in self._look(name).writers:
+            self._mark(name, {token})
+        with self._writing(what) as client:
+            yield client
+        if token != self.lease.token:
+            self._mark(name, without={token})
+
+    def _mark(self, name: str, more: Set[str] = frozenset(), without: Set[str] = frozenset()) -> None:
+        """Add and remove marks of a collection. If some are removed, a write has ended."""
+        with self._marking, self._writing("marking a collection") as client:
+            writers = self._look(name, again=True).writers - without | more
+            properties = {WRITERS: " ".join(writers)} | ({SYNCED: repr(time.time())} if without else {})
+            seconds = self._connection.slowly
+            for _ in range(2):  # Milvus 2.3 stores what was before a change: only the next change stores it
+                client.alter_collection_properties(self._of(name), properties, timeout=seconds)
+            self._look(name, again=True)
+
     @property
     def _is_writing(self) -> bool:
         """Whether this store may have written what the server does not yet guarantee to be visible."""
-        return self.lease.is_held or time.monotonic() - self._wrote < STRONG_SECONDS
+        return bool(self.lease.token) or time.monotonic() - self._wrote < STRONG_SECONDS
 
     def _of(self, name: str) -> str:
         return f"{self._name}{_SEPARATOR}{name.replace('-', '_')}"
@@ -275,14 +308,15 @@ class MilvusStore(Closable):
             raise
         dimension = next(each["params"]["dim"] for each in found["fields"] if each["name"] == "vector")
         of: dict[str, str] = found.get("properties", {})
-        known = _Collection(dimension, found["description"], float(of.get(SYNCED, 0)), of.get(ENTRIES, ""))
+        synced, writers = float(of.get(SYNCED, 0)), frozenset(of.get(WRITERS, "").split())
+        known = _Collection(dimension, found["description"], synced, writers)
         name = str(found["collection_name"]).removeprefix(self._of("")).replace("_", "-")
         self._known = {**self._known, name: known}  # other threads may be reading the old one
         return name
 
-    def _look(self, name: str) -> _Collection:
-        """Return what is known of a collection. Only `active` updates it."""
-        if name not in self._known and self._learn(self._of(name)) is None:
+    def _look(self, name: str, *, again: bool = False) -> _Collection:
+        """Return what is known of a collection. `active` and `again` update it."""
+        if (again or name not in self._known) and self._learn(self._of(name)) is None:
             raise CatalogueError(f"{self.location}: no collection '{name}'. Open the catalogue again.")
         return self._known[name]
 
@@ -298,17 +332,14 @@ class MilvusStore(Closable):
         strong = self._is_writing or time.time() - self._look(name).synced < STRONG_SECONDS
         return {"consistency_level": "Strong" if strong else "Bounded", "timeout": self._connection.timeout}
 
-    def _query(
-        self, name: str, where: Expression, columns: list[str], limit: int = 0
-    ) -> list[dict[str, Any]]:
-        options = self._reading(name) | ({"limit": limit} if limit else {})
+    def _query(self, name: str, where: Expression, columns: list[str], limit: int = 0) -> list[_Row]:
+        options = self._reading(name) | {"output_fields": columns, "limit": limit or None}
         with self._connection.asking("reading products") as client:
-            text = "" if where is True else where
-            return list(client.query(self._of(name), text, output_fields=columns, **options))
+            return list(client.query(self._of(name), "" if where is True else where, **options))
 
     def _read(self, name: str, ids: Iterable[str], columns: list[str]) -> dict[str, Point]:
         """Return the points that exist, by id."""
-        parts = _batches(list(dict.fromkeys(ids)), READ_TOGETHER)
+        parts = batches(list(dict.fromkeys(ids)), READ_TOGETHER)
         pages = (self._query(name, terms.one_of("id", some), columns) for some in parts)
         return {row["id"]: self._point(row) for page in pages for row in page}
 
@@ -320,6 +351,7 @@ class MilvusStore(Closable):
             last = max(row["id"] for row in found)
 
     def _delete(self, client: Any, name: str, ids: Sequence[str]) -> None:
+        self.lease.check()
         client.delete(self._of(name), filter=terms.one_of("id", ids), timeout=self._connection.slowly)
 
     def _answer(self, name: str, query: Query, vector: Float32Array) -> Hits:
@@ -332,9 +364,6 @@ class MilvusStore(Closable):
         if condition is False:
             return Hits.of([], [])
         known, expression = self._look(name), "" if condition is True else condition
-        if not known.entries and any("text_title" in part for part in expression.split('"')[::2]):
-            remedy = "Sync it once with `perfectlook catalogue sync --recentre`."
-            raise CatalogueError(f"{self.location}: made before filters could test titles. {remedy}")
         limit, rounding = query.k + MORE, max(1e-5, known.dimension * 1.2e-7)  # of sums in float32
         while limit < MOST:
             wider = {each: max(self.settings.candidates, limit) for each in SEARCH.get(known.kind, ())}
@@ -342,14 +371,16 @@ class MilvusStore(Closable):
             options = {"output_fields": _WHOLE, "search_params": search} | self._reading(name)
             with self._connection.asking("searching") as client:
                 (found,) = client.search(self._of(name), [vector], expression, limit, **options)
-            near = _hits(query, vector, [self._point({**hit["entity"], "id": hit["id"]}) for hit in found])
+            points = (self._point({**hit["entity"], "id": hit["id"]}) for hit in found)
+            near = Hits.nearest(query, vector, points)
             last = math.sqrt(max(0.0, found[-1]["distance"])) if len(found) == limit else math.inf
             if last == math.inf or (len(near) == query.k and last > near.distances[-1] * (1 + rounding)):
                 return near
             limit *= 4
-        near = Hits.of([], [])  # Milvus does not return as many: read all that match
-        for page in self._pages(name, condition, _WHOLE, READ_TOGETHER):
-            near = _hits(query, vector, [*near.products, *page])
+        near = Hits.of([], [])  # Milvus does not return as many: read all, and the vectors of matches
+        for page in self._pages(name, condition, _RECORD, READ_TOGETHER):
+            some = self._read(name, (point.id for point in page if query.wants(point)), _WHOLE)
+            near = Hits.nearest(query, vector, [*near.products, *some.values()])
         return near
 
     def _row(self, point: Point, known: _Collection) -> dict[str, object]:
@@ -359,26 +390,12 @@ class MilvusStore(Closable):
         if len(text) > LONGEST_TEXT:
             raise UsageError(f"{point.id}: the record is longer than Milvus stores. Shorten its fields.")
         vector = check_vector(point.id, point.vector, known.dimension)
-        entries = terms.filter_entries(point.id, point.category, fields_of(point.payload))
+        entries = terms.filter_entries(point.category, fields_of(point.payload))
         return {"id": point.id, "category": point.category, "vector": vector, "record": text, **entries}
 
     def _point(self, row: Mapping[str, Any]) -> Point:
         id_, text = str(row["id"]), str(row["record"])
         if text.startswith(_COMPRESSED):
             text = zlib.decompress(base64.b64decode(text.removeprefix(_COMPRESSED))).decode("ascii")
-        known = parsed(text, f"the record of product '{id_}'", self.location)
+        known = parsed(text, f"the record of product '{id_}'", self.location, REBUILD)
         return Point(id_, str(row["category"]), np.array(row.get("vector", ()), np.float32), known)
-
-
-def _hits(query: Query, vector: Float32Array, points: Iterable[Point]) -> Hits:
-    """Return the points nearest to a query among some, by exact distance and then by id."""
-    near = sorted(
-        (float(np.linalg.norm(point.vector.astype(np.float64) - vector)), point.id, point)
-        for point in points
-        if query.where is None or matches(query.where, point.id, point.category, fields_of(point.payload))
-    )[: query.k]
-    return Hits.of([point for *_, point in near], [distance for distance, *_ in near])
-
-
-def _batches(values: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    return (values[start : start + size] for start in range(0, len(values), size))

@@ -6,33 +6,21 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
 
-from perfectlook.errors import (
-    CatalogueError,
-    MissingExtraError,
-    PerfectLookError,
-    StoreAwayError,
-    UsageError,
-)
+from perfectlook.errors import CatalogueError, MissingExtraError, PerfectLookError, StoreAwayError, UsageError
 from perfectlook.files import Closable
 
 TOKEN = "PERFECTLOOK_MILVUS_TOKEN"
-OLDEST = (2, 3)  # with arrays, and deletes and upserts by id
+OLDEST_SERVER, OLDEST_CLIENT = "2.3", "2.6"  # the server has arrays, and deletes by id
 NO_COLLECTION = 100  # the server's code for a collection that does not exist
 # schemes of URLs, with their default ports
 PORTS = {"milvus+http": 19530, "milvus+https": 443}
 _NAME = re.compile(r"(?=.{1,100}\Z)[A-Za-z](_?[A-Za-z0-9])*")
-_FORM = (
-    "Use milvus+http://HOST:19530/NAME or milvus+https://HOST/NAME, where NAME has up to 100 letters, digits "
-    "and single _, and starts with a letter."
-)
-
-Whole = Annotated[int, Field(ge=1)]
+_FORM = "Use milvus+http://HOST:19530/NAME: up to 100 letters, digits and single _, and a letter first."
 
 
 class MilvusSettings(BaseModel, frozen=True, extra="forbid"):
@@ -54,16 +42,15 @@ class MilvusSettings(BaseModel, frozen=True, extra="forbid"):
 
     index: Literal["FLAT", "IVF_SQ8", "HNSW", "DISKANN"] = "FLAT"
     shards: Annotated[int, Field(ge=1, le=16)] = 1
-    replicas: Whole = 1
+    replicas: PositiveInt = 1
     partitions: Annotated[int, Field(ge=1, le=1024)] = 16
     mmap: bool = False
-    candidates: Whole = 128
-    timeout: Annotated[float, Field(gt=0)] = 5.0
+    candidates: PositiveInt = 128
+    timeout: PositiveFloat = 5.0
     lease: Annotated[float, Field(ge=3)] = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class MilvusAddress:
+class MilvusAddress(NamedTuple):
     """A server, the name of a catalogue on it, and its settings.
 
     `location` is the URL without its query. Messages and reports name the catalogue by it.
@@ -96,12 +83,9 @@ class MilvusAddress:
         try:
             settings = MilvusSettings.model_validate(dict(parse_qsl(parts.query, keep_blank_values=True)))
         except ValidationError as error:
-            found = error.errors()[0]
-            what = f"{shown}: setting '{found['loc'][0]}'"
-            if found["type"] == "extra_forbidden":
-                known = ", ".join(MilvusSettings.model_fields)
-                raise UsageError(f"{what} is unknown. Choose one of: {known}.") from error
-            raise UsageError(f"{what}: {found['msg']}, got '{found['input']}'. Correct the URL.") from error
+            found, known = error.errors()[0], ", ".join(MilvusSettings.model_fields)
+            what = f"{shown}: setting '{found['loc'][0]}': {found['msg']}, got '{found['input']}'"
+            raise UsageError(f"{what}. Correct the URL. The settings are: {known}.") from error
         url = f"{parts.scheme.removeprefix('milvus+')}://{f'[{host}]' if ':' in host else host}:{port}"
         return cls(f"milvus+{url}/{name}", url, (host, port), name, settings)
 
@@ -117,25 +101,29 @@ class MilvusConnection(Closable):
 
         Raises:
             MissingExtraError: pymilvus is not installed.
-            CatalogueError: the server does not answer, rejects the token or is too old.
+            CatalogueError: the server does not answer or rejects the token, or it or pymilvus is too old.
         """
         try:
-            from pymilvus import MilvusClient
+            from pymilvus import MilvusClient, __version__
         except ImportError as error:
             raise MissingExtraError("a catalogue on Milvus", "cluster") from error
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs what it raises
         self.location = address.location
         self.timeout, self.slowly = address.settings.timeout, 10 * address.settings.timeout
         self._endpoint, self._was_away, self._client = address.endpoint, True, None
+        self._require("client is pymilvus", __version__, OLDEST_CLIENT)
         with self.asking("connecting"):
             token, seconds = os.environ.get(TOKEN, ""), self.timeout
             self._client = MilvusClient(address.url, token=token, timeout=seconds, dedicated=True)
             found = str(self._client.get_server_version(timeout=seconds))
+        self._require("server is Milvus", found, OLDEST_SERVER)
+
+    def _require(self, what: str, found: str, oldest: str) -> None:
         version = re.match(r"v?(\d+)\.(\d+)", found)
-        if version and (int(version[1]), int(version[2])) < OLDEST:
+        if version and [*map(int, version.groups())] < [*map(int, oldest.split("."))]:
             self.close()
-            oldest = f"{OLDEST[0]}.{OLDEST[1]} or later is needed. Upgrade the server."
-            raise CatalogueError(f"{self.location}: the server is Milvus {found}, but {oldest}")
+            problem = f"the {what} {found}, but {oldest} or later is needed"
+            raise CatalogueError(f"{self.location}: {problem}. Upgrade it.")
 
     @contextmanager
     def asking(self, what: str) -> Iterator[Any]:
@@ -168,21 +156,13 @@ _AWAY = "no connection"
 _PASSING = (_AWAY, "it timed out", "the server is starting", "too few query nodes", "the server is full")
 # What the client's errors contain, the cause that it shows, and the remedy. The first match counts.
 _CAUSES = (
-    (
-        r"UNAVAILABLE|onnecting to server|onnection refused|\[Errno",
-        _AWAY,
-        "Check the URL, and that the server runs.",
-    ),
+    (r"UNAVAILABLE|onnecti(ng|on refused)|\[Errno", _AWAY, "Check the URL, and that the server runs."),
     ("DEADLINE|imeout|timed out", "it timed out", "Check its load, or set a longer ?timeout=SECONDS."),
     ("UNAUTHENTICATED|auth check|ermission", "the server rejected the token", f"Correct {TOKEN}."),
     ("UNIMPLEMENTED", "pymilvus does not fit the server", "Install the pymilvus of the server's docs."),
     ("collection not found", "the collection no longer exists", "Open the catalogue again."),
     ("not loaded|not ready", "the server is starting", "Try again in a minute."),
-    (
-        "nodes not enough|resource insufficient",
-        "too few query nodes",
-        "Lower ?replicas=, or add query nodes.",
-    ),
+    ("nodes not enough|insufficient", "too few query nodes", "Lower ?replicas=, or add query nodes."),
     ("quota|no space|memory|disk", "the server is full", "Enlarge its memory or disk, or delete catalogues."),
     ("", "the server answered with an error", "Try again later, and check the server's log."),
 )

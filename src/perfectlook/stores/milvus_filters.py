@@ -8,39 +8,46 @@ becomes a "narrow" expression, which holds only for matches.
 """
 
 import re
+import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import TypeAlias
 
-from perfectlook.prices import SALE_DATES
+from perfectlook.prices import SALE_DATES, sale_period
 from perfectlook.stores import filters
 from perfectlook.stores.filters import Filter, Money, Value
 from perfectlook.taxonomy import split_path
 
 LONGEST = 200  # texts are cut to this many characters; a text of fewer characters is whole
 UNDER = "under"  # the column with all values of `category under` that match the product's category
+TRIGRAMS = "title_trigrams"  # the column with the numbers of all runs of three characters in the title
 # The typed columns by what they hold, and its field. Without the field, texts are "".
 COLUMNS = {("text", name): name for name in ("availability", "brand", "gender", "item_group_id")}
-COLUMNS |= {("number", "price"): "price", ("currency", "price"): "currency"}
-NO_PRICE = -1e300
-_FURTHEST = 1e299  # numbers are limited to this
+COLUMNS |= {("currency", "price"): "currency", ("currency", "sale_price"): "sale_currency"}
+_FURTHEST, _NONE = 1e299, -1e300  # numbers are limited to the first; the second stands for no number
+# The columns of numbers, as they are without a price or a sale. A sale lasts from and until a time.
+NUMBERS = {"price": _NONE, "sale": _NONE, "sale_from": _FURTHEST, "sale_until": -_FURTHEST}
+_TYPED = {**COLUMNS, ("number", "price"): "price", ("number", "sale_price"): "sale"}
 
 Expression: TypeAlias = str | bool
 """An expression of Milvus, or True if it always holds, or False if it never holds."""
 
 
-def filter_entries(id: str, category: str, fields: Mapping[str, str]) -> dict[str, object]:  # noqa: A002
+def filter_entries(category: str, fields: Mapping[str, str]) -> dict[str, object]:
     """Return the entries of a product that filters test, by column or by key of the dynamic field."""
     path = split_path(_encodable(category.casefold()))
     around = {"|".join(path[:depth]) for depth in range(1, len(path) + 1)} | set(path)
     found: dict[str, object] = dict.fromkeys(COLUMNS.values(), "")
-    found |= {"price": NO_PRICE, UNDER: sorted(around)}
-    for name in sorted({*fields, "price", "category"} - {"id"}):  # products are found by their ids
-        if text := filters.field_text(name, id, category, fields):
+    found |= {**NUMBERS, UNDER: sorted(around), TRIGRAMS: _trigrams(fields.get("title", ""))}
+    if fields.get("sale_price"):
+        since, until = sale_period(fields.get(SALE_DATES, ""))
+        found |= {"sale_from": _double(since), "sale_until": _double(until)}
+    for name, text in {**fields, "category": category, "id": ""}.items():  # products are found by their ids
+        if text:
             found[_key("text", name)] = _cut(filters.folded(name, text))
             if number := filters.read_number(text):
                 found[_key("number", name)] = _double(number.amount)
-                found[_key("digits", name)] = _cut(_digits(number.amount))
                 found[_key("currency", name)] = number.currency or ""
     return found
 
@@ -50,11 +57,15 @@ def compile_filter(tree: Filter, *, wide: bool = True) -> Expression:
 
     If not `wide`, the expression holds only for products that match, and for most of them.
     """
-    if isinstance(tree, filters.Leaf) and tree.field in filters.AMOUNTS:
-        dated = _compiled(filters.Has(SALE_DATES), wide=wide)  # the store compares these
-        always = _compiled(tree, wide=wide)
-        return _any_of([always, dated]) if wide else all_of([always, _not(dated)])
-    return _compiled(tree, wide=wide)
+    if isinstance(tree, filters.Compare) and tree.operator == "!=":
+        return _not(compile_filter(replace(tree, operator="="), wide=not wide))
+    if not (isinstance(tree, filters.Leaf) and tree.field in filters.AMOUNTS):
+        return _compiled(tree, wide=wide)
+    lasts = "sale_from <= {0!r} and sale_until > {0!r}".format(filters.now())
+    on_sale = all_of([lasts, _compiled(replace(tree, field="sale_price"), wide=wide)])
+    if tree.field == "sale_price":
+        return on_sale
+    return _any_of([on_sale, all_of([_not(lasts), _compiled(tree, wide=wide)])])
 
 
 def _compiled(tree: Filter, *, wide: bool) -> Expression:  # noqa: PLR0911 — one for each kind
@@ -70,14 +81,14 @@ def _compiled(tree: Filter, *, wide: bool) -> Expression:  # noqa: PLR0911 — o
             return f"array_contains({UNDER}, {literal('|'.join(path))})" if path else False
         case filters.Has(field):
             return _text(field, ">=", "")
+        case filters.Contains("title", text) if wide and (runs := _trigrams(text)):
+            return f"array_contains_all({TRIGRAMS}, {runs})"
         case filters.Contains(field):  # Milvus 2.3 finds only beginnings of texts, so the store checks them
             return wide and _text(field, ">=", "")
         case filters.OneOf(field, values):
             return _any_of(_equals(field, value, wide=wide) for value in values)
         case filters.Compare(field, "=", value):
             return _equals(field, value, wide=wide)
-        case filters.Compare(field, "!=", value):
-            return _not(_equals(field, value, wide=not wide))
         case filters.Compare(field, sign, str(value)):
             text = filters.folded(field, value)
             is_cut = len(text) >= LONGEST and field != "id"  # it says nothing about what follows
@@ -86,7 +97,7 @@ def _compiled(tree: Filter, *, wide: bool) -> Expression:  # noqa: PLR0911 — o
             key, amount = _key("number", field), _amount(value)
             # Different numbers may be the same double, so a wide expression includes the bound.
             bound = f"{key} {sign[0]}{'=' if wide else ''} {_double(amount)!r}"
-            return all_of([bound, f"{key} > {NO_PRICE!r}", _currency(field, value)])
+            return all_of([bound, f"{key} > {_NONE!r}", _currency(field, value)])
 
 
 def literal(text: str) -> str:
@@ -98,6 +109,11 @@ def literal(text: str) -> str:
 def one_of(column: str, texts: Iterable[str]) -> str:
     """Return the expression for a column that has one of the texts."""
     return f"{column} in [{', '.join(map(literal, texts))}]"
+
+
+def none_of(column: str, texts: Iterable[str]) -> str:
+    """Return the expression for a column that has none of the texts."""
+    return f"not ({one_of(column, texts)})"
 
 
 def all_of(parts: Iterable[Expression]) -> Expression:
@@ -125,13 +141,12 @@ def _amount(value: Value) -> Decimal:
 
 
 def _equals(field: str, value: Value, *, wide: bool) -> Expression:
-    if isinstance(value, str):
-        what, text = "text", filters.folded(field, value)
-    else:
-        what, text = "digits", _digits(_amount(value))
-    if not text or (len(text) >= LONGEST and field != "id" and not wide):
-        return False
-    return all_of([_text(field, "==", text, what), _currency(field, value)])
+    if not isinstance(value, str):
+        same = f"{_key('number', field)} == {_double(_amount(value))!r}"
+        return wide and all_of([same, _currency(field, value)])
+    text = filters.folded(field, value)
+    is_cut = len(text) >= LONGEST and field != "id"
+    return _text(field, "==", text) if text and (wide or not is_cut) else False
 
 
 def _currency(field: str, value: Value) -> Expression:
@@ -145,13 +160,19 @@ def _text(field: str, sign: str, text: str, what: str = "text") -> str:
     return f'{compared} and {key} != ""' if key in COLUMNS.values() and sign != "==" else compared
 
 
+def _trigrams(title: str) -> list[int]:
+    """Return the numbers of all runs of three characters, below 4096. A part of a title has some of them."""
+    text = _encodable(filters.folded("title", title))
+    return sorted({zlib.crc32(text[start : start + 3].encode()) % 4096 for start in range(len(text) - 2)})
+
+
 def _key(what: str, field: str) -> str:
     """Return the column, or the key of the dynamic field, for an entry of a field."""
     if field == "id":
         return field
     plain = re.fullmatch("[a-z0-9_]+", field)
     other = f"{what}_{field}" if plain else f"{what}X{_encodable(field).encode().hex()}"
-    return COLUMNS.get((what, field), other)
+    return _TYPED.get((what, field), other)
 
 
 def _encodable(text: str) -> str:
@@ -162,12 +183,5 @@ def _cut(text: str) -> str:
     return _encodable(text[:LONGEST])
 
 
-def _digits(amount: Decimal) -> str:
-    """Return all digits of a number. Equal numbers give the same text."""
-    text = f"{amount:f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "+0") else text
-
-
-def _double(amount: Decimal) -> float:
+def _double(amount: Decimal | float) -> float:
     return min(max(float(amount), -_FURTHEST), _FURTHEST)

@@ -6,6 +6,7 @@ to write.
 """
 
 import json
+import math
 import os
 import socket
 import threading
@@ -16,12 +17,13 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from perfectlook.errors import CatalogueError, CatalogueInUseError
-from perfectlook.stores.base import Payload
+from perfectlook.stores.base import Payload, parsed
 from perfectlook.stores.milvus_connection import MilvusConnection
 from perfectlook.stores.milvus_filters import one_of
 
 ROWS = "_perfectlook"  # the collection; names of catalogues start with a letter
 FORMAT = 1
+REBUILD = "Delete its collections on the server, and make it again with `perfectlook catalogue sync`."
 PART = 60_000  # the ASCII characters in one part; Milvus stores texts of up to 65,535 bytes
 
 
@@ -58,8 +60,7 @@ class Rows:
 
     def write(self, texts: Mapping[str, str], what: str = "writing the manifest") -> None:
         """Add or replace rows. All of them become visible together, up to some megabytes."""
-        named = ((self._prefix + key, text) for key, text in texts.items())
-        rows = [{"key": key, "text": text, "vector": [0.0, 0.0]} for key, text in named]
+        rows = [{"key": self._prefix + key, "text": texts[key], "vector": [0.0, 0.0]} for key in texts]
         with self._connection.asking(what) as client:
             client.upsert(ROWS, rows, timeout=self._connection.slowly)
 
@@ -111,19 +112,20 @@ class MilvusManifest:
         name, rows = None, self._rows.read("head", "part")
         while _head(name := active()) not in rows and name != active():  # another process is switching
             rows = self._rows.read("head", "part")
-        head = parsed(rows.get(_head(name)), "the head of the manifest", self._location)
+        head = parsed(rows.get(_head(name), ""), "the head of the manifest", self._location, REBUILD)
         if (found := head.get("format")) != FORMAT:
-            formats = f"has format {found}, but this version reads format {FORMAT}"
-            raise CatalogueError(f"{self._location}: {formats}. Upgrade perfectlook.")
+            what = f"{self._location}: has format {found}, but this version reads format {FORMAT}"
+            raise CatalogueError(f"{what}. Upgrade perfectlook.")
         if not head["version"]:
             return None
         keys = (f"part/{head['version']}/{number}" for number in range(int(str(head["parts"]))))
-        return parsed("".join(rows.get(key, "") for key in keys), "the manifest", self._location)
+        return parsed("".join(rows.get(key, "") for key in keys), "the manifest", self._location, REBUILD)
 
-    def write(self, document: Payload, active: str | None, switch: Callable[[], None]) -> None:
-        """Write the document next to the old one, then replace the head row, then `switch`.
+    @contextmanager
+    def writing(self, document: Payload, active: str | None) -> Iterator[None]:
+        """Write the document next to the old one, then replace the head row, then let the caller switch.
 
-        If the collection is active already, the head row switches; otherwise `switch` does.
+        If the collection is active already, the head row switches; otherwise the caller does.
         """
         text, version = json.dumps(document), uuid.uuid4().hex
         starts = range(0, len(text), PART)
@@ -132,7 +134,7 @@ class MilvusManifest:
             self._rows.write({f"part/{version}/{number}": text[start : start + PART]})
         head = {"format": FORMAT, "version": version, "parts": len(starts)}
         self._rows.write({_head(active): json.dumps(head)})
-        switch()
+        yield
         self._rows.delete(before - {_head(active)})
 
 
@@ -153,35 +155,32 @@ class Lease:
     def __init__(self, rows: Rows, location: str, seconds: float) -> None:
         """Use the claims in the rows of a catalogue. One expires `seconds` after its last renewal."""
         self._rows, self._location, self._seconds = rows, location, seconds
-        self._good_until: float | None = None
+        self._good_until = math.inf
+        self.token = ""  # of the claim, while this object holds the lease
         self.clock = time.time
-
-    @property
-    def is_held(self) -> bool:
-        """Whether this object holds the lease."""
-        return self._good_until is not None
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
         """Hold the lease while the context lasts. CatalogueInUseError names the current holder."""
-        key, done = f"lease/{uuid.uuid4().hex}", threading.Event()
+        token, done = uuid.uuid4().hex, threading.Event()
+        key = f"lease/{token}"
         self._claim(key, purpose)
         keeper = threading.Thread(target=self._keep, args=(key, purpose, done), daemon=True)
         keeper.start()
+        self.token = token
         try:
             yield
         finally:
             done.set()
             keeper.join()
-            self._good_until = None
+            self._good_until, self.token = math.inf, ""
             self._drop(key)
 
     def check(self) -> None:
         """Raise CatalogueError if this store's lease has expired, because another may hold it now."""
-        if self._good_until is not None and self.clock() >= self._good_until:
-            why = f"it could not be renewed for {self._seconds:g} s"
-            remedy = "Run the same command again. Nothing is lost."
-            raise CatalogueError(f"{self._location}: the write lease expired ({why}). {remedy}")
+        if self.clock() >= self._good_until:
+            what = f"the write lease expired (it could not be renewed for {self._seconds:g} s)"
+            raise CatalogueError(f"{self._location}: {what}. Run the same command again.")
 
     def _claim(self, key: str, purpose: str) -> None:
         until = self._renewed(key, purpose)
@@ -191,34 +190,25 @@ class Lease:
             self._drop(key)
             holder = max(others, key=lambda claim: float(claim["until"]))
             left = max(0, round(holder["until"] - until + self._seconds))
-            who = f"{holder['purpose']}, process {holder['process']} on {holder['machine']}"
             remedy = f"Wait until it has finished. If it is dead, its lease expires in {left} s."
-            raise CatalogueInUseError(f"{self._location}: in use by {who}. {remedy}")
+            raise CatalogueInUseError(f"{self._location}: in use by {holder['who']}. {remedy}")
         self._rows.delete(claims)
         self._good_until = until
 
     def _renewed(self, key: str, purpose: str) -> float:
         """Write the claim, valid from now on. Return until when."""
-        claim = {"until": self.clock() + self._seconds, "purpose": purpose, "process": os.getpid()}
-        self._rows.write({key: json.dumps(claim | {"machine": socket.gethostname()})}, "taking the lease")
-        return float(str(claim["until"]))
+        who = f"{purpose}, process {os.getpid()} on {socket.gethostname()}"
+        until = self.clock() + self._seconds
+        self._rows.write({key: json.dumps({"until": until, "who": who})}, "taking the lease")
+        return until
 
     def _keep(self, key: str, purpose: str, done: threading.Event) -> None:
-        while not done.wait(self._seconds / 3) and self.clock() < (self._good_until or 0):
+        while not done.wait(self._seconds / 3) and self.clock() < self._good_until:
             with suppress(CatalogueError):  # the server may answer again before the lease expires
                 until = self._renewed(key, purpose)
-                if self.clock() < (self._good_until or 0):  # else another may have claimed it meanwhile
+                if self.clock() < self._good_until:  # else another may have claimed it meanwhile
                     self._good_until = until
 
     def _drop(self, key: str) -> None:
         with suppress(CatalogueError):  # the claim expires by itself
             self._rows.delete([key])
-
-
-def parsed(text: object, what: str, location: str) -> dict[str, Any]:
-    """Read a JSON object. Raises CatalogueError with the damaged part `what`."""
-    with suppress(ValueError):
-        if isinstance(document := json.loads(str(text)), dict):
-            return document
-    remedy = "Delete its collections on the server, and make it again with `perfectlook catalogue sync`."
-    raise CatalogueError(f"{location}: damaged ({what} is not a JSON object). {remedy}")

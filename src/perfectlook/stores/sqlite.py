@@ -15,7 +15,7 @@ import numpy as np
 from perfectlook.errors import CatalogueError
 from perfectlook.files import Closable
 from perfectlook.stores import database as sql
-from perfectlook.stores.base import Hits, Payload, Point, Query
+from perfectlook.stores.base import Hits, Payload, Point, Query, parsed
 from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Connect
 from perfectlook.stores.database import REBUILD, Damage, Database, StateChanged, check_record, state
 from perfectlook.stores.database import check_vector as check_stored_vector
@@ -77,7 +77,7 @@ class EmbeddedStore(Closable):
             if checked and check != f"{zlib.crc32(document.encode())}}}":
                 raise Damage("the manifest")
         found = f"{document}}}" if checked else str(text)
-        return None if text is None else _parsed(found, "the manifest", self.location)
+        return None if text is None else parsed(found, "the manifest", self.location, REBUILD)
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
         """Replace the manifest and the active collection in one transaction."""
@@ -215,6 +215,9 @@ class EmbeddedStore(Closable):
         """Make the reads by id and the writes of this thread one transaction."""
         return self._database.together()
 
+    def mark_complete(self, collection: str) -> None:
+        """Do nothing: a killed sync loses nothing, because each of its writes is a transaction."""
+
     def _release(self) -> None:
         """Close the connections, and drop the blocks."""
         self._database.close()
@@ -293,7 +296,7 @@ class EmbeddedStore(Closable):
         id_, category, payload, _ = record
         check_stored_vector(f"product '{id_}'", number, vector, check)
         array = np.frombuffer(vector, VECTOR_DTYPE).astype(np.float32, copy=False)
-        return Point(id_, category, array, _parsed(payload, *self._place_of(id_)))
+        return Point(id_, category, array, parsed(payload, *self._place_of(id_), REBUILD))
 
     def _place_of(self, id_: str) -> tuple[str, str]:
         return f"the record of product '{id_}'", self.location
@@ -318,7 +321,7 @@ class _LazyPayload(Mapping[str, object]):
     @property
     def _read(self) -> Payload:
         if self._document is None:
-            self._document = _parsed(self._text, *self._place)
+            self._document = parsed(self._text, *self._place, REBUILD)
         return self._document
 
     def __getitem__(self, name: str) -> object:
@@ -333,13 +336,6 @@ class _LazyPayload(Mapping[str, object]):
 
     def __len__(self) -> int:
         return len(self._read)
-
-
-def _parsed(text: str, what: str, location: str) -> Payload:
-    with suppress(ValueError, TypeError):
-        if isinstance(document := json.loads(text), dict):
-            return document
-    raise CatalogueError(f"{location}: damaged ({what} is not a JSON object). {REBUILD}")
 
 
 def _hits(k: int, near: Nearest, records: list[Point]) -> Hits:
