@@ -124,7 +124,7 @@ def _kept(dimension: int, products: int = 20_000) -> dict[str, float]:
         Point(f"{n:032x}", f"Apparel|Shoes|Kind {n % 20}", vector, _record(Record, n, random))
         for n, vector in enumerate(random.standard_normal((products, dimension), dtype=np.float32))
     ]
-    stored = [{**p.payload, **filter_entries(p.id, p.category, fields_of(p.payload))} for p in points[:1000]]
+    stored = [{**p.payload, **filter_entries(p.category, fields_of(p.payload))} for p in points[:1000]]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vectors.parquet"
         generation = Generation("", ModelIdentity("m", "0", "b"), {}, None)
