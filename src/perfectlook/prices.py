@@ -184,7 +184,7 @@ def _grouped(digits: str, text: str) -> Decimal:
     return Decimal(plain)
 
 
-def is_amount(field: str) -> bool:
+def is_price(field: str) -> bool:
     """Return whether a field is an amount of money: price, sale_price, regular_price and the like."""
     return field == "price" or field.endswith("_price")
 

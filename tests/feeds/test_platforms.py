@@ -356,8 +356,8 @@ def test_repeated_and_missing_skus_of_magento_are_reported(tmp_path: Path) -> No
     (sofa,), problems, _ = read(tmp_path, magento("50,,,,", named=2) + again)
     assert sofa.fields["price"] == "50.00 EUR"
     assert problems == [
-        "C0: the SKU 'C0' occurs twice, and the first row is used. Remove one of the two rows.",
-        "SOFA: variant 'C1' is not in the file. Export it too.",
+        "C0: the SKU occurs twice, and the first row is used. Remove one of the two rows.",
+        "SOFA: variant 'C1' is not in the file. Export it.",
     ]
 
 

@@ -37,17 +37,13 @@ _BETWEEN = re.compile(r"[;|()\[\]!]|,(?![0-9])|(?<![0-9]),|(?<=[a-z]{3})\. | [-�
 _QUANTITY = re.compile(
     r"(?<![\w.,])([<>≥≤~]?) ?([-−+]?)([0-9]{1,3}(?:[ .,'][0-9]{3})+(?![0-9])|[0-9]+(?:[.,][0-9]+)?)\+?(?!\w)"
 )
-_LABEL = re.compile(
-    "(?:stock|bestand|lagerbestand|qty|quantity|menge|quantite|cantidad|quantita|aantal|voorraad)?"
-)
+_LABEL = re.compile(r"(?:stock|(?:lager)?bestand|qty|quanti\w+|menge|cantidad|aantal|voorraad)?")
 _AROUND = re.compile(
-    r"\b(?:only|just|still|yet|currently|temporarily|left|remaining|units?|pcs|pieces?|items?"
-    r"|nur|noch|derzeit|aktuell|momentan|zurzeit|voruber?gehend|stuck|stk|artikel"
-    r"|plus que|il (?:en |ne )?reste(?: plus)?(?: que)?|reste|seulement|encore|actuellement"
-    r"|unites?|articles?|exemplaires?"
-    r"|solo|quedan?|todavia|aun|actualmente|unidad(?:es)?|articulos?"
-    r"|soltanto|ancora|ultim[io]|rest(?:ano|a)|attualmente|unita|pezz[io]|articol[io]"
-    r"|nog|maar|slechts|momenteel|tijdelijk|stuks?|mehr als|more than|plus de|mas de|piu di|meer dan)\b"
+    r"\b(?:only|just|still|yet|currently|temporarily|left|remaining|units?|pcs|pieces?|items?|nur|noch"
+    r"|derzeit|aktuell|momentan|zurzeit|voruber?gehend|stuck|stk|artikel|mehr als|more than|plus (?:que|de)"
+    r"|seulement|il (?:en |ne )?reste(?: plus)?(?: que)?|encore|actuellement|unites?|articles?|exemplaires?"
+    r"|solo|quedan?|todavia|aun|actualmente|unidad(?:es)?|articulos?|mas de|soltanto|ancora|ultim[io]"
+    r"|attualmente|unita|pezz[io]|articol[io]|piu di|nog|maar|slechts|momenteel|tijdelijk|stuks?|meer dan)\b"
 )
 """Words around a quantity or a word that do not change what it means."""
 _NOT = re.compile(
@@ -62,11 +58,6 @@ _TIME = re.compile(
     r"|semanas?|settiman[ae]|weken|months?|monate?n?|mois|mes(?:es)?|mes[ei]|maand(?:en)?)\b"
 )
 _DELIVERABLE = frozenset({"available", "lieferbar", "verfugbar", "disponible", "disponibile", "leverbaar"})
-_DELIVERY = re.compile(
-    "(?:ships|shipping|shipped|dispatched|delivered|delivery|lieferzeit|lieferung|versand|versandfertig"
-    "|livraison|livre|expedition|expedie|envio|entrega|spedizione|consegna|levertijd|levering|verzending"
-    "|bezorging)?"
-)
 
 
 @lru_cache(1024)
@@ -109,7 +100,7 @@ def _meaning(part: str) -> str:
         return "out_of_stock" if meant == "in_stock" or (word and _LABEL.fullmatch(word)) else UNKNOWN
     if times:
         after = "backorder" if is_late else "in_stock"
-        return "" if _DELIVERY.fullmatch(word) else after if word in _DELIVERABLE else UNKNOWN
+        return after if word in _DELIVERABLE else "" if meant == UNKNOWN else UNKNOWN
     if counted:
         sign, minus, number = counted.groups()
         is_none = minus in ("-", "−") or not number.strip("0., '") or (sign == "<" and number == "1")

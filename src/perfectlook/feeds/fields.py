@@ -9,14 +9,7 @@ from typing import TypedDict, Unpack
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availability
-from perfectlook.prices import (
-    CURRENCIES,
-    SALE_DATES,
-    canonical_dates,
-    canonical_price,
-    is_amount,
-    why_no_sale,
-)
+from perfectlook.prices import CURRENCIES, SALE_DATES, canonical_dates, canonical_price, is_price, why_no_sale
 from perfectlook.progress import counted
 from perfectlook.texts import clean_line, clean_text
 
@@ -110,10 +103,8 @@ class Cleaning:
     def clean_each(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
         """Do the part of `clean` in which fields do not depend on each other."""
         yield from clean_texts(fields)
-        forms = self._forms
-        if others := [each for each in fields if is_amount(each) and each not in forms]:
-            forms = {**forms, **dict.fromkeys(others, lambda text: self._other_amount(text, fields))}
-        for name, in_form in forms.items():
+        others = dict.fromkeys(filter(is_price, fields), partial(self._other_amount, fields))
+        for name, in_form in {**self._forms, **others, **self._forms}.items():  # the price comes first
             if name in fields:
                 try:
                     fields[name] = in_form(fields[name])
@@ -132,7 +123,7 @@ class Cleaning:
                 meant = f"it counts as {self._default}" if self._default else "the product is not recommended"
                 yield FeedProblem.UNKNOWN_AVAILABILITY, f"{error} Until then, {meant}."
 
-    def _other_amount(self, text: str, fields: Mapping[str, str]) -> str:
+    def _other_amount(self, fields: Mapping[str, str], text: str) -> str:
         """Return an amount besides the price, in its currency if it has none. A word, as in "no", stays."""
         if not any(map(str.isdigit, text)):
             return text

@@ -218,12 +218,10 @@ def _woocommerce_names(values: Texts) -> list[str]:
 def _woocommerce_product(row: FeedRow, variants: Sequence[Texts], currency: str | None) -> Iterator[FeedRow]:
     values = row.values
     is_hidden = values.get("visibility_in_catalog", "").strip().lower() == "hidden"
-    if is_hidden or values.get("published", "1").strip() not in ("1", ""):
+    if is_hidden or not _is_online(values, "published"):
         return
-    sold = [each for each in variants if each.get("published", "1").strip() in ("1", "")]
-    columns = ("regular_price", "sale_price", "date_sale_price_starts", "date_sale_price_ends")
-    offered = _priced(sold or variants, columns[0]) or [values]
-    offer, problems = offer_of([_offer(each, columns) for each in offered], currency)
+    columns = "published regular_price sale_price date_sale_price_starts date_sale_price_ends in_stock?"
+    offer, problems = _offer(values, variants, columns, currency)
     paths = re.split(r"(?<!\\),\s*", values.get("categories", ""))
     images = _joined([values.get("images", ""), *(each.get("images", "") for each in variants)])
     attributes = [n for n in range(1, 10) if values.get(f"attribute_{n}_name", "").strip()]
@@ -235,7 +233,6 @@ def _woocommerce_product(row: FeedRow, variants: Sequence[Texts], currency: str 
             "category": max(paths, key=lambda path: path.count(">")).replace("\\,", ","),
             "image_link": images,
             **offer,
-            "availability": _stock_of(values, variants, _priced(sold, columns[0]) or sold, "in_stock?"),
             "brand": values.get("brands", ""),
             "description": values.get("description", "") or values.get("short_description", ""),
             "tags": values.get("tags", ""),
@@ -257,27 +254,12 @@ def _magento(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> R
         elif not row.values.get("store_view_code", "").strip():  # others are translations
             sku = row.values.get("sku", "").strip()
             if by_sku.setdefault(sku or f"row {row.number}", row) is not row:
-                reason = (
-                    f"the SKU {sku!r} occurs twice, and the first row is used. Remove one of the two rows."
-                )
+                reason = "the SKU occurs twice, and the first row is used. Remove one of the two rows."
                 yield UnreadableRow(row.number, reason, sku)
-    day = _day_of(
-        text
-        for row in by_sku.values()
-        for name, text in row.values.items()
-        if name.endswith(("_date", "_at"))
-    )
+    cells = (cell for row in by_sku.values() for cell in row.values.items())
+    day = _day_of(text for name, text in cells if name.endswith(("_date", "_at")))
     for row in by_sku.values():
-        named = re.findall(r"(?:^|\|)sku=([^,|]+)", row.values.get("configurable_variations", ""))
-        missing = [
-            f"variant {sku!r} is not in the file. Export it too." for sku in named if sku not in by_sku
-        ]
-        variants = [by_sku[sku].values for sku in named if sku in by_sku]
-        yield from _magento_product(row, variants, missing, currency, day)
-
-
-def _is_online(values: Texts) -> bool:
-    return values.get("product_online", "1").strip() in ("1", "")
+        yield from _magento_product(row, by_sku, currency, day)
 
 
 def _day_of(texts: Iterable[str]) -> Callable[[str], str]:
@@ -292,20 +274,18 @@ _SHORT_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/(?:20)?([0-9]{2})(?:, .*)?"
 
 
 def _magento_product(
-    row: FeedRow,
-    variants: Sequence[Texts],
-    missing: Sequence[str],
-    currency: str | None,
-    day: Callable[[str], str],
+    row: FeedRow, by_sku: Mapping[str, FeedRow], currency: str | None, day: Callable[[str], str]
 ) -> Iterator[FeedRow]:
     values = row.values
     is_hidden = values.get("visibility", "").strip().lower() == "not visible individually"
-    if is_hidden or not _is_online(values):
+    if is_hidden or not _is_online(values, "product_online"):
         return
-    sold = [each for each in variants if _is_online(each)]
-    columns = ("price", "special_price", "special_price_from_date", "special_price_to_date")
-    offered = _priced(sold or variants, columns[0]) or [values]
-    offer, problems = offer_of([_offer(each, columns, day) for each in offered], currency)
+    named = re.findall(r"(?:^|\|)sku=([^,|]+)", values.get("configurable_variations", ""))
+    missing = [f"variant {sku!r} is not in the file. Export it." for sku in named if sku not in by_sku]
+    variants = [by_sku[sku].values for sku in named if sku in by_sku]
+    dates = "special_price_from_date special_price_to_date"
+    columns = f"product_online price special_price {dates} is_in_stock"
+    offer, problems = _offer(values, variants, columns, currency, day)
     paths = re.split(r",(?=\S)", values.get("categories", ""))
     path = re.sub(r"^(?:Default Category|Root Catalog)/", "", max(paths, key=lambda path: path.count("/")))
     images = [*(values.get(name, "") for name in ("base_image", "additional_images"))]
@@ -319,7 +299,6 @@ def _magento_product(
                 each.strip().lstrip("/") for text in images for each in text.split(",") if each
             ),
             **offer,
-            "availability": _stock_of(values, variants, _priced(sold, columns[0]) or sold, "is_in_stock"),
             "brand": values.get("manufacturer", ""),
             "description": values.get("description", "") or values.get("short_description", ""),
         },
@@ -342,28 +321,34 @@ def _product(number: int, fields: Texts, options: Texts, problems: Sequence[str]
     return FeedRow(number, {**named, **offer, **fields}, problems=tuple(problems))
 
 
-def _priced(variants: Sequence[Texts], column: str) -> list[Texts]:
-    return [each for each in variants if each.get(column, "").strip()]
+def _is_online(values: Texts, column: str) -> bool:
+    return values.get(column, "1").strip() in ("1", "")
 
 
 def _offer(
-    values: Texts, columns: tuple[str, str, str, str], day: Callable[[str], str] = str
-) -> tuple[str, dict[str, str]]:
-    """Return the name and the prices of a variant, from the columns with its prices and dates."""
-    price, sale, *dates = (values.get(name, "").strip() for name in columns)
-    start, end = map(day, dates)
-    fields = {"price": price, "sale_price": sale, SALE_DATES: f"{start or '..'} / {end or '..'}"}
-    if not (start or end):
-        del fields[SALE_DATES]
-    return values.get("sku") or values.get("id", ""), {name: text for name, text in fields.items() if text}
+    own: Texts, variants: Sequence[Texts], columns: str, currency: str | None, day: Callable[[str], str] = str
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the price and the availability of a product, and what cannot be used about its variants.
 
-
-def _stock_of(own: Texts, variants: Sequence[Texts], sold: Sequence[Texts], column: str) -> str:
-    """Return the availability of a product: its own if it is 0, otherwise the best one of its variants."""
-    if variants and not sold:
-        return "out_of_stock"
-    is_none = own.get(column, "").strip() == "0"
-    return _any_in_stock([each.get(column, "").strip() for each in ([own] if is_none else sold or [own])])
+    Args:
+        own: the product's row. It counts without variants, and without their prices.
+        variants: all its variants.
+        columns: those that say whether a row is online, its price, sale price, first day, last day and stock.
+        currency: the currency of prices without one.
+        day: returns a date in normal form.
+    """
+    online, price, sale, start, end, stock = columns.split()
+    sold = [each for each in variants if _is_online(each, online)]
+    priced = [each for each in sold or variants if each.get(price, "").strip()]
+    offers = []
+    for each in priced or [own]:
+        dates = " / ".join(day(each.get(name, "").strip()) or ".." for name in (start, end))
+        fields = {"price": each.get(price, ""), "sale_price": each.get(sale, ""), SALE_DATES: dates}
+        offers.append((each.get("sku") or each.get("id", ""), fields))
+    offer, problems = offer_of(offers, currency)
+    counted = [own] if own.get(stock, "").strip() == "0" else (priced if sold else ()) or sold or [own]
+    best = _any_in_stock([each.get(stock, "").strip() for each in counted])
+    return {**offer, "availability": "out_of_stock" if variants and not sold else best}, problems
 
 
 def _first(rows: Sequence[Texts], *names: str) -> str:

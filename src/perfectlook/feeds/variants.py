@@ -1,7 +1,7 @@
 """The one price and sale that a product with variants shows."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from perfectlook.feeds.fields import Cleaning
@@ -20,45 +20,38 @@ def offer_of(
         variants: their names, and their prices, sale prices and dates. Those of a single one are not checked.
         currency: the currency of prices without one.
     """
-    if len(variants) < 2:
-        return (variants[0][1] if variants else {}), ()
+    given = [
+        (name, {key: text for key, text in each.items() if text.strip(" ./")}) for name, each in variants
+    ]
+    if len(given) < 2:
+        return (given[0][1] if given else {}), ()
     cleaning = Cleaning(currency=currency)
     read: list[dict[str, str]] = []
     problems: list[str] = []
-    for name, fields in variants:
+    for name, fields in given:
         problems += (f"variant {name!r}: {reason}" for _, reason in cleaning.clean(fields))
         if "price" not in fields and SALE_DATES not in fields and "sale_price" in fields:
             fields["price"] = fields.pop("sale_price")
-        if "price" in fields:
+        if "price" in fields and read and fields["price"][-3:] != read[0]["price"][-3:]:
+            problems.append(f"variant {name!r} is left out: its price is in another currency. Convert it.")
+        elif "price" in fields:
             read.append(fields)
-            if fields["price"][-3:] != read[0]["price"][-3:]:
-                problems.append(f"variant {name!r} is left out: its price is in another currency.")
-                read.pop()
     return _lowest(read) if read else {}, tuple(problems)
 
 
 def _lowest(variants: Sequence[dict[str, str]]) -> dict[str, str]:
     now = time.time()
-    times = {now, *(each for fields in variants for each in _period(fields) if now < each < float("inf"))}
+    moments = [each for fields in variants for each in sale_period(fields.get(SALE_DATES, ""))]
+    times = {now, *(each for each in moments if now < each < float("inf"))}
     lowest = {at: min(_amount(fields, at) for fields in variants) for at in times}
-    ordered = sorted(variants, key=lambda fields: (_amount(fields), _amount(fields, now)))
-    for offer in _offers(ordered):
-        if all(_amount(offer, at) == least for at, least in lowest.items()):
-            return offer
-    return ordered[0]
+    own = sorted(variants, key=lambda fields: (_amount(fields), _amount(fields, now)))
+    mixed = ({**each, "price": own[0]["price"]} for each in own if "sale_price" in each)
+    offers = (each for some in (own, mixed) for each in some)
+    fitting = (each for each in offers if all(_amount(each, at) == least for at, least in lowest.items()))
+    return next(fitting, own[0])
 
 
-def _offers(ordered: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
-    """Yield the variants, and then the lowest regular price with the sale of each."""
-    yield from ordered
-    yield from ({**each, "price": ordered[0]["price"]} for each in ordered if "sale_price" in each)
-
-
-def _period(fields: Mapping[str, str]) -> tuple[float, float]:
-    return sale_period(fields.get(SALE_DATES, ""))
-
-
-def _amount(fields: Mapping[str, str], at: float | None = None) -> Decimal:
+def _amount(fields: dict[str, str], at: float | None = None) -> Decimal:
     """Return the regular price, or the price at a time."""
     sale = "" if at is None else sale_at(fields, at)
     return Decimal((sale or fields["price"]).split()[0])

@@ -20,7 +20,7 @@ from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from perfectlook.errors import UsageError
-from perfectlook.prices import UnusablePriceError, canonical_price, is_amount, sale_at
+from perfectlook.prices import UnusablePriceError, canonical_price, is_price, sale_at
 from perfectlook.taxonomy import matches as is_under
 from perfectlook.taxonomy import normalise
 
@@ -356,7 +356,7 @@ class _Parser:
             return self._comparison(field, cast("Operator", sign.text))
         if self._accept("in"):
             return OneOf(field, self._values(field))
-        if self._word.written.lower() == "contains" and is_amount(field):
+        if self._word.written.lower() == "contains" and is_price(field):
             raise self._expected(f"=, !=, <, <=, >, >=, in or not in after '{field}', which is an amount")
         if self._word.written.lower() == "contains":  # elsewhere it is a word like any other
             self._next += 1
@@ -412,7 +412,7 @@ class _Parser:
     def _value(self, field: str, what: str) -> Value:
         word = self._word
         self._text(what)
-        if is_amount(field) and not _EXACT.fullmatch(word.written):
+        if is_price(field) and not _EXACT.fullmatch(word.written):
             return self._amount(field, word)
         if field in TEXT_FIELDS or not _NUMBER.fullmatch(word.written):
             return word.text
@@ -423,7 +423,7 @@ class _Parser:
             or _NUMBER.fullmatch(following.written)
         ):
             return Decimal(word.text)
-        if is_amount(field) and not _CURRENCY.fullmatch(following.text):
+        if is_price(field) and not _CURRENCY.fullmatch(following.text):
             with suppress(UnusablePriceError):  # 50 €
                 money = _money(f"{word.text} {following.text}")
                 self._next += 1
