@@ -103,8 +103,9 @@ class Cleaning:
     def clean_each(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
         """Do the part of `clean` in which fields do not depend on each other."""
         yield from clean_texts(fields)
-        others = dict.fromkeys(filter(is_price, fields), partial(self._other_amount, fields))
-        for name, in_form in {**self._forms, **others, **self._forms}.items():  # the price comes first
+        others = {each: partial(self._other_amount, fields) for each in fields if is_price(each)}
+        forms: dict[str, Callable[[str], str]] = {**self._forms, **others, **self._forms}
+        for name, in_form in forms.items():  # the price comes before the others
             if name in fields:
                 try:
                     fields[name] = in_form(fields[name])
