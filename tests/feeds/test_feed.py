@@ -561,7 +561,8 @@ def test_lists_of_json_give_one_value_where_there_is_one(tmp_path: Path) -> None
             "categories": None,
             "category": [{"id": 9, "name": "Sofas"}, {"name": "Sale"}],  # type: ignore[dict-item]
             "image_link": [{"src": "1.jpg"}],  # type: ignore[dict-item]
-            "brand": {"name": "Acme"},  # type: ignore[dict-item]
+            "brand": {"name": {"value": "Acme"}},  # type: ignore[dict-item]
+            "price": [{}],  # type: ignore[dict-item]
         },
     )
     first, second = products(feed)
@@ -571,6 +572,7 @@ def test_lists_of_json_give_one_value_where_there_is_one(tmp_path: Path) -> None
     assert [first.fields[name] for name in names] == ["Acme", "50.00 EUR", "in_stock"]
     assert "product_type" not in first.fields
     assert (second.category, second.picture, second.fields["brand"]) == ("Sofas", tmp_path / "1.jpg", "Acme")
+    assert "price" not in second.fields
     assert feed.problems == []
 
 

@@ -260,6 +260,8 @@ class Feed:
             self._report(row.number, id_, FeedProblem.UNUSABLE_FIELD, problem)
         for name in _SCALARS & fields.keys():
             fields[name] = _scalar(fields[name])
+            if not fields[name]:
+                del fields[name]
         for name in (*CATEGORY_FIELDS, *_PLAIN):
             if name in fields:
                 fields[name] = plain_text(fields[name])
@@ -418,7 +420,7 @@ def _scalar(text: str) -> str:
 def _word(value: object) -> str:
     """Return a value of a list; of an object, as APIs of shops write them, its name or its address."""
     if isinstance(value, dict):
-        return next((str(value[name]) for name in ("name", "src", "url", "value") if value.get(name)), "")
+        return next((_word(value[name]) for name in ("name", "src", "url", "value") if value.get(name)), "")
     return _word(value[0]) if isinstance(value, list) else str(value)
 
 
