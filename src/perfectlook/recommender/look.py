@@ -53,7 +53,7 @@ UNIT = Decimal("0.0001")
 """The smallest unit of prices. Feeds contain fractions of a cent."""
 _GREATEST = Decimal(10) ** 12
 
-_BUDGET = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)(?:\s*([A-Za-z]{3}))?\s*")
+_BUDGET = re.compile(r"\s*((?![0-9]+\.[0-9]{3}(?![0-9]))[0-9]+(?:\.[0-9]+)?)(?:\s*([A-Za-z]{3}))?\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Budget:
         if found is None or not 0 < Decimal(found[1]) <= _GREATEST:
             raise UsageError(
                 f"budget '{given}': expected an amount above 0 and up to {_GREATEST:,}, with or without a "
-                "currency. Write it like 500 or 500 EUR."
+                "currency. Write it like 500 or 500 EUR, without three decimals."
             )
         return cls(Decimal(found[1]), found[2] and found[2].upper())
 
