@@ -357,6 +357,21 @@ def test_a_change_of_too_many_values_is_not_parsed(own_shop: Running, store: Sto
         assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
 
 
+def test_thousands_of_problems_are_counted_and_not_listed(own_shop: Running):
+    body = b"{" + b",".join(b'"%x":0' % number for number in range(20_000)) + b"}"
+    answer = own_shop.keyed.patch("/v1/products", content=body, headers=JSON)
+    assert answer.json()["error"]["details"] == [{"where": ["body"], "problem": "has 20,001 problems."}]
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe\x00", b"\x00\x00\xfe\xff\xff", b"[" * 9_000, b"\xef\xbb\xbf{", b"9" * 5_000]
+)
+def test_json_that_cannot_be_decoded_is_malformed(shop: Running, body: bytes):
+    for path in ("/v1/complete", "/v1/feedback"):
+        answer = shop.client.post(path, content=body, headers=JSON)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_json")
+
+
 def test_photos_that_are_fetched_are_within_the_budget_of_bodies(own_store: Store, tmp_path: Path):
     settings = {"max_upload": 2**21, "body_memory": 2**20, "allow_private": True}
     with web() as shop, running(own_store, tmp_path, **settings) as own:

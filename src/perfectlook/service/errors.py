@@ -38,6 +38,8 @@ BUSY_DELAY = 0.2
 otherwise take processor time from accepted requests."""
 MOST_DETAILS, MOST_TEXT = 20, 300
 """How many problems of a request an answer lists, and how many characters of a name it repeats."""
+MOST_LISTED = 5_000
+"""With more problems than this, an answer has only their number."""
 PICTURES = ("image/jpeg", "image/png", "image/webp")
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
@@ -187,9 +189,11 @@ def add_handlers(app: FastAPI, hidden: Mapping[str, str]) -> None:
 
 
 def _problems(error: RequestValidationError | ValidationError) -> Sequence[Mapping[str, Any]]:
-    """Return the problems, which may be many thousands, without what was sent."""
+    """Return the problems, without what was sent. If they are thousands, listing them would take long."""
     if isinstance(error, RequestValidationError):
         return error.errors()
+    if (count := error.error_count()) > MOST_LISTED:
+        return [{"type": "many", "loc": ("body",), "msg": f"has {count:,} problems"}]
     return error.errors(include_url=False, include_input=False)
 
 
