@@ -515,7 +515,7 @@ def test_no_value_of_a_row_ends_a_sync(field: str, broken: str, tmp_path: Path) 
     assert {"1", "3"} <= {product.id for product in products(feed)}
 
 
-def test_an_error_that_nobody_foresaw_is_reported_with_its_row(
+def test_an_unforeseen_error_is_reported_with_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     feed = feed_of(tmp_path, {}, {"title": "bad"}, {})
