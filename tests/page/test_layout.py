@@ -1,6 +1,7 @@
 """Where things are: products in view, the photo of a phone, and no jumps."""
 
 import io
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,20 @@ def showing(picture: Image.Image) -> Callable[[Any], None]:
     file = io.BytesIO()
     picture.save(file, "PNG")
     return lambda route: route.fulfill(body=file.getvalue(), content_type="image/png")
+
+
+@pytest.mark.parametrize("width", ["phone", "desktop"])
+def test_nothing_jumps_at_the_start_when_the_samples_come(opens: Any, width: str) -> None:
+    def later(route: Any) -> None:
+        time.sleep(0.4)
+        route.continue_()
+
+    page = opens(width=width)
+    page.route("**/v1/samples", later)
+    page.reload()
+
+    page.wait_for_selector(".sample img")
+    assert page.evaluate(JUMPS) <= 0.02
 
 
 def rows(page: Any) -> Any:

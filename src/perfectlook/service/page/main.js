@@ -25,6 +25,7 @@ import { fill } from "./locale.js";
 import { get, listen, set } from "./state.js";
 import { short } from "./words.js";
 
+const PATIENCE = 1500;
 const at = (id) => document.getElementById(id);
 
 function leave() {
@@ -67,13 +68,15 @@ function mountScreens() {
 }
 
 async function learn() {
-  const [known, samples, facets] = await Promise.all([
+  setTimeout(() => get().samples ?? set({ samples: [] }), PATIENCE);
+  const facets = api.facets().catch(() => get().facets);
+  const [known, samples] = await Promise.all([
     api.categories().catch(() => []),
     api.samples().catch(() => []),
-    api.facets().catch(() => get().facets),
   ]);
   const named = known.map((each) => ({ ...each, name: short(each.category) }));
-  set({ known: named.toSorted((one, other) => one.name.localeCompare(other.name)), samples, facets });
+  set({ known: named.toSorted((one, other) => one.name.localeCompare(other.name)), samples });
+  set({ facets: await facets });
 }
 
 function entered() {

@@ -49,7 +49,7 @@ export async function restore(act) {
     act.close();
     return;
   }
-  const title = get().samples.find((each) => each.name === scene.name)?.title;
+  const title = get().samples?.find((each) => each.name === scene.name)?.title;
   restoring = true; // the address is there already
   const opening = act.open({ title, ...scene, ...photo }, further);
   restoring = false;

@@ -53,7 +53,9 @@ function mountSamples(host, act) {
   listen(
     ({ samples }) => [samples],
     (samples) => {
-      host.hidden = !samples.length;
+      host.parentElement.classList.toggle("unsure", samples === null);
+      host.hidden = !samples?.length;
+      if (host.hidden) return;
       host.replaceChildren(
         h("h2", {}, texts.start.samples),
         h(

@@ -9,7 +9,8 @@
  * kept: a look to compare with the one on the page.
  *
  * Beyond a scene there are the categories of the catalogue (`known`), its brands and colours (`facets`, each a
- * Map from a value to its number of products), the samples, how many keys were entered (`keys`), the shortlist
+ * Map from a value to its number of products), the samples (null
+ * until they are known), how many keys were entered (`keys`), the shortlist
  * of {product, category} and whether it is open (`listed`).
  */
 export const BEGINNING = Object.freeze({
@@ -59,7 +60,7 @@ export const BEGINNING = Object.freeze({
 let state = {
   ...BEGINNING,
   known: [],
-  samples: [],
+  samples: null,
   facets: { brands: new Map(), colours: new Map() },
   keys: 0,
   shortlist: [],
