@@ -319,3 +319,16 @@ def test_dhash_survives_scaling_and_compression() -> None:
 def test_encoded_jpeg_opens_again() -> None:
     assert difference(open_picture(encode_jpeg(drawn(), quality=95)), drawn()) < 3.0
     assert len(encode_jpeg(drawn(), quality=30)) < len(encode_jpeg(drawn(), quality=95))
+
+
+@pytest.mark.parametrize("size", [(96, 64), (101, 67), (64, 200)])
+def test_a_large_heic_is_reduced_like_the_whole_picture(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encoded(drawn(*size), "HEIF")
+    whole = open_picture(content)
+    monkeypatch.setattr("perfectlook.images.LARGE", 1_000)
+    assert difference(open_picture(content, fit=6), whole.reduce(min(size) // 24)) == 0
+    crop = Rectangle(5, 3, 62, 61)
+    assert difference(open_picture(content, crop=crop, fit=6), whole.crop(crop).reduce(2)) == 0
+    assert difference(open_picture(content, fit=60), whole) == 0

@@ -116,10 +116,14 @@ def open_picture(
                 scale = _draft(opened, crop, fit, limits.max_pixels)
             most = limits.heic_pixels if opened.format == "HEIF" else limits.max_pixels
             check_pixels(*opened.size, most)
+        orientation = _orientation(opened)
+        if fit is not None and opened.format == "HEIF" and opened is not source:
+            part = (0, 0, *size) if crop is None else _stored_rectangle(crop, size, orientation, 1)
+            if (small := _from_heic(opened, part, fit)) is not None:
+                return _upright_rgb(small, opened, orientation)
         opened.load()
         if opened.format == "TIFF":
-            size = opened.size  # Pillow turns a TIFF upright while loading it
-        orientation = _orientation(opened)
+            size, orientation = opened.size, _orientation(opened)  # Pillow turns it upright while loading it
         picture: Image.Image = opened
         if crop is not None:
             picture = opened.crop(_stored_rectangle(crop, size, orientation, scale))
@@ -259,6 +263,30 @@ def _reduced(picture: Image.Image, fit: int) -> Image.Image:
     if picture.mode not in {"RGB", "RGBA", "L", "LA", "CMYK"}:
         picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
     return picture.reduce(factor)
+
+
+def _from_heic(opened: Image.Image, part: tuple[int, int, int, int], fit: int) -> Image.Image | None:
+    """Return a large part of a HEIC as `_reduced` does, band by band; None if it need not be reduced.
+
+    The library's pixels are read where they are. A copy of Pillow's would need more memory than they do.
+    """
+    from pillow_heif import open_heif
+
+    left, top, right, bottom = part
+    factor = min(right - left, bottom - top) // (4 * max(fit, 1))
+    if opened.mode != "RGB" or factor < 2 or (right - left) * (bottom - top) <= LARGE:
+        return None
+    file = open_heif(opened.fp, convert_hdr_to_8bit=True, remove_stride=False)
+    heic = file[file.primary_index]
+    if heic.size != opened.size or heic.mode != "RGB":
+        return None
+    rows = np.frombuffer(heic.data, np.uint8).reshape(-1, heic.stride)[:, 3 * left : 3 * right]
+    small = Image.new("RGB", (-(-(right - left) // factor), -(-(bottom - top) // factor)))
+    for at in range(top, bottom, 8 * factor):
+        band = np.ascontiguousarray(rows[at : min(at + 8 * factor, bottom)])
+        whole = Image.frombuffer("RGB", (right - left, len(band)), band, "raw", "RGB", 0, 1)
+        small.paste(whole.reduce(factor), (0, (at - top) // factor))
+    return small
 
 
 def _upright_rgb(picture: Image.Image, opened: Image.Image, orientation: int) -> Image.Image:

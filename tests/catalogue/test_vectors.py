@@ -1,6 +1,7 @@
 """A file of vectors has everything a sync needs, and is rejected if another model made it."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -213,6 +214,15 @@ def rewritten(out: Path, **columns: object) -> None:
         at = table.column_names.index(name)
         table = table.remove_column(at) if values is None else table.set_column(at, name, values)
     pq.write_table(table, out)
+
+
+def test_a_file_that_unpacks_suspiciously_is_refused(source: Path, out: Path, catalogue: Catalogue) -> None:
+    embedded(source, out)
+    table = pq.read_table(out)
+    more = table.append_column("more", pa.array([os.urandom(16).hex() + " " * 6 * 2**20] * 16))
+    pq.write_table(more, out, compression="zstd", use_dictionary=False)
+    with pytest.raises(FeedError, match=r"row group 1 unpacks from [\d,]+ to 1\d\d,\d{3},\d{3} bytes"):
+        catalogue.sync(out, MODEL)
 
 
 def test_missing_columns_are_damage(source: Path, out: Path, catalogue: Catalogue) -> None:

@@ -6,6 +6,7 @@ the backbone and the centres of the vectors.
 """
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record, record_hash
 from perfectlook.errors import CatalogueError
 from perfectlook.feeds.fields import FeedProblem, clean_texts, unusable_id
-from perfectlook.feeds.readers import import_pyarrow
+from perfectlook.feeds.readers import check_packing, import_pyarrow
 from perfectlook.files import write_file
 from perfectlook.stores import Point
 from perfectlook.taxonomy import normalise
@@ -78,6 +79,7 @@ class VectorFile:
         Raises:
             MissingExtraError: pyarrow is not installed.
             CatalogueError: the file has another format or is damaged.
+            FeedError: the file unpacks to too much.
         """
         if path.suffix.lower() != ".parquet" or not path.is_file():
             return None
@@ -107,6 +109,7 @@ class VectorFile:
                 np.isfinite(each).all() for each in centres
             ):
                 raise _damaged(path, "centres that are not finite, or of different sizes")
+            check_packing(path, file.metadata, [False] * file.metadata.num_columns, sys.maxsize)
             types = {field.name: field.type for field in file.schema_arrow}
             for field in _schema(dimension):
                 if types.get(field.name) != field.type:
