@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
-from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, ImageFile, UnidentifiedImageError
 
 from perfectlook.errors import PictureError
 from perfectlook.picture_structure import check_pixels, check_structure
@@ -274,7 +274,8 @@ def _from_heic(opened: Image.Image, part: tuple[int, int, int, int], fit: int) -
 
     left, top, right, bottom = part
     factor = min(right - left, bottom - top) // (4 * max(fit, 1))
-    if opened.mode != "RGB" or factor < 2 or (right - left) * (bottom - top) <= LARGE:
+    is_large = factor >= 2 and (right - left) * (bottom - top) > LARGE
+    if not (isinstance(opened, ImageFile.ImageFile) and opened.mode == "RGB" and is_large):
         return None
     file = open_heif(opened.fp, convert_hdr_to_8bit=True, remove_stride=False)
     heic = file[file.primary_index]
