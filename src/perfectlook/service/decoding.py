@@ -15,6 +15,7 @@ from perfectlook.images import PictureLimits, encode_jpeg, open_picture, upright
 from perfectlook.types import Box, Rectangle
 
 SMALLEST_BOX = 8
+_M_MMAP_THRESHOLD = -3
 
 
 class SmallBoxError(PerfectLookError):
@@ -104,8 +105,11 @@ def _started(memory: int) -> Callable[[_Task], tuple[bytes, tuple[int, int], int
     AvifImagePlugin.DEFAULT_MAX_THREADS = options.DECODE_THREADS = 1
     decode(_Task(encode_jpeg(Image.new("RGB", (64, 64))), PictureLimits()))  # load everything first
     if sys.platform == "linux":
+        import ctypes
         import resource
 
+        with suppress(OSError, AttributeError):  # glibc: memory of a picture goes back at its end
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**22)
         with open("/proc/self/status") as status, suppress(OSError, ValueError):  # noqa: PTH123
             used = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData"))
             resource.setrlimit(resource.RLIMIT_DATA, (used + memory, used + memory))
