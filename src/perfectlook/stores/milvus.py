@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -77,7 +78,6 @@ class MilvusStore(Closable):
         self._held: Mapping[str, _Collection] = {}  # what was known when the lease was taken
         self._last, self._marking = threading.local(), threading.Lock()
         self._counted: dict[str, tuple[float, dict[str, int]]] = {}
-        self._wrote = -math.inf
         rows = Rows(self._connection, self._name)
         self.lease = Lease(rows, self.location, self.settings.lease)
         try:
@@ -174,10 +174,9 @@ class MilvusStore(Closable):
     def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
         """Replace payloads: read the points, then write them. Only the lease keeps others from writing."""
         name = self._named(collection)
-        found = self._read(name, payloads, _WHOLE).values()
-        changed = [Point(each.id, each.category, each.vector, payloads[each.id]) for each in found]
-        self.upsert(changed, collection=name)
-        return len(changed)
+        found = self._read(name, payloads, _WHOLE)
+        self.upsert([replace(found[id_], payload=payloads[id_]) for id_ in found], collection=name)
+        return len(found)
 
     def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
         """Remove points."""
@@ -215,14 +214,14 @@ class MilvusStore(Closable):
         """
         name = self._named(collection)
         synced, before = self._look(name).synced, self._counted.get(name)
-        if before and before[0] == synced and not self._is_writing:
+        if before and before[0] == synced and not self.lease.token:
             return dict(before[1])
         known: set[str] = set()
         while found := self._query(name, terms.none_of("category", known), ["category"], READ_TOGETHER):
             known |= {each["category"] for each in found}
         counts = self._threads.map(partial(self.count, collection=name), sorted(known))
         counted = {each: count for each, count in zip(sorted(known), counts, strict=True) if count}
-        self._counted[name] = (-math.inf if self._is_writing else synced), counted
+        self._counted[name] = (-math.inf if self.lease.token else synced), counted
         return dict(counted)
 
     def scroll(
@@ -261,12 +260,9 @@ class MilvusStore(Closable):
         self._threads.shutdown()
         self._connection.close()
 
-    @contextmanager
-    def _writing(self, what: str) -> Iterator[Any]:
+    def _writing(self, what: str) -> AbstractContextManager[Any]:
         self.lease.check()
-        with self._connection.asking(what) as client:
-            yield client
-        self._wrote = time.monotonic()
+        return self._connection.asking(what)
 
     @contextmanager
     def _changing(self, name: str, what: str) -> Iterator[Any]:
@@ -288,11 +284,6 @@ class MilvusStore(Closable):
             for _ in range(2):  # Milvus 2.3 stores what was before a change: only the next change stores it
                 client.alter_collection_properties(self._of(name), properties, timeout=seconds)
             self._look(name, again=True)
-
-    @property
-    def _is_writing(self) -> bool:
-        """Whether this store may have written what the server does not yet guarantee to be visible."""
-        return bool(self.lease.token) or time.monotonic() - self._wrote < STRONG_SECONDS
 
     def _of(self, name: str) -> str:
         return f"{self._name}{_SEPARATOR}{name.replace('-', '_')}"
@@ -329,7 +320,7 @@ class MilvusStore(Closable):
 
     def _reading(self, name: str) -> dict[str, Any]:
         """Return the options of a read: how recent a state it sees, and how long it may take."""
-        strong = self._is_writing or time.time() - self._look(name).synced < STRONG_SECONDS
+        strong = self.lease.token or time.time() - self._look(name).synced < STRONG_SECONDS
         return {"consistency_level": "Strong" if strong else "Bounded", "timeout": self._connection.timeout}
 
     def _query(self, name: str, where: Expression, columns: list[str], limit: int = 0) -> list[_Row]:

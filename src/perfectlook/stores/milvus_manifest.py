@@ -19,7 +19,6 @@ from typing import Any
 from perfectlook.errors import CatalogueError, CatalogueInUseError
 from perfectlook.stores.base import Payload, parsed
 from perfectlook.stores.milvus_connection import MilvusConnection
-from perfectlook.stores.milvus_filters import one_of
 
 ROWS = "_perfectlook"  # the collection; names of catalogues start with a letter
 FORMAT = 1
@@ -66,10 +65,9 @@ class Rows:
 
     def delete(self, keys: Collection[str]) -> None:
         """Remove rows."""
-        expression = one_of("key", sorted(self._prefix + key for key in keys))
         if keys:
             with self._connection.asking("writing the manifest") as client:
-                client.delete(ROWS, filter=expression, timeout=self._connection.slowly)
+                client.delete(ROWS, [self._prefix + key for key in keys], timeout=self._connection.slowly)
 
 
 def make_collection(
@@ -156,18 +154,17 @@ class Lease:
         """Use the claims in the rows of a catalogue. One expires `seconds` after its last renewal."""
         self._rows, self._location, self._seconds = rows, location, seconds
         self._good_until = math.inf
-        self.token = ""  # of the claim, while this object holds the lease
+        self.token = ""  # the key of the claim, while this object holds the lease
         self.clock = time.time
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
         """Hold the lease while the context lasts. CatalogueInUseError names the current holder."""
-        token, done = uuid.uuid4().hex, threading.Event()
-        key = f"lease/{token}"
+        key, done = f"lease/{uuid.uuid4().hex}", threading.Event()
         self._claim(key, purpose)
         keeper = threading.Thread(target=self._keep, args=(key, purpose, done), daemon=True)
         keeper.start()
-        self.token = token
+        self.token = key
         try:
             yield
         finally:
