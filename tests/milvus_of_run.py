@@ -62,8 +62,13 @@ def milvus_url() -> str:
 
 def new_catalogue(query: str = "") -> str:
     """Return the address of a new catalogue on the server of this run. It is dropped after the module."""
-    _MADE.append(f"test_{uuid.uuid4().hex}")
-    return f"milvus+{milvus_url()}/{_MADE[-1]}{query}"
+    return address_of(f"test_{uuid.uuid4().hex}") + query
+
+
+def address_of(name: str) -> str:
+    """Return the address of a catalogue on the server of this run. It is dropped after the module."""
+    _MADE.append(name)
+    return f"milvus+{milvus_url()}/{name}"
 
 
 def drop_catalogues() -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from milvus_of_run import milvus_url
+from milvus_of_run import address_of, milvus_url
 from mirrors import ccp_mirror, ikea_mirror, publish, stl_mirror
 from perfectlook.cli.main import INTERRUPTED, main
 from perfectlook.service.service import Service
@@ -139,7 +139,7 @@ class Reader:
         line = line.replace("&replicas=2", "")  # they need as many query nodes
         return re.sub(
             r"milvus\+http://[\w.]+:19530/(\w+)",
-            lambda found: f"milvus+{milvus_url()}/{found[1]}_{self.desk.stat().st_ino}",
+            lambda found: address_of(f"{found[1]}_{self.desk.stat().st_ino}"),
             line,
         )
 

@@ -79,6 +79,7 @@ class Service(Closable):
         self._follows = bool(settings.follow_model)
         self._switching = threading.Lock()
         self._next: Recommender | None = None
+        self._settled: set[str] = set()  # collections of which none can become the staged one
         self._closing = threading.Event()
         self._fetchers = Workers("fetcher", threads=8, places=32)
         self.metrics = Metrics(lambda: self.workers.inside)
@@ -175,13 +176,13 @@ class Service(Closable):
     def _prepare(self) -> None:
         """Open the staged model, or switch to the active one."""
         self._follow()
-        catalogue, ready = self.recommender.catalogue, self._next
-        if (
-            ready is None
-            and len(catalogue.store.collections()) > 1
-            and (staged := catalogue.manifest().staged)
-        ):
-            self._next = self._opened(staged.model.identity)
+        catalogue = self.recommender.catalogue
+        names = set(catalogue.store.collections())
+        if self._next is None and len(names) > 1 and names != self._settled:
+            manifest = catalogue.manifest()
+            if manifest.staged:
+                self._next = self._opened(manifest.staged.model.identity)
+            self._settled = set() if manifest.staged or manifest.pending else names
 
     def _following(self, work: Callable[[], Result]) -> Result:
         """Do work. If the catalogue has switched to another model meanwhile, do it again with that model."""
