@@ -64,7 +64,7 @@ demo: $(DEMO_STAMP) ## open the page with the showroom that comes with the packa
 test: setup ## run the test suite
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
-test-long: setup ## run the suite with the full counts
+test-long: setup bench-quick ## run the suite with the full counts, and every benchmark briefly
 	$(BIN)/python -m pytest -n 2
 
 check: setup ## lint, format, types and spelling
