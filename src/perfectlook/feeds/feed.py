@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias, Unpack
 from urllib.parse import unquote, urljoin
@@ -180,8 +181,8 @@ class Feed:
                     self._report(row.number, id_, FeedProblem.REPEATED_ID, reason)
                     continue
                 availabilities += bool(values.get(self._columns.availability, "").strip())
-                images = (values.get(name, "").strip() for name in self._columns.images)
-                image = _pictures(next(filter(None, images), ""))[0]
+                image = next(filter(None, map(str.strip, map(values.get, self._columns.images, _EMPTY))), "")
+                image = _pictures(image)[0] if _MAY_LIST.search(image) else image
                 if is_unchanged and is_unchanged(id_, self._place(image) or "", digest):
                     seen.add(id_)
                     continue
@@ -210,39 +211,39 @@ class Feed:
             rows = _guarded(self._format.read(self._path, self._columns.id, most=self._most))
             rows, is_translated = products_of(rows, self._platform, str(self._path), self._currency)
             has_columns = has_columns and not is_translated
-            for row in _guarded(rows):
+            for row in _guarded(rows) if is_translated else rows:
                 if isinstance(row, UnreadableRow):
                     self._leave_out(row.number, row.id or "", FeedProblem.UNREADABLE, row.reason)
                     if row.is_end:
                         self._unusable.add("")
                     continue
                 values = row.values
-                if not any(text and not text.isspace() for text in values.values()):
+                if not any(map(str.strip, values.values())):
                     continue
                 if not self._present:
                     self._present = {name: row.names.get(name, name) for name in values}
                     self._columns.settle(values.keys())
                     named = {name: row.names[name] for name in values if name in row.names}
                     self._called = self._columns.renamed(named)
-                size += len(values) + sum(map(len, values.values()))
-                self._check_size(size)
+                texts = "\0".join(values.values() if has_columns else (*values, *values.values()))
+                size += len(texts) + 1
+                if size > self._most:
+                    raise self._too_large()
                 if is_first:
                     self._columns.check(str(self._path), self._present)
                     start.update(ascii(list(values)).encode())
                     is_first = False
-                texts = "\0".join(values.values() if has_columns else (*values, *values.values()))
                 digest = start.copy()
                 digest.update("\0".join((texts, *row.problems)).encode("utf-8", "surrogatepass"))
                 yield row, digest.hexdigest()
         except FeedError as error:  # name a fetched feed by its URL
             raise FeedError(str(error).replace(str(self._path), self.name)) from error
 
-    def _check_size(self, size: int) -> None:
-        if size > self._most:
-            raise FeedError(
-                f"{self._path}: unpacks to more than {self._most:,} characters. "
-                "Pass a larger --max-feed if you trust it."
-            )
+    def _too_large(self) -> FeedError:
+        return FeedError(
+            f"{self._path}: unpacks to more than {self._most:,} characters. "
+            "Pass a larger --max-feed if you trust it."
+        )
 
     def _product(self, row: FeedRow, id_: str, digest: str) -> Product:
         """Return the product of a row. Fields that cannot be used are reported."""
@@ -322,6 +323,8 @@ class Feed:
 
     def _place(self, image: str) -> str | None:
         """Return the path of a picture; None if it is not allowed."""
+        if not self._url and _SIMPLE_PATH.fullmatch(image):
+            return f"{self._folder}{os.sep}{image}"
         image = self._absolute(image)
         if image[:8].lower().startswith(("http://", "https://")):
             return self.pictures.locate(image)
@@ -470,6 +473,9 @@ def _pictures(text: str) -> list[str]:
 _SCALARS = frozenset(FIELDS) - {*CATEGORY_FIELDS, "image_link"}
 _LISTS = ('["', "[[", "[{", '{"')
 _PLAIN = ("title", "brand", "color", "colour", "material", "pattern", "size")
+_EMPTY = repeat("")
+_MAY_LIST = re.compile(r"[,|\0\[{]")
+_SIMPLE_PATH = re.compile(r"[\w -]+(?:[./][\w -]+)*", re.ASCII)
 _UNUSUAL = re.compile(r"\.\.|[%\\]")
 _BETWEEN_PICTURES = re.compile(r"\s*[,|]\s+|\s*[,|](?=https?://)|\s*\|\s*")
 _NUMBERED = re.compile(r"0*([0-9]+)(?:\.0)?(?:\s+-\s+(.*))?")

@@ -227,7 +227,7 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None, **_: i
 
 def _fitting(cells: list[str], count: int) -> list[str]:
     """Return the cells of a row without empty ones after the last column; none for an empty row."""
-    if not any(cell.strip(_BLANK) for cell in cells):
+    if not (cells and cells[0].strip(_BLANK)) and not any(cell.strip(_BLANK) for cell in cells):
         return []
     while len(cells) > count and not cells[-1].strip():
         cells = cells[:-1]
