@@ -155,7 +155,7 @@ class MemoryStore:
             self._holder = None
 
     def mark_complete(self, collection: str) -> None:
-        """Check that there is such a collection."""
+        """Check that the collection exists."""
         self._named(collection)
 
     def close(self) -> None:

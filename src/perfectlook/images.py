@@ -266,7 +266,7 @@ def _reduced(picture: Image.Image, fit: int) -> Image.Image:
 
 
 def _from_heic(opened: Image.Image, part: tuple[int, int, int, int], fit: int) -> Image.Image | None:
-    """Return a large part of a HEIC as `_reduced` does, band by band; None if it need not be reduced.
+    """Return a large part of a HEIC as `_reduced` does, band by band; None if it stays as it is.
 
     The library's pixels are read where they are. A copy of Pillow's would need more memory than they do.
     """

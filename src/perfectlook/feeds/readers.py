@@ -364,7 +364,7 @@ _MAX_LIST = 10_000
 _SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 64 * 2**20, 200
 _MAX_HELD, _BATCH = 256 * 2**20, 500
 """Limits of a Parquet file: values of lists in a row group and in a row, how a row group may be packed, and
-the memory for a batch of rows, beside the size of the file."""
+the memory for a batch of rows, in addition to the size of the file."""
 
 
 def read_parquet(path: Path, id_column: str, *, most: int = MAX_FEED) -> Rows:

@@ -79,7 +79,7 @@ class Service(Closable):
         self._follows = bool(settings.follow_model)
         self._switching = threading.Lock()
         self._next: Recommender | None = None
-        self._settled: set[str] = set()  # collections of which none can become the staged one
+        self._settled: set[str] = set()  # collections that cannot become the staged one
         self._closing = threading.Event()
         self._fetchers = Workers("fetcher", threads=8, places=32)
         self.metrics = Metrics(lambda: self.workers.inside)
