@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from perfectlook.data import Dataset, load_set
+from perfectlook.data.layout import larger_copy
 from perfectlook.data.scenes import split_of
 from perfectlook.files import SHOWROOM
 
@@ -56,7 +57,25 @@ def test_nothing_else_lies_in_the_folder() -> None:
     texts = {"pairs.jsonl", "categories.json", "products.json", "set.json", "manifest.json", "CREDITS.md"}
     found = {path.relative_to(SHOWROOM).as_posix() for path in SHOWROOM.rglob("*") if path.is_file()}
     found = {name for name in found if not name.startswith("__pycache__")}
-    assert found == texts | set(pictures())
+    assert found == texts | set(pictures()) | {name for name in found if name.startswith("display/")}
+
+
+def test_every_product_and_every_room_of_the_demo_has_a_larger_copy(showroom: Dataset) -> None:
+    rooms = [scene for scene in showroom.scenes.values() if split_of(scene.id) == "test"]
+    copies = {
+        **{larger_copy(product.picture): (512, 512) for product in showroom.products.values()},
+        **{larger_copy(room.picture): (768, 576) for room in rooms},
+    }
+    assert set((SHOWROOM / "display").rglob("*.webp")) == set(copies)
+    for path, size in copies.items():
+        with Image.open(path) as copy, Image.open(_original(path)) as original:
+            assert copy.size == size
+            small = [np.asarray(each.convert("L").resize((8, 8)), float) for each in (copy, original)]
+            assert np.corrcoef(small[0].ravel(), small[1].ravel())[0, 1] > 0.8, path.name
+
+
+def _original(copy: Path) -> Path:
+    return SHOWROOM / copy.parent.name / f"{copy.stem}.jpg"
 
 
 def test_it_reads_as_a_set_without_a_problem(showroom: Dataset) -> None:
