@@ -284,7 +284,7 @@ def test_a_feed_is_a_source(
     captured = capsys.readouterr()
     assert "  18 added, 0 changed, 0 deleted, 0 unchanged; 18 embedded, 1 problem" in captured.out
     assert f"problem: {feed}, line 2: " in captured.err
-    assert "price is left out: 'gratis' is not a price. Write it as '49.90 EUR'." in captured.err
+    assert "preis is left out: 'gratis' is not a price. Write it as '49.90 EUR'." in captured.err
     with Catalogue.open(folder) as catalogue:
         fields = [point.payload["fields"] for batch in catalogue.store.scroll() for point in batch]
     assert {"price": "7.50 EUR"} in fields
@@ -329,12 +329,12 @@ def test_a_dry_run_makes_no_catalogue(
         (
             [],
             1,
-            "no column 'category' (it has sku, name, image, art, price). Name the column with --field",
+            "no column 'category' (it has sku, name, bild, art, preis). Name the column with --field",
         ),
         (
             ["--field", "id=nr"],
             1,
-            "no column 'nr' (it has sku, name, image, art, price). Correct --field id=nr.",
+            "no column 'nr' (it has sku, name, bild, art, preis). Correct --field id=nr.",
         ),
         (["--field", "colour=name"], 2, "--field colour=...: unknown field"),
         (["--format", "excel"], 1, "unknown format 'excel'. Choose one of: csv, tsv"),

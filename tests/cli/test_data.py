@@ -125,6 +125,7 @@ def test_the_parser_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.long
 @pytest.mark.photos
 def test_the_real_set_is_reported(photos: Path, tmp_path: Path) -> None:
     json_file = tmp_path / "stats.json"

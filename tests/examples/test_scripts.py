@@ -72,6 +72,7 @@ def test_a_shop_of_a_feed_and_pictures(desk):
     assert "photo.jpg" in again
 
 
+@pytest.mark.long
 def test_a_model_and_a_baseline_are_trained_and_compared(desk):
     shutil.rmtree(desk / "out")
     said = run("train_and_compare.py", "--backbone", "tiny", "--epochs", "1", cwd=desk)

@@ -115,6 +115,7 @@ def test_corrected_pictures_make_room_and_their_corrections_stay(
     assert "gone<" not in page
 
 
+@pytest.mark.long
 def test_a_set_from_a_feed_trains_unchanged(shop: Shop) -> None:
     rooms = load_set("showroom")
     cited: dict[str, list[str]] = {}

@@ -333,7 +333,14 @@ def test_elements_around_items_are_freed(around: str, tmp_path: Path) -> None:
     assert peak < 2 * 2**20
 
 
-@pytest.mark.parametrize("inside", ["<x/>" * 2**21, "x" * 2**23, "<x>" * 2**21])
+@pytest.mark.parametrize(
+    "inside",
+    [
+        pytest.param("<x/>" * 2**21, marks=pytest.mark.long),
+        "x" * 2**23,
+        pytest.param("<x>" * 2**21, marks=pytest.mark.long),
+    ],
+)
 def test_an_endless_item_ends_the_feed(inside: str, tmp_path: Path) -> None:
     path = tmp_path / "feed.xml"
     path.write_text(f"<rss><item><id>1</id></item><item><id>2</id>{inside}</item></rss>")

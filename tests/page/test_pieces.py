@@ -1,7 +1,10 @@
 """What the answer says about the photo: pieces that it shows, and that it is far from known ones."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+
+from playwright.sync_api import Error
 
 from browser import violations
 
@@ -11,9 +14,10 @@ def answered_with(page: Any, change: Callable[[Any], None]) -> None:
     page.wait_for_selector(".sample")
 
     def changed(route: Any) -> None:
-        found = route.fetch().json()
-        change(found)
-        route.fulfill(json=found)
+        with suppress(Error):  # the page has asked anew, and this answer is no longer wanted
+            found = route.fetch().json()
+            change(found)
+            route.fulfill(json=found)
 
     page.route("**/v1/complete", changed)
     page.locator(".sample").first.click()

@@ -26,6 +26,9 @@ epochs = 1
 """
 
 
+pytestmark = pytest.mark.long
+
+
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory):
     """A finished study of a small set, made by the command; returns its folder."""
@@ -105,7 +108,6 @@ def studied_again(studied, **settings) -> Study:
     return run_study(studied / "set", studied / "out", config=config, workers=1, **settings)
 
 
-@pytest.mark.long
 def test_a_share_too_small_to_train_on_is_skipped_and_reported(studied, monkeypatch):
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
     found = studied_again(studied, shares=(0.001, 1.0), seeds=1)
@@ -116,7 +118,6 @@ def test_a_share_too_small_to_train_on_is_skipped_and_reported(studied, monkeypa
         studied_again(studied, shares=(0.001,), seeds=1)
 
 
-@pytest.mark.long
 def test_seeds_are_averaged_pair_by_pair(studied, monkeypatch):
     monkeypatch.setenv("PERFECTLOOK_CACHE", str(studied / "cache"))
     said: list[str] = []

@@ -128,7 +128,7 @@ class Feed:
 def test_the_page_has_the_problems_of_feeds_and_sets_in_sections_of_their_own(page: str) -> None:
     _, feeds, sets = page.partition("## Problems of feeds")
     assert feeds
-    assert "Add an image_link." in sets.partition("## Problems of sets")[0]
+    assert "Add its {called}." in sets.partition("## Problems of sets")[0]
     assert "Write null if its position is unknown." in sets.partition("## Problems of sets")[2]
 
 

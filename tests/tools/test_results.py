@@ -42,6 +42,7 @@ def test_all_settings_in_the_tables_are_valid(tool):
     assert [each.name for each in tool.recipes(["ridge"])] == ["default", "ridge"]
 
 
+@pytest.mark.long
 def test_the_best_of_a_grid_is_chosen_on_held_out_scenes(tool, data, tmp_path, monkeypatch, capsys):
     grid = {f"grid@{epochs}": SMALL | {"epochs": epochs} for epochs in (0, 1)}
     monkeypatch.setattr(tool, "VARIANTS", {"default": SMALL} | grid)

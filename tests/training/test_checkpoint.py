@@ -70,6 +70,7 @@ def test_a_slow_disk_gets_fewer_checkpoints(tmp_path: Path, monkeypatch: pytest.
     assert written == [5, 6]  # once for the folds, once for the training on all scenes
 
 
+@pytest.mark.long
 def test_small_sets_wait_until_the_averaged_weights_have_moved(tmp_path: Path) -> None:
     features = styled_set(scenes=60, products=12, noise=0.3)
     falling = dataclasses.replace(SMALL, epochs=40, patience=2, averaging=0.9, batch_size=10_000)
