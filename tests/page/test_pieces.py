@@ -14,7 +14,7 @@ def answered_with(page: Any, change: Callable[[Any], None]) -> None:
     page.wait_for_selector(".sample")
 
     def changed(route: Any) -> None:
-        with suppress(Error):  # the page has asked anew, and this answer is no longer wanted
+        with suppress(Error):  # the page has asked again, and this answer is no longer wanted
             found = route.fetch().json()
             change(found)
             route.fulfill(json=found)
