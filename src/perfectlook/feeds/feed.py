@@ -182,8 +182,7 @@ class Feed:
                     continue
                 availabilities += bool(values.get(self._columns.availability, "").strip())
                 image = next(filter(None, map(str.strip, map(values.get, self._columns.images, _EMPTY))), "")
-                image = _pictures(image)[0] if _MAY_LIST.search(image) else image
-                if is_unchanged and is_unchanged(id_, self._place(image) or "", digest):
+                if is_unchanged and is_unchanged(id_, self._place(_pictures(image)[0]) or "", digest):
                     seen.add(id_)
                     continue
                 product = self._product(row, id_, digest)
@@ -323,15 +322,13 @@ class Feed:
 
     def _place(self, image: str) -> str | None:
         """Return the path of a picture; None if it is not allowed."""
-        if not self._url and _SIMPLE_PATH.fullmatch(image):
+        if not self._url and _SIMPLE_PATH.fullmatch(image) and ".." not in image:
             return f"{self._folder}{os.sep}{image}"
         image = self._absolute(image)
         if image[:8].lower().startswith(("http://", "https://")):
             return self.pictures.locate(image)
         if self._url or _is_url(image):
             return None
-        if image.isascii() and not _UNUSUAL.search(image) and not os.path.isabs(image):  # noqa: PTH117
-            return f"{self._folder}{os.sep}{image}"
         ways = (image, unquote(image), unquote(image).replace("\\", "/"))
         forms = (unicodedata.normalize(form, each) for each in ways for form in ("NFD", "NFC"))
         places = [self._inside(each) for each in dict.fromkeys((image, *forms))]
@@ -460,6 +457,8 @@ def _path(text: str) -> str:
 
 def _pictures(text: str) -> list[str]:
     """Return the pictures that a cell lists, separated by commas, or in a JSON list. At least one, or ""."""
+    if not _MAY_LIST.search(text):
+        return [text]
     text = text.replace("\0", "")
     if (found := listed(text)) is not None:
         return [word for each in found if (word := _word(each).strip())] or [""]
@@ -475,8 +474,8 @@ _LISTS = ('["', "[[", "[{", '{"')
 _PLAIN = ("title", "brand", "color", "colour", "material", "pattern", "size")
 _EMPTY = repeat("")
 _MAY_LIST = re.compile(r"[,|\0\[{]")
-_SIMPLE_PATH = re.compile(r"[\w -]+(?:[./][\w -]+)*", re.ASCII)
-_UNUSUAL = re.compile(r"\.\.|[%\\]")
+_SIMPLE_PATH = re.compile(r"(?!/)[ -$&-9;-\[\]-~]*")
+"""Printable ASCII without `%`, `:` and `\\`, not absolute: nothing in this path has to be decoded."""
 _BETWEEN_PICTURES = re.compile(r"\s*[,|]\s+|\s*[,|](?=https?://)|\s*\|\s*")
 _NUMBERED = re.compile(r"0*([0-9]+)(?:\.0)?(?:\s+-\s+(.*))?")
 
