@@ -242,24 +242,6 @@ class RankedProduct(_Details, _Rank):
     """What it shares with the request; None if nothing is certain."""
     category: str | None = Field(default=None, exclude_if=absent)
     """Set only in lists that mix categories."""
-    _record: Mapping[str, Any] | None = PrivateAttr(None)
-
-    def of_record(self, record: Mapping[str, Any]) -> Self:
-        """Keep the product's whole record until the answer is complete, and return the product."""
-        self._record = record
-        return self
-
-    def explained(self, reason: Reason | None, why: Why | None) -> Self:
-        """Return the product with a reason and shares, as far as there are any, and without its record."""
-        more = {name: each for name, each in (("reason", reason), ("why", why)) if each is not None}
-        product = self.model_copy(update=more)
-        product._record = None
-        return product
-
-    @property
-    def record(self) -> Mapping[str, Any]:
-        """The record of `of_record`, or nothing."""
-        return self._record or {}
 
 
 class Alternative(RankedProduct):

@@ -70,12 +70,13 @@ def swatches(picture: Image.Image, *, product: bool = False) -> list[Swatch]:
         pixels = pixels[_foreground(pixels)]
     red, green, blue = (pixels >> 3).astype(np.intp).T
     names, lab = _table()[red, green, blue], to_lab(pixels)
-    found = []
-    for name in np.unique(names):
-        own = names == name
-        light, a, b = (round(each) for each in lab[own].mean(axis=0).tolist())
-        found.append(Swatch(float(own.mean()), (light, a, b)))
-    found = [each for each in found if each.share >= LEAST]
+    counts = np.bincount(names)
+    large = np.flatnonzero(counts >= LEAST * len(names))
+    means = np.stack([np.bincount(names, each)[large] for each in lab.T], axis=1) / counts[large, None]
+    found = [
+        Swatch(count / len(names), (round(light), round(a), round(b)))
+        for count, (light, a, b) in zip(counts[large].tolist(), means.tolist(), strict=True)
+    ]
     return sorted(found, key=lambda each: -each.share)[:MOST]
 
 

@@ -2,7 +2,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from pathlib import Path
@@ -61,12 +60,6 @@ def test_a_dead_worker_fails_only_its_task():
                 pool.submit("die").result()
         assert sorted(future.result()[0] for _, future in answers if not died(future)) == list("abcdefg")
         assert len([future.result() for _, future in pool.run("xyz")]) == 3  # by new workers
-
-
-def test_a_task_without_a_limit_starts_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threading, "Timer", None)
-    with WorkerPool(worker_starts.squarer, 1) as pool:
-        assert pool.submit(3).result() == 9
 
 
 def test_a_task_times_out_and_its_worker_is_replaced():

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from perfectlook.answers import Why
+from perfectlook.colours import Swatch
 from perfectlook.recommender import Recommender
-from perfectlook.recommender.explain import FRESH_SECONDS, UsualDistances, why
+from perfectlook.recommender.explain import FRESH_SECONDS, Explainer, UsualDistances, why
+from perfectlook.recommender.reasons import Reasons
 from serving import small_store
 
 
@@ -92,3 +95,19 @@ def test_the_shares_count_only_parts_that_are_nearer_than_usual(
 ):
     assert why((0.5, 0.5), whole, regions).to_dict() == pytest.approx(expected)
     assert why(None, whole, regions).to_dict() == {"whole": 0.0, "regions": 0.0}
+
+
+def test_a_product_is_explained_by_its_category_and_its_record(recommender: Recommender):
+    scene = recommender.embed(Image.new("RGB", (64, 64), "teal")).scene
+    usual = usual_of(recommender)
+    category = recommender.model.categories[0]
+    whole, regions = usual.parts(scene, [category])[category]
+    sand = {"colours": "0.90:80,4,16", "title": "", "fields": {}}
+    explainer = Explainer(Reasons([Swatch(0.5, (80, 4, 16))]), usual, scene)
+    found = explainer.of(category, sand, whole - 3.0, regions - 1.0)
+    assert found["why"] == Why(whole=0.75, regions=0.25)
+    assert found["distance_global"] == whole - 3.0
+    assert found["reason"].colours == [Swatch(0.5, (80, 4, 16)).name]
+    nothing_shared = {"colours": "", "title": "", "fields": {}}
+    assert "reason" not in explainer.of(category, nothing_shared, whole, regions)
+    assert Explainer(Reasons(), usual).of(category, sand, whole, regions) == {}  # similar products

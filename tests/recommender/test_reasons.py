@@ -4,14 +4,8 @@ from typing import Any
 
 import pytest
 
-from perfectlook.answers import (
-    Answer,
-    RankedProduct,
-    Resolved,
-    Section,
-)
 from perfectlook.colours import Swatch
-from perfectlook.recommender.reasons import Reasons, each_product, materials_of
+from perfectlook.recommender.reasons import Reasons, materials_of
 
 NAVY, NAVY_LIT, SAND, GREY = (24, 2, -24), (30, 2, -26), (77, 3, 23), (60, 0, -1)
 
@@ -91,25 +85,3 @@ def test_a_photo_has_no_materials() -> None:
 )
 def test_materials_are_whole_words_and_no_imitations(title: str, material: str, expected: set[str]) -> None:
     assert materials_of(record(title=title, material=material)) == expected
-
-
-def test_every_product_of_an_answer_is_changed_with_its_category() -> None:
-    product = RankedProduct(rank=1, id="a", distance=1.0, picture="a.jpg").of_record(PRODUCT)
-    section = Section(
-        category="A|B",
-        resolved=Resolved(category=None, how="unknown"),
-        proven_exact=True,
-        products=[product, product],
-    )
-    seen = []
-
-    def change(category: str, found: RankedProduct) -> RankedProduct:
-        seen.append(category)
-        return found.explained(Reasons(ROOM).of(found.record), None)
-
-    answer = each_product(Answer(photo="p", model="m", categories=[section]), change)
-    assert seen == ["A|B", "A|B"]
-    (first, _) = answer.categories[0].products
-    assert first.reason and first.reason.colours == ["navy", "sand"]
-    assert not first.record
-    assert "why" not in first.to_dict()

@@ -7,6 +7,7 @@ timeout.
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ TASKS_PER_WORKER = 2
 """Tasks that `run` takes ahead for each worker: one that runs and one that waits."""
 GRACE_SECONDS = 5.0
 RETRIED_STARTS = 2
+PIPE_BYTES = 2**20
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -154,37 +156,27 @@ class _Worker:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **group)
         assert self._process.stdin and self._process.stdout
         self._messages, self._answers = self._process.stdin, self._process.stdout
-        self._timed_out = False
+        for pipe in (self._messages, self._answers):
+            _widen(pipe)
 
     def ask(self, message: bytes, seconds: float | None = None) -> Any:
         """Send a pickled message, and return the result or raise the error of the worker."""
-        timer = None if seconds is None else threading.Timer(seconds, self._time_out)
-        if timer:
-            timer.start()
         try:
-            _send(self._messages, message)
-            answer = _receive(self._answers)
+            _send(self._messages, message, seconds or 0.0)
+            answer, _ = _receive(self._answers)
         except (OSError, EOFError) as error:
             how = self.end()
-            if self._timed_out:
+            if self._process.returncode == -signal.SIGALRM:
                 raise TaskTimeoutError(f"timed out after {seconds:g} s. Raise the timeout.") from error
             raise WorkerDiedError(how) from error
-        finally:
-            if timer:
-                timer.cancel()
-                timer.join()  # so that it cannot kill the worker during its next task
         result, problem = pickle.loads(answer)
         if problem is not None:
             raise problem
         return result
 
-    def _time_out(self) -> None:
-        self._timed_out = True
-        self.kill()
-
     def is_alive(self) -> bool:
         """Return whether the worker can run a task."""
-        return not self._timed_out and self._process.poll() is None
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """Kill the process. A thread that waits for its result gets a `WorkerDiedError`."""
@@ -218,7 +210,9 @@ def _work() -> None:
     do: Callable[[Any], Any] | None = None
     with suppress(EOFError, OSError):
         while True:
-            message, result = _receive(sys.stdin.buffer), None
+            (message, seconds), result = _receive(sys.stdin.buffer), None
+            if seconds:
+                signal.setitimer(signal.ITIMER_REAL, seconds)  # nothing handles its signal, so it kills
             try:
                 if do is None:  # the first message is the initializer
                     do = pickle.loads(message)()
@@ -227,6 +221,8 @@ def _work() -> None:
                 answer = pickle.dumps((result, None))
             except Exception as error:
                 answer = pickle.dumps((None, _portable(error)))
+            if seconds:
+                signal.setitimer(signal.ITIMER_REAL, 0)
             _send(answers, answer)
 
 
@@ -240,14 +236,28 @@ def _portable(error: Exception) -> Exception:
     return WorkerError(f"a worker failed ({type(error).__name__}: {error}). Run the same command again.")
 
 
-def _send(stream: IO[bytes], message: bytes) -> None:
-    stream.write(len(message).to_bytes(8, "big") + message)
+def _widen(pipe: IO[bytes]) -> None:
+    """Let a pipe hold a picture, so that neither side waits for the other in the middle of a message."""
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):  # the pipes of a user have a limit together
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def _send(stream: IO[bytes], message: bytes, seconds: float = 0.0) -> None:
+    stream.write(_HEADER.pack(len(message), seconds) + message)
     stream.flush()
 
 
-def _receive(stream: IO[bytes]) -> bytes:
-    size = int.from_bytes(stream.read(8), "big")
+def _receive(stream: IO[bytes]) -> tuple[bytes, float]:
+    """Read a message and its timeout. Messages are never empty."""
+    header = stream.read(_HEADER.size)
+    size, seconds = _HEADER.unpack(header) if len(header) == _HEADER.size else (0, 0.0)
     message = stream.read(size)
-    if not size or len(message) < size:  # messages are never empty
+    if not size or len(message) < size:
         raise EOFError
-    return message
+    return message, seconds
+
+
+_HEADER = struct.Struct(">Qd")

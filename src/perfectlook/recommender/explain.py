@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from perfectlook.answers import (
 from perfectlook.catalogue import Catalogue, Record
 from perfectlook.errors import UsageError
 from perfectlook.model.attribution import Attribution, attribute
+from perfectlook.recommender.reasons import Reasons
 from perfectlook.stores import Hits, Query
 from perfectlook.types import Float32Array
 
@@ -30,7 +31,12 @@ FRESH_SECONDS = 600.0
 
 
 def explained_products(
-    scene: "SceneEmbedding", category: str, hits: Hits, k: int, ids: Sequence[str] | None
+    scene: "SceneEmbedding",
+    category: str,
+    hits: Hits,
+    k: int,
+    ids: Sequence[str] | None,
+    explainer: "Explainer",
 ) -> tuple[list[ExplainedProduct], float]:
     """Explain the distances of some products of a category. Return the category's mean distance with them.
 
@@ -40,6 +46,7 @@ def explained_products(
         hits: all products of the category.
         k: how many of the nearest products to explain, unless `ids` are given.
         ids: the ids of the products to explain.
+        explainer: what says why a product is shown.
 
     Raises:
         UsageError: a product is not in the category.
@@ -58,14 +65,19 @@ def explained_products(
             )
         rank, row = place_of[name]
         own, record = parts.row(row), Record.from_payload(name, hits.products[row].payload)
-        product = ExplainedProduct(
-            rank=rank,
-            id=name,
-            **details_of(record.title, record.picture, record.fields),
-            **_parts(own),
-            relative=Contribution(**_parts(own.less(mean))),
+        given = _parts(own)
+        given |= explainer.of(
+            category, hits.products[row].payload, given["distance_global"], given["distance_local"]
         )
-        explained.append(product.of_record(hits.products[row].payload))
+        explained.append(
+            ExplainedProduct(
+                rank=rank,
+                id=name,
+                **details_of(record.title, record.picture, record.fields),
+                **given,
+                relative=Contribution(**_parts(own.less(mean))),
+            )
+        )
     return explained, float(mean.total[0])
 
 
@@ -152,3 +164,35 @@ class UsualDistances:
             }
             drawn[name] = np.stack(list(vectors.values())) if vectors else np.empty((0, 0), np.float32)
         return drawn
+
+
+class Explainer:
+    """Says why products are shown for one photo or one product: the reason, and for a photo the shares."""
+
+    def __init__(
+        self, reasons: Reasons, usual: UsualDistances | None = None, scene: "SceneEmbedding | None" = None
+    ) -> None:
+        """Use the reasons of a request. Distances have parts if there is a scene and its usual distances."""
+        self._reasons = reasons
+        self._usual = usual
+        self._scene = scene
+        self._parts: dict[str, tuple[float, float] | None] = {}
+
+    def of(self, category: str, record: Mapping[str, Any], whole: float, regions: float) -> dict[str, Any]:
+        """Return the fields of a `RankedProduct` that say why it is shown.
+
+        Args:
+            category: the product's category.
+            record: its record in the catalogue.
+            whole: the part of its distance that comes from the whole scene.
+            regions: the part that comes from the scene's regions.
+        """
+        found: dict[str, Any] = {}
+        if (reason := self._reasons.of(record)) is not None:
+            found["reason"] = reason
+        if self._scene is None or self._usual is None:
+            return found
+        if category not in self._parts:
+            self._parts[category] = self._usual.parts(self._scene, [category]).get(category)
+        shares = why(self._parts[category], whole, regions)
+        return found | {"distance_global": whole, "distance_local": regions, "why": shares}

@@ -28,6 +28,7 @@ from perfectlook.recommender.composition import (
     compose_best,
     euclidean,
 )
+from perfectlook.recommender.explain import Explainer
 from perfectlook.recommender.ranking import (
     ROUNDING,
     CategorySearch,
@@ -162,13 +163,13 @@ class LookComposer:
     catalogue: Catalogue
     model: "Model"
     norm: "Norm"
+    explainer: Explainer
     weight: float | None = None
     budget: Budget | None = None
     where: Filter | None = None
     rules: Rules = NO_RULES
     locked: Mapping[str, Point] = field(default_factory=dict)
     alternatives: int = 3
-    parts: bool = True
     slots: SlotTable = field(default_factory=SlotTable)
     other_looks: int = 0
     excluded: Sequence[str] = ()
@@ -422,15 +423,14 @@ class LookComposer:
         for rank, row in enumerate(distinct(products, free, self.alternatives, shown=[chosen]), 2):
             answer = self._answer(rank, category, products, row)
             given = {name: getattr(answer, name) for name in answer.model_fields_set}
-            other = Alternative(objective=float(objectives[row]), **given)
-            alternatives.append(other.of_record(answer.record))
+            alternatives.append(Alternative(objective=float(objectives[row]), **given))
         return alternatives
 
     def _answer(self, rank: int, category: str, products: Measured, row: int) -> RankedProduct:
         rules = products.rules[row]
         from_rank = self._searches[category].bare_rank(products, row) if rules else None
         moved = [(rule, from_rank) for rule in rules]
-        return products.answer(row, rank, moved, parts=self.parts)
+        return products.answer(row, rank, self.explainer, moved)
 
 
 def locked_products(catalogue: Catalogue, model: "Model", locked: Mapping[str, str]) -> dict[str, Point]:

@@ -32,6 +32,7 @@ from perfectlook.types import BoolArray, Float32Array, Float64Array
 if TYPE_CHECKING:
     from perfectlook.model.distances import Norm
     from perfectlook.model.runtime import Model, SceneEmbedding
+    from perfectlook.recommender.explain import Explainer
 
 ROUNDING = 1e-4
 """Tolerance of bounds, because distances are computed in float32."""
@@ -121,22 +122,19 @@ class Measured:
         return product.payload
 
     def answer(
-        self, row: int, rank: int, moved: Sequence[tuple[Rule, int | None]] = (), *, parts: bool = True
+        self,
+        row: int,
+        rank: int,
+        explainer: "Explainer",
+        moved: Sequence[tuple[Rule, int | None]] = (),
     ) -> RankedProduct:
         """Return a product of an answer, with the rules that moved it and the ranks they moved it from."""
-        record = self.record(row)
+        record, product = self.record(row), self.products[row]
         given: dict[str, Any] = details_of(record["title"], record["picture"], record["fields"])
-        if parts:
-            given |= {
-                "distance_global": float(self.wholes[row]),
-                "distance_local": float(self.regions[row]),
-            }
+        given |= explainer.of(product.category, record, float(self.wholes[row]), float(self.regions[row]))
         if moved:
             given["rules"] = [rule.applied(from_rank) for rule, from_rank in moved]
-        product = RankedProduct(
-            rank=rank, id=self.products[row].id, distance=float(self.distances[row]), **given
-        )
-        return product.of_record(record)
+        return RankedProduct(rank=rank, id=product.id, distance=float(self.distances[row]), **given)
 
 
 def _nothing_measured() -> Measured:
@@ -233,10 +231,10 @@ class Ranking:
         rank = self.search.bare_rank(self.measured, row) if rules else None
         return [(rule, rank) for rule in rules]
 
-    def answers(self, *, parts: bool = True) -> list[RankedProduct]:
-        """Return the products of an answer. With `parts`, they have the parts of their distances."""
+    def answers(self, explainer: "Explainer") -> list[RankedProduct]:
+        """Return the products of an answer, each with the reason for it."""
         return [
-            self.measured.answer(row, rank, self.moved(row), parts=parts)
+            self.measured.answer(row, rank, explainer, self.moved(row))
             for rank, row in enumerate(self.rows, 1)
         ]
 

@@ -9,21 +9,18 @@ import functools
 import math
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 from perfectlook import colours
-from perfectlook.answers import AnswerPart, RankedProduct, Reason
+from perfectlook.answers import Reason
 from perfectlook.colours import Swatch
 
 LARGE, SEEN, NEAR = 0.15, 0.03, 14.0
 """The least share of a shared colour in a product and in a photo, and its greatest distance (ΔE, CIELAB)."""
 MOST = 2
 """The largest number of colours, and of materials, in a sentence."""
-
-Part = TypeVar("Part", bound=AnswerPart)
-Change: TypeAlias = Callable[[str, RankedProduct], RankedProduct]
 
 
 class Reasons:
@@ -78,23 +75,6 @@ def materials_of(record: Mapping[str, Any]) -> set[str]:
         for name, (pattern, is_ambiguous) in _patterns().items()
         if pattern.search(field) or (not is_ambiguous and pattern.search(title))
     }
-
-
-def each_product(
-    part: Part, change: Callable[[str, RankedProduct], RankedProduct], category: str = ""
-) -> Part:
-    """Return a part of an answer with its ranked products changed, each with the category that it is in."""
-    category = getattr(part, "category", None) or category
-    if isinstance(part, RankedProduct):
-        return change(category, part)  # type: ignore[return-value]
-    changed: dict[str, Any] = {}
-    for name in part.model_fields_set:
-        value = getattr(part, name)
-        if isinstance(value, AnswerPart):
-            changed[name] = each_product(value, change, category)
-        elif isinstance(value, list) and value and isinstance(value[0], AnswerPart):
-            changed[name] = [each_product(each, change, category) for each in value]
-    return part.model_copy(update=changed)
 
 
 def _same(one: Swatch, other: Swatch) -> bool:

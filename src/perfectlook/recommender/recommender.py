@@ -12,7 +12,6 @@ from perfectlook.answers import (
     DrawableAnswer,
     Explanation,
     Look,
-    RankedProduct,
     Resolved,
     Section,
     Similar,
@@ -25,7 +24,7 @@ from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
 from perfectlook.images import Photo, open_picture, photo_name
 from perfectlook.model.runtime import Model, SceneEmbedding
-from perfectlook.recommender.explain import UsualDistances, explained_products, why
+from perfectlook.recommender.explain import Explainer, UsualDistances, explained_products
 from perfectlook.recommender.look import (
     MOST_OTHERS,
     MOST_SLOTS,
@@ -35,9 +34,9 @@ from perfectlook.recommender.look import (
     check_locks,
     locked_products,
 )
-from perfectlook.recommender.question import EmbeddedPhoto, Question, catalogue_product, name_of, source_of
+from perfectlook.recommender.question import EmbeddedPhoto, Question, catalogue_product, source_of
 from perfectlook.recommender.ranking import Ranking, find_pins, finish
-from perfectlook.recommender.reasons import Reasons, each_product
+from perfectlook.recommender.reasons import Reasons
 from perfectlook.recommender.rules import NO_RULES, Rules
 from perfectlook.recommender.scope import (
     FilterHints,
@@ -199,12 +198,13 @@ class Recommender(Closable):
             for category in chosen
         ]
         finish(self.catalogue, self.model, rankings)
-        sections = [self._section(asked, each, view) for each in rankings]
-        more: dict[str, Any] = self._notes(where, view.notes, short=_is_short(sections, k)) | view.seen
+        explainer = self._explainer(asked, locale)
+        sections = [self._section(asked, each, view, explainer) for each in rankings]
+        short = any(len(each.rows) < k for each in rankings)
+        more: dict[str, Any] = self._notes(where, view.notes, short=short) | view.seen
         if unused:
             more["unused_rules"] = unused
         answer = Answer(**asked.named, model=self.model.name, categories=sections, **more)
-        answer = self._explained(answer, asked.reasons(locale), asked.scene if asked.photo else None)
         return _drawable(answer, asked.source)
 
     def similar(
@@ -268,19 +268,19 @@ class Recommender(Closable):
         ]
         finish(self.catalogue, self.model, rankings)
         exact = self.catalogue.store.exact
-        sections = [
-            SimilarSection(category=each.category, proven_exact=exact, products=each.answers(parts=False))
-            for each in rankings
-        ]
-        more: dict[str, Any] = self._notes(where, short=_is_short(sections, k))
-        more |= {"photo": name_of(like)} if product is None else {"product": catalogue_product(product)}
+        more: dict[str, Any] = self._notes(where, short=any(len(each.rows) < k for each in rankings))
         if product is None:
             assert isinstance(like, EmbeddedPhoto)
-            reasons = Reasons(like.colours, locale=locale)
+            more["photo"], reasons = like.name, Reasons(like.colours, locale=locale)
         else:
+            more["product"] = catalogue_product(product)
             reasons = Reasons(record=product.payload, locale=locale)
+        explainer = Explainer(reasons)
+        sections = [
+            SimilarSection(category=each.category, proven_exact=exact, products=each.answers(explainer))
+            for each in rankings
+        ]
         found = Similar(model=self.model.name, categories=sections, **more)
-        found = self._explained(found, reasons)
         return _drawable(found, source_of(like)) if product is None else _drawable(found, product.id)
 
     def look(
@@ -355,13 +355,13 @@ class Recommender(Closable):
             self.catalogue,
             self.model,
             norm=asked.norm,
+            explainer=self._explainer(asked, locale),
             weight=weight,
             budget=limit,
             where=asked.wanted(wanted),
             rules=rules,
             locked=kept,
             alternatives=alternatives,
-            parts=asked.product is None,
             slots=table,
             other_looks=other_looks,
             excluded=excluded,
@@ -375,7 +375,6 @@ class Recommender(Closable):
         if look.alternatives:
             more["alternatives"] = [_drawable(each, asked.source) for each in look.alternatives]
         look = look.model_copy(update=more)
-        look = self._explained(look, asked.reasons(locale), asked.scene if asked.photo else None)
         return _drawable(look, asked.source)
 
     def explain(
@@ -407,7 +406,8 @@ class Recommender(Closable):
         scene = embedded.scene
         query = Query(scene.query_point(chosen), counts[chosen], frozenset({chosen}))
         (hits,) = self.catalogue.search([query], self.model)
-        explained, mean = explained_products(scene, chosen, hits, k, products)
+        explainer = Explainer(Reasons(embedded.colours), self.usual, scene)
+        explained, mean = explained_products(scene, chosen, hits, k, products, explainer)
         explanation = Explanation(
             photo=embedded.name,
             model=self.model.name,
@@ -421,7 +421,6 @@ class Recommender(Closable):
             attention=scene.attention(chosen).tolist(),
             products=explained,
         )
-        explanation = self._explained(explanation, Reasons(embedded.colours), scene)
         return _drawable(explanation, embedded.source)
 
     def embed(self, photo: Photo | EmbeddedPhoto) -> EmbeddedPhoto:
@@ -485,19 +484,10 @@ class Recommender(Closable):
             )
         return others
 
-    def _explained(self, answer: Part, reasons: Reasons, scene: SceneEmbedding | None = None) -> Part:
-        """Return an answer with the reasons of its products, and for a scene with the shares of distances."""
-        usual: dict[str, tuple[float, float] | None] = {}
-
-        def explain(category: str, product: RankedProduct) -> RankedProduct:
-            whole, regions, shares = product.distance_global, product.distance_local, None
-            if scene is not None and whole is not None and regions is not None:
-                if category not in usual:
-                    usual[category] = self.usual.parts(scene, [category]).get(category)
-                shares = why(usual[category], whole, regions)
-            return product.explained(reasons.of(product.record), shares)
-
-        return each_product(answer, explain)
+    def _explainer(self, asked: Question, locale: str) -> Explainer:
+        """Return what says why products are shown."""
+        scene = asked.scene if asked.photo else None
+        return Explainer(asked.reasons(locale), self.usual, scene)
 
     def _as_product(self, photo: EmbeddedPhoto, categories: Sequence[str] | None) -> dict[str, Float32Array]:
         """Embed a photo as a product of each category, with the catalogue's centre: f_p [d] by category."""
@@ -546,7 +536,7 @@ class Recommender(Closable):
             return PhotoView(dict.fromkeys(categories), {}, ())
         return PhotoView.of(self.catalogue, self.model, asked.photo.features, categories)
 
-    def _section(self, asked: Question, ranking: Ranking, view: PhotoView) -> Section:
+    def _section(self, asked: Question, ranking: Ranking, view: PhotoView, explainer: Explainer) -> Section:
         suggested, present = view.suggested[ranking.category], view.present.get(ranking.category)
         more: dict[str, Any] = {} if suggested is None else {"suggested": suggested}
         more |= {} if present is None else {"present": present}
@@ -559,7 +549,7 @@ class Recommender(Closable):
             category=ranking.category,
             resolved=Resolved.of(self.model.resolve(ranking.category)),
             proven_exact=self.catalogue.store.exact,
-            products=ranking.answers(parts=asked.product is None),
+            products=ranking.answers(explainer),
             **more,
         )
 
@@ -577,10 +567,6 @@ def _check_like(photo: Photo | EmbeddedPhoto, location: str) -> None:
             f"'{photo}': neither a product of {location} nor a file. Check the path, or choose an id that "
             "`perfectlook complete --all` prints."
         )
-
-
-def _is_short(sections: Sequence[Section | SimilarSection], k: int) -> bool:
-    return any(len(each.products) < k for each in sections)
 
 
 def _drawable(answer: Drawable, photo: Photo | None) -> Drawable:
