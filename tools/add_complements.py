@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         model = Model.open(folder)
         features = features_for(model, load_set(dataset))
         scenes = {scene for scene in model.trained_on["scenes"] if split_of(scene) != "test"}
-        if not add_complements(folder, features, scenes):
+        if not add_complements(folder, model, features, scenes):
             print(f"{name}: too few scenes of {dataset} have several products", file=sys.stderr)
             failed = 1
     return failed

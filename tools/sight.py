@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from perfectlook.files import model_folder
-from perfectlook.model.runtime import open_model
+from perfectlook.model.runtime import Model
 from perfectlook.training.data import load_sets
 from perfectlook.training.presence import add_sight
 
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("sets", nargs="+", help="the sets that the model was trained on")
     options = parser.parse_args(arguments)
     folder = model_folder(options.model)
-    model = open_model(folder)
+    model = Model.open(folder)
     cropped = load_sets(options.sets, model.backbone)
     whole = load_sets(cropped.dataset.parts or [cropped.dataset], model.backbone, scene="full")
     add_sight(folder, model, cropped, whole)

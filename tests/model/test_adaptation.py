@@ -14,7 +14,7 @@ from perfectlook.errors import DatasetError, ModelError
 from perfectlook.features.set_features import set_features
 from perfectlook.features.store import FeatureArrays
 from perfectlook.model.adaptation import ENOUGH, Moments, SceneStatistics, adapt, ignore_view
-from perfectlook.model.files import KNOWN, SCENES
+from perfectlook.model.files import FILES, KNOWN, SCENES
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.runtime import Model, open_model
 from perfectlook.training.baselines.registry import train_baseline_on_features
@@ -211,3 +211,17 @@ def test_a_model_can_ignore_how_much_of_a_scene_is_in_view(trained: Path, shop: 
     (tmp_path / "m" / "scenes.npz").write_bytes(replace(statistics, ignored=None).content())
     with pytest.raises(ModelError, match="damaged"):
         Model.open(tmp_path / "m")
+
+
+def test_nothing_of_an_earlier_model_stays_in_the_folder(trained: Path, shop: Path, tmp_path: Path) -> None:
+    """The model has none of these files, and an adapted model has what its model has."""
+    earlier = tmp_path / "m"
+    earlier.mkdir()
+    for name in set(FILES) - {each.name for each in trained.iterdir()}:
+        (earlier / name).write_bytes(b"of another model")
+    assert len(list(earlier.iterdir())) > 3
+    adapt(trained, shop / "scenes", earlier, workers=1)
+    assert {each.name for each in earlier.iterdir()} == {each.name for each in trained.iterdir()} | {KNOWN}
+    model = open_model(earlier)
+    assert isinstance(model, Model)
+    assert (model.complements, model.presence, model.suggester) == (None, None, None)

@@ -9,10 +9,12 @@ import pytest
 
 from drawn import drawn_set
 from perfectlook.data import load_set
-from perfectlook.errors import UsageError
+from perfectlook.errors import ModelError, UsageError
 from perfectlook.evaluation.evaluate import evaluate
 from perfectlook.model.config import ModelConfig
-from perfectlook.model.runtime import Model, Popularity
+from perfectlook.model.files import COMPLEMENTS, KNOWN
+from perfectlook.model.runtime import Model, Popularity, open_model
+from perfectlook.training import presence
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.train import train
 
@@ -50,6 +52,27 @@ def test_the_returned_model_is_the_one_in_the_folder(source: Path, tmp_path: Pat
     assert Model.open(tmp_path / "m").identity == model.identity
     assert model.training["settings"]["seed"] == 3
     assert model.record.config.mode == "global"
+
+
+@pytest.mark.parametrize("baseline", [None, "mixture"])
+def test_a_stopped_training_leaves_no_finished_model(
+    source: Path, tmp_path: Path, baseline: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    """The last of a training is to learn what photos show; then the training goes on from its checkpoint."""
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    settings = {"backbone": "tiny", "dimension": 8} if baseline else SMALL
+    options = {"baseline": baseline, "config": settings, "workers": 1}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(presence, "fit_presence", stopped)
+        train(source, tmp_path / "m", **options)
+    with pytest.raises(ModelError, match="not a complete model"):
+        open_model(tmp_path / "m")
+    assert (tmp_path / "m" / "checkpoint.pt").exists() == (baseline is None)
+    train(source, tmp_path / "m", **options)
+    assert {KNOWN, COMPLEMENTS} <= {each.name for each in (tmp_path / "m").iterdir()}
 
 
 def test_settings_come_from_a_file_a_mapping_or_an_object_and_keywords_override_them(

@@ -33,6 +33,7 @@ from perfectlook.model.files import (
     identity_of,
     read_arrays,
     readable,
+    start_folder,
     write_arrays,
     write_model_file,
 )
@@ -253,8 +254,7 @@ def _write(
     """Copy a model with other statistics and known scenes; the record comes last."""
     if out.resolve() == folder.resolve():
         raise ModelError(f"{out}: is the folder of the model itself. Choose another folder with --out.")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / CONFIG).unlink(missing_ok=True)
+    start_folder(out)
     for file in sorted(folder.iterdir()):
         if file.is_file() and file.name not in (CONFIG, SCENES):
             shutil.copyfile(file, out / file.name)

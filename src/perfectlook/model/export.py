@@ -53,7 +53,8 @@ def write_model(
         suggestion: content of the category suggester's file; None for a model that suggests no categories.
         statistics: content of the file of the training scenes' moments, from which `adapt` starts.
         record: other fields of `ModelRecord`: `backbone_identity`, `categories` in the order of the
-            network's category embeddings, and optionally `training` and `baseline`.
+            network's category embeddings, and optionally `training`, `baseline` and `complete` of
+            `write_folder`.
     """
     network = network.eval().cpu()
     config = network.config

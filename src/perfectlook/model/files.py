@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -45,6 +45,10 @@ POPULARITY = "popularity"
 """The `baseline` field in the record of a popularity model."""
 RUNTIME_FILES = (SCENE_GRAPH, PRODUCT_GRAPH, CENTRES)
 """The files that inference reads."""
+FILES = (
+    *(CONFIG, *RUNTIME_FILES, WEIGHTS, COUNTS, TRAINED_ON, CARD),
+    *(SUGGESTION, SCENES, KNOWN, PRESENCE, COMPLEMENTS),
+)
 
 TRAIN_AGAIN = "Train the model again with `perfectlook train`."
 
@@ -250,25 +254,38 @@ def read_trained_on(folder: Path) -> dict[str, frozenset[str]]:
         return {kind: frozenset(content[kind]) for kind in ("scenes", "products")}
 
 
+def start_folder(folder: Path) -> None:
+    """Create a model folder. Remove the files of an earlier model from it, its record first."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in FILES:
+        (folder / stale).unlink(missing_ok=True)
+
+
 def write_folder(
-    folder: Path, files: Mapping[str, bytes], runtime_files: Sequence[str] = RUNTIME_FILES, **record: Any
+    folder: Path,
+    files: Mapping[str, bytes],
+    runtime_files: Sequence[str] = RUNTIME_FILES,
+    *,
+    complete: Callable[[ModelRecord], None] | None = None,
+    **record: Any,
 ) -> ModelRecord:
     """Write a model folder. `config.json` is written last, so a folder that contains it is complete.
 
     Args:
-        folder: created if it is missing. The record of an earlier model in it is removed first.
+        folder: created if it is missing. The files of an earlier model in it are removed first.
         files: contents by file name.
         runtime_files: names of the files that inference reads.
+        complete: writes the files that are made with the model itself, before the record is written.
         record: fields of `ModelRecord` except its name, identity and library.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in (CONFIG, SUGGESTION, SCENES, KNOWN, PRESENCE, COMPLEMENTS):
-        (folder / stale).unlink(missing_ok=True)
+    start_folder(folder)
     for name, content in files.items():
         write_model_file(folder / name, content)
     identity = identity_of(folder, record["config"], record["categories"], runtime_files)
     record["categories"] = tuple(record["categories"])
     written = ModelRecord(name=folder.resolve().name, identity=identity, library=__version__, **record)
+    if complete:
+        complete(written)
     written.write(folder)
     return written
 

@@ -232,6 +232,8 @@ class Model(StoredModel):
     def suggester(self) -> CategorySuggester | None:
         """The category suggester; None if the model suggests no categories.
 
+        It reads features as they are, also in an adapted model, where that is more accurate.
+
         Raises:
             ModelError: its file cannot be read.
         """

@@ -41,13 +41,12 @@ WEIGHT = 0.5
 looks drift away from the photo from 1 on: see docs/how-to/looks.md."""
 
 
-def add_complements(folder: Path, features: SetFeatures, scenes: Collection[str]) -> bool:
-    """Fit the complements of a finished model to training scenes, and write them into its folder.
+def add_complements(folder: Path, model: Model, features: SetFeatures, scenes: Collection[str]) -> bool:
+    """Fit the complements of a trained model to training scenes, and write them into its folder.
 
     Returns:
         Whether there were enough scenes with several products.
     """
-    model = Model.open(folder)
     fitted = fit_complements(model, features, scenes)
     if fitted:
         write_model_file(folder / COMPLEMENTS, fitted.content())

@@ -85,7 +85,8 @@ class TrainingConfig:
     def published(cls) -> "TrainingConfig":
         """The paper's formulas (`ModelConfig.published`), one negative, one rate, the weights as they are.
 
-        The optimiser, the size of a batch, the rate and the choice of the epoch are ours.
+        The optimiser, the size of a batch, the rate and the choice of the epoch are ours. The rate is 0.001.
+        The results have the better of 0.001 and 0.003 on validation, and their table of settings says which.
         """
         rate = cls().learning_rate
         return cls(ModelConfig.published(), negatives=1, averaging=0.0, attention_learning_rate=rate)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from perfectlook.model.adaptation import SceneStatistics, scene_moments
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.export import Network, write_model, write_popularity
 from perfectlook.model.files import ModelRecord, write_model_file
+from perfectlook.model.runtime import Model
 from perfectlook.training.data import TrainingData
 from perfectlook.training.finetune import StartingModel
 from perfectlook.training.validation import HeldOut
@@ -124,6 +125,7 @@ def write_learned(
     baseline: str | None = None,
     suggestion: bytes | None = None,
     start: StartingModel | None = None,
+    complete: Callable[[Model], None] | None = None,
 ) -> ModelRecord:
     """Write the model folder of a training: the model with its report and card, the log and its plot.
 
@@ -136,6 +138,8 @@ def write_learned(
         baseline: name of the baseline; None for a compatibility model.
         suggestion: content of the category suggester's file.
         start: the starting model of fine-tuning.
+        complete: writes the files that are made with the model, before `config.json` ends the folder; not
+            called for the popularity baseline.
     """
     network = learned.network
     report = training_report(learned, data, {**settings, **learned.found})
@@ -158,6 +162,8 @@ def write_learned(
     record |= {"centres": data.centres, "overall_centre": data.overall_centre, "products": products}
     moments = scene_moments(data.features.scenes, learned.scene_rows(data.features))
     record["statistics"] = SceneStatistics(moments).content()
+    if complete:
+        record["complete"] = lambda written: complete(Model(out, written))
     return write_model(network, out, widths=data.widths, baseline=baseline, suggestion=suggestion, **record)
 
 

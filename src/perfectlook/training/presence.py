@@ -22,7 +22,7 @@ from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.files import KNOWN, PRESENCE, write_model_file
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.presence import Presence, all_windows, mean_log_odds
-from perfectlook.model.runtime import Model, Popularity
+from perfectlook.model.runtime import Model
 from perfectlook.types import BoolArray, Box, Float32Array, Float64Array, IntArray
 
 FEWEST = 64
@@ -49,19 +49,17 @@ MOST_HELD_OUT = 400
 """The largest number of held-out scenes of a fold that the limit is chosen on."""
 
 
-def add_sight(folder: Path, model: Model | Popularity, cropped: SetFeatures, whole: SetFeatures) -> None:
+def add_sight(folder: Path, model: Model, cropped: SetFeatures, whole: SetFeatures) -> None:
     """Write `known.npz` and `presence.npz` into the folder of a trained model.
 
     Sets with few scenes or without pairs give no presence, and fewer than 16 scenes no known scenes.
 
     Args:
         folder: the folder of the model.
-        model: the model; a popularity model reads no features and gets no files.
+        model: the model.
         cropped: the training set with cropped scenes.
         whole: the same set with whole scenes.
     """
-    if isinstance(model, Popularity):
-        return
     learned = model.trained_on["scenes"]
     ids = whole.scene_ids()
     rows = np.array([row for row, scene in enumerate(ids) if scene in learned], np.int64)

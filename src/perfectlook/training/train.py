@@ -182,7 +182,6 @@ def train(
                 on_epoch=on_epoch,
             )
         model = open_model(folder)
-        add_sight(folder, model, features, whole)
     if temporary:
         weakref.finalize(model, temporary.cleanup)
     return model
@@ -222,8 +221,8 @@ def train_on_features(
         features: the set with cropped scenes, by the crop rule.
         out: folder of the model.
         config: settings.
-        whole: the same set with whole scenes, for the category suggester; without it, the model suggests no
-            categories.
+        whole: the same set with whole scenes; without it, the model suggests no categories and does not see
+            what photos show.
         start: the model to fine-tune.
         may_drop: whether to keep the mixture of closed forms alone if the network adds nothing to it.
         progress: shows the progress of the choice of the closed forms.
@@ -280,6 +279,12 @@ def train_on_features(
         )
     settings = asdict(config)
     del settings["model"]
+
+    def complete(model: Model) -> None:
+        add_complements(out, model, features, learned.scene_ids(features))
+        if whole:
+            add_sight(out, model, features, whole)
+
     record = write_learned(
         learned,
         data,
@@ -289,8 +294,8 @@ def train_on_features(
         baseline=baseline,
         suggestion=suggestion,
         start=start,
+        complete=complete,
     )
-    add_complements(out, features, learned.scene_ids(features))
     stages.finish()
     return record
 

@@ -16,6 +16,7 @@ from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.files import POPULARITY, ModelRecord
 from perfectlook.model.networks import GlobalNetwork, Widths, unit
+from perfectlook.model.runtime import Model
 from perfectlook.training import mixture
 from perfectlook.training.baselines import ridge
 from perfectlook.training.baselines.learned import DualAutoEncoder, Learn, Siamese, StyleSpace, in_epochs
@@ -25,6 +26,7 @@ from perfectlook.training.complements import add_complements
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData, training_data
 from perfectlook.training.log import Learned, write_learned
+from perfectlook.training.presence import add_sight
 from perfectlook.training.validation import learning_pairs
 
 EVERYWHERE = frozenset({"backbone", "cross_validate", "seed"})
@@ -200,8 +202,8 @@ def train_baseline_on_features(
         out: folder of the model, created if it is missing. A finished model in it is replaced at the end.
         name: name of the baseline, one of `BASELINES`.
         settings: settings of `TrainingConfig` and its model that the baseline uses.
-        whole: the same set with whole scenes, for the category suggester of the mixture and the ridge;
-            without it, the model suggests no categories.
+        whole: the same set with whole scenes; without it, the model does not see what photos show, and the
+            mixture and the ridge suggest no categories.
 
     Raises:
         UsageError: the baseline or a setting is unknown, or a setting does not apply to the baseline.
@@ -221,7 +223,14 @@ def train_baseline_on_features(
         scenes = learned.scene_ids(features)
         kind = config.model.global_features
         suggestion = suggestion_file(whole, scenes, data.categories, global_features=kind)
-    record = write_learned(
+
+    def complete(model: Model) -> None:
+        if len(learned.training):
+            add_complements(out, model, features, learned.scene_ids(features))
+        if whole:
+            add_sight(out, model, features, whole)
+
+    return write_learned(
         learned,
         data,
         out,
@@ -229,7 +238,5 @@ def train_baseline_on_features(
         backbone_identity=backbone.identity,
         baseline=name,
         suggestion=suggestion,
+        complete=complete,
     )
-    if name != POPULARITY and len(learned.training):
-        add_complements(out, features, learned.scene_ids(features))
-    return record
