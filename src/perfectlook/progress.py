@@ -23,7 +23,7 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 class ProgressOf(Protocol):
     """Creates a `Progress` for one named part of the work. `ProgressLine` is a `ProgressOf`."""
 
-    def __call__(self, what: str, unit: str = "pictures") -> Progress:
+    def __call__(self, what: str, unit: str = "pictures", /) -> Progress:
         """Start a part of the work that counts `unit`."""
 
 

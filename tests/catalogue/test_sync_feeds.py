@@ -377,7 +377,7 @@ def test_recentring_moves_centres_and_vectors_in_one_step(shop: Shop) -> None:
 def test_a_plain_sync_drops_an_interrupted_recentring(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.sync()
     with monkeypatch.context() as patch:
-        patch.setattr("perfectlook.catalogue.catalogue._finish", lambda *_, **__: 1 / 0)
+        patch.setattr("perfectlook.catalogue.sync._finish", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             shop.sync(recentre=True)
     with Catalogue.open(shop.catalogue_folder) as catalogue:
