@@ -70,6 +70,15 @@ WITHOUT_DECIMALS = ("AFN", "ALL", "COP", "HUF", "IDR", "LAK", "LBP")
         ("US$49.90", "49.90 USD"),
         ("S/ 129.90", "129.90 PEN"),
         ("S/. 129.90", "129.90 PEN"),
+        ("S/.49.90", "49.90 PEN"),
+        ("S/.1,299.00", "1299.00 PEN"),
+        ("S/.499", "499.00 PEN"),
+        ("Tk.499", "499.00 BDT"),
+        ("€.49,90", "49.90 EUR"),
+        ("0.999 USD", "0.999 USD"),
+        ("12.00 HUF", "12.00 HUF"),
+        ("1299.50 HUF", "1299.50 HUF"),
+        ("0.50 JPY", "0.50 JPY"),
         ("R 1 299,00", "1299.00 ZAR"),
         ("R1,299.00", "1299.00 ZAR"),
         ("KSh 1,299", "1299.00 KES"),
@@ -140,7 +149,12 @@ def test_an_abbreviation_may_carry_a_dot(text: str, price: str) -> None:
         ("49,900 EUR", r"is ambiguous \(49\.900 or 49900\)\. Write it with two decimals\."),
         ("49,900 zł", "is ambiguous"),
         ("1.299 EUR", r"is ambiguous \(1\.299 or 1299\)\. Write it with two decimals\."),
-        ("0.001 EUR", "is ambiguous"),
+        (".001 EUR", "is ambiguous"),
+        ("12.99 CLP", r"is ambiguous \(12\.99 or 12990\)\. Write it without decimals"),
+        ("129.9 IDR", r"is ambiguous \(129\.9 or 129900\)"),
+        ("12,99 HUF", r"is ambiguous \(12,99 or 12990\)"),
+        ("12.5 JPY", r"is ambiguous \(12\.5 or 12500\)"),
+        ("€ .49", r"is ambiguous \(0\.49 or 49\)"),
         ("1,2,3 EUR", "is not an amount"),
         ("12.34.56 EUR", "is not an amount"),
         ("9" * 40 + " EUR", "too many digits"),
@@ -251,3 +265,8 @@ def test_a_sale_price_must_be_above_zero_and_at_most_the_price() -> None:
     assert why_no_sale("9.00 EUR", "0.00 EUR") == "is zero"
     assert why_no_sale("9.00 EUR", "9.01 EUR") == "is above the price 9.00 EUR"
     assert "another currency" in why_no_sale("9.00 EUR", "4.00 USD")
+
+
+def test_an_abbreviation_of_several_currencies_may_carry_a_dot() -> None:
+    assert canonical_price("Bs.49,90", "BOB") == "49.90 BOB"
+    assert canonical_price("Dhs.499", "AED") == "499.00 AED"

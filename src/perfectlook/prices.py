@@ -6,57 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from pathlib import Path
 
-_BY_DECIMALS = {
-    0: "BIF CLP DJF GNF IQD ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    2: "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF "
-    "CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL "
-    "HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP "
-    "MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD "
-    "SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD UYU UZS "
-    "VES WST XCD XCG YER ZAR ZMW ZWG ",
-    3: "BHD JOD KWD LYD OMR TND",
-}
-CURRENCIES = {code: decimals for decimals, codes in _BY_DECIMALS.items() for code in codes.split()}
-"""The currency codes of ISO 4217 that shops use, and the number of decimals that shops write.
+from perfectlook.files import read_toml
 
-IQD has three by the standard, but prices in Iraq have none.
-"""
-_WHOLE = frozenset({"AFN", "ALL", "COP", "HUF", "IDR", "LAK", "LBP", "MMK", "SYP"})
-"""Currencies with decimals by the standard that shops write without."""
-
-_COMMAS = (
-    "AMD ANG AOA ARS AWG AZN BAM BGN BND BOB BRL BYN CAD CDF CHF CRC CVE CZK DKK DZD EUR GEL HTG KGS KZT MAD "
-    "MDL MGA MKD MOP MRU MUR MZN NOK PLN RON RSD RUB SCR SEK SRD STN SZL TJS TMT TRY UAH UYU UZS VES XCG ZAR"
+_TABLES = read_toml(Path(__file__).parent / "currencies.toml")
+CURRENCIES = {code: int(places) for places, codes in _TABLES["decimals"].items() for code in codes.split()}
+"""The currency codes of ISO 4217 that shops use, and the number of decimals that shops write."""
+_WHOLE, _COMMAS, _ABBREVIATIONS = (
+    frozenset(_TABLES[name].split()) for name in ("whole", "commas", "abbreviations")
 )
-"""Currencies of countries where a language writes decimals with a comma: `49,900` can be 49.90."""
-
-_DOLLARS = (
-    "USD AUD ARS BBD BMD BND BSD BZD CAD CLP COP CUP DOP FJD GYD HKD JMD KYD LRD MXN NAD NIO NZD SBD SGD SRD "
-    "TTD TWD UYU XCD"
-)
-_BY_CODES = (
-    "EUR: € euro euros; GBP: £ pound pounds; INR: ₹; TRY: ₺ tl; RUB: ₽ руб р rub; KRW: ₩ 원 won; ILS: ₪; "
-    "UAH: ₴ грн; VND: ₫ đ; THB: ฿ บาท; PHP: ₱; NGN: ₦; KZT: ₸ тг; CRC: ₡; PYG: ₲ gs; PLN: zł zl; "
-    "CZK: kč kc; HUF: ft; RON: lei; BGN: лв; JPY: 円 jp¥ yen; CNY: 元 rmb cn¥; CHF: sfr; IDR: rp; MYR: rm; "
-    "USD: us$ us u$s; AUD: a$ au$; CAD: c$ ca$; NZD: nz$; HKD: hk$; SGD: s$ sg$; TWD: nt$; "
-    "MXN: mx$ mex$; BRL: r$; JPY CNY: ￥ ¥; MOP: mop$; DOP: rd$; ARS: ar$; TOP: t$; WST: ws$; PEN: s/; "
-    "PAB: b/; GTQ: q; BOB VES: bs; ZAR: r; NAD: n$; JMD: j$; KES: ksh; TZS: tsh; "
-    "UGX: ush; AOA: kz; MZN: mtn; GHS: gh₵ ₵; ETB BYN: br; MGA: ar; SLE: le; MWK: mk; "
-    "XAF XOF: fcfa cfa; XPF: fcfp; CDF: fc; GNF: fg; RWF MVR: rf; AED MAD: dh dhs درهم; "
-    "AED: د.إ; MAD: د.م; SAR: ر.س sr; QAR: ر.ق qr; OMR: ر.ع; KWD: kd د.ك; BHD: bd د.ب; JOD: د.أ jd; "
-    "TND: dt د.ت; DZD: da د.ج; LYD: د.ل; IQD: د.ع; EGP: ج.م e£ le£; LBP: ل.ل; IRR: ریال; "
-    "SAR QAR OMR YER: ريال; YER: ر.ي; GEL: ₾; AZN: ₼; AMD: ֏; LAK: ₭; MNT: ₮; KHR: ៛; BDT: ৳ tk; AFN: ؋; "
-    "LKR: රු; INR PKR LKR NPR MUR SCR: ₨ rs; KGS: сом; UZS: сум; BAM: km км; MKD: ден den; RSD: din дин; "
-    "ALL: lekë lek; SEK NOK DKK ISK: kr; CHF XAF XOF XPF RWF BIF DJF GNF KMF: fr"
-)
-_SIGNS = {
-    **dict.fromkeys(("$", "dollar", "dollars"), _DOLLARS),
-    **{sign: codes for codes, signs in re.findall("([A-Z ]+): ([^;]+)", _BY_CODES) for sign in signs.split()},
-}
+_SIGNS: dict[str, str] = {sign: codes for codes, signs in _TABLES["signs"].items() for sign in signs.split()}
 """Signs and abbreviations in lower case, and the currencies that they stand for."""
-_ABBREVIATIONS = frozenset({"kr", "rs", "fr", "sfr", "rp", "руб", "р", "грн", "лв", "zł", "zl", "kč", "kc"})
-"""Those that are written with a dot: `Rs.499` is 499."""
 
 _CANONICAL = re.compile(r"(?:0|[1-9][0-9]{0,14})\.[0-9]{2} ([A-Z]{3})")
 _PRICE = re.compile(
@@ -67,6 +28,8 @@ _MARKS = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 _TOKEN = re.compile(r"[^\W\d_]+|[^\w\s.]")
 _GROUPED = re.compile(r"[1-9][0-9]{0,2}([.,' ])[0-9]{3}(?:\1[0-9]{3})*|[1-9][0-9]?(?:,[0-9]{2})+,[0-9]{3}")
 """Thousands in groups of three, or as in India: `1,29,900`."""
+_CUT_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{1,2}")
+"""What spreadsheets make of thousands: `12.99` of `12.990`."""
 _LAST_SEPARATOR = re.compile(r"(.*)([.,])(.*)")
 
 
@@ -86,7 +49,8 @@ def canonical_price(text: str, currency: str | None = None) -> str:
     dot. The last `.` or `,` separates decimals, unless exactly three digits follow it. These are ambiguous:
     "1.299" is 1,299 in some countries and 1.299 in others. They are refused, except after a comma where no
     country of the currency writes decimals so (1,299 USD), in a currency with three decimals (12.500 KWD) or
-    without decimals (12.500 JPY is 12,500), or after another separator.
+    without decimals (12.500 JPY is 12,500), or after another separator. In a currency without decimals,
+    "12.99" is ambiguous too: spreadsheets make it of 12.990.
 
     Args:
         text: the price in the feed.
@@ -95,7 +59,7 @@ def canonical_price(text: str, currency: str | None = None) -> str:
     Raises:
         UnusablePriceError: the text is not an amount, can be two amounts, or has no known currency.
     """
-    if (usual := _CANONICAL.fullmatch(text)) and CURRENCIES.get(usual[1]) == 2:
+    if (usual := _CANONICAL.fullmatch(text)) and CURRENCIES.get(usual[1]) == 2 and usual[1] not in _WHOLE:
         return text
     plain = html.unescape(text) if "&" in text else text
     plain = " ".join(_MARKS.sub("", plain).replace("’", "'").split())
@@ -107,7 +71,7 @@ def canonical_price(text: str, currency: str | None = None) -> str:
     if found["sign"] == "-":
         raise UnusablePriceError(text, "is below zero")
     if digits[0] in ".," and (before or digits[0] == ","):
-        if digits[0] == "," or before.casefold() not in _ABBREVIATIONS:
+        if digits[1:].isdigit() and (digits[0] == "," or before.casefold() not in _ABBREVIATIONS):
             reason = f"is ambiguous (0.{digits[1:]} or {digits[1:]})"
             raise UnusablePriceError(text, reason, "Write it as '49.90 EUR'.")
         digits = digits[1:]
@@ -165,13 +129,16 @@ def _amount(digits: str, text: str, code: str) -> Decimal:
         is_english = separator == "," and CURRENCIES[code] != 3 and code not in _COMMAS
         if (is_english or CURRENCIES[code] == 0 or code in _WHOLE) and _GROUPED.fullmatch(digits):
             return _grouped(digits, text)
-        if not other:
+        if not other and whole != "0":
             reason = f"is ambiguous ({whole or 0}.{decimals} or {whole}{decimals})"
             raise UnusablePriceError(text, reason, "Write it with two decimals.")
     if decimals and not decimals.isdigit():
         raise UnusablePriceError(text, "is not an amount")
     if len(decimals) > 6:
         raise UnusablePriceError(text, "has too many digits")
+    if (CURRENCIES[code] == 0 or code in _WHOLE) and _CUT_THOUSANDS.fullmatch(digits) and decimals.strip("0"):
+        reason = f"is ambiguous ({digits} or {whole}{decimals:0<3})"
+        raise UnusablePriceError(text, reason, f"Write it without decimals: {code} has none in shops.")
     return _grouped(whole or "0", text) + Decimal(f"0.{decimals or 0}")
 
 
@@ -191,6 +158,15 @@ def is_price(field: str) -> bool:
 
 SALE_DATES = "sale_price_effective_date"
 """The field with the dates of a sale: `START/END`. Either may be missing."""
+
+
+def joined_dates(first: str, last: str) -> str:
+    """Return the first and the last day of a sale as one text; "" without both. At midnight, it is a day."""
+    last = _MIDNIGHT.sub("", last.strip())
+    return f"{first.strip() or '..'} / {last or '..'}" if first.strip() or last else ""
+
+
+_MIDNIGHT = re.compile(r"[T ]00:00(?::00(?:\.0+)?)?$")
 
 
 def canonical_dates(text: str) -> str:

@@ -8,38 +8,17 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
+from perfectlook.files import read_toml
 from perfectlook.texts import clean_line
 
 SEPARATOR = "|"
-FASHION = {
-    *(
-        "apparel",
-        "clothing",
-        "clothes",
-        "fashion",
-        "menswear",
-        "womenswear",
-        "women",
-        "womens",
-        "men",
-        "mens",
-    ),
-    *("ladies", "shoes", "footwear", "dresses", "tops", "skirts", "jeans", "trousers", "pants", "shorts"),
-    *("shirts", "blouses", "coats", "jackets", "knitwear", "sweaters", "outerwear", "underwear", "lingerie"),
-    *("swimwear", "activewear", "sneakers", "boots", "sandals", "heels"),
-    *("damen", "herren", "damenmode", "herrenmode", "bekleidung", "kleidung", "mode", "schuhe", "kleider"),
-    *("hosen", "röcke", "jacken", "mäntel", "hemden", "blusen", "pullover", "stiefel", "sandalen"),
-    *("vêtements", "femme", "homme", "chaussures", "robes", "jupes", "pantalons", "vestes", "manteaux"),
-    *("ropa", "mujer", "hombre", "zapatos", "vestidos", "faldas", "pantalones", "camisas"),
-    *("abbigliamento", "donna", "uomo", "scarpe", "kleding"),
-}
-"""Words of clothes, in lower case, in the categories of shops."""
-EITHER = {"accessories", "accessoires", "zubehör", "accesorios", "accessori", "bags", "handbags", "taschen"}
-EITHER |= {"jewellery", "jewelry", "schmuck", "watches", "uhren", "sunglasses", "hats", "scarves", "belts"}
-EITHER |= {"kids", "kinder", "children", "sale", "new", "neu"}
-"""First words of categories that shops of clothes have, and others too."""
+FASHION, EITHER = (
+    frozenset(words.split()) for words in read_toml(Path(__file__).parent / "fashion.toml").values()
+)
+"""Words of clothes in the categories of shops; first words that shops of clothes have, and others too."""
 MOSTLY = 0.8
 """A set is of fashion if at least this share of its categories is, of those that can tell."""
 

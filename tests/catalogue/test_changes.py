@@ -207,7 +207,11 @@ PAST, FUTURE = "2020-01-01T00:00:00Z/2020-02-01T00:00:00Z", "2020-01-01T00:00:00
             {"price": "45.00 EUR", "sale_price": "39.90"},
         ),
         ({"price": "on request"}, {"sale_price": "4 EUR"}, {"price": "on request", "sale_price": "4.00 EUR"}),
-        ({"price": "5.00 EUR"}, {"sale_price_effective_date": FUTURE}, {"price": "5.00 EUR"}),
+        (
+            {"price": "9.00 EUR", "sale_price": "8.00 EUR", "sale_price_effective_date": PAST},
+            {"sale_price_effective_date": FUTURE},
+            {"price": "9.00 EUR", "sale_price": "8.00 EUR", "sale_price_effective_date": FUTURE},
+        ),
     ],
 )
 def test_a_change_does_not_depend_on_other_fields(
@@ -231,6 +235,7 @@ def test_a_change_does_not_depend_on_other_fields(
             "'8.00 EUR' is above the price",
         ),
         ({"price": "49.90"}, {"sale_price": "50 EUR"}, "'50.00 EUR' is above the price 49.90 EUR"),
+        ({"price": "5.00 EUR"}, {"sale_price_effective_date": FUTURE}, "the product has no sale_price"),
         ({"price": "9.00 EUR"}, {"sale_price": "8 USD"}, "is in another currency"),
         ({}, {"sale_price": "0 EUR"}, "is zero"),
     ],

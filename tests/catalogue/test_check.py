@@ -35,6 +35,17 @@ def test_a_clean_feed_is_ok(tmp_path: Path) -> None:
     assert check.problems == check.errors == []
 
 
+def test_products_that_a_shop_does_not_show_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = "Handle,Title,Type,Variant Price,Image Src,Variant Inventory Qty,Status"
+    rows = [f"{n},A,Chairs,9 EUR,https://shop.example/1.jpg,1,{n}" for n in ("active", "draft", "unlisted")]
+    (tmp_path / "export.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    assert check_feed(tmp_path / "export.csv").not_shown == {"draft": 1, "unlisted": 1}
+    assert main(["catalogue", "check", str(tmp_path / "export.csv")]) == 0
+    assert "not shown in the shop, and left out: draft 1, unlisted 1" in capsys.readouterr().out
+
+
 def test_a_sale_counts_at_the_time_of_the_check(tmp_path: Path) -> None:
     dates = "2026-01-01T00:00Z/2026-02-01T00:00Z"
     feed = feed_of(tmp_path, f"1,Chair,1.jpg,Furniture > Chairs,49.90 EUR,9.90 EUR,{dates},in stock,")

@@ -26,6 +26,8 @@ from perfectlook.feeds.availability import canonical_availability
             "out_of_stock",
             ["0", "0.0000", "-2", "0 in stock", "In stock: 0", "no", "épuisé", "nicht verfügbar"],
         ),
+        ("in_stock", [">0", "> 0 in stock", "more than 0", "mehr als 0 Stück", "plus de 0 en stock", "WAHR"]),
+        ("out_of_stock", ["≥0", "<1", "0+", "FALSCH"]),
         ("in_stock", [">10", "10+", "12 Stück", "3 left", "skladem", "В наличии", "在庫あり"]),
         ("in_stock", ["Finns i lager", "em estoque", "lagernd", "dostępny"]),
         (

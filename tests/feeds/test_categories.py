@@ -55,6 +55,8 @@ def test_names_match_by_words(name: str, level: str, sure: float) -> None:
         ("Housses canapé", "unknown"),
         ("Rugs|Bath Mats", "unknown"),
         ("Beds|Mattresses", "unknown"),
+        ("Pets|Beds", "unknown"),
+        ("Dogs & Pets|Comfort|Beds", "unknown"),
     ],
 )
 def test_names_without_one_clear_category_do_not_match(name: str, how: str) -> None:
@@ -121,3 +123,10 @@ def test_a_feed_takes_the_categories_of_the_model(tmp_path: Path) -> None:
     (matched,) = feed.products()
     assert (as_it_is.category, matched.category) == ("Sofas & Couches", "Furniture|Sofas")
     assert as_it_is.digest != matched.digest
+
+
+def test_a_last_level_of_another_top_of_the_taxonomy_is_less_sure() -> None:
+    known = ("Furniture|Beds", "Furniture|Sofas")
+    assert CategoryMap().find("Pets|Beds", known) == Match("Furniture|Beds", "last_level", 0.5)
+    assert CategoryMap().find("Kids|Beds", known) == Match("Furniture|Beds", "last_level", 1.0)
+    assert CategoryMap().find("Home|Sofas", known) == Match("Furniture|Sofas", "last_level", 1.0)

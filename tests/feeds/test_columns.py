@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from perfectlook.feeds import Feed, PictureCache
-from perfectlook.feeds.columns import column_name
+from perfectlook.feeds.columns import column_name, field_names
 
 
 @pytest.mark.parametrize(
@@ -115,3 +115,63 @@ def test_a_quantity_that_is_not_understood_is_counted(tmp_path: Path) -> None:
     found = {each.id: each.fields["availability"] for each in feed.products()}
     assert [found[str(n)] for n in (0, 1, 7)] == ["out_of_stock", "in_stock", "unknown"]
     assert feed.cleaning.summary() == "'many' (1)"
+
+
+SALE = {"price": "99 EUR", "sale_price": "49 EUR"}
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        {"sale_price_start_date": "2099-01-01", "sale_price_end_date": "2099-02-01"},
+        {"salePriceStartDate": "2099-01-01", "salePriceEndDate": "2099-02-01 00:00:00"},
+        {"special_price_from_date": "2099-01-01", "special_price_to_date": "2099-02-01"},
+        {"date_on_sale_from": "2099-01-01T00:00:00", "date_on_sale_to": "2099-02-01T00:00:00"},
+        {"Sale start": "2099-01-01", "Sale end": "2099-02-01"},
+        {"Angebot gültig ab": "2099-01-01", "Angebot gültig bis": "2099-02-01"},
+        {"période de validité du prix soldé": "2099-01-01/2099-02-01"},
+        {"campaign": "2099-01-01 / 2099-02-01"},
+    ],
+)
+def test_a_sale_has_its_dates_from_any_columns(dates: dict[str, str], tmp_path: Path) -> None:
+    row = {"id": "1", "category": "Sofas", "image_link": "1.jpg", **SALE, **dates}
+    (tmp_path / "feed.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    (product,) = Feed(tmp_path / "feed.jsonl", PictureCache(tmp_path / "cache")).products()
+    assert product.fields["sale_price_effective_date"] == "2099-01-01T00:00:00Z/2099-02-02T00:00:00Z"
+    assert field_names({**SALE, **dates})["sale_price_effective_date"].startswith("2099-01-01")  # PUT, sets
+
+
+def test_a_sale_whose_dates_are_no_dates_does_not_count(tmp_path: Path) -> None:
+    row = {"id": "1", "category": "Sofas", "image_link": "1.jpg", **SALE, "sale_start": "soon"}
+    (tmp_path / "feed.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    feed = Feed(tmp_path / "feed.jsonl", PictureCache(tmp_path / "cache"))
+    assert "sale_price" not in next(feed.products()).fields
+    assert ["'soon' is not a date" in each.reason for each in feed.problems] == [True]
+
+
+@pytest.mark.parametrize("name", ["Recommended sale price", "wholesale_start", "vendor", "sale_price"])
+def test_other_columns_are_no_dates_of_a_sale(name: str) -> None:
+    assert column_name(name) == name.lower().replace(" ", "_")
+
+
+@pytest.mark.parametrize(
+    "stock",
+    [
+        *({"stock_quantity": "0"}, {"inventory": "0"}, {"available": "false"}, {"Inventory quantity": "0"}),
+        *({"availability": {"status": "sold out"}}, {"stock": {"quantity": 0}}),
+    ],
+)
+def test_stock_under_other_names_is_understood(stock: dict[str, object], tmp_path: Path) -> None:
+    row = {"id": "1", "category": "Sofas", "image_link": "1.jpg", **stock}
+    (tmp_path / "feed.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    (product,) = Feed(tmp_path / "feed.jsonl", PictureCache(tmp_path / "cache")).products()
+    assert product.fields["availability"] == "out_of_stock"
+
+
+def test_repeated_columns_of_pictures_are_all_read(tmp_path: Path) -> None:
+    header = (
+        "id,category,image_link,additional_image_link,additional_image_link,image_3,additional_image_link_9"
+    )
+    (tmp_path / "feed.csv").write_text(f"{header}\n1,Sofas,1.jpg,2.jpg,3.jpg,4.jpg,5.jpg", encoding="utf-8")
+    (product,) = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache")).products()
+    assert product.fields == {"additional_image_link": "2.jpg, 3.jpg, 4.jpg, 5.jpg"}

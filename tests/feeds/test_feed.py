@@ -601,3 +601,85 @@ def test_messages_have_the_names_of_the_file(tmp_path: Path) -> None:
         "category": "Kategorie",
         "price": "Preis",
     }
+
+
+@pytest.mark.parametrize(
+    ("price", "read"),
+    [
+        ({"amount": "99.90", "currencyCode": "USD"}, "99.90 USD"),
+        ({"amountMicros": "99900000", "currencyCode": "USD"}, "99.90 USD"),
+        ({"value": 99.9, "currency": "USD", "extra": 1}, "99.90 USD"),
+        ({"@type": "Offer", "price": 99.9, "priceCurrency": "USD"}, "99.90 USD"),
+        ({"USD": 99.9}, "99.90 USD"),
+        ([99.9, "USD"], "99.90 USD"),
+        ([{"value": 99.9, "currency": "USD"}], "99.90 USD"),
+        ({"amount": "99.90"}, "99.90 EUR"),
+        ({"EUR": 99.9, "USD": 110}, None),
+        ({"centAmount": 9990, "currencyCode": "USD"}, None),
+    ],
+)
+def test_an_object_is_the_price_that_it_says_or_is_reported(
+    price: object, read: str | None, tmp_path: Path
+) -> None:
+    row = {"price": price, "sale_price": None}
+    feed = feed_of(tmp_path, row, currency="EUR")  # type: ignore[arg-type]
+    (product,) = products(feed)
+    assert product.fields.get("price") == read
+    assert ["price is left out" in each.reason for each in feed.problems] == [True] * (read is None)
+
+
+def test_an_object_of_availability_that_is_not_understood_is_reported(tmp_path: Path) -> None:
+    feed = feed_of(
+        tmp_path,
+        {"availability": {"warehouse": "B", "status": "maybe"}},  # type: ignore[dict-item]
+        unknown_availability="out_of_stock",
+    )
+    (product,) = products(feed)
+    assert product.fields["availability"] == "out_of_stock"
+    assert [str(each.kind) for each in feed.problems] == ["unknown availability"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "price", "sale"),
+    [
+        ({"price": "1299", "sale_price": "999", "currency": "USD"}, "1299.00 USD", "999.00 USD"),
+        ({"price": "1299", "sale_price": "999", "Währung": "US$"}, "1299.00 USD", "999.00 USD"),
+        ({"price": "1299 SEK", "sale_price": "999 SEK", "currency": "SEK"}, "1299.00 SEK", "999.00 SEK"),
+        ({"price": "1299", "sale_price": "999", "currency": ""}, "1299.00 EUR", "999.00 EUR"),
+        ({"price": "1299", "sale_price": "999", "currency_code": "XYZ"}, None, None),
+    ],
+)
+def test_the_currency_of_a_row_comes_before_the_one_of_the_feed(
+    texts: dict[str, str | None], price: str | None, sale: str | None, tmp_path: Path
+) -> None:
+    feed = feed_of(tmp_path, texts, currency="EUR")
+    (product,) = products(feed)
+    assert (product.fields.get("price"), product.fields.get("sale_price")) == (price, sale)
+    assert ["has the unknown currency 'XYZ'" in each.reason for each in feed.problems] == [True] * 2 * (
+        not price
+    )
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n", ";", "; ", " ", ",", ", ", "|", " | "], ids=repr)
+def test_addresses_of_pictures_have_any_separator(between: str, tmp_path: Path) -> None:
+    one, other = "https://cdn.example/w_1,h_2/a.jpg", "https://cdn.example/b.jpg;v=2"
+    feed = feed_of(tmp_path, {"image_link": f"{one}{between}{other}"})
+    (product,) = products(feed)
+    assert (product.fields["image_link"], product.fields["additional_image_link"]) == (one, other)
+
+
+def test_an_xml_price_in_elements_of_its_own_keeps_its_currency(tmp_path: Path) -> None:
+    items = (
+        "<price><amount>49</amount><currency>USD</currency></price>",
+        "<prices><price>49</price><currency>USD</currency></prices>",
+        "<price>49</price><currency>USD</currency><stock><quantity>0</quantity></stock>",
+        "<price>49 USD</price><availability><status>sold out</status></availability>",
+    )
+    rows = "".join(
+        f"<item><id>{n}</id><category>Sofas</category><image_link>1.jpg</image_link>{each}</item>"
+        for n, each in enumerate(items)
+    )
+    (tmp_path / "feed.xml").write_text(f"<rss>{rows}</rss>", encoding="utf-8")
+    read = products(Feed(tmp_path / "feed.xml", PictureCache(tmp_path / "cache"), currency="EUR"))
+    assert [each.fields["price"] for each in read] == ["49.00 USD"] * 4
+    assert [each.fields["availability"] for each in read[2:]] == ["out_of_stock"] * 2

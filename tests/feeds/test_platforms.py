@@ -366,3 +366,130 @@ def test_a_configurable_product_that_is_out_of_stock_is_so_with_all_its_variants
     assert sofa.fields["availability"] == "out_of_stock"
     (sofa,) = products(tmp_path, magento("50,,,,").replace(",C,1,", ",C,2,"))
     assert sofa.fields["availability"] == "out_of_stock"
+
+
+WOOCOMMERCE_HEADERS = {
+    "Spanish": "ID,Tipo,SKU,Nombre,Publicado,Visibilidad en el catálogo,Día en que empieza el precio "
+    "rebajado,Día en que termina el precio rebajado,¿Existencias?,Inventario,Precio rebajado,Precio "
+    "normal,Categorías,Imágenes,Superior",
+    "French": "ID,Type,UGS,Nom,Publié,Visibilité dans le catalogue,Date de début de promo,Date de fin "
+    "de promo,En stock ?,Stock,Tarif promo,Tarif régulier,Catégories,Images,Parent",
+    "Italian": "ID,Tipo,SKU,Nome,Pubblicato,Visibilità nel catalogo,Data di inizio dell'offerta,"
+    "Data di fine dell'offerta,In stock?,Magazzino,Prezzo in offerta,Prezzo di listino,Categorie,Immagini,"
+    "Genitore",
+    "Dutch": "ID,Type,SKU,Naam,Gepubliceerd,Zichtbaarheid in catalogus,Startdatum actieprijs,"
+    "Einddatum actieprijs,Op voorraad?,Voorraad,Actieprijs,Reguliere prijs,Categorieën,Afbeeldingen,Hoofd",
+    "German": 'ID,Typ,Artikelnummer,Name,Veröffentlicht,Sichtbarkeit im Katalog,"Datum, an dem Angebotspreis '
+    'beginnt","Datum, an dem Angebotspreis endet",Vorrätig?,Lager,Angebotspreis,Regulärer Preis,Kategorien,'
+    "Bilder,Übergeordnetes Produkt",
+}
+
+
+@pytest.mark.parametrize("language", WOOCOMMERCE_HEADERS)
+def test_exports_of_woocommerce_in_other_languages_are_understood_as_a_whole(
+    language: str, tmp_path: Path
+) -> None:
+    rows = """
+1,simple,S1,Sofa,1,visible,2099-01-01,2099-02-01,0,5,49,99,Sofas,a.jpg,
+2,simple,S2,Hidden,1,hidden,,,1,5,,99,Sofas,a.jpg,
+3,variable,S3,Two,1,visible,,,1,,,,Sofas,a.jpg,
+4,variation,S4,Two,1,visible,,,,3,,79,,b.jpg,S3
+5,variation,S5,Two,1,visible,,,0,,,59,,b.jpg,id:3
+"""
+    sofa, two = products(tmp_path, WOOCOMMERCE_HEADERS[language] + rows)
+    assert sofa.fields == {
+        "price": "99.00 EUR",
+        "sale_price": "49.00 EUR",
+        "sale_price_effective_date": "2099-01-01T00:00:00Z/2099-02-02T00:00:00Z",
+        "availability": "out_of_stock",
+    }
+    assert (two.id, two.fields["price"], two.fields["availability"]) == ("S3", "59.00 EUR", "in_stock")
+    assert two.fields["additional_image_link"] == "b.jpg"
+
+
+@pytest.mark.parametrize("yes", ["1", "1.0", "TRUE", "wahr", "yes", ""])
+def test_what_spreadsheets_make_of_a_yes_does_not_hide_a_product(yes: str, tmp_path: Path) -> None:
+    row = "11,simple,S1,Sofa,1,1,9,,,,Sofas,a.jpg,,,"
+    (sofa,) = products(tmp_path, HEADER + row.replace("Sofa,1,", f"Sofa,{yes},"))
+    assert sofa.id == "S1"
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        (
+            HEADER + "1,simple,A,A,-1,1,9,,,,Sofas,a.jpg,,,\n2,simple,B,B,0.0,1,9,,,,Sofas,a.jpg,,,",
+            {"published is -1": 1, "published is 0.0": 1},
+        ),
+        (SHOPIFY, {"draft": 1, "published is false": 1}),
+        (SHOPIFY.replace("1,draft", "1,unlisted"), {"unlisted": 1, "published is false": 1}),
+        (MAGENTO, {"not visible individually": 2, "product_online is 2": 1}),
+    ],
+)
+def test_products_that_the_platform_does_not_show_are_counted(
+    content: str, texts: dict[str, int], tmp_path: Path
+) -> None:
+    (tmp_path / "export.csv").write_text(content, encoding="utf-8")
+    feed = Feed(tmp_path / "export.csv", PictureCache(tmp_path / "cache"), currency="EUR")
+    assert not {"A", "B", "draft", "hidden", "OFF"} & {each.id for each in feed.products()}
+    assert feed.not_shown == texts
+
+
+def test_of_variants_one_is_in_stock_however_it_is_written(tmp_path: Path) -> None:
+    rows = (
+        woocommerce("100,,,", "90,,,", "80,,,")
+        .replace("V,1,1,90", "V,1,1.0,90")
+        .replace("V,1,1,", "V,1,0.0,")
+    )
+    (rug,) = products(tmp_path, rows)
+    assert rug.fields["availability"] == "in_stock"
+    with pytest.raises(FeedError, match=r"not understood: 'ask us' \(1\)"):
+        products(
+            tmp_path,
+            woocommerce("100,,,", "90,,,").replace("V,1,1,100", "V,1,ask us,100").replace("V,1,1,", "V,1,0,"),
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "availability"),
+    [
+        ("ID,SKU,Name,Regular price,Stock,Categories,Images\n1,A,A,9,0,Sofas,a.jpg", "out_of_stock"),
+        ("sku,attribute_set_code,product_type,categories,name,price,base_image,qty\n"
+         "A,D,simple,Default Category/Bags,A,9,a.jpg,0.0000", "out_of_stock"),
+        ("sku,attribute_set_code,product_type,categories,name,price,base_image,qty,configurable_variations,"
+         "visibility\nA,D,configurable,Bags,A,,a.jpg,0.0000,sku=B,\n"
+         "B,D,simple,Bags,B,9,a.jpg,4.0000,,Not Visible Individually", "in_stock"),
+    ],
+)  # fmt: skip
+def test_without_the_column_of_the_stock_quantities_count(
+    content: str, availability: str, tmp_path: Path
+) -> None:
+    (product,) = products(tmp_path, content)
+    assert product.fields["availability"] == availability
+
+
+def test_stock_that_shopify_did_not_export_is_not_in_stock(tmp_path: Path) -> None:
+    header = "Handle,Title,Type,Variant Inventory Tracker,Variant Inventory Policy,Variant Price,Image Src\n"
+    tracked, untracked = (
+        "a,A,Sofas,shopify,deny,9,https://cdn.example/1.jpg",
+        "b,B,Sofas,,deny,9,https://cdn.example/1.jpg",
+    )
+    (b,) = products(tmp_path, header + untracked)
+    assert b.fields["availability"] == "in_stock"
+    with pytest.raises(FeedError, match=r"'not exported' \(1\)\..*, or pass --unknown-availability in_stock"):
+        read(tmp_path, header + tracked)
+    (a,), _, _ = read(tmp_path, header + tracked, unknown_availability="in_stock")
+    assert a.fields["availability"] == "in_stock"
+
+
+@pytest.mark.parametrize("end", ["2026-11-30 00:00:00", "2026-11-30T00:00:00", "2026-11-30"])
+def test_a_sale_of_a_platform_ends_after_its_last_day(end: str, tmp_path: Path) -> None:
+    (sofa,) = products(tmp_path, magento(f"100,80,2026-11-01 00:00:00,{end},"))
+    assert sofa.fields["sale_price_effective_date"] == "2026-11-01T00:00:00Z/2026-12-01T00:00:00Z"
+
+
+def test_magentos_word_for_no_picture_is_no_picture(tmp_path: Path) -> None:
+    (rug,) = products(
+        tmp_path, MAGENTO.splitlines()[0] + "\nRUG,,D,simple,Rugs,R,1,,10,,,,no_selection,/m/a.jpg,1,,"
+    )
+    assert rug.picture == tmp_path / "m" / "a.jpg"

@@ -104,10 +104,12 @@ def _changed(record: Record, change: Change) -> tuple[Record, str]:
         return record, problem[1]
     fields = dict(record.fields)
     begins, ends = sale_period(fields.get(SALE_DATES, ""))
-    if ends <= time.time() or begins == math.inf:
+    if SALE_DATES not in named and (ends <= time.time() or begins == math.inf):
         fields.pop("sale_price", None)
-        fields.pop(SALE_DATES)
+        fields.pop(SALE_DATES, None)
     fields = {name: text for name, text in fields.items() if name not in change} | named
+    if "sale_price" not in fields and SALE_DATES in named:
+        return record, f"{SALE_DATES}: the product has no sale_price. Change that too."
     if "sale_price" not in fields:
         fields.pop(SALE_DATES, None)
     elif why := _why_no_sale(fields, named):

@@ -71,6 +71,7 @@ class FeedCheck:
         availability: how many products have each availability; "" stands for none.
         same_picture: how many products have the picture of an earlier product.
         groups: how many groups of variants there are.
+        not_shown: how many products of a platform's export are not shown there, by the text that says so.
         errors: why a sync would stop before it changes anything.
     """
 
@@ -85,6 +86,7 @@ class FeedCheck:
     availability: dict[str, int] = field(default_factory=dict)
     same_picture: int = 0
     groups: int = 0
+    not_shown: dict[str, int] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -138,6 +140,7 @@ def check_feed(
         check.errors.append(str(error))
     counts.take(source.problems)
     check.columns = source.recognised()
+    check.not_shown = dict(source.not_shown.most_common())
     counts.write(check)
     if not check.products and not check.errors:
         why = "no row becomes a product. Correct the rows that are listed."

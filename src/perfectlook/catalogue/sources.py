@@ -143,7 +143,9 @@ class SetSource:
             fields = field_names(product.fields)
             availabilities += "availability" in fields
             bare = (
-                {} if self._has_currency else {n: fields.pop(n) for n in _PRICES if _is_number(fields.get(n))}
+                {}
+                if self._has_currency or "currency" in fields
+                else {n: fields.pop(n) for n in _PRICES if _is_number(fields.get(n))}
             )
             for kind, reason in self.cleaning.clean(fields):
                 self.problems.append(Problem(self.name, product.id, reason, kind))

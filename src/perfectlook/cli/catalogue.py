@@ -328,6 +328,9 @@ def _checked(found: "FeedCheck") -> Iterator[str]:
         yield f"  without price: {priceless:,}"
     stock = ", ".join(f"{name or '(none)'} {number:,}" for name, number in found.availability.items())
     yield f"  availability: {stock or '(none)'}"
+    if found.not_shown:
+        texts = ", ".join(f"{text} {number:,}" for text, number in found.not_shown.items())
+        yield f"  not shown in the shop, and left out: {texts}"
     if found.groups:
         yield f"  groups of variants: {found.groups:,}"
     if found.same_picture:

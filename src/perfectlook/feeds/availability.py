@@ -4,30 +4,17 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_SPELLINGS = {
-    "in_stock": "instock available availablefororder limitedavailability limitedstock lowstock onlineonly "
-    "instoreonly yes true y ja oui si auflager lagernd lieferbar sofortlieferbar sofortverfugbar vorratig "
-    "verfugbar enstock disponible disponibles disponibile disponibili enexistencias hayexistencias emestoque "
-    "emstock disponivel opvoorraad leverbaar beschikbaar ilager finnsilager palager "
-    "dostepny wmagazynie skladem raktaron stoktavar stokta вналичии естьвналичии внаявності 在庫あり 有货",
-    "out_of_stock": "outofstock oos soldout unavailable notavailable notinstock nostock nolongeravailable "
-    "reserved discontinued no false n nein non nichtauflager nichtlieferbar nichtverfugbar nichtvorratig "
-    "ausverkauft vergriffen rupturedestock enrupture enrupturedestock horsstock indisponible epuise agotado "
-    "agotada sinstock sinexistencias fueradestock nodisponible esaurito esaurita nondisponibile esgotado "
-    "semestoque foradeestoque indisponivel uitverkocht nietopvoorraad slutsald slutilager udsolgt "
-    "ikkepalager utsolgt niedostepny brak vyprodano neniskladem "
-    "elfogyott nincsraktaron stoktayok tukendi нетвналичии немаєвнаявності 在庫なし 缺货 缺貨 无货",
-    "preorder": "preorder presale preorderonly vorbestellbar vorbestellung precommande reserva preordine",
-    "backorder": "backorder backordered onbackorder availableonbackorder madetoorder nachbestellt",
-}
+from perfectlook.feeds.rows import WORDS as OF_SHOPS
 
 
 def _letters(text: str) -> str:
     return "".join(filter(str.isalpha, unicodedata.normalize("NFKD", text.casefold())))
 
 
-_BY_SPELLING = {_letters(each): word for word, spellings in _SPELLINGS.items() for each in spellings.split()}
-WORDS = tuple(_SPELLINGS)
+_BY_SPELLING = {
+    _letters(each): word for word, spellings in OF_SHOPS["availability"].items() for each in spellings.split()
+}
+WORDS = tuple(OF_SHOPS["availability"])
 """What an availability can be."""
 UNKNOWN = "unknown"
 """The availability of a product whose feed has a value that is not understood."""
@@ -38,17 +25,8 @@ _QUANTITY = re.compile(
     r"(?<![\w.,])([<>≥≤~]?) ?([-−+]?)([0-9]{1,3}(?:[ .,'][0-9]{3})+(?![0-9])|[0-9]+(?:[.,][0-9]+)?)\+?(?!\w)"
 )
 _LABEL = re.compile(r"(?:stock|(?:lager)?bestand|qty|quanti\w+|menge|cantidad|aantal|voorraad)?")
-_AROUND = re.compile(
-    r"\b(?:only|just|still|yet|currently|temporarily|left|remaining|units?|pcs|pieces?|items?|nur|noch"
-    r"|derzeit|aktuell|momentan|zurzeit|voruber?gehend|stuck|stk|artikel|mehr als|more than|plus (?:que|de)"
-    r"|seulement|il (?:en |ne )?reste(?: plus)?(?: que)?|encore|actuellement|unites?|articles?|exemplaires?"
-    r"|solo|quedan?|todavia|aun|actualmente|unidad(?:es)?|articulos?|mas de|soltanto|ancora|ultim[io]"
-    r"|attualmente|unita|pezz[io]|articol[io]|piu di|nog|maar|slechts|momenteel|tijdelijk|stuks?|meer dan)\b"
-)
-"""Words around a quantity or a word that do not change what it means."""
-_NOT = re.compile(
-    r"\b(?:not|no longer|nicht mehr|nicht|n'est (?:plus|pas)|pas|plus(?! (?:que|de)\b)|ya no|no|non e|non piu"
-    r"|non|niet meer|niet)\b"
+_AROUND, _MORE, _NOT = (
+    re.compile(rf"\b(?:{'|'.join(OF_SHOPS['phrases'][name])})\b") for name in ("around", "more", "not")
 )
 _TIME = re.compile(
     r"(?:\b(?:in|within|innerhalb(?: von)?|binnen|sous|dans|en|entro|tra|ca)\b[. ]*)*"
@@ -85,6 +63,7 @@ def canonical_availability(text: str) -> str:
 
 def _meaning(part: str) -> str:
     """Return one of `WORDS`, `some` or `none` for a quantity, "" for a time of delivery, or `UNKNOWN`."""
+    part = _MORE.sub(">", part)
     if known := _BY_SPELLING.get(_letters(part)) if not re.search("[0-9]", part) else None:
         return known
     rest, times = _TIME.subn(" ", part)
@@ -103,7 +82,8 @@ def _meaning(part: str) -> str:
         return after if word in _DELIVERABLE else "" if meant == UNKNOWN else UNKNOWN
     if counted:
         sign, minus, number = counted.groups()
-        is_none = minus in ("-", "−") or not number.strip("0., '") or (sign == "<" and number == "1")
+        is_zero = not number.strip("0., '") and sign != ">"
+        is_none = minus in ("-", "−") or is_zero or (sign == "<" and number == "1")
         is_label = _LABEL.fullmatch(word)
         if is_label or meant == "in_stock":
             return "none" if is_none else "some" if is_label else meant

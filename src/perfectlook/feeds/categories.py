@@ -13,7 +13,7 @@ from perfectlook.errors import UsageError
 from perfectlook.feeds.platforms import TAXONOMY
 from perfectlook.feeds.platforms import taxonomy as taxonomy_of
 from perfectlook.feeds.readers import read_csv
-from perfectlook.feeds.rows import UnreadableRow
+from perfectlook.feeds.rows import WORDS, UnreadableRow
 from perfectlook.files import write_file
 from perfectlook.taxonomy import normalise, resolve, split_path
 
@@ -25,29 +25,7 @@ REPLACING = ("map", "words", "taxonomy")
 HIGHER = 0.8
 """A match of a level above the last one is less sure by this factor, for each level."""
 
-_SYNONYMS = {
-    **dict.fromkeys(("couch", "settee", "canape", "divan", "divano", "loveseat"), "sofa"),
-    **dict.fromkeys(("carpet", "teppich", "teppiche", "tapis", "alfombra", "tappeto", "vloerkleed"), "rug"),
-    **dict.fromkeys(("armchair", "sessel", "fauteuil", "sillon", "poltrona"), "arm chair"),
-    **dict.fromkeys(("couchtisch", "couchtische", "sofatisch"), "coffee table"),
-    **dict.fromkeys(("esstisch", "esstische"), "dining table"),
-    **dict.fromkeys(("nachttisch", "nachttische"), "nightstand"),
-    **dict.fromkeys(("schreibtisch", "schreibtische", "escritorio"), "desk"),
-    **dict.fromkeys(("stehlampe", "stehlampen", "stehleuchte", "stehleuchten"), "floor lamp"),
-    **dict.fromkeys(("tischlampe", "tischlampen", "tischleuchte", "tischleuchten"), "table lamp"),
-    **dict.fromkeys(
-        ("deckenlampe", "deckenlampen", "deckenleuchte", "deckenleuchten", "chandelier"),
-        "ceiling light fixture",
-    ),
-    **dict.fromkeys(("bett", "betten", "lit", "cama", "letto"), "bed"),
-    **dict.fromkeys(
-        ("regal", "regale", "bookshelf", "bookshelve", "bucherregal", "bucherregale", "etagere"), "bookcase"
-    ),
-    **dict.fromkeys(("trouser", "jean", "hose", "hosen", "pantalon"), "pant"),
-    **dict.fromkeys(("kleid", "kleider", "robe", "vestido"), "dress"),
-    **dict.fromkeys(("schuh", "schuhe", "chaussure", "zapato", "sneaker", "boot"), "shoe"),
-    **dict.fromkeys(("purse", "handtasche", "handtaschen"), "handbag"),
-}
+_SYNONYMS = {name: common for common, names in WORDS["synonyms"].items() for name in names.split()}
 """Common names in shops' languages, as the words of Google's taxonomy."""
 
 
@@ -132,9 +110,15 @@ class CategoryMap:
             return Match(mapped, "map", 1.0)
         found = resolve(name, known)
         if mapped == "" or found.how != "unknown":
-            return Match(found.category, found.how, 1.0 if found.how in ("exact", "last_level") else 0.5)
+            is_other = found.how == "last_level" and _is_of_another_top(
+                name, found.category or "", self.taxonomy
+            )
+            is_sure = found.how in ("exact", "last_level") and not is_other
+            return Match(found.category, found.how, 1.0 if is_sure else 0.5)
         match = _by_words(name, known, self.taxonomy)
-        return self._by_taxonomy(name, known) or match if match.how == "unknown" else match
+        match = self._by_taxonomy(name, known) or match if match.how == "unknown" else match
+        is_other = _is_of_another_top(name, match.category or "", self.taxonomy)
+        return Match(None, "unknown", 0.0) if is_other else match
 
     def _by_taxonomy(self, name: str, known: tuple[str, ...]) -> Match | None:
         """Return the known category of the taxonomy's paths that end in a name; None if they differ."""
@@ -158,6 +142,36 @@ def _by_last_level(taxonomy: Path) -> Mapping[tuple[str, ...], list[str]]:
         for part in _parts(split_path(path)[-1]):
             paths[part].append(path)
     return paths
+
+
+def _is_of_another_top(name: str, category: str, taxonomy: Path) -> bool:
+    """Return whether a level above the last one names another top of the taxonomy that has such a thing too.
+
+    "Pets > Beds" are not beds, because "Animals & Pet Supplies" has dog beds.
+    """
+    *above, last = split_path(name)
+    things = {part[-1] for part in _parts(last)}
+    named = {
+        top
+        for top, (words, has) in _things_by_top(taxonomy).items()
+        if things & has and any(words.issuperset(part) for level in above for part in _parts(level))
+    }
+    if not named or not category:
+        return False
+    parts = _parts(split_path(category)[-1])
+    paths = [category, *(path for part in parts for path in _by_last_level(taxonomy)[part])]
+    return named.isdisjoint(split_path(path)[0] for path in paths)
+
+
+@lru_cache(4)
+def _things_by_top(taxonomy: Path) -> Mapping[str, tuple[set[str], set[str]]]:
+    """Return the words of each top of a taxonomy, and the last words of all that is below it."""
+    found: dict[str, tuple[set[str], set[str]]] = {}
+    for path in map(normalise, taxonomy_of(taxonomy).values()):
+        top, *_, last = split_path(path) * 2
+        _, things = found.setdefault(top, ({word for part in _parts(top) for word in part}, set()))
+        things.update(part[-1] for part in _parts(last))
+    return found
 
 
 def write_map(file: Path, matches: Mapping[str, Match]) -> None:
@@ -213,13 +227,7 @@ def _names_a_thing(level: str, paths: Iterable[str]) -> bool:
     return last.endswith("s") and any(path.endswith(last) for path in paths)
 
 
-_ADDED = re.compile(
-    "mat|part|leg|feet|pad|kit|fuss|fusse|pied|hoe|.*(?:accessor(?:y|io?)|accessoire|accesorio|zubehor|toebehoren"
-    "|cover|protector|topper|cushion|pillow|mattresse?|linen|sheet|hardware|replacement|spare"
-    "|bezug|bezuge|husse|hussen|uberwurf|auflagen?|kissen|schoner|matratzen?|ersatzteile?"
-    "|housse?|coussin|matela|detachee|funda|cojine?|colchone?|repuesto"
-    "|fodera|fodere|copri.*|cuscin[io]|materass[io]|ricambi?o?|hoezen|kussen|matra|onderdelen)"
-)
+_ADDED = re.compile("|".join(WORDS["categories"]["added"]))
 """Words, as `_parts` has them, of what belongs to a thing and is another one: covers, parts, mats."""
 
 

@@ -1,11 +1,13 @@
 """The columns of a feed: their names in the spellings and languages of shops, and the fields they become."""
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 from perfectlook.errors import FeedError, UsageError
-from perfectlook.prices import SALE_DATES
+from perfectlook.feeds.rows import WORDS
+from perfectlook.prices import SALE_DATES, joined_dates
 
 CATEGORY_FIELDS = ("category", "google_product_category", "product_type")
 FIELDS = (
@@ -14,45 +16,15 @@ FIELDS = (
 )
 """The fields with a defined meaning. Any other column becomes a field with its own name."""
 
-_IN_OTHER_LANGUAGES = """
-id: identifiant; title: titel titre titulo titolo produktname produktbezeichnung artikelname
-name: nom nombre nome naam; description: beschreibung descripcion descrizione omschrijving beskrivning
-link: lien enlace produktlink lienduproduit; image_link: bildlink lienimage liendelimage enlaceimagen
-image_link: enlacedeimagen linkimmagine afbeeldingslink bildlank; image: bild imagen immagine afbeelding
-additional_image_link: zusatzlicherbildlink weitererbildlink liensimagessupplementaires additionalimagelinks
-price: preis prix precio prezzo prijs preco pris cena
-regular_price: regularerpreis tarifregulier precionormal
-sale_price: sonderangebotspreis angebotspreis sonderpreis aktionspreis prixsolde prixpromo tarifpromo
-sale_price: preciodeoferta preciorebajado prezzoscontato aanbiedingsprijs
-sale_price_effective_date: gultigkeitsdatumfursonderangebotspreis zeitraumfursonderangebotspreis
-availability: verfugbarkeit disponibilite disponibilidad disponibilita beschikbaarheid disponibilidade
-in_stock?: vorratig enstock hayexistencias; stock: lagerbestand bestand lagermenge existencias
-brand: marke marque marca merk; category: kategorie categorie categoria
-categories: kategorien categorias categories
-google_product_category: googleproduktkategorie categoriedeproduitsgoogle categoriadeproductosdegoogle
-product_type: producttypes produkttyp typedeproduit tipodeproducto
-item_group_id: artikelgruppenid identifiantdegroupe
-gender: geschlecht; color: farbe couleur colore; images: bilder imagenes images; type: typ
-sku: artikelnummer artikelnr ugs; published: veroffentlicht publie publicado; parent: ubergeordnetesprodukt
-tags: schlagworter etiquettes; short_description: kurzbeschreibung
-date_sale_price_starts: datumandemangebotspreisbeginnt datededebutdepromo
-date_sale_price_ends: datumandemangebotspreisendet datedefindepromo
-visibility_in_catalog: sichtbarkeitimkatalog
-name: name; price: pricetaxincl pricetaxincluded pricegross prixttc; image: covermediaurl imageurlsxyz
-brand: manufacturername hersteller fabricant
-"""
-"""Columns of exports in other languages, and of PrestaShop and Shopware, as letters without accents."""
-IMAGES = ("image_link", "image", "image_url", "picture", "images", "image_src")
-_ALIASES = {
-    "id": ("sku", "product_id", "item_id"),
-    "title": ("name", "product_name"),
-    "image_link": IMAGES[1:],
-    "link": ("url", "product_url"),
-    "price": ("regular_price",),
-    "sale_price": ("special_price", "discount_price"),
-    "availability": ("in_stock?", "in_stock", "is_in_stock", "stock_status", "stock", "quantity", "qty"),
+_ALIASES: dict[str, tuple[str, ...]] = {
+    field: tuple(names.split()) for field, names in WORDS["aliases"].items()
 }
 """Other names for a field, used if a row lacks the field itself."""
+IMAGES = ("image_link", *_ALIASES["image_link"])
+LISTED_IMAGES = ("additional_image_link", "lifestyle_image_link", "image")
+"""Fields that an item may repeat, with one picture in each."""
+_FURTHER = re.compile(f"(?:{'|'.join(LISTED_IMAGES)})_?[0-9]+")
+"""Repeated columns, as `additional_image_link_2`."""
 
 
 def _letters(name: str) -> str:
@@ -61,13 +33,7 @@ def _letters(name: str) -> str:
 
 _BY_LETTERS = {
     **{_letters(name): name for name in (*FIELDS, "additional_image_link")},
-    **{
-        other: name
-        for entry in _IN_OTHER_LANGUAGES.replace("\n", ";").split(";")
-        if entry
-        for name, others in [entry.strip().split(": ")]
-        for other in others.split()
-    },
+    **{other: name for name, others in WORDS["columns"].items() for other in others.split()},
 }
 
 
@@ -75,7 +41,27 @@ _BY_LETTERS = {
 def column_name(name: str) -> str:
     """Return a name in normal form: `g:Image Link`, `imageLink` and `Bildlink` are `image_link`."""
     plain = name.strip().lower().removeprefix("g:").strip().replace(" ", "_")
-    return _BY_LETTERS.get(_letters(plain), plain)
+    return _BY_LETTERS.get(_letters(plain)) or _by_words(name) or plain
+
+
+def _by_words(name: str) -> str:
+    """Return the column whose words a name has in any of these languages; "" if it has others."""
+    decomposed = unicodedata.normalize("NFKD", re.sub("(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+    said = " ".join(re.findall("[a-z]+", "".join(filter(str.isascii, decomposed))))
+    return next((column for column, words in _WORDS.items() if words.search(said)), "")
+
+
+DATES = ("date_sale_price_starts", "date_sale_price_ends")
+"""The columns of the first and the last day of a sale."""
+_SALE, _FIRST, _LAST, _PERIOD, _VISIBILITY = ("|".join(each) for each in WORDS["column_words"].values())
+_WORDS = {
+    **{
+        column: re.compile(rf"^(?=.*(?:{_SALE})).*\b(?:{words})")
+        for column, words in ((DATES[0], _FIRST), (DATES[1], _LAST), (SALE_DATES, _PERIOD))
+    },
+    "visibility_in_catalog": re.compile(_VISIBILITY),
+}
+"""Words of columns that each shop and each translation names in another way. The first that fits counts."""
 
 
 def field_names(values: Mapping[str, str]) -> dict[str, str]:
@@ -89,11 +75,21 @@ def field_names(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_aliases(texts: dict[str, str], aliases: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Fill fields from other names, in place. A quantity also stays a field of its own."""
+    """Fill fields from other names, in place. A quantity also stays a field of its own.
+
+    The dates of a sale may be in two columns, or in a column that only their form tells.
+    """
     for field, names in aliases.items():
         if field not in texts and (present := [name for name in names if name in texts]):
             texts[field] = texts[present[0]] if field == "availability" else texts.pop(present[0])
+    if "sale_price" in texts and SALE_DATES not in texts:
+        first, last = (texts.pop(name, "") for name in DATES)
+        dates = joined_dates(first, last) or next(filter(_TWO_DATES.match, texts.values()), "")
+        texts.update({SALE_DATES: dates} if dates else {})
     return texts
+
+
+_TWO_DATES = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\S*\s*/\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\S*$")
 
 
 class Columns:
@@ -129,6 +125,10 @@ class Columns:
         A quantity that is used as availability also stays a field of its own.
         """
         texts = {name: text for name, value in values.items() if (text := value.strip())}
+        for name in list(filter(_FURTHER.fullmatch, texts)):
+            listed = name.rstrip("_0123456789")
+            target = listed if listed in texts or listed != "image" else LISTED_IMAGES[0]
+            texts[target] = ", ".join(filter(None, (texts.get(target), texts.pop(name))))
         if self._named:
             named = {field: texts.get(column) for field, column in self._named.items()}
             for name in (*self._named.values(), *self._named):

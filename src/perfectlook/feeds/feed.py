@@ -20,8 +20,9 @@ from perfectlook.feeds.fields import MAX_ID, Cleaning, CleaningOptions, FeedProb
 from perfectlook.feeds.pictures import PictureCache
 from perfectlook.feeds.platforms import PLATFORMS, TAXONOMY, products_of, taxonomy
 from perfectlook.feeds.readers import format_of, listed
-from perfectlook.feeds.rows import MAX_FEED, FeedRow, Rows, UnreadableRow, start_of
+from perfectlook.feeds.rows import MAX_FEED, FeedRow, Rows, UnreadableRow, money_of, start_of
 from perfectlook.images import SUFFIXES
+from perfectlook.prices import CURRENCIES, SALE_DATES
 from perfectlook.taxonomy import normalise
 from perfectlook.texts import clean_line, plain_text
 from perfectlook.types import Problem, Product
@@ -31,7 +32,7 @@ MAX_FIELD = 10_000
 MAX_LINK = 2_000
 """Limits in characters. Longer titles and fields are cut. Longer ids, categories and links are refused."""
 
-MEANING = 6
+MEANING = 7
 """Raise this when the same row gives another product than before. Every row is then read in full again."""
 
 IsUnchanged: TypeAlias = Callable[[str, str, str], bool]
@@ -71,7 +72,8 @@ class FeedOptions(CleaningOptions, total=False):
 class Feed:
     """The products of a file. A row that cannot be used becomes a problem, and the others continue.
 
-    `problems` is complete after `products` has ended.
+    `problems` is complete after `products` has ended. So is `not_shown`: how many products of a platform's
+    export are not shown there, by the text that says so.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Feed:
         self._currency = options.get("currency")
         self.name = url or str(packed or path)
         self.problems: list[Problem] = []
+        self.not_shown: Counter[str] = Counter()
         self.pictures = pictures
         self._path = path
         self._url = url
@@ -168,6 +171,7 @@ class Feed:
         """
         self.problems, self._unusable, self._spellings, self._inner = [], set(), {}, {}
         self.cleaning.unknown.clear()
+        self.not_shown.clear()
         seen: set[str] = set()
         availabilities = 0
         for row, digest in self._rows():
@@ -208,7 +212,9 @@ class Feed:
         size = 0
         try:
             rows = _guarded(self._format.read(self._path, self._columns.id, most=self._most))
-            rows, is_translated = products_of(rows, self._platform, str(self._path), self._currency)
+            rows, is_translated = products_of(
+                rows, self._platform, str(self._path), self._currency, self.not_shown
+            )
             has_columns = has_columns and not is_translated
             for row in _guarded(rows) if is_translated else rows:
                 if isinstance(row, UnreadableRow):
@@ -259,12 +265,14 @@ class Feed:
         for problem in row.problems:
             self._report(row.number, id_, FeedProblem.UNUSABLE_FIELD, problem)
         for name in _SCALARS & fields.keys():
-            fields[name] = _scalar(fields[name])
-            if not fields[name]:
-                del fields[name]
-        for name in (*CATEGORY_FIELDS, *_PLAIN):
-            if name in fields:
-                fields[name] = plain_text(fields[name])
+            text = _scalar(fields[name])
+            if text or name not in _OFFER or not any(map(str.isalnum, fields[name])):
+                fields[name] = text  # of an offer, an object that is not understood stays, and is reported
+        fields = {
+            name: plain_text(text) if name in _WITHOUT_MARKUP else text
+            for name, text in fields.items()
+            if text or name not in _SCALARS
+        }
         category = _category(id_, fields, self._taxonomy)
         if self._known is not None:
             match = self.categories.find(category, self._known)
@@ -414,14 +422,20 @@ def _why_unreadable(error: Exception) -> str:
 def _scalar(text: str) -> str:
     """Return the first value of a list, or the text itself."""
     found = listed(text) if text[:2] in _LISTS else None
+    if found and len(found) == 2 and found[1] in CURRENCIES:
+        return f"{found[0]} {found[1]}"
     return text if found is None else next(map(_word, found), "")
 
 
 def _word(value: object) -> str:
-    """Return a value of a list; of an object, as APIs of shops write them, its name or its address."""
+    """Return a value of a list; of an object, as APIs of shops write them, its price, name or address."""
     if isinstance(value, dict):
-        return next((_word(value[name]) for name in ("name", "src", "url", "value") if value.get(name)), "")
-    return _word(value[0]) if isinstance(value, list) else str(value)
+        named = (value[name] for name in ("name", "src", "url", "value") if value.get(name))
+        one = next(named, *value.values()) if len(value) == 1 else next(named, "")
+        return money_of(value) or _word(one)
+    if isinstance(value, list):
+        return _word(value[0]) if value else ""
+    return "" if value is None else str(value)
 
 
 def _category(id_: str, fields: dict[str, str], numbers: Path) -> str:
@@ -456,27 +470,27 @@ def _path(text: str) -> str:
 
 
 def _pictures(text: str) -> list[str]:
-    """Return the pictures that a cell lists, separated by commas, or in a JSON list. At least one, or ""."""
+    """Return the pictures that a cell lists, with separators or in a JSON list. At least one, or ""."""
     if not _MAY_LIST.search(text):
         return [text]
     text = text.replace("\0", "")
     if (found := listed(text)) is not None:
         return [word for each in found if (word := _word(each).strip())] or [""]
-    if "," in text or "|" in text:
-        parts = [part.strip() for part in _BETWEEN_PICTURES.split(text) if part.strip()]
-        if all(part[:8].lower().startswith(("http://", "https://")) or _has_suffix(part) for part in parts):
-            return parts or [""]
+    parts = [part.strip() for part in _BETWEEN_PICTURES.split(text) if part.strip()]
+    if all(part[:8].lower().startswith(("http://", "https://")) or _has_suffix(part) for part in parts):
+        return parts or [""]
     return [text]
 
 
 _SCALARS = frozenset(FIELDS) - {*CATEGORY_FIELDS, "image_link"}
+_OFFER = ("price", "sale_price", SALE_DATES, "availability")
 _LISTS = ('["', "[[", "[{", '{"')
-_PLAIN = ("title", "brand", "color", "colour", "material", "pattern", "size")
+_WITHOUT_MARKUP = {*CATEGORY_FIELDS, "title", "brand", "color", "colour", "material", "pattern", "size"}
 _EMPTY = repeat("")
-_MAY_LIST = re.compile(r"[,|\0\[{]")
+_MAY_LIST = re.compile(r"[,;|\s\0\[{]")
 _SIMPLE_PATH = re.compile(r"(?!/)[ -$&-9;-\[\]-~]*")
 """Printable ASCII without `%`, `:` and `\\`, not absolute: nothing in this path has to be decoded."""
-_BETWEEN_PICTURES = re.compile(r"\s*[,|]\s+|\s*[,|](?=https?://)|\s*\|\s*")
+_BETWEEN_PICTURES = re.compile(r"\s*[,;|]\s+|(?:\s+|\s*[,;|])(?=https?://)|\s*[|\n\r]\s*")
 _NUMBERED = re.compile(r"0*([0-9]+)(?:\.0)?(?:\s+-\s+(.*))?")
 
 

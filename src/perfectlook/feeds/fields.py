@@ -9,7 +9,15 @@ from typing import TypedDict, Unpack
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availability
-from perfectlook.prices import CURRENCIES, SALE_DATES, canonical_dates, canonical_price, is_price, why_no_sale
+from perfectlook.prices import (
+    CURRENCIES,
+    SALE_DATES,
+    UnusablePriceError,
+    canonical_dates,
+    canonical_price,
+    is_price,
+    why_no_sale,
+)
 from perfectlook.progress import counted
 from perfectlook.texts import clean_line, clean_text
 
@@ -79,13 +87,7 @@ class Cleaning:
         self._named = {text.strip().casefold(): word for text, word in named.items()}
         self._default = default
         self._currency = currency
-        price = partial(canonical_price, currency=currency)
-        self._forms: dict[str, Callable[[str], str]] = {
-            "price": price,
-            "sale_price": price,
-            SALE_DATES: canonical_dates,
-            "gender": str.lower,
-        }
+        self._forms: dict[str, Callable[[str], str]] = {SALE_DATES: canonical_dates, "gender": str.lower}
 
     def clean(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
         """Convert fields in place, and remove those that cannot be used. Yield the problems."""
@@ -103,8 +105,11 @@ class Cleaning:
     def clean_each(self, fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
         """Do the part of `clean` in which fields do not depend on each other."""
         yield from clean_texts(fields)
-        others = {each: partial(self._other_amount, fields) for each in fields if is_price(each)}
-        forms: dict[str, Callable[[str], str]] = {**self._forms, **others, **self._forms}
+        forms: dict[str, Callable[[str], str]] = {
+            **dict.fromkeys(("price", "sale_price"), partial(self._price, fields, self._currency)),
+            **{each: partial(self._other_amount, fields) for each in fields if _is_other_price(each)},
+            **self._forms,
+        }
         for name, in_form in forms.items():  # the price comes before the others
             if name in fields:
                 try:
@@ -128,7 +133,17 @@ class Cleaning:
         """Return an amount besides the price, in its currency if it has none. A word, as in "no", stays."""
         if not any(map(str.isdigit, text)):
             return text
-        return canonical_price(text, self._currency or fields.get("price", "")[-3:] or None)
+        return self._price(fields, self._currency or fields.get("price", "")[-3:] or None, text)
+
+    def _price(self, fields: Mapping[str, str], currency: str | None, text: str) -> str:
+        """Return an amount in its own currency, in the one of a field of the product, or in `currency`."""
+        named = fields.get("currency") or fields.get("price_currency") or ""
+        if not named or named.upper() in CURRENCIES:
+            return canonical_price(text, named.upper() or currency)
+        try:
+            return canonical_price(text)
+        except UnusablePriceError:
+            return canonical_price(f"{text} {named[:40]}", currency)
 
     def summary(self) -> str:
         """Return the availabilities that were not understood, the most frequent first."""
@@ -143,6 +158,10 @@ class Cleaning:
                 f"not understood: {self.summary()}. Say what they mean with --availability "
                 f"'{example}=in_stock', or pass --unknown-availability in_stock."
             )
+
+
+def _is_other_price(name: str) -> bool:
+    return is_price(name) and name not in ("price", "sale_price")
 
 
 def clean_texts(fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
@@ -164,7 +183,7 @@ def clean_texts(fields: dict[str, str]) -> Iterator[tuple[FeedProblem, str]]:
 
 
 _UNSAFE = re.compile(r"(?:^|[,|\[\"'])(?:javascript|vbscript|data|file):")
-_NO_GROUP = frozenset({"", "-", "null", "none", "nan", "n/a", "#n/a", "undefined"})
+_NO_GROUP = frozenset({"", "-", "-1", "null", "none", "nan", "n/a", "#n/a", "undefined", "false", "no"})
 """What exports write where a product has no group, besides 0."""
 MAX_ID = 200
 

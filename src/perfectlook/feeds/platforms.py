@@ -2,17 +2,20 @@
 
 import lzma
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
 from perfectlook.errors import FeedError
-from perfectlook.feeds.columns import column_name
-from perfectlook.feeds.rows import FeedRow, Rows, UnreadableRow
+from perfectlook.feeds.availability import canonical_availability
+from perfectlook.feeds.columns import DATES, column_name
+from perfectlook.feeds.rows import WORDS, FeedRow, Rows, UnreadableRow
 from perfectlook.feeds.variants import offer_of
-from perfectlook.prices import SALE_DATES, UnusablePriceError, canonical_price
+from perfectlook.prices import SALE_DATES, UnusablePriceError, canonical_price, joined_dates
 
 PLATFORMS = ("auto", "google", "magento", "shopify", "woocommerce")
 """What `--format` accepts besides the formats of files."""
@@ -20,6 +23,7 @@ TAXONOMY = Path(__file__).parent / "google-product-taxonomy.tsv.xz"
 """Google's public product taxonomy, from https://www.google.com/basepages/producttype/."""
 
 Texts: TypeAlias = Mapping[str, str]
+_AnyRows: TypeAlias = Iterable[FeedRow | UnreadableRow]
 
 
 def platform_of(columns: Collection[str]) -> str:
@@ -32,7 +36,11 @@ def platform_of(columns: Collection[str]) -> str:
 
 
 def products_of(
-    rows: Rows, platform: str | None, feed: str, currency: str | None = None
+    rows: Rows,
+    platform: str | None,
+    feed: str,
+    currency: str | None = None,
+    not_shown: Counter[str] | None = None,
 ) -> tuple[Rows, bool]:
     """Return rows of products, and whether they are made from the rows of a platform's export.
 
@@ -41,6 +49,7 @@ def products_of(
         platform: one of `PLATFORMS`, or None for the rows as they are.
         feed: the name of the file.
         currency: the currency of prices without one.
+        not_shown: counts the products that the platform does not show, by the text that says so.
 
     Raises:
         FeedError: the file lacks a column of the platform's export.
@@ -59,32 +68,18 @@ def products_of(
     if platform not in _TRANSLATED:
         return everything, False
     called = _called(platform, names, feed) if names else {}
-    translated = _TRANSLATED[platform](everything, currency)
+    translated = _TRANSLATED[platform](everything, currency, Counter() if not_shown is None else not_shown)
     return (row._replace(names=called) if isinstance(row, FeedRow) else row for row in translated), True
 
 
-_COLUMNS = {
-    "magento": "id: sku; title: name; category: categories; image_link: base_image, additional_images; "
-    "price: price; sale_price: special_price; availability: is_in_stock; brand: manufacturer; "
-    "sale_price_effective_date: special_price_from_date, special_price_to_date; description: description",
-    "shopify": "id: Handle, URL handle; title: Title; category: Product Category, Standard Product Type, "
-    "Type, Custom Product Type; image_link: Image Src, Product image URL, Variant Image, Variant image URL; "
-    "price: Variant Price, Price; sale_price: Variant Compare At Price, Compare-at price; "
-    "availability: Variant Inventory Qty, Inventory quantity; brand: Vendor; tags: Tags; "
-    "description: Body (HTML), Description",
-    "woocommerce": "id: SKU, ID; title: Name; category: Categories; image_link: Images; "
-    "price: Regular price; sale_price: Sale price; availability: In stock?; brand: Brands; tags: Tags; "
-    "sale_price_effective_date: Date sale price starts, Date sale price ends; "
-    "description: Description, Short description",
-}
+_COLUMNS: dict[str, dict[str, str]] = WORDS["platforms"]
 """The columns of each platform that become a field."""
 
 
 def _called(platform: str, names: Mapping[str, str], feed: str) -> dict[str, str]:
     """Return what a file calls the columns of each field. Raises FeedError without a required one."""
     called = {}
-    for entry in _COLUMNS[platform].split("; "):
-        field, _, columns = entry.partition(": ")
+    for field, columns in _COLUMNS[platform].items():
         there = [names[name] for name in map(column_name, columns.split(", ")) if name in names]
         called[field] = ", ".join(there)
         if not there and field in ("id", "category", "image_link"):
@@ -95,7 +90,7 @@ def _called(platform: str, names: Mapping[str, str], feed: str) -> dict[str, str
     return {field: text for field, text in called.items() if text}
 
 
-def _shopify(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> Rows:
+def _shopify(rows: _AnyRows, currency: str | None, not_shown: Counter[str]) -> Rows:
     """Make one product of the rows with one handle. Drafts and archived products are left out.
 
     All rows are kept in memory, because a sorted export has the rows of a handle anywhere.
@@ -111,29 +106,22 @@ def _shopify(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> R
         groups.setdefault(handle, []).append(FeedRow(row.number, values))
     for group in groups.values():
         group.sort(key=lambda row: not row.values.get("title", "").strip())
-        yield from _shopify_product(group, currency)
+        yield from _shopify_product(group, currency, not_shown)
 
 
-_SHOPIFY_OF_2025 = {
-    "url_handle": "handle",
-    "description": "body_html",
-    "published_on_online_store": "published",
-    "price": "variant_price",
-    "compare-at_price": "variant_compare_at_price",
-    "inventory_tracker": "variant_inventory_tracker",
-    "inventory_quantity": "variant_inventory_qty",
-    "continue_selling_when_out_of_stock": "variant_inventory_policy",
-    "product_image_url": "image_src",
-    "variant_image_url": "variant_image",
-}
+_SHOPIFY_OF_2025: dict[str, str] = WORDS["shopify_of_2025"]
 """Columns of Shopify's newer export, and what the older one calls them."""
 
 
-def _shopify_product(group: Sequence[FeedRow], currency: str | None) -> Iterator[FeedRow]:
+def _shopify_product(
+    group: Sequence[FeedRow], currency: str | None, not_shown: Counter[str]
+) -> Iterator[FeedRow]:
     rows = [row.values for row in group]
-    if _first(rows, "status").lower() in ("draft", "archived"):
-        return
-    if _first(rows, "published").lower() in ("false", "0", "no"):
+    status, published = _first(rows, "status"), _first(rows, "published")
+    if status.lower() not in ("", "active") or not _is_yes(published):
+        not_shown[
+            f"published is {published[:40]}" if status.lower() in ("", "active") else status.lower()
+        ] += 1
         return
     variants = [row for row in rows if row.get("variant_price", "").strip()]
     offer, problems = offer_of([_shopify_offer(row, currency) for row in variants], currency)
@@ -175,11 +163,10 @@ def _shopify_offer(row: Texts, currency: str | None) -> tuple[str, dict[str, str
 def _shopify_stock(row: Texts) -> str:
     is_sold = row.get("variant_inventory_policy", "").strip().lower() in ("continue", "true")
     is_sold |= not row.get("variant_inventory_tracker", "shopify").strip()  # its stock is not tracked
-    quantity = row.get("variant_inventory_qty", "").strip()
-    return "in_stock" if is_sold or not quantity or 0 < _amount(quantity) < float("inf") else "out_of_stock"
+    return "in_stock" if is_sold else row.get("variant_inventory_qty", "").strip() or "not exported"
 
 
-def _woocommerce(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> Rows:
+def _woocommerce(rows: _AnyRows, currency: str | None, not_shown: Counter[str]) -> Rows:
     """Make one product of a variable product and its variations. Drafts are left out.
 
     Variable products are kept in memory, because their variations may be anywhere.
@@ -198,10 +185,10 @@ def _woocommerce(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) 
             parents.append(row)
             names.update(own)
         else:
-            yield from _woocommerce_product(row, (), currency)
+            yield from _woocommerce_product(row, (), currency, not_shown)
     for row in parents:
         found = [each.values for name in _woocommerce_names(row.values) for each in variations.get(name, ())]
-        yield from _woocommerce_product(row, found, currency)
+        yield from _woocommerce_product(row, found, currency, not_shown)
     for parent, orphans in variations.items():
         for row in () if parent in names else orphans:
             name = _woocommerce_names(row.values)[0]
@@ -215,14 +202,14 @@ def _woocommerce_names(values: Texts) -> list[str]:
     return [sku, f"id:{number}"] if sku else [f"id:{number}"]
 
 
-def _woocommerce_product(row: FeedRow, variants: Sequence[Texts], currency: str | None) -> Iterator[FeedRow]:
+def _woocommerce_product(
+    row: FeedRow, variants: Sequence[Texts], currency: str | None, not_shown: Counter[str]
+) -> Iterator[FeedRow]:
     values = row.values
-    is_hidden = values.get("visibility_in_catalog", "").strip().lower() == "hidden"
-    if is_hidden or not _is_online(values, "published"):
+    if _is_not_shown(values, "published", "visibility_in_catalog", "hidden", not_shown):
         return
-    columns = "published regular_price sale_price date_sale_price_starts date_sale_price_ends in_stock?"
-    offer, problems = _offer(values, variants, columns, currency)
-    paths = re.split(r"(?<!\\),\s*", values.get("categories", ""))
+    offer, problems = _offer(values, variants, "published regular_price sale_price in_stock?", currency)
+    paths = re.split(r"(?<!\\),\s*", values.get("categories", "") or values.get("category", ""))
     images = _joined([values.get("images", ""), *(each.get("images", "") for each in variants)])
     attributes = [n for n in range(1, 10) if values.get(f"attribute_{n}_name", "").strip()]
     yield _product(
@@ -242,7 +229,7 @@ def _woocommerce_product(row: FeedRow, variants: Sequence[Texts], currency: str 
     )
 
 
-def _magento(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> Rows:
+def _magento(rows: _AnyRows, currency: str | None, not_shown: Counter[str]) -> Rows:
     """Make one product of a configurable product and its variants. Invisible products are left out.
 
     All rows are kept in memory, because the variants of a product may be anywhere.
@@ -257,9 +244,9 @@ def _magento(rows: Iterable[FeedRow | UnreadableRow], currency: str | None) -> R
                 reason = "the SKU occurs twice, and the first row is used. Remove one of the two rows."
                 yield UnreadableRow(row.number, reason, sku)
     cells = (cell for row in by_sku.values() for cell in row.values.items())
-    day = _day_of(text for name, text in cells if name.endswith(("_date", "_at")))
+    day = _day_of(text for name, text in cells if name in DATES or name.endswith(("_date", "_at")))
     for row in by_sku.values():
-        yield from _magento_product(row, by_sku, currency, day)
+        yield from _magento_product(row, by_sku, currency, day, not_shown)
 
 
 def _day_of(texts: Iterable[str]) -> Callable[[str], str]:
@@ -274,18 +261,21 @@ _SHORT_DATE = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/(?:20)?([0-9]{2})(?:, .*)?"
 
 
 def _magento_product(
-    row: FeedRow, by_sku: Mapping[str, FeedRow], currency: str | None, day: Callable[[str], str]
+    row: FeedRow,
+    by_sku: Mapping[str, FeedRow],
+    currency: str | None,
+    day: Callable[[str], str],
+    not_shown: Counter[str],
 ) -> Iterator[FeedRow]:
     values = row.values
-    is_hidden = values.get("visibility", "").strip().lower() == "not visible individually"
-    if is_hidden or not _is_online(values, "product_online"):
+    if _is_not_shown(values, "product_online", "visibility", "not visible individually", not_shown):
         return
     named = re.findall(r"(?:^|\|)sku=([^,|]+)", values.get("configurable_variations", ""))
     missing = [f"variant {sku!r} is not in the file. Export it." for sku in named if sku not in by_sku]
     variants = [by_sku[sku].values for sku in named if sku in by_sku]
-    dates = "special_price_from_date special_price_to_date"
-    columns = f"product_online price special_price {dates} is_in_stock"
-    offer, problems = _offer(values, variants, columns, currency, day)
+    offer, problems = _offer(
+        values, variants, "product_online price special_price is_in_stock", currency, day
+    )
     paths = re.split(r",(?=\S)", values.get("categories", ""))
     path = re.sub(r"^(?:Default Category|Root Catalog)/", "", max(paths, key=lambda path: path.count("/")))
     images = [*(values.get(name, "") for name in ("base_image", "additional_images"))]
@@ -296,7 +286,10 @@ def _magento_product(
             "title": values.get("name", ""),
             "category": path.replace("/", " > "),
             "image_link": ", ".join(
-                each.strip().lstrip("/") for text in images for each in text.split(",") if each
+                each.strip().lstrip("/")
+                for text in images
+                for each in text.split(",")
+                if each.strip() not in ("", "no_selection")
             ),
             **offer,
             "brand": values.get("manufacturer", ""),
@@ -307,7 +300,7 @@ def _magento_product(
     )
 
 
-_TRANSLATED: dict[str, Callable[[Iterable[FeedRow | UnreadableRow], str | None], Rows]] = {
+_TRANSLATED: dict[str, Callable[[_AnyRows, str | None, Counter[str]], Rows]] = {
     "magento": _magento,
     "shopify": _shopify,
     "woocommerce": _woocommerce,
@@ -321,8 +314,19 @@ def _product(number: int, fields: Texts, options: Texts, problems: Sequence[str]
     return FeedRow(number, {**named, **offer, **fields}, problems=tuple(problems))
 
 
-def _is_online(values: Texts, column: str) -> bool:
-    return values.get(column, "1").strip() in ("1", "")
+def _is_yes(text: str) -> bool:
+    """Whether a text is a yes, as spreadsheets and translations write it, or empty."""
+    plain = text.strip().removesuffix(".0")
+    return plain in ("", "1") or (not plain.isdigit() and _meaning(plain) == "in_stock")
+
+
+def _is_not_shown(values: Texts, online: str, shown: str, hidden: str, not_shown: Counter[str]) -> bool:
+    """Whether a platform does not show a product. Count it then, with the text that says so."""
+    visibility, published = values.get(shown, "").strip().lower(), values.get(online, "").strip()
+    if visibility != hidden and _is_yes(published):
+        return False
+    not_shown[hidden if visibility == hidden else f"{online} is {published[:40]}"] += 1
+    return True
 
 
 def _offer(
@@ -333,21 +337,27 @@ def _offer(
     Args:
         own: the product's row. It counts without variants, and without their prices.
         variants: all its variants.
-        columns: those that say whether a row is online, its price, sale price, first day, last day and stock.
+        columns: those that say whether a row is online, its price, sale price and stock.
         currency: the currency of prices without one.
         day: returns a date in normal form.
     """
-    online, price, sale, start, end, stock = columns.split()
-    sold = [each for each in variants if _is_online(each, online)]
+    online, price, sale, stock = columns.split()
+    sold = [each for each in variants if _is_yes(each.get(online, ""))]
     priced = [each for each in sold or variants if each.get(price, "").strip()]
     offers = []
     for each in priced or [own]:
-        dates = " / ".join(day(each.get(name, "").strip()) or ".." for name in (start, end))
+        dates = joined_dates(*(day(each.get(name, "").strip()) for name in DATES))
         fields = {"price": each.get(price, ""), "sale_price": each.get(sale, ""), SALE_DATES: dates}
         offers.append((each.get("sku") or each.get("id", ""), fields))
     offer, problems = offer_of(offers, currency)
-    counted = [own] if own.get(stock, "").strip() == "0" else (priced if sold else ()) or sold or [own]
-    best = _any_in_stock([each.get(stock, "").strip() for each in counted])
+    is_gone = _meaning(own.get(stock, "")) == "out_of_stock"
+    counted = [own] if is_gone else (priced if sold else ()) or sold or [own]
+    best = _any_in_stock(
+        [
+            next(filter(None, (each.get(n, "").strip() for n in (stock, "stock", "qty"))), "")
+            for each in counted
+        ]
+    )
     return {**offer, "availability": "out_of_stock" if variants and not sold else best}, problems
 
 
@@ -373,12 +383,17 @@ def _amount(text: str, currency: str | None = "USD") -> float:
 
 
 def _any_in_stock(availabilities: Sequence[str]) -> str:
-    """Return the availability of a product: the best one of its variants."""
-    known = [each for each in availabilities if each]
-    for best in ("in_stock", "1", "backorder"):
-        if best in known:
-            return best
-    return known[0] if known else ""
+    """Return the availability of a product: the best one of its variants. One may be not understood."""
+    meant = {_meaning(each): each for each in availabilities if each}
+    best = (each for each in ("in_stock", "backorder", "preorder") if each in meant)
+    return next(best, None) or meant.get("") or next(iter(meant), "")
+
+
+def _meaning(availability: str) -> str:
+    """Return what an availability means; "" if it is not understood."""
+    with suppress(ValueError):
+        return canonical_availability(availability)
+    return ""
 
 
 @lru_cache(4)

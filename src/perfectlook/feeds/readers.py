@@ -17,10 +17,12 @@ from perfectlook.feeds.columns import IMAGES, column_name
 from perfectlook.feeds.rows import (
     MAX_FEED,
     UTF_16,
+    WORDS,
     FeedRow,
     Reader,
     Rows,
     UnreadableRow,
+    money_of,
     start_of,
     unreadable,
     wrong_encoding,
@@ -76,22 +78,7 @@ def format_of(name: str, chosen: str | None = None, media_type: str = "", start:
     return (by_type or by_name or by_header)[0]
 
 
-_NO_FEEDS = {
-    **dict.fromkeys(
-        ("<!doctype html", "<html"),
-        "is a web page, not a feed. Check the address; a feed must not need a sign-in.",
-    ),
-    **dict.fromkeys(
-        ("PK\x03\x04", "\xd0\xcf\x11\xe0"),
-        "is a zip file or an Excel workbook. Unpack it, or save it as CSV.",
-    ),
-    **dict.fromkeys(
-        ("\x1f\x8b", "BZh", "\x28\xb5\x2f\xfd", "\xfd7zXZ"),
-        "is packed twice, or in another way than gzip. Unpack it.",
-    ),
-    "%PDF": "is a PDF, not a feed. Export it as CSV.",
-    "[": "is one JSON list. Write one object on each line, as `jq -c '.[]'` does.",
-}
+_NO_FEEDS: dict[str, str] = WORDS["no_feeds"]
 """The beginnings of files that are no feeds, and what to do."""
 
 
@@ -107,8 +94,8 @@ def as_text(value: object) -> str:
         return value if isinstance(value, str) else ""
     if isinstance(value, bytes):
         return value.decode()
-    if isinstance(value, dict) and value.keys() == {"value", "currency"}:  # a price of Google's Content API
-        return f"{as_text(value['value'])} {as_text(value['currency'])}"
+    if isinstance(value, dict) and (price := money_of(value)):
+        return price
     if isinstance(value, list | tuple):
         value = _dense(value)
     if isinstance(value, dict | list):

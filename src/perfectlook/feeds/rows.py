@@ -1,12 +1,19 @@
 """The rows that readers of feeds yield, and the errors of files that they cannot read."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from perfectlook.errors import FeedError
+from perfectlook.files import read_toml
+from perfectlook.prices import CURRENCIES
+
+WORDS: dict[str, dict[str, Any]] = read_toml(Path(__file__).parent / "words.toml")
+"""The words of shops: names of columns and categories, availabilities, and names of platforms."""
 
 
 class FeedRow(NamedTuple):
@@ -50,6 +57,26 @@ class Reader(Protocol):
     def __call__(self, path: Path, id_column: str, /, *, most: int = MAX_FEED) -> Rows:
         """Yield the rows. Raises FeedError."""
 
+
+def money_of(values: Mapping[str, object]) -> str:
+    """Return the price that an object of a shop's API is, as amount and currency; "" if it is none.
+
+    Known are `{"amount": "9.90", "currencyCode": "EUR"}`, `{"amountMicros": ..., ...}`, `{"EUR": 9.9}` and
+    the like.
+    """
+    named = {re.sub("[^a-z]", "", name.lower()): str(value) for name, value in values.items()}
+    if len(values) == 1:
+        ((code, amount),) = values.items()
+        return f"{amount} {code}" if code in CURRENCIES else ""
+    code = next((named[name] for name in _OF_CURRENCIES if named.get(name)), "")
+    amount = next((named[name] for name in ("value", "amount", "price") if named.get(name)), "")
+    if not amount and "amountmicros" in named:
+        with suppress(InvalidOperation):
+            amount = f"{Decimal(named['amountmicros']).scaleb(-6):f}"
+    return f"{amount} {code}" if amount and code else ""
+
+
+_OF_CURRENCIES = ("currency", "currencycode", "pricecurrency", "currencyiso", "currencyisocode")
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 """The byte order marks of UTF-16."""

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from perfectlook.errors import FeedError
-from perfectlook.feeds.columns import column_name
-from perfectlook.feeds.rows import FeedRow, Rows, UnreadableRow, unreadable, wrong_encoding
+from perfectlook.feeds.columns import FIELDS, LISTED_IMAGES, column_name
+from perfectlook.feeds.rows import FeedRow, Rows, UnreadableRow, money_of, unreadable, wrong_encoding
+from perfectlook.prices import is_price
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -111,7 +112,8 @@ def _values(item: "Element", depth: int = 0) -> dict[str, str]:
     """Return the fields of an item by name. Those of Google's namespace take precedence.
 
     Elements in a field are fields of their own: those of a list (`<images><image>`) have their own name,
-    others also the name of the field (`shipping_price`). Deeper than 16 elements, nothing is read.
+    others also the name of the field (`shipping_price`). A price with a currency, or a single element, is
+    the field itself. Deeper than 16 elements, nothing is read.
     """
     values: dict[str, str] = {}
     lists: list[Element] = []
@@ -132,13 +134,16 @@ def _values(item: "Element", depth: int = 0) -> dict[str, str]:
         values.setdefault(name, text)
     for field in lists:
         around = column_name(_local(field.tag))
-        for name, text in _values(field, depth + 1).items():
+        inner = _values(field, depth + 1)
+        if price := money_of(inner) if is_price(around) or around == "prices" else "":
+            values.setdefault(around.removesuffix("s"), price)
+        elif around in FIELDS and len(inner) == 1:
+            values.setdefault(around, *inner.values())
+        for name, text in inner.items():
             values.setdefault(name if around.startswith(name[:-1]) else f"{around}_{name}", text)
     return values
 
 
-LISTED_IMAGES = ("additional_image_link", "lifestyle_image_link", "image")
-"""Fields that an item may repeat, with one picture in each."""
 _WITH_MARKUP = ("title", "name", "description", "summary", "content")
 
 
