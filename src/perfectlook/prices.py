@@ -2,15 +2,14 @@
 
 import html
 import re
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
-from perfectlook.files import read_toml
-
-_TABLES = read_toml(Path(__file__).parent / "currencies.toml")
+_TABLES = tomllib.loads(Path(__file__).with_name("currencies.toml").read_text(encoding="utf-8"))
 CURRENCIES = {code: int(places) for places, codes in _TABLES["decimals"].items() for code in codes.split()}
 """The currency codes of ISO 4217 that shops use, and the number of decimals that shops write."""
 _WHOLE, _COMMAS, _ABBREVIATIONS = (

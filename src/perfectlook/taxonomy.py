@@ -4,6 +4,7 @@
 """
 
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -11,12 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from perfectlook.files import read_toml
 from perfectlook.texts import clean_line
 
 SEPARATOR = "|"
 FASHION, EITHER = (
-    frozenset(words.split()) for words in read_toml(Path(__file__).parent / "fashion.toml").values()
+    frozenset(words.split())
+    for words in tomllib.loads(Path(__file__).with_name("fashion.toml").read_text(encoding="utf-8")).values()
 )
 """Words of clothes in the categories of shops; first words that shops of clothes have, and others too."""
 MOSTLY = 0.8
