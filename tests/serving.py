@@ -116,9 +116,9 @@ def raw(shop: Running) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=20)
 
 
-def head_of(length: int) -> bytes:
-    """Return the head of a request with a photo of `length` bytes."""
-    head = "POST /v1/complete HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+def head_of(length: int, kind: str = "image/jpeg") -> bytes:
+    """Return the head of a request with a photo, or another body, of `length` bytes."""
+    head = f"POST /v1/complete HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n"
     return f"{head}Content-Length: {length}\r\n\r\n".encode()
 
 

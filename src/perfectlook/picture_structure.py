@@ -12,6 +12,8 @@ from itertools import chain
 from perfectlook.errors import PictureError
 
 MAX_SEGMENTS = 2_000
+MAX_FILL = 2**16
+"""Bytes of a JPEG before its first scan that are in no segment. Pillow reads them one by one in Python."""
 MAX_METADATA = 64
 """Segments of Exif, and of a colour profile in PNG. Pillow joins them one by one."""
 MAX_SCANS = 64
@@ -57,7 +59,7 @@ def check_structure(content: bytes, max_pixels: int, max_grid: int | None = None
 
 
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.S)
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.S)
 
 
 def check_pixels(width: int, height: int, most: int) -> None:
@@ -72,9 +74,11 @@ def check_pixels(width: int, height: int, most: int) -> None:
 def _check_jpeg(content: bytes) -> bool:
     """Walk over the segments and scans of the first picture. Return whether it has one sequential scan."""
     sequential = True
-    segments = exif = scans = pixels = 0
+    segments = exif = scans = pixels = fill = 0
     at = 2
     while found := _MARKER.search(content, at):
+        fill += 0 if scans else found.end() - at
+        _check_count(fill, "bytes between segments", MAX_FILL)
         marker, at = found[1][0], found.end()
         if marker == 0xD9:  # what follows, such as the other pictures of an MPO, is not decoded
             break
@@ -92,6 +96,7 @@ def _check_jpeg(content: bytes) -> bool:
         _check_count(exif, "segments of Exif", MAX_METADATA)
         _check_count(scans, "scans", min(MAX_SCANS, MAX_SCANNED // max(pixels, 1)))
         at += max(length, 2)
+    _check_count(0 if scans else len(content) - at, "bytes between segments", MAX_FILL)
     return sequential and scans == 1
 
 

@@ -17,6 +17,7 @@ from perfectlook.features.workers import (
     TaskTimeoutError,
     WorkerDiedError,
     WorkerError,
+    WorkerMemoryError,
     WorkerPool,
 )
 
@@ -131,6 +132,14 @@ def test_a_task_that_raises_is_an_error_and_keeps_its_worker():
         with pytest.raises(WorkerError, match="RuntimeError: as asked"):
             pool.submit("raise").result()
         assert pool.submit("who").result() == ("who", before)
+
+
+def test_a_task_that_needs_too_much_memory_says_so():
+    with (
+        WorkerPool(worker_starts.raising, 1) as pool,
+        pytest.raises(WorkerMemoryError, match="needs more memory"),
+    ):
+        pool.submit(MemoryError()).result()
 
 
 def test_errors_of_this_package_are_raised_unchanged_if_they_can_be_pickled():

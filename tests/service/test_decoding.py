@@ -55,6 +55,15 @@ def test_a_picture_that_needs_too_much_memory_is_refused_and_the_next_one_decode
     assert decoder.decode(encoded(drawn(), "PNG")).width == 96
 
 
+def test_a_long_picture_is_decoded_within_the_memory_of_its_pixels() -> None:
+    """Its 14 megapixels take 58 MB in Pillow and 43 MB as bytes, and its decoding takes 115 MB."""
+    long = encoded(Image.new("RGB", (600, 24_000), "teal"), "PNG")
+    with Decoder(1, PictureLimits(), seconds=20.0, memory=130 * 2**20) as decoder:
+        decoded = decoder.decode(long, fit=224)
+    assert decoded.picture.size == (600, 24_000)
+    assert decoded.picture.getcolors() == [(14_400_000, (0, 128, 128))]
+
+
 def test_a_large_heic_needs_the_memory_of_its_decoder_alone() -> None:
     """Its 17 megapixels take 26 MB as decoded, and 52 MB as RGB. Pillow's copy would take another 69 MB."""
     buffer = io.BytesIO()

@@ -5,9 +5,11 @@ import errno
 import io
 import json
 import logging
+import socket
 import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from fastapi.routing import APIRoute
 from PIL import Image
 
 from perfectlook.answers import FeedbackEvent
+from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError, UsageError
+from perfectlook.model.runtime import Model
 from perfectlook.service.app import ROUTES
 from perfectlook.service.errors import LoopErrors, Refusal
 from perfectlook.service.feedback import MOST_COUNTS, FeedbackStore
@@ -154,6 +158,22 @@ def test_a_newcomer_takes_the_place_of_an_idle_connection_of_the_largest_crowd()
     assert sum(each.aborted for each in crowd) == 1
     assert not places.enter(Idle(), "a")  # type: ignore[arg-type]
     assert BACKLOG <= 128
+
+
+def test_a_newcomer_takes_the_place_of_a_body_that_never_arrives(own_store: Store, tmp_path: Path):
+    with running(own_store, tmp_path, connections=4) as own:
+        port = int(own.url.rpartition(":")[2])
+        crowds = [
+            socket.create_connection(("127.0.0.1", port), 5, (address, 0))
+            for address in ("127.0.0.2", "127.0.0.3")
+            for _ in range(2)
+        ]
+        for each in crowds:
+            each.sendall(head_of(100))
+        time.sleep(0.2)  # until all heads have come
+        assert own.client.get("/health").status_code == 200
+        for each in crowds:
+            each.close()
 
 
 def test_chunks_of_one_byte_are_cut_off(shop: Running):
@@ -398,6 +418,64 @@ def test_photos_that_are_fetched_are_within_the_budget_of_bodies(own_store: Stor
         for each in asking:
             each.join()
         assert own.photo(own_store.photos[0]).status_code == 200  # the budget has its bytes back
+
+
+def test_slow_urls_of_one_address_do_not_close_the_fetcher(own_store: Store, tmp_path: Path):
+    photo = own_store.photos[0].read_bytes()
+    with web() as shop, running(own_store, tmp_path, allow_private=True) as own:
+        shop.answers["/slow.jpg"] = lambda _: shop.ended.wait(8) and None
+        shop.answers["/room.jpg"] = lambda handler: handler.reply(200, photo)
+        statuses: list[int] = []
+
+        def ask(path: str, address: str) -> int:
+            with httpx.Client(
+                transport=httpx.HTTPTransport(verify=False, local_address=address), timeout=30
+            ) as client:
+                url = {"url": shop.url(path)}
+                statuses.append(client.post(f"{own.url}/v1/complete", json=url).status_code)
+            return statuses[-1]
+
+        asking = [threading.Thread(target=ask, args=("/slow.jpg", "127.0.0.2")) for _ in range(40)]
+        for each in asking:
+            each.start()
+        eventually(lambda: len(statuses) + len(shop.asked) >= 40)
+        assert ask("/room.jpg", "127.0.0.1") == 200
+        shop.ended.set()
+        for each in asking:
+            each.join()
+        assert statuses.count(503) > 20
+
+
+def test_a_client_that_leaves_ends_the_fetch(own_store: Store, tmp_path: Path):
+    with web() as shop, running(own_store, tmp_path, allow_private=True) as own:
+
+        def trickle(handler: Handler) -> None:
+            handler.reply(200, content_length="1000")
+            while not shop.ended.wait(0.05):
+                handler.wfile.write(b"x")
+
+        shop.answers["/slow.jpg"] = trickle
+        body = json.dumps({"url": shop.url("/slow.jpg")}).encode()
+        with raw(own) as client:
+            client.sendall(head_of(len(body), "application/json") + body)
+            eventually(lambda: shop.asked)
+        assert own.service._fetchers.inside == 1
+        eventually(lambda: own.service._fetchers.inside == 0, 5)
+        shop.ended.set()
+
+
+def test_probes_of_about_the_same_time_share_one_count(own_shop: Running, monkeypatch: pytest.MonkeyPatch):
+    check, counts = Catalogue.check, []
+
+    def slow(catalogue: Catalogue, model: Model) -> None:
+        counts.append(time.sleep(0.3))
+        check(catalogue, model)
+
+    monkeypatch.setattr(Catalogue, "check", slow)
+    with ThreadPoolExecutor(90) as clients:
+        answers = list(clients.map(lambda _: httpx.get(f"{own_shop.url}/ready", timeout=30), range(90)))
+    assert {each.status_code for each in answers} == {200}
+    assert len(counts) < 20
 
 
 def test_answers_that_no_one_reads_are_cut_off(own_store: Store, tmp_path: Path):

@@ -38,6 +38,10 @@ class WorkerDiedError(WorkerError):
     """A worker ended without a result: it crashed, was killed, or ran out of memory."""
 
 
+class WorkerMemoryError(WorkerError):
+    """A task needed more memory than its worker may have."""
+
+
 class TaskTimeoutError(WorkerDiedError):
     """A task timed out; its worker was killed."""
 
@@ -228,6 +232,8 @@ def _work() -> None:
 
 def _portable(error: Exception) -> Exception:
     """Return an error that can be pickled."""
+    if isinstance(error, MemoryError):
+        return WorkerMemoryError("a task needs more memory than there is. Use fewer workers.")
     if isinstance(error, PerfectLookError):
         with suppress(Exception):
             pickle.loads(pickle.dumps(error))
@@ -246,7 +252,8 @@ def _widen(pipe: IO[bytes]) -> None:
 
 
 def _send(stream: IO[bytes], message: bytes, seconds: float = 0.0) -> None:
-    stream.write(_HEADER.pack(len(message), seconds) + message)
+    stream.write(_HEADER.pack(len(message), seconds))
+    stream.write(message)  # joining them would copy a large one
     stream.flush()
 
 

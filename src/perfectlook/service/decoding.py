@@ -4,18 +4,20 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from io import BytesIO
 from typing import NamedTuple
 
 from PIL import Image
 
 from perfectlook.errors import PerfectLookError, PictureError
-from perfectlook.features.workers import TaskTimeoutError, WorkerDiedError, WorkerPool
+from perfectlook.features.workers import TaskTimeoutError, WorkerDiedError, WorkerMemoryError, WorkerPool
 from perfectlook.files import Closable
 from perfectlook.images import PictureLimits, encode_jpeg, open_picture, upright_size
 from perfectlook.types import Box, Rectangle
 
 SMALLEST_BOX = 8
 _M_MMAP_THRESHOLD = -3
+_BAND = 512
 
 
 class SmallBoxError(PerfectLookError):
@@ -90,6 +92,10 @@ class Decoder(Closable):
             raise PictureError(
                 f"takes more than {self._seconds:g} s to decode. Save it again, or raise --decode-seconds."
             ) from error
+        except WorkerMemoryError as error:
+            raise PictureError(
+                "needs more memory than there is. Scale it down, or raise --decode-memory."
+            ) from error
         except WorkerDiedError as error:
             raise PictureError("crashes the decoder. Save it again.") from error
 
@@ -126,7 +132,18 @@ def decode(task: _Task) -> tuple[bytes, tuple[int, int], int, int]:
         if task.side is not None:
             picture.thumbnail((task.side, task.side), Image.Resampling.LANCZOS)
         return encode_jpeg(picture, 85), picture.size, width, height
-    return picture.tobytes(), picture.size, width, height
+    return _pixels(picture), picture.size, width, height
+
+
+def _pixels(picture: Image.Image) -> bytes:
+    """Return the bytes of a picture. `tobytes` of a large one would need twice their memory."""
+    if picture.height <= _BAND:
+        return picture.tobytes()
+    found = BytesIO()
+    for top in range(0, picture.height, _BAND):
+        band = (0, top, picture.width, min(top + _BAND, picture.height))
+        found.write(picture.crop(band).tobytes())
+    return found.getvalue()
 
 
 def pixels_of(box: Box, width: int, height: int) -> Rectangle:

@@ -215,9 +215,11 @@ class Body:
         """Count more bytes, such as those of a photo that is being fetched. Any thread may call this.
 
         Raises:
-            Refusal: the budget has too few bytes (503).
+            Refusal: the budget has too few bytes (503), or the request has ended.
         """
         with self._budget.lock:
+            if self._held is None and count:
+                raise Refusal(499, "client_gone", "The client has left.")
             self._fetched += count
             if self._held is not None and (more := self._size + self._fetched - _FREE - self._held) > 0:
                 if not self._budget.take(self._address, more):

@@ -187,7 +187,7 @@ async def read_question(
     if given.count(None) < len(given) - 1:
         raise Refusal(400, "bad_request", f"photo, url, sample and {name} exclude each other. Send one.")
     if options.url is not None:
-        content = await service.fetched(options.url, state_of(request))
+        content = await unless_gone(request, service.fetched(options.url, state_of(request)))
         place = httpx.URL(options.url)
         photo = ReceivedFile(content, place.netloc.decode("ascii") + place.path)  # a query may hold a secret
     elif options.sample is not None:

@@ -188,7 +188,7 @@ class Connections:
     def enter(self, protocol: "TimedProtocol", address: str) -> bool:
         """Add a connection and return whether there is a place for it.
 
-        If all places are taken, the address with the most connections loses one that waits for a request.
+        If all places are taken, the address with the most connections loses one that is idle.
         """
         mine = self._open.get(address, set())
         if len(mine) >= self._each:
@@ -246,8 +246,8 @@ class TimedProtocol(HttpToolsProtocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the connection waits for a request."""
-        return not self._answering
+        """Whether the connection waits for a request, or for the rest of one."""
+        return not self._answering or self._in_body
 
     @property
     def _address(self) -> str:

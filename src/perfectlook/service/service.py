@@ -1,8 +1,10 @@
 """The state that all routes share: the recommender, the worker threads, the metrics and the feedback."""
 
+import asyncio
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -43,6 +45,8 @@ from perfectlook.stores import Query
 Result = TypeVar("Result")
 
 FETCH_SECONDS = 10.0
+READY_SECONDS = 0.2
+"""For how long all who ask get the same answer to whether the catalogue can be used."""
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the metrics' histogram buckets, in seconds."""
 
@@ -69,7 +73,7 @@ class Service(Closable):
         self.workers = Workers("model", threads, queue, settings.queue_seconds, around=self._following)
         self.readers = Workers("reader", threads=4, places=512, around=self._following)
         self.parsers = Workers("parser", threads=2, places=512)
-        self.state = Workers("state", threads=1, places=64, around=self._following)
+        self._state = Workers("state", threads=1, places=1, around=self._following)
         self.writers = Workers("writer", threads=1, places=32, around=self._following)
         self.facets = FacetCounts()
         self.arms: list[Arm] = []
@@ -81,7 +85,9 @@ class Service(Closable):
         self._next: Recommender | None = None
         self._settled: set[str] = set()  # collections that cannot become the staged one
         self._closing = threading.Event()
-        self._fetchers = Workers("fetcher", threads=8, places=32)
+        self._fetchers = Workers("fetcher", threads=64, places=0, share=0.25)
+        self._ready: asyncio.Future[tuple[int, str]] | None = None
+        self._ready_until = 0.0
         self.metrics = Metrics(lambda: self.workers.inside)
 
     @classmethod
@@ -259,6 +265,26 @@ class Service(Closable):
             raise
         return photo.getvalue()
 
+    async def ready(self) -> tuple[int, str]:
+        """Return the number of products and the name of the model. Requests of about the same time share it.
+
+        Raises:
+            PerfectLookError: a catalogue cannot be read, or was synced with another model.
+        """
+        now = time.monotonic()
+        if self._ready is None or (self._ready.done() and now >= self._ready_until):
+            self._ready, self._ready_until = (
+                asyncio.ensure_future(self._state.run(self._count)),
+                now + READY_SECONDS,
+            )
+        return await asyncio.shield(self._ready)
+
+    def _count(self) -> tuple[int, str]:
+        catalogue, model = self.recommender.catalogue, self.recommender.model
+        for each in (self.recommender, *(arm.recommender for arm in self.arms)):
+            each.catalogue.check(each.model)
+        return catalogue.count(), model.name
+
     @property
     def cache_control(self) -> str:
         """Cache pictures for an hour: in any cache, or only in the client's if reading requires a key."""
@@ -269,7 +295,7 @@ class Service(Closable):
         self._closing.set()
         for workers in (
             *(self.workers, self.readers, self.parsers),
-            *(self.state, self.writers, self._fetchers),
+            *(self._state, self.writers, self._fetchers),
         ):
             workers.close()
         self.decoder.close()

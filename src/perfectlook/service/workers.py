@@ -50,6 +50,7 @@ class Workers(Closable):
         threads: int,
         places: int,
         longest: float = inf,
+        share: float = inf,
         around: Callable[[Callable[[], Any]], Any] = lambda work: work(),
     ) -> None:
         """Start no thread yet. Threads start with the first work.
@@ -59,12 +60,15 @@ class Workers(Closable):
             threads: number of threads.
             places: how many pieces of work may wait.
             longest: maximum expected wait in seconds, estimated from the latest durations.
+            share: how many pieces a caller may have for each free place. So one caller, or a few, cannot
+                take all places, and alone it may have many (Choudhury and Hahne, 1998).
             around: does each piece of work.
         """
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._threads = threads
         self._most = threads + places
         self._longest = longest
+        self._share = share
         self._around = around
         self._seconds = 0.0
         self._running: dict[int, float] = {}
@@ -108,15 +112,15 @@ class Workers(Closable):
         return result
 
     def _check(self, caller: str) -> None:
-        inside = self.inside
+        inside, mine = self.inside, self._inside[caller]
         waiting = inside - self._threads
         now = time.monotonic()
         # Work that is slow counts while it runs: its end would tell too late.
         longest = max([self._seconds, *(now - began for began in list(self._running.values()))])
         expected = (waiting + 1) * longest / self._threads
         # One waiting piece per thread is always allowed, so that no thread is idle.
-        is_long = waiting >= self._threads and expected > self._longest and self._inside[caller] > 0
-        if inside >= self._most or is_long:
+        is_long = waiting >= self._threads and expected > self._longest and mine > 0
+        if inside >= self._most or is_long or (mine and mine >= self._share * (self._most - inside)):
             raise Refusal(503, "busy", "The server is busy. Try again in a second.", retry_after=1)
 
     def _release(self) -> None:

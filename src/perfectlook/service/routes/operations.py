@@ -107,15 +107,8 @@ async def ready(service: OpenService) -> Response:
     It answers 503 if the catalogue, or that of an arm of an experiment, cannot be read or was synced with
     another model.
     """
-
-    def count() -> tuple[int, str]:
-        catalogue, model = service.recommender.catalogue, service.recommender.model
-        for each in (service.recommender, *(arm.recommender for arm in service.arms)):
-            each.catalogue.check(each.model)
-        return catalogue.count(), model.name
-
     try:
-        products, name = await service.state.run(count)
+        products, name = await service.ready()
     except PerfectLookError as error:
         message = "The catalogue cannot be used, or has another model than the server. Try again."
         raise Refusal(503, "unavailable", message, retry_after=5) from error

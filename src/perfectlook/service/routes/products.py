@@ -33,7 +33,14 @@ from perfectlook.server_answers import (
 )
 from perfectlook.service.errors import PICTURES, Refusal, described, json_answer, state_of
 from perfectlook.service.middleware import MAX_KEYED_JSON
-from perfectlook.service.requests import content_type, described_body, read_body, read_form, read_json
+from perfectlook.service.requests import (
+    content_type,
+    described_body,
+    read_body,
+    read_form,
+    read_json,
+    unless_gone,
+)
 from perfectlook.service.security import reading, writing
 from perfectlook.service.service import OpenService, Service
 from perfectlook.service.thumbnails import picture_address, tag_of
@@ -188,7 +195,7 @@ async def put(request: Request, service: OpenService, id: Id) -> Response:  # no
     text, content = await _body(request, service)
     new = await service.parsers.run(lambda: NewProduct.model_validate(read_json(text)))
     if content is None and new.picture_url is not None:
-        content = await service.fetched(new.picture_url, state_of(request))
+        content = await unless_gone(request, service.fetched(new.picture_url, state_of(request)))
     if content is None and new.picture_base64 is not None:
         try:
             decode = partial(base64.b64decode, new.picture_base64, validate=True)
