@@ -11,7 +11,8 @@ from PIL import Image
 
 from dirty import CLEAN, DIRTY
 from drawn import FASHION
-from pictures import drawn
+from perfectlook.service.decoding import Decoded, Decoder
+from pictures import drawn, encoded
 from serving import Running, Store
 
 
@@ -83,6 +84,46 @@ def test_a_put_product_is_found_and_a_deleted_one_is_not(own_shop: Running):
     assert own_shop.keyed.delete("/v1/products/mine%2F1").json() == {"deleted": "mine/1"}
     assert own_shop.keyed.delete("/v1/products/mine%2F1").status_code == 404
     assert own_shop.client.get(put.json()["picture"]).status_code == 404
+
+
+def test_the_picture_of_a_put_product_goes_with_it_alone(own_shop: Running, own_store: Store):
+    def stored() -> int:
+        return len(list((own_store.catalogue / "pictures" / "put").iterdir()))
+
+    def put(id_: str, picture: bytes) -> str:
+        body = {"category": FASHION[0], "picture_base64": base64.b64encode(picture).decode()}
+        return own_shop.keyed.put(f"/v1/products/{id_}", json=body).json()["picture"]
+
+    first, second = put("a", png()), put("b", png())
+    own_shop.keyed.delete("/v1/products/a")
+    assert own_shop.client.get(first).status_code == 404
+    assert own_shop.client.get(second).content == png()
+    assert stored() == 1
+
+    other = encoded(drawn(), "PNG")
+    put("b", other)
+    assert own_shop.client.get(second).content == other
+    assert stored() == 1
+
+    catalogue, model = own_shop.service.recommender.catalogue, own_shop.service.recommender.model
+    catalogue.sync(own_store.source, model, workers=1)  # the set does not have it
+    assert own_shop.client.get("/v1/products/b").status_code == 404
+    assert stored() == 0
+
+
+def test_a_worker_decodes_a_picture_as_the_sync_does_before_it(
+    own_shop: Running, monkeypatch: pytest.MonkeyPatch
+):
+    decode, sizes = Decoder.decode, []
+
+    def noted(decoder: Decoder, content: bytes, *, fit: int) -> Decoded:
+        sizes.append(fit)
+        return decode(decoder, content, fit=fit)
+
+    monkeypatch.setattr(Decoder, "decode", noted)
+    body = {"category": FASHION[0], "picture_base64": base64.b64encode(png()).decode()}
+    assert own_shop.keyed.put("/v1/products/a", json=body).status_code == 200
+    assert sizes == [own_shop.service.recommender.backbone.description.input_size]
 
 
 @pytest.mark.parametrize("text", ["out of stock", "Sold Out", "https://schema.org/OutOfStock", "0"])

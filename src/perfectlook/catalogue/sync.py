@@ -21,7 +21,7 @@ from perfectlook.catalogue.sources import Listing, SetSource, Source, list_produ
 from perfectlook.catalogue.vectors import VectorFile
 from perfectlook.errors import CatalogueError
 from perfectlook.features.store import FeatureStore
-from perfectlook.feeds import Feed
+from perfectlook.feeds import Feed, PictureCache
 from perfectlook.model.runtime import Model
 from perfectlook.progress import ProgressOf, counted, no_progress
 from perfectlook.stores import Store
@@ -254,7 +254,7 @@ class Sync:
         store, source = self._store, self._source
         manifest = _with_centres(store, self._manifest, self._embedder.centres(embed, self._manifest.target))
         hidden: list[Path] = []
-        if isinstance(source, Feed) and not self._stages:
+        if (isinstance(source, Feed) or self._listing.is_whole) and not self._stages:
             hidden = _no_longer_shown(store, manifest, report, self._staying)
         shown, collection = store.active(), manifest.target.collection
         done, advance = 0, self._progress("embedding", "products")
@@ -272,8 +272,8 @@ class Sync:
         if self._listing.is_whole:
             store.mark_complete(collection)
         _finish(store, manifest, stage=self._stages)
-        if isinstance(source, Feed):
-            source.pictures.drop(hidden)
+        pictures = source.pictures if isinstance(source, Feed) else PictureCache.of(store.location)
+        pictures.drop(hidden)
 
 
 def _stored_states(store: Store, collection: str) -> dict[str, State]:

@@ -20,6 +20,8 @@ from perfectlook.images import SUFFIXES, open_picture
 from perfectlook.progress import Progress
 
 FOLDER = "pictures"
+PUT_FOLDER = "put"
+"""The folder in it for pictures of products that were put, which have no URL."""
 LEDGER = "fetched.sqlite"
 UNFINISHED = "*/.*.part"
 LEFT_BEHIND_SECONDS = 3600.0
@@ -27,8 +29,8 @@ LEFT_BEHIND_SECONDS = 3600.0
 GIVEN_UP_AFTER = 8
 """After this many temporary failures in a row, no more pictures are requested from a server."""
 _TOGETHER = 64
-_MADE = re.compile(r"[0-9a-f]{40}(\.[a-z]+)?")
-"""The names that the cache gives to pictures."""
+_MADE = re.compile(rf"([0-9a-f]{{2}})/\1[0-9a-f]{{38}}(\.[a-z]+)?|{PUT_FOLDER}/[0-9a-f]{{40,64}}")
+"""The paths that the cache and PUT give to pictures. PUT once gave shorter ones."""
 _SCHEMA = "CREATE TABLE IF NOT EXISTS fetched (name TEXT PRIMARY KEY, etag TEXT, last_modified TEXT)"
 
 
@@ -109,8 +111,9 @@ class PictureCache:
     def drop(self, pictures: Iterable[Path]) -> None:
         """Remove the pictures that the cache has made and that no longer have a URL."""
         for picture in pictures:
-            made = f"{self.folder}{os.sep}{picture.name[:2]}{os.sep}{picture.name}" == str(picture)
-            if made and _MADE.fullmatch(picture.name) and str(picture) not in self._urls:
+            made = f"{picture.parent.name}/{picture.name}"
+            is_inside = str(self.folder / made) == str(picture)
+            if is_inside and _MADE.fullmatch(made) and str(picture) not in self._urls:
                 picture.unlink(missing_ok=True)
 
     def _fetch(

@@ -5,6 +5,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from perfectlook.answers import CatalogueProduct, details_of
 from perfectlook.catalogue import Record
 from perfectlook.catalogue.changes import change_products, delete_products
-from perfectlook.errors import CatalogueError, PictureError
+from perfectlook.errors import CatalogueError, PerfectLookError, PictureError
 from perfectlook.feeds import PictureCache
 from perfectlook.feeds.columns import field_names
 from perfectlook.feeds.fields import Cleaning, unusable_id
+from perfectlook.feeds.pictures import PUT_FOLDER
 from perfectlook.files import write_file
 from perfectlook.server_answers import (
     CatalogueFacets,
@@ -49,7 +51,6 @@ from perfectlook.texts import clean_line
 from perfectlook.types import Problem, Product
 
 router = APIRouter(tags=["catalogue"], dependencies=[Depends(reading)])
-PICTURES_FOLDER = "put"
 SYNC_WAIT = 10.0
 """Seconds that a write waits for a running sync."""
 
@@ -291,16 +292,22 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
     fields |= field_names(new.fields)
     if problem := next(Cleaning().clean(fields), None):
         raise Refusal(422, "invalid", f"fields: {problem[1]}")
+    known = _records(service, [id_]).get(id_)
     if content is not None:
-        picture = _stored(service, content)
-    elif known := _records(service, [id_]).get(id_):
+        picture = _stored(service, id_, content)
+    elif known:
         picture = Path(known.picture)
     else:
         raise Refusal(422, "invalid", "A new product requires a picture. Send picture_url or picture_base64.")
     source = OneProduct(Product(id_, category, picture, clean_line(new.title or "") or None, fields))
     recommender = service.recommender
     recommender.catalogue.check(recommender.model)  # a sync with another model would switch the catalogue
-    report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)
+    try:
+        report = recommender.catalogue.sync(source, recommender.model, wait=SYNC_WAIT, workers=1)
+    finally:
+        with suppress(PerfectLookError):
+            for each in {picture, Path(known.picture) if known else picture}:
+                _remove_unused(service, id_, each)
     if report.failed:
         raise PictureError(report.failed[0].reason)
     recommender.usual.forget()
@@ -309,21 +316,41 @@ def _put(service: Service, id_: str, new: NewProduct, content: bytes | None) -> 
 def _delete(service: Service, id_: str) -> None:
     picture = Path(_record(service, id_).picture)
     delete_products(service.recommender.catalogue.store, [id_])
-    if picture.parent == _folder(service) and re.fullmatch("[0-9a-f]{40}", picture.name):
-        picture.unlink(missing_ok=True)
+    _remove_unused(service, id_, picture)
 
 
-def _stored(service: Service, content: bytes) -> Path:
-    """Store a product's picture under its hash: no file name comes from a request."""
-    service.decoder.decode(content)
-    picture = _folder(service) / hashlib.sha256(content).hexdigest()[:40]
+def _stored(service: Service, id_: str, content: bytes) -> Path:
+    """Store a product's picture, which no other product has. No file name comes from a request.
+
+    A worker decodes it first as the sync does, which has no limits of time and memory.
+    """
+    service.decoder.decode(content, fit=service.recommender.backbone.description.input_size)
+    picture = _folder(service) / f"{_hash(id_.encode())}{_hash(content)}"
     if not picture.exists():
         write_file(picture, content, durable=True, error=CatalogueError)
     return picture
 
 
+def _remove_unused(service: Service, id_: str, picture: Path) -> None:
+    """Remove a picture that was stored for a product, unless vectors of the product still have it."""
+    if picture.parent != _folder(service) or not re.fullmatch(
+        f"{_hash(id_.encode())}[0-9a-f]{{32}}", picture.name
+    ):
+        return
+    store = service.recommender.catalogue.store
+    for name in store.collections():
+        for point in store.get([id_], collection=name).values():
+            if Record.from_payload(id_, point.payload).picture == str(picture):
+                return
+    picture.unlink(missing_ok=True)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
 def _folder(service: Service) -> Path:
-    return PictureCache.of(service.recommender.catalogue.location).folder / PICTURES_FOLDER
+    return PictureCache.of(service.recommender.catalogue.location).folder / PUT_FOLDER
 
 
 def _page(service: Service, category: str | None, limit: int, after: str | None) -> ProductPage:
