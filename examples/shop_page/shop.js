@@ -4,8 +4,8 @@ const service = new URL(".", document.querySelector('script[src*="widget"]').src
 const basket = document.querySelector("[data-basket]");
 const product = document.querySelector("[data-product]");
 
-const put = () => {
-  basket.textContent = Number(basket.textContent) + 1;
+const put = ({ detail }) => {
+  basket.textContent = Number(basket.textContent) + (detail.product?.quantity ?? 1);
 };
 
 document.addEventListener("added", put);

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perfectlook.cli.mcp import assistant
-from perfectlook.recommender import Recommender
+from perfectlook.recommender import Recommender, Rules, SlotTable
+from seeing import write_presence
 from serving import Store, small_store
 
 mcp = pytest.importorskip("mcp")
@@ -19,12 +21,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return small_store(tmp_path_factory.mktemp("store"))
 
 
-def call(store: Store, tool: str, **arguments: Any) -> Any:
+def call(
+    store: Store, tool: str, *, rules: Rules | None = None, slots: SlotTable | None = None, **arguments: Any
+) -> Any:
     """Return a tool's answer, or the text of its error."""
 
     async def ask() -> Any:
         with Recommender.open(store.catalogue, store.model) as recommender:
-            async with mcp.Client(assistant(recommender)) as client:
+            async with mcp.Client(assistant(recommender, rules, slots)) as client:
                 result = await client.call_tool(tool, arguments)
         text = result.content[0].text
         return text if result.is_error else json.loads(text)
@@ -66,6 +70,46 @@ def test_a_look_has_one_product_for_each_category(store: Store):
     found = call(store, "look", photo=str(store.photos[0]))
     names = [each["category"] for each in found["products"]]
     assert len(names) == len(set(names)) > 1
+    assert {each["quantity"] for each in found["products"]} == {1}
+
+
+def test_the_shops_rules_and_slots_hold(store: Store, tmp_path: Path):
+    photo = str(store.photos[0])
+    usual = call(store, "look", photo=photo)["products"]
+    first = usual[0]
+    rule = f"[[rule]]\naction = 'exclude'\nwhere = 'id = {first['id']}'\n"
+    (tmp_path / "rules.toml").write_text(rule)
+    (tmp_path / "slots.toml").write_text(f'[[quantity]]\ncategory = "{usual[1]["category"]}"\ncount = 4\n')
+    rules, slots = Rules.read(tmp_path / "rules.toml"), SlotTable.read(tmp_path / "slots.toml")
+
+    found = call(store, "look", rules=rules, slots=slots, photo=photo)["products"]
+    assert {each["category"]: each["quantity"] for each in found}[usual[1]["category"]] == 4
+    asked = {"photo": photo, "categories": [first["category"]], "k": 100}
+    for tool in ("look", "complete"):
+        answer = call(store, tool, rules=rules, **(asked if tool == "complete" else {"photo": photo}))
+        assert first["id"] not in json.dumps(answer)
+    alike = call(store, "similar", product=usual[1]["id"], k=100, rules=rules)
+    assert first["id"] not in json.dumps(alike)
+
+
+def test_products_that_the_photo_shows_are_listed(store: Store, tmp_path: Path):
+    seeing = store._replace(model=shutil.copytree(store.model, tmp_path / "model"))
+    photo = str(store.photos[0])
+    category = call(store, "complete", photo=photo)["categories"][0]["category"]
+    write_presence(seeing.model, category)
+    found = call(seeing, "complete", photo=photo, k=2)
+    with Recommender.open(seeing.catalogue, seeing.model) as recommender:
+        expected = [each.id for each in recommender.complete(photo, k=2, limit=8).in_scene]
+    assert [each["id"] for each in found["in_scene"]] == expected != []
+
+
+def test_the_command_reads_the_rules_and_the_slots(store: Store, tmp_path: Path, capsys: Any):
+    from perfectlook.cli.main import main
+
+    command = ["mcp", "--model", str(store.model), "--catalogue", str(store.catalogue)]
+    for flag in ("--rules", "--slots"):
+        assert main([*command, flag, str(tmp_path / "gone.toml")]) == 2
+        assert "gone.toml" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A box on the photo: the answer is for this part only."""
 
+import re
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_the_attention_of_a_part_lies_over_that_part(page: Any) -> None:
     drag(page, (0.5, 0.5), (0.9, 0.9))
     boxed(page)
 
-    page.locator(".row").first.hover()
+    page.get_by_role("button", name=re.compile("^Show where the model looked")).first.click()
     page.wait_for_selector(".glow.shown")
 
     glow, frame = (page.locator(each).bounding_box() for each in (".glow", ".frame"))

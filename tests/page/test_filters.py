@@ -92,6 +92,51 @@ def test_words_that_cannot_be_a_price_are_explained_and_change_nothing(
     page.wait_for_function("() => location.search.includes('to=70')")
 
 
+def test_only_prices_become_price_filters(opens: Any) -> None:
+    page = settled(opens("?sample=stripes"))
+    understood = """async texts => {
+      const { understood } = await import("/typed.js");
+      const none = { brands: new Map(), colours: new Map() };
+      return texts.map(text => {
+        const { from, to, words } = understood(text, none);
+        return [from ?? null, to ?? null, words.join(" ")];
+      });
+    }"""
+    expected = {
+        "2-3 seater sofa": [None, None, "2-3 seater sofa"],
+        "desk 120-160 cm": [None, None, "desk 120-160 cm"],
+        "desk from 120 to 160 cm": [None, None, "desk from 120 160 cm"],
+        "shoes 38-39": [None, None, "shoes 38-39"],
+        "rug under 2 m": [None, None, "rug under 2 m"],
+        "rug under 12.5 cm": [None, None, "rug under 12.5 cm"],
+        "rug 160 to 230": [None, None, "rug 160 230"],
+        "3-seater under 900": [None, "900", "3-seater"],
+        "sofa between 300 and 900": ["300", "900", "sofa"],
+        "lamp 100-200 €": ["100", "200", "lamp"],
+        "oak, 100-300": ["100", "300", "oak"],
+        "over 100 under 300 oak": ["100", "300", "oak"],
+        "sofa from 100": ["100", None, "sofa"],
+    }
+    assert page.evaluate(understood, list(expected)) == list(expected.values())
+
+
+def test_only_prices_become_price_filters_in_german(opens: Any, german: Running) -> None:
+    page = settled(opens("?sample=stripes", url=german.url))
+    for words, found in (
+        ("Tisch 120 bis 160 cm", ["„Tisch“", "„120“", "„160“", "„cm“"]),
+        ("3-Sitzer von 100 bis 300", ["ab 100 €", "bis 300 €", "„3-Sitzer“"]),
+    ):
+        box = page.get_by_role("searchbox")
+        box.fill(words)
+        box.press("Enter")
+        page.wait_for_function(
+            "n => document.querySelectorAll('.active .chip-text').length === n", arg=len(found)
+        )
+        assert [each.replace("\xa0", " ") for each in chips(page)] == found
+        page.locator(".active .chip-reset").click()
+        page.wait_for_function("() => !document.querySelector('.active .chip-text')")
+
+
 def test_a_full_row_may_have_more_products(opens: Any, shop: Running) -> None:
     page = opens()
     page.wait_for_selector(".sample")

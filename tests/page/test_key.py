@@ -1,8 +1,10 @@
 """A server that requires a key for reading: the page asks for the key once."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -71,3 +73,29 @@ def test_without_the_key_the_page_says_so(opens: Any, closed: Running) -> None:
     page.get_by_role("heading", name="A key is required").wait_for()
     page.get_by_role("button", name="Try again").click()
     page.get_by_role("heading", name="This server requires a key").wait_for()
+
+
+def test_a_shared_look_and_a_shared_shortlist_open_after_the_key(opens: Any, closed: Running) -> None:
+    first = opens("?sample=stripes&view=look", url=closed.url)
+    enter(first, key_of(closed))
+    first.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    first.get_by_role("button", name="Another look").click()
+    first.wait_for_function("() => location.search.includes('other=1')")
+    first.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    names = first.locator(".slot .card-name").all_inner_texts()
+    first.get_by_role("button", name=re.compile("^Lock ")).first.click()  # now the address has the products
+    first.wait_for_function("() => location.search.includes('slot=')")
+    query = parse_qs(first.url.partition("?")[2])
+
+    other = opens(first.url[first.url.index("?") :], url=closed.url)
+    enter(other, key_of(closed))
+    other.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    assert other.locator(".slot .card-name").all_inner_texts() == names
+    assert parse_qs(other.url.partition("?")[2]) == query
+
+    ids = [each.partition("=")[2] for each in query["slot"][:2]]
+    third = opens(f"?list={ids[0]}&list={ids[1]}", url=closed.url)
+    third.get_by_role("heading", name="This server requires a key").wait_for()
+    assert not third.locator("#shortlist").is_visible()  # over the question for the key
+    enter(third, key_of(closed))
+    third.locator("#shortlist .kept-open").nth(1).wait_for()

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -189,7 +190,77 @@ def test_removing_a_category_removes_its_slot(look: Any) -> None:
     assert "Chairs" not in chosen(look)
 
 
-def test_pointing_at_a_slot_shows_the_attention(look: Any) -> None:
-    look.locator(".slot").first.hover()
+def without(page: Any, gone: str) -> None:
+    """Let the server answer as if it had lost a product."""
 
-    look.wait_for_selector(".glow.shown")
+    def answered(route: Any) -> None:
+        if gone in (route.request.post_data or ""):
+            message = f"locked product '{gone}': not in shop. Check the id."
+            route.fulfill(status=422, json={"error": {"code": "invalid", "message": message}})
+        else:
+            route.continue_()
+
+    page.route("**/v1/complete", answered)
+    page.route(f"**/v1/products/{gone}", lambda route: route.fulfill(status=404, json={"error": {}}))
+
+
+def test_a_look_outlives_a_product_that_left_the_shop(opens: Any) -> None:
+    first = opens("?sample=stripes&view=look")
+    settled(first)
+    for name in ("Rugs", "Chairs"):
+        first.get_by_role("button", name=f"Lock {name}").click()
+    first.wait_for_function("() => location.search.split('lock=').length === 3")
+    query = first.url[first.url.index("?") :]
+    locked = dict(each.split("=", 1) for each in parse_qs(query[1:])["lock"])
+    gone = next(id_ for category, id_ in locked.items() if category.endswith("Rugs"))
+
+    other = opens()
+    without(other, gone)
+    other.goto(other.url + query)
+    settled(other)
+
+    toast = "A product of this look is no longer available. The look was chosen without it."
+    assert other.locator(".toast").inner_text() == toast
+    assert other.locator(".slot.held").count() == 1
+    assert len(chosen(other)) == 4
+    assert gone not in other.url
+
+
+def test_locks_that_exclude_each_other_can_be_unlocked(look: Any) -> None:
+    def refused(route: Any) -> None:
+        if "locked" in (route.request.post_data or ""):
+            message = "locked products exclude each other in a look. Unlock one of them."
+            route.fulfill(status=422, json={"error": {"code": "invalid", "message": message}})
+        else:
+            route.continue_()
+
+    look.route("**/v1/complete", refused)
+    look.get_by_role("button", name=re.compile("^Lock ")).first.click()
+    look.get_by_role("button", name="Choose the others again").click()
+    look.get_by_role("alert").get_by_role("button", name="Unlock all").click()
+
+    settled(look)
+    assert look.locator(".slot.held").count() == 0
+
+
+def test_a_slot_of_several_says_so_to_everyone(opens: Any) -> None:
+    page = opens()
+
+    def four(route: Any) -> None:
+        found = route.fetch().json()
+        for slot in (found.get("look") or {"slots": []})["slots"]:
+            slot["quantity"] = 4 if slot["category"].endswith("Chairs") else 1
+        route.fulfill(json=found)
+
+    page.route("**/v1/complete", four)
+    page.goto(page.url + "?sample=stripes&view=look")
+    settled(page)
+    chairs = page.locator(".slot").filter(has=page.get_by_role("heading", name="Chairs"))
+    assert chairs.locator(".card-open").get_attribute("aria-label").startswith("4 × Chairs")
+    page.get_by_role("button", name="Keep to compare").click()
+    page.get_by_role("button", name="Another look").click()
+    page.get_by_role("button", name="Compare").click()
+
+    names = page.locator("#compare td:first-child .card-name").all_inner_texts()  # the kept look
+    assert [each.startswith("4 × ") for each in names] == ["Chairs" in each for each in names]
+    assert any("Chairs" in each for each in names)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from browser import open_filters
+from browser import keep, open_filters
 from serving import Running, eventually
 
 SHOES, BAGS, CHAIRS, RUGS = "Shoes", "Handbags", "Chairs", "Rugs"
@@ -47,25 +47,29 @@ def test_a_card_shows_name_and_price_and_the_drawer_the_shares(page: Any, shop: 
     assert part / bar == pytest.approx(product["why"]["whole"], abs=0.02)
 
 
-def test_pointing_at_a_row_shows_the_attention(page: Any, shop: Running) -> None:
+def eye(page: Any) -> Any:
+    return page.get_by_role("button", name=re.compile("^Show where the model looked")).first
+
+
+def test_the_attention_is_shown_on_demand_alone_and_without_boxes(page: Any) -> None:
+    page.locator(".row").first.hover()
+    page.locator(".card-open").first.focus()
+    page.wait_for_timeout(100)
     assert "shown" not in page.locator(".glow").get_attribute("class")
 
-    page.locator(".row").first.hover()
+    eye(page).click()
 
     page.wait_for_selector(".glow.shown canvas")
-    weights = answer(shop, attention=True)["categories"][0]["attention"]["weights"]
-    best = max(range(49), key=weights.__getitem__)
-    outline = page.locator(".glow .outlines rect.first")  # the small photo has outlines too
-    place = int(float(outline.get_attribute("y"))) * 7 + int(float(outline.get_attribute("x")))
-    assert place == best
+    assert page.locator(".glow > :not(canvas), .small-glow > :not(canvas)").count() == 0
     caption = page.locator(".caption").inner_text()
     assert caption.startswith(f"For {titles(page)[0].lower()}, the model looked")
-    page.locator(".brand").hover()
+    keep(page, "attention")
+    eye(page).click()
     page.wait_for_selector(".glow:not(.shown)", state="attached")
 
 
 def test_the_veil_is_thinnest_where_the_model_looked_most(page: Any, shop: Running) -> None:
-    page.locator(".row").first.hover()
+    eye(page).click()
     page.wait_for_selector(".glow.shown canvas")
     weights = answer(shop, attention=True)["categories"][0]["attention"]["weights"]
 
@@ -84,13 +88,11 @@ def test_the_veil_is_thinnest_where_the_model_looked_most(page: Any, shop: Runni
 
 
 def test_the_attention_can_be_shown_by_keyboard(page: Any) -> None:
-    eye = page.get_by_role("button", name=re.compile("^Show where the model looked")).first
-
-    eye.focus()
+    eye(page).focus()
     page.keyboard.press("Enter")
     page.locator("#theme").focus()
 
-    assert eye.get_attribute("aria-pressed") == "true"
+    assert eye(page).get_attribute("aria-pressed") == "true"
     assert "shown" in page.locator(".glow").get_attribute("class")
 
 
@@ -257,6 +259,38 @@ def test_a_rejected_product_leaves_and_comes_back(page: Any, shop: Running) -> N
     page.locator(f".card[data-product='{before[1]}']").wait_for()
     assert ids() == before
     eventually(lambda: count("rejected") == rejected + 1)
+
+
+def test_a_rejected_product_stays_away_from_later_answers_until_it_is_undone(page: Any) -> None:
+    def shown() -> list[str]:
+        return page.locator("[data-product]").evaluate_all("all => all.map(each => each.dataset.product)")
+
+    page.get_by_role("button", name="Whole look").click()
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    page.get_by_role("button", name=re.compile("^Lock ")).first.click()
+    picture = page.locator(".slot .card-open img").first.get_attribute("src")
+    rejected = re.search("products/([^/]+)/picture", picture)
+    assert rejected
+    page.get_by_role("button", name="Products", exact=True).click()
+
+    card = page.locator(f".row .card[data-product='{rejected[1]}']")
+    card.hover()
+    card.locator(".reject").click()
+    card.wait_for(state="detached")
+    page.get_by_role("button", name="Whole look").click()
+    page.wait_for_selector(".look[aria-busy=false] .slot .card-name")
+    pictures = page.locator(".slot .card-open img").evaluate_all("all => all.map(each => each.src)")
+    assert [each for each in pictures if rejected[1] in each] == []
+    page.get_by_role("button", name="Products", exact=True).click()
+    open_filters(page).get_by_label("Price from in EUR").fill("1")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => location.search.includes('from=1')")
+    settled(page)
+
+    assert rejected[1] not in shown()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Undo").click()  # of an earlier answer by now
+    page.wait_for_function("id => document.querySelector(`.row [data-product='${id}']`)", arg=rejected[1])
 
 
 def test_the_server_stores_what_is_kept_and_shown(opens: Any, shop: Running) -> None:

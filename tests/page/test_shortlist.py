@@ -69,3 +69,16 @@ def test_it_survives_a_reload_and_back_closes_it(kept: Any) -> None:
     kept.reload()
 
     kept.get_by_role("button", name="Shortlist: 2").wait_for()
+
+
+def test_a_look_is_built_with_a_kept_product_only_where_there_is_a_scene(kept: Any, opens: Any) -> None:
+    kept.locator("#shortlist .kept-open").first.click()
+    kept.get_by_role("button", name="Build a look with this").click()
+    kept.wait_for_selector(".look[aria-busy=false] .slot.held")
+    assert not kept.locator("#shortlist").is_visible()
+    assert not kept.locator("#drawer").is_visible()
+
+    start = opens("?" + "&".join(f"list={each}" for each in ids(kept)))
+    start.locator("#shortlist .kept-open").first.click()
+    start.locator("#drawer h2").wait_for()
+    assert start.get_by_role("button", name="Build a look with this").count() == 0

@@ -40,7 +40,14 @@ new Promise(done => { let sum = 0; new PerformanceObserver(list => { for (const 
 """
 EVENTS = """
 window.told = []; for (const name of ["shown", "clicked", "added"])
-  document.addEventListener(name, event => told.push([name, event.detail.product.id]));
+  document.addEventListener(name, event => {
+    const { id, quantity } = event.detail.product; told.push([name, id, quantity]); });
+"""
+
+APPEND = """
+attributes => { const look = document.createElement("perfect-look");
+  for (const [name, value] of Object.entries(attributes)) look.setAttribute(name, value);
+  document.querySelector("main").append(look); }
 """
 
 Pages = dict[str, str]
@@ -165,7 +172,7 @@ def visit(
 
 
 def told(page: Any, name: str) -> list[str]:
-    return [id_ for event, id_ in page.evaluate("told") if event == name]
+    return [id_ for event, id_, _ in page.evaluate("told") if event == name]
 
 
 @pytest.mark.parametrize("width", ["phone", "tablet", "desktop"])
@@ -217,6 +224,76 @@ def test_what_is_in_the_basket_stays_marked_in_every_tab(visit: Callable[..., An
     assert first.get_attribute("aria-label") == label
     assert first.locator(".tick").is_visible()
     assert page.locator("perfect-look .add.in").count() == 1
+
+
+def test_what_the_shop_could_not_add_is_not_marked_and_not_reported(
+    visit: Callable[..., Any], service: tuple[Running, str], linked: Store
+):
+    category = HOME[0]
+    page = visit(f'<perfect-look product="{linked.product}" categories="{category}" basket></perfect-look>')
+    eventually(lambda: len(told(page, "shown")) > 0)
+    before = _count(service[0], category)["added"]
+    page.evaluate("document.addEventListener('added', event => event.preventDefault())")
+    first, second = (page.locator("perfect-look .add").nth(place) for place in (0, 1))
+    first.click()
+    second.click()
+    assert len(told(page, "added")) == 2
+    assert page.locator("perfect-look .add.in").count() == 0
+
+    id_ = page.locator("perfect-look .card").first.get_attribute("data-id")
+    assert page.evaluate("id => document.querySelector('perfect-look').report('added', id)", id_)
+    assert first.locator(".tick").is_visible()  # it is in the basket now
+    assert len(told(page, "added")) == 2  # the shop knows
+    page.goto(page.url.replace("/what", "/other"), wait_until="commit")  # leave: reports are sent
+    eventually(lambda: _count(service[0], category)["added"] == before + 1)
+    page.wait_for_timeout(200)
+    assert _count(service[0], category)["added"] == before + 1
+
+
+def test_a_slot_of_four_shows_and_adds_four(visit: Callable[..., Any]):
+    def four(route: Any) -> None:
+        found = route.fetch().json()
+        for place, slot in enumerate(found["look"]["slots"]):
+            slot["quantity"] = 1 if place else 4
+        route.fulfill(json=found)
+
+    page = visit("<p>nothing yet</p>", wait="")
+    page.route("**/v1/complete", four)
+    page.evaluate(APPEND, {"sample": "stripes", "look": "", "basket": "", "loading": "eager"})
+    page.wait_for_selector("perfect-look[data-state=ready]")
+    cards = page.locator("perfect-look .card")
+    assert [each.startswith("4 × €") for each in cards.locator(".money").all_inner_texts()] == [
+        not place for place in range(cards.count())
+    ]
+    assert cards.first.locator(".add").get_attribute("aria-label").startswith("Add to basket: 4 × ")
+    page.get_by_role("button", name="Add all to basket").click()
+    quantities = [each for event, _, each in page.evaluate("told") if event == "added"]
+    assert quantities == [4, *[1] * (cards.count() - 1)]
+    keep(page, "widget-quantity")
+
+
+@pytest.mark.parametrize(("attribute", "sent"), [({}, None), ({"k": "3"}, 3), ({"look": ""}, 1)])
+def test_the_number_of_products_is_the_services_unless_the_page_names_one(
+    visit: Callable[..., Any], attribute: dict[str, str], sent: int | None
+):
+    page = visit("<p>nothing yet</p>", wait="")
+    with page.expect_request("**/v1/complete") as asked:
+        page.evaluate(APPEND, {"sample": "stripes", "loading": "eager", **attribute})
+    assert asked.value.post_data_json.get("k") == sent
+
+
+def test_another_language_has_its_format_of_prices_and_the_shops_texts(
+    visit: Callable[..., Any], linked: Store
+):
+    page = visit(f'<perfect-look product="{linked.product}" locale="fr-FR" basket></perfect-look>')
+    price = page.locator("perfect-look .money").first.inner_text()
+    assert re.fullmatch(r"[\d\s]+(,\d\d)?\s€", price)
+    page.evaluate(
+        "() => { const look = document.querySelector('perfect-look');"
+        " look.texts = { heading: 'Va bien avec', basket: title => `Ajouter : ${title}` }; look.refresh(); }"
+    )
+    page.get_by_role("heading", name="Va bien avec").wait_for()
+    page.get_by_role("button", name=re.compile("^Ajouter : ")).first.wait_for()
 
 
 def test_categories_have_their_short_names_in_german(visit: Callable[..., Any], linked: Store):
@@ -400,7 +477,7 @@ def test_a_server_with_keys_answers_a_public_one_alone(
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         key = f'key="{public}"' if "keyed" in handler.path else ""
-        html = f'<perfect-look sample="stripes" {key}></perfect-look>'
+        html = f'<perfect-look sample="stripes" k="8" {key}></perfect-look>'
         html = (
             f'<!doctype html><title>Shop</title><link rel="icon" href="data:,"><body>{html}'
             f'<script type="module" src="{holder[0]}/widget.js"></script>'

@@ -211,6 +211,9 @@ function safe(address, service = document.baseURI) {
   }
 }
 
+/** A product's title, or another text, with the quantity of its slot: "4 × Chair". */
+const counted = ({ title, id, quantity }, text = title || id) => (quantity > 1 ? `${quantity} × ${text}` : text);
+
 /** A failed call: a message for the developer, and a text for the shopper. */
 class Failure extends Error {
   constructor(message, text = "empty") {
@@ -240,6 +243,8 @@ class PerfectLook extends HTMLElement {
 
   /** The shop's own names of categories by their paths: { "Furniture|Chairs": "Seats" }. */
   names = {};
+  /** The shop's own texts: { add: "…" }. For a language without texts here, and to change some. */
+  texts = {};
   #short = {};
   #added = new Set();
   #root = this.attachShadow({ mode: "open" });
@@ -273,14 +278,15 @@ class PerfectLook extends HTMLElement {
     this.#plan();
   }
 
-  /** Report an event of a product by its id, such as `added` from the shop's own button. */
+  /** Report an event of a product by its id, such as `added` from the shop's own button. The page gets no event. */
   report(event, id) {
     const found = this.#answer?.products.find((each) => each.id === id);
-    if (found) this.#tell(event, found);
+    if (found) this.#note(event, found);
+    if (found && event === "added") this.#mark(found);
     return Boolean(found);
   }
 
-  /** Ask again, for example after a change of `names`. */
+  /** Ask again, for example after a change of `names` or `texts`. */
   refresh() {
     this.#plan();
   }
@@ -324,7 +330,7 @@ class PerfectLook extends HTMLElement {
   // What the attributes ask for
 
   get #texts() {
-    return TEXTS[this.#locale.split("-")[0]];
+    return { ...(TEXTS[this.#locale.split("-")[0]] ?? TEXTS.en), ...this.texts };
   }
 
   get #locale() {
@@ -332,12 +338,13 @@ class PerfectLook extends HTMLElement {
     const found = named || this.closest("[lang]")?.lang || document.documentElement.lang || "en";
     try {
       const [locale] = Intl.getCanonicalLocales(found);
-      if (TEXTS[locale?.split("-")[0]]) return locale;
+      const known = TEXTS[locale.split("-")[0]] || Object.keys(this.texts).length;
+      if (named && !known) this.#warn(`locale="${named}": has English texts. Set the property texts, then call refresh().`);
+      return locale;
     } catch {
-      // reported below
+      if (named) this.#warn(`locale="${named}": not a locale, such as de-AT. en is used.`);
+      return "en";
     }
-    if (named) this.#warn(`locale="${named}": unknown. Use en or de, such as de-AT.`);
-    return "en";
   }
 
   get #service() {
@@ -353,10 +360,10 @@ class PerfectLook extends HTMLElement {
 
   get #k() {
     const given = this.getAttribute("k");
-    if (given === null) return 8;
+    if (given === null) return null; // the service's default, or that of an experiment's arm
     if (/^\d+$/.test(given) && given >= 1 && given <= 100) return Number(given);
-    this.#warn(`k="${given}": must be a whole number from 1 to 100. 8 is used.`);
-    return 8;
+    this.#warn(`k="${given}": must be a whole number from 1 to 100. The service's default is used.`);
+    return null;
   }
 
   get #categories() {
@@ -380,7 +387,9 @@ class PerfectLook extends HTMLElement {
     const [product, photo, sample] = ["product", "photo", "sample"].map((each) => this.getAttribute(each));
     const given = [product, photo, sample].filter(Boolean);
     if (given.length > 1) this.#warn("product, photo and sample exclude each other. Set one of them.");
-    const body = { k: this.#isLook ? 1 : this.#k, limit_categories: this.#isLook ? 8 : MOST_TABS };
+    const body = { limit_categories: this.#isLook ? 8 : MOST_TABS };
+    const k = this.#isLook ? 1 : this.#k;
+    if (k) body.k = k;
     if (this.#categories.length) body.category = this.#categories;
     for (const name of ["where", "session"])
       if (this.getAttribute(name)) body[name] = this.getAttribute(name);
@@ -521,7 +530,7 @@ class PerfectLook extends HTMLElement {
         make("div", { class: "money" }, make("i")),
         make("div", { class: "brand" }),
       );
-    const few = Array.from({ length: Math.min(this.#isLook ? 8 : this.#k, 8) }, bone);
+    const few = Array.from({ length: Math.min((!this.#isLook && this.#k) || 8, 8) }, bone);
     const strip = make("ul", { class: "strip", "aria-hidden": "true" }, ...few);
     const tabs =
       this.#hasTabs && make("div", { class: "tabs", "aria-hidden": "true" }, make("i"), make("i"), make("i"));
@@ -533,7 +542,7 @@ class PerfectLook extends HTMLElement {
   #show(answer) {
     const look = this.#isLook ? (answer.look ?? { slots: [] }) : null;
     const sections = look
-      ? [{ products: look.slots.map((each) => ({ ...each.product, category: each.category })) }]
+      ? [{ products: look.slots.map(({ product, category, quantity }) => ({ ...product, category, quantity })) }]
       : answer.categories
           .slice(0, this.#categories.length || MOST_TABS)
           .filter((each) => each.products.length);
@@ -541,6 +550,7 @@ class PerfectLook extends HTMLElement {
       section.products.map((each) => ({
         ...each,
         category: each.category ?? section.category,
+        quantity: each.quantity ?? 1,
         request: answer.request_id,
       })),
     );
@@ -653,7 +663,7 @@ class PerfectLook extends HTMLElement {
     const content = [
       picture,
       make("span", { class: "title", part: "title" }, title),
-      make("span", { class: "money", part: "price" }, price && make("span", {}, price), old),
+      make("span", { class: "money", part: "price" }, price && make("span", {}, counted(product, price)), old),
       make("span", { class: "brand", part: "brand" }, product.brand ?? ""),
     ];
     const open = (event) => {
@@ -675,7 +685,7 @@ class PerfectLook extends HTMLElement {
             type: "button",
             class: isIn ? "add in" : "add",
             part: "add",
-            "aria-label": this.#texts[isIn ? "added" : "basket"](title),
+            "aria-label": this.#texts[isIn ? "added" : "basket"](counted(product)),
             tabindex: index ? -1 : 0,
             click: () => this.#add([product]),
           },
@@ -840,29 +850,35 @@ class PerfectLook extends HTMLElement {
   // Events
 
   #add(products) {
-    for (const each of products) {
-      this.#tell("added", each);
-      this.#added.add(each.id);
-      const card = [...this.#strip.children].find((one) => one.dataset.id === each.id);
-      const button = card?.querySelector(".add");
-      button?.classList.add("in");
-      button?.setAttribute("aria-label", this.#texts.added(each.title || each.id));
-    }
+    for (const each of products) if (this.#tell("added", each)) this.#mark(each);
   }
 
-  /** Hand an event to the page and to the service. False if the page prevents the default. */
-  #tell(event, { request, ...product }) {
-    const link = product.link ? safe(product.link, this.#service) : null;
-    const detail = { event, request_id: request, product: { ...product, link } };
+  #mark(product) {
+    this.#added.add(product.id);
+    const card = [...this.#strip.children].find((one) => one.dataset.id === product.id);
+    const button = card?.querySelector(".add");
+    button?.classList.add("in");
+    button?.setAttribute("aria-label", this.#texts.added(counted(product)));
+  }
+
+  /**
+   * Hand an event to the page and to the service. False if the page prevents the default: then nothing was added,
+   * but a click was a click.
+   */
+  #tell(event, product) {
+    const { request, ...rest } = product;
+    const link = rest.link ? safe(rest.link, this.#service) : null;
+    const detail = { event, request_id: request, product: { ...rest, link } };
     const allowed = this.dispatchEvent(
       new CustomEvent(event, { bubbles: true, composed: true, cancelable: true, detail }),
     );
-    if (request && this.getAttribute("feedback") !== "off")
-      this.#note(request, { product: product.id, category: product.category, rank: product.rank, event });
+    if (allowed || event !== "added") this.#note(event, product);
     return allowed;
   }
 
-  #note(request, event) {
+  #note(name, { request, id, category, rank }) {
+    if (!request || this.getAttribute("feedback") === "off") return;
+    const event = { product: id, category, rank, event: name };
     const service = this.#service;
     const headers = { ...this.#headers, "Content-Type": "application/json" };
     const session = this.getAttribute("session") || undefined;

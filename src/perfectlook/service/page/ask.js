@@ -175,7 +175,6 @@ export function removeCategory(category) {
     answer: { ...answer, sections },
     categories: sections.map((each) => each.category),
     locked,
-    lit: null,
     pinned: null,
   });
   say(texts.spoken.removed(short(category)));
@@ -219,11 +218,10 @@ export function completePart([left, top, right, bottom]) {
 export async function again() {
   set({ look: { ...get().look, phase: "none" } });
   await askRows();
-  if (get().view === "look" && get().phase === "done") await askLook();
+  const { view, phase, look } = get();
+  const first = { at: look.at, shown: look.shown }; // the look of the address, if none has come yet
+  if (view === "look" && phase === "done") await askLook(look.slots.length ? {} : first);
 }
 
-/** Show the attention of a category while the pointer is on its row. */
-export const light = (category) => get().lit === category || set({ lit: category });
-
-/** Keep showing the attention of a category, or stop. */
+/** Show the attention of a category over the photo, or stop. */
 export const pin = (category) => set({ pinned: get().pinned === category ? null : category });

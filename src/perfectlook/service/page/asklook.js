@@ -48,9 +48,30 @@ export async function askLook({ at = 0, shown = {} } = {}) {
     else if (at && looks.length === 1) toast(texts.look.noOther);
   } catch (error) {
     if (error.name === "AbortError") return;
+    if (error.status === 422 && Object.keys(fixed).length && !signal.aborted) {
+      const left = await stillThere(fixed);
+      if (signal.aborted) return;
+      if (Object.keys(left).length < Object.keys(fixed).length) {
+        const only = (products) => Object.fromEntries(Object.entries(products).filter(([name]) => name in left));
+        set({ locked: only(locked) });
+        toast(texts.look.gone);
+        return askLook({ at, shown: only(shown) });
+      }
+    }
     const over = error.details?.problem === "over_budget" ? error.details : null;
     set({ look: { ...get().look, phase: "failed", failure: failureOf(error), over } });
   }
+}
+
+/** Those of {category: id} that the catalogue still has. Without an answer, a product counts as there. */
+async function stillThere(products) {
+  const found = await Promise.all(
+    Object.entries(products).map(async ([category, id]) => {
+      const now = await api.product(id).catch((error) => (error.status === 404 ? {} : { category }));
+      return now.category === category && [category, id];
+    }),
+  );
+  return Object.fromEntries(found.filter(Boolean));
 }
 
 /** The products of slots by category. */
@@ -104,6 +125,12 @@ export function toggleLock(slot) {
   say(held ? texts.spoken.unlocked(short(slot.category)) : texts.spoken.locked(short(slot.category)));
 }
 
+/** Unlock every product, and choose again. */
+export function unlockAll() {
+  set({ locked: {} });
+  return askLook();
+}
+
 /** Show the alternatives of a slot, or hide them. */
 export const toggleSwap = (category) => set({ swapping: get().swapping === category ? null : category });
 
@@ -146,6 +173,6 @@ export function useKept() {
 
 /** Build the look around a product. */
 export function useInLook(product, category) {
-  set({ locked: { ...get().locked, [category]: product.id }, view: "look", drawer: null });
+  set({ locked: { ...get().locked, [category]: product.id }, view: "look", drawer: null, listed: false });
   return askLook();
 }

@@ -1,6 +1,7 @@
 // The actions on one product: rate it, open it, find similar products.
 
 import * as api from "./api.js";
+import { again } from "./ask.js";
 import { fresh, whereOf } from "./calls.js";
 import { failureOf } from "./failure.js";
 import { report } from "./feedback.js";
@@ -11,7 +12,9 @@ import { nameOf } from "./words.js";
 
 const ALIKE = 12;
 
-/** Take a product out of its row; another one takes its place. The visitor can undo it. */
+/**
+ * Take a product out of its row, and out of later answers; another one takes its place. The visitor can undo it.
+ */
 export function reject(product, category, requestId) {
   const row = get().answer?.sections.find((each) => each.category === category);
   const at = row?.products.findIndex((each) => each.id === product.id) ?? -1;
@@ -19,13 +22,32 @@ export function reject(product, category, requestId) {
   report(requestId, product, category, "rejected");
   const [next, ...spare] = row.spare;
   change({ ...row, products: row.products.toSpliced(at, 1, ...(next ? [next] : [])), spare });
+  leave(product);
   toast(texts.spoken.rejected(nameOf(product, category)), { label: texts.product.undo, act: () => undo(row, product) });
 }
 
+/** Keep a product out of later answers. A look that has it is out of date. */
+function leave({ id }) {
+  const { look, locked, rejected } = get();
+  const isIn = [look, ...look.looks].some(({ slots }) =>
+    slots.some(({ product, alternatives }) => [product, ...alternatives].some((each) => each.id === id)),
+  );
+  set({
+    rejected: [...rejected, id],
+    locked: Object.fromEntries(Object.entries(locked).filter(([, held]) => held !== id)),
+    ...(isIn && { look: { ...look, phase: "none" } }),
+  });
+}
+
 function undo(row, { id }) {
+  const { answer, rejected } = get();
+  set({ rejected: rejected.filter((each) => each !== id) });
+  const now = answer?.sections.find((each) => each.category === row.category);
+  if (now?.requestId !== row.requestId) return again(); // the row is of another answer by now
   change(row);
   document.querySelector(`.row [data-product="${CSS.escape(id)}"] .card-open`)?.focus();
   say(texts.spoken.undone);
+  return null;
 }
 
 function change(section) {

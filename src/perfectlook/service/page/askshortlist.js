@@ -40,7 +40,7 @@ export async function restoreShortlist(ids) {
   const asked = ids.filter((id) => !known.has(id)).map((id) => api.product(id).catch(() => null));
   const found = (await Promise.all(asked)).filter(Boolean);
   store([...shortlist, ...found.map((product) => ({ product, category: product.category }))]);
-  if (ids.length) set({ listed: true });
+  if (found.some(({ id }) => ids.includes(id)) || ids.some((id) => known.has(id))) set({ listed: true });
 }
 
 /** Show the shortlist, or close it. */

@@ -1,16 +1,16 @@
 // The attention of the model, drawn over the photo: regions without attention are darker.
 
-import { h, s } from "./element.js";
+import { h } from "./element.js";
 import { texts } from "./locale.js";
 import { place, short } from "./words.js";
 
-const OUTLINED = 3;
+const NAMED = 3;
 const STRONG = 0.35;
 const NEARLY_EVEN = 1.5;
 const DARKEST = 140;
 
 /** The strongest regions as {row, column, weight}: at most three, none much weaker than the first. */
-export function strongest({ rows, columns, weights }) {
+function strongest({ rows, columns, weights }) {
   const ordered = weights.map((weight, at) => ({
     row: Math.floor(at / columns),
     column: at % columns,
@@ -18,7 +18,7 @@ export function strongest({ rows, columns, weights }) {
   }));
   ordered.sort((one, other) => other.weight - one.weight);
   return ordered
-    .slice(0, OUTLINED)
+    .slice(0, NAMED)
     .filter(({ weight }) => weight >= STRONG * ordered[0].weight && weight > 1.05 / (rows * columns));
 }
 
@@ -28,7 +28,7 @@ export function paint(glow, attention, box) {
   if (!attention) return;
   const canvas = h("canvas", {});
   veil(canvas, attention);
-  glow.replaceChildren(canvas, outlines(attention));
+  glow.replaceChildren(canvas);
   const [left, top, right, bottom] = box ?? [0, 0, 1, 1];
   Object.assign(glow.style, {
     left: `${left * 100}%`,
@@ -39,7 +39,7 @@ export function paint(glow, attention, box) {
 }
 
 /** Draw the veil on a small canvas: the less attention, the darker. The browser smooths it. */
-export function veil(canvas, { rows, columns, weights }) {
+function veil(canvas, { rows, columns, weights }) {
   const grid = new OffscreenCanvas(columns, rows);
   const pen = grid.getContext("2d");
   const pixels = pen.createImageData(columns, rows);
@@ -55,31 +55,6 @@ export function veil(canvas, { rows, columns, weights }) {
   over.imageSmoothingQuality = "high";
   over.clearRect(0, 0, canvas.width, canvas.height);
   over.drawImage(grid, 0, 0, canvas.width, canvas.height);
-}
-
-/** Outlines of the strongest regions, in a drawing that is stretched over the photo. */
-export function outlines(attention) {
-  const { rows, columns } = attention;
-  return s(
-    "svg",
-    {
-      class: "outlines",
-      viewBox: `0 0 ${columns} ${rows}`,
-      preserveAspectRatio: "none",
-      "aria-hidden": "true",
-    },
-    ...strongest(attention).map(({ row, column }, at) =>
-      s("rect", {
-        class: at === 0 ? "first" : "",
-        x: column + 0.04,
-        y: row + 0.04,
-        width: 0.92,
-        height: 0.92,
-        rx: 0.14,
-        "vector-effect": "non-scaling-stroke",
-      }),
-    ),
-  );
 }
 
 /** A sentence that says where the model looked for a category. */

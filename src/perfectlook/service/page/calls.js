@@ -1,5 +1,6 @@
 // What calls have in common: a new call aborts the previous one, and each sends the filters and the box.
 
+const LONGEST = 2000; // of a filter that the server accepts
 const running = {};
 
 /** A signal for a new call. It aborts the previous call of the same kind. */
@@ -14,8 +15,8 @@ export function endAll() {
   for (const each of Object.values(running)) each.abort();
 }
 
-/** The filters of the state in the syntax of the API; "" without filters. */
-export function whereOf({ filters, currency }) {
+/** The filters of the state, and what the visitor rejected, in the syntax of the API; "" without any. */
+export function whereOf({ filters, currency, rejected }) {
   const unit = currency ? ` ${currency}` : "";
   const terms = [];
   if (filters.from) terms.push(`price >= ${filters.from}${unit}`);
@@ -24,7 +25,10 @@ export function whereOf({ filters, currency }) {
   if (filters.brands.length) terms.push(`brand in (${filters.brands.map(quoted).join(", ")})`);
   if (filters.colours.length) terms.push(`color in (${filters.colours.map(quoted).join(", ")})`);
   for (const word of filters.words) terms.push(`title contains ${quoted(word)}`);
-  return terms.join(" and ");
+  const where = (ids) => [...terms, ...(ids.length ? [`id not in (${ids.map(quoted).join(", ")})`] : [])].join(" and ");
+  let ids = rejected;
+  while (ids.length && where(ids).length > LONGEST) ids = ids.slice(1);
+  return where(ids);
 }
 
 const quoted = (text) => `"${text.replaceAll(/["\\]/g, "\\$&")}"`;

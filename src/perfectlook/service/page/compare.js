@@ -5,7 +5,7 @@ import { h, replace } from "./element.js";
 import { closed, opened, titleBar } from "./layers.js";
 import { texts } from "./locale.js";
 import { listen } from "./state.js";
-import { nameOf, short, sum } from "./words.js";
+import { counted, nameOf, short, sum } from "./words.js";
 
 /** Show the state in the dialog, and follow its changes. */
 export function mount(dialog, act) {
@@ -67,7 +67,7 @@ function cell(slot, category) {
     {},
     tile(slot.product, 160),
     h("span", { class: "brand-line" }, short(category)),
-    h("span", { class: "card-name" }, nameOf(slot.product, category)),
+    h("span", { class: "card-name" }, counted(nameOf(slot.product, category), slot.quantity)),
     priceOf(slot.product),
   );
 }

@@ -101,12 +101,13 @@ function inside(drawer, act) {
             texts.product.visit,
             icon("out"),
           ),
-        h(
-          "button",
-          { type: "button", class: "secondary small", onclick: () => act.useInLook(product, category) },
-          icon("look"),
-          texts.product.useInLook,
-        ),
+        get().scene &&
+          h(
+            "button",
+            { type: "button", class: "secondary small", onclick: () => act.useInLook(product, category) },
+            icon("look"),
+            texts.product.useInLook,
+          ),
         drawer.region &&
           h(
             "button",

@@ -4,11 +4,19 @@ const root = document.documentElement;
 const file = await import(`./locale/${root.dataset.locale ?? root.lang}.js`);
 root.lang = file.language;
 
+// A shop's own file can be of an earlier version: what it lacks is in English.
+const english = root.dataset.locale ? await import("./locale/en.js") : {};
+const isPart = (value) => Boolean(value) && typeof value === "object" && !Array.isArray(value);
+const over = (base, own) => {
+  if (!isPart(base) || !isPart(own)) return own ?? base;
+  return { ...base, ...Object.fromEntries(Object.keys(own).map((name) => [name, over(base[name], own[name])])) };
+};
+
 /** The texts by part of the page. Those with values in them are functions. */
-export const texts = file.texts;
+export const texts = over(english.texts, file.texts);
 
 /** The short names of categories by their paths. */
-export const names = file.names ?? {};
+export const names = over(english.names, file.names) ?? {};
 
 /** The name of the shop, which is the title of the page. */
 export const title = root.dataset.name ?? texts.page.title;

@@ -55,7 +55,7 @@ export function mount(host, act) {
       if (host.hidden) return;
       host.setAttribute("aria-busy", String(look.phase === "loading"));
       replace(bar, ...totals(look, currency, act));
-      if (look.phase === "failed") return arrange(host, [refused(look, act), bar]);
+      if (look.phase === "failed") return arrange(host, [refused(look, locked, act), bar]);
       if (!look.slots.length) return arrange(host, [look.phase === "loading" ? wait : nothing(act)]);
       replace(head, ...heading(look, locked, kept, act));
       replace(notes, ...left(look));
@@ -129,15 +129,17 @@ function totals(look, currency, act) {
   ];
 }
 
-function refused(look, act) {
+function refused(look, locked, act) {
   const { over } = look;
   if (over) return tooDear(over, act);
+  const isHeld = Object.keys(locked).length > 0;
   return h(
     "div",
     { class: "state", role: "alert" },
     h("h2", {}, look.failure.title),
     h("p", {}, look.failure.text),
     look.failure.again ? button("secondary", "again", texts.failure.again, act.askLook) : null,
+    isHeld && !look.failure.again ? button("secondary", "unlock", texts.look.unlockAll, act.unlockAll) : null,
   );
 }
 

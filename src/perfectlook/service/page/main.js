@@ -27,6 +27,7 @@ import { short } from "./words.js";
 
 const PATIENCE = 1500;
 const at = (id) => document.getElementById(id);
+const listed = new URLSearchParams(location.search).getAll("list");
 
 function leave() {
   ask.close();
@@ -83,6 +84,7 @@ function entered() {
   const { phase, keys } = get();
   set({ keys: keys + 1 });
   if (phase === "failed") ask.again();
+  askshortlist.restoreShortlist(listed);
   return learn();
 }
 
@@ -109,7 +111,7 @@ at("home").addEventListener("click", (event) => {
   event.preventDefault();
   leave();
 });
-askshortlist.restoreShortlist(new URLSearchParams(location.search).getAll("list"));
+askshortlist.restoreShortlist(listed);
 if (new URLSearchParams(location.search).size) share.restore(act);
 share.mount(at("share"), act);
 learn();

@@ -52,7 +52,7 @@ export function mount(host, scene, dialog) {
     (phase) => phase === "loading" && dialog.open && dialog.close(),
   );
   listen(
-    ({ lit, pinned, answer }) => [lit ?? pinned, answer],
+    ({ pinned, answer }) => [pinned, answer],
     (category, answer) =>
       paint(glow, answer?.sections.find((each) => each.category === category)?.attention, get().box),
   );

@@ -98,10 +98,6 @@ export function row(section, answer, act) {
       class: "row",
       data: { category },
       aria: { label: name },
-      onpointerenter: (event) => event.pointerType === "mouse" && act.light(category),
-      onpointerleave: (event) => event.pointerType === "mouse" && act.light(null),
-      onfocusin: () => act.light(category),
-      onfocusout: () => act.light(null),
     },
     h(
       "header",

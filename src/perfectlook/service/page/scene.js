@@ -76,7 +76,7 @@ export function mount(host, act) {
     (box, draft, phase) => replace(tools, ...sceneTools(box, draft, phase, boxed)),
   );
   listen(
-    ({ lit, pinned, answer, box, draft }) => [lit ?? pinned, answer, box, draft],
+    ({ pinned, answer, box, draft }) => [pinned, answer, box, draft],
     (category, answer, box, draft) => {
       const section = draft ? null : answer?.sections.find((each) => each.category === category);
       paint(glow, section?.attention, box);

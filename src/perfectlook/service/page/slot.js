@@ -3,7 +3,7 @@
 import { priceOf, spoken, tile } from "./card.js";
 import { arrange, h, icon, replace } from "./element.js";
 import { numbers, texts } from "./locale.js";
-import { nameOf, paid, short, upright } from "./words.js";
+import { counted, nameOf, paid, short, upright } from "./words.js";
 
 /** The element of a category's slot, and `update(slot, {held, open, requestId})`, which draws what changed. */
 export function slotOf(category, act) {
@@ -14,8 +14,6 @@ export function slotOf(category, act) {
     {
       class: upright(category) ? "slot upright" : "slot",
       data: { category },
-      onpointerenter: (event) => event.pointerType === "mouse" && act.light(category),
-      onpointerleave: (event) => event.pointerType === "mouse" && act.light(null),
     },
     h("h2", { class: "slot-name" }, short(category)),
     product,
@@ -42,7 +40,7 @@ function opened({ category, product, quantity }, requestId, act) {
       type: "button",
       class: "card-open",
       data: { key: `open ${category}` },
-      aria: { label: spoken(product, name) },
+      aria: { label: spoken(product, counted(name, quantity)) },
       onclick: () => act.openProduct(product, category, requestId),
     },
     tile(product, 480),

@@ -3,10 +3,10 @@
 /** The state at the start.
  *
  * scene: {kind: "photo" | "sample" | "url", ...} or null; categories: null (the server suggests) or paths;
- * box: [left, top, right, bottom] in 0..1 or null; draft: a box that is being drawn; lit: the category whose
- * attention is shown; look: the slots on the page, `looks` of the last answer and which of them (`at`), `shown`:
+ * box: [left, top, right, bottom] in 0..1 or null; draft: a box that is being drawn; pinned: the category
+ * whose attention is shown; look: the slots on the page, `looks` of the last answer and which of them (`at`), `shown`:
  * their products by category if the server would now choose others, and `over`: why nothing fits the budget;
- * kept: a look to compare with the one on the page.
+ * kept: a look to compare with the one on the page; rejected: ids of products that no answer may have.
  *
  * Beyond a scene there are the categories of the catalogue (`known`), its brands and colours (`facets`, each a
  * Map from a value to its number of products), the samples (null
@@ -51,8 +51,8 @@ export const BEGINNING = Object.freeze({
   kept: null,
   compared: false,
   locked: Object.freeze({}),
+  rejected: Object.freeze([]),
   swapping: null,
-  lit: null,
   pinned: null,
   drawer: null,
 });

@@ -24,33 +24,43 @@ export function checked(filters, changes) {
 }
 
 const escaped = (words) => words.map((word) => word.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
-const CURRENCY = "(?:€|\\$|£|(?:eur|euros?|usd|gbp|chf)(?![a-z]))?";
-const NUMBER = `${CURRENCY}\\s*(\\d[\\d.,]*)\\s*${CURRENCY}`;
+const RANGE = texts.typed.range;
+const UNDER = texts.typed.under;
+const MONEY = "(?:€|\\$|£|(?:eur|euros?|usd|gbp|chf)(?![a-z]))";
+const NUMBER = `${MONEY}?\\s*(\\d[\\d.,]*)\\s*${MONEY}?`;
+const PRICE = `${NUMBER}(?![\\d.,]*\\d)(?!\\s*-?\\s*(?:${escaped(texts.typed.units)})(?!\\p{L}))`; // "2 m" and "3-seater" are none
+const TO = `\\s*(?:-|–|${escaped(RANGE)})\\s*`;
+const notAfterNumber = (word) => (RANGE.includes(word) ? "(?<!\\d\\s*)" : ""); // the second of "120 bis 160"
 
 /**
  * The changes of filters that a text means: "oak, under 300" is {to: "300", words: ["oak"]}. Amounts are as they
- * were typed. `facets`: the known brands and colours.
+ * were typed. Two numbers, as in "shoes 38-39", are prices only after a word such as "between", with a currency, or
+ * alone. `facets`: the known brands and colours.
  */
 export function understood(text, facets) {
   const changes = { brands: [], colours: [], words: [] };
   let rest = text;
   const take = (pattern, use) => {
-    rest = rest.replace(new RegExp(`(?<!\\p{L})${pattern}`, "giu"), (...found) => {
-      use(...found.slice(1));
-      return ",";
-    });
+    rest = rest.replace(new RegExp(`(?<![\\p{L}\\d])${pattern}`, "giu"), (...found) =>
+      use(...found.slice(1), found[0]) === false ? found[0] : ",",
+    );
   };
   const value = (found) => found.replace(/[.,]+$/, "");
-  take(`(?:${escaped(texts.typed.between)})?\\s*${NUMBER}\\s*(?:-|–|${escaped(texts.typed.range)})\\s*${NUMBER}`, (from, to) =>
-    Object.assign(changes, { from: value(from), to: value(to) }),
-  );
-  take(`(?:${escaped(texts.typed.under)})\\s*${NUMBER}`, (to) => (changes.to = value(to)));
-  take(`(?:${escaped(texts.typed.over)})\\s*${NUMBER}`, (from) => (changes.from = value(from)));
+  const from = escaped([...texts.typed.between, ...texts.typed.over]);
+  const prices = `(${from})?\\s*${NUMBER}(?:${TO}|\\s*(?:${escaped(UNDER)})\\s*)${PRICE}`;
+  take(prices, (word, least, to, at, whole, all) => {
+    const isAlone = /(^|[,;])\s*$/.test(whole.slice(0, at)) && /^\s*([,;]|$)/.test(whole.slice(at + all.length));
+    if (!word && !isAlone && !new RegExp(MONEY, "iu").test(all)) return false;
+    return Object.assign(changes, { from: value(least), to: value(to) });
+  });
+  const most = UNDER.map((word) => notAfterNumber(word) + escaped([word])).join("|");
+  take(`(?:${most})\\s*${PRICE}`, (to) => (changes.to = value(to)));
+  take(`(?:${escaped(texts.typed.over)})\\s*${PRICE}(?!${TO}\\d)`, (from) => (changes.from = value(from)));
   take(`(?:${escaped(texts.typed.inStock)})(?!\\p{L})`, () => (changes.inStock = true));
   for (const field of ["brands", "colours"])
     for (const known of [...facets[field].keys()].toSorted((one, other) => other.length - one.length))
       take(`${escaped([known])}(?!\\p{L})`, () => changes[field].push(known));
-  const filler = new Set(texts.typed.filler);
-  changes.words = rest.split(/[\s,;]+/).filter((word) => word && !filler.has(word.toLowerCase()));
+  const empty = new Set([...texts.typed.filler, ...RANGE]);
+  changes.words = rest.split(/[\s,;]+/).filter((word) => word && !empty.has(word.toLowerCase()));
   return changes;
 }

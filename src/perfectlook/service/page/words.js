@@ -55,6 +55,9 @@ function grouped(prices) {
 export const nameOf = (product, category) =>
   product.title || `${short(category ?? product.category ?? texts.product.product)} ${product.rank ?? ""}`.trim();
 
+/** A name with the quantity of its slot, if there are several: "4 × Chair". */
+export const counted = (name, quantity = 1) => (quantity > 1 ? `${texts.look.times(quantity)} ${name}` : name);
+
 /** The availability of a product; null if the catalogue has none. */
 export const stock = (product) => texts.product.stock[product.availability] ?? null;
 

@@ -34,7 +34,7 @@ export const texts = {
   },
   scene: {
     photo: (title) => (title ? `Ihr Foto: ${title}` : "Ihr Foto"),
-    hint: "Zeigen Sie auf ein Produkt, um zu sehen, worauf das Modell geachtet hat. Ziehen Sie auf dem Foto, um nur einen Teil davon zu verwenden.",
+    hint: "Drücken Sie das Auge einer Kategorie, um zu sehen, worauf das Modell geachtet hat. Ziehen Sie auf dem Foto, um nur einen Teil davon zu verwenden.",
     hintPart: "Ziehen Sie auf dem Foto, um nur einen Teil davon zu verwenden.",
     hintTouch: "Tippen Sie auf das Auge einer Kategorie, um zu sehen, worauf das Modell geachtet hat.",
     attention: (category, places, even) => {
@@ -102,6 +102,7 @@ export const texts = {
     between: ["zwischen", "von"],
     range: ["und", "bis"],
     filler: ["und", "oder", "mit", "in", "für", "aus", "ein", "eine"],
+    units: ["mm", "cm", "dm", "m", "meter", "zoll", "kg", "g", "l", "liter", "watt", "sitz", "sitze", "sitzer", "sitzig", "person", "personen", "schublade", "schubladen", "tür", "türen", "türig", "teilig", "teile", "stück", "fächer", "jahre", "x", "×", "%", "°", "\"", "″"],
     inStock: ["auf Lager", "lieferbar", "vorrätig"],
   },
   rows: {
@@ -169,6 +170,8 @@ export const texts = {
     rebuild: "Die anderen neu wählen",
     another: "Anderer Look",
     noOther: "Es gibt keinen anderen Look mit diesen Produkten.",
+    gone: "Ein Produkt dieses Looks gibt es nicht mehr. Der Look wurde ohne dieses Produkt gewählt.",
+    unlockAll: "Nichts mehr behalten",
     times: (quantity) => `${quantity} ×`,
     excluded: (names) => `Weggelassen, weil es nicht zu einem anderen Teil des Looks passt: ${list(names)}.`,
     tooDear: (budget) => `Kein Look passt zu ${budget}`,

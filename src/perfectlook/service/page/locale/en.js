@@ -35,9 +35,9 @@ export const texts = {
   },
   scene: {
     photo: (title) => (title ? `Your scene: ${title}` : "Your scene"),
-    hint: "Point at a product to see where the model looked. Drag on the photo to use only a part of it.",
+    hint: "Press the eye of a category to see where the model looked. Drag on the photo to use only a part of it.",
     hintPart: "Drag on the photo to use only a part of it.",
-    hintTouch: "Tap the eye icon of a category to see where the model looked.",
+    hintTouch: "Tap the eye of a category to see where the model looked.",
     attention: (category, places, even) => {
       const looked = `For ${category.toLowerCase()}, the model looked`;
       if (!places.length) return `${looked} evenly at the whole photo.`;
@@ -103,6 +103,7 @@ export const texts = {
     between: ["between", "from"],
     range: ["and", "to"],
     filler: ["and", "or", "with", "in", "for", "of", "a", "the"],
+    units: ["mm", "cm", "dm", "m", "metre", "metres", "meter", "meters", "inch", "inches", "ft", "foot", "feet", "kg", "g", "l", "litre", "litres", "watt", "seat", "seats", "seater", "seaters", "seated", "person", "people", "persons", "drawer", "drawers", "door", "doors", "piece", "pieces", "shelves", "years", "x", "×", "%", "°", "\"", "″"],
     inStock: ["in stock", "available"],
   },
   rows: {
@@ -171,6 +172,8 @@ export const texts = {
     rebuild: "Choose the others again",
     another: "Another look",
     noOther: "There is no other look with these products.",
+    gone: "A product of this look is no longer available. The look was chosen without it.",
+    unlockAll: "Unlock all",
     times: (quantity) => `${quantity} ×`,
     excluded: (names) => `Left out, because it does not go with another piece of the look: ${list(names)}.`,
     tooDear: (budget) => `No look fits ${budget}`,
