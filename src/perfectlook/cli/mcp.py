@@ -46,9 +46,10 @@ def mcp(*, model: Folder, catalogue: Location, rules: str | None = None, slots: 
     """
     require("mcp", "perfectlook mcp", "mcp")
     from perfectlook.recommender import Recommender, Rules
+    from perfectlook.recommender.rules import NO_RULES
     from perfectlook.recommender.slots import SlotTable
 
-    applied, table = Rules.read(rules) if rules else Rules(), SlotTable.given(slots)
+    applied, table = Rules.read(rules) if rules else NO_RULES, SlotTable.given(slots)
     with Recommender.open(catalogue, model) as recommender:
         assistant(recommender, applied, table).run()
     return 0
