@@ -15,14 +15,14 @@ from perfectlook.stores.base import (
     Payload,
     Point,
     Query,
-    excerpt_of,
+    Store,
     fields_of,
 )
 from perfectlook.stores.filters import matches
 from perfectlook.stores.index import check_queries, check_vector
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """A store that computes every distance in float64 and sorts them: slow and correct."""
 
     exact = True
@@ -78,7 +78,7 @@ class MemoryStore:
             checked = [replace(p, vector=check_vector(p.id, p.vector, dimension).copy()) for p in points]
             self._points[name] = self._points[name] | {p.id: copy.deepcopy(p) for p in checked}
 
-    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
+    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> None:
         """Replace payloads."""
         with self._lock:
             name = self._named(collection)
@@ -87,15 +87,13 @@ class MemoryStore:
             for id_ in found:
                 points[id_] = replace(points[id_], payload=dict(payloads[id_]))
             self._points[name] = points
-            return len(found)
 
-    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
+    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> None:
         """Remove points."""
         with self._lock:
             name = self._named(collection)
-            gone = set(ids) & self._points[name].keys()
+            gone = set(ids)
             self._points[name] = {i: p for i, p in self._points[name].items() if i not in gone}
-            return len(gone)
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return points by id."""
@@ -128,11 +126,6 @@ class MemoryStore:
             points = [replace(point, vector=np.empty(0, np.float32)) for point in points]
         for start in range(0, len(points), batch):
             yield points[start : start + batch]
-
-    def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
-        """Yield the id, the category and some entries of each payload."""
-        for batch in self.scroll(collection=collection, vectors=False):
-            yield from (excerpt_of(point, names) for point in batch)
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -160,8 +160,8 @@ def test_a_server_killed_in_the_middle_of_syncs_loses_nothing(tmp_path: Path, ki
                 assert not is_exact(url)
             patient = url.replace("timeout=3", "timeout=30")  # the server has just started
             with Catalogue.open(patient, create=True) as catalogue:
-                rows = catalogue.store._manifest._rows  # type: ignore[attr-defined]
-                rows.delete(rows.read("lease"))  # how it expires has a test of its own
+                rows = catalogue.store._connection  # type: ignore[attr-defined]
+                rows.delete_rows(rows.read_rows("lease"))  # how it expires has a test of its own
                 catalogue.sync(file, MODEL, wait=30)
                 again = catalogue.sync(file, MODEL)
                 assert (again.unchanged, again.added, again.deleted, again.embedded) == (PRODUCTS, 0, 0, 0)

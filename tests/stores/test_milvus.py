@@ -13,10 +13,10 @@ import pytest
 
 from milvus_of_run import SERVER, emptied, milvus_url, need_milvus, new_catalogue
 from perfectlook.errors import CatalogueError, CatalogueInUseError, UsageError
-from perfectlook.stores import Hits, Point, Query, milvus_manifest, open_store
+from perfectlook.stores import Hits, Point, Query, open_store
 from perfectlook.stores import milvus as module
 from perfectlook.stores.milvus import MilvusStore
-from perfectlook.stores.milvus_connection import MilvusAddress, MilvusConnection
+from perfectlook.stores.milvus_connection import MilvusConnection, parse_address
 from serving import eventually
 
 
@@ -79,6 +79,45 @@ def test_an_answer_after_a_sync_has_all_of_it(store: MilvusStore, url: str) -> N
         assert reader.exact
 
 
+def test_changed_payloads_are_seen_and_nothing_is_counted_again(
+    store: MilvusStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MilvusStore(url) as reader:
+        assert reader.categories() == {"Shoes": 5}
+        with monkeypatch.context() as patch:
+            patch.setattr(reader, "count", lambda *_, **__: pytest.fail("counted again"))
+            for number in range(5):
+                store.set_payloads({"b": {"title": f"{number}"}})
+                assert reader.categories() == {"Shoes": 5}
+                (hits,) = reader.search([Query(np.zeros(2, np.float32), 2)])
+                assert hits.products[1].payload == {"title": f"{number}"}
+        store.upsert([product("f", 9, "Bags")])
+        assert reader.categories() == {"Bags": 1, "Shoes": 5}
+        store.delete(["a"])
+        assert reader.categories() == {"Bags": 1, "Shoes": 4}
+
+
+def test_counts_that_were_taken_during_a_write_are_taken_again(
+    store: MilvusStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    client = store._connection._client
+    assert client is not None
+    store._mark("c", "token")
+    client.delete(store._of("c"), filter='id == "b"')
+    eventually(lambda: store.count() == 4)
+    store._counts.clear()
+    assert store.categories() == {"Shoes": 4}
+    with store._connection.asking("a test"):
+        client.insert(store._of("c"), [store._row(product("b", 1), store._look("c"))])
+    eventually(lambda: store.count() == 5)
+    store._mark("c", drop={"token"}, counts=False)
+    assert store.categories() == {"Shoes": 4}
+    clock[0] += module.RECOUNT_SECONDS
+    assert store.categories() == {"Shoes": 5}
+
+
 def test_an_answer_is_exact_unless_something_was_written_meanwhile(
     store: MilvusStore, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,7 +174,8 @@ def test_after_a_killed_writer_answers_are_exact_from_the_next_whole_sync_on(
     ):
         patch.setattr(store._connection._client, "insert", killed)
         store.upsert([product("f", 10)])
-    assert (near(store), store.exact) == ("abcde", False)
+    eventually(lambda: near(store) == "abcde")
+    assert not store.exact
     with store.hold("PUT of another product"):
         store.upsert([product("g", 10)])
     store.set_payloads({"g": {"title": "new"}})
@@ -175,7 +215,7 @@ def test_a_collection_has_the_layout_of_the_settings(query: str) -> None:
         with store._connection.asking("a test") as client:
             made = client.describe_collection(store._of("c"))
             index = client.describe_index(store._of("c"), "vector")
-    wanted = MilvusAddress.parse(f"{url}?{query}").settings
+    wanted = parse_address(f"{url}?{query}")[2]
     assert (made["num_shards"], made["num_partitions"]) == (wanted.shards, wanted.partitions)
     assert ("mmap.enabled" in made["properties"]) == wanted.mmap
     assert index["index_type"] == wanted.index
@@ -211,21 +251,21 @@ def test_long_records_are_compressed(store: MilvusStore) -> None:
 def test_a_manifest_larger_than_a_text_is_written_in_parts(
     store: MilvusStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(milvus_manifest, "PART", 1000)
+    monkeypatch.setattr(module, "PART", 1000)
     document = {"centres": {str(i): "Ü" * 10 for i in range(100)}}
     for _ in range(2):
         store.write_manifest(document, active="c")
         assert store.manifest() == document
-    assert len(store._manifest._rows.read("part")) < 20  # the parts of earlier manifests are deleted
+    assert len(store._connection.read_rows("part")) < 20  # the parts of earlier manifests are deleted
 
 
 @pytest.mark.parametrize("writes", [0, 1, 3])
 def test_a_killed_writer_of_a_manifest_leaves_the_old_one(
     store: MilvusStore, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    monkeypatch.setattr(milvus_manifest, "PART", 10)
+    monkeypatch.setattr(module, "PART", 10)
     store.create_collection("d", 3)
-    write, done = store._manifest._rows.write, []
+    write, done = store._connection.write_rows, []
 
     def killed(texts: dict[str, str], what: str = "") -> None:
         if len(done) == writes:
@@ -233,18 +273,14 @@ def test_a_killed_writer_of_a_manifest_leaves_the_old_one(
         done.append(texts)
         write(texts)
 
-    monkeypatch.setattr(store._manifest._rows, "write", killed)
+    monkeypatch.setattr(store._connection, "write_rows", killed)
     with pytest.raises(KeyboardInterrupt):
         store.write_manifest({"model": "another one, with a long name"}, active="d")
     assert (store.manifest(), store.active()) == ({"model": "m"}, "c")
 
 
-def test_damaged_rows_and_newer_formats_are_named(store: MilvusStore) -> None:
-    rows = store._manifest._rows
-    rows.write({"head/c": '{"format": 99}'})
-    with pytest.raises(CatalogueError, match=r"has format 99.*Upgrade"):
-        store.manifest()
-    rows.write({"head/c": "{"})
+def test_damaged_rows_are_named(store: MilvusStore) -> None:
+    store._connection.write_rows({"head/c": "{"})
     with pytest.raises(CatalogueError, match=r"damaged \(the head of the manifest"):
         store.manifest()
     store.write_manifest({"model": "m"}, active="c")
@@ -274,7 +310,7 @@ def test_the_lease_of_a_dead_holder_expires(store: MilvusStore, url: str) -> Non
         now[0] += 60
         with other.hold("mine"):
             pass
-        assert other._manifest._rows.read("lease") == {}
+        assert other._connection.read_rows("lease") == {}
 
 
 def test_a_lease_is_renewed_while_it_is_held(store: MilvusStore, url: str) -> None:
@@ -333,20 +369,20 @@ def test_a_server_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     from pymilvus import MilvusClient
 
     monkeypatch.setattr(MilvusClient, "get_server_version", lambda *_, **__: "v2.2.16")
-    with pytest.raises(CatalogueError, match=r"the server is Milvus v2\.2\.16, but 2\.3 or later is needed"):
+    with pytest.raises(CatalogueError, match=r"the server is Milvus v2\.2\.16, not 2\.3 or later"):
         open_store(url, create=True)
 
 
 def test_a_client_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pymilvus = pytest.importorskip("pymilvus", reason="the extra 'cluster' is not installed")
     monkeypatch.setattr(pymilvus, "__version__", "2.5.16")
-    with pytest.raises(CatalogueError, match=r"the client is pymilvus 2\.5\.16, but 2\.6 or later is needed"):
+    with pytest.raises(CatalogueError, match=r"the client is pymilvus 2\.5\.16, not 2\.6 or later"):
         open_store("milvus+http://127.0.0.1:1/shop", create=True)
 
 
 @pytest.fixture(scope="module")
 def connection() -> Iterator[MilvusConnection]:
-    with MilvusConnection(MilvusAddress.parse(f"milvus+{milvus_url()}/shop")) as connection:
+    with MilvusConnection(new_catalogue(), create=True) as connection:
         yield connection
 
 

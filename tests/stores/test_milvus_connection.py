@@ -4,24 +4,21 @@ import pytest
 
 from perfectlook.errors import UsageError
 from perfectlook.stores import open_store
-from perfectlook.stores.milvus_connection import MilvusAddress, MilvusSettings
+from perfectlook.stores.milvus_connection import MilvusSettings, parse_address
 
 
 def test_a_url_has_server_catalogue_and_settings() -> None:
-    address = MilvusAddress.parse(
+    url, name, settings = parse_address(
         "milvus+http://db.shop:7000/spring_24?index=HNSW&shards=6&replicas=2&mmap=true&timeout=2.5"
     )
-    assert address.url == "http://db.shop:7000"
-    assert address.endpoint == ("db.shop", 7000)
-    assert address.name == "spring_24"
-    assert address.location == "milvus+http://db.shop:7000/spring_24"
-    assert address.settings == MilvusSettings(index="HNSW", shards=6, replicas=2, mmap=True, timeout=2.5)
+    assert (url, name) == ("http://db.shop:7000", "spring_24")
+    assert settings == MilvusSettings(index="HNSW", shards=6, replicas=2, mmap=True, timeout=2.5)
 
 
 def test_ports_have_defaults() -> None:
-    assert MilvusAddress.parse("milvus+http://db/c").url == "http://db:19530"
-    assert MilvusAddress.parse("milvus+https://db/c").url == "https://db:443"
-    assert MilvusAddress.parse("milvus+http://[::1]/c").url == "http://[::1]:19530"
+    assert parse_address("milvus+http://db/c")[0] == "http://db:19530"
+    assert parse_address("milvus+https://db/c")[0] == "https://db:443"
+    assert parse_address("milvus+http://[::1]/c")[0] == "http://[::1]:19530"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +41,7 @@ def test_ports_have_defaults() -> None:
 )
 def test_invalid_urls_and_settings_are_named(url: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as failure:
-        MilvusAddress.parse(url)
+        parse_address(url)
     assert "secret" not in str(failure.value)
 
 

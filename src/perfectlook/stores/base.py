@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
@@ -92,9 +92,8 @@ class Store(Protocol):
     one committed state, also of other processes. Every failure is a `CatalogueError`.
     """
 
-    @property
-    def location(self) -> str:
-        """The folder or URL that was opened."""
+    location: str
+    """The folder or URL that was opened."""
 
     @property
     def exact(self) -> bool:
@@ -121,11 +120,11 @@ class Store(Protocol):
     def upsert(self, points: Sequence[Point], *, collection: str | None = None) -> None:
         """Add points, or replace points with the same id. Of points with the same id, the last is used."""
 
-    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
-        """Replace the payloads of points by id, without their vectors. Return how many points exist."""
+    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> None:
+        """Replace the payloads of the points that exist, by id, without their vectors."""
 
-    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
-        """Remove points by id. Return how many points existed."""
+    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> None:
+        """Remove points by id."""
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return the points that exist, by id."""
@@ -149,6 +148,8 @@ class Store(Protocol):
 
         `fields.brand` names an entry of an entry. Missing entries are None. The entries must be texts.
         """
+        for batch in self.scroll(collection=collection, vectors=False):
+            yield from (excerpt_of(point, names) for point in batch)
 
     def hold(self, purpose: str) -> AbstractContextManager[None]:
         """Keep others from syncing while the context lasts. CatalogueInUseError names the current holder."""
@@ -156,8 +157,9 @@ class Store(Protocol):
     def together(self) -> AbstractContextManager[None]:
         """Make the reads by id and the writes of this thread one transaction, until the context ends.
 
-        Milvus has no transactions: there, each write stands alone.
+        In a store without transactions, as on Milvus, each write stands alone.
         """
+        return nullcontext()
 
     def mark_complete(self, collection: str) -> None:
         """Note that a sync has just written what a collection lacked of its source, under `hold`."""

@@ -446,8 +446,8 @@ def selected(
     return found
 
 
-def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> int:
-    """Remove points, and record their rows in `removed`. Return how many points existed."""
+def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) -> None:
+    """Remove points, and record their rows in `removed`."""
     rows = [(row,) for row, _ in stored(connection, collection, ids).values()]
     connection.executemany("DELETE FROM vectors WHERE row = ?", rows)
     connection.executemany("DELETE FROM points WHERE row = ?", rows)
@@ -456,11 +456,10 @@ def remove(connection: sqlite3.Connection, collection: int, ids: Iterable[str]) 
     horizon = f"(SELECT seq - {_REMOVED_KEPT} FROM sqlite_sequence WHERE name = 'removed')"
     if rows and connection.execute(f"DELETE FROM removed WHERE number <= {horizon}").rowcount:
         connection.execute(f"UPDATE state SET value = {horizon} WHERE key = 'horizon'")
-    return len(rows)
 
 
-def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str, str]) -> int:
-    """Move points with changed payloads to new rows. Return how many points exist.
+def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str, str]) -> None:
+    """Move points with changed payloads to new rows.
 
     Readers see a changed point as one removed and one new point, and read it again.
     """
@@ -479,7 +478,6 @@ def move(connection: sqlite3.Connection, collection: int, payloads: Mapping[str,
             entries.append((id_, category, payloads[id_], vector))
         remove(connection, collection, [id_ for id_, _ in moving])
         insert(connection, collection, entries)
-    return len(known)
 
 
 def insert(

@@ -2,46 +2,40 @@
 
 import base64
 import json
-import math
 import threading
 import time
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from perfectlook.errors import CatalogueError, UsageError
 from perfectlook.files import Closable
 from perfectlook.stores import milvus_filters as terms
-from perfectlook.stores.base import Hits, Payload, Point, Query, batches, excerpt_of, fields_of, parsed
+from perfectlook.stores.base import Hits, Payload, Point, Query, Store, batches, fields_of, parsed
 from perfectlook.stores.index import check_queries, check_vector
-from perfectlook.stores.milvus_connection import NO_COLLECTION, MilvusAddress, MilvusConnection
-from perfectlook.stores.milvus_filters import Expression
-from perfectlook.stores.milvus_manifest import REBUILD, Lease, MilvusManifest, Rows, make_collection
+from perfectlook.stores.milvus_connection import LONGEST_TEXT, Fields, Lease, MilvusConnection, Options
 from perfectlook.types import Float32Array
 
 WRITTEN_TOGETHER, READ_TOGETHER = 500, 1000
 MORE = 8  # a search asks for this many points more than k, so that it includes ties with the k-th
 MOST = 16_384  # the most points that Milvus returns for one search
-LONGEST_TEXT = 65_535  # bytes of a text in Milvus
-# Properties of a collection: when the last write or sync ended, in seconds since 1970, and the marks of those
-# that have not ended. A writer that was killed leaves its mark, until a whole sync removes it.
-SYNCED, WRITERS = "perfectlook.synced", "perfectlook.writers"
-# For this long after a write or sync, searches wait for it. Afterwards the server guarantees it: its
-# answers are at most 5 s old. The rest allows for clocks that differ.
-STRONG_SECONDS = 15.0
+PART = 60_000  # the ASCII characters in one part of a manifest
+REBUILD = "Delete its collections on the server, and make it again with `perfectlook catalogue sync`."
+# Properties of a collection: the server's timestamps when the last write ended, and the last one that may
+# have changed how many products there are; and the marks of writes that have not ended. A sync is one write.
+# A writer that was killed leaves its mark, until a whole sync removes it.
+WRITTEN, COUNTED, WRITERS = "perfectlook.written", "perfectlook.counted", "perfectlook.writers"
+RECOUNT_SECONDS = 60.0  # counts that were taken during a write are used for this long
 # The parameters of an index when it is built, and the one of its searches that `candidates` sets.
 BUILD = {"IVF_SQ8": {"nlist": 1024}, "HNSW": {"M": 16, "efConstruction": 200}}
 SEARCH = {"IVF_SQ8": ["nprobe"], "HNSW": ["ef"], "DISKANN": ["search_list"]}
-_SEPARATOR = "__"  # between the names of catalogue and collection, which do not contain it
 _COMPRESSED = "zlib:"
-_Row: TypeAlias = dict[str, Any]
 _RECORD, _WHOLE = ["id", "category", "record"], ["id", "category", "record", "vector"]
 
 
@@ -50,11 +44,12 @@ class _Collection(NamedTuple):
 
     dimension: int
     kind: str
-    synced: float
+    written: int
+    counted: int
     writers: frozenset[str]
 
 
-class MilvusStore(Closable):
+class MilvusStore(Closable, Store):
     """A catalogue on a Milvus server or cluster.
 
     The alias `NAME` stands for the active collection, and `NAME__<collection>` are all collections. A batch
@@ -70,21 +65,15 @@ class MilvusStore(Closable):
             MissingExtraError: pymilvus is not installed.
             CatalogueError: the server cannot be used, or there is no such catalogue.
         """
-        address = MilvusAddress.parse(url)
-        self.location, self.settings, self._name = address.location, address.settings, address.name
-        self._connection = MilvusConnection(address)
+        self._connection = connection = MilvusConnection(url, create=create)
+        self.location, self.settings, self._name = connection.location, connection.settings, connection.name
         self._threads = ThreadPoolExecutor(8, "milvus")
         self._known: dict[str, _Collection] = {}
         self._held: Mapping[str, _Collection] = {}  # what was known when the lease was taken
         self._last, self._marking = threading.local(), threading.Lock()
-        self._counted: dict[str, tuple[float, dict[str, int]]] = {}
-        rows = Rows(self._connection, self._name)
-        self.lease = Lease(rows, self.location, self.settings.lease)
-        try:
-            self._manifest = MilvusManifest(rows, self.location, create=create)
-        except BaseException:
-            self.close()
-            raise
+        # the counts of categories, of which write they are the result, and until when they can be used
+        self._counts: dict[str, tuple[dict[str, int], int, float]] = {}
+        self.lease = Lease(connection, self.settings.lease)
 
     @property
     def exact(self) -> bool:
@@ -96,18 +85,34 @@ class MilvusStore(Closable):
         return getattr(self._last, "exact", False)
 
     def manifest(self) -> Payload | None:
-        """Return the last document. Raises CatalogueError if it is damaged."""
-        return self._manifest.read(self.active)
+        """Return the document of the active collection. Raises CatalogueError if it is damaged."""
+        name, rows = None, self._connection.read_rows("head", "part")
+        while _head(name := self.active()) not in rows and name != self.active():  # another is switching
+            rows = self._connection.read_rows("head", "part")
+        head = parsed(rows.get(_head(name), ""), "the head of the manifest", self.location, REBUILD)
+        if not head["parts"]:
+            return None
+        keys = (f"part/{head['version']}/{number}" for number in range(int(str(head["parts"]))))
+        return parsed("".join(rows.get(key, "") for key in keys), "the manifest", self.location, REBUILD)
 
     def write_manifest(self, document: Payload, *, active: str | None) -> None:
-        """Replace the document, and the active collection by changing the alias."""
-        before, seconds = self.active(), self._connection.slowly
-        with self._writing("switching the collection") as client, self._manifest.writing(document, active):
+        """Write the document next to the old one, then replace the head row, then change the alias.
+
+        If the collection is active already, the head row switches; otherwise the alias does.
+        """
+        connection, seconds = self._connection, self._connection.slowly
+        parts, version = list(batches(json.dumps(document), PART)), uuid.uuid4().hex
+        with self._writing("switching the collection") as client:
+            before, old = self.active(), connection.read_rows("head", "part").keys()
+            for number, part in enumerate(parts):
+                connection.write_rows({f"part/{version}/{number}": str(part)})
+            connection.write_rows({_head(active): json.dumps({"version": version, "parts": len(parts)})})
             change = client.alter_alias if before else client.create_alias
             if active and self._look(active):
                 change(self._of(active), self._name, timeout=seconds)
             elif before:
                 client.drop_alias(self._name, timeout=seconds)
+            connection.delete_rows(old - {_head(active)})
 
     def active(self) -> str | None:
         """Return the active collection's name. Searches of it then see the last sync."""
@@ -128,33 +133,30 @@ class MilvusStore(Closable):
             raise CatalogueError(f"{self.location}: collection '{name}' already exists. Drop it first.")
         settings, text = self.settings, {"datatype": DataType.VARCHAR, "max_length": LONGEST_TEXT}
         array = {"datatype": DataType.ARRAY, "max_capacity": 4096}
-        fields: dict[str, dict[str, Any]] = {
+        fields: Fields = {
             "id": text | {"is_primary": True},
             "category": text | {"is_partition_key": True},
             "record": text,
             "vector": {"datatype": DataType.FLOAT_VECTOR, "dim": dimension},
             terms.UNDER: text | array | {"element_type": DataType.VARCHAR},
             terms.TRIGRAMS: array | {"element_type": DataType.INT16},
+            **{each: text | {"max_length": 4 * terms.LONGEST} for each in terms.COLUMNS.values()},
+            **{each: {"datatype": DataType.DOUBLE} for each in terms.NUMBERS},
         }
-        fields |= {column: text | {"max_length": 4 * terms.LONGEST} for column in terms.COLUMNS.values()}
-        fields |= {column: {"datatype": DataType.DOUBLE} for column in terms.NUMBERS}
         vector = {"index_type": settings.index, "metric_type": "L2", "params": BUILD.get(settings.index, {})}
-        scalars = {"category", *terms.COLUMNS.values(), *terms.NUMBERS}
+        indexed = ("category", *terms.COLUMNS.values(), *terms.NUMBERS)
+        indexes = {"vector": vector} | {column: {} for column in indexed}
+        schema = {"enable_dynamic_field": True, "description": settings.index}
         properties = {"mmap.enabled": "true"} if settings.mmap else {}
-        options: dict[str, Any] = {"replicas": settings.replicas, "properties": properties}
-        options |= {"num_shards": settings.shards, "num_partitions": settings.partitions}
-        indexes = {"vector": vector} | {column: {} for column in sorted(scalars)}
-        with self._writing("making a collection") as client:
-            schema = client.create_schema(enable_dynamic_field=True, description=settings.index)
-            for field, kind in fields.items():
-                schema.add_field(field, **kind)
-            make_collection(client, self._of(name), schema, indexes, self._connection.slowly, **options)
+        options: dict[str, Any] = {"num_shards": settings.shards, "num_partitions": settings.partitions}
+        options |= {"replicas": settings.replicas, "properties": properties}
+        self.lease.check()
+        self._connection.make_collection(self._of(name), schema, fields, indexes, **options)
 
     def drop_collection(self, name: str) -> None:
         """Remove a collection that is not active."""
         if self.active() == name:
-            what = f"{self.location}: collection '{name}' is active"
-            raise CatalogueError(f"{what}. Make another collection active first.")
+            raise CatalogueError(f"{self.location}: collection '{name}' is active. Switch to another first.")
         self._look(name)
         with self._writing("dropping a collection") as client:
             client.drop_collection(self._of(name), timeout=self._connection.slowly)
@@ -162,30 +164,21 @@ class MilvusStore(Closable):
 
     def upsert(self, points: Sequence[Point], *, collection: str | None = None) -> None:
         """Add or replace points. All points are checked before the first is sent."""
-        name = self._named(collection)
-        last = {point.id: point for point in points}
-        rows = [self._row(point, self._look(name)) for point in last.values()]
-        # Milvus 2.3 puts an upserted product into a wrong partition, where searches do not find it.
-        with self._changing(name, "writing products") as client:
-            for some in batches(rows, WRITTEN_TOGETHER):
-                self._delete(client, name, [str(row["id"]) for row in some])
-                client.insert(self._of(name), some, timeout=self._connection.slowly)
+        self._put(self._named(collection), points)
 
-    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
+    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> None:
         """Replace payloads: read the points, then write them. Only the lease keeps others from writing."""
         name = self._named(collection)
         found = self._read(name, payloads, _WHOLE)
-        self.upsert([replace(found[id_], payload=payloads[id_]) for id_ in found], collection=name)
-        return len(found)
+        points = (Point(each.id, each.category, each.vector, payloads[each.id]) for each in found.values())
+        self._put(name, list(points), counts=False)
 
-    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
+    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> None:
         """Remove points."""
         name = self._named(collection)
-        found = list(self._read(name, ids, _RECORD))
         with self._changing(name, "deleting products") as client:
-            for some in batches(found, READ_TOGETHER):
+            for some in batches(list(ids), READ_TOGETHER):
                 self._delete(client, name, some)
-        return len(found)
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return points by id."""
@@ -197,43 +190,39 @@ class MilvusStore(Closable):
         before = self._look(name)
         vectors = check_queries(queries, before.dimension)
         found = list(self._threads.map(partial(self._answer, name), queries, vectors))
-        is_settled = before.synced > 0 and not before.writers and before == self._look(name, again=True)
+        is_settled = before.written > 0 and not before.writers and before == self._look(name, again=True)
         self._last.exact = is_settled and before.kind == "FLAT"
         return found
 
     def count(self, category: str | None = None, *, collection: str | None = None) -> int:
         """Count points."""
-        condition = category is None or terms.one_of("category", [category])
-        (row,) = self._query(self._named(collection), condition, ["count(*)"])
-        return int(row["count(*)"])
+        condition = "" if category is None else terms.one_of("category", [category])
+        return int(self._query(self._named(collection), condition, ["count(*)"])[0]["count(*)"])
 
     def categories(self, *, collection: str | None = None) -> dict[str, int]:
-        """Count points by category. The counts are kept until the next sync.
+        """Count points by category. The counts are kept until a write ends that may have changed them.
 
         Milvus has no list of categories, so each query asks for products of those that are not known yet.
         """
         name = self._named(collection)
-        synced, before = self._look(name).synced, self._counted.get(name)
-        if before and before[0] == synced and not self.lease.token:
-            return dict(before[1])
+        before, now = self._look(name), time.monotonic()
+        counts, of, until = self._counts.get(name, ({}, -1, now))
+        if of == before.counted and now < until and not self.lease.token:
+            return dict(counts)
         known: set[str] = set()
-        while found := self._query(name, terms.none_of("category", known), ["category"], READ_TOGETHER):
+        while found := self._query(name, terms.none_of(known), ["category"], READ_TOGETHER):
             known |= {each["category"] for each in found}
-        counts = self._threads.map(partial(self.count, collection=name), sorted(known))
-        counted = {each: count for each, count in zip(sorted(known), counts, strict=True) if count}
-        self._counted[name] = (-math.inf if self.lease.token else synced), counted
-        return dict(counted)
+        each = self._threads.map(partial(self.count, collection=name), sorted(known))
+        counts = {name: count for name, count in zip(sorted(known), each, strict=True) if count}
+        is_settled = not before.writers and before == self._look(name, again=True)
+        self._counts[name] = counts, before.counted, np.inf if is_settled else now + RECOUNT_SECONDS
+        return dict(counts)
 
     def scroll(
         self, batch: int = 1000, *, collection: str | None = None, vectors: bool = True
     ) -> Iterator[list[Point]]:
         """Yield all points in batches, in the order of their ids."""
-        yield from self._pages(self._named(collection), True, _WHOLE if vectors else _RECORD, batch)
-
-    def excerpts(self, *names: str, collection: str | None = None) -> Iterator[tuple[str | None, ...]]:
-        """Yield the id, the category and some entries of each payload."""
-        for batch in self.scroll(collection=collection, vectors=False):
-            yield from (excerpt_of(point, names) for point in batch)
+        yield from self._pages(self._named(collection), "", _WHOLE if vectors else _RECORD, batch)
 
     @contextmanager
     def hold(self, purpose: str) -> Iterator[None]:
@@ -244,17 +233,13 @@ class MilvusStore(Closable):
             yield
             for name in self.collections():
                 if self.lease.token in self._known[name].writers:
-                    self._mark(name, without={self.lease.token})
+                    self._mark(name, drop={self.lease.token})
 
     def mark_complete(self, collection: str) -> None:
         """Note that a sync has written all products, also those that killed writers have lost."""
         held = self._held.get(collection)
         if held and held.writers:
-            self._mark(collection, without=held.writers)
-
-    def together(self) -> AbstractContextManager[None]:
-        """Change nothing, because Milvus has no transactions."""
-        return nullcontext()
+            self._mark(collection, drop=held.writers)
 
     def _release(self) -> None:
         self._threads.shutdown()
@@ -264,43 +249,48 @@ class MilvusStore(Closable):
         self.lease.check()
         return self._connection.asking(what)
 
+    def _put(self, name: str, points: Sequence[Point], *, counts: bool = True) -> None:
+        rows = [self._row(point, self._look(name)) for point in {each.id: each for each in points}.values()]
+        # Milvus 2.3 puts an upserted product into a wrong partition, where searches do not find it.
+        with self._changing(name, "writing products", counts=counts) as client:
+            for some in batches(rows, WRITTEN_TOGETHER):
+                self._delete(client, name, [str(row["id"]) for row in some])
+                client.insert(self._of(name), some, timeout=self._connection.slowly)
+
     @contextmanager
-    def _changing(self, name: str, what: str) -> Iterator[Any]:
+    def _changing(self, name: str, what: str, *, counts: bool = True) -> Iterator[Any]:
         """Mark a collection while it is written: until the end of the write, or of the sync it belongs to."""
         token = self.lease.token or uuid.uuid4().hex
         if token not in self._look(name).writers:
-            self._mark(name, {token})
+            self._mark(name, token)
         with self._writing(what) as client:
             yield client
         if token != self.lease.token:
-            self._mark(name, without={token})
+            self._mark(name, drop={token}, counts=counts)
 
-    def _mark(self, name: str, more: Set[str] = frozenset(), without: Set[str] = frozenset()) -> None:
-        """Add and remove marks of a collection. If some are removed, a write has ended."""
+    def _mark(self, name: str, add: str = "", *, drop: Set[str] = frozenset(), counts: bool = True) -> None:
+        """Add a mark to a collection, or drop marks. If some are dropped, a write has ended."""
+        seconds = self._connection.slowly
         with self._marking, self._writing("marking a collection") as client:
-            writers = self._look(name, again=True).writers - without | more
-            properties = {WRITERS: " ".join(writers)} | ({SYNCED: repr(time.time())} if without else {})
-            seconds = self._connection.slowly
+            properties = {WRITERS: " ".join(self._look(name, again=True).writers - drop | {add})}
+            if drop:  # the client itself has no method for the server's time
+                now = str(client._get_connection().alloc_timestamp(timeout=seconds))
+                properties |= {WRITTEN: now} | ({COUNTED: now} if counts else {})
             for _ in range(2):  # Milvus 2.3 stores what was before a change: only the next change stores it
                 client.alter_collection_properties(self._of(name), properties, timeout=seconds)
             self._look(name, again=True)
 
     def _of(self, name: str) -> str:
-        return f"{self._name}{_SEPARATOR}{name.replace('-', '_')}"
+        return f"{self._name}__{name.replace('-', '_')}"
 
     def _learn(self, full: str) -> str | None:
         """Read what is known of a collection, by its name on the server or the alias. Return its own name."""
-        try:
-            with self._connection.asking("reading a collection") as client:
-                found = client.describe_collection(full, timeout=self._connection.timeout)
-        except CatalogueError as error:
-            if getattr(error.__cause__, "code", None) == NO_COLLECTION:
-                return None
-            raise
+        if (found := self._connection.describe(full)) is None:
+            return None
         dimension = next(each["params"]["dim"] for each in found["fields"] if each["name"] == "vector")
         of: dict[str, str] = found.get("properties", {})
-        synced, writers = float(of.get(SYNCED, 0)), frozenset(of.get(WRITERS, "").split())
-        known = _Collection(dimension, found["description"], synced, writers)
+        ended = int(of.get(WRITTEN, 0)), int(of.get(COUNTED, 0))
+        known = _Collection(dimension, found["description"], *ended, frozenset(of.get(WRITERS, "").split()))
         name = str(found["collection_name"]).removeprefix(self._of("")).replace("_", "-")
         self._known = {**self._known, name: known}  # other threads may be reading the old one
         return name
@@ -319,14 +309,18 @@ class MilvusStore(Closable):
         return name
 
     def _reading(self, name: str) -> dict[str, Any]:
-        """Return the options of a read: how recent a state it sees, and how long it may take."""
-        strong = self.lease.token or time.time() - self._look(name).synced < STRONG_SECONDS
-        return {"consistency_level": "Strong" if strong else "Bounded", "timeout": self._connection.timeout}
+        """Return the options of a read: which writes it waits for, and how long it may take.
 
-    def _query(self, name: str, where: Expression, columns: list[str], limit: int = 0) -> list[_Row]:
+        It sees the last write that has ended; under the lease, every write.
+        """
+        written, seconds = self._look(name).written, self._connection.timeout
+        level = "Strong" if self.lease.token else "Customized" if written else "Bounded"
+        return {"consistency_level": level, "guarantee_timestamp": written, "timeout": seconds}
+
+    def _query(self, name: str, where: str, columns: list[str], limit: int = 0) -> list[Options]:
         options = self._reading(name) | {"output_fields": columns, "limit": limit or None}
         with self._connection.asking("reading products") as client:
-            return list(client.query(self._of(name), "" if where is True else where, **options))
+            return list(client.query(self._of(name), where, **options))
 
     def _read(self, name: str, ids: Iterable[str], columns: list[str]) -> dict[str, Point]:
         """Return the points that exist, by id."""
@@ -334,7 +328,7 @@ class MilvusStore(Closable):
         pages = (self._query(name, terms.one_of("id", some), columns) for some in parts)
         return {row["id"]: self._point(row) for page in pages for row in page}
 
-    def _pages(self, name: str, where: Expression, columns: list[str], size: int) -> Iterator[list[Point]]:
+    def _pages(self, name: str, where: str, columns: list[str], size: int) -> Iterator[list[Point]]:
         """Yield all points that match, in the order of ids. A query with a limit returns the lowest ids."""
         last = ""
         while found := self._query(name, terms.all_of([where, f"id > {terms.literal(last)}"]), columns, size):
@@ -350,22 +344,20 @@ class MilvusStore(Closable):
 
         The distances of the server select the candidates. The distances in the answer are computed here.
         """
-        within = query.categories is None or terms.one_of("category", query.categories)
-        condition = terms.all_of([within, query.where is None or terms.compile_filter(query.where)])
-        if condition is False:
-            return Hits.of([], [])
-        known, expression = self._look(name), "" if condition is True else condition
+        within = "" if query.categories is None else terms.one_of("category", query.categories)
+        condition = terms.all_of([within, terms.compile_filter(query.where) if query.where else ""])
+        known = self._look(name)
         limit, rounding = query.k + MORE, max(1e-5, known.dimension * 1.2e-7)  # of sums in float32
         while limit < MOST:
             wider = {each: max(self.settings.candidates, limit) for each in SEARCH.get(known.kind, ())}
             search = {"metric_type": "L2", "params": wider}
             options = {"output_fields": _WHOLE, "search_params": search} | self._reading(name)
             with self._connection.asking("searching") as client:
-                (found,) = client.search(self._of(name), [vector], expression, limit, **options)
+                (found,) = client.search(self._of(name), [vector], condition, limit, **options)
             points = (self._point({**hit["entity"], "id": hit["id"]}) for hit in found)
             near = Hits.nearest(query, vector, points)
-            last = math.sqrt(max(0.0, found[-1]["distance"])) if len(found) == limit else math.inf
-            if last == math.inf or (len(near) == query.k and last > near.distances[-1] * (1 + rounding)):
+            last = np.sqrt(max(0.0, found[-1]["distance"])) if len(found) == limit else np.inf
+            if last == np.inf or (len(near) == query.k and last > near.distances[-1] * (1 + rounding)):
                 return near
             limit *= 4
         near = Hits.of([], [])  # Milvus does not return as many: read all, and the vectors of matches
@@ -390,3 +382,7 @@ class MilvusStore(Closable):
             text = zlib.decompress(base64.b64decode(text.removeprefix(_COMPRESSED))).decode("ascii")
         known = parsed(text, f"the record of product '{id_}'", self.location, REBUILD)
         return Point(id_, str(row["category"]), np.array(row.get("vector", ()), np.float32), known)
+
+
+def _head(collection: str | None) -> str:
+    return f"head/{collection or ''}"

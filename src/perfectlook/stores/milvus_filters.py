@@ -11,8 +11,7 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from decimal import Decimal
-from typing import TypeAlias
+from typing import Any
 
 from perfectlook.prices import SALE_DATES, sale_period
 from perfectlook.stores import filters
@@ -28,10 +27,9 @@ COLUMNS |= {("currency", "price"): "currency", ("currency", "sale_price"): "sale
 _FURTHEST, _NONE = 1e299, -1e300  # numbers are limited to the first; the second stands for no number
 # The columns of numbers, as they are without a price or a sale. A sale lasts from and until a time.
 NUMBERS = {"price": _NONE, "sale": _NONE, "sale_from": _FURTHEST, "sale_until": -_FURTHEST}
-_TYPED = {**COLUMNS, ("number", "price"): "price", ("number", "sale_price"): "sale"}
+_TYPED = {**COLUMNS, ("text", "id"): "id", ("number", "price"): "price", ("number", "sale_price"): "sale"}
 
-Expression: TypeAlias = str | bool
-"""An expression of Milvus, or True if it always holds, or False if it never holds."""
+ALWAYS, NEVER = 'id > ""', 'id == ""'  # no product has an empty id
 
 
 def filter_entries(category: str, fields: Mapping[str, str]) -> dict[str, object]:
@@ -45,59 +43,66 @@ def filter_entries(category: str, fields: Mapping[str, str]) -> dict[str, object
         found |= {"sale_from": _double(since), "sale_until": _double(until)}
     for name, text in {**fields, "category": category, "id": ""}.items():  # products are found by their ids
         if text:
-            found[_key("text", name)] = _cut(filters.folded(name, text))
+            found[_key("text", name)] = _encodable(filters.folded(name, text)[:LONGEST])
             if number := filters.read_number(text):
-                found[_key("number", name)] = _double(number.amount)
+                found[_key("number", name)] = _double(number)
                 found[_key("currency", name)] = number.currency or ""
     return found
 
 
-def compile_filter(tree: Filter, *, wide: bool = True) -> Expression:
+def compile_filter(tree: Filter, *, wide: bool = True) -> str:
     """Return an expression that holds for all products that match the filter, and for few others.
 
     If not `wide`, the expression holds only for products that match, and for most of them.
     """
     if isinstance(tree, filters.Compare) and tree.operator == "!=":
-        return _not(compile_filter(replace(tree, operator="="), wide=not wide))
+        return f"not ({compile_filter(replace(tree, operator='='), wide=not wide)})"
     if not (isinstance(tree, filters.Leaf) and tree.field in filters.AMOUNTS):
         return _compiled(tree, wide=wide)
     lasts = "sale_from <= {0!r} and sale_until > {0!r}".format(filters.now())
     on_sale = all_of([lasts, _compiled(replace(tree, field="sale_price"), wide=wide)])
     if tree.field == "sale_price":
         return on_sale
-    return _any_of([on_sale, all_of([_not(lasts), _compiled(tree, wide=wide)])])
+    return _any_of([on_sale, all_of([f"not ({lasts})", _compiled(tree, wide=wide)])])
 
 
-def _compiled(tree: Filter, *, wide: bool) -> Expression:  # noqa: PLR0911 — one for each kind
+def _compiled(tree: Filter, *, wide: bool) -> str:  # noqa: PLR0911 — one for each kind
     match tree:
         case filters.And(parts):
-            return all_of(compile_filter(part, wide=wide) for part in parts)
+            return all_of(compile_filter(part, wide=wide) for part in parts) or ALWAYS
         case filters.Or(parts):
             return _any_of(compile_filter(part, wide=wide) for part in parts)
         case filters.Not(part):
-            return _not(compile_filter(part, wide=not wide))
+            return f"not ({compile_filter(part, wide=not wide)})"
         case filters.Under(category):
             path = split_path(category.casefold())
-            return f"array_contains({UNDER}, {literal('|'.join(path))})" if path else False
+            return f"array_contains({UNDER}, {literal('|'.join(path))})" if path else NEVER
         case filters.Has(field):
             return _text(field, ">=", "")
         case filters.Contains("title", text) if wide and (runs := _trigrams(text)):
             return f"array_contains_all({TRIGRAMS}, {runs})"
         case filters.Contains(field):  # Milvus 2.3 finds only beginnings of texts, so the store checks them
-            return wide and _text(field, ">=", "")
+            return _text(field, ">=", "") if wide else NEVER
         case filters.OneOf(field, values):
-            return _any_of(_equals(field, value, wide=wide) for value in values)
-        case filters.Compare(field, "=", value):
-            return _equals(field, value, wide=wide)
-        case filters.Compare(field, sign, str(value)):
-            text = filters.folded(field, value)
-            is_cut = len(text) >= LONGEST and field != "id"  # it says nothing about what follows
-            return _text(field, sign[0] + ("=" if wide else "") if is_cut else sign, text)
+            return _any_of(_compare(field, "=", value, wide=wide) for value in values)
         case filters.Compare(field, sign, value):
-            key, amount = _key("number", field), _amount(value)
-            # Different numbers may be the same double, so a wide expression includes the bound.
-            bound = f"{key} {sign[0]}{'=' if wide else ''} {_double(amount)!r}"
-            return all_of([bound, f"{key} > {_NONE!r}", _currency(field, value)])
+            return _compare(field, sign, value, wide=wide)
+
+
+def _compare(field: str, sign: str, value: Value, *, wide: bool) -> str:
+    if isinstance(value, str):
+        text = filters.folded(field, value)
+        is_cut = len(text) >= LONGEST and field != "id"  # it says nothing about what follows
+        if sign == "=":
+            return _text(field, "==", text) if text and (wide or not is_cut) else NEVER
+        return _text(field, sign[0] + ("=" if wide else "") if is_cut else sign, text)
+    key, number = _key("number", field), repr(_double(value))
+    if sign == "=":
+        bound = f"{key} == {number}" if wide else NEVER
+    else:  # Different numbers may be the same double, so a wide expression includes the bound.
+        bound = f"{key} {sign[0]}{'=' if wide else ''} {number}"
+    currency = _text(field, "==", value.currency.upper(), "currency") if isinstance(value, Money) else ""
+    return all_of([bound, f"{key} > {_NONE!r}", currency])
 
 
 def literal(text: str) -> str:
@@ -111,52 +116,24 @@ def one_of(column: str, texts: Iterable[str]) -> str:
     return f"{column} in [{', '.join(map(literal, texts))}]"
 
 
-def none_of(column: str, texts: Iterable[str]) -> str:
-    """Return the expression for a column that has none of the texts."""
-    return f"not ({one_of(column, texts)})"
+def none_of(categories: Iterable[str]) -> str:
+    """Return the expression for products of other categories."""
+    return f"not ({one_of('category', categories)})"
 
 
-def all_of(parts: Iterable[Expression]) -> Expression:
-    """Return the conjunction of expressions."""
-    return _joined(" and ", parts, neutral=True)
+def all_of(parts: Iterable[str]) -> str:
+    """Return the conjunction of expressions; "" stands for no condition."""
+    return " and ".join(f"({part})" for part in parts if part)
 
 
-def _any_of(parts: Iterable[Expression]) -> Expression:
-    return _joined(" or ", parts, neutral=False)
-
-
-def _joined(word: str, parts: Iterable[Expression], *, neutral: bool) -> Expression:
-    left = [part for part in parts if part is not neutral]
-    if (not neutral) in left:
-        return not neutral
-    return left[0] if len(left) == 1 else word.join(f"({part})" for part in left) or neutral
-
-
-def _not(part: Expression) -> Expression:
-    return not part if isinstance(part, bool) else f"not ({part})"
-
-
-def _amount(value: Value) -> Decimal:
-    return value.amount if isinstance(value, Money) else Decimal(value)
-
-
-def _equals(field: str, value: Value, *, wide: bool) -> Expression:
-    if not isinstance(value, str):
-        same = f"{_key('number', field)} == {_double(_amount(value))!r}"
-        return wide and all_of([same, _currency(field, value)])
-    text = filters.folded(field, value)
-    is_cut = len(text) >= LONGEST and field != "id"
-    return _text(field, "==", text) if text and (wide or not is_cut) else False
-
-
-def _currency(field: str, value: Value) -> Expression:
-    return _text(field, "==", value.currency.upper(), "currency") if isinstance(value, Money) else True
+def _any_of(parts: Iterable[str]) -> str:
+    return " or ".join(f"({part})" for part in parts) or NEVER
 
 
 def _text(field: str, sign: str, text: str, what: str = "text") -> str:
     """Compare a text. Products without the field do not match."""
     key = _key(what, field)
-    compared = f"{key} {sign} {literal(text if key == 'id' else _cut(text))}"
+    compared = f"{key} {sign} {literal(text if key == 'id' else text[:LONGEST])}"
     return f'{compared} and {key} != ""' if key in COLUMNS.values() and sign != "==" else compared
 
 
@@ -168,8 +145,6 @@ def _trigrams(title: str) -> list[int]:
 
 def _key(what: str, field: str) -> str:
     """Return the column, or the key of the dynamic field, for an entry of a field."""
-    if field == "id":
-        return field
     plain = re.fullmatch("[a-z0-9_]+", field)
     other = f"{what}_{field}" if plain else f"{what}X{_encodable(field).encode().hex()}"
     return _TYPED.get((what, field), other)
@@ -179,9 +154,6 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _cut(text: str) -> str:
-    return _encodable(text[:LONGEST])
-
-
-def _double(amount: Decimal | float) -> float:
-    return min(max(float(amount), -_FURTHEST), _FURTHEST)
+def _double(value: Any) -> float:
+    """Return a number, or one with a currency, as Milvus stores it."""
+    return min(max(float(getattr(value, "amount", value)), -_FURTHEST), _FURTHEST)

@@ -15,14 +15,14 @@ import numpy as np
 from perfectlook.errors import CatalogueError
 from perfectlook.files import Closable
 from perfectlook.stores import database as sql
-from perfectlook.stores.base import Hits, Payload, Point, Query, parsed
+from perfectlook.stores.base import Hits, Payload, Point, Query, Store, parsed
 from perfectlook.stores.cache import VECTOR_DTYPE, Cache, Connect
 from perfectlook.stores.database import REBUILD, Damage, Database, StateChanged, check_record, state
 from perfectlook.stores.database import check_vector as check_stored_vector
 from perfectlook.stores.index import ApproximateIndexes, Nearest, check_queries, check_vector
 
 
-class EmbeddedStore(Closable):
+class EmbeddedStore(Closable, Store):
     """A store on this machine. Searches are exact unless an approximate index is requested.
 
     A search uses the blocks of vectors in memory. First they catch up with the commits of other connections
@@ -32,7 +32,7 @@ class EmbeddedStore(Closable):
     def __init__(self, database: Database, approximate_above: int | None = None) -> None:
         """Use an open database. `EmbeddedStore.open` opens one."""
         self.indexes = None if approximate_above is None else ApproximateIndexes(approximate_above)
-        self._database = database
+        self._database, self.location = database, str(database.folder)
         self._cache: Cache | None = None
         # the last results, each with the database's version before reading and the requested collection
         self._seen: tuple[tuple[int, str | None], Cache] | None = None
@@ -63,11 +63,6 @@ class EmbeddedStore(Closable):
     def exact(self) -> bool:
         """Whether every category is scanned. With approximate indexes, no answer counts as exact."""
         return self.indexes is None
-
-    @property
-    def location(self) -> str:
-        """The folder."""
-        return str(self._database.folder)
 
     def manifest(self) -> Payload | None:
         """Return the last document. Raises CatalogueError if it is damaged."""
@@ -113,7 +108,7 @@ class EmbeddedStore(Closable):
         with self._database.writing() as connection:
             if state(connection, "active") == name:
                 raise CatalogueError(
-                    f"{self.location}: collection '{name}' is active. Make another collection active first."
+                    f"{self.location}: collection '{name}' is active. Switch to another first."
                 )
             number, _ = self._named(connection, name)
             rows = "SELECT row FROM points WHERE collection = ?"
@@ -141,18 +136,18 @@ class EmbeddedStore(Closable):
             ]
             sql.insert(connection, number, entries)
 
-    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> int:
+    def set_payloads(self, payloads: Mapping[str, Payload], *, collection: str | None = None) -> None:
         """Replace payloads in one transaction. A point whose payload changes gets a new row."""
         texts = {id_: json.dumps(payload, ensure_ascii=False) for id_, payload in payloads.items()}
         with self._database.writing() as connection:
             number, _ = self._named(connection, collection)
-            return sql.move(connection, number, texts)
+            sql.move(connection, number, texts)
 
-    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> int:
+    def delete(self, ids: Iterable[str], *, collection: str | None = None) -> None:
         """Remove points in one transaction."""
         with self._database.writing() as connection:
             number, _ = self._named(connection, collection)
-            return sql.remove(connection, number, ids)
+            sql.remove(connection, number, ids)
 
     def get(self, ids: Iterable[str], *, collection: str | None = None) -> dict[str, Point]:
         """Return points by id."""
@@ -214,9 +209,6 @@ class EmbeddedStore(Closable):
     def together(self) -> AbstractContextManager[None]:
         """Make the reads by id and the writes of this thread one transaction."""
         return self._database.together()
-
-    def mark_complete(self, collection: str) -> None:
-        """Do nothing: a killed sync loses nothing, because each of its writes is a transaction."""
 
     def _release(self) -> None:
         """Close the connections, and drop the blocks."""
