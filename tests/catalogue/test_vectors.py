@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -223,6 +224,31 @@ def test_a_file_that_unpacks_suspiciously_is_refused(source: Path, out: Path, ca
     pq.write_table(more, out, compression="zstd", use_dictionary=False)
     with pytest.raises(FeedError, match=r"row group 1 unpacks from [\d,]+ to 1\d\d,\d{3},\d{3} bytes"):
         catalogue.sync(out, MODEL)
+
+
+def test_records_that_the_file_repeats_are_read_one_by_one(source: Path, out: Path) -> None:
+    embedded(source, out)
+    table = pq.read_table(out)
+    record = json.loads(table["record"][0].as_py())
+    record["fields"] = {"description": "x" * 2**20}
+    for count, is_fine in ((60, True), (70, False)):
+        ids = [f"product {number}" for number in range(count)]
+        many = table.take([0] * count).set_column(table.column_names.index("id"), "id", pa.array(ids))
+        many = many.set_column(
+            many.column_names.index("record"), "record", pa.array([json.dumps(record)] * count)
+        )
+        pq.write_table(many, out, compression="zstd")
+        file = opened(out)
+        tracemalloc.start()
+        next(file.records())
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 16 * 2**20
+        if is_fine:
+            assert sum(1 for _ in file.records()) == count
+        else:
+            with pytest.raises(CatalogueError, match=r"damaged \(records that unpack to too much\)"):
+                list(file.records())
 
 
 def test_missing_columns_are_damage(source: Path, out: Path, catalogue: Catalogue) -> None:

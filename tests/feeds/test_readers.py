@@ -351,6 +351,40 @@ def test_an_endless_item_ends_the_feed(inside: str, tmp_path: Path) -> None:
     assert "an item is larger than 4,194,304 bytes" in end.reason
 
 
+@pytest.mark.parametrize("each", ["<n{0}/>", "<x n{0}='1'/>", "<x xmlns:n{0}='u'/>"])
+def test_endless_names_end_the_feed(each: str, tmp_path: Path) -> None:
+    names = "".join(map(each.format, range(30_000)))
+    path = tmp_path / "feed.xml"
+    path.write_text(f"<rss><item><id>1</id></item>{names}<item><id>2</id></item></rss>")
+    row, end = format_of("feed.xml").read(path, "id")
+    assert isinstance(row, FeedRow)
+    assert isinstance(end, UnreadableRow)
+    assert end.is_end
+    assert end.reason == "has far more names of elements than feeds have. Export the feed again."
+
+
+def test_a_row_without_an_end_is_not_read_into_memory(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text('id,title\n1,"a\n' + '","a\n' * 60_000)
+    count, peak = read_with_peak(path)
+    assert count == 0
+    assert peak < 4 * 2**20
+    bad = next(format_of("feed.csv").read(path, "id"))
+    assert isinstance(bad, UnreadableRow)
+    assert (bad.number, bad.id) == (2, "1")
+    assert "malformed row (it spans more than 10,000 lines). Check its quotation marks." in bad.reason
+
+
+def test_rows_that_all_do_not_end_end_the_feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line opens a text that no line closes. Reading again from each would take hours."""
+    monkeypatch.setattr("perfectlook.feeds.readers._MAX_GIVEN_BACK", 10_000)
+    found = rows(tmp_path / "feed.csv", "id,title\n" + 'x","y\n' * 1_000)
+    assert len(found) < 15
+    assert isinstance(found[-1], UnreadableRow)
+    assert found[-1].is_end
+    assert found[-1].reason.startswith("too many rows do not end.")
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl"])
 def test_a_file_without_line_ends_is_not_read_into_memory(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"feed.{suffix}"

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from perfectlook.catalogue.manifest import CatalogueManifest, Generation, ModelIdentity, Record, record_hash
 from perfectlook.errors import CatalogueError
 from perfectlook.feeds.fields import FeedProblem, clean_texts, unusable_id
-from perfectlook.feeds.readers import check_packing, import_pyarrow
+from perfectlook.feeds.readers import SUSPICIOUS_BYTES, SUSPICIOUS_RATIO, check_packing, import_pyarrow
 from perfectlook.files import write_file
 from perfectlook.stores import Point
 from perfectlook.taxonomy import normalise
@@ -136,9 +136,13 @@ class VectorFile:
         """Yield the id and the record of every product. Duplicate ids are problems."""
         self.problems = []
         seen: set[str] = set()
+        left = max(SUSPICIOUS_BYTES, SUSPICIOUS_RATIO * self.path.stat().st_size)
         for rows in self._batches("id", "category", "record"):
             for row in rows:
                 id_ = row["id"]
+                left -= len(row["record"] or "")
+                if left < 0:
+                    raise _damaged(self.path, "records that unpack to too much")
                 if id_ in seen:
                     reason = "the id occurs twice; the first one is used. Remove one of the two."
                     self.problems.append(Problem(self.name, id_, reason))
@@ -215,10 +219,15 @@ class VectorFile:
             raise _damaged(self.path, f"vector of product '{row['id']}' that cannot be read")
         return vector
 
-    def _batches(self, *columns: str) -> Iterator[list[dict[str, Any]]]:
-        with _opened(self.path) as file:
+    def _batches(self, *columns: str) -> Iterator[Iterator[dict[str, Any]]]:
+        """Yield batches of rows. Texts that the file repeats are in memory once, and rows one by one."""
+        with _opened(self.path, read_dictionary=[name for name in columns if name != "vector"]) as file:
             for batch in file.iter_batches(ROWS, columns=list(columns)):
-                yield batch.to_pylist()
+                values = {name: batch.column(name) for name in columns}
+                yield (
+                    {name: column[row].as_py() for name, column in values.items()}
+                    for row in range(batch.num_rows)
+                )
 
 
 def write_vectors(path: Path, generation: Generation, dimension: int, points: Iterable[list[Point]]) -> None:
@@ -265,10 +274,10 @@ def _record_batch(points: list[Point], schema: Any) -> Any:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, **options: Any) -> Iterator[Any]:
     pa, pq = import_pyarrow("Parquet")
     try:
-        with pq.ParquetFile(path, thrift_string_size_limit=2**31 - 1) as file:
+        with pq.ParquetFile(path, thrift_string_size_limit=2**31 - 1, **options) as file:
             yield file
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         again = "If it is a feed, export it again; if it is from `perfectlook embed`, run that again."

@@ -149,7 +149,9 @@ def _opened(path: Path) -> Iterator[Iterator[str]]:
         raise unreadable(path, error) from error
 
 
-def read_csv(path: Path, id_column: str, *, separator: str | None = None, **_: int) -> Rows:
+def read_csv(  # noqa: PLR0912
+    path: Path, id_column: str, *, separator: str | None = None, **_: int
+) -> Rows:
     """Read a feed whose first line names its columns.
 
     A malformed row becomes one `UnreadableRow`, and reading continues on its next line. So does a row whose
@@ -177,6 +179,7 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None, **_: i
         header, names = _header(path, first, separator)
         lines.taken.clear()
         reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=not is_tabs)
+        given_back = 0
         while True:
             number += 1
             problem = ""
@@ -202,6 +205,10 @@ def read_csv(path: Path, id_column: str, *, separator: str | None = None, **_: i
             else:
                 plain = _fitting(lines.taken[0].rstrip("\r\n").split(separator), len(header))
                 is_open = len(lines.taken) > 1
+                given_back += len(lines.taken) - 1
+                if given_back > _MAX_GIVEN_BACK:
+                    yield UnreadableRow(number, f"too many rows do not end. {problem}", is_end=True)
+                    return
                 lines.give_back()
                 if is_tabs and len(plain) == len(header):  # its quotation marks mean inches
                     note = f"its quotation marks are read as text, because {problem}" if is_open else ""
@@ -253,6 +260,8 @@ def _swallows(
 
 
 LONGEST_CELL = 2**23
+_MAX_LINES, _MAX_GIVEN_BACK = 10_000, 5_000_000
+"""Limits of the lines of one row, and of the lines that are read again because a row did not end."""
 _BLANK = " \t\r\n\x1a\ufeff\u00a0"
 _NAMES_SEPARATOR = re.compile(r'"?sep=(.)"?[\s,;]*', re.IGNORECASE)
 """The first line with which spreadsheets name the separator."""
@@ -279,6 +288,8 @@ class _Lines(Iterator[str]):
     def __next__(self) -> str:
         line = self._waiting.popleft() if self._waiting else next(self._stream)
         self.taken.append(line)
+        if len(self.taken) > _MAX_LINES:
+            raise csv.Error(f"it spans more than {_MAX_LINES:,} lines")
         return line
 
     def give_back(self) -> None:
@@ -348,7 +359,7 @@ def import_pyarrow(what: str) -> tuple[Any, Any]:
 
 _MAX_LISTED = 20_000_000
 _MAX_LIST = 10_000
-_SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO = 64 * 2**20, 200
+SUSPICIOUS_BYTES, SUSPICIOUS_RATIO = 64 * 2**20, 200
 _MAX_HELD, _BATCH = 256 * 2**20, 500
 """Limits of a Parquet file: values of lists in a row group and in a row, how a row group may be packed, and
 the memory for a batch of rows, in addition to the size of the file."""
@@ -420,7 +431,7 @@ def check_packing(path: Path, metadata: Any, is_list: Sequence[bool], most: int 
             )
         listed_values = [column.num_values for column, each in zip(columns, is_list, strict=True) if each]
         if (
-            size > max(_SUSPICIOUS_BYTES, _SUSPICIOUS_RATIO * packed)
+            size > max(SUSPICIOUS_BYTES, SUSPICIOUS_RATIO * packed)
             or max(listed_values, default=0) > _MAX_LISTED
         ):
             largest = max(columns, key=lambda column: column.total_uncompressed_size)

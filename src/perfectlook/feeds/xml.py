@@ -1,6 +1,7 @@
 """Read XML: the RSS and Atom feeds of Google Merchant Center, and products of other shops."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _MAX_ITEM = 4 * 2**20
 """Bytes of XML between the starts or ends of two items or other elements around items."""
+_MAX_NAMES = 2**21
+"""Characters of all different names, with 100 more for each."""
 _MAX_DEPTH, _MAX_NAMED = 16, 1_000
 _PRODUCTS = ("item", "entry", "product")
 _GOOGLE = ("{http://base.google.com/", "{https://base.google.com/")
@@ -22,7 +25,8 @@ _GOOGLE = ("{http://base.google.com/", "{https://base.google.com/")
 def read_xml(path: Path, _id_column: str, **_: int) -> Rows:  # noqa: PLR0912
     """Read the items or entries one by one, with one in memory. Of a repeated field, the first is used.
 
-    All other elements are freed as they end. An item of more than 4 MiB ends the feed.
+    All other elements are freed as they end. An item of more than 4 MiB ends the feed. So do too many
+    names of elements, attributes and namespaces.
 
     Document types and entities are refused, because they can make the parser read other files or use a lot of
     memory. A truncated file gives the rows before the break.
@@ -34,7 +38,6 @@ def read_xml(path: Path, _id_column: str, **_: int) -> Rows:  # noqa: PLR0912
     from xml.etree.ElementTree import ParseError
 
     from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import iterparse
 
     number = 0
     names: dict[str, str] = {}
@@ -44,7 +47,7 @@ def read_xml(path: Path, _id_column: str, **_: int) -> Rows:  # noqa: PLR0912
             above: list[Element] = []
             products, is_inner = 0, False
             counted = _Counted(stream)
-            for event, element in iterparse(counted, events=("start", "end"), forbid_dtd=True):
+            for event, element in _events(counted):
                 is_product = _local(element.tag) in _PRODUCTS
                 if event == "start":
                     if is_inner and len(above) > 1 and not products and len(others) < _MAX_NAMED:
@@ -70,8 +73,8 @@ def read_xml(path: Path, _id_column: str, **_: int) -> Rows:  # noqa: PLR0912
                     f"{path}: has no <item>, <entry> or <product>, but {there}. Export it as Google Merchant "
                     "Center's XML, or as CSV."
                 )
-    except _TooLargeError:
-        reason = f"an item is larger than {_MAX_ITEM:,} bytes. Export the feed again."
+    except _TooLargeError as error:
+        reason = f"{error}. Export the feed again."
         yield UnreadableRow(number + 1, reason, is_end=True)
     except DefusedXmlException as error:
         raise FeedError(
@@ -90,7 +93,25 @@ def read_xml(path: Path, _id_column: str, **_: int) -> Rows:  # noqa: PLR0912
 
 
 class _TooLargeError(Exception):
-    """An item of a feed is too large."""
+    """What the parser has to keep is too large."""
+
+
+def _events(stream: "_Counted") -> Iterator[tuple[str, "Element"]]:
+    """Yield the starts and ends of elements. Names are limited: the parser keeps all that it meets."""
+    from defusedxml.ElementTree import iterparse
+
+    known: set[str] = set()
+    size = 0
+    for event, element in iterparse(stream, events=("start", "end", "start-ns"), forbid_dtd=True):
+        if event != "end":
+            names = element if event == "start-ns" else (element.tag, *element.attrib)
+            if not known.issuperset(names):
+                size += sum(100 + len(name) for name in set(names) - known)
+                known.update(names)
+            if size > _MAX_NAMES:
+                raise _TooLargeError("has far more names of elements than feeds have")
+        if event != "start-ns":
+            yield event, element
 
 
 class _Counted:
@@ -102,7 +123,7 @@ class _Counted:
 
     def read(self, size: int) -> bytes:
         if self.size > _MAX_ITEM:
-            raise _TooLargeError
+            raise _TooLargeError(f"an item is larger than {_MAX_ITEM:,} bytes")
         part = self._stream.read(size)
         self.size += len(part)
         return part
