@@ -64,6 +64,12 @@ def test_the_container_installs_what_there_is_and_sets_what_is_read():
     assert build_app().parse_args(json.loads(start)[1:], exit_on_error=False, print_error=False)
 
 
+def test_the_container_can_sync():
+    sync = re.search(r"--entrypoint perfectlook perfectlook (.*)", docs_page("deploy.md"))
+    assert sync
+    assert build_app().parse_args(shlex.split(sync[1]), exit_on_error=False, print_error=False)
+
+
 def test_the_configuration_of_nginx_fits_the_settings_of_the_service():
     text, settings = shown("nginx.md", "upstream "), Settings()
     assert text.count("{") == text.count("}")

@@ -25,9 +25,10 @@ from perfectlook.model.runtime import Model
 from perfectlook.service.app import ROUTES
 from perfectlook.service.errors import LoopErrors, Refusal
 from perfectlook.service.feedback import MOST_COUNTS, FeedbackStore
-from perfectlook.service.middleware import MAX_JSON, MAX_KEYED_JSON, BodyBudget
+from perfectlook.service.middleware import FREE, MAX_JSON, MAX_KEYED_JSON, BodyBudget
 from perfectlook.service.security import network_of, new_key
 from perfectlook.service.server import BACKLOG, MAX_PARTS, MAX_PIPELINED, Connections, JsonLines
+from perfectlook.service.settings import Settings
 from perfectlook.stores.filters import parse_filter
 from serving import Running, Store, answer_of, eventually, head_of, raw, running
 from web import Handler, web
@@ -113,6 +114,10 @@ def test_bodies_share_one_budget():
     assert not budget.take("e", 6)
     budget.give("a", 20)
     assert budget.take("e", 25)
+
+
+def test_what_is_outside_the_budget_is_little():
+    assert FREE * Settings().connections <= 2**27
 
 
 def test_many_large_bodies_are_refused_with_503(own_store: Store, tmp_path: Path):

@@ -31,7 +31,7 @@ MAX_JSON = 2**16
 """Maximum bytes of a body without a picture."""
 MAX_KEYED_JSON = 2**20
 """The same with an API key."""
-_FREE = 2**18
+FREE = MAX_JSON
 """The first bytes of each body are outside the budget. The number of connections limits them."""
 
 
@@ -221,7 +221,7 @@ class Body:
             if self._held is None and count:
                 raise Refusal(499, "client_gone", "The client has left.")
             self._fetched += count
-            if self._held is not None and (more := self._size + self._fetched - _FREE - self._held) > 0:
+            if self._held is not None and (more := self._size + self._fetched - FREE - self._held) > 0:
                 if not self._budget.take(self._address, more):
                     full = "The server receives too many bodies. Try again in a second."
                     raise Refusal(503, "busy", full, retry_after=1)
