@@ -65,7 +65,9 @@ def test_the_container_installs_what_there_is_and_sets_what_is_read():
 
 
 def test_the_container_can_sync():
-    sync = re.search(r"--entrypoint perfectlook perfectlook (.*)", docs_page("deploy.md"))
+    sync = re.search(
+        r"--entrypoint perfectlook perfectlook (.*)", docs_page("deploy.md").read_text(encoding="utf-8")
+    )
     assert sync
     assert build_app().parse_args(shlex.split(sync[1]), exit_on_error=False, print_error=False)
 
