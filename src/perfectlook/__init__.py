@@ -7,59 +7,11 @@ Each name in `__all__` is loaded when you first use it, so importing the package
 
 import importlib
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from perfectlook.answers import (
-        Answer,
-        Explanation,
-        Look,
-        RankedProduct,
-        Section,
-        Similar,
-        Slot,
-    )
-    from perfectlook.catalogue import Catalogue, embed
-    from perfectlook.client import AsyncClient, Client
-    from perfectlook.data import load_set
-    from perfectlook.errors import PerfectLookError
-    from perfectlook.evaluation.comparison import Comparison, compare
-    from perfectlook.evaluation.evaluate import Evaluation, evaluate
-    from perfectlook.model.adaptation import adapt
-    from perfectlook.model.runtime import Model
-    from perfectlook.recommender import Recommender, Rules
-    from perfectlook.training.train import train
 
 # onnxruntime sends telemetry from its import on; this must be set before
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = "0.1.0"
-__all__ = [
-    "Answer",
-    "AsyncClient",
-    "Catalogue",
-    "Client",
-    "Comparison",
-    "Evaluation",
-    "Explanation",
-    "Look",
-    "Model",
-    "PerfectLookError",
-    "RankedProduct",
-    "Recommender",
-    "Rules",
-    "Section",
-    "Similar",
-    "Slot",
-    "__version__",
-    "adapt",
-    "compare",
-    "embed",
-    "evaluate",
-    "load_set",
-    "train",
-]
-
 _MODULES = {
     "answers": ("Answer", "Explanation", "Look", "RankedProduct", "Section", "Similar", "Slot"),
     "catalogue": ("Catalogue", "embed"),
@@ -74,6 +26,7 @@ _MODULES = {
     "training.train": ("train",),
 }
 _HOME = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> object:

@@ -1,13 +1,17 @@
 """The map from a product to its complements: its numbers, and its file."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from drawn import drawn_set
 from perfectlook.errors import ModelError
 from perfectlook.model.complements import Complements
 from perfectlook.model.files import COMPLEMENTS
+from perfectlook.model.runtime import Model
+from random_model import random_model
 
 MAP = Complements(
     np.array([[0.0, 2.0], [2.0, 1.0]], np.float32), np.array([1.0, 2.0], np.float32), weight=1.5
@@ -34,7 +38,7 @@ def test_no_products_go_together_better_than_the_lower_bound():
 
 def test_a_map_is_read_back_unchanged(tmp_path: Path):
     (tmp_path / COMPLEMENTS).write_bytes(MAP.content())
-    found = Complements.open(tmp_path, 2)
+    found = Complements.open(tmp_path)
     assert found is not None
     assert found.matrix.tolist() == MAP.matrix.tolist()
     assert found.mean.tolist() == MAP.mean.tolist()
@@ -42,17 +46,20 @@ def test_a_map_is_read_back_unchanged(tmp_path: Path):
 
 
 def test_a_model_without_a_map_opens_none(tmp_path: Path):
-    assert Complements.open(tmp_path, 2) is None
+    assert Complements.open(tmp_path) is None
 
 
-@pytest.mark.parametrize("dimension", [1, 3])
-def test_a_map_of_other_vectors_is_refused(tmp_path: Path, dimension: int):
-    (tmp_path / COMPLEMENTS).write_bytes(MAP.content())
-    with pytest.raises(ModelError, match=r"complements\.npz: cannot be read \(matrix of shape \(2, 2\)"):
-        Complements.open(tmp_path, dimension)
+def test_a_map_of_other_vectors_is_refused(tmp_path: Path):
+    folder = random_model(drawn_set(tmp_path / "set", scenes=4), tmp_path / "m", memory=0)
+    (folder / COMPLEMENTS).write_bytes(MAP.content())
+    with pytest.raises(ModelError, match=r"complements\.npz: expected 2 numbers of a product vector, got 8"):
+        _ = Model.open(folder).complements
+    (folder / COMPLEMENTS).write_bytes(replace(MAP, mean=np.zeros(3, np.float32)).content())
+    with pytest.raises(ModelError, match=r"matrix has shape \(2, 2\), expected \(3, 3\)"):
+        Complements.open(folder)
 
 
 def test_a_damaged_map_is_refused(tmp_path: Path):
     (tmp_path / COMPLEMENTS).write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"or delete the file to go without complements\."):
-        Complements.open(tmp_path, 2)
+        Complements.open(tmp_path)

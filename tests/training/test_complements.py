@@ -110,7 +110,7 @@ def test_the_map_is_symmetric_and_survives_its_file(trained: tuple[SetFeatures, 
     assert fitted is not None
     assert np.array_equal(fitted.matrix, fitted.matrix.T)
     (tmp_path / COMPLEMENTS).write_bytes(fitted.content())
-    found = Complements.open(tmp_path, len(fitted.mean))
+    found = Complements.open(tmp_path)
     assert found is not None
     assert np.array_equal(found.matrix, fitted.matrix)
 

@@ -58,7 +58,7 @@ def test_the_returned_model_is_the_one_in_the_folder(source: Path, tmp_path: Pat
 def test_a_stopped_training_leaves_no_finished_model(
     source: Path, tmp_path: Path, baseline: str | None, monkeypatch: pytest.MonkeyPatch
 ):
-    """The last of a training is to learn what photos show; then the training goes on from its checkpoint."""
+    """The last of a training is to learn what photos show; then the training resumes from its checkpoint."""
 
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from PIL import Image
@@ -55,6 +55,16 @@ class FeatureBatch(NamedTuple):
     """For each stage the channel means, then the channel (population) standard deviations, [n, K]."""
     feature_maps: Float32Array
     """The feature map pooled to 7×7 regions, row by row, [n, 49, C]."""
+
+    @property
+    def features(self) -> Float32Array:
+        """Global vectors and style statistics, [n, D + K]."""
+        return np.concatenate([self.global_vectors, self.style_statistics], axis=1)
+
+    def with_features(self, features: Float32Array) -> Self:
+        """Return the batch with other global vectors and style statistics, [n, D + K]."""
+        head = self.global_vectors.shape[1]
+        return self._replace(global_vectors=features[:, :head], style_statistics=features[:, head:])
 
 
 class Backbone:

@@ -25,7 +25,6 @@ from perfectlook.files import model_folder
 from perfectlook.images import SUFFIXES
 from perfectlook.model.files import (
     CONFIG,
-    KNOWN,
     RUNTIME_FILES,
     SCENES,
     TRAIN_AGAIN,
@@ -125,22 +124,18 @@ class SceneStatistics:
         """
         if self.whole is None or self.parts is None:
             return batch
-        head = batch.global_vectors.shape[1]
-        features = np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
-        whole, parts = self._aligned(features, self.whole), self._aligned(features, self.parts)
-        found = whole if are_parts is None else np.where(are_parts[:, None], parts, whole)
-        return batch._replace(global_vectors=found[:, :head], style_statistics=found[:, head:])
+        whole, parts = (self._aligned(batch.features, each) for each in (self.whole, self.parts))
+        return batch.with_features(whole if are_parts is None else np.where(are_parts[:, None], parts, whole))
 
     def without_ignored(self, batch: FeatureBatch) -> FeatureBatch:
         """Take the ignored directions out of the features of n aligned scenes."""
         if self.ignored is None:
             return batch
-        head = batch.global_vectors.shape[1]
-        features = np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
         deviation = _usable(self.trained.deviation)
+        features = batch.features
         standardised = (features - self.trained.mean) / deviation
-        features = features - standardised @ self.ignored.T @ self.ignored * deviation
-        return batch._replace(global_vectors=features[:, :head], style_statistics=features[:, head:])
+        features -= standardised @ self.ignored.T @ self.ignored * deviation
+        return batch.with_features(features)
 
     def _aligned(self, features: Float32Array, moments: Moments) -> Float32Array:
         scale = self.trained.deviation / _usable(moments.deviation)
@@ -259,7 +254,7 @@ def _write(
         if file.is_file() and file.name not in (CONFIG, SCENES):
             shutil.copyfile(file, out / file.name)
     if known:
-        write_model_file(out / KNOWN, known.content())
+        write_model_file(out / KnownScenes.FILE, known.content())
     adapted = {"model": record.name, "identity": record.identity, "n_pictures": n_pictures}
     return _with_statistics(replace(record, name=out.resolve().name, adapted=adapted), statistics, out)
 

@@ -4,23 +4,19 @@ A model folder stores the suggester as `suggestion.npz`. `training.categories` f
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self, get_args
+from typing import ClassVar, get_args
 
 import numpy as np
 
 from perfectlook.backbones import FeatureBatch
-from perfectlook.errors import ModelError
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.config import GlobalFeatures
-from perfectlook.model.files import SUGGESTION, TRAIN_AGAIN, read_format, readable, write_arrays
+from perfectlook.model.config import GlobalFeatures, chosen_features
+from perfectlook.model.files import SUGGESTION, TRAIN_AGAIN, ArrayFile
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CategorySuggester:
+class CategorySuggester(ArrayFile):
     """A linear map from the standardised global features of a scene to the log-odds of every category.
 
     With all weights at zero, it returns the popularity of the categories. A very large penalty in training
@@ -36,6 +32,8 @@ class CategorySuggester:
         prior: log-odds of each category over the training scenes, independent of the scene, [C].
     """
 
+    FILE: ClassVar[str] = SUGGESTION
+    REMEDY: ClassVar[str] = f"{TRAIN_AGAIN[:-1]}, or delete the file to order categories by size."
     categories: tuple[str, ...]
     features: GlobalFeatures
     mean: Float32Array
@@ -44,38 +42,13 @@ class CategorySuggester:
     bias: Float32Array
     prior: Float32Array
 
-    @classmethod
-    def open(cls, folder: Path | str) -> Self | None:
-        """Read the suggester of a model folder; None if the model has no suggester.
-
-        Raises:
-            ModelError: the file cannot be read, has another format, or its arrays do not match.
-        """
-        path = Path(folder) / SUGGESTION
-        if not path.exists():
-            return None
-        with readable(path, f"{TRAIN_AGAIN[:-1]}, or delete the file to order categories by size."):
-            content = read_format(path, FORMAT)
-            arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
-            suggester = cls(tuple(map(str, content["categories"])), str(content["features"]), **arrays)  # type: ignore[arg-type]
-            known, width = len(suggester.categories), len(suggester.mean)
-            shapes = {"mean": (width,), "scale": (width,), "weights": (known, width)}
-            shapes |= {"bias": (known,), "prior": (known,)}
-            for name, shape in shapes.items():
-                if arrays[name].shape != shape:
-                    raise ValueError(f"{name} has shape {arrays[name].shape}, expected {shape}")
-            if suggester.features not in get_args(GlobalFeatures):
-                raise ValueError(f"unknown features {suggester.features!r}")
-            return suggester
-
-    def content(self) -> bytes:
-        """The content of the suggester's file in a model folder."""
-        return write_arrays(
-            format=np.int64(FORMAT),
-            categories=np.asarray(self.categories, np.str_),
-            features=np.str_(self.features),
-            **{name: getattr(self, name) for name in _ARRAYS},
-        )
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The expected shapes of arrays, by name."""
+        if self.features not in get_args(GlobalFeatures):
+            raise ValueError(f"unknown features {self.features!r}")
+        known, width = len(self.categories), len(self.mean)
+        shapes = {"mean": (width,), "scale": (width,), "weights": (known, width)}
+        return shapes | {"bias": (known,), "prior": (known,)}
 
     def probabilities(self, batch: FeatureBatch) -> Float64Array:
         """The probability of each category for n scenes, [n, C]. Each is independent; rows do not sum to 1.
@@ -83,15 +56,8 @@ class CategorySuggester:
         Raises:
             ModelError: the features have another width than the features it was trained on.
         """
-        head, style = batch.global_vectors, batch.style_statistics
-        inputs = np.concatenate(
-            {"head": [head], "style": [style], "both": [head, style]}[self.features], axis=1
-        )
-        if inputs.shape[1] != len(self.mean):
-            raise ModelError(
-                f"{SUGGESTION}: expected {len(self.mean)} features of a scene, got {inputs.shape[1]} (it was "
-                f"trained on another backbone). {TRAIN_AGAIN}"
-            )
+        inputs = chosen_features(self.features, batch.global_vectors, batch.style_statistics)
+        self.check_width(inputs.shape[1], len(self.mean))
         logits = (inputs - self.mean) * self.scale @ self.weights.T + self.bias
         return sigmoid(np.asarray(logits, np.float64))
 
@@ -103,9 +69,6 @@ class CategorySuggester:
     def popularity(self) -> list[tuple[str, float]]:
         """The categories with their shares of the training scenes, most frequent first."""
         return _ranked(self.categories, sigmoid(np.asarray(self.prior, np.float64)))
-
-
-_ARRAYS = ("mean", "scale", "weights", "bias", "prior")
 
 
 def scene_views(features: SetFeatures, indices: IntArray) -> tuple[IntArray, list[str]]:

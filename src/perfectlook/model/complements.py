@@ -3,20 +3,17 @@
 A model folder stores the map as `complements.npz`. `training.complements` fits it, and numpy runs it.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from perfectlook.model.files import COMPLEMENTS, TRAIN_AGAIN, read_format, readable, write_arrays
+from perfectlook.model.files import COMPLEMENTS, TRAIN_AGAIN, ArrayFile
 from perfectlook.types import Float32Array, Float64Array
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Complements:
+class Complements(ArrayFile):
     """A linear map A (f_p - m) from product vectors to query points among the same vectors.
 
     The products nearest to the query point, by squared L2, go best with the product.
@@ -28,36 +25,19 @@ class Complements:
             to the scene counts 1.
     """
 
+    FILE: ClassVar[str] = COMPLEMENTS
+    REMEDY: ClassVar[str] = f"{TRAIN_AGAIN[:-1]}, or delete the file to go without complements."
     matrix: Float32Array
     mean: Float32Array
     weight: float
 
-    @classmethod
-    def open(cls, folder: Path | str, dimension: int) -> Self | None:
-        """Read the map of a model folder; None if the model has none.
-
-        Args:
-            folder: the model folder.
-            dimension: dimension of the model's product vectors.
-
-        Raises:
-            ModelError: the file cannot be read, has another format, or does not match the vectors.
-        """
-        path = Path(folder) / COMPLEMENTS
-        if not path.exists():
-            return None
-        with readable(path, f"{TRAIN_AGAIN[:-1]}, or delete the file to go without complements."):
-            content = read_format(path, FORMAT)
-            matrix, mean = (content[name].astype(np.float32) for name in ("matrix", "mean"))
-            if matrix.shape != (dimension, dimension) or mean.shape != (dimension,):
-                raise ValueError(f"matrix of shape {matrix.shape} for vectors of {dimension} numbers")
-            return cls(matrix, mean, float(content["weight"]))
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The expected shapes of arrays, by name."""
+        return {"matrix": (len(self.mean),) * 2, "mean": (self.mean.size,)}
 
     def content(self) -> bytes:
-        """The content of the map's file in a model folder."""
-        matrix = self.matrix.astype(np.float16)
-        weight = np.float64(self.weight)
-        return write_arrays(format=np.int64(FORMAT), matrix=matrix, mean=self.mean, weight=weight)
+        """The content of the file, with a matrix of half precision."""
+        return ArrayFile.content(replace(self, matrix=self.matrix.astype(np.float16)))
 
     def points(self, vectors: Float32Array) -> Float32Array:
         """The query points of products with vectors f_p, [n, d]."""

@@ -11,10 +11,10 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -211,23 +211,74 @@ def read_arrays(content: bytes) -> dict[str, Any]:
         return {name: stored[name] for name in stored.files}
 
 
-def read_format(path: Path, wanted: int) -> dict[str, Any]:
-    """The arrays of an `.npz` file that states its format; call it inside `readable`.
-
-    Raises:
-        ValueError: the file has another format.
-    """
-    content = read_arrays(path.read_bytes())
-    if int(content["format"]) != wanted:
-        raise ValueError(f"format {content['format']}, expected format {wanted}")
-    return content
-
-
 def write_arrays(**arrays: Any) -> bytes:
     """The content of an `.npz` file that holds these arrays."""
     content = io.BytesIO()
     np.savez(content, **arrays)
     return content.getvalue()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArrayFile:
+    """Base of what a model folder stores as an `.npz` file: arrays, numbers, names and lists of names.
+
+    Attributes:
+        FILE: name of the file.
+        REMEDY: what to do if it cannot be read.
+    """
+
+    FILE: ClassVar[str]
+    REMEDY: ClassVar[str] = TRAIN_AGAIN
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self | None:
+        """Read the file of a model folder; None if the model has none.
+
+        Raises:
+            ModelError: the file cannot be read, has another format, or its arrays do not match.
+        """
+        path = Path(folder) / cls.FILE
+        if not path.exists():
+            return None
+        with readable(path, cls.REMEDY):
+            content = read_arrays(path.read_bytes())
+            if int(content["format"]) != ARRAY_FORMAT:
+                raise ValueError(f"format {content['format']}, expected format {ARRAY_FORMAT}")
+            found = cls(**{each.name: _READ.get(each.type, str)(content[each.name]) for each in fields(cls)})
+            for name, shape in found.shapes().items():
+                if getattr(found, name).shape != shape:
+                    raise ValueError(f"{name} has shape {getattr(found, name).shape}, expected {shape}")
+            return found
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The expected shapes of arrays, by name."""
+        return {}
+
+    def content(self) -> bytes:
+        """The content of the file."""
+        arrays = {each.name: np.asarray(getattr(self, each.name)) for each in fields(self)}
+        return write_arrays(format=np.int64(ARRAY_FORMAT), **arrays)
+
+    def check_width(self, found: int, expected: int, what: str = "features of a scene") -> None:
+        """Check how wide the arrays are that the file is used with.
+
+        Raises:
+            ModelError: they have another width.
+        """
+        if found != expected:
+            raise ModelError(
+                f"{self.FILE}: expected {expected} {what}, got {found} (the file is of another model). "
+                f"{TRAIN_AGAIN}"
+            )
+
+
+ARRAY_FORMAT = 1
+_READ: dict[Any, Callable[[Any], Any]] = {
+    Float32Array: lambda array: array.astype(np.float32),
+    float: float,
+    tuple[str, ...]: lambda names: tuple(map(str, names)),
+}
+"""How the values of fields are read, by their type; others are text."""
 
 
 def read_centres(folder: Path) -> dict[str, Float32Array]:

@@ -6,19 +6,16 @@ held-out scenes of the model's own sets keep. A model folder stores the known sc
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 
 from perfectlook.backbones import FeatureBatch
-from perfectlook.errors import ModelError
-from perfectlook.model.files import KNOWN, TRAIN_AGAIN, read_format, readable, write_arrays
+from perfectlook.model.files import KNOWN, ArrayFile
 from perfectlook.types import Float16Array, Float32Array, Float64Array, IntArray
 
 AnyFloat = Float16Array | Float32Array
 
-FORMAT = 1
 PASSED = 0.95
 """The share of held-out scenes of the model's own sets that are not far."""
 COMPONENTS, NEIGHBOURS, FOLDS = 32, 5, 5
@@ -29,7 +26,7 @@ FEWEST = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KnownScenes:
+class KnownScenes(ArrayFile):
     """The scenes that a model knows, and the distance above which a photo is far from them.
 
     Attributes:
@@ -40,6 +37,7 @@ class KnownScenes:
         limit: photos with a larger distance are far.
     """
 
+    FILE: ClassVar[str] = KNOWN
     mean: Float32Array
     scale: Float32Array
     directions: Float32Array
@@ -82,38 +80,14 @@ class KnownScenes:
         mean, scale, directions, scenes = (each.astype(np.float32) for each in arrays)
         return cls(mean, scale, directions, scenes, limit=np.inf)
 
-    @classmethod
-    def open(cls, folder: Path) -> Self | None:
-        """Read the known scenes of a model folder; None if the model has none.
-
-        Raises:
-            ModelError: the file cannot be read, or has another format.
-        """
-        path = folder / KNOWN
-        if not path.exists():
-            return None
-        with readable(path):
-            content = read_format(path, FORMAT)
-            arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
-            return cls(**arrays, limit=float(content["limit"]))
-
-    def content(self) -> bytes:
-        """The content of the file."""
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        return write_arrays(format=np.int64(FORMAT), limit=np.float64(self.limit), **arrays)
-
     def distances(self, batch: FeatureBatch) -> Float64Array:
         """The distance of n photos from the known scenes, [n].
 
         Raises:
             ModelError: the features have another width than the features of the known scenes.
         """
-        rows = np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
-        if rows.shape[1] != len(self.mean):
-            raise ModelError(
-                f"{KNOWN}: expected {len(self.mean)} features of a scene, got {rows.shape[1]} (it was "
-                f"made with another backbone). {TRAIN_AGAIN}"
-            )
+        rows = batch.features
+        self.check_width(rows.shape[1], len(self.mean))
         return self._distances(rows)
 
     def passing(self, batch: FeatureBatch) -> Self:
@@ -131,6 +105,3 @@ class KnownScenes:
         apart = (inside**2).sum(axis=1)[:, None] - 2 * inside @ self.scenes.T + (self.scenes**2).sum(axis=1)
         nearest = np.sort(apart, axis=1)[:, :NEIGHBOURS].mean(axis=1)
         return np.asarray(np.sqrt(np.maximum(nearest + outside, 0.0)), np.float64)
-
-
-_ARRAYS = ("mean", "scale", "directions", "scenes")

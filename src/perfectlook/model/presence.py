@@ -11,15 +11,13 @@ A model folder stores all of it as `presence.npz`. `training.presence` fits it, 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from perfectlook.backbones import FeatureBatch
-from perfectlook.errors import ModelError
 from perfectlook.model.categories import sigmoid
-from perfectlook.model.files import PRESENCE, TRAIN_AGAIN, read_format, readable, write_arrays
+from perfectlook.model.files import PRESENCE, ArrayFile
 from perfectlook.types import (
     REGION_COLUMNS,
     REGION_ROWS,
@@ -30,7 +28,6 @@ from perfectlook.types import (
     IntArray,
 )
 
-FORMAT = 1
 SIDES = (1, 2, 4, 7)
 """The sides of windows, in regions."""
 WINDOWS_READ = 60
@@ -87,7 +84,7 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Presence:
+class Presence(ArrayFile):
     """Sees the categories and products of photos; C categories, `width` global features, `d` of a product.
 
     Attributes:
@@ -111,6 +108,7 @@ class Presence:
         limit: a product with a larger `likeness` is in the scene; infinite if no product is ever.
     """
 
+    FILE: ClassVar[str] = PRESENCE
     categories: tuple[str, ...]
     mean: Float32Array
     scale: Float32Array
@@ -130,32 +128,10 @@ class Presence:
     middles: Float32Array
     limit: Float32Array
 
-    @classmethod
-    def open(cls, folder: Path) -> Self | None:
-        """Read the presence file of a model folder; None if the model has none.
-
-        Raises:
-            ModelError: the file cannot be read, has another format, or its arrays do not match.
-        """
-        path = folder / PRESENCE
-        if not path.exists():
-            return None
-        with readable(path):
-            content = read_format(path, FORMAT)
-            arrays = {name: content[name].astype(np.float32) for name in _ARRAYS}
-            found = cls(tuple(map(str, content["categories"])), **arrays)
-            known, windows = len(found.categories), len(all_windows().shares)
-            if found.places.shape != (known, windows) or found.weights.shape != (known, len(found.mean)):
-                raise ValueError(f"{known} categories do not match its weights")
-            return found
-
-    def content(self) -> bytes:
-        """The content of the file."""
-        return write_arrays(
-            format=np.int64(FORMAT),
-            categories=np.asarray(self.categories, np.str_),
-            **{name: getattr(self, name) for name in _ARRAYS},
-        )
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The expected shapes of arrays, by name."""
+        known = len(self.categories)
+        return {"places": (known, len(all_windows().shares)), "weights": (known, len(self.mean))}
 
     def look_at(self, batch: FeatureBatch) -> Sight:
         """See which categories a photo shows, from a batch of one.
@@ -185,13 +161,9 @@ class Presence:
         Raises:
             ModelError: the features have another width than those it was trained on.
         """
-        features = np.concatenate([batch.global_vectors, batch.style_statistics], axis=1)
-        widths = (features.shape[1], batch.feature_maps.shape[2])
-        if widths != (len(self.mean), len(self.cell_mean)):
-            raise ModelError(
-                f"{PRESENCE}: expected {len(self.mean)} features and {len(self.cell_mean)} channels, got "
-                f"{widths[0]} and {widths[1]} (it was made with another backbone). {TRAIN_AGAIN}"
-            )
+        features = batch.features
+        self.check_width(features.shape[1], len(self.mean))
+        self.check_width(batch.feature_maps.shape[2], len(self.cell_mean), "channels of a feature map")
         whole = (features - self.mean) * self.scale @ self.weights.T + self.bias
         cells = (batch.feature_maps - self.cell_mean) * self.cell_scale
         windows = all_windows().shares @ (cells @ self.looks.T) + self.places.T
@@ -236,9 +208,6 @@ class Presence:
         """Whether each product of a category is in the scene, [n], and the part of the photo like it."""
         likeness, windows = self.likeness(sight, category, vectors)
         return likeness > self.limit, [Box(*map(float, all_windows().boxes[window])) for window in windows]
-
-
-_ARRAYS = tuple(name for name in Presence.__dataclass_fields__ if name != "categories")
 
 
 def mean_log_odds(windows: Float64Array) -> Float64Array:

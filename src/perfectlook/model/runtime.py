@@ -283,7 +283,9 @@ class Model(StoredModel):
         Raises:
             ModelError: its file cannot be read, or does not match the product vectors.
         """
-        return Complements.open(self._folder, self.dimension)
+        if found := Complements.open(self._folder):
+            found.check_width(self.dimension, len(found.mean), "numbers of a product vector")
+        return found
 
     def require_complements(self) -> Complements:
         """The map from products to their complements.

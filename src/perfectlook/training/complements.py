@@ -20,7 +20,7 @@ from perfectlook.data.scenes import FOLDS, fold_of
 from perfectlook.evaluation.complements import Distances, place_products, product_pairs, scene_products
 from perfectlook.features.set_features import SetFeatures
 from perfectlook.model.complements import Complements
-from perfectlook.model.files import COMPLEMENTS, write_model_file
+from perfectlook.model.files import write_model_file
 from perfectlook.model.runtime import Model
 from perfectlook.types import Float32Array, Float64Array, IntArray
 
@@ -49,7 +49,7 @@ def add_complements(folder: Path, model: Model, features: SetFeatures, scenes: C
     """
     fitted = fit_complements(model, features, scenes)
     if fitted:
-        write_model_file(folder / COMPLEMENTS, fitted.content())
+        write_model_file(folder / Complements.FILE, fitted.content())
     return fitted is not None
 
 

@@ -15,7 +15,7 @@ choice is uncertain, so the weights start at the prior and move with the number 
 import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +44,8 @@ from perfectlook.training.validation import (
 )
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
-MIXTURE, PRIOR = "mixture", "prior"
+MIXTURE: Final = "mixture"
+PRIOR: Final = "prior"
 """Names among the baselines."""
 COMPONENTS = 512
 """Principal components of the products in each part."""

@@ -19,7 +19,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from perfectlook.backbones import FeatureBatch
 from perfectlook.data.scenes import fold_of, scene_rectangle
 from perfectlook.features.set_features import SetFeatures
-from perfectlook.model.files import KNOWN, PRESENCE, write_model_file
+from perfectlook.model.files import write_model_file
 from perfectlook.model.known import KnownScenes
 from perfectlook.model.presence import Presence, all_windows, mean_log_odds
 from perfectlook.model.runtime import Model
@@ -66,9 +66,9 @@ def add_sight(folder: Path, model: Model, cropped: SetFeatures, whole: SetFeatur
     folds = np.array([fold_of(ids[row]) for row in rows], np.int64)
     known = KnownScenes.of(whole.scenes.global_vectors[rows], whole.scenes.style_statistics[rows], folds)
     presence = fit_presence(cropped, whole, model, learned)
-    for name, found in ((KNOWN, known), (PRESENCE, presence)):
+    for found in (known, presence):
         if found:
-            write_model_file(folder / name, found.content())
+            write_model_file(folder / found.FILE, found.content())
 
 
 def fit_presence(
