@@ -26,7 +26,7 @@ import perfectlook as pl
 from perfectlook import colours
 from perfectlook.colours import Swatch
 from perfectlook.images import open_picture
-from perfectlook.recommender.reasons import LARGE, SEEN, Reasons
+from perfectlook.recommender.reasons import Reasons, nameable
 from showroom.layout import plan
 from showroom.library import visible_roles
 from showroom.products import Product, catalogue
@@ -49,9 +49,7 @@ def main() -> None:
     parts = {id_: known_of(catalogue()[id_], LARGE_PART) for id_ in known}
     there = {scene: known_of_room(scene) for scene in rooms.scenes}
     photos = {scene: colours.swatches(open_picture(each.picture)) for scene, each in rooms.scenes.items()}
-    views = {
-        s: [each for each in photo if each.share >= SEEN and each.is_certain] for s, photo in photos.items()
-    }
+    views = {scene: nameable(photo) for scene, photo in photos.items()}
     ids, scenes = sorted(known), sorted(there)
     named = sum(each.name in names(seen[i]) for i in ids for each in parts[i] if each.is_certain)
     wanted = sum(each.is_certain for i in ids for each in parts[i])
@@ -96,7 +94,7 @@ def main() -> None:
 
 def certain(picture: Path) -> list[Swatch]:
     """The colours of a product's picture that a reason may name."""
-    return [each for each in colours.read(_text(picture)) if each.share >= LARGE and each.is_certain]
+    return nameable(colours.read(_text(picture)), product=True)
 
 
 def record(picture: Path) -> dict[str, object]:

@@ -189,7 +189,10 @@ def test_everything_works_by_keyboard(opens: Any) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(".rows[aria-busy=false] .card")
     tab_to(".card-open")
-    page.wait_for_selector(".glow.shown")  # focus shows the attention as the pointer does
+    page.keyboard.press("ArrowUp")  # the eye of the row
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".glow.shown")
+    page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.wait_for_selector("#drawer[open]")
     page.keyboard.press("Escape")

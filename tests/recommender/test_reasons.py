@@ -7,7 +7,7 @@ import pytest
 from perfectlook.colours import Swatch
 from perfectlook.recommender.reasons import Reasons, materials_of
 
-NAVY, NAVY_LIT, SAND, GREY = (24, 2, -24), (30, 2, -26), (77, 3, 23), (60, 0, -1)
+NAVY, NAVY_LIT, SAND, GREY, WHITE = (24, 2, -24), (30, 2, -26), (77, 3, 23), (60, 0, -1), (94, 0, 2)
 
 
 def record(colours: str = "", title: str = "", **fields: str) -> dict[str, Any]:
@@ -43,8 +43,10 @@ def test_a_language_without_texts_gets_english() -> None:
     [
         (ROOM, record("1.00:28,47,20")),  # burgundy is not in the room
         (room((1.0, GREY)), record("1.00:60,0,-1")),  # grey is in every room
-        (room((0.02, NAVY)), PRODUCT),  # too little of it in the room
-        (ROOM, record("0.90:60,0,-1 0.10:24,2,-24")),  # too little of it on the product
+        (room((0.019, NAVY)), PRODUCT),  # too little of it in the room
+        (ROOM, record("0.91:60,0,-1 0.09:24,2,-24")),  # too little of it on the product
+        (room((0.04, WHITE)), record("1.00:95,0,2")),  # most rooms have some white
+        (room((0.5, WHITE)), record("0.29:95,0,2 0.71:60,0,-1")),  # and most products
         (room((1.0, (40, 2, -30))), record("1.00:20,2,-18")),  # far from each other
         (ROOM, record()),  # a record of an earlier version
         ([], PRODUCT),
@@ -52,6 +54,11 @@ def test_a_language_without_texts_gets_english() -> None:
 )
 def test_there_is_no_reason_if_nothing_is_certain(scene: list[Swatch], product: dict[str, Any]) -> None:
     assert Reasons(scene).of(product) is None
+
+
+def test_much_white_is_shared() -> None:
+    reason = Reasons(room((0.05, WHITE), (0.02, NAVY))).of(record("0.30:95,0,2 0.10:24,2,-24"))
+    assert reason and reason.text == "Same white and navy as in the photo."
 
 
 def test_two_products_also_share_materials() -> None:

@@ -15,7 +15,7 @@ import pytest
 from perfectlook.errors import UsageError
 from perfectlook.service.security import new_key
 from perfectlook.service.settings import Settings
-from perfectlook.service.widget import FILE
+from perfectlook.service.widget import FILE, widget_router
 from serving import Running, Store, running
 
 CHAIR = {"product": "p", "category": "A", "rank": 1}
@@ -73,7 +73,34 @@ def test_the_widget_has_an_address_that_never_changes(shop: Running):
         assert (again.status_code, again.content) == (304, b"")
     plain = shop.client.get("/widget.js", headers={"Accept-Encoding": "identity"})
     assert (plain.content, plain.headers.get("content-encoding")) == (FILE.read_bytes(), None)
-    assert shop.client.get("/widget-0000000000000000.js").status_code == 404
+    refused = shop.client.get("/widget-0000000000000000.js")
+    assert refused.status_code == 404
+    assert about["tag"] in refused.json()["error"]["message"]  # what to use instead
+
+
+def test_an_address_of_an_earlier_version_stays_if_its_file_is_kept(store: Store, tmp_path: Path):
+    old = b"export const version = 1;\n"
+    name = f"widget-{hashlib.sha384(old).hexdigest()[:16]}.js"
+    kept = tmp_path / "widgets"
+    kept.mkdir()
+    (kept / name).write_bytes(old)
+    (kept / "widget-0123456789abcdef.js").write_bytes(b"changed")
+    with running(store, tmp_path, widgets=str(kept)) as shop:
+        answer = shop.client.get(f"/{name}")
+        assert (answer.content, answer.headers["content-encoding"]) == (old, "gzip")
+        assert "immutable" in answer.headers["cache-control"]
+        again = shop.client.get(f"/{name}", headers={"If-None-Match": answer.headers["etag"]})
+        assert again.status_code == 304
+        assert shop.client.get("/widget.js").content == FILE.read_bytes()
+        assert shop.client.get("/widget-0123456789abcdef.js").status_code == 404
+        address = shop.client.get("/widget.json").json()["address"]
+    assert (kept / address).read_bytes() == FILE.read_bytes()  # for the next version
+
+
+def test_a_folder_of_widgets_that_cannot_be_written_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"--widgets .*file: .*Name a folder that can be written"):
+        widget_router(kept=tmp_path / "file")
 
 
 def test_the_widget_stays_small():

@@ -17,8 +17,10 @@ from perfectlook import colours
 from perfectlook.answers import Reason
 from perfectlook.colours import Swatch
 
-LARGE, SEEN, NEAR = 0.15, 0.03, 14.0
+LARGE, SEEN, NEAR = 0.10, 0.02, 14.0
 """The least share of a shared colour in a product and in a photo, and its greatest distance (ΔE, CIELAB)."""
+WHITE, WHITE_SEEN = 0.3, 0.05
+"""The same shares of white, which is in most photos."""
 MOST = 2
 """The largest number of colours, and of materials, in a sentence."""
 
@@ -42,19 +44,14 @@ class Reasons:
         """
         self._is_product = record is not None
         self._materials = set() if record is None else materials_of(record)
-        least = LARGE if record is not None else SEEN
-        swatches = found if record is None else colours.read(str(record.get("colours", "")))
-        self._swatches = [each for each in swatches if each.share >= least and each.is_certain]
+        self._swatches = nameable(found) if record is None else _of_record(record)
         language = re.split("[-_]", locale.lower())[0]
         self._language = language if language in _words() and language != "materials" else "en"
 
     def of(self, record: Mapping[str, Any]) -> Reason | None:
         """Return what the product of a record shares; None if nothing is certain."""
-        shared = [
-            each.name
-            for each in colours.read(str(record.get("colours", "")))
-            if each.share >= LARGE and each.is_certain and any(_same(each, other) for other in self._swatches)
-        ][:MOST]
+        own = _of_record(record)
+        shared = [each.name for each in own if any(_same(each, other) for other in self._swatches)][:MOST]
         both = sorted(materials_of(record) & self._materials)[:MOST] if self._materials else []
         if not shared and not both:
             return None
@@ -64,6 +61,20 @@ class Reasons:
         listed = f" {words['and']} ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
         text = words["product" if self._is_product else "photo"].format(names=listed)
         return Reason(text=text, colours=shared, materials=both)
+
+
+def nameable(found: Sequence[Swatch], *, product: bool = False) -> list[Swatch]:
+    """Return the swatches of a photo, or of a product, that a reason may name."""
+    least, white = (LARGE, WHITE) if product else (SEEN, WHITE_SEEN)
+    return [
+        each
+        for each in found
+        if (each.share >= white if each.name == "white" else each.share >= least and each.is_certain)
+    ]
+
+
+def _of_record(record: Mapping[str, Any]) -> list[Swatch]:
+    return nameable(colours.read(str(record.get("colours", ""))), product=True)
 
 
 def materials_of(record: Mapping[str, Any]) -> set[str]:

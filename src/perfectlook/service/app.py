@@ -61,7 +61,8 @@ def create_app(service: Service) -> ASGIApp:
     settings = service.settings
     page = files_router(FOLDER, settings.frame_ancestors, settings=settings)
     own = Path(settings.locale) if settings.locale.endswith(".js") else None
-    for router in (*ROUTES, page, widget_router(own=own)):
+    kept = Path(settings.widgets) if settings.widgets else None
+    for router in (*ROUTES, page, widget_router(own=own, kept=kept)):
         routes.include_router(router)
     if service.shop:
         routes.include_router(files_router(service.shop, prefix="/shop"))

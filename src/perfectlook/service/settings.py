@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     frame_ancestors: Texts = _setting(
         (), "origin of a site whose pages may show the page in a frame, or 'self'; repeatable"
     )
+    widgets: str = _setting(
+        "", "folder that keeps the element's files, so that their fixed addresses outlive upgrades"
+    )
     photo_hosts: Texts = _setting(
         (), "host that photos by address may come from, for callers without a server's key; repeatable"
     )
