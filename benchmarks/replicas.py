@@ -9,13 +9,14 @@ another process if one refuses the connection or answers 503. If none is left, n
 
 - `steady`: all three processes answer.
 - `killed`: one process is killed (SIGKILL) in the middle, and a new one started in its place.
-- `upgraded`: the catalogue is synced with another model, while the processes are restarted one after the
-  other with that model. A process with the old model answers 503 after the switch, and `/ready` says so.
+- `upgraded`: the catalogue is synced with another model (`--stage`), and 5 s later it is switched. The
+  processes follow it (`--follow-model`), so none is restarted.
 
 - `figures.PHASE_statuses`: the statuses that the callers saw. All but 200 and 503 are failures.
 - `figures.PHASE_ms_p50`, `p99`, `per_second`: of the answers with status 200.
 - `figures.killed_seconds_without_one`: from the kill until the new process is ready.
-- `figures.upgraded_seconds`: from the start of the sync until all three processes are ready.
+- `figures.upgraded_seconds`: from the start of the sync until the catalogue has switched.
+- `figures.PHASE_models`: how many answers came from each model.
 """
 
 import argparse
@@ -85,15 +86,15 @@ def main() -> None:
         server = MilvusServer(folder / "milvus", {}).start()
         stack.callback(server.kill)
         catalogue = f"milvus+{server.url}/shop"
-        first, second = "rooms", str(folder / "other")
+        second = str(folder / "models" / "other")
         words = ["train", "showroom", "--baseline", "ridge", "--out", second]
         subprocess.run([sys.executable, "-m", "perfectlook", *words], check=True, capture_output=True)
         with Catalogue.open(catalogue, create=True) as opened:
-            opened.sync("showroom", first)
+            opened.sync("showroom", "rooms")
         replicas = [Replica(folder, catalogue, number) for number in range(3)]
         for each in replicas:
             stack.callback(each.stop)
-            each.start(first)
+            each.start()
         for each in replicas:
             each.wait()
         url = _proxy(folder, [each.port for each in replicas], stack)
@@ -104,18 +105,16 @@ def main() -> None:
             replicas[1].kill()
             began = time.perf_counter()
             time.sleep(1)
-            replicas[1].start(first)
+            replicas[1].start()
             replicas[1].wait()
             figures["killed_seconds_without_one"] = time.perf_counter() - began
 
         def upgrade() -> None:
             began = time.perf_counter()
             with Catalogue.open(catalogue) as opened:
-                opened.sync("showroom", second)
-            for each in replicas:
-                each.stop()
-                each.start(second)
-                each.wait()
+                opened.sync("showroom", second, stage=True)
+                time.sleep(5)
+                opened.switch()
             figures["upgraded_seconds"] = time.perf_counter() - began
 
         for phase, meanwhile in (("steady", None), ("killed", kill_and_replace), ("upgraded", upgrade)):
@@ -133,9 +132,10 @@ class Replica:
             self.port = int(probe.getsockname()[1])
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, model: str) -> None:
-        """Serve the catalogue with a model."""
-        words = [sys.executable, "-m", "perfectlook", "serve", "--model", model, "--rate", "0"]
+    def start(self) -> None:
+        """Serve the catalogue, and follow it to another model."""
+        words = [sys.executable, "-m", "perfectlook", "serve", "--model", "rooms", "--rate", "0"]
+        words += ["--follow-model", str(self._folder / "models")]
         words += ["--catalogue", self._catalogue, "--port", str(self.port), "--workers", "1"]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with (self._folder / f"replica-{self._number}.log").open("ab") as log:
@@ -179,6 +179,7 @@ class Load:
     ) -> None:
         """Send photos for some seconds, and as long as `meanwhile` runs."""
         statuses: Counter[int | str] = Counter()
+        models: Counter[str] = Counter()
         times: list[float] = []
         done, lock = threading.Event(), threading.Lock()
 
@@ -189,13 +190,15 @@ class Load:
                     began = time.perf_counter()
                     files = {"photo": ("a.jpg", self._photos[number % len(self._photos)])}
                     try:
-                        status: int | str = client.post(self._url, files=files).status_code
+                        answer = client.post(self._url, files=files)
+                        status: int | str = answer.status_code
                     except httpx.HTTPError as error:
                         status = type(error).__name__
                     with lock:
                         statuses[status] += 1
                         if status == 200:
                             times.append(time.perf_counter() - began)
+                            models[answer.json()["model"]] += 1
                     if status == 503:
                         time.sleep(0.2)
 
@@ -210,6 +213,7 @@ class Load:
         for thread in threads:
             thread.join()
         figures[f"{phase}_statuses"] = {str(status): count for status, count in statuses.items()}
+        figures[f"{phase}_models"] = dict(models)
         figures[f"{phase}_per_second"] = len(times) / (time.perf_counter() - began)
         figures[f"{phase}_ms_p50"] = 1000 * median(times)
         figures[f"{phase}_ms_p99"] = 1000 * quantiles(times, n=100)[98]

@@ -220,6 +220,21 @@ def test_the_default_categories_fill_five_slots(tmp_path: Path) -> None:
     assert all(not SlotTable.given(None).exclude(*pair) for pair in combinations(ids(look), 2))
 
 
+def test_a_category_with_products_of_its_own_is_one_slot(tmp_path: Path) -> None:
+    below = [f"{CLOTHING}|Kind {number}" for number in range(13)]
+    model = ToyModel("squared_l2", categories=[CLOTHING, *below, SHOES])
+    catalogue = Catalogue(MemoryStore())
+    source = drawn_set(
+        tmp_path / "set", scenes=1, products_per_category=1, categories=(CLOTHING, *below, SHOES)
+    )
+    catalogue.sync(PricedSet(source), model)
+    shop = Recommender.open(catalogue, model)
+    photo = next((source / "scenes").iterdir())
+    assert set(ids(shop.look(photo, [CLOTHING, "Shoes"]))) == {CLOTHING, SHOES}
+    with pytest.raises(UsageError, match=r"look of 14 categories: must be at most"):
+        shop.look(photo, ["Clothing"])  # a level, not a whole path
+
+
 def cheapest(shop: Recommender, photo: Path) -> tuple[Decimal, Chosen]:
     return min(((price(chosen), chosen) for _, chosen in looks(shop, photo)), key=lambda each: each[0])
 

@@ -3,7 +3,7 @@
 import pytest
 
 from perfectlook.errors import UsageError
-from perfectlook.recommender.scope import by_probability, choose_categories
+from perfectlook.recommender.scope import by_probability, choose_categories, without_unknown
 
 CHAIRS, STOOLS, TABLES = "Furniture|Chairs", "Furniture|Chairs|Stools", "Furniture|Tables"
 EARRINGS, SHOES, KIDS_SHOES = "Apparel|Jewelry|Earrings", "Apparel|Shoes", "Kids|Shoes"
@@ -56,3 +56,22 @@ def test_the_likeliest_categories_come_first_and_unknown_ones_last() -> None:
     found = by_probability(by_size, suggested, stand_ins)
     assert list(found) == [SHOES, STOOLS, CHAIRS, KIDS_SHOES, TABLES, EARRINGS]
     assert [*found.values()] == [0.9, 0.2, 0.2, None, None, None]
+
+
+def test_a_narrow_path_with_products_of_its_own_names_only_itself() -> None:
+    assert choose_categories(COUNTS, [CHAIRS, "shoes"], narrow=True) == [CHAIRS, KIDS_SHOES, SHOES]
+    assert choose_categories(COUNTS, ["Furniture"], narrow=True) == [STOOLS, TABLES, CHAIRS]
+
+
+def test_names_without_products_are_left_out_if_others_have_some() -> None:
+    left_out = "no category of the catalogue matches 'Lamps'. It is left out."
+    assert without_unknown(COUNTS, ["Shoes", "Lamps", TABLES]) == (["Shoes", TABLES], [left_out])
+    assert without_unknown(COUNTS, ["Shoes"]) == (["Shoes"], [])
+    assert without_unknown(COUNTS, ["Lamps", "Rugs"]) == (["Lamps", "Rugs"], [])
+    assert without_unknown(COUNTS, []) == ([], [])
+
+
+def test_only_the_beginning_of_a_long_name_is_compared() -> None:
+    level = "a level of just eighty characters: " + "x" * 45
+    with pytest.raises(UsageError, match="Did you mean"):
+        choose_categories({level: 1, TABLES: 2}, [level + " and more" * 50])

@@ -94,6 +94,19 @@ def test_categories_filters_and_attention(shop: Running, store: Store):
     assert len(shop.photo(store.photos[1], limit_categories="1").json()["categories"]) == 1
 
 
+@pytest.mark.parametrize("look", ["true", "false"])
+def test_a_category_that_ran_empty_does_not_refuse_the_others(shop: Running, store: Store, look: str):
+    answer = shop.photo(store.photos[1], category=["Shoes", "Lamps"], look=look)
+    assert answer.status_code == 200, answer.text
+    assert [each["category"] for each in answer.json()["categories"]] == [FASHION[0]]
+    assert answer.json()["notes"] == ["no category of the catalogue matches 'Lamps'. It is left out."]
+    similar = {"id": store.product, "category": ["Lamps", "Shoes"]}
+    assert shop.client.post("/v1/similar", json=similar).json()["notes"] == answer.json()["notes"]
+    refused = shop.photo(store.photos[1], category=["Lamps", "Rugs"], look=look)
+    assert refused.status_code == 400
+    assert "no category of the catalogue matches 'Lamps'" in refused.text
+
+
 def test_rules_move_products_and_unused_rules_are_listed(store: Store, tmp_path: Path):
     rules = tmp_path / "rules.toml"
     rules.write_text(

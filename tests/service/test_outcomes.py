@@ -7,7 +7,7 @@ import pytest
 
 from perfectlook.answers import FeedbackEvent
 from perfectlook.cli.main import main
-from perfectlook.errors import UsageError
+from perfectlook.errors import PerfectLookError, UsageError
 from perfectlook.service.feedback import FeedbackStore
 from perfectlook.service.outcomes import compare, outcomes, resampled
 
@@ -102,6 +102,28 @@ def test_a_file_without_an_experiment_says_so(tmp_path: Path, capsys: pytest.Cap
     assert "no event belongs to an experiment" in capsys.readouterr().out
     with pytest.raises(UsageError, match=r"no such file\. Name the server's --feedback"):
         outcomes(tmp_path / "absent")
+
+
+def test_a_session_on_several_servers_counts_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    def event(what: str, product: str = "p") -> FeedbackEvent:
+        return FeedbackEvent.model_validate({"product": product, "category": "A", "rank": 1, "event": what})
+
+    one, other, third = (tmp_path / name for name in "abc")
+    with FeedbackStore(one / "feedback.sqlite", arms=["x/old", "x/new"]) as store:
+        store.add("answer-1", "m", [event("shown"), event("shown", "q")], "s1", "x/new")
+        store.add("answer-2", "m", [event("shown")], "s2", "x/old")
+    with FeedbackStore(other / "feedback.sqlite", arms=["x/old", "x/new"]) as store:
+        store.add("answer-1", "m", [event("clicked"), event("shown")], "s1", "x/new")  # "shown" again
+    FeedbackStore(third / "feedback.sqlite").close()
+    (found,) = outcomes(one, other / "feedback.sqlite", third)
+    old, new = found["arms"]
+    assert [old["arm"], old["sessions"], old["shown"], old["clicked"]] == ["old", 1, 1, 0]
+    assert [new["arm"], new["sessions"], new["shown"], new["clicked"]] == ["new", 1, 2, 1]
+    assert main(["feedback", "report", str(one), str(other)]) == 0
+    assert "new: 1 sessions, 2 products shown, clicks 50.00 %" in capsys.readouterr().out
+    (tmp_path / "d").write_text("not SQLite" * 100)
+    with pytest.raises(PerfectLookError, match="d: expected a file of feedback"):
+        outcomes(one, tmp_path / "d")
 
 
 def test_arms_have_the_order_of_their_file(tmp_path: Path):

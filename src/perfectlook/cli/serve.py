@@ -179,7 +179,7 @@ def new(name: str, /, *, scope: tuple[str, ...] = (), public: bool = False) -> i
     return 0
 
 
-def report(feedback: Path, /, *, json: JsonOut = None) -> int:
+def report(feedback: Path, /, *more: Path, json: JsonOut = None) -> int:
     """Compare the arms of each experiment: click-through, add-to-basket and revenue.
 
     A session counts if a product was shown in it. The 95 % intervals come from a bootstrap over sessions
@@ -187,13 +187,14 @@ def report(feedback: Path, /, *, json: JsonOut = None) -> int:
 
     Args:
         feedback: the file of feedback (`serve --feedback`), or the folder of the catalogue
+        more: the files of other servers of the same shop
 
     Raises:
         UsageError: there is no file of feedback.
     """
     from perfectlook.service.outcomes import outcomes
 
-    found = outcomes(feedback)
+    found = outcomes(feedback, *more)
     if json is not None:
         write_json(json, found)
         return 0

@@ -309,8 +309,9 @@ class Recommender(Closable):
 
         Args:
             photo: as for `complete`.
-            categories: as for `complete`. By default the five categories most likely to complete the photo,
-                or the five largest if the model suggests none.
+            categories: as for `complete`, but a category with products of its own does not stand for those
+                below it. By default the five categories most likely to complete the photo, or the five
+                largest if the model suggests none.
             where: a filter, as for `complete`.
             product: the id of a product of the catalogue, as for `complete`.
             weight: λ, 0 or more: how much the products should go with each other. By default 0.5 for each
@@ -471,9 +472,11 @@ class Recommender(Closable):
         scene = SceneEmbedding(query, None, None, (), 1.0, "squared_l2")
         return Question(scene, "squared_l2", product=point)
 
-    def _chosen(self, categories: Sequence[str] | None, asked: Question | None = None) -> list[str]:
+    def _chosen(
+        self, categories: Sequence[str] | None, asked: Question | None = None, *, narrow: bool = False
+    ) -> list[str]:
         """Return the named categories, or all; without the category of the product that is asked for."""
-        chosen = choose_categories(self.catalogue.categories(), categories)
+        chosen = choose_categories(self.catalogue.categories(), categories, narrow=narrow)
         if asked is None or asked.product is None:
             return chosen
         others = [category for category in chosen if category != asked.product.category]
@@ -506,7 +509,7 @@ class Recommender(Closable):
 
         Also return the categories that the locked products or the product of the request exclude.
         """
-        names = list(dict.fromkeys([*self._chosen(categories, asked), *locked]))
+        names = list(dict.fromkeys([*self._chosen(categories, asked, narrow=True), *locked]))
         view = self._view(asked, names)
         given = [*locked, *([asked.product.category] if asked.product else [])]
         excluded: list[str] = []

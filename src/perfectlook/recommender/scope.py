@@ -25,34 +25,52 @@ NEAREST_CATEGORIES = 3
 """How many categories a search with a photo of a product covers, if none are named."""
 _NAMED = 5
 _LIKE = 0.6
+_COMPARED = 80  # the characters of an unknown name that are compared with categories
 
 
-def choose_categories(counts: Mapping[str, int], wanted: Iterable[str] | None) -> list[str]:
+def choose_categories(
+    counts: Mapping[str, int], wanted: Iterable[str] | None, *, narrow: bool = False
+) -> list[str]:
     """Return the categories that the wanted names match, or all categories, largest first.
 
     A name is a whole path, the top of a subtree, or a single level. The categories that one name matches are
-    in order of size, largest first.
+    in order of size, largest first. If `narrow`, a whole path with products of its own names only itself.
 
     Raises:
         UsageError: a name matches no category. The message lists similar categories.
     """
     if wanted is not None:  # a single string is one name, not a sequence of letters
         wanted = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-    return list(_chosen(tuple(counts.items()), wanted))
+    return list(_chosen(tuple(counts.items()), wanted, narrow=narrow))
 
 
 @lru_cache(maxsize=256)  # requests name the same categories again and again
-def _chosen(counts: tuple[tuple[str, int], ...], wanted: tuple[str, ...] | None) -> tuple[str, ...]:
+def _chosen(
+    counts: tuple[tuple[str, int], ...], wanted: tuple[str, ...] | None, *, narrow: bool
+) -> tuple[str, ...]:
     by_size = [category for category, _ in sorted(counts, key=lambda each: (-each[1], each[0]))]
     if wanted is None:
         return tuple(by_size)
     chosen: dict[str, None] = {}
     for name in wanted:
-        found = matching(by_size, name)
+        path = normalise(name)
+        found = [path] if narrow and path in by_size else matching(by_size, name)
         if not found:
             raise UsageError(f"no category of the catalogue matches '{name}'. {_nearest(name, by_size)}")
         chosen.update(dict.fromkeys(found))
     return tuple(chosen)
+
+
+def without_unknown(counts: Mapping[str, int], wanted: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the names that match a category, and a note on each of the others.
+
+    If no name matches, all are returned: `choose_categories` then says which categories there are.
+    """
+    known = [name for name in wanted if matching(counts, name)]
+    if not known:
+        return list(wanted), []
+    lost = [name for name in wanted if name not in known]
+    return known, [f"no category of the catalogue matches '{name}'. It is left out." for name in lost]
 
 
 def choose_category(counts: Mapping[str, int], wanted: str) -> str:
@@ -61,9 +79,7 @@ def choose_category(counts: Mapping[str, int], wanted: str) -> str:
     Raises:
         UsageError: the name matches no category, or several.
     """
-    chosen, *others = choose_categories(counts, [wanted])
-    if (path := normalise(wanted)) in counts:  # a whole path names itself, not the categories below it
-        return path
+    chosen, *others = choose_categories(counts, [wanted], narrow=True)
     if others:
         raise UsageError(
             f"category '{wanted}': matches {len(others) + 1} categories of the catalogue. Choose one of: "
@@ -130,7 +146,7 @@ def _nearest(name: str, by_size: list[str]) -> str:
 
 def _likeness(name: str, category: str) -> float:
     """Return the similarity, 0 to 1, of the name's last level and the most similar level of a category."""
-    asked = (split_path(name) or ("",))[-1].casefold()
+    asked = (split_path(name) or ("",))[-1].casefold()[:_COMPARED]
     levels = [level.casefold() for level in split_path(category)]
     return max((SequenceMatcher(None, asked, level).ratio() for level in levels), default=0.0)
 

@@ -17,7 +17,7 @@ from perfectlook.server_answers import FeedbackCount, FeedbackStats
 from perfectlook.service.errors import LOGGER, Refusal
 
 EVENTS: tuple[Event, ...] = get_args(Event)
-_SCHEMA = """
+SCHEMA = """
 CREATE TABLE IF NOT EXISTS feedback (
     request_id TEXT NOT NULL, product TEXT NOT NULL, category TEXT NOT NULL, rank INTEGER NOT NULL,
     event TEXT NOT NULL, model TEXT NOT NULL, time REAL NOT NULL,
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS feedback (
     PRIMARY KEY (request_id, category, product, event)
 ) WITHOUT ROWID
 """
-_ARMS = "CREATE TABLE IF NOT EXISTS arms (arm TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID"
+ARMS = "CREATE TABLE IF NOT EXISTS arms (arm TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID"
 """The order of the arms in the files of their experiments."""
 _LATER = ("arm TEXT NOT NULL DEFAULT ''", "session TEXT", "value REAL", "currency TEXT")
 """The columns that files of earlier versions do not have."""
@@ -148,10 +148,10 @@ class FeedbackStore(Closable):
                 opening.callback(connection.close)
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk when it returns
-                connection.execute(_SCHEMA)
+                connection.execute(SCHEMA)
                 if self._arms:
                     with connection:
-                        connection.execute(_ARMS)
+                        connection.execute(ARMS)
                         rows = [(arm, place) for place, arm in enumerate(self._arms)]
                         connection.executemany("INSERT OR REPLACE INTO arms VALUES (?, ?)", rows)
                 if not set(EVENTS) <= _columns(connection, "by_rank"):

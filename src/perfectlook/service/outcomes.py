@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from perfectlook.errors import PerfectLookError, UsageError
+from perfectlook.service.feedback import ARMS, SCHEMA
 
 RESAMPLES = 1_000
 FEWEST_SESSIONS, FEWEST_EVENTS = 100, 10
@@ -24,10 +25,11 @@ GROUP BY session HAVING sum(event = 'shown') > 0
 Numbers = npt.NDArray[np.float64]
 
 
-def outcomes(file: Path) -> list[dict[str, Any]]:
-    """Return the outcome of each experiment in a file of feedback, ordered by name.
+def outcomes(*files: Path) -> list[dict[str, Any]]:
+    """Return the outcome of each experiment, ordered by name, over all files of feedback.
 
-    A session counts if a product was shown in it. The intervals are percentiles of a bootstrap over sessions
+    A session counts if a product was shown in it, also if its events are in several files. An event that was
+    sent to several servers counts once. The intervals are percentiles of a bootstrap over sessions
     (1,000 resamples, seed 0): the events of one session depend on each other.
 
     Returns:
@@ -36,26 +38,34 @@ def outcomes(file: Path) -> list[dict[str, Any]]:
 
     Raises:
         UsageError: there is no file of feedback.
-        PerfectLookError: the file cannot be read.
+        PerfectLookError: a file cannot be read.
     """
-    file = file / "feedback.sqlite" if file.is_dir() else file
+    with closing(sqlite3.connect(":memory:", uri=True, isolation_level=None)) as together:
+        together.execute(SCHEMA)
+        together.execute(ARMS)
+        for file in files:
+            _copy(file / "feedback.sqlite" if file.is_dir() else file, together)
+        return _read(together)
+
+
+def _copy(file: Path, together: sqlite3.Connection) -> None:
+    """Copy the events of experiments, and the order of the arms."""
     if not file.is_file():
         raise UsageError(f"{file}: no such file. Name the server's --feedback, or the catalogue's folder.")
     try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=10)) as reader:
-            return _read(reader)
+        together.execute("ATTACH ? AS one", [f"{file.absolute().as_uri()}?mode=ro"])
+        together.execute("INSERT OR IGNORE INTO feedback SELECT * FROM one.feedback WHERE arm <> ''")
+        if together.execute("PRAGMA one.table_info(arms)").fetchall():
+            together.execute("INSERT OR IGNORE INTO arms SELECT * FROM one.arms")
+        together.execute("DETACH one")
     except sqlite3.Error as error:
         raise PerfectLookError(f"{file}: expected a file of feedback ({error}). Check the path.") from error
 
 
 def _read(reader: sqlite3.Connection) -> list[dict[str, Any]]:
-    columns = {row[1] for row in reader.execute("PRAGMA table_info(feedback)")}
-    if columns and "arm" not in columns:  # of an earlier version, which had no experiments
-        return []
-    arms = [row[0] for row in reader.execute("SELECT DISTINCT arm FROM feedback WHERE arm <> '' ORDER BY 1")]
-    if reader.execute("PRAGMA table_info(arms)").fetchall():
-        places = dict(reader.execute("SELECT arm, place FROM arms").fetchall())
-        arms.sort(key=lambda arm: (arm.split("/")[0], places.get(arm, 0)))
+    arms = [row[0] for row in reader.execute("SELECT DISTINCT arm FROM feedback ORDER BY 1")]
+    places = dict(reader.execute("SELECT arm, place FROM arms").fetchall())
+    arms.sort(key=lambda arm: (arm.split("/")[0], places.get(arm, 0)))
     found = []
     for name in dict.fromkeys(each.split("/")[0] for each in arms):
         mine = [each for each in arms if each.split("/")[0] == name]

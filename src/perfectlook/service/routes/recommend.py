@@ -13,6 +13,7 @@ from perfectlook.answers import (
     Similar,
 )
 from perfectlook.recommender import EmbeddedPhoto
+from perfectlook.recommender.scope import without_unknown
 from perfectlook.service.errors import Refusal, described, json_answer, state_of
 from perfectlook.service.experiment import Arm
 from perfectlook.service.requests import (
@@ -76,7 +77,8 @@ def _completed(
     recommender = arm.recommender
     usually = {name: each for name, each in arm.options.items() if name not in options.model_fields_set}
     options = options.model_copy(update=usually)
-    asked = _asked(arm, options) | {"keep_in_scene": options.keep_in_scene}
+    asked, notes = _asked(arm, options)
+    asked["keep_in_scene"] = options.keep_in_scene
     photo, size = None, None
     if file is not None:
         photo, size = embed_photo(service, recommender, file, options.box, watch)
@@ -104,7 +106,7 @@ def _completed(
         "in_scene": [
             each.model_copy(update={"picture": picture_address(each.id)}) for each in answer.in_scene
         ],
-        "notes": list(dict.fromkeys([*answer.notes, *(look.notes if look else ())])),
+        "notes": list(dict.fromkeys([*notes, *answer.notes, *(look.notes if look else ())])),
     }
     if size:
         more["photo_size"] = size
@@ -127,7 +129,7 @@ def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions,
     watch = Stopwatch()
     arm = service.arm(options.session)
     recommender = arm.recommender
-    asked = _asked(arm, options)
+    asked, notes = _asked(arm, options)
     id_ = options.id or ""
     like: str | EmbeddedPhoto = id_
     if file is not None:
@@ -148,6 +150,7 @@ def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions,
         for rank, (category, product) in enumerate(nearest[: options.k], 1)
     ]
     more: dict[str, object] = {"request_id": request_id, "products": products, "categories": sections}
+    more["notes"] = [*notes, *found.notes]
     if found.product:
         more["product"] = found.product.model_copy(update={"picture": picture_address(found.product.id)})
     if arm.name:
@@ -157,15 +160,19 @@ def _found(service: Service, file: ReceivedFile | None, options: SimilarOptions,
     return json_answer(found.model_copy(update=more))
 
 
-def _asked(arm: Arm, options: PhotoOptions) -> dict[str, Any]:
-    """Return the recommender's arguments that complete, look and similar share."""
+def _asked(arm: Arm, options: PhotoOptions) -> tuple[dict[str, Any], list[str]]:
+    """Return the recommender's arguments that complete, look and similar share, and notes on them.
+
+    A page may name a category whose last product has left the shop. The others are answered.
+    """
+    categories, notes = without_unknown(arm.recommender.catalogue.categories(), options.category)
     return {
-        "categories": options.category or None,
+        "categories": categories or None,
         "where": options.filter,
         "rules": arm.rules,
         "include_unavailable": options.include_unavailable,
         "locale": options.locale,
-    }
+    }, notes
 
 
 def _product(product: Ranked) -> Ranked:
