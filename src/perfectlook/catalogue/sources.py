@@ -123,11 +123,7 @@ class SetSource:
     def __init__(self, dataset: Dataset, **options: Unpack[FeedOptions]) -> None:
         """Use an open set. Its fields are cleaned as those of a feed."""
         self._dataset = dataset
-        self.cleaning = Cleaning(
-            currency=options.get("currency"),
-            availability=options.get("availability"),
-            unknown_availability=options.get("unknown_availability"),
-        )
+        self.cleaning = Cleaning(options)
         self._has_currency = options.get("currency") is not None
         self.name = str(dataset.root)
         self.problems = list(dataset.product_problems)

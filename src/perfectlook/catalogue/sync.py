@@ -218,7 +218,9 @@ class Sync:
         `embed` holds the products to embed, and `failed` why others cannot be embedded, by id.
         """
         before, listing = self._before, self._listing
-        after = {id_: self._stored[id_][0] for id_ in self._stored.keys() - set(self._gone)}
+        after = {id_: stored[0] for id_, stored in self._stored.items()}
+        for id_ in self._gone:
+            del after[id_]
         after |= {id_: record.category for id_, record in embed.items()}
         changes = Changes(sorted(after.keys() - before.keys()), deleted=sorted(before.keys() - after.keys()))
         for id_, record in listing.items.items():
@@ -280,11 +282,10 @@ def _stored_states(store: Store, collection: str) -> dict[str, State]:
     """Return the state of every product in a collection."""
     names = ("picture_sha256", "record_sha256", "stamp")
     states = {}
-    for id_, *state in store.excerpts(*names, collection=collection):
-        if id_ is None or None in state[:3]:
+    for id_, category, picture, record, stamp in store.excerpts(*names, collection=collection):
+        if id_ is None or category is None or picture is None or record is None:
             raise foreign_record(id_, "hashes")
-        category, picture, record, stamp = (each or "" for each in state)
-        states[id_] = category, picture, record, stamp
+        states[id_] = category, picture, record, stamp or ""
     return states
 
 

@@ -101,11 +101,7 @@ class Feed:
             UsageError: a field, the currency or an availability is unknown.
         """
         fields = options.get("fields") or {}
-        self.cleaning = Cleaning(
-            currency=options.get("currency"),
-            availability=options.get("availability"),
-            unknown_availability=options.get("unknown_availability"),
-        )
+        self.cleaning = Cleaning(options)
         self._currency = options.get("currency")
         self.name = url or str(packed or path)
         self.problems: list[Problem] = []
@@ -186,7 +182,7 @@ class Feed:
                     continue
                 availabilities += bool(values.get(self._columns.availability, "").strip())
                 image = next(filter(None, map(str.strip, map(values.get, self._columns.images, _EMPTY))), "")
-                if is_unchanged and is_unchanged(id_, self._place(_pictures(image)[0]) or "", digest):
+                if is_unchanged and is_unchanged(id_, self._first_place(image), digest):
                     seen.add(id_)
                     continue
                 product = self._product(row, id_, digest)
@@ -239,7 +235,9 @@ class Feed:
                     start.update(ascii(list(values)).encode())
                     is_first = False
                 digest = start.copy()
-                digest.update("\0".join((texts, *row.problems)).encode("utf-8", "surrogatepass"))
+                if row.problems:
+                    texts = "\0".join((texts, *row.problems))
+                digest.update(texts.encode("utf-8", "surrogatepass"))
                 yield row, digest.hexdigest()
         except FeedError as error:  # name a fetched feed by its URL
             raise FeedError(str(error).replace(str(self._path), self.name)) from error
@@ -327,6 +325,12 @@ class Feed:
             with suppress(ValueError):
                 return urljoin(self._url, image)
         return image
+
+    def _first_place(self, images: str) -> str:
+        """Return the path of the first picture of a cell; "" if it is not allowed."""
+        if not self._url and _SINGLE_PATH.fullmatch(images) and ".." not in images:
+            return f"{self._folder}{os.sep}{images}"
+        return self._place(_pictures(images)[0]) or ""
 
     def _place(self, image: str) -> str | None:
         """Return the path of a picture; None if it is not allowed."""
@@ -490,6 +494,8 @@ _EMPTY = repeat("")
 _MAY_LIST = re.compile(r"[,;|\s\0\[{]")
 _SIMPLE_PATH = re.compile(r"(?!/)[ -$&-9;-\[\]-~]*")
 """Printable ASCII without `%`, `:` and `\\`, not absolute: nothing in this path has to be decoded."""
+_SINGLE_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./+=@~-]*")
+"""Such a path without any separator of pictures."""
 _BETWEEN_PICTURES = re.compile(r"\s*[,;|]\s+|(?:\s+|\s*[,;|])(?=https?://)|\s*[|\n\r]\s*")
 _NUMBERED = re.compile(r"0*([0-9]+)(?:\.0)?(?:\s+-\s+(.*))?")
 

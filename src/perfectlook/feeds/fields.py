@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
-from typing import TypedDict, Unpack
+from typing import TypedDict
 
 from perfectlook.errors import FeedError, UsageError
 from perfectlook.feeds.availability import UNKNOWN, WORDS, canonical_availability
@@ -63,6 +63,9 @@ class CleaningOptions(TypedDict, total=False):
     unknown_availability: str | None
 
 
+_NO_OPTIONS: CleaningOptions = {}
+
+
 class Cleaning:
     """Converts the fields that filters know to their normal form.
 
@@ -70,7 +73,7 @@ class Cleaning:
         unknown: the availabilities that were not understood, with their numbers of products.
     """
 
-    def __init__(self, **options: Unpack[CleaningOptions]) -> None:
+    def __init__(self, options: CleaningOptions = _NO_OPTIONS) -> None:
         """Use the options. Raises UsageError for an unknown currency or availability."""
         currency, named = options.get("currency"), options.get("availability") or {}
         default = options.get("unknown_availability")

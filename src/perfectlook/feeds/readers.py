@@ -169,23 +169,27 @@ def read_csv(  # noqa: PLR0912
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_CELL))
     with _opened(path) as stream:
         lines = _Lines(stream)
-        rows = ((line, number) for number, line in enumerate(lines, 1) if line.strip(_BLANK))
+        reading = iter(lines)
+        rows = ((line, number) for number, line in enumerate(reading, 1) if line.strip(_BLANK))
         first, number = next(rows, ("", 1))
         if named := _NAMES_SEPARATOR.fullmatch(first):
-            separator, first, number = separator or named[1], next(lines, ""), number + 1
+            separator, first, number = separator or named[1], next(reading, ""), number + 1
         is_tabs = separator == "\t"
         separator = separator or max(",;|", key=first.count)
         _check_separator(path, first, separator)
         header, names = _header(path, first, separator)
         lines.taken.clear()
-        reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=not is_tabs)
+        reading_rows = partial(csv.reader, delimiter=separator, strict=True, skipinitialspace=not is_tabs)
+        reader = reading_rows(reading)
         given_back = 0
         while True:
             number += 1
             problem = ""
             try:
-                cells = _fitting(next(reader), len(header))
-                if cells and is_tabs and '"' not in lines.taken[0] and lines.taken[0].endswith(("\n", "\r")):
+                cells = next(reader)
+                is_usual = len(cells) == len(header) and cells[0].strip(_BLANK)  # for most rows, no call
+                cells = cells if is_usual else _fitting(cells, len(header))
+                if is_tabs and cells and '"' not in lines.taken[0] and lines.taken[0].endswith(("\n", "\r")):
                     cells += [""] * (len(header) - len(cells))
                 if cells and len(cells) != len(header):
                     problem = (
@@ -210,6 +214,7 @@ def read_csv(  # noqa: PLR0912
                     yield UnreadableRow(number, f"too many rows do not end. {problem}", is_end=True)
                     return
                 lines.give_back()
+                reader = reading_rows(iter(lines))
                 if is_tabs and len(plain) == len(header):  # its quotation marks mean inches
                     note = f"its quotation marks are read as text, because {problem}" if is_open else ""
                     yield FeedRow(number, dict(zip(header, plain, strict=True)), note, names)
@@ -277,20 +282,23 @@ def _check_separator(path: Path, line: str, separator: str) -> None:
         raise FeedError(f"{path}: its columns are not separated by tabs. Pass --format csv.")
 
 
-class _Lines(Iterator[str]):
-    """The lines of a file. Lines that the csv module took for a malformed row can be given back."""
+class _Lines(Iterable[str]):
+    """The lines of a file. Lines that the csv module took for a malformed row can be given back.
+
+    Iterate again after that: an iterator that has reached the end stays there.
+    """
 
     def __init__(self, stream: Iterator[str]) -> None:
         self._stream = stream
         self._waiting: deque[str] = deque()
         self.taken: list[str] = []
 
-    def __next__(self) -> str:
-        line = self._waiting.popleft() if self._waiting else next(self._stream)
-        self.taken.append(line)
-        if len(self.taken) > _MAX_LINES:
-            raise csv.Error(f"it spans more than {_MAX_LINES:,} lines")
-        return line
+    def __iter__(self) -> Iterator[str]:
+        while line := self._waiting.popleft() if self._waiting else next(self._stream, ""):
+            self.taken.append(line)
+            if len(self.taken) > _MAX_LINES:
+                raise csv.Error(f"it spans more than {_MAX_LINES:,} lines")
+            yield line
 
     def give_back(self) -> None:
         """Give back all lines except the first."""

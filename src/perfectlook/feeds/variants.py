@@ -25,7 +25,7 @@ def offer_of(
     ]
     if len(given) < 2:
         return (given[0][1] if given else {}), ()
-    cleaning = Cleaning(currency=currency)
+    cleaning = Cleaning({"currency": currency})
     read: list[dict[str, str]] = []
     problems: list[str] = []
     for name, fields in given:
