@@ -170,10 +170,7 @@ def read_csv(  # noqa: PLR0912
     with _opened(path) as stream:
         lines = _Lines(stream)
         reading = iter(lines)
-        rows = ((line, number) for number, line in enumerate(reading, 1) if line.strip(_BLANK))
-        first, number = next(rows, ("", 1))
-        if named := _NAMES_SEPARATOR.fullmatch(first):
-            separator, first, number = separator or named[1], next(reading, ""), number + 1
+        first, number, separator = _first_line(reading, separator)
         is_tabs = separator == "\t"
         separator = separator or max(",;|", key=first.count)
         _check_separator(path, first, separator)
@@ -222,6 +219,14 @@ def read_csv(  # noqa: PLR0912
                     id_ = plain[0].strip().strip('"') if header[0] == id_column else ""
                     yield UnreadableRow(number, problem, id_ or None)
             lines.taken.clear()
+
+
+def _first_line(lines: Iterator[str], separator: str | None) -> tuple[str, int, str | None]:
+    """Return the first line with columns, its number, and the separator that a line above it names."""
+    first, number = next(((line, n) for n, line in enumerate(lines, 1) if line.strip(_BLANK)), ("", 1))
+    if named := _NAMES_SEPARATOR.fullmatch(first):
+        return next(lines, ""), number + 1, separator or named[1]
+    return first, number, separator
 
 
 def _fitting(cells: list[str], count: int) -> list[str]:
