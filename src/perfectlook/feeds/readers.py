@@ -149,9 +149,7 @@ def _opened(path: Path) -> Iterator[Iterator[str]]:
         raise unreadable(path, error) from error
 
 
-def read_csv(  # noqa: PLR0912
-    path: Path, id_column: str, *, separator: str | None = None, **_: int
-) -> Rows:
+def read_csv(path: Path, id_column: str, *, separator: str | None = None, **_: int) -> Rows:
     """Read a feed whose first line names its columns.
 
     A malformed row becomes one `UnreadableRow`, and reading continues on its next line. So does a row whose
