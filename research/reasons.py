@@ -9,8 +9,9 @@ is within 20 in CIELAB (ΔE 1976): light and shade make about this difference. P
 - products, scenes: the share of the colours certain enough for a reason that are right, that are near, and by
   chance: the same names with the colours of another product or room. For products also the recall: of the
   certain known colours that cover a fifth of a product, the share that is named.
-- reasons: how many of the products of a room have one, and how many random products; the share of colours in
-  them that are right or near for both the product and the room; and for another product and another room.
+- reasons: how many of the products of a room have one, and how many random products, also by tone alone; the
+  share of colours in them that are right or near for both the product and the room; and for another product
+  and another room.
 """
 
 import argparse
@@ -57,18 +58,21 @@ def main() -> None:
         "products": {**right(seen, known, pick), "recall": named / wanted, "n_wanted": wanted},
         "scenes": right(views, there, pick),
     }
-    own = random_ones = n = shown = exact = near = by_chance = near_by_chance = 0
+    toned = random_toned = own = random_ones = n = shown = exact = near = by_chance = near_by_chance = 0
     for pair in rooms.pairs:
         if pair.product not in known:
             continue
         n += 1
         reasons = Reasons(photos[pair.scene])
         other = pick.choice(ids)
-        random_ones += reasons.of(record(rooms.products[other].picture)) is not None
+        at_random = reasons.of(record(rooms.products[other].picture))
+        random_ones += at_random is not None
+        random_toned += at_random is not None and at_random.tone is not None
         reason = reasons.of(record(rooms.products[pair.product].picture))
         if reason is None:
             continue
         own += 1
+        toned += reason.tone is not None
         room, product = pick.choice(scenes), pick.choice(ids)
         for name in reason.colours:
             shown += 1
@@ -81,6 +85,8 @@ def main() -> None:
         "n_pairs": n,
         "of_own_products": own / n,
         "of_random_products": random_ones / n,
+        "of_own_products_by_tone": toned / n,
+        "of_random_products_by_tone": random_toned / n,
         "n_colours": shown,
         "right": exact / shown,
         "near": near / shown,

@@ -37,6 +37,7 @@ DETAILS = ("price", "sale_price", "availability", "brand", "color", "link", "ima
 """Fields of a product's record that answers repeat."""
 
 Action: TypeAlias = Literal["pin", "boost", "bury", "exclude"]
+Tone: TypeAlias = Literal["light", "strong"]
 Event: TypeAlias = Literal["shown", "clicked", "kept", "rejected", "added", "purchased"]
 
 
@@ -156,6 +157,8 @@ class Reason(AnswerPart):
     """Names of `colours.toml`, most of the product first."""
     materials: list[str] = []
     """Names of `reasons.toml`. Only a product's record tells its materials, so photos have none."""
+    tone: Tone | None = Field(default=None, exclude_if=absent)
+    """Without colours and materials: both are mostly light and quiet, or both have strong colours."""
 
 
 class _Details(AnswerPart):

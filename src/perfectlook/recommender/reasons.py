@@ -2,7 +2,8 @@
 
 A colour is shared if both pictures have a swatch of its name, the two are near each other, and people would
 agree on the name (`Swatch.is_certain`). `research/reasons.py` measures how often this is right. Materials
-cannot be seen, so they are taken from the records of two products.
+cannot be seen, so they are taken from the records of two products. If no colour and no material is shared, a
+tone can be: both are light and quiet, or both have strong colours.
 """
 
 import functools
@@ -14,13 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from perfectlook import colours
-from perfectlook.answers import Reason
+from perfectlook.answers import Reason, Tone
 from perfectlook.colours import Swatch
 
 LARGE, SEEN, NEAR = 0.10, 0.02, 14.0
 """The least share of a shared colour in a product and in a photo, and its greatest distance (ΔE, CIELAB)."""
 WHITE, WHITE_SEEN = 0.3, 0.05
 """The same shares of white, which is in most photos."""
+LIGHT, LIGHT_PRODUCT, QUIET, STRONG = 60, 65, 20.0, 45.0
+"""The least lightness of light colours in a photo, and on a product, which has better light; the chroma below
+which colours are quiet, and that from which on they are strong (CIELAB)."""
+_TONES: dict[Tone, tuple[float, float]] = {"light": (0.85, 0.65), "strong": (0.20, 0.05)}
+"""The least shares of a product and of a photo."""
 MOST = 2
 """The largest number of colours, and of materials, in a sentence."""
 
@@ -44,22 +50,25 @@ class Reasons:
         """
         self._is_product = record is not None
         self._materials = set() if record is None else materials_of(record)
-        self._swatches = nameable(found) if record is None else _of_record(record)
+        self._swatches, self._tones = (
+            (nameable(found), tones(found)) if record is None else _of_record(record)
+        )
         language = re.split("[-_]", locale.lower())[0]
         self._language = language if language in _words() and language != "materials" else "en"
 
     def of(self, record: Mapping[str, Any]) -> Reason | None:
         """Return what the product of a record shares; None if nothing is certain."""
-        own = _of_record(record)
+        own, own_tones = _of_record(record)
         shared = [each.name for each in own if any(_same(each, other) for other in self._swatches)][:MOST]
         both = sorted(materials_of(record) & self._materials)[:MOST] if self._materials else []
+        words, asked = _words()[self._language], "product" if self._is_product else "photo"
         if not shared and not both:
-            return None
+            tone = next((each for each in own_tones if each in self._tones), None)
+            return Reason(text=words[f"{asked}-{tone}"], tone=tone) if tone else None
         names = [colours.palette()[name][self._language] for name in shared]
         names += [_words()["materials"][name][self._language] for name in both]
-        words = _words()[self._language]
         listed = f" {words['and']} ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
-        text = words["product" if self._is_product else "photo"].format(names=listed)
+        text = words[asked].format(names=listed)
         return Reason(text=text, colours=shared, materials=both)
 
 
@@ -73,8 +82,22 @@ def nameable(found: Sequence[Swatch], *, product: bool = False) -> list[Swatch]:
     ]
 
 
-def _of_record(record: Mapping[str, Any]) -> list[Swatch]:
-    return nameable(colours.read(str(record.get("colours", ""))), product=True)
+def tones(found: Sequence[Swatch], *, product: bool = False) -> list[Tone]:
+    """Return what is true of a photo or a product: most colours are light and quiet, or some are strong."""
+    shares: dict[Tone, float] = dict.fromkeys(_TONES, 0.0)
+    for each in found:
+        chroma = math.hypot(*each.lab[1:])
+        if chroma >= STRONG:
+            shares["strong"] += each.share
+        elif chroma < QUIET and each.lab[0] >= (LIGHT_PRODUCT if product else LIGHT):
+            shares["light"] += each.share
+    whole = sum(each.share for each in found)
+    return [tone for tone, least in _TONES.items() if whole and shares[tone] >= least[not product] * whole]
+
+
+def _of_record(record: Mapping[str, Any]) -> tuple[list[Swatch], list[Tone]]:
+    found = colours.read(str(record.get("colours", "")))
+    return nameable(found, product=True), tones(found, product=True)
 
 
 def materials_of(record: Mapping[str, Any]) -> set[str]:
