@@ -32,8 +32,8 @@ from perfectlook.progress import ProgressLine
 from perfectlook.training.baselines.registry import baseline
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import training_data
-from perfectlook.training.mixture import ClosedForms, HeldOutPairs, choose, shares_of
-from perfectlook.training.validation import Round
+from perfectlook.training.mixture import ClosedForms, choose
+from perfectlook.training.validation import HeldOutPairs, Round, shares_of
 from perfectlook.types import Float64Array, IntArray
 
 PARTS = ("prior", "regression", "mixture")

@@ -22,13 +22,12 @@ from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.mixture import (
     ClosedForms,
-    HeldOutPairs,
     choose,
     last_doubling,
     measured_scenes,
 )
 from perfectlook.training.train import train_on_features
-from perfectlook.training.validation import Round, folds, learning_pairs
+from perfectlook.training.validation import HeldOutPairs, Round, folds, learning_pairs, shares_of
 from styled import styled_set
 
 CONFIG = baseline("mixture").config({"backbone": "tiny"}, name="mixture")
@@ -208,7 +207,7 @@ def test_the_last_doubling_is_what_the_second_half_of_the_pairs_brought(
     def as_before(matches: list, *_: object) -> tuple:
         rows = zip(*matches, strict=True)
         mixed = [sum(w * each for w, each in zip(forms.weights, row, strict=True)) for row in rows]
-        return forms.weights, forms.proportions, mixture.shares_of(mixed)
+        return forms.weights, forms.proportions, shares_of(mixed)
 
     monkeypatch.setattr(mixture, "weigh", as_before)
     found = last_doubling(forms, data, CONFIG)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from perfectlook.evaluation.protocol import Candidates, place_pairs
-from perfectlook.training import ridge
+from perfectlook.evaluation.protocol import place_pairs
+from perfectlook.model.config import ModelConfig
+from perfectlook.training.data import TrainingData
 from perfectlook.training.ridge import fit_ridges, principal_components, ridge_path
+from perfectlook.training.validation import HeldOutPairs, Round, shares_of
 from perfectlook.types import Float64Array, IntArray
 from styled import styled_set
 
@@ -57,9 +59,12 @@ def test_scoring_forms_together_equals_scoring_each_alone():
     by_scene = random.standard_normal((3, len(features.scenes), 5))
     targets = random.standard_normal((len(features.product_ids), 5))
 
-    together = ridge._correct(
-        features, Candidates(features), pairs, by_scene[:, features.pair_scenes[pairs]], targets
-    )
+    def unit(rows: Float64Array) -> Float64Array:
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    held = HeldOutPairs(TrainingData(features, ModelConfig(backbone="tiny")), Round("all", pairs[:0], pairs))
+    queries = by_scene[:, features.pair_scenes[held.pairs]]
+    together = [shares_of(held.matches(unit(each), unit(targets))).sum() for each in queries]
 
     def alone(form: int) -> float:
         def distances(scene: int, _category: str, rows: IntArray) -> Float64Array:
@@ -69,5 +74,5 @@ def test_scoring_forms_together_equals_scoring_each_alone():
 
         return sum(result.share for result in place_pairs(features, pairs, distances))
 
-    assert together.tolist() == pytest.approx([alone(form) for form in range(3)])
-    assert len(set(together.tolist())) == 3
+    assert together == pytest.approx([alone(form) for form in range(3)])
+    assert len(set(together)) == 3

@@ -35,11 +35,12 @@ from perfectlook.training.ridge import principal_components, ridge_path
 from perfectlook.training.validation import (
     BY_FOLDS,
     HeldOut,
+    HeldOutPairs,
     Round,
     folds,
     held_out,
     learning_pairs,
-    placeable,
+    shares_of,
     worth,
 )
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
@@ -142,40 +143,6 @@ class _Part:
     @staticmethod
     def _standardised(rows: Float32Array, moments: tuple[Float32Array, Float32Array]) -> Float32Array:
         return (rows - moments[0]) * moments[1]
-
-
-class HeldOutPairs:
-    """The held-out pairs of one fold that have candidates.
-
-    Attributes:
-        pairs: indices of the pairs.
-        is_new: whether the product of each pair is in no training pair of the fold.
-    """
-
-    def __init__(self, data: TrainingData, part: Round) -> None:
-        features = data.features
-        places = placeable(features, part.validation)
-        self.pairs = part.validation[np.asarray([at for at, _, _ in places], np.int64)]
-        products = features.pair_products[self.pairs]
-        self.is_new: BoolArray = ~np.isin(products, features.pair_products[part.training])
-        self._of_category, self._places = [], [np.empty(0, np.int64)] * len(places)
-        categories = data.product_category[products]
-        for category in np.unique(categories):
-            members = np.flatnonzero(data.product_category == category)
-            chosen = np.flatnonzero(categories == category)
-            self._of_category.append((members, chosen))
-            for at in chosen:
-                _, row, others = places[at]
-                self._places[at] = np.searchsorted(members, [row, *others])
-
-    def matches(self, queries: Float32Array, products: Float32Array) -> list[Float32Array]:
-        """Inner products of each pair's query [n, d] with its own product, then its candidates."""
-        found = [np.empty(0, np.float32)] * len(queries)
-        for members, chosen in self._of_category:
-            every = queries[chosen] @ products[members].T
-            for at, row in zip(chosen, every, strict=True):
-                found[at] = row[self._places[at]]
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,18 +453,6 @@ def _tried(
                     pairs.matches(queries, part.products)
                 )
     return found
-
-
-def shares_of(matches: Sequence[Float32Array]) -> Float64Array:
-    """The share of candidates that match less than the true product, which comes first; ties count half."""
-    return np.asarray(
-        [
-            (np.count_nonzero(each[1:] < each[0]) + np.count_nonzero(each[1:] == each[0]) / 2)
-            / (len(each) - 1)
-            for each in matches
-        ],
-        np.float64,
-    )
 
 
 def _mixed(matches: Sequence[Sequence[Float32Array]], weights: Any) -> list[Float32Array]:

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from perfectlook.data.scenes import fold_of
-from perfectlook.evaluation.protocol import Candidates, placing, training_indices
-from perfectlook.features.set_features import SetFeatures
+from perfectlook.evaluation.protocol import training_indices
 from perfectlook.model.config import less_centres, pooled
 from perfectlook.model.networks import Compatibility, Encoder, Standardise
 from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
+from perfectlook.training.validation import HeldOutPairs, Round, shares_of
 from perfectlook.types import Float64Array, IntArray
 
 PENALTIES = (5.0, 20.0, 80.0)
@@ -198,7 +198,6 @@ def _choose(
     folds = np.asarray([fold_of(data.features.pairs[index].scene) for index in training])
     most = len(form.components[1])
     counts = sorted({min(count, most) for count in COUNTS} | {most})
-    candidates = Candidates(data.features)
     tried = [(penalty, share) for penalty in PENALTIES for share in INTERCEPTS]
     correct = np.zeros((len(tried), len(counts)))
     for fold in np.unique(folds):  # leave out copies of held-out scenes, which a small λ memorises
@@ -216,56 +215,20 @@ def _choose(
             penalties=PENALTIES,
             whitening=config.ridge_whitening,
         )
-        validated = inputs[folds == fold]
-        predicted = np.stack(
-            [validated @ each.scene.T + share * each.intercept for each in ridges for share in INTERCEPTS]
-        )
+        held = HeldOutPairs(data, Round(f"fold {fold}", training[is_kept], left_out))
+        validated = inputs[np.isin(training, held.pairs)]
+        predicted = [
+            validated @ each.scene.T + share * each.intercept for each in ridges for share in INTERCEPTS
+        ]
         targets = products @ ridges[0].product.T  # the same for every penalty
-        for place, count in enumerate(counts):
-            correct[:, place] += _correct(
-                data.features, candidates, left_out, predicted[..., :count], targets[:, :count]
-            )
+        for place, count in enumerate(counts):  # components are regressed separately: fewer are a prefix
+            vectors = _unit(targets[:, :count])
+            matches = (held.matches(_unit(points[:, :count]), vectors) for points in predicted)
+            correct[:, place] += [sum(shares_of(found)) for found in matches]
     best, narrowest = np.unravel_index(np.argmax(correct), correct.shape)
     (penalty, share), count = tried[best], counts[narrowest]
     directions, deviations = form.components
     return ClosedForm((directions[:count], deviations[:count]), penalty, share)
-
-
-def _correct(
-    features: SetFeatures,
-    candidates: Candidates,
-    pairs: IntArray,
-    points: Float64Array,
-    targets: Float64Array,
-) -> Float64Array:
-    """Sum over some pairs the shares that several predictions get by direction, [f].
-
-    Each component is regressed separately, so a smaller number of components is a prefix of all components.
-
-    Args:
-        features: the set.
-        candidates: candidates of its pairs.
-        pairs: indices of the pairs, [p].
-        points: predictions of f forms, [f, p, d].
-        targets: all products in the same space, [N, d].
-    """
-    queries, vectors = _unit(points).transpose(1, 2, 0), _unit(targets)
-    blocks: dict[str, Float64Array] = {}
-    correct = np.zeros(len(points))
-    for query, index in zip(queries, pairs, strict=True):
-        row = int(features.pair_products[index])
-        category = features.product_categories[row]
-        rows = candidates.category_rows(category)
-        mask = candidates.mask(features.pairs[index].scene, category)
-        if mask.any():
-            if category not in blocks:
-                blocks[category] = vectors[rows]
-            found = -(blocks[category] @ query)
-            true = found[np.searchsorted(rows, row)]
-            correct += [
-                placing(float(own), others).share for own, others in zip(true, found[mask].T, strict=True)
-            ]
-    return correct
 
 
 def _start_from_ridge(

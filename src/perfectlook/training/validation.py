@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Collection, Sequence, Sized
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from perfectlook.training.data import TrainingData, batches
 from perfectlook.types import BoolArray, Float32Array, Float64Array, IntArray
 
 SCENES_AT_ONCE, PRODUCTS_AT_ONCE = 64, 1024
+Rows = TypeVar("Rows", Float32Array, Float64Array)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +340,52 @@ def placeable(features: SetFeatures, pairs: IntArray) -> list[tuple[int, int, In
         if mask.any():
             found.append((at, row, candidates.category_rows(category)[mask]))
     return found
+
+
+class HeldOutPairs:
+    """The held-out pairs of one fold that have candidates.
+
+    Attributes:
+        pairs: indices of the pairs.
+        is_new: whether the product of each pair is in no training pair of the fold.
+    """
+
+    def __init__(self, data: TrainingData, part: Round) -> None:
+        features = data.features
+        places = placeable(features, part.validation)
+        self.pairs = part.validation[np.asarray([at for at, _, _ in places], np.int64)]
+        products = features.pair_products[self.pairs]
+        self.is_new: BoolArray = ~np.isin(products, features.pair_products[part.training])
+        self._of_category, self._places = [], [np.empty(0, np.int64)] * len(places)
+        categories = data.product_category[products]
+        for category in np.unique(categories):
+            members = np.flatnonzero(data.product_category == category)
+            chosen = np.flatnonzero(categories == category)
+            self._of_category.append((members, chosen))
+            for at in chosen:
+                _, row, others = places[at]
+                self._places[at] = np.searchsorted(members, [row, *others])
+
+    def matches(self, queries: Rows, products: Rows) -> list[Rows]:
+        """Inner products of each pair's query [n, d] with its own product, then its candidates."""
+        found = [queries[:0]] * len(queries)
+        for members, chosen in self._of_category:
+            every = queries[chosen] @ products[members].T
+            for at, row in zip(chosen, every, strict=True):
+                found[at] = row[self._places[at]]
+        return found
+
+
+def shares_of(matches: Sequence[Float32Array] | Sequence[Float64Array]) -> Float64Array:
+    """The share of candidates that match less than the true product, which comes first; ties count half."""
+    return np.asarray(
+        [
+            (np.count_nonzero(each[1:] < each[0]) + np.count_nonzero(each[1:] == each[0]) / 2)
+            / (len(each) - 1)
+            for each in matches
+        ],
+        np.float64,
+    )
 
 
 def _with_new_products(features: SetFeatures, part: Round) -> Round:

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from perfectlook.evaluation.protocol import placing
 from perfectlook.model.config import ModelConfig
 from perfectlook.model.networks import GlobalNetwork, InnerProduct, Standardise
 from perfectlook.training.baselines.learned import fitted, scene_and_product_rows
@@ -27,7 +26,15 @@ from perfectlook.training.config import TrainingConfig
 from perfectlook.training.data import TrainingData
 from perfectlook.training.log import Learned
 from perfectlook.training.ridge import Ridge, fit_ridges, principal_components, ridge_path
-from perfectlook.training.validation import BY_FOLDS, HeldOut, Round, folds, learning_pairs, placeable
+from perfectlook.training.validation import (
+    BY_FOLDS,
+    HeldOut,
+    HeldOutPairs,
+    Round,
+    folds,
+    learning_pairs,
+    shares_of,
+)
 from perfectlook.types import Float64Array
 
 COMPONENTS = (128, 256, 512)
@@ -134,25 +141,23 @@ def _cross_validated(
     directions, deviations = principal_components(products, max(choice.dimension for choice in choices))
     penalties = sorted({choice.ridge_penalty for choice in choices})
     projected = products @ directions.T
-    shares: list[list[float]] = [[] for _ in choices]
+    shares: list[list[Float64Array]] = [[] for _ in choices]
     scenes: list[str] = []
     for each in rounds:
+        held = HeldOutPairs(data, each)
         targets = projected[data.features.pair_products[each.training]]
         standardise = fitted(data, data.whole(each.training))
         inputs = _float64(standardise(data.whole(each.training)))
-        validated = _float64(standardise(data.whole(each.validation)))
+        validated = _float64(standardise(data.whole(held.pairs)))
         solutions = ridge_path(inputs - inputs.mean(axis=0), targets, penalties)
-        predicted = {penalty: validated @ found for penalty, found in zip(penalties, solutions, strict=True)}
-        places = placeable(data.features, each.validation)
-        for number, choice in enumerate(choices):
+        predicted = {penalty: validated @ each for penalty, each in zip(penalties, solutions, strict=True)}
+        for found, choice in zip(shares, choices, strict=True):
             scale = deviations[: choice.dimension] ** (-2 * choice.ridge_whitening)
             queries = predicted[choice.ridge_penalty] + choice.intercept * targets.mean(axis=0)
-            distances = -(queries[:, : choice.dimension] * scale) @ projected[:, : choice.dimension].T
-            shares[number] += [
-                placing(float(distances[at, row]), distances[at, others]).share for at, row, others in places
-            ]
-        scenes += [data.features.pairs[each.validation[at]].scene for at, _, _ in places]
-    return np.asarray(shares, np.float64), scenes
+            queries = queries[:, : choice.dimension] * scale
+            found.append(shares_of(held.matches(queries, projected[:, : choice.dimension])))
+        scenes += [data.features.pairs[index].scene for index in held.pairs]
+    return np.asarray([np.concatenate(found) for found in shares]), scenes
 
 
 def _linear(weights: Float64Array, bias: Float64Array | None = None) -> nn.Linear:
