@@ -1,6 +1,6 @@
 """Measures catalogues on a real Milvus server against the embedded store, on the same products and queries.
 
-    python benchmarks/cluster.py [--n 38111 1000000] [--dimension 128] [--indexes FLAT IVF_SQ8 HNSW]
+    python benchmarks/cluster.py [--n 38111 1000000] [--dimension 128] [--indexes FLAT IVF_SQ8 HNSW DISKANN]
         [--seconds 480] [--quick] [--json FILE]
 
 It starts its own server, from `.venv-milvus`, with the server's default settings (Linux on x86-64). Products
@@ -40,9 +40,10 @@ from machine import add_json_option, add_quick_option, report
 from milvus_server import MilvusServer, why_not
 from perfectlook.stores import Point, Query, Store, open_store
 from perfectlook.stores.filters import Filter, parse_filter
-from perfectlook.stores.milvus import BUILD, MilvusStore
+from perfectlook.stores.milvus import SEARCH, MilvusStore
 from perfectlook.types import Float32Array, IntArray
 
+KINDS = ["FLAT", *SEARCH]
 CATEGORIES, K, BATCH, BULK = 60, 10, 5_000, 100_000
 NAMES = [f"Shop|Category {number:02d}" for number in range(CATEGORIES)]
 WHERE = parse_filter("price <= 40 EUR and brand in (brand1, brand2, brand3)")
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, nargs="+", default=[38_111, 1_000_000], help="products")
     parser.add_argument("--dimension", type=int, default=128)
     parser.add_argument("--queries", type=int, default=300)
-    parser.add_argument("--indexes", nargs="+", default=["FLAT", "IVF_SQ8", "HNSW"], choices=["FLAT", *BUILD])
+    parser.add_argument("--indexes", nargs="+", default=KINDS, choices=KINDS)
     parser.add_argument("--seconds", type=float, default=480.0, help="begin no index after these (480)")
     add_quick_option(parser)
     add_json_option(parser)

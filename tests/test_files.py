@@ -11,7 +11,16 @@ from perfectlook.catalogue import Catalogue
 from perfectlook.errors import CatalogueError
 from perfectlook.features.store import FeatureStore
 from perfectlook.fetching import Fetcher
-from perfectlook.files import MODELS, SHOWROOM, Closable, model_folder, set_folder, shipped_models, write_file
+from perfectlook.files import (
+    MODELS,
+    SHOWROOM,
+    BoundedCache,
+    Closable,
+    model_folder,
+    set_folder,
+    shipped_models,
+    write_file,
+)
 from perfectlook.recommender import Recommender
 from perfectlook.service.errors import Refusal
 from perfectlook.service.feedback import FeedbackStore
@@ -157,3 +166,17 @@ def test_closed_stores_cannot_be_used(tmp_path: Path) -> None:
         database.close()
     with pytest.raises(CatalogueError, match="is closed"):
         database.version()
+
+
+def test_items_used_longest_ago_are_dropped() -> None:
+    cache = BoundedCache[str, list[str]](20)
+    first = ["a"]
+    cache.keep("a", first, 10)
+    cache.keep("b", ["b"], 10)
+    assert cache.get("a") is first
+    cache.keep("c", ["c"], 10)
+    assert [cache.get(name) for name in "abc"] == [["a"], None, ["c"]]
+    cache.keep("c", ["longer"], 9)
+    assert (cache.get("c"), cache.bytes) == (["longer"], 19)
+    cache.keep("d", ["larger than the cache"], 21)
+    assert ([cache.get(name) for name in "acd"], cache.bytes) == ([None] * 3, 0)

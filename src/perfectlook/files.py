@@ -1,4 +1,4 @@
-"""Paths and files: standard folders, atomic writes, and the base class of everything you close."""
+"""Paths and files: standard folders, atomic writes, everything you close, and a cache of what was read."""
 
 import errno
 import os
@@ -6,13 +6,16 @@ import stat
 import sys
 import threading
 import tomllib
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Generic, Self, TypeVar
 
 from perfectlook.errors import PerfectLookError, UsageError
 
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
 MODELS = Path(__file__).parent / "pretrained"
 """The folder of the models that come with the package."""
 ALIASES = {"showroom": "rooms", "fashion-ccp": "outfits"}
@@ -175,3 +178,29 @@ class Closable:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class BoundedCache(Generic[Key, Item]):
+    """The items in memory that were used last, up to a number of bytes. Thread-safe."""
+
+    def __init__(self, most: int) -> None:
+        """Start empty. `bytes` is the size of the items that are kept."""
+        self.bytes, self._most = 0, most
+        self._kept: OrderedDict[Key, tuple[Item, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Key) -> Item | None:
+        """Return an item, if it is kept."""
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key][0]
+
+    def keep(self, key: Key, item: Item, size: int) -> None:
+        """Keep an item of some bytes, and drop those that were used longest ago if there are too many."""
+        with self._lock:
+            self.bytes += size - self._kept.pop(key, (item, 0))[1]
+            self._kept[key] = item, size
+            while self.bytes > self._most:
+                self.bytes -= self._kept.popitem(last=False)[1][1]

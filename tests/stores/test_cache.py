@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfectlook.stores.cache import Column, ColumnCache
+from perfectlook.stores.cache import Column
 from perfectlook.stores.filters import Compare, Contains, Has, Money, OneOf, text_matches
 
 TEXTS = ["", "5", "5.0 EUR", "05 USD", "-3", "12 cm", "Hay", "HAY", "hay ", "1e3", "x 5", "9" * 400]
@@ -57,15 +57,3 @@ def test_ids_are_compared_as_they_are_and_categories_as_paths() -> None:
     assert longer(Column("id"), ["a", "A"]).mask(Compare("id", "=", "a")).tolist() == [True, False]
     category = Compare("category", "=", "a | b")
     assert longer(Column("category"), ["A|B", "A > B", "A"]).mask(category).tolist() == [True, True, False]
-
-
-def test_the_columns_used_longest_ago_are_dropped() -> None:
-    parts = {name: longer(Column(name), ["text"] * 10) for name in "abc"}
-    columns = ColumnCache(most=2 * parts["a"].bytes)
-    columns.keep("A", parts["a"])
-    columns.keep("A", parts["b"])
-    assert columns.get("A", "a") is parts["a"]
-    columns.keep("A", parts["c"])
-    assert [columns.get("A", name) is not None for name in "abc"] == [True, False, True]
-    columns.keep("A", parts["c"])
-    assert columns.bytes == 2 * parts["a"].bytes

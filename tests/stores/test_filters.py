@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from filter_texts import print_filter
 from perfectlook.errors import UsageError
 from perfectlook.stores.filters import (
     And,
@@ -20,7 +21,6 @@ from perfectlook.stores.filters import (
     Under,
     matches,
     parse_filter,
-    print_filter,
 )
 
 CHEAP = Compare("price", "<=", Decimal(50))

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from filter_texts import print_filter
 from milvus_of_run import new_catalogue
 from perfectlook.prices import SALE_DATES
 from perfectlook.stores import Point, Query, Store, open_store
-from perfectlook.stores.filters import And, Filter, Not, Or, parse_filter, print_filter
+from perfectlook.stores.filters import And, Filter, Not, Or, parse_filter
 from perfectlook.stores.milvus_filters import COLUMNS, LONGEST, compile_filter, filter_entries, literal
 from serving import eventually
 

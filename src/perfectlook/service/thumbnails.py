@@ -13,7 +13,7 @@ from urllib.parse import quote
 from perfectlook.catalogue import Record
 from perfectlook.data.layout import larger_copy
 from perfectlook.errors import PictureError, UsageError
-from perfectlook.files import open_regular
+from perfectlook.files import BoundedCache, open_regular
 from perfectlook.images import DEFAULT_LIMITS
 from perfectlook.server_answers import Sample
 from perfectlook.service.decoding import Decoder
@@ -39,8 +39,7 @@ class Thumbnails:
         """Begin with an empty cache."""
         self._decoder = decoder
         self._making = threading.Lock()
-        self._kept: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
-        self._bytes = 0
+        self._kept: BoundedCache[str, bytes] = BoundedCache(KEPT_BYTES)
         self._failed: OrderedDict[str, float] = OrderedDict()
         """When making a picture failed, by its tag."""
         self._lock = threading.Lock()
@@ -77,19 +76,12 @@ class Thumbnails:
         with self._lock:
             if time.monotonic() - self._failed.get(tag, -inf) < FAILED_SECONDS:
                 raise _unusable()
-            if (found := self._kept.get(tag)) is not None:
-                self._kept.move_to_end(tag)
-            return found
+        found = self._kept.get(tag)
+        return None if found is None else (found, "image/jpeg")
 
     def _keep(self, tag: str, content: bytes) -> tuple[bytes, str]:
-        picture = (content, "image/jpeg")
-        with self._lock:
-            if tag not in self._kept:
-                self._kept[tag] = picture
-                self._bytes += len(content)
-            while self._bytes > KEPT_BYTES:
-                self._bytes -= len(self._kept.popitem(last=False)[1][0])
-        return picture
+        self._kept.keep(tag, content, len(content))
+        return content, "image/jpeg"
 
 
 def _unusable() -> Refusal:

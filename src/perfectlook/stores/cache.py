@@ -3,7 +3,6 @@
 import math
 import sqlite3
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from perfectlook.files import BoundedCache
 from perfectlook.prices import SALE_DATES, sale_at, sale_period
 from perfectlook.stores import filters
 from perfectlook.stores.base import Query
@@ -25,6 +25,9 @@ from perfectlook.types import BoolArray, Float32Array, IntArray
 Connect: TypeAlias = Callable[[], sqlite3.Connection]
 """Returns a connection in a read transaction that sees the same state as the blocks in memory."""
 VECTOR_DTYPE = np.dtype("<f4")
+COLUMN_BYTES = 256 * 2**20
+Columns: TypeAlias = "BoundedCache[tuple[str, str], Column]"
+"""The field columns of all categories that were used last, by category and field."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +44,7 @@ class Cache:
     last_removed: int = 0
     blocks: "Mapping[str, Block]" = field(default_factory=dict)
     facets: "Mapping[str, Facets]" = field(default_factory=dict)
-    columns: "ColumnCache" = field(default_factory=lambda: ColumnCache())  # noqa: PLW0108  (it is defined below)
+    columns: Columns = field(default_factory=lambda: BoundedCache(COLUMN_BYTES))
 
     @classmethod
     def load(cls, connection: sqlite3.Connection, collection: int, dimension: int, revision: int) -> "Cache":
@@ -153,34 +156,6 @@ def _last(connection: sqlite3.Connection) -> tuple[int, int]:
     return int(last.get("points", 0)), int(last.get("removed", 0))
 
 
-class ColumnCache:
-    """The field columns of all categories that were used last, up to a number of bytes. Thread-safe."""
-
-    def __init__(self, most: int = 256 * 2**20) -> None:
-        """Start without columns."""
-        self._most = most
-        self._kept: OrderedDict[tuple[str, str], Column] = OrderedDict()
-        self._lock = threading.Lock()
-        self.bytes = 0
-
-    def get(self, category: str, field: str) -> "Column | None":
-        """Return the column of a field in a category, if it is kept."""
-        with self._lock:
-            if found := self._kept.get((category, field)):
-                self._kept.move_to_end((category, field))
-            return found
-
-    def keep(self, category: str, column: "Column") -> None:
-        """Keep a column, and drop those that were used longest ago if there are too many bytes."""
-        with self._lock:
-            if before := self._kept.pop((category, column.field), None):
-                self.bytes -= before.bytes
-            self._kept[category, column.field] = column
-            self.bytes += column.bytes
-            while self.bytes > self._most:
-                self.bytes -= self._kept.popitem(last=False)[1].bytes
-
-
 class Facets:
     """The fields of one category's block, their columns, and the results of the last filters.
 
@@ -189,7 +164,7 @@ class Facets:
     """
 
     def __init__(
-        self, collection: int, category: str, columns: ColumnCache, before: "Facets | None" = None
+        self, collection: int, category: str, columns: Columns, before: "Facets | None" = None
     ) -> None:
         """Start with what the facets `before` have read."""
         self._collection = collection
@@ -242,7 +217,7 @@ class Facets:
             sources = filters.AMOUNTS if field == "price" else (field,)
             if field not in _OF_EVERY and not self._known(connect, rows).intersection(sources):
                 return None
-            column = self._columns.get(self._category, field)
+            column = self._columns.get((self._category, field))
             if column is None or not column.begins(rows) or not column.period.holds():
                 column = Column(field)
             if len(column.rows) < len(rows):
@@ -254,7 +229,7 @@ class Facets:
                     texts = self._texts(connect(), field, column.last_row)
                 column = column.extended(rows, texts)
                 column.period = period
-                self._columns.keep(self._category, column)
+                self._columns.keep((self._category, field), column, column.bytes)
             self._periods[field] = column.period
         return column
 

@@ -30,33 +30,6 @@ BUSY_SECONDS = 30.0
 CHECKED_BYTES = 64 * 2**20
 """Databases of at most this size are checked when they are opened: pages, indexes and required values."""
 
-# A point whose vector or payload changes gets a new row, and its old row is recorded in `removed`. So a
-# reader's cache catches up with the changes by reading `row > last row` and `number > last number`. Old
-# removals are deleted. A reader that has not seen the removals up to `horizon` reads everything again. The
-# vectors have their own table, so that loading them does not read payloads. So have their checksums, because
-# catalogues of earlier versions have none.
-SCHEMA = """
-CREATE TABLE state (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-INSERT INTO state VALUES ('revision', 0), ('manifest', NULL), ('active', NULL), ('holder', NULL),
-    ('horizon', 0);
-CREATE TABLE collections (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL
-);
-CREATE TABLE categories (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE points (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    collection INTEGER NOT NULL, id TEXT NOT NULL, category INTEGER NOT NULL, payload TEXT NOT NULL
-);
-CREATE UNIQUE INDEX points_by_id ON points (collection, id);
-CREATE INDEX points_by_category ON points (collection, category);
-CREATE TABLE vectors (
-    row INTEGER PRIMARY KEY, collection INTEGER NOT NULL, category INTEGER NOT NULL, vector BLOB NOT NULL
-);
-CREATE TABLE removed (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL, row INTEGER NOT NULL
-);
-"""
-
 _CHECKS = "TABLE IF NOT EXISTS {}.checks (row INTEGER PRIMARY KEY, vector INTEGER, record INTEGER)"
 """The checksum of each row's vector, and that of its record."""
 
@@ -326,13 +299,14 @@ class Database(Closable):
             )
 
     def _initialise(self) -> None:
+        schema = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
         with closing(self._lock_file(timeout=BUSY_SECONDS)) as lock, self._connection() as connection:
             lock.execute("BEGIN EXCLUSIVE")
             if connection.execute("SELECT 1 FROM sqlite_master").fetchone():
                 return  # another process has made the tables
             connection.execute("PRAGMA journal_mode = WAL")
             with self._transaction("BEGIN IMMEDIATE") as writing:
-                for statement in SCHEMA.split(";\n"):
+                for statement in schema.split(";\n"):
                     writing.execute(statement)
                 writing.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 writing.execute(f"PRAGMA user_version = {FORMAT}")
