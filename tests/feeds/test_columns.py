@@ -175,3 +175,10 @@ def test_repeated_columns_of_pictures_are_all_read(tmp_path: Path) -> None:
     (tmp_path / "feed.csv").write_text(f"{header}\n1,Sofas,1.jpg,2.jpg,3.jpg,4.jpg,5.jpg", encoding="utf-8")
     (product,) = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache")).products()
     assert product.fields == {"additional_image_link": "2.jpg, 3.jpg, 4.jpg, 5.jpg"}
+
+
+def test_a_numbered_column_can_be_the_picture(tmp_path: Path) -> None:
+    (tmp_path / "feed.csv").write_text("id,category,image_1,image_2\n1,Sofas,1.jpg,2.jpg", encoding="utf-8")
+    feed = Feed(tmp_path / "feed.csv", PictureCache(tmp_path / "cache"), fields={"image_link": "image_2"})
+    (product,) = feed.products()
+    assert (product.picture.name, product.fields["additional_image_link"]) == ("2.jpg", "1.jpg")
