@@ -20,7 +20,7 @@ from perfectlook.types import Float32Array, View
 
 BACKBONE = "efficientnet-lite2"
 WEIGHTS = Path(__file__).parent / "lifestyle.npz"
-DOUBTFUL = 1.0
+DOUBTFUL = 0.75
 """Pictures with a smaller margin on either side are doubtful."""
 SIDE, EDGE = 128, 4
 """The size to which a picture is scaled, and the width of its border, in pixels."""
